@@ -1,0 +1,65 @@
+# One library per folder, one place for warnings and hardening.
+include(CheckCXXCompilerFlag)
+
+set(_fovea_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+    -Wold-style-cast -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Wswitch-enum)
+set(_fovea_hardening -fstack-protector-strong -fno-strict-overflow)
+foreach(flag -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero)
+  string(MAKE_C_IDENTIFIER "FOVEA_HAS${flag}" _has)
+  check_cxx_compiler_flag(${flag} ${_has})
+  if(${_has})
+    list(APPEND _fovea_hardening ${flag})
+  endif()
+endforeach()
+
+# Warnings, hardening and sanitizers for one of our own targets.
+function(fovea_configure_target target)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE ${_fovea_warnings} ${_fovea_hardening}
+    # The same integers must give the same model on every machine (design: federation).
+    -ffp-contract=off
+    $<$<BOOL:${FOVEA_WERROR}>:-Werror>
+    $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${FOVEA_SANITIZE}>>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+  if(FOVEA_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${FOVEA_SANITIZE})
+  endif()
+  if(FOVEA_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+  target_link_options(${target} PRIVATE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endfunction()
+
+# fovea_library(NAME SOURCES a.cpp … [DEPENDS lib …] [PRIVATE_DEPENDS lib …])
+# DEPENDS are visible to users of the headers; PRIVATE_DEPENDS are seen by the .cpp files only.
+function(fovea_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  fovea_configure_target(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+endfunction()
+
+# fovea_program(NAME SOURCES main.cpp … [DEPENDS lib …])
+function(fovea_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  fovea_configure_target(${name})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
+endfunction()
+
+# fovea_test(NAME SOURCES test.cpp … [DEPENDS lib …] [LABELS l …] [TIMEOUT s]): one GoogleTest program, one ctest entry.
+function(fovea_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  fovea_configure_target(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE FOVEA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                             FOVEA_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()

@@ -1,0 +1,153 @@
+#include "common/durable_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace fovea {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error errno_error(const fs::path& path, std::string_view action) {
+  const int code = errno;
+  std::string message = path.string() + ": cannot " + std::string(action) + ": " + std::strerror(code);
+  if (code == ENOSPC || code == EDQUOT) return unavailable(message + "; free some space and start again");
+  if (code == EACCES || code == EPERM || code == EROFS)
+    return permission_denied(message + "; check the owner and mode of the folder");
+  if (code == ENOENT) return not_found(std::move(message));
+  return unavailable(std::move(message));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { if (value_ >= 0) ::close(value_); }
+  int get() const noexcept { return value_; }
+
+ private:
+  int value_;
+};
+
+Result<void> write_all(int descriptor, ByteView bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno_error(path, "write");
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> sync_folder(const fs::path& folder) {
+  const fs::path name = folder.empty() ? fs::path(".") : folder;
+  const Descriptor descriptor(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() < 0) return errno_error(name, "open the folder");
+  if (::fsync(descriptor.get()) != 0) return errno_error(name, "fsync the folder");
+  return {};
+}
+
+mode_t mode_bits(FileMode mode) noexcept { return mode == FileMode::secret ? 0600 : 0644; }
+
+}  // namespace
+
+Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode mode) {
+  fs::path temporary = path;
+  temporary += ".tmp";
+  {
+    const Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode)));
+    if (descriptor.get() < 0) return errno_error(temporary, "create");
+    if (::fchmod(descriptor.get(), mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
+    if (auto written = write_all(descriptor.get(), bytes, temporary); !written) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
+    if (::fsync(descriptor.get()) != 0) return errno_error(temporary, "fsync");
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(path, "rename into place");
+  return sync_folder(path.parent_path());
+}
+
+Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (descriptor.get() < 0) return errno_error(path, "open");
+  struct stat status {};
+  if (::fstat(descriptor.get(), &status) != 0) return errno_error(path, "stat");
+  if (!S_ISREG(status.st_mode)) return invalid_argument(path.string() + ": is not a regular file");
+  if (static_cast<std::uint64_t>(status.st_size) > size_max)
+    return invalid_argument(path.string() + ": is larger than the limit of " + std::to_string(size_max) + " bytes");
+  Bytes out(static_cast<std::size_t>(status.st_size));
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    const ssize_t count = ::read(descriptor.get(), out.data() + filled, out.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(path, "read");
+    if (count == 0) return corruption(path.string() + ": became shorter while it was read");
+    filled += static_cast<std::size_t>(count);
+  }
+  return out;
+}
+
+Result<void> create_directories_durably(const fs::path& path) {
+  if (path.empty() || fs::exists(path)) {
+    if (path.empty() || fs::is_directory(path)) return {};
+    return invalid_argument(path.string() + ": exists and is not a folder");
+  }
+  FOVEA_TRY(create_directories_durably(path.parent_path()));
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return errno_error(path, "create the folder");
+  return sync_folder(path.parent_path());
+}
+
+Result<AppendFile> AppendFile::open(const fs::path& path, FileMode mode) {
+  const bool existed = fs::exists(path);
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode_bits(mode));
+  if (descriptor < 0) return errno_error(path, "open");
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) {
+    Error error = errno_error(path, "stat");
+    ::close(descriptor);
+    return error;
+  }
+  AppendFile file(descriptor, static_cast<std::uint64_t>(status.st_size), path);
+  if (!existed) FOVEA_TRY(sync_folder(path.parent_path()));
+  return file;
+}
+
+AppendFile::AppendFile(AppendFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_), path_(std::move(other.path_)) {}
+
+AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+AppendFile::~AppendFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<void> AppendFile::append(ByteView bytes) {
+  FOVEA_TRY(write_all(descriptor_, bytes, path_));
+  size_ += bytes.size();
+  return {};
+}
+
+Result<void> AppendFile::sync() {
+  if (::fdatasync(descriptor_) != 0) return errno_error(path_, "fsync");
+  return {};
+}
+
+Result<void> AppendFile::truncate(std::uint64_t size) {
+  if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) return errno_error(path_, "truncate");
+  size_ = size;
+  return sync();
+}
+
+}  // namespace fovea

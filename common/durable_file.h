@@ -1,0 +1,44 @@
+// The one door to files that must survive a crash. Errors name the path; a full disk is `unavailable`.
+// After a failed fsync nothing is retried: the caller stops and recovers from what is on disk.
+#pragma once
+
+#include <filesystem>
+
+#include "common/bytes.h"
+
+namespace fovea {
+
+enum class FileMode { normal, secret };  // 0644 and 0600
+
+// Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
+Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
+
+// Reads a whole file; invalid_argument above `size_max` bytes, not_found when absent.
+Result<Bytes> read_file(const std::filesystem::path& path, std::size_t size_max);
+
+// Creates the folder and its parents, and makes the new names durable.
+Result<void> create_directories_durably(const std::filesystem::path& path);
+
+// An append-only file. Appended bytes are durable only after sync() returns.
+class AppendFile {
+ public:
+  static Result<AppendFile> open(const std::filesystem::path& path, FileMode mode = FileMode::normal);
+  AppendFile(AppendFile&& other) noexcept;
+  AppendFile& operator=(AppendFile&& other) noexcept;
+  ~AppendFile();
+
+  Result<void> append(ByteView bytes);
+  Result<void> sync();
+  // Cuts the file to `size` bytes and syncs: used at start to drop a torn last record.
+  Result<void> truncate(std::uint64_t size);
+  std::uint64_t size() const noexcept { return size_; }
+
+ private:
+  AppendFile(int descriptor, std::uint64_t size, std::filesystem::path path)
+      : descriptor_(descriptor), size_(size), path_(std::move(path)) {}
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+  std::filesystem::path path_;
+};
+
+}  // namespace fovea

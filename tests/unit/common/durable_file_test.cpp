@@ -1,0 +1,70 @@
+#include "common/durable_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "tests/support/temporary_folder.h"
+
+namespace fovea {
+namespace {
+
+TEST(DurableFile, ReplacesAFileWholeAndLeavesNoTemporary) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "a";
+  ASSERT_TRUE(write_file_durably(path, as_bytes("first, longer")).has_value());
+  ASSERT_TRUE(write_file_durably(path, as_bytes("second")).has_value());
+  EXPECT_EQ(as_text(*read_file(path, 100)), "second");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "a.tmp"));
+}
+
+TEST(DurableFile, SecretFilesAreReadableByTheOwnerOnly) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "key";
+  ASSERT_TRUE(write_file_durably(path, as_bytes("k"), FileMode::secret).has_value());
+  struct stat status {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST(DurableFile, NamesThePathWhenTheFolderIsAbsent) {
+  const test::TemporaryFolder folder;
+  const auto result = write_file_durably(folder.path() / "absent" / "a", as_bytes("x"));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().message.find("absent/a"), std::string::npos);
+}
+
+TEST(DurableFile, ReportsAFullDisk) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  auto file = AppendFile::open("/dev/full");
+  ASSERT_TRUE(file.has_value());
+  const auto result = file->append(as_bytes("x"));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::unavailable);
+  EXPECT_NE(result.error().message.find("free some space"), std::string::npos);
+}
+
+TEST(ReadFile, RefusesAFileAboveTheLimit) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "a";
+  ASSERT_TRUE(write_file_durably(path, as_bytes("12345")).has_value());
+  EXPECT_FALSE(read_file(path, 4).has_value());
+  EXPECT_EQ(read_file(folder.path() / "b", 4).error().code, ErrorCode::not_found);
+}
+
+TEST(AppendFile, ContinuesAtTheEndAndTruncates) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "log";
+  {
+    auto file = AppendFile::open(path);
+    ASSERT_TRUE(file->append(as_bytes("abc")).has_value());
+    ASSERT_TRUE(file->sync().has_value());
+  }
+  auto file = AppendFile::open(path);
+  EXPECT_EQ(file->size(), 3U);
+  ASSERT_TRUE(file->append(as_bytes("def")).has_value());
+  ASSERT_TRUE(file->truncate(4).has_value());
+  EXPECT_EQ(as_text(*read_file(path, 100)), "abcd");
+}
+
+}  // namespace
+}  // namespace fovea
