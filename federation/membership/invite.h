@@ -1,0 +1,26 @@
+// An invite: what a site must know to join a federation and to recognise it ever after. Signed by the
+// administrators; the person who joins compares the fingerprint by telephone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "federation/membership/signed_document.h"
+
+namespace fovea::federation {
+
+struct Invite {
+  std::string federation;
+  std::string endpoint;  // "tcp://host:port" of the coordinator
+  PublicKeyBytes coordinator_transport_key{};
+  PublicKeyBytes coordinator_signing_key{};
+  std::vector<PublicKeyBytes> administrators;  // one or two
+
+  static Result<Invite> parse(std::string_view document);
+  Result<std::string> document() const;
+};
+
+// Parses, and checks that every administrator named inside has signed it.
+Result<Invite> verify_invite(const SignedDocument& signed_document);
+
+}  // namespace fovea::federation

@@ -1,0 +1,90 @@
+// A plan: what is trained, how, and under which limits. Known by the SHA-256 of its exact bytes, which
+// a person at each site approves; nothing is ever re-encoded. Format: docs in configs/plan.json.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/ids.h"
+
+namespace fovea::federation {
+
+inline constexpr std::size_t kPlanBytesMax = 64 * 1024;
+inline constexpr std::uint32_t kPlanRoundsMax = 10'000;  // over all stages
+
+struct PlanFinding {
+  std::string kind;      // free words of the federation, for example "lesion"
+  std::string modality;  // "MR", "CT" or "PET"
+};
+
+struct PlanLook {
+  std::uint32_t regions = 0;  // K, at most 256
+  double exploration = 0;     // share of the regions drawn at random, 0 to 1
+  double nms_mm = 0;          // radius of non-maximum suppression
+};
+
+struct PlanStage {
+  std::string name;
+  std::uint32_t rounds = 0;
+  std::vector<std::string> trains;  // prefixes of tensor names
+  std::uint32_t local_steps = 0;
+  double learning_rate = 0;
+};
+
+struct PlanStrategy {
+  std::string name;              // "fedavg"
+  std::uint32_t weight_max = 0;  // most studies one site may count with in a round
+  double delta_max = 0;          // clip bound of one coordinate of an update
+};
+
+struct PlanCohort {
+  std::uint32_t smallest = 0;  // sites that must be ready for a round to start
+  std::uint32_t largest = 0;
+};
+
+struct PlanSecureAggregation {
+  std::uint32_t colluders_max = 0;  // m
+  std::uint32_t threshold = 0;      // t
+  std::uint32_t honest_min = 0;     // h
+};
+
+struct PlanDeadlines {
+  std::uint32_t progress_s = 0;  // a training site without progress for this long is left out
+  std::uint32_t phase_s = 0;     // one phase of the secure aggregation
+};
+
+// Where a round lies in the plan.
+struct PlanPosition {
+  std::size_t stage_index = 0;
+  std::uint32_t stage_round = 0;  // from 1
+};
+
+struct Plan {
+  Digest hash{};  // SHA-256 of the exact bytes
+  std::string name;
+  PlanFinding finding;
+  std::string normalisation;  // "mr-foreground", "ct-soft-tissue" or "pet-suv"
+  PlanLook look;
+  std::string architecture;              // "fovea-1" or "probe-N"
+  std::optional<std::uint32_t> probe_size;  // N of "probe-N": one tensor of N floats and no learning
+  std::uint64_t seed = 0;                // at most 2^53 - 1: JSON numbers survive every reader
+  std::vector<PlanStage> stages;
+  PlanStrategy strategy;
+  PlanCohort cohort;
+  PlanSecureAggregation secure_aggregation;
+  std::string privacy_mechanism;  // "none"; there is no default
+  PlanDeadlines deadlines;
+
+  // invalid_argument names the field, its bounds and what to do. Rules that span fields are checked
+  // too: smallest cohort >= threshold, threshold - m >= h, t >= floor((smallest + m) / 2) + 1.
+  static Result<Plan> parse(ByteView exact_bytes);
+
+  std::uint32_t rounds_total() const noexcept;
+  // not_found outside 1..rounds_total().
+  Result<PlanPosition> position(RoundNumber round) const;
+};
+
+}  // namespace fovea::federation

@@ -1,0 +1,59 @@
+// The roster: who belongs to the federation in one epoch, signed by its administrators and pinned at
+// every node, so that the coordinator cannot invent sites. Valid for at most seven days.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/ids.h"
+#include "federation/membership/signed_document.h"
+
+namespace fovea::federation {
+
+inline constexpr std::int64_t kRosterValidityMaxMs = 7LL * 24 * 3600 * 1000;
+inline constexpr std::size_t kRosterSitesMax = 1024;
+
+struct RosterSite {
+  SiteId id;
+  PublicKeyBytes identity_key{};   // Ed25519: signs its round messages
+  PublicKeyBytes transport_key{};  // CURVE: lets its connection in
+  PublicKeyBytes log_key{};        // Ed25519: signs its ledger's checkpoints
+  PublicKeyBytes approver_key{};   // Ed25519: a person of the site approves plans with it
+};
+
+// Sites are sorted by id, ids and keys are unique: the position is the site's RosterIndex.
+struct Roster {
+  Digest hash{};  // SHA-256 of the exact document bytes
+  std::string federation;
+  EpochNumber epoch = 0;
+  UnixMs valid_from;
+  UnixMs valid_until;
+  PublicKeyBytes coordinator_signing_key{};
+  std::vector<RosterSite> sites;
+
+  // Parses the document of a verified roster; invalid_argument names the field.
+  static Result<Roster> parse(std::string_view document);
+  // The exact text that the administrators sign (`hash` is not read). invalid_argument when a rule of
+  // parse() would refuse it.
+  Result<std::string> document() const;
+
+  const RosterSite* find(const SiteId& id) const noexcept;
+  const RosterSite* find_transport_key(const PublicKeyBytes& key) const noexcept;
+  std::optional<RosterIndex> index_of(const SiteId& id) const noexcept;
+};
+
+// What a node or the coordinator has pinned about its federation.
+struct RosterTrust {
+  std::string federation;
+  std::vector<PublicKeyBytes> administrators;  // one or two: all of them must have signed
+  EpochNumber epoch_min = 1;                   // the newest epoch seen: older ones are refused
+};
+
+// Signatures first, then the document, then federation, epoch and validity at `now`.
+// permission_denied: a signature is missing, the epoch is older or the federation another;
+// deadline_exceeded: the validity is over or not begun; corruption: a signature is wrong.
+Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now);
+
+}  // namespace fovea::federation

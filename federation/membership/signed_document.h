@@ -1,0 +1,51 @@
+// A signed document on disk and on the wire: JSON text kept and signed as the exact bytes it was
+// written with, and the Ed25519 signatures over (domain, exact bytes). Verify first, parse second.
+//
+//   {"fovea_signed":1,"kind":"roster","document":"{…}","signatures":[{"key":"<hex>","signature":"<hex>"}]}
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/bytes.h"
+
+namespace fovea::crypto {
+class SigningKey;
+}
+
+namespace fovea::federation {
+
+using PublicKeyBytes = std::array<std::uint8_t, 32>;  // an Ed25519 or CURVE (X25519) public key
+using SignatureBytes = std::array<std::uint8_t, 64>;
+
+inline constexpr std::size_t kSignedDocumentBytesMax = 512 * 1024;
+inline constexpr std::size_t kDocumentSignaturesMax = 4;
+
+struct DocumentSignature {
+  PublicKeyBytes key{};
+  SignatureBytes signature{};
+};
+
+struct SignedDocument {
+  std::string kind;      // "roster", "join-request", "approval", "invite"
+  std::string document;  // the exact text that is signed
+  std::vector<DocumentSignature> signatures;
+
+  static Result<SignedDocument> parse(ByteView bytes);  // shape only; nothing is verified yet
+  Bytes serialize() const;
+
+  // Adds (or replaces) this key's signature.
+  Result<void> sign(const crypto::SigningKey& key);
+  // How many of `keys`, each counted once, have a valid signature on the document. corruption when a
+  // signature by one of them is present and wrong; permission_denied when `kind` differs.
+  Result<std::size_t> count_valid(std::string_view expected_kind, std::span<const PublicKeyBytes> keys) const;
+};
+
+// Four groups of four hex digits of SHA-256, for people to compare by telephone.
+std::string fingerprint(ByteView bytes);
+
+}  // namespace fovea::federation
