@@ -1,0 +1,21 @@
+// AES-256-GCM (SP 800-38D) with a 96-bit nonce and a 128-bit tag.
+// A (key, nonce) pair seals one message, ever. The protocol makes a key for each message; files draw a random nonce.
+#pragma once
+
+#include <array>
+
+#include "common/bytes.h"
+#include "crypto/secret_bytes.h"
+
+namespace fovea::crypto {
+
+using AeadNonce = std::array<std::uint8_t, 12>;
+inline constexpr std::size_t kAeadTagBytes = 16;
+
+// The ciphertext with the tag behind it: plaintext.size() + 16 bytes.
+Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext);
+
+// corruption: too short, wrong key or nonce, or any byte of ciphertext, tag or associated data changed.
+Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed);
+
+}  // namespace fovea::crypto

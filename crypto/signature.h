@@ -1,0 +1,50 @@
+// Ed25519 (RFC 8032, pure). Verification is strict: the key must be a canonical encoding and not of small order,
+// and S below the group order, so that one statement has one signature under one key.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "common/bytes.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
+
+namespace fovea::crypto {
+
+using VerifyKey = std::array<std::uint8_t, 32>;
+using Signature = std::array<std::uint8_t, 64>;
+
+class SigningKey {
+ public:
+  static SigningKey create(RandomSource& random);
+  static SigningKey from_seed(const SecretKey& seed);
+
+  const VerifyKey& verify_key() const noexcept { return public_; }
+  const SecretKey& seed() const noexcept { return seed_; }  // for the key file
+  SigningKey copy() const { return SigningKey(seed_.copy(), public_); }
+
+  Signature sign(ByteView message) const;
+
+ private:
+  SigningKey(SecretKey seed, VerifyKey public_key) : seed_(std::move(seed)), public_(public_key) {}
+  SecretKey seed_;
+  VerifyKey public_{};
+};
+
+enum class SignatureVerdict {
+  valid,
+  wrong_length,         // the signature is not 64 bytes
+  non_canonical_key,    // y is not below 2^255 − 19
+  small_order_key,      // a key under which many messages verify
+  non_canonical_scalar, // S is not below the group order
+  mismatch,             // well-formed, and not this key's signature of this message
+};
+
+std::string_view to_string(SignatureVerdict verdict) noexcept;
+
+SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteView signature);
+
+// permission_denied with the verdict's name and `what` (for example "roster signature of st-anna").
+Result<void> verify_signature(const VerifyKey& key, ByteView message, ByteView signature, std::string_view what);
+
+}  // namespace fovea::crypto
