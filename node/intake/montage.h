@@ -1,0 +1,31 @@
+// A picture of one study: slices with boxes drawn on them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/brick_volume.h"
+#include "node/intake/png.h"
+
+namespace fovea::node {
+
+// A cube to draw: the middle and edge length in mm, a colour, and a few upper-case characters beside it.
+struct MarkedBox {
+  Point3 center_mm{};
+  double edge_mm = 0;
+  Rgb colour{255, 96, 0};
+  std::string caption;
+};
+
+struct MontageSettings {
+  std::size_t tiles_max = 12;   // the first boxes get a tile each; without boxes, evenly spaced axial slices
+  int tile_pixels = 256;        // edge of a tile
+};
+
+// One axial slice through each of the first boxes (all boxes that cross the slice are drawn), right of the patient
+// on the left as radiologists read it; grey from the scan's minimum … p99. Reads whole slices: counted by the volume.
+Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes, const MontageSettings& settings);
+
+}  // namespace fovea::node

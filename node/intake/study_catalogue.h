@@ -1,0 +1,87 @@
+// The catalogue of a site's studies: an SQLite file in the site's folder.
+//
+// A study is known everywhere by its code, a salted hash of its contents; what identifies the patient (names,
+// ids, file names) is sealed with AES-256-GCM under the site's catalogue key and shown only on request, on the
+// site's own terminal. One connection at a time writes; the rollback journal is used so that a running node and
+// a `data list` beside it can both read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/findings.h"
+#include "node/intake/intensity.h"
+#include "node/intake/volume.h"
+
+namespace fovea::node {
+
+enum class Split { train, validation, test };
+std::string_view to_string(Split split) noexcept;
+Result<Split> parse_split(std::string_view text);
+
+struct StudyRecord {
+  std::string code;          // e.g. "s-7kq2m9xa4d"
+  std::string patient_code;  // e.g. "p-2m9xa4d7kq": equal for studies of one patient
+  Split split = Split::train;
+  std::optional<int> label;  // of the study, 0 or 1; none: not known
+  std::vector<Finding> findings;
+  bool has_mask = false;     // findings are known, perhaps none; without a mask they are unknown
+  VolumeGeometry geometry;
+  IntensityStatistics statistics;
+  std::filesystem::path bricks;     // BrickVolume::open
+  std::filesystem::path level_2mm;  // read_level
+  std::filesystem::path level_4mm;  // read_level
+  bool usable = false;
+  std::string reason;        // why not, when refused; names no patient and no file
+};
+
+// What identifies a study to the people of the site. Sealed on disk.
+struct StudyIdentity {
+  std::string study, patient, image, mask;
+};
+
+struct CatalogueCounts {
+  std::size_t usable = 0, refused = 0;
+};
+
+class StudyCatalogue {
+ public:
+  // Opens, or creates with `create`, SITE/catalogue.sqlite, SITE/catalogue.key and SITE/volumes/.
+  // not_found: no catalogue yet (ingest first); corruption: the file fails SQLite's quick check;
+  // permission_denied: the key does not fit.
+  static Result<StudyCatalogue> open(const std::filesystem::path& site_folder, bool create);
+  StudyCatalogue(StudyCatalogue&&) noexcept;
+  StudyCatalogue& operator=(StudyCatalogue&&) noexcept;
+  ~StudyCatalogue();
+
+  // Salted codes: the same bytes give the same code at this site, and another code at any other.
+  std::string study_code(ByteView contents_digest) const;
+  std::string patient_code(std::string_view patient) const;
+  std::filesystem::path volume_path(std::string_view code, std::string_view ending) const;
+
+  // Adds or replaces the study of that code. Durable when it returns. `fingerprint` says from what and with which
+  // settings it was made, so that a second ingest of the same can be skipped.
+  Result<void> add(const StudyRecord& record, const StudyIdentity& identity, std::string_view fingerprint);
+  Result<std::vector<StudyRecord>> list() const;  // in order of code
+  Result<std::vector<StudyRecord>> list_usable(Split split) const;
+  Result<StudyRecord> find(std::string_view code) const;              // not_found
+  Result<StudyIdentity> identity(std::string_view code) const;        // not_found; corruption: unsealing failed
+  Result<std::optional<std::string>> fingerprint(std::string_view code) const;
+  Result<CatalogueCounts> counts() const;
+
+  // Deletes the study's files, then its row, and keeps an erasure record (code and time only).
+  Result<void> forget(std::string_view code, std::int64_t unix_ms);
+
+ private:
+  struct Impl;
+  explicit StudyCatalogue(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fovea::node
