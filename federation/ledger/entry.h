@@ -1,0 +1,136 @@
+// What a ledger can say: one struct an entry, canonical JSON as bytes (docs/ledger-format.md).
+// Entries hold names of sites, numbers, digests and public keys; never payloads, patients or file names.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/ids.h"
+#include "federation/membership/signed_document.h"
+
+namespace fovea::federation {
+
+inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP tlog-tiles: a big-endian uint16 length
+inline constexpr std::string_view kCoordinatorOwner = "coordinator";
+
+// One try at one round. `attempt` is 0 for what a site says before the coordinator opened an attempt.
+struct RoundKey {
+  RunId run;
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  auto operator<=>(const RoundKey&) const = default;
+};
+
+// A person of the hospital approved (or withdrew) a plan: the signed approval itself, as it was picked up.
+struct PlanApproved {
+  Digest plan{};
+  PublicKeyBytes approver{};
+  Bytes approval;  // bytes of the signed document (federation/membership/approval.h)
+};
+struct PlanWithdrawn {
+  Digest plan{};
+  PublicKeyBytes approver{};
+  Bytes approval;  // a signed rejection
+};
+
+struct RosterEpoch {
+  EpochNumber epoch = 0;
+  Digest roster{};
+  std::uint32_t sites = 0;
+};
+
+// The site has accepted (or the coordinator has announced) the parameters of an attempt.
+struct RoundOpen {
+  RoundKey key;
+  Digest plan{};
+  Digest model{};
+  Digest roster{};
+  Digest parameters{};  // H(P) of secure aggregation
+  std::uint32_t cohort = 0;
+  std::uint32_t threshold = 0;
+};
+
+// Commitment to the integers that go under the mask, made before they do.
+struct InputSealed {
+  RoundKey key;
+  Digest commitment{};  // SHA-256(salt ‖ integers); the salt stays in the site
+};
+
+// What binds a message to the plan under which it leaves.
+struct PlanBinding {
+  Digest plan{};
+  Digest model{};
+  Digest roster{};
+  PublicKeyBytes approver{};
+  std::string clip;     // decimal text of the clip bound of one coordinate, for example "0.05"
+  std::string noise;    // "none": recorded as such, never claimed
+  std::string privacy;  // "none"
+};
+
+struct EgressIntent {
+  SiteId site;
+  RoundKey key;
+  PublicKeyBytes destination{};
+  std::string kind;
+  Digest payload{};
+  std::uint64_t length = 0;  // bytes
+  Digest software{};
+  std::optional<PlanBinding> binding;   // absent for session messages, which carry nothing of a plan
+  std::uint64_t bytes_spent = 0;        // of the run's (or the session's) byte budget, this message included
+  std::uint64_t bytes_left = 0;
+  std::vector<std::string> checks;      // the gate's checks that this message passed, in order
+  std::optional<std::uint64_t> previous;  // index of the previous egress.intent; absent for the first
+};
+
+struct EgressSent {
+  std::vector<std::uint64_t> intents;  // indices that were handed to the socket
+};
+
+// The coordinator has received a message of a site.
+struct IngressReceipt {
+  SiteId site;
+  RoundKey key;
+  std::string kind;
+  Digest payload{};
+  std::uint64_t length = 0;
+};
+
+struct RoundClose {
+  RoundKey key;
+  std::string outcome;     // "applied" or "abandoned"
+  Digest model{};          // after the round
+  std::uint32_t cohort = 0;  // sites in the sum; 0 when abandoned
+};
+
+struct Incident {
+  std::string rule;    // a short word: "plan", "length", "torn-tail", …
+  std::string detail;  // for a person; no patient data
+};
+
+using LedgerEntry = std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RoundOpen, InputSealed, EgressIntent, EgressSent,
+                                 IngressReceipt, RoundClose, Incident>;
+
+// An entry and the wall time at which it was written; the time is for people, no rule rests on it.
+struct StampedEntry {
+  UnixMs at;
+  LedgerEntry body;
+};
+
+// "egress.intent" and so on.
+std::string_view entry_type(const LedgerEntry& entry) noexcept;
+
+// invalid_argument: a text longer than its field allows, a number above 2^53 − 1, more than 65 535 bytes in all.
+Result<std::string> encode_entry(const StampedEntry& entry);
+// invalid_argument unless `bytes` are exactly what encode_entry writes; names `source` and the field.
+Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source);
+
+// The name under which an owner's ledger is signed: "<federation>/<owner>", owner a site id or "coordinator".
+// invalid_argument when the federation's name has white space or '+'.
+Result<std::string> ledger_origin(std::string_view federation, std::string_view owner);
+
+}  // namespace fovea::federation
