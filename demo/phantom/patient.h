@@ -1,0 +1,37 @@
+// One phantom patient: the template brain, warped, with lesions, scanned as a given hospital would.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "demo/phantom/hospital_profile.h"
+#include "demo/phantom/random_stream.h"
+#include "node/intake/volume.h"
+
+namespace fovea::demo {
+
+// The template on one 1 mm grid: intensities of the whole head, and how deep each voxel lies in the brain.
+struct Template {
+  Volume head;                          // template units
+  std::vector<std::uint8_t> placeable;  // 1 where a lesion's centre may lie: brain tissue, a few mm from its border
+  double white_matter = 0;              // template units
+};
+
+// Marks where lesions may be put: inside `brain` (> 0) by at least `margin_mm`, in grey or white matter.
+Template make_template(Volume head, const Volume& brain, double margin_mm);
+
+struct Lesion {
+  Point3 center_mm{};   // LPS
+  double diameter_mm = 0;
+  double contrast = 0;  // of white matter
+};
+
+struct Patient {
+  Volume image;                // scanner units
+  Volume mask;                 // lesion number from 1, 0 elsewhere
+  std::vector<Lesion> lesions;
+};
+
+Patient make_patient(const Template& base, const HospitalProfile& hospital, RandomStream random);
+
+}  // namespace fovea::demo

@@ -1,0 +1,185 @@
+// The rules of ARCHITECTURE.md that a compiler cannot enforce, because system headers lie on its default path.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "tests/architecture/source_tree.h"
+
+namespace fovea::test {
+namespace {
+
+const std::vector<SourceFile>& tree() {
+  static const std::vector<SourceFile> files = read_source_tree(FOVEA_SOURCE_DIR);
+  return files;
+}
+
+// Rooms from the ground up. A file may include its own layer and those below it.
+const std::vector<std::pair<std::string, int>> kLayers{
+    {"common", 0},
+    {"crypto", 1},
+    {"federation", 2},
+    {"node/intake", 3}, {"node/saliency", 3}, {"node/embedding", 3}, {"node/training", 3}, {"node/evaluation", 3},
+    {"node/egress", 3}, {"coordinator/aggregation", 3}, {"coordinator/registry", 3}, {"coordinator/store", 3},
+    {"node/round", 4}, {"coordinator/round", 4},
+    {"node/io", 5}, {"coordinator/io", 5},
+    {"node/commands", 6}, {"coordinator/commands", 6}, {"audit", 6},
+    {"node", 7}, {"coordinator", 7},
+    {"demo", 8}, {"bench", 8}, {"tests", 8},
+};
+
+// The longest folder of kLayers that holds the path; -1 for none.
+int layer_of(const std::string& path) {
+  std::size_t longest = 0;
+  int layer = -1;
+  for (const auto& [folder, number] : kLayers)
+    if (path.rfind(folder + "/", 0) == 0 && folder.size() > longest) longest = folder.size(), layer = number;
+  return layer;
+}
+
+std::string place(const SourceFile& file, const Include& include) {
+  return file.path + ":" + std::to_string(include.line) + " includes " + include.target;
+}
+
+// Why this include breaks the layering; empty when it does not.
+std::string layering_fault(const SourceFile& file, const Include& include) {
+  const int target = layer_of(include.target);
+  if (!include.quoted || target < 0) return "";
+  if (target > layer_of(file.path)) return "points up";
+  const auto within = [](const std::string& path, const std::string& folder) { return path.rfind(folder + "/", 0) == 0; };
+  const bool product = !file.in("tests") && !file.in("demo") && !file.in("bench");
+  if (!product) return "";
+  for (const std::string role : {"node", "coordinator", "audit"})
+    if (within(include.target, role) && !file.in(role)) return "reaches into another program";
+  if (within(include.target, "tests") || within(include.target, "demo") || within(include.target, "bench"))
+    return "the product depends on what only tests, demo or benchmarks may use";
+  return "";
+}
+
+TEST(Architecture, EveryFolderHasALayer) {
+  for (const SourceFile& file : tree())
+    EXPECT_GE(layer_of(file.path), 0) << file.path << " lies in no room of kLayers; add the room or move the file";
+}
+
+TEST(Architecture, IncludesPointDown) {
+  for (const SourceFile& file : tree())
+    for (const Include& include : file.includes) EXPECT_EQ(layering_fault(file, include), "") << place(file, include);
+}
+
+TEST(Architecture, LayeringRuleFindsPlantedFaults) {
+  const SourceFile low{"common/a.cpp", {}, {}};
+  EXPECT_EQ(layering_fault(low, {1, "crypto/hash.h", true}), "points up");
+  const SourceFile node{"node/io/a.cpp", {}, {}};
+  EXPECT_EQ(layering_fault(node, {1, "coordinator/store/a.h", true}), "reaches into another program");
+  EXPECT_EQ(layering_fault(node, {1, "node/round/a.h", true}), "");
+}
+
+struct LibraryRule {
+  std::string library;
+  std::string pattern;               // of the include's target
+  std::vector<std::string> allowed;  // regular expressions of paths
+};
+
+const std::vector<LibraryRule> kLibraryRules{
+    {"torch", R"(^(torch|ATen|c10)/)", {R"(^node/(saliency|embedding|training|evaluation)/.*\.cpp$)", R"(^tests/unit/learning/.*\.cpp$)", R"(^(node/training|node)/torch_pch\.h$)"}},
+    {"OpenSSL", R"(^openssl/)", {R"(^crypto/.*\.cpp$)", R"(^crypto/openssl_\w+\.h$)", R"(^bench/.*\.cpp$)"}},
+    {"ZeroMQ", R"(^zmq)", {R"(^(node|coordinator)/io/)", R"(^tests/)"}},
+    {"ITK", R"(^itk)", {R"(^node/intake/.*\.cpp$)", R"(^bench/.*\.cpp$)"}},
+};
+
+bool allowed(const LibraryRule& rule, const std::string& path) {
+  return std::any_of(rule.allowed.begin(), rule.allowed.end(),
+                     [&](const std::string& pattern) { return std::regex_search(path, std::regex(pattern)); });
+}
+
+TEST(Architecture, OutsideLibrariesStayInTheirRooms) {
+  for (const LibraryRule& rule : kLibraryRules)
+    for (const SourceFile& file : tree())
+      for (const Include& include : file.includes)
+        if (std::regex_search(include.target, std::regex(rule.pattern))) {
+          EXPECT_TRUE(allowed(rule, file.path)) << place(file, include) << ": " << rule.library << " is not allowed here";
+        }
+}
+
+TEST(Architecture, LibraryRuleRefusesAHeaderOutsideTheRoom) {
+  EXPECT_FALSE(allowed(kLibraryRules[0], "node/training/trainer.h"));
+  EXPECT_FALSE(allowed(kLibraryRules[1], "crypto/hash.h"));
+  EXPECT_FALSE(allowed(kLibraryRules[2], "node/round/site_machine.cpp"));
+  EXPECT_TRUE(allowed(kLibraryRules[0], "node/training/torch_trainer.cpp"));
+}
+
+TEST(Architecture, RoundMachinesArePure) {
+  const std::regex impure(R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future|unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
+  for (const SourceFile& file : tree()) {
+    if (!file.in("node/round") && !file.in("coordinator/round") && !file.in("federation/secagg")) continue;
+    for (const Include& include : file.includes)
+      EXPECT_FALSE(!include.quoted && std::regex_search(include.target, impure)) << place(file, include);
+  }
+}
+
+TEST(Architecture, DurableWritesGoThroughOneDoor) {
+  const std::regex raw(R"(\b(fsync|fdatasync|std::ofstream)\b\s*[({ ])");
+  for (const SourceFile& file : tree()) {
+    if (file.in("tests") || file.in("bench") || file.path == "common/durable_file.cpp") continue;
+    for (std::size_t n = 0; n < file.lines.size(); ++n)
+      EXPECT_FALSE(std::regex_search(file.lines[n], raw) && file.lines[n].find("//") == std::string::npos)
+          << file.path << ":" << n + 1 << " writes past common/durable_file.h";
+  }
+}
+
+TEST(Architecture, HeadersGuardThemselvesAndSayWhatTheyAreFor) {
+  for (const SourceFile& file : tree()) {
+    if (!file.is_header() || file.lines.empty()) continue;
+    EXPECT_NE(std::find(file.lines.begin(), file.lines.end(), "#pragma once"), file.lines.end()) << file.path;
+    EXPECT_EQ(file.lines.front().rfind("//", 0), 0U) << file.path << ": the first line says what the header is for";
+  }
+}
+
+// Functions at namespace scope: from a line in the first column that opens a body to the brace that closes it.
+std::vector<std::pair<std::size_t, std::size_t>> long_functions(const std::vector<std::string>& lines, std::size_t lines_max) {
+  static const std::regex not_a_function(R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|inline constexpr|TEST|\}|#|//))");
+  std::vector<std::pair<std::size_t, std::size_t>> out;
+  for (std::size_t n = 0; n < lines.size(); ++n) {
+    const std::string& line = lines[n];
+    if (line.empty() || line.front() == ' ' || line.back() != '{' || std::regex_search(line, not_a_function)) continue;
+    std::size_t end = n;
+    while (end < lines.size() && lines[end] != "}") ++end;
+    if (end - n + 1 > lines_max) out.emplace_back(n + 1, end - n + 1);
+    n = end;
+  }
+  return out;
+}
+
+TEST(Architecture, FunctionsHaveAtMostSeventyLines) {
+  for (const SourceFile& file : tree())
+    for (const auto& [line, count] : long_functions(file.lines, 70))
+      ADD_FAILURE() << file.path << ":" << line << " starts a function of " << count << " lines; the limit is 70";
+}
+
+TEST(Architecture, TheLengthRuleCountsLines) {
+  const std::vector<std::string> lines{"int f() {", "  return 1;", "}", "void g() {", "}"};
+  const auto found = long_functions(lines, 2);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].first, 1U);
+  EXPECT_EQ(found[0].second, 3U);
+}
+
+TEST(Architecture, NamesDoNotHideWhatAThingIs) {
+  const std::regex vague(R"(\b(class|struct)\s+\w*(Manager|Helper|Utils|Processor)\b)");
+  const std::regex weak_random(R"(std::mt19937|\bs?rand\()");
+  const std::regex sleeping(R"(\bsleep_for\(|\busleep\()");
+  for (const SourceFile& file : tree()) {
+    if (file.in("tests/architecture")) continue;
+    for (std::size_t n = 0; n < file.lines.size(); ++n) {
+      EXPECT_FALSE(std::regex_search(file.lines[n], vague)) << file.path << ":" << n + 1;
+      EXPECT_FALSE(std::regex_search(file.lines[n], weak_random)) << file.path << ":" << n + 1 << " weak randomness";
+      EXPECT_FALSE(std::regex_search(file.lines[n], sleeping)) << file.path << ":" << n + 1 << " sleeps; wait on an event";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test

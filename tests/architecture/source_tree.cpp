@@ -1,0 +1,43 @@
+#include "tests/architecture/source_tree.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+namespace fovea::test {
+
+namespace fs = std::filesystem;
+
+std::vector<Include> find_includes(const std::vector<std::string>& lines) {
+  static const std::regex pattern(R"(^\s*#\s*include\s*([<"])([^>"]+)[>"])");
+  std::vector<Include> out;
+  for (std::size_t n = 0; n < lines.size(); ++n) {
+    std::smatch match;
+    if (std::regex_search(lines[n], match, pattern)) out.push_back({n + 1, match[2].str(), match[1].str() == "\""});
+  }
+  return out;
+}
+
+std::vector<SourceFile> read_source_tree(const std::string& root) {
+  std::vector<SourceFile> files;
+  for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
+    const std::string name = it->path().filename().string();
+    if (it->is_directory() && (name == "build" || name == ".git" || name == "node_modules" || name == "demo-run")) {
+      it.disable_recursion_pending();
+      continue;
+    }
+    const std::string extension = it->path().extension().string();
+    if (!it->is_regular_file() || (extension != ".h" && extension != ".cpp")) continue;
+    SourceFile file;
+    file.path = fs::relative(it->path(), root).generic_string();
+    std::ifstream in(it->path());
+    for (std::string line; std::getline(in, line);) file.lines.push_back(line);
+    file.includes = find_includes(file.lines);
+    files.push_back(std::move(file));
+  }
+  std::sort(files.begin(), files.end(), [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
+  return files;
+}
+
+}  // namespace fovea::test
