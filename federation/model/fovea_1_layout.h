@@ -1,0 +1,16 @@
+// The tensors of the architecture "fovea-1": the proposer, the region encoder and the heads. What they
+// compute is in node/saliency and node/embedding; the sizes there are read from these shapes.
+#pragma once
+
+#include "federation/model/layout.h"
+
+namespace fovea::federation {
+
+inline constexpr std::uint32_t kEmbeddingSize = 128;
+// What a head sees of a region besides its embedding: proposer logit, log radius, position (3).
+inline constexpr std::uint32_t kRegionTraits = 5;
+inline constexpr std::uint32_t kRegionOutputs = 5;  // objectness logit, centre offset (3), log radius
+
+Result<ModelLayout> make_fovea_1_layout();
+
+}  // namespace fovea::federation
