@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/result.h"
 #include "node/intake/findings.h"
 #include "node/intake/intensity.h"
