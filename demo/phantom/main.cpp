@@ -13,6 +13,7 @@
 #include "common/durable_file.h"
 #include "demo/phantom/patient.h"
 #include "node/intake/nifti_writer.h"
+#include "node/intake/trusted_reader.h"
 
 namespace fovea::demo {
 namespace {
@@ -65,11 +66,11 @@ Result<Row> make_one(const Template& base, const Options& options, const Job& jo
       RandomStream::keyed({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
   const fs::path folder = options.out / hospital.name;
   const std::string stem = stem_of(job, split);
-  FOVEA_TRY(node::write_nifti(folder / (stem + ".nii"), patient.image, node::NiftiType::int16, false));
+  FOVEA_TRY(node::write_nifti(folder / (stem + ".nii"), patient.image, node::VoxelType::int16, false));
   std::string mask_name;
   if (!patient.lesions.empty()) {
     mask_name = stem + "-mask.nii.gz";
-    FOVEA_TRY(node::write_nifti(folder / mask_name, patient.mask, node::NiftiType::uint8, true));
+    FOVEA_TRY(node::write_nifti(folder / mask_name, patient.mask, node::VoxelType::uint8, true));
   }
   Row row;
   row.study = stem + "," + std::string(hospital.name) + "-" + stem + "," + stem + ".nii," + mask_name + "," + split.name +
