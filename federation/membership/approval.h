@@ -16,9 +16,9 @@ struct Approval {
   SiteId site;
   Digest plan{};
   ApprovalDecision decision = ApprovalDecision::rejected;
-  std::string approver;  // the person's name or role, 1 to 80 bytes
-  std::string reason;    // may be empty
-  UnixMs decided;
+  std::string approver{};  // the person's name or role, 1 to 80 bytes
+  std::string reason{};    // may be empty
+  UnixMs decided{};
 
   static Result<Approval> parse(std::string_view document);
   Result<std::string> document() const;

@@ -1,0 +1,66 @@
+#include "coordinator/io/zap_handler.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "federation/membership/signed_document.h"
+
+namespace fovea::coordinator {
+namespace {
+
+// [requester] [] [version] [request id] [domain] [address] [routing id] [mechanism] [client key]
+enum Frame : std::size_t { kRequester, kEmpty, kVersion, kRequestId, kDomain, kAddress, kRoutingId, kMechanism, kKey, kCount };
+
+std::optional<federation::CurvePublicKey> client_key(const std::vector<zmq::message_t>& frames) {
+  if (frames.size() != kCount || frames[kVersion].to_string_view() != "1.0" ||
+      frames[kDomain].to_string_view() != federation::kZapDomain || frames[kMechanism].to_string_view() != "CURVE")
+    return std::nullopt;
+  const ByteView bytes(frames[kKey].data<std::uint8_t>(), frames[kKey].size());
+  auto key = to_array<32>(bytes, "client key");
+  if (!key) return std::nullopt;
+  return *key;
+}
+
+}  // namespace
+
+ZapHandler::ZapHandler(zmq::context_t& context, Admission admission)
+    : socket_(context, zmq::socket_type::router), admission_(std::move(admission)) {
+  socket_.set(zmq::sockopt::linger, 0);
+  socket_.bind("inproc://zeromq.zap.01");
+}
+
+void ZapHandler::answer_waiting() {
+  while (true) {
+    std::vector<zmq::message_t> frames;
+    do {
+      zmq::message_t frame;
+      if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return;
+      frames.push_back(std::move(frame));
+    } while (frames.back().more());
+    answer_one(std::move(frames));
+  }
+}
+
+void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
+  if (frames.size() <= kRequestId) return;
+  const auto key = client_key(frames);
+  const std::optional<SiteId> site = key ? admission_(*key) : std::nullopt;
+  if (site) {
+    ++accepted_count_;
+  } else {
+    ++refused_count_;
+    constexpr std::uint64_t kLoggedMax = 100;  // a stranger must not fill the log
+    if (key && refused_count_ <= kLoggedMax)
+      spdlog::warn("refused a connection: its transport key {} is not on the roster", federation::fingerprint(*key));
+  }
+  const std::string user = site ? site->text() : std::string();
+  const std::string parts[] = {"1.0", frames[kRequestId].to_string(), site ? "200" : "400",
+                               site ? "OK" : "this key is not on the roster", user, std::string()};
+  socket_.send(frames[kRequester], zmq::send_flags::sndmore);
+  socket_.send(zmq::message_t(), zmq::send_flags::sndmore);
+  for (const std::string& part : parts)
+    socket_.send(zmq::buffer(part), &part == &parts[std::size(parts) - 1] ? zmq::send_flags::none : zmq::send_flags::sndmore);
+}
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,37 @@
+// The ZAP handler (rfc.zeromq.org/spec/27): decides at the CURVE handshake which keys may connect.
+// Bind it before the listening socket: libzmq without a handler accepts every key.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <zmq.hpp>
+
+#include "common/ids.h"
+#include "federation/io/curve_socket.h"
+
+namespace fovea::coordinator {
+
+// The site a transport key belongs to, or nothing when the key is not on the roster.
+using Admission = std::function<std::optional<SiteId>(const federation::CurvePublicKey&)>;
+
+class ZapHandler {
+ public:
+  // Throws zmq::error_t.
+  ZapHandler(zmq::context_t& context, Admission admission);
+
+  zmq::socket_t& socket() noexcept { return socket_; }
+  // Answers every waiting request. Anything but CURVE in our domain with a listed key is refused.
+  void answer_waiting();
+  std::uint64_t refused_count() const noexcept { return refused_count_; }
+  std::uint64_t accepted_count() const noexcept { return accepted_count_; }
+
+ private:
+  void answer_one(std::vector<zmq::message_t> frames);
+
+  zmq::socket_t socket_;
+  Admission admission_;
+  std::uint64_t refused_count_ = 0;
+  std::uint64_t accepted_count_ = 0;
+};
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,212 @@
+#include "coordinator/io/zmq_server.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "crypto/random_source.h"
+
+namespace fovea::coordinator {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSelfTestMax{4'000};
+// A full peer among writable ones keeps ZMQ_POLLOUT set, so a backlog is retried by the clock instead.
+constexpr milliseconds kRetryEvery{2};
+
+// libzmq keeps the bytes alive through this owner until they are on the wire.
+void release_payload(void*, void* owner) { delete static_cast<std::shared_ptr<const Bytes>*>(owner); }
+
+zmq::message_t share(const std::shared_ptr<const Bytes>& payload) {
+  auto owner = std::make_unique<std::shared_ptr<const Bytes>>(payload);
+  // libzmq never writes to a message it sends.
+  zmq::message_t out(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload, owner.get());
+  owner.release();
+  return out;
+}
+
+}  // namespace
+
+ZmqServer::ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission)
+    : options_(std::move(options)), key_(key.copy()), context_(1), zap_(context_, std::move(admission)) {}
+
+ZmqServer::~ZmqServer() = default;
+
+Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options, const crypto::AgreementKey& key,
+                                                    Admission admission) {
+  try {
+    std::unique_ptr<ZmqServer> server(new ZmqServer(options, key, std::move(admission)));
+    server->endpoint_ = options.endpoint;
+    server->listen();
+    FOVEA_TRY(server->prove_strangers_are_refused());
+    return server;
+  } catch (const zmq::error_t& error) {
+    return federation::zmq_failure(error, "cannot listen on " + options.endpoint);
+  }
+}
+
+void ZmqServer::listen() {
+  router_.emplace(context_, zmq::socket_type::router);
+  federation::set_limits(*router_);
+  federation::set_curve_server(*router_, key_);
+  router_->set(zmq::sockopt::router_mandatory, true);
+  router_->bind(endpoint_);
+  endpoint_ = router_->get(zmq::sockopt::last_endpoint);
+}
+
+Result<void> ZmqServer::prove_strangers_are_refused() {
+  crypto::SystemRandom random;
+  const crypto::AgreementKey stranger = crypto::AgreementKey::generate(random);
+  std::string target = endpoint_;
+  for (const std::string any : {"0.0.0.0", "[::]"})
+    if (const auto at = target.find(any); at != std::string::npos) target.replace(at, any.size(), "127.0.0.1");
+  zmq::socket_t dealer(context_, zmq::socket_type::dealer);
+  federation::set_limits(dealer);
+  dealer.set(zmq::sockopt::linger, 0);
+  federation::set_curve_client(dealer, stranger, key_.public_key());
+  federation::ConnectionMonitor monitor(context_, dealer, "self-test");
+  dealer.connect(target);
+  const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
+  while (std::chrono::steady_clock::now() < deadline) {
+    zmq::pollitem_t items[] = {{zap_.socket().handle(), 0, ZMQ_POLLIN, 0}, {monitor.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    zmq::poll(items, std::size(items), milliseconds(50));
+    zap_.answer_waiting();
+    while (const auto event = monitor.next()) {
+      if (*event == federation::ConnectionEvent::refused && zap_.refused_count() > 0) return {};
+      if (*event == federation::ConnectionEvent::ready)
+        return internal_error("transport self-test: a random key was let in on " + endpoint_ + "; not serving");
+    }
+  }
+  return unavailable("transport self-test: no answer on " + target + " within 4 s; check the firewall of this machine");
+}
+
+Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descriptors) {
+  try {
+    flush();
+    const bool backlog = std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.outbox.empty(); });
+    if (backlog) timeout = std::min(timeout, kRetryEvery);
+    std::vector<zmq::pollitem_t> items = {{router_->handle(), 0, ZMQ_POLLIN, 0}, {zap_.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
+    zmq::poll(items, timeout);
+    zap_.answer_waiting();
+    return {};
+  } catch (const zmq::error_t& error) {
+    if (error.num() == EINTR) return {};
+    return federation::zmq_failure(error, "waiting for sites");
+  }
+}
+
+std::optional<InboundMessage> ZmqServer::receive() {
+  try {
+    while (true) {
+      zmq::message_t session;
+      if (!router_->recv(session, zmq::recv_flags::dontwait)) return std::nullopt;
+      std::vector<zmq::message_t> parts;
+      bool more = session.more();
+      while (more) {
+        zmq::message_t part;
+        if (!router_->recv(part)) return std::nullopt;
+        more = part.more();
+        parts.push_back(std::move(part));
+      }
+      if (parts.size() != 1) continue;  // not one of ours: a message is one frame
+      // Set by our ZAP handler at the handshake; the peer cannot choose it.
+      auto site = SiteId::create(parts[0].gets("User-Id"));
+      if (!site) continue;
+      const auto* data = parts[0].data<std::uint8_t>();
+      return InboundMessage{std::move(site).value(), session.to_string(), Bytes(data, data + parts[0].size())};
+    }
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EINTR) spdlog::warn("receiving from sites: {}", error.what());
+    return std::nullopt;
+  }
+}
+
+bool ZmqServer::open_session(const InboundMessage& hello, const BootId& boot) {
+  const auto found = peers_.find(hello.site);
+  if (found != peers_.end() && found->second.session != hello.session && found->second.boot != boot) {
+    // An empty frame: the node ignores it; a vanished connection answers EHOSTUNREACH.
+    if (send_now(found->second.session, std::make_shared<const Bytes>()) != Attempt::gone) return false;
+  }
+  if (found != peers_.end() && found->second.session == hello.session) return true;
+  peers_[hello.site] = Peer{hello.session, boot, {}, 0};
+  return true;
+}
+
+bool ZmqServer::is_session(const InboundMessage& message) const {
+  const auto found = peers_.find(message.site);
+  return found != peers_.end() && found->second.session == message.session;
+}
+
+SendVerdict ZmqServer::send(const SiteId& site, const std::shared_ptr<const Bytes>& payload) {
+  const auto found = peers_.find(site);
+  if (found == peers_.end()) return SendVerdict::no_session;
+  Peer& peer = found->second;
+  if (peer.outbox.empty()) {
+    switch (send_now(peer.session, payload)) {
+      case Attempt::sent: return SendVerdict::queued;
+      case Attempt::would_block: break;
+      case Attempt::gone: peers_.erase(found); return SendVerdict::no_session;
+    }
+  }
+  if (peer.outbox_bytes + payload->size() > options_.outbox_bytes_max) return SendVerdict::outbox_full;
+  peer.outbox_bytes += payload->size();
+  peer.outbox.push_back(payload);
+  return SendVerdict::queued;
+}
+
+void ZmqServer::reply(const InboundMessage& message, const std::shared_ptr<const Bytes>& payload) {
+  send_now(message.session, payload);
+}
+
+ZmqServer::Attempt ZmqServer::send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload) {
+  try {
+    zmq::message_t address(session.data(), session.size());
+    if (!router_->send(address, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Attempt::would_block;
+    zmq::message_t body = share(payload);
+    // After the address was accepted the body always fits: libzmq checked the pipe for the whole message.
+    if (!router_->send(body, zmq::send_flags::dontwait)) return Attempt::would_block;
+    return Attempt::sent;
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EHOSTUNREACH) spdlog::warn("sending to a site: {}", error.what());
+    return Attempt::gone;
+  }
+}
+
+void ZmqServer::flush() {
+  for (auto entry = peers_.begin(); entry != peers_.end();) {
+    Peer& peer = entry->second;
+    Attempt attempt = Attempt::sent;
+    while (!peer.outbox.empty() && attempt == Attempt::sent) {
+      attempt = send_now(peer.session, peer.outbox.front());
+      if (attempt != Attempt::sent) break;
+      peer.outbox_bytes -= peer.outbox.front()->size();
+      peer.outbox.pop_front();
+    }
+    entry = attempt == Attempt::gone ? peers_.erase(entry) : std::next(entry);
+  }
+}
+
+Result<void> ZmqServer::cut_sessions() {
+  try {
+    peers_.clear();
+    router_->set(zmq::sockopt::linger, 0);
+    router_->close();
+    // The I/O thread frees the port a moment after close(); bounded by the self-test's patience.
+    const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
+    while (true) {
+      try {
+        listen();
+        return {};
+      } catch (const zmq::error_t& error) {
+        if (error.num() != EADDRINUSE || std::chrono::steady_clock::now() > deadline) throw;
+        zmq::poll(static_cast<zmq::pollitem_t*>(nullptr), 0, kRetryEvery);
+      }
+    }
+  } catch (const zmq::error_t& error) {
+    return federation::zmq_failure(error, "cannot listen again on " + endpoint_);
+  }
+}
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,91 @@
+// The coordinator's one listening port: a ROUTER under CURVE whose peers are known by the site id that
+// the ZAP handler took from the roster, never by what they claim. One thread owns it.
+//
+// A site has at most one session. A second process with the same keys is refused while the first is
+// connected; the same process may come back on a new connection (its boot id tells).
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "coordinator/io/zap_handler.h"
+#include "federation/io/curve_socket.h"
+
+namespace fovea::coordinator {
+
+struct ServerOptions {
+  std::string endpoint;  // "tcp://host:port"; port 0 lets the system choose
+  std::size_t outbox_bytes_max = std::size_t{256} << 20U;  // waiting for one site, beyond libzmq's own queue
+};
+
+using BootId = std::array<std::uint8_t, 16>;  // random for each start of a node
+
+struct InboundMessage {
+  SiteId site;         // from the transport key
+  std::string session;  // routing id: opaque, one connection
+  Bytes payload;
+};
+
+enum class SendVerdict { queued, no_session, outbox_full };
+
+class ZmqServer {
+ public:
+  // Binds and proves with a random key that strangers are refused. unavailable: port in use;
+  // internal: the self-test was not refused (the server is closed again).
+  static Result<std::unique_ptr<ZmqServer>> start(const ServerOptions& options, const crypto::AgreementKey& key,
+                                                  Admission admission);
+  ~ZmqServer();
+
+  const std::string& endpoint() const noexcept { return endpoint_; }  // with the real port
+
+  // Sleeps until a message may be waiting, one of `descriptors` is readable or `timeout` is over; answers handshakes.
+  Result<void> wait(std::chrono::milliseconds timeout, std::span<const int> descriptors);
+  // The next message of an admitted site, or nothing. Never blocks.
+  std::optional<InboundMessage> receive();
+
+  // Makes `session` the site's one session. False: another process with this site's keys holds it.
+  bool open_session(const InboundMessage& hello, const BootId& boot);
+  bool is_session(const InboundMessage& message) const;
+  bool has_session(const SiteId& site) const { return peers_.contains(site); }
+
+  // Queues for the site's session; the bytes are shared, not copied, between sites.
+  SendVerdict send(const SiteId& site, const std::shared_ptr<const Bytes>& payload);
+  // Answers on the very connection the message came from, session or not; dropped when it cannot be sent at once.
+  void reply(const InboundMessage& message, const std::shared_ptr<const Bytes>& payload);
+
+  // Closes every connection and listens again: who is still admitted reconnects by itself.
+  Result<void> cut_sessions();
+
+ private:
+  struct Peer {
+    std::string session;
+    BootId boot{};
+    std::deque<std::shared_ptr<const Bytes>> outbox;
+    std::size_t outbox_bytes = 0;
+  };
+  enum class Attempt { sent, would_block, gone };
+
+  ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission);
+  void listen();     // throws zmq::error_t
+  Result<void> prove_strangers_are_refused();
+  Attempt send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload);
+  void flush();
+
+  ServerOptions options_;
+  crypto::AgreementKey key_;
+  zmq::context_t context_;
+  ZapHandler zap_;
+  std::optional<zmq::socket_t> router_;
+  std::string endpoint_;
+  std::map<SiteId, Peer> peers_;
+};
+
+}  // namespace fovea::coordinator

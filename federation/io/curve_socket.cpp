@@ -1,0 +1,94 @@
+#include "federation/io/curve_socket.h"
+
+#include <cstring>
+
+namespace fovea::federation {
+namespace {
+
+int ms(std::chrono::milliseconds value) { return static_cast<int>(value.count()); }
+
+std::optional<ConnectionEvent> translate(std::uint16_t event) {
+  switch (event) {
+    case ZMQ_EVENT_CONNECTED: return ConnectionEvent::connected;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: return ConnectionEvent::ready;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: return ConnectionEvent::refused;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: return ConnectionEvent::protocol_error;
+    case ZMQ_EVENT_DISCONNECTED: return ConnectionEvent::lost;
+    case ZMQ_EVENT_CONNECT_RETRIED: return ConnectionEvent::retrying;
+    default: return std::nullopt;
+  }
+}
+
+constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                               ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED;
+
+}  // namespace
+
+void set_limits(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMessageBytesMax));
+  socket.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
+  socket.set(zmq::sockopt::rcvhwm, kQueuedMessagesMax);
+  socket.set(zmq::sockopt::handshake_ivl, ms(kHandshakeMax));
+  socket.set(zmq::sockopt::heartbeat_ivl, ms(kHeartbeatEvery));
+  socket.set(zmq::sockopt::heartbeat_timeout, ms(kHeartbeatTimeout));
+  socket.set(zmq::sockopt::linger, ms(kLinger));
+  socket.set(zmq::sockopt::reconnect_ivl, ms(kReconnectMin));
+  socket.set(zmq::sockopt::reconnect_ivl_max, ms(kReconnectMax));
+  socket.set(zmq::sockopt::immediate, true);
+  socket.set(zmq::sockopt::ipv6, true);
+}
+
+void set_curve_server(zmq::socket_t& socket, const crypto::AgreementKey& own) {
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::curve_secretkey,
+             zmq::const_buffer(own.private_key().view().data(), own.private_key().view().size()));
+  // An empty domain would let libzmq skip the handler; enforcing it refuses all when the handler is gone.
+  socket.set(zmq::sockopt::zap_domain, std::string(kZapDomain));
+  constexpr int kZapEnforceDomain = 93;  // zmq.h 4.3.4 names it in its draft part only; the library has it
+  const int enforce = 1;
+  if (zmq_setsockopt(socket.handle(), kZapEnforceDomain, &enforce, sizeof enforce) != 0) throw zmq::error_t();
+}
+
+void set_curve_client(zmq::socket_t& socket, const crypto::AgreementKey& own, const CurvePublicKey& server) {
+  socket.set(zmq::sockopt::curve_serverkey, zmq::const_buffer(server.data(), server.size()));
+  socket.set(zmq::sockopt::curve_publickey, zmq::const_buffer(own.public_key().data(), own.public_key().size()));
+  socket.set(zmq::sockopt::curve_secretkey,
+             zmq::const_buffer(own.private_key().view().data(), own.private_key().view().size()));
+}
+
+Error zmq_failure(const zmq::error_t& error, const std::string& action) {
+  const std::string message = action + ": " + error.what();
+  if (error.num() == EADDRINUSE)
+    return unavailable(message + "; another program listens there: stop it or choose another port");
+  if (error.num() == EADDRNOTAVAIL || error.num() == ENODEV)
+    return invalid_argument(message + "; this machine does not have that address");
+  if (error.num() == EINVAL || error.num() == EPROTONOSUPPORT)
+    return invalid_argument(message + "; write it as tcp://host:port");
+  if (error.num() == EACCES) return permission_denied(message + "; ports below 1024 need a privilege");
+  return unavailable(message);
+}
+
+ConnectionMonitor::ConnectionMonitor(zmq::context_t& context, zmq::socket_t& watched, const std::string& name)
+    : pair_(context, zmq::socket_type::pair) {
+  const std::string address = "inproc://" + name;
+  if (zmq_socket_monitor(watched.handle(), address.c_str(), kWatchedEvents) != 0) throw zmq::error_t();
+  pair_.set(zmq::sockopt::linger, 0);
+  pair_.connect(address);
+}
+
+std::optional<ConnectionEvent> ConnectionMonitor::next() {
+  while (true) {
+    zmq::message_t event;
+    if (!pair_.recv(event, zmq::recv_flags::dontwait)) return std::nullopt;
+    zmq::message_t address;
+    if (event.more() && !pair_.recv(address, zmq::recv_flags::dontwait)) return std::nullopt;
+    std::uint16_t number = 0;
+    if (event.size() < sizeof number) continue;
+    std::memcpy(&number, event.data(), sizeof number);  // libzmq writes it in host order
+    if (const auto translated = translate(number)) return translated;
+  }
+}
+
+}  // namespace fovea::federation

@@ -1,0 +1,52 @@
+// What both ends of the CURVE connection share: limits, socket options and the monitor that says why a
+// connection came or went. Measured on libzmq 4.3.4; design: reliability, "Transport".
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/bytes.h"
+#include "crypto/key_agreement.h"
+
+namespace fovea::federation {
+
+inline constexpr std::size_t kMessageBytesMax = std::size_t{1} << 20U;  // one frame on the wire
+inline constexpr int kQueuedMessagesMax = 16;                           // inside libzmq, each way, each peer
+inline constexpr std::chrono::milliseconds kHandshakeMax{5'000};
+inline constexpr std::chrono::milliseconds kHeartbeatEvery{5'000};
+inline constexpr std::chrono::milliseconds kHeartbeatTimeout{15'000};
+inline constexpr std::chrono::milliseconds kLinger{2'000};
+inline constexpr std::chrono::milliseconds kReconnectMin{100};
+inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
+inline constexpr const char* kZapDomain = "fovea";
+
+using CurvePublicKey = crypto::AgreementPublicKey;
+
+// Sizes, heartbeats, linger. Throws zmq::error_t.
+void set_limits(zmq::socket_t& socket);
+// CURVE with these keys. Throws zmq::error_t.
+void set_curve_server(zmq::socket_t& socket, const crypto::AgreementKey& own);
+void set_curve_client(zmq::socket_t& socket, const crypto::AgreementKey& own, const CurvePublicKey& server);
+
+// "errno text" of a zmq failure as a Result error; EADDRINUSE says which port to change.
+Error zmq_failure(const zmq::error_t& error, const std::string& action);
+
+enum class ConnectionEvent { connected, ready, refused, protocol_error, lost, retrying };
+
+// Watches one socket. Create before bind or connect; poll its socket() for reading.
+class ConnectionMonitor {
+ public:
+  // Throws zmq::error_t. `name` is unique in the context.
+  ConnectionMonitor(zmq::context_t& context, zmq::socket_t& watched, const std::string& name);
+  zmq::socket_t& socket() noexcept { return pair_; }
+  // The next event that matters, or nothing. Never blocks.
+  std::optional<ConnectionEvent> next();
+
+ private:
+  zmq::socket_t pair_;
+};
+
+}  // namespace fovea::federation

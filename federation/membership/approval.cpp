@@ -1,0 +1,53 @@
+#include "federation/membership/approval.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/json_fields.h"
+
+namespace fovea::federation {
+
+Result<Approval> Approval::parse(std::string_view document) {
+  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "approval", kSignedDocumentBytesMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "approval"));
+  FOVEA_TRY(fields.integer("fovea_approval", 1, 1));
+  FOVEA_TRY_ASSIGN(const std::string id, fields.text("site", 1, 40));
+  FOVEA_TRY_ASSIGN(SiteId site, SiteId::create(id));
+  Approval out{.site = std::move(site)};
+  FOVEA_TRY_ASSIGN(out.plan, fields.hex<32>("plan"));
+  FOVEA_TRY_ASSIGN(const std::string decision, fields.choice("decision", {"approved", "rejected"}));
+  out.decision = decision == "approved" ? ApprovalDecision::approved : ApprovalDecision::rejected;
+  FOVEA_TRY_ASSIGN(out.approver, fields.text("approver", 1, 80));
+  FOVEA_TRY_ASSIGN(out.reason, fields.text("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{1} << 53U));
+  out.decided = UnixMs{static_cast<std::int64_t>(decided)};
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<std::string> Approval::document() const {
+  const nlohmann::ordered_json value = {
+      {"fovea_approval", 1},
+      {"site", site.text()},
+      {"plan", to_hex(plan)},
+      {"decision", decision == ApprovalDecision::approved ? "approved" : "rejected"},
+      {"approver", approver},
+      {"reason", reason},
+      {"decided_ms", decided.value}};
+  try {
+    std::string text = value.dump(1) + "\n";
+    FOVEA_TRY(parse(text));
+    return text;
+  } catch (const nlohmann::json::exception&) {
+    return invalid_argument("approval: approver and reason must be UTF-8 text");
+  }
+}
+
+Result<Approval> verify_approval(const SignedDocument& signed_document, const PublicKeyBytes& approver_key) {
+  const PublicKeyBytes keys[] = {approver_key};
+  FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("approval", keys));
+  if (valid != 1)
+    return permission_denied("approval: is not signed with this site's approver key (" + fingerprint(approver_key) + ")");
+  return Approval::parse(signed_document.document);
+}
+
+}  // namespace fovea::federation

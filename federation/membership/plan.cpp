@@ -1,0 +1,182 @@
+#include "federation/membership/plan.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/json_fields.h"
+#include "crypto/hash.h"
+
+namespace fovea::federation {
+namespace {
+
+constexpr std::uint64_t kSeedMax = (std::uint64_t{1} << 53U) - 1;
+constexpr std::uint32_t kSitesMax = 128;  // complete graph; more sites need the sparse one
+constexpr std::uint32_t kProbeSizeMax = 1U << 26U;
+constexpr std::string_view kProbePrefix = "probe-";
+
+Result<PlanFinding> read_finding(JsonFields fields) {
+  PlanFinding out;
+  FOVEA_TRY_ASSIGN(out.kind, fields.text("kind", 1, 64));
+  FOVEA_TRY_ASSIGN(out.modality, fields.choice("modality", {"MR", "CT", "PET"}));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<PlanLook> read_look(JsonFields fields) {
+  PlanLook out;
+  FOVEA_TRY_ASSIGN(out.regions, fields.integer32("regions", 1, 256));
+  FOVEA_TRY_ASSIGN(out.exploration, fields.number("exploration", 0, 1));
+  FOVEA_TRY_ASSIGN(out.nms_mm, fields.number("nms_mm", 0, 200));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<PlanStage> read_stage(JsonFields fields) {
+  PlanStage out;
+  FOVEA_TRY_ASSIGN(out.name, fields.text("name", 1, 40));
+  FOVEA_TRY_ASSIGN(out.rounds, fields.integer32("rounds", 1, kPlanRoundsMax));
+  FOVEA_TRY_ASSIGN(out.trains, fields.texts("trains", 1, 32, 120));
+  FOVEA_TRY_ASSIGN(out.local_steps, fields.integer32("local_steps", 1, 1'000'000));
+  FOVEA_TRY_ASSIGN(out.learning_rate, fields.number("learning_rate", 1e-9, 100));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<std::vector<PlanStage>> read_stages(JsonFields& plan) {
+  FOVEA_TRY_ASSIGN(std::vector<JsonFields> objects, plan.objects("stages", 1, 32));
+  std::vector<PlanStage> out;
+  std::set<std::string> names;
+  std::uint64_t rounds = 0;
+  for (JsonFields& object : objects) {
+    const std::string path = object.path_of("name");
+    FOVEA_TRY_ASSIGN(PlanStage stage, read_stage(std::move(object)));
+    if (!names.insert(stage.name).second) return invalid_argument(path + ": occurs twice; give each stage its own name");
+    rounds += stage.rounds;
+    out.push_back(std::move(stage));
+  }
+  if (rounds > kPlanRoundsMax)
+    return invalid_argument(plan.path_of("stages") + ": " + std::to_string(rounds) + " rounds together are above " +
+                            std::to_string(kPlanRoundsMax));
+  return out;
+}
+
+Result<PlanStrategy> read_strategy(JsonFields fields) {
+  PlanStrategy out;
+  FOVEA_TRY_ASSIGN(out.name, fields.choice("name", {"fedavg"}));
+  FOVEA_TRY_ASSIGN(out.weight_max, fields.integer32("weight_max", 1, 1'000'000));
+  FOVEA_TRY_ASSIGN(out.delta_max, fields.number("delta_max", 1e-6, 1000));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<PlanCohort> read_cohort(JsonFields fields) {
+  PlanCohort out;
+  FOVEA_TRY_ASSIGN(out.smallest, fields.integer32("smallest", 2, kSitesMax));
+  FOVEA_TRY_ASSIGN(out.largest, fields.integer32("largest", 2, kSitesMax));
+  if (out.largest < out.smallest)
+    return invalid_argument(fields.path_of("largest") + ": expected at least cohort.smallest = " +
+                            std::to_string(out.smallest) + ", found " + std::to_string(out.largest));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<PlanSecureAggregation> read_secure_aggregation(JsonFields fields, const PlanCohort& cohort) {
+  PlanSecureAggregation out;
+  FOVEA_TRY_ASSIGN(out.colluders_max, fields.integer32("colluders_max", 0, kSitesMax - 1));
+  FOVEA_TRY_ASSIGN(out.threshold, fields.integer32("threshold", 2, kSitesMax));
+  FOVEA_TRY_ASSIGN(out.honest_min, fields.integer32("honest_min", 1, kSitesMax));
+  FOVEA_TRY(fields.finish());
+  // Bonawitz et al. 2017, section 6: two different survivor sets must not both reach t.
+  const std::uint32_t threshold_min = (cohort.smallest + out.colluders_max) / 2 + 1;
+  if (out.threshold < threshold_min || out.threshold > cohort.smallest)
+    return invalid_argument(fields.path_of("threshold") + ": expected " + std::to_string(threshold_min) + " to " +
+                            std::to_string(cohort.smallest) + " (more than half of cohort.smallest plus colluders_max, "
+                            "and at most cohort.smallest), found " + std::to_string(out.threshold));
+  if (out.threshold < out.colluders_max + out.honest_min)
+    return invalid_argument(fields.path_of("honest_min") + ": threshold - colluders_max = " +
+                            std::to_string(static_cast<std::int64_t>(out.threshold) - out.colluders_max) +
+                            " honest sites are fewer than honest_min = " + std::to_string(out.honest_min) +
+                            "; raise threshold or lower honest_min");
+  return out;
+}
+
+Result<PlanDeadlines> read_deadlines(JsonFields fields) {
+  PlanDeadlines out;
+  FOVEA_TRY_ASSIGN(out.progress_s, fields.integer32("progress_s", 1, 86'400));
+  FOVEA_TRY_ASSIGN(out.phase_s, fields.integer32("phase_s", 1, 3'600));
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Result<void> read_architecture(JsonFields& fields, Plan& plan) {
+  FOVEA_TRY_ASSIGN(plan.architecture, fields.text("architecture", 1, 40));
+  if (plan.architecture == "fovea-1") return {};
+  std::string_view digits = plan.architecture;
+  if (digits.starts_with(kProbePrefix)) {
+    digits.remove_prefix(kProbePrefix.size());
+    std::uint32_t size = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+    if (error == std::errc() && end == digits.data() + digits.size() && digits.front() != '0' && size <= kProbeSizeMax) {
+      plan.probe_size = size;
+      return {};
+    }
+  }
+  return invalid_argument(fields.path_of("architecture") + ": expected \"fovea-1\" or \"probe-N\" with N from 1 to " +
+                          std::to_string(kProbeSizeMax));
+}
+
+Result<void> read_fields(JsonFields& fields, Plan& plan) {
+  FOVEA_TRY(fields.integer("fovea_plan", 1, 1));
+  FOVEA_TRY_ASSIGN(plan.name, fields.text("name", 1, 80));
+  FOVEA_TRY_ASSIGN(JsonFields finding, fields.object("finding"));
+  FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
+  FOVEA_TRY_ASSIGN(JsonFields intake, fields.object("intake"));
+  FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "pet-suv"}));
+  FOVEA_TRY(intake.finish());
+  FOVEA_TRY_ASSIGN(JsonFields look, fields.object("look"));
+  FOVEA_TRY_ASSIGN(plan.look, read_look(std::move(look)));
+  FOVEA_TRY(read_architecture(fields, plan));
+  FOVEA_TRY_ASSIGN(plan.seed, fields.integer("seed", 0, kSeedMax));
+  FOVEA_TRY_ASSIGN(plan.stages, read_stages(fields));
+  FOVEA_TRY_ASSIGN(JsonFields strategy, fields.object("strategy"));
+  FOVEA_TRY_ASSIGN(plan.strategy, read_strategy(std::move(strategy)));
+  FOVEA_TRY_ASSIGN(JsonFields cohort, fields.object("cohort"));
+  FOVEA_TRY_ASSIGN(plan.cohort, read_cohort(std::move(cohort)));
+  FOVEA_TRY_ASSIGN(JsonFields secure_aggregation, fields.object("secure_aggregation"));
+  FOVEA_TRY_ASSIGN(plan.secure_aggregation, read_secure_aggregation(std::move(secure_aggregation), plan.cohort));
+  FOVEA_TRY_ASSIGN(JsonFields privacy, fields.object("privacy"));
+  FOVEA_TRY_ASSIGN(plan.privacy_mechanism, privacy.choice("mechanism", {"none"}));
+  FOVEA_TRY(privacy.finish());
+  FOVEA_TRY_ASSIGN(JsonFields deadlines, fields.object("deadlines"));
+  FOVEA_TRY_ASSIGN(plan.deadlines, read_deadlines(std::move(deadlines)));
+  return fields.finish();
+}
+
+}  // namespace
+
+Result<Plan> Plan::parse(ByteView exact_bytes) {
+  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(exact_bytes, "plan", kPlanBytesMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "plan"));
+  Plan plan;
+  FOVEA_TRY(read_fields(fields, plan));
+  plan.hash = crypto::sha256(exact_bytes);
+  return plan;
+}
+
+std::uint32_t Plan::rounds_total() const noexcept {
+  std::uint32_t total = 0;
+  for (const PlanStage& stage : stages) total += stage.rounds;
+  return total;
+}
+
+Result<PlanPosition> Plan::position(RoundNumber round) const {
+  std::uint32_t left = round;
+  for (std::size_t i = 0; i < stages.size() && left > 0; ++i) {
+    if (left <= stages[i].rounds) return PlanPosition{i, left};
+    left -= stages[i].rounds;
+  }
+  return not_found("round " + std::to_string(round) + ": the plan has rounds 1 to " + std::to_string(rounds_total()));
+}
+
+}  // namespace fovea::federation

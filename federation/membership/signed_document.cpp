@@ -1,0 +1,99 @@
+#include "federation/membership/signed_document.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/codec.h"
+#include "common/json_fields.h"
+#include "crypto/hash.h"
+#include "crypto/signature.h"
+
+namespace fovea::federation {
+namespace {
+
+// The kind is part of what is signed, so that no document passes for one of another kind.
+Bytes signed_bytes(const SignedDocument& document) {
+  ByteWriter writer;
+  writer.sized(std::string_view("FOVEA/1/document"));
+  writer.sized(document.kind);
+  writer.sized(document.document);
+  return std::move(writer).take();
+}
+
+}  // namespace
+
+Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
+  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(bytes, "signed document", kSignedDocumentBytesMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "signed document"));
+  FOVEA_TRY(fields.integer("fovea_signed", 1, 1));
+  SignedDocument out;
+  FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval"}));
+  FOVEA_TRY_ASSIGN(out.document, fields.text("document", 2, kSignedDocumentBytesMax));
+  FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 1, kDocumentSignaturesMax));
+  for (JsonFields& entry : signatures) {
+    DocumentSignature signature;
+    FOVEA_TRY_ASSIGN(signature.key, entry.hex<32>("key"));
+    FOVEA_TRY_ASSIGN(signature.signature, entry.hex<64>("signature"));
+    FOVEA_TRY(entry.finish());
+    out.signatures.push_back(signature);
+  }
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
+Bytes SignedDocument::serialize() const {
+  nlohmann::ordered_json value = {{"fovea_signed", 1}, {"kind", kind}, {"document", document}};
+  value["signatures"] = nlohmann::ordered_json::array();
+  for (const DocumentSignature& entry : signatures)
+    value["signatures"].push_back({{"key", to_hex(entry.key)}, {"signature", to_hex(entry.signature)}});
+  const std::string text = value.dump(1) + "\n";
+  const ByteView view = as_bytes(text);
+  return {view.begin(), view.end()};
+}
+
+Result<void> SignedDocument::sign(const crypto::SigningKey& key) {
+  const DocumentSignature fresh{key.verify_key(), key.sign(signed_bytes(*this))};
+  const auto found = std::find_if(signatures.begin(), signatures.end(),
+                                  [&](const DocumentSignature& entry) { return entry.key == fresh.key; });
+  if (found != signatures.end()) {
+    *found = fresh;
+    return {};
+  }
+  if (signatures.size() >= kDocumentSignaturesMax)
+    return failed_precondition("signed document: has " + std::to_string(kDocumentSignaturesMax) +
+                               " signatures already, the most there can be");
+  signatures.push_back(fresh);
+  return {};
+}
+
+Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,
+                                                std::span<const PublicKeyBytes> keys) const {
+  if (kind != expected_kind)
+    return permission_denied("signed document: expected a document of kind \"" + std::string(expected_kind) +
+                             "\", found \"" + kind + "\"");
+  const Bytes message = signed_bytes(*this);
+  std::size_t valid = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (std::find(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), keys[i]) !=
+        keys.begin() + static_cast<std::ptrdiff_t>(i))
+      continue;
+    const auto found = std::find_if(signatures.begin(), signatures.end(),
+                                    [&](const DocumentSignature& entry) { return entry.key == keys[i]; });
+    if (found == signatures.end()) continue;
+    const crypto::SignatureVerdict verdict = crypto::check_signature(keys[i], message, found->signature);
+    if (verdict != crypto::SignatureVerdict::valid)
+      return corruption(kind + ": the signature of key " + fingerprint(keys[i]) + " is wrong (" +
+                        std::string(crypto::to_string(verdict)) + "); the document was changed after it was signed");
+    ++valid;
+  }
+  return valid;
+}
+
+std::string fingerprint(ByteView bytes) {
+  constexpr std::size_t kShownBytes = 8;
+  const Digest digest = crypto::sha256(bytes);
+  const std::string hex = to_hex(ByteView(digest).first(kShownBytes));
+  return hex.substr(0, 4) + "-" + hex.substr(4, 4) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4);
+}
+
+}  // namespace fovea::federation
