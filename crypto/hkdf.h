@@ -10,7 +10,7 @@ namespace fovea::crypto {
 struct HkdfInput {
   ByteView secret;  // input keying material
   ByteView salt;    // may be empty
-  ByteView info;    // labels and everything the key is bound to, length-prefixed by the caller
+  ByteView info;    // labels and all the key is bound to, length-prefixed by the caller; below 1 MiB
 };
 
 SecretKey hkdf_sha256(const HkdfInput& input);

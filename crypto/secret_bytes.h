@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <ostream>
 #include <span>
 #include <vector>
@@ -17,6 +18,21 @@ namespace fovea::crypto {
 // Overwrites memory in a way no optimiser removes.
 void wipe(std::span<std::uint8_t> bytes) noexcept;
 
+// Wipes memory before it gives it back, also when a vector grows.
+template <class T>
+struct WipingAllocator {
+  using value_type = T;
+  WipingAllocator() = default;
+  template <class U>
+  WipingAllocator(const WipingAllocator<U>&) noexcept {}
+  T* allocate(std::size_t count) { return std::allocator<T>().allocate(count); }
+  void deallocate(T* memory, std::size_t count) noexcept {
+    wipe({reinterpret_cast<std::uint8_t*>(memory), count * sizeof(T)});
+    std::allocator<T>().deallocate(memory, count);
+  }
+  bool operator==(const WipingAllocator&) const = default;
+};
+
 // A secret of a length known at run time.
 class SecretBytes {
  public:
@@ -24,11 +40,11 @@ class SecretBytes {
   explicit SecretBytes(std::size_t size) : bytes_(size) {}  // zeros
   static SecretBytes copy_of(ByteView bytes);
 
-  SecretBytes(SecretBytes&& other) noexcept : bytes_(std::move(other.bytes_)) { other.bytes_.clear(); }
-  SecretBytes& operator=(SecretBytes&& other) noexcept;
+  SecretBytes(SecretBytes&&) noexcept = default;
+  SecretBytes& operator=(SecretBytes&&) noexcept = default;
   SecretBytes(const SecretBytes&) = delete;
   SecretBytes& operator=(const SecretBytes&) = delete;
-  ~SecretBytes() { wipe(bytes_); }
+  ~SecretBytes() = default;
 
   SecretBytes copy() const { return copy_of(bytes_); }
   std::size_t size() const noexcept { return bytes_.size(); }
@@ -39,7 +55,7 @@ class SecretBytes {
   bool operator==(const SecretBytes&) const = delete;
 
  private:
-  std::vector<std::uint8_t> bytes_;
+  std::vector<std::uint8_t, WipingAllocator<std::uint8_t>> bytes_;
 };
 
 // A secret of N bytes. A moved-from array is all zeros.

@@ -1,0 +1,62 @@
+#include "crypto/aead.h"
+
+#include <algorithm>
+
+#include "crypto/openssl_objects.h"
+
+namespace fovea::crypto {
+
+namespace {
+
+constexpr std::size_t kPieceMax = 1U << 30;  // OpenSSL counts in int
+
+// One direction of EVP's update over any length; `out` null means associated data.
+template <auto Update>
+void update(EVP_CIPHER_CTX* context, std::uint8_t* out, ByteView in) {
+  while (!in.empty()) {
+    const std::size_t size = std::min(in.size(), kPieceMax);
+    int written = 0;
+    FOVEA_CHECK(Update(context, out, &written, in.data(), static_cast<int>(size)) == 1);
+    FOVEA_CHECK(written == static_cast<int>(size));
+    if (out != nullptr) out += size;
+    in = in.subspan(size);
+  }
+}
+
+}  // namespace
+
+Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext) {
+  Bytes sealed(plaintext.size() + kAeadTagBytes);
+  const openssl::CipherContext context = openssl::new_cipher_context();
+  FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  update<EVP_EncryptUpdate>(context.get(), nullptr, associated_data);
+  update<EVP_EncryptUpdate>(context.get(), sealed.data(), plaintext);
+  std::uint8_t* const tag = sealed.data() + plaintext.size();
+  int written = 0;
+  FOVEA_CHECK(EVP_EncryptFinal_ex(context.get(), tag, &written) == 1 && written == 0);
+  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) == 1);
+  return sealed;
+}
+
+Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed) {
+  if (sealed.size() < kAeadTagBytes)
+    return corruption("sealed message: expected at least " + std::to_string(kAeadTagBytes) + " bytes, found " +
+                      std::to_string(sealed.size()));
+  const ByteView ciphertext = sealed.first(sealed.size() - kAeadTagBytes);
+  std::array<std::uint8_t, kAeadTagBytes> tag{};
+  std::copy(sealed.end() - static_cast<std::ptrdiff_t>(kAeadTagBytes), sealed.end(), tag.begin());
+
+  SecretBytes plaintext(ciphertext.size());
+  const openssl::CipherContext context = openssl::new_cipher_context();
+  FOVEA_CHECK(EVP_DecryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  update<EVP_DecryptUpdate>(context.get(), nullptr, associated_data);
+  update<EVP_DecryptUpdate>(context.get(), plaintext.span().data(), ciphertext);
+  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag.data()) == 1);
+  std::uint8_t nothing = 0;
+  int written = 0;
+  if (EVP_DecryptFinal_ex(context.get(), &nothing, &written) != 1)
+    return corruption("sealed message: the tag does not match its key, nonce, associated data and bytes");
+  return plaintext;
+}
+
+}  // namespace fovea::crypto
