@@ -47,7 +47,8 @@ itk::IOComponentEnum component_of(VoxelType type) {
   return itk::IOComponentEnum::FLOAT;
 }
 
-void write_through_itk(const std::filesystem::path& path, const Volume& volume, VoxelType type) {
+// The bytes of voxels the file must hold. ITK only prints when it cannot write, so the caller compares sizes.
+std::size_t write_through_itk(const std::filesystem::path& path, const Volume& volume, VoxelType type) {
   const VolumeGeometry& geometry = volume.geometry;
   const auto io = itk::NiftiImageIO::New();
   io->SetFileName(path.string());
@@ -66,6 +67,7 @@ void write_through_itk(const std::filesystem::path& path, const Volume& volume, 
   io->SetIORegion(region);
   const std::vector<std::byte> raw = encode(volume.voxels, type);
   io->Write(raw.data());
+  return raw.size();
 }
 
 // Level 1: phantoms are noise in their low bits, and level 6 takes four times as long for a few percent.
@@ -96,11 +98,17 @@ Result<void> write_nifti(const std::filesystem::path& path, const Volume& volume
                             std::to_string(volume.geometry.voxel_count()));
   std::filesystem::path plain = path;
   if (gzip) plain.replace_extension(".tmp.nii");
+  std::error_code failed;
+  std::filesystem::remove(plain, failed);
+  bool written = false;
   try {
-    write_through_itk(plain, volume, type);
+    const std::size_t voxel_bytes = write_through_itk(plain, volume, type);
+    const std::uintmax_t file_bytes = std::filesystem::file_size(plain, failed);
+    written = !failed && file_bytes >= voxel_bytes + 348;
   } catch (const std::exception&) {
-    return unavailable("cannot write " + plain.string() + " (does the folder exist, is the disk full?)");
+    written = false;
   }
+  if (!written) return unavailable("cannot write " + plain.string() + " (does the folder exist, is the disk full?)");
   if (!gzip) return {};
   Result<void> packed = compress_file(plain, path);
   std::error_code ignored;
