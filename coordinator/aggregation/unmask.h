@@ -1,0 +1,53 @@
+// The end of a round at the coordinator: secrets put together from released shares and checked, masks removed.
+// A pure function of its input; runs on a worker when the vector is large.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "federation/messages/site_messages.h"
+#include "federation/secagg/masking.h"
+#include "federation/secagg/round_evidence.h"
+
+namespace fovea::coordinator {
+
+// What a dealer committed to in R2.
+struct DealerCommitments {
+  RosterIndex dealer = 0;
+  Digest self_seed_commitment{};                  // Bcom
+  std::vector<federation::SealedShares> shares;   // by recipient
+};
+
+struct UnmaskResponse {
+  RosterIndex site = 0;
+  std::vector<federation::RevealedShare> shares;
+};
+
+// A site to blame and the rule it broke. The signed messages are the evidence; the caller keeps them.
+struct Blame {
+  RosterIndex site = 0;
+  federation::RefusalReason reason = federation::RefusalReason::malformed;
+  bool operator==(const Blame&) const = default;
+};
+
+struct UnmaskWork {
+  federation::AttemptContext context;              // P, H(P), U1, K
+  std::vector<RosterIndex> survivors;              // U2
+  std::vector<RosterIndex> committed;              // U3
+  std::vector<DealerCommitments> dealers;          // one for each site of U2
+  std::vector<UnmaskResponse> responses;
+  std::vector<std::uint32_t> sum;                  // Σ y over U3
+};
+
+struct UnmaskOutcome {
+  bool complete = false;                           // every secret was opened and the masks are gone
+  std::vector<std::uint32_t> sum;                  // Σ x when complete, else as it came
+  std::vector<federation::OpenedSecret> opened;    // ascending, one for each site of U2 when complete
+  std::vector<Blame> blames;                       // bad_revealed_share: the responder; inconsistent_dealer: the dealer
+};
+
+// A revealed share counts only if it is the one its dealer committed to (the dealer's own share has no commitment and is
+// used only when it is needed). X25519_base(s_j) = S_j and H(b_j) = Bcom_j are checked before any mask is removed.
+UnmaskOutcome unmask(UnmaskWork work, std::uint32_t threads = 1);
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,151 @@
+// The coordinator's side of one round, as a pure machine: train → ready → R0 … R5 → sum. No clock, socket, file, thread or
+// random source inside. One machine a round; attempts (each with fresh keys at the sites) are inside.
+//
+// A driver:
+//
+//   auto machine = RoundMachine::create(setup, journal_records_of_this_round).value();
+//   perform(machine.step(Begin{now}));
+//   on a frame of a site: perform(machine.step(MessageReceived{std::move(opened)}));   Tick{now} a few times a second
+//   perform(effects), strictly in field order:
+//     1 append effects.journal, one sync       2 effects.finished: apply the sum, store model and publication durably
+//     3 send effects.outbound, then finished->publication to every site     4 run effects.unmask, then step(UnmaskFinished{…})
+//     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`
+//
+// step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the same
+// bytes, so lost messages are mended by asking again (resend_ms).
+//
+// Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
+// a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
+// So at most (1 + slots) · 4 · dimension bytes, whatever the number of sites.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/clock.h"
+#include "coordinator/aggregation/unmask.h"
+#include "federation/membership/roster.h"
+#include "federation/messages/envelope.h"
+#include "federation/secagg/fixed_point.h"
+
+namespace fovea::coordinator {
+
+struct RoundLimits {
+  std::int64_t training_progress_ms = 60'000;  // a training site silent for this long is not waited for
+  std::int64_t straggler_ms = 30'000;          // after the cohort's smallest number is ready, wait this long for the rest
+  std::int64_t phase_ms = 20'000;              // a phase without progress for this long goes on without the silent sites
+  std::int64_t resend_ms = 2'000;              // unanswered requests are repeated
+  std::int64_t round_ms = 3'600'000;           // without enough ready sites for this long, the round is aborted
+  AttemptNumber attempts_max = 5;
+  std::size_t staging_bytes = std::size_t{256} << 20;  // slots = max(3, staging_bytes / vector bytes)
+};
+
+struct RoundSetup {
+  RunId run;
+  federation::Roster roster;
+  crypto::SigningKey key;               // the coordinator's, named in the roster
+  federation::TrainTask task;           // round, stage, hashes, seed
+  std::vector<RosterIndex> invited;     // ascending; blamed sites of earlier rounds left out
+  federation::Thresholds thresholds;
+  std::uint32_t cohort_smallest = 0;
+  std::uint32_t cohort_largest = 0;
+  std::uint32_t delta_size = 0;         // trained floats
+  double delta_max = 0;
+  std::uint32_t weight_max = 0;
+  RoundLimits limits;
+};
+
+// ---- events
+struct Begin {
+  MonotonicMs now;
+};
+struct MessageReceived {  // any message of a site of the roster; hello makes the machine repeat what the site should do
+  federation::SignedMessage message;
+};
+struct UnmaskFinished {
+  UnmaskOutcome outcome;
+};
+struct Tick {
+  MonotonicMs now;
+};
+using RoundEvent = std::variant<Begin, MessageReceived, UnmaskFinished, Tick>;
+
+// ---- effects
+struct RoundOutbound {
+  std::vector<SiteId> to;
+  federation::MessageKind kind = federation::MessageKind::train_task;
+  Bytes wire;
+};
+
+struct RoundResult {
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  Digest transcript{};
+  federation::RoundEvidence evidence;
+  federation::RoundSum sum;
+  std::vector<Bytes> publication;       // sealed aggregate chunks and evidence: for every site, now and when it catches up
+  std::vector<SiteId> contributors;     // U3
+  std::vector<SiteId> dropouts;         // ready for the last attempt, and not in the sum
+};
+
+struct RoundAborted {
+  federation::RefusalReason reason = federation::RefusalReason::deadline_passed;
+  std::string detail;
+  RoundNumber next_round = 0;
+};
+
+struct BlamedSite {
+  SiteId site;
+  federation::RefusalReason reason = federation::RefusalReason::malformed;
+};
+
+struct RoundEffects {
+  std::vector<Bytes> journal;                  // 1
+  std::optional<RoundResult> finished;         // 2
+  std::vector<RoundOutbound> outbound;         // 3
+  std::optional<UnmaskWork> unmask;            // 4
+  std::optional<RoundAborted> aborted;         // 5
+  std::vector<BlamedSite> blamed;              // with evidence: leave it out until an administrator decides
+  std::optional<federation::Refusal> refusal;  // the message was refused
+  std::vector<std::string> notices;            // for the log
+};
+
+enum class RoundPhase { announced, collecting_keys, collecting_shares, collecting_masked, collecting_consistency,
+                        collecting_unmask, unmasking, finished, aborted };
+std::string_view to_string(RoundPhase phase) noexcept;
+
+// For "round 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left".
+struct RoundProgress {
+  RoundPhase phase = RoundPhase::announced;
+  AttemptNumber attempt = 0;
+  std::size_t answered = 0;
+  std::size_t expected = 0;
+  std::vector<SiteId> waiting_for;
+  std::int64_t left_ms = 0;                        // of the phase's deadline
+  std::vector<std::pair<SiteId, std::uint16_t>> training_permille;
+};
+
+class RoundMachine {
+ public:
+  // `journal`: this round's earlier records; a machine that was past R4 goes on with the same attempt, any other
+  // starts the next attempt. invalid_argument names the field of a setup that no round could meet.
+  static Result<RoundMachine> create(RoundSetup setup, std::span<const Bytes> journal);
+  RoundMachine(RoundMachine&&) noexcept;
+  RoundMachine& operator=(RoundMachine&&) noexcept;
+  ~RoundMachine();
+
+  RoundEffects step(RoundEvent event);
+
+  RoundPhase phase() const noexcept;
+  RoundProgress progress() const;
+
+ private:
+  struct Core;
+  explicit RoundMachine(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace fovea::coordinator

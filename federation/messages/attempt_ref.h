@@ -1,0 +1,25 @@
+// Which attempt a round message belongs to. H(P) makes it one attempt under exactly one set of parameters.
+#pragma once
+
+#include "common/codec.h"
+#include "common/ids.h"
+
+namespace fovea::federation {
+
+inline constexpr std::size_t kCohortMax = 128;  // sites in one complete graph
+
+struct AttemptRef {
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  Digest parameters{};  // H(P)
+  bool operator==(const AttemptRef&) const = default;
+};
+
+void write(ByteWriter& writer, const AttemptRef& ref);
+Result<AttemptRef> read_attempt_ref(ByteReader& reader);
+
+// Roster indices, strictly ascending, at most kCohortMax. invalid_argument otherwise.
+void write(ByteWriter& writer, const std::vector<RosterIndex>& sites);
+Result<std::vector<RosterIndex>> read_sites(ByteReader& reader, std::string_view field);
+
+}  // namespace fovea::federation

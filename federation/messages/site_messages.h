@@ -1,0 +1,123 @@
+// What a site says. Each message has one canonical encoding; decode() is strict and refuses bytes left over
+// (invalid_argument names the field). Payloads travel in the envelope of federation/messages/envelope.h.
+// Names of the rounds R1 to R5 as in docs/protocol: Bonawitz et al., CCS 2017, active variant.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/key_agreement.h"
+#include "crypto/shamir.h"
+#include "crypto/signature.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/refusal_reason.h"
+
+namespace fovea::federation {
+
+// On connecting, and after each applied aggregate: where the site stands.
+struct Hello {
+  RoundNumber last_round = 0;   // last aggregate applied; 0 before the first
+  Digest transcript{};          // of that round; zero before the first
+  Digest model_hash{};          // of the model the site computed; zero before it has one
+  std::string software;         // at most 80 bytes
+  Bytes encode() const;
+  static Result<Hello> decode(ByteView payload);
+};
+
+struct TrainingProgress {
+  RoundNumber round = 0;
+  std::uint16_t permille = 0;  // 0–1000
+  Bytes encode() const;
+  static Result<TrainingProgress> decode(ByteView payload);
+};
+
+// Trained. Says nothing about the data: counts and losses travel inside the mask.
+struct TrainingReady {
+  RoundNumber round = 0;
+  Digest model_hash{};  // of the model trained on
+  Bytes encode() const;
+  static Result<TrainingReady> decode(ByteView payload);
+};
+
+// R1. `signature` is over keys_statement (federation/secagg/statements.h).
+struct AdvertisedKeys {
+  crypto::AgreementPublicKey channel{};  // C
+  crypto::AgreementPublicKey mask{};     // S
+  crypto::Signature signature{};
+  bool operator==(const AdvertisedKeys&) const = default;
+};
+
+struct KeysMessage {
+  AttemptRef ref;
+  AdvertisedKeys keys;
+  Bytes encode() const;
+  static Result<KeysMessage> decode(ByteView payload);
+};
+
+inline constexpr std::size_t kSealedSharesBytes = 2 * crypto::kShareBytes + 16;  // two shares and the tag
+
+// R2, for one recipient: both shares sealed to it, and a commitment to each, by which a wrong share is
+// traced to whoever sent it.
+struct SealedShares {
+  RosterIndex peer = 0;  // the recipient; in RoutedShares the dealer
+  Digest mask_key_commitment{};
+  Digest self_seed_commitment{};
+  std::array<std::uint8_t, kSealedSharesBytes> sealed{};
+};
+
+struct SharesMessage {
+  AttemptRef ref;
+  Digest key_list{};              // K
+  Digest self_seed_commitment{};  // Bcom
+  std::vector<SealedShares> shares;  // ascending by recipient, without the sender
+  Bytes encode() const;
+  static Result<SharesMessage> decode(ByteView payload);
+};
+
+// R3, after the last chunk. `signature` is over masked_statement.
+struct MaskedStatement {
+  AttemptRef ref;
+  Digest vector_hash{};           // H(y)
+  Digest survivors_hash{};        // H(U2)
+  Digest self_seed_commitment{};  // Bcom
+  crypto::Signature signature{};
+  Bytes encode() const;
+  static Result<MaskedStatement> decode(ByteView payload);
+};
+
+// R4. `signature` is over consistency_statement.
+struct ConsistencySignature {
+  AttemptRef ref;
+  crypto::Signature signature{};
+  Bytes encode() const;
+  static Result<ConsistencySignature> decode(ByteView payload);
+};
+
+enum class RevealedSecret : std::uint8_t { self_seed = 1, mask_key = 2 };  // b_j of a survivor, s_j of a drop-out
+
+struct RevealedShare {
+  RosterIndex subject = 0;  // whose secret
+  RevealedSecret secret = RevealedSecret::self_seed;
+  std::array<std::uint8_t, crypto::kShareBytes> share{};
+};
+
+// R5: exactly one share for each site of U2, ascending.
+struct UnmaskShares {
+  AttemptRef ref;
+  std::vector<RevealedShare> shares;
+  Bytes encode() const;
+  static Result<UnmaskShares> decode(ByteView payload);
+};
+
+// The site cannot or will not go on. attempt 0: the round as a whole.
+struct AttemptFailure {
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  RefusalReason reason = RefusalReason::malformed;
+  std::optional<RosterIndex> accused;  // whose share was bad
+  Bytes encode() const;
+  static Result<AttemptFailure> decode(ByteView payload);
+};
+
+}  // namespace fovea::federation

@@ -1,0 +1,67 @@
+// R0: the public parameters P of one attempt, their hash H(P), and the rules every set of them must meet.
+// H(P) is the salt of every key derivation and a field of every statement of the attempt.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "common/ids.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/refusal_reason.h"
+
+namespace fovea::federation {
+
+// Numbers of sites: how many may collude with the coordinator (m), how many must answer (t), and how many
+// honest ones must be in every sum (h). Absolute, never shares of a cohort that the coordinator chooses.
+struct Thresholds {
+  std::uint16_t colluders_max = 0;  // m
+  std::uint16_t threshold = 0;      // t
+  std::uint16_t honest_min = 0;     // h
+  bool operator==(const Thresholds&) const = default;
+};
+
+// The smallest t for n sites of which m collude: two sets of t sites share more than m.
+constexpr std::uint32_t threshold_min(std::uint32_t sites, std::uint32_t colluders_max) {
+  return (sites + colluders_max) / 2 + 1;
+}
+
+// The rules of one site: t ≥ threshold_min(n, m) and t ≤ n, t − m ≥ h. None when they hold.
+std::optional<RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t threshold, std::uint32_t colluders_max,
+                                              std::uint32_t honest_min);
+
+// How floats become ring words (federation/secagg/fixed_point.h).
+struct Encoding {
+  double scale = 0;              // of w·Δ/w_max
+  double delta_max = 0;          // clip bound of one coordinate
+  double metric_scale = 0;       // of a metric sum
+  std::uint32_t weight_max = 0;
+  bool operator==(const Encoding&) const = default;
+};
+
+struct RoundParameters {
+  RunId run;
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  Digest previous_transcript{};  // zero in the first round
+  Digest plan_hash{};
+  Digest model_hash{};
+  Digest roster_hash{};
+  std::vector<RosterIndex> candidates;  // U0, strictly ascending
+  Thresholds thresholds;
+  std::uint32_t dimension = 0;  // ring words of a vector, canary included
+  std::uint8_t ring_bits = 32;
+  Encoding encoding;
+  std::uint8_t noise = 0;         // privacy mechanism: 0 none
+  std::uint64_t noise_scale = 0;  // its parameter, 0 with none
+  std::uint32_t phase_ms = 0;     // deadline of one phase
+
+  Bytes encode() const;
+  // Strict; checks what holds for everybody: bounds, finite numbers, ascending candidates, ring_bits = 32,
+  // scale · delta_max and weight_max within the bound of |U0| sites.
+  static Result<RoundParameters> decode(ByteView payload);
+  Digest hash() const;  // H(P)
+  AttemptRef ref() const { return {round, attempt, hash()}; }
+  bool operator==(const RoundParameters&) const = default;
+};
+
+}  // namespace fovea::federation

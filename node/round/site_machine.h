@@ -1,0 +1,143 @@
+// A site's side of a round: R1 to R5 of secure aggregation as a pure machine. No clock, socket, file, thread or random
+// source inside. The coordinator is not trusted: every rule of its messages is checked here, and what cannot be checked
+// is never acted on. Paper: Bonawitz et al., CCS 2017, active variant.
+//
+// A driver loops:
+//
+//   auto machine = SiteMachine::create(std::move(config), journal_records).value();
+//   perform(machine.step(Connected{}));
+//   on a frame:        opened = SignedMessage::open(frame, coordinator);
+//                      seed = opened->kind() == MessageKind::parameters ? a fresh random.secret_key() : none
+//                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed)}));
+//   perform(effects), strictly in field order:
+//     1 append effects.journal to the journal file, one sync       2 egress-intend, then send effects.outbound
+//     3 start or cancel training   4 apply effects.update, then step(ModelAdopted{…}) at once
+//     while (effects.more) perform(machine.step(Resume{}))
+//
+// step() never fails: a refused event has `refusal` set and leaves the state as it was (a message to tell the coordinator
+// may be in outbound). Secrets of an attempt live in memory only and are wiped when it ends; a machine made from a
+// journal may resend recorded bytes of an attempt it had joined, or sits that attempt out.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/clock.h"
+#include "federation/membership/roster.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/envelope.h"
+#include "federation/secagg/fixed_point.h"
+#include "federation/secagg/round_evidence.h"
+
+namespace fovea::node {
+
+// What the hospital demands, whatever a plan or the coordinator says.
+struct SitePolicy {
+  std::uint32_t colluders_max = 0;  // m, absolute
+  std::uint32_t honest_min = 0;     // h, absolute
+  std::uint32_t cohort_min = 0;     // fewest sites with keys in an attempt (|U1|)
+  std::vector<Digest> plans_approved;
+};
+
+struct SiteConfig {
+  SiteId self;
+  RunId run;
+  federation::Roster roster;  // names the coordinator's signing key too
+  crypto::SigningKey identity;
+  SitePolicy policy;
+  std::string software;
+  std::size_t chunks_per_step = 8;  // masked chunks in one batch of effects: bounds memory to this many MB
+};
+
+// ---- events
+struct Connected {};  // (re)connected: says hello, and resends what the coordinator may have missed
+struct MessageReceived {
+  federation::SignedMessage message;
+  std::optional<crypto::SecretKey> seed;  // fresh, for MessageKind::parameters only
+};
+// The site computed this model itself (initial weights, or an applied update).
+struct ModelAdopted {
+  RoundNumber round = 0;  // last aggregate in it; 0 for the initial weights
+  Digest model_hash{};
+  Digest transcript{};    // of that round; zero for the initial weights
+};
+struct TrainingAdvanced {
+  RoundNumber round = 0;
+  std::uint16_t permille = 0;
+};
+struct TrainingFinished {
+  RoundNumber round = 0;
+  federation::Contribution contribution;
+};
+struct TrainingFailed {
+  RoundNumber round = 0;
+};
+struct PolicyChanged {  // plans approved or withdrawn
+  SitePolicy policy;
+};
+struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
+  federation::Roster roster;
+};
+struct Resume {};  // the last batch of outbound was sent
+struct Tick {
+  MonotonicMs now;
+};
+using SiteEvent = std::variant<Connected, MessageReceived, ModelAdopted, TrainingAdvanced, TrainingFinished, TrainingFailed,
+                               PolicyChanged, RosterAdopted, Resume, Tick>;
+
+// ---- effects
+struct SiteOutbound {
+  federation::MessageKind kind = federation::MessageKind::hello;
+  RoundNumber round = 0;      // 0: none
+  AttemptNumber attempt = 0;  // 0: none
+  Bytes wire;                 // the sealed envelope
+};
+
+// A verified sum to apply to the model whose hash the machine was told.
+struct ModelUpdate {
+  RoundNumber round = 0;
+  Digest transcript{};
+  federation::RoundEvidence evidence;
+  federation::RoundSum sum;
+};
+
+struct SiteEffects {
+  std::vector<Bytes> journal;                            // 1
+  std::vector<SiteOutbound> outbound;                    // 2
+  bool cancel_training = false;                          // 3
+  std::optional<federation::TrainTask> start_training;   // 3
+  std::optional<ModelUpdate> update;                     // 4
+  bool more = false;                                     // feed Resume when outbound is sent
+  std::optional<federation::Refusal> refusal;            // the event was refused: log it as a warning
+  std::vector<std::string> notices;                      // for the log; no secrets
+};
+
+enum class SitePhase { idle, training, ready, keys_sent, shares_sent, masked_sending, masked_sent, consistency_signed, unmasked };
+std::string_view to_string(SitePhase phase) noexcept;
+
+class SiteMachine {
+ public:
+  // `journal`: all records of earlier effects, in order. invalid_argument: not in the roster, a key that is not the
+  // roster's, a policy out of bounds; corruption: an unreadable record.
+  static Result<SiteMachine> create(SiteConfig config, std::span<const Bytes> journal);
+  SiteMachine(SiteMachine&&) noexcept;
+  SiteMachine& operator=(SiteMachine&&) noexcept;
+  ~SiteMachine();
+
+  SiteEffects step(SiteEvent event);
+
+  SitePhase phase() const noexcept;
+  RoundNumber round() const noexcept;          // of the current task; 0 in idle
+  AttemptNumber attempt() const noexcept;      // of the current attempt; 0 before R1
+  RoundNumber last_round() const noexcept;     // last aggregate adopted
+
+ private:
+  struct Core;
+  explicit SiteMachine(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace fovea::node
