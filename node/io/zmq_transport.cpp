@@ -1,0 +1,122 @@
+#include "node/io/zmq_transport.h"
+
+#include <spdlog/spdlog.h>
+
+namespace fovea::node {
+namespace {
+
+void release_payload(void*, void* owner) { delete static_cast<Bytes*>(owner); }
+
+zmq::message_t own(Bytes payload) {
+  auto owner = std::make_unique<Bytes>(std::move(payload));
+  zmq::message_t out(owner->data(), owner->size(), release_payload, owner.get());
+  owner.release();
+  return out;
+}
+
+}  // namespace
+
+ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
+    : options_(std::move(options)),
+      context_(1),
+      dealer_(context_, zmq::socket_type::dealer),
+      monitor_(context_, dealer_, "connection") {
+  federation::set_limits(dealer_);
+  federation::set_curve_client(dealer_, key, options_.coordinator_key);
+  dealer_.connect(options_.endpoint);
+}
+
+Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptions& options,
+                                                            const crypto::AgreementKey& key) {
+  try {
+    return std::unique_ptr<ZmqTransport>(new ZmqTransport(options, key));
+  } catch (const zmq::error_t& error) {
+    return federation::zmq_failure(error, "cannot connect to " + options.endpoint);
+  }
+}
+
+Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<const int> descriptors) {
+  try {
+    flush();
+    const auto wanted = static_cast<short>(outbox_.empty() ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
+    std::vector<zmq::pollitem_t> items = {{dealer_.handle(), 0, wanted, 0}, {monitor_.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
+    zmq::poll(items, timeout);
+    follow_connection();
+    flush();
+    return {};
+  } catch (const zmq::error_t& error) {
+    if (error.num() == EINTR) return {};
+    return federation::zmq_failure(error, "waiting for the coordinator");
+  }
+}
+
+void ZmqTransport::follow_connection() {
+  using federation::ConnectionEvent;
+  while (const auto event = monitor_.next()) {
+    switch (*event) {
+      case ConnectionEvent::ready:
+        state_ = ConnectionState::connected;
+        ++connection_count_;
+        break;
+      case ConnectionEvent::refused: state_ = ConnectionState::refused; break;
+      case ConnectionEvent::protocol_error: state_ = ConnectionState::wrong_peer; break;
+      case ConnectionEvent::lost:
+        if (state_ == ConnectionState::connected) state_ = ConnectionState::connecting;
+        // ZMQ_IMMEDIATE dropped what was under way; what waited here belongs to the same conversation.
+        outbox_.clear();
+        outbox_bytes_ = 0;
+        break;
+      case ConnectionEvent::connected:
+      case ConnectionEvent::retrying: break;
+    }
+  }
+}
+
+std::optional<Bytes> ZmqTransport::receive() {
+  try {
+    while (true) {
+      zmq::message_t message;
+      if (!dealer_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+      if (message.more()) {  // not one of ours: a message is one frame
+        while (message.more())
+          if (!dealer_.recv(message)) return std::nullopt;
+        continue;
+      }
+      if (message.size() == 0) continue;  // "are you still there?"
+      const auto* data = message.data<std::uint8_t>();
+      return Bytes(data, data + message.size());
+    }
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EINTR) spdlog::warn("receiving from the coordinator: {}", error.what());
+    return std::nullopt;
+  }
+}
+
+Result<void> ZmqTransport::send(Bytes payload) {
+  if (payload.size() > federation::kMessageBytesMax)
+    return invalid_argument("a message of " + std::to_string(payload.size()) + " bytes is above the limit of " +
+                            std::to_string(federation::kMessageBytesMax));
+  if (state_ != ConnectionState::connected) return unavailable("not connected to " + options_.endpoint);
+  if (outbox_bytes_ + payload.size() > options_.outbox_bytes_max)
+    return failed_precondition("more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait to be sent");
+  try {
+    outbox_bytes_ += payload.size();
+    outbox_.push_back(own(std::move(payload)));
+    flush();
+    return {};
+  } catch (const zmq::error_t& error) {
+    return federation::zmq_failure(error, "sending to the coordinator");
+  }
+}
+
+void ZmqTransport::flush() {
+  while (!outbox_.empty()) {
+    const std::size_t size = outbox_.front().size();
+    if (!dealer_.send(outbox_.front(), zmq::send_flags::dontwait)) return;
+    outbox_bytes_ -= size;
+    outbox_.pop_front();
+  }
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,61 @@
+// The node's one connection, dialled out to the coordinator: a DEALER under CURVE. One thread owns it.
+// Nothing is sent that the egress gate has not recorded; that order is the driver's (site_driver.h).
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "common/bytes.h"
+#include "federation/io/curve_socket.h"
+
+namespace fovea::node {
+
+struct TransportOptions {
+  std::string endpoint;  // "tcp://host:port"
+  federation::CurvePublicKey coordinator_key{};
+  std::size_t outbox_bytes_max = std::size_t{256} << 20U;
+};
+
+enum class ConnectionState {
+  connecting,  // not reached yet, or lost: libzmq keeps trying
+  connected,
+  refused,     // reached, but it does not know this site's transport key
+  wrong_peer,  // what listens there does not hold the invited coordinator's key, or is not Fovea
+};
+
+class ZmqTransport {
+ public:
+  static Result<std::unique_ptr<ZmqTransport>> connect(const TransportOptions& options, const crypto::AgreementKey& key);
+
+  // Sleeps until a message may be waiting, one of `descriptors` is readable or `timeout` is over.
+  Result<void> wait(std::chrono::milliseconds timeout, std::span<const int> descriptors);
+  std::optional<Bytes> receive();  // never blocks
+
+  // Queued in order. unavailable: not connected (what was queued is dropped with the connection, and
+  // the round machine sends it again when asked); failed_precondition: the queue is full.
+  Result<void> send(Bytes payload);
+
+  ConnectionState state() const noexcept { return state_; }
+  // Counts connections: another number than before means that a hello is due.
+  std::uint64_t connection_count() const noexcept { return connection_count_; }
+
+ private:
+  ZmqTransport(TransportOptions options, const crypto::AgreementKey& key);  // throws zmq::error_t
+  void follow_connection();
+  void flush();
+
+  TransportOptions options_;
+  zmq::context_t context_;
+  zmq::socket_t dealer_;
+  federation::ConnectionMonitor monitor_;
+  ConnectionState state_ = ConnectionState::connecting;
+  std::uint64_t connection_count_ = 0;
+  std::deque<zmq::message_t> outbox_;
+  std::size_t outbox_bytes_ = 0;
+};
+
+}  // namespace fovea::node
