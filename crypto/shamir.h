@@ -1,8 +1,9 @@
 // Shamir's secret sharing (CACM 1979) of 32-byte secrets over p = 2^61 − 1.
 // A secret is cut into five limbs of 52 bits (the last of 48), little-endian, each shared by its own polynomial
 // of degree t − 1 with coefficients drawn by rejection. A share is (x, five values below p), x = roster index + 1.
-// A limb needs 52 of the field's 61 bits, so a wrong share among exactly t is noticed with probability above 1 − 2^-48;
-// with more than t shares the bad ones are named (Reed–Solomon decoding, Gao 2003).
+// A limb needs 52 of the field's 61 bits, so random values in place of one of exactly t shares go unnoticed with
+// probability below 2^-48; a share changed in one limb on purpose, up to 2^-9: the protocol also checks the secret
+// against its commitment. With more than t shares the bad ones are named (Reed–Solomon decoding, Gao 2003).
 // split and combine run without branches or table look-ups on secrets. decode is for the coordinator, to whom
 // the shares have been released: its running time depends on them.
 #pragma once
