@@ -20,7 +20,7 @@ inline constexpr std::string_view kCoordinatorOwner = "coordinator";
 
 // One try at one round. `attempt` is 0 for what a site says before the coordinator opened an attempt.
 struct RoundKey {
-  RunId run;
+  RunId run{};
   RoundNumber round = 0;
   AttemptNumber attempt = 0;
   auto operator<=>(const RoundKey&) const = default;
@@ -46,7 +46,7 @@ struct RosterEpoch {
 
 // The site has accepted (or the coordinator has announced) the parameters of an attempt.
 struct RoundOpen {
-  RoundKey key;
+  RoundKey key{};
   Digest plan{};
   Digest model{};
   Digest roster{};
@@ -57,7 +57,7 @@ struct RoundOpen {
 
 // Commitment to the integers that go under the mask, made before they do.
 struct InputSealed {
-  RoundKey key;
+  RoundKey key{};
   Digest commitment{};  // SHA-256(salt ‖ integers); the salt stays in the site
 };
 
@@ -74,34 +74,36 @@ struct PlanBinding {
 
 struct EgressIntent {
   SiteId site;
-  RoundKey key;
+  RoundKey key{};
   PublicKeyBytes destination{};
-  std::string kind;
+  std::string kind{};
   Digest payload{};
   std::uint64_t length = 0;  // bytes
   Digest software{};
-  std::optional<PlanBinding> binding;   // absent for session messages, which carry nothing of a plan
+  std::optional<PlanBinding> binding{};  // absent for session messages, which carry nothing of a plan
   std::uint64_t bytes_spent = 0;        // of the run's (or the session's) byte budget, this message included
   std::uint64_t bytes_left = 0;
-  std::vector<std::string> checks;      // the gate's checks that this message passed, in order
-  std::optional<std::uint64_t> previous;  // index of the previous egress.intent; absent for the first
+  std::vector<std::string> checks{};    // the gate's checks that this message passed, in order
+  std::optional<std::uint64_t> previous{}; // index of the previous egress.intent; absent for the first
 };
 
+// The intents first … first + count − 1 were handed to the socket (none of them confirmed before).
 struct EgressSent {
-  std::vector<std::uint64_t> intents;  // indices that were handed to the socket
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
 };
 
 // The coordinator has received a message of a site.
 struct IngressReceipt {
   SiteId site;
-  RoundKey key;
-  std::string kind;
+  RoundKey key{};
+  std::string kind{};
   Digest payload{};
   std::uint64_t length = 0;
 };
 
 struct RoundClose {
-  RoundKey key;
+  RoundKey key{};
   std::string outcome;     // "applied" or "abandoned"
   Digest model{};          // after the round
   std::uint32_t cohort = 0;  // sites in the sum; 0 when abandoned
@@ -129,8 +131,8 @@ Result<std::string> encode_entry(const StampedEntry& entry);
 // invalid_argument unless `bytes` are exactly what encode_entry writes; names `source` and the field.
 Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source);
 
-// The name under which an owner's ledger is signed: "<federation>/<owner>", owner a site id or "coordinator".
-// invalid_argument when the federation's name has white space or '+'.
-Result<std::string> ledger_origin(std::string_view federation, std::string_view owner);
+// The name under which an owner's ledger is signed: "<federation>/<owner>", owner a site id or kCoordinatorOwner;
+// bytes other than letters, digits, '.', '_' and '-' are written %XX.
+std::string ledger_origin(std::string_view federation, std::string_view owner);
 
 }  // namespace fovea::federation

@@ -38,10 +38,10 @@ struct LedgerRecovery {
 
 // A proof for somebody else that one entry is in a ledger: checked with check_entry_proof().
 struct EntryProof {
-  std::string entry;               // canonical JSON
+  std::string entry{};             // canonical JSON
   std::uint64_t index = 0;
-  std::vector<Digest> hashes;      // RFC 6962 audit path in the checkpoint's tree
-  std::string checkpoint;          // the signed note
+  std::vector<Digest> hashes{};    // RFC 6962 audit path in the checkpoint's tree
+  std::string checkpoint{};        // the signed note
 };
 // permission_denied: not this key's checkpoint; corruption: the proof does not lead to its root.
 Result<void> check_entry_proof(const EntryProof& proof, const crypto::NoteKey& log_key);
@@ -71,6 +71,9 @@ class Ledger {
   const LedgerRecovery& recovery() const noexcept;
   crypto::NoteKey note_key() const;
 
+  // Rollback check at start: a checkpoint of this ledger that somebody else has seen must be part of it.
+  // corruption when this ledger is shorter or says something else: a restored backup, or a second writer.
+  Result<void> must_contain(const crypto::Checkpoint& seen) const;
   // Against the published checkpoint; failed_precondition when `index` is not under it yet.
   Result<EntryProof> prove_entry(std::uint64_t index) const;
 

@@ -1,7 +1,12 @@
 // The sole way out of a site. A message leaves only after its intent is durable in the site's ledger, and an intent is
 // written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, budget. Anything
-// else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch is sent, and the
-// refusal is recorded as an `incident`. The gate computes payload hashes and lengths itself; nobody reports them to it.
+// else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch may be sent, and the
+// refusal is recorded as an `incident`. The gate reads the wire bytes itself; nobody tells it what they are.
+//
+//   auto tickets = gate.intend(batch);             // one fdatasync
+//   if (!tickets) …refused: drop the attempt…;
+//   …hand every wire of the batch to the socket…
+//   gate.sent(*tickets);                           // durable with the next sync
 //
 // Used by one thread: the daemon's loop. It owns the site's ledger, which nothing else writes.
 #pragma once
@@ -18,48 +23,28 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "federation/ledger/ledger.h"
+#include "federation/membership/plan.h"
+#include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
+#include "federation/secagg/parameters.h"
 
 namespace fovea::node {
 
-// What the site's policy fixes; nothing here comes from the coordinator.
+// What the site's own configuration fixes; nothing here comes from the coordinator.
 struct EgressPolicy {
   SiteId site;
-  Digest software{};                              // SHA-256 of the running program
-  federation::PublicKeyBytes approver{};          // the only key whose approvals count
-  federation::PublicKeyBytes destination{};       // the coordinator's transport key: the only one messages may go to
-  std::uint32_t cohort_min = 2;                   // never aggregate among fewer sites than this
-  std::uint64_t run_bytes_max = 0;                // all messages of one run; 0 refuses everything
-  std::uint64_t session_bytes_max = 0;            // all session messages since the gate was opened
+  Digest software{};                         // SHA-256 of the running program
+  federation::PublicKeyBytes approver{};     // the only key whose approvals count
+  federation::PublicKeyBytes destination{};  // the coordinator's transport key: where messages go
+  std::uint32_t cohort_min = 2;              // never aggregate among fewer sites than this
+  std::uint64_t run_bytes_max = 0;           // of one run, over restarts; 0 lets nothing out
+  std::uint64_t session_bytes_max = 0;       // of messages that belong to no approved plan, since open()
 };
 
-// One run under one approved plan.
-struct EgressRun {
-  RunId run;
-  Digest plan{};
-  Digest roster{};
-  std::uint32_t vector_words = 0;    // ring words of the masked vector: fixes the length of masked chunks
-  std::string clip;                  // decimal text
-};
-
-// What the coordinator announced for an attempt, and what the site computed itself.
-struct EgressRound {
-  federation::RoundKey key;
-  Digest plan{};
-  Digest model{};
-  Digest roster{};
-  Digest parameters{};
-  std::uint32_t cohort = 0;     // |U0|
-  std::uint32_t threshold = 0;  // t
-  Digest own_model{};           // of the model this site derived from the last sum
-  Digest own_roster{};          // of the roster this site has pinned
-};
-
-struct EgressRequest {
-  federation::RoundKey key;  // all zero for session messages; attempt 0 before an attempt is open
-  std::string_view kind;     // as in message_rules.h
-  ByteView payload;          // exactly the bytes that go to the socket, signed envelope included
-  ByteView masked = {};      // the ring words inside `payload`; required for the kinds that carry them
+// What the site computed itself for the round that the coordinator announces.
+struct OwnRound {
+  Digest model{};               // of the model derived from the last sum
+  std::uint32_t dimension = 0;  // ring words of a masked vector
 };
 
 struct EgressTicket {
@@ -71,52 +56,82 @@ class EgressGate {
   // Opens (or recovers) the ledger and learns from it which plans are approved and what was spent.
   static Result<EgressGate> open(federation::LedgerOptions ledger, EgressPolicy policy, const Clock& clock);
 
-  // Verifies the signed approval or rejection (permission_denied otherwise), makes it durable, and acts on it.
+  // Verifies a signed approval or rejection by the approver's key for this site (permission_denied or corruption
+  // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval.
   Result<void> decide_plan(const federation::SignedDocument& approval);
   bool plan_approved(const Digest& plan) const;
 
-  // failed_precondition without an approved plan.
-  Result<void> open_run(const EgressRun& run);
-  // The same-model rule: refused when what was announced differs from what the site computed, when the cohort is
-  // below the threshold or the policy, or when the attempt does not come after the last one.
-  Result<void> open_round(const EgressRound& round);
-  Result<void> close_round(const federation::RoundClose& close);  // durable with the next sync
+  // The roster the site has pinned; recorded once an epoch.
+  Result<void> pin_roster(const federation::Roster& roster);
+  // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none".
+  Result<void> open_run(const RunId& run, const federation::Plan& plan, const Digest& model);
+  // The site has derived another model (an applied sum, or the sums of missed rounds).
+  Result<void> set_model(const Digest& model);
+  // The same model for all sites: refused (permission_denied) unless plan, roster, model and dimension of the announced
+  // parameters are the site's own, the cohort reaches the threshold and the policy's minimum, and the attempt comes
+  // after the last one. Recorded as round.open, durable with the next intend(). Opening the same parameters again after
+  // a restart is allowed.
+  Result<void> open_round(const federation::RoundParameters& announced, const OwnRound& own);
+  // Ends what may leave for the attempt. Durable with the next sync.
+  Result<void> close_round(const federation::RoundClose& close);
 
-  // One durable sync for the whole batch, before any byte of it may be sent.
-  Result<std::vector<EgressTicket>> intend(std::span<const EgressRequest> batch);
-  // After the bytes were handed to the socket. Durable with the next sync.
+  // All or nothing, one durable sync for the whole batch. Each item is the wire bytes of one signed message.
+  Result<std::vector<EgressTicket>> intend(std::span<const ByteView> wires);
+  // After the bytes were handed to the socket.
   Result<void> sent(std::span<const EgressTicket> tickets);
 
-  // Other facts: roster.epoch, input.sealed, incident. invalid_argument for the types that the gate writes itself.
+  // input.sealed or incident; invalid_argument for what the gate writes itself. Durable with the next sync.
   Result<void> record(const federation::LedgerEntry& entry);
-  Result<void> publish();  // after a round and at close
+  // After a round and before the process ends: tiles and a signed checkpoint of everything so far.
+  Result<void> publish();
 
   // Intents without a confirmation: what a crash left open. Their bytes count as sent.
   const std::set<std::uint64_t>& unconfirmed() const noexcept { return unconfirmed_; }
-  const federation::Ledger& ledger() const noexcept { return ledger_; }
   std::uint64_t run_bytes_spent(const RunId& run) const;
+  const federation::Ledger& ledger() const noexcept { return *ledger_; }
 
  private:
-  EgressGate(federation::Ledger ledger, EgressPolicy policy, const Clock& clock);
+  struct Run {
+    RunId run;
+    Digest plan{};
+    Digest model{};
+    std::string clip;
+  };
+  struct Round {
+    federation::RoundKey key;
+    Digest parameters{};
+    std::uint32_t cohort = 0;
+    std::uint32_t dimension = 0;
+  };
   struct Refusal {
-    std::string rule;
+    std::string_view rule;
     std::string detail;
   };
-  Result<void> learn(std::uint64_t index, const federation::StampedEntry& entry);
-  std::optional<Refusal> check(const EgressRequest& request, std::uint64_t bytes_before, std::vector<std::string>& passed) const;
-  Error refuse(const Refusal& refusal);
+  struct Spending {  // while a batch is being checked
+    std::map<RunId, std::uint64_t> run_bytes;
+    std::uint64_t session_bytes = 0;
+  };
 
-  federation::Ledger ledger_;
+  EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
+  void learn(std::uint64_t index, const federation::StampedEntry& entry);
+  Result<void> refuse(const Refusal& refusal);
+  std::optional<Refusal> check_round(const federation::RoundParameters& announced, const OwnRound& own) const;
+  std::optional<Refusal> check_message(ByteView wire, Spending& spending, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_binding(ByteView wire, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_budget(Spending& spending, federation::EgressIntent& intent) const;
+
+  std::optional<federation::Ledger> ledger_;  // set by open()
   EgressPolicy policy_;
   const Clock* clock_;
-  std::map<Digest, bool> plans_;                       // true: approved, false: withdrawn
-  std::map<RunId, std::uint64_t> run_bytes_;           // spent, by run
+  std::map<Digest, bool> plans_;                      // true: approved, false: withdrawn
+  std::map<RunId, std::uint64_t> run_bytes_;          // spent
+  std::map<RunId, federation::RoundOpen> last_open_;  // newest attempt of each run
   std::uint64_t session_bytes_ = 0;
-  std::map<RunId, federation::RoundKey> last_round_;   // newest attempt opened
-  std::optional<EgressRun> run_;
-  std::optional<EgressRound> round_;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
+  std::optional<Digest> roster_;
+  std::optional<Run> run_;
+  std::optional<Round> round_;
 };
 
 }  // namespace fovea::node

@@ -1,0 +1,54 @@
+// Whether the files of a ledger are exactly what its checkpoint commits to, and if not, which entry or file is not.
+// Used by the owner at start and by an auditor offline. Reads each file once; memory does not grow with the log.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/bytes.h"
+#include "crypto/merkle_log.h"
+#include "crypto/signed_note.h"
+
+namespace fovea::federation {
+
+enum class ProblemKind {
+  changed,
+  missing,
+  stranger,  // a file that nothing commits to: what an interrupted publish leaves, or an addition by somebody
+};
+
+struct LedgerProblem {
+  ProblemKind kind = ProblemKind::changed;
+  std::string where;  // "entry 17", "tile/0/000", "checkpoint"
+  std::string what;
+  bool operator==(const LedgerProblem&) const = default;
+};
+
+inline constexpr std::size_t kProblemsMax = 100;  // more are counted, not listed
+
+struct TileCheck {
+  std::vector<LedgerProblem> problems;  // empty: sound
+  std::uint64_t problem_count = 0;
+};
+
+// Called in order for every entry whose bytes are the ones committed to.
+using EntryBytesVisitor = std::function<void(std::uint64_t index, ByteView entry)>;
+
+TileCheck check_tiles(const std::filesystem::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit);
+
+// `folder`/checkpoint under this key; the origin must be the key's name. not_found when there is none.
+struct SignedCheckpoint {
+  crypto::Checkpoint checkpoint;
+  std::string note;
+};
+Result<SignedCheckpoint> read_checkpoint(const std::filesystem::path& folder, const crypto::NoteKey& key);
+
+// Hashes of subtrees as the tiles of a log of `size` entries have them, for proofs; not checked against the root.
+crypto::SubtreeHash stored_subtrees(const std::filesystem::path& folder, std::uint64_t size);
+// One entry of a log of `size` entries, as its bundle has it.
+Result<std::string> read_entry(const std::filesystem::path& folder, std::uint64_t size, std::uint64_t index);
+
+}  // namespace fovea::federation
