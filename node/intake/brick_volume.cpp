@@ -1,0 +1,334 @@
+#include "node/intake/brick_volume.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "common/codec.h"
+#include "common/durable_file.h"
+#include "node/intake/canonical.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::string_view kMagic = "FOVBRK1\n";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 512;
+constexpr std::size_t kTableAlignment = 64;
+constexpr std::uint32_t kStoredInt16 = 1;
+constexpr std::uint32_t kStoredFloat = 2;
+
+std::uint32_t checksum(const std::uint8_t* data, std::size_t size) {
+  return static_cast<std::uint32_t>(crc32_z(crc32_z(0, nullptr, 0), data, size));
+}
+
+std::int64_t bricks_along(std::int64_t size) { return (size + kBrickEdge - 1) / kBrickEdge; }
+
+// The bricks of a volume, i fastest: their corner and clipped size.
+struct BrickBox {
+  Index3 low{}, size{};
+  std::size_t voxels() const { return static_cast<std::size_t>(size[0] * size[1] * size[2]); }
+};
+std::vector<BrickBox> brick_boxes(const Index3& size) {
+  std::vector<BrickBox> out;
+  for (std::int64_t k = 0; k < size[2]; k += kBrickEdge)
+    for (std::int64_t j = 0; j < size[1]; j += kBrickEdge)
+      for (std::int64_t i = 0; i < size[0]; i += kBrickEdge)
+        out.push_back({{i, j, k}, {std::min(kBrickEdge, size[0] - i), std::min(kBrickEdge, size[1] - j), std::min(kBrickEdge, size[2] - k)}});
+  return out;
+}
+
+std::size_t data_offset(std::size_t bricks) {
+  const std::size_t table = kHeaderBytes + bricks * sizeof(std::uint32_t);
+  return (table + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
+}
+
+struct Header {
+  VolumeGeometry geometry;
+  IntensityStatistics statistics;
+  bool is_float = false;
+  float slope = 1, intercept = 0;
+  std::uint32_t table_checksum = 0;
+};
+
+void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
+void put(ByteWriter& out, float value) { out.u32(std::bit_cast<std::uint32_t>(value)); }
+
+std::array<float IntensityStatistics::*, 9> statistic_fields() {
+  using S = IntensityStatistics;
+  return {&S::minimum, &S::maximum, &S::mean, &S::deviation, &S::p99, &S::foreground_threshold, &S::median, &S::p16, &S::p84};
+}
+
+Bytes encode_header(const Header& header) {
+  ByteWriter out;
+  out.raw(as_bytes(kMagic));
+  out.u32(kVersion);
+  out.u32(header.is_float ? kStoredFloat : kStoredInt16);
+  for (const std::int64_t size : header.geometry.size) out.u64(static_cast<std::uint64_t>(size));
+  for (const double value : header.geometry.spacing_mm) put(out, value);
+  for (const double value : header.geometry.origin_mm) put(out, value);
+  for (const double value : header.geometry.direction) put(out, value);
+  for (const auto field : statistic_fields()) put(out, header.statistics.*field);
+  put(out, header.statistics.foreground_fraction);
+  put(out, header.slope);
+  put(out, header.intercept);
+  out.u32(header.table_checksum);
+  Bytes bytes = std::move(out).take();
+  bytes.resize(kHeaderBytes - 4);
+  ByteWriter end;
+  end.u32(checksum(bytes.data(), bytes.size()));
+  bytes.insert(bytes.end(), end.bytes().begin(), end.bytes().end());
+  return bytes;
+}
+
+Result<double> get_double(ByteReader& in, std::string_view field) {
+  FOVEA_TRY_ASSIGN(const std::uint64_t bits, in.u64(field));
+  return std::bit_cast<double>(bits);
+}
+Result<float> get_float(ByteReader& in, std::string_view field) {
+  FOVEA_TRY_ASSIGN(const std::uint32_t bits, in.u32(field));
+  return std::bit_cast<float>(bits);
+}
+
+Result<VolumeGeometry> decode_geometry(ByteReader& in) {
+  VolumeGeometry out;
+  for (std::int64_t& size : out.size) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
+    if (value < 1 || value > static_cast<std::uint64_t>(kAxisVoxelsMax)) return corruption("size: out of bounds");
+    size = static_cast<std::int64_t>(value);
+  }
+  if (out.size[0] * out.size[1] * out.size[2] > kVolumeVoxelsMax) return corruption("size: out of bounds");
+  for (double& value : out.spacing_mm) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "spacing"));
+    if (!(value > 0)) return corruption("spacing: not positive");
+  }
+  for (double& value : out.origin_mm) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "origin"));
+  }
+  for (double& value : out.direction) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "direction"));
+  }
+  return out;
+}
+
+Result<Header> decode_header(ByteView bytes) {
+  if (bytes.size() < kHeaderBytes) return corruption("header: cut off");
+  ByteReader end(bytes.subspan(kHeaderBytes - 4, 4));
+  FOVEA_TRY_ASSIGN(const std::uint32_t stored, end.u32("header checksum"));
+  if (stored != checksum(bytes.data(), kHeaderBytes - 4)) return corruption("header: fails its checksum");
+  ByteReader in(bytes.first(kHeaderBytes - 4));
+  FOVEA_TRY_ASSIGN(const ByteView magic, in.raw("magic", kMagic.size()));
+  if (as_text(magic) != kMagic) return corruption("magic: not a brick file");
+  FOVEA_TRY_ASSIGN(const std::uint32_t version, in.u32("version"));
+  if (version != kVersion) return corruption("version: " + std::to_string(version) + ", expected " + std::to_string(kVersion));
+  Header out;
+  FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
+  if (storage != kStoredInt16 && storage != kStoredFloat) return corruption("storage: unknown");
+  out.is_float = storage == kStoredFloat;
+  FOVEA_TRY_ASSIGN(out.geometry, decode_geometry(in));
+  for (const auto field : statistic_fields()) {
+    FOVEA_TRY_ASSIGN(out.statistics.*field, get_float(in, "statistics"));
+  }
+  FOVEA_TRY_ASSIGN(out.statistics.foreground_fraction, get_float(in, "statistics"));
+  FOVEA_TRY_ASSIGN(out.slope, get_float(in, "slope"));
+  FOVEA_TRY_ASSIGN(out.intercept, get_float(in, "intercept"));
+  FOVEA_TRY_ASSIGN(out.table_checksum, in.u32("table checksum"));
+  return out;
+}
+
+template <class T>
+void copy_bricks(std::span<const T> voxels, const Index3& size, const std::vector<BrickBox>& boxes, std::uint8_t* out) {
+  for (const BrickBox& box : boxes)
+    for (std::int64_t k = 0; k < box.size[2]; ++k)
+      for (std::int64_t j = 0; j < box.size[1]; ++j) {
+        const auto from = static_cast<std::size_t>(((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0]);
+        const std::size_t bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T);
+        std::memcpy(out, voxels.data() + from, bytes);
+        out += bytes;
+      }
+}
+
+}  // namespace
+
+ReadCounter::ReadCounter(const Index3& size)
+    : size_(size), voxels_(static_cast<std::uint64_t>(size[0] * size[1] * size[2])), seen_((voxels_ + 63) / 64) {}
+
+void ReadCounter::reset() {
+  std::fill(seen_.begin(), seen_.end(), 0);
+  distinct_ = total_ = 0;
+}
+
+void ReadCounter::mark(std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t count) {
+  auto bit = static_cast<std::uint64_t>((k * size_[1] + j) * size_[0] + i);
+  auto left = static_cast<std::uint64_t>(count);
+  FOVEA_CHECK(bit + left <= voxels_);
+  total_ += left;
+  while (left > 0) {
+    const std::uint64_t shift = bit % 64;
+    const std::uint64_t run = std::min<std::uint64_t>(left, 64 - shift);
+    const std::uint64_t mask = (run == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << run) - 1) << shift;
+    std::uint64_t& word = seen_[bit / 64];
+    distinct_ += static_cast<std::uint64_t>(std::popcount(mask & ~word));
+    word |= mask;
+    bit += run;
+    left -= run;
+  }
+}
+
+Result<void> write_brick_volume(const std::filesystem::path& path, const BrickContents& contents) {
+  FOVEA_CHECK(voxel_count(contents.voxels) == contents.geometry.voxel_count());
+  const bool is_float = std::holds_alternative<std::span<const float>>(contents.voxels);
+  const std::size_t voxel_bytes = is_float ? sizeof(float) : sizeof(std::int16_t);
+  const Index3& size = contents.geometry.size;
+  const std::vector<BrickBox> boxes = brick_boxes(size);
+  const std::size_t data = data_offset(boxes.size());
+  Bytes file(data + contents.geometry.voxel_count() * voxel_bytes);
+  std::visit([&](const auto& voxels) { copy_bricks(voxels, size, boxes, file.data() + data); }, contents.voxels);
+
+  ByteWriter table;
+  std::size_t offset = data;
+  for (const BrickBox& box : boxes) {
+    table.u32(checksum(file.data() + offset, box.voxels() * voxel_bytes));
+    offset += box.voxels() * voxel_bytes;
+  }
+  const Header header{contents.geometry, contents.statistics, is_float, contents.slope, contents.intercept,
+                      checksum(table.bytes().data(), table.bytes().size())};
+  const Bytes head = encode_header(header);
+  std::copy(head.begin(), head.end(), file.begin());
+  std::copy(table.bytes().begin(), table.bytes().end(), file.begin() + kHeaderBytes);
+  return write_file_durably(path, file, FileMode::secret);
+}
+
+BrickVolume::BrickVolume(Mapping mapping, VolumeGeometry geometry, IntensityStatistics statistics)
+    : mapping_(mapping), geometry_(geometry), statistics_(statistics),
+      bricks_{bricks_along(geometry.size[0]), bricks_along(geometry.size[1]), bricks_along(geometry.size[2])},
+      counter_(geometry.size) {}
+
+BrickVolume::BrickVolume(BrickVolume&& other) noexcept
+    : mapping_(std::exchange(other.mapping_, {})), geometry_(other.geometry_), statistics_(other.statistics_),
+      is_float_(other.is_float_), slope_(other.slope_), intercept_(other.intercept_), bricks_(other.bricks_),
+      offsets_(std::move(other.offsets_)), checksums_(std::move(other.checksums_)), checked_(std::move(other.checked_)),
+      counter_(std::move(other.counter_)) {}
+
+BrickVolume& BrickVolume::operator=(BrickVolume&& other) noexcept {
+  if (this == &other) return *this;
+  this->~BrickVolume();
+  return *new (this) BrickVolume(std::move(other));
+}
+
+BrickVolume::~BrickVolume() {
+  if (mapping_.data != nullptr) munmap(const_cast<std::uint8_t*>(mapping_.data), mapping_.size);
+}
+
+Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return not_found(name + ": no such volume in the store (ingest the study again)");
+  struct stat info{};
+  Mapping mapping;
+  if (fstat(descriptor, &info) == 0 && info.st_size >= static_cast<off_t>(kHeaderBytes)) {
+    mapping.size = static_cast<std::size_t>(info.st_size);
+    void* at = mmap(nullptr, mapping.size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (at != MAP_FAILED) mapping.data = static_cast<const std::uint8_t*>(at);
+  }
+  ::close(descriptor);
+  if (mapping.data == nullptr) return corruption(name + ": too short for a brick file, or cannot be mapped (ingest the study again)");
+
+  BrickVolume volume(mapping, VolumeGeometry{.size = {1, 1, 1}}, {});
+  const ByteView file(mapping.data, mapping.size);
+  Result<Header> header = decode_header(file);
+  if (!header) return header.error().with_context(name);
+  BrickVolume out(std::exchange(volume.mapping_, {}), header->geometry, header->statistics);
+  out.is_float_ = header->is_float;
+  out.slope_ = header->slope;
+  out.intercept_ = header->intercept;
+  const std::vector<BrickBox> boxes = brick_boxes(out.geometry_.size);
+  std::uint64_t offset = data_offset(boxes.size());
+  const std::uint64_t voxel_bytes = out.is_float_ ? sizeof(float) : sizeof(std::int16_t);
+  if (file.size() != offset + out.geometry_.voxel_count() * voxel_bytes)
+    return corruption(name + ": " + std::to_string(file.size()) + " bytes, not what its header says (ingest the study again)");
+  const ByteView table = file.subspan(kHeaderBytes, boxes.size() * 4);
+  if (checksum(table.data(), table.size()) != header->table_checksum) return corruption(name + ": brick table fails its checksum");
+  ByteReader sums(table);
+  for (const BrickBox& box : boxes) {
+    FOVEA_TRY_ASSIGN(const std::uint32_t sum, sums.u32("brick checksum"));
+    out.checksums_.push_back(sum);
+    out.offsets_.push_back(offset);
+    offset += box.voxels() * voxel_bytes;
+  }
+  out.offsets_.push_back(offset);
+  out.checked_.assign(boxes.size(), 0);
+  return out;
+}
+
+Result<void> BrickVolume::check_brick(std::size_t brick) {
+  if (checked_[brick] != 0) return {};
+  const std::uint64_t size = offsets_[brick + 1] - offsets_[brick];
+  if (checksum(mapping_.data + offsets_[brick], size) != checksums_[brick])
+    return corruption("brick " + std::to_string(brick) + ": fails its checksum; the disk changed it (ingest the study again)");
+  checked_[brick] = 1;
+  return {};
+}
+
+// `count` voxels from `at` along i, all inside one brick.
+void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) const noexcept {
+  const Index3 brick{at[0] / kBrickEdge, at[1] / kBrickEdge, at[2] / kBrickEdge};
+  const auto number = static_cast<std::size_t>((brick[2] * bricks_[1] + brick[1]) * bricks_[0] + brick[0]);
+  const std::int64_t width = std::min(kBrickEdge, geometry_.size[0] - brick[0] * kBrickEdge);
+  const std::int64_t height = std::min(kBrickEdge, geometry_.size[1] - brick[1] * kBrickEdge);
+  const auto within = static_cast<std::size_t>((at[2] % kBrickEdge * height + at[1] % kBrickEdge) * width + at[0] % kBrickEdge);
+  const std::uint8_t* data = mapping_.data + offsets_[number];
+  const auto voxels = static_cast<std::size_t>(count);
+  if (is_float_) {
+    std::memcpy(out, data + within * sizeof(float), voxels * sizeof(float));
+    return;
+  }
+  const auto* stored = reinterpret_cast<const std::int16_t*>(data) + within;
+  for (std::size_t v = 0; v < voxels; ++v) out[v] = static_cast<float>(stored[v]) * slope_ + intercept_;
+}
+
+Result<void> BrickVolume::read_box(const Index3& low, const Index3& size, std::span<float> out, float outside) {
+  FOVEA_CHECK(size[0] >= 0 && size[1] >= 0 && size[2] >= 0);
+  FOVEA_CHECK(out.size() == static_cast<std::size_t>(size[0] * size[1] * size[2]));
+  Index3 from{}, to{};  // the part inside the volume, in scan indices
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    from[axis] = std::clamp<std::int64_t>(low[axis], 0, geometry_.size[axis]);
+    to[axis] = std::clamp<std::int64_t>(low[axis] + size[axis], from[axis], geometry_.size[axis]);
+  }
+  const bool whole = from == low && to[0] - from[0] == size[0] && to[1] - from[1] == size[1] && to[2] - from[2] == size[2];
+  if (!whole) std::fill(out.begin(), out.end(), outside);
+  if (from[0] == to[0] || from[1] == to[1] || from[2] == to[2]) return {};
+
+  for (std::int64_t k = from[2] / kBrickEdge; k <= (to[2] - 1) / kBrickEdge; ++k)
+    for (std::int64_t j = from[1] / kBrickEdge; j <= (to[1] - 1) / kBrickEdge; ++j)
+      for (std::int64_t i = from[0] / kBrickEdge; i <= (to[0] - 1) / kBrickEdge; ++i)
+        FOVEA_TRY(check_brick(static_cast<std::size_t>((k * bricks_[1] + j) * bricks_[0] + i)));
+  for (std::int64_t k = from[2]; k < to[2]; ++k)
+    for (std::int64_t j = from[1]; j < to[1]; ++j) {
+      counter_.mark(from[0], j, k, to[0] - from[0]);
+      float* row = out.data() + ((k - low[2]) * size[1] + (j - low[1])) * size[0] - low[0];
+      for (std::int64_t i = from[0]; i < to[0];) {
+        const std::int64_t end = std::min(to[0], (i / kBrickEdge + 1) * kBrickEdge);
+        copy_row({i, j, k}, end - i, row + i);
+        i = end;
+      }
+    }
+  return {};
+}
+
+Result<Volume> BrickVolume::read_all() {
+  Volume out{geometry_, std::vector<float>(geometry_.voxel_count())};
+  FOVEA_TRY(read_box({0, 0, 0}, geometry_.size, out.voxels, 0));
+  return out;
+}
+
+}  // namespace fovea::node
