@@ -1,0 +1,100 @@
+#include "common/console.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace fovea {
+namespace {
+
+void print(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fputc('\n', stream);
+  std::fflush(stream);
+}
+
+std::string dump(const nlohmann::ordered_json& value) {
+  // Names typed by people may not be UTF-8; printing must not fail over them.
+  return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+// Characters a terminal shows, for UTF-8 text.
+std::size_t shown_width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+}  // namespace
+
+ExitCode exit_code_of(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::failed_precondition:
+    case ErrorCode::not_found: return ExitCode::failed;
+    case ErrorCode::unavailable: return ExitCode::connection;
+    case ErrorCode::deadline_exceeded: return ExitCode::time_out;
+    case ErrorCode::permission_denied: return ExitCode::policy;
+    case ErrorCode::corruption: return ExitCode::integrity;
+    case ErrorCode::internal: return ExitCode::bug;
+  }
+  return ExitCode::bug;
+}
+
+void Console::data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const {
+  if (json) {
+    print(stdout, dump({{"fovea", 1}, {"command", command}, {"data", value}}));
+  } else if (!human.empty()) {
+    print(stdout, human);
+  }
+}
+
+void Console::progress(std::string_view line) const {
+  if (!quiet) print(stderr, line);
+}
+
+void Console::progress_in_place(std::string_view line) const {
+  if (quiet) return;
+  if (::isatty(STDERR_FILENO) == 0) return print(stderr, line);
+  std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(line.size()), line.data());
+  std::fflush(stderr);
+}
+
+void Console::fail(std::string_view command, const Error& error) { fail(command, error, exit_code_of(error.code)); }
+
+void Console::fail(std::string_view command, const Error& error, ExitCode code) {
+  exit_code = code;
+  if (json)
+    print(stdout, dump({{"fovea", 1}, {"command", command}, {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));
+  print(stderr, "error: " + error.message);
+}
+
+void Console::run(std::string_view command, const std::function<Result<void>()>& body) {
+  try {
+    if (const auto done = body(); !done) fail(command, done.error());
+  } catch (const std::exception& error) {
+    fail(command, internal_error(std::string("unexpected: ") + error.what() + "; please report it"));
+  }
+}
+
+std::string text_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (widths.size() <= i) widths.push_back(0);
+      widths[i] = std::max(widths[i], shown_width(row[i]));
+    }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - shown_width(row[i]) + 2, ' ');
+    }
+    out += line + "\n";
+  }
+  if (!out.empty()) out.pop_back();
+  return out;
+}
+
+}  // namespace fovea

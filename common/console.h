@@ -1,0 +1,42 @@
+// What a command prints. Data goes to stdout, progress and errors to stderr. With --json the data is one
+// line {"fovea":1,"command":"…","data":…}, and an error {"fovea":1,"command":"…","error":{"code","message"}}.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+
+namespace fovea {
+
+// Exit codes of every program.
+enum class ExitCode : int {
+  ok = 0, failed = 1, usage = 2, configuration = 3, connection = 4, time_out = 5, policy = 6, integrity = 7, bug = 70 };
+
+ExitCode exit_code_of(ErrorCode code) noexcept;
+
+struct Console {
+  bool json = false;
+  bool quiet = false;
+  ExitCode exit_code = ExitCode::ok;  // what main() returns
+
+  // The result of a command: `human` without --json. A newline is added.
+  void data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const;
+  // Progress on stderr, nothing with --quiet.
+  void progress(std::string_view line) const;
+  // Replaces the line before when stderr is a terminal; otherwise as progress().
+  void progress_in_place(std::string_view line) const;
+  // Prints the error and remembers the exit code.
+  void fail(std::string_view command, const Error& error);
+  void fail(std::string_view command, const Error& error, ExitCode code);
+  // Runs a command's body; an error goes to fail(), an exception of a library is a bug (70).
+  void run(std::string_view command, const std::function<Result<void>()>& body);
+};
+
+// Columns aligned with two spaces between; the first row is the heading.
+std::string text_table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace fovea

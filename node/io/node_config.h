@@ -1,0 +1,46 @@
+// A site's settings and policy: node.toml in the site's folder (commented example: configs/node.toml).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.h"
+#include "federation/membership/plan.h"
+
+namespace fovea::node {
+
+// What the hospital demands. A plan that asks for less is refused with the rule's name.
+struct PolicyConfig {
+  std::uint32_t colluders_max = 1;  // m: sites that may work together with the coordinator
+  std::uint32_t honest_min = 2;     // h: honest sites in every sum
+  std::uint32_t cohort_min = 3;     // sites in a round
+  std::vector<std::string> modalities = {"MR", "CT", "PET"};
+  std::uint32_t rounds_max = 1000;
+  std::uint64_t run_bytes_max = 0;  // bytes that may leave in one run
+};
+
+struct TrainingConfig {
+  std::uint32_t threads = 1;
+  std::uint64_t probe_seed = 0;      // "probe-N" plans only: 0 derives one from the site's name
+  std::uint32_t probe_delay_ms = 0;  // "probe-N" plans only: how long a round's "training" lasts
+};
+
+struct NodeConfig {
+  SiteId site;
+  std::optional<std::string> coordinator_host;  // instead of the invite's, for example a tunnel's near end
+  std::optional<std::uint16_t> coordinator_port;
+  PolicyConfig policy;
+  TrainingConfig training;
+  std::string log_level = "info";
+
+  static Result<NodeConfig> read(const std::filesystem::path& path);
+  static Result<NodeConfig> parse(std::string_view text, const std::string& source);
+};
+
+// permission_denied "plan refused by policy rule <rule>: …" when the plan asks for less than the policy.
+Result<void> check_policy(const PolicyConfig& policy, const federation::Plan& plan);
+
+}  // namespace fovea::node

@@ -1,0 +1,66 @@
+// A site's folder: where everything of one hospital lies.
+//
+//   node.toml            settings and policy                 plans/<hash>.json      plans the coordinator offered
+//   site.json            this site's public keys             approvals/<hash>.json  signed decisions of a person
+//   invite.json          the pinned federation               runs/<run>/…           journal and model of a run
+//   join-request.json    for the administrator               ledger/                what left (AUDIT)
+//   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
+//   keys/*.key           secrets, mode 0600                  events.jsonl           what happened, for scripts
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "common/clock.h"
+#include "crypto/key_agreement.h"
+#include "crypto/signature.h"
+#include "federation/membership/approval.h"
+#include "federation/membership/invite.h"
+#include "federation/membership/roster.h"
+
+namespace fovea::node {
+
+// Where "fovea-node start" tells scripts what happens (federation/io/event_log.h).
+inline constexpr const char* kEventsFile = "events.jsonl";
+
+struct SiteKeys {  // what the daemon holds
+  crypto::SigningKey identity;
+  crypto::SigningKey log;
+  crypto::AgreementKey transport;
+};
+
+class SiteFolder {
+ public:
+  explicit SiteFolder(std::filesystem::path root) : root_(std::move(root)) {}
+
+  const std::filesystem::path& root() const noexcept { return root_; }
+  std::filesystem::path config() const { return root_ / "node.toml"; }
+  std::filesystem::path data() const { return root_ / "data"; }
+  std::filesystem::path ledger() const { return root_ / "ledger"; }
+  std::filesystem::path events() const { return root_ / kEventsFile; }
+  std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
+  std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
+  std::filesystem::path run(const RunId& run) const { return root_ / "runs" / run.text(); }
+
+  // Makes the folder, its keys and node.toml. failed_precondition when it is a site already.
+  Result<federation::RosterSite> create(const SiteId& id) const;
+
+  Result<federation::RosterSite> site() const;  // not_found: not initialised; says to run init
+  Result<SiteKeys> keys() const;
+  Result<crypto::SigningKey> approver_key() const;
+  Result<federation::Invite> invite() const;  // not_found: says to run join
+  Result<void> pin_invite(const federation::SignedDocument& invite) const;
+  // The newest roster that was verified here, if any, checked again.
+  Result<std::optional<federation::Roster>> roster(UnixMs now) const;
+  Result<void> keep_roster(const federation::SignedDocument& roster) const;
+  Result<std::vector<Digest>> plans() const;  // hashes, sorted
+  Result<Bytes> plan_bytes(const Digest& hash) const;  // corruption when the bytes do not have this hash
+  // A unique prefix of at least four hex digits, or the whole hash.
+  Result<Digest> find_plan(std::string_view prefix) const;
+  Result<std::optional<federation::SignedDocument>> decision(const Digest& hash) const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace fovea::node
