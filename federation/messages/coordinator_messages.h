@@ -46,6 +46,16 @@ struct ListedKeys {
   bool operator==(const ListedKeys&) const = default;
 };
 
+// Lists that the evidence of a round repeats (federation/secagg/round_evidence.h).
+struct CommittedVector;
+struct SiteSignature;
+void write_listed_keys(ByteWriter& writer, const std::vector<ListedKeys>& list);
+void write_committed(ByteWriter& writer, const std::vector<CommittedVector>& list);
+void write_site_signatures(ByteWriter& writer, const std::vector<SiteSignature>& list);
+Result<std::vector<ListedKeys>> read_listed_keys(ByteReader& reader);
+Result<std::vector<CommittedVector>> read_committed(ByteReader& reader);
+Result<std::vector<SiteSignature>> read_site_signatures(ByteReader& reader);
+
 // R1, answered: the keys of U1, ascending.
 struct KeyList {
   AttemptRef ref;

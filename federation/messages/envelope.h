@@ -41,8 +41,8 @@ struct ExpectedSender {
 // A message whose signature was valid. It owns the wire bytes; payload() views them.
 class SignedMessage {
  public:
-  // corruption: shape or signature; permission_denied: another sender than expected, or a kind that this
-  // side does not send; invalid_argument: unknown version or kind, or more than kWireBytesMax.
+  // permission_denied: the signature, another sender than expected, or a kind that this side does not send;
+  // invalid_argument: the shape, an unknown version or kind, or more than kWireBytesMax.
   static Result<SignedMessage> open(Bytes wire, const ExpectedSender& expected);
 
   const MessageHeader& header() const noexcept { return header_; }
@@ -63,7 +63,7 @@ class SignedMessage {
 // The kind an unverified frame claims, for refusals and counters only. invalid_argument: not a frame.
 Result<MessageKind> claimed_kind(ByteView wire);
 
-Digest payload_digest(MessageKind kind, ByteView payload);
+Digest hash_payload(MessageKind kind, ByteView payload);
 
 // The wire bytes of a message. Ed25519 is deterministic: sealing the same payload again gives the same bytes.
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key);

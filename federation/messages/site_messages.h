@@ -66,6 +66,10 @@ struct SealedShares {
   std::array<std::uint8_t, kSealedSharesBytes> sealed{};
 };
 
+// Shared with RoutedShares (coordinator_messages.h).
+void write_sealed_list(ByteWriter& writer, const std::vector<SealedShares>& list);
+Result<std::vector<SealedShares>> read_sealed_list(ByteReader& reader);
+
 struct SharesMessage {
   AttemptRef ref;
   Digest key_list{};              // K

@@ -60,12 +60,16 @@ bool all_finite(std::span<const float> values) noexcept;
 
 // A finished sum, in the shape federated averaging takes.
 struct RoundSum {
-  std::vector<std::int32_t> sums;  // trained floats only: Σ round(scale · w_i · Δ_i / w_max)
+  std::vector<std::uint32_t> words;  // trained floats only: Σ round(scale · w_i · Δ_i / w_max), two's complement
   double scale = 0;
   std::uint32_t weight_max = 0;
   std::uint64_t weight_sum = 0;
   std::array<double, kMetricCount> metric_sums{};
   std::uint32_t sites = 0;
+
+  std::span<const std::int32_t> sums() const noexcept {
+    return {reinterpret_cast<const std::int32_t*>(words.data()), words.size()};
+  }
 };
 
 // Checks the canary (= `sites`), |word| ≤ sites · bound and 1 ≤ Σw ≤ sites · w_max, then takes the vector apart.

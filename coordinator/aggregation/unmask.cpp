@@ -1,0 +1,128 @@
+#include "coordinator/aggregation/unmask.h"
+
+#include <algorithm>
+
+#include "federation/secagg/statements.h"
+
+namespace fovea::coordinator {
+namespace {
+
+using federation::RefusalReason;
+using federation::RevealedSecret;
+
+bool contains(const std::vector<RosterIndex>& sites, RosterIndex site) {
+  return std::find(sites.begin(), sites.end(), site) != sites.end();
+}
+
+// One released share that matches what its dealer committed to.
+struct CheckedShare {
+  RosterIndex from = 0;
+  crypto::Share share;
+};
+
+class Unmasking {
+ public:
+  explicit Unmasking(UnmaskWork work) : work_(std::move(work)), threshold_(work_.context.parameters.thresholds.threshold) {}
+
+  UnmaskOutcome run(std::uint32_t threads) {
+    for (const DealerCommitments& dealer : work_.dealers) open_secret(dealer);
+    const bool complete = outcome_.opened.size() == work_.survivors.size() && outcome_.opened.size() == work_.dealers.size();
+    outcome_.complete = complete && remove_masks(threads);
+    outcome_.sum = std::move(work_.sum);
+    return std::move(outcome_);
+  }
+
+ private:
+  void blame(RosterIndex site, RefusalReason reason) {
+    const Blame entry{site, reason};
+    if (std::find(outcome_.blames.begin(), outcome_.blames.end(), entry) == outcome_.blames.end()) outcome_.blames.push_back(entry);
+  }
+
+  // The shares of one dealer that hold against its commitments; the dealer's own last, because it alone has none.
+  std::vector<CheckedShare> checked_shares(const DealerCommitments& dealer, RevealedSecret kind) {
+    std::vector<CheckedShare> shares;
+    std::optional<CheckedShare> own;
+    for (const UnmaskResponse& response : work_.responses) {
+      const auto revealed = std::find_if(response.shares.begin(), response.shares.end(),
+                                         [&](const auto& entry) { return entry.subject == dealer.dealer; });
+      if (revealed == response.shares.end() || revealed->secret != kind) continue;
+      auto share = crypto::Share::decode(revealed->share);
+      const bool right_point = share && share->point() == std::uint32_t{response.site} + 1;
+      if (response.site == dealer.dealer) {
+        if (right_point) own.emplace(CheckedShare{response.site, std::move(*share)});
+        continue;
+      }
+      const auto promised = std::find_if(dealer.shares.begin(), dealer.shares.end(),
+                                         [&](const auto& entry) { return entry.peer == response.site; });
+      if (promised == dealer.shares.end()) continue;
+      const Digest& commitment = kind == RevealedSecret::self_seed ? promised->self_seed_commitment : promised->mask_key_commitment;
+      if (!right_point || federation::share_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind},
+                                                       revealed->share) != commitment) {
+        blame(response.site, RefusalReason::bad_revealed_share);
+        continue;
+      }
+      shares.push_back({response.site, std::move(*share)});
+    }
+    if (own) shares.push_back(std::move(*own));
+    return shares;
+  }
+
+  bool is_committed_secret(const DealerCommitments& dealer, RevealedSecret kind, const crypto::SecretKey& secret) const {
+    if (kind == RevealedSecret::self_seed)
+      return federation::self_seed_commitment(work_.context.parameters_hash, dealer.dealer, secret.view()) ==
+             dealer.self_seed_commitment;
+    return crypto::agreement_public_key(secret) == work_.context.find(dealer.dealer)->mask;
+  }
+
+  void open_secret(const DealerCommitments& dealer) {
+    const RevealedSecret kind = contains(work_.committed, dealer.dealer) ? RevealedSecret::self_seed : RevealedSecret::mask_key;
+    std::vector<CheckedShare> checked = checked_shares(dealer, kind);
+    if (checked.size() < threshold_) return;
+    std::vector<crypto::Share> shares;
+    for (std::size_t i = 0; i < threshold_; ++i) shares.push_back(std::move(checked[i].share));
+    const auto secret = crypto::combine_shares(shares);
+    // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
+    if (!secret || !is_committed_secret(dealer, kind, *secret)) {
+      blame(dealer.dealer, RefusalReason::inconsistent_dealer);
+      return;
+    }
+    federation::OpenedSecret opened{.site = dealer.dealer, .kind = kind};
+    std::copy(secret->view().begin(), secret->view().end(), opened.value.begin());
+    outcome_.opened.push_back(opened);
+  }
+
+  // False, with the sum untouched, when a site's mask key is of low order (R1 refuses such keys).
+  bool remove_masks(std::uint32_t threads) {
+    std::vector<crypto::MaskKey> keys;
+    for (const federation::OpenedSecret& opened : outcome_.opened) {
+      auto value = crypto::SecretKey::from(opened.value, "opened secret");
+      FOVEA_CHECK(value.has_value());
+      if (opened.kind == RevealedSecret::self_seed) {
+        keys.push_back({federation::self_mask_seed(work_.context, opened.site, *value), crypto::MaskSign::subtract});
+        continue;
+      }
+      const auto mask_key = crypto::AgreementKey::from_private(*value);
+      for (const RosterIndex peer : work_.committed) {
+        auto seed = federation::pair_seed(work_.context, mask_key, opened.site, peer);
+        if (!seed) {
+          blame(peer, RefusalReason::low_order_key);
+          return false;
+        }
+        // `peer` added this mask when it is the lower of the two: take out what it put in.
+        keys.push_back({std::move(*seed), peer < opened.site ? crypto::MaskSign::subtract : crypto::MaskSign::add});
+      }
+    }
+    crypto::apply_masks(work_.sum, 0, keys, threads);
+    return true;
+  }
+
+  UnmaskWork work_;
+  std::size_t threshold_;
+  UnmaskOutcome outcome_;
+};
+
+}  // namespace
+
+UnmaskOutcome unmask(UnmaskWork work, std::uint32_t threads) { return Unmasking(std::move(work)).run(threads); }
+
+}  // namespace fovea::coordinator

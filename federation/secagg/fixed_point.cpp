@@ -1,0 +1,116 @@
+#include "federation/secagg/fixed_point.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace fovea::federation {
+namespace {
+
+constexpr double kMetricScale = 1024;
+
+// 1.5 · 2^52: adding it rounds a double below 2^51 to the nearest integer, ties to even, whose two's complement then
+// lies in the low bits. The compiler can do it on whole vectors; lrint it cannot.
+constexpr double kRoundingShift = 6755399441055744.0;
+
+std::uint32_t to_word(double value) noexcept {
+  return static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(value + kRoundingShift));
+}
+
+double clamp_to(double value, double bound) noexcept { return std::min(std::max(value, -bound), bound); }
+
+}  // namespace
+
+Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max) {
+  if (sites < 2 || sites > kCohortMax) return invalid_argument("encoding.sites: outside 2 to 128");
+  if (!std::isfinite(delta_max) || !(delta_max > 0)) return invalid_argument("encoding.delta_max: must be finite and above 0");
+  const auto bound = static_cast<double>(word_bound(sites));
+  if (weight_max == 0 || static_cast<double>(weight_max) > bound)
+    return invalid_argument("encoding.weight_max: outside 1 to (2^31 - 1) / sites");
+  // Rounded down, so that scale · delta_max is within the bound whatever the quotient rounds to.
+  double scale = bound / delta_max;
+  while (scale * delta_max > bound) scale = std::nextafter(scale, 0.0);
+  if (!std::isfinite(scale) || !(scale > 0)) return invalid_argument("encoding.delta_max: too small or too large");
+  return Encoding{.scale = scale, .delta_max = delta_max, .metric_scale = kMetricScale, .weight_max = weight_max};
+}
+
+bool all_finite(std::span<const float> values) noexcept {
+  std::uint32_t found = 0;
+  for (const float value : values)
+    found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & 0x7F800000U) == 0x7F800000U);
+  return found == 0;
+}
+
+Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& parameters, const Contribution& contribution,
+                                                        std::span<const std::int32_t> noise) {
+  const Encoding& encoding = parameters.encoding;
+  if (vector_words(contribution.delta.size()) != parameters.dimension)
+    return invalid_argument("contribution: " + std::to_string(contribution.delta.size()) + " values, the round has " +
+                            std::to_string(parameters.dimension - kTailWords));
+  if (contribution.weight == 0 || contribution.weight > encoding.weight_max)
+    return invalid_argument("contribution.weight: outside 1 to " + std::to_string(encoding.weight_max));
+  if (!noise.empty() && noise.size() != contribution.delta.size())
+    return invalid_argument("contribution.noise: one integer for each value");
+  ContributionEncoder out;
+  out.contribution_ = &contribution;
+  out.noise_ = noise;
+  out.factor_ = encoding.scale * static_cast<double>(contribution.weight) / static_cast<double>(encoding.weight_max);
+  out.clip_ = encoding.delta_max;
+  out.bound_ = word_bound(parameters.candidates.size());
+  out.tail_[0] = contribution.weight;
+  for (std::size_t i = 0; i < kMetricCount; ++i) {
+    const double metric = contribution.metric_sums[i];
+    if (!std::isfinite(metric)) return invalid_argument("contribution.metric_sums: not finite");
+    out.tail_[1 + i] = to_word(clamp_to(metric * encoding.metric_scale, static_cast<double>(out.bound_)));
+  }
+  out.tail_[kTailWords - 1] = 1;
+  return out;
+}
+
+void ContributionEncoder::fill(std::size_t first, std::span<std::uint32_t> out) const {
+  const std::span<const float> delta(contribution_->delta);
+  FOVEA_CHECK(first + out.size() <= vector_words(delta.size()));
+  const std::size_t floats = first < delta.size() ? std::min(out.size(), delta.size() - first) : 0;
+  // |clip · factor| ≤ scale · delta_max ≤ bound, and rounding cannot pass an integer bound. The last clamp makes it
+  // hold for any rounding of the product.
+  const auto bound = static_cast<double>(bound_);
+  for (std::size_t i = 0; i < floats; ++i)
+    out[i] = to_word(clamp_to(clamp_to(static_cast<double>(delta[first + i]), clip_) * factor_, bound));
+  if (!noise_.empty()) {
+    for (std::size_t i = 0; i < floats; ++i) {
+      const std::int64_t noisy = std::int64_t{std::bit_cast<std::int32_t>(out[i])} + noise_[first + i];
+      out[i] = static_cast<std::uint32_t>(std::clamp(noisy, -bound_, bound_));
+    }
+  }
+  for (std::size_t i = floats; i < out.size(); ++i) out[i] = tail_[first + i - delta.size()];
+}
+
+Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum, std::size_t sites) {
+  if (sum.size() != parameters.dimension || sum.size() <= kTailWords)
+    return corruption("sum: " + std::to_string(sum.size()) + " words, the round has " + std::to_string(parameters.dimension));
+  if (sum.back() != sites)
+    return corruption("sum: the canary is " + std::to_string(sum.back()) + " for " + std::to_string(sites) + " sites");
+  const std::int64_t bound = word_bound(parameters.candidates.size()) * static_cast<std::int64_t>(sites);
+  std::int64_t largest = 0;
+  for (const std::uint32_t word : sum) {
+    const std::int64_t value = std::bit_cast<std::int32_t>(word);
+    largest = std::max(largest, value < 0 ? -value : value);
+  }
+  if (largest > bound) return corruption("sum: a word is out of range of " + std::to_string(sites) + " sites");
+
+  const std::size_t floats = sum.size() - kTailWords;
+  RoundSum out;
+  out.scale = parameters.encoding.scale;
+  out.weight_max = parameters.encoding.weight_max;
+  out.weight_sum = sum[floats];
+  if (out.weight_sum < sites || out.weight_sum > std::uint64_t{out.weight_max} * sites)
+    return corruption("sum: the total weight " + std::to_string(out.weight_sum) + " is out of range");
+  for (std::size_t i = 0; i < kMetricCount; ++i)
+    out.metric_sums[i] = static_cast<double>(std::bit_cast<std::int32_t>(sum[floats + 1 + i])) / parameters.encoding.metric_scale;
+  out.sites = static_cast<std::uint32_t>(sites);
+  sum.resize(floats);
+  out.words = std::move(sum);
+  return out;
+}
+
+}  // namespace fovea::federation

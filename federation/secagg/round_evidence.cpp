@@ -1,0 +1,149 @@
+#include "federation/secagg/round_evidence.h"
+
+#include <algorithm>
+
+#include "federation/secagg/masking.h"
+#include "federation/secagg/statements.h"
+
+namespace fovea::federation {
+namespace {
+
+using Check = std::optional<Refusal>;
+
+Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
+
+template <class List, class Site>
+bool contains(const List& list, const Site& site) {
+  return std::find(list.begin(), list.end(), site) != list.end();
+}
+
+std::vector<RosterIndex> sites_of(std::span<const CommittedVector> committed) {
+  std::vector<RosterIndex> out;
+  for (const CommittedVector& entry : committed) out.push_back(entry.site);
+  return out;
+}
+
+Check check_sets(const RoundEvidence& e, const Roster& roster) {
+  if (e.parameters.roster_hash != roster.hash) return refused(RefusalReason::roster_differs, "evidence names another roster");
+  if (e.parameters.candidates.back() >= roster.sites.size())
+    return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
+  const std::uint16_t threshold = e.parameters.thresholds.threshold;
+  for (const ListedKeys& entry : e.keys)
+    if (!contains(e.parameters.candidates, entry.site))
+      return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
+  AttemptContext context;
+  context.keys = e.keys;
+  for (const RosterIndex site : e.survivors)
+    if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
+  for (const CommittedVector& entry : e.committed)
+    if (!contains(e.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
+  if (e.committed.size() < threshold) return refused(RefusalReason::too_few_survivors, "fewer than t sites in the sum");
+  if (e.signatures.size() < threshold) return refused(RefusalReason::too_few_signatures, "fewer than t consistency signatures");
+  return std::nullopt;
+}
+
+bool signed_by(const Roster& roster, RosterIndex site, const Digest& statement, const crypto::Signature& signature) {
+  return crypto::check_signature(roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
+}
+
+Check check_signatures(const RoundEvidence& e, const Roster& roster, const Digest& hash) {
+  for (const ListedKeys& entry : e.keys)
+    if (!signed_by(roster, entry.site, keys_statement(hash, entry.site, entry.keys), entry.keys.signature))
+      return refused(RefusalReason::bad_signature, "keys of " + roster.sites[entry.site].id.text());
+  const Digest survivors = survivors_hash(hash, e.survivors);
+  for (const CommittedVector& entry : e.committed) {
+    const Digest statement = masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
+    if (!signed_by(roster, entry.site, statement, entry.signature))
+      return refused(RefusalReason::bad_signature, "masked vector of " + roster.sites[entry.site].id.text());
+  }
+  const Digest consistency = e.consistency();
+  const std::vector<RosterIndex> committed = sites_of(e.committed);
+  for (const SiteSignature& entry : e.signatures)
+    if (!contains(committed, entry.site) || !signed_by(roster, entry.site, consistency, entry.signature))
+      return refused(RefusalReason::bad_signature, "consistency statement of site " + std::to_string(entry.site));
+  return std::nullopt;
+}
+
+Check check_opened(const RoundEvidence& e, const Digest& hash) {
+  if (e.opened.size() != e.survivors.size())
+    return refused(RefusalReason::evidence_incomplete, "one opened secret for each site of U2 is required");
+  AttemptContext context;
+  context.keys = e.keys;
+  for (std::size_t i = 0; i < e.opened.size(); ++i) {
+    const OpenedSecret& secret = e.opened[i];
+    const auto vector = std::find_if(e.committed.begin(), e.committed.end(),
+                                     [&](const CommittedVector& entry) { return entry.site == secret.site; });
+    const bool in_sum = vector != e.committed.end();
+    const RevealedSecret kind = in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key;
+    if (secret.site != e.survivors[i] || secret.kind != kind)
+      return refused(RefusalReason::evidence_incomplete, "the wrong secret was opened");
+    if (in_sum) {
+      if (self_seed_commitment(hash, secret.site, secret.value) != vector->self_seed_commitment)
+        return refused(RefusalReason::share_commitment_differs, "an opened self seed is not the committed one");
+      continue;
+    }
+    const auto scalar = crypto::SecretKey::from(secret.value, "opened mask key");
+    if (!scalar || crypto::agreement_public_key(*scalar) != context.find(secret.site)->mask)
+      return refused(RefusalReason::share_commitment_differs, "an opened mask key is not the advertised one");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Digest RoundEvidence::consistency() const {
+  const Digest hash = parameters.hash();
+  return consistency_statement(hash, {key_list_hash(hash, keys), survivors, committed});
+}
+
+Digest RoundEvidence::transcript() const { return transcript_hash(parameters.hash(), consistency(), sum_hash); }
+
+Bytes RoundEvidence::encode() const {
+  ByteWriter writer;
+  writer.sized(parameters.encode());
+  write_listed_keys(writer, keys);
+  write(writer, survivors);
+  write_committed(writer, committed);
+  write_site_signatures(writer, signatures);
+  writer.u32(static_cast<std::uint32_t>(opened.size()));
+  for (const OpenedSecret& secret : opened) {
+    writer.u16(secret.site);
+    writer.u8(static_cast<std::uint8_t>(secret.kind));
+    writer.raw(secret.value);
+  }
+  writer.raw(sum_hash);
+  return std::move(writer).take();
+}
+
+Result<RoundEvidence> RoundEvidence::decode(ByteView payload) {
+  ByteReader reader(payload);
+  RoundEvidence out;
+  FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("evidence.parameters", 4096));
+  FOVEA_TRY_ASSIGN(out.parameters, RoundParameters::decode(parameters));
+  FOVEA_TRY_ASSIGN(out.keys, read_listed_keys(reader));
+  FOVEA_TRY_ASSIGN(out.survivors, read_sites(reader, "evidence.survivors"));
+  FOVEA_TRY_ASSIGN(out.committed, read_committed(reader));
+  FOVEA_TRY_ASSIGN(out.signatures, read_site_signatures(reader));
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("evidence.opened"));
+  if (count > kCohortMax) return invalid_argument("evidence.opened: at most 128 entries");
+  out.opened.resize(count);
+  for (OpenedSecret& secret : out.opened) {
+    FOVEA_TRY_ASSIGN(secret.site, reader.u16("evidence.opened.site"));
+    FOVEA_TRY_ASSIGN(const std::uint8_t kind, reader.u8("evidence.opened.kind"));
+    if (kind != 1 && kind != 2) return invalid_argument("evidence.opened.kind: expected 1 or 2");
+    secret.kind = static_cast<RevealedSecret>(kind);
+    FOVEA_TRY_ASSIGN(secret.value, reader.array<32>("evidence.opened.value"));
+  }
+  FOVEA_TRY_ASSIGN(out.sum_hash, reader.array<32>("evidence.sum_hash"));
+  FOVEA_TRY(reader.finish("evidence"));
+  return out;
+}
+
+std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster) {
+  if (Check failed = check_sets(evidence, roster)) return failed;
+  const Digest hash = evidence.parameters.hash();
+  if (Check failed = check_signatures(evidence, roster, hash)) return failed;
+  return check_opened(evidence, hash);
+}
+
+}  // namespace fovea::federation
