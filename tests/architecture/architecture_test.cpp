@@ -25,7 +25,7 @@ const std::vector<std::pair<std::string, int>> kLayers{
     {"node/intake", 3}, {"node/saliency", 3}, {"node/embedding", 3}, {"node/training", 3}, {"node/evaluation", 3},
     {"node/egress", 3}, {"coordinator/aggregation", 3}, {"coordinator/registry", 3}, {"coordinator/store", 3},
     {"node/round", 4}, {"coordinator/round", 4},
-    {"node/io", 5}, {"coordinator/io", 5},
+    {"federation/io", 5}, {"node/io", 5}, {"coordinator/io", 5},
     {"node/commands", 6}, {"coordinator/commands", 6}, {"audit", 6},
     {"node", 7}, {"coordinator", 7},
     {"demo", 8}, {"bench", 8}, {"tests", 8},
@@ -86,7 +86,7 @@ struct LibraryRule {
 const std::vector<LibraryRule> kLibraryRules{
     {"torch", R"(^(torch|ATen|c10)/)", {R"(^node/(saliency|embedding|training|evaluation)/.*\.cpp$)", R"(^tests/unit/learning/.*\.cpp$)", R"(^(node/training|node)/torch_pch\.h$)"}},
     {"OpenSSL", R"(^openssl/)", {R"(^crypto/.*\.cpp$)", R"(^crypto/openssl_\w+\.h$)", R"(^bench/.*\.cpp$)"}},
-    {"ZeroMQ", R"(^zmq)", {R"(^(node|coordinator)/io/)", R"(^tests/)"}},
+    {"ZeroMQ", R"(^zmq)", {R"(^(node|coordinator|federation)/io/)", R"(^tests/)"}},
     {"ITK", R"(^itk)", {R"(^node/intake/.*\.cpp$)", R"(^bench/.*\.cpp$)"}},
 };
 
