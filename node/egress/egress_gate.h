@@ -47,6 +47,8 @@ struct OwnRound {
   std::uint32_t dimension = 0;  // ring words of a masked vector
 };
 
+struct OutboundMessage;
+
 struct EgressTicket {
   std::uint64_t intent = 0;  // index in the ledger
 };
@@ -98,7 +100,7 @@ class EgressGate {
     std::string clip;
   };
   struct Round {
-    federation::RoundKey key;
+    federation::RoundKey key{};
     Digest parameters{};
     std::uint32_t cohort = 0;
     std::uint32_t dimension = 0;
@@ -114,10 +116,12 @@ class EgressGate {
 
   EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
   void learn(std::uint64_t index, const federation::StampedEntry& entry);
-  Result<void> refuse(const Refusal& refusal);
+  Result<void> append(federation::LedgerEntry entry);
+  Error refuse(const Refusal& refusal);
   std::optional<Refusal> check_round(const federation::RoundParameters& announced, const OwnRound& own) const;
   std::optional<Refusal> check_message(ByteView wire, Spending& spending, federation::EgressIntent& intent) const;
-  std::optional<Refusal> check_binding(ByteView wire, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_binding(const OutboundMessage& message, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_vector(const OutboundMessage& message, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_budget(Spending& spending, federation::EgressIntent& intent) const;
 
   std::optional<federation::Ledger> ledger_;  // set by open()
@@ -129,7 +133,8 @@ class EgressGate {
   std::uint64_t session_bytes_ = 0;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
-  std::optional<Digest> roster_;
+  std::optional<Digest> roster_;           // pinned since open()
+  std::optional<Digest> recorded_roster_;  // newest in the ledger
   std::optional<Run> run_;
   std::optional<Round> round_;
 };

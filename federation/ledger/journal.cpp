@@ -1,0 +1,113 @@
+#include "federation/ledger/journal.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "common/codec.h"
+#include "crypto/hash.h"
+#include "federation/ledger/entry.h"
+
+namespace fovea::federation {
+namespace {
+
+constexpr std::string_view kMagic = "FVJ1";
+constexpr std::size_t kCheckBytes = 8;
+
+struct Record {
+  std::uint64_t index = 0;
+  std::uint64_t durable = 0;
+  ByteView entry;
+  std::size_t size = 0;  // bytes in the file
+};
+
+void write_record(ByteWriter& out, std::uint64_t index, std::uint64_t durable, std::string_view entry) {
+  ByteWriter record;
+  record.raw(as_bytes(kMagic));
+  record.u64(index);
+  record.u64(durable);
+  record.sized(entry);
+  const Digest check = crypto::sha256(record.bytes());
+  out.raw(record.bytes());
+  out.raw(ByteView(check).first(kCheckBytes));
+}
+
+// The record at the start of `bytes`, if there is a sound one.
+std::optional<Record> read_record(ByteView bytes) {
+  ByteReader in(bytes);
+  const auto magic = in.raw("magic", kMagic.size());
+  if (!magic || as_text(*magic) != kMagic) return std::nullopt;
+  const auto index = in.u64("index");
+  const auto durable = in.u64("durable");
+  const auto entry = in.sized("entry", kEntryBytesMax);
+  const std::size_t covered = bytes.size() - in.left();
+  const auto check = in.raw("check", kCheckBytes);
+  if (!index || !durable || !entry || !check) return std::nullopt;
+  const Digest expected = crypto::sha256(bytes.first(covered));
+  if (!std::equal(check->begin(), check->end(), expected.begin())) return std::nullopt;
+  return Record{*index, *durable, *entry, covered + kCheckBytes};
+}
+
+// Whether a sound record behind `position` says that the bytes there had been synced.
+bool proves_synced(ByteView bytes, std::size_t position) {
+  for (std::size_t at = position + 1; at + kMagic.size() <= bytes.size(); ++at) {
+    if (bytes[at] != static_cast<std::uint8_t>(kMagic[0])) continue;
+    const auto record = read_record(bytes.subspan(at));
+    if (record && record->durable > position) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<JournalContents> read_journal(const std::filesystem::path& path) {
+  JournalContents out;
+  Result<Bytes> bytes = read_file(path, kJournalBytesMax);
+  if (!bytes && bytes.error().code == ErrorCode::not_found) return out;
+  if (!bytes) return bytes.error();
+  const ByteView all(*bytes);
+  std::size_t position = 0;
+  while (position < all.size()) {
+    const auto record = read_record(all.subspan(position));
+    const bool in_order = record && (out.entries.empty() || record->index == out.entries.back().index + 1);
+    if (!in_order) {
+      if (record || proves_synced(all, position))
+        return corruption(path.string() + ": the record at byte " + std::to_string(position) +
+                          " was durable and has changed; restore the file from a copy of this very moment, or keep the "
+                          "ledger as evidence and start the site with a new one");
+      break;
+    }
+    out.entries.push_back({record->index, std::string(as_text(record->entry))});
+    position += record->size;
+  }
+  out.sound_bytes = position;
+  out.torn_bytes = all.size() - position;
+  return out;
+}
+
+Result<Journal> Journal::open(const std::filesystem::path& path, const JournalContents& contents) {
+  FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
+  if (contents.torn_bytes > 0) FOVEA_TRY(file.truncate(contents.sound_bytes));
+  // What was read may still be in the page cache only, if the last writer was killed before its sync.
+  FOVEA_TRY(file.sync());
+  return Journal(std::move(file), contents.sound_bytes);
+}
+
+Result<void> Journal::append(std::uint64_t first_index, const std::vector<std::string>& entries) {
+  ByteWriter out;
+  for (std::size_t i = 0; i < entries.size(); ++i) write_record(out, first_index + i, durable_, entries[i]);
+  return file_.append(out.bytes());
+}
+
+Result<void> Journal::sync() {
+  FOVEA_TRY(file_.sync());
+  durable_ = file_.size();
+  return {};
+}
+
+Result<void> Journal::clear() {
+  FOVEA_TRY(file_.truncate(0));
+  durable_ = 0;
+  return {};
+}
+
+}  // namespace fovea::federation

@@ -1,0 +1,227 @@
+#include "federation/ledger/tile_check.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "common/durable_file.h"
+#include "crypto/merkle_log.h"
+#include "federation/ledger/tile.h"
+
+namespace fovea::federation {
+namespace {
+
+namespace fs = std::filesystem;
+using Hashes = std::vector<Digest>;
+
+std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
+
+class TileChecker {
+ public:
+  TileChecker(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit)
+      : folder_(folder), checkpoint_(checkpoint), visit_(visit) {}
+
+  TileCheck run() {
+    for (std::uint64_t index = 0; tile_width(0, index, checkpoint_.size) > 0; ++index) check_leaf_tile(index);
+    for (unsigned level = 1; level < levels_.size(); ++level)
+      if (!levels_[level].empty()) check_upper_tile(level);
+    if (root_known_ && frontier_.root() != checkpoint_.root)
+      report("checkpoint", "its root is not the root of the entries and tiles in this folder");
+    look_for_strangers();
+    return std::move(out_);
+  }
+
+ private:
+  void report(std::string where, std::string what, ProblemKind kind = ProblemKind::changed) {
+    if (out_.problems.size() < kProblemsMax) out_.problems.push_back({kind, std::move(where), std::move(what)});
+    ++out_.problem_count;
+  }
+
+  std::optional<Bytes> read(const std::string& path, std::size_t size_max) {
+    Result<Bytes> bytes = read_file(folder_ / path, size_max);
+    if (bytes) return std::move(*bytes);
+    if (bytes.error().code == ErrorCode::not_found) report(path, "the file is missing", ProblemKind::missing);
+    else report(path, "cannot be read: " + bytes.error().message);
+    return std::nullopt;
+  }
+
+  std::optional<Hashes> read_tile(unsigned level, std::uint64_t index) {
+    const std::uint64_t width = tile_width(level, index, checkpoint_.size);
+    const std::string path = tile_path(level, index, width);
+    const std::optional<Bytes> bytes = read(path, kTileWidth * sizeof(Digest) * 2);
+    if (!bytes) return std::nullopt;
+    Result<Hashes> hashes = decode_tile(*bytes, width);
+    if (hashes) return std::move(*hashes);
+    report(path, hashes.error().message);
+    return std::nullopt;
+  }
+
+  // Compares the entries of a bundle with the hashes of its tile, and settles on what the hashes truly are.
+  void check_leaf_tile(std::uint64_t index) {
+    const std::uint64_t width = tile_width(0, index, checkpoint_.size);
+    const std::optional<Bytes> bytes = read(bundle_path(index, width), kBundleBytesMax);
+    const std::optional<Hashes> tile = read_tile(0, index);
+    const Bundle bundle = bytes ? decode_bundle(*bytes, width) : Bundle{};
+    Hashes found;
+    for (const ByteView entry : bundle.entries) found.push_back(crypto::merkle_leaf(entry));
+    const std::optional<Hashes> truth = settle(index, bundle.whole, found, tile, bytes.has_value());
+    for (std::size_t i = 0; truth && visit_ && i < found.size(); ++i)
+      if (found[i] == (*truth)[i]) visit_(index * kTileWidth + i, bundle.entries[i]);
+    add_leaves(width, truth);
+  }
+
+  std::optional<Hashes> settle(std::uint64_t index, bool whole, const Hashes& found, const std::optional<Hashes>& tile,
+                               bool bundle_read) {
+    const std::uint64_t width = tile_width(0, index, checkpoint_.size);
+    if (!tile && !whole && bundle_read) report(bundle_path(index, width), "its entries cannot be told apart");
+    if (!tile) return whole ? std::optional(found) : std::nullopt;
+    if (!bundle_read || (whole && found == *tile)) return tile;
+    const bool entries_right = whole && leads_to_root(index, found);
+    const bool tile_right = !entries_right && leads_to_root(index, *tile);
+    report_differences(index, found, *tile, entries_right ? Blame::tile : tile_right ? Blame::entries : Blame::unclear);
+    return entries_right ? std::optional(found) : tile;
+  }
+
+  // Whether these leaf hashes are the committed ones: by the parent's hash, or at the right edge by the root.
+  bool leads_to_root(std::uint64_t index, const Hashes& leaves) {
+    if (leaves.size() < kTileWidth || tile_width(1, index / kTileWidth, checkpoint_.size) == 0) {
+      if (!root_known_) return false;
+      crypto::MerkleFrontier frontier = frontier_;
+      for (const Digest& leaf : leaves) frontier.append(leaf);
+      return frontier.root() == checkpoint_.root;
+    }
+    const std::uint64_t width = tile_width(1, index / kTileWidth, checkpoint_.size);
+    const Result<Bytes> bytes = read_file(folder_ / tile_path(1, index / kTileWidth, width), kTileWidth * sizeof(Digest));
+    if (!bytes) return false;
+    const Result<Hashes> parents = decode_tile(*bytes, width);
+    return parents && (*parents)[index % kTileWidth] == crypto::merkle_root(leaves);
+  }
+
+  enum class Blame { entries, tile, unclear };
+
+  void report_differences(std::uint64_t index, const Hashes& found, const Hashes& tile, Blame blame) {
+    const std::uint64_t width = tile.size();
+    const std::string in_tile = tile_path(0, index, width);
+    const std::string in_bundle = bundle_path(index, width);
+    bool reported = false;
+    for (std::size_t i = 0; i < std::max(found.size(), tile.size()); ++i) {
+      if (i < found.size() && found[i] == tile[i]) continue;
+      const std::string name = entry_name(index * kTileWidth + i);
+      reported = true;
+      switch (blame) {
+        case Blame::entries: report(name, "was changed: its bytes in " + in_bundle + " are not the ones committed to"); break;
+        case Blame::tile: report(in_tile, "hash " + std::to_string(i) + " was changed: it is not the hash of " + name); break;
+        case Blame::unclear: report(name, "its bytes in " + in_bundle + " and its hash in " + in_tile + " differ"); break;
+      }
+      // A changed length shifts all that follows: name where it begins.
+      if (found.size() != tile.size()) break;
+    }
+    if (!reported) report(in_bundle, "holds bytes after its last entry");
+  }
+
+  void add_leaves(std::uint64_t width, const std::optional<Hashes>& truth) {
+    if (!truth) root_known_ = false;
+    if (root_known_)
+      for (const Digest& leaf : *truth) frontier_.append(leaf);
+    if (width < kTileWidth) return;
+    push(1, truth ? std::optional(crypto::merkle_root(*truth)) : std::nullopt);
+  }
+
+  void push(unsigned level, std::optional<Digest> hash) {
+    if (levels_.size() <= level) {
+      levels_.resize(level + 1);
+      tiles_done_.resize(level + 1);
+    }
+    levels_[level].push_back(hash);
+    if (levels_[level].size() == kTileWidth) check_upper_tile(level);
+  }
+
+  // Compares a finished (or the last) tile of a level with the hashes computed from below.
+  void check_upper_tile(unsigned level) {
+    const std::vector<std::optional<Digest>> computed = std::exchange(levels_[level], {});
+    const std::uint64_t index = tiles_done_[level]++;
+    if (const std::optional<Hashes> tile = read_tile(level, index))
+      for (std::size_t i = 0; i < computed.size(); ++i)
+        if (computed[i] && *computed[i] != (*tile)[i])
+          report(tile_path(level, index, tile->size()),
+                 "hash " + std::to_string(i) + " is not the root of " +
+                     tile_path(level - 1, index * kTileWidth + i, kTileWidth) + ": one of the two was changed");
+    if (computed.size() < kTileWidth) return;
+    const bool known = std::all_of(computed.begin(), computed.end(), [](const auto& hash) { return hash.has_value(); });
+    Hashes hashes;
+    for (const auto& hash : computed) hashes.push_back(hash.value_or(Digest{}));
+    push(level + 1, known ? std::optional(crypto::merkle_root(hashes)) : std::nullopt);
+  }
+
+  // A file that nothing commits to could be taken for part of the ledger.
+  void look_for_strangers() {
+    const std::vector<std::string> paths = tile_paths(checkpoint_.size);
+    const std::set<std::string> expected(paths.begin(), paths.end());
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(folder_ / "tile", error), end; !error && at != end; at.increment(error)) {
+      if (at->is_directory(error)) continue;
+      const std::string path = at->path().lexically_relative(folder_).generic_string();
+      if (!expected.contains(path))
+        report(path, "is not covered by the checkpoint (left over from an interrupted write?)", ProblemKind::stranger);
+    }
+  }
+
+  const fs::path& folder_;
+  const crypto::Checkpoint& checkpoint_;
+  const EntryBytesVisitor& visit_;
+  TileCheck out_;
+  crypto::MerkleFrontier frontier_;
+  bool root_known_ = true;
+  std::vector<std::vector<std::optional<Digest>>> levels_;  // hashes waiting for their tile, by level
+  std::vector<std::uint64_t> tiles_done_;
+};
+
+}  // namespace
+
+TileCheck check_tiles(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit) {
+  return TileChecker(folder, checkpoint, visit).run();
+}
+
+Result<SignedCheckpoint> read_checkpoint(const fs::path& folder, const crypto::NoteKey& key) {
+  const std::string where = (folder / "checkpoint").string();
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / "checkpoint", crypto::kNoteBytesMax));
+  const Result<crypto::SignedNote> note = crypto::SignedNote::parse(bytes);
+  if (!note) return corruption(where + ": " + note.error().message);
+  if (auto verified = crypto::verify_note(*note, key); !verified) return verified.error().with_context(where);
+  Result<crypto::Checkpoint> checkpoint = crypto::Checkpoint::parse(note->text);
+  if (!checkpoint) return corruption(where + ": " + checkpoint.error().message);
+  if (checkpoint->origin != key.name)
+    return permission_denied(where + ": is of the log " + checkpoint->origin + ", expected " + key.name);
+  return SignedCheckpoint{std::move(*checkpoint), std::string(as_text(bytes))};
+}
+
+crypto::SubtreeHash stored_subtrees(const fs::path& folder, std::uint64_t size) {
+  return [folder, size](unsigned level, std::uint64_t index) -> Result<Digest> {
+    const unsigned tile_level = level / kTileHeight;
+    const unsigned height = level % kTileHeight;
+    const std::uint64_t first = index << height;
+    const std::uint64_t width = tile_width(tile_level, first / kTileWidth, size);
+    const std::uint64_t begin = first % kTileWidth;
+    const std::uint64_t count = std::uint64_t{1} << height;
+    if (begin + count > width) return invalid_argument("tiles: the subtree is not within the log");
+    const std::string path = tile_path(tile_level, first / kTileWidth, width);
+    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / path, kTileWidth * sizeof(Digest)));
+    FOVEA_TRY_ASSIGN(const Hashes hashes, decode_tile(bytes, width));
+    return crypto::merkle_root(std::span(hashes).subspan(begin, count));
+  };
+}
+
+Result<std::string> read_entry(const fs::path& folder, std::uint64_t size, std::uint64_t index) {
+  if (index >= size)
+    return not_found("entry " + std::to_string(index) + ": the ledger has " + std::to_string(size) + " entries");
+  const std::uint64_t width = tile_width(0, index / kTileWidth, size);
+  const std::string path = bundle_path(index / kTileWidth, width);
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / path, kBundleBytesMax));
+  const Bundle bundle = decode_bundle(bytes, width);
+  if (bundle.entries.size() <= index % kTileWidth) return corruption(path + ": its entries cannot be told apart");
+  return std::string(as_text(bundle.entries[index % kTileWidth]));
+}
+
+}  // namespace fovea::federation

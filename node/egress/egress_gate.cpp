@@ -1,0 +1,298 @@
+#include "node/egress/egress_gate.h"
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "crypto/hash.h"
+#include "federation/membership/approval.h"
+#include "node/egress/outbound_message.h"
+#include "node/egress/uniformity.h"
+
+namespace fovea::node {
+namespace {
+
+using federation::EgressIntent;
+using federation::LedgerEntry;
+using federation::RoundKey;
+
+std::string round_name(const RoundKey& key) {
+  return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
+}
+
+// The shortest decimal text that reads back as the same number.
+std::string decimal_text(double value) {
+  std::array<char, 32> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return std::string(buffer.data(), end.ptr);
+}
+
+}  // namespace
+
+Result<EgressGate> EgressGate::open(federation::LedgerOptions ledger, EgressPolicy policy, const Clock& clock) {
+  EgressGate gate(std::move(policy), clock);
+  FOVEA_TRY_ASSIGN(auto opened, federation::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
+                     gate.learn(index, entry);
+                     return Result<void>();
+                   }));
+  gate.ledger_.emplace(std::move(opened));
+  if (const std::uint64_t torn = gate.ledger_->recovery().torn_bytes; torn > 0) {
+    const LedgerEntry incident = federation::Incident{
+        "torn-tail", std::to_string(torn) + " bytes of an unfinished last write were dropped after a crash; nothing of it was sent"};
+    FOVEA_TRY(gate.record(incident));
+    FOVEA_TRY(gate.ledger_->sync());
+  }
+  return gate;
+}
+
+void EgressGate::learn(std::uint64_t index, const federation::StampedEntry& entry) {
+  if (const auto* approved = std::get_if<federation::PlanApproved>(&entry.body)) {
+    if (approved->approver == policy_.approver) plans_[approved->plan] = true;
+  } else if (const auto* withdrawn = std::get_if<federation::PlanWithdrawn>(&entry.body)) {
+    plans_[withdrawn->plan] = false;
+  } else if (const auto* epoch = std::get_if<federation::RosterEpoch>(&entry.body)) {
+    recorded_roster_ = epoch->roster;
+  } else if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) {
+    last_open_[open->key.run] = *open;
+  } else if (const auto* intent = std::get_if<EgressIntent>(&entry.body)) {
+    if (intent->binding) run_bytes_[intent->key.run] = intent->bytes_spent;
+    previous_egress_ = index;
+    unconfirmed_.insert(index);
+  } else if (const auto* sent = std::get_if<federation::EgressSent>(&entry.body)) {
+    unconfirmed_.erase(unconfirmed_.lower_bound(sent->first), unconfirmed_.lower_bound(sent->first + sent->count));
+  }
+}
+
+Result<void> EgressGate::append(LedgerEntry entry) {
+  FOVEA_TRY(ledger_->append(clock_->wall(), std::span(&entry, 1)));
+  return {};
+}
+
+// The refusal is made durable too: a site that was asked for what it must not give should be able to show it.
+Error EgressGate::refuse(const Refusal& refusal) {
+  const std::string message = "egress refused by rule " + std::string(refusal.rule) + ": " + refusal.detail;
+  Result<void> recorded = append(federation::Incident{std::string(refusal.rule), refusal.detail});
+  if (recorded) recorded = ledger_->sync();
+  if (!recorded) return permission_denied(message + " (and it could not be recorded: " + recorded.error().message + ")");
+  return permission_denied(message);
+}
+
+Result<void> EgressGate::decide_plan(const federation::SignedDocument& approval) {
+  FOVEA_TRY_ASSIGN(const federation::Approval decision, federation::verify_approval(approval, policy_.approver));
+  if (decision.site != policy_.site)
+    return permission_denied("approval: is for the site " + decision.site.text() + ", this is " + policy_.site.text());
+  const bool approved = decision.decision == federation::ApprovalDecision::approved;
+  if (const auto known = plans_.find(decision.plan); known != plans_.end() && known->second == approved) return {};
+  const Bytes evidence = approval.serialize();
+  FOVEA_TRY(append(approved ? LedgerEntry(federation::PlanApproved{decision.plan, policy_.approver, evidence})
+                            : LedgerEntry(federation::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
+  FOVEA_TRY(ledger_->sync());
+  plans_[decision.plan] = approved;
+  return {};
+}
+
+bool EgressGate::plan_approved(const Digest& plan) const {
+  const auto known = plans_.find(plan);
+  return known != plans_.end() && known->second;
+}
+
+Result<void> EgressGate::pin_roster(const federation::Roster& roster) {
+  if (recorded_roster_ != roster.hash)
+    FOVEA_TRY(append(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+  recorded_roster_ = roster.hash;
+  roster_ = roster.hash;
+  return {};
+}
+
+Result<void> EgressGate::open_run(const RunId& run, const federation::Plan& plan, const Digest& model) {
+  if (!plan_approved(plan.hash))
+    return refuse({"plan", "nobody at this site has approved the plan " + to_hex(plan.hash) + "; see fovea-node plan show"});
+  if (plan.privacy_mechanism != "none")
+    return refuse({"budget", "this site has no accountant for the plan's privacy mechanism"});
+  round_.reset();
+  run_ = Run{run, plan.hash, model, decimal_text(plan.strategy.delta_max)};
+  return {};
+}
+
+Result<void> EgressGate::set_model(const Digest& model) {
+  if (!run_) return failed_precondition("egress gate: no run is open");
+  run_->model = model;
+  return {};
+}
+
+std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::RoundParameters& announced, const OwnRound& own) const {
+  if (!run_ || run_->run != announced.run || !plan_approved(run_->plan))
+    return Refusal{"plan", "the round belongs to a run without an approved plan"};
+  if (announced.plan_hash != run_->plan) return Refusal{"plan", "the round names another plan than the one approved"};
+  if (announced.model_hash != own.model || own.model != run_->model)
+    return Refusal{"model", "the coordinator announces another model than this site has computed"};
+  if (!roster_ || announced.roster_hash != *roster_) return Refusal{"model", "the round names another roster than the one pinned"};
+  if (announced.dimension != own.dimension) return Refusal{"model", "the round's vector has another length than the plan's model"};
+  if (announced.noise != 0) return Refusal{"budget", "the round asks for a privacy mechanism that was not approved"};
+  const std::size_t cohort = announced.candidates.size();
+  if (cohort < policy_.cohort_min || cohort < announced.thresholds.threshold)
+    return Refusal{"cohort", std::to_string(cohort) + " sites are below this site's minimum or the threshold"};
+  const auto last = last_open_.find(announced.run);
+  if (last == last_open_.end()) return std::nullopt;
+  const RoundKey& newest = last->second.key;
+  const RoundKey key{announced.run, announced.round, announced.attempt};
+  if (key < newest || (key == newest && announced.hash() != last->second.parameters))
+    return Refusal{"model", round_name(key) + " does not come after " + round_name(newest)};
+  return std::nullopt;
+}
+
+Result<void> EgressGate::open_round(const federation::RoundParameters& announced, const OwnRound& own) {
+  if (const auto refusal = check_round(announced, own)) return refuse(*refusal);
+  const RoundKey key{announced.run, announced.round, announced.attempt};
+  const federation::RoundOpen entry{.key = key,
+                                    .plan = announced.plan_hash,
+                                    .model = announced.model_hash,
+                                    .roster = announced.roster_hash,
+                                    .parameters = announced.hash(),
+                                    .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
+                                    .threshold = announced.thresholds.threshold};
+  const auto last = last_open_.find(key.run);
+  if (last == last_open_.end() || last->second.key != key) FOVEA_TRY(append(entry));
+  last_open_[key.run] = entry;
+  round_ = Round{key, entry.parameters, entry.cohort, announced.dimension};
+  return {};
+}
+
+Result<void> EgressGate::close_round(const federation::RoundClose& close) {
+  FOVEA_TRY(append(close));
+  if (round_ && round_->key == close.key) round_.reset();
+  return {};
+}
+
+// The run, plan, model and round that a message is bound to, and that they are the ones in force.
+std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessage& message, EgressIntent& intent) const {
+  if (message.scope == MessageScope::session) return std::nullopt;
+  if (!run_ || run_->run != message.key.run || !plan_approved(run_->plan))
+    return Refusal{"plan", "a " + intent.kind + " needs a plan that a person at this site approved"};
+  intent.checks.emplace_back("plan");
+  if (!roster_) return Refusal{"model", "no roster is pinned"};
+  if (message.model && *message.model != run_->model)
+    return Refusal{"model", "the message names another model than this site has computed"};
+  if (message.scope == MessageScope::round && (!round_ || round_->key != message.key || round_->parameters != message.parameters))
+    return Refusal{"model", round_name(message.key) + " is not the attempt that is open"};
+  intent.checks.emplace_back("model");
+  intent.binding = federation::PlanBinding{.plan = run_->plan,
+                                           .model = run_->model,
+                                           .roster = *roster_,
+                                           .approver = policy_.approver,
+                                           .clip = run_->clip,
+                                           .noise = "none",
+                                           .privacy = "none"};
+  return std::nullopt;
+}
+
+std::optional<EgressGate::Refusal> EgressGate::check_vector(const OutboundMessage& message, EgressIntent& intent) const {
+  if (message.scope != MessageScope::round) return std::nullopt;
+  if (message.chunk) {
+    if (const auto block = first_non_uniform_block(message.chunk->words))
+      return Refusal{"uniform", "the masked vector does not look random at byte " + std::to_string(*block) + " of chunk " +
+                                    std::to_string(message.chunk->index) + ": its mask is missing or broken"};
+    intent.checks.emplace_back("uniform");
+  }
+  if (round_->cohort < policy_.cohort_min) return Refusal{"cohort", "the cohort is below this site's minimum"};
+  intent.checks.emplace_back("cohort");
+  return std::nullopt;
+}
+
+std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, EgressIntent& intent) const {
+  const bool session = !intent.binding;
+  const std::uint64_t limit = session ? policy_.session_bytes_max : policy_.run_bytes_max;
+  std::uint64_t& spent = session ? spending.session_bytes : spending.run_bytes.try_emplace(intent.key.run, run_bytes_spent(intent.key.run)).first->second;
+  if (spent > limit || intent.length > limit - spent)
+    return Refusal{"budget", "the " + std::string(session ? "session" : "run") + " has sent " + std::to_string(spent) + " of " +
+                                 std::to_string(limit) + " bytes; a " + intent.kind + " of " + std::to_string(intent.length) +
+                                 " bytes does not fit"};
+  spent += intent.length;
+  intent.bytes_spent = spent;
+  intent.bytes_left = limit - spent;
+  intent.checks.emplace_back("budget");
+  return std::nullopt;
+}
+
+std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spending& spending, EgressIntent& intent) const {
+  const Result<OutboundEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
+  if (!envelope) return Refusal{"kind", envelope.error().message};
+  intent.kind = std::string(federation::to_string(envelope->kind));
+  intent.checks.emplace_back("kind");
+  const Result<OutboundMessage> message = read_outbound_message(*envelope);
+  if (!message) return Refusal{"length", intent.kind + ": " + message.error().message};
+  if (round_ && message->sites > round_->cohort) return Refusal{"length", intent.kind + ": more entries than the cohort has sites"};
+  if (round_ && message->chunk &&
+      message->chunk->words.size() != federation::chunk_size(round_->dimension, message->chunk->index) * sizeof(std::uint32_t))
+    return Refusal{"length", intent.kind + ": not the length of this chunk of the round's vector"};
+  intent.checks.emplace_back("length");
+  intent.key = message->key;
+  if (auto refusal = check_binding(*message, intent)) return refusal;
+  if (auto refusal = check_vector(*message, intent)) return refusal;
+  return check_budget(spending, intent);
+}
+
+Result<std::vector<EgressTicket>> EgressGate::intend(std::span<const ByteView> wires) {
+  std::vector<LedgerEntry> intents;
+  std::vector<EgressTicket> tickets;
+  Spending spending{.run_bytes = {}, .session_bytes = session_bytes_};
+  std::optional<std::uint64_t> previous = previous_egress_;
+  for (const ByteView wire : wires) {
+    EgressIntent intent{.site = policy_.site,
+                        .destination = policy_.destination,
+                        .payload = crypto::sha256(wire),
+                        .length = wire.size(),
+                        .software = policy_.software,
+                        .previous = previous};
+    if (const auto refusal = check_message(wire, spending, intent)) return refuse(*refusal);
+    tickets.push_back({ledger_->size() + intents.size()});
+    previous = tickets.back().intent;
+    intents.emplace_back(std::move(intent));
+  }
+  if (intents.empty()) return tickets;
+  FOVEA_TRY_ASSIGN(const std::uint64_t first, ledger_->append(clock_->wall(), intents));
+  FOVEA_CHECK(first == tickets.front().intent);
+  FOVEA_TRY(ledger_->sync());
+  for (const EgressTicket& ticket : tickets) unconfirmed_.insert(ticket.intent);
+  for (const auto& [run, bytes] : spending.run_bytes) run_bytes_[run] = bytes;
+  session_bytes_ = spending.session_bytes;
+  previous_egress_ = previous;
+  return tickets;
+}
+
+Result<void> EgressGate::sent(std::span<const EgressTicket> tickets) {
+  std::vector<LedgerEntry> entries;
+  federation::EgressSent range;
+  for (const EgressTicket& ticket : tickets) {
+    if (!unconfirmed_.contains(ticket.intent) || (range.count > 0 && ticket.intent < range.first + range.count))
+      return invalid_argument("egress gate: intent " + std::to_string(ticket.intent) +
+                              " does not exist, is confirmed already or is out of order");
+    if (range.count > 0 && ticket.intent == range.first + range.count) {
+      ++range.count;
+      continue;
+    }
+    if (range.count > 0) entries.emplace_back(range);
+    range = {ticket.intent, 1};
+  }
+  if (range.count == 0) return {};
+  entries.emplace_back(range);
+  FOVEA_TRY(ledger_->append(clock_->wall(), entries));
+  for (const EgressTicket& ticket : tickets) unconfirmed_.erase(ticket.intent);
+  return {};
+}
+
+Result<void> EgressGate::record(const LedgerEntry& entry) {
+  const bool allowed = std::holds_alternative<federation::InputSealed>(entry) || std::holds_alternative<federation::Incident>(entry);
+  if (!allowed)
+    return invalid_argument("egress gate: " + std::string(federation::entry_type(entry)) + " entries are written by the gate itself");
+  return append(entry);
+}
+
+Result<void> EgressGate::publish() { return ledger_->publish(); }
+
+std::uint64_t EgressGate::run_bytes_spent(const RunId& run) const {
+  const auto spent = run_bytes_.find(run);
+  return spent == run_bytes_.end() ? 0 : spent->second;
+}
+
+}  // namespace fovea::node

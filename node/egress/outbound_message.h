@@ -1,0 +1,43 @@
+// What a message on its way out is, read from its wire bytes alone: the closed list of kinds, and for each its strict
+// reader, so that its length is a function of its contents and nothing can ride along.
+#pragma once
+
+#include <optional>
+
+#include "common/bytes.h"
+#include "federation/ledger/entry.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/vector_chunk.h"
+
+namespace fovea::node {
+
+// What must be in force before a message of a kind may leave.
+enum class MessageScope {
+  session,  // nothing of a plan is in it: a greeting, the reason of a refusal
+  plan,     // an approved plan
+  round,    // an open attempt under an approved plan
+};
+
+struct OutboundMessage {
+  federation::MessageKind kind = federation::MessageKind::hello;
+  MessageScope scope = MessageScope::session;
+  federation::RoundKey key;
+  std::optional<Digest> parameters;               // H(P) that a message of a round names
+  std::optional<Digest> model;                    // that the message names
+  std::size_t sites = 0;                          // entries of its list, one a site
+  std::optional<federation::ChunkView> chunk;     // of a masked vector; views the wire
+};
+
+// The envelope: invalid_argument unless it is a message of version 1, of a kind that sites send, from this site.
+// The signature is not checked: it is the site's own.
+struct OutboundEnvelope {
+  federation::MessageKind kind = federation::MessageKind::hello;
+  RunId run;
+  ByteView payload;
+};
+Result<OutboundEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site);
+
+// The contents: invalid_argument unless the payload is exactly one message of its kind.
+Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope);
+
+}  // namespace fovea::node
