@@ -1,5 +1,5 @@
-// An invite: what a site must know to join a federation and to recognise it ever after. Signed by the
-// administrators; the person who joins compares the fingerprint by telephone.
+// An invite: what a site must know to join a federation and to recognise it ever after. Signed by an
+// administrator; the person who joins compares the fingerprint by telephone.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ struct Invite {
   Result<std::string> document() const;
 };
 
-// Parses, and checks that every administrator named inside has signed it.
+// Parses, and checks that an administrator named inside has signed it.
 Result<Invite> verify_invite(const SignedDocument& signed_document);
 
 }  // namespace fovea::federation

@@ -11,7 +11,7 @@ Result<JoinRequest> JoinRequest::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "join request", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "join request"));
   FOVEA_TRY(fields.integer("fovea_join_request", 1, 1));
-  FOVEA_TRY_ASSIGN(const std::string federation, fields.text("federation", 1, kFederationNameMax));
+  FOVEA_TRY_ASSIGN(const std::string federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(const std::uint64_t created, fields.integer("created_ms", 0, std::uint64_t{1} << 53U));
   FOVEA_TRY_ASSIGN(RosterSite site, read_site_fields(fields));
   FOVEA_TRY(fields.finish());

@@ -41,7 +41,7 @@ Result<Roster> Roster::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "roster"));
   FOVEA_TRY(fields.integer("fovea_roster", 1, 1));
   Roster out;
-  FOVEA_TRY_ASSIGN(out.federation, fields.text("federation", 1, kFederationNameMax));
+  FOVEA_TRY_ASSIGN(out.federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(out.epoch, fields.integer("epoch", 1, std::uint64_t{1} << 53U));
   FOVEA_TRY_ASSIGN(const std::uint64_t from, fields.integer("valid_from_ms", 0, kTimeMaxMs));
   FOVEA_TRY_ASSIGN(const std::uint64_t until, fields.integer("valid_until_ms", 0, kTimeMaxMs));

@@ -1,8 +1,26 @@
 #include "federation/membership/site_fields.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace fovea::federation {
+
+Result<void> check_federation_name(std::string_view name) {
+  const bool valid = !name.empty() && name.size() <= kFederationNameMax &&
+                     std::all_of(name.begin(), name.end(), [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                              c == '_' || c == '.';
+                     });
+  if (valid) return {};
+  return invalid_argument("federation name: expected 1 to " + std::to_string(kFederationNameMax) +
+                          " letters, digits, '-', '_' and '.', for example \"lesions-2026\"");
+}
+
+Result<std::string> read_federation_name(JsonFields& fields) {
+  FOVEA_TRY_ASSIGN(std::string name, fields.text("federation", 1, kFederationNameMax));
+  if (const auto valid = check_federation_name(name); !valid) return valid.error().with_context(fields.path_of("federation"));
+  return name;
+}
 
 Result<RosterSite> read_site_fields(JsonFields& fields) {
   FOVEA_TRY_ASSIGN(const std::string id, fields.text("id", 1, 40));

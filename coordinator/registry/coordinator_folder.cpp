@@ -1,0 +1,166 @@
+#include "coordinator/registry/coordinator_folder.h"
+
+#include <algorithm>
+
+#include "common/durable_file.h"
+#include "coordinator/registry/default_config.h"
+#include "federation/io/key_file.h"
+#include "federation/membership/site_fields.h"
+
+namespace fovea::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Clocks of hospitals differ: a roster is valid from a little before it is signed.
+constexpr std::int64_t kClockSlackMs = 10 * 60 * 1000;
+
+Result<federation::SignedDocument> read_document(const fs::path& path) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, federation::kSignedDocumentBytesMax));
+  auto document = federation::SignedDocument::parse(bytes);
+  if (!document) return document.error().with_context(path.string());
+  return document;
+}
+
+std::string config_text(std::uint16_t port) {
+  std::string text(kDefaultConfig);
+  const std::string example = "port = 7443";
+  const std::size_t at = text.find(example);
+  FOVEA_CHECK(at != std::string::npos);
+  return text.replace(at, example.size(), "port = " + std::to_string(port));
+}
+
+Result<std::vector<federation::RosterSite>> changed_sites(std::vector<federation::RosterSite> sites, const RosterChange& change) {
+  for (const SiteId& id : change.removed) {
+    const auto found = std::find_if(sites.begin(), sites.end(), [&](const auto& site) { return site.id == id; });
+    if (found == sites.end()) return not_found("site " + id.text() + ": is not on the roster; see fovea-coordinator sites");
+    sites.erase(found);
+  }
+  for (const federation::RosterSite& site : change.added) {
+    std::erase_if(sites, [&](const auto& entry) { return entry.id == site.id; });
+    sites.push_back(site);
+  }
+  std::sort(sites.begin(), sites.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return sites;
+}
+
+}  // namespace
+
+Result<federation::Invite> CoordinatorFolder::create(const NewFederation& federation, UnixMs now) const {
+  FOVEA_TRY(federation::check_federation_name(federation.name));
+  if (fs::exists(root_ / "invite.json"))
+    return failed_precondition(root_.string() + ": holds a federation already; choose another folder with --home");
+  for (const char* part : {"keys", "plans", "runs"}) FOVEA_TRY(create_directories_durably(root_ / part));
+  std::error_code error;
+  fs::permissions(root_ / "keys", fs::perms::owner_all, error);
+  crypto::SystemRandom random;
+  const crypto::SigningKey administrator = crypto::SigningKey::create(random);
+  const crypto::SigningKey signing = crypto::SigningKey::create(random);
+  const crypto::AgreementKey transport = crypto::AgreementKey::generate(random);
+  FOVEA_TRY(federation::write_key_file(administrator_key_file(), administrator.seed()));
+  FOVEA_TRY(federation::write_key_file(root_ / "keys/signing.key", signing.seed()));
+  FOVEA_TRY(federation::write_key_file(root_ / "keys/transport.key", transport.private_key()));
+  FOVEA_TRY(write_file_durably(config(), as_bytes(config_text(federation.port))));
+  federation::Invite invite{.federation = federation.name,
+                            .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
+                            .coordinator_transport_key = transport.public_key(),
+                            .coordinator_signing_key = signing.verify_key(),
+                            .administrators = {administrator.verify_key()}};
+  if (federation.second_administrator) invite.administrators.push_back(*federation.second_administrator);
+  FOVEA_TRY_ASSIGN(std::string text, invite.document());
+  federation::SignedDocument document{"invite", std::move(text), {}};
+  FOVEA_TRY(document.sign(administrator));
+  // Last: a folder with invite.json is a complete federation.
+  FOVEA_TRY(write_file_durably(root_ / "invite.json", document.serialize()));
+  if (invite.administrators.size() == 1) FOVEA_TRY(sign_next({}, administrator, now));
+  return invite;
+}
+
+Result<federation::Invite> CoordinatorFolder::federation() const {
+  auto document = read_document(root_ / "invite.json");
+  if (!document && document.error().code == ErrorCode::not_found)
+    return not_found(root_.string() + ": holds no federation; run: fovea-coordinator --home " + root_.string() + " init NAME");
+  if (!document) return document.error();
+  return federation::verify_invite(*document);
+}
+
+Result<Bytes> CoordinatorFolder::invite_bytes() const {
+  return read_file(root_ / "invite.json", federation::kSignedDocumentBytesMax);
+}
+
+Result<CoordinatorKeys> CoordinatorFolder::keys() const {
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey signing, federation::read_key_file(root_ / "keys/signing.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, federation::read_key_file(root_ / "keys/transport.key"));
+  return CoordinatorKeys{crypto::SigningKey::from_seed(signing), crypto::AgreementKey::from_private(transport)};
+}
+
+Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& key_file) const {
+  FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, federation::read_key_file(key_file));
+  crypto::SigningKey key = crypto::SigningKey::from_seed(seed);
+  if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) == facts.administrators.end())
+    return permission_denied(key_file.string() + ": is not the key of an administrator of this federation");
+  return key;
+}
+
+Result<federation::SignedDocument> CoordinatorFolder::roster_document() const {
+  auto document = read_document(roster_file());
+  if (!document && document.error().code == ErrorCode::not_found)
+    return not_found(roster_file().string() + ": no roster is in force yet; run fovea-coordinator sign, and cosign with two administrators");
+  return document;
+}
+
+Result<federation::Roster> CoordinatorFolder::roster(UnixMs now) const {
+  FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, roster_document());
+  return federation::verify_roster(document, {facts.federation, facts.administrators, 1}, now);
+}
+
+Result<federation::Roster> CoordinatorFolder::newest_roster() const {
+  FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, roster_document());
+  FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
+  if (valid != facts.administrators.size()) return corruption(roster_file().string() + ": lacks an administrator's signature");
+  return federation::Roster::parse(document.document);
+}
+
+Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, const crypto::SigningKey& administrator,
+                                                  UnixMs now) const {
+  FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
+  federation::Roster next;
+  auto current = newest_roster();
+  if (!current && current.error().code != ErrorCode::not_found) return current.error();
+  if (current) next = std::move(current).value();
+  next.federation = facts.federation;
+  next.epoch += 1;
+  next.valid_from = UnixMs{now.value - kClockSlackMs};
+  next.valid_until = UnixMs{next.valid_from.value + federation::kRosterValidityMaxMs};
+  next.coordinator_signing_key = facts.coordinator_signing_key;
+  FOVEA_TRY_ASSIGN(next.sites, changed_sites(std::move(next.sites), change));
+  FOVEA_TRY_ASSIGN(std::string text, next.document());
+  federation::SignedDocument document{"roster", std::move(text), {}};
+  FOVEA_TRY(document.sign(administrator));
+  return put_in_force(std::move(document));
+}
+
+Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator) const {
+  auto document = read_document(root_ / "roster-next.json");
+  if (!document && document.error().code == ErrorCode::not_found)
+    return not_found("no roster waits for a second signature; run fovea-coordinator sign first");
+  if (!document) return document.error();
+  FOVEA_TRY(document->sign(administrator));
+  return put_in_force(std::move(document).value());
+}
+
+Result<SignedRoster> CoordinatorFolder::put_in_force(federation::SignedDocument document) const {
+  FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
+  FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
+  FOVEA_TRY_ASSIGN(federation::Roster roster, federation::Roster::parse(document.document));
+  const bool complete = valid == facts.administrators.size();
+  FOVEA_TRY(write_file_durably(complete ? roster_file() : root_ / "roster-next.json", document.serialize()));
+  std::error_code ignored;
+  if (complete) fs::remove(root_ / "roster-next.json", ignored);
+  return SignedRoster{std::move(roster), complete};
+}
+
+}  // namespace fovea::coordinator

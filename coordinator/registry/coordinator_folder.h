@@ -1,0 +1,93 @@
+// The coordinator's folder: its keys, settings, the roster and what it signs.
+//
+//   coordinator.toml   settings                       keys/administrator.key  signs rosters and invites
+//   federation.json    name, address, public keys     keys/signing.key        signs messages and the ledger
+//   invite.json        for sites that want to join    keys/transport.key      CURVE
+//   roster.json        the epoch in force             roster-next.json        waits for the second administrator
+//   plans/<hash>.json  plans that were started        runs/<run>/…            see coordinator/store/run_store.h
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "common/clock.h"
+#include "crypto/key_agreement.h"
+#include "crypto/signature.h"
+#include "federation/membership/invite.h"
+#include "federation/membership/join_request.h"
+#include "federation/membership/roster.h"
+
+namespace fovea::coordinator {
+
+struct CoordinatorConfig {
+  std::string listen_host = "0.0.0.0";
+  std::uint16_t listen_port = 7443;
+  std::uint32_t straggler_s = 30;
+  std::uint32_t joining_s = 30;
+  std::uint32_t attempts_max = 5;
+  std::string log_level = "info";
+
+  static Result<CoordinatorConfig> read(const std::filesystem::path& path);
+  static Result<CoordinatorConfig> parse(std::string_view text, const std::string& source);
+};
+
+struct CoordinatorKeys {
+  crypto::SigningKey signing;
+  crypto::AgreementKey transport;
+};
+
+// What a change of the roster needs from the person who makes it.
+struct RosterChange {
+  std::vector<federation::RosterSite> added;
+  std::vector<SiteId> removed;
+};
+
+struct SignedRoster {
+  federation::Roster roster;
+  bool in_force = false;  // false: the second administrator has yet to sign (cosign)
+};
+
+class CoordinatorFolder {
+ public:
+  explicit CoordinatorFolder(std::filesystem::path root) : root_(std::move(root)) {}
+
+  const std::filesystem::path& root() const noexcept { return root_; }
+  std::filesystem::path config() const { return root_ / "coordinator.toml"; }
+  std::filesystem::path ledger() const { return root_ / "ledger"; }
+  std::filesystem::path runs() const { return root_ / "runs"; }
+  std::filesystem::path roster_file() const { return root_ / "roster.json"; }
+  std::filesystem::path administrator_key_file() const { return root_ / "keys/administrator.key"; }
+
+  // Keys, settings, an empty first roster and the invite. failed_precondition when there is a federation already.
+  // `second_administrator`: the public key of another person, whose signature every later roster needs too.
+  struct NewFederation {
+    std::string name;
+    std::string public_host;
+    std::uint16_t port = 0;
+    std::optional<federation::PublicKeyBytes> second_administrator;
+  };
+  Result<federation::Invite> create(const NewFederation& federation, UnixMs now) const;
+
+  Result<federation::Invite> federation() const;  // the public facts, from invite.json; not_found: says to run init
+  Result<Bytes> invite_bytes() const;
+  Result<CoordinatorKeys> keys() const;
+  Result<crypto::SigningKey> administrator_key(const std::filesystem::path& key_file) const;
+
+  // The roster in force, verified at `now`.
+  Result<federation::Roster> roster(UnixMs now) const;
+  Result<federation::SignedDocument> roster_document() const;
+  // The newest roster whatever its validity: what the next epoch starts from.
+  Result<federation::Roster> newest_roster() const;
+
+  // Signs the next epoch. invalid_argument: a site that is not there, or a key in use.
+  Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
+  // The second signature under the roster that waits.
+  Result<SignedRoster> cosign(const crypto::SigningKey& administrator) const;
+
+ private:
+  Result<SignedRoster> put_in_force(federation::SignedDocument document) const;
+
+  std::filesystem::path root_;
+};
+
+}  // namespace fovea::coordinator
