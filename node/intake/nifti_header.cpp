@@ -190,6 +190,22 @@ Result<VolumeGeometry> geometry_of(const RawHeader& h) {
   return checked_geometry(out);
 }
 
+// A float is not a number when all bits of its exponent are set.
+template <class Word>
+bool exponents_below(ByteView voxels, bool swapped, Word exponent) noexcept {
+  bool good = true;
+  for (std::size_t at = 0; at + sizeof(Word) <= voxels.size(); at += sizeof(Word)) {
+    Word word = 0;
+    std::memcpy(&word, voxels.data() + at, sizeof word);
+    if (swapped) {
+      if constexpr (sizeof(Word) == 4) word = __builtin_bswap32(word);
+      else word = __builtin_bswap64(word);
+    }
+    good &= (word & exponent) != exponent;
+  }
+  return good;
+}
+
 enum class Version { none, one, two };
 struct Signature {
   Version version = Version::none;
@@ -229,8 +245,17 @@ Result<NiftiHeader> inspect_nifti(ByteView head) {
   NiftiHeader out;
   FOVEA_TRY_ASSIGN(out.geometry, geometry_of(raw));
   out.voxel_offset = std::max<std::uint64_t>(static_cast<std::uint64_t>(raw.voxel_offset), size + 4);
+  out.datatype = raw.datatype;
+  out.swapped = signature.swapped;
   out.voxel_bytes = out.geometry.voxel_count() * static_cast<std::uint64_t>(raw.bits) / 8;
   return out;
+}
+
+bool voxels_are_numbers(const NiftiHeader& header, ByteView voxels) noexcept {
+  constexpr std::int64_t kFloat = 16, kDouble = 64;
+  if (header.datatype == kFloat) return exponents_below<std::uint32_t>(voxels, header.swapped, 0x7f800000u);
+  if (header.datatype == kDouble) return exponents_below<std::uint64_t>(voxels, header.swapped, 0x7ff0000000000000u);
+  return true;
 }
 
 }  // namespace fovea::node

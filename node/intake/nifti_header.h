@@ -16,6 +16,8 @@ struct NiftiHeader {
   VolumeGeometry geometry;         // LPS, in file order, checked
   std::uint64_t voxel_offset = 0;  // of the first voxel in the (decompressed) file
   std::uint64_t voxel_bytes = 0;   // all voxels
+  std::int64_t datatype = 0;       // NIfTI's code
+  bool swapped = false;            // stored in the other byte order
   std::uint64_t file_bytes() const noexcept { return voxel_offset + voxel_bytes; }
 };
 
@@ -27,5 +29,9 @@ bool looks_like_nifti(ByteView head) noexcept;
 // invalid_argument names the field: truncated header, not 3D, too large, a voxel type that is not a plain number,
 // slope or intercept that are not numbers, spacing zero or not a number, a transform that is singular or sheared.
 Result<NiftiHeader> inspect_nifti(ByteView head);
+
+// Whether every stored voxel is a finite number, `voxels` being the header's voxel_bytes. Asked here because
+// ITK's NIfTI reader replaces what is not by zero without a word.
+bool voxels_are_numbers(const NiftiHeader& header, ByteView voxels) noexcept;
 
 }  // namespace fovea::node

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct StudyRecord {
   std::optional<int> label;  // of the study, 0 or 1; none: not known
   std::vector<Finding> findings;
   bool has_mask = false;     // findings are known, perhaps none; without a mask they are unknown
+  std::string modality;      // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
   VolumeGeometry geometry;
   IntensityStatistics statistics;
   std::filesystem::path bricks;     // BrickVolume::open

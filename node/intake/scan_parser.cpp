@@ -1,0 +1,231 @@
+#include "node/intake/scan_parser.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/codec.h"
+
+namespace fovea::node {
+namespace {
+
+Result<Descriptor> open_input(const std::filesystem::path& file) {
+  // O_NONBLOCK: a named pipe must not make the node wait.
+  Descriptor out(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!out) return not_found(std::string("cannot be opened: ") + std::strerror(errno));
+  struct stat info{};
+  if (fstat(out.number(), &info) != 0 || !S_ISREG(info.st_mode)) return invalid_argument("not a regular file");
+  if (info.st_size == 0) return invalid_argument("the file is empty (copy it again)");
+  return out;
+}
+
+Error fate_error(const JobFate& fate) {
+  switch (fate.fate) {
+    case Fate::timed_out: return deadline_exceeded("reading took longer than the time limit; the file was given up");
+    case Fate::signalled:
+      if (fate.detail == SIGXCPU) return deadline_exceeded("reading took more processor time than the limit; the file was given up");
+      if (fate.detail == SIGSYS) return internal_error("the sandbox stopped the parser: the file made it do something forbidden");
+      return internal_error("the parser died of signal " + std::to_string(fate.detail) + " while reading; the file is damaged or hostile");
+    case Fate::failed: return internal_error("the parser gave up without an answer (status " + std::to_string(fate.detail) + ")");
+    case Fate::finished: break;
+  }
+  return internal_error("the parser gave no answer");
+}
+
+struct Mapping {
+  const std::uint8_t* data = nullptr;
+  std::size_t size = 0;
+  Mapping() = default;
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
+    if (data != nullptr) munmap(const_cast<std::uint8_t*>(data), size);
+  }
+};
+
+// Size first sealed, then read: a child cannot shrink the memory under the reader.
+Result<void> map_result(int descriptor, Mapping& out) {
+  struct stat info{};
+  if (fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 || fstat(descriptor, &info) != 0 ||
+      info.st_size < static_cast<off_t>(kAnswerBytesMax))
+    return internal_error("the parser's result memory cannot be used");
+  out.size = static_cast<std::size_t>(info.st_size);
+  void* at = mmap(nullptr, out.size, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (at == MAP_FAILED) return unavailable("memory: the parser's result cannot be mapped");
+  out.data = static_cast<const std::uint8_t*>(at);
+  return {};
+}
+
+Result<Bytes> copy_answer(const Mapping& mapping) {
+  ByteReader in(ByteView(mapping.data, 8));
+  FOVEA_TRY_ASSIGN(const std::uint64_t length, in.u64("answer length"));
+  if (length == 0 || length > kAnswerBytesMax - 8) return internal_error("the parser gave no answer");
+  return Bytes(mapping.data + 8, mapping.data + 8 + length);
+}
+
+}  // namespace
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  if (this != &other) {
+    if (number_ >= 0) ::close(number_);
+    number_ = other.release();
+  }
+  return *this;
+}
+Descriptor::~Descriptor() {
+  if (number_ >= 0) ::close(number_);
+}
+int Descriptor::release() noexcept { return std::exchange(number_, -1); }
+
+ParsedVolume::ParsedVolume(ParsedVolume&& other) noexcept
+    : mapping_(std::exchange(other.mapping_, nullptr)), size_(other.size_), answer_(std::move(other.answer_)) {}
+
+ParsedVolume::~ParsedVolume() {
+  if (mapping_ != nullptr) munmap(const_cast<std::uint8_t*>(mapping_), size_);
+}
+
+VoxelSpan ParsedVolume::voxels() const noexcept {
+  const std::uint8_t* data = mapping_ + kVoxelOffset;
+  const std::size_t count = geometry().voxel_count();
+  if (answer_.storage == VoxelStorage::int16) return std::span(reinterpret_cast<const std::int16_t*>(data), count);
+  return std::span(reinterpret_cast<const float*>(data), count);
+}
+
+std::filesystem::path default_parser_program() {
+  std::error_code failed;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  return self.parent_path() / "fovea-scan-parser";
+}
+
+Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits) {
+  if (access(program.c_str(), X_OK) != 0)
+    return not_found(program.string() + ": the scan parser is missing (build or install fovea-scan-parser beside fovea-node)");
+  ScanParser out(program, limits);
+  FOVEA_TRY(out.ensure_running());
+  return out;
+}
+
+ScanParser::~ScanParser() { stop(); }
+
+void ScanParser::stop() {
+  if (!child_) return;
+  child_->socket = Descriptor();  // end of input: the program leaves by itself
+  kill(child_->pid, SIGKILL);
+  while (waitpid(child_->pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  child_.reset();
+}
+
+Result<void> ScanParser::ensure_running() {
+  if (child_) return {};
+  int ends[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return unavailable("scan parser: no socket pair");
+  Descriptor ours(ends[0]), theirs(ends[1]);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, theirs.number(), kControlDescriptor);
+  std::string name = program_.string();
+  char* arguments[] = {name.data(), nullptr};
+  char* environment[] = {nullptr};
+  pid_t pid = -1;
+  const int failed = posix_spawn(&pid, name.c_str(), &actions, nullptr, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) return unavailable(name + ": cannot be started: " + std::strerror(failed));
+  child_ = std::make_unique<Child>(Child{pid, std::move(ours)});
+  return {};
+}
+
+Result<JobFate> ScanParser::exchange(const ParserJob& job, std::span<const int> descriptors) {
+  const int socket = child_->socket.number();
+  const Bytes header = encode(job);
+  std::size_t sent = 0;
+  do {
+    const std::size_t count = std::min(kDescriptorsPerMessage, descriptors.size() - sent);
+    FOVEA_TRY(send_message(socket, header, descriptors.subspan(sent, count)));
+    sent += count;
+  } while (sent < descriptors.size());
+  // The program enforces the limit itself; a program that does not answer is stopped a little later.
+  pollfd ready{socket, POLLIN, 0};
+  constexpr int kGraceMs = 10'000;
+  int events = -1;
+  do events = poll(&ready, 1, static_cast<int>(job.limits.wall_ms) + kGraceMs);
+  while (events < 0 && errno == EINTR);
+  if (events <= 0) return deadline_exceeded("the parser does not answer; the file was given up");
+  FOVEA_TRY_ASSIGN(const ReceivedMessage reply, receive_message(socket));
+  for (const int descriptor : reply.descriptors) ::close(descriptor);
+  return decode_fate(reply.bytes);
+}
+
+Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesystem::path> files) {
+  FOVEA_TRY(ensure_running());
+  if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
+  Descriptor result(memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!result || ftruncate(result.number(), static_cast<off_t>(kAnswerBytesMax)) != 0) return unavailable("memory: no room for the parser's result");
+  std::vector<Descriptor> inputs;
+  std::vector<int> numbers{result.number()};
+  for (const std::filesystem::path& file : files) {
+    FOVEA_TRY_ASSIGN(Descriptor input, open_input(file));
+    numbers.push_back(input.number());
+    inputs.push_back(std::move(input));
+  }
+  const ParserJob job{.kind = kind, .limits = limits_, .files = static_cast<std::uint32_t>(files.size())};
+  Result<JobFate> fate = exchange(job, numbers);
+  if (!fate) {
+    stop();
+    return std::move(fate).error();
+  }
+  if (fate->fate != Fate::finished) return fate_error(*fate);
+  return result;
+}
+
+Result<ParsedVolume> ScanParser::take_volume(JobKind kind, std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, files));
+  Mapping mapping;
+  FOVEA_TRY(map_result(result.number(), mapping));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
+  FOVEA_TRY_ASSIGN(VolumeAnswer answer, decode_volume_answer(bytes));
+  if (mapping.size != kVoxelOffset + answer.geometry.voxel_count() * bytes_per_voxel(answer.storage))
+    return internal_error("the parser's result does not fill its grid");
+  return ParsedVolume(std::exchange(mapping.data, nullptr), mapping.size, std::move(answer));
+}
+
+Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file) { return take_volume(JobKind::volume, {&file, 1}); }
+
+Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files) {
+  return take_volume(JobKind::series, files);
+}
+
+Result<std::vector<DicomFile>> ScanParser::describe(std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(JobKind::describe, files));
+  Mapping mapping;
+  FOVEA_TRY(map_result(result.number(), mapping));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
+  FOVEA_TRY_ASSIGN(std::vector<DicomFile> out, decode_describe_answer(bytes));
+  if (out.size() != files.size()) return internal_error("the parser described another number of files than it was given");
+  return out;
+}
+
+Result<void> ScanParser::self_test(JobKind kind) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, {}));
+  Mapping mapping;
+  FOVEA_TRY(map_result(result.number(), mapping));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
+  Result<VolumeAnswer> answer = decode_volume_answer(bytes);
+  if (!answer) return std::move(answer).error();
+  return {};
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,96 @@
+// The node's side of the sandboxed parser: a child program (fovea-scan-parser) that reads the files of patients so
+// that this process does not have to. Each file is parsed in a fresh fork of that program, with no network, no file
+// but those handed to it, and limits on memory and time; whatever happens to it, read_* returns an error and the
+// next file is read as if nothing had been.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/intensity.h"
+#include "node/intake/scan_protocol.h"
+#include "node/intake/volume.h"
+
+namespace fovea::node {
+
+// A descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  int number() const noexcept { return number_; }
+  int release() noexcept;
+  explicit operator bool() const noexcept { return number_ >= 0; }
+
+ private:
+  int number_ = -1;
+};
+
+// A canonical volume in memory that the parser's child filled and can no longer change the size of.
+class ParsedVolume {
+ public:
+  ParsedVolume(ParsedVolume&& other) noexcept;
+  ParsedVolume& operator=(ParsedVolume&&) = delete;
+  ~ParsedVolume();
+
+  const VolumeGeometry& geometry() const noexcept { return answer_.geometry; }
+  const std::string& modality() const noexcept { return answer_.modality; }
+  const std::string& patient() const noexcept { return answer_.patient; }  // sealed, never shown
+  VoxelSpan voxels() const noexcept;
+
+ private:
+  friend class ScanParser;
+  ParsedVolume(const std::uint8_t* mapping, std::size_t size, VolumeAnswer answer)
+      : mapping_(mapping), size_(size), answer_(std::move(answer)) {}
+  const std::uint8_t* mapping_;
+  std::size_t size_;
+  VolumeAnswer answer_;
+};
+
+// The installed parser: beside the running program.
+std::filesystem::path default_parser_program();
+
+// One parser process. One thread at a time; make one for each worker.
+class ScanParser {
+ public:
+  // not_found: no such program; unavailable: it cannot be started.
+  static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits);
+  ScanParser(ScanParser&&) noexcept = default;
+  ScanParser& operator=(ScanParser&&) noexcept = default;
+  ~ScanParser();
+
+  // Errors name neither the file nor anything in it: the caller knows which it asked for.
+  // invalid_argument: the file is refused, and why; not_found: it cannot be opened; deadline_exceeded: it took longer
+  // than the limits; internal: the parser died of it (a signal), was stopped by the sandbox, or ran out of memory.
+  Result<ParsedVolume> read_volume(const std::filesystem::path& file);
+  Result<std::vector<DicomFile>> describe(std::span<const std::filesystem::path> files);
+  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files);
+
+  // Provokes the sandbox (JobKind from crash on): the error that a hostile file would have caused.
+  Result<void> self_test(JobKind kind);
+
+ private:
+  struct Child {
+    int pid = -1;
+    Descriptor socket;
+  };
+  ScanParser(std::filesystem::path program, ParserLimits limits) : program_(std::move(program)), limits_(limits) {}
+  Result<void> ensure_running();
+  void stop();
+  Result<Descriptor> run_job(JobKind kind, std::span<const std::filesystem::path> files);
+  Result<ParsedVolume> take_volume(JobKind kind, std::span<const std::filesystem::path> files);
+  Result<JobFate> exchange(const ParserJob& job, std::span<const int> descriptors);
+
+  std::filesystem::path program_;
+  ParserLimits limits_;
+  std::unique_ptr<Child> child_;
+};
+
+}  // namespace fovea::node

@@ -1,0 +1,91 @@
+// What the node and its sandboxed parser say to each other, over one SOCK_SEQPACKET Unix socket.
+//
+// The node sends a job: a header, then the descriptors it opened (the result memory first, then the input files;
+// at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer into the
+// result memory: u64 length and that many bytes of answer within the first kAnswerBytesMax, voxels from kVoxelOffset
+// on. When the child has ended, the parser sends its fate. Nothing the child wrote is believed unchecked.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/result.h"
+#include "node/intake/volume.h"
+#include "node/intake/volume_reader.h"
+
+namespace fovea::node {
+
+constexpr std::size_t kAnswerBytesMax = 4u << 20;
+constexpr std::size_t kVoxelOffset = kAnswerBytesMax;
+constexpr std::size_t kDescriptorsPerMessage = 200;
+constexpr std::uint32_t kJobFilesMax = 8192;
+constexpr int kControlDescriptor = 3;  // where the parser program finds its end of the socket
+
+// The self-tests do what a hostile file might make the parser do; each must end the way its name says.
+enum class JobKind : std::uint32_t {
+  volume = 1,          // one file: NIfTI, NRRD or MHA
+  describe = 2,        // DICOM: what each file is
+  series = 3,          // DICOM: one volume from these files
+  crash = 100,         // dies of a signal
+  allocate = 101,      // asks for more memory than the limit
+  spin = 102,          // never ends
+  open_file = 103,     // opens a file by path: must be refused
+  open_socket = 104,   // must be killed
+};
+
+struct ParserLimits {
+  std::uint64_t memory_bytes = 4ull << 30;  // on top of the parser program itself
+  std::uint32_t cpu_s = 120;
+  std::uint32_t wall_ms = 240'000;
+};
+
+struct ParserJob {
+  JobKind kind = JobKind::volume;
+  ParserLimits limits;
+  std::uint32_t files = 0;
+};
+
+enum class Fate : std::uint32_t { finished = 0, signalled = 1, timed_out = 2, failed = 3 };
+struct JobFate {
+  Fate fate = Fate::failed;
+  std::uint32_t detail = 0;  // the signal, or the exit status
+};
+
+Bytes encode(const ParserJob& job);
+Result<ParserJob> decode_job(ByteView bytes);
+Bytes encode(const JobFate& fate);
+Result<JobFate> decode_fate(ByteView bytes);
+
+// The answer to a volume or series job.
+struct VolumeAnswer {
+  VolumeGeometry geometry;      // canonical
+  VoxelStorage storage = VoxelStorage::float32;
+  std::string modality;         // DICOM's code ("CT", "MR", "PT"), empty when the format does not say
+  std::string patient;          // what identifies the patient in the file; to be sealed, never shown
+};
+Bytes encode_answer(const Result<VolumeAnswer>& answer);
+Result<VolumeAnswer> decode_volume_answer(ByteView bytes);  // gives the child's own error, or corruption
+
+// The answer to a describe job: one for each file, in order.
+struct DicomFile {
+  bool is_image = false;       // has pixels and belongs to an image series
+  std::string reason;          // why it is not taken, when it is not
+  std::string series;          // SeriesInstanceUID: an identifier, never shown
+  std::string modality;
+  std::string patient;
+};
+Bytes encode_answer(const Result<std::vector<DicomFile>>& answer);
+Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes);
+
+// One message with descriptors beside it. unavailable: the other end is gone.
+Result<void> send_message(int socket, ByteView bytes, std::span<const int> descriptors);
+struct ReceivedMessage {
+  Bytes bytes;
+  std::vector<int> descriptors;  // now the caller's to close
+};
+Result<ReceivedMessage> receive_message(int socket);
+
+}  // namespace fovea::node

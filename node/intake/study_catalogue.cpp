@@ -1,0 +1,273 @@
+#include "node/intake/study_catalogue.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/codec.h"
+#include "common/durable_file.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "crypto/hkdf.h"
+#include "crypto/random_source.h"
+#include "node/intake/catalogue_row.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::string_view kDatabase = "catalogue.sqlite";
+constexpr std::string_view kKeyFile = "catalogue.key";
+constexpr std::string_view kVolumes = "volumes";
+constexpr std::size_t kKeyBytes = 32;
+constexpr int kSchemaVersion = 1;
+constexpr int kBusyMs = 10'000;
+constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
+
+constexpr const char* kSchema =
+    "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
+    "usable INTEGER NOT NULL, fingerprint TEXT NOT NULL, facts BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS erasures (code TEXT NOT NULL, unix_ms INTEGER NOT NULL);";
+
+// What the database says when it fails may quote a row: only its number is passed on.
+Error database_error(const SQLite::Exception& error) {
+  const int code = error.getErrorCode();
+  const std::string number = " (SQLite " + std::to_string(code) + ")";
+  if (code == SQLITE_FULL || code == SQLITE_IOERR) return unavailable("catalogue: cannot be written; is the disk full?" + number);
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return unavailable("catalogue: in use by another program for long; try again" + number);
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+    return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again" + number);
+  return internal_error("catalogue: unexpected failure" + number);
+}
+
+std::string short_code(std::string_view prefix, const crypto::SecretKey& hash) {
+  std::string out(prefix);
+  for (std::size_t i = 0; i < 10; ++i) out.push_back(kAlphabet[hash.view()[i] % kAlphabet.size()]);
+  return out;
+}
+
+crypto::SecretKey subkey(const crypto::SecretKey& key, std::string_view purpose) {
+  return crypto::hkdf_sha256({.secret = key.view(), .salt = {}, .info = as_bytes(purpose)});
+}
+
+Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool create) {
+  if (!std::filesystem::exists(path)) {
+    if (!create) return permission_denied("catalogue.key: missing; without it the sealed columns cannot be read (restore it)");
+    crypto::SystemRandom random;
+    const crypto::SecretKey fresh = random.secret_key();
+    FOVEA_TRY(write_file_durably(path, fresh.view(), FileMode::secret));
+  }
+  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(path, kKeyBytes));
+  Result<crypto::SecretKey> key = crypto::SecretKey::from(bytes, "catalogue.key");
+  crypto::wipe(bytes);
+  return key;
+}
+
+}  // namespace
+
+struct StudyCatalogue::Impl {
+  std::filesystem::path folder;
+  crypto::SecretKey code_key, seal_key;
+  mutable SQLite::Database database;
+
+  Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
+      : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+        database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
+
+  // The code is authenticated with the identity, so that rows cannot be swapped.
+  Bytes seal(const StudyIdentity& identity, std::string_view code) const {
+    crypto::SystemRandom random;
+    crypto::AeadNonce nonce{};
+    random.fill(nonce);
+    const Bytes plain = encode_identity(identity);
+    Bytes out(nonce.begin(), nonce.end());
+    const Bytes sealed = crypto::aead_seal(seal_key, nonce, as_bytes(code), plain);
+    out.insert(out.end(), sealed.begin(), sealed.end());
+    return out;
+  }
+
+  Result<StudyIdentity> unseal(ByteView sealed, std::string_view code) const {
+    FOVEA_TRY_ASSIGN(const crypto::AeadNonce nonce, to_array<12>(sealed.first(std::min<std::size_t>(12, sealed.size())), "sealed identity"));
+    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain, crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12)));
+    return decode_identity(plain.view());
+  }
+
+  Result<StudyRecord> record_of(const SQLite::Statement& row) const {
+    const SQLite::Column facts = row.getColumn("facts");
+    const ByteView bytes(static_cast<const std::uint8_t*>(facts.getBlob()), static_cast<std::size_t>(facts.getBytes()));
+    FOVEA_TRY_ASSIGN(StudyRecord out, decode_facts(bytes));
+    out.code = row.getColumn("code").getString();
+    out.patient_code = row.getColumn("patient_code").getString();
+    out.usable = row.getColumn("usable").getInt() == 1;
+    const int split = row.getColumn("split").getInt();
+    if (split < 0 || split > 2) return corruption("catalogue: a split that is none");
+    out.split = static_cast<Split>(split);
+    if (out.usable) {
+      out.bricks = path_of(out.code, ".bricks");
+      out.level_2mm = path_of(out.code, ".2mm");
+      out.level_4mm = path_of(out.code, ".4mm");
+    }
+    return out;
+  }
+
+  std::filesystem::path path_of(std::string_view code, std::string_view ending) const {
+    return folder / kVolumes / (std::string(code) + std::string(ending));
+  }
+};
+
+StudyCatalogue::StudyCatalogue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StudyCatalogue::StudyCatalogue(StudyCatalogue&&) noexcept = default;
+StudyCatalogue& StudyCatalogue::operator=(StudyCatalogue&&) noexcept = default;
+StudyCatalogue::~StudyCatalogue() = default;
+
+Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_folder, bool create) {
+  const std::filesystem::path file = site_folder / kDatabase;
+  const bool exists = std::filesystem::exists(file);
+  if (!exists && !create) return not_found("catalogue: none in this site's folder yet (run: fovea-node data ingest)");
+  if (create) FOVEA_TRY(create_directories_durably(site_folder / kVolumes));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey key, load_key(site_folder / kKeyFile, create && !exists));
+  try {
+    auto impl = std::make_unique<Impl>(site_folder, key, file, create);
+    SQLite::Database& db = impl->database;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    // A rollback journal, not a write-ahead log: SQLite 3.40's log can be damaged by two connections.
+    db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;");
+    if (exists && db.execAndGet("PRAGMA quick_check").getString() != "ok")
+      return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again");
+    if (create) {
+      db.exec(kSchema);
+      db.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+    }
+    if (db.execAndGet("PRAGMA user_version").getInt() != kSchemaVersion)
+      return failed_precondition("catalogue: written by another version of this program");
+    return StudyCatalogue(std::move(impl));
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  } catch (const std::filesystem::filesystem_error&) {
+    return permission_denied("catalogue: its file permissions cannot be set; does another user own the folder?");
+  }
+}
+
+std::string StudyCatalogue::study_code(ByteView contents_digest) const {
+  return short_code("s-", crypto::hmac_sha256(impl_->code_key.view(), contents_digest));
+}
+
+std::string StudyCatalogue::patient_code(std::string_view patient) const {
+  Bytes message(as_bytes("patient ").begin(), as_bytes("patient ").end());
+  message.insert(message.end(), patient.begin(), patient.end());
+  return short_code("p-", crypto::hmac_sha256(impl_->code_key.view(), message));
+}
+
+std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const { return impl_->path_of(code, ending); }
+
+Result<void> StudyCatalogue::add(const StudyRecord& record, const StudyIdentity& identity, std::string_view fingerprint) {
+  try {
+    const Bytes facts = encode_facts(record);
+    const Bytes sealed = impl_->seal(identity, record.code);
+    SQLite::Statement insert(impl_->database, "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)");
+    insert.bind(1, record.code);
+    insert.bind(2, record.patient_code);
+    insert.bind(3, static_cast<int>(record.split));
+    insert.bind(4, record.usable ? 1 : 0);
+    insert.bind(5, std::string(fingerprint));
+    insert.bind(6, facts.data(), static_cast<int>(facts.size()));
+    insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
+    insert.exec();
+    return {};
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::vector<StudyRecord>> StudyCatalogue::list() const {
+  try {
+    std::vector<StudyRecord> out;
+    SQLite::Statement query(impl_->database, "SELECT * FROM studies ORDER BY code");
+    while (query.executeStep()) {
+      FOVEA_TRY_ASSIGN(StudyRecord record, impl_->record_of(query));
+      out.push_back(std::move(record));
+    }
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::vector<StudyRecord>> StudyCatalogue::list_usable(Split split) const {
+  FOVEA_TRY_ASSIGN(std::vector<StudyRecord> all, list());
+  std::erase_if(all, [split](const StudyRecord& record) { return !record.usable || record.split != split; });
+  return all;
+}
+
+Result<StudyRecord> StudyCatalogue::find(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT * FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
+    return impl_->record_of(query);
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<StudyIdentity> StudyCatalogue::identity(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT sealed FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
+    const SQLite::Column sealed = query.getColumn(0);
+    return impl_->unseal(ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()), static_cast<std::size_t>(sealed.getBytes())), code);
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::optional<std::string>> StudyCatalogue::fingerprint(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT fingerprint FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return std::optional<std::string>{};
+    return std::optional<std::string>(query.getColumn(0).getString());
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<CatalogueCounts> StudyCatalogue::counts() const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT usable, COUNT(*) FROM studies GROUP BY usable");
+    CatalogueCounts out;
+    while (query.executeStep())
+      (query.getColumn(0).getInt() == 1 ? out.usable : out.refused) = static_cast<std::size_t>(query.getColumn(1).getInt64());
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms) {
+  FOVEA_TRY(find(code));
+  // Files first: a crash in between leaves a row that says what is still to be forgotten, never a file without one.
+  for (const std::string_view ending : {".bricks", ".2mm", ".4mm"}) {
+    std::error_code failed;
+    std::filesystem::remove(impl_->path_of(code, ending), failed);
+    if (failed) return unavailable("study: a stored volume could not be deleted; is the disk writable?");
+  }
+  try {
+    SQLite::Transaction transaction(impl_->database);
+    SQLite::Statement erase(impl_->database, "DELETE FROM studies WHERE code = ?");
+    erase.bind(1, std::string(code));
+    erase.exec();
+    SQLite::Statement record(impl_->database, "INSERT INTO erasures VALUES (?, ?)");
+    record.bind(1, std::string(code));
+    record.bind(2, unix_ms);
+    record.exec();
+    transaction.commit();
+    return {};
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+}  // namespace fovea::node

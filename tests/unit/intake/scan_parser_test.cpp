@@ -1,0 +1,256 @@
+// The sandboxed parser: good files come through unharmed, hostile ones are refused by name, and a parser that dies
+// of a file reads the next one.
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "common/bytes.h"
+#include "node/intake/nifti_writer.h"
+#include "node/intake/scan_parser.h"
+#include "tests/unit/intake/scans.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr ParserLimits kLimits{.memory_bytes = 512ull << 20, .cpu_s = 20, .wall_ms = 30'000};
+
+ScanParser started(const ParserLimits& limits = kLimits) {
+  Result<ScanParser> parser = ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser", limits);
+  if (!parser) ADD_FAILURE() << parser.error().message;
+  return std::move(parser).value();
+}
+
+Bytes contents(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(in), {});
+}
+
+void put(const std::filesystem::path& path, ByteView bytes) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(as_text(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+Bytes packed(ByteView bytes) {
+  Bytes out(compressBound(static_cast<uLong>(bytes.size())) + 64);
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_in = const_cast<std::uint8_t*>(bytes.data());
+  stream.avail_in = static_cast<unsigned>(bytes.size());
+  stream.next_out = out.data();
+  stream.avail_out = static_cast<unsigned>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+template <class T>
+void set_field(Bytes& file, std::size_t offset, T value) {
+  std::memcpy(file.data() + offset, &value, sizeof value);
+}
+
+// A sound 12×10×8 int16 NIfTI-1 file as bytes.
+Bytes sound_nifti(const std::filesystem::path& folder) {
+  Volume scan = make_scan({12, 10, 8}, 7);
+  scan.geometry.spacing_mm = {1, 1.5, 2};
+  EXPECT_TRUE(write_nifti(folder / "sound.nii", scan, VoxelType::int16, false));
+  return contents(folder / "sound.nii");
+}
+
+TEST(ScanParser, ReadsWhatTheTrustedReaderReadsThroughFlipsAndObliqueness) {
+  ScratchFolder folder;
+  ScanParser parser = started();
+  Volume scan = make_scan({21, 18, 15}, 5);
+  scan.geometry.direction = turned(95, 170);
+  scan.geometry.origin_mm = {-12, 40, 5};
+  scan.geometry.spacing_mm = {0.7, 0.9, 2};
+  const Point3 bright = brightest_point(scan);
+  for (const bool gzip : {false, true})
+    for (const VoxelType type : {VoxelType::int16, VoxelType::float32}) {
+      const auto path = folder.path() / (gzip ? "scan.nii.gz" : "scan.nii");
+      ASSERT_TRUE(write_nifti(path, scan, type, gzip));
+      const Result<ParsedVolume> read = parser.read_volume(path);
+      ASSERT_TRUE(read) << read.error().message;
+      ASSERT_EQ(voxel_count(read->voxels()), scan.voxels.size());
+      // Whole numbers are kept as int16 whatever the file's type.
+      const auto span = std::get<std::span<const std::int16_t>>(read->voxels());
+      const Volume copy{read->geometry(), std::vector<float>(span.begin(), span.end())};
+      const Point3 found = brightest_point(copy);
+      EXPECT_LT(std::hypot(found[0] - bright[0], found[1] - bright[1], found[2] - bright[2]), 1e-3);
+    }
+}
+
+TEST(ScanParser, TruncationAtEveryStructureIsRefusedAndTheNextFileRead) {
+  ScratchFolder folder;
+  const Bytes sound = sound_nifti(folder.path());
+  const Bytes gz = packed(sound);
+  ScanParser parser = started();
+  const auto path = folder.path() / "cut.nii";
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4}, std::size_t{40}, std::size_t{112}, std::size_t{347}, std::size_t{348},
+                                 std::size_t{351}, std::size_t{352}, std::size_t{353}, sound.size() / 2, sound.size() - 1}) {
+    put(path, ByteView(sound).first(size));
+    const Result<ParsedVolume> read = parser.read_volume(path);
+    ASSERT_FALSE(read) << size;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << size << ": " << read.error().message;
+  }
+  for (std::size_t size = 1; size < gz.size(); size += 7) {
+    put(path, ByteView(gz).first(size));
+    const Result<ParsedVolume> read = parser.read_volume(path);
+    ASSERT_FALSE(read) << size;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << size << ": " << read.error().message;
+  }
+  put(path, gz);
+  EXPECT_TRUE(parser.read_volume(path));
+}
+
+struct Hostile {
+  const char* what;
+  std::function<void(Bytes&)> harm;
+  const char* named;  // must stand in the message
+};
+
+TEST(ScanParser, EachHostileHeaderIsNamed) {
+  ScratchFolder folder;
+  const Bytes sound = sound_nifti(folder.path());
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<Hostile> cases = {
+      {"gigabytes claimed", [](Bytes& f) { for (std::size_t a = 0; a < 3; ++a) set_field<std::int16_t>(f, 42 + 2 * a, 4000); }, "size"},
+      {"more than there is", [](Bytes& f) { set_field<std::int16_t>(f, 42, 400); }, "voxels"},
+      {"axis too long", [](Bytes& f) { set_field<std::int16_t>(f, 42, 32767); }, "size"},
+      {"negative size", [](Bytes& f) { set_field<std::int16_t>(f, 44, -5); }, "size"},
+      {"zero size", [](Bytes& f) { set_field<std::int16_t>(f, 44, 0); }, "size"},
+      {"two dimensions", [](Bytes& f) { set_field<std::int16_t>(f, 40, 2); }, "dim[0]"},
+      {"one slice", [](Bytes& f) { set_field<std::int16_t>(f, 46, 1); }, "size"},
+      {"a time series", [](Bytes& f) { set_field<std::int16_t>(f, 40, 4), set_field<std::int16_t>(f, 48, 9); }, "dim[4]"},
+      {"absurd dim[0]", [](Bytes& f) { set_field<std::int16_t>(f, 40, 1000); }, "dim[0]"},
+      {"colour", [](Bytes& f) { set_field<std::int16_t>(f, 70, 128), set_field<std::int16_t>(f, 72, 24); }, "datatype"},
+      {"bits that lie", [](Bytes& f) { set_field<std::int16_t>(f, 72, 8); }, "bitpix"},
+      {"slope not a number", [nan](Bytes& f) { set_field(f, 112, nan); }, "scl_slope"},
+      {"zero spacing", [](Bytes& f) { for (std::size_t a = 0; a < 12; ++a) set_field(f, 280 + 4 * a, 0.0f); }, "spacing"},
+      {"spacing not a number", [nan](Bytes& f) { set_field(f, 280, nan); }, "spacing"},
+      {"singular transform", [](Bytes& f) { for (std::size_t row = 0; row < 3; ++row) set_field(f, 280 + 16 * row, 1.0f), set_field(f, 284 + 16 * row, 1.0f); }, "direction"},
+      {"origin infinite", [](Bytes& f) { set_field(f, 292, std::numeric_limits<float>::infinity()); }, "origin"},
+      {"voxels before the header's end", [](Bytes& f) { set_field(f, 108, -1e9f); }, "vox_offset"},
+      {"two files", [](Bytes& f) { f[345] = 'i'; }, "magic"},
+      {"no magic", [](Bytes& f) { f[344] = f[345] = f[346] = 0; }, "magic"},
+      {"not an image", [](Bytes& f) { std::fill(f.begin(), f.end(), std::uint8_t{'x'}); }, "format"},
+  };
+  ScanParser parser = started();
+  for (const Hostile& hostile : cases)
+    for (const bool gzip : {false, true}) {
+      Bytes file = sound;
+      hostile.harm(file);
+      const auto path = folder.path() / "hostile.nii";
+      put(path, gzip ? packed(file) : file);
+      const Result<ParsedVolume> read = parser.read_volume(path);
+      ASSERT_FALSE(read) << hostile.what;
+      EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << hostile.what;
+      const bool format = std::string_view(hostile.named) == "format";
+      EXPECT_NE(read.error().message.find(format && gzip ? "NIfTI" : hostile.named), std::string::npos) << hostile.what << ": " << read.error().message;
+    }
+}
+
+TEST(ScanParser, VoxelsThatAreNotNumbersAreRefused) {
+  ScratchFolder folder;
+  ScanParser parser = started();
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Volume scan = make_scan({8, 8, 8}, 9);
+    scan.voxels[100] = bad;
+    ASSERT_TRUE(write_nifti(folder.path() / "bad.nii", scan, VoxelType::float32, false));
+    const Result<ParsedVolume> read = parser.read_volume(folder.path() / "bad.nii");
+    ASSERT_FALSE(read);
+    EXPECT_NE(read.error().message.find("not numbers"), std::string::npos) << read.error().message;
+  }
+}
+
+TEST(ScanParser, ABombIsNotUnpacked) {
+  ScratchFolder folder;
+  Bytes bomb = sound_nifti(folder.path());
+  bomb.resize(256u << 20);  // a quarter of a gigabyte of zeros behind a small scan
+  put(folder.path() / "bomb.nii.gz", packed(bomb));
+  ScanParser parser = started();
+  const Result<ParsedVolume> read = parser.read_volume(folder.path() / "bomb.nii.gz");
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("bomb"), std::string::npos) << read.error().message;
+}
+
+TEST(ScanParser, AFlippedBitInACompressedFileIsNoticed) {
+  ScratchFolder folder;
+  const Bytes gz = packed(sound_nifti(folder.path()));
+  ScanParser parser = started();
+  for (std::size_t at = 12; at < gz.size(); at += gz.size() / 40) {
+    Bytes harmed = gz;
+    harmed[at] ^= 0x10;
+    put(folder.path() / "flip.nii.gz", harmed);
+    EXPECT_FALSE(parser.read_volume(folder.path() / "flip.nii.gz")) << at;
+  }
+}
+
+TEST(ScanParser, WhatIsNoRegularFileIsRefusedWithoutWaiting) {
+  ScratchFolder folder;
+  ScanParser parser = started();
+  EXPECT_EQ(parser.read_volume(folder.path() / "none.nii").error().code, ErrorCode::not_found);
+  EXPECT_EQ(parser.read_volume(folder.path()).error().code, ErrorCode::invalid_argument);
+  ASSERT_EQ(mkfifo((folder.path() / "pipe.nii").c_str(), 0600), 0);
+  EXPECT_EQ(parser.read_volume(folder.path() / "pipe.nii").error().code, ErrorCode::invalid_argument);
+}
+
+TEST(ScanParser, DeathBySignalMemoryAndTimeIsSurvivedAndNamed) {
+  ScratchFolder folder;
+  sound_nifti(folder.path());
+  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 1, .wall_ms = 20'000});
+  const Result<void> crash = parser.self_test(JobKind::crash);
+  ASSERT_FALSE(crash);
+  EXPECT_NE(crash.error().message.find("signal"), std::string::npos) << crash.error().message;
+  const Result<void> memory = parser.self_test(JobKind::allocate);
+  ASSERT_FALSE(memory);
+  EXPECT_NE(memory.error().message.find("memory"), std::string::npos) << memory.error().message;
+  const Result<void> processor = parser.self_test(JobKind::spin);
+  ASSERT_FALSE(processor);
+  EXPECT_EQ(processor.error().code, ErrorCode::deadline_exceeded);
+  EXPECT_TRUE(parser.read_volume(folder.path() / "sound.nii"));
+}
+
+TEST(ScanParser, WallTimeEndsAJobToo) {
+  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 100, .wall_ms = 300});
+  const Result<void> late = parser.self_test(JobKind::spin);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::deadline_exceeded);
+}
+
+TEST(ScanParser, FilesByPathAndSocketsAreRefusedInside) {
+  ScanParser parser = started();
+  const Result<void> file = parser.self_test(JobKind::open_file);
+  ASSERT_FALSE(file);
+  EXPECT_EQ(file.error().code, ErrorCode::permission_denied) << file.error().message;
+  const Result<void> socket = parser.self_test(JobKind::open_socket);
+  ASSERT_FALSE(socket);
+  EXPECT_NE(socket.error().message.find("sandbox stopped"), std::string::npos) << socket.error().message;
+}
+
+TEST(ScanParser, AParserThatIsKilledIsReplaced) {
+  ScratchFolder folder;
+  sound_nifti(folder.path());
+  const Result<ScanParser> missing = ScanParser::start(folder.path() / "no-such-program", kLimits);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+}
+
+TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
+  const std::filesystem::path path = "/usr/share/mricron/templates/ch2.nii.gz";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "mricron-data is not installed";
+  ScanParser parser = started();
+  const auto start = std::chrono::steady_clock::now();
+  const Result<ParsedVolume> brain = parser.read_volume(path);
+  RecordProperty("parse_ms", static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
+  ASSERT_TRUE(brain) << brain.error().message;
+  EXPECT_EQ(brain->geometry().size, (Index3{181, 217, 181}));
+}
+
+}  // namespace
+}  // namespace fovea::node
