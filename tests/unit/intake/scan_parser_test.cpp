@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "common/bytes.h"
+#include "common/durable_file.h"
 #include "node/intake/nifti_writer.h"
 #include "node/intake/scan_parser.h"
 #include "tests/unit/intake/scans.h"
@@ -26,8 +27,9 @@ ScanParser started(const ParserLimits& limits = kLimits) {
 }
 
 Bytes contents(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return Bytes(std::istreambuf_iterator<char>(in), {});
+  Result<Bytes> bytes = read_file(path, 1 << 30);
+  if (!bytes) ADD_FAILURE() << bytes.error().message;
+  return std::move(bytes).value_or(Bytes{});
 }
 
 void put(const std::filesystem::path& path, ByteView bytes) {
