@@ -1,0 +1,118 @@
+// A site with an open gate: keys, plan, approval, round and messages for tests of what may leave.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "crypto/hash.h"
+#include "federation/membership/approval.h"
+#include "federation/messages/envelope.h"
+#include "federation/messages/site_messages.h"
+#include "federation/messages/vector_chunk.h"
+#include "node/egress/egress_gate.h"
+#include "tests/support/ledger_folder.h"
+
+namespace fovea::test {
+
+class FixedClock final : public Clock {
+ public:
+  MonotonicMs monotonic() const override { return {0}; }
+  UnixMs wall() const override { return kTestTime; }
+};
+
+inline Digest filled(std::uint8_t value) {
+  Digest out;
+  out.fill(value);
+  return out;
+}
+
+// Everything is public: tests change what they like before they open the gate.
+struct EgressSite {
+  explicit EgressSite(fs::path ledger_folder) : folder(std::move(ledger_folder)) {
+    plan.hash = filled(0x11);
+    plan.privacy_mechanism = "none";
+    plan.strategy.delta_max = 0.05;
+    roster.hash = filled(0x22);
+    roster.epoch = 1;
+    parameters.run = run;
+    parameters.round = 1;
+    parameters.attempt = 1;
+    parameters.plan_hash = plan.hash;
+    parameters.model_hash = model;
+    parameters.roster_hash = roster.hash;
+    parameters.candidates = {0, 1, 2, 3};
+    parameters.thresholds = {.colluders_max = 1, .threshold = 3, .honest_min = 2};
+    parameters.dimension = 2000;
+  }
+
+  node::EgressPolicy policy() const {
+    node::EgressPolicy out{.site = site};
+    out.software = filled(0x33);
+    out.approver = approver.verify_key();
+    out.destination = filled(0x44);
+    out.run_bytes_max = run_bytes_max;
+    out.session_bytes_max = session_bytes_max;
+    return out;
+  }
+  Result<node::EgressGate> open() const {
+    return node::EgressGate::open(ledger_options(folder, "test/" + site.text(), log_key), policy(), clock);
+  }
+
+  federation::SignedDocument approval(federation::ApprovalDecision decision = federation::ApprovalDecision::approved) const {
+    const federation::Approval text{.site = site, .plan = plan.hash, .decision = decision, .approver = "Dr. Test", .reason = "", .decided = kTestTime};
+    federation::SignedDocument out{.kind = "approval", .document = text.document().value(), .signatures = {}};
+    FOVEA_CHECK(out.sign(approver).has_value());
+    return out;
+  }
+
+  // Approved plan, pinned roster, open run and round.
+  Result<void> prepare(node::EgressGate& gate) const {
+    FOVEA_TRY(gate.decide_plan(approval()));
+    FOVEA_TRY(gate.pin_roster(roster));
+    FOVEA_TRY(gate.open_run(run, plan, model));
+    return gate.open_round(parameters, own());
+  }
+  node::OwnRound own() const { return {.model = model, .dimension = parameters.dimension}; }
+
+  Bytes wire(federation::MessageKind kind, ByteView payload) const { return wire_from(site, kind, payload); }
+  Bytes wire_from(const SiteId& sender, federation::MessageKind kind, ByteView payload) const {
+    return federation::seal_message({.kind = kind, .run = run, .sender = sender, .epoch = 1}, payload, identity);
+  }
+  Bytes hello() const { return wire(federation::MessageKind::hello, federation::Hello{}.encode()); }
+  Bytes ready() const {
+    return wire(federation::MessageKind::training_ready, federation::TrainingReady{.round = 1, .model_hash = model}.encode());
+  }
+  Bytes keys() const {
+    return wire(federation::MessageKind::keys, federation::KeysMessage{.ref = parameters.ref(), .keys = {}}.encode());
+  }
+  Bytes chunk(const std::vector<std::uint32_t>& words, std::uint32_t index = 0) const {
+    return wire(federation::MessageKind::masked_chunk, federation::encode_chunk(parameters.ref(), index, words));
+  }
+  std::vector<std::uint32_t> masked_words(std::size_t count) const {
+    const crypto::SecretKey seed = numbered_key(99);
+    crypto::SeededRandom random(seed);
+    std::vector<std::uint8_t> bytes(count * 4);
+    random.fill(bytes);
+    std::vector<std::uint32_t> words(count);
+    for (std::size_t i = 0; i < bytes.size(); ++i) words[i / 4] |= static_cast<std::uint32_t>(bytes[i]) << (8 * (i % 4));
+    return words;
+  }
+
+  fs::path folder;
+  SiteId site = SiteId::create("st-anna").value();
+  std::uint64_t log_key = 1;
+  crypto::SigningKey identity = signing_key(2);
+  crypto::SigningKey approver = signing_key(3);
+  RunId run{hex_array<16>("000102030405060708090a0b0c0d0e0f")};
+  Digest model = filled(0x55);
+  federation::Plan plan;
+  federation::Roster roster;
+  federation::RoundParameters parameters;
+  std::uint64_t run_bytes_max = 1'000'000;
+  std::uint64_t session_bytes_max = 10'000;
+  FixedClock clock;
+};
+
+}  // namespace fovea::test

@@ -1,0 +1,387 @@
+// Failure class: a byte leaves a site that a rule forbids, or that the ledger does not know of.
+#include "node/egress/egress_gate.h"
+
+#include <gtest/gtest.h>
+
+#include "federation/ledger/journal.h"
+#include "tests/support/egress_site.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::node {
+namespace {
+
+using federation::MessageKind;
+using test::EgressSite;
+
+std::vector<federation::StampedEntry> entries_of(const EgressSite& site) {
+  std::vector<federation::StampedEntry> out;
+  const auto ledger = federation::Ledger::open(test::ledger_options(site.folder, "test/" + site.site.text(), site.log_key),
+                                               [&out](std::uint64_t, const federation::StampedEntry& entry) {
+                                                 out.push_back(entry);
+                                                 return Result<void>();
+                                               });
+  EXPECT_TRUE(ledger) << ledger.error().message;
+  return out;
+}
+
+template <class Entry>
+std::vector<Entry> only(const std::vector<federation::StampedEntry>& entries) {
+  std::vector<Entry> out;
+  for (const auto& entry : entries)
+    if (const auto* body = std::get_if<Entry>(&entry.body)) out.push_back(*body);
+  return out;
+}
+
+Result<std::vector<EgressTicket>> intend(EgressGate& gate, std::initializer_list<Bytes> wires) {
+  std::vector<ByteView> views;
+  for (const Bytes& wire : wires) views.emplace_back(wire);
+  return gate.intend(views);
+}
+
+class Gate : public testing::Test {
+ protected:
+  // That this batch is refused by this rule, durably recorded, and leaves nothing behind.
+  void expect_refused(EgressGate& gate, std::initializer_list<Bytes> wires, const std::string& rule) {
+    const std::uint64_t before = gate.ledger().size();
+    const std::uint64_t spent = gate.run_bytes_spent(site.run);
+    const auto refused = intend(gate, wires);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+    EXPECT_EQ(refused.error().message.rfind("egress refused by rule " + rule + ":", 0), 0U) << refused.error().message;
+    EXPECT_EQ(gate.ledger().size(), before + 1);  // the incident
+    EXPECT_EQ(gate.run_bytes_spent(site.run), spent);
+    EXPECT_TRUE(gate.unconfirmed().empty());
+  }
+
+  test::TemporaryFolder folder;
+  EgressSite site{folder.path()};
+};
+
+TEST_F(Gate, LetsARoundOutAndRecordsIt) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    const Bytes hello = site.hello(), ready = site.ready(), keys = site.keys(), chunk = site.chunk(site.masked_words(2000));
+    const auto tickets = intend(gate, {hello, ready, keys, chunk}).value();
+    ASSERT_EQ(tickets.size(), 4U);
+    EXPECT_EQ(gate.unconfirmed().size(), 4U);
+    EXPECT_EQ(gate.run_bytes_spent(site.run), ready.size() + keys.size() + chunk.size());
+    ASSERT_TRUE(gate.sent(tickets));
+    EXPECT_TRUE(gate.unconfirmed().empty());
+    ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "applied", .model = test::filled(0x56), .cohort = 4}));
+    ASSERT_TRUE(gate.publish());
+  }
+  const auto entries = entries_of(site);
+  const auto intents = only<federation::EgressIntent>(entries);
+  ASSERT_EQ(intents.size(), 4U);
+  EXPECT_EQ(intents[0].kind, "hello");
+  EXPECT_FALSE(intents[0].binding);
+  EXPECT_FALSE(intents[0].previous);
+  EXPECT_EQ(intents[3].kind, "masked-chunk");
+  EXPECT_EQ(intents[3].payload, crypto::sha256(site.chunk(site.masked_words(2000))));
+  EXPECT_EQ(intents[3].checks, (std::vector<std::string>{"kind", "length", "plan", "model", "uniform", "cohort", "budget"}));
+  EXPECT_EQ(intents[3].binding->clip, "0.05");
+  EXPECT_EQ(intents[3].binding->noise, "none");
+  EXPECT_EQ(intents[3].previous, 5U);
+  EXPECT_EQ(intents[3].bytes_spent + intents[3].bytes_left, site.run_bytes_max);
+  const auto sent = only<federation::EgressSent>(entries);
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].first, 3U);
+  EXPECT_EQ(sent[0].count, 4U);
+  EXPECT_EQ(only<federation::RoundClose>(entries).size(), 1U);
+}
+
+TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  ASSERT_TRUE(intend(gate, {site.keys()}));
+  // What another process would find after a crash at this point.
+  const auto journal = federation::read_journal(folder.path() / "journal").value();
+  ASSERT_FALSE(journal.entries.empty());
+  EXPECT_NE(journal.entries.back().entry.find("\"egress.intent\""), std::string::npos);
+  EXPECT_EQ(journal.torn_bytes, 0U);
+}
+
+TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
+  std::uint64_t spent = 0;
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(intend(gate, {site.keys(), site.chunk(site.masked_words(2000))}));
+    spent = gate.run_bytes_spent(site.run);
+  }
+  EgressGate gate = site.open().value();
+  EXPECT_EQ(gate.unconfirmed().size(), 2U);
+  EXPECT_EQ(gate.run_bytes_spent(site.run), spent);
+  EXPECT_TRUE(gate.plan_approved(site.plan.hash));
+  // Byte-identical data may go again, under a new intent; the run and the round must be opened anew first.
+  EXPECT_EQ(intend(gate, {site.keys()}).error().code, ErrorCode::permission_denied);
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  ASSERT_TRUE(gate.open_round(site.parameters, site.own()));
+  EXPECT_TRUE(intend(gate, {site.keys()}));
+  EXPECT_GT(gate.run_bytes_spent(site.run), spent);
+}
+
+TEST_F(Gate, ATornTailIsRecordedAsAnIncident) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(intend(gate, {site.keys()}));
+  }
+  test::spill(folder.path() / "journal", test::slurp(folder.path() / "journal") + "FVJ1 torn");
+  { EXPECT_TRUE(site.open()); }
+  const auto incidents = only<federation::Incident>(entries_of(site));
+  ASSERT_EQ(incidents.size(), 1U);
+  EXPECT_EQ(incidents[0].rule, "torn-tail");
+}
+
+// --- rule: kind ---
+
+TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  expect_refused(gate, {Bytes{}}, "kind");
+  expect_refused(gate, {Bytes(100, 0)}, "kind");
+  expect_refused(gate, {site.wire(MessageKind::aggregate_chunk, {})}, "kind");
+  expect_refused(gate, {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())}, "kind");
+  Bytes unknown = site.hello();
+  unknown[1] = 11;
+  expect_refused(gate, {unknown}, "kind");
+  Bytes version = site.hello();
+  version[0] = 2;
+  expect_refused(gate, {version}, "kind");
+  Bytes longer = site.hello();
+  longer.push_back(0);
+  expect_refused(gate, {longer}, "kind");
+}
+
+// --- rule: length ---
+
+TEST_F(Gate, RefusesContentsThatAreNotExactlyOneMessage) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  Bytes ready = federation::TrainingReady{.round = 1, .model_hash = site.model}.encode();
+  ready.push_back('x');  // a byte that rides along
+  expect_refused(gate, {site.wire(MessageKind::training_ready, ready)}, "length");
+  expect_refused(gate, {site.wire(MessageKind::masked_chunk, Bytes(20))}, "length");
+}
+
+TEST_F(Gate, RefusesAChunkOfAnotherLengthThanTheVectors) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  expect_refused(gate, {site.chunk(site.masked_words(1999))}, "length");
+  expect_refused(gate, {site.chunk(site.masked_words(2001))}, "length");
+  expect_refused(gate, {site.chunk(site.masked_words(2000), 1)}, "length");
+  EXPECT_TRUE(intend(gate, {site.chunk(site.masked_words(2000))}));
+}
+
+TEST_F(Gate, RefusesMoreSharesThanSites) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  federation::SharesMessage shares{.ref = site.parameters.ref(), .key_list = {}, .self_seed_commitment = {}, .shares = {}};
+  for (RosterIndex peer = 0; peer < 5; ++peer) shares.shares.push_back({.peer = peer, .mask_key_commitment = {}, .self_seed_commitment = {}, .sealed = {}});
+  expect_refused(gate, {site.wire(MessageKind::shares, shares.encode())}, "length");
+  shares.shares.resize(4);
+  EXPECT_TRUE(intend(gate, {site.wire(MessageKind::shares, shares.encode())}));
+}
+
+// --- rule: plan ---
+
+TEST_F(Gate, RefusesEverythingOfAPlanThatNobodyApproved) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  EXPECT_EQ(gate.open_run(site.run, site.plan, site.model).error().code, ErrorCode::permission_denied);
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+  expect_refused(gate, {site.ready()}, "plan");
+  expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
+  EXPECT_TRUE(intend(gate, {site.hello()}));  // a greeting carries nothing of a plan
+}
+
+TEST_F(Gate, RefusesApprovalsByOthersForOthersOrChanged) {
+  EgressGate gate = site.open().value();
+  federation::SignedDocument stranger = site.approval();
+  stranger.signatures.clear();
+  ASSERT_TRUE(stranger.sign(test::signing_key(77)));
+  EXPECT_EQ(gate.decide_plan(stranger).error().code, ErrorCode::permission_denied);
+  federation::SignedDocument changed = site.approval();
+  changed.document.replace(changed.document.find("st-anna"), 7, "st-bern");
+  EXPECT_EQ(gate.decide_plan(changed).error().code, ErrorCode::corruption);
+  EgressSite other{folder.path()};
+  other.site = SiteId::create("other").value();
+  EXPECT_EQ(gate.decide_plan(other.approval()).error().code, ErrorCode::permission_denied);
+  EXPECT_FALSE(gate.plan_approved(site.plan.hash));
+}
+
+TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
+    ASSERT_TRUE(gate.decide_plan(site.approval(federation::ApprovalDecision::rejected)));
+    expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
+  }
+  EgressGate gate = site.open().value();
+  EXPECT_FALSE(gate.plan_approved(site.plan.hash));
+  EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
+}
+
+// --- rule: model ---
+
+TEST_F(Gate, RefusesARoundOnAnotherModelPlanRosterOrLength) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  const federation::RoundParameters good = site.parameters;
+  for (Digest federation::RoundParameters::*field :
+       {&federation::RoundParameters::plan_hash, &federation::RoundParameters::model_hash, &federation::RoundParameters::roster_hash}) {
+    site.parameters = good;
+    (site.parameters.*field)[0] ^= 1U;
+    EXPECT_EQ(gate.open_round(site.parameters, site.own()).error().code, ErrorCode::permission_denied);
+  }
+  site.parameters = good;
+  OwnRound own = site.own();
+  own.dimension += 1;
+  EXPECT_FALSE(gate.open_round(site.parameters, own));
+  own = site.own();
+  own.model[0] ^= 1U;  // the caller's model is not the one the gate was told of
+  EXPECT_FALSE(gate.open_round(site.parameters, own));
+  EXPECT_TRUE(gate.open_round(good, site.own()));
+}
+
+TEST_F(Gate, RefusesMessagesOfAnotherAttempt) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  site.parameters.attempt = 2;
+  expect_refused(gate, {site.keys()}, "model");
+  site.parameters.attempt = 1;
+  site.parameters.phase_ms = 1;  // the same numbers, other parameters
+  expect_refused(gate, {site.keys()}, "model");
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+  site.model = test::filled(0x99);
+  expect_refused(gate, {site.ready()}, "model");
+}
+
+TEST_F(Gate, RefusesRoundsThatGoBack) {
+  {
+    EgressGate gate = site.open().value();
+    site.parameters.round = 5;
+    ASSERT_TRUE(site.prepare(gate));
+  }
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  site.parameters.round = 4;
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+  site.parameters.round = 5;
+  site.parameters.attempt = 2;
+  EXPECT_TRUE(gate.open_round(site.parameters, site.own()));
+  site.parameters.attempt = 1;
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+}
+
+TEST_F(Gate, NothingOfAClosedRoundLeaves) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "abandoned", .model = site.model, .cohort = 0}));
+  expect_refused(gate, {site.keys()}, "model");
+}
+
+// --- rule: uniform ---
+
+TEST_F(Gate, RefusesAVectorInClear) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  expect_refused(gate, {site.chunk(std::vector<std::uint32_t>(2000, 1))}, "uniform");
+  std::vector<std::uint32_t> partly = site.masked_words(2000);
+  std::fill(partly.begin() + 976, partly.end(), 3U);
+  expect_refused(gate, {site.chunk(partly)}, "uniform");
+}
+
+// --- rule: cohort ---
+
+TEST_F(Gate, RefusesCohortsBelowThresholdOrPolicy) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  site.parameters.candidates = {0, 1};
+  const auto refused = gate.open_round(site.parameters, site.own());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("rule cohort"), std::string::npos);
+  site.parameters.candidates = {0};
+  site.parameters.thresholds.threshold = 1;
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+}
+
+// --- rule: budget ---
+
+TEST_F(Gate, RefusesWhatDoesNotFitTheByteBudgetEvenWithinABatchAndAfterARestart) {
+  const std::size_t keys = site.keys().size();
+  site.run_bytes_max = 3 * keys;
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(gate.sent(intend(gate, {site.keys(), site.keys()}).value()));
+    expect_refused(gate, {site.keys(), site.keys()}, "budget");
+  }
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
+  EXPECT_EQ(gate.run_bytes_spent(site.run), 3 * keys);
+  expect_refused(gate, {site.keys()}, "budget");
+}
+
+TEST_F(Gate, RefusesSessionMessagesAboveTheirOwnBudget) {
+  site.session_bytes_max = site.hello().size();
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.sent(intend(gate, {site.hello()}).value()));
+  expect_refused(gate, {site.hello()}, "budget");
+}
+
+TEST_F(Gate, RefusesAPrivacyMechanismItCannotAccountFor) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  site.plan.privacy_mechanism = "gaussian";
+  EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
+  site.plan.privacy_mechanism = "none";
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  site.parameters.noise = 1;
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+}
+
+// --- batches and confirmations ---
+
+TEST_F(Gate, OneBadMessageHoldsBackItsBatch) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  expect_refused(gate, {site.keys(), site.chunk(std::vector<std::uint32_t>(2000, 1))}, "uniform");
+}
+
+TEST_F(Gate, ConfirmsEachIntentOnce) {
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  const auto tickets = intend(gate, {site.keys(), site.keys(), site.keys()}).value();
+  const std::vector<EgressTicket> apart{tickets[0], tickets[2]};
+  ASSERT_TRUE(gate.sent(apart));
+  EXPECT_FALSE(gate.sent(apart));
+  const std::vector<EgressTicket> twice{tickets[1], tickets[1]};
+  EXPECT_FALSE(gate.sent(twice));
+  const std::vector<EgressTicket> unknown{{9'999}};
+  EXPECT_FALSE(gate.sent(unknown));
+  EXPECT_EQ(gate.unconfirmed().size(), 1U);
+}
+
+TEST_F(Gate, KeepsItsOwnEntryTypesToItself) {
+  EgressGate gate = site.open().value();
+  EXPECT_TRUE(gate.record(federation::InputSealed{{site.run, 1, 1}, test::filled(1)}));
+  EXPECT_TRUE(gate.record(federation::Incident{"disk", "nearly full"}));
+  EXPECT_FALSE(gate.record(federation::PlanApproved{site.plan.hash, site.approver.verify_key(), {1}}));
+  EXPECT_FALSE(gate.record(federation::EgressSent{0, 1}));
+  EXPECT_FALSE(gate.record(federation::RoundOpen{}));
+}
+
+}  // namespace
+}  // namespace fovea::node

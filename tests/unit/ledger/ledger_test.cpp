@@ -1,0 +1,351 @@
+// Failure class: an entry that was promised is lost, or a changed one goes unnoticed.
+#include "federation/ledger/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include "crypto/random_source.h"
+#include "federation/ledger/journal.h"
+#include "federation/ledger/tile.h"
+#include "federation/ledger/tile_check.h"
+#include "tests/support/ledger_folder.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::federation {
+namespace {
+
+using test::flip_byte;
+using test::kTestTime;
+using test::ledger_options;
+using test::numbered_entries;
+
+void write_ledger(const std::filesystem::path& folder, std::uint64_t entries, std::uint64_t batch = 7) {
+  Ledger ledger = Ledger::open(ledger_options(folder)).value();
+  for (std::uint64_t done = ledger.size(); done < entries;) {
+    const std::uint64_t count = std::min(batch, entries - done);
+    ASSERT_EQ(ledger.append(kTestTime, numbered_entries(done, count)).value(), done);
+    done += count;
+  }
+  ASSERT_TRUE(ledger.publish());
+}
+
+crypto::NoteKey test_note_key() { return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value(); }
+
+std::vector<LedgerProblem> problems_of(const std::filesystem::path& folder) {
+  const auto checkpoint = read_checkpoint(folder, test_note_key());
+  if (!checkpoint) return {{ProblemKind::changed, "checkpoint", checkpoint.error().message}};
+  return check_tiles(folder, checkpoint->checkpoint, {}).problems;
+}
+
+TEST(TilePaths, AreThoseOfTheSpecification) {
+  EXPECT_EQ(tile_path(0, 1'234'067, 256), "tile/0/x001/x234/067");
+  EXPECT_EQ(tile_path(1, 0, 17), "tile/1/000.p/17");
+  EXPECT_EQ(bundle_path(999, 256), "tile/entries/999");
+  EXPECT_EQ(bundle_path(1000, 1), "tile/entries/x001/000.p/1");
+  // The example of C2SP tlog-tiles: a log of 70 000 entries.
+  EXPECT_EQ(tile_width(0, 273, 70'000), 112U);
+  EXPECT_EQ(tile_width(1, 1, 70'000), 17U);
+  EXPECT_EQ(tile_width(2, 0, 70'000), 1U);
+  EXPECT_EQ(tile_width(3, 0, 70'000), 0U);
+  EXPECT_EQ(tile_paths(70'000).size(), 274U * 2 + 2 + 1);
+}
+
+TEST(Ledger, KeepsEntriesInOrderAndAcrossRestarts) {
+  const test::TemporaryFolder folder;
+  std::vector<std::string> seen;
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    seen.clear();
+    Ledger ledger = Ledger::open(ledger_options(folder.path()), [&](std::uint64_t index, const StampedEntry& entry) {
+                      EXPECT_EQ(index, seen.size());
+                      seen.push_back(std::get<Incident>(entry.body).detail);
+                      return Result<void>();
+                    }).value();
+    EXPECT_EQ(seen.size(), round * 100);
+    ASSERT_EQ(ledger.append(kTestTime, numbered_entries(round * 100, 100)).value(), round * 100);
+    ASSERT_TRUE(ledger.sync());
+    if (round % 2 == 0) {
+      ASSERT_TRUE(ledger.publish());
+    }
+  }
+  for (std::uint64_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], "entry number " + std::to_string(i));
+}
+
+TEST(Ledger, PublishesTheSameFilesHoweverItsEntriesWereGrouped) {
+  const test::TemporaryFolder one, other;
+  write_ledger(one.path(), 600, 600);
+  for (const std::uint64_t size : {1U, 2U, 255U, 256U, 257U, 300U, 511U, 600U}) write_ledger(other.path(), size, 13);
+  ASSERT_EQ(test::files_in(one.path()), test::files_in(other.path()));
+  for (const std::string& file : test::files_in(one.path()))
+    EXPECT_EQ(test::slurp(one.path() / file), test::slurp(other.path() / file)) << file;
+  std::vector<std::string> expected = tile_paths(600);
+  expected.insert(expected.end(), {"checkpoint", "journal"});
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(test::files_in(one.path()), expected);
+  EXPECT_EQ(test::slurp(one.path() / "journal"), "");
+}
+
+TEST(Ledger, RefusesASecondWriterAnotherKeyAndAnotherName) {
+  const test::TemporaryFolder folder;
+  {
+    const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::failed_precondition);
+  }
+  EXPECT_EQ(Ledger::open(ledger_options(folder.path(), "test/st-anna", 2)).error().code, ErrorCode::permission_denied);
+  EXPECT_FALSE(Ledger::open(ledger_options(folder.path(), "test/other", 1)));
+  EXPECT_FALSE(Ledger::open(ledger_options(folder.path(), "two words", 1)));
+  EXPECT_TRUE(Ledger::open(ledger_options(folder.path())));
+}
+
+TEST(Ledger, ProvesEntriesToOthers) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 700);
+  const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  for (const std::uint64_t index : {0U, 255U, 256U, 511U, 699U}) {
+    EntryProof proof = ledger.prove_entry(index).value();
+    EXPECT_NE(proof.entry.find("entry number " + std::to_string(index)), std::string::npos);
+    EXPECT_TRUE(check_entry_proof(proof, test_note_key()));
+    const auto stranger = crypto::NoteKey::create("test/st-anna", test::signing_key(9).verify_key()).value();
+    EXPECT_EQ(check_entry_proof(proof, stranger).error().code, ErrorCode::permission_denied);
+    proof.entry.back() = ' ';
+    EXPECT_EQ(check_entry_proof(proof, test_note_key()).error().code, ErrorCode::corruption);
+  }
+  EXPECT_EQ(ledger.prove_entry(700).error().code, ErrorCode::failed_precondition);
+}
+
+TEST(Ledger, HaltsWhenItWasRolledBack) {
+  const test::TemporaryFolder folder, other;
+  write_ledger(folder.path(), 300);
+  const auto seen = read_checkpoint(folder.path(), test_note_key()).value().checkpoint;
+  write_ledger(other.path(), 299);
+  {
+    const Ledger shorter = Ledger::open(ledger_options(other.path())).value();
+    EXPECT_EQ(shorter.must_contain(seen).error().code, ErrorCode::corruption);
+  }
+  {
+    Ledger forked = Ledger::open(ledger_options(other.path())).value();
+    ASSERT_TRUE(forked.append(kTestTime, numbered_entries(77'777, 40)));
+    ASSERT_TRUE(forked.publish());
+    EXPECT_EQ(forked.must_contain(seen).error().code, ErrorCode::corruption);
+  }
+  write_ledger(folder.path(), 800);
+  const Ledger grown = Ledger::open(ledger_options(folder.path())).value();
+  EXPECT_TRUE(grown.must_contain(seen));
+  EXPECT_TRUE(grown.must_contain({"test/st-anna", 0, crypto::merkle_empty_root()}));
+  EXPECT_FALSE(grown.must_contain({"test/other", 0, crypto::merkle_empty_root()}));
+}
+
+// Every byte of every file of a small ledger: found, and the entry or file named.
+TEST(LedgerDamage, EveryFlippedByteIsFoundAndNamed) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 5);
+  ASSERT_TRUE(problems_of(folder.path()).empty());
+  for (const std::string& file : test::files_in(folder.path())) {
+    const std::string good = test::slurp(folder.path() / file);
+    for (std::size_t at = 0; at < good.size(); ++at) {
+      flip_byte(folder.path() / file, at, 1U << (at % 8));
+      const auto problems = problems_of(folder.path());
+      ASSERT_FALSE(problems.empty()) << file << " byte " << at;
+      if (file.starts_with("tile/entries/")) {
+        const std::uint64_t entry = at / (good.size() / 5);  // all five have one length
+        EXPECT_EQ(problems[0].where, "entry " + std::to_string(entry)) << "byte " << at;
+      } else {
+        EXPECT_EQ(problems[0].where, file) << "byte " << at;
+      }
+      const auto opened = Ledger::open(ledger_options(folder.path()));
+      ASSERT_FALSE(opened) << file << " byte " << at;
+      EXPECT_NE(opened.error().message.find(problems[0].where), std::string::npos) << opened.error().message;
+      test::spill(folder.path() / file, good);
+    }
+  }
+  EXPECT_TRUE(Ledger::open(ledger_options(folder.path())));
+}
+
+// A larger ledger has full tiles, parents and a partial edge: flips at drawn places.
+TEST(LedgerDamage, DrawnFlipsInAThreeLevelLedgerAreFoundAndNamed) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 700, 350);
+  const std::vector<std::string> files = test::files_in(folder.path());
+  constexpr std::uint64_t kSeed = 20'261'122;
+  const crypto::SecretKey seed = test::numbered_key(kSeed);
+  crypto::SeededRandom random(seed);
+  for (int trial = 0; trial < 400; ++trial) {
+    std::array<std::uint8_t, 8> draw{};
+    random.fill(draw);
+    const std::string& file = files[draw[0] % files.size()];
+    const std::string good = test::slurp(folder.path() / file);
+    if (good.empty()) continue;
+    const std::size_t at = ((std::size_t{draw[1]} << 16U) | (std::size_t{draw[2]} << 8U) | draw[3]) % good.size();
+    flip_byte(folder.path() / file, at, 1U << (draw[4] % 8));
+    const auto problems = problems_of(folder.path());
+    ASSERT_FALSE(problems.empty()) << "seed " << kSeed << " trial " << trial << ": " << file << " byte " << at;
+    EXPECT_TRUE(file.starts_with("tile/entries/") ? problems[0].where.starts_with("entry ") : problems[0].where == file)
+        << "seed " << kSeed << " trial " << trial << ": " << file << " byte " << at << " was reported as " << problems[0].where;
+    test::spill(folder.path() / file, good);
+  }
+}
+
+TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 300);
+  for (const std::string& file : test::files_in(folder.path())) {
+    if (file == "journal") continue;
+    const std::string good = test::slurp(folder.path() / file);
+    std::filesystem::remove(folder.path() / file);
+    ASSERT_FALSE(problems_of(folder.path()).empty()) << file;
+    EXPECT_NE(problems_of(folder.path())[0].what.find(file == "checkpoint" ? "checkpoint" : "missing"), std::string::npos);
+    EXPECT_FALSE(Ledger::open(ledger_options(folder.path()))) << file;
+    test::spill(folder.path() / file, good.substr(0, good.size() - 1));
+    EXPECT_FALSE(problems_of(folder.path()).empty()) << file;
+    test::spill(folder.path() / file, good + "x");
+    EXPECT_FALSE(problems_of(folder.path()).empty()) << file;
+    test::spill(folder.path() / file, good);
+  }
+  test::spill(folder.path() / "tile" / "0" / "001.p" / "99", "stranger");
+  const auto problems = problems_of(folder.path());
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0].kind, ProblemKind::stranger);
+  EXPECT_EQ(problems[0].where, "tile/0/001.p/99");
+}
+
+TEST(LedgerDamage, AnEntryAndItsHashChangedTogetherAreNamedByTheirTile) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 300);
+  std::string bundle = test::slurp(folder.path() / "tile/entries/000");
+  const std::size_t at = bundle.find("entry number 17\"");
+  bundle[at + 13] = '9';  // "entry number 97"
+  test::spill(folder.path() / "tile/entries/000", bundle);
+  const Bundle decoded = decode_bundle(as_bytes(bundle), 256);
+  std::string tile = test::slurp(folder.path() / "tile/0/000");
+  const Digest leaf = crypto::merkle_leaf(decoded.entries[17]);
+  std::copy(leaf.begin(), leaf.end(), tile.begin() + 17 * 32);
+  test::spill(folder.path() / "tile/0/000", tile);
+  const auto problems = problems_of(folder.path());
+  ASSERT_FALSE(problems.empty());
+  EXPECT_EQ(problems[0].where, "tile/1/000.p/1");
+  EXPECT_NE(problems[0].what.find("tile/0/000"), std::string::npos);
+}
+
+// --- crashes ---
+
+TEST(LedgerCrash, SyncedEntriesSurviveWithoutAPublish) {
+  const test::TemporaryFolder folder;
+  {
+    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 10)));
+    ASSERT_TRUE(ledger.sync());
+  }
+  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  EXPECT_EQ(ledger.size(), 10U);
+  EXPECT_EQ(ledger.recovery().entries_recovered, 10U);
+  EXPECT_EQ(ledger.recovery().torn_bytes, 0U);
+  ASSERT_TRUE(ledger.publish());
+  EXPECT_TRUE(problems_of(folder.path()).empty());
+}
+
+// The last batch was being written when the power went: the file may end anywhere in it.
+TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
+  const test::TemporaryFolder folder;
+  std::size_t synced_bytes = 0;
+  {
+    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
+    ASSERT_TRUE(ledger.sync());
+    synced_bytes = test::slurp(folder.path() / "journal").size();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(3, 2)));
+  }
+  const std::string journal = test::slurp(folder.path() / "journal");
+  const std::size_t record = (journal.size() - synced_bytes) / 2;
+  for (std::size_t length = synced_bytes; length <= journal.size(); ++length) {
+    test::spill(folder.path() / "journal", journal.substr(0, length));
+    const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    EXPECT_EQ(ledger.size(), 3 + (length - synced_bytes) / record) << length;
+    EXPECT_EQ(ledger.recovery().torn_bytes, (length - synced_bytes) % record);
+    EXPECT_EQ(test::slurp(folder.path() / "journal").size(), length - (length - synced_bytes) % record);
+  }
+  // Blocks that never reached the disk read as zeros.
+  test::spill(folder.path() / "journal", journal.substr(0, synced_bytes) + std::string(journal.size() - synced_bytes, '\0'));
+  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 3U);
+}
+
+TEST(LedgerCrash, DamageToWhatWasDurableIsNotTakenForATornTail) {
+  const test::TemporaryFolder folder;
+  std::size_t synced_bytes = 0;
+  {
+    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
+    ASSERT_TRUE(ledger.sync());
+    synced_bytes = test::slurp(folder.path() / "journal").size();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(3, 1)));
+  }
+  for (std::size_t at = 0; at < synced_bytes; ++at) {
+    flip_byte(folder.path() / "journal", at, 1U << (at % 8));
+    const auto opened = Ledger::open(ledger_options(folder.path()));
+    ASSERT_FALSE(opened) << at;
+    EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+    flip_byte(folder.path() / "journal", at, 1U << (at % 8));
+  }
+  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 4U);
+}
+
+// A publish is many files; the crash may come after any of them.
+TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
+  const test::TemporaryFolder before, after;
+  {
+    Ledger ledger = Ledger::open(ledger_options(before.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 250)));
+    ASSERT_TRUE(ledger.publish());
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(250, 50)));
+    ASSERT_TRUE(ledger.sync());
+  }
+  std::filesystem::copy(before.path(), after.path(), std::filesystem::copy_options::recursive);
+  {
+    Ledger ledger = Ledger::open(ledger_options(after.path())).value();
+    ASSERT_TRUE(ledger.publish());
+  }
+  std::vector<std::string> written;
+  for (const std::string& file : test::files_in(after.path()))
+    if (file.starts_with("tile/") && !std::filesystem::exists(before.path() / file)) written.push_back(file);
+  ASSERT_EQ(written.size(), 5U);  // two tiles, two bundles, one parent
+  for (std::size_t count = 0; count <= written.size() + 1; ++count) {
+    const test::TemporaryFolder crashed;
+    std::filesystem::copy(before.path(), crashed.path(), std::filesystem::copy_options::recursive);
+    for (std::size_t i = 0; i < std::min(count, written.size()); ++i) {
+      std::filesystem::create_directories((crashed.path() / written[i]).parent_path());
+      std::filesystem::copy(after.path() / written[i], crashed.path() / written[i]);
+    }
+    // The last case: the checkpoint is in place as well, the journal is not yet empty.
+    if (count > written.size())
+      std::filesystem::copy(after.path() / "checkpoint", crashed.path() / "checkpoint", std::filesystem::copy_options::overwrite_existing);
+    Ledger ledger = Ledger::open(ledger_options(crashed.path())).value();
+    EXPECT_EQ(ledger.size(), 300U) << count;
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(300, 1)));
+    ASSERT_TRUE(ledger.publish());
+    EXPECT_TRUE(problems_of(crashed.path()).empty()) << count;
+  }
+}
+
+TEST(LedgerCrash, AMissingPieceOfTheJournalIsDamage) {
+  const test::TemporaryFolder folder;
+  {
+    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 2)));
+    ASSERT_TRUE(ledger.sync());
+  }
+  const std::string journal = test::slurp(folder.path() / "journal");
+  test::spill(folder.path() / "journal", journal.substr(journal.size() / 2));
+  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
+  test::spill(folder.path() / "journal", journal + journal);
+  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
+}
+
+TEST(Ledger, AppendsNothingOfABatchWithAnEntryThatCannotBeWritten) {
+  const test::TemporaryFolder folder;
+  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  std::vector<LedgerEntry> batch = numbered_entries(0, 2);
+  batch.push_back(Incident{"", ""});
+  EXPECT_FALSE(ledger.append(kTestTime, batch));
+  EXPECT_EQ(ledger.size(), 0U);
+  EXPECT_TRUE(ledger.append(kTestTime, numbered_entries(0, 2)));
+}
+
+}  // namespace
+}  // namespace fovea::federation
