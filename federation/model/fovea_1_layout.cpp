@@ -35,14 +35,16 @@ class Tensors {
 };
 
 void add_proposer(Tensors& tensors) {
-  tensors.convolution_norm("proposer.stem", 16, 1, 3);
+  tensors.convolution_norm("proposer.stem", 16, 1, 4);
   tensors.convolution_norm("proposer.fine", 16, 16, 3);
-  tensors.convolution_norm("proposer.down1", 32, 16, 3);
+  tensors.convolution_norm("proposer.down1", 32, 16, 2);
   tensors.convolution_norm("proposer.middle", 32, 32, 3);
-  tensors.convolution_norm("proposer.down2", 64, 32, 3);
+  tensors.convolution_norm("proposer.down2", 64, 32, 2);
   tensors.convolution_norm("proposer.coarse", 64, 64, 3);
-  tensors.convolution_norm("proposer.up1", 32, 96, 3);
-  tensors.convolution_norm("proposer.up2", 16, 48, 3);
+  tensors.convolution("proposer.lateral1", 32, 64, 1);
+  tensors.convolution_norm("proposer.up1", 32, 32, 3);
+  tensors.convolution("proposer.lateral2", 16, 32, 1);
+  tensors.convolution_norm("proposer.up2", 16, 16, 3);
   // A finding is rare: a start at sigmoid(-4) keeps the first steps from being all about the background.
   tensors.convolution("proposer.heat", 1, 16, 1);
   tensors.constant("proposer.heat.bias", 1, -4);
@@ -57,7 +59,7 @@ void add_residual_block(Tensors& tensors, const std::string& name, std::uint32_t
 }
 
 void add_encoder(Tensors& tensors) {
-  tensors.convolution_norm("encoder.stem", 16, 1, 3);
+  tensors.convolution_norm("encoder.stem", 16, 1, 4);
   add_residual_block(tensors, "encoder.block1", 16, 16);
   add_residual_block(tensors, "encoder.block2", 32, 16);
   add_residual_block(tensors, "encoder.block3", 64, 32);
@@ -66,16 +68,16 @@ void add_encoder(Tensors& tensors) {
 }
 
 void add_heads(Tensors& tensors) {
-  constexpr std::uint32_t kInput = kEmbeddingSize + kRegionTraits;
-  tensors.linear("region.hidden", 64, kInput);
+  tensors.linear("region.hidden", 64, kEmbeddingSize + kRegionTraits);
   tensors.linear("region.out", kRegionOutputs, 64);
-  tensors.linear("study.mean.hidden", 32, kInput);
+  tensors.linear("study.mean.hidden", 32, kStudyInput);
   tensors.linear("study.mean.out", 1, 32);
-  tensors.linear("study.attention.value", 64, kInput);
+  tensors.linear("study.attention.value", 64, kStudyInput);
   tensors.linear("study.attention.tanh", 32, 64);
   tensors.linear("study.attention.gate", 32, 64);
   tensors.linear("study.attention.weight", 1, 32);
   tensors.linear("study.attention.out", 1, 64);
+  tensors.linear("study.peak", 1, kPeakInput);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@ namespace fovea::federation {
 inline constexpr std::uint32_t kEmbeddingSize = 128;
 // What a head sees of a region besides its embedding: proposer logit, log radius, position (3).
 inline constexpr std::uint32_t kRegionTraits = 5;
+inline constexpr std::uint32_t kStudyInput = kEmbeddingSize + kRegionTraits + 1;  // and the region head's objectness
+inline constexpr std::uint32_t kPeakInput = 4;      // the study's highest logits
 inline constexpr std::uint32_t kRegionOutputs = 5;  // objectness logit, centre offset (3), log radius
 
 Result<ModelLayout> make_fovea_1_layout();

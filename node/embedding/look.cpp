@@ -1,0 +1,103 @@
+#include "node/embedding/look.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "node/saliency/proposer.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr float kLevels = 127;
+
+// mm along the scan's axes, from the first voxel.
+Point3 axis_mm(const VolumeGeometry& geometry, const Point3& point) {
+  const Point3 index = geometry.to_index(point);
+  return {index[0] * geometry.spacing_mm[0], index[1] * geometry.spacing_mm[1], index[2] * geometry.spacing_mm[2]};
+}
+
+}  // namespace
+
+BodyBox BodyBox::of(const Prior& prior) {
+  constexpr double kFar = std::numeric_limits<double>::max();
+  BodyBox box{{kFar, kFar, kFar}, {-kFar, -kFar, -kFar}};
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  for (std::int64_t k = 0; k < geometry.size[2]; ++k)
+    for (std::int64_t j = 0; j < geometry.size[1]; ++j)
+      for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
+        if (prior.weights[geometry.offset(i, j, k)] < 1) continue;
+        const Index3 at{i, j, k};
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          const double mm = static_cast<double>(at[axis]) * geometry.spacing_mm[axis];
+          box.low[axis] = std::min(box.low[axis], mm);
+          box.high[axis] = std::max(box.high[axis], mm);
+        }
+      }
+  return box;
+}
+
+Traits traits_of(const Region& region, const BodyBox& box, const VolumeGeometry& geometry) {
+  Traits traits{};
+  traits[0] = static_cast<float>(std::clamp(region.logit, -20.0, 20.0) / 4);
+  traits[1] = static_cast<float>(std::log(std::clamp(region.radius_mm, 0.2, 50.0)) - 1.4);
+  const Point3 at = axis_mm(geometry, region.centre_mm);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double half = std::max((box.high[axis] - box.low[axis]) / 2, 1.0);
+    traits[2 + axis] = static_cast<float>(std::clamp((at[axis] - box.low[axis]) / half - 1, -1.5, 1.5));
+  }
+  return traits;
+}
+
+StoredEmbedding quantised(const Embedding& embedding) noexcept {
+  StoredEmbedding out{};
+  std::transform(embedding.begin(), embedding.end(), out.begin(), [](float value) {
+    return static_cast<std::int8_t>(std::lround(std::clamp(value, -1.0F, 1.0F) * kLevels));
+  });
+  return out;
+}
+
+Embedding dequantised(const StoredEmbedding& stored) noexcept {
+  Embedding out{};
+  std::transform(stored.begin(), stored.end(), out.begin(), [](std::int8_t level) { return static_cast<float>(level) / kLevels; });
+  return out;
+}
+
+Result<std::vector<float>> read_regions(ScanSource& scan, std::span<const Region> regions) {
+  std::vector<float> crops(regions.size() * kRegionVoxels);
+  for (std::size_t r = 0; r < regions.size(); ++r)
+    FOVEA_TRY(scan.read_region(regions[r].centre_mm, std::span(crops).subspan(r * kRegionVoxels, kRegionVoxels)));
+  return crops;
+}
+
+Result<StudyLook> look_at(const NetworkParameters& parameters, ScanSource& scan, const Prior& prior,
+                          const LookSettings& settings, std::uint64_t seed) {
+  StudyLook look;
+  scan.begin_session();
+  FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters, scan, prior));
+  look.regions = choose_regions(prior, heat, settings, seed);
+  if (look.regions.empty()) return failed_precondition("study: no place to look at");
+  FOVEA_TRY_ASSIGN(const std::vector<float> crops, read_regions(scan, look.regions));
+  FOVEA_TRY_ASSIGN(look.vectors.embeddings, embed_regions(parameters, crops));
+  for (Embedding& embedding : look.vectors.embeddings) embedding = dequantised(quantised(embedding));
+  const BodyBox box = BodyBox::of(prior);
+  for (const Region& region : look.regions) look.vectors.traits.push_back(traits_of(region, box, prior.grid.geometry));
+  FOVEA_TRY_ASSIGN(look.assessments, assess_regions(parameters, look.vectors));
+  FOVEA_TRY_ASSIGN(look.logit, study_logit(parameters, look.vectors));
+  look.fraction_read = scan.fraction_read();
+  return look;
+}
+
+std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcept {
+  std::uint64_t hash = 0xCBF29CE484222325U ^ seed;  // FNV-1a
+  for (const char c : study_code) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001B3U;
+  return hash;
+}
+
+Point3 refined_centre(const Region& region, const RegionAssessment& assessment, const VolumeGeometry& geometry) noexcept {
+  Point3 index = geometry.to_index(region.centre_mm);
+  for (std::size_t axis = 0; axis < 3; ++axis) index[axis] += assessment.offset_mm[axis] / geometry.spacing_mm[axis];
+  return geometry.to_point(index);
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,55 @@
+// Stages 3 and 4: what a region looks like at full resolution (encoder), whether it holds a finding and where
+// (region head), and what the study's regions say together (study heads: mean pool, gated attention after
+// Ilse et al. 2018, and the highest region logits).
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "federation/model/fovea_1_layout.h"
+#include "node/saliency/network_blocks.h"
+#include "node/saliency/regions.h"
+
+namespace fovea::node {
+
+inline constexpr std::size_t kEmbeddingSize = federation::kEmbeddingSize;
+using Embedding = std::array<float, kEmbeddingSize>;  // each in (−1, 1)
+using Traits = std::array<float, federation::kRegionTraits>;
+
+// What the region head says.
+struct RegionAssessment {
+  double logit = 0;      // of holding a finding
+  Point3 offset_mm{};    // from the region's centre to the finding's, along the scan's axes
+  double radius_mm = 0;
+};
+
+// Regions of one study with what is known of them, for training.
+struct RegionBag {
+  std::int64_t count = 0;
+  std::vector<float> crops;          // count · kRegionVoxels
+  std::vector<Traits> traits;
+  std::vector<float> objectness;     // 0 or 1
+  std::vector<float> weight;         // of the objectness; 0 where it is unclear
+  std::vector<Point3> offset_mm;     // where geometry_weight > 0
+  std::vector<float> log_radius;     // ln(mm), where geometry_weight > 0
+  std::vector<float> geometry_weight;
+  std::optional<int> label;          // of the study
+};
+
+// A study as the study heads see it.
+struct StudyVectors {
+  std::vector<Embedding> embeddings;
+  std::vector<Traits> traits;
+};
+
+// Each adds the gradient of its loss to parameters.gradients() and returns the loss. internal: torch failed.
+Result<double> accumulate_bag_gradient(NetworkParameters& parameters, const RegionBag& bag);
+Result<double> accumulate_study_gradient(NetworkParameters& parameters, const StudyVectors& study, int label);
+
+Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters, std::span<const float> crops);
+Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& parameters, const StudyVectors& study);
+Result<double> study_logit(const NetworkParameters& parameters, const StudyVectors& study);  // the mean of the three heads
+
+}  // namespace fovea::node

@@ -1,0 +1,66 @@
+// What the networks share: parameters that view one flat buffer, and the layers built on them. Torch types are
+// declared, never included: only the .cpp files that define networks see torch.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "federation/model/layout.h"
+
+namespace at {
+class Tensor;
+}
+
+namespace fovea::node {
+
+// Sets torch to `threads` threads (one a process is fastest beside other processes) and keeps freed
+// activations in the process instead of returning them to the system each step. Process-wide; call it first.
+void prepare_torch(int threads);
+
+// Whether convolutions run in bfloat16 with float32 weights, sums and norms around them: where the processor
+// multiplies bfloat16 itself (twice as fast in training, five times in inference here), unless switched off.
+bool convolutions_in_bfloat16() noexcept;
+void use_bfloat16(bool wanted) noexcept;
+
+// A model's tensors, each a view of one flat vector of values and one of gradients, in layout order. The
+// networks (proposer.h, embedding/region_network.h) are functions of it. Move-only; one thread.
+class NetworkParameters {
+ public:
+  explicit NetworkParameters(federation::ModelLayout layout);
+  NetworkParameters(NetworkParameters&&) noexcept;
+  NetworkParameters& operator=(NetworkParameters&&) noexcept;
+  ~NetworkParameters();
+
+  const federation::ModelLayout& layout() const noexcept { return layout_; }
+  Result<void> load(std::span<const float> model);  // invalid_argument: another size than the layout's
+  std::span<float> values() noexcept { return values_; }
+  std::span<float> gradients() noexcept { return gradients_; }
+  void zero_gradients() noexcept;
+  const at::Tensor& operator[](std::string_view name) const;  // the name must exist
+
+ private:
+  struct Tensors;
+  federation::ModelLayout layout_;
+  std::vector<float> values_, gradients_;
+  std::unique_ptr<Tensors> tensors_;
+};
+
+// convolution → GroupNorm with 4 groups (Wu and He 2018); `activate` adds a ReLU.
+struct ConvolutionShape {
+  std::int64_t stride = 1;
+  std::int64_t padding = 1;
+  bool activate = true;
+};
+at::Tensor convolution_norm(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
+                            const ConvolutionShape& shape);
+at::Tensor convolution(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
+                       std::int64_t stride, std::int64_t padding);
+at::Tensor linear_layer(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input);
+
+// A tensor that views these floats; they must outlive it.
+at::Tensor view_of(std::span<const float> values, const std::vector<std::int64_t>& shape);
+
+}  // namespace fovea::node

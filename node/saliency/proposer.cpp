@@ -1,0 +1,169 @@
+#include "node/saliency/proposer.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+
+#include "node/saliency/tiling.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr TileSettings kTiles{.edge_max = 64, .overlap = 16, .step = kProposerStride};
+
+struct Outputs {
+  at::Tensor heat;    // N × cells, logits
+  at::Tensor radius;  // N × cells, ln(mm)
+};
+
+// The coarse features, brought to the fine ones' channels and grid, added to them.
+at::Tensor joined(const NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse, const at::Tensor& fine) {
+  const auto size = fine.sizes();
+  const at::Tensor lateral = convolution(parameters, name, coarse, 1, 0);
+  return at::upsample_nearest3d(lateral, {size[2], size[3], size[4]}) + fine;
+}
+
+Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
+  // Kernels of even size keep a cell's middle where the cell's voxels are, so flips are symmetric.
+  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", images, {.stride = 2});
+  const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
+  at::Tensor middle = convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});
+  middle = convolution_norm(parameters, "proposer.middle", middle, {});
+  at::Tensor coarse = convolution_norm(parameters, "proposer.down2", middle, {.stride = 2, .padding = 0});
+  coarse = convolution_norm(parameters, "proposer.coarse", coarse, {});
+  // Added, not concatenated: half the multiply-adds of the whole network for the same recall.
+  const at::Tensor up1 = convolution_norm(parameters, "proposer.up1", joined(parameters, "proposer.lateral1", coarse, middle), {});
+  const at::Tensor up2 = convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
+  return {at::conv3d(up2, parameters["proposer.heat.weight"], parameters["proposer.heat.bias"]).squeeze(1),
+          at::conv3d(up2, parameters["proposer.radius.weight"], parameters["proposer.radius.bias"]).squeeze(1)};
+}
+
+// Zhou et al. 2019, equation 1 (alpha 2, beta 4), plus the radius at the centres.
+at::Tensor loss_of(const Outputs& outputs, const ProposerBatch& batch) {
+  const std::int64_t cells = batch.edge / kCellVoxels;
+  const std::vector<std::int64_t> shape{batch.count, cells, cells, cells};
+  const at::Tensor target = view_of(batch.heat, shape);
+  const at::Tensor weight = view_of(batch.radius_weight, shape);
+  const at::Tensor log_chance = at::log_sigmoid(outputs.heat);
+  const at::Tensor log_absence = log_chance - outputs.heat;  // log(1 - sigmoid(x))
+  const at::Tensor chance = at::sigmoid(outputs.heat);
+  const at::Tensor is_centre = target.ge(0.999F).to(at::kFloat);
+  const at::Tensor found = (1 - chance).square() * log_chance * is_centre;
+  const at::Tensor rejected = (1 - target).square().square() * chance.square() * log_absence * (1 - is_centre);
+  const at::Tensor centres = is_centre.sum().clamp_min(1);
+  const at::Tensor heat_loss = -(found + rejected).sum() / centres;
+  const at::Tensor radius_loss =
+      ((outputs.radius - view_of(batch.log_radius, shape)).abs() * weight).sum() / weight.sum().clamp_min(1);
+  return heat_loss + 0.2 * radius_loss;
+}
+
+struct Box {
+  Index3 low{}, high{};  // cells; high is one past the end
+};
+
+Box box_of(const Prior& prior) {
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  Box box{geometry.size, {0, 0, 0}};
+  for (std::int64_t k = 0; k < geometry.size[2]; ++k)
+    for (std::int64_t j = 0; j < geometry.size[1]; ++j)
+      for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
+        if (prior.weights[geometry.offset(i, j, k)] <= 0) continue;
+        const Index3 at{i, j, k};
+        for (std::size_t axis = 0; axis < 3; ++axis) {
+          box.low[axis] = std::min(box.low[axis], at[axis]);
+          box.high[axis] = std::max(box.high[axis], at[axis] + 1);
+        }
+      }
+  return box;
+}
+
+using TileAt = std::array<AxisTiles::Tile, 3>;
+
+void copy_tile(const Volume& coarse, const TileAt& at, const Index3& edge, float air, std::vector<float>& out) {
+  const VolumeGeometry& geometry = coarse.geometry;
+  out.assign(static_cast<std::size_t>(edge[0] * edge[1] * edge[2]), air);
+  const std::int64_t count = std::min(edge[0], geometry.size[0] - at[0].begin);
+  for (std::int64_t k = 0; k < std::min(edge[2], geometry.size[2] - at[2].begin); ++k)
+    for (std::int64_t j = 0; j < std::min(edge[1], geometry.size[1] - at[1].begin); ++j)
+      std::copy_n(coarse.voxels.begin() + static_cast<std::ptrdiff_t>(
+                                              geometry.offset(at[0].begin, at[1].begin + j, at[2].begin + k)),
+                  count, out.begin() + (k * edge[1] + j) * edge[0]);
+}
+
+// One past the last cell that a tile owns along an axis of `cells` cells.
+std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
+  return std::min((tile.own_end + kCellVoxels - 1) / kCellVoxels, cells);
+}
+
+void keep_owned(const Outputs& outputs, const TileAt& at, const Index3& edge, const Prior& prior, HeatMap& heat) {
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  const at::Tensor heat_tensor = outputs.heat.contiguous(), radius_tensor = outputs.radius.contiguous();
+  const float* logits = heat_tensor.data_ptr<float>();
+  const float* radii = radius_tensor.data_ptr<float>();
+  const std::array<std::int64_t, 2> cells{edge[0] / kCellVoxels, edge[1] / kCellVoxels};
+  for (std::int64_t k = at[2].own_begin / kCellVoxels; k < owned_end(at[2], geometry.size[2]); ++k)
+    for (std::int64_t j = at[1].own_begin / kCellVoxels; j < owned_end(at[1], geometry.size[1]); ++j)
+      for (std::int64_t i = at[0].own_begin / kCellVoxels; i < owned_end(at[0], geometry.size[0]); ++i) {
+        const std::size_t to = geometry.offset(i, j, k);
+        if (prior.weights[to] <= 0) continue;
+        const std::int64_t from = ((k - at[2].begin / kCellVoxels) * cells[1] + j - at[1].begin / kCellVoxels) * cells[0] +
+                                  i - at[0].begin / kCellVoxels;
+        heat.logits[to] = logits[from];
+        heat.log_radius[to] = radii[from];
+      }
+}
+
+bool owns_prior(const TileAt& at, const Prior& prior) {
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  for (std::int64_t k = at[2].own_begin / kCellVoxels; k < owned_end(at[2], geometry.size[2]); ++k)
+    for (std::int64_t j = at[1].own_begin / kCellVoxels; j < owned_end(at[1], geometry.size[1]); ++j)
+      for (std::int64_t i = at[0].own_begin / kCellVoxels; i < owned_end(at[0], geometry.size[0]); ++i)
+        if (prior.weights[geometry.offset(i, j, k)] > 0) return true;
+  return false;
+}
+
+}  // namespace
+
+Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch) {
+  try {
+    const Outputs outputs = forward(parameters, view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
+    const at::Tensor loss = loss_of(outputs, batch);
+    loss.backward();
+    return loss.item<double>();
+  } catch (const std::exception& error) {
+    return internal_error(std::string("proposer: ") + error.what());
+  }
+}
+
+Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource& scan, const Prior& prior) {
+  const Volume& coarse = scan.coarse();
+  HeatMap heat{std::vector<float>(prior.weights.size(), kNoHeat), std::vector<float>(prior.weights.size(), 0)};
+  const Box box = box_of(prior);
+  if (box.high[0] <= box.low[0]) return heat;
+  std::array<AxisTiles, 3> axes;
+  Index3 edge{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::int64_t end = std::min(box.high[axis] * kCellVoxels, coarse.geometry.size[axis]);
+    axes[axis] = tile_axis(box.low[axis] * kCellVoxels, end, kTiles);
+    edge[axis] = axes[axis].edge;
+  }
+  try {
+    const at::NoGradGuard no_gradient;
+    std::vector<float> tile;
+    for (const AxisTiles::Tile& z : axes[2].tiles)
+      for (const AxisTiles::Tile& y : axes[1].tiles)
+        for (const AxisTiles::Tile& x : axes[0].tiles) {
+          const TileAt at{x, y, z};
+          if (!owns_prior(at, prior)) continue;
+          copy_tile(coarse, at, edge, scan.levels().air, tile);
+          keep_owned(forward(parameters, view_of(tile, {1, 1, edge[2], edge[1], edge[0]})), at, edge, prior, heat);
+        }
+  } catch (const std::exception& error) {
+    return internal_error(std::string("proposer: ") + error.what());
+  }
+  return heat;
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,116 @@
+#include "node/saliency/regions.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "node/saliency/random_draws.h"
+
+namespace fovea::node {
+namespace {
+
+double squared_distance(const Point3& a, const Point3& b) {
+  const double x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
+  return x * x + y * y + z * z;
+}
+
+Index3 index_of(const VolumeGeometry& geometry, std::size_t cell) {
+  const auto at = static_cast<std::int64_t>(cell);
+  return {at % geometry.size[0], at / geometry.size[0] % geometry.size[1], at / (geometry.size[0] * geometry.size[1])};
+}
+
+Point3 centre_of(const VolumeGeometry& geometry, std::size_t cell) {
+  const Index3 at = index_of(geometry, cell);
+  return geometry.to_point({static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
+}
+
+// The heat's centroid over the cell and its 26 neighbours: better than the cell's middle by a millimetre or two.
+Point3 refined_centre(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
+  const Index3 at = index_of(geometry, cell);
+  double total = 0;
+  Point3 sum{};
+  for (std::int64_t k = std::max<std::int64_t>(0, at[2] - 1); k <= std::min(geometry.size[2] - 1, at[2] + 1); ++k)
+    for (std::int64_t j = std::max<std::int64_t>(0, at[1] - 1); j <= std::min(geometry.size[1] - 1, at[1] + 1); ++j)
+      for (std::int64_t i = std::max<std::int64_t>(0, at[0] - 1); i <= std::min(geometry.size[0] - 1, at[0] + 1); ++i) {
+        const double logit = static_cast<double>(heat.logits[geometry.offset(i, j, k)]);
+        const double weight = 1 / (1 + std::exp(-logit));
+        total += weight;
+        sum[0] += weight * static_cast<double>(i);
+        sum[1] += weight * static_cast<double>(j);
+        sum[2] += weight * static_cast<double>(k);
+      }
+  if (!(total > 0)) return centre_of(geometry, cell);
+  return geometry.to_point({sum[0] / total, sum[1] / total, sum[2] / total});
+}
+
+Region region_at(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
+  Region region;
+  region.centre_mm = centre_of(geometry, cell);
+  region.radius_mm = std::exp(std::clamp(static_cast<double>(heat.log_radius[cell]), -2.0, 4.0));
+  region.logit = static_cast<double>(heat.logits[cell]);
+  return region;
+}
+
+bool is_clear(const Point3& point, const std::vector<Point3>& taken, double distance_min_mm) {
+  return std::none_of(taken.begin(), taken.end(),
+                      [&](const Point3& other) { return squared_distance(point, other) < distance_min_mm * distance_min_mm; });
+}
+
+// Independent draws, so a cell's inclusion probability is 1 − (1 − p)^draws.
+void explore(const Prior& prior, const HeatMap& heat, double nms_mm, std::size_t draws, RandomDraws random,
+             std::vector<Region>& regions) {
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  std::vector<Point3> taken;
+  for (const Region& region : regions) taken.push_back(region.centre_mm);
+  std::vector<double> cumulative(prior.weights.size());
+  double total = 0;
+  for (std::size_t cell = 0; cell < cumulative.size(); ++cell) {
+    const double weight = static_cast<double>(prior.weights[cell]);
+    if (weight > 0 && is_clear(centre_of(geometry, cell), taken, nms_mm)) total += weight;
+    cumulative[cell] = total;
+  }
+  if (!(total > 0)) return;
+  for (std::size_t draw = 0; draw < draws; ++draw) {
+    const double at = random.uniform(0, total);
+    const auto found = std::upper_bound(cumulative.begin(), cumulative.end(), at);
+    const auto cell = std::min(static_cast<std::size_t>(found - cumulative.begin()), cumulative.size() - 1);
+    Region region = region_at(geometry, heat, cell);
+    region.explored = true;
+    region.inclusion = 1 - std::pow(1 - static_cast<double>(prior.weights[cell]) / total, static_cast<double>(draws));
+    regions.push_back(region);
+  }
+}
+
+}  // namespace
+
+std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat, std::size_t count_max, double nms_mm) {
+  const VolumeGeometry& geometry = prior.grid.geometry;
+  FOVEA_CHECK(heat.logits.size() == prior.weights.size() && heat.log_radius.size() == prior.weights.size());
+  std::vector<std::size_t> order;
+  for (std::size_t cell = 0; cell < prior.weights.size(); ++cell)
+    if (prior.weights[cell] > 0) order.push_back(cell);
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return heat.logits[a] != heat.logits[b] ? heat.logits[a] > heat.logits[b] : a < b;
+  });
+  std::vector<Region> regions;
+  std::vector<Point3> taken;
+  for (const std::size_t cell : order) {
+    if (regions.size() == count_max) break;
+    Region region = region_at(geometry, heat, cell);
+    if (!is_clear(region.centre_mm, taken, nms_mm)) continue;
+    taken.push_back(region.centre_mm);
+    region.centre_mm = refined_centre(geometry, heat, cell);
+    regions.push_back(region);
+  }
+  return regions;
+}
+
+std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings, std::uint64_t seed) {
+  const auto explored = static_cast<std::size_t>(std::lround(settings.exploration * settings.regions));
+  const std::size_t ranked = settings.regions - std::min<std::size_t>(explored, settings.regions);
+  std::vector<Region> regions = suppress_non_maxima(prior, heat, ranked, settings.nms_mm);
+  explore(prior, heat, settings.nms_mm, settings.regions - ranked, RandomDraws(seed), regions);
+  return regions;
+}
+
+}  // namespace fovea::node

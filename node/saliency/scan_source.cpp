@@ -1,0 +1,36 @@
+#include "node/saliency/scan_source.h"
+
+#include "node/intake/pyramid.h"
+
+namespace fovea::node {
+
+IntensityLevels intensity_levels(const IntensityStatistics& statistics, Normalisation kind) noexcept {
+  IntensityLevels levels;
+  switch (kind) {
+    case Normalisation::mr_foreground: levels.body = statistics.foreground_threshold; break;
+    case Normalisation::ct_soft_tissue: levels.body = -150; break;
+    case Normalisation::pet_suv: levels.body = 0.2F; break;
+  }
+  levels.air = outside_value(statistics);
+  normalise(std::span(&levels.air, 1), statistics, kind);
+  normalise(std::span(&levels.body, 1), statistics, kind);
+  return levels;
+}
+
+Result<BrickScan> BrickScan::open(const StudyRecord& record, Normalisation kind) {
+  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks));
+  FOVEA_TRY_ASSIGN(Volume coarse, read_level(record.level_2mm));
+  normalise(coarse.voxels, bricks.statistics(), kind);
+  return BrickScan(std::move(bricks), std::move(coarse), kind);
+}
+
+Result<void> BrickScan::read_region(const Point3& centre_mm, std::span<float> out) {
+  FOVEA_CHECK(out.size() == kRegionVoxels);
+  const IntensityStatistics& statistics = bricks_.statistics();
+  FOVEA_TRY(bricks_.read_crop(bricks_.geometry().to_index(centre_mm), kRegionEdge, kRegionSpacingMm, out,
+                              outside_value(statistics)));
+  normalise(out, statistics, kind_);
+  return {};
+}
+
+}  // namespace fovea::node
