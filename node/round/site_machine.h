@@ -21,6 +21,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -49,7 +50,9 @@ struct SiteConfig {
   crypto::SigningKey identity;
   SitePolicy policy;
   std::string software;
-  std::size_t chunks_per_step = 8;  // masked chunks in one batch of effects: bounds memory to this many MB
+  std::vector<federation::Roster> rosters_past;  // of earlier epochs, to check the sums of rounds that were missed
+  std::size_t chunks_per_step = 8;        // masked chunks in one batch of effects: bounds memory to this many MB
+  std::int64_t hello_interval_ms = 5'000; // say hello again when the coordinator was silent for this long
 };
 
 // ---- events
@@ -115,7 +118,17 @@ struct SiteEffects {
   std::vector<std::string> notices;                      // for the log; no secrets
 };
 
-enum class SitePhase { idle, training, ready, keys_sent, shares_sent, masked_sending, masked_sent, consistency_signed, unmasked };
+enum class SitePhase {
+  idle,
+  training,
+  ready,
+  keys_sent,
+  shares_sent,
+  masked_sending,
+  masked_sent,
+  consistency_signed,
+  unmasked,
+};
 std::string_view to_string(SitePhase phase) noexcept;
 
 class SiteMachine {

@@ -1,0 +1,362 @@
+// R0 to R3 at a site. What it checks and why: docs/protocol; Bonawitz et al., CCS 2017, figure 4.
+#include <algorithm>
+#include <set>
+
+#include "node/round/site_core.h"
+
+namespace fovea::node {
+
+using federation::MessageKind;
+using federation::Refusal;
+using federation::RefusalReason;
+
+namespace {
+
+constexpr std::size_t kAttemptsRemembered = 16;
+
+bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
+  return std::find(sites.begin(), sites.end(), site) != sites.end();
+}
+
+Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
+
+Digest seed_tag(const crypto::SecretKey& seed) { return crypto::TaggedHash("FOVEA/1/seed-tag").add(seed.view()).finish(); }
+
+std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::ListedKeys> list) {
+  std::vector<crypto::AgreementPublicKey> keys;
+  keys.reserve(2 * list.size());
+  for (const federation::ListedKeys& entry : list) {
+    keys.push_back(entry.keys.channel);
+    keys.push_back(entry.keys.mask);
+  }
+  return keys;
+}
+
+}  // namespace
+
+// ---- R0
+
+std::optional<Refusal> SiteMachine::Core::check_release(const federation::RoundParameters& p) const {
+  if (memory.unmasked && p.round <= memory.unmasked->ref.round)
+    return refused(RefusalReason::round_already_unmasked,
+                   "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
+  if (memory.released_models.contains(p.model_hash))
+    return refused(RefusalReason::model_already_released, "an update on this model was released before: two sums that differ "
+                                                          "by one site would show that site's update");
+  return std::nullopt;
+}
+
+std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::RoundParameters& p, const Work& work) const {
+  if (p.run != config.run) return refused(RefusalReason::wrong_run, "parameters of another run");
+  if (p.round != work.task.round || p.round <= model.round)
+    return refused(RefusalReason::stale_round, "round " + std::to_string(p.round) + ", the task in hand is round " +
+                                                   std::to_string(work.task.round));
+  if (auto release = check_release(p)) return release;
+  if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
+  if (!on_roster || !contains(p.candidates, self)) return refused(RefusalReason::not_a_candidate, "this site is not in U0");
+  if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
+  const auto& approved = config.policy.plans_approved;
+  if (p.plan_hash != work.task.plan_hash || std::find(approved.begin(), approved.end(), p.plan_hash) == approved.end())
+    return refused(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (p.model_hash != model.model_hash || p.model_hash != work.task.model_hash)
+    return refused(RefusalReason::model_differs, "not the model this site computed");
+  if (p.previous_transcript != model.transcript)
+    return refused(RefusalReason::transcript_differs, "not the successor of the last round known here");
+  if (p.candidates.size() < config.policy.cohort_min)
+    return refused(RefusalReason::cohort_too_small, std::to_string(p.candidates.size()) + " candidates, this site's policy asks for " +
+                                                        std::to_string(config.policy.cohort_min));
+  // The site's own m and h, not the coordinator's: t is checked against the larger demand.
+  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
+  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
+  if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(p.candidates.size()), p.thresholds.threshold, m, h))
+    return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(p.candidates.size()) +
+                              " sites with m = " + std::to_string(m) + ", h = " + std::to_string(h));
+  if (federation::vector_words(work.contribution.delta.size()) != p.dimension)
+    return refused(RefusalReason::dimension_differs, "the trained update has another length");
+  if (auto encoder = federation::ContributionEncoder::create(p, work.contribution); !encoder)
+    return refused(RefusalReason::scale_out_of_bounds, encoder.error().message);
+  return std::nullopt;
+}
+
+void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, std::optional<crypto::SecretKey> seed) {
+  auto decoded = federation::RoundParameters::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  federation::RoundParameters& p = *decoded;
+  const federation::AttemptRef ref = p.ref();
+  const auto refuse_attempt = [&](Refusal refusal) {
+    report_failure(ref, refusal.reason);
+    refuse(std::move(refusal));
+  };
+  if (const auto* sent = std::get_if<KeysSent>(&phase); sent != nullptr && sent->attempt.context.ref() == ref)
+    return send(sent->sent);
+  if (memory.joined && memory.joined->ref.round == p.round) {
+    const AttemptNumber joined = memory.joined->ref.attempt;
+    if (p.attempt < joined || (p.attempt == joined && attempt() != nullptr))
+      return refuse(RefusalReason::stale_attempt, "attempt " + std::to_string(joined) + " was joined already");
+    if (p.attempt == joined)
+      return refuse_attempt(refused(RefusalReason::forgotten_after_restart, "this attempt's keys are gone; a new attempt is needed"));
+  }
+  const Work* current = work();
+  if (current == nullptr) {
+    if (auto release = check_release(p)) return refuse_attempt(std::move(*release));
+    return refuse_attempt(refused(RefusalReason::not_ready, "no trained update for round " + std::to_string(p.round)));
+  }
+  if (auto broken = check_parameters(p, *current)) return refuse_attempt(std::move(*broken));
+  if (!seed) return refuse(RefusalReason::seed_reused, "the driver gave no fresh seed with the parameters");
+  if (memory.seed_tags.contains(seed_tag(*seed)))
+    return refuse_attempt(refused(RefusalReason::seed_reused, "the seed was used in an earlier attempt"));
+  join(std::move(p), std::move(*seed));
+}
+
+void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::SecretKey seed) {
+  federation::AttemptContext context;
+  context.parameters_hash = parameters.hash();
+  context.parameters = std::move(parameters);
+  const federation::AttemptRef ref = context.ref();
+  mark(JoinedMark{ref, seed_tag(seed)});
+
+  Attempt joined{std::move(context), federation::AttemptSecrets::derive(seed, self)};
+  federation::KeysMessage keys{.ref = ref, .keys = {.channel = joined.secrets.channel_key(), .mask = joined.secrets.mask_key()}};
+  keys.keys.signature = config.identity.sign(federation::keys_statement(ref.parameters, self, keys.keys));
+  SiteOutbound message = seal(MessageKind::keys, keys.encode(), ref);
+  send(message);
+  std::optional<Work> kept = take_work();
+  phase = KeysSent{std::move(*kept), std::move(joined), std::move(message)};
+}
+
+// ---- R1 answered, R2
+
+std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, const federation::KeyList& list) const {
+  const federation::AttemptContext& context = from.attempt.context;
+  const federation::RoundParameters& p = context.parameters;
+  if (auto broken = check_ref(list.ref, context)) return broken;
+  if (list.keys.size() < config.policy.cohort_min)
+    return refused(RefusalReason::cohort_too_small, std::to_string(list.keys.size()) + " sites with keys, this site's policy asks for " +
+                                                        std::to_string(config.policy.cohort_min));
+  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
+  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
+  if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(list.keys.size()), p.thresholds.threshold, m, h))
+    return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(list.keys.size()) + " sites");
+  bool own_found = false;
+  for (const federation::ListedKeys& entry : list.keys) {
+    if (!contains(p.candidates, entry.site)) return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
+    if (entry.site == self) {
+      own_found = true;
+      if (entry.keys.channel != from.attempt.secrets.channel_key() || entry.keys.mask != from.attempt.secrets.mask_key())
+        return refused(RefusalReason::own_entry_altered, "other keys are listed for this site");
+    }
+    if (crypto::check_signature(key_of(entry.site), federation::keys_statement(context.parameters_hash, entry.site, entry.keys),
+                                entry.keys.signature) != crypto::SignatureVerdict::valid)
+      return refused(RefusalReason::bad_signature, "keys of " + config.roster.sites[entry.site].id.text());
+  }
+  if (!own_found) return refused(RefusalReason::own_entry_missing, "this site's keys are not in the list");
+  const std::vector<crypto::AgreementPublicKey> keys = public_keys(list.keys);
+  if (std::set<crypto::AgreementPublicKey>(keys.begin(), keys.end()).size() != keys.size())
+    return refused(RefusalReason::duplicate_key, "one key is listed twice");
+  for (const auto& earlier : keys_seen)
+    for (const crypto::AgreementPublicKey& key : keys)
+      if (std::find(earlier.begin(), earlier.end(), key) != earlier.end())
+        return refused(RefusalReason::reused_key, "a key of an earlier attempt");
+  return std::nullopt;
+}
+
+void SiteMachine::Core::deal_shares(KeysSent& from, federation::KeyList list) {
+  federation::AttemptContext& context = from.attempt.context;
+  context.key_list = federation::key_list_hash(context.parameters_hash, list.keys);
+  context.keys = std::move(list.keys);
+  std::vector<RosterIndex> sites;
+  for (const federation::ListedKeys& entry : context.keys) sites.push_back(entry.site);
+  // Both kinds of keys are tried before anything is sent: a low-order one would make a mask or a channel public.
+  const auto masks = from.attempt.secrets.masks(context, sites);
+  auto dealt = masks ? from.attempt.secrets.deal(context) : Result<federation::AttemptSecrets::Dealt>(masks.error());
+  if (!dealt) {
+    const federation::AttemptRef ref = context.ref();
+    context.keys.clear();
+    report_failure(ref, RefusalReason::low_order_key);
+    return refuse(RefusalReason::low_order_key, dealt.error().message);
+  }
+  keys_seen.push_back(public_keys(context.keys));
+  if (keys_seen.size() > kAttemptsRemembered) keys_seen.pop_front();
+
+  federation::SharesMessage shares{.ref = context.ref(),
+                                   .key_list = context.key_list,
+                                   .self_seed_commitment = from.attempt.secrets.self_seed_commitment(context.parameters_hash),
+                                   .shares = std::move(dealt->sealed)};
+  SiteOutbound message = seal(MessageKind::shares, shares.encode(), shares.ref);
+  send(message);
+  phase = SharesSent{std::move(from.work), std::move(from.attempt), std::move(dealt->own), std::move(message)};
+}
+
+void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
+  auto decoded = federation::KeyList::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  const auto again = [&](const federation::AttemptContext& context, const SiteOutbound* sent) {
+    if (auto broken = check_ref(decoded->ref, context)) return refuse(std::move(*broken));
+    if (federation::key_list_hash(context.parameters_hash, decoded->keys) != context.key_list)
+      return refuse(RefusalReason::second_statement, "a second, different key list");
+    if (sent != nullptr) send(*sent);
+  };
+  std::visit(Overloaded{
+                 [&](Idle&) { refuse_unexpected(message); },
+                 [&](Training&) { refuse_unexpected(message); },
+                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](KeysSent& p) {
+                   if (auto broken = check_key_list(p, *decoded)) {
+                     if (decoded->ref == p.attempt.context.ref()) report_failure(decoded->ref, broken->reason);
+                     return refuse(std::move(*broken));
+                   }
+                   deal_shares(p, std::move(*decoded));
+                 },
+                 [&](SharesSent& p) { again(p.attempt.context, &p.sent); },
+                 [&](MaskedSending& p) { again(p.masked.attempt.context, nullptr); },
+                 [&](MaskedSent& p) { again(p.masked.attempt.context, nullptr); },
+                 [&](ConsistencySigned& p) { again(p.masked.attempt.context, nullptr); },
+                 [&](Unmasked&) { refuse_unexpected(message); },
+             },
+             phase);
+}
+
+// ---- R2 answered, R3
+
+std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from, const federation::RoutedShares& routed) const {
+  const federation::AttemptContext& context = from.attempt.context;
+  if (auto broken = check_ref(routed.ref, context)) return broken;
+  if (routed.survivors.size() < context.parameters.thresholds.threshold)
+    return refused(RefusalReason::too_few_survivors, std::to_string(routed.survivors.size()) + " sites in U2, the threshold is " +
+                                                         std::to_string(context.parameters.thresholds.threshold));
+  for (const RosterIndex site : routed.survivors)
+    if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
+  if (!contains(routed.survivors, self)) return refused(RefusalReason::own_entry_missing, "this site is not in U2");
+  std::vector<RosterIndex> dealers = routed.survivors;
+  std::erase(dealers, self);
+  const bool complete = std::equal(dealers.begin(), dealers.end(), routed.shares.begin(), routed.shares.end(),
+                                   [](RosterIndex site, const auto& shares) { return site == shares.peer; });
+  if (!complete) return refused(RefusalReason::survivors_not_subset, "the shares are not those of U2");
+  return std::nullopt;
+}
+
+void SiteMachine::Core::start_masking(SharesSent& from, federation::RoutedShares routed) {
+  const federation::AttemptContext& context = from.attempt.context;
+  std::vector<federation::HeldShares> held;
+  held.reserve(routed.survivors.size());
+  for (const federation::SealedShares& sealed : routed.shares) {
+    auto opened = from.attempt.secrets.open(context, sealed);
+    if (!opened) {
+      const RefusalReason reason = opened.error().code == ErrorCode::corruption ? RefusalReason::share_unreadable
+                                                                               : RefusalReason::share_commitment_differs;
+      report_failure(context.ref(), reason, sealed.peer);
+      return refuse(reason, "share of " + config.roster.sites[sealed.peer].id.text() + ": " + opened.error().message);
+    }
+    held.push_back(std::move(*opened));
+  }
+  auto masks = from.attempt.secrets.masks(context, routed.survivors);
+  if (!masks) return refuse(RefusalReason::low_order_key, masks.error().message);
+  held.push_back(std::move(from.own));
+  federation::VectorHash hash(context.parameters_hash, context.parameters.dimension);
+  phase = MaskedSending{.masked = {.work = std::move(from.work),
+                                   .attempt = std::move(from.attempt),
+                                   .held = std::move(held),
+                                   .survivors = std::move(routed.survivors),
+                                   .masks = std::move(*masks)},
+                        .hash = std::move(hash),
+                        .chunk_next = 0};
+  send_chunks(std::get<MaskedSending>(phase));
+}
+
+void SiteMachine::Core::on_routed_shares(const federation::SignedMessage& message) {
+  auto decoded = federation::RoutedShares::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  const auto again = [&](const MaskedAttempt& masked) {
+    if (auto broken = check_ref(decoded->ref, masked.attempt.context)) return refuse(std::move(*broken));
+    if (decoded->survivors != masked.survivors) refuse(RefusalReason::second_statement, "a second, different U2");
+  };
+  std::visit(Overloaded{
+                 [&](Idle&) { refuse_unexpected(message); },
+                 [&](Training&) { refuse_unexpected(message); },
+                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](KeysSent&) { refuse_unexpected(message); },
+                 [&](SharesSent& p) {
+                   if (auto broken = check_routed(p, *decoded)) {
+                     if (decoded->ref == p.attempt.context.ref()) report_failure(decoded->ref, broken->reason);
+                     return refuse(std::move(*broken));
+                   }
+                   start_masking(p, std::move(*decoded));
+                 },
+                 [&](MaskedSending& p) { again(p.masked); },
+                 [&](MaskedSent& p) { again(p.masked); },
+                 [&](ConsistencySigned& p) { again(p.masked); },
+                 [&](Unmasked&) { refuse_unexpected(message); },
+             },
+             phase);
+}
+
+SiteOutbound SiteMachine::Core::make_chunk(const MaskedAttempt& masked, std::size_t index, Digest* digest) const {
+  const federation::RoundParameters& p = masked.attempt.context.parameters;
+  const std::size_t first = index * federation::kChunkWords;
+  std::vector<std::uint32_t> words(federation::chunk_size(p.dimension, index));
+  const auto encoder = federation::ContributionEncoder::create(p, masked.work.contribution);
+  FOVEA_CHECK(encoder.has_value());  // checked in R0
+  encoder->fill(first, words);
+  crypto::apply_masks(words, first, masked.masks);
+  const federation::AttemptRef ref = masked.attempt.context.ref();
+  const Bytes payload = federation::encode_chunk(ref, static_cast<std::uint32_t>(index), words);
+  const federation::MessageHeader header{MessageKind::masked_chunk, config.run, config.self, config.roster.epoch};
+  const Digest hash = federation::hash_payload(header.kind, payload);
+  if (digest != nullptr) *digest = hash;
+  return {header.kind, ref.round, ref.attempt, federation::seal_message(header, payload, hash, config.identity)};
+}
+
+void SiteMachine::Core::send_chunks(MaskedSending& from) {
+  const federation::AttemptContext& context = from.masked.attempt.context;
+  const std::size_t chunks = federation::chunk_count(context.parameters.dimension);
+  const std::size_t end = std::min(chunks, from.chunk_next + config.chunks_per_step);
+  for (; from.chunk_next < end; ++from.chunk_next) {
+    Digest digest{};
+    send(make_chunk(from.masked, from.chunk_next, &digest));
+    from.hash.add_chunk(digest);
+  }
+  if (from.chunk_next < chunks) {
+    effects.more = true;
+    return;
+  }
+  const Digest& hash = context.parameters_hash;
+  federation::MaskedStatement statement{.ref = context.ref(),
+                                        .vector_hash = from.hash.finish(),
+                                        .survivors_hash = federation::survivors_hash(hash, from.masked.survivors),
+                                        .self_seed_commitment = from.masked.attempt.secrets.self_seed_commitment(hash)};
+  statement.signature = config.identity.sign(federation::masked_statement(
+      hash, {self, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
+  const federation::CommittedVector own{self, statement.vector_hash, statement.self_seed_commitment, statement.signature};
+  SiteOutbound message = seal(MessageKind::masked_statement, statement.encode(), statement.ref);
+  send(message);
+  phase = MaskedSent{std::move(from.masked), own, std::move(message)};
+}
+
+void SiteMachine::Core::on_chunk_request(const federation::SignedMessage& message) {
+  auto decoded = federation::ChunkRequest::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  std::visit(Overloaded{
+                 [&](Idle&) { refuse_unexpected(message); },
+                 [&](Training&) { refuse_unexpected(message); },
+                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](KeysSent&) { refuse_unexpected(message); },
+                 [&](SharesSent&) { refuse_unexpected(message); },
+                 [&](MaskedSending&) {},  // they are still on their way
+                 [&](MaskedSent& p) {
+                   const federation::AttemptContext& context = p.masked.attempt.context;
+                   if (auto broken = check_ref(decoded->ref, context)) return refuse(std::move(*broken));
+                   const std::size_t chunks = federation::chunk_count(context.parameters.dimension);
+                   if (decoded->chunks.size() > config.chunks_per_step ||
+                       (!decoded->chunks.empty() && decoded->chunks.back() >= chunks))
+                     return refuse(RefusalReason::chunk_out_of_bounds, "chunks outside the vector, or too many at once");
+                   // The same words, masks and keys: the same bytes as before.
+                   for (const std::uint32_t index : decoded->chunks) send(make_chunk(p.masked, index, nullptr));
+                   if (decoded->statement) send(p.sent);
+                 },
+                 [&](ConsistencySigned&) { refuse_unexpected(message); },
+                 [&](Unmasked&) { refuse_unexpected(message); },
+             },
+             phase);
+}
+
+}  // namespace fovea::node

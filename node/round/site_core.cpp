@@ -1,0 +1,113 @@
+#include "node/round/site_core.h"
+
+namespace fovea::node {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+std::string_view to_string(SitePhase phase) noexcept {
+  switch (phase) {
+    case SitePhase::idle: return "idle";
+    case SitePhase::training: return "training";
+    case SitePhase::ready: return "ready";
+    case SitePhase::keys_sent: return "keys-sent";
+    case SitePhase::shares_sent: return "shares-sent";
+    case SitePhase::masked_sending: return "masked-sending";
+    case SitePhase::masked_sent: return "masked-sent";
+    case SitePhase::consistency_signed: return "consistency-signed";
+    case SitePhase::unmasked: return "unmasked";
+  }
+  return "unknown";
+}
+
+std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref, const federation::AttemptContext& context) {
+  const federation::AttemptRef own = context.ref();
+  if (ref.round != own.round)
+    return federation::Refusal{RefusalReason::stale_round, "round " + std::to_string(ref.round) + ", current is " + std::to_string(own.round)};
+  if (ref.attempt != own.attempt)
+    return federation::Refusal{RefusalReason::stale_attempt,
+                               "attempt " + std::to_string(ref.attempt) + ", current is " + std::to_string(own.attempt)};
+  if (ref.parameters != own.parameters)
+    return federation::Refusal{RefusalReason::parameters_differ, "another H(P) than this attempt's"};
+  return std::nullopt;
+}
+
+void SiteMachine::Core::refuse(RefusalReason reason, std::string detail) {
+  effects.refusal = federation::Refusal{reason, std::move(detail)};
+}
+
+void SiteMachine::Core::refuse_unexpected(const federation::SignedMessage& message) {
+  refuse(RefusalReason::unexpected_kind, std::string(federation::to_string(message.kind())) + " is not awaited now");
+}
+
+void SiteMachine::Core::report_failure(const federation::AttemptRef& ref, RefusalReason reason,
+                                       std::optional<RosterIndex> accused) {
+  const federation::AttemptFailure failure{ref.round, ref.attempt, reason, accused};
+  send(seal(MessageKind::attempt_failure, failure.encode(), ref));
+}
+
+void SiteMachine::Core::mark(SiteMark mark) {
+  effects.journal.push_back(encode_mark(config.run, mark));
+  memory.apply(mark);
+}
+
+SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const {
+  const federation::MessageHeader header{.kind = kind, .run = config.run, .sender = config.self, .epoch = config.roster.epoch};
+  return {kind, ref.round, ref.attempt, federation::seal_message(header, payload, config.identity)};
+}
+
+void SiteMachine::Core::say_hello() {
+  const federation::Hello hello{model.round, model.transcript, model.model_hash, config.software};
+  send(seal(MessageKind::hello, hello.encode(), {}));
+  heard = now;
+}
+
+void SiteMachine::Core::say_ready(const federation::TrainTask& task) {
+  const federation::TrainingReady ready{task.round, task.model_hash};
+  send(seal(MessageKind::training_ready, ready.encode(), {.round = task.round}));
+}
+
+const Work* SiteMachine::Core::work() const noexcept {
+  return std::visit(Overloaded{
+                        [](const Idle&) -> const Work* { return nullptr; },
+                        [](const Training&) -> const Work* { return nullptr; },
+                        [](const Ready& p) { return &p.work; },
+                        [](const KeysSent& p) { return &p.work; },
+                        [](const SharesSent& p) { return &p.work; },
+                        [](const MaskedSending& p) { return &p.masked.work; },
+                        [](const MaskedSent& p) { return &p.masked.work; },
+                        [](const ConsistencySigned& p) { return &p.masked.work; },
+                        [](const Unmasked&) -> const Work* { return nullptr; },
+                    },
+                    phase);
+}
+
+std::optional<Work> SiteMachine::Core::take_work() {
+  // The const view above names where the update lies; the phase is about to be replaced by the caller.
+  const Work* found = work();
+  if (found == nullptr) return std::nullopt;
+  return std::move(const_cast<Work&>(*found));
+}
+
+const Attempt* SiteMachine::Core::attempt() const noexcept {
+  return std::visit(Overloaded{
+                        [](const Idle&) -> const Attempt* { return nullptr; },
+                        [](const Training&) -> const Attempt* { return nullptr; },
+                        [](const Ready&) -> const Attempt* { return nullptr; },
+                        [](const KeysSent& p) { return &p.attempt; },
+                        [](const SharesSent& p) { return &p.attempt; },
+                        [](const MaskedSending& p) { return &p.masked.attempt; },
+                        [](const MaskedSent& p) { return &p.masked.attempt; },
+                        [](const ConsistencySigned& p) { return &p.masked.attempt; },
+                        [](const Unmasked&) -> const Attempt* { return nullptr; },
+                    },
+                    phase);
+}
+
+void SiteMachine::Core::abandon_attempt() {
+  if (attempt() == nullptr) return;
+  std::optional<Work> left = take_work();
+  phase = Ready{std::move(*left)};
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,173 @@
+// The inside of SiteMachine: its phases and what lives beside them. Included by node/round/*.cpp only.
+#pragma once
+
+#include <deque>
+
+#include "federation/messages/vector_chunk.h"
+#include "federation/secagg/masking.h"
+#include "federation/secagg/statements.h"
+#include "node/round/site_machine.h"
+#include "node/round/site_marks.h"
+
+namespace fovea::node {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+// A trained update, and the task it answers.
+struct Work {
+  federation::TrainTask task;
+  federation::Contribution contribution;
+};
+
+// One attempt's public context and secrets. Wiped with the phase that owns it.
+struct Attempt {
+  federation::AttemptContext context;
+  federation::AttemptSecrets secrets;
+};
+
+// From R3 on.
+struct MaskedAttempt {
+  Work work;
+  Attempt attempt;
+  std::vector<federation::HeldShares> held;  // one for each site of U2, the own one too
+  std::vector<RosterIndex> survivors;        // U2
+  std::vector<crypto::MaskKey> masks;
+};
+
+struct Idle {};
+struct Training {
+  federation::TrainTask task;
+  RoundNumber started_round = 0;  // the round under whose number the training was started
+};
+struct Ready {
+  Work work;
+};
+struct KeysSent {
+  Work work;
+  Attempt attempt;
+  SiteOutbound sent;
+};
+struct SharesSent {
+  Work work;
+  Attempt attempt;
+  federation::HeldShares own;
+  SiteOutbound sent;
+};
+struct MaskedSending {
+  MaskedAttempt masked;
+  federation::VectorHash hash;
+  std::size_t chunk_next = 0;
+};
+struct MaskedSent {
+  MaskedAttempt masked;
+  federation::CommittedVector own;
+  SiteOutbound sent;  // the statement
+};
+struct ConsistencySigned {
+  MaskedAttempt masked;
+  std::vector<RosterIndex> committed;  // U3
+  Digest statement{};
+};
+struct Unmasked {
+  federation::TrainTask task;
+  federation::AttemptRef ref;
+};
+using Phase = std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSending, MaskedSent, ConsistencySigned, Unmasked>;
+
+// A published sum that is arriving.
+struct IncomingSum {
+  federation::RoundEvidence evidence;
+  federation::AttemptRef ref;
+  std::vector<std::uint32_t> words;
+  std::vector<std::optional<Digest>> chunks;  // payload digest of each that has come
+  std::size_t missing = 0;
+};
+
+struct SiteMachine::Core {
+  SiteConfig config;
+  RosterIndex self = 0;
+  bool on_roster = false;
+  SiteMemory memory;
+  ModelAdopted model;
+  bool has_model = false;
+  Phase phase;
+  std::optional<IncomingSum> incoming;
+  std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts
+  MonotonicMs now;
+  MonotonicMs heard;  // when the coordinator last said something, or we last said hello
+  SiteEffects effects;  // of the running step
+
+  // site_machine.cpp: one function an event
+  void on(Connected);
+  void on(MessageReceived event);
+  void on(const ModelAdopted& event);
+  void on(TrainingAdvanced event);
+  void on(TrainingFinished event);
+  void on(TrainingFailed event);
+  void on(PolicyChanged event);
+  void on(RosterAdopted event);
+  void on(Resume);
+  void on(Tick event);
+  void on_train_task(const federation::SignedMessage& message);
+  void on_abandoned(const federation::SignedMessage& message);
+  void on_notice(const federation::SignedMessage& message);
+
+  // site_attempt.cpp: R0 to R3
+  void on_parameters(const federation::SignedMessage& message, std::optional<crypto::SecretKey> seed);
+  void on_key_list(const federation::SignedMessage& message);
+  void on_routed_shares(const federation::SignedMessage& message);
+  void on_chunk_request(const federation::SignedMessage& message);
+  void join(federation::RoundParameters parameters, crypto::SecretKey seed);
+  void deal_shares(KeysSent& from, federation::KeyList list);
+  void start_masking(SharesSent& from, federation::RoutedShares routed);
+  void send_chunks(MaskedSending& from);
+  std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
+  std::optional<federation::Refusal> check_release(const federation::RoundParameters& p) const;
+  std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
+  std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
+  SiteOutbound make_chunk(const MaskedAttempt& masked, std::size_t index, Digest* digest) const;
+
+  // site_unmask.cpp: R4 and R5
+  void on_consistency_request(const federation::SignedMessage& message);
+  void on_unmask_request(const federation::SignedMessage& message);
+  void sign_consistency(MaskedSent& from, const federation::ConsistencyRequest& request, const Digest& request_digest);
+  void release_shares(ConsistencySigned& from, const federation::UnmaskRequest& request);
+  void resend_signature(const Digest& request_digest, const federation::AttemptRef& ref);
+  void resend_shares(const federation::AttemptRef& ref);
+  std::optional<federation::Refusal> check_consistency(const MaskedSent& from, const federation::ConsistencyRequest& request) const;
+  std::optional<federation::Refusal> check_unmask(const ConsistencySigned& from, const federation::UnmaskRequest& request) const;
+
+  // site_update.cpp: the sum
+  void on_evidence(const federation::SignedMessage& message);
+  void on_aggregate_chunk(const federation::SignedMessage& message);
+  void finish_update();
+  const federation::Roster* roster_named(const Digest& hash) const;
+
+  // site_core.cpp
+  void refuse(federation::RefusalReason reason, std::string detail);
+  void refuse(federation::Refusal refusal) { refuse(refusal.reason, std::move(refusal.detail)); }
+  void refuse_unexpected(const federation::SignedMessage& message);
+  void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason, std::optional<RosterIndex> accused = {});
+  void mark(SiteMark mark);
+  SiteOutbound seal(federation::MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const;
+  void send(SiteOutbound message) { effects.outbound.push_back(std::move(message)); }
+  void say_hello();
+  void say_ready(const federation::TrainTask& task);
+  // The update of a phase that still has one; null otherwise. `take` leaves the phase without it.
+  const Work* work() const noexcept;
+  std::optional<Work> take_work();
+  const Attempt* attempt() const noexcept;
+  void abandon_attempt();  // back to ready, secrets wiped; idle where there is no update left
+  bool knows(RosterIndex site) const noexcept { return site < config.roster.sites.size(); }
+  const crypto::VerifyKey& key_of(RosterIndex site) const { return config.roster.sites[site].identity_key; }
+};
+
+// The common opening checks of a message within an attempt.
+std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref, const federation::AttemptContext& context);
+
+}  // namespace fovea::node

@@ -1,0 +1,265 @@
+#include "node/round/site_machine.h"
+
+#include <algorithm>
+
+#include "node/round/site_core.h"
+
+namespace fovea::node {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+namespace {
+
+// An attempt on which the coordinator is silent for this many of its phase deadlines is given up.
+constexpr std::int64_t kSilentPhases = 10;
+
+// The same work under another round number: a round was lost after training, and the update is still good.
+bool same_work(const federation::TrainTask& a, const federation::TrainTask& b) {
+  return a.plan_hash == b.plan_hash && a.model_hash == b.model_hash && a.previous_transcript == b.previous_transcript &&
+         a.stage_index == b.stage_index && a.stage_round == b.stage_round && a.seed == b.seed;
+}
+
+Result<void> check_policy(const SitePolicy& policy) {
+  if (policy.honest_min < 2) return invalid_argument("policy.honest_min: at least 2, or the sum is one site's own update");
+  if (policy.cohort_min < policy.honest_min + policy.colluders_max)
+    return invalid_argument("policy.cohort_min: at least honest_min + colluders_max");
+  if (policy.cohort_min > federation::kCohortMax) return invalid_argument("policy.cohort_min: at most 128");
+  return {};
+}
+
+}  // namespace
+
+SiteMachine::SiteMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+SiteMachine::SiteMachine(SiteMachine&&) noexcept = default;
+SiteMachine& SiteMachine::operator=(SiteMachine&&) noexcept = default;
+SiteMachine::~SiteMachine() = default;
+
+Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal) {
+  FOVEA_TRY(check_policy(config.policy));
+  if (config.software.size() > 80) return invalid_argument("software: at most 80 bytes");
+  if (config.chunks_per_step == 0) return invalid_argument("chunks_per_step: at least 1");
+  const auto index = config.roster.index_of(config.self);
+  if (!index) return invalid_argument("roster: this site, " + config.self.text() + ", is not in it");
+  if (config.roster.sites[*index].identity_key != config.identity.verify_key())
+    return invalid_argument("identity: not the key the roster names for " + config.self.text());
+  FOVEA_TRY_ASSIGN(SiteMemory memory, SiteMemory::restore(config.run, journal));
+  auto core = std::make_unique<Core>(Core{.config = std::move(config),
+                                          .self = *index,
+                                          .on_roster = true,
+                                          .memory = std::move(memory),
+                                          .model = {},
+                                          .has_model = false,
+                                          .phase = Idle{},
+                                          .incoming = {},
+                                          .keys_seen = {},
+                                          .now = {},
+                                          .heard = {},
+                                          .effects = {}});
+  return SiteMachine(std::move(core));
+}
+
+SiteEffects SiteMachine::step(SiteEvent event) {
+  core_->effects = {};
+  std::visit([this](auto&& e) { core_->on(std::forward<decltype(e)>(e)); }, std::move(event));
+  return std::move(core_->effects);
+}
+
+SitePhase SiteMachine::phase() const noexcept { return static_cast<SitePhase>(core_->phase.index()); }
+
+RoundNumber SiteMachine::round() const noexcept {
+  if (const auto* training = std::get_if<Training>(&core_->phase)) return training->task.round;
+  if (const auto* unmasked = std::get_if<Unmasked>(&core_->phase)) return unmasked->ref.round;
+  return core_->work() != nullptr ? core_->work()->task.round : 0;
+}
+
+AttemptNumber SiteMachine::attempt() const noexcept {
+  if (const auto* unmasked = std::get_if<Unmasked>(&core_->phase)) return unmasked->ref.attempt;
+  return core_->attempt() != nullptr ? core_->attempt()->context.parameters.attempt : 0;
+}
+
+RoundNumber SiteMachine::last_round() const noexcept { return core_->model.round; }
+
+void SiteMachine::Core::on(Connected) { say_hello(); }
+
+void SiteMachine::Core::on(MessageReceived event) {
+  const federation::SignedMessage& message = event.message;
+  const federation::MessageHeader& header = message.header();
+  if (header.sender) return refuse(RefusalReason::unknown_sender, "only the coordinator speaks to a site");
+  if (header.run != config.run) return refuse(RefusalReason::wrong_run, "a message of another run");
+  heard = now;
+  // A published sum may be older than the roster; its evidence names the one it was made under.
+  const bool published = message.kind() == MessageKind::round_evidence || message.kind() == MessageKind::aggregate_chunk;
+  if (!published && header.epoch != config.roster.epoch)
+    return refuse(RefusalReason::wrong_epoch, "roster epoch " + std::to_string(header.epoch) + ", pinned is " +
+                                                  std::to_string(config.roster.epoch));
+  switch (message.kind()) {
+    case MessageKind::train_task: return on_train_task(message);
+    case MessageKind::parameters: return on_parameters(message, std::move(event.seed));
+    case MessageKind::key_list: return on_key_list(message);
+    case MessageKind::routed_shares: return on_routed_shares(message);
+    case MessageKind::chunk_request: return on_chunk_request(message);
+    case MessageKind::consistency_request: return on_consistency_request(message);
+    case MessageKind::unmask_request: return on_unmask_request(message);
+    case MessageKind::aggregate_chunk: return on_aggregate_chunk(message);
+    case MessageKind::round_evidence: return on_evidence(message);
+    case MessageKind::refusal: return on_notice(message);
+    case MessageKind::attempt_abandoned: return on_abandoned(message);
+    case MessageKind::plan_offer:
+    case MessageKind::roster_offer:
+    case MessageKind::hello:
+    case MessageKind::training_progress:
+    case MessageKind::training_ready:
+    case MessageKind::keys:
+    case MessageKind::shares:
+    case MessageKind::masked_chunk:
+    case MessageKind::masked_statement:
+    case MessageKind::consistency_signature:
+    case MessageKind::unmask_shares:
+    case MessageKind::attempt_failure: return refuse_unexpected(message);
+  }
+}
+
+void SiteMachine::Core::on(const ModelAdopted& event) {
+  model = event;
+  has_model = true;
+  incoming.reset();
+  const auto stale = [&](const federation::TrainTask& task) {
+    if (task.model_hash == model.model_hash && task.previous_transcript == model.transcript) return;
+    effects.cancel_training = std::holds_alternative<Training>(phase);
+    phase = Idle{};
+  };
+  if (const auto* training = std::get_if<Training>(&phase)) return stale(training->task);
+  if (work() != nullptr) stale(work()->task);
+}
+
+void SiteMachine::Core::on(TrainingAdvanced event) {
+  const auto* training = std::get_if<Training>(&phase);
+  if (training == nullptr || training->started_round != event.round || event.permille > 1000) return;
+  const federation::TrainingProgress progress{training->task.round, event.permille};
+  send(seal(MessageKind::training_progress, progress.encode(), {.round = training->task.round}));
+}
+
+void SiteMachine::Core::on(TrainingFinished event) {
+  const auto* training = std::get_if<Training>(&phase);
+  if (training == nullptr || training->started_round != event.round)
+    return refuse(RefusalReason::unexpected_kind, "no training of round " + std::to_string(event.round) + " is running");
+  const federation::TrainTask task = training->task;
+  if (!federation::all_finite(event.contribution.delta)) {
+    // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
+    report_failure({.round = task.round}, RefusalReason::update_not_finite);
+    phase = Idle{};
+    return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
+  }
+  phase = Ready{{task, std::move(event.contribution)}};
+  say_ready(task);
+}
+
+void SiteMachine::Core::on(TrainingFailed event) {
+  const auto* training = std::get_if<Training>(&phase);
+  if (training == nullptr || training->started_round != event.round) return;
+  report_failure({.round = training->task.round}, RefusalReason::training_failed);
+  phase = Idle{};
+}
+
+void SiteMachine::Core::on(PolicyChanged event) {
+  if (auto checked = check_policy(event.policy); !checked)
+    return refuse(RefusalReason::local_policy, checked.error().message);
+  config.policy = std::move(event.policy);
+  say_hello();  // a task refused for want of an approval is offered again
+}
+
+void SiteMachine::Core::on(RosterAdopted event) {
+  if (event.roster.epoch <= config.roster.epoch) return refuse(RefusalReason::wrong_epoch, "not a newer roster");
+  abandon_attempt();
+  config.rosters_past.push_back(std::exchange(config.roster, std::move(event.roster)));
+  const auto index = config.roster.index_of(config.self);
+  on_roster = index.has_value();
+  self = index.value_or(0);
+  say_hello();
+}
+
+void SiteMachine::Core::on(Resume) {
+  if (auto* sending = std::get_if<MaskedSending>(&phase)) send_chunks(*sending);
+}
+
+void SiteMachine::Core::on(Tick event) {
+  now = std::max(now, event.now);
+  const std::int64_t silent_ms = now.value - heard.value;
+  const Attempt* current = attempt();
+  // A signed statement is waited on for as long as it takes: only this process can still release its shares.
+  if (current != nullptr && !std::holds_alternative<ConsistencySigned>(phase) &&
+      silent_ms > kSilentPhases * std::int64_t{current->context.parameters.phase_ms}) {
+    effects.notices.emplace_back("attempt given up: the coordinator is silent");
+    abandon_attempt();
+  }
+  if (silent_ms >= config.hello_interval_ms && !std::holds_alternative<Training>(phase)) say_hello();
+}
+
+void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) {
+  auto decoded = federation::TrainTask::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  const federation::TrainTask& task = *decoded;
+  const auto refuse_task = [&](RefusalReason reason, std::string detail) {
+    report_failure({.round = task.round}, reason);
+    refuse(reason, std::move(detail));
+  };
+  if (!on_roster) return refuse_task(RefusalReason::not_a_candidate, "this site is no longer on the roster");
+  if (task.round <= model.round) return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");
+  if (memory.unmasked && task.round <= memory.unmasked->ref.round)
+    return refuse(RefusalReason::round_already_unmasked, "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
+  if (std::find(config.policy.plans_approved.begin(), config.policy.plans_approved.end(), task.plan_hash) ==
+      config.policy.plans_approved.end())
+    return refuse_task(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (!has_model || task.model_hash != model.model_hash)
+    return refuse_task(RefusalReason::model_differs, "not the model this site computed");
+  if (task.previous_transcript != model.transcript)
+    return refuse_task(RefusalReason::transcript_differs, "not the successor of the last round known here");
+  if (memory.released_models.contains(task.model_hash))
+    return refuse_task(RefusalReason::model_already_released, "an update on this model was released before");
+
+  const auto start = [&] {
+    phase = Training{task, task.round};
+    effects.start_training = task;
+  };
+  if (auto* training = std::get_if<Training>(&phase)) {
+    if (task.round < training->task.round) return refuse(RefusalReason::stale_round, "a newer task is being trained");
+    if (same_work(task, training->task)) {
+      training->task = task;
+      return;
+    }
+    effects.cancel_training = true;
+    return start();
+  }
+  const Work* current = work();
+  if (current == nullptr) return start();  // idle, or unmasked: its round was checked to be older
+  if (task.round < current->task.round) return refuse(RefusalReason::stale_round, "a newer task is in hand");
+  if (!same_work(task, current->task)) return start();
+  if (task.round == current->task.round) return say_ready(task);
+  std::optional<Work> kept = take_work();
+  kept->task = task;
+  phase = Ready{std::move(*kept)};
+  say_ready(task);
+}
+
+void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
+  auto decoded = federation::AttemptAbandoned::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  const Attempt* current = attempt();
+  if (current == nullptr) return;
+  const federation::RoundParameters& p = current->context.parameters;
+  if (decoded->round != p.round || (!decoded->round_over && decoded->attempt != p.attempt))
+    return refuse(RefusalReason::stale_attempt, "another attempt was abandoned");
+  effects.notices.push_back("attempt " + std::to_string(p.attempt) + " of round " + std::to_string(p.round) +
+                            " abandoned: " + std::string(federation::to_string(decoded->reason)));
+  abandon_attempt();
+}
+
+void SiteMachine::Core::on_notice(const federation::SignedMessage& message) {
+  auto decoded = federation::RefusalNotice::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  effects.notices.push_back("the coordinator refused " + std::string(federation::to_string(decoded->refused)) + ": " +
+                            std::string(federation::to_string(decoded->reason)));
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,77 @@
+// The published sum of a round at a site: evidence first, then its chunks. Taken in any phase, since a site that
+// dropped out, or was away for rounds, needs the sums as much as one that took part.
+#include <algorithm>
+
+#include "node/round/site_core.h"
+
+namespace fovea::node {
+
+using federation::RefusalReason;
+
+const federation::Roster* SiteMachine::Core::roster_named(const Digest& hash) const {
+  if (config.roster.hash == hash) return &config.roster;
+  const auto past = std::find_if(config.rosters_past.begin(), config.rosters_past.end(),
+                                 [&](const federation::Roster& roster) { return roster.hash == hash; });
+  return past != config.rosters_past.end() ? &*past : nullptr;
+}
+
+void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
+  auto decoded = federation::RoundEvidence::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  const federation::RoundParameters& p = decoded->parameters;
+  if (p.run != config.run) return refuse(RefusalReason::wrong_run, "evidence of another run");
+  if (p.round <= model.round) return;  // applied already
+  if (incoming && incoming->ref == p.ref()) return;
+  if (!has_model || p.model_hash != model.model_hash)
+    return refuse(RefusalReason::model_differs, "a sum on another model than this site's");
+  if (p.previous_transcript != model.transcript)
+    return refuse(RefusalReason::transcript_differs, "not the successor of the last round applied here");
+  const federation::Roster* roster = roster_named(p.roster_hash);
+  if (roster == nullptr) return refuse(RefusalReason::roster_differs, "evidence under a roster this site never pinned");
+  if (auto broken = federation::check_evidence(*decoded, *roster)) return refuse(std::move(*broken));
+  IncomingSum sum;
+  sum.ref = p.ref();
+  sum.words.resize(p.dimension);
+  sum.chunks.resize(federation::chunk_count(p.dimension));
+  sum.missing = sum.chunks.size();
+  sum.evidence = std::move(*decoded);
+  incoming = std::move(sum);
+}
+
+void SiteMachine::Core::on_aggregate_chunk(const federation::SignedMessage& message) {
+  auto decoded = federation::decode_chunk(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  if (decoded->ref.round <= model.round) return;  // applied already
+  if (!incoming || incoming->ref != decoded->ref)
+    return refuse(RefusalReason::unexpected_kind, "a chunk of a sum whose evidence has not come");
+  if (decoded->index >= incoming->chunks.size() ||
+      decoded->words.size() != 4 * federation::chunk_size(incoming->words.size(), decoded->index))
+    return refuse(RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
+  std::optional<Digest>& arrived = incoming->chunks[decoded->index];
+  if (arrived) return;
+  arrived = message.payload_digest();
+  const std::size_t first = decoded->index * federation::kChunkWords;
+  federation::copy_words(decoded->words, std::span(incoming->words).subspan(first, decoded->words.size() / 4));
+  if (--incoming->missing == 0) finish_update();
+}
+
+void SiteMachine::Core::finish_update() {
+  IncomingSum sum = std::move(*incoming);
+  incoming.reset();
+  federation::VectorHash hash(sum.ref.parameters, sum.words.size());
+  for (const std::optional<Digest>& chunk : sum.chunks) hash.add_chunk(*chunk);
+  if (hash.finish() != sum.evidence.sum_hash)
+    return refuse(RefusalReason::aggregate_hash_differs, "the chunks are not the sum that the evidence names");
+  if (sum.words.back() != sum.evidence.committed.size())
+    return refuse(RefusalReason::canary_differs, "the last word of the sum is not the number of its sites");
+  auto decoded = federation::decode_sum(sum.evidence.parameters, std::move(sum.words), sum.evidence.committed.size());
+  if (!decoded) return refuse(RefusalReason::sum_out_of_range, decoded.error().message);
+  effects.cancel_training = std::holds_alternative<Training>(phase);
+  phase = Idle{};
+  effects.update = ModelUpdate{.round = sum.evidence.parameters.round,
+                               .transcript = sum.evidence.transcript(),
+                               .evidence = std::move(sum.evidence),
+                               .sum = std::move(*decoded)};
+}
+
+}  // namespace fovea::node
