@@ -1,0 +1,48 @@
+#include "node/evaluation/evaluate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "node/saliency/hit_rule.h"
+
+namespace fovea::node {
+namespace {
+
+std::optional<std::uint32_t> first_hit(const StudyLook& look, std::span<const std::size_t> order, const Finding& finding) {
+  for (std::size_t place = 0; place < order.size(); ++place)
+    if (is_hit(look.regions[order[place]].centre_mm, finding)) return static_cast<std::uint32_t>(place + 1);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<FindingResult> match_findings(const StudyLook& look, std::span<const Finding> findings) {
+  std::vector<std::size_t> chosen(look.regions.size());
+  std::iota(chosen.begin(), chosen.end(), std::size_t{0});
+  std::vector<std::size_t> reordered = chosen;
+  std::stable_sort(reordered.begin(), reordered.end(),
+                   [&](std::size_t a, std::size_t b) { return look.assessments[a].logit > look.assessments[b].logit; });
+  std::vector<FindingResult> out;
+  for (const Finding& finding : findings)
+    out.push_back({finding.diameter_mm, first_hit(look, chosen, finding), first_hit(look, reordered, finding)});
+  return out;
+}
+
+Result<StudyResult> evaluate_study(const NetworkParameters& parameters, LearningStudy& study, std::string patient_code,
+                                   const LookSettings& settings, std::uint64_t seed) {
+  const auto begin = std::chrono::steady_clock::now();
+  FOVEA_TRY_ASSIGN(const StudyLook look, look_at(parameters, *study.scan, study.prior, settings, look_seed(seed, study.code)));
+  StudyResult result;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  result.code = study.code;
+  result.patient_code = std::move(patient_code);
+  result.label = study.label;
+  result.logit = look.logit;
+  result.findings_known = study.findings_known;
+  result.findings = match_findings(look, study.findings);
+  result.fraction_read = look.fraction_read;
+  return result;
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,73 @@
+// Figures of merit, without torch: area under the ROC curve, finding recall by rank and size, and intervals
+// by resampling patients.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+
+namespace fovea::node {
+
+inline constexpr std::array<std::uint32_t, 3> kRecallRanks{8, 16, 32};
+
+// What became of one finding.
+struct FindingResult {
+  double diameter_mm = 0;
+  std::optional<std::uint32_t> rank;           // of the first region looked at that hit it, from 1
+  std::optional<std::uint32_t> rank_reordered; // the same after the region head ordered the regions
+};
+
+struct StudyResult {
+  std::string code;          // salted codes, no names
+  std::string patient_code;
+  std::optional<int> label;
+  double logit = 0;          // the study score is its logistic
+  bool findings_known = false;
+  std::vector<FindingResult> findings;
+  double fraction_read = 0;
+  double seconds = 0;
+};
+
+struct ScoredLabel {
+  double score = 0;
+  int label = 0;
+};
+
+// The chance that a positive scores above a negative, ties counting half (Mann and Whitney 1947).
+// Nothing where a class is missing.
+std::optional<double> area_under_curve(std::span<const ScoredLabel> items);
+
+enum class SizeGroup : std::size_t { under_6_mm = 0, from_6_to_10_mm = 1, above_10_mm = 2 };
+SizeGroup size_group(double diameter_mm) noexcept;
+std::string_view to_string(SizeGroup group) noexcept;
+
+struct RecallCount {
+  std::uint64_t findings = 0;
+  std::uint64_t hits = 0;
+  std::optional<double> value() const noexcept {
+    return findings == 0 ? std::nullopt : std::optional(static_cast<double>(hits) / static_cast<double>(findings));
+  }
+};
+
+// Findings whose first hit came within the first `rank` regions, in one size group or all.
+RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank, std::optional<SizeGroup> group = std::nullopt);
+
+struct Interval {
+  double low = 0, high = 0;  // 95 %
+};
+
+// Percentiles 2.5 and 97.5 of a figure over `draws` resamplings of whole patients. Nothing where the figure
+// was undefined in more than half of them. The same seed gives the same interval.
+using Figure = std::function<std::optional<double>(std::span<const StudyResult>)>;
+std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure, std::uint32_t draws,
+                                         std::uint64_t seed);
+
+std::optional<double> study_auc(std::span<const StudyResult> studies);
+
+}  // namespace fovea::node

@@ -1,0 +1,41 @@
+// Draws the proposer's training crops from a site's studies.
+#pragma once
+
+#include "node/saliency/proposer.h"
+#include "node/saliency/random_draws.h"
+#include "node/training/training_set.h"
+
+namespace fovea::node {
+
+struct ProposerSampling {
+  std::int64_t crops = 4;
+  std::int64_t edge = 48;              // coarse voxels, a multiple of kProposerStride
+  double finding_share = 0.5;          // of the crops, around a finding
+  double sigma_mm = 3;                 // of the target's Gaussian
+  double gain_spread = 0.2;            // intensities are scaled by 1 ± this …
+  double offset_spread = 0.2;          // … and shifted by ± this
+};
+
+class ProposerSampler {
+ public:
+  // `set` must outlive the sampler. Only studies whose findings are known are used.
+  ProposerSampler(const LearningSet& set, ProposerSampling sampling);
+
+  std::size_t studies() const noexcept { return known_.size(); }
+  // The next batch; studies() must not be 0.
+  ProposerBatch draw(RandomDraws& random) const;
+
+ private:
+  struct Place {
+    const LearningStudy* study = nullptr;
+    Point3 middle{};  // continuous coarse index
+  };
+  Place draw_place(RandomDraws& random, bool at_finding) const;
+  void fill(const Place& place, std::size_t crop, RandomDraws& random, ProposerBatch& batch) const;
+
+  ProposerSampling sampling_;
+  std::vector<const LearningStudy*> known_;
+  std::vector<std::pair<const LearningStudy*, const Finding*>> findings_;
+};
+
+}  // namespace fovea::node

@@ -1,0 +1,221 @@
+#include "node/training/torch_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "crypto/hash.h"
+#include "federation/model/state.h"
+#include "node/saliency/hit_rule.h"
+#include "node/saliency/proposer.h"
+
+namespace fovea::node {
+namespace {
+
+double& metric(TrainingOutcome& outcome, TrainingMetric which) { return outcome.metric_sums[static_cast<std::size_t>(which)]; }
+
+// Networks and settings that decide what a stored embedding means.
+Result<Digest> look_identity(const federation::ModelState& model, const LookSettings& look) {
+  FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
+  FOVEA_TRY_ASSIGN(const Digest encoder, model.digest_of("encoder."));
+  crypto::TaggedHash hash("FOVEA/1/look");
+  hash.add(proposer).add(encoder).add_u64(look.regions);
+  hash.add(std::to_string(look.exploration)).add(std::to_string(look.nms_mm));
+  return hash.finish();
+}
+
+}  // namespace
+
+struct TorchTrainer::Memory {
+  std::string stage;
+  std::vector<std::string> trains;
+  RoundNumber round = 0;
+  std::optional<AdamW> optimiser;         // after `round`
+  std::optional<AdamW> optimiser_before;  // before it, so that an attempt at the same round starts alike
+  std::optional<Digest> candidates_for;   // the proposer that made the candidates
+  Candidates candidates;
+  std::optional<Digest> vectors_for;      // the networks that made the vectors
+  std::vector<StudyVectors> vectors;      // of the training studies
+};
+
+struct TorchTrainer::Stage {
+  const TrainingTask& task;
+  const TrainingProgress& progress;
+  AdamW optimiser;
+  RandomDraws random;
+  TrainingOutcome outcome;
+
+  double learning_rate(std::uint32_t step, std::uint64_t warm_up) const {
+    const std::uint64_t steps = task.local_steps;
+    return scheduled_learning_rate(task.learning_rate, (task.stage_round - 1) * steps + step, task.stage_rounds * steps, warm_up);
+  }
+};
+
+TorchTrainer::TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
+                           LearningSet validation, std::optional<EmbeddingStore> embeddings)
+    : settings_(settings),
+      training_(std::move(training)),
+      validation_(std::move(validation)),
+      embeddings_(std::move(embeddings)),
+      parameters_(std::move(layout)),
+      memory_(std::make_unique<Memory>()) {}
+
+TorchTrainer::~TorchTrainer() = default;
+
+Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const TrainingProgress& progress) {
+  if (task.stage_round == 0 || task.stage_round > task.stage_rounds)
+    return invalid_argument("training task: stage_round must be 1 to stage_rounds");
+  FOVEA_TRY_ASSIGN(const std::vector<federation::FlatRange> ranges, parameters_.layout().ranges(task.trains));
+  FOVEA_TRY(parameters_.load(task.model));
+
+  const bool same_stage = memory_->stage == task.stage && memory_->trains == task.trains && task.stage_round > 1;
+  const bool again = same_stage && memory_->round == task.round;
+  const std::optional<AdamW>& carried = again ? memory_->optimiser_before : memory_->optimiser;
+  AdamW optimiser = same_stage && carried ? *carried : AdamW(parameters_.layout(), ranges, settings_.optimiser);
+  Stage stage{task, progress, optimiser, RandomDraws(task.seed ^ (std::uint64_t{task.round} * 0x9E3779B97F4A7C15U)), {}};
+  stage.outcome.metric_sums.assign(kMetricCount, 0);
+  stage.outcome.studies_skipped = training_.skipped;
+
+  if (task.stage == "proposer") FOVEA_TRY(train_proposer(stage));
+  else if (task.stage == "encoder") FOVEA_TRY(train_encoder(stage));
+  else if (task.stage == "study") FOVEA_TRY(train_study(stage));
+  else return invalid_argument("training task: no stage \"" + task.stage + "\"; expected proposer, encoder or study");
+
+  for (const federation::FlatRange& range : ranges)
+    for (std::size_t i = range.offset; i < range.offset + range.size; ++i) {
+      const float delta = parameters_.values()[i] - task.model[i];
+      if (!std::isfinite(delta)) return internal_error("training diverged: a weight is not finite; lower the plan's learning rate");
+      stage.outcome.delta.push_back(delta);
+    }
+  memory_->stage = task.stage;
+  memory_->trains = task.trains;
+  memory_->round = task.round;
+  memory_->optimiser_before = std::move(optimiser);
+  memory_->optimiser = std::move(stage.optimiser);
+  return std::move(stage.outcome);
+}
+
+Result<void> TorchTrainer::train_proposer(Stage& stage) {
+  const ProposerSampler sampler(training_, settings_.proposer);
+  if (sampler.studies() == 0) return failed_precondition("training: no study here has known findings; ingest masks or labels");
+  FOVEA_TRY(validate(stage));
+  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
+    const ProposerBatch batch = sampler.draw(stage.random);
+    parameters_.zero_gradients();
+    FOVEA_TRY_ASSIGN(const double loss, accumulate_proposer_gradient(parameters_, batch));
+    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
+    metric(stage.outcome, TrainingMetric::loss_sum) += loss;
+    metric(stage.outcome, TrainingMetric::loss_count) += 1;
+    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
+      return deadline_exceeded("training was cancelled");
+  }
+  stage.outcome.weight = static_cast<std::uint32_t>(sampler.studies());
+  return {};
+}
+
+Result<void> TorchTrainer::train_encoder(Stage& stage) {
+  FOVEA_TRY(refresh_candidates());
+  const BagSampler sampler(training_, memory_->candidates, settings_.bags);
+  if (sampler.studies() == 0) return failed_precondition("training: no study here has known findings; ingest masks or labels");
+  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
+    FOVEA_TRY_ASSIGN(const RegionBag bag, sampler.draw(stage.random));
+    parameters_.zero_gradients();
+    FOVEA_TRY_ASSIGN(const double loss, accumulate_bag_gradient(parameters_, bag));
+    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
+    metric(stage.outcome, TrainingMetric::loss_sum) += loss;
+    metric(stage.outcome, TrainingMetric::loss_count) += 1;
+    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
+      return deadline_exceeded("training was cancelled");
+  }
+  stage.outcome.weight = static_cast<std::uint32_t>(sampler.studies());
+  return {};
+}
+
+Result<void> TorchTrainer::train_study(Stage& stage) {
+  FOVEA_TRY(refresh_vectors(stage.task.seed));
+  std::vector<std::size_t> labelled;
+  for (std::size_t s = 0; s < training_.studies.size(); ++s)
+    if (training_.studies[s].label && !memory_->vectors[s].embeddings.empty()) labelled.push_back(s);
+  if (labelled.empty()) return failed_precondition("training: no study here has a label; the stage \"study\" needs them");
+  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
+    parameters_.zero_gradients();
+    for (std::size_t n = 0; n < settings_.studies_a_step; ++n) {
+      const std::size_t s = labelled[stage.random.below(labelled.size())];
+      FOVEA_TRY_ASSIGN(const double loss, accumulate_study_gradient(parameters_, memory_->vectors[s], *training_.studies[s].label));
+      metric(stage.outcome, TrainingMetric::loss_sum) += loss;
+      metric(stage.outcome, TrainingMetric::loss_count) += 1;
+    }
+    const float share = 1 / static_cast<float>(settings_.studies_a_step);
+    for (float& gradient : parameters_.gradients()) gradient *= share;
+    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
+    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
+      return deadline_exceeded("training was cancelled");
+  }
+  stage.outcome.weight = static_cast<std::uint32_t>(labelled.size());
+  return {};
+}
+
+// How the model that the round starts from does on a few studies held back here: hits and findings go into the
+// masked metrics, so that the federation sees its recall without any site's own.
+Result<void> TorchTrainer::validate(Stage& stage) {
+  std::vector<LearningStudy*> studies;
+  for (LearningStudy& study : validation_.studies)
+    if (!study.findings.empty() && studies.size() < settings_.validation_studies) studies.push_back(&study);
+  for (LearningStudy* study : studies) {
+    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, *study->scan, study->prior));
+    const std::vector<Region> regions =
+        choose_regions(study->prior, heat, settings_.look, look_seed(stage.task.seed, study->code));
+    for (const Finding& finding : study->findings) {
+      metric(stage.outcome, TrainingMetric::findings) += 1;
+      const bool hit = std::any_of(regions.begin(), regions.end(),
+                                   [&](const Region& region) { return is_hit(region.centre_mm, finding); });
+      metric(stage.outcome, TrainingMetric::hits) += hit ? 1 : 0;
+    }
+  }
+  return {};
+}
+
+Result<void> TorchTrainer::refresh_candidates() {
+  const std::vector<float> values(parameters_.values().begin(), parameters_.values().end());
+  FOVEA_TRY_ASSIGN(const federation::ModelState model, federation::ModelState::create(parameters_.layout(), values));
+  FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
+  if (memory_->candidates_for == proposer) return {};
+  Candidates candidates;
+  for (const LearningStudy& study : training_.studies) {
+    std::vector<Region>& regions = candidates.emplace_back();
+    if (!study.findings_known) continue;
+    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, *study.scan, study.prior));
+    regions = suppress_non_maxima(study.prior, heat, settings_.candidates, settings_.look.nms_mm);
+  }
+  memory_->candidates = std::move(candidates);
+  memory_->candidates_for = proposer;
+  return {};
+}
+
+Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
+  const std::vector<float> values(parameters_.values().begin(), parameters_.values().end());
+  FOVEA_TRY_ASSIGN(const federation::ModelState model, federation::ModelState::create(parameters_.layout(), values));
+  FOVEA_TRY_ASSIGN(const Digest identity, look_identity(model, settings_.look));
+  if (memory_->vectors_for == identity) return {};
+  std::vector<StudyVectors> vectors;
+  for (LearningStudy& study : training_.studies) {
+    FOVEA_TRY_ASSIGN(StudyVectors made, vectors_of(study, identity, seed));
+    vectors.push_back(std::move(made));
+  }
+  memory_->vectors = std::move(vectors);
+  memory_->vectors_for = identity;
+  return {};
+}
+
+Result<StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed) {
+  if (embeddings_) {
+    FOVEA_TRY_ASSIGN(const std::optional<StoredStudy> stored, embeddings_->get(study.code, identity, "train"));
+    if (stored) return to_vectors(*stored);
+  }
+  FOVEA_TRY_ASSIGN(const StudyLook look,
+                   look_at(parameters_, *study.scan, study.prior, settings_.look, look_seed(seed, study.code)));
+  const StoredStudy stored = to_stored(look, study.prior, study.label);
+  if (embeddings_) FOVEA_TRY(embeddings_->put(study.code, identity, stored));
+  return to_vectors(stored);
+}
+
+}  // namespace fovea::node

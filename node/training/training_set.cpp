@@ -1,0 +1,32 @@
+#include "node/training/training_set.h"
+
+namespace fovea::node {
+
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool has_mask,
+                                  std::vector<Finding> findings) {
+  LearningStudy study;
+  study.code = std::move(code);
+  study.prior = body_prior(scan->coarse(), scan->levels());
+  study.scan = std::move(scan);
+  study.label = label;
+  study.findings_known = has_mask || label == 0;
+  study.findings = std::move(findings);
+  return study;
+}
+
+LearningSet open_learning_set(const std::vector<StudyRecord>& records, Normalisation kind) {
+  LearningSet set;
+  for (const StudyRecord& record : records) {
+    if (!record.usable) continue;
+    auto scan = BrickScan::open(record, kind);
+    if (!scan) {
+      ++set.skipped;
+      continue;
+    }
+    set.studies.push_back(make_learning_study(record.code, std::make_unique<BrickScan>(std::move(scan).value()), record.label,
+                                              record.has_mask, record.findings));
+  }
+  return set;
+}
+
+}  // namespace fovea::node

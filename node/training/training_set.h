@@ -1,0 +1,36 @@
+// What a site trains on: its studies with what is known of them, held open and coarse views in memory.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/intake/findings.h"
+#include "node/saliency/prior.h"
+#include "node/saliency/scan_source.h"
+
+namespace fovea::node {
+
+struct LearningStudy {
+  std::string code;
+  std::unique_ptr<ScanSource> scan;
+  Prior prior;
+  std::optional<int> label;
+  bool findings_known = false;
+  std::vector<Finding> findings;
+};
+
+struct LearningSet {
+  std::vector<LearningStudy> studies;
+  std::uint32_t skipped = 0;  // studies that could not be opened
+};
+
+// A study with its prior. A study labelled 0 has no findings, with or without a mask.
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool has_mask,
+                                  std::vector<Finding> findings);
+
+// The usable studies of these records; one that fails to open is counted and left out.
+LearningSet open_learning_set(const std::vector<StudyRecord>& records, Normalisation kind);
+
+}  // namespace fovea::node
