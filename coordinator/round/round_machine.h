@@ -21,6 +21,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -39,6 +40,7 @@ struct RoundLimits {
   std::int64_t phase_ms = 20'000;              // a phase without progress for this long goes on without the silent sites
   std::int64_t resend_ms = 2'000;              // unanswered requests are repeated
   std::int64_t round_ms = 3'600'000;           // without enough ready sites for this long, the round is aborted
+  std::int64_t unmask_ms = 600'000;            // R5 cannot be retried, so it is waited for this long
   AttemptNumber attempts_max = 5;
   std::size_t staging_bytes = std::size_t{256} << 20;  // slots = max(3, staging_bytes / vector bytes)
 };
@@ -49,6 +51,7 @@ struct RoundSetup {
   crypto::SigningKey key;               // the coordinator's, named in the roster
   federation::TrainTask task;           // round, stage, hashes, seed
   std::vector<RosterIndex> invited;     // ascending; blamed sites of earlier rounds left out
+  std::vector<RosterIndex> quiet;       // of those, not heard from lately: not waited for until they speak
   federation::Thresholds thresholds;
   std::uint32_t cohort_smallest = 0;
   std::uint32_t cohort_largest = 0;
@@ -100,6 +103,7 @@ struct RoundAborted {
 struct BlamedSite {
   SiteId site;
   federation::RefusalReason reason = federation::RefusalReason::malformed;
+  std::vector<Bytes> evidence;  // signed messages that show it: its own, and those it contradicts
 };
 
 struct RoundEffects {
@@ -108,13 +112,22 @@ struct RoundEffects {
   std::vector<RoundOutbound> outbound;         // 3
   std::optional<UnmaskWork> unmask;            // 4
   std::optional<RoundAborted> aborted;         // 5
-  std::vector<BlamedSite> blamed;              // with evidence: leave it out until an administrator decides
+  std::vector<BlamedSite> blamed;              // leave it out of later rounds until an administrator decides
   std::optional<federation::Refusal> refusal;  // the message was refused
   std::vector<std::string> notices;            // for the log
 };
 
-enum class RoundPhase { announced, collecting_keys, collecting_shares, collecting_masked, collecting_consistency,
-                        collecting_unmask, unmasking, finished, aborted };
+enum class RoundPhase {
+  announced,
+  collecting_keys,
+  collecting_shares,
+  collecting_masked,
+  collecting_consistency,
+  collecting_unmask,
+  unmasking,
+  finished,
+  aborted,
+};
 std::string_view to_string(RoundPhase phase) noexcept;
 
 // For "round 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left".

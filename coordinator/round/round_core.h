@@ -1,0 +1,176 @@
+// The inside of RoundMachine: its phases and what lives beside them. Included by coordinator/round/*.cpp only.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "coordinator/round/round_machine.h"
+#include "federation/messages/vector_chunk.h"
+#include "federation/secagg/masking.h"
+#include "federation/secagg/statements.h"
+
+namespace fovea::coordinator {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+// What a site is doing about this round's task.
+enum class Readiness { awaited, training, ready, failed };
+
+struct Trainee {
+  Readiness readiness = Readiness::awaited;
+  bool final_failure = false;  // it will not take part in this round
+  std::uint16_t permille = 0;
+  MonotonicMs heard;
+};
+
+// One site's masked vector on its way in.
+struct Upload {
+  bool granted = false;  // it was told to send, and holds a staging slot
+  std::vector<std::uint32_t> words;
+  std::vector<std::optional<Digest>> chunks;
+  std::size_t missing = 0;
+  std::optional<federation::MaskedStatement> statement;
+  Bytes statement_wire;
+  MonotonicMs progress;
+  MonotonicMs asked;
+};
+
+// An attempt whose U3 is fixed.
+struct CommittedAttempt {
+  federation::AttemptContext context;
+  std::vector<DealerCommitments> dealers;
+  std::vector<RosterIndex> survivors;                 // U2
+  std::vector<federation::CommittedVector> committed;  // U3
+  std::vector<std::uint32_t> sum;                     // Σ y; empty while a worker has it
+};
+
+struct Announced {
+  MonotonicMs since;
+  std::optional<MonotonicMs> quorum;  // when the smallest cohort was ready
+};
+struct CollectingKeys {
+  federation::AttemptContext context;
+  std::map<RosterIndex, federation::AdvertisedKeys> keys;
+  std::set<RosterIndex> gone;
+};
+struct CollectingShares {
+  federation::AttemptContext context;
+  std::map<RosterIndex, DealerCommitments> dealers;
+  std::set<RosterIndex> gone;
+};
+struct CollectingMasked {
+  federation::AttemptContext context;
+  std::vector<DealerCommitments> dealers;
+  std::vector<RosterIndex> survivors;
+  std::map<RosterIndex, Upload> uploads;               // of sites that are neither in the sum nor gone
+  std::map<RosterIndex, federation::CommittedVector> committed;
+  std::vector<std::uint32_t> sum;
+};
+struct CollectingConsistency {
+  CommittedAttempt attempt;
+  Digest statement{};
+  std::map<RosterIndex, crypto::Signature> signatures;
+  std::set<RosterIndex> gone;
+};
+struct CollectingUnmask {
+  CommittedAttempt attempt;
+  std::vector<federation::SiteSignature> signatures;
+  std::map<RosterIndex, std::vector<federation::RevealedShare>> responses;
+  std::set<RosterIndex> gone;
+  std::size_t tried = 0;  // responses in the last try that was not enough
+  MonotonicMs since;
+};
+struct Unmasking {
+  CollectingUnmask from;  // without the sum
+};
+struct Finished {};
+struct Aborted {};
+using Phase = std::variant<Announced, CollectingKeys, CollectingShares, CollectingMasked, CollectingConsistency, CollectingUnmask,
+                           Unmasking, Finished, Aborted>;
+
+struct RoundMachine::Core {
+  RoundSetup setup;
+  AttemptNumber attempt = 0;
+  Phase phase;
+  std::map<RosterIndex, Trainee> trainees;
+  std::set<RosterIndex> excluded;                              // blamed, or the accused of a dispute
+  std::set<std::pair<RosterIndex, RosterIndex>> disputes;      // (lower, higher)
+  std::set<crypto::AgreementPublicKey> keys_seen;              // of earlier attempts
+  std::map<RosterIndex, Bytes> share_wires;                    // of the current attempt: evidence
+  std::map<RosterIndex, Bytes> unmask_wires;
+  MonotonicMs now;
+  MonotonicMs progress;  // last accepted answer of the phase
+  MonotonicMs asked;     // last (re)sending of the phase's request
+  RoundEffects effects;
+
+  // round_machine.cpp
+  void on(Begin event);
+  void on(MessageReceived event);
+  void on(UnmaskFinished event);
+  void on(Tick event);
+  void on_failure(const federation::SignedMessage& message, RosterIndex site);
+  void on_hello(const federation::SignedMessage& message, RosterIndex site);
+  void drop(RosterIndex site);  // it will not answer in the current phase
+  void ask_again(RosterIndex site);
+  void repeat_requests();
+  void close_phase_at_deadline();
+
+  // round_training.cpp
+  void on_training_progress(const federation::SignedMessage& message, RosterIndex site);
+  void on_training_ready(const federation::SignedMessage& message, RosterIndex site);
+  void announce(const std::vector<RosterIndex>& sites);
+  void consider_start();
+  void start_attempt(std::vector<RosterIndex> candidates);
+  void retry(federation::RefusalReason reason, const std::string& detail);
+  void abort(federation::RefusalReason reason, const std::string& detail);
+  std::vector<RosterIndex> ready_sites() const;
+  bool is_awaited(RosterIndex site, const Trainee& trainee) const;
+
+  // round_keys.cpp: R1 and R2
+  void on_keys(const federation::SignedMessage& message, RosterIndex site);
+  void on_shares(const federation::SignedMessage& message, RosterIndex site);
+  void consider_keys(bool deadline);
+  void consider_shares(bool deadline);
+  void dispute(RosterIndex accuser, RosterIndex accused);
+
+  // round_masked.cpp: R3
+  void on_masked_chunk(const federation::SignedMessage& message, RosterIndex site);
+  void on_masked_statement(const federation::SignedMessage& message, RosterIndex site);
+  void finish_upload(CollectingMasked& masked, RosterIndex site);
+  void grant_uploads(CollectingMasked& masked);
+  void send_routed(const CollectingMasked& masked, RosterIndex site);
+  void consider_masked();
+  void request_missing(CollectingMasked& masked, RosterIndex site, Upload& upload);
+  std::size_t staging_slots() const;
+
+  // round_unmask.cpp: R4, R5 and the sum
+  void on_consistency_signature(const federation::SignedMessage& message, RosterIndex site);
+  void on_unmask_shares(const federation::SignedMessage& message, RosterIndex site);
+  void consider_consistency(bool deadline);
+  void consider_unmask();
+  void finish(Unmasking from, UnmaskOutcome outcome);
+  void ask_consistency(const CollectingConsistency& phase_, const std::vector<RosterIndex>& to);
+  void ask_unmask(const CollectingUnmask& phase_, const std::vector<RosterIndex>& to);
+
+  // round_core.cpp
+  void refuse(federation::RefusalReason reason, std::string detail);
+  void refuse_to(RosterIndex site, const federation::SignedMessage& message, federation::RefusalReason reason, std::string detail);
+  void blame(RosterIndex site, federation::RefusalReason reason, std::vector<Bytes> evidence);
+  Bytes seal(federation::MessageKind kind, ByteView payload) const;
+  void send(const std::vector<RosterIndex>& to, federation::MessageKind kind, ByteView payload);
+  const SiteId& id_of(RosterIndex site) const { return setup.roster.sites[site].id; }
+  const crypto::VerifyKey& key_of(RosterIndex site) const { return setup.roster.sites[site].identity_key; }
+  const federation::AttemptContext* context() const noexcept;
+  // Whether `ref` is the current attempt; refuses otherwise.
+  bool is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message, RosterIndex site);
+};
+
+std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed);
+bool contains(std::span<const RosterIndex> sites, RosterIndex site);
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,145 @@
+// R1 and R2 at the coordinator: keys and sealed shares collected, checked and routed. Nothing here is secret.
+#include <algorithm>
+
+#include "coordinator/round/round_core.h"
+
+namespace fovea::coordinator {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+namespace {
+
+// X25519 with any key shows whether the other one is of low order.
+bool is_low_order(const crypto::AgreementPublicKey& key) {
+  const auto probe = crypto::AgreementKey::from_private(crypto::SecretKey());
+  return !probe.shared_secret(key).has_value();
+}
+
+}  // namespace
+
+void RoundMachine::Core::on_keys(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::KeysMessage::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (!is_current(decoded->ref, message, site)) return;
+  auto* collecting = std::get_if<CollectingKeys>(&phase);
+  if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "keys are not collected now");
+  if (!contains(collecting->context.parameters.candidates, site) || collecting->gone.contains(site))
+    return refuse_to(site, message, RefusalReason::not_a_candidate, "keys of a site outside U0");
+  const federation::AdvertisedKeys& keys = decoded->keys;
+  if (const auto known = collecting->keys.find(site); known != collecting->keys.end()) {
+    if (!(known->second == keys)) refuse_to(site, message, RefusalReason::second_statement, "other keys in the same attempt");
+    return;
+  }
+  const auto condemn = [&](RefusalReason reason, const std::string& detail) {
+    refuse_to(site, message, reason, detail);
+    blame(site, reason, {message.wire()});
+    drop(site);
+  };
+  const Digest statement = federation::keys_statement(collecting->context.parameters_hash, site, keys);
+  if (crypto::check_signature(key_of(site), statement, keys.signature) != crypto::SignatureVerdict::valid)
+    return condemn(RefusalReason::bad_signature, "signature of the keys");
+  if (is_low_order(keys.channel) || is_low_order(keys.mask)) return condemn(RefusalReason::low_order_key, "a key of low order");
+  if (keys.channel == keys.mask) return condemn(RefusalReason::duplicate_key, "one key for two purposes");
+  if (keys_seen.contains(keys.channel) || keys_seen.contains(keys.mask))
+    return condemn(RefusalReason::reused_key, "a key of an earlier attempt");
+  for (const auto& [other, listed] : collecting->keys)
+    for (const auto& key : {listed.channel, listed.mask})
+      if (key == keys.channel || key == keys.mask) return condemn(RefusalReason::duplicate_key, "a key that another site has listed");
+  collecting->keys.emplace(site, keys);
+  progress = now;
+  consider_keys(false);
+}
+
+void RoundMachine::Core::consider_keys(bool deadline) {
+  auto& collecting = std::get<CollectingKeys>(phase);
+  const federation::RoundParameters& p = collecting.context.parameters;
+  if (!deadline && collecting.keys.size() + collecting.gone.size() < p.candidates.size()) return;
+  for (const RosterIndex site : p.candidates)
+    if (!collecting.keys.contains(site) && !collecting.gone.contains(site)) trainees[site].readiness = Readiness::awaited;
+  if (collecting.keys.size() < std::max<std::size_t>(p.thresholds.threshold, setup.cohort_smallest))
+    return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(collecting.keys.size()) + " sites only");
+  federation::AttemptContext context = std::move(collecting.context);
+  std::vector<RosterIndex> to;
+  for (const auto& [site, keys] : collecting.keys) {
+    context.keys.push_back({site, keys});
+    to.push_back(site);
+  }
+  context.key_list = federation::key_list_hash(context.parameters_hash, context.keys);
+  send(to, MessageKind::key_list, federation::KeyList{context.ref(), context.keys}.encode());
+  phase = CollectingShares{.context = std::move(context), .dealers = {}, .gone = {}};
+  progress = asked = now;
+}
+
+void RoundMachine::Core::on_shares(const federation::SignedMessage& message, RosterIndex site) {
+  auto decoded = federation::SharesMessage::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (!is_current(decoded->ref, message, site)) return;
+  auto* collecting = std::get_if<CollectingShares>(&phase);
+  if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "shares are not collected now");
+  if (collecting->context.find(site) == nullptr || collecting->gone.contains(site))
+    return refuse_to(site, message, RefusalReason::not_a_candidate, "shares of a site outside U1");
+  if (collecting->dealers.contains(site)) return;
+  if (decoded->key_list != collecting->context.key_list)
+    return refuse_to(site, message, RefusalReason::statement_differs, "shares under another key list");
+  std::vector<RosterIndex> recipients;
+  for (const federation::ListedKeys& entry : collecting->context.keys)
+    if (entry.site != site) recipients.push_back(entry.site);
+  const bool complete = std::equal(recipients.begin(), recipients.end(), decoded->shares.begin(), decoded->shares.end(),
+                                   [](RosterIndex recipient, const auto& shares) { return recipient == shares.peer; });
+  if (!complete) {
+    refuse_to(site, message, RefusalReason::list_out_of_order, "shares are not for the sites of U1");
+    blame(site, RefusalReason::list_out_of_order, {message.wire()});
+    return drop(site);
+  }
+  collecting->dealers.emplace(site, DealerCommitments{site, decoded->self_seed_commitment, std::move(decoded->shares)});
+  share_wires[site] = message.wire();
+  progress = now;
+  consider_shares(false);
+}
+
+void RoundMachine::Core::consider_shares(bool deadline) {
+  auto& collecting = std::get<CollectingShares>(phase);
+  const federation::AttemptContext& context = collecting.context;
+  if (!deadline && collecting.dealers.size() + collecting.gone.size() < context.keys.size()) return;
+  for (const federation::ListedKeys& entry : context.keys)
+    if (!collecting.dealers.contains(entry.site) && !collecting.gone.contains(entry.site))
+      trainees[entry.site].readiness = Readiness::awaited;
+  if (collecting.dealers.size() < context.parameters.thresholds.threshold)
+    return retry(RefusalReason::too_few_survivors, "shares of " + std::to_string(collecting.dealers.size()) + " sites only");
+  CollectingMasked masked;
+  for (auto& [site, dealer] : collecting.dealers) {
+    masked.survivors.push_back(site);
+    masked.dealers.push_back(std::move(dealer));
+    masked.uploads.emplace(site, Upload{});
+  }
+  masked.context = std::move(collecting.context);
+  phase = std::move(masked);
+  progress = asked = now;
+  grant_uploads(std::get<CollectingMasked>(phase));
+}
+
+// Two sites contradict each other about a share, and nobody else can tell who is right: the accused sits out the
+// round's further attempts. Who is in disputes with more than m others is bad for certain, as at most m sites are:
+// then it is the one left out, and those it accused come back.
+void RoundMachine::Core::dispute(RosterIndex accuser, RosterIndex accused) {
+  disputes.emplace(std::min(accuser, accused), std::max(accuser, accused));
+  const auto degree = [&](RosterIndex site) {
+    return std::count_if(disputes.begin(), disputes.end(),
+                         [&](const auto& pair) { return pair.first == site || pair.second == site; });
+  };
+  const std::int64_t tolerated = std::max<std::int64_t>(1, setup.thresholds.colluders_max);
+  for (const RosterIndex site : {accuser, accused}) {
+    if (degree(site) <= tolerated) continue;
+    blame(site, RefusalReason::disputed_shares, {});
+    for (const auto& [low, high] : disputes) {
+      const RosterIndex other = low == site ? high : low;
+      if ((low == site || high == site) && degree(other) <= tolerated) excluded.erase(other);
+    }
+    return;
+  }
+  excluded.insert(accused);
+  effects.notices.push_back(id_of(accuser).text() + " and " + id_of(accused).text() + " disagree about a share");
+}
+
+}  // namespace fovea::coordinator

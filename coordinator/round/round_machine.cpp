@@ -1,0 +1,347 @@
+#include "coordinator/round/round_machine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "coordinator/round/round_core.h"
+#include "coordinator/round/round_marks.h"
+
+namespace fovea::coordinator {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+namespace {
+
+Result<void> check_setup(const RoundSetup& setup) {
+  if (setup.key.verify_key() != setup.roster.coordinator_signing_key)
+    return invalid_argument("setup.key: not the coordinator's signing key of the roster");
+  if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
+  if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest || setup.cohort_largest > federation::kCohortMax)
+    return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most 128");
+  if (setup.invited.size() < setup.cohort_smallest)
+    return invalid_argument("setup.invited: fewer sites than the smallest cohort");
+  for (std::size_t i = 0; i < setup.invited.size(); ++i)
+    if (setup.invited[i] >= setup.roster.sites.size() || (i > 0 && setup.invited[i] <= setup.invited[i - 1]))
+      return invalid_argument("setup.invited: roster indices, strictly ascending");
+  const federation::Thresholds& t = setup.thresholds;
+  if (t.threshold < t.colluders_max + t.honest_min) return invalid_argument("setup.thresholds: threshold - m must be at least h");
+  if (t.threshold > setup.cohort_smallest) return invalid_argument("setup.thresholds: threshold above the smallest cohort");
+  if (federation::threshold_min(setup.cohort_smallest, t.colluders_max) > setup.cohort_smallest)
+    return invalid_argument("setup.thresholds: no threshold is safe for the smallest cohort with this m");
+  if (setup.delta_size == 0) return invalid_argument("setup.delta_size: at least 1");
+  if (auto encoding = federation::make_encoding(setup.cohort_largest, setup.delta_max, setup.weight_max); !encoding)
+    return std::move(encoding).error();
+  if (setup.limits.attempts_max == 0 || setup.limits.phase_ms <= 0 || setup.limits.resend_ms <= 0)
+    return invalid_argument("setup.limits: must be above 0");
+  return {};
+}
+
+}  // namespace
+
+RoundMachine::RoundMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+RoundMachine::RoundMachine(RoundMachine&&) noexcept = default;
+RoundMachine& RoundMachine::operator=(RoundMachine&&) noexcept = default;
+RoundMachine::~RoundMachine() = default;
+
+Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Bytes> journal) {
+  FOVEA_TRY(check_setup(setup));
+  FOVEA_TRY_ASSIGN(RoundMemory memory, restore_round(setup.task.round, journal));
+  auto core = std::make_unique<Core>(Core{.setup = std::move(setup),
+                                          .attempt = memory.attempt_last,
+                                          .phase = Announced{},
+                                          .trainees = {},
+                                          .excluded = {},
+                                          .disputes = {},
+                                          .keys_seen = {},
+                                          .share_wires = {},
+                                          .unmask_wires = {},
+                                          .now = {},
+                                          .progress = {},
+                                          .asked = {},
+                                          .effects = {}});
+  for (const RosterIndex site : core->setup.invited) core->trainees.emplace(site, Trainee{});
+  if (memory.unmask) {
+    core->attempt = memory.unmask->attempt.context.parameters.attempt;
+    core->phase = std::move(*memory.unmask);
+  }
+  return RoundMachine(std::move(core));
+}
+
+RoundEffects RoundMachine::step(RoundEvent event) {
+  core_->effects = {};
+  std::visit([this](auto&& e) { core_->on(std::forward<decltype(e)>(e)); }, std::move(event));
+  return std::move(core_->effects);
+}
+
+RoundPhase RoundMachine::phase() const noexcept { return static_cast<RoundPhase>(core_->phase.index()); }
+
+RoundProgress RoundMachine::progress() const {
+  RoundProgress out;
+  out.phase = phase();
+  out.attempt = core_->attempt;
+  std::vector<RosterIndex> asked;
+  std::set<RosterIndex> done;
+  std::int64_t deadline = core_->progress.value + core_->setup.limits.phase_ms;
+  const auto keys_of = [](const auto& map, std::set<RosterIndex>& into) {
+    for (const auto& entry : map) into.insert(entry.first);
+  };
+  std::visit(Overloaded{
+                 [&](const Announced& p) {
+                   for (const auto& [site, trainee] : core_->trainees) {
+                     asked.push_back(site);
+                     if (trainee.readiness == Readiness::ready) done.insert(site);
+                     out.training_permille.emplace_back(core_->id_of(site), trainee.permille);
+                   }
+                   deadline = p.quorum ? p.quorum->value + core_->setup.limits.straggler_ms
+                                       : p.since.value + core_->setup.limits.round_ms;
+                 },
+                 [&](const CollectingKeys& p) {
+                   asked = p.context.parameters.candidates;
+                   keys_of(p.keys, done);
+                 },
+                 [&](const CollectingShares& p) {
+                   for (const auto& entry : p.context.keys) asked.push_back(entry.site);
+                   keys_of(p.dealers, done);
+                 },
+                 [&](const CollectingMasked& p) {
+                   asked = p.survivors;
+                   keys_of(p.committed, done);
+                 },
+                 [&](const CollectingConsistency& p) {
+                   asked = sites_of(p.attempt.committed);
+                   keys_of(p.signatures, done);
+                 },
+                 [&](const CollectingUnmask& p) {
+                   for (const auto& entry : p.signatures) asked.push_back(entry.site);
+                   keys_of(p.responses, done);
+                 },
+                 [](const Unmasking&) {},
+                 [](const Finished&) {},
+                 [](const Aborted&) {},
+             },
+             core_->phase);
+  out.answered = done.size();
+  out.expected = asked.size();
+  for (const RosterIndex site : asked)
+    if (!done.contains(site)) out.waiting_for.push_back(core_->id_of(site));
+  out.left_ms = std::max<std::int64_t>(0, deadline - core_->now.value);
+  return out;
+}
+
+void RoundMachine::Core::on(Begin event) {
+  now = event.now;
+  progress = asked = now;
+  const MonotonicMs long_ago{now.value - setup.limits.training_progress_ms};
+  for (auto& [site, trainee] : trainees) trainee.heard = contains(setup.quiet, site) ? long_ago : now;
+  if (auto* resumed = std::get_if<CollectingUnmask>(&phase)) {
+    resumed->since = now;
+    std::vector<RosterIndex> to;
+    for (const federation::SiteSignature& entry : resumed->signatures) to.push_back(entry.site);
+    return ask_unmask(*resumed, to);
+  }
+  if (auto* announced = std::get_if<Announced>(&phase)) {
+    announced->since = now;
+    announce(setup.invited);
+  }
+}
+
+void RoundMachine::Core::on(MessageReceived event) {
+  const federation::SignedMessage& message = event.message;
+  const federation::MessageHeader& header = message.header();
+  if (!header.sender) return refuse(RefusalReason::unknown_sender, "the coordinator does not speak to itself");
+  const auto site = setup.roster.index_of(*header.sender);
+  if (!site || !trainees.contains(*site)) return refuse(RefusalReason::unknown_sender, header.sender->text() + " is not invited");
+  if (header.run != setup.run) return refuse_to(*site, message, RefusalReason::wrong_run, "a message of another run");
+  if (header.epoch != setup.roster.epoch) return refuse_to(*site, message, RefusalReason::wrong_epoch, "another roster epoch");
+  trainees[*site].heard = now;
+  switch (message.kind()) {
+    case MessageKind::hello: return on_hello(message, *site);
+    case MessageKind::training_progress: return on_training_progress(message, *site);
+    case MessageKind::training_ready: return on_training_ready(message, *site);
+    case MessageKind::keys: return on_keys(message, *site);
+    case MessageKind::shares: return on_shares(message, *site);
+    case MessageKind::masked_chunk: return on_masked_chunk(message, *site);
+    case MessageKind::masked_statement: return on_masked_statement(message, *site);
+    case MessageKind::consistency_signature: return on_consistency_signature(message, *site);
+    case MessageKind::unmask_shares: return on_unmask_shares(message, *site);
+    case MessageKind::attempt_failure: return on_failure(message, *site);
+    case MessageKind::plan_offer:
+    case MessageKind::roster_offer:
+    case MessageKind::train_task:
+    case MessageKind::parameters:
+    case MessageKind::key_list:
+    case MessageKind::routed_shares:
+    case MessageKind::chunk_request:
+    case MessageKind::consistency_request:
+    case MessageKind::unmask_request:
+    case MessageKind::aggregate_chunk:
+    case MessageKind::round_evidence:
+    case MessageKind::refusal:
+    case MessageKind::attempt_abandoned: return refuse(RefusalReason::unexpected_kind, "not a message of a site");
+  }
+}
+
+void RoundMachine::Core::on(UnmaskFinished event) {
+  auto* unmasking = std::get_if<Unmasking>(&phase);
+  if (unmasking == nullptr) return refuse(RefusalReason::unexpected_kind, "nothing is being unmasked");
+  finish(std::move(*unmasking), std::move(event.outcome));
+}
+
+void RoundMachine::Core::on(Tick event) {
+  now = std::max(now, event.now);
+  close_phase_at_deadline();
+  if (now.value - asked.value >= setup.limits.resend_ms) {
+    asked = now;
+    repeat_requests();
+  }
+}
+
+void RoundMachine::Core::on_failure(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::AttemptFailure::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "a failure in another round");
+  effects.notices.push_back(id_of(site).text() + " refused: " + std::string(federation::to_string(decoded->reason)));
+  Trainee& trainee = trainees[site];
+  if (decoded->attempt == 0) {
+    // These mend themselves: a person approves the plan, or the site catches up; then it says hello.
+    const bool may_recover = decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::model_differs ||
+                             decoded->reason == RefusalReason::transcript_differs;
+    trainee.readiness = Readiness::failed;
+    trainee.final_failure = !may_recover;
+    return consider_start();
+  }
+  if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");
+  const bool lost_work = decoded->reason == RefusalReason::not_ready || decoded->reason == RefusalReason::forgotten_after_restart;
+  trainee.readiness = lost_work ? Readiness::awaited : Readiness::failed;
+  if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
+    trainee.readiness = Readiness::ready;
+    dispute(site, *decoded->accused);
+  } else if (!lost_work) {
+    trainee.final_failure = decoded->reason != RefusalReason::bad_signature && decoded->reason != RefusalReason::parameters_differ;
+  }
+  drop(site);
+}
+
+void RoundMachine::Core::on_hello(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::Hello::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (decoded->model_hash != setup.task.model_hash || decoded->transcript != setup.task.previous_transcript) return;
+  Trainee& trainee = trainees[site];
+  if (trainee.readiness == Readiness::failed && !trainee.final_failure) trainee.readiness = Readiness::awaited;
+  ask_again(site);
+}
+
+void RoundMachine::Core::ask_again(RosterIndex site) {
+  std::visit(Overloaded{
+                 [&](Announced&) {
+                   if (!trainees[site].final_failure && !excluded.contains(site)) announce({site});
+                 },
+                 [&](CollectingKeys& p) {
+                   if (contains(p.context.parameters.candidates, site) && !p.keys.contains(site) && !p.gone.contains(site))
+                     send({site}, MessageKind::parameters, p.context.parameters.encode());
+                 },
+                 [&](CollectingShares& p) {
+                   if (p.context.find(site) != nullptr && !p.dealers.contains(site) && !p.gone.contains(site))
+                     send({site}, MessageKind::key_list, federation::KeyList{p.context.ref(), p.context.keys}.encode());
+                 },
+                 [&](CollectingMasked& p) {
+                   const auto upload = p.uploads.find(site);
+                   if (upload != p.uploads.end() && upload->second.granted) request_missing(p, site, upload->second);
+                 },
+                 [&](CollectingConsistency& p) {
+                   if (contains(sites_of(p.attempt.committed), site) && !p.signatures.contains(site) && !p.gone.contains(site))
+                     ask_consistency(p, {site});
+                 },
+                 [&](CollectingUnmask& p) {
+                   const bool asked_for = std::any_of(p.signatures.begin(), p.signatures.end(),
+                                                      [&](const auto& entry) { return entry.site == site; });
+                   if (asked_for && !p.responses.contains(site)) ask_unmask(p, {site});
+                 },
+                 [](Unmasking&) {},
+                 [](Finished&) {},
+                 [](Aborted&) {},
+             },
+             phase);
+}
+
+void RoundMachine::Core::repeat_requests() {
+  if (std::holds_alternative<Announced>(phase)) {
+    std::vector<RosterIndex> to;
+    for (const auto& [site, trainee] : trainees)
+      if (!excluded.contains(site) && trainee.readiness == Readiness::awaited) to.push_back(site);
+    return announce(to);
+  }
+  for (const auto& [site, trainee] : trainees) ask_again(site);
+}
+
+void RoundMachine::Core::drop(RosterIndex site) {
+  std::visit(Overloaded{
+                 [&](Announced&) { consider_start(); },
+                 [&](CollectingKeys& p) {
+                   p.keys.erase(site);
+                   p.gone.insert(site);
+                   consider_keys(false);
+                 },
+                 [&](CollectingShares& p) {
+                   p.dealers.erase(site);
+                   p.gone.insert(site);
+                   consider_shares(false);
+                 },
+                 [&](CollectingMasked& p) {
+                   p.uploads.erase(site);
+                   grant_uploads(p);
+                   consider_masked();
+                 },
+                 [&](CollectingConsistency& p) {
+                   p.gone.insert(site);
+                   consider_consistency(false);
+                 },
+                 [&](CollectingUnmask& p) {
+                   p.gone.insert(site);
+                   consider_unmask();
+                 },
+                 [](Unmasking&) {},
+                 [](Finished&) {},
+                 [](Aborted&) {},
+             },
+             phase);
+}
+
+void RoundMachine::Core::close_phase_at_deadline() {
+  const bool late = now.value - progress.value >= setup.limits.phase_ms;
+  std::visit(Overloaded{
+                 [&](Announced&) { consider_start(); },
+                 [&](CollectingKeys&) {
+                   if (late) consider_keys(true);
+                 },
+                 [&](CollectingShares&) {
+                   if (late) consider_shares(true);
+                 },
+                 [&](CollectingMasked& p) {
+                   std::vector<RosterIndex> silent;
+                   for (const auto& [site, upload] : p.uploads)
+                     if (upload.granted && now.value - upload.progress.value >= setup.limits.phase_ms) silent.push_back(site);
+                   if (silent.empty()) return;
+                   for (const RosterIndex site : silent) {
+                     trainees[site].readiness = Readiness::awaited;
+                     p.uploads.erase(site);
+                   }
+                   grant_uploads(p);
+                   consider_masked();
+                 },
+                 [&](CollectingConsistency&) {
+                   if (late) consider_consistency(true);
+                 },
+                 [&](CollectingUnmask& p) {
+                   if (now.value - p.since.value >= setup.limits.unmask_ms)
+                     abort(RefusalReason::deadline_passed, "too few sites released their shares; the round cannot be repeated");
+                 },
+                 [](Unmasking&) {},
+                 [](Finished&) {},
+                 [](Aborted&) {},
+             },
+             phase);
+}
+
+}  // namespace fovea::coordinator

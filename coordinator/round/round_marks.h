@@ -1,0 +1,24 @@
+// What the coordinator remembers of a round across a restart: which attempts were begun, and, from R5 on, all that is
+// needed to go on collecting shares (R5 is asked for once a round, so it must not be lost).
+//   record := u8 type · u32 round · u32 attempt · fields
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "coordinator/round/round_core.h"
+
+namespace fovea::coordinator {
+
+Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt);
+Bytes encode_unmask_mark(const CollectingUnmask& collecting);
+
+struct RoundMemory {
+  AttemptNumber attempt_last = 0;
+  std::optional<CollectingUnmask> unmask;
+};
+
+// Records of other rounds are skipped. corruption names the record.
+Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> journal);
+
+}  // namespace fovea::coordinator

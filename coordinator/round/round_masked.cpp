@@ -1,0 +1,156 @@
+// R3 at the coordinator: masked vectors arrive by chunk into a bounded number of staging vectors; a complete and signed
+// one is added to the sum and its staging freed, an incomplete one never touches the sum.
+#include <algorithm>
+
+#include "coordinator/round/round_core.h"
+
+namespace fovea::coordinator {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+namespace {
+
+constexpr std::size_t kChunksAskedAtOnce = 8;
+
+}  // namespace
+
+std::size_t RoundMachine::Core::staging_slots() const {
+  const std::size_t vector_bytes = 4 * federation::vector_words(setup.delta_size);
+  return std::max<std::size_t>(3, setup.limits.staging_bytes / vector_bytes);
+}
+
+void RoundMachine::Core::send_routed(const CollectingMasked& masked, RosterIndex site) {
+  federation::RoutedShares routed{.ref = masked.context.ref(), .survivors = masked.survivors, .shares = {}};
+  for (const DealerCommitments& dealer : masked.dealers) {
+    if (dealer.dealer == site) continue;
+    const auto for_site = std::find_if(dealer.shares.begin(), dealer.shares.end(),
+                                       [&](const federation::SealedShares& shares) { return shares.peer == site; });
+    FOVEA_CHECK(for_site != dealer.shares.end());  // on_shares took only complete ones
+    routed.shares.push_back(*for_site);
+    routed.shares.back().peer = dealer.dealer;
+  }
+  send({site}, MessageKind::routed_shares, routed.encode());
+}
+
+void RoundMachine::Core::grant_uploads(CollectingMasked& masked) {
+  std::size_t used = static_cast<std::size_t>(
+      std::count_if(masked.uploads.begin(), masked.uploads.end(), [](const auto& entry) { return entry.second.granted; }));
+  for (auto& [site, upload] : masked.uploads) {
+    if (upload.granted) continue;
+    if (used == staging_slots()) return;
+    ++used;
+    upload.granted = true;
+    upload.missing = federation::chunk_count(masked.context.parameters.dimension);
+    upload.chunks.resize(upload.missing);
+    upload.progress = upload.asked = now;
+    send_routed(masked, site);
+  }
+}
+
+void RoundMachine::Core::request_missing(CollectingMasked& masked, RosterIndex site, Upload& upload) {
+  if (now.value - upload.progress.value < setup.limits.resend_ms / 2) return;  // it is sending
+  if (upload.missing == upload.chunks.size()) send_routed(masked, site);
+  federation::ChunkRequest request{.ref = masked.context.ref(), .chunks = {}, .statement = !upload.statement};
+  for (std::uint32_t i = 0; i < upload.chunks.size() && request.chunks.size() < kChunksAskedAtOnce; ++i)
+    if (!upload.chunks[i]) request.chunks.push_back(i);
+  upload.asked = now;
+  send({site}, MessageKind::chunk_request, request.encode());
+}
+
+void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& message, RosterIndex site) {
+  const auto chunk = federation::decode_chunk(message.payload());
+  if (!chunk) return refuse_to(site, message, RefusalReason::malformed, chunk.error().message);
+  auto* masked = std::get_if<CollectingMasked>(&phase);
+  if (masked == nullptr) return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
+  if (!is_current(chunk->ref, message, site)) return;
+  if (masked->committed.contains(site)) return;
+  const auto found = masked->uploads.find(site);
+  if (found == masked->uploads.end() || !found->second.granted)
+    return refuse_to(site, message, RefusalReason::late_vector, "this site's vector is no longer awaited, or not yet");
+  Upload& upload = found->second;
+  const std::size_t dimension = masked->context.parameters.dimension;
+  if (chunk->index >= upload.chunks.size() || chunk->words.size() != 4 * federation::chunk_size(dimension, chunk->index))
+    return refuse_to(site, message, RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
+  if (const auto& arrived = upload.chunks[chunk->index]) {
+    if (*arrived != message.payload_digest())
+      refuse_to(site, message, RefusalReason::second_statement, "a second, different chunk " + std::to_string(chunk->index));
+    return;
+  }
+  if (upload.words.empty()) upload.words.resize(dimension);
+  const std::size_t first = chunk->index * federation::kChunkWords;
+  federation::copy_words(chunk->words, std::span(upload.words).subspan(first, chunk->words.size() / 4));
+  upload.chunks[chunk->index] = message.payload_digest();
+  --upload.missing;
+  upload.progress = progress = now;
+  finish_upload(*masked, site);
+}
+
+void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::MaskedStatement::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  auto* masked = std::get_if<CollectingMasked>(&phase);
+  if (masked == nullptr) return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
+  if (!is_current(decoded->ref, message, site)) return;
+  if (masked->committed.contains(site)) return;
+  const auto found = masked->uploads.find(site);
+  if (found == masked->uploads.end() || !found->second.granted)
+    return refuse_to(site, message, RefusalReason::late_vector, "this site's vector is no longer awaited, or not yet");
+  if (found->second.statement) return;
+  found->second.statement = *decoded;
+  found->second.statement_wire = message.wire();
+  found->second.progress = progress = now;
+  finish_upload(*masked, site);
+}
+
+void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex site) {
+  Upload& upload = masked.uploads.at(site);
+  if (upload.missing > 0 || !upload.statement) return;
+  const federation::MaskedStatement& statement = *upload.statement;
+  const Digest& hash = masked.context.parameters_hash;
+  federation::VectorHash vector(hash, upload.words.size());
+  for (const std::optional<Digest>& chunk : upload.chunks) vector.add_chunk(*chunk);
+  const auto dealer = std::find_if(masked.dealers.begin(), masked.dealers.end(),
+                                   [&](const DealerCommitments& entry) { return entry.dealer == site; });
+  const federation::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment};
+  std::optional<RefusalReason> broken;
+  if (vector.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
+  else if (statement.survivors_hash != federation::survivors_hash(hash, masked.survivors)) broken = RefusalReason::statement_differs;
+  else if (statement.self_seed_commitment != dealer->self_seed_commitment) broken = RefusalReason::share_commitment_differs;
+  else if (crypto::check_signature(key_of(site), federation::masked_statement(hash, commitment), statement.signature) !=
+           crypto::SignatureVerdict::valid)
+    broken = RefusalReason::bad_signature;
+  if (broken) {
+    blame(site, *broken, {share_wires[site], upload.statement_wire});
+    refuse(*broken, id_of(site).text() + ": the masked vector is not what it signed");
+    return drop(site);
+  }
+  if (masked.sum.empty()) masked.sum = std::move(upload.words);
+  else crypto::add_words(masked.sum, upload.words);
+  masked.committed.emplace(site, federation::CommittedVector{site, statement.vector_hash, statement.self_seed_commitment, statement.signature});
+  masked.uploads.erase(site);
+  grant_uploads(masked);
+  consider_masked();
+}
+
+void RoundMachine::Core::consider_masked() {
+  auto& masked = std::get<CollectingMasked>(phase);
+  if (!masked.uploads.empty()) return;
+  if (masked.committed.size() < masked.context.parameters.thresholds.threshold)
+    return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(masked.committed.size()) + " sites only");
+  CollectingConsistency next;
+  for (auto& [site, entry] : masked.committed) next.attempt.committed.push_back(entry);
+  next.attempt.context = std::move(masked.context);
+  next.attempt.dealers = std::move(masked.dealers);
+  next.attempt.survivors = std::move(masked.survivors);
+  next.attempt.sum = std::move(masked.sum);
+  const federation::AttemptContext& context = next.attempt.context;
+  next.statement = federation::consistency_statement(context.parameters_hash,
+                                                     {context.key_list, next.attempt.survivors, next.attempt.committed});
+  phase = std::move(next);
+  progress = asked = now;
+  const auto& collecting = std::get<CollectingConsistency>(phase);
+  ask_consistency(collecting, sites_of(collecting.attempt.committed));
+}
+
+}  // namespace fovea::coordinator

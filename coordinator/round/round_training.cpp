@@ -1,0 +1,132 @@
+// Announcing the task, waiting for trained sites, and beginning, repeating or giving up attempts.
+#include <algorithm>
+
+#include "coordinator/round/round_core.h"
+#include "coordinator/round/round_marks.h"
+
+namespace fovea::coordinator {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+void RoundMachine::Core::announce(const std::vector<RosterIndex>& sites) {
+  send(sites, MessageKind::train_task, setup.task.encode());
+}
+
+void RoundMachine::Core::on_training_progress(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::TrainingProgress::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "progress of another round");
+  Trainee& trainee = trainees[site];
+  if (trainee.readiness == Readiness::awaited) trainee.readiness = Readiness::training;
+  trainee.permille = decoded->permille;
+}
+
+void RoundMachine::Core::on_training_ready(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::TrainingReady::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (decoded->round != setup.task.round) return refuse_to(site, message, RefusalReason::stale_round, "ready for another round");
+  if (decoded->model_hash != setup.task.model_hash)
+    return refuse_to(site, message, RefusalReason::model_differs, "trained on another model");
+  Trainee& trainee = trainees[site];
+  trainee.readiness = Readiness::ready;
+  trainee.permille = 1000;
+  consider_start();
+}
+
+bool RoundMachine::Core::is_awaited(RosterIndex site, const Trainee& trainee) const {
+  if (excluded.contains(site)) return false;
+  if (trainee.readiness != Readiness::awaited && trainee.readiness != Readiness::training) return false;
+  return now.value - trainee.heard.value < setup.limits.training_progress_ms;
+}
+
+std::vector<RosterIndex> RoundMachine::Core::ready_sites() const {
+  std::vector<RosterIndex> out;
+  for (const auto& [site, trainee] : trainees)
+    if (trainee.readiness == Readiness::ready && !excluded.contains(site)) out.push_back(site);
+  return out;
+}
+
+void RoundMachine::Core::consider_start() {
+  auto* announced = std::get_if<Announced>(&phase);
+  if (announced == nullptr) return;
+  std::vector<RosterIndex> ready = ready_sites();
+  const auto possible = std::count_if(trainees.begin(), trainees.end(), [&](const auto& entry) {
+    return !excluded.contains(entry.first) && !entry.second.final_failure;
+  });
+  if (static_cast<std::size_t>(possible) < setup.cohort_smallest)
+    return abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) + " sites can take part, the plan asks for " +
+                                                      std::to_string(setup.cohort_smallest));
+  if (ready.size() < setup.cohort_smallest) {
+    announced->quorum.reset();
+    if (now.value - announced->since.value >= setup.limits.round_ms)
+      abort(RefusalReason::deadline_passed, "only " + std::to_string(ready.size()) + " sites were ready in time");
+    return;
+  }
+  if (!announced->quorum) announced->quorum = now;
+  const bool waiting = std::any_of(trainees.begin(), trainees.end(),
+                                   [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
+  const bool enough = ready.size() >= setup.cohort_largest;
+  if (waiting && !enough && now.value - announced->quorum->value < setup.limits.straggler_ms) return;
+  if (ready.size() > setup.cohort_largest) ready.resize(setup.cohort_largest);
+  start_attempt(std::move(ready));
+}
+
+void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
+  auto encoding = federation::make_encoding(candidates.size(), setup.delta_max, setup.weight_max);
+  FOVEA_CHECK(encoding.has_value());  // create() tried it for the largest cohort
+  const auto sites = static_cast<std::uint32_t>(candidates.size());
+  const auto threshold = static_cast<std::uint16_t>(
+      std::max<std::uint32_t>(setup.thresholds.threshold, federation::threshold_min(sites, setup.thresholds.colluders_max)));
+  if (threshold > sites) return abort(RefusalReason::threshold_too_low, "the threshold is above the number of ready sites");
+  ++attempt;
+  share_wires.clear();
+  unmask_wires.clear();
+  federation::AttemptContext context;
+  context.parameters = {.run = setup.run,
+                        .round = setup.task.round,
+                        .attempt = attempt,
+                        .previous_transcript = setup.task.previous_transcript,
+                        .plan_hash = setup.task.plan_hash,
+                        .model_hash = setup.task.model_hash,
+                        .roster_hash = setup.roster.hash,
+                        .candidates = candidates,
+                        .thresholds = {setup.thresholds.colluders_max, threshold, setup.thresholds.honest_min},
+                        .dimension = static_cast<std::uint32_t>(federation::vector_words(setup.delta_size)),
+                        .encoding = *encoding,
+                        .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
+  context.parameters_hash = context.parameters.hash();
+  // Durable first: an attempt number names one set of keys, so it must not come again after a restart.
+  effects.journal.push_back(encode_attempt_mark(setup.task.round, attempt));
+  send(candidates, MessageKind::parameters, context.parameters.encode());
+  phase = CollectingKeys{.context = std::move(context), .keys = {}, .gone = {}};
+  progress = asked = now;
+}
+
+void RoundMachine::Core::retry(RefusalReason reason, const std::string& detail) {
+  const federation::AttemptContext* current = context();
+  FOVEA_CHECK(current != nullptr);
+  effects.notices.push_back("attempt " + std::to_string(attempt) + " abandoned: " + detail);
+  const bool last = attempt >= setup.limits.attempts_max;
+  if (last) return abort(reason, detail);
+  const federation::AttemptAbandoned message{setup.task.round, attempt, reason, false};
+  send(current->parameters.candidates, MessageKind::attempt_abandoned, message.encode());
+  for (const federation::ListedKeys& entry : current->keys) {
+    keys_seen.insert(entry.keys.channel);
+    keys_seen.insert(entry.keys.mask);
+  }
+  phase = Announced{.since = now, .quorum = {}};
+  asked = now;
+  consider_start();
+}
+
+void RoundMachine::Core::abort(RefusalReason reason, const std::string& detail) {
+  std::vector<RosterIndex> sites;
+  for (const auto& [site, trainee] : trainees) sites.push_back(site);
+  const federation::AttemptAbandoned message{setup.task.round, attempt, reason, true};
+  send(sites, MessageKind::attempt_abandoned, message.encode());
+  phase = Aborted{};
+  effects.aborted = RoundAborted{reason, detail, setup.task.round + 1};
+}
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,164 @@
+// R4, R5 and the publication of the sum.
+#include <algorithm>
+
+#include "coordinator/round/round_core.h"
+#include "coordinator/round/round_marks.h"
+
+namespace fovea::coordinator {
+
+using federation::MessageKind;
+using federation::RefusalReason;
+
+void RoundMachine::Core::ask_consistency(const CollectingConsistency& from, const std::vector<RosterIndex>& to) {
+  const federation::ConsistencyRequest request{from.attempt.context.ref(), from.attempt.survivors, from.attempt.committed};
+  send(to, MessageKind::consistency_request, request.encode());
+}
+
+void RoundMachine::Core::ask_unmask(const CollectingUnmask& from, const std::vector<RosterIndex>& to) {
+  send(to, MessageKind::unmask_request, federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
+}
+
+void RoundMachine::Core::on_consistency_signature(const federation::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::ConsistencySignature::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (!is_current(decoded->ref, message, site)) return;
+  auto* collecting = std::get_if<CollectingConsistency>(&phase);
+  if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "signatures are not collected now");
+  if (!contains(sites_of(collecting->attempt.committed), site))
+    return refuse_to(site, message, RefusalReason::survivors_not_subset, "a signature of a site outside U3");
+  if (collecting->signatures.contains(site)) return;
+  if (crypto::check_signature(key_of(site), collecting->statement, decoded->signature) != crypto::SignatureVerdict::valid) {
+    refuse_to(site, message, RefusalReason::bad_signature, "signature of the consistency statement");
+    blame(site, RefusalReason::bad_signature, {message.wire()});
+    return drop(site);
+  }
+  collecting->signatures.emplace(site, decoded->signature);
+  progress = now;
+  consider_consistency(false);
+}
+
+void RoundMachine::Core::consider_consistency(bool deadline) {
+  auto& collecting = std::get<CollectingConsistency>(phase);
+  const std::size_t expected = collecting.attempt.committed.size();
+  if (!deadline && collecting.signatures.size() + collecting.gone.size() < expected) return;
+  for (const federation::CommittedVector& entry : collecting.attempt.committed)
+    if (!collecting.signatures.contains(entry.site) && !collecting.gone.contains(entry.site))
+      trainees[entry.site].readiness = Readiness::awaited;
+  if (collecting.signatures.size() < collecting.attempt.context.parameters.thresholds.threshold)
+    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(collecting.signatures.size()) + " sites only");
+  CollectingUnmask next;
+  std::vector<RosterIndex> to;
+  for (const auto& [site, signature] : collecting.signatures) {
+    next.signatures.push_back({site, signature});
+    to.push_back(site);
+  }
+  next.attempt = std::move(collecting.attempt);
+  next.since = now;
+  // Durable first: sites release shares once a round, so a coordinator that lost this could never finish the round.
+  effects.journal.push_back(encode_unmask_mark(next));
+  ask_unmask(next, to);
+  phase = std::move(next);
+  progress = asked = now;
+}
+
+void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& message, RosterIndex site) {
+  auto decoded = federation::UnmaskShares::decode(message.payload());
+  if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
+  if (std::holds_alternative<Unmasking>(phase) || std::holds_alternative<Finished>(phase)) return;  // enough came earlier
+  if (!is_current(decoded->ref, message, site)) return;
+  auto* collecting = std::get_if<CollectingUnmask>(&phase);
+  if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "shares are not released now");
+  const std::vector<RosterIndex> committed = sites_of(collecting->attempt.committed);
+  if (!contains(committed, site))
+    return refuse_to(site, message, RefusalReason::survivors_not_subset, "shares released by a site outside U3");
+  if (collecting->responses.contains(site)) return;
+  const auto& survivors = collecting->attempt.survivors;
+  const bool complete = std::equal(survivors.begin(), survivors.end(), decoded->shares.begin(), decoded->shares.end(),
+                                   [&](RosterIndex subject, const federation::RevealedShare& share) {
+                                     const bool in_sum = contains(committed, subject);
+                                     return share.subject == subject && (share.secret == federation::RevealedSecret::self_seed) == in_sum;
+                                   });
+  if (!complete) {
+    refuse_to(site, message, RefusalReason::bad_revealed_share, "not exactly one share of the right kind for each site of U2");
+    blame(site, RefusalReason::bad_revealed_share, {message.wire()});
+    return drop(site);
+  }
+  collecting->responses.emplace(site, std::move(decoded->shares));
+  unmask_wires[site] = message.wire();
+  progress = now;
+  consider_unmask();
+}
+
+void RoundMachine::Core::consider_unmask() {
+  auto& collecting = std::get<CollectingUnmask>(phase);
+  const std::size_t threshold = collecting.attempt.context.parameters.thresholds.threshold;
+  const bool all = std::all_of(collecting.signatures.begin(), collecting.signatures.end(), [&](const auto& entry) {
+    return collecting.responses.contains(entry.site) || collecting.gone.contains(entry.site);
+  });
+  if (collecting.responses.size() < threshold || collecting.responses.size() == collecting.tried) {
+    if (all) abort(RefusalReason::too_few_survivors, "too few good shares were released; the round cannot be repeated");
+    return;
+  }
+  collecting.tried = collecting.responses.size();
+  UnmaskWork work{.context = collecting.attempt.context,
+                  .survivors = collecting.attempt.survivors,
+                  .committed = sites_of(collecting.attempt.committed),
+                  .dealers = collecting.attempt.dealers,
+                  .responses = {},
+                  .sum = std::move(collecting.attempt.sum)};
+  for (const auto& [site, shares] : collecting.responses) work.responses.push_back({site, shares});
+  effects.unmask = std::move(work);
+  phase = Unmasking{std::move(collecting)};
+}
+
+void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
+  CommittedAttempt& done = from.from.attempt;
+  for (const Blame& entry : outcome.blames) {
+    if (excluded.contains(entry.site)) continue;
+    std::vector<Bytes> evidence;
+    for (const auto& [site, wire] : share_wires) evidence.push_back(wire);
+    for (const auto& [site, wire] : unmask_wires) evidence.push_back(wire);
+    blame(entry.site, entry.reason, std::move(evidence));
+  }
+  if (!outcome.complete) {
+    done.sum = std::move(outcome.sum);
+    phase = std::move(from.from);
+    asked = now;
+    return consider_unmask();
+  }
+  const federation::AttemptRef ref = done.context.ref();
+  federation::RoundEvidence evidence{.parameters = done.context.parameters,
+                                     .keys = done.context.keys,
+                                     .survivors = done.survivors,
+                                     .committed = done.committed,
+                                     .signatures = std::move(from.from.signatures),
+                                     .opened = std::move(outcome.opened)};
+  federation::VectorHash hash(ref.parameters, outcome.sum.size());
+  RoundResult result;
+  result.round = ref.round;
+  result.attempt = ref.attempt;
+  result.publication.emplace_back();  // the evidence goes first: a site checks it before it takes the chunks
+  for (std::size_t i = 0; i < federation::chunk_count(outcome.sum.size()); ++i) {
+    const auto words = std::span(outcome.sum).subspan(i * federation::kChunkWords, federation::chunk_size(outcome.sum.size(), i));
+    const Bytes payload = federation::encode_chunk(ref, static_cast<std::uint32_t>(i), words);
+    const Digest digest = federation::hash_payload(MessageKind::aggregate_chunk, payload);
+    hash.add_chunk(digest);
+    result.publication.push_back(federation::seal_message(
+        {MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch}, payload, digest, setup.key));
+  }
+  evidence.sum_hash = hash.finish();
+  const bool canary = outcome.sum.back() == done.committed.size();
+  auto sum = federation::decode_sum(done.context.parameters, std::move(outcome.sum), done.committed.size());
+  if (!sum) return abort(canary ? RefusalReason::sum_out_of_range : RefusalReason::canary_differs, sum.error().message);
+  result.publication.front() = seal(MessageKind::round_evidence, evidence.encode());
+  result.transcript = evidence.transcript();
+  result.sum = std::move(*sum);
+  const std::vector<RosterIndex> committed = sites_of(done.committed);
+  for (const RosterIndex site : done.context.parameters.candidates)
+    (contains(committed, site) ? result.contributors : result.dropouts).push_back(id_of(site));
+  result.evidence = std::move(evidence);
+  phase = Finished{};
+  effects.finished = std::move(result);
+}
+
+}  // namespace fovea::coordinator
