@@ -98,6 +98,7 @@ void put(json& out, const RoundOpen& entry) {
   out["parameters"] = to_hex(entry.parameters);
   out["cohort"] = entry.cohort;
   out["threshold"] = entry.threshold;
+  out["dimension"] = entry.dimension;
 }
 
 Result<LedgerEntry> take_round_open(JsonFields& in) {
@@ -109,6 +110,7 @@ Result<LedgerEntry> take_round_open(JsonFields& in) {
   FOVEA_TRY_ASSIGN(out.parameters, in.hex<32>("parameters"));
   FOVEA_TRY_ASSIGN(out.cohort, in.integer32("cohort", 0, kNumberMax));
   FOVEA_TRY_ASSIGN(out.threshold, in.integer32("threshold", 0, kNumberMax));
+  FOVEA_TRY_ASSIGN(out.dimension, in.integer32("dimension", 0, kNumberMax));
   return LedgerEntry(out);
 }
 

@@ -53,6 +53,7 @@ struct RoundOpen {
   Digest parameters{};  // H(P) of secure aggregation
   std::uint32_t cohort = 0;
   std::uint32_t threshold = 0;
+  std::uint32_t dimension = 0;  // ring words of a masked vector: bounds what leaves in the attempt
 };
 
 // Commitment to the integers that go under the mask, made before they do.

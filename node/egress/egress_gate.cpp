@@ -150,7 +150,8 @@ Result<void> EgressGate::open_round(const federation::RoundParameters& announced
                                     .roster = announced.roster_hash,
                                     .parameters = announced.hash(),
                                     .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
-                                    .threshold = announced.thresholds.threshold};
+                                    .threshold = announced.thresholds.threshold,
+                                    .dimension = announced.dimension};
   const auto last = last_open_.find(key.run);
   if (last == last_open_.end() || last->second.key != key) FOVEA_TRY(append(entry));
   last_open_[key.run] = entry;
@@ -199,6 +200,20 @@ std::optional<EgressGate::Refusal> EgressGate::check_vector(const OutboundMessag
   return std::nullopt;
 }
 
+// Names must not travel in any field, whatever a later version of a message may hold. Ring words are left out: they
+// were just found to be random, and at their size any short text would turn up by chance.
+std::optional<EgressGate::Refusal> EgressGate::check_identifiers(ByteView wire, const OutboundMessage& message,
+                                                                 EgressIntent& intent) const {
+  if (policy_.identifiers.empty()) return std::nullopt;
+  const std::size_t words = message.chunk ? message.chunk->words.size() : 0;
+  const std::string_view text = as_text(wire.first(wire.size() - words));
+  for (const std::string& identifier : policy_.identifiers)
+    if (identifier.size() >= kIdentifierBytesMin && text.find(identifier) != std::string_view::npos)
+      return Refusal{std::string_view(federation::kOptionalCheck), "a " + intent.kind + " holds a name or identifier that must not leave this site"};
+  intent.checks.emplace_back(federation::kOptionalCheck);
+  return std::nullopt;
+}
+
 std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, EgressIntent& intent) const {
   const bool session = !intent.binding;
   const std::uint64_t limit = session ? policy_.session_bytes_max : policy_.run_bytes_max;
@@ -229,6 +244,7 @@ std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spen
   intent.key = message->key;
   if (auto refusal = check_binding(*message, intent)) return refusal;
   if (auto refusal = check_vector(*message, intent)) return refusal;
+  if (auto refusal = check_identifiers(wire, *message, intent)) return refusal;
   return check_budget(spending, intent);
 }
 

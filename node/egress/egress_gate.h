@@ -1,5 +1,5 @@
 // The sole way out of a site. A message leaves only after its intent is durable in the site's ledger, and an intent is
-// written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, budget. Anything
+// written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, identifiers, budget. Anything
 // else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch may be sent, and the
 // refusal is recorded as an `incident`. The gate reads the wire bytes itself; nobody tells it what they are.
 //
@@ -39,7 +39,12 @@ struct EgressPolicy {
   std::uint32_t cohort_min = 2;              // never aggregate among fewer sites than this
   std::uint64_t run_bytes_max = 0;           // of one run, over restarts; 0 lets nothing out
   std::uint64_t session_bytes_max = 0;       // of messages that belong to no approved plan, since open()
+  // File names and patient identifiers of the site's data: a message that holds one is refused. Those shorter than
+  // kIdentifierBytesMin are not looked for: random key and signature bytes would hold them by chance.
+  std::vector<std::string> identifiers{};
 };
+
+inline constexpr std::size_t kIdentifierBytesMin = 6;
 
 // What the site computed itself for the round that the coordinator announces.
 struct OwnRound {
@@ -122,6 +127,7 @@ class EgressGate {
   std::optional<Refusal> check_message(ByteView wire, Spending& spending, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_binding(const OutboundMessage& message, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_vector(const OutboundMessage& message, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_identifiers(ByteView wire, const OutboundMessage& message, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_budget(Spending& spending, federation::EgressIntent& intent) const;
 
   std::optional<federation::Ledger> ledger_;  // set by open()

@@ -12,7 +12,6 @@ using federation::MessageKind;
 template <class Message>
 Result<OutboundMessage> of_round(OutboundMessage out, Result<Message> message) {
   if (!message) return message.error();
-  out.scope = MessageScope::round;
   out.key.round = message->ref.round;
   out.key.attempt = message->ref.attempt;
   out.parameters = message->ref.parameters;
@@ -49,6 +48,7 @@ Result<OutboundEnvelope> read_outbound_envelope(ByteView wire, const SiteId& sit
 Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) {
   OutboundMessage out;
   out.kind = envelope.kind;
+  out.scope = federation::egress_scope(envelope.kind).value_or(MessageScope::round);
   out.key.run = envelope.run;
   const ByteView payload = envelope.payload;
   switch (envelope.kind) {
@@ -64,13 +64,11 @@ Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) 
     }
     case MessageKind::training_progress: {
       FOVEA_TRY_ASSIGN(const auto message, federation::TrainingProgress::decode(payload));
-      out.scope = MessageScope::plan;
       out.key.round = message.round;
       return out;
     }
     case MessageKind::training_ready: {
       FOVEA_TRY_ASSIGN(const auto message, federation::TrainingReady::decode(payload));
-      out.scope = MessageScope::plan;
       out.key.round = message.round;
       out.model = message.model_hash;
       return out;
@@ -82,7 +80,6 @@ Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) 
     case MessageKind::unmask_shares: return of_round(out, federation::UnmaskShares::decode(payload));
     case MessageKind::masked_chunk: {
       FOVEA_TRY_ASSIGN(const federation::ChunkView chunk, federation::decode_chunk(payload));
-      out.scope = MessageScope::round;
       out.key.round = chunk.ref.round;
       out.key.attempt = chunk.ref.attempt;
       out.parameters = chunk.ref.parameters;

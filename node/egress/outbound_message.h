@@ -5,18 +5,14 @@
 #include <optional>
 
 #include "common/bytes.h"
+#include "federation/ledger/egress_rules.h"
 #include "federation/ledger/entry.h"
 #include "federation/messages/message_kind.h"
 #include "federation/messages/vector_chunk.h"
 
 namespace fovea::node {
 
-// What must be in force before a message of a kind may leave.
-enum class MessageScope {
-  session,  // nothing of a plan is in it: a greeting, the reason of a refusal
-  plan,     // an approved plan
-  round,    // an open attempt under an approved plan
-};
+using federation::MessageScope;
 
 struct OutboundMessage {
   federation::MessageKind kind = federation::MessageKind::hello;

@@ -54,6 +54,7 @@ struct EgressSite {
     out.destination = filled(0x44);
     out.run_bytes_max = run_bytes_max;
     out.session_bytes_max = session_bytes_max;
+    out.identifiers = identifiers;
     return out;
   }
   Result<node::EgressGate> open() const {
@@ -112,6 +113,7 @@ struct EgressSite {
   federation::RoundParameters parameters;
   std::uint64_t run_bytes_max = 1'000'000;
   std::uint64_t session_bytes_max = 10'000;
+  std::vector<std::string> identifiers;
   FixedClock clock;
 };
 

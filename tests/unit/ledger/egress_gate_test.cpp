@@ -53,6 +53,11 @@ class Gate : public testing::Test {
     EXPECT_TRUE(gate.unconfirmed().empty());
   }
 
+  std::vector<federation::StampedEntry> entries_after_close(EgressGate gate) {
+    { const EgressGate closed = std::move(gate); }
+    return entries_of(site);
+  }
+
   test::TemporaryFolder folder;
   EgressSite site{folder.path()};
 };
@@ -313,6 +318,23 @@ TEST_F(Gate, RefusesCohortsBelowThresholdOrPolicy) {
   site.parameters.candidates = {0};
   site.parameters.thresholds.threshold = 1;
   EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+}
+
+// --- rule: identifiers ---
+
+TEST_F(Gate, RefusesAnyMessageThatHoldsAnIdentifierOfTheSitesData) {
+  site.identifiers = {"PAT-000123", "scan_17.nii.gz", "ab"};
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  federation::Hello hello;
+  hello.software = "fovea 0.1 on scan_17.nii.gz";
+  expect_refused(gate, {site.wire(MessageKind::hello, hello.encode())}, "identifiers");
+  hello.software = "fovea 0.1 ab";  // too short to look for
+  EXPECT_TRUE(intend(gate, {site.wire(MessageKind::hello, hello.encode())}));
+  std::vector<std::uint32_t> words = site.masked_words(2000);
+  EXPECT_TRUE(intend(gate, {site.chunk(words)}));
+  for (const auto& incident : only<federation::Incident>(entries_after_close(std::move(gate))))
+    EXPECT_EQ(incident.detail.find("scan_17"), std::string::npos);
 }
 
 // --- rule: budget ---

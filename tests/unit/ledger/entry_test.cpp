@@ -37,7 +37,7 @@ std::vector<LedgerEntry> one_of_each() {
   EgressIntent session{.site = SiteId::create("st-anna").value()};
   session.kind = "hello";
   return {PlanApproved{digest(1), digest(2), {1, 2, 3}}, PlanWithdrawn{digest(1), digest(2), {4}},
-          RosterEpoch{7, digest(3), 4}, RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3},
+          RosterEpoch{7, digest(3), 4}, RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
           InputSealed{some_key(), digest(5)}, some_intent(), session, EgressSent{5, 2},
           IngressReceipt{SiteId::create("st-anna").value(), some_key(), "masked-chunk", digest(2), 983'149},
           RoundClose{some_key(), "applied", digest(9), 4}, Incident{"plan", "nobody approved it"}};
