@@ -23,8 +23,8 @@ AgreementPublicKey public_of(const openssl::KeyHandle& handle) {
 // Derives with one private key again and again.
 class Deriver {
  public:
-  explicit Deriver(const SecretKey& scalar) : key_(private_handle(scalar)) {
-    context_.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
+  explicit Deriver(const openssl::KeyHandle& key)
+      : context_(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr)) {
     FOVEA_CHECK(context_ != nullptr && EVP_PKEY_derive_init(context_.get()) == 1);
   }
 
@@ -45,24 +45,41 @@ class Deriver {
   }
 
  private:
-  openssl::KeyHandle key_;
   openssl::KeyContext context_;
 };
 
 }  // namespace
 
+struct AgreementKey::Prepared {
+  openssl::KeyHandle handle;
+};
+
+AgreementKey::AgreementKey(SecretKey scalar, std::unique_ptr<Prepared> prepared)
+    : scalar_(std::move(scalar)), public_(public_of(prepared->handle)), prepared_(std::move(prepared)) {}
+AgreementKey::AgreementKey(AgreementKey&&) noexcept = default;
+AgreementKey& AgreementKey::operator=(AgreementKey&&) noexcept = default;
+AgreementKey::~AgreementKey() = default;
+
 AgreementKey AgreementKey::generate(RandomSource& random) { return from_private(random.secret_key()); }
 
 AgreementKey AgreementKey::from_private(const SecretKey& scalar) {
-  return AgreementKey(scalar.copy(), agreement_public_key(scalar));
+  return AgreementKey(scalar.copy(), std::make_unique<Prepared>(Prepared{private_handle(scalar)}));
+}
+
+AgreementKey AgreementKey::copy() const {
+  FOVEA_CHECK(prepared_ != nullptr && EVP_PKEY_up_ref(prepared_->handle.get()) == 1);
+  return AgreementKey(scalar_.copy(),
+                      std::make_unique<Prepared>(Prepared{openssl::KeyHandle(prepared_->handle.get())}));
 }
 
 Result<SecretKey> AgreementKey::shared_secret(const AgreementPublicKey& peer) const {
-  return Deriver(scalar_).derive(peer);
+  FOVEA_CHECK(prepared_ != nullptr);
+  return Deriver(prepared_->handle).derive(peer);
 }
 
 Result<std::vector<SecretKey>> AgreementKey::shared_secrets(std::span<const AgreementPublicKey> peers) const {
-  Deriver deriver(scalar_);
+  FOVEA_CHECK(prepared_ != nullptr);
+  Deriver deriver(prepared_->handle);
   std::vector<SecretKey> secrets;
   secrets.reserve(peers.size());
   for (std::size_t i = 0; i < peers.size(); ++i) {

@@ -58,21 +58,36 @@ SignatureVerdict check_key(const VerifyKey& key) {
 
 }  // namespace
 
+struct SigningKey::Prepared {
+  openssl::KeyHandle handle;
+};
+
+SigningKey::SigningKey(SecretKey seed, std::unique_ptr<Prepared> prepared)
+    : seed_(std::move(seed)), prepared_(std::move(prepared)) {
+  std::size_t size = public_.size();
+  FOVEA_CHECK(EVP_PKEY_get_raw_public_key(prepared_->handle.get(), public_.data(), &size) == 1);
+  FOVEA_CHECK(size == public_.size());
+}
+SigningKey::SigningKey(SigningKey&&) noexcept = default;
+SigningKey& SigningKey::operator=(SigningKey&&) noexcept = default;
+SigningKey::~SigningKey() = default;
+
 SigningKey SigningKey::create(RandomSource& random) { return from_seed(random.secret_key()); }
 
 SigningKey SigningKey::from_seed(const SecretKey& seed) {
-  const openssl::KeyHandle handle = private_handle(seed);
-  VerifyKey public_key{};
-  std::size_t size = public_key.size();
-  FOVEA_CHECK(EVP_PKEY_get_raw_public_key(handle.get(), public_key.data(), &size) == 1);
-  FOVEA_CHECK(size == public_key.size());
-  return SigningKey(seed.copy(), public_key);
+  return SigningKey(seed.copy(), std::make_unique<Prepared>(Prepared{private_handle(seed)}));
+}
+
+SigningKey SigningKey::copy() const {
+  FOVEA_CHECK(prepared_ != nullptr && EVP_PKEY_up_ref(prepared_->handle.get()) == 1);
+  return SigningKey(seed_.copy(), std::make_unique<Prepared>(Prepared{openssl::KeyHandle(prepared_->handle.get())}));
 }
 
 Signature SigningKey::sign(ByteView message) const {
-  const openssl::KeyHandle handle = private_handle(seed_);
+  FOVEA_CHECK(prepared_ != nullptr);
   const openssl::HashContext context = new_hash_context();
-  FOVEA_CHECK(EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, handle.get(), nullptr) == 1);
+  FOVEA_CHECK(EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, prepared_->handle.get(),
+                                    nullptr) == 1);
   Signature signature{};
   std::size_t size = signature.size();
   FOVEA_CHECK(EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string_view>
 
 #include "common/bytes.h"
@@ -14,6 +15,7 @@ namespace fovea::crypto {
 using VerifyKey = std::array<std::uint8_t, 32>;
 using Signature = std::array<std::uint8_t, 64>;
 
+// A private key and its public key. Several threads may use one key at once.
 class SigningKey {
  public:
   static SigningKey create(RandomSource& random);
@@ -21,14 +23,20 @@ class SigningKey {
 
   const VerifyKey& verify_key() const noexcept { return public_; }
   const SecretKey& seed() const noexcept { return seed_; }  // for the key file
-  SigningKey copy() const { return SigningKey(seed_.copy(), public_); }
+  SigningKey copy() const;
+
+  SigningKey(SigningKey&&) noexcept;
+  SigningKey& operator=(SigningKey&&) noexcept;
+  ~SigningKey();
 
   Signature sign(ByteView message) const;
 
  private:
-  SigningKey(SecretKey seed, VerifyKey public_key) : seed_(std::move(seed)), public_(public_key) {}
+  struct Prepared;  // the key in OpenSSL's form; making it costs as much as a signature
+  SigningKey(SecretKey seed, std::unique_ptr<Prepared> prepared);
   SecretKey seed_;
   VerifyKey public_{};
+  std::unique_ptr<Prepared> prepared_;
 };
 
 enum class SignatureVerdict {
