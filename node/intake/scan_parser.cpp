@@ -111,7 +111,10 @@ Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const
   if (access(program.c_str(), X_OK) != 0)
     return not_found(program.string() + ": the scan parser is missing (build or install fovea-scan-parser beside fovea-node)");
   ScanParser out(program, limits);
-  FOVEA_TRY(out.ensure_running());
+  // A sandbox that does not hold is no sandbox: proved at every start, before the first file.
+  const Result<void> walls = out.self_test(JobKind::open_file);
+  if (walls || walls.error().code != ErrorCode::permission_denied)
+    return unavailable("the parser's sandbox cannot be put up on this machine (kernel without seccomp?)" + (walls ? std::string() : ": " + walls.error().message));
   return out;
 }
 

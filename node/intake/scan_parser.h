@@ -60,7 +60,8 @@ std::filesystem::path default_parser_program();
 // One parser process. One thread at a time; make one for each worker.
 class ScanParser {
  public:
-  // not_found: no such program; unavailable: it cannot be started.
+  // not_found: no such program; unavailable: it cannot be started, or its sandbox does
+  // not hold.
   static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits);
   ScanParser(ScanParser&&) noexcept = default;
   ScanParser& operator=(ScanParser&&) noexcept = default;

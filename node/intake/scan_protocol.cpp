@@ -39,7 +39,10 @@ Result<void> check_status(ByteReader& in) {
   if (status == kOk) return {};
   if (status > static_cast<std::uint32_t>(ErrorCode::internal) + 1) return corruption("parser answer: unknown status");
   FOVEA_TRY_ASSIGN(std::string message, in.text("reason", kReasonBytesMax));
-  return Error{static_cast<ErrorCode>(status - 1), std::move(message)};
+  // Only what a file can be guilty of: a hostile one must not pass for a fault of the site, which ends an ingest.
+  const auto code = static_cast<ErrorCode>(status - 1);
+  const bool of_the_file = code == ErrorCode::internal || code == ErrorCode::permission_denied;
+  return Error{of_the_file ? code : ErrorCode::invalid_argument, std::move(message)};
 }
 
 Result<JobKind> job_kind(std::uint32_t value) {

@@ -111,6 +111,18 @@ struct StudyCatalogue::Impl {
     return out;
   }
 
+  // Volumes, and what other rooms keep of the study below this folder: every file named <code>.<something>.
+  Result<void> remove_files_of(std::string_view code) const {
+    std::error_code failed;
+    std::vector<std::filesystem::path> doomed;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, failed))
+      if (entry.path().filename().string().starts_with(std::string(code) + ".")) doomed.push_back(entry.path());
+    for (const std::filesystem::path& path : doomed)
+      if (!failed) std::filesystem::remove(path, failed);
+    if (failed) return unavailable("study: a stored volume could not be deleted; is the disk writable?");
+    return {};
+  }
+
   std::filesystem::path path_of(std::string_view code, std::string_view ending) const {
     return folder / kVolumes / (std::string(code) + std::string(ending));
   }
@@ -249,11 +261,7 @@ Result<CatalogueCounts> StudyCatalogue::counts() const {
 Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms) {
   FOVEA_TRY(find(code));
   // Files first: a crash in between leaves a row that says what is still to be forgotten, never a file without one.
-  for (const std::string_view ending : {".bricks", ".2mm", ".4mm"}) {
-    std::error_code failed;
-    std::filesystem::remove(impl_->path_of(code, ending), failed);
-    if (failed) return unavailable("study: a stored volume could not be deleted; is the disk writable?");
-  }
+  FOVEA_TRY(impl_->remove_files_of(code));
   try {
     SQLite::Transaction transaction(impl_->database);
     SQLite::Statement erase(impl_->database, "DELETE FROM studies WHERE code = ?");

@@ -33,7 +33,7 @@ struct StudyRecord {
   Split split = Split::train;
   std::optional<int> label;  // of the study, 0 or 1; none: not known
   std::vector<Finding> findings;
-  bool has_mask = false;     // findings are known, perhaps none; without a mask they are unknown
+  bool has_mask = false;     // findings are known: there was a mask, or the label says that there are none
   std::string modality;      // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
   VolumeGeometry geometry;
   IntensityStatistics statistics;
@@ -78,7 +78,8 @@ class StudyCatalogue {
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
   Result<CatalogueCounts> counts() const;
 
-  // Deletes the study's files, then its row, and keeps an erasure record (code and time only).
+  // Deletes every file below the site's data folder that is named <code>.<anything> (volumes, levels, embeddings),
+  // then its row, and keeps an erasure record (code and time only).
   Result<void> forget(std::string_view code, std::int64_t unix_ms);
 
  private:

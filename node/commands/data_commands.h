@@ -1,0 +1,35 @@
+// The words of `fovea-node data …` that tests call without a program around them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/console.h"
+#include "node/intake/ingest.h"
+#include "node/intake/study_catalogue.h"
+
+namespace fovea::node {
+
+struct IngestRequest {
+  std::vector<std::filesystem::path> paths;  // folders and files
+  std::filesystem::path manifest;            // or a table
+  std::string finding_labels;                // "3,4"; empty: all
+  std::string split = "train";               // of what comes without a table
+  double intensity_offset = 0;
+  unsigned workers = 0;                      // 0: one a core
+};
+
+// Each runs in the site's data folder, prints through the console and returns the error to show.
+Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder, const IngestRequest& request);
+Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder);
+Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep);
+struct ShowRequest {
+  std::string code;
+  std::filesystem::path picture;  // empty: none
+  bool with_identity = false;     // also print what is sealed
+};
+Result<void> run_data_show(const Console& console, const std::filesystem::path& data_folder, const ShowRequest& request);
+Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code, std::int64_t unix_ms);
+
+}  // namespace fovea::node

@@ -1,0 +1,153 @@
+#include "node/intake/ingest.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "crypto/hash.h"
+#include "node/intake/study_intake.h"
+
+namespace fovea::node {
+namespace {
+
+// Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
+constexpr std::uint64_t kIntakeVersion = 1;
+
+// What the workers share.
+class IngestRun {
+ public:
+  IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
+            const std::function<void(const IngestProgress&)>& progress)
+      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress) {}
+
+  // A worker's whole life.
+  void work() {
+    Result<ScanParser> parser = ScanParser::start(settings_.parser_program, settings_.limits);
+    if (!parser) return stop(parser.error());
+    for (std::size_t n = next_++; n < sources_.size() && !stopped_; n = next_++) {
+      if (Result<void> done = study(*parser, n); !done) return stop(done.error());
+    }
+  }
+
+  Result<IngestReport> report() {
+    if (failure_) return *failure_;
+    for (auto& [number, refusal] : refused_) report_.refused.push_back(std::move(refusal));
+    return std::move(report_);
+  }
+
+ private:
+  void stop(Error error) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::move(error);
+    stopped_ = true;
+  }
+
+  std::string fingerprint(const StudySource& source, const ContentDigests& digests) const {
+    crypto::TaggedHash hash("FOVEA/1/intake fingerprint");
+    hash.add_u64(kIntakeVersion).add(digests.image).add(digests.mask).add(source.identity.patient);
+    hash.add_u64(source.mask ? 1 : 0).add_u64(static_cast<std::uint64_t>(source.split)).add_u64(source.label ? static_cast<std::uint64_t>(*source.label) : 2);
+    hash.add(std::to_string(settings_.intensity_offset));
+    for (const std::int32_t label : settings_.finding_labels) hash.add_u64(static_cast<std::uint64_t>(label));
+    // Salted: an unsalted hash of a scan would let anyone who has the scan recognise it.
+    return catalogue_.study_code(hash.finish());
+  }
+
+  std::string code_of(const StudySource& source, const Result<ContentDigests>& digests) const {
+    if (digests) return catalogue_.study_code(digests->image);
+    crypto::TaggedHash hash("FOVEA/1/unreadable study");
+    hash.add(source.identity.study).add(source.images.front().string());
+    return catalogue_.study_code(hash.finish());
+  }
+
+  // Whether this study still has to be taken in; claims its code if so.
+  Result<bool> claim(const std::string& code, const std::string& print) {
+    const std::lock_guard lock(mutex_);
+    if (!claimed_.insert(code).second) return false;
+    FOVEA_TRY_ASSIGN(const auto known, catalogue_.fingerprint(code));
+    if (!known || *known != print) return true;
+    FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue_.find(code));
+    return !(record.usable && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm) &&
+             std::filesystem::exists(record.level_4mm));
+  }
+
+  Result<void> study(ScanParser& parser, std::size_t number) {
+    const StudySource& source = sources_[number];
+    const Result<ContentDigests> digests = digest_contents(source);
+    const std::string code = code_of(source, digests);
+    if (!digests) return refuse(number, code, digests.error(), "");
+    const std::string print = fingerprint(source, *digests);
+    FOVEA_TRY_ASSIGN(const bool fresh, claim(code, print));
+    if (!fresh) {
+      const std::lock_guard lock(mutex_);
+      ++report_.already_there;
+      tell(digests->bytes);
+      return {};
+    }
+    Result<StudyRecord> record = take_in(parser, catalogue_, source, code, settings_);
+    if (!record && is_site_failure(record.error())) return record.error();
+    if (!record) return refuse(number, code, record.error(), print);
+    const std::lock_guard lock(mutex_);
+    record->patient_code = catalogue_.patient_code(source.identity.patient);
+    FOVEA_TRY(catalogue_.add(*record, source.identity, print));
+    ++report_.taken;
+    tell(digests->bytes);
+    return {};
+  }
+
+  Result<void> refuse(std::size_t number, const std::string& code, const Error& why, const std::string& print) {
+    const StudySource& source = sources_[number];
+    StudyRecord record;
+    record.code = code;
+    record.split = source.split;
+    record.label = source.label;
+    record.reason = why.message;
+    // What an earlier, better copy left under this code is no longer what the catalogue says.
+    for (const std::string_view ending : {".bricks", ".2mm", ".4mm"}) {
+      std::error_code ignored;
+      std::filesystem::remove(catalogue_.volume_path(code, ending), ignored);
+    }
+    const std::lock_guard lock(mutex_);
+    record.patient_code = catalogue_.patient_code(source.identity.patient);
+    FOVEA_TRY(catalogue_.add(record, source.identity, print));
+    refused_[number] = {source.name, code, why.message};
+    tell(0);
+    return {};
+  }
+
+  void tell(std::uint64_t bytes) {  // with the lock held
+    report_.bytes += bytes;
+    ++done_;
+    if (progress_) progress_({done_, sources_.size(), report_.bytes});
+  }
+
+  StudyCatalogue& catalogue_;  // used with the lock held, but for its codes and paths, which never change
+  const std::vector<StudySource>& sources_;
+  const IngestSettings& settings_;
+  const std::function<void(const IngestProgress&)>& progress_;
+  std::atomic<std::size_t> next_{0};
+  std::atomic<bool> stopped_{false};
+  std::mutex mutex_;  // guards what follows
+  std::set<std::string> claimed_;
+  std::map<std::size_t, Refusal> refused_;
+  IngestReport report_;
+  std::size_t done_ = 0;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
+                            const std::function<void(const IngestProgress&)>& progress) {
+  IngestRun run(catalogue, sources, settings, progress);
+  const auto workers = static_cast<unsigned>(std::clamp<std::size_t>(settings.workers, 1, std::max<std::size_t>(1, sources.size())));
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned w = 0; w < workers; ++w) threads.emplace_back([&run] { run.work(); });
+  }
+  return run.report();
+}
+
+}  // namespace fovea::node

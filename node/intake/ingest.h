@@ -1,0 +1,48 @@
+// Takes studies in: parse in the sandbox, statistics, findings, bricks, coarse levels, catalogue.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/manifest.h"
+#include "node/intake/scan_parser.h"
+#include "node/intake/study_catalogue.h"
+
+namespace fovea::node {
+
+struct IngestSettings {
+  std::vector<std::int32_t> finding_labels;  // of masks; empty: every label above zero
+  float intensity_offset = 0;                // added to every voxel, e.g. −1024 for a CT stored as HU + 1024
+  unsigned workers = 1;                      // threads, each with a parser of its own
+  std::filesystem::path parser_program;
+  ParserLimits limits;
+};
+
+struct IngestProgress {
+  std::size_t done = 0, total = 0;
+  std::uint64_t bytes = 0;  // of files read so far
+};
+
+// A study that was not taken. `name` is for the local terminal only.
+struct Refusal {
+  std::string name, code, reason;
+};
+
+struct IngestReport {
+  std::size_t taken = 0;
+  std::size_t already_there = 0;  // the same contents and settings, now or earlier
+  std::uint64_t bytes = 0;
+  std::vector<Refusal> refused;   // in order of the sources
+};
+
+// Every source ends up taken, found to be there already, or refused (and listed in the catalogue with its reason);
+// a bad one never stops the others. Errors are of the site, not of a study: the catalogue or the disk fails
+// (unavailable), the parser program is missing (not_found). `progress` is called from several threads, one at a time.
+Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
+                            const std::function<void(const IngestProgress&)>& progress);
+
+}  // namespace fovea::node

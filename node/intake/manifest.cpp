@@ -1,0 +1,148 @@
+#include "node/intake/manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "common/durable_file.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::size_t kManifestBytesMax = 64u << 20;
+constexpr std::size_t kCellBytesMax = 4096;
+
+struct Row {
+  std::size_t line = 0;  // where it starts, from 1
+  std::vector<std::string> cells;
+};
+
+// RFC 4180: quoted cells may hold commas, doubled quotes and line breaks.
+class CsvReader {
+ public:
+  explicit CsvReader(std::string_view text) : rest_(text) {
+    if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);
+  }
+
+  bool at_end() const { return rest_.empty(); }
+
+  Result<Row> row() {
+    Row out{line_, {}};
+    for (;;) {
+      FOVEA_TRY_ASSIGN(std::string text, cell());
+      out.cells.push_back(std::move(text));
+      if (rest_.empty()) return out;
+      const char separator = rest_.front();
+      rest_.remove_prefix(1);
+      if (separator == ',') continue;
+      if (separator == '\r' && !rest_.empty() && rest_.front() == '\n') rest_.remove_prefix(1);
+      ++line_;
+      return out;
+    }
+  }
+
+ private:
+  Result<std::string> cell() {
+    if (!rest_.empty() && rest_.front() == '"') return quoted();
+    const std::size_t end = std::min(rest_.find_first_of(",\r\n"), rest_.size());
+    if (end > kCellBytesMax) return invalid_argument("line " + std::to_string(line_) + ": a cell longer than 4096 bytes");
+    std::string out(rest_.substr(0, end));
+    rest_.remove_prefix(end);
+    return out;
+  }
+
+  Result<std::string> quoted() {
+    const std::size_t started = line_;
+    rest_.remove_prefix(1);
+    std::string out;
+    for (;;) {
+      if (rest_.empty() || out.size() > kCellBytesMax) return invalid_argument("line " + std::to_string(started) + ": a quote that is not closed");
+      const char c = rest_.front();
+      rest_.remove_prefix(1);
+      if (c == '\n') ++line_;
+      if (c != '"') {
+        out.push_back(c);
+      } else if (!rest_.empty() && rest_.front() == '"') {
+        out.push_back('"');
+        rest_.remove_prefix(1);
+      } else {
+        if (!rest_.empty() && rest_.front() != ',' && rest_.front() != '\r' && rest_.front() != '\n')
+          return invalid_argument("line " + std::to_string(line_) + ": text behind a closing quote");
+        return out;
+      }
+    }
+  }
+
+  std::string_view rest_;
+  std::size_t line_ = 1;
+};
+
+enum Column : std::size_t { kStudy, kPatient, kImage, kMask, kSplit, kLabel, kColumns };
+constexpr std::array<std::string_view, kColumns> kNames{"study", "patient", "image", "mask", "split", "label"};
+
+// For each column, its position in the rows.
+Result<std::array<std::size_t, kColumns>> find_columns(const Row& header) {
+  std::array<std::size_t, kColumns> out{};
+  for (std::size_t column = 0; column < kColumns; ++column) {
+    const auto at = std::find(header.cells.begin(), header.cells.end(), kNames[column]);
+    if (at == header.cells.end())
+      return invalid_argument("line 1: the column \"" + std::string(kNames[column]) + "\" is missing; expected study,patient,image,mask,split,label");
+    out[column] = static_cast<std::size_t>(at - header.cells.begin());
+  }
+  return out;
+}
+
+Result<std::optional<int>> parse_label(std::string_view text) {
+  if (text.empty()) return std::optional<int>{};
+  if (text == "0" || text == "1") return std::optional<int>(text == "1" ? 1 : 0);
+  return invalid_argument("label: expected 0, 1 or nothing");
+}
+
+Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cells, const std::filesystem::path& folder) {
+  StudySource out;
+  if (cells[kStudy].empty()) return invalid_argument("study: empty; every row needs a name of its own");
+  if (cells[kPatient].empty()) return invalid_argument("patient: empty; studies of one patient must stay together");
+  if (cells[kImage].empty()) return invalid_argument("image: empty; expected a path relative to the table");
+  FOVEA_TRY_ASSIGN(out.split, parse_split(cells[kSplit]));
+  FOVEA_TRY_ASSIGN(out.label, parse_label(cells[kLabel]));
+  out.identity = {std::string(cells[kStudy]), std::string(cells[kPatient]), std::string(cells[kImage]), std::string(cells[kMask])};
+  out.images.push_back(folder / cells[kImage]);
+  if (!cells[kMask].empty()) out.mask = folder / cells[kMask];
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std::filesystem::path& folder) {
+  CsvReader csv(text);
+  if (csv.at_end()) return invalid_argument("the table is empty");
+  FOVEA_TRY_ASSIGN(const Row header, csv.row());
+  FOVEA_TRY_ASSIGN(const auto columns, find_columns(header));
+  std::vector<StudySource> out;
+  std::set<std::string> names;
+  while (!csv.at_end()) {
+    FOVEA_TRY_ASSIGN(const Row row, csv.row());
+    if (row.cells.size() == 1 && row.cells[0].empty()) continue;
+    const std::string line = "line " + std::to_string(row.line);
+    if (row.cells.size() != header.cells.size())
+      return invalid_argument(line + ": " + std::to_string(row.cells.size()) + " cells, the header has " + std::to_string(header.cells.size()));
+    std::array<std::string_view, kColumns> cells;
+    for (std::size_t column = 0; column < kColumns; ++column) cells[column] = row.cells[columns[column]];
+    Result<StudySource> source = source_of(cells, folder);
+    if (!source) return source.error().with_context(line);
+    source->name = line;
+    if (!names.insert(source->identity.study).second) return invalid_argument(line + ": study: the name was used in a line above");
+    if (out.size() == kManifestRowsMax) return invalid_argument("more than " + std::to_string(kManifestRowsMax) + " rows; split the table");
+    out.push_back(std::move(source).value());
+  }
+  return out;
+}
+
+Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, kManifestBytesMax));
+  Result<std::vector<StudySource>> out = parse_manifest(as_text(bytes), file.parent_path());
+  if (!out) return out.error().with_context(file.string());
+  return out;
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,35 @@
+// The table by which studies enter a node: a CSV file with a header row (RFC 4180) and the columns
+//   study, patient, image, mask, split, label
+// in any order; others are ignored. mask and label may be empty; split is train, validation or test; label 0 or 1;
+// paths are relative to the table. label 0 says that there is no finding, so no mask is needed with it.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/study_catalogue.h"
+
+namespace fovea::node {
+
+// One study to take in.
+struct StudySource {
+  std::string name;                           // what the local user calls it: a row, or the path as typed
+  StudyIdentity identity;                     // to be sealed
+  std::vector<std::filesystem::path> images;  // one file, or the slices of a DICOM series
+  std::optional<std::filesystem::path> mask;
+  Split split = Split::train;
+  std::optional<int> label;
+};
+
+constexpr std::size_t kManifestRowsMax = 200'000;
+
+// invalid_argument names the line and column. A row that is wrong makes the whole table wrong: half a table must not
+// become half a data set without anybody noticing.
+Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std::filesystem::path& folder);
+Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file);
+
+}  // namespace fovea::node

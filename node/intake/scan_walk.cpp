@@ -1,0 +1,109 @@
+#include "node/intake/scan_walk.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace fovea::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kFilesMax = 2'000'000;
+constexpr std::size_t kDescribeBatch = 500;
+
+bool is_volume_file(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const std::string_view ending : {".nii", ".nii.gz", ".nrrd", ".mha"})
+    if (name.size() > ending.size() && name.ends_with(ending)) return true;
+  return false;
+}
+
+Result<void> walk(const fs::path& root, std::vector<fs::path>& out) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(root, failed);
+  if (!fs::exists(status)) return not_found(root.string() + ": no such file or folder");
+  if (!fs::is_directory(status)) {
+    out.push_back(root);
+    return {};
+  }
+  fs::recursive_directory_iterator at(root, fs::directory_options::skip_permission_denied, failed);
+  for (const fs::recursive_directory_iterator end; !failed && at != end; at.increment(failed)) {
+    const bool hidden = at->path().filename().string().starts_with('.');
+    if (hidden && at->is_directory(failed)) at.disable_recursion_pending();
+    if (hidden || at->is_symlink(failed) || !at->is_regular_file(failed)) continue;
+    if (out.size() == kFilesMax) return invalid_argument(root.string() + ": more than " + std::to_string(kFilesMax) + " files; ingest its folders one by one");
+    out.push_back(at->path());
+  }
+  if (failed) return unavailable(root.string() + ": cannot be walked: " + failed.message());
+  return {};
+}
+
+StudySource file_source(const fs::path& path, Split split) {
+  StudySource out;
+  out.name = path.string();
+  const std::string file = path.filename().string();
+  out.identity = {.study = path.string(), .patient = file.substr(0, file.find('.')), .image = path.string(), .mask = ""};
+  out.images = {path};
+  out.split = split;
+  return out;
+}
+
+// Series in order of their first file.
+Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanParser& parser, FoundStudies& out) {
+  std::map<std::string, std::size_t> series;
+  for (std::size_t begin = 0; begin < files.size(); begin += kDescribeBatch) {
+    const std::span<const fs::path> batch(files.data() + begin, std::min(kDescribeBatch, files.size() - begin));
+    Result<std::vector<DicomFile>> described = parser.describe(batch);
+    for (std::size_t f = 0; f < batch.size(); ++f) {
+      // A batch that killed the parser is asked about file by file, so that one bad file does not hide the others.
+      Result<std::vector<DicomFile>> single = described ? std::vector<DicomFile>{(*described)[f]} : parser.describe(batch.subspan(f, 1));
+      if (!single || !single->front().is_image) {
+        out.not_scans.push_back(batch[f]);
+        continue;
+      }
+      const DicomFile& file = single->front();
+      const auto [at, fresh] = series.emplace(file.series, out.sources.size());
+      if (fresh) {
+        out.sources.push_back(file_source(batch[f], split));
+        StudySource& source = out.sources.back();
+        source.identity.study = file.series;
+        source.identity.patient = file.patient.empty() ? file.series : file.patient;
+      } else {
+        out.sources[at->second].images.push_back(batch[f]);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, Split split, ScanParser& parser) {
+  std::vector<fs::path> files;
+  for (const fs::path& path : paths) FOVEA_TRY(walk(path, files));
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  FoundStudies out;
+  std::vector<fs::path> others;
+  for (const fs::path& file : files) {
+    if (is_volume_file(file)) out.sources.push_back(file_source(file, split));
+    else others.push_back(file);
+  }
+  FOVEA_TRY(group_series(others, split, parser, out));
+  return out;
+}
+
+Result<void> expand_folders(std::vector<StudySource>& sources) {
+  for (StudySource& source : sources) {
+    std::error_code failed;
+    if (source.images.size() != 1 || !fs::is_directory(source.images.front(), failed)) continue;
+    std::vector<fs::path> files;
+    FOVEA_TRY(walk(source.images.front(), files));
+    std::sort(files.begin(), files.end());
+    if (!files.empty()) source.images = std::move(files);
+  }
+  return {};
+}
+
+}  // namespace fovea::node

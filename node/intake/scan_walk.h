@@ -1,0 +1,26 @@
+// Finds the studies in folders and files that a person points at.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/manifest.h"
+#include "node/intake/scan_parser.h"
+
+namespace fovea::node {
+
+struct FoundStudies {
+  std::vector<StudySource> sources;
+  std::vector<std::filesystem::path> not_scans;  // files that were pointed at or met, and are no scans
+};
+
+// Walks folders (links are not followed, names starting with '.' are skipped), takes volume files by their ending
+// and groups everything else that is DICOM by series, asking `parser` what each file is. Without a table the patient
+// is DICOM's patient id, or the file's own name. not_found: a path does not exist; invalid_argument: too many files.
+Result<FoundStudies> find_studies(const std::vector<std::filesystem::path>& paths, Split split, ScanParser& parser);
+
+// Replaces an image that is a folder (a DICOM series in a table) by the files in it.
+Result<void> expand_folders(std::vector<StudySource>& sources);
+
+}  // namespace fovea::node

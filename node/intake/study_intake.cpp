@@ -1,0 +1,144 @@
+#include "node/intake/study_intake.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+
+#include "crypto/hash.h"
+#include "node/intake/brick_volume.h"
+#include "node/intake/pyramid.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr double kFindingToleranceMm = 1;
+
+Result<std::uint64_t> hash_file(const std::filesystem::path& path, crypto::Sha256& hash) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return not_found("the file cannot be opened (is the path right, may this user read it?)");
+  posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::vector<std::uint8_t> block(1 << 20);
+  std::uint64_t total = 0;
+  for (;;) {
+    const ssize_t got = ::read(file.number(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return invalid_argument("the file cannot be read (a folder, or a damaged disk)");
+    if (got == 0) return total;
+    hash.update({block.data(), static_cast<std::size_t>(got)});
+    total += static_cast<std::uint64_t>(got);
+  }
+}
+
+// Adds the offset without touching a voxel where the store can do it by itself.
+struct ShiftedVoxels {
+  VoxelSpan span;
+  float intercept = 0;
+  std::vector<float> copy;  // of float voxels, when they had to be changed
+};
+ShiftedVoxels shifted(const VoxelSpan& voxels, float offset) {
+  ShiftedVoxels out{voxels, offset, {}};
+  const auto* real = std::get_if<std::span<const float>>(&voxels);
+  if (offset == 0 || real == nullptr) return out;
+  out.copy.assign(real->begin(), real->end());
+  for (float& v : out.copy) v += offset;
+  out.span = std::span<const float>(out.copy);
+  out.intercept = 0;
+  return out;
+}
+
+void shift(IntensityStatistics& s, float offset) {
+  for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84}) *value += offset;
+}
+
+// Coarse levels are stored as 16-bit steps between their own bounds: half the bytes at 1/65534 of the range.
+Result<void> write_level(const std::filesystem::path& path, const Volume& level, const IntensityStatistics& statistics) {
+  const auto [low, high] = std::minmax_element(level.voxels.begin(), level.voxels.end());
+  const float slope = *high > *low ? (*high - *low) / 65534.0f : 1.0f;
+  const float intercept = *low + 32767.0f * slope;
+  std::vector<std::int16_t> steps(level.voxels.size());
+  std::transform(level.voxels.begin(), level.voxels.end(), steps.begin(),
+                 [&](float v) { return static_cast<std::int16_t>(std::clamp(std::lrint((v - intercept) / slope), -32767l, 32767l)); });
+  return write_brick_volume(path, {level.geometry, statistics, std::span<const std::int16_t>(steps), slope, intercept});
+}
+
+bool inside(const VolumeGeometry& geometry, const Point3& point) {
+  const Point3 index = geometry.to_index(point);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double slack = 0.5 + kFindingToleranceMm / geometry.spacing_mm[axis];
+    if (!(index[axis] >= -slack && index[axis] <= static_cast<double>(geometry.size[axis] - 1) + slack)) return false;
+  }
+  return true;
+}
+
+Result<std::vector<Finding>> findings_of(ScanParser& parser, const std::filesystem::path& mask, const VolumeGeometry& image,
+                                         const std::vector<std::int32_t>& labels) {
+  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(mask));
+  FOVEA_TRY_ASSIGN(std::vector<Finding> out, find_components(parsed.geometry(), parsed.voxels(), labels));
+  for (const Finding& finding : out)
+    if (!inside(image, finding.center_mm))
+      return invalid_argument("a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this scan)");
+  return out;
+}
+
+Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source) {
+  if (source.images.size() == 1) return parser.read_volume(source.images.front());
+  return parser.read_series(source.images);
+}
+
+}  // namespace
+
+bool is_site_failure(const Error& error) noexcept { return error.code == ErrorCode::unavailable; }
+
+Result<ContentDigests> digest_contents(const StudySource& source) {
+  ContentDigests out;
+  crypto::Sha256 image;
+  for (const std::filesystem::path& file : source.images) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, hash_file(file, image));
+    out.bytes += bytes;
+  }
+  out.image = image.finish();
+  if (!source.mask) return out;
+  crypto::Sha256 mask;
+  Result<std::uint64_t> bytes = hash_file(*source.mask, mask);
+  if (!bytes) return bytes.error().with_context("mask");
+  out.bytes += *bytes;
+  out.mask = mask.finish();
+  return out;
+}
+
+Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source, const std::string& code,
+                            const IngestSettings& settings) {
+  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source));
+  StudyRecord record;
+  record.code = code;
+  record.split = source.split;
+  record.label = source.label;
+  record.geometry = parsed.geometry();
+  record.modality = parsed.modality();
+  FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(parsed.voxels()));
+  shift(record.statistics, settings.intensity_offset);
+  if (source.mask) {
+    Result<std::vector<Finding>> findings = findings_of(parser, *source.mask, record.geometry, settings.finding_labels);
+    if (!findings) return findings.error().with_context("mask");
+    record.findings = std::move(findings).value();
+    if (!record.label) record.label = record.findings.empty() ? 0 : 1;
+    if (*record.label == 0 && !record.findings.empty())
+      return invalid_argument("label: 0, yet the mask holds findings of the chosen labels (correct the table or the labels)");
+  }
+  record.has_mask = source.mask || record.label == 0;
+
+  const ShiftedVoxels voxels = shifted(parsed.voxels(), settings.intensity_offset);
+  Volume fine = coarse_level(record.geometry, voxels.span, 2);
+  for (float& v : fine.voxels) v += voxels.intercept;
+  FOVEA_TRY(write_level(catalogue.volume_path(code, ".2mm"), fine, record.statistics));
+  const Volume coarse = coarse_level(fine.geometry, std::span<const float>(fine.voxels), 4);
+  FOVEA_TRY(write_level(catalogue.volume_path(code, ".4mm"), coarse, record.statistics));
+  FOVEA_TRY(write_brick_volume(catalogue.volume_path(code, ".bricks"), {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
+  record.usable = true;
+  return record;
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,23 @@
+// One study from its files to its record: what an ingest worker does.
+#pragma once
+
+#include "node/intake/ingest.h"
+
+namespace fovea::node {
+
+// The contents of a study's files, hashed.
+struct ContentDigests {
+  Digest image{}, mask{};
+  std::uint64_t bytes = 0;
+};
+// not_found or invalid_argument: a file cannot be read.
+Result<ContentDigests> digest_contents(const StudySource& source);
+
+// A refusal of the study carries the reason; an error of the site (disk, parser program) does too, told apart by
+// is_site_failure. On success the bricks and levels of `code` are on disk, durably.
+Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source, const std::string& code,
+                            const IngestSettings& settings);
+
+bool is_site_failure(const Error& error) noexcept;
+
+}  // namespace fovea::node

@@ -1,0 +1,335 @@
+// Whole studies: from files to catalogue, with refusals, repeats, sealing and forgetting.
+#include "node/intake/ingest.h"
+
+#include <fstream>
+
+#include "common/durable_file.h"
+#include "node/intake/brick_volume.h"
+#include "node/intake/montage.h"
+#include "node/intake/nifti_writer.h"
+#include "node/intake/pyramid.h"
+#include "node/intake/scan_walk.h"
+#include "tests/unit/intake/scans.h"
+
+namespace fovea::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kCanary = "ZYXW-Canary-Patient-4711";
+
+IngestSettings settings() {
+  IngestSettings out;
+  out.workers = 2;
+  out.parser_program = fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser";
+  out.limits = {.memory_bytes = 512ull << 20, .cpu_s = 20, .wall_ms = 30'000};
+  return out;
+}
+
+void write_text(const fs::path& path, std::string_view text) { ASSERT_TRUE(write_file_durably(path, as_bytes(text))); }
+
+// Three studies: one with two findings, one without, one whose file is no scan.
+void make_hospital(const fs::path& folder) {
+  Volume scan = make_scan({40, 36, 30}, 1);
+  scan.geometry.origin_mm = {-20, 10, 5};
+  ASSERT_TRUE(write_nifti(folder / "a.nii.gz", scan, VoxelType::int16, true));
+  Volume mask{scan.geometry, std::vector<float>(scan.voxels.size())};
+  for (std::int64_t k = 10; k < 14; ++k)
+    for (std::int64_t j = 10; j < 14; ++j)
+      for (std::int64_t i = 10; i < 14; ++i) mask.voxels[mask.geometry.offset(i, j, k)] = 3;
+  mask.voxels[mask.geometry.offset(30, 30, 25)] = 4;
+  mask.voxels[mask.geometry.offset(2, 2, 2)] = 1;
+  ASSERT_TRUE(write_nifti(folder / "a-mask.nii.gz", mask, VoxelType::uint8, true));
+  ASSERT_TRUE(write_nifti(folder / "b.nii", make_scan({33, 31, 29}, 2), VoxelType::float32, false));
+  write_text(folder / "c.nii", "this is no scan at all, whatever its name says");
+  write_text(folder / "studies.csv", std::string("study,patient,image,mask,split,label\n") + "first," + kCanary + ",a.nii.gz,a-mask.nii.gz,train,1\n" +
+                                         "second,\"Other, Patient\",b.nii,,test,0\n" + "third,third-patient,c.nii,,train,\n");
+}
+
+TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  ASSERT_TRUE(sources) << sources.error().message;
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue) << catalogue.error().message;
+  IngestSettings chosen = settings();
+  chosen.finding_labels = {3, 4};
+  std::size_t last = 0;
+  const Result<IngestReport> report = ingest(*catalogue, *sources, chosen, [&](const IngestProgress& p) { last = p.done; });
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(last, 3u);
+  EXPECT_EQ(report->taken, 2u);
+  ASSERT_EQ(report->refused.size(), 1u);
+  EXPECT_EQ(report->refused[0].name, "line 4");
+  EXPECT_NE(report->refused[0].reason.find("format"), std::string::npos);
+
+  const Result<std::vector<StudyRecord>> train = catalogue->list_usable(Split::train);
+  ASSERT_TRUE(train);
+  ASSERT_EQ(train->size(), 1u);
+  const StudyRecord& record = train->front();
+  EXPECT_EQ(record.label, 1);
+  EXPECT_TRUE(record.has_mask);
+  ASSERT_EQ(record.findings.size(), 2u);
+  EXPECT_EQ(record.findings[0].voxels, 64u);
+  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
+  Result<BrickVolume> bricks = BrickVolume::open(record.bricks);
+  ASSERT_TRUE(bricks) << bricks.error().message;
+  const Result<Volume> whole = bricks->read_all();
+  ASSERT_TRUE(whole);
+  Volume expected = make_scan({40, 36, 30}, 1);
+  EXPECT_EQ(whole->voxels, expected.voxels);
+  const Result<Volume> fine = read_level(record.level_2mm), coarse = read_level(record.level_4mm);
+  ASSERT_TRUE(fine && coarse);
+  EXPECT_EQ(fine->geometry.size, (Index3{20, 18, 15}));
+  EXPECT_EQ(coarse->geometry.size, (Index3{10, 9, 8}));
+  const Volume reference = coarse_level(expected.geometry, std::span<const float>(expected.voxels), 4);
+  for (std::int64_t k = 0; k < 7; ++k) {
+    const std::size_t at = reference.geometry.offset(4, 4, k);
+    EXPECT_NEAR(static_cast<double>(coarse->voxels[at]), static_cast<double>(reference.voxels[at]), 0.05);
+  }
+  const Result<std::vector<StudyRecord>> test = catalogue->list_usable(Split::test);
+  ASSERT_TRUE(test && test->size() == 1);
+  EXPECT_TRUE(test->front().has_mask);  // label 0: nothing to find, and that is known
+  EXPECT_EQ(catalogue->counts()->refused, 1u);
+}
+
+TEST(Ingest, ASecondTimeNothingIsDoneAndChangedLabelsAreTakenAgain) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(sources && catalogue);
+  ASSERT_EQ(ingest(*catalogue, *sources, settings(), {})->taken, 2u);
+  Result<IngestReport> again = ingest(*catalogue, *sources, settings(), {});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->taken, 0u);
+  EXPECT_EQ(again->already_there, 2u);
+  EXPECT_EQ(again->refused.size(), 1u);
+  IngestSettings other = settings();
+  other.finding_labels = {4};
+  again = ingest(*catalogue, *sources, other, {});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->taken, 2u);
+  EXPECT_EQ(catalogue->list_usable(Split::train)->front().findings.size(), 1u);
+  fs::remove(catalogue->list_usable(Split::train)->front().bricks);
+  EXPECT_EQ(ingest(*catalogue, *sources, other, {})->taken, 1u);
+}
+
+TEST(Ingest, TheSameContentsUnderTwoNamesAreOneStudy) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  fs::copy_file(hospital.path() / "b.nii", hospital.path() / "copy.nii");
+  std::vector<StudySource> sources(2);
+  for (std::size_t n = 0; n < 2; ++n) {
+    sources[n].name = std::to_string(n);
+    sources[n].identity = {std::to_string(n), "p", "", ""};
+    sources[n].images = {hospital.path() / (n == 0 ? "b.nii" : "copy.nii")};
+  }
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue);
+  const Result<IngestReport> report = ingest(*catalogue, sources, settings(), {});
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->taken, 1u);
+  EXPECT_EQ(report->already_there, 1u);
+}
+
+TEST(Ingest, AnOffsetShiftsVoxelsLevelsAndStatistics) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  for (const char* file : {"a.nii.gz", "b.nii"}) {
+    StudySource source;
+    source.identity = {file, "p", file, ""};
+    source.images = {hospital.path() / file};
+    Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+    ASSERT_TRUE(catalogue);
+    IngestSettings shifted = settings();
+    shifted.intensity_offset = -1024;
+    ASSERT_EQ(ingest(*catalogue, {source}, shifted, {})->taken, 1u);
+    const StudyRecord record = catalogue->list_usable(Split::train)->front();
+    const Volume scan = std::string_view(file) == "b.nii" ? make_scan({33, 31, 29}, 2) : make_scan({40, 36, 30}, 1);
+    const Result<Volume> whole = BrickVolume::open(record.bricks)->read_all();
+    EXPECT_FLOAT_EQ(whole->voxels[100], scan.voxels[100] - 1024);
+    EXPECT_FLOAT_EQ(record.statistics.minimum, *std::min_element(scan.voxels.begin(), scan.voxels.end()) - 1024);
+    EXPECT_LT(read_level(record.level_2mm)->voxels[0], -800);
+    ASSERT_TRUE(catalogue->forget(record.code, 1));
+  }
+}
+
+TEST(Ingest, AMaskOfAnotherPlaceAndALabelThatContradictsItAreRefused) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  Volume far = make_scan({40, 36, 30}, 1);
+  far.geometry.origin_mm = {500, 0, 0};
+  for (float& v : far.voxels) v = 0;
+  far.voxels[500] = 1;
+  ASSERT_TRUE(write_nifti(hospital.path() / "far.nii", far, VoxelType::uint8, false));
+  StudySource elsewhere;
+  elsewhere.identity = {"x", "p", "", ""};
+  elsewhere.images = {hospital.path() / "a.nii.gz"};
+  elsewhere.mask = hospital.path() / "far.nii";
+  StudySource contradiction = elsewhere;
+  contradiction.images = {hospital.path() / "b.nii"};
+  contradiction.label = 0;
+  contradiction.mask = hospital.path() / "a-mask.nii.gz";
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue);
+  const Result<IngestReport> report = ingest(*catalogue, {elsewhere, contradiction}, settings(), {});
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->refused.size(), 2u);
+  EXPECT_NE(report->refused[0].reason.find("outside the scan"), std::string::npos) << report->refused[0].reason;
+}
+
+TEST(Ingest, AMissingParserProgramEndsTheIngest) {
+  ScratchFolder site;
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue);
+  IngestSettings broken = settings();
+  broken.parser_program = site.path() / "none";
+  StudySource source;
+  source.images = {"/none"};
+  EXPECT_EQ(ingest(*catalogue, {source}, broken, {}).error().code, ErrorCode::not_found);
+}
+
+// Every byte of every file under the folder.
+bool found_anywhere(const fs::path& folder, std::string_view text) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    const Result<Bytes> bytes = read_file(entry.path(), 1u << 30);
+    if (bytes && as_text(*bytes).find(text) != std::string_view::npos) return true;
+    if (entry.path().string().find(text) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(Catalogue, ACanaryPatientIsNowhereInPlainAndComesBackUnsealed) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  ASSERT_TRUE(sources);
+  std::string code;
+  {
+    Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+    ASSERT_TRUE(catalogue);
+    ASSERT_TRUE(ingest(*catalogue, *sources, settings(), {}));
+    code = catalogue->list_usable(Split::train)->front().code;
+    EXPECT_EQ(catalogue->identity(code)->patient, kCanary);
+  }
+  ASSERT_TRUE(found_anywhere(hospital.path(), kCanary));  // the search itself works
+  EXPECT_FALSE(found_anywhere(site.path(), kCanary));
+  EXPECT_FALSE(found_anywhere(site.path(), "a-mask.nii.gz"));
+  Result<StudyCatalogue> later = StudyCatalogue::open(site.path(), false);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->identity(code)->patient, kCanary);
+  // With another key the identity stays closed.
+  ASSERT_TRUE(write_file_durably(site.path() / "catalogue.key", Bytes(32, 7), FileMode::secret));
+  Result<StudyCatalogue> stranger = StudyCatalogue::open(site.path(), false);
+  ASSERT_TRUE(stranger);
+  EXPECT_EQ(stranger->identity(code).error().code, ErrorCode::corruption);
+}
+
+TEST(Catalogue, ForgettingLeavesOnlyTheErasure) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(sources && catalogue);
+  ASSERT_TRUE(ingest(*catalogue, *sources, settings(), {}));
+  const StudyRecord record = catalogue->list_usable(Split::train)->front();
+  ASSERT_TRUE(fs::exists(record.bricks));
+  fs::create_directory(site.path() / "embeddings");
+  write_text(site.path() / "embeddings" / (record.code + ".emb"), "sealed");
+  ASSERT_TRUE(catalogue->forget(record.code, 123));
+  EXPECT_FALSE(fs::exists(site.path() / "embeddings" / (record.code + ".emb")));
+  EXPECT_FALSE(fs::exists(record.bricks) || fs::exists(record.level_2mm) || fs::exists(record.level_4mm));
+  EXPECT_EQ(catalogue->find(record.code).error().code, ErrorCode::not_found);
+  EXPECT_EQ(catalogue->forget(record.code, 124).error().code, ErrorCode::not_found);
+}
+
+TEST(Catalogue, CodesDifferBetweenSitesAndAgreeWithinOne) {
+  ScratchFolder a, b;
+  Result<StudyCatalogue> one = StudyCatalogue::open(a.path(), true), two = StudyCatalogue::open(b.path(), true);
+  ASSERT_TRUE(one && two);
+  const Bytes digest(32, 1);
+  EXPECT_EQ(one->study_code(digest), one->study_code(digest));
+  EXPECT_NE(one->study_code(digest), two->study_code(digest));
+  EXPECT_NE(one->patient_code("x"), two->patient_code("x"));
+  EXPECT_EQ(one->study_code(digest).size(), 12u);
+}
+
+TEST(Catalogue, AbsentOrDamagedOneIsNamed) {
+  ScratchFolder site;
+  EXPECT_EQ(StudyCatalogue::open(site.path() / "nothing", false).error().code, ErrorCode::not_found);
+  { ASSERT_TRUE(StudyCatalogue::open(site.path(), true)); }
+  write_text(site.path() / "catalogue.sqlite", std::string(8192, 'x'));
+  EXPECT_EQ(StudyCatalogue::open(site.path(), false).error().code, ErrorCode::corruption);
+  fs::remove(site.path() / "catalogue.key");
+  EXPECT_EQ(StudyCatalogue::open(site.path(), true).error().code, ErrorCode::permission_denied);
+}
+
+TEST(Manifest, RowsComeBackWithQuotesAndAnyColumnOrder) {
+  const auto rows = parse_manifest("\xef\xbb\xbfsplit,label,mask,image,patient,study,site\r\ntest,1,m.nii,\"a \"\"x\"\", b.nii\",P1,S1,here\r\n\r\ntrain,,,c.nii,P2,S2,\r\n", "/data");
+  ASSERT_TRUE(rows) << rows.error().message;
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ((*rows)[0].images.front(), fs::path("/data/a \"x\", b.nii"));
+  EXPECT_EQ((*rows)[0].split, Split::test);
+  EXPECT_EQ((*rows)[0].label, 1);
+  EXPECT_FALSE((*rows)[1].mask);
+  EXPECT_FALSE((*rows)[1].label);
+}
+
+TEST(Manifest, EachMistakeIsNamedWithItsLine) {
+  const std::string header = "study,patient,image,mask,split,label\n";
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"", "empty"}, {"study,image\n", "patient"}, {header + "a,p,i.nii,,train\n", "line 2"}, {header + "a,p,i.nii,,training,1\n", "split"},
+      {header + "a,p,i.nii,,train,2\n", "label"}, {header + ",p,i.nii,,train,1\n", "study"}, {header + "a,,i.nii,,train,1\n", "patient"},
+      {header + "a,p,,,train,1\n", "image"}, {header + "a,p,i,,train,1\na,p,j,,train,1\n", "line 3"}, {header + "\"a,p,i,,train,1\n", "quote"},
+      {header + "\"a\"b,p,i,,train,1\n", "quote"}};
+  for (const auto& [text, named] : cases) {
+    const auto rows = parse_manifest(text, "/");
+    ASSERT_FALSE(rows) << text;
+    EXPECT_NE(rows.error().message.find(named), std::string::npos) << rows.error().message;
+  }
+}
+
+TEST(ScanWalk, FindsVolumesLeavesOthersAndNamesWhatIsMissing) {
+  ScratchFolder hospital;
+  make_hospital(hospital.path());
+  fs::create_directories(hospital.path() / "deep" / "er");
+  fs::copy_file(hospital.path() / "b.nii", hospital.path() / "deep" / "er" / "d.nii");
+  write_text(hospital.path() / ".hidden.nii", "x");
+  Result<ScanParser> parser = ScanParser::start(settings().parser_program, settings().limits);
+  ASSERT_TRUE(parser) << parser.error().message;
+  const Result<FoundStudies> found = find_studies({hospital.path()}, Split::test, *parser);
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->sources.size(), 5u);
+  EXPECT_EQ(found->not_scans.size(), 1u);  // the table
+  EXPECT_EQ(found->sources[0].split, Split::test);
+  EXPECT_EQ(find_studies({hospital.path() / "none"}, Split::test, *parser).error().code, ErrorCode::not_found);
+}
+
+TEST(Montage, DrawsABoxAroundTheFindingAndWritesAPng) {
+  ScratchFolder folder;
+  const Volume scan = make_scan({60, 50, 40}, 3);
+  const Result<IntensityStatistics> statistics = intensity_statistics(std::span<const float>(scan.voxels));
+  ASSERT_TRUE(write_brick_volume(folder.path() / "a.bricks", {scan.geometry, *statistics, std::span<const float>(scan.voxels)}));
+  Result<BrickVolume> volume = BrickVolume::open(folder.path() / "a.bricks");
+  ASSERT_TRUE(volume);
+  const Result<Picture> picture = draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, "6 MM"}}, {.tiles_max = 4, .tile_pixels = 120});
+  ASSERT_TRUE(picture);
+  EXPECT_EQ(picture->width(), 120);
+  std::size_t red = 0;
+  for (std::size_t p = 0; p < picture->pixels().size(); p += 3) red += picture->pixels()[p] == 255 && picture->pixels()[p + 1] == 0 ? 1u : 0u;
+  EXPECT_GT(red, 70u);  // four sides of twenty pixels, and the caption
+  ASSERT_TRUE(write_png(folder.path() / "a.png", *picture));
+  ASSERT_TRUE(write_png(folder.path() / "b.png", *picture, PngColour::grey));
+  const Result<Bytes> png = read_file(folder.path() / "a.png", 1 << 20);
+  ASSERT_TRUE(png);
+  EXPECT_EQ(as_text(*png).substr(1, 3), "PNG");
+  EXPECT_EQ(as_text(*png).find("tEXt"), std::string_view::npos);
+  EXPECT_FALSE(write_png(folder.path() / "none" / "a.png", *picture));
+  EXPECT_FALSE(draw_montage(*volume, {}, {.tiles_max = 4, .tile_pixels = 5}));
+}
+
+}  // namespace
+}  // namespace fovea::node
