@@ -1,0 +1,79 @@
+// fovea-summary: pools the evaluations that several hospitals wrote (`fovea-node evaluate --json`) into one. Only the
+// demonstration may do this: it plays every hospital. Between real hospitals such rows stay at home.
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/durable_file.h"
+#include "node/evaluation/report.h"
+
+namespace fovea::demo {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kFileBytesMax = 64U << 20U;
+
+std::optional<std::uint32_t> rank_of(const json& value) {
+  return value.is_null() ? std::nullopt : std::optional(value.get<std::uint32_t>());
+}
+
+node::StudyResult study_of(const json& row) {
+  node::StudyResult study;
+  study.code = row.at("study").get<std::string>();
+  study.patient_code = row.at("patient").get<std::string>();
+  if (!row.at("label").is_null()) study.label = row.at("label").get<int>();
+  study.logit = row.at("logit").get<double>();
+  study.findings_known = row.at("findings_known").get<bool>();
+  for (const json& finding : row.at("findings"))
+    study.findings.push_back({finding.at("diameter_mm").get<double>(), rank_of(finding.at("rank")), rank_of(finding.at("rank_reordered"))});
+  study.fraction_read = row.at("voxels_read_fraction").get<double>();
+  study.seconds = row.at("seconds").get<double>();
+  return study;
+}
+
+Result<std::vector<node::StudyResult>> read_studies(const std::vector<std::filesystem::path>& files) {
+  std::vector<node::StudyResult> studies;
+  for (const auto& file : files) {
+    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, kFileBytesMax));
+    try {
+      const json whole = json::parse(bytes);
+      const json& report = whole.contains("data") ? whole.at("data") : whole;
+      for (const json& row : report.at("rows")) studies.push_back(study_of(row));
+    } catch (const json::exception& error) {
+      return invalid_argument(file.string() + ": is not an evaluation of `fovea-node evaluate`: " + error.what());
+    }
+  }
+  return studies;
+}
+
+int run(int argc, char** argv) {
+  std::vector<std::filesystem::path> files;
+  bool as_json = false;
+  std::uint64_t seed = 1;
+  CLI::App app{"Pools several hospitals' evaluations, as only a demonstration that plays them all may."};
+  app.add_option("FILES", files, "What `fovea-node evaluate` wrote")->required();
+  app.add_flag("--json", as_json, "One line of JSON instead of text");
+  app.add_option("--seed", seed, "Seed of the patient resampling")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto studies = read_studies(files);
+  if (!studies) {
+    std::cerr << studies.error().message << "\n";
+    return 1;
+  }
+  std::cout << (as_json ? node::summary_json(*studies, seed).dump() : node::summary_text(*studies, seed)) << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace fovea::demo
+
+int main(int argc, char** argv) { return fovea::demo::run(argc, argv); }
