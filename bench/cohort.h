@@ -1,0 +1,37 @@
+// Simulated sites of one attempt over the complete graph, made with the code the real sites run.
+#pragma once
+
+#include <vector>
+
+#include "crypto/signature.h"
+#include "federation/secagg/masking.h"
+
+namespace fovea::bench {
+
+struct CohortShape {
+  std::uint32_t sites = 0;
+  std::uint32_t words = 0;      // of a vector, tail included
+  std::uint32_t threshold = 0;  // t
+};
+
+struct SimulatedSite {
+  RosterIndex index = 0;
+  crypto::SigningKey identity;
+  federation::AttemptSecrets secrets;
+};
+
+struct Cohort {
+  federation::AttemptContext context;
+  std::vector<SimulatedSite> sites;
+};
+
+// Keys made, signed and listed: the state after R1.
+Cohort make_cohort(const CohortShape& shape, std::uint64_t seed);
+
+// What `dealer` sends `recipient`, dealt as if the two were the whole list: a full deal by each of a thousand
+// simulated peers would take longer than what is measured.
+federation::SealedShares sealed_for(Cohort& cohort, RosterIndex dealer, RosterIndex recipient);
+
+crypto::SecretKey numbered_seed(std::uint64_t number);
+
+}  // namespace fovea::bench

@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <iterator>
+
+#include "bench/cohort.h"
+#include "bench/coordinator_cases.h"
+#include "bench/masked_vectors.h"
+#include "coordinator/aggregation/unmask.h"
+#include "federation/secagg/statements.h"
+
+namespace fovea::bench {
+
+namespace {
+
+using federation::RevealedSecret;
+
+// The drop-outs are the last sites of the roster.
+bool dropped(const RoundShape& shape, RosterIndex site) { return site >= shape.sites - shape.dropped; }
+
+// What stays in the sum: for each survivor its self mask and the masks it shares with drop-outs.
+std::vector<crypto::MaskKey> masks_left(const Cohort& cohort, const RoundShape& shape) {
+  std::vector<crypto::MaskKey> masks;
+  for (const SimulatedSite& site : cohort.sites) {
+    if (dropped(shape, site.index)) continue;
+    std::vector<RosterIndex> with = {site.index};
+    for (const SimulatedSite& other : cohort.sites)
+      if (dropped(shape, other.index)) with.push_back(other.index);
+    std::vector<crypto::MaskKey> own = site.secrets.masks(cohort.context, with).value();
+    std::ranges::move(own, std::back_inserter(masks));
+  }
+  return masks;
+}
+
+federation::HeldShares opened(const Cohort& cohort, const coordinator::DealerCommitments& dealer,
+                              const SimulatedSite& recipient) {
+  auto sealed = *std::ranges::find(dealer.shares, recipient.index, &federation::SealedShares::peer);
+  sealed.peer = dealer.dealer;  // as the coordinator routes it
+  return recipient.secrets.open(cohort.context, sealed).value();
+}
+
+// Every site deals, and the first t survivors release what they hold.
+coordinator::UnmaskWork make_work(Cohort& cohort, const RoundShape& shape) {
+  coordinator::UnmaskWork work;
+  work.context = cohort.context;
+  std::vector<federation::HeldShares> own;
+  for (SimulatedSite& site : cohort.sites) {
+    work.survivors.push_back(site.index);
+    if (!dropped(shape, site.index)) work.committed.push_back(site.index);
+    auto dealt = site.secrets.deal(cohort.context).value();
+    work.dealers.push_back({.dealer = site.index,
+                            .self_seed_commitment = site.secrets.self_seed_commitment(cohort.context.parameters_hash),
+                            .shares = std::move(dealt.sealed)});
+    own.push_back(std::move(dealt.own));
+  }
+  for (std::size_t i = 0; i < cohort.context.parameters.thresholds.threshold; ++i) {
+    const SimulatedSite& responder = cohort.sites[i];
+    coordinator::UnmaskResponse response{.site = responder.index, .shares = {}};
+    for (const coordinator::DealerCommitments& dealer : work.dealers) {
+      const RevealedSecret kind = dropped(shape, dealer.dealer) ? RevealedSecret::mask_key : RevealedSecret::self_seed;
+      const federation::HeldShares held = own[i].dealer == dealer.dealer
+                                              ? federation::HeldShares{own[i].dealer, own[i].mask_key.copy(), own[i].self_seed.copy()}
+                                              : opened(cohort, dealer, responder);
+      federation::RevealedShare share{.subject = dealer.dealer, .secret = kind, .share = {}};
+      const auto encoded = kind == RevealedSecret::mask_key ? held.mask_key.encode() : held.self_seed.encode();
+      std::ranges::copy(encoded.view(), share.share.begin());
+      response.shares.push_back(share);
+    }
+    work.responses.push_back(std::move(response));
+  }
+  return work;
+}
+
+}  // namespace
+
+std::string RoundShape::name() const {
+  return std::to_string(sites) + "x" + std::to_string(words / 1'000'000) + "M_" + std::to_string(dropped) + "dropped";
+}
+
+void run_complete_case(const RoundShape& shape, const Options& options, Report& report) {
+  Cohort cohort = make_cohort({.sites = shape.sites,
+                               .words = shape.words,
+                               .threshold = federation::threshold_min(shape.sites, shape.sites / 3)},
+                              1000);
+  const std::uint32_t senders = shape.sites - shape.dropped;
+  const MaskedVectors vectors(senders, shape.words, masks_left(cohort, shape), options.threads);
+  coordinator::UnmaskWork work = make_work(cohort, shape);
+
+  const MemoryPeak memory;
+  const Stopwatch watch;
+  work.sum = take_in(vectors, senders, shape.words, options.threads).sum;
+  const double intake = watch.seconds();
+  const coordinator::UnmaskOutcome outcome = coordinator::unmask(std::move(work), options.threads);
+  const double seconds = watch.seconds();
+  const double core_seconds = watch.core_seconds();
+  const std::uint64_t peak = memory.bytes();
+
+  FOVEA_CHECK(outcome.complete && outcome.blames.empty());
+  for (std::size_t word = 0; word < outcome.sum.size(); ++word)
+    FOVEA_CHECK(outcome.sum[word] == MaskedVectors::expected(senders, word));
+  const std::string name = "coordinator_" + shape.name();
+  report.add(name + "_s", seconds, "s", std::to_string(options.threads) + " threads; the sum is exact");
+  report.add(name + "_intake_s", intake, "s", "of it: chunks read, hashed, signatures checked, added");
+  report.add(name + "_core_s", core_seconds, "s");
+  report.add(name + "_peak_over_model", static_cast<double>(peak) / (4.0 * shape.words), "x");
+}
+
+}  // namespace fovea::bench

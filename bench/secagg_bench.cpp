@@ -1,0 +1,65 @@
+// Secure aggregation measured: masks, one site, the coordinator. Prints a table; --json FILE writes the same figures.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "bench/coordinator_cases.h"
+#include "bench/mask_cases.h"
+#include "bench/site_cases.h"
+
+namespace {
+
+using fovea::bench::Options;
+using fovea::bench::Report;
+
+constexpr std::uint32_t kMillion = 1'000'000;
+
+void run_coordinator_cases(const Options& options, Report& report) {
+  report.section("The coordinator's own work, complete graph");
+  run_complete_case({.sites = 100, .dropped = 10, .words = 10 * kMillion}, options, report);
+  if (!options.quick)
+    for (const std::uint32_t sites : {10U, 100U})
+      for (const std::uint32_t percent : {0U, 5U, 10U})
+        run_complete_case({.sites = sites, .dropped = (sites * percent + 50) / 100, .words = kMillion}, options, report);
+  report.section("The coordinator's own work, sparse graph");
+  for (const std::uint32_t dropped : {0U, 50U, 100U})
+    if (!options.quick || dropped == 50)
+      run_sparse_case({.sites = 1000, .dropped = dropped, .words = kMillion}, options, report);
+}
+
+int usage() {
+  std::fputs("usage: secagg_bench [--quick] [--threads N] [--json FILE] [--only mask|site|coordinator]\n", stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  std::string only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--quick") {
+      options.quick = true;
+    } else if (argument == "--threads" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+      options.threads = static_cast<std::uint32_t>(std::atoi(argv[++i]));
+    } else if (argument == "--json" && i + 1 < argc) {
+      options.json_path = argv[++i];
+    } else if (argument == "--only" && i + 1 < argc) {
+      only = argv[++i];
+    } else {
+      return usage();
+    }
+  }
+  Report report;
+  if (only.empty() || only == "mask") run_mask_cases(options, report);
+  if (only.empty() || only == "site") run_site_cases(options, report);
+  if (only.empty() || only == "coordinator") run_coordinator_cases(options, report);
+  report.print();
+  if (options.json_path.empty()) return 0;
+  if (const auto written = report.write_json(options.json_path); !written) {
+    std::fprintf(stderr, "%s\n", written.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}
