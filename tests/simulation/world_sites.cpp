@@ -1,0 +1,111 @@
+#include <algorithm>
+
+#include "tests/simulation/world.h"
+
+namespace fovea::test {
+
+using federation::MessageKind;
+
+void World::start_site(RosterIndex index) {
+  Site& site = sites_[index];
+  auto machine = node::SiteMachine::create(federation_.site_config(index, policy()), site.journal);
+  if (!machine) return violation("a site cannot start from its journal: " + machine.error().message);
+  site.machine.emplace(std::move(*machine));
+  if (site.model.round == 0) site.model.model_hash = federation_.plan();  // stands for the initial weights
+  perform(index, site.machine->step(node::ModelAdopted(site.model)));
+  if (!site.machine) return;
+  perform(index, site.machine->step(node::Tick{{now_}}));
+  if (!site.machine) return;
+  perform(index, site.machine->step(node::Connected{}));
+  tick_site(index, site.life);
+}
+
+void World::tick_site(RosterIndex index, std::uint64_t life) {
+  Site& site = sites_[index];
+  if (!site.machine || site.life != life) return;
+  perform(index, site.machine->step(node::Tick{{now_}}));
+  at(500, [this, index, life] { tick_site(index, life); });
+}
+
+void World::crash_site(RosterIndex index, std::int64_t back_after_ms) {
+  Site& site = sites_[index];
+  if (!site.machine) return;
+  ++crashes_;
+  site.machine.reset();
+  ++site.life;
+  at(back_after_ms, [this, index] { start_site(index); });
+}
+
+void World::perform(RosterIndex index, node::SiteEffects effects) {
+  Site& site = sites_[index];
+  const auto crashed = [&] {
+    if (!crashes_now()) return false;
+    crash_site(index, 50 + static_cast<std::int64_t>(draw(3000)));
+    return true;
+  };
+  if (effects.refusal) site.refusals.push_back(effects.refusal->reason);
+  if (crashed()) return;
+  for (Bytes& record : effects.journal) site.journal.push_back(std::move(record));
+  for (node::SiteOutbound& message : effects.outbound) {
+    if (crashed()) return;
+    check_outbound(index, message);
+    post({Direction::to_coordinator, index, std::move(message.wire)});
+  }
+  if (crashed()) return;
+  if (effects.start_training) {
+    const RoundNumber round = effects.start_training->round;
+    const std::uint64_t life = site.life;
+    at(1 + static_cast<std::int64_t>(draw(200)), [this, index, round, life] {
+      Site& trained = sites_[index];
+      if (!trained.machine || trained.life != life) return;
+      perform(index, trained.machine->step(node::TrainingFinished{round, contribution(index)}));
+    });
+  }
+  if (effects.update) {
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+      const bool contributed = std::any_of(effects.update->evidence.committed.begin(), effects.update->evidence.committed.end(),
+                                           [&](const auto& entry) { return entry.site == i; });
+      if ((effects.update->sum.sums()[i] != 0) != contributed) violation("a site took a sum that is not of the listed sites");
+    }
+    site.model = next_model(site.model, effects.update->round, effects.update->transcript);
+    perform(index, site.machine->step(node::ModelAdopted(site.model)));
+    if (!site.machine) return;
+  }
+  if (effects.more) perform(index, site.machine->step(node::Resume{}));
+}
+
+void World::check_outbound(RosterIndex index, const node::SiteOutbound& message) {
+  Site& site = sites_[index];
+  if (message.kind == MessageKind::keys) {
+    const auto opened = federation_.open_at_coordinator(index, message.wire);
+    const auto keys = federation::KeysMessage::decode(opened->payload());
+    // A repeated message is the same bytes; any other brings keys nobody has seen (I1: no seed covers two plaintexts).
+    if (key_messages_[message.wire]++ == 0 &&
+        (!keys_sent_.insert(keys->keys.channel).second || !keys_sent_.insert(keys->keys.mask).second))
+      violation("a key was used in two attempts");
+  }
+  const bool guarded = message.kind == MessageKind::consistency_signature || message.kind == MessageKind::unmask_shares;
+  if (!guarded) return;
+  const auto memory = node::SiteMemory::restore(federation_.run(), site.journal);
+  if (!memory) return violation("a journal cannot be read back");
+  const bool durable = message.kind == MessageKind::consistency_signature
+                           ? memory->consistency && memory->consistency->wire == message.wire
+                           : memory->unmasked && memory->unmasked->wire == message.wire;
+  if (!durable) violation("sent before it was durable: " + std::string(federation::to_string(message.kind)));
+  if (message.kind == MessageKind::unmask_shares) check_revealed(index, message.wire);
+}
+
+void World::check_revealed(RosterIndex index, const Bytes& wire) {
+  Site& site = sites_[index];
+  const auto opened = federation_.open_at_coordinator(index, wire);
+  const auto shares = federation::UnmaskShares::decode(opened->payload());
+  const RoundNumber round = shares->ref.round;
+  const auto [released, first] = site.released.emplace(round, wire);
+  if (!first && released->second != wire) violation("two different releases in one round");
+  for (const federation::RevealedShare& share : shares->shares) {
+    const auto [known, fresh] = site.revealed.emplace(std::pair(round, share.subject), share.secret);
+    if (!fresh && known->second != share.secret) violation("both secrets of a peer were revealed");
+  }
+}
+
+}  // namespace fovea::test
