@@ -43,6 +43,13 @@ void draw_field_elements(std::span<std::uint64_t> out, RandomSource& random) {
   }
 }
 
+// Whether shares fit together is told to whoever combines them. Kept apart so that the check of constant time
+// (tests/unit/crypto/constant_time_check.cpp) can name this one branch.
+[[gnu::noinline]] Result<void> public_verdict(std::uint64_t excess) {
+  if (excess == 0) return {};
+  return corruption("shares: they do not belong to one secret; at least one is wrong");
+}
+
 Result<void> check_split(std::uint32_t threshold, std::span<const std::uint32_t> points) {
   FOVEA_TRY(check_points(points));
   if (threshold < 1 || threshold > points.size())
@@ -79,7 +86,7 @@ Result<SecretKey> join_limbs(Limbs& limbs) {
       bytes[first + i] = static_cast<std::uint8_t>(bytes[first + i] | (window >> (8 * i)));
   }
   wipe_limbs(limbs);
-  if (excess != 0) return corruption("shares: they do not belong to one secret; at least one is wrong");
+  FOVEA_TRY(public_verdict(excess));
   return secret;
 }
 
