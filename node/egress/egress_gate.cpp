@@ -54,6 +54,8 @@ void EgressGate::learn(std::uint64_t index, const federation::StampedEntry& entr
     recorded_roster_ = epoch->roster;
   } else if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) {
     last_open_[open->key.run] = *open;
+  } else if (const auto* close = std::get_if<federation::RoundClose>(&entry.body)) {
+    last_closed_[close->key.run] = close->key;
   } else if (const auto* intent = std::get_if<EgressIntent>(&entry.body)) {
     if (intent->binding) run_bytes_[intent->key.run] = intent->bytes_spent;
     previous_egress_ = index;
@@ -138,6 +140,8 @@ std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::Rou
   const RoundKey key{announced.run, announced.round, announced.attempt};
   if (key < newest || (key == newest && announced.hash() != last->second.parameters))
     return Refusal{"model", round_name(key) + " does not come after " + round_name(newest)};
+  if (const auto closed = last_closed_.find(announced.run); closed != last_closed_.end() && key <= closed->second)
+    return Refusal{"model", round_name(key) + " is closed"};
   return std::nullopt;
 }
 
@@ -155,12 +159,13 @@ Result<void> EgressGate::open_round(const federation::RoundParameters& announced
   const auto last = last_open_.find(key.run);
   if (last == last_open_.end() || last->second.key != key) FOVEA_TRY(append(entry));
   last_open_[key.run] = entry;
-  round_ = Round{key, entry.parameters, entry.cohort, announced.dimension};
+  round_ = entry;
   return {};
 }
 
 Result<void> EgressGate::close_round(const federation::RoundClose& close) {
   FOVEA_TRY(append(close));
+  last_closed_[close.key.run] = close.key;
   if (round_ && round_->key == close.key) round_.reset();
   return {};
 }
@@ -177,9 +182,11 @@ std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessa
   if (message.scope == MessageScope::round && (!round_ || round_->key != message.key || round_->parameters != message.parameters))
     return Refusal{"model", round_name(message.key) + " is not the attempt that is open"};
   intent.checks.emplace_back("model");
+  // A round keeps what it was opened with, even when the site has gone on to the next model meanwhile.
+  const bool of_round = message.scope == MessageScope::round;
   intent.binding = federation::PlanBinding{.plan = run_->plan,
-                                           .model = run_->model,
-                                           .roster = *roster_,
+                                           .model = of_round ? round_->model : run_->model,
+                                           .roster = of_round ? round_->roster : *roster_,
                                            .approver = policy_.approver,
                                            .clip = run_->clip,
                                            .noise = "none",

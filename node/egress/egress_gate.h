@@ -104,12 +104,6 @@ class EgressGate {
     Digest model{};
     std::string clip;
   };
-  struct Round {
-    federation::RoundKey key{};
-    Digest parameters{};
-    std::uint32_t cohort = 0;
-    std::uint32_t dimension = 0;
-  };
   struct Refusal {
     std::string_view rule;
     std::string detail;
@@ -136,13 +130,14 @@ class EgressGate {
   std::map<Digest, bool> plans_;                      // true: approved, false: withdrawn
   std::map<RunId, std::uint64_t> run_bytes_;          // spent
   std::map<RunId, federation::RoundOpen> last_open_;  // newest attempt of each run
+  std::map<RunId, federation::RoundKey> last_closed_;
   std::uint64_t session_bytes_ = 0;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
   std::optional<Digest> roster_;           // pinned since open()
   std::optional<Digest> recorded_roster_;  // newest in the ledger
   std::optional<Run> run_;
-  std::optional<Round> round_;
+  std::optional<federation::RoundOpen> round_;         // the attempt that is open
 };
 
 }  // namespace fovea::node

@@ -291,6 +291,9 @@ TEST_F(Gate, NothingOfAClosedRoundLeaves) {
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "abandoned", .model = site.model, .cohort = 0}));
   expect_refused(gate, {site.keys()}, "model");
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));  // not even under the same parameters
+  site.parameters.attempt = 2;
+  EXPECT_TRUE(gate.open_round(site.parameters, site.own()));
 }
 
 // --- rule: uniform ---

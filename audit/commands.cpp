@@ -1,0 +1,322 @@
+#include "audit/commands.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "audit/describe.h"
+#include "audit/report.h"
+#include "audit/views.h"
+#include "common/clock.h"
+#include "common/durable_file.h"
+#include "crypto/merkle_log.h"
+#include "federation/ledger/ledger.h"
+#include "federation/ledger/tile_check.h"
+
+namespace fovea::audit {
+namespace {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr std::size_t kCanaryFileMax = std::size_t{16} << 20U;
+constexpr std::size_t kCanaryBytesMin = 3;
+
+// What every command that verifies is told: whose keys to believe.
+struct KeyOptions {
+  std::vector<std::string> keys, rosters, administrators;
+
+  void add_to(CLI::App& command) {
+    command.add_option("--key", keys, "A log key as <name>+<key id>+<base64>; may be repeated");
+    command.add_option("--roster", rosters, "The federation's signed roster file; repeat it for several epochs");
+    command.add_option("--admin", administrators, "Public key (hex) of an administrator who must have signed the roster; may be repeated");
+  }
+
+  Result<KeyRing> ring() const {
+    KeyRing out;
+    for (const std::string& key : keys) FOVEA_TRY(out.add_key(key));
+    std::vector<federation::PublicKeyBytes> pinned;
+    for (const std::string& hex : administrators) {
+      const auto bytes = from_hex(hex);
+      if (!bytes) return bytes.error().with_context("--admin");
+      FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--admin"));
+      pinned.push_back(key);
+    }
+    for (const std::string& roster : rosters) FOVEA_TRY(out.add_roster(roster, pinned));
+    if (out.empty())
+      return invalid_argument("no key was given, and a ledger cannot vouch for itself: give the federation's roster (--roster FILE, "
+                              "with --admin KEY) or the log key of each ledger (--key NAME+ID+KEY)");
+    return out;
+  }
+
+  std::string command_text() const {
+    std::string out;
+    for (const std::string& key : keys) out += " --key '" + key + "'";
+    for (const std::string& roster : rosters) out += " --roster '" + roster + "'";
+    for (const std::string& key : administrators) out += " --admin " + key;
+    return out;
+  }
+};
+
+struct CanaryOptions {
+  std::vector<std::string> texts, files;
+
+  void add_to(CLI::App& command) {
+    command.add_option("--canary", texts, "A text that must not occur in any entry; may be repeated (others on this machine can see it)");
+    command.add_option("--canary-file", files, "A file with such texts, one a line: file names, patient identifiers");
+  }
+
+  Result<std::vector<std::string>> all() const {
+    std::vector<std::string> out = texts;
+    for (const std::string& file : files) {
+      FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, kCanaryFileMax));
+      std::string_view rest = as_text(bytes);
+      while (!rest.empty()) {
+        std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (!line.empty()) out.emplace_back(line);
+      }
+    }
+    for (const std::string& text : out)
+      if (text.size() < kCanaryBytesMin)
+        return invalid_argument("--canary: a text of fewer than 3 bytes would be found by chance");
+    return out;
+  }
+};
+
+Result<std::vector<AuditedLedger>> audit_all(const Console& console, const std::vector<std::string>& folders, const KeyRing& ring,
+                                             const std::vector<std::string>& canaries) {
+  std::vector<AuditedLedger> out;
+  for (const std::string& folder : folders) {
+    console.progress("reading " + folder);
+    FOVEA_TRY_ASSIGN(AuditedLedger ledger, audit_ledger(folder, ring, canaries));
+    out.push_back(std::move(ledger));
+  }
+  return out;
+}
+
+ordered_json ledgers_json(const std::vector<AuditedLedger>& ledgers) {
+  ordered_json out = ordered_json::array();
+  for (const AuditedLedger& ledger : ledgers) out.push_back(to_json(ledger));
+  return out;
+}
+
+void conclude(Console& console, bool sound) {
+  if (!sound) console.exit_code = ExitCode::integrity;
+}
+
+// --- verify ---
+
+struct VerifyOptions {
+  KeyOptions keys;
+  CanaryOptions canaries;
+  std::vector<std::string> folders;
+};
+
+Result<void> verify(Console& console, const VerifyOptions& options) {
+  FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
+  FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
+  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, options.folders, ring, canaries));
+  const bool sound = all_sound(ledgers, nullptr);
+  std::string text;
+  for (const AuditedLedger& ledger : ledgers) text += to_text(ledger) + "\n";
+  if (ring.has_roster() && !ring.roster_is_pinned()) text += "note: the roster's signatures were not checked; give its administrators' keys with --admin\n";
+  console.data("verify", {{"verdict", sound ? "pass" : "fail"}, {"ledgers", ledgers_json(ledgers)}}, text + verdict_sentence(ledgers, nullptr));
+  conclude(console, sound);
+  return {};
+}
+
+// --- show and explain: what the entries say; nothing is vouched for ---
+
+struct ShowOptions {
+  std::string folder, type;
+  std::uint64_t from = 0, count = 1'000'000'000;
+};
+
+// The size that the checkpoint claims, its signature unchecked.
+Result<std::uint64_t> claimed_size(const fs::path& folder) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / "checkpoint", crypto::kNoteBytesMax));
+  FOVEA_TRY_ASSIGN(const auto note, crypto::SignedNote::parse(bytes));
+  FOVEA_TRY_ASSIGN(const auto checkpoint, crypto::Checkpoint::parse(note.text));
+  return checkpoint.size;
+}
+
+Result<void> show(Console& console, const ShowOptions& options) {
+  FOVEA_TRY_ASSIGN(const fs::path folder, find_ledger(options.folder));
+  FOVEA_TRY_ASSIGN(const std::uint64_t size, claimed_size(folder));
+  ordered_json entries = ordered_json::array();
+  std::vector<std::vector<std::string>> rows{{"entry", "time", "type", "what"}};
+  for (std::uint64_t index = options.from; index < size && index - options.from < options.count; ++index) {
+    FOVEA_TRY_ASSIGN(const std::string text, federation::read_entry(folder, size, index));
+    FOVEA_TRY_ASSIGN(const auto entry, federation::decode_entry(as_bytes(text), "entry " + std::to_string(index)));
+    const std::string type(federation::entry_type(entry.body));
+    if (!options.type.empty() && type != options.type) continue;
+    if (console.json) entries.push_back({{"index", index}, {"entry", ordered_json::parse(text)}});
+    else rows.push_back({std::to_string(index), utc_text(entry.at), type, one_line(entry.body)});
+  }
+  console.data("show", {{"folder", folder.string()}, {"size", size}, {"entries", entries}}, console.json ? "" : text_table(rows));
+  return {};
+}
+
+struct ExplainOptions {
+  KeyOptions keys;
+  std::string folder;
+  std::uint64_t index = 0;
+};
+
+Result<void> explain(Console& console, const ExplainOptions& options) {
+  FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
+  FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
+  if (ledger.key.empty()) return corruption(ledger.findings.front().what);
+  FOVEA_TRY_ASSIGN(const std::string text, federation::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
+  const std::string name = "entry " + std::to_string(options.index);
+  FOVEA_TRY_ASSIGN(const auto entry, federation::decode_entry(as_bytes(text), name));
+  FOVEA_TRY_ASSIGN(const auto proof, crypto::inclusion_proof(options.index, ledger.checkpoint.size,
+                                                             federation::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
+  const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(text)), options.index, ledger.checkpoint.size, ledger.checkpoint.root};
+  const crypto::ProofVerdict verdict = crypto::check_inclusion(claim, proof);
+  const bool included = verdict == crypto::ProofVerdict::valid;
+  std::string human = explanation(options.index, entry);
+  human += included ? "It is entry " + std::to_string(options.index) + " of " + std::to_string(ledger.checkpoint.size) + " under a checkpoint signed by " + ledger.origin + ".\n"
+                    : "It is NOT under the signed checkpoint: the proof " + std::string(crypto::to_string(verdict)) + ".\n";
+  bool broken = false;
+  for (const Finding& finding : ledger.findings) {
+    if (finding.where != name) continue;
+    broken = true;
+    human += "It breaks the rule \"" + finding.rule + "\": " + finding.what + ".\n";
+  }
+  ordered_json hashes = ordered_json::array();
+  for (const Digest& hash : proof) hashes.push_back(to_base64(hash));
+  console.data("explain",
+               {{"index", options.index}, {"origin", ledger.origin}, {"entry", ordered_json::parse(text)}, {"explanation", human},
+                {"included", included}, {"proof", hashes}, {"verdict", included && !broken ? "pass" : "fail"}},
+               human);
+  conclude(console, included && !broken);
+  return {};
+}
+
+// --- reconcile ---
+
+struct ReconcileOptions {
+  KeyOptions keys;
+  std::vector<std::string> sites;
+  std::string coordinator;
+};
+
+std::vector<const AuditedLedger*> sites_among(const std::vector<AuditedLedger>& ledgers) {
+  std::vector<const AuditedLedger*> out;
+  for (const AuditedLedger& ledger : ledgers)
+    if (!ledger.coordinator) out.push_back(&ledger);
+  return out;
+}
+
+Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options) {
+  FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
+  std::vector<std::string> folders = options.sites;
+  folders.push_back(options.coordinator);
+  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, folders, ring, {}));
+  // A broken ledger is reported as broken before its role is asked for: what it says of itself is not known.
+  const AuditedLedger& coordinator = ledgers.back();
+  if (coordinator.sound() && !coordinator.coordinator)
+    return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
+  for (std::size_t i = 0; i + 1 < ledgers.size(); ++i)
+    if (ledgers[i].sound() && ledgers[i].coordinator) return invalid_argument("--site: " + options.sites[i] + " is the coordinator's ledger");
+  const Reconciliation result = reconcile(sites_among(ledgers), coordinator);
+  const bool sound = all_sound(ledgers, &result);
+  std::string text = to_text(result) + "\n";
+  for (const AuditedLedger& ledger : ledgers)
+    if (!ledger.sound()) text += to_text(ledger) + "\n";
+  ordered_json data = to_json(result);
+  data["verdict"] = sound ? "pass" : "fail";
+  data["ledgers"] = ledgers_json(ledgers);
+  console.data("reconcile", data, text + verdict_sentence(ledgers, &result));
+  conclude(console, sound);
+  return {};
+}
+
+// --- report ---
+
+struct ReportOptions {
+  KeyOptions keys;
+  CanaryOptions canaries;
+  std::vector<std::string> folders;
+  std::string out;
+};
+
+Result<void> report(Console& console, const ReportOptions& options) {
+  FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
+  FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
+  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, options.folders, ring, canaries));
+  std::optional<Reconciliation> reconciliation;
+  for (const AuditedLedger& ledger : ledgers)
+    if (ledger.coordinator) reconciliation = reconcile(sites_among(ledgers), ledger);
+  std::string command = "fovea-audit verify" + options.keys.command_text();
+  for (const std::string& folder : options.folders) command += " '" + folder + "'";
+  const Reconciliation* compared = reconciliation ? &*reconciliation : nullptr;
+  const std::string html = html_report({.ledgers = ledgers, .reconciliation = compared, .roster_given = ring.has_roster(),
+                                        .roster_pinned = ring.roster_is_pinned(), .command = command, .now = SystemClock().wall()});
+  FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
+  const bool sound = all_sound(ledgers, compared);
+  const std::string verdict = verdict_sentence(ledgers, compared);
+  console.data("report", {{"verdict", sound ? "pass" : "fail"}, {"sentence", verdict}, {"file", options.out}, {"bytes", html.size()}},
+               verdict + "\nReport: " + options.out);
+  conclude(console, sound);
+  return {};
+}
+
+// Each command's options live as long as its callback.
+template <class Options>
+void add_command(CLI::App& command, Console& console, std::string name, std::shared_ptr<Options> options,
+                 Result<void> (*body)(Console&, const Options&)) {
+  command.callback([&console, name = std::move(name), options = std::move(options), body] {
+    console.run(name, [&] { return body(console, *options); });
+  });
+}
+
+void add_show_commands(CLI::App& app, Console& console) {
+  auto shown = std::make_shared<ShowOptions>();
+  CLI::App* show_command = app.add_subcommand("show", "List the entries of a ledger (says what is written, verifies nothing)");
+  show_command->add_option("folder", shown->folder, "The ledger, or the folder of its site")->required();
+  show_command->add_option("--from", shown->from, "First entry");
+  show_command->add_option("--count", shown->count, "How many");
+  show_command->add_option("--type", shown->type, "Only this type, for example egress.intent");
+  add_command(*show_command, console, "show", shown, show);
+
+  auto explained = std::make_shared<ExplainOptions>();
+  CLI::App* explain_command = app.add_subcommand("explain", "Say in words what one entry means, and prove that it is in the ledger");
+  explain_command->add_option("folder", explained->folder, "The ledger, or the folder of its site")->required();
+  explain_command->add_option("index", explained->index, "Number of the entry, as show lists it")->required();
+  explained->keys.add_to(*explain_command);
+  add_command(*explain_command, console, "explain", explained, explain);
+}
+
+}  // namespace
+
+void add_commands(CLI::App& app, Console& console) {
+  auto verified = std::make_shared<VerifyOptions>();
+  CLI::App* verify_command = app.add_subcommand("verify", "Check signature, tiles, every entry and every rule of one or more ledgers, offline");
+  verify_command->add_option("folders", verified->folders, "Ledgers, or the folders of their owners")->required();
+  verified->keys.add_to(*verify_command);
+  verified->canaries.add_to(*verify_command);
+  add_command(*verify_command, console, "verify", verified, verify);
+
+  add_show_commands(app, console);
+
+  auto reconciled = std::make_shared<ReconcileOptions>();
+  CLI::App* reconcile_command = app.add_subcommand("reconcile", "Compare what sites sent with what the coordinator received");
+  reconcile_command->add_option("--site", reconciled->sites, "A site's ledger or folder; may be repeated")->required();
+  reconcile_command->add_option("--coordinator", reconciled->coordinator, "The coordinator's ledger or folder")->required();
+  reconciled->keys.add_to(*reconcile_command);
+  add_command(*reconcile_command, console, "reconcile", reconciled, reconcile_ledgers);
+
+  auto reported = std::make_shared<ReportOptions>();
+  CLI::App* report_command = app.add_subcommand("report", "Write one self-contained page to print and file");
+  report_command->add_option("folders", reported->folders, "Ledgers of sites, and of the coordinator if there is one, or their folders")->required();
+  report_command->add_option("--out", reported->out, "The HTML file to write")->required();
+  reported->keys.add_to(*report_command);
+  reported->canaries.add_to(*report_command);
+  add_command(*report_command, console, "report", reported, report);
+}
+
+}  // namespace fovea::audit

@@ -1,0 +1,57 @@
+#include "audit/key_ring.h"
+
+#include <algorithm>
+
+#include "common/durable_file.h"
+#include "federation/ledger/entry.h"
+
+namespace fovea::audit {
+
+using federation::PublicKeyBytes;
+
+Result<void> KeyRing::add_key(std::string_view text) {
+  FOVEA_TRY_ASSIGN(crypto::NoteKey key, crypto::NoteKey::parse(text));
+  if (std::find(log_keys_.begin(), log_keys_.end(), key) == log_keys_.end()) log_keys_.push_back(std::move(key));
+  return {};
+}
+
+Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::vector<PublicKeyBytes>& administrators) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, federation::kSignedDocumentBytesMax * 2));
+  Result<federation::SignedDocument> document = federation::SignedDocument::parse(bytes);
+  if (!document) return document.error().with_context(file.string());
+  Result<std::size_t> signed_by = document->count_valid("roster", administrators);
+  if (!signed_by) return signed_by.error().with_context(file.string());
+  if (*signed_by != administrators.size())
+    return permission_denied(file.string() + ": " + std::to_string(*signed_by) + " of " + std::to_string(administrators.size()) +
+                             " administrators have signed this roster; all of them must");
+  if (administrators.empty()) pinned_ = false;
+  Result<federation::Roster> roster = federation::Roster::parse(document->document);
+  if (!roster) return roster.error().with_context(file.string());
+  const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
+    FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(origin, key));
+    if (std::find(log_keys_.begin(), log_keys_.end(), note_key) == log_keys_.end()) log_keys_.push_back(std::move(note_key));
+    return {};
+  };
+  FOVEA_TRY(add(federation::ledger_origin(roster->federation, federation::kCoordinatorOwner), roster->coordinator_signing_key));
+  for (const federation::RosterSite& site : roster->sites) {
+    const std::string origin = federation::ledger_origin(roster->federation, site.id.text());
+    FOVEA_TRY(add(origin, site.log_key));
+    approvers_[origin].push_back(site.approver_key);
+    sites_[site.id.text()] = roster->epoch;
+  }
+  return {};
+}
+
+std::vector<crypto::NoteKey> KeyRing::log_keys(std::string_view origin) const {
+  std::vector<crypto::NoteKey> out;
+  for (const crypto::NoteKey& key : log_keys_)
+    if (key.name == origin) out.push_back(key);
+  return out;
+}
+
+const std::vector<PublicKeyBytes>* KeyRing::approver_keys(std::string_view origin) const {
+  const auto found = approvers_.find(origin);
+  return found == approvers_.end() ? nullptr : &found->second;
+}
+
+}  // namespace fovea::audit

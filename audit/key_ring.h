@@ -1,0 +1,42 @@
+// Whose signatures an auditor believes: the log keys of sites and coordinator, and the approver key of each site.
+// They come from a roster that the administrators signed, or one by one from the command line. Nothing is believed
+// because a ledger says so.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/signed_note.h"
+#include "federation/membership/roster.h"
+
+namespace fovea::audit {
+
+class KeyRing {
+ public:
+  // "<name>+<key id>+<base64>": invalid_argument when malformed.
+  Result<void> add_key(std::string_view text);
+  // A roster file. With `administrators` all of them must have signed it (permission_denied, corruption); without, the
+  // file itself is what the auditor trusts, and roster_is_pinned() says so. Its validity in time is not asked: an audit
+  // may come years later.
+  Result<void> add_roster(const std::filesystem::path& file, const std::vector<federation::PublicKeyBytes>& administrators);
+
+  // All keys that may have signed this ledger: more than one after a change of keys.
+  std::vector<crypto::NoteKey> log_keys(std::string_view origin) const;
+  // Of the site whose ledger has this origin, where a roster says so. Newer epochs add keys, none is forgotten.
+  const std::vector<federation::PublicKeyBytes>* approver_keys(std::string_view origin) const;
+  bool empty() const noexcept { return log_keys_.empty(); }
+  bool knows_site(std::string_view site) const { return sites_.contains(std::string(site)); }
+  bool has_roster() const noexcept { return !sites_.empty(); }
+  bool roster_is_pinned() const noexcept { return pinned_; }
+
+ private:
+  std::vector<crypto::NoteKey> log_keys_;
+  std::map<std::string, std::vector<federation::PublicKeyBytes>, std::less<>> approvers_;  // by origin
+  std::map<std::string, EpochNumber> sites_;
+  bool pinned_ = true;
+};
+
+}  // namespace fovea::audit

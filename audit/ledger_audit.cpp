@@ -1,0 +1,128 @@
+#include "audit/ledger_audit.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "common/durable_file.h"
+#include "federation/ledger/journal.h"
+#include "federation/ledger/tile_check.h"
+
+namespace fovea::audit {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
+
+// Evidence inside an entry is base64: look into it as well.
+ByteView evidence_of(const federation::LedgerEntry& entry) {
+  if (const auto* approved = std::get_if<federation::PlanApproved>(&entry)) return approved->approval;
+  if (const auto* withdrawn = std::get_if<federation::PlanWithdrawn>(&entry)) return withdrawn->approval;
+  return {};
+}
+
+class EntryAuditor {
+ public:
+  EntryAuditor(std::string origin, const KeyRing& ring, const std::vector<std::string>& canaries)
+      : rules_(std::move(origin), ring), canaries_(canaries) {}
+
+  void take(std::uint64_t index, ByteView bytes) {
+    search(index, as_text(bytes));
+    const auto entry = federation::decode_entry(bytes, entry_name(index));
+    if (!entry) return rules_.report(entry_name(index), "form", entry.error().message);
+    search(index, as_text(evidence_of(entry->body)));
+    rules_.check(index, *entry);
+  }
+
+  LedgerRules& rules() noexcept { return rules_; }
+
+ private:
+  void search(std::uint64_t index, std::string_view text) {
+    for (std::size_t i = 0; i < canaries_.size(); ++i)
+      if (text.find(canaries_[i]) != std::string_view::npos)
+        rules_.report(entry_name(index), "canary", "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
+  }
+
+  LedgerRules rules_;
+  const std::vector<std::string>& canaries_;
+};
+
+// The first line of the note, before anything is verified: it only chooses the key to verify with.
+std::string claimed_origin(ByteView note) {
+  const std::string_view text = as_text(note);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
+  FOVEA_TRY_ASSIGN(const Bytes note, read_file(out.folder / "checkpoint", crypto::kNoteBytesMax));
+  out.origin = claimed_origin(note);
+  out.owner = out.origin.substr(out.origin.rfind('/') + 1);
+  out.coordinator = out.owner == federation::kCoordinatorOwner;
+  std::string fault;
+  for (const crypto::NoteKey& key : ring.log_keys(out.origin)) {
+    const auto signed_checkpoint = federation::read_checkpoint(out.folder, key);
+    if (signed_checkpoint) {
+      out.key = key.text();
+      out.checkpoint = signed_checkpoint->checkpoint;
+      return {};
+    }
+    if (fault.empty()) fault = signed_checkpoint.error().message;
+  }
+  if (!fault.empty()) return corruption(fault);
+  // A name that was changed in the file looks like a ledger of somebody else: say both.
+  return permission_denied(out.folder.string() + "/checkpoint: is signed as \"" + out.origin.substr(0, 80) +
+                           "\", for which no key was given; give the roster (--roster) or the key (--key), or the name was changed");
+}
+
+void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
+  const auto journal = federation::read_journal(out.folder / "journal");
+  if (!journal) return auditor.rules().report("journal", "integrity", journal.error().message);
+  std::uint64_t expected = out.checkpoint.size;
+  for (const federation::JournalEntry& record : journal->entries) {
+    if (record.index < expected) continue;
+    if (record.index > expected) {
+      auditor.rules().report("journal", "integrity", "begins with entry " + std::to_string(record.index) + ", after a checkpoint of " + std::to_string(expected));
+      return;
+    }
+    auditor.take(record.index, as_bytes(record.entry));
+    ++expected;
+  }
+  out.unpublished = expected - out.checkpoint.size;
+  if (out.unpublished > 0)
+    out.notices.push_back(std::to_string(out.unpublished) + " entries are newer than the checkpoint and not under its signature: the program is running, or was killed; let it end once");
+  if (journal->torn_bytes > 0)
+    out.notices.push_back("the journal ends in " + std::to_string(journal->torn_bytes) + " unreadable bytes, as an interrupted write leaves them: nothing of it was sent");
+}
+
+}  // namespace
+
+Result<fs::path> find_ledger(const fs::path& folder) {
+  std::error_code error;
+  for (const fs::path& candidate : {folder, folder / "ledger"})
+    if (fs::exists(candidate / "checkpoint", error) || fs::exists(candidate / "tile", error)) return candidate;
+  return not_found(folder.string() + ": holds no ledger (no checkpoint and no tiles); give a site's folder, the coordinator's, or the ledger in it");
+}
+
+Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring, const std::vector<std::string>& canaries) {
+  AuditedLedger out;
+  FOVEA_TRY_ASSIGN(out.folder, find_ledger(folder));
+  out.canaries_searched = canaries.size();
+  if (const Result<void> verified = verify_checkpoint(out, ring); !verified) {
+    out.findings.push_back({"checkpoint", "integrity", verified.error().message});
+    out.finding_count = 1;
+    return out;
+  }
+  EntryAuditor auditor(out.origin, ring, canaries);
+  const federation::TileCheck tiles = federation::check_tiles(
+      out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
+  audit_journal(out, auditor);
+  auditor.rules().finish();
+  for (const federation::LedgerProblem& problem : tiles.problems) out.findings.push_back({problem.where, "integrity", problem.what});
+  const std::vector<Finding>& broken = auditor.rules().findings();
+  out.findings.insert(out.findings.end(), broken.begin(), broken.end());
+  out.finding_count = tiles.problem_count + auditor.rules().finding_count();
+  out.facts = auditor.rules().take_facts();
+  return out;
+}
+
+}  // namespace fovea::audit

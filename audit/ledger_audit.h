@@ -1,0 +1,39 @@
+// One ledger folder, audited offline: signature, tiles, entries, rules, and texts that must not be in it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "audit/key_ring.h"
+#include "audit/ledger_rules.h"
+#include "crypto/signed_note.h"
+
+namespace fovea::audit {
+
+struct AuditedLedger {
+  std::filesystem::path folder;
+  std::string origin;  // "<federation>/<owner>"
+  std::string owner;
+  bool coordinator = false;
+  crypto::Checkpoint checkpoint;
+  std::string key;  // that signed it, in text form
+  std::vector<Finding> findings;
+  std::uint64_t finding_count = 0;    // findings are listed up to a bound
+  std::vector<std::string> notices;   // worth knowing, no fault
+  std::uint64_t unpublished = 0;      // entries newer than the checkpoint: read, not yet signed
+  std::uint64_t canaries_searched = 0;
+  LedgerFacts facts;
+
+  bool sound() const noexcept { return finding_count == 0; }
+};
+
+// The folder that holds the ledger: `folder` itself or its "ledger" (a site's or the coordinator's folder). not_found.
+Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
+
+// Faults of the ledger are findings, not errors. A ledger of which the ring has no key is a finding too. Error: not_found
+// without a ledger. A canary is a text that must not occur; a finding names it by its position only, never by its text.
+Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,
+                                   const std::vector<std::string>& canaries = {});
+
+}  // namespace fovea::audit

@@ -1,0 +1,206 @@
+#include "audit/ledger_rules.h"
+
+#include <algorithm>
+
+#include "federation/ledger/egress_rules.h"
+#include "federation/membership/approval.h"
+
+namespace fovea::audit {
+namespace {
+
+using federation::EgressIntent;
+using federation::MessageKind;
+using federation::MessageScope;
+
+constexpr std::size_t kFindingsMax = 100;
+// Around the ring words of a chunk: envelope, attempt and index (federation/messages).
+constexpr std::uint64_t kChunkOverheadMax = 256;
+
+std::string short_hash(ByteView hash) { return to_hex(hash.first(4)) + "…"; }
+
+std::string attempt_name(const federation::RoundKey& key) {
+  return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
+}
+
+}  // namespace
+
+LedgerRules::LedgerRules(std::string origin, const KeyRing& ring)
+    : origin_(std::move(origin)), owner_(origin_.substr(origin_.rfind('/') + 1)), ring_(ring),
+      coordinator_(owner_ == federation::kCoordinatorOwner) {}
+
+void LedgerRules::report(std::string where, std::string rule, std::string what) {
+  if (findings_.size() < kFindingsMax) findings_.push_back({std::move(where), std::move(rule), std::move(what)});
+  ++finding_count_;
+}
+
+void LedgerRules::check(std::uint64_t index, const federation::StampedEntry& entry) {
+  index_ = index;
+  at_ = entry.at;
+  if (facts_.entries++ == 0) facts_.first = at_;
+  facts_.last = at_;
+  std::visit([this](const auto& body) { on(body); }, entry.body);
+}
+
+void LedgerRules::decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval, bool approved) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
+  approved_[plan] = std::nullopt;  // until the evidence is found good
+  PlanRecord record{.plan = plan, .person = {}, .index = index_, .at = at_, .approved = approved};
+  const auto document = federation::SignedDocument::parse(approval);
+  if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
+  const auto decision = federation::verify_approval(*document, approver);
+  if (!decision) return found("approval", decision.error().message);
+  const auto expected = approved ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected;
+  if (decision->plan != plan || decision->site.text() != owner_ || decision->decision != expected)
+    return found("approval", "its evidence is about another plan, site or decision");
+  if (const auto* keys = ring_.approver_keys(origin_)) {
+    if (std::find(keys->begin(), keys->end(), approver) == keys->end())
+      return found("approval", "is signed by a key that the roster does not name as this site's approver");
+    record.pinned = true;
+  }
+  record.person = decision->approver;
+  facts_.decisions.push_back(std::move(record));
+  if (approved) approved_[plan] = approver;
+}
+
+void LedgerRules::on(const federation::RosterEpoch& entry) { rosters_.insert(entry.roster); }
+
+LedgerRules::Attempt* LedgerRules::attempt_of(const federation::RoundKey& key) {
+  const auto found_attempt = attempts_.find(key.run);
+  return found_attempt != attempts_.end() && found_attempt->second.open.key == key ? &found_attempt->second : nullptr;
+}
+
+void LedgerRules::on(const federation::RoundOpen& entry) {
+  ++facts_.rounds_opened;
+  facts_.runs.insert(entry.key.run.text());
+  if (entry.threshold < 2 || entry.cohort < entry.threshold)
+    found("order", attempt_name(entry.key) + ": " + std::to_string(entry.cohort) + " sites under a threshold of " + std::to_string(entry.threshold));
+  facts_.cohort_min = std::min(facts_.cohort_min.value_or(entry.cohort), entry.cohort);
+  facts_.threshold_min = std::min(facts_.threshold_min.value_or(entry.threshold), entry.threshold);
+  if (!coordinator_ && !approved_[entry.plan]) found("plan", attempt_name(entry.key) + " was accepted under a plan that is not approved");
+  if (!coordinator_ && !rosters_.contains(entry.roster)) found("round", attempt_name(entry.key) + " names a roster that was never pinned");
+  const auto last = attempts_.find(entry.key.run);
+  if (last != attempts_.end() && entry.key <= last->second.open.key)
+    found("order", attempt_name(entry.key) + " does not come after " + attempt_name(last->second.open.key));
+  attempts_[entry.key.run] = Attempt{.open = entry, .closed = false, .chunks = {}, .chunk_bytes = 0};
+}
+
+void LedgerRules::on(const federation::InputSealed& entry) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's commitment");
+  if (attempt_of(entry.key) == nullptr) found("round", "a commitment for " + attempt_name(entry.key) + ", which is not open");
+}
+
+void LedgerRules::on(const EgressIntent& entry) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's egress");
+  if (entry.site.text() != owner_) found("owner", "egress of the site " + entry.site.text() + " in the ledger of " + owner_);
+  const auto kind = federation::egress_kind(entry.kind);
+  if (kind) check_intent_rules(entry, *kind);
+  else found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
+  if (entry.previous != previous_egress_)
+    found("chain", "names " + (entry.previous ? std::to_string(*entry.previous) : std::string("none")) + " as the egress before it, that is " +
+                       (previous_egress_ ? std::to_string(*previous_egress_) : std::string("none")));
+  previous_egress_ = index_;
+  check_budget(entry);
+  KindTotal& total = facts_.by_kind[entry.kind];
+  ++total.messages;
+  total.bytes += entry.length;
+  facts_.destinations.insert(to_hex(entry.destination));
+  facts_.software.insert(to_hex(entry.software));
+  if (entry.binding) {
+    facts_.privacy.insert(entry.binding->privacy);
+    facts_.clips.insert(entry.binding->clip);
+    facts_.bytes_left[entry.key.run.text()] = entry.bytes_left;
+  }
+  open_intents_.emplace(index_, facts_.transfers.size());
+  facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, false});
+}
+
+void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind) {
+  std::vector<std::string> checks = entry.checks;
+  std::erase(checks, std::string(federation::kOptionalCheck));
+  if (checks != federation::required_checks(kind)) found("checks", "a " + entry.kind + " left without every check that its kind needs");
+  const bool session = federation::egress_scope(kind) == MessageScope::session;
+  if (session == entry.binding.has_value())
+    return found("plan", session ? "a session message claims a plan" : "a " + entry.kind + " left without a plan");
+  if (!session) check_binding(entry, kind);
+}
+
+void LedgerRules::check_binding(const EgressIntent& entry, MessageKind kind) {
+  const federation::PlanBinding& binding = *entry.binding;
+  const std::optional<federation::PublicKeyBytes>& approver = approved_[binding.plan];
+  if (!approver) found("plan", "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
+  else if (*approver != binding.approver) found("plan", "names another approver than the one who approved the plan");
+  if (!rosters_.contains(binding.roster)) found("round", "names a roster that was never pinned");
+  if (federation::egress_scope(kind) != MessageScope::round) return;
+  Attempt* attempt = attempt_of(entry.key);
+  if (attempt == nullptr || attempt->closed) return found("round", "left for " + attempt_name(entry.key) + ", which is not open");
+  const federation::RoundOpen& open = attempt->open;
+  if (open.plan != binding.plan || open.model != binding.model || open.roster != binding.roster)
+    found("round", "names another plan, model or roster than its round was opened with");
+  check_once(entry, kind, *attempt);
+}
+
+void LedgerRules::check_once(const EgressIntent& entry, MessageKind kind, Attempt& attempt) {
+  if (kind == MessageKind::unmask_shares) {
+    const auto [first, fresh] = unmasked_.try_emplace({entry.key.run, entry.key.round}, entry.payload);
+    if (!fresh && first->second != entry.payload)
+      found("once", "a second, different answer to \"unmask\" in round " + std::to_string(entry.key.round));
+  }
+  if (kind != MessageKind::masked_chunk || !attempt.chunks.insert(entry.payload).second) return;
+  attempt.chunk_bytes += entry.length;
+  const std::uint64_t allowed = std::uint64_t{attempt.open.dimension} * 4 + attempt.chunks.size() * kChunkOverheadMax;
+  if (attempt.chunk_bytes > allowed)
+    found("once", "more masked bytes left for " + attempt_name(entry.key) + " than its one vector has");
+}
+
+void LedgerRules::check_budget(const EgressIntent& entry) {
+  std::uint64_t& spent = entry.binding ? run_bytes_[entry.key.run] : session_bytes_;
+  // The session's count starts again with the program.
+  const bool restarted = !entry.binding && entry.bytes_spent == entry.length;
+  if (entry.bytes_spent != spent + entry.length && !restarted)
+    found("budget", "says that " + std::to_string(entry.bytes_spent) + " bytes were spent; the entries before it add up to " +
+                        std::to_string(spent + entry.length));
+  spent = entry.bytes_spent;
+}
+
+void LedgerRules::on(const federation::EgressSent& entry) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's confirmation");
+  // Intents of a batch lie side by side; other entries never lie between them.
+  for (std::uint64_t i = 0; i < entry.count; ++i) {
+    const auto intent = open_intents_.find(entry.first + i);
+    if (intent == open_intents_.end())
+      return found("sent", "confirms entry " + std::to_string(entry.first + i) + ", which is not an open intent");
+    facts_.transfers[intent->second].confirmed = true;
+    open_intents_.erase(intent);
+  }
+}
+
+void LedgerRules::on(const federation::IngressReceipt& entry) {
+  if (!coordinator_) found("owner", "a site's ledger holds a coordinator's receipt");
+  if (!federation::egress_kind(entry.kind)) found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
+  if (ring_.has_roster() && !ring_.knows_site(entry.site.text())) found("owner", "a receipt for " + entry.site.text() + ", which no roster names");
+  KindTotal& total = facts_.by_kind[entry.kind];
+  ++total.messages;
+  total.bytes += entry.length;
+  facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, true});
+}
+
+void LedgerRules::on(const federation::RoundClose& entry) {
+  facts_.runs.insert(entry.key.run.text());
+  entry.outcome == "applied" ? ++facts_.rounds_applied : ++facts_.rounds_abandoned;
+  Attempt* attempt = attempt_of(entry.key);
+  if (attempt == nullptr) return;  // a round that passed while the site was away
+  attempt->closed = true;
+  if (entry.outcome != "applied") return;
+  if (entry.cohort < attempt->open.threshold || entry.cohort > attempt->open.cohort)
+    return found("order", "a sum over " + std::to_string(entry.cohort) + " sites, with a threshold of " +
+                              std::to_string(attempt->open.threshold) + " and " + std::to_string(attempt->open.cohort) + " in the round");
+  facts_.dropped_sites_max = std::max<std::uint64_t>(facts_.dropped_sites_max, attempt->open.cohort - entry.cohort);
+}
+
+void LedgerRules::on(const federation::Incident& entry) { facts_.incidents.emplace_back(index_, entry); }
+
+void LedgerRules::finish() {
+  for (const auto& [index, position] : open_intents_) ++facts_.by_kind[facts_.transfers[position].kind].unconfirmed;
+}
+
+}  // namespace fovea::audit

@@ -1,0 +1,130 @@
+// The rules that the entries of one ledger must obey, checked in order without reading back. A site's gate enforces the
+// same rules when it writes; an auditor believes only what can be checked again here.
+//
+//   owner     only the entries that such a ledger may hold, about this site
+//   approval  an approval is signed by the site's approver key and is about this plan and site
+//   plan      what leaves under a plan is approved, and not withdrawn, before it leaves
+//   round     what leaves in a round belongs to the attempt that is open, with its plan, model and roster
+//   order     attempts only go forward; cohort ≥ threshold ≥ 2
+//   checks    the kind is one that sites send, and every check for that kind has passed
+//   chain     each egress names the one before it
+//   budget    bytes add up from egress to egress
+//   once      one vector an attempt, one answer to "unmask" a round
+//   sent      a confirmation is of an intent that was open
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "audit/key_ring.h"
+#include "federation/ledger/entry.h"
+#include "federation/messages/message_kind.h"
+
+namespace fovea::audit {
+
+struct Finding {
+  std::string where;  // "entry 17", or a file
+  std::string rule;
+  std::string what;
+};
+
+struct KindTotal {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t unconfirmed = 0;  // intended, not confirmed as handed to the socket
+};
+
+// One message that left, or arrived at the coordinator.
+struct Transfer {
+  std::uint64_t index = 0;
+  std::string site;
+  std::string kind;
+  Digest payload{};
+  std::uint64_t length = 0;
+  bool confirmed = false;
+};
+
+struct PlanRecord {
+  Digest plan{};
+  std::string person;       // as the approval names them
+  std::uint64_t index = 0;
+  UnixMs at;
+  bool approved = false;
+  bool pinned = false;      // by a key that the auditor's roster names
+};
+
+struct LedgerFacts {
+  std::map<std::string, KindTotal> by_kind;
+  std::vector<Transfer> transfers;
+  std::vector<PlanRecord> decisions;
+  std::set<std::string> destinations, software, runs, privacy, clips;
+  std::map<std::string, std::uint64_t> bytes_left;  // newest, by run
+  std::vector<std::pair<std::uint64_t, federation::Incident>> incidents;
+  std::uint64_t entries = 0, rounds_opened = 0, rounds_applied = 0, rounds_abandoned = 0, dropped_sites_max = 0;
+  std::optional<std::uint32_t> cohort_min, threshold_min;
+  UnixMs first, last;
+};
+
+class LedgerRules {
+ public:
+  // `origin` as in the checkpoint; the ring must outlive the rules.
+  LedgerRules(std::string origin, const KeyRing& ring);
+
+  void check(std::uint64_t index, const federation::StampedEntry& entry);
+  void finish();  // totals of what was not confirmed
+
+  const std::vector<Finding>& findings() const noexcept { return findings_; }
+  std::uint64_t finding_count() const noexcept { return finding_count_; }
+  LedgerFacts take_facts() noexcept { return std::move(facts_); }
+  bool is_coordinator() const noexcept { return coordinator_; }
+  void report(std::string where, std::string rule, std::string what);
+
+ private:
+  struct Attempt {
+    federation::RoundOpen open;
+    bool closed = false;
+    std::set<Digest> chunks;
+    std::uint64_t chunk_bytes = 0;
+  };
+  void found(std::string rule, std::string what) { report("entry " + std::to_string(index_), std::move(rule), std::move(what)); }
+  void on(const federation::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
+  void on(const federation::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
+  void on(const federation::RosterEpoch& entry);
+  void on(const federation::RoundOpen& entry);
+  void on(const federation::InputSealed& entry);
+  void on(const federation::EgressIntent& entry);
+  void on(const federation::EgressSent& entry);
+  void on(const federation::IngressReceipt& entry);
+  void on(const federation::RoundClose& entry);
+  void on(const federation::Incident& entry);
+  void decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval, bool approved);
+  void check_intent_rules(const federation::EgressIntent& entry, federation::MessageKind kind);
+  void check_binding(const federation::EgressIntent& entry, federation::MessageKind kind);
+  void check_once(const federation::EgressIntent& entry, federation::MessageKind kind, Attempt& attempt);
+  void check_budget(const federation::EgressIntent& entry);
+  Attempt* attempt_of(const federation::RoundKey& key);
+
+  std::string origin_;
+  std::string owner_;
+  const KeyRing& ring_;
+  bool coordinator_ = false;
+  std::uint64_t index_ = 0;
+  UnixMs at_;
+  std::vector<Finding> findings_;
+  std::uint64_t finding_count_ = 0;
+  LedgerFacts facts_;
+  std::map<Digest, std::optional<federation::PublicKeyBytes>> approved_;  // plan → approver, empty when withdrawn
+  std::set<Digest> rosters_;
+  std::map<RunId, Attempt> attempts_;                   // newest of each run
+  std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;
+  std::map<RunId, std::uint64_t> run_bytes_;
+  std::uint64_t session_bytes_ = 0;
+  std::optional<std::uint64_t> previous_egress_;
+  std::map<std::uint64_t, std::size_t> open_intents_;  // entry index → position in facts_.transfers
+};
+
+}  // namespace fovea::audit

@@ -1,0 +1,35 @@
+// Whether what sites say they sent is what the coordinator says it received, message by message: by site, kind, SHA-256
+// and length of the bytes that went to the socket.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "audit/ledger_audit.h"
+
+namespace fovea::audit {
+
+struct TransferCount {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct SiteReconciliation {
+  std::string site;
+  TransferCount matched;      // in both ledgers
+  TransferCount unconfirmed;  // intended by the site, never received: a message lost, or a crash before it was sent
+  TransferCount unlogged;     // received, and the site's ledger does not know of it: must be none
+  std::vector<std::uint64_t> unlogged_receipts;  // entries of the coordinator's ledger, at most 20
+};
+
+struct Reconciliation {
+  std::vector<SiteReconciliation> sites;  // by name
+  std::uint64_t unlogged_bytes() const noexcept;
+  bool clean() const noexcept;  // no unlogged message
+};
+
+// Receipts for a site whose ledger is not among `sites` count as unlogged.
+Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
+
+}  // namespace fovea::audit

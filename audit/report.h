@@ -1,0 +1,25 @@
+// The audit as one self-contained HTML page to print and file: for a data-protection officer, not for an engineer.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/ledger_audit.h"
+#include "audit/reconciliation.h"
+#include "common/clock.h"
+
+namespace fovea::audit {
+
+struct ReportInput {
+  const std::vector<AuditedLedger>& ledgers;
+  const Reconciliation* reconciliation = nullptr;  // absent: the coordinator's ledger was not given
+  bool roster_given = false;
+  bool roster_pinned = false;  // the administrators' signatures on it were checked
+  std::string command;         // that repeats the verification
+  UnixMs now;
+};
+
+std::string html_report(const ReportInput& input);
+
+}  // namespace fovea::audit

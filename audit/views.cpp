@@ -1,0 +1,122 @@
+#include "audit/views.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "audit/describe.h"
+#include "common/console.h"
+
+namespace fovea::audit {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json count_json(const TransferCount& count) { return {{"messages", count.messages}, {"bytes", count.bytes}}; }
+
+std::string count_text(const TransferCount& count) { return std::to_string(count.messages) + " (" + byte_text(count.bytes) + ")"; }
+
+std::uint64_t bytes_of(const LedgerFacts& facts) {
+  std::uint64_t bytes = 0;
+  for (const auto& [kind, total] : facts.by_kind) bytes += total.bytes;
+  return bytes;
+}
+
+ordered_json facts_json(const LedgerFacts& facts) {
+  ordered_json kinds = ordered_json::object();
+  for (const auto& [kind, total] : facts.by_kind)
+    kinds[kind] = {{"messages", total.messages}, {"bytes", total.bytes}, {"unconfirmed", total.unconfirmed}};
+  ordered_json decisions = ordered_json::array();
+  for (const PlanRecord& record : facts.decisions)
+    decisions.push_back({{"entry", record.index}, {"plan", to_hex(record.plan)}, {"decision", record.approved ? "approved" : "rejected"},
+                         {"person", record.person}, {"key_in_roster", record.pinned}, {"at_ms", record.at.value}});
+  ordered_json incidents = ordered_json::array();
+  for (const auto& [index, incident] : facts.incidents)
+    incidents.push_back({{"entry", index}, {"rule", incident.rule}, {"detail", incident.detail}});
+  return {{"bytes", bytes_of(facts)},
+          {"kinds", kinds},
+          {"rounds", {{"opened", facts.rounds_opened}, {"applied", facts.rounds_applied}, {"abandoned", facts.rounds_abandoned}}},
+          {"runs", facts.runs},
+          {"destinations", facts.destinations},
+          {"software", facts.software},
+          {"privacy", facts.privacy},
+          {"bytes_left", facts.bytes_left},
+          {"decisions", decisions},
+          {"incidents", incidents},
+          {"first_at_ms", facts.first.value},
+          {"last_at_ms", facts.last.value}};
+}
+
+}  // namespace
+
+ordered_json to_json(const AuditedLedger& ledger) {
+  ordered_json findings = ordered_json::array();
+  for (const Finding& finding : ledger.findings)
+    findings.push_back({{"where", finding.where}, {"rule", finding.rule}, {"what", finding.what}});
+  return {{"folder", ledger.folder.string()},
+          {"origin", ledger.origin},
+          {"owner", ledger.owner},
+          {"verdict", ledger.sound() ? "pass" : "fail"},
+          {"entries", ledger.checkpoint.size},
+          {"root", to_base64(ledger.checkpoint.root)},
+          {"key", ledger.key},
+          {"unpublished", ledger.unpublished},
+          {"canaries_searched", ledger.canaries_searched},
+          {"finding_count", ledger.finding_count},
+          {"findings", findings},
+          {"notices", ledger.notices},
+          {"facts", facts_json(ledger.facts)}};
+}
+
+ordered_json to_json(const Reconciliation& reconciliation) {
+  ordered_json sites = ordered_json::object();
+  for (const SiteReconciliation& site : reconciliation.sites)
+    sites[site.site] = {{"matched", count_json(site.matched)},
+                        {"unconfirmed", count_json(site.unconfirmed)},
+                        {"unlogged", count_json(site.unlogged)},
+                        {"unlogged_receipts", site.unlogged_receipts}};
+  return {{"verdict", reconciliation.clean() ? "pass" : "fail"}, {"unlogged_bytes", reconciliation.unlogged_bytes()}, {"sites", sites}};
+}
+
+std::string to_text(const AuditedLedger& ledger) {
+  std::string out = std::string(ledger.sound() ? "PASS" : "FAIL") + "  " + ledger.origin + "  " + std::to_string(ledger.checkpoint.size) +
+                    " entries, " + (ledger.coordinator ? "received " : "sent ") + byte_text(bytes_of(ledger.facts)) + ", " +
+                    std::to_string(ledger.facts.incidents.size()) + " incidents  (" + ledger.folder.string() + ")";
+  for (const Finding& finding : ledger.findings) out += "\n      " + finding.where + "  [" + finding.rule + "]  " + finding.what;
+  if (ledger.finding_count > ledger.findings.size())
+    out += "\n      and " + std::to_string(ledger.finding_count - ledger.findings.size()) + " more";
+  for (const std::string& notice : ledger.notices) out += "\n      note: " + notice;
+  if (ledger.canaries_searched > 0 && ledger.sound())
+    out += "\n      none of " + std::to_string(ledger.canaries_searched) + " given names and identifiers occurs in any entry";
+  return out;
+}
+
+std::string to_text(const Reconciliation& reconciliation) {
+  std::vector<std::vector<std::string>> rows{{"site", "matched", "sent but unconfirmed", "unlogged"}};
+  for (const SiteReconciliation& site : reconciliation.sites)
+    rows.push_back({site.site, count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
+  std::string out = text_table(rows);
+  while (!out.empty() && out.back() == '\n') out.pop_back();
+  for (const SiteReconciliation& site : reconciliation.sites)
+    for (const std::uint64_t receipt : site.unlogged_receipts)
+      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt) + " has no intent in the site's ledger";
+  return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
+}
+
+bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+  return std::all_of(ledgers.begin(), ledgers.end(), [](const AuditedLedger& ledger) { return ledger.sound(); }) &&
+         (reconciliation == nullptr || reconciliation->clean());
+}
+
+std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+  const auto broken = static_cast<std::size_t>(std::count_if(ledgers.begin(), ledgers.end(), [](const auto& ledger) { return !ledger.sound(); }));
+  if (broken > 0)
+    return "FAIL: " + std::to_string(broken) + " of " + std::to_string(ledgers.size()) + " ledgers are not what was signed, or break a rule.";
+  const std::string whole = std::to_string(ledgers.size()) + (ledgers.size() == 1 ? " ledger is" : " ledgers are") +
+                            " complete and unchanged, and every recorded message was permitted when it left";
+  if (reconciliation == nullptr) return "PASS: " + whole + ".";
+  if (!reconciliation->clean())
+    return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) + " that no site's ledger knows of.";
+  return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";
+}
+
+}  // namespace fovea::audit

@@ -1,0 +1,24 @@
+// The results of an audit as JSON (the "data" of --json) and as text for a terminal.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "audit/ledger_audit.h"
+#include "audit/reconciliation.h"
+
+namespace fovea::audit {
+
+nlohmann::ordered_json to_json(const AuditedLedger& ledger);
+nlohmann::ordered_json to_json(const Reconciliation& reconciliation);
+
+// "PASS  nordic/st-anna  412 entries …", its findings below, indented.
+std::string to_text(const AuditedLedger& ledger);
+std::string to_text(const Reconciliation& reconciliation);
+
+// One sentence over all of it.
+std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
+bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
+
+}  // namespace fovea::audit
