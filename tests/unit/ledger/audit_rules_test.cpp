@@ -1,0 +1,277 @@
+// Failure class: a site (or coordinator) that holds its own log key writes a well-formed ledger that breaks a rule, and
+// the auditor does not see it. Each test takes the ledger of an honest run, changes one thing, and signs it anew.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "audit/ledger_audit.h"
+#include "audit/reconciliation.h"
+#include "tests/support/audited_run.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::audit {
+namespace {
+
+using federation::EgressIntent;
+using federation::LedgerEntry;
+using test::EgressSite;
+using Entries = std::vector<LedgerEntry>;
+
+constexpr const char* kOrigin = "test/st-anna";
+
+class AuditRules : public testing::Test {
+ protected:
+  AuditRules() {
+    receipts = test::write_site_ledger(site, 3);
+    honest = test::read_ledger_entries(folder.path() / "honest", kOrigin, 1);
+    EXPECT_TRUE(ring.add_key(test::note_key_text(kOrigin, 1)));
+    EXPECT_TRUE(ring.add_key(test::note_key_text("test/coordinator", 4)));
+  }
+
+  AuditedLedger audit_of(const Entries& entries, const std::string& origin = kOrigin, std::uint64_t key = 1) {
+    const std::filesystem::path path = folder.path() / ("ledger" + std::to_string(++ledgers));
+    test::write_ledger_of(path, origin, key, entries);
+    return audit_ledger(path, ring).value();
+  }
+
+  // The first entry of this type that satisfies `wanted`.
+  template <class Entry>
+  static std::size_t find(const Entries& entries, const std::function<bool(const Entry&)>& wanted = [](const Entry&) { return true; }) {
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (const auto* entry = std::get_if<Entry>(&entries[i]); entry != nullptr && wanted(*entry)) return i;
+    ADD_FAILURE() << "no such entry";
+    return 0;
+  }
+  static std::size_t find_kind(const Entries& entries, const std::string& kind) {
+    return find<EgressIntent>(entries, [&](const EgressIntent& intent) { return intent.kind == kind; });
+  }
+
+  // Changes one entry and expects this rule to be reported for it (or for a given later one).
+  template <class Entry>
+  void expect(const std::string& rule, std::size_t at, const std::function<void(Entry&)>& change, std::optional<std::size_t> where = {}) {
+    Entries entries = honest;
+    change(std::get<Entry>(entries[at]));
+    expect_finding(audit_of(entries), rule, where.value_or(at));
+  }
+  static void expect_finding(const AuditedLedger& ledger, const std::string& rule, std::size_t where) {
+    ASSERT_FALSE(ledger.sound()) << rule;
+    const std::string name = "entry " + std::to_string(where);
+    const bool found = std::any_of(ledger.findings.begin(), ledger.findings.end(), [&](const Finding& f) { return f.rule == rule && f.where == name; });
+    EXPECT_TRUE(found) << rule << " at " << name << "; first was " << ledger.findings[0].where << " [" << ledger.findings[0].rule << "] " << ledger.findings[0].what;
+  }
+
+  test::TemporaryFolder folder;
+  EgressSite site{folder.path() / "honest"};
+  KeyRing ring;
+  Entries honest, receipts;
+  int ledgers = 0;
+};
+
+TEST_F(AuditRules, TheHonestLedgerPassesAndIsSummedUp) {
+  const AuditedLedger ledger = audit_ledger(folder.path() / "honest", ring).value();
+  EXPECT_TRUE(ledger.sound()) << ledger.findings[0].where << " " << ledger.findings[0].what;
+  EXPECT_TRUE(ledger.notices.empty());
+  EXPECT_EQ(ledger.owner, "st-anna");
+  EXPECT_FALSE(ledger.coordinator);
+  EXPECT_EQ(ledger.facts.rounds_applied, 3U);
+  EXPECT_EQ(ledger.facts.by_kind.at("masked-chunk").messages, 3U);
+  EXPECT_EQ(ledger.facts.by_kind.at("masked-chunk").bytes, 3 * site.chunk(site.masked_words(2000)).size());
+  EXPECT_EQ(ledger.facts.by_kind.at("masked-chunk").unconfirmed, 0U);
+  ASSERT_EQ(ledger.facts.decisions.size(), 1U);
+  EXPECT_EQ(ledger.facts.decisions[0].person, "Dr. Test");
+  EXPECT_TRUE(audit_of(honest).sound());
+}
+
+TEST_F(AuditRules, Owner) {
+  expect<EgressIntent>("owner", find_kind(honest, "keys"), [](EgressIntent& e) { e.site = SiteId::create("other").value(); });
+  Entries entries = honest;
+  entries.insert(entries.end(), receipts.begin(), receipts.begin() + 1);
+  expect_finding(audit_of(entries), "owner", honest.size());
+  expect_finding(audit_of(honest, "test/coordinator", 4), "owner", find<EgressIntent>(honest));
+}
+
+TEST_F(AuditRules, Approval) {
+  const std::size_t at = find<federation::PlanApproved>(honest);
+  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approval = {1, 2, 3}; });
+  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approver[0] ^= 1U; });
+  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.plan[0] ^= 1U; });
+  EgressSite other{folder.path() / "other"};
+  other.site = SiteId::create("other").value();
+  expect<federation::PlanApproved>("approval", at, [&](auto& e) { e.approval = other.approval().serialize(); });
+  expect<federation::PlanApproved>("approval", at, [&](auto& e) {
+    e.approval = site.approval(federation::ApprovalDecision::rejected).serialize();
+  });
+  // A forged approval permits nothing.
+  expect<federation::PlanApproved>("plan", at, [](auto& e) { e.approval = {1, 2, 3}; }, find_kind(honest, "keys"));
+}
+
+TEST_F(AuditRules, Plan) {
+  Entries entries = honest;
+  std::rotate(entries.begin(), entries.begin() + 1, entries.end());  // the approval after everything that needed it
+  const AuditedLedger late = audit_of(entries);
+  expect_finding(late, "plan", find_kind(entries, "keys"));
+  const std::size_t keys = find_kind(honest, "keys");
+  expect<EgressIntent>("plan", keys, [](auto& e) { e.binding->plan[0] ^= 1U; });
+  expect<EgressIntent>("plan", keys, [](auto& e) { e.binding->approver[0] ^= 1U; });
+  expect<EgressIntent>("plan", keys, [](auto& e) { e.binding.reset(); });
+  expect<EgressIntent>("plan", find_kind(honest, "hello"), [&](auto& e) { e.binding = std::get<EgressIntent>(honest[keys]).binding; });
+  entries = honest;
+  const federation::PlanWithdrawn withdrawn{site.plan.hash, site.approver.verify_key(), site.approval(federation::ApprovalDecision::rejected).serialize()};
+  const std::size_t chunk = find_kind(honest, "masked-chunk");
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(chunk), withdrawn);
+  expect_finding(audit_of(entries), "plan", chunk + 1);
+}
+
+TEST_F(AuditRules, Round) {
+  const std::size_t keys = find_kind(honest, "keys");
+  expect<EgressIntent>("round", keys, [](auto& e) { e.key.attempt = 2; });
+  expect<EgressIntent>("round", keys, [](auto& e) { e.binding->model[0] ^= 1U; });
+  expect<EgressIntent>("round", keys, [](auto& e) { e.binding->roster[0] ^= 1U; });
+  expect<federation::RoundOpen>("round", find<federation::RoundOpen>(honest), [](auto& e) { e.roster[0] ^= 1U; });
+  expect<federation::RosterEpoch>("round", find<federation::RosterEpoch>(honest), [](auto& e) { e.roster[0] ^= 1U; }, keys);
+  expect<federation::InputSealed>("round", find<federation::InputSealed>(honest), [](auto& e) { e.key.round = 9; });
+  Entries entries = honest;
+  const std::size_t unmask = find_kind(honest, "unmask-shares");
+  std::swap(entries[unmask], entries[unmask + 2]);  // after the round's close
+  expect_finding(audit_of(entries), "round", unmask + 2);
+}
+
+TEST_F(AuditRules, Order) {
+  const std::size_t second = find<federation::RoundOpen>(honest, [](const auto& e) { return e.key.round == 2; });
+  expect<federation::RoundOpen>("order", second, [](auto& e) { e.key.round = 1; });
+  expect<federation::RoundOpen>("order", second, [](auto& e) { e.threshold = 1; });
+  expect<federation::RoundOpen>("order", second, [](auto& e) { e.cohort = 2; });
+  const std::size_t close = find<federation::RoundClose>(honest);
+  expect<federation::RoundClose>("order", close, [](auto& e) { e.cohort = 2; });
+  expect<federation::RoundClose>("order", close, [](auto& e) { e.cohort = 5; });
+}
+
+TEST_F(AuditRules, Checks) {
+  const std::size_t chunk = find_kind(honest, "masked-chunk");
+  expect<EgressIntent>("checks", chunk, [](auto& e) { e.kind = "embedding"; });
+  expect<EgressIntent>("checks", chunk, [](auto& e) { std::erase(e.checks, "uniform"); });
+  expect<EgressIntent>("checks", chunk, [](auto& e) { std::swap(e.checks[0], e.checks[1]); });
+  expect<EgressIntent>("checks", find_kind(honest, "hello"), [](auto& e) { e.checks.clear(); });
+}
+
+TEST_F(AuditRules, Chain) {
+  const std::size_t keys = find_kind(honest, "keys");
+  expect<EgressIntent>("chain", keys, [](auto& e) { e.previous.reset(); });
+  expect<EgressIntent>("chain", keys, [](auto& e) { *e.previous += 1; });
+  Entries entries = honest;  // an egress taken out: the next one tells
+  const std::size_t ready = find_kind(honest, "training-ready");
+  entries[ready] = federation::Incident{"gone", ""};
+  expect_finding(audit_of(entries), "chain", keys);
+}
+
+TEST_F(AuditRules, Budget) {
+  const std::size_t keys = find_kind(honest, "keys");
+  expect<EgressIntent>("budget", keys, [](auto& e) { e.bytes_spent -= 1; });
+  expect<EgressIntent>("budget", keys, [](auto& e) { e.length -= 1; });
+  expect<EgressIntent>("budget", find_kind(honest, "hello"), [](auto& e) { e.bytes_spent += 1; });
+}
+
+TEST_F(AuditRules, Once) {
+  const std::size_t unmask = find_kind(honest, "unmask-shares");
+  Entries entries = honest;
+  EgressIntent again = std::get<EgressIntent>(honest[unmask]);
+  again.payload[0] ^= 1U;
+  again.previous = unmask;
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(unmask) + 1, again);
+  expect_finding(audit_of(entries), "once", unmask + 1);
+  const std::size_t chunk = find_kind(honest, "masked-chunk");
+  entries = honest;
+  again = std::get<EgressIntent>(honest[chunk]);
+  again.payload[0] ^= 1U;
+  again.previous = chunk;
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(chunk) + 1, again);
+  expect_finding(audit_of(entries), "once", chunk + 1);
+}
+
+TEST_F(AuditRules, Sent) {
+  const std::size_t sent = find<federation::EgressSent>(honest);
+  expect<federation::EgressSent>("sent", sent, [](auto& e) { e.count = 2; });
+  expect<federation::EgressSent>("sent", sent, [](auto& e) { e.first = 9'999; });
+  Entries entries = honest;
+  entries.push_back(honest[sent]);  // twice
+  expect_finding(audit_of(entries), "sent", honest.size());
+  entries = honest;
+  entries[sent] = federation::Incident{"crash", ""};
+  EXPECT_EQ(audit_of(entries).facts.by_kind.at("hello").unconfirmed, 1U);
+  EXPECT_TRUE(audit_of(entries).sound());
+}
+
+TEST_F(AuditRules, CanariesAreFoundInEntriesAndInsideApprovalsAndNeverPrinted) {
+  Entries entries = honest;
+  entries.push_back(federation::Incident{"test", "could not read PAT-000123.nii.gz"});
+  const std::filesystem::path path = folder.path() / "canary";
+  test::write_ledger_of(path, kOrigin, 1, entries);
+  const AuditedLedger found = audit_ledger(path, ring, {"harmless", "PAT-000123", "Dr. Test"}).value();
+  expect_finding(found, "canary", entries.size() - 1);
+  expect_finding(found, "canary", find<federation::PlanApproved>(entries));
+  for (const Finding& finding : found.findings) EXPECT_EQ(finding.what.find("PAT-000123"), std::string::npos);
+  EXPECT_TRUE(audit_ledger(path, ring, {"harmless"}).value().sound());
+}
+
+TEST_F(AuditRules, UnknownSignersAreNotBelieved) {
+  KeyRing stranger;
+  ASSERT_TRUE(stranger.add_key(test::note_key_text(kOrigin, 9)));
+  EXPECT_FALSE(audit_ledger(folder.path() / "honest", stranger).value().sound());
+  KeyRing other_name;
+  ASSERT_TRUE(other_name.add_key(test::note_key_text("test/other", 1)));
+  EXPECT_FALSE(audit_ledger(folder.path() / "honest", other_name).value().sound());
+  EXPECT_EQ(audit_ledger(folder.path() / "nothing", ring).error().code, ErrorCode::not_found);
+}
+
+TEST_F(AuditRules, EntriesWithoutACheckpointAreReadAndSaidToBeSo) {
+  const std::filesystem::path path = folder.path() / "live";
+  {
+    federation::Ledger ledger = federation::Ledger::open(test::ledger_options(path, kOrigin, 1)).value();
+    ASSERT_TRUE(ledger.append(test::kTestTime, honest));
+    ASSERT_TRUE(ledger.sync());
+  }
+  const AuditedLedger ledger = audit_ledger(path, ring).value();
+  EXPECT_TRUE(ledger.sound());
+  EXPECT_EQ(ledger.unpublished, honest.size());
+  EXPECT_EQ(ledger.notices.size(), 1U);
+  EXPECT_EQ(ledger.facts.by_kind.at("masked-chunk").messages, 3U);
+}
+
+TEST_F(AuditRules, ReconciliationMatchesMessageByMessage) {
+  const AuditedLedger sent = audit_ledger(folder.path() / "honest", ring).value();
+  const AuditedLedger received = audit_of(receipts, "test/coordinator", 4);
+  ASSERT_TRUE(received.sound()) << received.findings[0].what;
+  const Reconciliation good = reconcile({&sent}, received);
+  ASSERT_EQ(good.sites.size(), 1U);
+  EXPECT_EQ(good.sites[0].matched.messages, receipts.size());
+  EXPECT_EQ(good.sites[0].unconfirmed.messages, 0U);
+  EXPECT_TRUE(good.clean());
+
+  Entries lost(receipts.begin() + 1, receipts.end());
+  const AuditedLedger short_of_one = audit_of(lost, "test/coordinator", 4);
+  const Reconciliation unconfirmed = reconcile({&sent}, short_of_one);
+  EXPECT_EQ(unconfirmed.sites[0].unconfirmed.messages, 1U);
+  EXPECT_TRUE(unconfirmed.clean());
+}
+
+TEST_F(AuditRules, ReconciliationFindsWhatASiteDidNotRecord) {
+  const AuditedLedger sent = audit_ledger(folder.path() / "honest", ring).value();
+  for (int variant = 0; variant < 4; ++variant) {
+    Entries entries = receipts;
+    federation::IngressReceipt extra = std::get<federation::IngressReceipt>(receipts.back());
+    if (variant == 0) extra.payload[0] ^= 1U;
+    if (variant == 1) extra.length += 1;
+    if (variant == 2) extra.site = SiteId::create("unheard-of").value();
+    // variant 3: the same message once more than it was announced
+    entries.emplace_back(extra);
+    const AuditedLedger received = audit_of(entries, "test/coordinator", 4);
+    const Reconciliation result = reconcile({&sent}, received);
+    EXPECT_FALSE(result.clean()) << variant;
+    EXPECT_EQ(result.unlogged_bytes(), extra.length);
+    const auto& site_result = result.sites[variant == 2 ? 1 : 0];
+    ASSERT_EQ(site_result.unlogged_receipts.size(), 1U);
+  }
+}
+
+}  // namespace
+}  // namespace fovea::audit
