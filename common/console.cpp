@@ -60,7 +60,9 @@ void Console::progress_in_place(std::string_view line) const {
   std::fflush(stderr);
 }
 
-void Console::fail(std::string_view command, const Error& error) { fail(command, error, exit_code_of(error.code)); }
+void Console::fail(std::string_view command, const Error& error) { 
+  fail(command, error, configuration_failed ? ExitCode::configuration : exit_code_of(error.code));
+}
 
 void Console::fail(std::string_view command, const Error& error, ExitCode code) {
   exit_code = code;

@@ -22,6 +22,7 @@ struct Console {
   bool json = false;
   bool quiet = false;
   ExitCode exit_code = ExitCode::ok;  // what main() returns
+  bool configuration_failed = false;  // set by whoever read the settings: the error that follows exits with 3
 
   // The result of a command: `human` without --json. A newline is added.
   void data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const;

@@ -115,13 +115,19 @@ void print_report(const Console& console, const IngestReport& report, const Foun
   Json refused = Json::array();
   std::string human = std::to_string(report.taken) + " studies taken in, " + std::to_string(report.already_there) + " were there already, " +
                       std::to_string(report.refused.size()) + " refused, in " + number(seconds, "%.1f") + " s";
-  if (!found.not_scans.empty()) human += "\n" + std::to_string(found.not_scans.size()) + " other files are no scans and were left alone";
+  std::map<std::string, std::size_t> left_alone;
+  for (const NotAScan& file : found.not_scans) ++left_alone[file.reason];
+  Json others = Json::array();
+  for (const auto& [reason, count] : left_alone) {
+    others.push_back({{"files", count}, {"reason", reason}});
+    human += "\n  left alone " + std::to_string(count) + (count == 1 ? " file: " : " files: ") + reason;
+  }
   for (const Refusal& refusal : report.refused) {
     refused.push_back({{"code", refusal.code}, {"reason", refusal.reason}});
     human += "\n  refused " + refusal.code + " (" + refusal.name + "): " + refusal.reason;
   }
   console.data("data ingest",
-               {{"taken", report.taken}, {"already_there", report.already_there}, {"refused", refused}, {"not_scans", found.not_scans.size()},
+               {{"taken", report.taken}, {"already_there", report.already_there}, {"refused", refused}, {"left_alone", others},
                 {"bytes", report.bytes}, {"seconds", seconds}},
                human);
 }

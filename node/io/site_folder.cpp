@@ -112,8 +112,25 @@ Result<std::optional<federation::Roster>> SiteFolder::roster(UnixMs now) const {
   return Out(std::move(roster).value());
 }
 
-Result<void> SiteFolder::keep_roster(const federation::SignedDocument& roster) const {
+Result<void> SiteFolder::keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const {
+  FOVEA_TRY(create_directories_durably(root_ / "rosters"));
+  FOVEA_TRY(write_file_durably(root_ / "rosters" / (std::to_string(epoch) + ".json"), roster.serialize()));
   return write_file_durably(root_ / "roster.json", roster.serialize());
+}
+
+std::vector<federation::Roster> SiteFolder::past_rosters() const {
+  std::vector<federation::Roster> out;
+  const auto pinned = invite();
+  if (!pinned) return out;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) {
+    const auto document = read_document(entry.path());
+    if (!document) continue;
+    const auto valid = document->count_valid("roster", pinned->administrators);
+    if (!valid || *valid != pinned->administrators.size()) continue;  // a damaged file is a missing one
+    if (auto roster = federation::Roster::parse(document->document)) out.push_back(std::move(roster).value());
+  }
+  return out;
 }
 
 Result<std::vector<Digest>> SiteFolder::plans() const {

@@ -5,6 +5,7 @@
 //   invite.json          the pinned federation               runs/<run>/…           journal and model of a run
 //   join-request.json    for the administrator               ledger/                what left (AUDIT)
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
+//   rosters/<epoch>.json every roster verified here
 //   keys/*.key           secrets, mode 0600                  events.jsonl           what happened, for scripts
 #pragma once
 
@@ -52,7 +53,9 @@ class SiteFolder {
   Result<void> pin_invite(const federation::SignedDocument& invite) const;
   // The newest roster that was verified here, if any, checked again.
   Result<std::optional<federation::Roster>> roster(UnixMs now) const;
-  Result<void> keep_roster(const federation::SignedDocument& roster) const;
+  Result<void> keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const;
+  // Rosters of all epochs this site has seen, to check the sums of rounds that were run under them.
+  std::vector<federation::Roster> past_rosters() const;
   Result<std::vector<Digest>> plans() const;  // hashes, sorted
   Result<Bytes> plan_bytes(const Digest& hash) const;  // corruption when the bytes do not have this hash
   // A unique prefix of at least four hex digits, or the whole hash.

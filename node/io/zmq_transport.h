@@ -39,6 +39,7 @@ class ZmqTransport {
   // the round machine sends it again when asked); failed_precondition: the queue is full.
   Result<void> send(Bytes payload);
 
+  std::size_t outbox_bytes() const noexcept { return outbox_bytes_; }  // queued here, not yet with libzmq
   ConnectionState state() const noexcept { return state_; }
   // Counts connections: another number than before means that a hello is due.
   std::uint64_t connection_count() const noexcept { return connection_count_; }

@@ -1,0 +1,47 @@
+#include "common/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common/closest_name.h"
+
+namespace fovea {
+namespace {
+
+void collect_names(const CLI::App& app, std::vector<std::string>& out) {
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+  }
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    out.push_back(command->get_name());
+    collect_names(*command, out);
+  }
+}
+
+// The first word that the parser did not expect, as the person typed it.
+std::string unexpected_word(const CLI::App& app) {
+  for (const std::string& word : app.remaining(true))
+    if (word != "--") return word;
+  return {};
+}
+
+}  // namespace
+
+int run_command_line(CLI::App& app, int argc, char** argv, const Console& console) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help and --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "error: " << error.what();
+    std::vector<std::string> names;
+    collect_names(app, names);
+    const std::string word = unexpected_word(app);
+    if (!word.empty()) std::cerr << did_you_mean(word.substr(0, word.find('=')), names);
+    std::cerr << "\nRun " << app.get_name() << " --help for the commands, and --help after a command for its options.\n";
+    return static_cast<int>(ExitCode::usage);
+  }
+  return static_cast<int>(console.exit_code);
+}
+
+}  // namespace fovea

@@ -1,0 +1,60 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/durable_file.h"
+#include "coordinator/commands/command.h"
+#include "coordinator/store/run_store.h"
+#include "federation/model/safetensors.h"
+
+namespace fovea::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Choice {
+  std::string run;
+  std::string output;
+};
+
+Result<RunStore> find_run(CommandContext& context, const std::string& prefix) {
+  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, list_runs(context.folder().runs()));
+  if (runs.empty()) return not_found("no run yet; start one with: fovea-coordinator run start PLAN");
+  if (prefix.empty()) return RunStore::open(runs.back());
+  for (const fs::path& path : runs)
+    if (path.filename().string().starts_with(prefix)) return RunStore::open(path);
+  return not_found("run \"" + prefix + "\": no such run; see fovea-coordinator run list");
+}
+
+Result<void> run_export(CommandContext& context, const Choice& choice) {
+  FOVEA_TRY_ASSIGN(const RunStore store, find_run(context, choice.run));
+  if (store.sums() == 0) return failed_precondition("run " + store.facts().run.text() + ": no round has ended yet");
+  std::string participants;
+  for (const RoundRecord& record : store.history())
+    for (const std::string& site : record.contributors)
+      if (participants.find(site) == std::string::npos) participants += (participants.empty() ? "" : ",") + site;
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(store.model(), {{"fovea.plan", to_hex(store.plan().hash)},
+                                                                                   {"fovea.plan_name", store.plan().name},
+                                                                                   {"fovea.plan_json", std::string(as_text(store.plan_bytes()))},
+                                                                                   {"fovea.run", store.facts().run.text()},
+                                                                                   {"fovea.rounds", std::to_string(store.sums())},
+                                                                                   {"fovea.sites", participants},
+                                                                                   {"fovea.model", to_hex(store.model_digest())}}));
+  FOVEA_TRY(write_file_durably(choice.output, file));
+  context.console.data("model export", {{"output", choice.output}, {"model", to_hex(store.model_digest())}, {"bytes", file.size()}, {"rounds", store.sums()}},
+                       "wrote " + choice.output + ": the model after " + std::to_string(store.sums()) + " rounds, " + to_hex(store.model_digest()).substr(0, 16));
+  return {};
+}
+
+}  // namespace
+
+void add_model_commands(CLI::App& app, CommandContext& context) {
+  auto choice = std::make_shared<Choice>();
+  auto* model = app.add_subcommand("model", "The model a run produced");
+  model->require_subcommand(1);
+  auto* out = model->add_subcommand("export", "Write it as safetensors");
+  out->add_option("--run", choice->run, "The run's id, or its first digits; the default is the newest");
+  out->add_option("--output", choice->output, "The file to write")->default_val("model.safetensors");
+  out->callback([&context, choice] { context.console.run("model export", [&] { return run_export(context, *choice); }); });
+}
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,235 @@
+#include "coordinator/io/run_driver.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/durable_file.h"
+#include "coordinator/io/run_driver_parts.h"
+#include "coordinator/store/round_record.h"
+
+namespace fovea::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kTickEveryMs = 100;
+constexpr std::int64_t kShowEveryMs = 1'000;
+constexpr std::int64_t kRosterLookEveryMs = 1'000;
+constexpr std::int64_t kConfirmationsMaxMs = 10'000;
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM}) sigaddset(&set, number);
+  return set;
+}
+
+std::string minutes_and_seconds(std::int64_t ms) {
+  const std::int64_t seconds = std::max<std::int64_t>(0, ms) / 1000;
+  const auto two = [](std::int64_t value) { return (value < 10 ? "0" : "") + std::to_string(value); };
+  return two(seconds / 60) + ":" + two(seconds % 60);
+}
+
+std::string_view people_word(RoundPhase phase) noexcept {
+  switch (phase) {
+    case RoundPhase::announced: return "ready";
+    case RoundPhase::collecting_keys: return "sent keys";
+    case RoundPhase::collecting_shares: return "shared";
+    case RoundPhase::collecting_masked: return "masked";
+    case RoundPhase::collecting_consistency: return "signed";
+    case RoundPhase::collecting_unmask: return "unmasked";
+    case RoundPhase::unmasking: return "taking masks off";
+    case RoundPhase::finished: return "finished";
+    case RoundPhase::aborted: return "given up";
+  }
+  return "";
+}
+
+std::string join(const std::vector<SiteId>& sites) {
+  std::string out;
+  for (const SiteId& site : sites) out += (out.empty() ? "" : ", ") + site.text();
+  return out;
+}
+
+}  // namespace
+
+void block_stop_signals() {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+RunDriver::~RunDriver() {
+  if (parts_ != nullptr && parts_->signals >= 0) ::close(parts_->signals);
+}
+
+const std::string& RunDriver::endpoint() const noexcept { return parts_->server->endpoint(); }
+const RunStore& RunDriver::store() const noexcept { return *parts_->options.store; }
+
+Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, const Clock& clock) {
+  const CoordinatorFolder folder = options.folder;
+  FOVEA_TRY_ASSIGN(federation::Invite facts, folder.federation());
+  FOVEA_TRY_ASSIGN(CoordinatorKeys keys, folder.keys());
+  FOVEA_TRY_ASSIGN(federation::Roster roster, folder.roster(clock.wall()));
+  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.root() / "events.jsonl", clock));
+  FOVEA_TRY_ASSIGN(federation::Ledger ledger,
+                   federation::Ledger::open({.folder = folder.ledger(),
+                                             .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
+                                             .key = keys.signing.copy()}));
+  FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
+  const sigset_t set = stop_signals();
+  const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
+  std::unique_ptr<Parts> parts(new Parts{.options = std::move(options),
+                                         .clock = &clock,
+                                         .keys = std::move(keys),
+                                         .facts = std::move(facts),
+                                         .roster = std::move(roster),
+                                         .events = std::move(events),
+                                         .ledger = std::move(ledger),
+                                         .unmasker = std::move(unmasker),
+                                         .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)});
+  Parts& inner = *parts;
+  FOVEA_TRY_ASSIGN(inner.server, ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
+                     const federation::RosterSite* site = inner.roster.find_transport_key(key);
+                     return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
+                   }));
+  std::error_code ignored;
+  inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
+  inner.last_roster_look = clock.monotonic();
+  return std::unique_ptr<RunDriver>(new RunDriver(std::move(parts)));
+}
+
+Result<RunEnd> RunDriver::run() {
+  Parts& parts = *parts_;
+  const RunStore& store = *parts.options.store;
+  FOVEA_TRY(parts.record(federation::RosterEpoch{parts.roster.epoch, parts.roster.hash, static_cast<std::uint32_t>(parts.roster.sites.size())}));
+  parts.events.write("run_started", {{"run", store.facts().run.text()},
+                                     {"plan", to_hex(store.plan().hash)},
+                                     {"endpoint", parts.server->endpoint()},
+                                     {"pid", ::getpid()},
+                                     {"sums", store.sums()},
+                                     {"rounds_total", store.plan().rounds_total()}});
+  spdlog::info("listening on {}", parts.server->endpoint());
+  Result<void> outcome;
+  while (outcome && !parts.stop && !store.complete()) outcome = parts.loop_once();
+  if (outcome && store.complete()) outcome = parts.wait_for_confirmations();
+  if (outcome) outcome = parts.write_summary();
+  if (outcome) outcome = parts.ledger.publish();
+  if (!outcome) {
+    parts.events.write("run_failed", {{"run", store.facts().run.text()}, {"why", outcome.error().message}});
+    return outcome.error();
+  }
+  const bool complete = store.complete();
+  parts.events.write(complete ? "run_complete" : "run_stopped", {{"run", store.facts().run.text()}, {"sums", store.sums()}});
+  return complete ? RunEnd::complete : RunEnd::stopped;
+}
+
+Result<void> RunDriver::Parts::loop_once() {
+  const int descriptors[] = {signals, unmasker->descriptor()};
+  FOVEA_TRY(server->wait(std::chrono::milliseconds(kTickEveryMs), descriptors));
+  signalfd_siginfo info{};
+  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) stop = true;
+  constexpr int kMessagesMax = 64;  // then look at the clock again
+  for (int i = 0; i < kMessagesMax && !stop; ++i) {
+    std::optional<InboundMessage> message = server->receive();
+    if (!message) break;
+    FOVEA_TRY(handle(std::move(*message)));
+  }
+  if (std::optional<UnmaskOutcome> outcome = unmasker->take(); outcome && machine)
+    FOVEA_TRY(feed(UnmaskFinished{std::move(*outcome)}));
+  return tick();
+}
+
+Result<void> RunDriver::Parts::tick() {
+  const MonotonicMs now = clock->monotonic();
+  if (!machine) FOVEA_TRY(begin_round_when_ready());
+  if (now.value - last_tick.value < kTickEveryMs) return {};
+  last_tick = now;
+  if (machine) FOVEA_TRY(feed(Tick{now}));
+  if (now.value - last_shown.value >= kShowEveryMs) show_progress();
+  if (now.value - last_roster_look.value >= kRosterLookEveryMs) FOVEA_TRY(look_for_roster());
+  return {};
+}
+
+void RunDriver::Parts::show_progress() {
+  last_shown = clock->monotonic();
+  const federation::Plan& plan = options.store->plan();
+  std::string line = "round " + std::to_string(options.store->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
+  if (!machine) {
+    std::size_t present = 0;
+    for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
+    line += std::to_string(present) + " of " + std::to_string(roster.sites.size()) + " sites are here, at least " +
+            std::to_string(plan.cohort.smallest) + " are needed";
+  } else {
+    const RoundProgress progress = machine->progress();
+    line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " + std::string(people_word(progress.phase));
+    if (!progress.waiting_for.empty())
+      line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
+    line += ", quorum " + std::to_string(plan.secure_aggregation.threshold);
+  }
+  if (options.show && line != last_line) options.show(line);
+  last_line = line;
+}
+
+// A newer epoch: sessions are cut, so that a site that was removed is gone within a moment, and the round in
+// progress, which is bound to the old roster, is tried again under the new one.
+Result<void> RunDriver::Parts::look_for_roster() {
+  last_roster_look = clock->monotonic();
+  std::error_code error;
+  const auto time = fs::last_write_time(options.folder.roster_file(), error);
+  if (error || time == roster_time) return {};
+  roster_time = time;
+  auto fresh = options.folder.roster(clock->wall());
+  if (!fresh) {
+    spdlog::warn("the new roster is not used: {}", fresh.error().message);
+    return {};
+  }
+  if (fresh->hash == roster.hash || fresh->epoch <= roster.epoch) return {};
+  roster = std::move(fresh).value();
+  spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
+  events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
+  FOVEA_TRY(record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+  joined.clear();
+  FOVEA_TRY(server->cut_sessions());
+  if (machine) FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
+  return {};
+}
+
+// Every site that is here should have the last sum before the port closes.
+Result<void> RunDriver::Parts::wait_for_confirmations() {
+  const RoundRecord* last = options.store->last_sum();
+  const std::int64_t deadline = clock->monotonic().value + kConfirmationsMaxMs;
+  while (!stop && clock->monotonic().value < deadline) {
+    const bool waiting = std::any_of(joined.begin(), joined.end(), [&](const auto& entry) {
+      return server->has_session(entry.first) && entry.second.last_round < last->round;
+    });
+    if (!waiting) return {};
+    FOVEA_TRY(loop_once());
+  }
+  return {};
+}
+
+Result<void> RunDriver::Parts::write_summary() {
+  const RunStore& store = *options.store;
+  nlohmann::ordered_json summary = {{"fovea_run_summary", 1},
+                                    {"run", store.facts().run.text()},
+                                    {"plan", to_hex(store.plan().hash)},
+                                    {"name", store.plan().name},
+                                    {"complete", store.complete()},
+                                    {"rounds_done", store.sums()},
+                                    {"rounds_total", store.plan().rounds_total()},
+                                    {"model", to_hex(store.model_digest())},
+                                    {"model_file", store.sums() > 0 ? store.model_file().string() : ""},
+                                    {"started_ms", store.facts().started.value},
+                                    {"ended_ms", clock->wall().value}};
+  summary["rounds"] = nlohmann::ordered_json::array();
+  for (const RoundRecord& past : store.history()) summary["rounds"].push_back(round_record_json(past));
+  return write_file_durably(store.folder() / "summary.json", as_bytes(summary.dump(1) + "\n"));
+}
+
+}  // namespace fovea::coordinator

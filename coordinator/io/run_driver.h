@@ -1,0 +1,46 @@
+// The serving process of one run: listens, greets sites, runs round machines (coordinator/round) to the plan's end.
+// One event loop; effects are performed in the machine's order: journal → store the sum → ledger → send → unmask.
+//
+// Killed anywhere, the next start resumes: the store says which rounds ended, the journal what became of the last.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "coordinator/io/zmq_server.h"
+#include "coordinator/registry/coordinator_folder.h"
+#include "coordinator/store/run_store.h"
+
+namespace fovea::coordinator {
+
+struct RunDriverOptions {
+  CoordinatorFolder folder;
+  CoordinatorConfig config;
+  std::unique_ptr<RunStore> store;
+  std::function<void(const std::string&)> show;  // a line for a person, about once a second
+};
+
+enum class RunEnd { complete, stopped };
+
+class RunDriver {
+ public:
+  // Listens. unavailable: the port is in use; deadline_exceeded: the roster has run out.
+  static Result<std::unique_ptr<RunDriver>> open(RunDriverOptions options, const Clock& clock);
+  ~RunDriver();
+
+  const std::string& endpoint() const noexcept;
+  // Until the plan's last sum is published, or SIGINT or SIGTERM (block_stop_signals() first).
+  Result<RunEnd> run();
+  const RunStore& store() const noexcept;
+
+ private:
+  struct Parts;
+  explicit RunDriver(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+// Blocks SIGINT and SIGTERM for the process, so that the loop reads them from a descriptor.
+void block_stop_signals();
+
+}  // namespace fovea::coordinator

@@ -1,0 +1,84 @@
+// What the serving process is made of; private to coordinator/io/run_*.cpp.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "coordinator/io/run_driver.h"
+#include "coordinator/io/unmask_worker.h"
+#include "coordinator/round/round_machine.h"
+#include "federation/io/event_log.h"
+#include "federation/ledger/ledger.h"
+
+namespace fovea::coordinator {
+
+struct RunDriver::Parts {
+  RunDriverOptions options;
+  const Clock* clock = nullptr;
+  CoordinatorKeys keys;
+  federation::Invite facts;
+  federation::Roster roster;
+  federation::EventLog events;
+  federation::Ledger ledger;
+  std::unique_ptr<UnmaskWorker> unmasker;
+  int signals = -1;  // signalfd
+  std::unique_ptr<ZmqServer> server{};
+
+  // A site whose session said that it takes part in this run.
+  struct Joined {
+    RoundNumber last_round = 0;
+  };
+  std::map<SiteId, Joined> joined{};
+  std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
+  std::optional<RoundMachine> machine{};
+  RoundNumber round = 0;  // of the machine
+  MonotonicMs round_began{};
+  MonotonicMs last_joined{};
+  MonotonicMs last_tick{};
+  MonotonicMs last_shown{};
+  MonotonicMs last_roster_look{};
+  std::filesystem::file_time_type roster_time{};
+  std::string last_line{};
+  bool ledger_dirty = false;
+  bool stop = false;
+
+  // run_driver.cpp
+  Result<void> loop_once();
+  Result<void> tick();
+  void show_progress();
+  Result<void> look_for_roster();
+  Result<void> wait_for_confirmations();
+  Result<void> write_summary();
+
+  // run_session.cpp: who is there, what they lack
+  Result<void> handle(InboundMessage message);
+  Result<void> handle_hello(const InboundMessage& message, const federation::SignedMessage& opened);
+  Result<void> record_receipt(const SiteId& site, const federation::SignedMessage& message);
+  void send_own(const SiteId& site, federation::MessageKind kind, const Bytes& payload);
+  void refuse(const InboundMessage& message, federation::MessageKind kind, federation::RefusalReason reason);
+  Result<void> offer_documents(const SiteId& site, bool roster_too);
+  Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
+  void note_failure(const SiteId& site, const federation::SignedMessage& message);
+
+  // run_rounds.cpp: rounds and their effects
+  Result<void> begin_round_when_ready();
+  struct Cohort {
+    std::size_t present = 0;
+    std::vector<RosterIndex> invited;  // ascending
+    std::vector<RosterIndex> quiet;    // of those, not here now
+  };
+  bool is_present(const SiteId& site) const;
+  Cohort cohort_of_round(RoundNumber number) const;
+  Result<RoundSetup> make_setup(Cohort cohort) const;
+  Result<void> feed(RoundEvent event);
+  Result<void> perform(RoundEffects effects);
+  Result<void> store_sum(const RoundResult& result);
+  Result<void> publish(RoundResult result);
+  Result<void> end_without_sum(const RoundAborted& aborted);
+  Result<void> send_all(std::vector<RoundOutbound> outbound);
+  Result<void> record(federation::LedgerEntry entry);
+  Result<void> sync_ledger();
+  RoundRecord describe(RoundNumber number, AttemptNumber attempt) const;
+};
+
+}  // namespace fovea::coordinator

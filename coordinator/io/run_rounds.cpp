@@ -1,0 +1,253 @@
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/io/run_driver_parts.h"
+#include "crypto/hash.h"
+#include "federation/model/federated_averaging.h"
+
+namespace fovea::coordinator {
+namespace {
+
+using federation::MessageKind;
+
+std::vector<std::string> names(const std::vector<SiteId>& sites) {
+  std::vector<std::string> out;
+  for (const SiteId& site : sites) out.push_back(site.text());
+  return out;
+}
+
+std::uint64_t round_seed(const federation::Plan& plan, RoundNumber round) {
+  const Digest digest = crypto::TaggedHash("FOVEA/1/round-seed").add(plan.hash).add_u64(round).finish();
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < 8; ++i) out |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
+  return out;
+}
+
+}  // namespace
+
+// A site that is still catching up cannot train on this model yet; the last sum itself may be on its way.
+bool RunDriver::Parts::is_present(const SiteId& site) const {
+  const auto state = joined.find(site);
+  if (state == joined.end() || !server->has_session(site)) return false;
+  const auto& history = options.store->history();
+  return std::count_if(history.begin(), history.end(), [&](const RoundRecord& past) {
+           return past.aborted.empty() && past.round > state->second.last_round;
+         }) <= 1;
+}
+
+// Who may come, present sites first when the plan's largest cohort is below the roster's size.
+RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) const {
+  std::vector<RosterIndex> present;
+  std::vector<RosterIndex> absent;
+  for (std::size_t i = 0; i < roster.sites.size(); ++i) {
+    if (left_out.contains(roster.sites[i].id)) continue;
+    (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
+  }
+  const std::size_t largest = options.store->plan().cohort.largest;
+  // Whoever sat out comes first next time.
+  if (present.size() > largest)
+    std::rotate(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(number % present.size()), present.end());
+  present.resize(std::min(present.size(), largest));
+  absent.resize(std::min(absent.size(), largest - present.size()));
+  Cohort out{present.size(), present, absent};
+  out.invited.insert(out.invited.end(), absent.begin(), absent.end());
+  std::sort(out.invited.begin(), out.invited.end());
+  return out;
+}
+
+Result<void> RunDriver::Parts::begin_round_when_ready() {
+  RunStore& store = *options.store;
+  if (store.complete()) return {};
+  const federation::Plan& plan = store.plan();
+  Cohort cohort = cohort_of_round(store.next_round());
+  if (cohort.present < plan.cohort.smallest) return {};
+  const std::size_t hoped = std::min<std::size_t>(roster.sites.size(), plan.cohort.largest);
+  const std::int64_t waited = clock->monotonic().value - last_joined.value;
+  // Only before the first round of this process: later ones start with whoever is here.
+  if (round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
+  round = store.next_round();
+  const std::size_t present = cohort.present;
+  FOVEA_TRY_ASSIGN(RoundSetup setup, make_setup(std::move(cohort)));
+  FOVEA_TRY_ASSIGN(const std::vector<Bytes> journal, store.begin_round(round));
+  const std::string stage = plan.stages[setup.task.stage_index].name;
+  FOVEA_TRY_ASSIGN(machine, RoundMachine::create(std::move(setup), journal));
+  round_began = clock->monotonic();
+  events.write("round_started", {{"round", round}, {"stage", stage}, {"present", present}, {"resumed", !journal.empty()}});
+  return feed(Begin{round_began});
+}
+
+Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
+  const RunStore& store = *options.store;
+  const federation::Plan& plan = store.plan();
+  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan.position(store.sums() + 1));
+  FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(plan.stages[position.stage_index].trains));
+  const RoundRecord* last = store.last_sum();
+  RoundSetup setup{.run = store.facts().run,
+                   .roster = roster,
+                   .key = keys.signing.copy(),
+                   .task = {.round = round,
+                            .stage_index = static_cast<std::uint32_t>(position.stage_index),
+                            .stage_round = position.stage_round,
+                            .seed = round_seed(plan, round),
+                            .plan_hash = plan.hash,
+                            .model_hash = store.model_digest(),
+                            .previous_transcript = last == nullptr ? Digest{} : last->transcript},
+                   .invited = std::move(cohort.invited),
+                   .quiet = std::move(cohort.quiet),
+                   .thresholds = {.colluders_max = static_cast<std::uint16_t>(plan.secure_aggregation.colluders_max),
+                                  .threshold = static_cast<std::uint16_t>(plan.secure_aggregation.threshold),
+                                  .honest_min = static_cast<std::uint16_t>(plan.secure_aggregation.honest_min)},
+                   .cohort_smallest = plan.cohort.smallest,
+                   .cohort_largest = plan.cohort.largest,
+                   .delta_size = static_cast<std::uint32_t>(federation::total_size(ranges)),
+                   .delta_max = plan.strategy.delta_max,
+                   .weight_max = plan.strategy.weight_max,
+                   .limits = {}};
+  setup.limits.training_progress_ms = static_cast<std::int64_t>(plan.deadlines.progress_s) * 1000;
+  setup.limits.phase_ms = static_cast<std::int64_t>(plan.deadlines.phase_s) * 1000;
+  setup.limits.straggler_ms = static_cast<std::int64_t>(options.config.straggler_s) * 1000;
+  setup.limits.attempts_max = options.config.attempts_max;
+  return setup;
+}
+
+Result<void> RunDriver::Parts::feed(RoundEvent event) {
+  const RoundPhase before = machine->phase();
+  RoundEffects effects = machine->step(std::move(event));
+  const RoundPhase after = machine->phase();
+  if (before != after)
+    events.write("phase", {{"round", round}, {"attempt", machine->progress().attempt}, {"phase", to_string(after)}});
+  return perform(std::move(effects));
+}
+
+Result<void> RunDriver::Parts::perform(RoundEffects effects) {
+  for (const std::string& notice : effects.notices) spdlog::info("round {}: {}", round, notice);
+  if (effects.refusal) {
+    spdlog::warn("round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason), effects.refusal->detail);
+    events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
+  }
+  for (const BlamedSite& blamed : effects.blamed) {
+    spdlog::warn("{}: left out, {}; see fovea-coordinator sites", blamed.site.text(), federation::to_string(blamed.reason));
+    events.write("site_blamed", {{"site", blamed.site.text()}, {"reason", federation::to_string(blamed.reason)}});
+    left_out.insert(blamed.site);
+  }
+  FOVEA_TRY(options.store->append_journal(effects.journal));
+  if (effects.finished) FOVEA_TRY(store_sum(*effects.finished));
+  FOVEA_TRY(send_all(std::move(effects.outbound)));
+  if (effects.unmask) unmasker->begin(std::move(*effects.unmask));
+  if (effects.finished) return publish(std::move(*effects.finished));
+  if (effects.aborted) return end_without_sum(*effects.aborted);
+  return {};
+}
+
+Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
+  if (outbound.empty()) return {};
+  for (const RoundOutbound& message : outbound)
+    if (message.kind == MessageKind::parameters) {
+      auto opened = federation::SignedMessage::open(message.wire, {.sender = std::nullopt, .key = keys.signing.verify_key()});
+      if (!opened) return opened.error();
+      FOVEA_TRY_ASSIGN(const auto announced, federation::RoundParameters::decode(opened->payload()));
+      FOVEA_TRY(record(federation::RoundOpen{.key = {announced.run, announced.round, announced.attempt},
+                                             .plan = announced.plan_hash,
+                                             .model = announced.model_hash,
+                                             .roster = announced.roster_hash,
+                                             .parameters = announced.hash(),
+                                             .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
+                                             .threshold = announced.thresholds.threshold}));
+      break;
+    }
+  FOVEA_TRY(sync_ledger());
+  for (RoundOutbound& message : outbound) {
+    const auto wire = std::make_shared<const Bytes>(std::move(message.wire));
+    for (const SiteId& site : message.to)
+      if (server->send(site, wire) == SendVerdict::outbox_full)
+        spdlog::warn("{}: takes messages too slowly; a {} was dropped", site.text(), federation::to_string(message.kind));
+  }
+  return {};
+}
+
+RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber attempt) const {
+  RoundRecord out;
+  out.round = number;
+  out.attempt = attempt;
+  const federation::Plan& plan = options.store->plan();
+  if (const auto position = plan.position(options.store->sums() + 1)) {
+    out.stage = plan.stages[position->stage_index].name;
+    out.stage_round = position->stage_round;
+  }
+  out.seconds = static_cast<double>(clock->monotonic().value - round_began.value) / 1000.0;
+  return out;
+}
+
+Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
+  RunStore& store = *options.store;
+  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, store.plan().position(store.sums() + 1));
+  FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(store.plan().stages[position.stage_index].trains));
+  FOVEA_TRY_ASSIGN(federation::ModelState model, federation::apply_federated_averaging(store.model(), ranges,
+                                                                                       {.sums = result.sum.sums(),
+                                                                                        .scale = result.sum.scale,
+                                                                                        .weight_max = result.sum.weight_max,
+                                                                                        .weight_sum = result.sum.weight_sum}));
+  RoundRecord ended = describe(result.round, result.attempt);
+  ended.transcript = result.transcript;
+  ended.contributors = names(result.contributors);
+  ended.dropouts = names(result.dropouts);
+  ended.weight_sum = result.sum.weight_sum;
+  ended.metric_sums = result.sum.metric_sums;
+  ended.next_round = result.round + 1;
+  FOVEA_TRY(store.finish_round(ended, result.publication, std::move(model)));
+  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, result.round, result.attempt},
+                                          .outcome = "applied",
+                                          .model = store.model_digest(),
+                                          .cohort = static_cast<std::uint32_t>(result.contributors.size())}));
+  FOVEA_TRY(ledger.publish());
+  ledger_dirty = false;
+  events.write("round_finished", {{"round", result.round},
+                                  {"attempt", result.attempt},
+                                  {"sums", store.sums()},
+                                  {"contributors", ended.contributors},
+                                  {"dropouts", ended.dropouts},
+                                  {"weight_sum", ended.weight_sum},
+                                  {"metric_sums", ended.metric_sums},
+                                  {"model", to_hex(store.model_digest())},
+                                  {"seconds", ended.seconds}});
+  return {};
+}
+
+Result<void> RunDriver::Parts::publish(RoundResult result) {
+  for (Bytes& message : result.publication) {
+    const auto wire = std::make_shared<const Bytes>(std::move(message));
+    for (const federation::RosterSite& site : roster.sites) server->send(site.id, wire);
+  }
+  machine.reset();
+  return begin_round_when_ready();
+}
+
+Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
+  RunStore& store = *options.store;
+  RoundRecord ended = describe(round, machine->progress().attempt);
+  ended.aborted = std::string(federation::to_string(aborted.reason)) + (aborted.detail.empty() ? "" : ": " + aborted.detail);
+  ended.next_round = std::max(aborted.next_round, round + 1);
+  spdlog::warn("round {} ended without a sum: {}", round, ended.aborted);
+  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, round, ended.attempt}, .outcome = "abandoned", .model = store.model_digest(), .cohort = 0}));
+  FOVEA_TRY(store.abort_round(ended));
+  FOVEA_TRY(sync_ledger());
+  events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}});
+  machine.reset();
+  return {};
+}
+
+Result<void> RunDriver::Parts::record(federation::LedgerEntry entry) {
+  FOVEA_TRY(ledger.append(clock->wall(), std::span(&entry, 1)));
+  ledger_dirty = true;
+  return {};
+}
+
+Result<void> RunDriver::Parts::sync_ledger() {
+  if (!ledger_dirty) return {};
+  FOVEA_TRY(ledger.sync());
+  ledger_dirty = false;
+  return {};
+}
+
+}  // namespace fovea::coordinator

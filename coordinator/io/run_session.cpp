@@ -1,0 +1,152 @@
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/codec.h"
+#include "coordinator/io/run_driver_parts.h"
+#include "crypto/hash.h"
+
+namespace fovea::coordinator {
+namespace {
+
+using federation::MessageKind;
+
+std::shared_ptr<const Bytes> shared(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
+
+// The random word of a node's start, from "fovea-node 0.1.0 start <16 hex digits>".
+BootId boot_of(const std::string& software) {
+  BootId out{};
+  const Digest digest = crypto::sha256(as_bytes(software));
+  std::copy_n(digest.begin(), out.size(), out.begin());
+  return out;
+}
+
+// The attempt a message names, as the site's own ledger writes it.
+federation::RoundKey key_of(const federation::SignedMessage& message) {
+  federation::RoundKey key{message.header().run, 0, 0};
+  if (message.kind() == MessageKind::hello) return key;
+  ByteReader reader(message.payload());
+  if (const auto number = reader.u32("round")) key.round = *number;
+  if (message.kind() == MessageKind::training_progress || message.kind() == MessageKind::training_ready) return key;
+  if (const auto number = reader.u32("attempt")) key.attempt = *number;
+  return key;
+}
+
+}  // namespace
+
+Result<void> RunDriver::Parts::handle(InboundMessage message) {
+  const federation::RosterSite* site = roster.find(message.site);
+  if (site == nullptr) return {};  // cut a moment ago
+  const auto claimed = federation::claimed_kind(message.payload);
+  auto opened = federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
+  if (!opened) {
+    spdlog::warn("{}: refused a message: {}", message.site.text(), opened.error().message);
+    events.write("message_refused", {{"site", message.site.text()}, {"why", opened.error().message}});
+    refuse(message, claimed.value_or(MessageKind::hello), opened.error().code == ErrorCode::invalid_argument
+                                                               ? federation::RefusalReason::malformed
+                                                               : federation::RefusalReason::bad_signature);
+    return {};
+  }
+  FOVEA_TRY(record_receipt(message.site, *opened));
+  if (opened->kind() == MessageKind::hello) {
+    FOVEA_TRY(handle_hello(message, *opened));
+    if (!server->is_session(message)) return {};
+  } else if (!server->is_session(message)) {
+    refuse(message, opened->kind(), federation::RefusalReason::unknown_sender);
+    return {};
+  }
+  if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
+  if (opened->header().epoch != roster.epoch) {
+    if (opened->kind() == MessageKind::hello) return {};
+    refuse(message, opened->kind(), federation::RefusalReason::wrong_epoch);
+    return offer_documents(message.site, true);
+  }
+  if (!machine || opened->header().run != options.store->facts().run) return {};
+  return feed(MessageReceived{std::move(*opened)});
+}
+
+Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const federation::SignedMessage& opened) {
+  const auto hello = federation::Hello::decode(opened.payload());
+  if (!hello) {
+    refuse(message, MessageKind::hello, federation::RefusalReason::malformed);
+    return {};
+  }
+  if (!server->open_session(message, boot_of(hello->software))) {
+    spdlog::warn("{}: a second process with this site's keys was refused", message.site.text());
+    events.write("second_process_refused", {{"site", message.site.text()}});
+    refuse(message, MessageKind::hello, federation::RefusalReason::unknown_sender);
+    return {};
+  }
+  const bool newest_roster = opened.header().epoch == roster.epoch;
+  if (opened.header().run != options.store->facts().run || !newest_roster) {
+    events.write("site_connected", {{"site", message.site.text()}, {"epoch", opened.header().epoch}});
+    joined.erase(message.site);
+    return offer_documents(message.site, !newest_roster);
+  }
+  const RoundRecord* last = options.store->last_sum();
+  if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model && hello->model_hash != Digest{}) {
+    spdlog::warn("{}: computed another model than the coordinator; left out", message.site.text());
+    events.write("model_differs", {{"site", message.site.text()}});
+    left_out.insert(message.site);
+  }
+  const bool first_time = !joined.contains(message.site);
+  joined[message.site].last_round = hello->last_round;
+  if (first_time) {
+    last_joined = clock->monotonic();
+    spdlog::info("{} takes part; it has {} as its last round", message.site.text(), hello->last_round);
+    events.write("site_joined", {{"site", message.site.text()}, {"last_round", hello->last_round}});
+  }
+  return send_missed_sum(message.site, hello->last_round);
+}
+
+Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federation::SignedMessage& message) {
+  return record(federation::IngressReceipt{.site = site,
+                                           .key = key_of(message),
+                                           .kind = std::string(federation::to_string(message.kind())),
+                                           .payload = crypto::sha256(message.wire()),
+                                           .length = message.wire().size()});
+}
+
+void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
+  const SendVerdict verdict = server->send(
+      site, shared(federation::seal_message({.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+                                            payload, keys.signing)));
+  if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: takes messages too slowly; one was dropped", site.text());
+}
+
+void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind, federation::RefusalReason reason) {
+  const federation::RefusalNotice notice{.round = 0, .attempt = 0, .refused = kind, .reason = reason};
+  server->reply(message, shared(federation::seal_message({.kind = MessageKind::refusal, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+                                                         notice.encode(), keys.signing)));
+}
+
+Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_too) {
+  if (roster_too) {
+    FOVEA_TRY_ASSIGN(const federation::SignedDocument document, options.folder.roster_document());
+    send_own(site, MessageKind::roster_offer, federation::RosterOffer{document.serialize()}.encode());
+  }
+  send_own(site, MessageKind::plan_offer, federation::PlanOffer{options.store->plan_bytes()}.encode());
+  return {};
+}
+
+// One missed sum at a time: the site says hello again when it has applied it.
+Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
+  const RoundRecord* last = options.store->last_sum();
+  if (last == nullptr || last_round >= last->round) return {};
+  FOVEA_TRY_ASSIGN(std::optional<RunStore::Publication> missed, options.store->publication_after(last_round));
+  if (!missed) return {};
+  events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});
+  for (Bytes& message : missed->messages)
+    if (server->send(site, shared(std::move(message))) != SendVerdict::queued) break;
+  return {};
+}
+
+void RunDriver::Parts::note_failure(const SiteId& site, const federation::SignedMessage& message) {
+  const auto failure = federation::AttemptFailure::decode(message.payload());
+  if (!failure) return;
+  const std::string reason(federation::to_string(failure->reason));
+  spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
+  events.write("site_failure", {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
+}
+
+}  // namespace fovea::coordinator

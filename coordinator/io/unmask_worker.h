@@ -1,0 +1,29 @@
+// Takes masks off on its own thread, so that the loop goes on answering while a large vector is worked on.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "coordinator/aggregation/unmask.h"
+
+namespace fovea::coordinator {
+
+class UnmaskWorker {
+ public:
+  static Result<std::unique_ptr<UnmaskWorker>> create();
+  ~UnmaskWorker();  // waits for what runs
+
+  int descriptor() const noexcept { return wake_; }
+  void begin(UnmaskWork work);  // one at a time; an older one is waited for and forgotten
+  std::optional<UnmaskOutcome> take();
+
+ private:
+  explicit UnmaskWorker(int wake) : wake_(wake) {}
+
+  int wake_;  // eventfd, written after outcome_
+  std::optional<UnmaskOutcome> outcome_;
+  std::jthread thread_;
+};
+
+}  // namespace fovea::coordinator

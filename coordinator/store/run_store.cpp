@@ -1,0 +1,187 @@
+#include "coordinator/store/run_store.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/codec.h"
+#include "common/json_fields.h"
+#include "coordinator/store/round_record.h"
+#include "federation/model/initial_weights.h"
+#include "federation/model/safetensors.h"
+#include "federation/secagg/framed_journal.h"
+
+namespace fovea::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kJournalBytesMax = std::size_t{8} << 30U;
+constexpr std::size_t kHistoryBytesMax = std::size_t{256} << 20U;
+constexpr std::size_t kPublicationBytesMax = std::size_t{1} << 30U;
+constexpr std::uint32_t kModelsKept = 2;  // the newest, and the one before it should the newest be unreadable
+
+fs::path numbered(const fs::path& folder, std::uint32_t number, const char* extension) {
+  std::string digits = std::to_string(number);
+  digits.insert(0, 6 - std::min<std::size_t>(6, digits.size()), '0');
+  return folder / (digits + extension);
+}
+
+Bytes round_header(RoundNumber round) {
+  ByteWriter writer;
+  writer.u32(round);
+  return std::move(writer).take();
+}
+
+Result<federation::JournalContents> read_framed(const fs::path& path, AppendFile& file, std::size_t size_max) {
+  if (file.size() == 0) return federation::JournalContents{};
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, size_max));
+  auto contents = federation::read_journal(bytes);
+  if (!contents) return contents.error().with_context(path.string());
+  if (contents->intact_bytes < bytes.size()) FOVEA_TRY(file.truncate(contents->intact_bytes));
+  return contents;
+}
+
+}  // namespace
+
+Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
+  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(plan_bytes));
+  for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(folder / part));
+  FOVEA_TRY(write_file_durably(folder / "plan.json", plan_bytes));
+  const nlohmann::ordered_json facts = {
+      {"fovea_run", 1}, {"run", run.text()}, {"plan", to_hex(plan.hash)}, {"started_ms", now.value}};
+  FOVEA_TRY(write_file_durably(folder / "run.json", as_bytes(facts.dump(1) + "\n")));
+  return open(folder);
+}
+
+Result<RunStore> RunStore::open(const fs::path& folder) {
+  if (!fs::exists(folder / "run.json")) return not_found(folder.string() + ": is not a run");
+  FOVEA_TRY_ASSIGN(AppendFile journal, AppendFile::open(folder / "journal"));
+  FOVEA_TRY_ASSIGN(AppendFile history, AppendFile::open(folder / "history"));
+  RunStore store(folder, std::move(journal), std::move(history));
+  FOVEA_TRY(store.load());
+  return store;
+}
+
+Result<void> RunStore::load() {
+  FOVEA_TRY_ASSIGN(const Bytes facts_bytes, read_file(folder_ / "run.json", 64 * 1024));
+  FOVEA_TRY_ASSIGN(const nlohmann::json facts, parse_json(facts_bytes, "run.json", 64 * 1024));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(facts, "run.json"));
+  FOVEA_TRY(fields.integer("fovea_run", 1, 1));
+  FOVEA_TRY_ASSIGN(const std::string run, fields.text("run", 32, 32));
+  FOVEA_TRY_ASSIGN(facts_.run, RunId::parse(run));
+  FOVEA_TRY_ASSIGN(facts_.plan, fields.hex<32>("plan"));
+  FOVEA_TRY_ASSIGN(const std::uint64_t started, fields.integer("started_ms", 0, std::uint64_t{1} << 53U));
+  facts_.started = UnixMs{static_cast<std::int64_t>(started)};
+  FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::kPlanBytesMax));
+  FOVEA_TRY_ASSIGN(plan_, federation::Plan::parse(plan_bytes_));
+  if (plan_.hash != facts_.plan) return corruption((folder_ / "plan.json").string() + ": is not the plan of run.json");
+
+  FOVEA_TRY_ASSIGN(const federation::JournalContents past, read_framed(folder_ / "history", history_file_, kHistoryBytesMax));
+  for (const Bytes& bytes : past.records) {
+    FOVEA_TRY_ASSIGN(RoundRecord record, decode_round_record(bytes));
+    if (record.aborted.empty()) ++sums_;
+    history_.push_back(std::move(record));
+  }
+  FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
+  if (sums_ == 0) {
+    FOVEA_TRY_ASSIGN(model_, federation::initial_model(layout, plan_.seed));
+  } else {
+    FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(), federation::kSafetensorsFileMax));
+    FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(file));
+    model_ = std::move(stored.state);
+  }
+  model_digest_ = model_->digest();
+  if (const RoundRecord* last = last_sum(); last != nullptr && last->model != model_digest_)
+    return corruption(model_file().string() + ": is not the model that the history names");
+  return {};
+}
+
+const RoundRecord* RunStore::last_sum() const noexcept {
+  const auto found = std::find_if(history_.rbegin(), history_.rend(), [](const RoundRecord& record) { return record.aborted.empty(); });
+  return found == history_.rend() ? nullptr : &*found;
+}
+
+fs::path RunStore::model_file() const { return numbered(folder_ / "models", sums_, ".safetensors"); }
+
+Result<std::vector<Bytes>> RunStore::begin_round(RoundNumber round) {
+  FOVEA_TRY_ASSIGN(federation::JournalContents contents, read_framed(folder_ / "journal", journal_, kJournalBytesMax));
+  if (!contents.records.empty() && contents.records.front() == round_header(round)) {
+    contents.records.erase(contents.records.begin());
+    return std::move(contents.records);
+  }
+  FOVEA_TRY(journal_.truncate(0));
+  FOVEA_TRY(journal_.append(federation::frame_record(round_header(round))));
+  return std::vector<Bytes>();
+}
+
+Result<void> RunStore::append_journal(std::span<const Bytes> records) {
+  if (records.empty()) return {};
+  for (const Bytes& record : records) FOVEA_TRY(journal_.append(federation::frame_record(record)));
+  return journal_.sync();
+}
+
+Result<void> RunStore::append_history(const RoundRecord& record) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, encode_round_record(record));
+  FOVEA_TRY(history_file_.append(federation::frame_record(bytes)));
+  FOVEA_TRY(history_file_.sync());
+  history_.push_back(record);
+  return {};
+}
+
+Result<void> RunStore::finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model) {
+  Bytes framed;
+  for (const Bytes& message : publication) {
+    const Bytes frame = federation::frame_record(message);
+    framed.insert(framed.end(), frame.begin(), frame.end());
+  }
+  FOVEA_TRY(write_file_durably(numbered(folder_ / "publications", record.round, ""), framed));
+  const std::uint32_t sums_next = sums_ + 1;
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(model, {{"fovea.plan", to_hex(plan_.hash)},
+                                                                           {"fovea.run", facts_.run.text()},
+                                                                           {"fovea.round", std::to_string(record.round)},
+                                                                           {"fovea.sums", std::to_string(sums_next)},
+                                                                           {"fovea.transcript", to_hex(record.transcript)}}));
+  FOVEA_TRY(write_file_durably(numbered(folder_ / "models", sums_next, ".safetensors"), file));
+  record.model = model.digest();
+  FOVEA_TRY(append_history(record));
+  sums_ = sums_next;
+  model_digest_ = record.model;
+  model_ = std::move(model);
+  std::error_code ignored;
+  if (sums_ > kModelsKept) fs::remove(numbered(folder_ / "models", sums_ - kModelsKept, ".safetensors"), ignored);
+  return {};
+}
+
+Result<void> RunStore::abort_round(RoundRecord record) {
+  FOVEA_CHECK(!record.aborted.empty());
+  return append_history(record);
+}
+
+Result<std::optional<RunStore::Publication>> RunStore::publication_after(RoundNumber round) const {
+  const auto next = std::find_if(history_.begin(), history_.end(), [&](const RoundRecord& record) {
+    return record.aborted.empty() && record.round > round;
+  });
+  if (next == history_.end()) return std::optional<Publication>();
+  const fs::path path = numbered(folder_ / "publications", next->round, "");
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kPublicationBytesMax));
+  FOVEA_TRY_ASSIGN(federation::JournalContents contents, federation::read_journal(bytes));
+  if (contents.intact_bytes != bytes.size()) return corruption(path.string() + ": is cut short");
+  return std::optional<Publication>({next->round, std::move(contents.records)});
+}
+
+Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(runs, error)) {
+    const auto bytes = read_file(entry.path() / "run.json", 64 * 1024);
+    if (!bytes) continue;
+    const auto facts = parse_json(*bytes, "run.json", 64 * 1024);
+    if (facts && facts->is_object()) found.emplace_back(facts->value("started_ms", std::int64_t{0}), entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> out;
+  for (auto& [started, path] : found) out.push_back(std::move(path));
+  return out;
+}
+
+}  // namespace fovea::coordinator

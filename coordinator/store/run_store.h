@@ -1,0 +1,103 @@
+// One run at the coordinator, on disk. Everything is durable when a function returns.
+//
+//   run.json                        which plan, when it began       plan.json   its exact bytes
+//   journal                         the round in progress: number, then records of the round machine
+//   history                         one record for each round that ended (federation/secagg/framed_journal.h)
+//   publications/<round>            what was published with the sum, for sites that catch up
+//   models/<sums>.safetensors       the newest models
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/durable_file.h"
+#include "common/ids.h"
+#include "federation/membership/plan.h"
+#include "federation/model/state.h"
+
+namespace fovea::coordinator {
+
+// A round that ended. `aborted` empty: with a sum.
+struct RoundRecord {
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+  std::string stage;
+  std::uint32_t stage_round = 0;
+  Digest transcript{};
+  Digest model{};
+  std::vector<std::string> contributors;
+  std::vector<std::string> dropouts;
+  std::uint64_t weight_sum = 0;
+  std::array<double, 4> metric_sums{};
+  double seconds = 0;
+  std::string aborted;          // why
+  RoundNumber next_round = 0;   // the number of the round that follows
+};
+
+struct RunFacts {
+  RunId run;
+  Digest plan{};
+  UnixMs started;
+};
+
+class RunStore {
+ public:
+  static Result<RunStore> create(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now);
+  // corruption names the file that does not fit the others.
+  static Result<RunStore> open(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const noexcept { return folder_; }
+  const RunFacts& facts() const noexcept { return facts_; }
+  const federation::Plan& plan() const noexcept { return plan_; }
+  const Bytes& plan_bytes() const noexcept { return plan_bytes_; }
+  const std::vector<RoundRecord>& history() const noexcept { return history_; }
+  std::uint32_t sums() const noexcept { return sums_; }  // rounds that ended with a sum
+  bool complete() const noexcept { return sums_ >= plan_.rounds_total(); }
+  RoundNumber next_round() const noexcept { return history_.empty() ? 1 : history_.back().next_round; }
+  const RoundRecord* last_sum() const noexcept;
+  const federation::ModelState& model() const noexcept { return *model_; }
+  const Digest& model_digest() const noexcept { return model_digest_; }
+  std::filesystem::path model_file() const;
+
+  // The records of `round` that a killed process left; empties the journal of an older round.
+  Result<std::vector<Bytes>> begin_round(RoundNumber round);
+  Result<void> append_journal(std::span<const Bytes> records);
+
+  // Publication and model first, the history last: a round is over when its record is there.
+  Result<void> finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model);
+  Result<void> abort_round(RoundRecord record);
+
+  // The messages published with the first sum after `round`; nothing when there is none.
+  struct Publication {
+    RoundNumber round = 0;
+    std::vector<Bytes> messages;
+  };
+  Result<std::optional<Publication>> publication_after(RoundNumber round) const;
+
+ private:
+  RunStore(std::filesystem::path folder, AppendFile journal, AppendFile history)
+      : folder_(std::move(folder)), journal_(std::move(journal)), history_file_(std::move(history)) {}
+  Result<void> append_history(const RoundRecord& record);
+  Result<void> load();
+
+  std::filesystem::path folder_;
+  AppendFile journal_;
+  AppendFile history_file_;
+  RunFacts facts_;
+  Bytes plan_bytes_;
+  federation::Plan plan_;
+  std::vector<RoundRecord> history_;
+  std::uint32_t sums_ = 0;
+  std::optional<federation::ModelState> model_;
+  Digest model_digest_{};
+};
+
+// Runs of a coordinator's folder, oldest first.
+Result<std::vector<std::filesystem::path>> list_runs(const std::filesystem::path& runs);
+
+}  // namespace fovea::coordinator

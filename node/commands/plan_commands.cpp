@@ -1,0 +1,144 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/durable_file.h"
+#include "federation/membership/plan.h"
+#include "node/commands/command.h"
+
+namespace fovea::node {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct PlanChoice {
+  std::string hash;
+  std::string other;
+  std::string approver;
+  std::string reason;
+};
+
+Result<std::string> state_of(const SiteFolder& folder, const Digest& hash) {
+  FOVEA_TRY_ASSIGN(const auto document, folder.decision(hash));
+  if (!document) return std::string("waiting");
+  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const federation::Approval decision, federation::verify_approval(*document, site.approver_key));
+  return std::string(decision.decision == federation::ApprovalDecision::approved ? "approved" : "rejected");
+}
+
+Result<void> run_list(CommandContext& context) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY(folder.site());
+  FOVEA_TRY_ASSIGN(const std::vector<Digest> hashes, folder.plans());
+  Json data = Json::array();
+  std::vector<std::vector<std::string>> rows = {{"PLAN", "NAME", "ROUNDS", "DECISION"}};
+  for (const Digest& hash : hashes) {
+    FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
+    FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
+    FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
+    data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
+    rows.push_back({to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), state});
+  }
+  context.console.data("plan list", data, hashes.empty() ? "no plan was offered yet; start the node to fetch one" : text_table(rows));
+  return {};
+}
+
+Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const Digest hash, folder.find_plan(choice.hash));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
+  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
+  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
+  const auto allowed = check_policy(config.policy, plan);
+  const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
+  std::string text(as_text(bytes));
+  context.console.data("plan show", {{"plan", to_hex(hash)}, {"decision", state}, {"policy", verdict}, {"exact_bytes", text}},
+                       "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\n\n" + text);
+  return {};
+}
+
+std::vector<std::string> lines_of(ByteView bytes) {
+  const auto value = nlohmann::ordered_json::parse(as_text(bytes), nullptr, false).flatten();
+  std::vector<std::string> out;
+  for (const auto& [path, field] : value.items()) out.push_back(path + " = " + field.dump());
+  return out;
+}
+
+// Field by field: what only one of the two plans says.
+Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const Digest before_hash, folder.find_plan(choice.hash));
+  FOVEA_TRY_ASSIGN(const Digest after_hash, folder.find_plan(choice.other));
+  FOVEA_TRY_ASSIGN(const Bytes before_bytes, folder.plan_bytes(before_hash));
+  FOVEA_TRY_ASSIGN(const Bytes after_bytes, folder.plan_bytes(after_hash));
+  const std::vector<std::string> before = lines_of(before_bytes);
+  const std::vector<std::string> after = lines_of(after_bytes);
+  const auto missing = [](const std::vector<std::string>& from, const std::vector<std::string>& in) {
+    std::vector<std::string> out;
+    for (const std::string& line : from)
+      if (std::find(in.begin(), in.end(), line) == in.end()) out.push_back(line);
+    return out;
+  };
+  const std::vector<std::string> removed = missing(before, after);
+  const std::vector<std::string> added = missing(after, before);
+  std::string human;
+  for (const std::string& line : removed) human += "- " + line + "\n";
+  for (const std::string& line : added) human += "+ " + line + "\n";
+  if (!human.empty()) human.pop_back();
+  context.console.data("plan diff", {{"removed", removed}, {"added", added}}, human.empty() ? "the same in every field" : human);
+  return {};
+}
+
+Result<void> run_decide(CommandContext& context, const PlanChoice& choice, federation::ApprovalDecision decision) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const Digest hash, folder.find_plan(choice.hash));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
+  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
+  const bool approve = decision == federation::ApprovalDecision::approved;
+  if (approve) {
+    FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+    FOVEA_TRY(check_policy(config.policy, plan));
+  }
+  federation::Approval approval{.site = site.id, .plan = hash, .decision = decision, .approver = choice.approver, .reason = choice.reason, .decided = context.clock.wall()};
+  FOVEA_TRY_ASSIGN(std::string text, approval.document());
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key());
+  federation::SignedDocument document{"approval", std::move(text), {}};
+  FOVEA_TRY(document.sign(key));
+  FOVEA_TRY(create_directories_durably(folder.approval(hash).parent_path()));
+  FOVEA_TRY(write_file_durably(folder.approval(hash), document.serialize()));
+  const std::string word = approve ? "approved" : "rejected";
+  context.console.data(approve ? "plan approve" : "plan reject", {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}},
+                       "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver);
+  return {};
+}
+
+}  // namespace
+
+void add_plan_commands(CLI::App& app, CommandContext& context) {
+  auto choice = std::make_shared<PlanChoice>();
+  auto* plan = app.add_subcommand("plan", "Plans that the coordinator offered, and a person's decision about them");
+  plan->require_subcommand(1);
+  auto* list = plan->add_subcommand("list", "Plans and decisions");
+  list->callback([&context] { context.console.run("plan list", [&] { return run_list(context); }); });
+  auto* show = plan->add_subcommand("show", "A plan's exact text, and whether this site's policy allows it");
+  show->add_option("plan", choice->hash, "Its hash, or the first digits")->required();
+  show->callback([&context, choice] { context.console.run("plan show", [&] { return run_show(context, *choice); }); });
+  auto* diff = plan->add_subcommand("diff", "What changed between two plans");
+  diff->add_option("before", choice->hash, "A plan's hash")->required();
+  diff->add_option("after", choice->other, "Another's")->required();
+  diff->callback([&context, choice] { context.console.run("plan diff", [&] { return run_diff(context, *choice); }); });
+  for (const bool approve : {true, false}) {
+    auto* decide = plan->add_subcommand(approve ? "approve" : "reject", approve ? "Let this site take part in a plan" : "Refuse a plan");
+    decide->add_option("plan", choice->hash, "Its hash, or the first digits")->required();
+    decide->add_option("--by", choice->approver, "Name or role of the person who decides")->required();
+    decide->add_option("--reason", choice->reason, "Why; kept with the decision");
+    decide->callback([&context, choice, approve] {
+      context.console.run(approve ? "plan approve" : "plan reject", [&] {
+        return run_decide(context, *choice, approve ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected);
+      });
+    });
+  }
+}
+
+}  // namespace fovea::node

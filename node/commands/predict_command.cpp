@@ -1,0 +1,178 @@
+// `fovea-node predict`: where a trained model would look in a new scan, and what it thinks of it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "node/commands/command.h"
+#include "node/evaluation/loaded_model.h"
+#include "node/embedding/look.h"
+#include "node/intake/montage.h"
+#include "node/intake/pyramid.h"
+#include "node/intake/scan_parser.h"
+
+namespace fovea::node {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct PredictRequest {
+  std::filesystem::path file;
+  std::filesystem::path model;
+  std::filesystem::path picture;  // empty: none
+  std::uint32_t shown = 10;       // rows of the table
+  double intensity_offset = 0;
+};
+
+// A folder of its own, readable by this user only, gone with the object: the scan's bricks lie in it meanwhile.
+class PrivateFolder {
+ public:
+  static Result<PrivateFolder> create() {
+    std::error_code error;
+    std::string pattern = (std::filesystem::temp_directory_path(error) / "fovea-predict-XXXXXX").string();
+    if (error || ::mkdtemp(pattern.data()) == nullptr) return unavailable("predict: no temporary folder can be made; set TMPDIR");
+    return PrivateFolder(pattern);
+  }
+  PrivateFolder(PrivateFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  PrivateFolder& operator=(PrivateFolder&&) = delete;
+  ~PrivateFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  explicit PrivateFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+// The file, parsed in the sandbox, as bricks and a coarse view in the folder.
+Result<StudyRecord> take_scan(const PredictRequest& request, const std::filesystem::path& folder) {
+  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(default_parser_program(), {}));
+  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file));
+  StudyRecord record;
+  record.geometry = parsed.geometry();
+  record.bricks = folder / "scan.bricks";
+  record.level_2mm = folder / "scan.2mm";
+  VoxelSpan voxels = parsed.voxels();
+  std::vector<float> shifted;
+  if (request.intensity_offset != 0) {
+    std::visit([&](const auto& span) { shifted.assign(span.begin(), span.end()); }, voxels);
+    for (float& voxel : shifted) voxel += static_cast<float>(request.intensity_offset);
+    voxels = std::span<const float>(shifted);
+  }
+  FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(voxels));
+  FOVEA_TRY(write_brick_volume(record.bricks, {record.geometry, record.statistics, voxels}));
+  const Volume coarse = coarse_level(record.geometry, voxels, kCoarseSpacingMm);
+  FOVEA_TRY(write_brick_volume(record.level_2mm,
+                               {coarse.geometry, record.statistics, VoxelSpan(std::span<const float>(coarse.voxels))}));
+  record.usable = true;
+  return record;
+}
+
+double chance(double logit) { return 1 / (1 + std::exp(-logit)); }
+
+// The regions, best first by the region head.
+struct Ranked {
+  Region region;
+  RegionAssessment assessment;
+  Point3 centre_mm{};  // refined
+};
+
+std::vector<Ranked> rank(const StudyLook& look, const VolumeGeometry& geometry) {
+  std::vector<Ranked> ranked;
+  for (std::size_t r = 0; r < look.regions.size(); ++r)
+    ranked.push_back({look.regions[r], look.assessments[r], refined_centre(look.regions[r], look.assessments[r], geometry)});
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.assessment.logit > b.assessment.logit; });
+  return ranked;
+}
+
+std::string fixed(double value, int digits) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+Json regions_json(const std::vector<Ranked>& ranked) {
+  Json out = Json::array();
+  const auto rounded = [](double value, double unit) { return std::round(value / unit) * unit; };
+  for (const Ranked& item : ranked)
+    out.push_back({{"center_mm", {rounded(item.centre_mm[0], 0.01), rounded(item.centre_mm[1], 0.01), rounded(item.centre_mm[2], 0.01)}},
+                   {"diameter_mm", rounded(2 * item.assessment.radius_mm, 0.1)},
+                   {"score", rounded(chance(item.assessment.logit), 1e-4)},
+                   {"proposer_score", rounded(chance(item.region.logit), 1e-4)},
+                   {"explored", item.region.explored},
+                   {"inclusion_probability", item.region.inclusion}});
+  return out;
+}
+
+std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) {
+  std::vector<std::vector<std::string>> rows{{"region", "score", "x mm (left)", "y mm (back)", "z mm (head)", "diameter mm", "why"}};
+  for (std::size_t r = 0; r < std::min(shown, ranked.size()); ++r) {
+    const Ranked& item = ranked[r];
+    rows.push_back({std::to_string(r + 1), fixed(chance(item.assessment.logit), 3), fixed(item.centre_mm[0], 1), fixed(item.centre_mm[1], 1),
+                    fixed(item.centre_mm[2], 1), fixed(2 * item.assessment.radius_mm, 1), item.region.explored ? "explored" : "proposed"});
+  }
+  return text_table(rows);
+}
+
+Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, const std::vector<Ranked>& ranked) {
+  FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks));
+  constexpr std::size_t kPictured = 12;
+  std::vector<MarkedBox> boxes;
+  for (std::size_t r = 0; r < std::min(kPictured, ranked.size()); ++r) {
+    MarkedBox box;
+    box.center_mm = ranked[r].centre_mm;
+    box.edge_mm = std::max(4 * ranked[r].assessment.radius_mm, 16.0);
+    box.caption = std::to_string(r + 1) + " " + fixed(chance(ranked[r].assessment.logit), 2);
+    boxes.push_back(std::move(box));
+  }
+  FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, boxes, {}));
+  return write_png(path, picture);
+}
+
+Result<void> run_predict(const Console& console, const PredictRequest& request) {
+  FOVEA_TRY_ASSIGN(const LoadedModel model, load_model(request.model));
+  FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
+  auto record = take_scan(request, folder.path());
+  if (!record) return record.error().with_context(request.file.string());
+
+  const auto begin = std::chrono::steady_clock::now();
+  FOVEA_TRY_ASSIGN(BrickScan scan, BrickScan::open(*record, model.normalisation));
+  const Prior prior = body_prior(scan.coarse(), scan.levels());
+  FOVEA_TRY_ASSIGN(const StudyLook look,
+                   look_at(model.parameters, scan, prior, model.look, look_seed(model.use.seed, to_hex(model.digest))));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::vector<Ranked> ranked = rank(look, prior.grid.geometry);
+
+  Json json{{"finding", model.use.finding_kind}, {"study_score", chance(look.logit)}, {"regions", regions_json(ranked)},
+            {"voxels_read_fraction", look.fraction_read}, {"seconds", seconds}, {"model", to_hex(model.digest)}, {"plan", model.use.plan_hash}};
+  std::string human = "study score " + fixed(chance(look.logit), 3) + " for " + model.use.finding_kind + "; " +
+                      std::to_string(ranked.size()) + " regions looked at, " + fixed(100 * look.fraction_read, 1) +
+                      " % of the voxels read, " + fixed(seconds, 2) + " s\n" + regions_table(ranked, request.shown);
+  if (!request.picture.empty()) {
+    FOVEA_TRY(write_picture(request.picture, *record, ranked));
+    json["picture"] = request.picture.string();
+    human += "picture in " + request.picture.string();
+  }
+  console.data("predict", json, human);
+  return {};
+}
+
+}  // namespace
+
+void add_predict_command(CLI::App& app, CommandContext& context) {
+  CLI::App* predict = app.add_subcommand("predict", "Where a model would look in a scan: regions in mm (LPS) with scores, a study score, a picture");
+  auto request = std::make_shared<PredictRequest>();
+  predict->add_option("file", request->file, "A scan: NIfTI, NRRD or MHA")->required();
+  predict->add_option("--model", request->model, "Model file (safetensors), from fovea-coordinator model export")->required();
+  predict->add_option("--picture", request->picture, "Write slices through the first regions, with boxes, to this PNG file");
+  predict->add_option("--show", request->shown, "Rows of the table (JSON always has all)")->capture_default_str()->check(CLI::Range(1, 256));
+  predict->add_option("--intensity-offset", request->intensity_offset, "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
+  predict->callback([&context, request] { context.console.run("predict", [&] { return run_predict(context.console, *request); }); });
+}
+
+}  // namespace fovea::node

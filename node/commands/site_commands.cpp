@@ -1,0 +1,104 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/durable_file.h"
+#include "common/json_fields.h"
+#include "federation/membership/join_request.h"
+#include "node/commands/command.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::size_t kStatusMax = 64 * 1024;
+constexpr std::int64_t kStatusFreshMs = 5'000;
+
+Result<void> run_init(CommandContext& context, const std::string& name) {
+  FOVEA_TRY_ASSIGN(const SiteId id, SiteId::create(name));
+  FOVEA_TRY_ASSIGN(const federation::RosterSite site, context.folder().create(id));
+  const std::string print = federation::fingerprint(site.identity_key);
+  context.console.data("init", {{"site", id.text()}, {"folder", context.site.string()}, {"fingerprint", print}},
+                       "site " + id.text() + " made in " + context.site.string() + "\nfingerprint " + print +
+                           "\nnext: fovea-node --site " + context.site.string() + " join INVITE");
+  return {};
+}
+
+Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(invite_file, federation::kSignedDocumentBytesMax));
+  auto document = federation::SignedDocument::parse(bytes);
+  if (!document) return document.error().with_context(invite_file.string());
+  auto invite = federation::verify_invite(*document);
+  if (!invite) return invite.error().with_context(invite_file.string());
+  if (const auto pinned = folder.invite(); pinned && pinned->administrators != invite->administrators)
+    return failed_precondition(folder.root().string() + ": has joined the federation " + pinned->federation +
+                               "; make a new site folder for another one");
+  FOVEA_TRY_ASSIGN(const SiteKeys keys, folder.keys());
+  const federation::JoinRequest request{invite->federation, site, context.clock.wall()};
+  FOVEA_TRY_ASSIGN(std::string text, request.document());
+  federation::SignedDocument signed_request{"join-request", std::move(text), {}};
+  FOVEA_TRY(signed_request.sign(keys.identity));
+  FOVEA_TRY(folder.pin_invite(*document));
+  const std::filesystem::path out = folder.root() / "join-request.json";
+  FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
+  const std::string print = federation::fingerprint(site.identity_key);
+  const std::string federation_print = federation::fingerprint(invite->administrators.front());
+  context.console.data("join",
+                       {{"federation", invite->federation}, {"request", out.string()}, {"fingerprint", print},
+                        {"federation_fingerprint", federation_print}, {"endpoint", invite->endpoint}},
+                       "joined " + invite->federation + " at " + invite->endpoint + "\nask by telephone whether the federation's fingerprint is " +
+                           federation_print + "\nthen send " + out.string() + " to its administrator and read out this site's fingerprint " + print);
+  return {};
+}
+
+Result<nlohmann::json> read_status(const SiteFolder& folder) {
+  const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
+  if (!bytes && bytes.error().code == ErrorCode::not_found) return nlohmann::json::object();
+  if (!bytes) return bytes.error();
+  return parse_json(*bytes, "status.json", kStatusMax);
+}
+
+Result<void> run_status(CommandContext& context) {
+  const SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const nlohmann::json last, read_status(folder));
+  const bool running = !last.empty() && context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
+  nlohmann::ordered_json data = {{"site", site.id.text()}, {"running", running}, {"last", last}};
+  std::string human = "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with fovea-node start");
+  if (running) {
+    human += last.value("connected", false) ? ", connected" : ", not connected";
+    if (last.contains("phase"))
+      human += "\nplan \"" + last.value("plan", "") + "\": " + last.value("phase", "") + ", round " + std::to_string(last.value("round", 0)) +
+               ", " + std::to_string(last.value("sums_applied", 0)) + " of " + std::to_string(last.value("rounds_total", 0)) + " rounds done";
+    if (last.contains("waiting_for_approval"))
+      human += "\na plan waits for approval: fovea-node plan approve " + last.value("waiting_for_approval", "").substr(0, 12);
+  }
+  context.console.data("status", data, human);
+  return {};
+}
+
+}  // namespace
+
+Result<NodeConfig> CommandContext::config() {
+  auto config = NodeConfig::read(folder().config());
+  if (!config && config.error().code == ErrorCode::not_found) {
+    FOVEA_TRY(folder().site());  // says to run init
+    return config.error();
+  }
+  if (!config) console.configuration_failed = true;
+  return config;
+}
+
+void add_site_commands(CLI::App& app, CommandContext& context) {
+  static_cast<void>(app.add_option("--site", context.site, "The site's folder")->capture_default_str());
+  auto* init = app.add_subcommand("init", "Make a site: its folder, keys and settings");
+  auto* name = init->add_option("name", "How the federation calls this hospital, for example st-anna")->required();
+  init->callback([&context, name] { context.console.run("init", [&] { return run_init(context, name->as<std::string>()); }); });
+  auto* join = app.add_subcommand("join", "Join the federation of an invite and write a request for its administrator");
+  auto* invite = join->add_option("invite", "The invite file")->required();
+  join->callback([&context, invite] { context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); }); });
+  auto* status = app.add_subcommand("status", "What the node is doing");
+  status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,19 @@
+// Which trainer an approved plan gets at this site.
+#pragma once
+
+#include <memory>
+
+#include "federation/membership/plan.h"
+#include "node/io/node_config.h"
+#include "node/io/site_folder.h"
+#include "node/training/trainer.h"
+
+namespace fovea::node {
+
+// failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.
+Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config);
+
+// For "fovea-1" (node/commands/learning_trainer.cpp, with learning only).
+Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config);
+
+}  // namespace fovea::node

@@ -1,0 +1,246 @@
+#include "node/io/site_driver.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "crypto/hash.h"
+#include "node/io/site_driver_parts.h"
+
+namespace fovea::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kTickEveryMs = 100;
+constexpr std::int64_t kStatusEveryMs = 1'000;
+constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
+constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // greetings and refusals since the start
+constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGCONT}) sigaddset(&set, number);
+  return set;
+}
+
+Result<int> lock_folder(const fs::path& root) {
+  const fs::path path = root / "lock";
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (descriptor < 0) return unavailable(path.string() + ": cannot open");
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    ::close(descriptor);
+    return failed_precondition(root.string() + ": another fovea-node runs on this folder; stop it first");
+  }
+  return descriptor;
+}
+
+Result<EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config, const federation::RosterSite& self,
+                             const federation::Invite& invite, const SiteKeys& keys, const Clock& clock) {
+  std::string origin = federation::ledger_origin(invite.federation, self.id.text());
+  FOVEA_TRY_ASSIGN(const Bytes program, read_file("/proc/self/exe", kProgramBytesMax));
+  return EgressGate::open({.folder = folder.ledger(), .origin = std::move(origin), .key = keys.log.copy()},
+                          {.site = self.id,
+                           .software = crypto::sha256(program),
+                           .approver = self.approver_key,
+                           .destination = invite.coordinator_transport_key,
+                           .cohort_min = config.policy.cohort_min,
+                           .run_bytes_max = config.policy.run_bytes_max,
+                           .session_bytes_max = kSessionBytesMax},
+                          clock);
+}
+
+std::string endpoint_of(const NodeConfig& config, const federation::Invite& invite) {
+  const std::string_view address = std::string_view(invite.endpoint).substr(std::string_view("tcp://").size());
+  const std::size_t colon = address.rfind(':');
+  const std::string host = config.coordinator_host.value_or(std::string(address.substr(0, colon)));
+  const std::string port = config.coordinator_port ? std::to_string(*config.coordinator_port)
+                           : colon == std::string_view::npos ? std::string()
+                                                             : std::string(address.substr(colon + 1));
+  return "tcp://" + host + ":" + port;
+}
+
+std::string software_text() {
+  crypto::SystemRandom random;
+  std::array<std::uint8_t, 8> word{};
+  random.fill(word);
+  return "fovea-node " FOVEA_VERSION " start " + to_hex(word);
+}
+
+}  // namespace
+
+void block_stop_signals() {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+Result<HoldPoint> HoldPoint::parse(std::string_view text) {
+  using federation::MessageKind;
+  const std::pair<std::string_view, MessageKind> points[] = {{"keys:", MessageKind::key_list},
+                                                             {"shares:", MessageKind::routed_shares},
+                                                             {"masked:", MessageKind::consistency_request},
+                                                             {"consistency:", MessageKind::unmask_request}};
+  for (const auto& [prefix, answer] : points) {
+    if (!text.starts_with(prefix)) continue;
+    const std::string digits(text.substr(prefix.size()));
+    if (digits.empty() || digits.size() > 6 || digits.find_first_not_of("0123456789") != std::string::npos) break;
+    return HoldPoint{answer, static_cast<RoundNumber>(std::stoul(digits)), std::string(text)};
+  }
+  return invalid_argument("--hold-after: expected keys:R, shares:R, masked:R or consistency:R with a round number R");
+}
+
+SiteDriver::SiteDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+SiteDriver::~SiteDriver() {
+  if (parts_ == nullptr) return;
+  if (parts_->signals >= 0) ::close(parts_->signals);
+  if (parts_->lock >= 0) ::close(parts_->lock);
+}
+
+Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
+  const SiteFolder folder = options.folder;
+  FOVEA_TRY_ASSIGN(const federation::RosterSite self, folder.site());
+  if (options.config.site != self.id)
+    return invalid_argument(folder.config().string() + "  site.id\n  expected \"" + self.id.text() +
+                            "\", the name this folder was made for\n  fix: id = \"" + self.id.text() + "\"");
+  FOVEA_TRY_ASSIGN(const federation::Invite invite, folder.invite());
+  FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
+  FOVEA_TRY_ASSIGN(const int lock, lock_folder(folder.root()));
+  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
+  FOVEA_TRY_ASSIGN(EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
+  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = endpoint_of(options.config, invite),
+                                                          .coordinator_key = invite.coordinator_transport_key},
+                                                         keys.transport));
+  FOVEA_TRY_ASSIGN(std::optional<federation::Roster> roster, folder.roster(clock.wall()));
+  const sigset_t set = stop_signals();
+  std::unique_ptr<Parts> parts(new Parts{.options = std::move(options),
+                                         .clock = &clock,
+                                         .self = self,
+                                         .keys = std::move(keys),
+                                         .invite = invite,
+                                         .events = std::move(events),
+                                         .gate = std::move(gate),
+                                         .transport = std::move(transport),
+                                         .software = software_text(),
+                                         .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
+                                         .lock = lock});
+  parts->roster = std::move(roster);
+  if (parts->roster) FOVEA_TRY(parts->gate.pin_roster(*parts->roster));
+  return std::unique_ptr<SiteDriver>(new SiteDriver(std::move(parts)));
+}
+
+Result<void> SiteDriver::run() {
+  Parts& parts = *parts_;
+  parts.events.write("started", {{"site", parts.self.id.text()}, {"pid", ::getpid()}});
+  Result<void> outcome;
+  while (!parts.stop && outcome) outcome = parts.loop_once();
+  if (parts.worker) parts.worker->cancel();
+  if (outcome && parts.run) outcome = parts.run->save_model();
+  if (outcome) outcome = parts.gate.publish();
+  if (outcome)
+    parts.events.write("stopped");
+  else
+    parts.events.write("failed", {{"why", outcome.error().message}});
+  return outcome;
+}
+
+Result<void> SiteDriver::Parts::loop_once() {
+  const std::chrono::milliseconds timeout(resume_pending ? 1 : kTickEveryMs);
+  const int descriptors[] = {signals, worker ? worker->descriptor() : signals};
+  FOVEA_TRY(transport->wait(timeout, descriptors));
+  FOVEA_TRY(handle_signals());
+  show_connection();
+  if (transport->connection_count() != greeted_connection) {
+    greeted_connection = transport->connection_count();
+    FOVEA_TRY(on_connected());
+  }
+  constexpr int kFramesMax = 64;  // then look at the training and the clock again
+  for (int i = 0; i < kFramesMax && !stop; ++i) {
+    std::optional<Bytes> frame = transport->receive();
+    if (!frame) break;
+    FOVEA_TRY(handle_frame(std::move(*frame)));
+  }
+  FOVEA_TRY(take_training_reports());
+  if (resume_pending && transport->outbox_bytes() < kResumeBelowBytes) {
+    resume_pending = false;
+    FOVEA_TRY(feed(Resume{}));
+  }
+  return tick();
+}
+
+Result<void> SiteDriver::Parts::handle_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
+    if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM) stop = true;
+  return {};
+}
+
+Result<void> SiteDriver::Parts::tick() {
+  const MonotonicMs now = clock->monotonic();
+  if (now.value - last_tick.value < kTickEveryMs) return {};
+  last_tick = now;
+  FOVEA_TRY(look_for_decision());
+  if (machine) FOVEA_TRY(feed(Tick{now}));
+  if (now.value - last_status.value >= kStatusEveryMs) write_status();
+  return {};
+}
+
+void SiteDriver::Parts::show_connection() {
+  const ConnectionState state = transport->state();
+  if (state_shown && state == shown_state) return;
+  state_shown = true;
+  shown_state = state;
+  const std::string endpoint = endpoint_of(options.config, invite);
+  switch (state) {
+    case ConnectionState::connecting:
+      spdlog::info("connecting to the coordinator at {}", endpoint);
+      events.write("connecting");
+      break;
+    case ConnectionState::connected:
+      spdlog::info("connected to the coordinator at {}", endpoint);
+      events.write("connected");
+      break;
+    case ConnectionState::refused:
+      spdlog::warn("the coordinator at {} refused this site's key {}: ask its administrator to sign the join request; "
+                   "trying again", endpoint, federation::fingerprint(self.transport_key));
+      events.write("refused");
+      break;
+    case ConnectionState::wrong_peer:
+      spdlog::warn("what answers at {} does not hold the key of the invite: check the address, or ask for a new invite; "
+                   "trying again", endpoint);
+      events.write("wrong_peer");
+      break;
+  }
+}
+
+void SiteDriver::Parts::write_status() {
+  last_status = clock->monotonic();
+  nlohmann::ordered_json status = {{"at_ms", clock->wall().value},
+                                   {"pid", ::getpid()},
+                                   {"connected", transport->state() == ConnectionState::connected},
+                                   {"epoch", roster ? roster->epoch : 0}};
+  if (offer) status["waiting_for_approval"] = to_hex(offer->plan.hash);
+  if (run && machine) {
+    status["run"] = run->run().text();
+    status["plan"] = run->plan().name;
+    status["phase"] = to_string(machine->phase());
+    status["round"] = machine->round();
+    status["sums_applied"] = run->sums_applied();
+    status["rounds_total"] = run->plan().rounds_total();
+  }
+  // Not evidence, so not durable: a rename is enough for readers to see a whole file.
+  const fs::path path = options.folder.root() / "status.json";
+  const fs::path temporary = options.folder.root() / "status.json.tmp";
+  std::error_code ignored;
+  if (std::ofstream(temporary) << status.dump() << '\n') fs::rename(temporary, path, ignored);
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,75 @@
+// What the site's daemon is made of; private to node/io/site_*.cpp.
+#pragma once
+
+#include <deque>
+
+#include "federation/membership/plan.h"
+#include "node/io/site_driver.h"
+
+namespace fovea::node {
+
+struct SiteDriver::Parts {
+  SiteDriverOptions options;
+  const Clock* clock = nullptr;
+  federation::RosterSite self;
+  SiteKeys keys;
+  federation::Invite invite;
+  federation::EventLog events;
+  EgressGate gate;
+  std::unique_ptr<ZmqTransport> transport;
+  std::string software;  // name, version and a random word of this start: tells a reconnect from a second process
+  int signals = -1;      // signalfd
+  int lock = -1;         // held while the daemon runs
+
+  std::optional<federation::Roster> roster{};
+  struct Offer {
+    RunId run;
+    federation::Plan plan;
+  };
+  std::optional<Offer> offer{};  // waits for a person's decision
+  std::optional<SiteRun> run{};
+  std::optional<SiteMachine> machine{};
+  std::unique_ptr<TrainingWorker> worker{};
+  std::optional<federation::RoundKey> open_round{};  // at the egress gate
+  std::optional<Digest> open_parameters{};
+
+  bool stop = false;
+  bool resume_pending = false;
+  std::uint64_t greeted_connection = 0;
+  ConnectionState shown_state = ConnectionState::connecting;
+  bool state_shown = false;
+  MonotonicMs last_tick{};
+  MonotonicMs last_save{};
+  MonotonicMs last_status{};
+
+  // site_driver.cpp
+  Result<void> loop_once();
+  Result<void> handle_signals();
+  Result<void> tick();
+  void show_connection();
+  void write_status();
+
+  // site_session.cpp: who we are, the roster, plans and their approval
+  Result<void> on_connected();
+  Result<void> handle_frame(Bytes frame);
+  Result<void> take_roster(const federation::SignedMessage& message);
+  Result<void> take_plan(const federation::SignedMessage& message);
+  Result<void> look_for_decision();
+  Result<void> refuse_plan(const RunId& run, federation::RefusalReason reason, const Error& why);
+  Result<void> open_run(const Offer& accepted);
+  SitePolicy site_policy() const;
+  Result<void> hold_if_asked(const federation::SignedMessage& message);
+
+  // site_effects.cpp
+  Result<void> feed(SiteEvent event);
+  Result<void> take_round_message(federation::SignedMessage message);
+  Result<void> open_round_at_gate(const federation::SignedMessage& message);
+  void close_round_at_gate(const char* outcome, std::uint32_t cohort);
+  Result<void> send(std::vector<SiteOutbound> batch);
+  Result<void> send_own(federation::MessageKind kind, const RunId& run, const Bytes& payload);
+  Result<void> begin_training(const federation::TrainTask& task);
+  Result<void> take_training_reports();
+  Result<std::optional<SiteEvent>> apply(const ModelUpdate& update);
+};
+
+}  // namespace fovea::node

@@ -1,0 +1,228 @@
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "crypto/random_source.h"
+#include "node/io/site_driver_parts.h"
+
+namespace fovea::node {
+namespace {
+
+using federation::MessageKind;
+
+// Every round's model can be had again from the published sums, so the file follows at leisure.
+constexpr std::int64_t kSaveEveryMs = 10'000;
+
+std::string event_name(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::hello: return "hello_sent";
+    case MessageKind::training_ready: return "ready_sent";
+    case MessageKind::keys: return "keys_sent";
+    case MessageKind::shares: return "shares_sent";
+    case MessageKind::masked_statement: return "masked_sent";
+    case MessageKind::consistency_signature: return "consistency_sent";
+    case MessageKind::unmask_shares: return "unmask_sent";
+    case MessageKind::attempt_failure: return "failure_sent";
+    case MessageKind::training_progress:
+    case MessageKind::masked_chunk:
+    case MessageKind::plan_offer:
+    case MessageKind::roster_offer:
+    case MessageKind::train_task:
+    case MessageKind::parameters:
+    case MessageKind::key_list:
+    case MessageKind::routed_shares:
+    case MessageKind::chunk_request:
+    case MessageKind::consistency_request:
+    case MessageKind::unmask_request:
+    case MessageKind::aggregate_chunk:
+    case MessageKind::round_evidence:
+    case MessageKind::refusal:
+    case MessageKind::attempt_abandoned: return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> SiteDriver::Parts::feed(SiteEvent first) {
+  std::optional<SiteEvent> next(std::move(first));
+  while (next) {
+    SiteEffects effects = machine->step(std::move(*next));
+    next.reset();
+    for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
+    if (effects.refusal) {
+      spdlog::warn("refused: {}: {}", federation::to_string(effects.refusal->reason), effects.refusal->detail);
+      events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
+    }
+    FOVEA_TRY(run->append_journal(effects.journal));
+    FOVEA_TRY(send(std::move(effects.outbound)));
+    if (effects.cancel_training) worker->cancel();
+    if (effects.start_training) FOVEA_TRY(begin_training(*effects.start_training));
+    if (effects.update) {
+      FOVEA_TRY_ASSIGN(next, apply(*effects.update));
+    }
+    if (effects.more) resume_pending = true;
+  }
+  return {};
+}
+
+Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage message) {
+  if (!machine) return {};
+  if (message.kind() == MessageKind::refusal) {
+    const auto notice = federation::RefusalNotice::decode(message.payload());
+    if (notice) {
+      spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused), federation::to_string(notice->reason));
+      events.write("refused_by_coordinator", {{"kind", federation::to_string(notice->refused)}, {"reason", federation::to_string(notice->reason)}});
+    }
+  }
+  if (message.kind() == MessageKind::attempt_abandoned && open_round) close_round_at_gate("abandoned", 0);
+  std::optional<crypto::SecretKey> seed;
+  if (message.kind() == MessageKind::parameters) {
+    FOVEA_TRY(open_round_at_gate(message));
+    crypto::SystemRandom random;
+    seed = random.secret_key();
+  }
+  return feed(MessageReceived{std::move(message), std::move(seed)});
+}
+
+Result<void> SiteDriver::Parts::open_round_at_gate(const federation::SignedMessage& message) {
+  auto announced = federation::RoundParameters::decode(message.payload());
+  if (!announced) return {};  // the machine refuses it and tells the coordinator
+  const Digest parameters = announced->hash();
+  if (open_parameters == parameters) return {};
+  const auto ranges = run->trained_ranges();
+  if (!ranges) return {};
+  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(*ranges)));
+  const auto opened = gate.open_round(*announced, {.model = run->model_digest(), .dimension = dimension});
+  if (!opened && opened.error().code != ErrorCode::permission_denied) return opened;
+  if (!opened) {
+    spdlog::warn("{}", opened.error().message);
+    events.write("egress_refused", {{"why", opened.error().message}});
+    return {};
+  }
+  open_parameters = parameters;
+  open_round = federation::RoundKey{announced->run, announced->round, announced->attempt};
+  return {};
+}
+
+void SiteDriver::Parts::close_round_at_gate(const char* outcome, std::uint32_t cohort) {
+  const auto closed = gate.close_round({.key = *open_round, .outcome = outcome, .model = run->model_digest(), .cohort = cohort});
+  if (!closed) spdlog::warn("{}", closed.error().message);
+  open_round.reset();
+}
+
+Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
+  // Nothing is promised to the ledger that cannot leave now: the machine says it again after the next hello.
+  if (batch.empty() || transport->state() != ConnectionState::connected) return {};
+  std::vector<ByteView> wires;
+  wires.reserve(batch.size());
+  for (const SiteOutbound& message : batch) wires.emplace_back(message.wire);
+  const auto tickets = gate.intend(wires);
+  if (!tickets && tickets.error().code != ErrorCode::permission_denied) return tickets.error();
+  if (!tickets) {
+    spdlog::warn("{}", tickets.error().message);
+    events.write("egress_refused", {{"why", tickets.error().message}});
+    return {};
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const std::string event = event_name(batch[i].kind);
+    if (const auto queued = transport->send(std::move(batch[i].wire)); !queued) {
+      spdlog::warn("not sent: {}", queued.error().message);
+      return gate.sent(std::span(*tickets).first(i));
+    }
+    if (!event.empty()) events.write(event, {{"round", batch[i].round}, {"attempt", batch[i].attempt}});
+  }
+  return gate.sent(*tickets);
+}
+
+Result<void> SiteDriver::Parts::send_own(MessageKind kind, const RunId& about, const Bytes& payload) {
+  SiteOutbound message;
+  message.kind = kind;
+  message.wire = federation::seal_message({.kind = kind, .run = about, .sender = self.id, .epoch = roster ? roster->epoch : 0},
+                                          payload, keys.identity);
+  std::vector<SiteOutbound> batch;
+  batch.push_back(std::move(message));
+  return send(std::move(batch));
+}
+
+Result<void> SiteDriver::Parts::begin_training(const federation::TrainTask& task) {
+  const federation::Plan& plan = run->plan();
+  if (task.stage_index >= plan.stages.size()) return feed(TrainingFailed{task.round});
+  const federation::PlanStage& stage = plan.stages[task.stage_index];
+  TrainingJob job;
+  job.task.round = task.round;
+  job.task.stage = stage.name;
+  job.task.stage_round = task.stage_round;
+  job.task.stage_rounds = stage.rounds;
+  job.task.local_steps = stage.local_steps;
+  job.task.learning_rate = stage.learning_rate;
+  job.task.seed = task.seed;
+  job.task.trains = stage.trains;
+  job.model = run->model();
+  events.write("training_started", {{"round", task.round}, {"stage", stage.name}, {"stage_round", task.stage_round}});
+  worker->begin(std::move(job));
+  return {};
+}
+
+Result<void> SiteDriver::Parts::take_training_reports() {
+  while (worker && machine) {
+    std::optional<TrainingReport> report = worker->take();
+    if (!report) return {};
+    if (const double* fraction = std::get_if<double>(&report->what)) {
+      const auto permille = static_cast<std::uint16_t>(std::clamp(*fraction, 0.0, 1.0) * 1000);
+      FOVEA_TRY(feed(TrainingAdvanced{report->round, permille}));
+      continue;
+    }
+    auto& outcome = std::get<Result<TrainingOutcome>>(report->what);
+    if (!outcome) {
+      spdlog::warn("round {}: training failed: {}", report->round, outcome.error().message);
+      events.write("training_failed", {{"round", report->round}, {"why", outcome.error().message}});
+      FOVEA_TRY(feed(TrainingFailed{report->round}));
+      continue;
+    }
+    federation::Contribution contribution{.delta = std::move(outcome->delta)};
+    contribution.weight = std::min(outcome->weight, run->plan().strategy.weight_max);
+    std::copy_n(outcome->metric_sums.begin(), std::min(outcome->metric_sums.size(), contribution.metric_sums.size()),
+                contribution.metric_sums.begin());
+    events.write("training_finished", {{"round", report->round}, {"studies_skipped", outcome->studies_skipped}});
+    FOVEA_TRY(feed(TrainingFinished{report->round, std::move(contribution)}));
+  }
+  return {};
+}
+
+Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& update) {
+  if (run->complete()) {
+    spdlog::warn("round {}: a sum came after the plan's last round; ignored", update.round);
+    return std::optional<SiteEvent>();
+  }
+  FOVEA_TRY(run->apply(update));
+  FOVEA_TRY(gate.set_model(run->model_digest()));
+  const std::size_t sites = update.evidence.committed.size();
+  if (open_round && open_round->round == update.round) close_round_at_gate("applied", static_cast<std::uint32_t>(sites));
+  FOVEA_TRY(gate.publish());
+  bool in_sum = false;
+  const auto own_index = roster->index_of(self.id);
+  for (const auto& committed : update.evidence.committed) in_sum = in_sum || (own_index && committed.site == *own_index);
+  events.write("sum_applied", {{"round", update.round},
+                               {"sums_applied", run->sums_applied()},
+                               {"sites", sites},
+                               {"in_sum", in_sum},
+                               {"weight_sum", update.sum.weight_sum},
+                               {"metric_sums", update.sum.metric_sums},
+                               {"model", to_hex(run->model_digest())}});
+  spdlog::info("round {} applied: {} sites, {} of {} rounds done", update.round, sites, run->sums_applied(),
+               run->plan().rounds_total());
+  const MonotonicMs now = clock->monotonic();
+  if (run->complete() || now.value - last_save.value >= kSaveEveryMs) {
+    FOVEA_TRY(run->save_model());
+    last_save = now;
+  }
+  if (run->complete()) {
+    events.write("run_complete", {{"run", run->run().text()}, {"model", to_hex(run->model_digest())}});
+    spdlog::info("the plan is complete; the model is {}", run->model_file().string());
+    if (options.until_complete) stop = true;
+  }
+  return std::optional<SiteEvent>(ModelAdopted{run->last_round(), run->model_digest(), run->transcript()});
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,127 @@
+#include "node/io/site_run.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "common/json_fields.h"
+#include "federation/model/federated_averaging.h"
+#include "federation/model/initial_weights.h"
+#include "federation/model/safetensors.h"
+#include "federation/secagg/framed_journal.h"
+
+namespace fovea::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kJournalBytesMax = std::size_t{8} << 30U;
+constexpr const char* kRoundKey = "fovea.round";
+constexpr const char* kSumsKey = "fovea.sums";
+constexpr const char* kTranscriptKey = "fovea.transcript";
+constexpr const char* kPlanKey = "fovea.plan";
+
+Result<std::uint32_t> number_of(const federation::ModelMetadata& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  std::uint32_t out = 0;
+  if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
+  const char* end = found->second.data() + found->second.size();
+  if (const auto [rest, error] = std::from_chars(found->second.data(), end, out); error != std::errc() || rest != end)
+    return corruption(std::string("model file: metadata ") + key + " is not a number");
+  return out;
+}
+
+Result<Digest> digest_of(const federation::ModelMetadata& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
+  FOVEA_TRY_ASSIGN(const Bytes bytes, from_hex(found->second));
+  return to_array<32>(bytes, key);
+}
+
+// A run id stands for one plan, ever.
+Result<void> check_run_file(const fs::path& path, const RunId& run, const federation::Plan& plan) {
+  const nlohmann::ordered_json expected = {{"fovea_site_run", 1}, {"run", run.text()}, {"plan", to_hex(plan.hash)}};
+  const std::string text = expected.dump() + "\n";
+  const auto present = read_file(path, 4096);
+  if (present && as_text(*present) == text) return {};
+  if (present) return permission_denied("run " + run.text() + ": was opened here under another plan");
+  if (present.error().code != ErrorCode::not_found) return present.error();
+  return write_file_durably(path, as_bytes(text));
+}
+
+}  // namespace
+
+Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::Plan& plan) {
+  FOVEA_TRY(create_directories_durably(folder));
+  FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
+  const fs::path journal_path = folder / "journal";
+  FOVEA_TRY_ASSIGN(AppendFile journal, AppendFile::open(journal_path, FileMode::secret));
+  federation::JournalContents contents;
+  if (journal.size() > 0) {
+    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(journal_path, kJournalBytesMax));
+    FOVEA_TRY_ASSIGN(contents, federation::read_journal(bytes));
+    if (contents.intact_bytes < bytes.size()) FOVEA_TRY(journal.truncate(contents.intact_bytes));
+  }
+  SiteRun out(folder, run, plan, std::move(journal));
+  out.journal_at_start_ = std::move(contents.records);
+  FOVEA_TRY(out.load_model());
+  return out;
+}
+
+Result<void> SiteRun::load_model() {
+  FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
+  const auto file = read_file(model_file(), federation::kSafetensorsFileMax);
+  if (!file && file.error().code != ErrorCode::not_found) return file.error();
+  if (file) {
+    FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(*file));
+    FOVEA_TRY_ASSIGN(const Digest plan, digest_of(stored.metadata, kPlanKey));
+    if (plan != plan_.hash || !(stored.state.layout() == layout))
+      return corruption(model_file().string() + ": is another plan's model; move it away and start again");
+    FOVEA_TRY_ASSIGN(last_round_, number_of(stored.metadata, kRoundKey));
+    FOVEA_TRY_ASSIGN(sums_applied_, number_of(stored.metadata, kSumsKey));
+    FOVEA_TRY_ASSIGN(transcript_, digest_of(stored.metadata, kTranscriptKey));
+    model_ = std::make_shared<const federation::ModelState>(std::move(stored.state));
+  } else {
+    FOVEA_TRY_ASSIGN(federation::ModelState initial, federation::initial_model(layout, plan_.seed));
+    model_ = std::make_shared<const federation::ModelState>(std::move(initial));
+  }
+  model_digest_ = model_->digest();
+  return {};
+}
+
+Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
+  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_applied_ + 1));
+  return model_->layout().ranges(plan_.stages[position.stage_index].trains);
+}
+
+Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
+  if (records.empty()) return {};
+  for (const Bytes& record : records) FOVEA_TRY(journal_.append(federation::frame_record(record)));
+  return journal_.sync();
+}
+
+Result<void> SiteRun::apply(const ModelUpdate& update) {
+  FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
+  FOVEA_TRY_ASSIGN(federation::ModelState next,
+                   federation::apply_federated_averaging(*model_, ranges,
+                                                         {.sums = update.sum.sums(),
+                                                          .scale = update.sum.scale,
+                                                          .weight_max = update.sum.weight_max,
+                                                          .weight_sum = update.sum.weight_sum}));
+  model_ = std::make_shared<const federation::ModelState>(std::move(next));
+  model_digest_ = model_->digest();
+  last_round_ = update.round;
+  transcript_ = update.transcript;
+  ++sums_applied_;
+  return {};
+}
+
+Result<void> SiteRun::save_model() const {
+  const federation::ModelMetadata metadata = {{kRoundKey, std::to_string(last_round_)},
+                                              {kSumsKey, std::to_string(sums_applied_)},
+                                              {kTranscriptKey, to_hex(transcript_)},
+                                              {kPlanKey, to_hex(plan_.hash)}};
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, metadata));
+  return write_file_durably(model_file(), file);
+}
+
+}  // namespace fovea::node

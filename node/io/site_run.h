@@ -1,0 +1,65 @@
+// One run at one site, on disk and in memory: the approved plan, the round machine's journal, and the model
+// as this site computed it from the published sums.
+//
+//   runs/<run>/run.json           which plan
+//   runs/<run>/journal            records of the round machine (federation/secagg/framed_journal.h)
+//   runs/<run>/model.safetensors  the model, with the round, transcript and number of sums in its metadata
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/durable_file.h"
+#include "federation/membership/plan.h"
+#include "federation/model/state.h"
+#include "node/round/site_machine.h"
+
+namespace fovea::node {
+
+class SiteRun {
+ public:
+  // Makes the folder at first; later takes up what is there. The model on disk may be some rounds old: the machine
+  // says so in its hello, and the coordinator sends the sums that are missing.
+  static Result<SiteRun> open(const std::filesystem::path& folder, const RunId& run, const federation::Plan& plan);
+
+  const RunId& run() const noexcept { return run_; }
+  const federation::Plan& plan() const noexcept { return plan_; }
+  const std::vector<Bytes>& journal_at_start() const noexcept { return journal_at_start_; }
+  const std::shared_ptr<const federation::ModelState>& model() const noexcept { return model_; }
+  const Digest& model_digest() const noexcept { return model_digest_; }
+  RoundNumber last_round() const noexcept { return last_round_; }
+  const Digest& transcript() const noexcept { return transcript_; }
+  std::uint32_t sums_applied() const noexcept { return sums_applied_; }
+  bool complete() const noexcept { return sums_applied_ >= plan_.rounds_total(); }
+
+  // Floats that the stage of the next sum trains; not_found when the plan is complete.
+  Result<std::vector<federation::FlatRange>> trained_ranges() const;
+
+  // Durable when it returns. After an error the run cannot go on.
+  Result<void> append_journal(std::span<const Bytes> records);
+  // The next model, in memory. corruption when the sum does not fit the plan.
+  Result<void> apply(const ModelUpdate& update);
+  // The model as a file; `predict` and `evaluate` read it.
+  Result<void> save_model() const;
+  std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
+
+ private:
+  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, AppendFile journal)
+      : folder_(std::move(folder)), run_(run), plan_(std::move(plan)), journal_(std::move(journal)) {}
+  Result<void> load_model();
+
+  std::filesystem::path folder_;
+  RunId run_;
+  federation::Plan plan_;
+  AppendFile journal_;
+  std::vector<Bytes> journal_at_start_;
+  std::shared_ptr<const federation::ModelState> model_;  // shared with the training thread
+  Digest model_digest_{};
+  RoundNumber last_round_ = 0;
+  Digest transcript_{};
+  std::uint32_t sums_applied_ = 0;
+};
+
+}  // namespace fovea::node

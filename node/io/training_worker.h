@@ -1,0 +1,56 @@
+// The one thread that trains. The daemon's loop starts and cancels work and collects reports when
+// descriptor() is readable; nothing else is shared.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+
+#include "common/ids.h"
+#include "federation/model/state.h"
+#include "node/training/trainer.h"
+
+namespace fovea::node {
+
+// The task's model view is filled in from the shared state, which lives as long as the work.
+struct TrainingJob {
+  TrainingTask task;
+  std::shared_ptr<const federation::ModelState> model;
+};
+
+struct TrainingReport {
+  RoundNumber round = 0;
+  std::variant<double, Result<TrainingOutcome>> what;  // progress in [0, 1], or the end
+};
+
+class TrainingWorker {
+ public:
+  static Result<std::unique_ptr<TrainingWorker>> start(std::unique_ptr<Trainer> trainer);
+  ~TrainingWorker();  // cancels and joins
+
+  int descriptor() const noexcept { return wake_; }
+  void begin(TrainingJob job);  // cancels what runs
+  void cancel();
+  std::optional<TrainingReport> take();  // never blocks
+
+ private:
+  TrainingWorker(std::unique_ptr<Trainer> trainer, int wake);
+  void work(const std::stop_token& stop);
+  void report(TrainingReport report);
+
+  std::unique_ptr<Trainer> trainer_;
+  int wake_;  // eventfd
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::optional<TrainingJob> next_;     // guarded by mutex_
+  std::uint64_t generation_ = 0;        // guarded by mutex_: work of an older one is cancelled
+  std::deque<TrainingReport> reports_;  // guarded by mutex_; one progress report at most
+  std::jthread thread_;                 // last: joined before the rest goes
+};
+
+}  // namespace fovea::node

@@ -1,0 +1,27 @@
+#include <CLI/CLI.hpp>
+
+#include "common/command_line.h"
+#include "node/commands/command.h"
+
+int main(int argc, char** argv) {
+  fovea::node::CommandContext context;
+  CLI::App app("A hospital's node of a Fovea federation", "fovea-node");
+  app.set_version_flag("--version", std::string("fovea-node ") + FOVEA_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("--json", context.console.json, "Print data as one JSON line on stdout");
+  app.add_flag("--quiet", context.console.quiet, "No progress on stderr");
+  fovea::node::add_site_commands(app, context);
+  fovea::node::add_start_command(app, context);
+  fovea::node::add_plan_commands(app, context);
+#ifdef FOVEA_HAS_DATA_COMMANDS
+  fovea::node::add_data_commands(app, context);
+#endif
+#ifdef FOVEA_HAS_PREDICT_COMMAND
+  fovea::node::add_predict_command(app, context);
+#endif
+#ifdef FOVEA_HAS_EVALUATE_COMMAND
+  fovea::node::add_evaluate_command(app, context);
+#endif
+  return fovea::run_command_line(app, argc, argv, context.console);
+}
