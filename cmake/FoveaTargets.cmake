@@ -15,11 +15,16 @@ endforeach()
 # Warnings, hardening and sanitizers for one of our own targets.
 function(fovea_configure_target target)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  # "address,undefined" would be two parameters to a generator expression.
+  set(_fortify ON)
+  if(FOVEA_SANITIZE)
+    set(_fortify OFF)
+  endif()
   target_compile_options(${target} PRIVATE ${_fovea_warnings} ${_fovea_hardening}
     # The same integers must give the same model on every machine (design: federation).
     -ffp-contract=off
     $<$<BOOL:${FOVEA_WERROR}>:-Werror>
-    $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${FOVEA_SANITIZE}>>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+    $<$<AND:$<CONFIG:Release>,$<BOOL:${_fortify}>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
   if(FOVEA_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${FOVEA_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${FOVEA_SANITIZE})

@@ -84,7 +84,8 @@ class ReferenceAes256 {
         if (product(static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y)) == 1)
           inverse = static_cast<std::uint8_t>(y);
       unsigned value = 0x63;
-      for (unsigned turn = 0; turn < 5; ++turn) value ^= ((inverse << turn) | (inverse >> (8 - turn))) & 0xff;
+      const unsigned bits = inverse;
+      for (unsigned turn = 0; turn < 5; ++turn) value ^= ((bits << turn) | (bits >> (8 - turn))) & 0xff;
       sbox[x] = static_cast<std::uint8_t>(value);
     }
     return sbox;
