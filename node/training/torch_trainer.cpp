@@ -57,11 +57,14 @@ TorchTrainer::TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings 
       validation_(std::move(validation)),
       embeddings_(std::move(embeddings)),
       parameters_(std::move(layout)),
-      memory_(std::make_unique<Memory>()) {}
+      memory_(std::make_unique<Memory>()) {
+  prepare_torch(settings_.threads);
+}
 
 TorchTrainer::~TorchTrainer() = default;
 
 Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const TrainingProgress& progress) {
+  prepare_torch(settings_.threads);  // the thread count is the calling thread's in some builds of torch
   if (task.stage_round == 0 || task.stage_round > task.stage_rounds)
     return invalid_argument("training task: stage_round must be 1 to stage_rounds");
   FOVEA_TRY_ASSIGN(const std::vector<federation::FlatRange> ranges, parameters_.layout().ranges(task.trains));

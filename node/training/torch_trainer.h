@@ -23,6 +23,7 @@ struct TorchTrainerSettings {
   ProposerSampling proposer;
   BagSampling bags;
   AdamWSettings optimiser;
+  int threads = 1;                    // of torch; more give another order of sums, hence other last bits
   std::uint64_t warm_up = 20;         // steps of a stage
   std::size_t candidates = 64;        // regions a study offers to the bags
   std::size_t studies_a_step = 4;     // in the stage "study"

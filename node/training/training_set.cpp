@@ -2,19 +2,19 @@
 
 namespace fovea::node {
 
-LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool has_mask,
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool findings_known,
                                   std::vector<Finding> findings) {
   LearningStudy study;
   study.code = std::move(code);
   study.prior = body_prior(scan->coarse(), scan->levels());
   study.scan = std::move(scan);
   study.label = label;
-  study.findings_known = has_mask || label == 0;
+  study.findings_known = findings_known;
   study.findings = std::move(findings);
   return study;
 }
 
-LearningSet open_learning_set(const std::vector<StudyRecord>& records, Normalisation kind) {
+LearningSet open_learning_set(std::span<const StudyRecord> records, Normalisation kind) {
   LearningSet set;
   for (const StudyRecord& record : records) {
     if (!record.usable) continue;

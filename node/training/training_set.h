@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,10 @@ struct LearningSet {
 };
 
 // A study with its prior. A study labelled 0 has no findings, with or without a mask.
-LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool has_mask,
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool findings_known,
                                   std::vector<Finding> findings);
 
 // The usable studies of these records; one that fails to open is counted and left out.
-LearningSet open_learning_set(const std::vector<StudyRecord>& records, Normalisation kind);
+LearningSet open_learning_set(std::span<const StudyRecord> records, Normalisation kind);
 
 }  // namespace fovea::node

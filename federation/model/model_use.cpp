@@ -1,0 +1,75 @@
+#include "federation/model/model_use.h"
+
+#include <array>
+#include <charconv>
+
+namespace fovea::federation {
+namespace {
+
+constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality", kNormalisation = "fovea.normalisation",
+                           kRegions = "fovea.look.regions", kExploration = "fovea.look.exploration", kNms = "fovea.look.nms_mm",
+                           kSeed = "fovea.seed", kPlan = "fovea.plan";
+
+template <class Number>
+std::string written(Number number) {
+  std::array<char, 64> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
+  FOVEA_CHECK(error == std::errc{});
+  return {text.data(), end};
+}
+
+Result<std::string> text_of(const ModelMetadata& metadata, std::string_view key) {
+  const auto found = metadata.find(std::string(key));
+  if (found == metadata.end())
+    return invalid_argument("model metadata: " + std::string(key) + " is missing; export the model with fovea-coordinator model export");
+  return found->second;
+}
+
+template <class Number>
+Result<Number> number_of(const ModelMetadata& metadata, std::string_view key, Number low, Number high) {
+  FOVEA_TRY_ASSIGN(const std::string text, text_of(metadata, key));
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || !(number >= low && number <= high))
+    return invalid_argument("model metadata: " + std::string(key) + " must be a number from " + written(low) + " to " + written(high));
+  return number;
+}
+
+}  // namespace
+
+ModelUse model_use_of(const Plan& plan) {
+  return {.finding_kind = plan.finding.kind,
+          .modality = plan.finding.modality,
+          .normalisation = plan.normalisation,
+          .regions = plan.look.regions,
+          .exploration = plan.look.exploration,
+          .nms_mm = plan.look.nms_mm,
+          .seed = plan.seed,
+          .plan_hash = to_hex(plan.hash)};
+}
+
+ModelMetadata to_metadata(const ModelUse& use) {
+  return {{std::string(kFinding), use.finding_kind},
+          {std::string(kModality), use.modality},
+          {std::string(kNormalisation), use.normalisation},
+          {std::string(kRegions), written(use.regions)},
+          {std::string(kExploration), written(use.exploration)},
+          {std::string(kNms), written(use.nms_mm)},
+          {std::string(kSeed), written(use.seed)},
+          {std::string(kPlan), use.plan_hash}};
+}
+
+Result<ModelUse> read_model_use(const ModelMetadata& metadata) {
+  ModelUse use;
+  FOVEA_TRY_ASSIGN(use.finding_kind, text_of(metadata, kFinding));
+  FOVEA_TRY_ASSIGN(use.modality, text_of(metadata, kModality));
+  FOVEA_TRY_ASSIGN(use.normalisation, text_of(metadata, kNormalisation));
+  FOVEA_TRY_ASSIGN(use.regions, number_of<std::uint32_t>(metadata, kRegions, 1, 256));
+  FOVEA_TRY_ASSIGN(use.exploration, number_of<double>(metadata, kExploration, 0, 1));
+  FOVEA_TRY_ASSIGN(use.nms_mm, number_of<double>(metadata, kNms, 0.1, 1000));
+  FOVEA_TRY_ASSIGN(use.seed, number_of<std::uint64_t>(metadata, kSeed, 0, ~std::uint64_t{0}));
+  FOVEA_TRY_ASSIGN(use.plan_hash, text_of(metadata, kPlan));
+  return use;
+}
+
+}  // namespace fovea::federation

@@ -1,0 +1,25 @@
+#include "node/evaluation/loaded_model.h"
+
+#include "common/durable_file.h"
+
+namespace fovea::node {
+
+Result<LoadedModel> load_model(const std::filesystem::path& path) {
+  FOVEA_TRY_ASSIGN(const Bytes file, read_file(path, federation::kSafetensorsFileMax));
+  auto stored = federation::read_safetensors(file);
+  if (!stored) return stored.error().with_context(path.string());
+  if (stored->state.layout().architecture() != "fovea-1")
+    return invalid_argument(path.string() + ": the architecture " + stored->state.layout().architecture() +
+                            " does not look at scans; use a model of fovea-1");
+  auto use = federation::read_model_use(stored->metadata);
+  if (!use) return use.error().with_context(path.string());
+  FOVEA_TRY_ASSIGN(const Normalisation normalisation, parse_normalisation(use->normalisation));
+
+  prepare_torch(1);
+  NetworkParameters parameters(stored->state.layout());
+  FOVEA_TRY(parameters.load(stored->state.values()));
+  const LookSettings look{use->regions, use->exploration, use->nms_mm};
+  return LoadedModel{std::move(parameters), std::move(*use), normalisation, look, stored->state.digest()};
+}
+
+}  // namespace fovea::node
