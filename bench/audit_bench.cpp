@@ -1,0 +1,146 @@
+// How long an auditor waits, and what a durable intent costs a round:
+//   audit_bench [entries, default 1000000] [folder, default a temporary one; kept when given]
+// Writes a ledger of honest rounds (nine messages each), audits it as `fovea-audit verify` does, and times the gate.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "audit/ledger_audit.h"
+#include "federation/ledger/egress_rules.h"
+#include "tests/support/audited_run.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea {
+namespace {
+
+using federation::LedgerEntry;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Entries as the gate writes them, without its cost.
+class HonestRun {
+ public:
+  explicit HonestRun(const test::EgressSite& site) : site_(site) {
+    put(federation::PlanApproved{site.plan.hash, site.approver.verify_key(), site.approval().serialize()});
+    put(federation::RosterEpoch{1, site.roster.hash, 4});
+  }
+
+  std::vector<LedgerEntry> next_round() {
+    ++round_;
+    const federation::RoundKey key{site_.run, round_, 1};
+    egress("training-ready", 146);
+    put(federation::RoundOpen{key, site_.plan.hash, site_.model, site_.roster.hash, test::filled(9), 4, 3, 1'000'000});
+    egress("keys", 270);
+    egress("shares", 900);
+    put(federation::InputSealed{key, test::filled(8)});
+    for (int chunk = 0; chunk < 4; ++chunk) egress("masked-chunk", 983'149);
+    egress("masked-statement", 300);
+    egress("consistency-signature", 210);
+    egress("unmask-shares", 190);
+    put(federation::EgressSent{next_ - 7, 7});
+    put(federation::RoundClose{key, "applied", site_.model, 4});
+    return std::exchange(entries_, {});
+  }
+
+ private:
+  void put(LedgerEntry entry) {
+    entries_.push_back(std::move(entry));
+    ++next_;
+  }
+  void egress(const std::string& kind, std::uint64_t length) {
+    federation::EgressIntent intent{.site = site_.site};
+    intent.key = {site_.run, round_, kind == "training-ready" ? 0U : 1U};
+    intent.kind = kind;
+    intent.payload = crypto::sha256(as_bytes(std::to_string(next_)));
+    intent.length = length;
+    intent.binding = federation::PlanBinding{site_.plan.hash, site_.model, site_.roster.hash, site_.approver.verify_key(), "0.05", "none", "none"};
+    intent.checks = federation::required_checks(*federation::egress_kind(kind));
+    intent.bytes_spent = spent_ += length;
+    intent.bytes_left = (std::uint64_t{1} << 52U) - spent_;
+    intent.previous = previous_;
+    previous_ = next_;
+    put(std::move(intent));
+  }
+
+  const test::EgressSite& site_;
+  std::vector<LedgerEntry> entries_;
+  std::uint64_t next_ = 0, spent_ = 0;
+  RoundNumber round_ = 0;
+  std::optional<std::uint64_t> previous_;
+};
+
+void write(const std::filesystem::path& folder, std::uint64_t entries) {
+  const test::EgressSite site(folder);
+  HonestRun run(site);
+  federation::Ledger ledger = federation::Ledger::open(test::ledger_options(folder)).value();
+  while (ledger.size() < entries) FOVEA_CHECK(ledger.append(test::kTestTime, run.next_round()).has_value());
+  FOVEA_CHECK(ledger.publish().has_value());
+}
+
+void bench_audit(const std::filesystem::path& folder, std::uint64_t entries) {
+  auto start = std::chrono::steady_clock::now();
+  write(folder, entries);
+  std::printf("write      %8.2f s\n", seconds_since(start));
+  audit::KeyRing ring;
+  FOVEA_CHECK(ring.add_key(test::note_key_text("test/st-anna", 1)).has_value());
+  start = std::chrono::steady_clock::now();
+  const auto audited = audit::audit_ledger(folder, ring);
+  const double seconds = seconds_since(start);
+  FOVEA_CHECK(audited.has_value() && audited->sound());
+  std::printf("verify     %8.2f s  for %llu entries, %.2f us an entry\n", seconds, static_cast<unsigned long long>(audited->checkpoint.size),
+              seconds * 1e6 / static_cast<double>(audited->checkpoint.size));
+}
+
+// A site's egress of one round of 1 M parameters: two batches, five chunks of a megabyte among them.
+void bench_gate(const std::filesystem::path& folder) {
+  test::EgressSite site(folder);
+  site.parameters.dimension = 1'000'005;
+  site.run_bytes_max = std::uint64_t{1} << 50U;
+  node::EgressGate gate = site.open().value();
+  FOVEA_CHECK(site.prepare(gate).has_value());
+  constexpr int kRepeats = 20;
+  std::vector<Bytes> chunks;
+  const auto words = site.masked_words(site.parameters.dimension);
+  for (std::uint32_t i = 0; i < federation::chunk_count(words.size()); ++i) {
+    const std::size_t begin = i * federation::kChunkWords;
+    chunks.push_back(site.chunk({words.begin() + static_cast<std::ptrdiff_t>(begin),
+                                 words.begin() + static_cast<std::ptrdiff_t>(begin + federation::chunk_size(words.size(), i))}, i));
+  }
+  const std::vector<ByteView> vector(chunks.begin(), chunks.end());
+  const Bytes keys = site.keys();
+  const std::vector<ByteView> small{keys};
+  const auto time = [&](const char* name, const std::vector<ByteView>& batch) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < kRepeats; ++i) {
+      const auto tickets = gate.intend(batch);
+      FOVEA_CHECK(tickets.has_value());
+      FOVEA_CHECK(gate.sent(*tickets).has_value());
+    }
+    std::printf("%-10s %8.2f ms a batch\n", name, seconds_since(start) * 1e3 / kRepeats);
+  };
+  time("keys", small);
+  time("vector 4MB", vector);
+  double publish = 0;
+  for (int i = 0; i < kRepeats; ++i) {
+    FOVEA_CHECK(gate.intend(small).has_value());
+    const auto start = std::chrono::steady_clock::now();
+    FOVEA_CHECK(gate.publish().has_value());
+    publish += seconds_since(start);
+  }
+  std::printf("publish    %8.2f ms\n", publish * 1e3 / kRepeats);
+}
+
+}  // namespace
+}  // namespace fovea
+
+int main(int argc, char** argv) {
+  const std::uint64_t entries = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
+  const fovea::test::TemporaryFolder temporary;
+  const std::filesystem::path folder = argc > 2 ? std::filesystem::path(argv[2]) : temporary.path() / "ledger";
+  fovea::bench_gate(temporary.path() / "gate");
+  fovea::bench_audit(folder, entries);
+  return 0;
+}

@@ -1,0 +1,181 @@
+// The auditor's program as a person runs it: ledgers of two sites and the coordinator, their roster, every command.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "federation/membership/roster.h"
+#include "tests/support/audited_run.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::audit {
+namespace {
+
+using nlohmann::json;
+using test::EgressSite;
+
+constexpr int kIntegrity = 7;
+constexpr std::uint64_t kAdministrator = 50, kCoordinatorKey = 4;
+
+struct ProgramResult {
+  int code = -1;
+  std::string out;
+};
+
+ProgramResult fovea_audit(const std::string& arguments) {
+  ProgramResult result;
+  std::FILE* pipe = ::popen((std::string("'") + FOVEA_BIN_DIR + "/fovea-audit' --quiet " + arguments + " 2>/dev/null").c_str(), "r");
+  if (pipe == nullptr) return result;
+  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) result.out.push_back(static_cast<char>(c));
+  const int status = ::pclose(pipe);
+  result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return result;
+}
+
+json data_of(const ProgramResult& result) {
+  const json value = json::parse(result.out, nullptr, false);
+  EXPECT_FALSE(value.is_discarded()) << result.out;
+  EXPECT_EQ(value.value("fovea", 0), 1);
+  return value.value("data", json::object());
+}
+
+class AuditProgram : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::vector<federation::LedgerEntry> receipts;
+    for (EgressSite* site : {&anna, &bern}) {
+      const auto received = test::write_site_ledger(*site, 2);
+      receipts.insert(receipts.end(), received.begin(), received.end());
+    }
+    test::write_ledger_of(folder.path() / "coordinator" / "ledger", "test/coordinator", kCoordinatorKey, receipts);
+    write_roster();
+  }
+
+  void write_roster() {
+    federation::Roster roster;
+    roster.federation = "test";
+    roster.epoch = 1;
+    roster.valid_from = test::kTestTime;
+    roster.valid_until = UnixMs{test::kTestTime.value + 1000};  // long over: an audit may come later
+    roster.coordinator_signing_key = test::signing_key(kCoordinatorKey).verify_key();
+    for (const EgressSite* site : {&anna, &bern}) {
+      federation::RosterSite member{.id = site->site};
+      member.identity_key = test::signing_key(10 + site->log_key).verify_key();
+      member.transport_key = test::signing_key(20 + site->log_key).verify_key();
+      member.log_key = test::signing_key(site->log_key).verify_key();
+      member.approver_key = site->approver.verify_key();
+      roster.sites.push_back(member);
+    }
+    federation::SignedDocument document{.kind = "roster", .document = roster.document().value(), .signatures = {}};
+    ASSERT_TRUE(document.sign(test::signing_key(kAdministrator)));
+    test::spill(folder.path() / "roster.json", as_text(document.serialize()));
+  }
+
+  std::string path(const std::string& name) const { return "'" + (folder.path() / name).string() + "'"; }
+  std::string keys() const {
+    return " --roster " + path("roster.json") + " --admin " + to_hex(test::signing_key(kAdministrator).verify_key());
+  }
+  std::string all() const { return path("st-anna") + " " + path("st-bern") + " " + path("coordinator"); }
+
+  static EgressSite other_site(const std::filesystem::path& where) {
+    EgressSite site(where);
+    site.site = SiteId::create("st-bern").value();
+    site.log_key = 5;
+    site.approver = test::signing_key(6);
+    return site;
+  }
+
+  test::TemporaryFolder folder;
+  EgressSite anna{folder.path() / "st-anna" / "ledger"};
+  EgressSite bern = other_site(folder.path() / "st-bern" / "ledger");
+};
+
+TEST_F(AuditProgram, VerifiesAgainstThePinnedRoster) {
+  const ProgramResult result = fovea_audit("--json verify " + all() + keys());
+  EXPECT_EQ(result.code, 0) << result.out;
+  const json data = data_of(result);
+  EXPECT_EQ(data["verdict"], "pass");
+  ASSERT_EQ(data["ledgers"].size(), 3U);
+  EXPECT_EQ(data["ledgers"][0]["owner"], "st-anna");
+  EXPECT_EQ(data["ledgers"][0]["facts"]["kinds"]["masked-chunk"]["messages"], 2);
+  EXPECT_EQ(data["ledgers"][0]["facts"]["decisions"][0]["key_in_roster"], true);
+  EXPECT_NE(fovea_audit("verify " + all() + keys()).out.find("PASS"), std::string::npos);
+}
+
+TEST_F(AuditProgram, NamesTheEntryOfAChangedByteAndExitsWithSeven) {
+  const std::string bundle = "st-anna/ledger/" + [&] {
+    for (const std::string& name : test::files_in(folder.path() / "st-anna/ledger"))
+      if (name.starts_with("tile/entries/")) return name;
+    return std::string();
+  }();
+  const std::string bytes = test::slurp(folder.path() / bundle);
+  test::flip_byte(folder.path() / bundle, bytes.find("masked-chunk"));
+  const ProgramResult result = fovea_audit("--json verify " + path("st-anna") + keys());
+  EXPECT_EQ(result.code, kIntegrity);
+  const json data = data_of(result);
+  EXPECT_EQ(data["verdict"], "fail");
+  const std::string where = data["ledgers"][0]["findings"][0]["where"];
+  EXPECT_EQ(where.rfind("entry ", 0), 0U) << where;
+  EXPECT_EQ(fovea_audit("reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys()).code, kIntegrity);
+}
+
+TEST_F(AuditProgram, BelievesNoLedgerWithoutAKeyAndNoRosterWithoutItsAdministrators) {
+  EXPECT_EQ(fovea_audit("verify " + all()).code, 1);
+  const std::string stranger = to_hex(test::signing_key(51).verify_key());
+  EXPECT_NE(fovea_audit("verify " + all() + " --roster " + path("roster.json") + " --admin " + stranger).code, 0);
+  const std::string one_key = " --key '" + test::note_key_text("test/st-anna", 1) + "'";
+  EXPECT_EQ(fovea_audit("verify " + path("st-anna") + one_key).code, 0);
+  EXPECT_EQ(fovea_audit("verify " + path("st-bern") + one_key).code, kIntegrity);
+  EXPECT_EQ(fovea_audit("verify").code, 2);
+  EXPECT_EQ(fovea_audit("verify " + path("nothing") + one_key).code, 1);
+}
+
+TEST_F(AuditProgram, ReconcilesSitesWithTheCoordinator) {
+  const std::string sites = " --site " + path("st-anna") + " --site " + path("st-bern");
+  const ProgramResult good = fovea_audit("--json reconcile" + sites + " --coordinator " + path("coordinator") + keys());
+  EXPECT_EQ(good.code, 0) << good.out;
+  EXPECT_EQ(data_of(good)["unlogged_bytes"], 0);
+  EXPECT_GT(data_of(good)["sites"]["st-bern"]["matched"]["messages"], 0);
+  // Leave one site's ledger out: all of its messages are unlogged.
+  const ProgramResult bad = fovea_audit("--json reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys());
+  EXPECT_EQ(bad.code, kIntegrity);
+  EXPECT_GT(data_of(bad)["unlogged_bytes"], 0);
+  EXPECT_EQ(fovea_audit("reconcile --site " + path("coordinator") + " --coordinator " + path("st-anna") + keys()).code, 1);
+}
+
+TEST_F(AuditProgram, ShowsAndExplainsEntries) {
+  const json shown = data_of(fovea_audit("--json show " + path("st-anna") + " --type egress.intent --count 20"));
+  ASSERT_FALSE(shown["entries"].empty());
+  const std::string index = std::to_string(shown["entries"].back()["index"].get<std::uint64_t>());
+  const ProgramResult explained = fovea_audit("explain " + path("st-anna") + " " + index + keys());
+  EXPECT_EQ(explained.code, 0);
+  for (const char* part : {"was about to send", "Permitted by: plan", "Checks passed", "under a checkpoint signed by test/st-anna"})
+    EXPECT_NE(explained.out.find(part), std::string::npos) << part << "\n" << explained.out;
+  EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 99999" + keys()).code, 1);
+  EXPECT_NE(fovea_audit("show " + path("st-anna")).out.find("plan.approved"), std::string::npos);
+}
+
+TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
+  const ProgramResult result = fovea_audit("--json report " + all() + keys() + " --out " + path("report.html"));
+  EXPECT_EQ(result.code, 0) << result.out;
+  const std::string html = test::slurp(folder.path() / "report.html");
+  for (const char* part : {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force", "Guarantees not in force",
+                           "Approvals", "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  for (const char* outside : {"http://", "https://", "<script", "src=", "@import"}) EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+}
+
+TEST_F(AuditProgram, FindsCanariesFromAFileAndDoesNotPrintThem) {
+  test::spill(folder.path() / "names.txt", "PAT-000123\nscan_17.nii.gz\n");
+  const std::string arguments = "verify " + path("st-anna") + keys() + " --canary-file " + path("names.txt");
+  EXPECT_EQ(fovea_audit(arguments).code, 0);
+  test::spill(folder.path() / "names.txt", "PAT-000123\nDr. Test\r\n");
+  const ProgramResult found = fovea_audit(arguments);
+  EXPECT_EQ(found.code, kIntegrity);
+  EXPECT_NE(found.out.find("text number 2"), std::string::npos);
+  EXPECT_EQ(found.out.find("Dr. Test"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fovea::audit
