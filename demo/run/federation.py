@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-from pathlib import Path
 
 from processes import Events, Process
 from show import StepFailed, run, say
@@ -13,6 +12,15 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def set_option(path, section, key, value):
+    """Edits one value of a TOML file of ours, as a person would with an editor."""
+    head, start, body = path.read_text(encoding="utf-8").partition(f"[{section}]")
+    body, count = re.subn(rf"(?m)^{key}\s*=.*$", f"{key} = {value}", body, count=1)
+    if not start or count == 0:
+        raise StepFailed(f"{path}: no {key} in [{section}]")
+    path.write_text(head + start + body, encoding="utf-8")
 
 
 class Hospital:
@@ -35,17 +43,7 @@ class Hospital:
         return json.loads(done.stdout.splitlines()[-1])["data"]
 
     def start(self, *words):
-        self.process = Process(self.name, self.command("start", *words), self.log)
-
-    def set_option(self, section, key, value):
-        """Edits one value of the site's node.toml, as a person would with an editor."""
-        path = self.site / "node.toml"
-        text = path.read_text(encoding="utf-8")
-        head, start, body = text.partition(f"[{section}]")
-        body, count = re.subn(rf"(?m)^#?\s*{key}\s*=.*$", f"{key} = {value}", body, count=1)
-        if not start or count == 0:
-            raise StepFailed(f"{path}: no {key} in [{section}]")
-        path.write_text(head + start + body, encoding="utf-8")
+        self.process = Process(self.name, self.command("start", "--until-complete", *words), self.log)
 
 
 class Federation:
@@ -59,9 +57,10 @@ class Federation:
         self.hospitals = [Hospital(name, root, manifest, programs) for name, manifest in manifests.items()]
         self.process = None
         self.peak_kb = 0
+        self.administrator = None
 
     def command(self, *words):
-        return [self.programs / "fovea-coordinator", "--folder", self.folder, *words]
+        return [self.programs / "fovea-coordinator", "--home", self.folder, *words]
 
     def call(self, *words):
         done = run(self.command("--json", *words), log=self.log)
@@ -69,23 +68,29 @@ class Federation:
 
     def join(self):
         """Keys are made in each hospital's own folder; only public keys travel, in a file each way."""
-        port = free_port()
-        self.call("init", "--name", "demonstration", "--public-host", "127.0.0.1", "--port", str(port))
+        self.call("init", "demonstration", "--host", "127.0.0.1", "--port", str(free_port()))
+        set_option(self.folder / "coordinator.toml", "listen", "host", '"127.0.0.1"')
+        set_option(self.folder / "coordinator.toml", "rounds", "joining_s", "120")
         invite = self.root / "invite.json"
-        self.call("invite", "--out", invite)
+        fingerprint = self.call("invite", "--output", invite)["fingerprint"]
+        self.administrator = json.loads(json.loads(invite.read_text(encoding="utf-8"))["document"])["administrators"][0]
+        say(f"the coordinator made the federation, fingerprint {fingerprint}")
         requests = []
         for hospital in self.hospitals:
-            hospital.call("init", "--id", hospital.name)
-            request = hospital.site / "join-request.json"
-            hospital.call("join", invite, "--yes")
-            requests.append(request)
-            fingerprint = hospital.call("status").get("fingerprint", "")
-            say(f"{hospital.name} made its keys{' · fingerprint ' + fingerprint if fingerprint else ''}")
-        signed = self.call("sign", *requests, "--yes")
+            own = hospital.call("init", hospital.name)["fingerprint"]
+            requests.append(hospital.call("join", invite)["request"])
+            say(f"{hospital.name} made its keys, fingerprint {own}")
+        signed = self.call("sign", *requests)
         say(f"the administrator signed roster epoch {signed['epoch']} with {len(self.hospitals)} hospitals")
 
     def start(self, plan):
         self.process = Process("the coordinator", self.command("run", "start", plan), self.log)
+
+    def finish(self):
+        """The run is over: the coordinator and the nodes end by themselves."""
+        for process in self.running():
+            if process.wait(60) != 0:
+                raise StepFailed(f"{process.name} ended with an error; the end of {process.log}:\n{process.tail()}")
 
     def running(self):
         return [self.process] + [h.process for h in self.hospitals if h.process]
@@ -100,7 +105,3 @@ class Federation:
         for process in self.running():
             if process:
                 process.wait(20)
-
-
-def folder_bytes(folder):
-    return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())

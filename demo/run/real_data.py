@@ -29,6 +29,7 @@ class DataSet:
     normalisation: str
     finding: str
     labels: str  # of the mask, for `fovea-node data ingest --finding`; empty: every non-zero label
+    intensity_offset: int  # added to stored values at intake
     sites: list
     remarks: list
 
@@ -62,7 +63,7 @@ def soft_tissue_sarcoma(folder, modality):
     if small:
         remarks.append(f"very few patients at: {', '.join(small)}")
     return DataSet("soft-tissue sarcoma, " + ("PET" if modality == "pet" else "MR T1"), "PET" if modality == "pet" else "MR",
-                   "pet-suv" if modality == "pet" else "mr-foreground", "tumour", "", sites, remarks)
+                   "pet-suv" if modality == "pet" else "mr-foreground", "tumour", "", 0, sites, remarks)
 
 
 def head_neck_ct(folder, labels, site_count):
@@ -71,9 +72,10 @@ def head_neck_ct(folder, labels, site_count):
         mask = image.with_name(image.name.replace("_ct.", "_structures."))
         if mask.exists():
             studies.append(Study(re.sub(r"_ct\.nii\.gz$", "", image.name), image, mask))
-    return DataSet(f"head-and-neck CT, structures {labels}", "CT", "ct-soft-tissue", f"structures {labels}", labels,
+    return DataSet(f"head-and-neck CT, structures {labels}", "CT", "ct-soft-tissue", f"structures {labels}", labels, -1024,
                    _artificial_sites(studies, site_count),
-                   ["the split into sites is artificial: the set has no site labels"])
+                   ["the split into sites is artificial: the set has no site labels",
+                    "every patient has the chosen structures, so there is no study AUC"])
 
 
 def paired_folder(folder, modality, labels, site_count):
@@ -84,7 +86,7 @@ def paired_folder(folder, modality, labels, site_count):
         if mask.exists():
             studies.append(Study(image.name.split("_image.")[0], image, mask))
     normalisation = {"pet": "pet-suv", "ct": "ct-soft-tissue", "mr": "mr-foreground"}[modality]
-    return DataSet(folder.name, modality.upper(), normalisation, "finding", labels, _artificial_sites(studies, site_count),
+    return DataSet(folder.name, modality.upper(), normalisation, "finding", labels, 0, _artificial_sites(studies, site_count),
                    ["the split into sites is artificial: files were dealt out by a hash of their names"])
 
 

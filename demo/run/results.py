@@ -1,0 +1,63 @@
+"""What the model finds on held-back patients, and a picture of one of them."""
+
+import json
+
+from show import run, say, table
+
+
+def pooled(files, programs):
+    return json.loads(run([programs / "fovea-summary", "--json", *files]).stdout)
+
+
+def evaluate(federation, folder, programs):
+    """Each hospital evaluates its own test patients; the demonstration, which plays them all, pools the rows."""
+    model = folder / "model.safetensors"
+    federation.call("model", "export", "--output", model)
+    files = []
+    for hospital in federation.hospitals:
+        file = folder / f"{hospital.name}.json"
+        hospital.call("evaluate", "--model", model, "--split", "test", "--out", file)
+        files.append(file)
+    facts = pooled(files, programs)
+    facts["by_hospital"] = {h.name: pooled([file], programs) for h, file in zip(federation.hospitals, files)}
+    return facts, model
+
+
+def picture(federation, model, manifests, folder):
+    """One test patient that has findings, looked at by the model."""
+    import csv
+    for hospital in federation.hospitals:
+        with open(manifests[hospital.name], newline="", encoding="utf-8") as rows:
+            for row in csv.DictReader(rows):
+                if row["split"] == "test" and row["mask"]:
+                    out = folder / "picture.png"
+                    hospital.call("predict", manifests[hospital.name].parent / row["image"], "--model", model, "--picture", out)
+                    return out
+    return None
+
+
+def number(value):
+    return "–" if value is None else f"{value:.3f}"
+
+
+def with_interval(value):
+    if value is None:
+        return "–"
+    return f"{value['value']:.3f} ({value['low']:.2f}–{value['high']:.2f})"
+
+
+def row_of(name, facts):
+    sizes = facts["recall_at_32_by_size"]
+    return [name, facts["studies"], with_interval(facts["auc"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
+        number(group["recall"]) for group in sizes.values()] + [f"{100 * facts['voxels_read_fraction']:.1f} %"]
+
+
+HEADER = ["test patients of", "n", "study AUC (95 %)", "@8", "@16", "@32", "<6 mm", "6–10", ">10", "voxels read"]
+
+
+def print_results(facts, all_facts):
+    say("lesion recall at 8, 16 and 32 regions, and at 32 by size; share of full-resolution voxels read:")
+    table(HEADER, [row_of(name, part) for name, part in facts["by_hospital"].items()] + [row_of("all", facts)])
+    for note in facts["notes"]:
+        say(f"note: {note}")
+    say(f"{all_facts['rounds']} rounds in {all_facts['training_seconds']:.0f} s; looking at a study took {facts['seconds_a_study']:.2f} s")
