@@ -17,6 +17,7 @@
 #include <string>
 
 #include "common/codec.h"
+#include "node/intake/dicom_series.h"
 #include "node/intake/nifti_header.h"
 #include "node/intake/sandbox.h"
 #include "node/intake/volume_reader.h"
@@ -203,6 +204,31 @@ Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
   return answer;
 }
 
+std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors) {
+  std::vector<std::filesystem::path> out;
+  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n) out.push_back(virtual_path(n, ".dcm"));
+  return out;
+}
+
+Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors) {
+  VolumeAnswer answer;
+  VoxelMemory memory(descriptors.result);
+  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+    answer.geometry = geometry;
+    answer.storage = storage;
+    return memory.grow(geometry.voxel_count() * bytes_per_voxel(storage));
+  }));
+  answer.modality = std::move(facts.modality);
+  answer.patient = std::move(facts.patient);
+  return answer;
+}
+
+Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors) {
+  std::vector<DicomFile> out;
+  for (const std::filesystem::path& file : dicom_paths(descriptors)) out.push_back(describe_dicom(file));
+  return out;
+}
+
 Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
   const int input = descriptors.inputs[0];
   const std::size_t scratch_number = descriptors.inputs.size() - 1;
@@ -219,6 +245,8 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
     source = {virtual_path(0, ".nrrd"), FileFormat::nrrd, nullptr};
   } else if (as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType")) {
     source = {virtual_path(0, ".mha"), FileFormat::metaimage, nullptr};
+  } else if (head.size() >= 132 && as_text(head).substr(128, 4) == "DICM") {
+    return parse_series(descriptors);  // one enhanced object is a whole volume
   } else {
     return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
   }
@@ -247,8 +275,8 @@ Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
   try {
     switch (job.kind) {
       case JobKind::volume: return encode_answer(parse_volume(descriptors));
-      case JobKind::describe:
-      case JobKind::series: break;
+      case JobKind::describe: return encode_answer(describe_files(descriptors));
+      case JobKind::series: return encode_answer(parse_series(descriptors));
       case JobKind::crash:
       case JobKind::allocate:
       case JobKind::spin:

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -107,9 +108,21 @@ std::filesystem::path default_parser_program() {
   return self.parent_path() / "fovea-scan-parser";
 }
 
+namespace {
+// Each slice of a series is a descriptor, here and on its way to the parser.
+void allow_many_descriptors() {
+  rlimit limit{};
+  constexpr rlim_t kEnough = 2 * kJobFilesMax;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kEnough);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+}  // namespace
+
 Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits) {
   if (access(program.c_str(), X_OK) != 0)
     return not_found(program.string() + ": the scan parser is missing (build or install fovea-scan-parser beside fovea-node)");
+  allow_many_descriptors();
   ScanParser out(program, limits);
   // A sandbox that does not hold is no sandbox: proved at every start, before the first file.
   const Result<void> walls = out.self_test(JobKind::open_file);

@@ -59,7 +59,7 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
       // A batch that killed the parser is asked about file by file, so that one bad file does not hide the others.
       Result<std::vector<DicomFile>> single = described ? std::vector<DicomFile>{(*described)[f]} : parser.describe(batch.subspan(f, 1));
       if (!single || !single->front().is_image) {
-        out.not_scans.push_back(batch[f]);
+        out.not_scans.push_back({batch[f], single ? single->front().reason : single.error().message});
         continue;
       }
       const DicomFile& file = single->front();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "common/result.h"
@@ -10,9 +11,14 @@
 
 namespace fovea::node {
 
+struct NotAScan {
+  std::filesystem::path file;
+  std::string reason;
+};
+
 struct FoundStudies {
   std::vector<StudySource> sources;
-  std::vector<std::filesystem::path> not_scans;  // files that were pointed at or met, and are no scans
+  std::vector<NotAScan> not_scans;  // files that were pointed at or met, and why they are left alone
 };
 
 // Walks folders (links are not followed, names starting with '.' are skipped), takes volume files by their ending

@@ -1,0 +1,238 @@
+#include "node/intake/dicom_header.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <exception>
+#include <set>
+#include <string_view>
+
+#include <gdcmReader.h>
+#include <gdcmSequenceOfItems.h>
+
+#include "node/intake/canonical.h"
+
+namespace fovea::node {
+namespace {
+
+using gdcm::DataSet;
+using gdcm::Tag;
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kImageClasses{{
+    {"1.2.840.10008.5.1.4.1.1.2", "CT"},      {"1.2.840.10008.5.1.4.1.1.2.1", "CT"},   {"1.2.840.10008.5.1.4.1.1.2.2", "CT"},
+    {"1.2.840.10008.5.1.4.1.1.4", "MR"},      {"1.2.840.10008.5.1.4.1.1.4.1", "MR"},   {"1.2.840.10008.5.1.4.1.1.4.4", "MR"},
+    {"1.2.840.10008.5.1.4.1.1.128", "PT"},    {"1.2.840.10008.5.1.4.1.1.130", "PT"},   {"1.2.840.10008.5.1.4.1.1.128.1", "PT"},
+}};
+
+std::string text_of(const DataSet& data, const Tag& tag) {
+  if (!data.FindDataElement(tag)) return "";
+  const gdcm::ByteValue* bytes = data.GetDataElement(tag).GetByteValue();
+  if (bytes == nullptr || bytes->GetPointer() == nullptr) return "";
+  std::string out(bytes->GetPointer(), std::min<std::size_t>(bytes->GetLength(), 4096));
+  while (!out.empty() && (out.back() == ' ' || out.back() == '\0')) out.pop_back();
+  const std::size_t begin = out.find_first_not_of(' ');
+  return begin == std::string::npos ? "" : out.substr(begin);
+}
+
+std::vector<std::string> list_of(const DataSet& data, const Tag& tag) {
+  std::vector<std::string> out;
+  const std::string text = text_of(data, tag);
+  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
+    const std::size_t end = std::min(text.find('\\', begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::vector<double> numbers_of(const DataSet& data, const Tag& tag) {
+  std::vector<double> out;
+  for (const std::string& part : list_of(data, tag)) {
+    char* end = nullptr;
+    const double value = std::strtod(part.c_str(), &end);
+    if (end == part.c_str()) return {};
+    out.push_back(value);
+  }
+  return out;
+}
+
+std::optional<double> number_of(const DataSet& data, const Tag& tag) {
+  const std::vector<double> all = numbers_of(data, tag);
+  if (all.empty() || !std::isfinite(all.front())) return std::nullopt;
+  return all.front();
+}
+
+// A 16-bit binary value (US or SS); GDCM has put it into this machine's byte order, little-endian
+// on all we build for.
+std::optional<int> short_of(const DataSet& data, const Tag& tag, bool is_signed = false) {
+  if (!data.FindDataElement(tag)) return std::nullopt;
+  const gdcm::ByteValue* bytes = data.GetDataElement(tag).GetByteValue();
+  const char* at = bytes == nullptr ? nullptr : bytes->GetPointer();
+  if (at == nullptr || bytes->GetLength() < 2) return std::nullopt;
+  const auto value = static_cast<std::uint16_t>(static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) << 8);
+  return is_signed ? static_cast<int>(static_cast<std::int16_t>(value)) : static_cast<int>(value);
+}
+
+// The first item of a sequence, or nothing.
+std::optional<DataSet> first_item(const DataSet& data, const Tag& tag) {
+  if (!data.FindDataElement(tag)) return std::nullopt;
+  const gdcm::SmartPointer<gdcm::SequenceOfItems> items = data.GetDataElement(tag).GetValueAsSQ();
+  if (!items || items->GetNumberOfItems() == 0) return std::nullopt;
+  return items->GetItem(1).GetNestedDataSet();
+}
+
+std::string modality_of_class(std::string_view sop_class) {
+  for (const auto& [uid, modality] : kImageClasses)
+    if (uid == sop_class) return std::string(modality);
+  return "";
+}
+
+Result<DicomIdentity> identity_of(const DataSet& data) {
+  DicomIdentity out;
+  out.modality = modality_of_class(text_of(data, Tag(0x0008, 0x0016)));
+  if (out.modality.empty()) {
+    const std::string stated = text_of(data, Tag(0x0008, 0x0060));
+    return invalid_argument("a DICOM object of another kind" + (stated.empty() || stated.size() > 16 ? std::string() : " (" + stated + ")") + "; CT, MR and PET images are taken");
+  }
+  out.series = text_of(data, Tag(0x0020, 0x000e));
+  if (out.series.empty()) return invalid_argument("Series Instance UID: missing");
+  for (const std::string& kind : list_of(data, Tag(0x0008, 0x0008))) {
+    if (kind == "LOCALIZER") return invalid_argument("a localizer, no scan");
+    if (kind == "MOSAIC") return invalid_argument("a Siemens mosaic, many slices in one picture; export it as an enhanced object or as single slices");
+  }
+  out.patient = text_of(data, Tag(0x0010, 0x0020));
+  if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
+  return out;
+}
+
+// Orientation, position, spacing and rescale may stand in the frame's own groups, in the shared ones, or at the top.
+class FrameFields {
+ public:
+  explicit FrameFields(std::vector<const DataSet*> groups) : groups_(std::move(groups)) {}
+
+  std::vector<double> numbers(const Tag& sequence, const Tag& tag) const {
+    for (const DataSet* group : groups_) {
+      if (const auto item = first_item(*group, sequence)) {
+        std::vector<double> out = numbers_of(*item, tag);
+        if (!out.empty()) return out;
+      }
+      std::vector<double> out = numbers_of(*group, tag);
+      if (!out.empty()) return out;
+    }
+    return {};
+  }
+
+ private:
+  std::vector<const DataSet*> groups_;
+};
+
+Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns) {
+  DicomFrame out;
+  const std::vector<double> position = fields.numbers(Tag(0x0020, 0x9113), Tag(0x0020, 0x0032));
+  const std::vector<double> orientation = fields.numbers(Tag(0x0020, 0x9116), Tag(0x0020, 0x0037));
+  const std::vector<double> spacing = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0028, 0x0030));
+  if (position.size() != 3) return invalid_argument("Image Position (Patient): missing or not three numbers");
+  if (orientation.size() != 6) return invalid_argument("Image Orientation (Patient): missing or not six numbers");
+  if (spacing.size() != 2) return invalid_argument("Pixel Spacing: missing or not two numbers");
+  out.place.rows = rows;
+  out.place.columns = columns;
+  out.place.row_spacing_mm = spacing[0];
+  out.place.column_spacing_mm = spacing[1];
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    out.place.position_mm[axis] = position[axis];
+    out.place.row_direction[axis] = orientation[axis];
+    out.place.column_direction[axis] = orientation[axis + 3];
+  }
+  const std::vector<double> slope = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1053));
+  const std::vector<double> intercept = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1052));
+  if (!slope.empty()) out.slope = slope.front();
+  if (!intercept.empty()) out.intercept = intercept.front();
+  if (!std::isfinite(out.slope) || !std::isfinite(out.intercept) || out.slope == 0)
+    return invalid_argument("Rescale Slope or Intercept: zero or not a number");
+  return out;
+}
+
+Result<std::vector<DicomFrame>> frames_of(const DataSet& data, std::int64_t rows, std::int64_t columns) {
+  const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
+  if (!(stated >= 1 && stated <= static_cast<double>(kAxisVoxelsMax))) return invalid_argument("Number of Frames: outside 1–4096");
+  const auto count = static_cast<std::size_t>(stated);
+  const Tag per_frame(0x5200, 0x9230);
+  std::vector<DicomFrame> out;
+  if (!data.FindDataElement(per_frame)) {
+    if (count != 1) return invalid_argument("a multi-frame object whose frames say nothing of where they lie");
+    FOVEA_TRY_ASSIGN(DicomFrame frame, frame_of(FrameFields({&data}), rows, columns));
+    return std::vector<DicomFrame>{frame};
+  }
+  const DataSet shared = first_item(data, Tag(0x5200, 0x9229)).value_or(DataSet());
+  const gdcm::SmartPointer<gdcm::SequenceOfItems> items = data.GetDataElement(per_frame).GetValueAsSQ();
+  if (!items || items->GetNumberOfItems() != count)
+    return invalid_argument("Per-frame Functional Groups: not one for each of the " + std::to_string(count) + " frames");
+  for (std::size_t f = 0; f < count; ++f) {
+    const DataSet& own = items->GetItem(f + 1).GetNestedDataSet();
+    Result<DicomFrame> frame = frame_of(FrameFields({&own, &shared, &data}), rows, columns);
+    if (!frame) return frame.error().with_context("frame " + std::to_string(f + 1));
+    out.push_back(*frame);
+  }
+  return out;
+}
+
+PetFields pet_fields(const DataSet& data) {
+  PetFields out;
+  out.units = text_of(data, Tag(0x0054, 0x1001));
+  out.corrections = list_of(data, Tag(0x0028, 0x0051));
+  out.decay_correction = text_of(data, Tag(0x0054, 0x1102));
+  out.weight_kg = number_of(data, Tag(0x0010, 0x1030));
+  out.series_date = text_of(data, Tag(0x0008, 0x0021));
+  out.series_time = text_of(data, Tag(0x0008, 0x0031));
+  out.acquisition_date = text_of(data, Tag(0x0008, 0x0022));
+  out.acquisition_time = text_of(data, Tag(0x0008, 0x0032));
+  if (const auto drug = first_item(data, Tag(0x0054, 0x0016))) {
+    out.dose_bq = number_of(*drug, Tag(0x0018, 0x1074));
+    out.half_life_s = number_of(*drug, Tag(0x0018, 0x1075));
+    out.injection_datetime = text_of(*drug, Tag(0x0018, 0x1078));
+    out.injection_time = text_of(*drug, Tag(0x0018, 0x1072));
+  }
+  return out;
+}
+
+Result<DicomHeader> header_of(const DataSet& data) {
+  FOVEA_TRY_ASSIGN(const DicomIdentity identity, identity_of(data));
+  DicomHeader out;
+  out.series = identity.series;
+  out.modality = identity.modality;
+  out.patient = identity.patient;
+  const auto rows = short_of(data, Tag(0x0028, 0x0010)), columns = short_of(data, Tag(0x0028, 0x0011));
+  if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > kAxisVoxelsMax || *columns > kAxisVoxelsMax)
+    return invalid_argument("Rows or Columns: missing, or outside 2–4096");
+  const auto samples = short_of(data, Tag(0x0028, 0x0002));
+  out.colour = samples.value_or(1) != 1;
+  out.inverted = text_of(data, Tag(0x0028, 0x0004)) == "MONOCHROME1";
+  out.bits_stored = static_cast<unsigned>(short_of(data, Tag(0x0028, 0x0101)).value_or(16));
+  const bool is_signed = short_of(data, Tag(0x0028, 0x0103)).value_or(0) == 1;
+  if (const auto padding = short_of(data, Tag(0x0028, 0x0120), is_signed)) out.padding = *padding;
+  FOVEA_TRY_ASSIGN(out.frames, frames_of(data, *rows, *columns));
+  if (out.modality == "PT") out.pet = pet_fields(data);
+  return out;
+}
+
+template <class T, class Use>
+Result<T> with_header(const std::filesystem::path& file, Use use) {
+  try {
+    gdcm::Reader reader;
+    reader.SetFileName(file.c_str());
+    const std::set<Tag> nothing_skipped;
+    if (!reader.ReadUpToTag(Tag(0x7fe0, 0x0010), nothing_skipped)) return invalid_argument("not DICOM, or damaged (copy the file again)");
+    return use(reader.GetFile().GetDataSet());
+  } catch (const std::exception&) {
+    return invalid_argument("not DICOM, or damaged (copy the file again)");
+  }
+}
+
+}  // namespace
+
+Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file) { return with_header<DicomIdentity>(file, identity_of); }
+
+Result<DicomHeader> read_dicom_header(const std::filesystem::path& file) { return with_header<DicomHeader>(file, header_of); }
+
+}  // namespace fovea::node

@@ -1,0 +1,28 @@
+// DICOM through GDCM, inside the parser's walls: what a file is, and a series of files as one canonical volume.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/scan_protocol.h"
+#include "node/intake/volume_reader.h"
+
+namespace fovea::node {
+
+// Reads the header only. Never an error: what cannot be read is no image, and says why.
+DicomFile describe_dicom(const std::filesystem::path& file);
+
+struct SeriesFacts {
+  std::string modality;  // CT, MR or PT
+  std::string patient;   // PatientID, or the name without one
+};
+
+// The slices of one series, classic or enhanced multi-frame, in any order; files that are no images are left out.
+// Values: rescaled slice by slice; CT in HU with padding set to air; PET as SUVbw; MR in its own units, MONOCHROME1
+// turned round (CT and PET keep their units whatever the display). invalid_argument: everything wrong with the series.
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, const VoxelAllocator& allocate);
+
+}  // namespace fovea::node
