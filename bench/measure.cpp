@@ -1,5 +1,7 @@
 #include "bench/measure.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -40,7 +42,10 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+void return_large_buffers_to_the_system() { FOVEA_CHECK(::mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1); }
+
 MemoryPeak::MemoryPeak() {
+  ::malloc_trim(0);
   // "5" sets the high-water mark back to what is resident now (proc(5), clear_refs).
   std::ofstream("/proc/self/clear_refs") << "5";
   baseline_ = status_bytes("VmRSS");
