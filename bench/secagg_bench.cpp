@@ -20,7 +20,7 @@ void run_coordinator_cases(const Options& options, Report& report) {
   run_complete_case({.sites = 100, .dropped = 10, .words = 10 * kMillion}, options, report);
   if (!options.quick)
     // 0, 5 and 10 %; of ten sites one is 10 %.
-    for (const auto [sites, dropped] : {std::pair{10U, 0U}, {10U, 1U}, {100U, 0U}, {100U, 5U}, {100U, 10U}})
+    for (const auto& [sites, dropped] : {std::pair{10U, 0U}, {10U, 1U}, {100U, 0U}, {100U, 5U}, {100U, 10U}})
       run_complete_case({.sites = sites, .dropped = dropped, .words = kMillion}, options, report);
   report.section("The coordinator's own work, sparse graph");
   for (const std::uint32_t dropped : {0U, 50U, 100U})

@@ -17,6 +17,7 @@ namespace {
 using Words = std::span<std::uint32_t>;
 
 constexpr std::size_t kTileWords = 8192;         // 32 KiB: the accumulator's tile stays in the first-level cache
+constexpr std::size_t kKeysAtOnce = 1024;        // their schedules take 256 KiB, however many keys there are
 constexpr std::size_t kPortableTileWords = 4096;  // three buffers of 16 KiB share it here
 
 void combine(std::uint32_t& word, std::uint32_t mask, MaskSign sign) noexcept {
@@ -109,6 +110,19 @@ void apply_portable(Words accumulator, std::uint64_t word_offset, std::span<cons
   }
 }
 
+void apply_group(MaskPath path, Words accumulator, std::uint64_t word_offset, std::span<const MaskKey> keys) {
+  switch (path) {
+#if FOVEA_MASK_KERNELS_X86
+    case MaskPath::vaes_avx512: return apply_with_kernel(mask::add_blocks_vaes, accumulator, word_offset, keys);
+    case MaskPath::aes_ni: return apply_with_kernel(mask::add_blocks_aes_ni, accumulator, word_offset, keys);
+#else
+    case MaskPath::vaes_avx512:
+    case MaskPath::aes_ni:
+#endif
+    case MaskPath::portable: return apply_portable(accumulator, word_offset, keys);
+  }
+}
+
 }  // namespace
 
 bool mask::kernel_available(MaskPath path) noexcept {
@@ -148,15 +162,10 @@ MaskPath mask_path() noexcept {
 
 void apply_masks_by(MaskPath path, Words accumulator, std::uint64_t word_offset, std::span<const MaskKey> keys) {
   FOVEA_CHECK(mask::kernel_available(path));
-  switch (path) {
-#if FOVEA_MASK_KERNELS_X86
-    case MaskPath::vaes_avx512: return apply_with_kernel(mask::add_blocks_vaes, accumulator, word_offset, keys);
-    case MaskPath::aes_ni: return apply_with_kernel(mask::add_blocks_aes_ni, accumulator, word_offset, keys);
-#else
-    case MaskPath::vaes_avx512:
-    case MaskPath::aes_ni:
-#endif
-    case MaskPath::portable: return apply_portable(accumulator, word_offset, keys);
+  while (!keys.empty()) {
+    const std::span<const MaskKey> group = keys.first(std::min(keys.size(), kKeysAtOnce));
+    apply_group(path, accumulator, word_offset, group);
+    keys = keys.subspan(group.size());
   }
 }
 

@@ -140,6 +140,15 @@ TEST(MaskStream, AllPathsAgreeOnALargeVector) {
   }
 }
 
+TEST(MaskStream, ThousandsOfKeysGiveTheSameAsOneByOne) {
+  const std::vector<MaskKey> keys = some_keys(2500, 17);
+  Words together = some_words(100, 18);
+  Words apart = together;
+  apply_masks(together, 3, keys);
+  for (std::size_t i = 0; i < keys.size(); ++i) apply_masks(apart, 3, std::span(keys).subspan(i, 1));
+  EXPECT_EQ(together, apart);
+}
+
 TEST(MaskStream, ThreadsGiveTheSame) {
   const std::vector<MaskKey> keys = some_keys(3, 14);
   for (const std::size_t size : {0U, 1U, 8192U, 8193U, 100003U}) {
