@@ -4,6 +4,7 @@
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/store/run_store.h"
+#include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
 
 namespace fovea::coordinator {
@@ -32,13 +33,13 @@ Result<void> run_export(CommandContext& context, const Choice& choice) {
   for (const RoundRecord& record : store.history())
     for (const std::string& site : record.contributors)
       if (participants.find(site) == std::string::npos) participants += (participants.empty() ? "" : ",") + site;
-  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(store.model(), {{"fovea.plan", to_hex(store.plan().hash)},
-                                                                                   {"fovea.plan_name", store.plan().name},
-                                                                                   {"fovea.plan_json", std::string(as_text(store.plan_bytes()))},
-                                                                                   {"fovea.run", store.facts().run.text()},
-                                                                                   {"fovea.rounds", std::to_string(store.sums())},
-                                                                                   {"fovea.sites", participants},
-                                                                                   {"fovea.model", to_hex(store.model_digest())}}));
+  federation::ModelMetadata metadata = to_metadata(federation::model_use_of(store.plan()));
+  metadata.insert({{"fovea.plan_name", store.plan().name},
+                   {"fovea.run", store.facts().run.text()},
+                   {"fovea.rounds", std::to_string(store.sums())},
+                   {"fovea.sites", participants},
+                   {"fovea.model", to_hex(store.model_digest())}});
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(store.model(), metadata));
   FOVEA_TRY(write_file_durably(choice.output, file));
   context.console.data("model export", {{"output", choice.output}, {"model", to_hex(store.model_digest())}, {"bytes", file.size()}, {"rounds", store.sums()}},
                        "wrote " + choice.output + ": the model after " + std::to_string(store.sums()) + " rounds, " + to_hex(store.model_digest()).substr(0, 16));
