@@ -1,7 +1,9 @@
 #include "audit/ledger_audit.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
+#include <thread>
 
 #include "common/durable_file.h"
 #include "federation/ledger/journal.h"
@@ -21,22 +23,52 @@ ByteView evidence_of(const federation::LedgerEntry& entry) {
   return {};
 }
 
+// Reading the JSON is what an audit spends its time on: entries are read in batches by all processors, and then go
+// through the rules in their order.
 class EntryAuditor {
  public:
   EntryAuditor(std::string origin, const KeyRing& ring, const std::vector<std::string>& canaries)
       : rules_(std::move(origin), ring), canaries_(canaries) {}
 
   void take(std::uint64_t index, ByteView bytes) {
-    search(index, as_text(bytes));
-    const auto entry = federation::decode_entry(bytes, entry_name(index));
-    if (!entry) return rules_.report(entry_name(index), "form", entry.error().message);
-    search(index, as_text(evidence_of(entry->body)));
-    rules_.check(index, *entry);
+    batch_.push_back({index, std::string(as_text(bytes)), std::nullopt});
+    if (batch_.size() == kBatch) flush();
+  }
+
+  // Must be called before the rules are asked for what they found.
+  void flush() {
+    const std::size_t workers = batch_.size() < kBatch ? 1 : std::max(1U, std::thread::hardware_concurrency());
+    const auto decode = [this, workers](std::size_t first) {
+      for (std::size_t i = first; i < batch_.size(); i += workers)
+        batch_[i].entry.emplace(federation::decode_entry(as_bytes(batch_[i].bytes), entry_name(batch_[i].index)));
+    };
+    {
+      std::vector<std::jthread> others;
+      for (std::size_t worker = 1; worker < workers; ++worker) others.emplace_back(decode, worker);
+      decode(0);
+    }
+    for (const Pending& pending : batch_) judge(pending);
+    batch_.clear();
   }
 
   LedgerRules& rules() noexcept { return rules_; }
 
  private:
+  static constexpr std::size_t kBatch = 8192;
+  struct Pending {
+    std::uint64_t index;
+    std::string bytes;
+    std::optional<Result<federation::StampedEntry>> entry;
+  };
+
+  void judge(const Pending& pending) {
+    search(pending.index, pending.bytes);
+    const Result<federation::StampedEntry>& entry = *pending.entry;
+    if (!entry) return rules_.report(entry_name(pending.index), "form", entry.error().message);
+    search(pending.index, as_text(evidence_of(entry->body)));
+    rules_.check(pending.index, *entry);
+  }
+
   void search(std::uint64_t index, std::string_view text) {
     for (std::size_t i = 0; i < canaries_.size(); ++i)
       if (text.find(canaries_[i]) != std::string_view::npos)
@@ -44,6 +76,7 @@ class EntryAuditor {
   }
 
   LedgerRules rules_;
+  std::vector<Pending> batch_;
   const std::vector<std::string>& canaries_;
 };
 
@@ -116,6 +149,7 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring, 
   const federation::TileCheck tiles = federation::check_tiles(
       out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
   audit_journal(out, auditor);
+  auditor.flush();
   auditor.rules().finish();
   for (const federation::LedgerProblem& problem : tiles.problems) out.findings.push_back({problem.where, "integrity", problem.what});
   const std::vector<Finding>& broken = auditor.rules().findings();

@@ -103,8 +103,8 @@ void LedgerRules::on(const EgressIntent& entry) {
   KindTotal& total = facts_.by_kind[entry.kind];
   ++total.messages;
   total.bytes += entry.length;
-  facts_.destinations.insert(to_hex(entry.destination));
-  facts_.software.insert(to_hex(entry.software));
+  destinations_.insert(entry.destination);
+  software_.insert(entry.software);
   if (entry.binding) {
     facts_.privacy.insert(entry.binding->privacy);
     facts_.clips.insert(entry.binding->clip);
@@ -200,6 +200,8 @@ void LedgerRules::on(const federation::RoundClose& entry) {
 void LedgerRules::on(const federation::Incident& entry) { facts_.incidents.emplace_back(index_, entry); }
 
 void LedgerRules::finish() {
+  for (const auto& destination : destinations_) facts_.destinations.insert(to_hex(destination));
+  for (const Digest& software : software_) facts_.software.insert(to_hex(software));
   for (const auto& [index, position] : open_intents_) ++facts_.by_kind[facts_.transfers[position].kind].unconfirmed;
 }
 

@@ -108,6 +108,8 @@ class LedgerRules {
   void check_budget(const federation::EgressIntent& entry);
   Attempt* attempt_of(const federation::RoundKey& key);
 
+  std::set<federation::PublicKeyBytes> destinations_;
+  std::set<Digest> software_;
   std::string origin_;
   std::string owner_;
   const KeyRing& ring_;
