@@ -56,6 +56,10 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
     return {};
   }
   if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
+  // Whoever trained for this round has computed the model of the last sum.
+  if (const auto state = joined.find(message.site); opened->kind() == MessageKind::training_ready && state != joined.end())
+    if (const RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
+      state->second.last_round = std::max(state->second.last_round, last->round);
   if (opened->header().epoch != roster.epoch) {
     if (opened->kind() == MessageKind::hello) return {};
     refuse(message, opened->kind(), federation::RefusalReason::wrong_epoch);

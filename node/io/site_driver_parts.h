@@ -35,6 +35,7 @@ struct SiteDriver::Parts {
 
   bool stop = false;
   bool resume_pending = false;
+  bool greeting_due = false;
   std::uint64_t greeted_connection = 0;
   ConnectionState shown_state = ConnectionState::connecting;
   bool state_shown = false;

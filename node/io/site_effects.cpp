@@ -62,6 +62,8 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
       FOVEA_TRY_ASSIGN(next, apply(*effects.update));
     }
     if (effects.more) resume_pending = true;
+    // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
+    if (!next && std::exchange(greeting_due, false)) next = Connected{};
   }
   return {};
 }
@@ -213,6 +215,7 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& upd
   spdlog::info("round {} applied: {} sites, {} of {} rounds done", update.round, sites, run->sums_applied(),
                run->plan().rounds_total());
   const MonotonicMs now = clock->monotonic();
+  greeting_due = run->complete() || machine->round() != update.round;
   if (run->complete() || now.value - last_save.value >= kSaveEveryMs) {
     FOVEA_TRY(run->save_model());
     last_save = now;

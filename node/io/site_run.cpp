@@ -6,6 +6,7 @@
 #include "common/json_fields.h"
 #include "federation/model/federated_averaging.h"
 #include "federation/model/initial_weights.h"
+#include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
 #include "federation/secagg/framed_journal.h"
 
@@ -116,10 +117,11 @@ Result<void> SiteRun::apply(const ModelUpdate& update) {
 }
 
 Result<void> SiteRun::save_model() const {
-  const federation::ModelMetadata metadata = {{kRoundKey, std::to_string(last_round_)},
-                                              {kSumsKey, std::to_string(sums_applied_)},
-                                              {kTranscriptKey, to_hex(transcript_)},
-                                              {kPlanKey, to_hex(plan_.hash)}};
+  federation::ModelMetadata metadata = federation::to_metadata(federation::model_use_of(plan_));
+  metadata.insert({{kRoundKey, std::to_string(last_round_)},
+                   {kSumsKey, std::to_string(sums_applied_)},
+                   {kTranscriptKey, to_hex(transcript_)},
+                   {kPlanKey, to_hex(plan_.hash)}});
   FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, metadata));
   return write_file_durably(model_file(), file);
 }

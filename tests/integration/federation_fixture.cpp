@@ -1,0 +1,130 @@
+#include "tests/integration/federation_fixture.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace fovea::test {
+
+bool contains(const Json& list, const std::string& site) { return std::find(list.begin(), list.end(), site) != list.end(); }
+
+void FederationTest::SetUp() {
+  port_ = free_port();
+  const Outcome made = coordinator({"init", "test-federation", "--port", std::to_string(port_)});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  std::vector<std::string> sign = {"sign"};
+  for (const std::string& site : kSites) {
+    make_site(site, false);
+    sign.push_back((site_folder(site) / "join-request.json").string());
+  }
+  const Outcome signed_all = coordinator(sign);
+  ASSERT_EQ(signed_all.exit_code, 0) << signed_all.err;
+}
+
+void FederationTest::TearDown() {
+  if (HasFailure()) {
+    if (server_) std::cerr << "---- coordinator\n" << server_->standard_error() << read_text(home() / "events.jsonl");
+    for (const auto& [name, site] : sites_) std::cerr << "---- " << name << "\n" << site.standard_error();
+  }
+  sites_.clear();
+  server_.reset();
+}
+
+Outcome FederationTest::coordinator(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"--home", home().string()});
+  return run_program("fovea-coordinator", arguments, root() / ("command-" + std::to_string(++commands_)));
+}
+
+Outcome FederationTest::node(const std::string& site, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"--site", site_folder(site).string()});
+  return run_program("fovea-node", arguments, root() / ("command-" + std::to_string(++commands_)));
+}
+
+void FederationTest::make_site(const std::string& site, bool on_roster) {
+  const Outcome made = node(site, {"init", site});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const Outcome joined = node(site, {"join", (home() / "invite.json").string()});
+  ASSERT_EQ(joined.exit_code, 0) << joined.err;
+  if (on_roster) {
+    const Outcome signed_one = coordinator({"sign", (site_folder(site) / "join-request.json").string()});
+    ASSERT_EQ(signed_one.exit_code, 0) << signed_one.err;
+  }
+}
+
+void FederationTest::set_node_setting(const std::string& site, const std::string& line, const std::string& replacement) {
+  std::string text = read_text(site_folder(site) / "node.toml");
+  const std::size_t at = text.find(line);
+  ASSERT_NE(at, std::string::npos) << line;
+  text.replace(at, line.size(), replacement);
+  std::ofstream(site_folder(site) / "node.toml") << text;
+}
+
+std::string FederationTest::make_plan(const PlanChoices& choices, const std::set<std::string>& without) {
+  const Outcome made = coordinator({"plan", "new", "--architecture", choices.architecture, "--output", plan_file().string()});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  Json plan = Json::parse(read_text(plan_file()));
+  plan["stages"][0]["rounds"] = choices.rounds;
+  plan["deadlines"] = {{"progress_s", choices.progress_s}, {"phase_s", choices.phase_s}};
+  plan["finding"]["modality"] = choices.modality;
+  std::ofstream(plan_file()) << plan.dump(1);
+  const Outcome valid = coordinator({"--json", "plan", "validate", plan_file().string()});
+  EXPECT_EQ(valid.exit_code, 0) << valid.err;
+  plan_hash_ = Json::parse(valid.out)["data"]["plan"];
+  for (const std::string& site : kSites)
+    if (!without.contains(site)) approve(site);
+  return plan_hash_;
+}
+
+// A hospital may approve a plan it got by another way before the node has fetched it.
+void FederationTest::approve(const std::string& site) {
+  std::filesystem::copy_file(plan_file(), site_folder(site) / "plans" / (plan_hash_ + ".json"), std::filesystem::copy_options::overwrite_existing);
+  const Outcome approved = node(site, {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  ASSERT_EQ(approved.exit_code, 0) << approved.err;
+}
+
+void FederationTest::serve() {
+  server_.emplace(Program::start("fovea-coordinator", {"--home", home().string(), "--json", "run", "start", plan_file().string()}, root() / "coordinator-log"));
+}
+
+void FederationTest::start_site(const std::string& site, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"--site", site_folder(site).string(), "start"});
+  sites_.insert_or_assign(site, Program::start("fovea-node", arguments, root() / (site + "-log")));
+}
+
+void FederationTest::start_all_sites() {
+  for (const std::string& site : kSites) start_site(site);
+}
+
+std::vector<Json> FederationTest::events_of(const std::filesystem::path& events) {
+  std::vector<Json> out;
+  std::ifstream file(events);
+  for (std::string line; std::getline(file, line);)
+    if (Json event = Json::parse(line, nullptr, false); event.is_object()) out.push_back(std::move(event));
+  return out;
+}
+
+Json FederationTest::wait_for(const std::filesystem::path& events, const std::string& name, const Wanted& wanted) {
+  const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  ::inotify_add_watch(watch, events.parent_path().c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    for (const Json& event : events_of(events))
+      if (event.value("event", "") == name && (!wanted || wanted(event))) {
+        ::close(watch);
+        return event;
+      }
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd ready{watch, POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) break;
+    char drained[8192];
+    while (::read(watch, drained, sizeof drained) > 0) {
+    }
+  }
+  ::close(watch);
+  ADD_FAILURE() << "no event \"" << name << "\" in " << events << " within 60 s";
+  return Json::object();
+}
+
+}  // namespace fovea::test

@@ -1,0 +1,73 @@
+// A federation of real processes on loopback: a coordinator and sites in folders of the test's own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/integration/program.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::test {
+
+using Json = nlohmann::json;
+
+struct PlanChoices {
+  std::string architecture = "probe-1000";
+  int rounds = 3;
+  int phase_s = 3;
+  int progress_s = 5;
+  std::string modality = "MR";
+};
+
+class FederationTest : public ::testing::Test {
+ protected:
+  static inline const std::vector<std::string> kSites = {"anna", "berta", "clara", "dora"};
+  static constexpr std::chrono::milliseconds kPatience{60'000};
+
+  void SetUp() override;
+  // Waits for the last sites to end, and shows every log when the test failed.
+  void TearDown() override;
+
+  std::filesystem::path root() const { return folder_.path(); }
+  std::filesystem::path home() const { return root() / "coordinator"; }
+  std::filesystem::path site_folder(const std::string& site) const { return root() / site; }
+
+  Outcome coordinator(std::vector<std::string> arguments);
+  Outcome node(const std::string& site, std::vector<std::string> arguments);
+  // init, join, and a place on the roster.
+  void make_site(const std::string& site, bool on_roster = true);
+  void set_node_setting(const std::string& site, const std::string& line, const std::string& replacement);
+  // The plan's hash. Every site approves it beforehand unless it is in `without`.
+  std::string make_plan(const PlanChoices& choices, const std::set<std::string>& without = {});
+  void approve(const std::string& site);
+
+  void serve();
+  void start_site(const std::string& site, std::vector<std::string> arguments = {});
+  void start_all_sites();
+
+  // The first event of this name (and predicate) that is written after `after` earlier matches, within kPatience.
+  using Wanted = std::function<bool(const Json&)>;
+  Json wait_for(const std::filesystem::path& events, const std::string& name, const Wanted& wanted = {});
+  Json wait_for_coordinator(const std::string& name, const Wanted& wanted = {}) { return wait_for(home() / "events.jsonl", name, wanted); }
+  Json wait_for_site(const std::string& site, const std::string& name, const Wanted& wanted = {}) {
+    return wait_for(site_folder(site) / "events.jsonl", name, wanted);
+  }
+  static std::vector<Json> events_of(const std::filesystem::path& events);
+
+  std::filesystem::path plan_file() const { return root() / "plan.json"; }
+
+  TemporaryFolder folder_;
+  int port_ = 0;
+  std::string plan_hash_;
+  std::optional<Program> server_;
+  std::map<std::string, Program> sites_;
+  int commands_ = 0;
+};
+
+bool contains(const Json& list, const std::string& site);
+
+}  // namespace fovea::test

@@ -1,0 +1,108 @@
+#include "tests/integration/program.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "common/check.h"
+
+namespace fovea::test {
+namespace {
+
+constexpr std::chrono::milliseconds kCommandMax{30'000};
+
+std::filesystem::path with(std::filesystem::path path, const char* ending) { return path += ending; }
+
+void redirect(const std::filesystem::path& path, int target) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (file < 0 || ::dup2(file, target) < 0) ::_exit(126);
+}
+
+}  // namespace
+
+Program Program::start(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output) {
+  const std::string path = std::string(FOVEA_BIN_DIR) + "/" + program;
+  std::vector<char*> words{const_cast<char*>(path.c_str())};
+  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  words.push_back(nullptr);
+  const pid_t process = ::fork();
+  FOVEA_CHECK(process >= 0);
+  if (process == 0) {
+    redirect(with(output, ".out"), STDOUT_FILENO);
+    redirect(with(output, ".err"), STDERR_FILENO);
+    ::execv(path.c_str(), words.data());
+    ::_exit(127);
+  }
+  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
+  FOVEA_CHECK(handle >= 0);
+  return Program(process, handle, output);
+}
+
+Program::Program(Program&& other) noexcept
+    : process_(std::exchange(other.process_, -1)), handle_(std::exchange(other.handle_, -1)), output_(std::move(other.output_)) {}
+
+Program& Program::operator=(Program&& other) noexcept {
+  std::swap(process_, other.process_);
+  std::swap(handle_, other.handle_);
+  std::swap(output_, other.output_);
+  return *this;
+}
+
+Program::~Program() {
+  if (process_ > 0) {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+  }
+  if (handle_ >= 0) ::close(handle_);
+}
+
+void Program::signal(int number) const { ::kill(process_, number); }
+
+std::optional<int> Program::wait(std::chrono::milliseconds timeout) {
+  pollfd ready{handle_, POLLIN, 0};
+  if (::poll(&ready, 1, static_cast<int>(timeout.count())) != 1) return std::nullopt;
+  int status = 0;
+  ::waitpid(process_, &status, 0);
+  process_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string Program::standard_output() const { return read_text(with(output_, ".out")); }
+std::string Program::standard_error() const { return read_text(with(output_, ".err")); }
+
+Outcome run_program(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output) {
+  Program child = Program::start(program, arguments, output);
+  const int code = child.wait(kCommandMax).value_or(-1);
+  return {code, child.standard_output(), child.standard_error()};
+}
+
+int free_port() {
+  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  FOVEA_CHECK(::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  socklen_t size = sizeof address;
+  FOVEA_CHECK(::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  ::close(probe);
+  return ntohs(address.sin_port);
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::ostringstream out;
+  out << file.rdbuf();
+  return out.str();
+}
+
+}  // namespace fovea::test

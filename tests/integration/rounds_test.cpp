@@ -1,0 +1,93 @@
+// Whole rounds between real processes: they complete, survive a killed hospital and a killed coordinator.
+#include <signal.h>
+
+#include "tests/integration/federation_fixture.h"
+
+namespace fovea::test {
+namespace {
+
+class RoundsTest : public FederationTest {};
+
+Json summary_of(const std::filesystem::path& home, const std::string& run) {
+  return Json::parse(read_text(home / "runs" / run / "summary.json"));
+}
+
+TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
+  make_plan({.rounds = 3});
+  serve();
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+  const Json data = Json::parse(server_->standard_output())["data"];
+  EXPECT_TRUE(data["complete"].get<bool>());
+  for (const std::string& site : kSites) {
+    ASSERT_EQ(sites_.at(site).wait(kPatience), 0) << site;
+    EXPECT_EQ(wait_for_site(site, "run_complete")["model"], data["model"]) << site;
+  }
+  const Json summary = summary_of(home(), data["run"]);
+  ASSERT_EQ(summary["rounds"].size(), 3U);
+  for (const Json& round : summary["rounds"]) {
+    EXPECT_EQ(round["contributors"].size(), 4U);
+    EXPECT_EQ(round["weight_sum"], 80);  // four probes of 20 studies each
+    EXPECT_EQ(round["attempt"], 1);
+  }
+  const Outcome exported = coordinator({"--json", "model", "export", "--output", (root() / "model.safetensors").string()});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_EQ(Json::parse(exported.out)["data"]["model"], data["model"]);
+}
+
+TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
+  make_plan({.rounds = 200, .phase_s = 2});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
+  serve();
+  for (const std::string& site : kSites) start_site(site, site == "dora" ? std::vector<std::string>{"--hold-after", "shares:2"} : std::vector<std::string>{});
+  wait_for_site("dora", "held");
+  sites_.at("dora").signal(SIGKILL);
+  EXPECT_EQ(sites_.at("dora").wait(kPatience), 128 + SIGKILL);
+  const Json without = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
+  EXPECT_EQ(without["contributors"], Json({"anna", "berta", "clara"}));
+  EXPECT_EQ(without["dropouts"], Json({"dora"}));
+  EXPECT_EQ(without["weight_sum"], 60);
+
+  start_site("dora");
+  const Json again = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] > 2 && contains(event["contributors"], "dora"); });
+  EXPECT_EQ(again["contributors"].size(), 4U);
+  // It has the very model of the others: it applied the sum of the round in which it was killed.
+  const Json applied = wait_for_site("dora", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
+  EXPECT_EQ(applied["model"], again["model"]);
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
+TEST_F(RoundsTest, ACoordinatorKilledMidRunGoesOnWithTheSameRun) {
+  make_plan({.rounds = 6});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  serve();
+  start_all_sites();
+  wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
+  wait_for_coordinator("phase", [](const Json& event) { return event["round"] == 3 && event["phase"] == "collecting-masked"; });
+  server_->signal(SIGKILL);
+  EXPECT_EQ(server_->wait(kPatience), 128 + SIGKILL);
+  serve();
+  ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+  const Json data = Json::parse(server_->standard_output())["data"];
+  EXPECT_TRUE(data["complete"].get<bool>());
+  EXPECT_EQ(data["rounds_done"], 6);
+  for (const std::string& site : kSites) EXPECT_EQ(wait_for_site(site, "run_complete")["model"], data["model"]);
+}
+
+TEST_F(RoundsTest, ARevokedSiteIsCutOffAndTheRunGoesOn) {
+  make_plan({.rounds = 200});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  serve();
+  start_all_sites();
+  wait_for_coordinator("round_finished", [](const Json& event) { return event["contributors"].size() == 4; });
+  ASSERT_EQ(coordinator({"revoke", "clara"}).exit_code, 0);
+  wait_for_site("clara", "refused");
+  const Json after = wait_for_coordinator("round_finished", [](const Json& event) { return !contains(event["contributors"], "clara"); });
+  EXPECT_EQ(after["contributors"], Json({"anna", "berta", "dora"}));
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
+}  // namespace
+}  // namespace fovea::test
