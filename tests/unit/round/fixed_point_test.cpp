@@ -1,0 +1,209 @@
+// The encoding of a contribution and of the sum: overflow is impossible by construction, the canary proves the count.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "federation/secagg/fixed_point.h"
+
+namespace fovea::test {
+namespace {
+
+using namespace federation;
+
+RoundParameters parameters_for(std::size_t sites, std::size_t floats, double delta_max = 0.5, std::uint32_t weight_max = 100) {
+  RoundParameters p;
+  p.round = p.attempt = 1;
+  for (std::size_t i = 0; i < sites; ++i) p.candidates.push_back(static_cast<RosterIndex>(i));
+  p.thresholds = {0, static_cast<std::uint16_t>(threshold_min(static_cast<std::uint32_t>(sites), 0)), 2};
+  p.dimension = static_cast<std::uint32_t>(vector_words(floats));
+  p.encoding = make_encoding(sites, delta_max, weight_max).value();
+  p.phase_ms = 1;
+  return p;
+}
+
+std::vector<std::uint32_t> encode(const RoundParameters& p, const Contribution& c, std::span<const std::int32_t> noise = {}) {
+  std::vector<std::uint32_t> words(p.dimension);
+  ContributionEncoder::create(p, c, noise).value().fill(0, words);
+  return words;
+}
+
+TEST(Thresholds, TheTableOfTheDesign) {
+  struct Row { std::uint32_t n, m, t, drops, honest; };
+  for (const Row& row : {Row{3, 0, 2, 1, 2}, Row{4, 1, 3, 1, 2}, Row{5, 1, 4, 1, 3}, Row{10, 3, 7, 3, 4}, Row{20, 6, 14, 6, 8},
+                         Row{100, 33, 67, 33, 34}}) {
+    EXPECT_EQ(threshold_min(row.n, row.m), row.t) << row.n;
+    EXPECT_EQ(row.n - row.t, row.drops);
+    EXPECT_EQ(row.t - row.m, row.honest);
+    EXPECT_FALSE(check_thresholds(row.n, row.t, row.m, row.honest).has_value());
+    EXPECT_EQ(check_thresholds(row.n, row.t - 1, row.m, 1), RefusalReason::threshold_too_low);
+    EXPECT_EQ(check_thresholds(row.n, row.t, row.m, row.honest + 1), RefusalReason::honest_too_few);
+    EXPECT_EQ(check_thresholds(row.n, row.n + 1, row.m, 1), RefusalReason::threshold_too_low);
+  }
+}
+
+TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
+  for (const std::size_t sites : {2U, 3U, 4U, 100U, 128U}) {
+    const auto p = parameters_for(sites, 2, 0.125, 7);
+    const Contribution c{.delta = {1e30F, -1e30F}, .weight = 7, .metric_sums = {1e300, -1e300, 0, 0}};
+    const auto words = encode(p, c);
+    const std::int64_t bound = word_bound(sites);
+    std::int64_t high = 0;
+    std::int64_t low = 0;
+    for (std::size_t i = 0; i < sites; ++i) {
+      high += static_cast<std::int32_t>(words[0]);
+      low += static_cast<std::int32_t>(words[1]);
+    }
+    EXPECT_LE(std::abs(std::int64_t{static_cast<std::int32_t>(words[0])}), bound);
+    EXPECT_LE(high, std::numeric_limits<std::int32_t>::max());
+    EXPECT_GE(low, -std::int64_t{std::numeric_limits<std::int32_t>::max()});
+    EXPECT_GT(high, std::numeric_limits<std::int32_t>::max() - 4 * static_cast<std::int64_t>(sites)) << "precision is given away";
+    EXPECT_EQ(words.back(), 1U);
+  }
+}
+
+TEST(Encoding, MatchesANaiveReference) {
+  const auto p = parameters_for(4, 1000);
+  Contribution c{.delta = std::vector<float>(1000), .weight = 33, .metric_sums = {1.25, 33, 4, 5}};
+  for (std::size_t i = 0; i < 1000; ++i) c.delta[i] = std::sin(static_cast<float>(i)) * 0.7F;
+  const auto words = encode(p, c);
+  for (std::size_t i = 0; i < 1000; ++i) {
+    const double clipped = std::clamp(static_cast<double>(c.delta[i]), -0.5, 0.5);
+    const auto expected = static_cast<std::int32_t>(std::nearbyint(clipped * (p.encoding.scale * 33.0 / 100.0)));
+    ASSERT_EQ(static_cast<std::int32_t>(words[i]), expected) << i;
+  }
+  EXPECT_EQ(words[1000], 33U);
+  EXPECT_EQ(words[1001], 1280U);
+}
+
+TEST(Encoding, ChunksEqualTheWhole) {
+  const auto p = parameters_for(3, 50);
+  Contribution c{.delta = std::vector<float>(50, 0.3F), .weight = 2, .metric_sums = {1, 2, 3, 4}};
+  c.delta[49] = -0.1F;
+  const auto whole = encode(p, c);
+  const auto encoder = ContributionEncoder::create(p, c).value();
+  for (std::size_t first = 0; first < whole.size(); ++first) {
+    std::vector<std::uint32_t> part(std::min<std::size_t>(7, whole.size() - first));
+    encoder.fill(first, part);
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(first))) << first;
+  }
+}
+
+TEST(Encoding, NoiseIsAddedAndStaysWithinTheBound) {
+  const auto p = parameters_for(4, 3);
+  const Contribution c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
+  const std::vector<std::int32_t> noise = {-7, std::numeric_limits<std::int32_t>::max(), std::numeric_limits<std::int32_t>::min()};
+  const auto words = encode(p, c, noise);
+  EXPECT_EQ(static_cast<std::int32_t>(words[0]), -7);
+  EXPECT_EQ(static_cast<std::int32_t>(words[1]), word_bound(4));
+  EXPECT_EQ(static_cast<std::int32_t>(words[2]), -word_bound(4));
+  EXPECT_FALSE(ContributionEncoder::create(p, c, std::span(noise).first(2)).has_value());
+}
+
+TEST(Encoding, BadContributionsAreRefused) {
+  const auto p = parameters_for(4, 3);
+  const Contribution good{.delta = {0, 0, 0}, .weight = 1, .metric_sums = {}};
+  auto bad = good;
+  bad.delta.pop_back();
+  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  bad = good;
+  bad.weight = 0;
+  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  bad.weight = 101;
+  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  bad = good;
+  bad.metric_sums[2] = std::nan("");
+  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(all_finite(std::vector<float>{1, std::numeric_limits<float>::infinity()}));
+  EXPECT_FALSE(all_finite(std::vector<float>{std::numeric_limits<float>::quiet_NaN()}));
+  EXPECT_TRUE(all_finite(std::vector<float>{1, -2, std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()}));
+  EXPECT_FALSE(make_encoding(1, 1, 1).has_value());
+  EXPECT_FALSE(make_encoding(4, 0, 1).has_value());
+  EXPECT_FALSE(make_encoding(4, std::nan(""), 1).has_value());
+  EXPECT_FALSE(make_encoding(4, 1, 0).has_value());
+  EXPECT_FALSE(make_encoding(128, 1, 1U << 31).has_value());
+}
+
+TEST(Sum, DecodesWhatTheSitesPutIn) {
+  const auto p = parameters_for(3, 2);
+  std::vector<std::uint32_t> sum(p.dimension);
+  for (const float value : {0.25F, -0.5F, 0.1F}) {
+    const auto words = encode(p, {.delta = {value, -value}, .weight = 10, .metric_sums = {1.5, -2, 3, 4}});
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += words[i];
+  }
+  const auto decoded = decode_sum(p, sum, 3);
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(decoded->weight_sum, 30U);
+  EXPECT_EQ(decoded->sites, 3U);
+  EXPECT_DOUBLE_EQ(decoded->metric_sums[0], 4.5);
+  EXPECT_DOUBLE_EQ(decoded->metric_sums[1], -6);
+  const double mean = static_cast<double>(decoded->sums()[0]) * decoded->weight_max / (decoded->scale * static_cast<double>(decoded->weight_sum));
+  EXPECT_NEAR(mean, (0.25 - 0.5 + 0.1) / 3, 1e-7);
+}
+
+TEST(Sum, AWrongCanaryRangeOrWeightIsRefused) {
+  const auto p = parameters_for(3, 2);
+  std::vector<std::uint32_t> good = {0, 0, 5, 0, 0, 0, 0, 2};
+  ASSERT_EQ(good.size(), p.dimension);
+  ASSERT_TRUE(decode_sum(p, good, 2).has_value());
+  EXPECT_FALSE(decode_sum(p, good, 3).has_value());  // the canary counts another number of sites
+  auto bad = good;
+  bad[0] = 0x80000000U;
+  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  bad = good;
+  bad[1] = static_cast<std::uint32_t>(2 * word_bound(3) + 1);
+  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  bad = good;
+  bad[2] = 1;  // less than one study a site
+  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  bad[2] = 201;
+  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  bad = good;
+  bad.pop_back();
+  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+}
+
+TEST(Parameters, OneEncodingAndStrictBounds) {
+  const auto p = parameters_for(4, 10);
+  const Bytes bytes = p.encode();
+  ASSERT_TRUE(RoundParameters::decode(bytes).has_value()) << RoundParameters::decode(bytes).error().message;
+  EXPECT_EQ(*RoundParameters::decode(bytes), p);
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(RoundParameters::decode(ByteView(bytes).first(size)).has_value());
+  const auto refused = [&](auto change) {
+    auto bad = p;
+    change(bad);
+    EXPECT_FALSE(RoundParameters::decode(bad.encode()).has_value());
+  };
+  refused([](auto& bad) { bad.round = 0; });
+  refused([](auto& bad) { bad.attempt = 0; });
+  refused([](auto& bad) { bad.candidates = {0}; });
+  refused([](auto& bad) { bad.candidates = {1, 0, 2, 3}; });
+  refused([](auto& bad) { bad.thresholds.threshold = 5; });
+  refused([](auto& bad) { bad.thresholds.threshold = 1; });
+  refused([](auto& bad) { bad.dimension = kTailWords; });
+  refused([](auto& bad) { bad.ring_bits = 64; });
+  refused([](auto& bad) { bad.noise = 1; });
+  refused([](auto& bad) { bad.encoding.scale = std::nan(""); });
+  refused([](auto& bad) { bad.encoding.scale = -1; });
+  refused([](auto& bad) { bad.encoding.scale *= 1.01; });
+  refused([](auto& bad) { bad.encoding.weight_max = 1U << 30; });
+  refused([](auto& bad) { bad.phase_ms = 0; });
+}
+
+TEST(Parameters, TheHashCoversEveryField) {
+  const auto p = parameters_for(4, 10);
+  const Bytes bytes = p.encode();
+  std::size_t differing = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    Bytes changed = bytes;
+    changed[i] ^= 1;
+    const auto decoded = RoundParameters::decode(changed);
+    if (!decoded) continue;
+    ++differing;
+    EXPECT_NE(decoded->hash(), p.hash()) << "byte " << i;
+  }
+  EXPECT_GT(differing, 150U);  // the hashes and ids at least
+}
+
+}  // namespace
+}  // namespace fovea::test

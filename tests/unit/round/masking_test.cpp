@@ -1,0 +1,225 @@
+// Masks, share channels and unmasking, without the machines: any surviving set of at least t gives the exact sum, any
+// smaller gives nothing, and everything derived is bound to H(P), the model, the key list and the direction.
+#include <gtest/gtest.h>
+
+#include "coordinator/aggregation/unmask.h"
+#include "crypto/hash.h"
+#include "federation/secagg/statements.h"
+#include "tests/simulation/test_federation.h"
+
+namespace fovea::test {
+namespace {
+
+using namespace federation;
+
+struct Peer {
+  AttemptSecrets secrets;
+  std::optional<AttemptSecrets::Dealt> dealt;
+  std::vector<HeldShares> held;
+};
+
+// An attempt of n sites, up to the shares.
+struct AttemptOf {
+  explicit AttemptOf(std::size_t sites, AttemptNumber attempt = 1, std::uint64_t seed = 1) : federation(sites) {
+    context.parameters.round = 1;
+    context.parameters.attempt = attempt;
+    context.parameters.dimension = 100;
+    context.parameters.thresholds = table_thresholds(sites);
+    for (RosterIndex i = 0; i < sites; ++i) context.parameters.candidates.push_back(i);
+    context.parameters_hash = context.parameters.hash();
+    for (RosterIndex i = 0; i < sites; ++i) {
+      peers.push_back({AttemptSecrets::derive(seed_of("masking", seed * 100 + i), i), {}, {}});
+      context.keys.push_back({i, {peers[i].secrets.channel_key(), peers[i].secrets.mask_key(), {}}});
+    }
+    context.key_list = key_list_hash(context.parameters_hash, context.keys);
+    for (Peer& peer : peers) peer.dealt = peer.secrets.deal(context).value();
+    for (Peer& peer : peers)
+      for (const Peer& dealer : peers)
+        if (&dealer != &peer) peer.held.push_back(peer.secrets.open(context, sealed(dealer.secrets.self(), peer.secrets.self())).value());
+  }
+  SealedShares sealed(RosterIndex dealer, RosterIndex recipient) const {
+    SealedShares out;
+    for (const SealedShares& shares : peers[dealer].dealt->sealed)
+      if (shares.peer == recipient) out = shares;
+    out.peer = dealer;
+    return out;
+  }
+  RevealedShare reveal(RosterIndex from, RosterIndex subject, RevealedSecret kind) {
+    const HeldShares* held = &peers[from].dealt->own;
+    for (const HeldShares& entry : peers[from].held)
+      if (entry.dealer == subject) held = &entry;
+    RevealedShare out{.subject = subject, .secret = kind};
+    const auto bytes = (kind == RevealedSecret::self_seed ? held->self_seed : held->mask_key).encode();
+    std::copy(bytes.view().begin(), bytes.view().end(), out.share.begin());
+    return out;
+  }
+  coordinator::UnmaskWork work(const std::vector<RosterIndex>& committed, const std::vector<RosterIndex>& responders) {
+    coordinator::UnmaskWork out;
+    out.context = context;
+    out.survivors = context.parameters.candidates;
+    out.committed = committed;
+    out.sum.resize(context.parameters.dimension);
+    for (const RosterIndex site : committed) {
+      std::vector<std::uint32_t> y(out.sum.size(), 10U + site);
+      crypto::apply_masks(y, 0, peers[site].secrets.masks(context, out.survivors).value());
+      crypto::add_words(out.sum, y);
+    }
+    for (const Peer& peer : peers)
+      out.dealers.push_back({peer.secrets.self(), peer.secrets.self_seed_commitment(context.parameters_hash), peer.dealt->sealed});
+    for (const RosterIndex site : responders) {
+      coordinator::UnmaskResponse response{.site = site, .shares = {}};
+      for (const RosterIndex subject : out.survivors) {
+        const bool in_sum = std::find(committed.begin(), committed.end(), subject) != committed.end();
+        response.shares.push_back(reveal(site, subject, in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key));
+      }
+      out.responses.push_back(std::move(response));
+    }
+    return out;
+  }
+  TestFederation federation;
+  AttemptContext context;
+  std::vector<Peer> peers;
+};
+
+TEST(Unmask, AnySurvivingSetOfAtLeastTGivesTheExactSumAndASmallerNothing) {
+  AttemptOf attempt(6);
+  const std::size_t threshold = attempt.context.parameters.thresholds.threshold;
+  for (std::uint32_t set = 1; set < 64; ++set) {
+    std::vector<RosterIndex> committed;
+    std::uint32_t expected = 0;
+    for (RosterIndex i = 0; i < 6; ++i)
+      if (set >> i & 1U) {
+        committed.push_back(i);
+        expected += 10U + i;
+      }
+    const auto masked = attempt.work(committed, committed).sum;
+    const auto outcome = coordinator::unmask(attempt.work(committed, committed));
+    EXPECT_EQ(outcome.complete, committed.size() >= threshold) << set;
+    EXPECT_TRUE(outcome.blames.empty());
+    if (outcome.complete) EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, expected)) << set;
+    else EXPECT_EQ(outcome.sum, masked) << "an incomplete unmasking changed the sum";
+  }
+}
+
+TEST(Unmask, AChangedShareIsTracedToItsSenderAndReplacedByAnother) {
+  AttemptOf attempt(6);
+  const std::vector<RosterIndex> all = {0, 1, 2, 3, 4, 5};
+  auto work = attempt.work(all, all);
+  work.responses[0].shares[3].share[8] ^= 1;
+  work.responses[1].shares[2].share[0] ^= 2;  // another point
+  const auto outcome = coordinator::unmask(std::move(work));
+  EXPECT_TRUE(outcome.complete);
+  EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, 75));
+  ASSERT_EQ(outcome.blames.size(), 2U);
+  for (const auto& blame : outcome.blames) {
+    EXPECT_EQ(blame.reason, RefusalReason::bad_revealed_share);
+    EXPECT_LE(blame.site, 1U);
+  }
+}
+
+TEST(Unmask, ADealerWhoseSharesDoNotGiveItsCommittedSecretIsNamed) {
+  AttemptOf attempt(6);
+  const std::vector<RosterIndex> all = {0, 1, 2, 3, 4, 5};
+  auto work = attempt.work(all, all);
+  work.dealers[4].self_seed_commitment[0] ^= 1;
+  const auto outcome = coordinator::unmask(std::move(work));
+  EXPECT_FALSE(outcome.complete);
+  ASSERT_EQ(outcome.blames.size(), 1U);
+  EXPECT_EQ(outcome.blames[0], (coordinator::Blame{4, RefusalReason::inconsistent_dealer}));
+}
+
+TEST(Unmask, ThreadsDoNotChangeTheSum) {
+  AttemptOf attempt(5);
+  const std::vector<RosterIndex> committed = {0, 1, 3, 4};
+  EXPECT_EQ(coordinator::unmask(attempt.work(committed, committed), 1).sum, coordinator::unmask(attempt.work(committed, committed), 2).sum);
+}
+
+TEST(Masking, BothSidesOfAPairDeriveOneSeed) {
+  AttemptOf attempt(3);
+  const auto zero = attempt.peers[0].secrets.masks(attempt.context, std::vector<RosterIndex>{0, 1}).value();
+  const auto one = attempt.peers[1].secrets.masks(attempt.context, std::vector<RosterIndex>{0, 1}).value();
+  ASSERT_EQ(zero.size(), 2U);
+  EXPECT_TRUE(crypto::constant_time_equal(zero[1].seed.view(), one[1].seed.view()));
+  EXPECT_NE(zero[1].sign, one[1].sign);
+  EXPECT_EQ(zero[1].sign, crypto::MaskSign::add);
+}
+
+TEST(Masking, EverySeedIsBoundToParametersModelAndDimension) {
+  AttemptOf attempt(3);
+  const auto seeds = [&](const AttemptContext& context) {
+    std::vector<Bytes> out;
+    const auto masks = attempt.peers[0].secrets.masks(context, std::vector<RosterIndex>{0, 1, 2}).value();
+    for (const auto& key : masks)
+      out.emplace_back(key.seed.view().begin(), key.seed.view().end());
+    return out;
+  };
+  const auto base = seeds(attempt.context);
+  const auto differs = [&](auto change) {
+    AttemptContext other = attempt.context;
+    change(other);
+    const auto changed = seeds(other);
+    for (std::size_t i = 0; i < base.size(); ++i) EXPECT_NE(changed[i], base[i]) << i;
+  };
+  differs([](auto& c) { c.parameters_hash[0] ^= 1; });  // H(P) alone
+  differs([](auto& c) { c.parameters.model_hash[0] ^= 1; });
+  differs([](auto& c) { c.parameters.dimension += 1; });
+}
+
+TEST(Masking, SharesOpenOnlyInTheirDirectionAndUnderTheirKeyList) {
+  AttemptOf attempt(4);
+  const auto& self = attempt.peers[1].secrets;
+  ASSERT_TRUE(self.open(attempt.context, attempt.sealed(0, 1)).has_value());
+  auto wrong_dealer = attempt.sealed(0, 1);
+  wrong_dealer.peer = 2;
+  EXPECT_EQ(self.open(attempt.context, wrong_dealer).error().code, ErrorCode::corruption);
+  EXPECT_EQ(self.open(attempt.context, attempt.sealed(0, 2)).error().code, ErrorCode::corruption);
+  // Reflected to its own sender.
+  auto reflected = attempt.sealed(1, 0);
+  reflected.peer = 0;
+  EXPECT_EQ(self.open(attempt.context, reflected).error().code, ErrorCode::corruption);
+  for (const bool parameters : {true, false}) {
+    AttemptContext other = attempt.context;
+    (parameters ? other.parameters_hash : other.key_list)[0] ^= 1;
+    EXPECT_EQ(self.open(other, attempt.sealed(0, 1)).error().code, ErrorCode::corruption);
+  }
+  auto uncommitted = attempt.sealed(0, 1);
+  uncommitted.mask_key_commitment[0] ^= 1;
+  EXPECT_EQ(self.open(attempt.context, uncommitted).error().code, ErrorCode::permission_denied);
+}
+
+TEST(Masking, ShamirPointsOfZeroAndForAnotherSiteAreRefused) {
+  crypto::SecretArray<crypto::kShareBytes> zero;
+  EXPECT_FALSE(crypto::Share::decode(zero.view()).has_value());
+  crypto::SeededRandom random(seed_of("coefficients", 1));
+  EXPECT_FALSE(crypto::split_secret(seed_of("s", 1), 2, std::vector<std::uint32_t>{1, 1, 2}, random).has_value());
+  EXPECT_FALSE(crypto::split_secret(seed_of("s", 1), 2, std::vector<std::uint32_t>{0, 1, 2}, random).has_value());
+}
+
+TEST(Masking, AnotherAttemptSharesNothingWithTheFirst) {
+  AttemptOf first(3, 1, 1);
+  AttemptOf second(3, 2, 2);
+  for (RosterIndex i = 0; i < 3; ++i) {
+    EXPECT_NE(first.peers[i].secrets.mask_key(), second.peers[i].secrets.mask_key());
+    EXPECT_NE(first.peers[i].secrets.channel_key(), first.peers[i].secrets.mask_key());
+  }
+}
+
+TEST(Statements, EachIsBoundToItsLabelParametersAndFields) {
+  const Digest p{1};
+  const Digest q{2};
+  EXPECT_NE(survivors_hash(p, std::vector<RosterIndex>{1, 2}), survivors_hash(q, std::vector<RosterIndex>{1, 2}));
+  EXPECT_NE(survivors_hash(p, std::vector<RosterIndex>{1, 2}), survivors_hash(p, std::vector<RosterIndex>{1, 3}));
+  EXPECT_NE(keys_statement(p, 1, {}), keys_statement(p, 2, {}));
+  EXPECT_NE(self_seed_commitment(p, 1, Bytes(32)), self_seed_commitment(p, 2, Bytes(32)));
+  EXPECT_NE(share_commitment(p, {1, 2, RevealedSecret::mask_key}, Bytes(44)), share_commitment(p, {1, 2, RevealedSecret::self_seed}, Bytes(44)));
+  const std::vector<RosterIndex> u2 = {0, 1, 2};
+  const std::vector<CommittedVector> u3 = {{.site = 0}, {.site = 1}};
+  auto other = u3;
+  other[1].vector_hash[0] = 1;
+  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {p, u2, other}));
+  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {q, u2, u3}));
+  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {p, std::span(u2).first(2), u3}));
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,241 @@
+// The coordinator's machine: quorum and deadlines, drop-outs at each step, retries, restarts, bounded staging.
+#include "tests/unit/round/scene.h"
+
+namespace fovea::test {
+namespace {
+
+using coordinator::RoundPhase;
+
+// Kills `site` for good when it has sent its message of this kind.
+void die_after(Scene& scene, RosterIndex site, MessageKind kind) {
+  scene.world.intercept = [&scene, site, kind, dead = false](Delivery& delivery) mutable {
+    if (delivery.site != site) return true;
+    if (dead) return false;
+    if (delivery.direction == Direction::to_coordinator && federation::claimed_kind(delivery.wire).value() == kind) dead = true;
+    return true;
+  };
+  scene.world.run([&] { return !scene.world.results().empty(); });
+}
+
+struct DropOut {
+  MessageKind after;
+  std::size_t in_sum;
+};
+
+class DropOutTest : public ::testing::TestWithParam<DropOut> {};
+
+TEST_P(DropOutTest, TheRoundCompletesWithoutTheSite) {
+  Scene scene(5, 1);
+  die_after(scene, 4, GetParam().after);
+  ASSERT_EQ(scene.world.results().size(), 1U);
+  EXPECT_TRUE(scene.world.violations().empty());
+  EXPECT_EQ(scene.world.results()[0].contributors.size(), GetParam().in_sum);
+  EXPECT_EQ(scene.world.results()[0].sum.sites, GetParam().in_sum);
+}
+
+INSTANTIATE_TEST_SUITE_P(EachStep, DropOutTest,
+                         ::testing::Values(DropOut{MessageKind::training_ready, 4}, DropOut{MessageKind::keys, 4},
+                                           DropOut{MessageKind::shares, 4}, DropOut{MessageKind::masked_statement, 5},
+                                           DropOut{MessageKind::consistency_signature, 5}, DropOut{MessageKind::unmask_shares, 5}),
+                         [](const auto& row) {
+                           std::string name(federation::to_string(row.param.after));
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(RoundMachine, BelowTheThresholdTheAttemptIsRepeatedAndNothingIsPublished) {
+  Scene scene(4, 1);
+  bool healed = false;
+  scene.world.intercept = [&](Delivery& delivery) {
+    if (healed || delivery.direction == Direction::to_site || delivery.site < 2) return true;
+    const auto kind = federation::claimed_kind(delivery.wire).value();
+    return kind != MessageKind::masked_chunk && kind != MessageKind::masked_statement;
+  };
+  scene.world.run([&] { return scene.world.now_ms() > 8000; });
+  EXPECT_TRUE(scene.world.results().empty());
+  healed = true;
+  EXPECT_TRUE(scene.world.run());
+  EXPECT_GT(scene.world.results().at(0).attempt, 1U);
+  EXPECT_EQ(scene.world.results()[0].contributors.size(), 4U);
+  EXPECT_TRUE(scene.world.violations().empty());
+}
+
+TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
+  for (const RoundPhase at : {RoundPhase::announced, RoundPhase::collecting_keys, RoundPhase::collecting_shares,
+                              RoundPhase::collecting_masked, RoundPhase::collecting_consistency, RoundPhase::collecting_unmask}) {
+    Scene scene(4, 1);
+    bool killed = false;
+    scene.world.run([&] {
+      if (!killed && scene.world.coordinator().phase() == at) {
+        killed = true;
+        return true;
+      }
+      return false;
+    });
+    ASSERT_TRUE(killed) << coordinator::to_string(at);
+    scene.world.kill_coordinator(100);
+    EXPECT_TRUE(scene.world.run()) << coordinator::to_string(at);
+    EXPECT_TRUE(scene.world.violations().empty()) << coordinator::to_string(at) << scene.world.violations().front();
+    ASSERT_EQ(scene.world.results().size(), 1U);
+    EXPECT_EQ(scene.world.results()[0].attempt, at == RoundPhase::announced || at == RoundPhase::collecting_unmask ? 1U : 2U);
+  }
+}
+
+TEST(RoundMachine, StagingIsBoundedAndStillTakesEverySite) {
+  // Three slots for six sites: the rest are told to upload as slots come free.
+  World world({.sites = 6, .seed = 5, .rounds = 1, .faults = {}, .staging_bytes = 1});
+  std::set<RosterIndex> uploading;
+  std::size_t most = 0;
+  world.intercept = [&](Delivery& delivery) {
+    const auto kind = federation::claimed_kind(delivery.wire).value();
+    if (kind == MessageKind::routed_shares) uploading.insert(delivery.site);
+    if (kind == MessageKind::masked_statement) uploading.erase(delivery.site);
+    most = std::max(most, uploading.size());
+    return true;
+  };
+  EXPECT_TRUE(world.run());
+  EXPECT_LE(most, 3U);
+  EXPECT_EQ(world.results().at(0).contributors.size(), 6U);
+}
+
+TEST(RoundMachine, AnUploadThatStopsHalfwayIsNotInTheSum) {
+  World world({.sites = 4, .seed = 9, .rounds = 1, .extra_floats = 2 * federation::kChunkWords, .faults = {}});
+  world.intercept = [&](Delivery& delivery) {
+    if (delivery.direction == Direction::to_site || delivery.site != 2) return true;
+    if (federation::claimed_kind(delivery.wire).value() != MessageKind::masked_chunk) return true;
+    const auto opened = world.federation().open_at_coordinator(2, delivery.wire);
+    return federation::decode_chunk(opened->payload())->index == 0;
+  };
+  world.run([&] { return !world.results().empty(); });
+  ASSERT_EQ(world.results().size(), 1U);
+  EXPECT_TRUE(world.violations().empty());
+  EXPECT_EQ(world.results()[0].contributors.size(), 3U);
+  EXPECT_EQ(world.results()[0].dropouts.at(0), world.federation().id(2));
+}
+
+TEST(RoundMachine, AStragglerIsWaitedForOnlySoLong) {
+  Scene scene(4, 1);
+  scene.world.intercept = [](Delivery& delivery) { return delivery.site != 3; };
+  scene.world.run([&] { return !scene.world.results().empty(); });
+  ASSERT_EQ(scene.world.results().size(), 1U);
+  EXPECT_LT(scene.world.now_ms(), 3000);
+  EXPECT_EQ(scene.world.results()[0].contributors.size(), 3U);
+}
+
+TEST(RoundMachine, WithoutAQuorumTheRoundIsAborted) {
+  Scene scene(4, 1);
+  scene.world.intercept = [](Delivery& delivery) { return delivery.site < 2; };
+  scene.world.run([&] { return !scene.world.aborted().empty(); });
+  ASSERT_FALSE(scene.world.aborted().empty());
+  EXPECT_EQ(scene.world.aborted()[0].reason, RefusalReason::deadline_passed);
+  EXPECT_EQ(scene.world.aborted()[0].next_round, 2U);
+}
+
+TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
+  Scene scene(4, 5);
+  bool away = false;
+  scene.world.intercept = [&](Delivery& delivery) { return !(away && delivery.site == 1); };
+  scene.world.run([&] { return scene.world.results().size() == 1; });
+  away = true;
+  scene.world.run([&] { return scene.world.results().size() == 3; });
+  EXPECT_EQ(scene.world.results()[2].contributors.size(), 3U);
+  away = false;
+  EXPECT_TRUE(scene.world.run());
+  EXPECT_EQ(scene.world.results().back().contributors.size(), 4U);
+  EXPECT_TRUE(scene.world.violations().empty());
+}
+
+TEST(RoundMachine, ASetupThatNoRoundCouldMeetIsRefused) {
+  const TestFederation f(4);
+  const auto with = [&](auto change) {
+    coordinator::RoundSetup setup{.run = f.run(),
+                                  .roster = f.roster(),
+                                  .key = f.coordinator_key().copy(),
+                                  .task = {.round = 1},
+                                  .invited = {0, 1, 2, 3},
+                                  .quiet = {},
+                                  .thresholds = {1, 3, 2},
+                                  .cohort_smallest = 3,
+                                  .cohort_largest = 4,
+                                  .delta_size = 10,
+                                  .delta_max = 1,
+                                  .weight_max = 10,
+                                  .limits = {}};
+    change(setup);
+    return coordinator::RoundMachine::create(std::move(setup), {}).has_value();
+  };
+  EXPECT_TRUE(with([](auto&) {}));
+  EXPECT_FALSE(with([&](auto& s) { s.key = f.identity(0).copy(); }));
+  EXPECT_FALSE(with([](auto& s) { s.thresholds = {1, 2, 2}; }));
+  EXPECT_FALSE(with([](auto& s) { s.thresholds.threshold = 4; }));
+  EXPECT_FALSE(with([](auto& s) { s.invited = {0, 1}; }));
+  EXPECT_FALSE(with([](auto& s) { s.invited = {0, 1, 9}; }));
+  EXPECT_FALSE(with([](auto& s) { s.cohort_largest = 200; }));
+  EXPECT_FALSE(with([](auto& s) { s.delta_max = 0; }));
+  EXPECT_FALSE(with([](auto& s) { s.weight_max = 0; }));
+  EXPECT_FALSE(with([](auto& s) { s.delta_size = 0; }));
+}
+
+TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
+  Scene scene(4, 1);
+  scene.hold_to_coordinator(3, MessageKind::masked_statement);
+  scene.world.run([n = 0]() mutable { return ++n > 30; });
+  const auto progress = scene.world.coordinator().progress();
+  EXPECT_EQ(progress.phase, RoundPhase::collecting_masked);
+  EXPECT_EQ(progress.answered, 3U);
+  EXPECT_EQ(progress.expected, 4U);
+  ASSERT_EQ(progress.waiting_for.size(), 1U);
+  EXPECT_EQ(progress.waiting_for[0], scene.world.federation().id(3));
+  EXPECT_GT(progress.left_ms, 0);
+}
+
+TEST(RoundMachine, MalformedMessagesOfEveryKindAreRefusedAndAnswered) {
+  Scene scene(4, 1);
+  const TestFederation& f = scene.world.federation();
+  for (const MessageKind kind : {MessageKind::hello, MessageKind::training_progress, MessageKind::training_ready, MessageKind::keys,
+                                 MessageKind::shares, MessageKind::masked_chunk, MessageKind::masked_statement,
+                                 MessageKind::consistency_signature, MessageKind::unmask_shares, MessageKind::attempt_failure}) {
+    const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{f.from_site(1, kind, Bytes{1})});
+    ASSERT_TRUE(effects.refusal.has_value()) << federation::to_string(kind);
+    EXPECT_EQ(effects.refusal->reason, RefusalReason::malformed);
+    ASSERT_EQ(effects.outbound.size(), 1U);
+    EXPECT_EQ(effects.outbound[0].kind, MessageKind::refusal);
+  }
+}
+
+TEST(RoundMachine, ThePublishedEvidenceRecomputesTheExactSum) {
+  // An auditor with the masked vectors: Σ y minus the masks of the opened secrets is the published sum.
+  Scene scene(5, 1);
+  die_after(scene, 4, MessageKind::shares);
+  const auto& result = scene.world.results().at(0);
+  const federation::RoundEvidence& e = result.evidence;
+  ASSERT_FALSE(federation::check_evidence(e, scene.world.federation().roster()).has_value());
+  std::vector<std::uint32_t> sum(e.parameters.dimension);
+  for (const Delivery& delivery : scene.world.trace()) {
+    if (delivery.direction == Direction::to_site) continue;
+    const auto opened = scene.world.federation().open_at_coordinator(delivery.site, delivery.wire);
+    if (opened->kind() != MessageKind::masked_chunk) continue;
+    std::vector<std::uint32_t> words(sum.size());
+    federation::copy_words(federation::decode_chunk(opened->payload())->words, words);
+    crypto::add_words(sum, words);
+  }
+  federation::AttemptContext context{.parameters = e.parameters, .parameters_hash = e.parameters.hash(), .keys = e.keys, .key_list = {}};
+  std::vector<crypto::MaskKey> masks;
+  for (const federation::OpenedSecret& opened : e.opened) {
+    auto secret = crypto::SecretKey::from(opened.value, "opened").value();
+    if (opened.kind == federation::RevealedSecret::self_seed) {
+      masks.push_back({federation::self_mask_seed(context, opened.site, secret), crypto::MaskSign::subtract});
+      continue;
+    }
+    const auto key = crypto::AgreementKey::from_private(secret);
+    for (const auto& entry : e.committed)
+      masks.push_back({federation::pair_seed(context, key, opened.site, entry.site).value(),
+                       entry.site < opened.site ? crypto::MaskSign::subtract : crypto::MaskSign::add});
+  }
+  crypto::apply_masks(sum, 0, masks);
+  EXPECT_EQ(sum.back(), 4U);
+  for (std::size_t i = 0; i < result.sum.words.size(); ++i) EXPECT_EQ(sum[i], result.sum.words[i]);
+}
+
+}  // namespace
+}  // namespace fovea::test

@@ -1,0 +1,256 @@
+// The site's machine, phase by phase: what each event does, and what it must not do in another phase.
+#include <limits>
+
+#include "federation/messages/vector_chunk.h"
+#include "tests/unit/round/scene.h"
+
+namespace fovea::test {
+namespace {
+
+class SiteMachineTest : public ::testing::Test {
+ protected:
+  TestFederation federation{4};
+  node::SitePolicy policy{.colluders_max = 1, .honest_min = 2, .cohort_min = 3, .plans_approved = {federation.plan()}};
+  Digest model = federation.plan();
+
+  node::SiteMachine machine(std::span<const Bytes> journal = {}) {
+    auto out = node::SiteMachine::create(federation.site_config(1, policy), journal).value();
+    out.step(node::ModelAdopted{0, model, {}});
+    return out;
+  }
+  federation::TrainTask task(RoundNumber round = 1) const {
+    return {.round = round, .stage_index = 0, .stage_round = 1, .seed = 3, .plan_hash = federation.plan(), .model_hash = model};
+  }
+  node::SiteEffects tell(node::SiteMachine& site, MessageKind kind, const Bytes& payload) {
+    return site.step(node::MessageReceived{federation.from_coordinator(kind, payload), std::nullopt});
+  }
+  static federation::Contribution contribution() { return {.delta = {1, 2, 3}, .weight = 1, .metric_sums = {}}; }
+};
+
+TEST_F(SiteMachineTest, AConfigurationThatIsNotTheRostersIsRefused) {
+  auto config = federation.site_config(1, policy);
+  config.identity = federation.identity(2).copy();
+  EXPECT_FALSE(node::SiteMachine::create(std::move(config), {}).has_value());
+  auto weak = policy;
+  weak.honest_min = 1;
+  EXPECT_FALSE(node::SiteMachine::create(federation.site_config(1, weak), {}).has_value());
+  EXPECT_TRUE(node::SiteMachine::create(federation.site_config(1, policy), {}).has_value());
+  const std::vector<Bytes> damaged = {{1, 2, 3}};
+  EXPECT_EQ(node::SiteMachine::create(federation.site_config(1, policy), damaged).error().code, ErrorCode::corruption);
+}
+
+TEST_F(SiteMachineTest, ConnectedSaysHelloWithWhereTheSiteStands) {
+  auto site = machine();
+  const auto effects = site.step(node::Connected{});
+  expect_sends(effects, MessageKind::hello);
+  const auto hello = federation::Hello::decode(federation.open_at_coordinator(1, effects.outbound[0].wire)->payload()).value();
+  EXPECT_EQ(hello.model_hash, model);
+  EXPECT_EQ(hello.last_round, 0U);
+}
+
+TEST_F(SiteMachineTest, ATaskStartsTrainingOnceAndReadyFollows) {
+  auto site = machine();
+  const auto started = tell(site, MessageKind::train_task, task().encode());
+  ASSERT_TRUE(started.start_training.has_value());
+  EXPECT_EQ(*started.start_training, task());
+  EXPECT_EQ(site.phase(), node::SitePhase::training);
+  EXPECT_FALSE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
+  expect_sends(site.step(node::TrainingAdvanced{1, 500}), MessageKind::training_progress);
+  expect_sends(site.step(node::TrainingFinished{1, contribution()}), MessageKind::training_ready);
+  EXPECT_EQ(site.phase(), node::SitePhase::ready);
+  expect_sends(tell(site, MessageKind::train_task, task().encode()), MessageKind::training_ready);
+}
+
+TEST_F(SiteMachineTest, ATaskOnAnotherModelPlanOrTranscriptIsRefusedAndReported) {
+  const auto refused = [&](auto change, RefusalReason reason) {
+    auto site = machine();
+    auto wrong = task();
+    change(wrong);
+    const auto effects = tell(site, MessageKind::train_task, wrong.encode());
+    expect_refused(effects, reason);
+    EXPECT_FALSE(effects.start_training.has_value());
+    ASSERT_EQ(effects.outbound.size(), 1U);
+    EXPECT_EQ(effects.outbound[0].kind, MessageKind::attempt_failure);
+  };
+  refused([](auto& t) { t.model_hash[0] ^= 1; }, RefusalReason::model_differs);
+  refused([](auto& t) { t.plan_hash[0] ^= 1; }, RefusalReason::plan_not_approved);
+  refused([](auto& t) { t.previous_transcript[0] ^= 1; }, RefusalReason::transcript_differs);
+}
+
+TEST_F(SiteMachineTest, AnApprovalMakesTheSiteSayHelloAgain) {
+  policy.plans_approved.clear();
+  auto site = machine();
+  expect_refused(tell(site, MessageKind::train_task, task().encode()), RefusalReason::plan_not_approved);
+  policy.plans_approved = {federation.plan()};
+  expect_sends(site.step(node::PolicyChanged{policy}), MessageKind::hello);
+  EXPECT_TRUE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
+  auto weak = policy;
+  weak.honest_min = 0;
+  expect_refused(site.step(node::PolicyChanged{weak}), RefusalReason::local_policy);
+}
+
+TEST_F(SiteMachineTest, TrainingThatFailsOrDivergesIsReportedAndTheSiteIsIdle) {
+  auto site = machine();
+  tell(site, MessageKind::train_task, task().encode());
+  expect_sends(site.step(node::TrainingFailed{1}), MessageKind::attempt_failure);
+  EXPECT_EQ(site.phase(), node::SitePhase::idle);
+  tell(site, MessageKind::train_task, task().encode());
+  auto diverged = contribution();
+  diverged.delta[1] = std::numeric_limits<float>::quiet_NaN();
+  expect_refused(site.step(node::TrainingFinished{1, diverged}), RefusalReason::update_not_finite);
+  EXPECT_EQ(site.phase(), node::SitePhase::idle);
+}
+
+TEST_F(SiteMachineTest, ResultsOfATrainingNobodyWaitsForAreRefused) {
+  auto site = machine();
+  expect_refused(site.step(node::TrainingFinished{1, contribution()}), RefusalReason::unexpected_kind);
+  tell(site, MessageKind::train_task, task(2).encode());
+  expect_refused(site.step(node::TrainingFinished{1, contribution()}), RefusalReason::unexpected_kind);
+  EXPECT_TRUE(site.step(node::TrainingAdvanced{1, 10}).outbound.empty());
+  EXPECT_TRUE(site.step(node::TrainingFailed{1}).outbound.empty());
+  EXPECT_EQ(site.phase(), node::SitePhase::training);
+}
+
+TEST_F(SiteMachineTest, AnUpdateIsKeptWhenTheSameWorkComesUnderTheNextRoundNumber) {
+  auto site = machine();
+  tell(site, MessageKind::train_task, task(1).encode());
+  site.step(node::TrainingFinished{1, contribution()});
+  const auto effects = tell(site, MessageKind::train_task, task(2).encode());
+  EXPECT_FALSE(effects.start_training.has_value());
+  expect_sends(effects, MessageKind::training_ready);
+  EXPECT_EQ(site.round(), 2U);
+  auto other = task(3);
+  other.seed += 1;
+  EXPECT_TRUE(tell(site, MessageKind::train_task, other.encode()).start_training.has_value());
+  expect_refused(tell(site, MessageKind::train_task, task(2).encode()), RefusalReason::stale_round);
+}
+
+TEST_F(SiteMachineTest, ANewTaskCancelsTheRunningTraining) {
+  auto site = machine();
+  tell(site, MessageKind::train_task, task(1).encode());
+  auto other = task(2);
+  other.stage_round = 2;
+  const auto effects = tell(site, MessageKind::train_task, other.encode());
+  EXPECT_TRUE(effects.cancel_training);
+  EXPECT_TRUE(effects.start_training.has_value());
+}
+
+TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
+  const federation::AttemptRef ref{1, 1, Digest{5}};
+  const std::vector<std::pair<MessageKind, Bytes>> messages = {
+      {MessageKind::key_list, federation::KeyList{ref, {}}.encode()},
+      {MessageKind::routed_shares, federation::RoutedShares{ref, {}, {}}.encode()},
+      {MessageKind::chunk_request, federation::ChunkRequest{.ref = ref, .chunks = {}}.encode()},
+      {MessageKind::consistency_request, federation::ConsistencyRequest{.ref = ref, .survivors = {}, .committed = {}}.encode()},
+  };
+  auto idle = machine();
+  auto training = machine();
+  tell(training, MessageKind::train_task, task().encode());
+  auto ready = machine();
+  tell(ready, MessageKind::train_task, task().encode());
+  ready.step(node::TrainingFinished{1, contribution()});
+  for (auto* site : {&idle, &training, &ready}) {
+    const auto before = site->phase();
+    for (const auto& [kind, payload] : messages) expect_refused(tell(*site, kind, payload), RefusalReason::unexpected_kind);
+    expect_refused(tell(*site, MessageKind::unmask_request, federation::UnmaskRequest{ref, {}}.encode()),
+                   RefusalReason::forgotten_after_restart);
+    EXPECT_EQ(site->phase(), before);
+  }
+}
+
+TEST_F(SiteMachineTest, MalformedPayloadsAreRefusedInEveryKind) {
+  auto site = machine();
+  for (const MessageKind kind : {MessageKind::train_task, MessageKind::parameters, MessageKind::key_list, MessageKind::routed_shares,
+                                 MessageKind::chunk_request, MessageKind::consistency_request, MessageKind::unmask_request,
+                                 MessageKind::aggregate_chunk, MessageKind::round_evidence, MessageKind::refusal,
+                                 MessageKind::attempt_abandoned})
+    expect_refused(tell(site, kind, Bytes{1, 2, 3}), RefusalReason::malformed);
+}
+
+TEST_F(SiteMachineTest, ParametersBeforeTheUpdateIsThereAreRefused) {
+  Scene scene;
+  const auto held = scene.hold_to_site(1, MessageKind::parameters);
+  auto site = node::SiteMachine::create(federation.site_config(1, policy), {}).value();
+  site.step(node::ModelAdopted{0, model, {}});
+  auto event = node::MessageReceived{federation.from_coordinator(MessageKind::parameters, held.payload()), seed_of("s", 1)};
+  expect_refused(site.step(std::move(event)), RefusalReason::not_ready);
+}
+
+TEST_F(SiteMachineTest, AnAbandonedAttemptKeepsTheUpdateAndForgetsTheSecrets) {
+  Scene scene;
+  const auto list = scene.hold_to_site(1, MessageKind::key_list);
+  const auto ref = federation::KeyList::decode(list.payload())->ref;
+  expect_refused(scene.tell(1, MessageKind::attempt_abandoned, federation::AttemptAbandoned{1, 9, RefusalReason::late_vector, false}.encode()),
+                 RefusalReason::stale_attempt);
+  const auto effects = scene.tell(1, MessageKind::attempt_abandoned,
+                                  federation::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
+  EXPECT_FALSE(effects.refusal.has_value());
+  EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
+  expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::unexpected_kind);
+}
+
+TEST_F(SiteMachineTest, SilenceWipesAnAttemptButNotASignedOne) {
+  Scene early;
+  early.hold_to_site(1, MessageKind::key_list);
+  early.world.site(1).step(node::Tick{{early.world.now_ms() + 1'000'000}});
+  EXPECT_EQ(early.world.site(1).phase(), node::SitePhase::ready);
+  Scene late;
+  late.hold_to_site(1, MessageKind::unmask_request);
+  late.world.site(1).step(node::Tick{{late.world.now_ms() + 1'000'000}});
+  EXPECT_EQ(late.world.site(1).phase(), node::SitePhase::consistency_signed);
+}
+
+TEST_F(SiteMachineTest, AnsweredRequestsAreAnsweredAgainWithTheSameBytes) {
+  Scene scene;
+  const auto list = scene.hold_to_site(1, MessageKind::key_list);
+  const auto first = scene.tell(1, MessageKind::key_list, list.payload());
+  const auto second = scene.tell(1, MessageKind::key_list, list.payload());
+  expect_sends(second, MessageKind::shares);
+  EXPECT_EQ(first.outbound[0].wire, second.outbound[0].wire);
+}
+
+TEST_F(SiteMachineTest, MissingChunksAreSentAgainByteForByte) {
+  Scene scene;
+  const auto routed = scene.hold_to_site(1, MessageKind::routed_shares);
+  const auto first = scene.tell(1, MessageKind::routed_shares, routed.payload());
+  ASSERT_EQ(first.outbound.size(), 2U);  // one chunk and the statement
+  const auto ref = federation::RoutedShares::decode(routed.payload())->ref;
+  const auto again = scene.tell(1, MessageKind::chunk_request, federation::ChunkRequest{ref, {0}, true}.encode());
+  ASSERT_EQ(again.outbound.size(), 2U);
+  EXPECT_EQ(again.outbound[0].wire, first.outbound[0].wire);
+  EXPECT_EQ(again.outbound[1].wire, first.outbound[1].wire);
+  expect_refused(scene.tell(1, MessageKind::chunk_request, federation::ChunkRequest{ref, {1}, false}.encode()),
+                 RefusalReason::chunk_out_of_bounds);
+}
+
+TEST_F(SiteMachineTest, AVectorOfManyChunksGoesOutInBoundedBatches) {
+  World world({.sites = 3, .seed = 3, .rounds = 1, .extra_floats = 10 * federation::kChunkWords, .faults = {}});
+  std::size_t chunks = 0;
+  world.intercept = [&](Delivery& delivery) {
+    if (federation::claimed_kind(delivery.wire).value() == MessageKind::masked_chunk) ++chunks;
+    return true;
+  };
+  EXPECT_TRUE(world.run());
+  EXPECT_TRUE(world.violations().empty());
+  EXPECT_EQ(chunks, 33U);  // three sites, eleven chunks each
+  const auto& sum = world.results().at(0).sum;
+  for (std::size_t i = 3; i < sum.sums().size(); i += 1009) {
+    const double one = std::clamp((static_cast<int>(i % 17) - 8) / 8.0, -1.0, 1.0);
+    ASSERT_NEAR(sum.sums()[i], 3 * one * sum.scale, 3) << i;
+  }
+}
+
+TEST_F(SiteMachineTest, ANewRosterEpochAbandonsTheAttempt) {
+  Scene scene;
+  const auto list = scene.hold_to_site(1, MessageKind::key_list);
+  auto roster = federation.roster();
+  expect_refused(scene.world.site(1).step(node::RosterAdopted{roster}), RefusalReason::wrong_epoch);
+  roster.epoch = 2;
+  roster.hash[0] ^= 1;
+  expect_sends(scene.world.site(1).step(node::RosterAdopted{roster}), MessageKind::hello);
+  EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
+  expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::wrong_epoch);
+}
+
+}  // namespace
+}  // namespace fovea::test
