@@ -208,46 +208,38 @@ Result<void> write_brick_volume(const std::filesystem::path& path, const BrickCo
   return write_file_durably(path, file, FileMode::secret);
 }
 
-BrickVolume::BrickVolume(Mapping mapping, VolumeGeometry geometry, IntensityStatistics statistics)
-    : mapping_(mapping), geometry_(geometry), statistics_(statistics),
+BrickVolume::Mapping::~Mapping() {
+  if (bytes_.data() != nullptr) munmap(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size());
+}
+
+BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path) {
+  Mapping out;
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat info{};
+  if (descriptor >= 0 && fstat(descriptor, &info) == 0 && info.st_size > 0) {
+    const auto size = static_cast<std::size_t>(info.st_size);
+    void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (at != MAP_FAILED) out.bytes_ = ByteView(static_cast<const std::uint8_t*>(at), size);
+  }
+  if (descriptor >= 0) ::close(descriptor);
+  return out;
+}
+
+BrickVolume::BrickVolume(Mapping mapping, const VolumeGeometry& geometry, const IntensityStatistics& statistics)
+    : mapping_(std::move(mapping)), geometry_(geometry), statistics_(statistics),
       bricks_{bricks_along(geometry.size[0]), bricks_along(geometry.size[1]), bricks_along(geometry.size[2])},
       counter_(geometry.size) {}
 
-BrickVolume::BrickVolume(BrickVolume&& other) noexcept
-    : mapping_(std::exchange(other.mapping_, {})), geometry_(other.geometry_), statistics_(other.statistics_),
-      is_float_(other.is_float_), slope_(other.slope_), intercept_(other.intercept_), bricks_(other.bricks_),
-      offsets_(std::move(other.offsets_)), checksums_(std::move(other.checksums_)), checked_(std::move(other.checked_)),
-      counter_(std::move(other.counter_)) {}
-
-BrickVolume& BrickVolume::operator=(BrickVolume&& other) noexcept {
-  if (this == &other) return *this;
-  this->~BrickVolume();
-  return *new (this) BrickVolume(std::move(other));
-}
-
-BrickVolume::~BrickVolume() {
-  if (mapping_.data != nullptr) munmap(const_cast<std::uint8_t*>(mapping_.data), mapping_.size);
-}
-
 Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return not_found(name + ": no such volume in the store (ingest the study again)");
-  struct stat info{};
-  Mapping mapping;
-  if (fstat(descriptor, &info) == 0 && info.st_size >= static_cast<off_t>(kHeaderBytes)) {
-    mapping.size = static_cast<std::size_t>(info.st_size);
-    void* at = mmap(nullptr, mapping.size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (at != MAP_FAILED) mapping.data = static_cast<const std::uint8_t*>(at);
-  }
-  ::close(descriptor);
-  if (mapping.data == nullptr) return corruption(name + ": too short for a brick file, or cannot be mapped (ingest the study again)");
-
-  BrickVolume volume(mapping, VolumeGeometry{.size = {1, 1, 1}}, {});
-  const ByteView file(mapping.data, mapping.size);
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed)) return not_found(name + ": no such volume in the store (ingest the study again)");
+  Mapping mapping = Mapping::of(path);
+  const ByteView file = mapping.bytes();
+  if (file.empty()) return corruption(name + ": empty, or it cannot be mapped (ingest the study again)");
   Result<Header> header = decode_header(file);
   if (!header) return header.error().with_context(name);
-  BrickVolume out(std::exchange(volume.mapping_, {}), header->geometry, header->statistics);
+  BrickVolume out(std::move(mapping), header->geometry, header->statistics);
   out.is_float_ = header->is_float;
   out.slope_ = header->slope;
   out.intercept_ = header->intercept;
@@ -273,7 +265,7 @@ Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path) {
 Result<void> BrickVolume::check_brick(std::size_t brick) {
   if (checked_[brick] != 0) return {};
   const std::uint64_t size = offsets_[brick + 1] - offsets_[brick];
-  if (checksum(mapping_.data + offsets_[brick], size) != checksums_[brick])
+  if (checksum(mapping_.bytes().data() + offsets_[brick], size) != checksums_[brick])
     return corruption("brick " + std::to_string(brick) + ": fails its checksum; the disk changed it (ingest the study again)");
   checked_[brick] = 1;
   return {};
@@ -286,7 +278,7 @@ void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) con
   const std::int64_t width = std::min(kBrickEdge, geometry_.size[0] - brick[0] * kBrickEdge);
   const std::int64_t height = std::min(kBrickEdge, geometry_.size[1] - brick[1] * kBrickEdge);
   const auto within = static_cast<std::size_t>((at[2] % kBrickEdge * height + at[1] % kBrickEdge) * width + at[0] % kBrickEdge);
-  const std::uint8_t* data = mapping_.data + offsets_[number];
+  const std::uint8_t* data = mapping_.bytes().data() + offsets_[number];
   const auto voxels = static_cast<std::size_t>(count);
   if (is_float_) {
     std::memcpy(out, data + within * sizeof(float), voxels * sizeof(float));

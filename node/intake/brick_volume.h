@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/bytes.h"
@@ -57,9 +58,6 @@ class BrickVolume {
  public:
   // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field.
   static Result<BrickVolume> open(const std::filesystem::path& path);
-  BrickVolume(BrickVolume&& other) noexcept;
-  BrickVolume& operator=(BrickVolume&& other) noexcept;
-  ~BrickVolume();
 
   const VolumeGeometry& geometry() const noexcept { return geometry_; }
   const IntensityStatistics& statistics() const noexcept { return statistics_; }
@@ -84,11 +82,23 @@ class BrickVolume {
   void begin_session() { counter_.reset(); }  // a new count, e.g. for the next evaluation of the same study
 
  private:
-  struct Mapping {
-    const std::uint8_t* data = nullptr;
-    std::size_t size = 0;
+  // The whole file, mapped read-only for as long as this lives.
+  class Mapping {
+   public:
+    Mapping() = default;
+    Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+    Mapping& operator=(Mapping&& other) noexcept {
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~Mapping();
+    static Mapping of(const std::filesystem::path& path);  // empty when it cannot be mapped
+    ByteView bytes() const noexcept { return bytes_; }
+
+   private:
+    ByteView bytes_;
   };
-  BrickVolume(Mapping mapping, VolumeGeometry geometry, IntensityStatistics statistics);
+  BrickVolume(Mapping mapping, const VolumeGeometry& geometry, const IntensityStatistics& statistics);
   Result<void> check_brick(std::size_t brick);
   void copy_row(const Index3& at, std::int64_t count, float* out) const noexcept;
 
