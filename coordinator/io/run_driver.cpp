@@ -95,7 +95,8 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)});
   Parts& inner = *parts;
   FOVEA_TRY_ASSIGN(inner.server, ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
-                     const federation::RosterSite* site = inner.roster.find_transport_key(key);
+                     const federation::Roster& newest = inner.next_roster ? *inner.next_roster : inner.roster;
+                     const federation::RosterSite* site = newest.find_transport_key(key);
                      return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
                    }));
   std::error_code ignored;
@@ -176,28 +177,38 @@ void RunDriver::Parts::show_progress() {
   last_line = line;
 }
 
-// A newer epoch: sessions are cut, so that a site that was removed is gone within a moment, and the round in
-// progress, which is bound to the old roster, is tried again under the new one.
 Result<void> RunDriver::Parts::look_for_roster() {
   last_roster_look = clock->monotonic();
   std::error_code error;
   const auto time = fs::last_write_time(options.folder.roster_file(), error);
-  if (error || time == roster_time) return {};
-  roster_time = time;
-  auto fresh = options.folder.roster(clock->wall());
-  if (!fresh) {
-    spdlog::warn("the new roster is not used: {}", fresh.error().message);
-    return {};
+  if (!error && time != roster_time) {
+    roster_time = time;
+    auto fresh = options.folder.roster(clock->wall());
+    if (!fresh)
+      spdlog::warn("the new roster is not used: {}", fresh.error().message);
+    else if (fresh->epoch > roster.epoch)
+      next_roster = std::move(fresh).value();
   }
-  if (fresh->hash == roster.hash || fresh->epoch <= roster.epoch) return {};
-  roster = std::move(fresh).value();
+  return next_roster ? adopt_roster() : Result<void>();
+}
+
+// A newer epoch: every session is cut, so that a site that was removed is gone within a moment, and the round in
+// progress, which is bound to the old roster, is tried again under the new one. Once shares were asked for, the round
+// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to.
+Result<void> RunDriver::Parts::adopt_roster() {
+  const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
+  if (phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
+  if (machine)
+    FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
+  rounds_without_sum = 0;
+  next_round_not_before = clock->monotonic();
+  roster = std::move(*next_roster);
+  next_roster.reset();
   spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
   events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
   FOVEA_TRY(record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   joined.clear();
-  FOVEA_TRY(server->cut_sessions());
-  if (machine) FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
-  return {};
+  return server->cut_sessions();
 }
 
 // Every site that is here should have the last sum before the port closes.

@@ -33,11 +33,14 @@ struct RunDriver::Parts {
   std::optional<RoundMachine> machine{};
   RoundNumber round = 0;  // of the machine
   MonotonicMs round_began{};
+  MonotonicMs next_round_not_before{};  // after rounds without a sum: ever longer pauses
+  std::uint32_t rounds_without_sum = 0;  // in a row
   MonotonicMs last_joined{};
   MonotonicMs last_tick{};
   MonotonicMs last_shown{};
   MonotonicMs last_roster_look{};
   std::filesystem::file_time_type roster_time{};
+  std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;
   bool stop = false;
@@ -47,6 +50,7 @@ struct RunDriver::Parts {
   Result<void> tick();
   void show_progress();
   Result<void> look_for_roster();
+  Result<void> adopt_roster();
   Result<void> wait_for_confirmations();
   Result<void> write_summary();
 

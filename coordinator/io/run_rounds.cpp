@@ -11,6 +11,16 @@ namespace {
 
 using federation::MessageKind;
 
+constexpr std::uint32_t kRoundsWithoutSumMax = 12;
+constexpr std::int64_t kPauseMinMs = 250;
+constexpr std::int64_t kPauseMaxMs = 30'000;
+
+// What came a moment after it was needed: the fourth answer where three are enough.
+bool is_late(federation::RefusalReason reason) {
+  return reason == federation::RefusalReason::unexpected_kind || reason == federation::RefusalReason::stale_round ||
+         reason == federation::RefusalReason::stale_attempt;
+}
+
 std::vector<std::string> names(const std::vector<SiteId>& sites) {
   std::vector<std::string> out;
   for (const SiteId& site : sites) out.push_back(site.text());
@@ -58,7 +68,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
 
 Result<void> RunDriver::Parts::begin_round_when_ready() {
   RunStore& store = *options.store;
-  if (store.complete()) return {};
+  if (store.complete() || clock->monotonic() < next_round_not_before) return {};
   const federation::Plan& plan = store.plan();
   Cohort cohort = cohort_of_round(store.next_round());
   if (cohort.present < plan.cohort.smallest) return {};
@@ -123,7 +133,7 @@ Result<void> RunDriver::Parts::feed(RoundEvent event) {
 Result<void> RunDriver::Parts::perform(RoundEffects effects) {
   for (const std::string& notice : effects.notices) spdlog::info("round {}: {}", round, notice);
   if (effects.refusal) {
-    spdlog::warn("round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason), effects.refusal->detail);
+    spdlog::log(is_late(effects.refusal->reason) ? spdlog::level::debug : spdlog::level::warn, "round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason), effects.refusal->detail);
     events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
   }
   for (const BlamedSite& blamed : effects.blamed) {
@@ -195,6 +205,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   ended.weight_sum = result.sum.weight_sum;
   ended.metric_sums = result.sum.metric_sums;
   ended.next_round = result.round + 1;
+  rounds_without_sum = 0;
   FOVEA_TRY(store.finish_round(ended, result.publication, std::move(model)));
   FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, result.round, result.attempt},
                                           .outcome = "applied",
@@ -234,6 +245,12 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   FOVEA_TRY(sync_ledger());
   events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}});
   machine.reset();
+  ++rounds_without_sum;
+  if (rounds_without_sum >= kRoundsWithoutSumMax)
+    return deadline_exceeded(std::to_string(rounds_without_sum) + " rounds in a row ended without a sum, the last with \"" + ended.aborted +
+                             "\"; mend the cause and start the run again, it goes on where it stands");
+  const std::int64_t pause_ms = std::min(kPauseMaxMs, kPauseMinMs << std::min<std::uint32_t>(rounds_without_sum, 16));
+  next_round_not_before = MonotonicMs{clock->monotonic().value + pause_ms};
   return {};
 }
 

@@ -36,7 +36,7 @@ federation::RoundKey key_of(const federation::SignedMessage& message) {
 
 Result<void> RunDriver::Parts::handle(InboundMessage message) {
   const federation::RosterSite* site = roster.find(message.site);
-  if (site == nullptr) return {};  // cut a moment ago
+  if (site == nullptr || (next_roster && next_roster->find(message.site) == nullptr)) return {};  // cut in a moment
   const auto claimed = federation::claimed_kind(message.payload);
   auto opened = federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
   if (!opened) {

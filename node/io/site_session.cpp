@@ -174,6 +174,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                               {"rounds_total", accepted.plan.rounds_total()}});
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
+  FOVEA_TRY(feed(Tick{clock->monotonic()}));  // the machine has no clock: without this its deadlines would begin at zero
   FOVEA_TRY(feed(ModelAdopted{run->last_round(), run->model_digest(), run->transcript()}));
   return feed(Connected{});
 }
