@@ -140,11 +140,10 @@ void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
   result.publication.emplace_back();  // the evidence goes first: a site checks it before it takes the chunks
   for (std::size_t i = 0; i < federation::chunk_count(outcome.sum.size()); ++i) {
     const auto words = std::span(outcome.sum).subspan(i * federation::kChunkWords, federation::chunk_size(outcome.sum.size(), i));
-    const Bytes payload = federation::encode_chunk(ref, static_cast<std::uint32_t>(i), words);
-    const Digest digest = federation::hash_payload(MessageKind::aggregate_chunk, payload);
-    hash.add_chunk(digest);
-    result.publication.push_back(federation::seal_message(
-        {MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch}, payload, digest, setup.key));
+    federation::SealedPayload chunk = federation::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch},
+                                                             ref, static_cast<std::uint32_t>(i), words, setup.key);
+    hash.add_chunk(chunk.digest);
+    result.publication.push_back(std::move(chunk.wire));
   }
   evidence.sum_hash = hash.finish();
   const bool canary = outcome.sum.back() == done.committed.size();

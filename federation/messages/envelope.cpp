@@ -1,6 +1,7 @@
 #include "federation/messages/envelope.h"
 
-#include "common/codec.h"
+#include <algorithm>
+
 #include "crypto/hash.h"
 
 namespace fovea::federation {
@@ -69,23 +70,30 @@ Result<MessageKind> claimed_kind(ByteView wire) {
 }
 
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key) {
-  return seal_message(header, payload, hash_payload(header.kind, payload), key);
+  return seal_written(header, payload.size(), [&](ByteWriter& writer) { writer.raw(payload); }, key).wire;
 }
 
-Bytes seal_message(const MessageHeader& header, ByteView payload, const Digest& digest, const crypto::SigningKey& key) {
-  const crypto::Signature signature = key.sign(signed_bytes(header, digest));
+SealedPayload seal_written(const MessageHeader& header, std::size_t size, const std::function<void(ByteWriter&)>& write,
+                           const crypto::SigningKey& key) {
   const std::string_view sender = header.sender ? std::string_view(header.sender->text()) : std::string_view();
   ByteWriter writer;
-  writer.reserve(payload.size() + sender.size() + 128);
+  writer.reserve(size + sender.size() + 128);
   writer.u8(kVersion);
   writer.u16(static_cast<std::uint16_t>(header.kind));
   writer.raw(header.run.bytes);
   writer.sized(sender);
   writer.u64(header.epoch);
-  writer.raw(signature);
-  writer.sized(payload);
-  FOVEA_CHECK(writer.bytes().size() <= kWireBytesMax);
-  return std::move(writer).take();
+  const std::size_t signature_at = writer.bytes().size();
+  writer.raw(crypto::Signature{});  // its place; it covers the payload that follows
+  writer.u32(static_cast<std::uint32_t>(size));
+  const std::size_t payload_at = writer.bytes().size();
+  write(writer);
+  SealedPayload out{std::move(writer).take(), {}};
+  FOVEA_CHECK(out.wire.size() == payload_at + size && out.wire.size() <= kWireBytesMax);
+  out.digest = hash_payload(header.kind, ByteView(out.wire).subspan(payload_at));
+  const crypto::Signature signature = key.sign(signed_bytes(header, out.digest));
+  std::copy(signature.begin(), signature.end(), out.wire.begin() + static_cast<std::ptrdiff_t>(signature_at));
+  return out;
 }
 
 }  // namespace fovea::federation

@@ -12,9 +12,11 @@
 //   if (!opened) …refuse and count…; machine.step(MessageReceived{std::move(*opened)});
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "common/bytes.h"
+#include "common/codec.h"
 #include "common/ids.h"
 #include "crypto/signature.h"
 #include "federation/messages/message_kind.h"
@@ -68,7 +70,12 @@ Digest hash_payload(MessageKind kind, ByteView payload);
 // The wire bytes of a message. Ed25519 is deterministic: sealing the same payload again gives the same bytes.
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key);
 
-// The same where the payload's digest is known already.
-Bytes seal_message(const MessageHeader& header, ByteView payload, const Digest& digest, const crypto::SigningKey& key);
+// The same for a large payload of exactly `size` bytes that `write` appends where it will stay: no copy is made.
+struct SealedPayload {
+  Bytes wire;
+  Digest digest{};  // of the payload
+};
+SealedPayload seal_written(const MessageHeader& header, std::size_t size, const std::function<void(ByteWriter&)>& write,
+                           const crypto::SigningKey& key);
 
 }  // namespace fovea::federation

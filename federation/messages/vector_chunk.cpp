@@ -7,13 +7,29 @@ namespace fovea::federation {
 
 static_assert(std::endian::native == std::endian::little, "ring words are copied as they lie in memory");
 
-Bytes encode_chunk(const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words) {
+namespace {
+
+constexpr std::size_t kChunkHeaderBytes = 4 + 4 + 32 + 4;
+
+void write_chunk(ByteWriter& writer, const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words) {
   FOVEA_CHECK(!words.empty() && words.size() <= kChunkWords);
-  ByteWriter writer;
-  writer.reserve(48 + words.size_bytes());
   write(writer, ref);
   writer.u32(index);
   writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(words.data()), words.size_bytes()));
+}
+
+}  // namespace
+
+SealedPayload seal_chunk(const MessageHeader& header, const AttemptRef& ref, std::uint32_t index,
+                         std::span<const std::uint32_t> words, const crypto::SigningKey& key) {
+  return seal_written(header, kChunkHeaderBytes + words.size_bytes(),
+                      [&](ByteWriter& writer) { write_chunk(writer, ref, index, words); }, key);
+}
+
+Bytes encode_chunk(const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words) {
+  ByteWriter writer;
+  writer.reserve(kChunkHeaderBytes + words.size_bytes());
+  write_chunk(writer, ref, index, words);
   return std::move(writer).take();
 }
 

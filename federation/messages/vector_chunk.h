@@ -24,6 +24,11 @@ struct ChunkView {
   ByteView words;  // a multiple of four bytes, at least one word; little-endian u32
 };
 
+// The sealed message of a chunk, and its payload digest, in one pass and without a copy of the words in between.
+SealedPayload seal_chunk(const MessageHeader& header, const AttemptRef& ref, std::uint32_t index,
+                         std::span<const std::uint32_t> words, const crypto::SigningKey& key);
+
+// The payload alone.
 Bytes encode_chunk(const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words);
 Result<ChunkView> decode_chunk(ByteView payload);
 

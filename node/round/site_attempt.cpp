@@ -290,30 +290,30 @@ void SiteMachine::Core::on_routed_shares(const federation::SignedMessage& messag
              phase);
 }
 
-SiteOutbound SiteMachine::Core::make_chunk(const MaskedAttempt& masked, std::size_t index, Digest* digest) const {
+// `words` is scratch that a batch of chunks shares.
+federation::SealedPayload SiteMachine::Core::make_chunk(const MaskedAttempt& masked, std::size_t index,
+                                                        std::vector<std::uint32_t>& words) const {
   const federation::RoundParameters& p = masked.attempt.context.parameters;
   const std::size_t first = index * federation::kChunkWords;
-  std::vector<std::uint32_t> words(federation::chunk_size(p.dimension, index));
+  words.resize(federation::chunk_size(p.dimension, index));
   const auto encoder = federation::ContributionEncoder::create(p, masked.work.contribution);
   FOVEA_CHECK(encoder.has_value());  // checked in R0
   encoder->fill(first, words);
   crypto::apply_masks(words, first, masked.masks);
-  const federation::AttemptRef ref = masked.attempt.context.ref();
-  const Bytes payload = federation::encode_chunk(ref, static_cast<std::uint32_t>(index), words);
-  const federation::MessageHeader header{MessageKind::masked_chunk, config.run, config.self, config.roster.epoch};
-  const Digest hash = federation::hash_payload(header.kind, payload);
-  if (digest != nullptr) *digest = hash;
-  return {header.kind, ref.round, ref.attempt, federation::seal_message(header, payload, hash, config.identity)};
+  return federation::seal_chunk({MessageKind::masked_chunk, config.run, config.self, config.roster.epoch},
+                                masked.attempt.context.ref(), static_cast<std::uint32_t>(index), words, config.identity);
 }
 
 void SiteMachine::Core::send_chunks(MaskedSending& from) {
   const federation::AttemptContext& context = from.masked.attempt.context;
   const std::size_t chunks = federation::chunk_count(context.parameters.dimension);
   const std::size_t end = std::min(chunks, from.chunk_next + config.chunks_per_step);
+  const federation::AttemptRef ref = context.ref();
+  std::vector<std::uint32_t> words;
   for (; from.chunk_next < end; ++from.chunk_next) {
-    Digest digest{};
-    send(make_chunk(from.masked, from.chunk_next, &digest));
-    from.hash.add_chunk(digest);
+    federation::SealedPayload chunk = make_chunk(from.masked, from.chunk_next, words);
+    from.hash.add_chunk(chunk.digest);
+    send({MessageKind::masked_chunk, ref.round, ref.attempt, std::move(chunk.wire)});
   }
   if (from.chunk_next < chunks) {
     effects.more = true;
@@ -350,7 +350,10 @@ void SiteMachine::Core::on_chunk_request(const federation::SignedMessage& messag
                        (!decoded->chunks.empty() && decoded->chunks.back() >= chunks))
                      return refuse(RefusalReason::chunk_out_of_bounds, "chunks outside the vector, or too many at once");
                    // The same words, masks and keys: the same bytes as before.
-                   for (const std::uint32_t index : decoded->chunks) send(make_chunk(p.masked, index, nullptr));
+                   const federation::AttemptRef& ref = decoded->ref;
+                   std::vector<std::uint32_t> words;
+                   for (const std::uint32_t index : decoded->chunks)
+                     send({MessageKind::masked_chunk, ref.round, ref.attempt, make_chunk(p.masked, index, words).wire});
                    if (decoded->statement) send(p.sent);
                  },
                  [&](ConsistencySigned&) { refuse_unexpected(message); },

@@ -130,7 +130,7 @@ struct SiteMachine::Core {
   std::optional<federation::Refusal> check_release(const federation::RoundParameters& p) const;
   std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
   std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
-  SiteOutbound make_chunk(const MaskedAttempt& masked, std::size_t index, Digest* digest) const;
+  federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index, std::vector<std::uint32_t>& words) const;
 
   // site_unmask.cpp: R4 and R5
   void on_consistency_request(const federation::SignedMessage& message);
