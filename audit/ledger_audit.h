@@ -33,6 +33,7 @@ Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
 
 // Faults of the ledger are findings, not errors. A ledger of which the ring has no key is a finding too. Error: not_found
 // without a ledger. A canary is a text that must not occur; a finding names it by its position only, never by its text.
+// A canary of fewer than 12 letters and digits counts only as a word of its own: hashes hold short ones by chance.
 Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,
                                    const std::vector<std::string>& canaries = {});
 

@@ -211,6 +211,9 @@ TEST_F(AuditRules, CanariesAreFoundInEntriesAndInsideApprovalsAndNeverPrinted) {
   expect_finding(found, "canary", find<federation::PlanApproved>(entries));
   for (const Finding& finding : found.findings) EXPECT_EQ(finding.what.find("PAT-000123"), std::string::npos);
   EXPECT_TRUE(audit_ledger(path, ring, {"harmless"}).value().sound());
+  // Short words: "0a0b" stands in the run's hex digits, "2000" is a number of the format; neither is a name.
+  EXPECT_TRUE(audit_ledger(path, ring, {"0a0b", "2000", "PAT-00012"}).value().finding_count == 1);
+  expect_finding(audit_ledger(path, ring, {"000123"}).value(), "canary", entries.size() - 1);
 }
 
 TEST_F(AuditRules, UnknownSignersAreNotBelieved) {
