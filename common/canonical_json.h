@@ -1,5 +1,5 @@
 // Canonical JSON (RFC 8785) for what is hashed into a ledger: one value has one text.
-// Only the part of JSON that is the same in every implementation is allowed: objects with ASCII keys, arrays,
+// Only the part of JSON that is the same in every implementation is allowed: objects with plain ASCII keys, arrays,
 // strings, booleans, null, and integers within ±(2^53 − 1). No floats: a decimal number is written as a string.
 // With these limits RFC 8785 is nlohmann's compact dump: bytewise key order equals UTF-16 order on ASCII keys,
 // the string escapes are the same, and integers have one form.
@@ -17,7 +17,7 @@ namespace fovea {
 inline constexpr std::int64_t kCanonicalIntegerMax = (std::int64_t{1} << 53) - 1;
 
 // invalid_argument names what is outside the allowed part: a float, an integer out of range, a key that is not
-// ASCII, a string that is not UTF-8, more than 32 levels.
+// plain ASCII (printable, without '"' and '\'), a string that is not UTF-8, more than 32 levels.
 Result<std::string> canonical_json(const nlohmann::json& value);
 
 // The value of a text that is canonical already; invalid_argument when it is not the one canonical text of its

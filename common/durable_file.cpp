@@ -55,9 +55,7 @@ Result<void> sync_folder(const fs::path& folder) {
 
 mode_t mode_bits(FileMode mode) noexcept { return mode == FileMode::secret ? 0600 : 0644; }
 
-}  // namespace
-
-Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode mode) {
+Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
   fs::path temporary = path;
   temporary += ".tmp";
   {
@@ -68,10 +66,21 @@ Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode m
       ::unlink(temporary.c_str());
       return written;
     }
-    if (::fsync(descriptor.get()) != 0) return errno_error(temporary, "fsync");
+    if (durable && ::fsync(descriptor.get()) != 0) return errno_error(temporary, "fsync");
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(path, "rename into place");
+  return {};
+}
+
+}  // namespace
+
+Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode mode) {
+  FOVEA_TRY(write_beside_and_rename(path, bytes, mode, true));
   return sync_folder(path.parent_path());
+}
+
+Result<void> replace_file(const fs::path& path, ByteView bytes) {
+  return write_beside_and_rename(path, bytes, FileMode::normal, false);
 }
 
 Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {

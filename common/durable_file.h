@@ -13,6 +13,9 @@ enum class FileMode { normal, secret };  // 0644 and 0600
 // Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
 Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
 
+// Replaces `path` whole for whoever reads it, without waiting for the disk: for a status that the next start makes anew.
+Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
+
 // Reads a whole file; invalid_argument above `size_max` bytes, not_found when absent.
 Result<Bytes> read_file(const std::filesystem::path& path, std::size_t size_max);
 

@@ -3,7 +3,7 @@
 
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
-#include "federation/io/key_file.h"
+#include "crypto/key_file.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -128,7 +128,7 @@ Result<void> run_administrator(CommandContext& context, const Choice& choice) {
   if (std::filesystem::exists(choice.output)) return failed_precondition(choice.output + ": exists; choose another file");
   crypto::SystemRandom random;
   const crypto::SigningKey key = crypto::SigningKey::create(random);
-  FOVEA_TRY(federation::write_key_file(choice.output, key.seed()));
+  FOVEA_TRY(crypto::write_key_file(choice.output, key.seed()));
   const std::string hex = to_hex(key.verify_key());
   context.console.data("administrator", {{"file", choice.output}, {"public_key", hex}},
                        "secret key in " + choice.output + "; keep it with the second administrator\npublic key " + hex +

@@ -4,7 +4,7 @@
 
 #include "common/durable_file.h"
 #include "coordinator/registry/default_config.h"
-#include "federation/io/key_file.h"
+#include "crypto/key_file.h"
 #include "federation/membership/site_fields.h"
 
 namespace fovea::coordinator {
@@ -57,9 +57,9 @@ Result<federation::Invite> CoordinatorFolder::create(const NewFederation& federa
   const crypto::SigningKey administrator = crypto::SigningKey::create(random);
   const crypto::SigningKey signing = crypto::SigningKey::create(random);
   const crypto::AgreementKey transport = crypto::AgreementKey::generate(random);
-  FOVEA_TRY(federation::write_key_file(administrator_key_file(), administrator.seed()));
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/signing.key", signing.seed()));
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/transport.key", transport.private_key()));
+  FOVEA_TRY(crypto::write_key_file(administrator_key_file(), administrator.seed()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/signing.key", signing.seed()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/transport.key", transport.private_key()));
   FOVEA_TRY(write_file_durably(config(), as_bytes(config_text(federation.port))));
   federation::Invite invite{.federation = federation.name,
                             .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
@@ -89,14 +89,14 @@ Result<Bytes> CoordinatorFolder::invite_bytes() const {
 }
 
 Result<CoordinatorKeys> CoordinatorFolder::keys() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey signing, federation::read_key_file(root_ / "keys/signing.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, federation::read_key_file(root_ / "keys/transport.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey signing, crypto::read_key_file(root_ / "keys/signing.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, crypto::read_key_file(root_ / "keys/transport.key"));
   return CoordinatorKeys{crypto::SigningKey::from_seed(signing), crypto::AgreementKey::from_private(transport)};
 }
 
 Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& key_file) const {
   FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, federation::read_key_file(key_file));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, crypto::read_key_file(key_file));
   crypto::SigningKey key = crypto::SigningKey::from_seed(seed);
   if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) == facts.administrators.end())
     return permission_denied(key_file.string() + ": is not the key of an administrator of this federation");

@@ -7,7 +7,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "crypto/hash.h"
@@ -236,11 +235,9 @@ void SiteDriver::Parts::write_status() {
     status["sums_applied"] = run->sums_applied();
     status["rounds_total"] = run->plan().rounds_total();
   }
-  // Not evidence, so not durable: a rename is enough for readers to see a whole file.
-  const fs::path path = options.folder.root() / "status.json";
-  const fs::path temporary = options.folder.root() / "status.json.tmp";
-  std::error_code ignored;
-  if (std::ofstream(temporary) << status.dump() << '\n') fs::rename(temporary, path, ignored);
+  // Not evidence: a full disk loses a status line, never the run.
+  if (const auto written = replace_file(options.folder.root() / "status.json", as_bytes(status.dump() + "\n")); !written)
+    spdlog::debug("status: {}", written.error().message);
 }
 
 }  // namespace fovea::node

@@ -6,7 +6,7 @@
 #include "common/durable_file.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
-#include "federation/io/key_file.h"
+#include "crypto/key_file.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/site_fields.h"
 #include "node/io/default_config.h"
@@ -49,10 +49,10 @@ Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
   const crypto::SigningKey log = crypto::SigningKey::create(random);
   const crypto::SigningKey approver = crypto::SigningKey::create(random);
   const crypto::AgreementKey transport = crypto::AgreementKey::generate(random);
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/identity.key", identity.seed()));
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/log.key", log.seed()));
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/approver.key", approver.seed()));
-  FOVEA_TRY(federation::write_key_file(root_ / "keys/transport.key", transport.private_key()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/identity.key", identity.seed()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/log.key", log.seed()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/approver.key", approver.seed()));
+  FOVEA_TRY(crypto::write_key_file(root_ / "keys/transport.key", transport.private_key()));
   FOVEA_TRY(write_file_durably(config(), text_bytes(config_text(id))));
   federation::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(), approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", 1}};
@@ -76,15 +76,15 @@ Result<federation::RosterSite> SiteFolder::site() const {
 }
 
 Result<SiteKeys> SiteFolder::keys() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey identity, federation::read_key_file(root_ / "keys/identity.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey log, federation::read_key_file(root_ / "keys/log.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, federation::read_key_file(root_ / "keys/transport.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey identity, crypto::read_key_file(root_ / "keys/identity.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey log, crypto::read_key_file(root_ / "keys/log.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, crypto::read_key_file(root_ / "keys/transport.key"));
   return SiteKeys{crypto::SigningKey::from_seed(identity), crypto::SigningKey::from_seed(log),
                   crypto::AgreementKey::from_private(transport)};
 }
 
 Result<crypto::SigningKey> SiteFolder::approver_key() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, federation::read_key_file(root_ / "keys/approver.key"));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, crypto::read_key_file(root_ / "keys/approver.key"));
   return crypto::SigningKey::from_seed(seed);
 }
 

@@ -17,6 +17,16 @@ TEST(DurableFile, ReplacesAFileWholeAndLeavesNoTemporary) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "a.tmp"));
 }
 
+TEST(DurableFile, ReplacingAStatusLeavesNoTemporaryAndNamesAnAbsentFolder) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "status.json";
+  ASSERT_TRUE(replace_file(path, as_bytes("first, longer")).has_value());
+  ASSERT_TRUE(replace_file(path, as_bytes("second")).has_value());
+  EXPECT_EQ(as_text(*read_file(path, 100)), "second");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "status.json.tmp"));
+  EXPECT_FALSE(replace_file(folder.path() / "absent" / "a", as_bytes("x")).has_value());
+}
+
 TEST(DurableFile, SecretFilesAreReadableByTheOwnerOnly) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "key";

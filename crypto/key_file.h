@@ -5,10 +5,10 @@
 
 #include "crypto/secret_bytes.h"
 
-namespace fovea::federation {
+namespace fovea::crypto {
 
-Result<void> write_key_file(const std::filesystem::path& path, const crypto::SecretKey& key);
+Result<void> write_key_file(const std::filesystem::path& path, const SecretKey& key);
 // permission_denied when group or others may read the file; corruption when it is not a key.
-Result<crypto::SecretKey> read_key_file(const std::filesystem::path& path);
+Result<SecretKey> read_key_file(const std::filesystem::path& path);
 
-}  // namespace fovea::federation
+}  // namespace fovea::crypto

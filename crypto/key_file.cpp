@@ -1,8 +1,8 @@
-#include "federation/io/key_file.h"
+#include "crypto/key_file.h"
 
 #include "common/durable_file.h"
 
-namespace fovea::federation {
+namespace fovea::crypto {
 namespace {
 
 constexpr std::size_t kKeyFileBytes = 65;
@@ -15,9 +15,9 @@ int hex_digit(std::uint8_t c) noexcept {
 
 }  // namespace
 
-Result<void> write_key_file(const std::filesystem::path& path, const crypto::SecretKey& key) {
+Result<void> write_key_file(const std::filesystem::path& path, const SecretKey& key) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  crypto::SecretBytes text(kKeyFileBytes);
+  SecretBytes text(kKeyFileBytes);
   for (std::size_t i = 0; i < key.size(); ++i) {
     text.span()[2 * i] = static_cast<std::uint8_t>(kDigits[key.view()[i] >> 4U]);
     text.span()[2 * i + 1] = static_cast<std::uint8_t>(kDigits[key.view()[i] & 15U]);
@@ -26,14 +26,14 @@ Result<void> write_key_file(const std::filesystem::path& path, const crypto::Sec
   return write_file_durably(path, text.view(), FileMode::secret);
 }
 
-Result<crypto::SecretKey> read_key_file(const std::filesystem::path& path) {
+Result<SecretKey> read_key_file(const std::filesystem::path& path) {
   std::error_code error;
   const auto mode = std::filesystem::status(path, error).permissions();
   constexpr auto kOthers = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
   if (!error && mode != std::filesystem::perms::unknown && (mode & kOthers) != std::filesystem::perms::none)
     return permission_denied(path.string() + ": others can read this key; run: chmod 600 " + path.string());
   FOVEA_TRY_ASSIGN(Bytes bytes, read_file(path, kKeyFileBytes));
-  crypto::SecretKey key;
+  SecretKey key;
   bool valid = bytes.size() == kKeyFileBytes && bytes.back() == '\n';
   for (std::size_t i = 0; valid && i < key.size(); ++i) {
     const int high = hex_digit(bytes[2 * i]);
@@ -41,9 +41,9 @@ Result<crypto::SecretKey> read_key_file(const std::filesystem::path& path) {
     valid = high >= 0 && low >= 0;
     if (valid) key.span()[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
-  crypto::wipe(bytes);
+  wipe(bytes);
   if (!valid) return corruption(path.string() + ": is not a key (64 hex digits and a newline); restore it from your backup");
   return key;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::crypto
