@@ -108,7 +108,7 @@ void LedgerRules::on(const EgressIntent& entry) {
   if (entry.binding) {
     facts_.privacy.insert(entry.binding->privacy);
     facts_.clips.insert(entry.binding->clip);
-    facts_.bytes_left[entry.key.run.text()] = entry.bytes_left;
+    bytes_left_[entry.key.run] = entry.bytes_left;
   }
   open_intents_.emplace(index_, facts_.transfers.size());
   facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, false});
@@ -200,6 +200,7 @@ void LedgerRules::on(const federation::RoundClose& entry) {
 void LedgerRules::on(const federation::Incident& entry) { facts_.incidents.emplace_back(index_, entry); }
 
 void LedgerRules::finish() {
+  for (const auto& [run, left] : bytes_left_) facts_.bytes_left[run.text()] = left;
   for (const auto& destination : destinations_) facts_.destinations.insert(to_hex(destination));
   for (const Digest& software : software_) facts_.software.insert(to_hex(software));
   for (const auto& [index, position] : open_intents_) ++facts_.by_kind[facts_.transfers[position].kind].unconfirmed;

@@ -110,6 +110,7 @@ class LedgerRules {
 
   std::set<federation::PublicKeyBytes> destinations_;
   std::set<Digest> software_;
+  std::map<RunId, std::uint64_t> bytes_left_;
   std::string origin_;
   std::string owner_;
   const KeyRing& ring_;
