@@ -156,7 +156,7 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
   if (!request.picture.empty()) {
     FOVEA_TRY(write_picture(request.picture, *record, ranked));
     json["picture"] = request.picture.string();
-    human += "picture in " + request.picture.string();
+    human += "\npicture in " + request.picture.string();
   }
   console.data("predict", json, human);
   return {};

@@ -89,6 +89,12 @@ at::Tensor convolution_norm(const NetworkParameters& parameters, const std::stri
   return shape.activate ? at::relu_(out) : out;
 }
 
+at::Tensor convolution_relu(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input, std::int64_t padding) {
+  const at::ScalarType type = convolutions_in_bfloat16() ? at::kBFloat16 : at::kFloat;
+  at::Tensor out = at::conv3d(input.to(type), parameters[name + ".weight"].to(type), parameters[name + ".bias"].to(type), 1, padding);
+  return at::relu_(out);
+}
+
 at::Tensor linear_layer(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input) {
   return at::linear(input, parameters[name + ".weight"], parameters[name + ".bias"]);
 }

@@ -58,6 +58,8 @@ at::Tensor convolution_norm(const NetworkParameters& parameters, const std::stri
                             const ConvolutionShape& shape);
 at::Tensor convolution(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
                        std::int64_t stride, std::int64_t padding);
+// convolution with bias → ReLU, left in the precision it was computed in: for a layer whose output is large.
+at::Tensor convolution_relu(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input, std::int64_t padding);
 at::Tensor linear_layer(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input);
 
 // A tensor that views these floats; they must outlive it.

@@ -27,7 +27,8 @@ at::Tensor joined(const NetworkParameters& parameters, const std::string& name, 
 
 Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
   // Kernels of even size keep a cell's middle where the cell's voxels are, so flips are symmetric.
-  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", images, {.stride = 2});
+  const at::Tensor first = convolution_relu(parameters, "proposer.first", images, 1);
+  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.stride = 2});
   const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
   at::Tensor middle = convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});
   middle = convolution_norm(parameters, "proposer.middle", middle, {});
