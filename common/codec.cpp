@@ -5,7 +5,9 @@
 namespace fovea {
 
 void ByteWriter::put(std::uint64_t value, int width) {
-  for (int i = 0; i < width; ++i) out_.push_back(static_cast<std::uint8_t>((value >> (8 * i)) & 0xffU));
+  std::uint8_t bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>((value >> (8 * i)) & 0xffU);
+  out_.insert(out_.end(), bytes, bytes + width);  // one growth check: model files come through here float by float
 }
 
 void ByteWriter::sized(ByteView bytes) {

@@ -1,9 +1,23 @@
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 
 #include "common/command_line.h"
 #include "coordinator/commands/command.h"
 
+namespace {
+
+// Messages of a megabyte come and go all the time: keep their pages instead of mapping and clearing them anew.
+void keep_large_buffers() {
+  constexpr int kKeepBytes = 64 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, kKeepBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kKeepBytes);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  keep_large_buffers();
   fovea::coordinator::CommandContext context;
   CLI::App app("The coordinator of a Fovea federation", "fovea-coordinator");
   app.set_version_flag("--version", std::string("fovea-coordinator ") + FOVEA_VERSION);

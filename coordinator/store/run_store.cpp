@@ -1,7 +1,9 @@
 #include "coordinator/store/run_store.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "common/codec.h"
 #include "common/json_fields.h"
@@ -129,12 +131,11 @@ Result<void> RunStore::append_history(const RoundRecord& record) {
 }
 
 Result<void> RunStore::finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model) {
-  Bytes framed;
-  for (const Bytes& message : publication) {
-    const Bytes frame = federation::frame_record(message);
-    framed.insert(framed.end(), frame.begin(), frame.end());
-  }
-  FOVEA_TRY(write_file_durably(numbered(folder_ / "publications", record.round, ""), framed));
+  ByteWriter framed;  // signed messages: they need no checksum of ours
+  framed.reserve(std::transform_reduce(publication.begin(), publication.end(), std::size_t{0}, std::plus<>(),
+                                       [](const Bytes& message) { return message.size() + sizeof(std::uint32_t); }));
+  for (const Bytes& message : publication) framed.sized(message);
+  FOVEA_TRY(write_file_durably(numbered(folder_ / "publications", record.round, ""), framed.bytes()));
   const std::uint32_t sums_next = sums_ + 1;
   FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(model, {{"fovea.plan", to_hex(plan_.hash)},
                                                                            {"fovea.run", facts_.run.text()},
@@ -164,9 +165,14 @@ Result<std::optional<RunStore::Publication>> RunStore::publication_after(RoundNu
   if (next == history_.end()) return std::optional<Publication>();
   const fs::path path = numbered(folder_ / "publications", next->round, "");
   FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kPublicationBytesMax));
-  FOVEA_TRY_ASSIGN(federation::JournalContents contents, federation::read_journal(bytes));
-  if (contents.intact_bytes != bytes.size()) return corruption(path.string() + ": is cut short");
-  return std::optional<Publication>({next->round, std::move(contents.records)});
+  Publication out{next->round, {}};
+  ByteReader reader(bytes);
+  while (reader.left() > 0) {
+    const auto message = reader.sized("message", kPublicationBytesMax);
+    if (!message) return corruption(path.string() + ": " + message.error().message);
+    out.messages.emplace_back(message->begin(), message->end());
+  }
+  return std::optional<Publication>(std::move(out));
 }
 
 Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
