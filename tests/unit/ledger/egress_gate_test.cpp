@@ -5,6 +5,7 @@
 
 #include "federation/ledger/journal.h"
 #include "tests/support/egress_site.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::node {
@@ -107,6 +108,18 @@ TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
   EXPECT_EQ(journal.torn_bytes, 0U);
 }
 
+// A record says how much of the journal had been synced when it was written. The confirmation is written after the
+// bytes went out: if the intent had not been synced before, a damaged intent would pass for a torn last write.
+TEST_F(Gate, SyncsTheIntentBeforeItAnswers) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
+  }
+  test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("egress.intent"));
+  EXPECT_EQ(site.open().error().code, ErrorCode::corruption);
+}
+
 TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
   std::uint64_t spent = 0;
   {
@@ -126,6 +139,25 @@ TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
   ASSERT_TRUE(gate.open_round(site.parameters, site.own()));
   EXPECT_TRUE(intend(gate, {site.keys()}));
   EXPECT_GT(gate.run_bytes_spent(site.run), spent);
+}
+
+TEST_F(Gate, GivesNoTicketWhenTheIntentCannotBeWritten) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
+    {
+      const test::FullDisk full(test::slurp(folder.path() / "journal").size() + 10);
+      const auto refused = intend(gate, {site.keys()});
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+    }
+    EXPECT_FALSE(intend(gate, {site.keys()}));  // not before a new start
+    EXPECT_TRUE(gate.unconfirmed().empty());
+  }
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  EXPECT_TRUE(intend(gate, {site.keys()}));
 }
 
 TEST_F(Gate, ATornTailIsRecordedAsAnIncident) {

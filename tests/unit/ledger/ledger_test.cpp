@@ -7,6 +7,7 @@
 #include "federation/ledger/journal.h"
 #include "federation/ledger/tile.h"
 #include "federation/ledger/tile_check.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/ledger_folder.h"
 #include "tests/support/temporary_folder.h"
 
@@ -323,6 +324,36 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
     ASSERT_TRUE(ledger.publish());
     EXPECT_TRUE(problems_of(crashed.path()).empty()) << count;
   }
+}
+
+TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNothingThatWasPromised) {
+  const test::TemporaryFolder folder;
+  {
+    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
+    ASSERT_TRUE(ledger.sync());
+    {
+      const test::FullDisk full(test::slurp(folder.path() / "journal").size() + 40);
+      EXPECT_EQ(ledger.append(kTestTime, numbered_entries(3, 1)).error().code, ErrorCode::unavailable);
+    }
+    // There is room again, but what the failed write left on disk is not known: nothing goes on without a new start.
+    EXPECT_EQ(ledger.append(kTestTime, numbered_entries(3, 1)).error().code, ErrorCode::failed_precondition);
+    EXPECT_EQ(ledger.sync().error().code, ErrorCode::failed_precondition);
+    EXPECT_EQ(ledger.publish().error().code, ErrorCode::failed_precondition);
+  }
+  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  EXPECT_EQ(ledger.size(), 3U);
+  EXPECT_EQ(ledger.recovery().torn_bytes, 40U);
+  {
+    const test::FullDisk full(100);  // less than a checkpoint
+    EXPECT_EQ(ledger.publish().error().code, ErrorCode::unavailable);
+  }
+  EXPECT_EQ(ledger.publish().error().code, ErrorCode::failed_precondition);
+  { const Ledger closed = std::move(ledger); }
+  Ledger again = Ledger::open(ledger_options(folder.path())).value();
+  EXPECT_EQ(again.size(), 3U);
+  ASSERT_TRUE(again.publish());
+  EXPECT_TRUE(problems_of(folder.path()).empty());
 }
 
 TEST(LedgerCrash, AMissingPieceOfTheJournalIsDamage) {
