@@ -117,7 +117,21 @@ TEST_F(Gate, SyncsTheIntentBeforeItAnswers) {
     ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
   }
   test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("egress.intent"));
-  EXPECT_EQ(site.open().error().code, ErrorCode::corruption);
+  const auto opened = site.open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+}
+
+TEST_F(Gate, SyncsTheRecordOfARefusal) {
+  {
+    EgressGate gate = site.open().value();
+    expect_refused(gate, {Bytes{}}, "kind");
+    ASSERT_TRUE(gate.record(federation::Incident{"later", ""}));
+  }
+  test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("incident"));
+  const auto opened = site.open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
 }
 
 TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
@@ -250,6 +264,27 @@ TEST_F(Gate, RefusesApprovalsByOthersForOthersOrChanged) {
   EXPECT_FALSE(gate.plan_approved(site.plan.hash));
 }
 
+TEST_F(Gate, AnApprovalOfAFormerApproverDoesNotOutliveThem) {
+  { ASSERT_TRUE(site.open().value().decide_plan(site.approval())); }
+  site.approver = test::signing_key(78);
+  EgressGate gate = site.open().value();
+  EXPECT_FALSE(gate.plan_approved(site.plan.hash));
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  EXPECT_TRUE(gate.plan_approved(site.plan.hash));
+}
+
+TEST_F(Gate, SyncsADecision) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(gate.decide_plan(site.approval()));
+    ASSERT_TRUE(gate.record(federation::Incident{"later", ""}));
+  }
+  test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("plan.approved"));
+  const auto opened = site.open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+}
+
 TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
   {
     EgressGate gate = site.open().value();
@@ -283,6 +318,8 @@ TEST_F(Gate, RefusesARoundOnAnotherModelPlanRosterOrLength) {
   EXPECT_FALSE(gate.open_round(site.parameters, own));
   own = site.own();
   own.model[0] ^= 1U;  // the caller's model is not the one the gate was told of
+  EXPECT_FALSE(gate.open_round(site.parameters, own));
+  site.parameters.model_hash = own.model;  // not even where the coordinator says the same
   EXPECT_FALSE(gate.open_round(site.parameters, own));
   EXPECT_TRUE(gate.open_round(good, site.own()));
 }
