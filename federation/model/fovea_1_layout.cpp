@@ -38,7 +38,7 @@ void add_proposer(Tensors& tensors) {
   // One layer at full coarse resolution: without it findings under 6 mm get lost in the stride.
   tensors.convolution("proposer.first", 8, 1, 3);
   tensors.constant("proposer.first.bias", 8, 0);
-  tensors.convolution_norm("proposer.stem", 16, 8, 4);
+  tensors.convolution_norm("proposer.stem", 16, 8 * 8, 1);  // over the 2³ coarse voxels of a cell
   tensors.convolution_norm("proposer.fine", 16, 16, 3);
   tensors.convolution_norm("proposer.down1", 32, 16, 2);
   tensors.convolution_norm("proposer.middle", 32, 32, 3);

@@ -117,7 +117,9 @@ Result<Bytes> write_safetensors(const ModelState& model, const ModelMetadata& me
   writer.reserve(8 + text.size() + 4 * layout.size());
   writer.u64(text.size());
   writer.raw(as_bytes(text));
-  for (const float value : model.values()) writer.u32(std::bit_cast<std::uint32_t>(value));
+  static_assert(std::endian::native == std::endian::little, "tensor bytes are written as they lie in memory");
+  const std::span<const float> values = model.values();
+  writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()));
   return std::move(writer).take();
 }
 

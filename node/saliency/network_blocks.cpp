@@ -89,9 +89,16 @@ at::Tensor convolution_norm(const NetworkParameters& parameters, const std::stri
   return shape.activate ? at::relu_(out) : out;
 }
 
-at::Tensor convolution_relu(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input, std::int64_t padding) {
+at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input) {
   const at::ScalarType type = convolutions_in_bfloat16() ? at::kBFloat16 : at::kFloat;
-  at::Tensor out = at::conv3d(input.to(type), parameters[name + ".weight"].to(type), parameters[name + ".bias"].to(type), 1, padding);
+  const at::Tensor& weight = parameters[name + ".weight"];
+  std::vector<at::Tensor> shifted;  // the kernel at each voxel of a cell, inside the 4³ window around the cell
+  for (std::int64_t corner = 0; corner < 8; ++corner) {
+    const std::int64_t x = corner % 2, y = corner / 2 % 2, z = corner / 4;
+    shifted.push_back(at::constant_pad_nd(weight, {x, 1 - x, y, 1 - y, z, 1 - z}));
+  }
+  const at::Tensor bias = parameters[name + ".bias"].repeat({8});
+  at::Tensor out = at::conv3d(input.to(type), at::cat(shifted, 0).to(type), bias.to(type), 2, 1);
   return at::relu_(out);
 }
 

@@ -26,9 +26,9 @@ at::Tensor joined(const NetworkParameters& parameters, const std::string& name, 
 }
 
 Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
-  // Kernels of even size keep a cell's middle where the cell's voxels are, so flips are symmetric.
-  const at::Tensor first = convolution_relu(parameters, "proposer.first", images, 1);
-  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.stride = 2});
+  // Every step down joins whole cells, so a cell's middle stays where its voxels are and flips are symmetric.
+  const at::Tensor first = convolution_relu_in_cells(parameters, "proposer.first", images);
+  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.padding = 0});
   const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
   at::Tensor middle = convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});
   middle = convolution_norm(parameters, "proposer.middle", middle, {});
