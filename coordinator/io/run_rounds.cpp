@@ -211,8 +211,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
                                           .outcome = "applied",
                                           .model = store.model_digest(),
                                           .cohort = static_cast<std::uint32_t>(result.contributors.size())}));
-  FOVEA_TRY(ledger.publish());
-  ledger_dirty = false;
+  FOVEA_TRY(sync_ledger());
   events.write("round_finished", {{"round", result.round},
                                   {"attempt", result.attempt},
                                   {"sums", store.sums()},
@@ -231,7 +230,11 @@ Result<void> RunDriver::Parts::publish(RoundResult result) {
     for (const federation::RosterSite& site : roster.sites) server->send(site.id, wire);
   }
   machine.reset();
-  return begin_round_when_ready();
+  FOVEA_TRY(begin_round_when_ready());
+  // While the sites apply the sum: what a crash may cost, because it can be made again or is synced already.
+  FOVEA_TRY(options.store->save_model());
+  ledger_dirty = false;
+  return ledger.publish();
 }
 
 Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {

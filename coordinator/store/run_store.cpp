@@ -7,6 +7,7 @@
 
 #include "common/codec.h"
 #include "common/json_fields.h"
+#include "coordinator/store/published_sum.h"
 #include "coordinator/store/round_record.h"
 #include "federation/model/initial_weights.h"
 #include "federation/model/safetensors.h"
@@ -84,14 +85,31 @@ Result<void> RunStore::load() {
     if (record.aborted.empty()) ++sums_;
     history_.push_back(std::move(record));
   }
-  FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
-  if (sums_ == 0) {
-    FOVEA_TRY_ASSIGN(model_, federation::initial_model(layout, plan_.seed));
-  } else {
-    FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(), federation::kSafetensorsFileMax));
-    FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(file));
-    model_ = std::move(stored.state);
+  return load_model();
+}
+
+fs::path RunStore::model_file(std::uint32_t sums) const { return numbered(folder_ / "models", sums, ".safetensors"); }
+
+Result<federation::ModelState> RunStore::load_model_file(std::uint32_t sums) const {
+  if (sums == 0) {
+    FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
+    return federation::initial_model(layout, plan_.seed);
   }
+  FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(sums), federation::kSafetensorsFileMax));
+  FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(file));
+  return std::move(stored.state);
+}
+
+Result<void> RunStore::load_model() {
+  auto model = load_model_file(sums_);
+  if (!model && model.error().code == ErrorCode::not_found && sums_ > 0) {
+    FOVEA_TRY_ASSIGN(const federation::ModelState before, load_model_file(sums_ - 1));
+    FOVEA_TRY_ASSIGN(const std::optional<Publication> last, publication_after(last_sum()->round - 1));
+    FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_));
+    model = apply_publication(before, last->messages, plan_.stages[position.stage_index].trains);
+  }
+  if (!model) return model.error();
+  model_ = std::move(model).value();
   model_digest_ = model_->digest();
   if (const RoundRecord* last = last_sum(); last != nullptr && last->model != model_digest_)
     return corruption(model_file().string() + ": is not the model that the history names");
@@ -103,10 +121,11 @@ const RoundRecord* RunStore::last_sum() const noexcept {
   return found == history_.rend() ? nullptr : &*found;
 }
 
-fs::path RunStore::model_file() const { return numbered(folder_ / "models", sums_, ".safetensors"); }
-
 Result<std::vector<Bytes>> RunStore::begin_round(RoundNumber round) {
-  FOVEA_TRY_ASSIGN(federation::JournalContents contents, read_framed(folder_ / "journal", journal_, kJournalBytesMax));
+  federation::JournalContents contents;
+  if (!std::exchange(journal_known_, true)) {
+    FOVEA_TRY_ASSIGN(contents, read_framed(folder_ / "journal", journal_, kJournalBytesMax));
+  }
   if (!contents.records.empty() && contents.records.front() == round_header(round)) {
     contents.records.erase(contents.records.begin());
     return std::move(contents.records);
@@ -136,20 +155,25 @@ Result<void> RunStore::finish_round(RoundRecord record, const std::vector<Bytes>
                                        [](const Bytes& message) { return message.size() + sizeof(std::uint32_t); }));
   for (const Bytes& message : publication) framed.sized(message);
   FOVEA_TRY(write_file_durably(numbered(folder_ / "publications", record.round, ""), framed.bytes()));
-  const std::uint32_t sums_next = sums_ + 1;
-  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(model, {{"fovea.plan", to_hex(plan_.hash)},
-                                                                           {"fovea.run", facts_.run.text()},
-                                                                           {"fovea.round", std::to_string(record.round)},
-                                                                           {"fovea.sums", std::to_string(sums_next)},
-                                                                           {"fovea.transcript", to_hex(record.transcript)}}));
-  FOVEA_TRY(write_file_durably(numbered(folder_ / "models", sums_next, ".safetensors"), file));
   record.model = model.digest();
   FOVEA_TRY(append_history(record));
-  sums_ = sums_next;
+  ++sums_;
   model_digest_ = record.model;
   model_ = std::move(model);
+  return {};
+}
+
+Result<void> RunStore::save_model() {
+  const RoundRecord* last = last_sum();
+  if (last == nullptr) return {};
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, {{"fovea.plan", to_hex(plan_.hash)},
+                                                                             {"fovea.run", facts_.run.text()},
+                                                                             {"fovea.round", std::to_string(last->round)},
+                                                                             {"fovea.sums", std::to_string(sums_)},
+                                                                             {"fovea.transcript", to_hex(last->transcript)}}));
+  FOVEA_TRY(write_file_durably(model_file(), file));
   std::error_code ignored;
-  if (sums_ > kModelsKept) fs::remove(numbered(folder_ / "models", sums_ - kModelsKept, ".safetensors"), ignored);
+  if (sums_ > kModelsKept) fs::remove(model_file(sums_ - kModelsKept), ignored);
   return {};
 }
 

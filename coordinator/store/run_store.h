@@ -62,14 +62,16 @@ class RunStore {
   const RoundRecord* last_sum() const noexcept;
   const federation::ModelState& model() const noexcept { return *model_; }
   const Digest& model_digest() const noexcept { return model_digest_; }
-  std::filesystem::path model_file() const;
+  std::filesystem::path model_file() const { return model_file(sums_); }
 
   // The records of `round` that a killed process left; empties the journal of an older round.
   Result<std::vector<Bytes>> begin_round(RoundNumber round);
   Result<void> append_journal(std::span<const Bytes> records);
 
-  // Publication and model first, the history last: a round is over when its record is there.
+  // Publication first, then the history: a round is over when its record is there. The model's file may follow with
+  // save_model(), once the sum is on its way: a start that misses it makes the model again from the publication.
   Result<void> finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model);
+  Result<void> save_model();
   Result<void> abort_round(RoundRecord record);
 
   // The messages published with the first sum after `round`; nothing when there is none.
@@ -84,8 +86,12 @@ class RunStore {
       : folder_(std::move(folder)), journal_(std::move(journal)), history_file_(std::move(history)) {}
   Result<void> append_history(const RoundRecord& record);
   Result<void> load();
+  Result<void> load_model();
+  Result<federation::ModelState> load_model_file(std::uint32_t sums) const;
+  std::filesystem::path model_file(std::uint32_t sums) const;
 
   std::filesystem::path folder_;
+  bool journal_known_ = false;  // nothing in the journal is from before this process
   AppendFile journal_;
   AppendFile history_file_;
   RunFacts facts_;
