@@ -71,12 +71,16 @@ Error zmq_failure(const zmq::error_t& error, const std::string& action) {
 }
 
 ConnectionMonitor::ConnectionMonitor(zmq::context_t& context, zmq::socket_t& watched, const std::string& name)
-    : pair_(context, zmq::socket_type::pair) {
+    : watched_(watched.handle()), pair_(context, zmq::socket_type::pair) {
   const std::string address = "inproc://" + name;
   if (zmq_socket_monitor(watched.handle(), address.c_str(), kWatchedEvents) != 0) throw zmq::error_t();
   pair_.set(zmq::sockopt::linger, 0);
   pair_.connect(address);
 }
+
+// libzmq sends events blocking, from its I/O thread: with our end closed first, the next event would stop that thread,
+// and with it every connection of the process.
+ConnectionMonitor::~ConnectionMonitor() { zmq_socket_monitor(watched_, nullptr, 0); }
 
 std::optional<ConnectionEvent> ConnectionMonitor::next() {
   while (true) {

@@ -36,9 +36,12 @@ Error zmq_failure(const zmq::error_t& error, const std::string& action);
 
 enum class ConnectionEvent { connected, ready, refused, protocol_error, lost, retrying };
 
-// Watches one socket. Create before bind or connect; poll its socket() for reading.
+// Watches one socket, which must outlive it. Create before bind or connect; poll its socket() for reading.
 class ConnectionMonitor {
  public:
+  ConnectionMonitor(const ConnectionMonitor&) = delete;
+  ConnectionMonitor& operator=(const ConnectionMonitor&) = delete;
+  ~ConnectionMonitor();
   // Throws zmq::error_t. `name` is unique in the context.
   ConnectionMonitor(zmq::context_t& context, zmq::socket_t& watched, const std::string& name);
   zmq::socket_t& socket() noexcept { return pair_; }
@@ -46,6 +49,7 @@ class ConnectionMonitor {
   std::optional<ConnectionEvent> next();
 
  private:
+  void* watched_;
   zmq::socket_t pair_;
 };
 
