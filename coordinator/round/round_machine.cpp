@@ -275,15 +275,18 @@ void RoundMachine::Core::repeat_requests() {
   for (const auto& [site, trainee] : trainees) ask_again(site);
 }
 
+// Only a site that the phase waits for counts as gone: the phase ends when answered and gone make up the whole.
 void RoundMachine::Core::drop(RosterIndex site) {
   std::visit(Overloaded{
                  [&](Announced&) { consider_start(); },
                  [&](CollectingKeys& p) {
+                   if (!contains(p.context.parameters.candidates, site)) return;
                    p.keys.erase(site);
                    p.gone.insert(site);
                    consider_keys(false);
                  },
                  [&](CollectingShares& p) {
+                   if (p.context.find(site) == nullptr) return;
                    p.dealers.erase(site);
                    p.gone.insert(site);
                    consider_shares(false);
@@ -294,13 +297,11 @@ void RoundMachine::Core::drop(RosterIndex site) {
                    consider_masked();
                  },
                  [&](CollectingConsistency& p) {
+                   if (!contains(sites_of(p.attempt.committed), site) || p.signatures.contains(site)) return;
                    p.gone.insert(site);
                    consider_consistency(false);
                  },
-                 [&](CollectingUnmask& p) {
-                   p.gone.insert(site);
-                   consider_unmask();
-                 },
+                 [](CollectingUnmask&) {},  // it can still release, also after a restart: only the deadline ends R5
                  [](Unmasking&) {},
                  [](Finished&) {},
                  [](Aborted&) {},

@@ -81,7 +81,8 @@ void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& messa
   if (!complete) {
     refuse_to(site, message, RefusalReason::bad_revealed_share, "not exactly one share of the right kind for each site of U2");
     blame(site, RefusalReason::bad_revealed_share, {message.wire()});
-    return drop(site);
+    collecting->gone.insert(site);
+    return consider_unmask();
   }
   collecting->responses.emplace(site, std::move(decoded->shares));
   unmask_wires[site] = message.wire();

@@ -15,7 +15,7 @@
 
 namespace fovea::federation {
 
-// On connecting, and after each applied aggregate: where the site stands.
+// On connecting, after silence, and when something that kept the site from a task is mended: where it stands.
 struct Hello {
   RoundNumber last_round = 0;   // last aggregate applied; 0 before the first
   Digest transcript{};          // of that round; zero before the first

@@ -36,11 +36,11 @@ std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::
 
 // ---- R0
 
-std::optional<Refusal> SiteMachine::Core::check_release(const federation::RoundParameters& p) const {
-  if (memory.unmasked && p.round <= memory.unmasked->ref.round)
+std::optional<Refusal> SiteMachine::Core::check_release(RoundNumber round, const Digest& model_hash) const {
+  if (memory.unmasked && round <= memory.unmasked->ref.round)
     return refused(RefusalReason::round_already_unmasked,
                    "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
-  if (memory.released_models.contains(p.model_hash))
+  if (memory.released_models.contains(model_hash))
     return refused(RefusalReason::model_already_released, "an update on this model was released before: two sums that differ "
                                                           "by one site would show that site's update");
   return std::nullopt;
@@ -51,7 +51,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::Rou
   if (p.round != work.task.round || p.round <= model.round)
     return refused(RefusalReason::stale_round, "round " + std::to_string(p.round) + ", the task in hand is round " +
                                                    std::to_string(work.task.round));
-  if (auto release = check_release(p)) return release;
+  if (auto release = check_release(p.round, p.model_hash)) return release;
   if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
   if (!on_roster || !contains(p.candidates, self)) return refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
@@ -91,14 +91,15 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
     return send(sent->sent);
   if (memory.joined && memory.joined->ref.round == p.round) {
     const AttemptNumber joined = memory.joined->ref.attempt;
-    if (p.attempt < joined || (p.attempt == joined && attempt() != nullptr))
+    const bool known = attempt() != nullptr || (memory.consistency && memory.consistency->ref == ref);
+    if (p.attempt < joined || (p.attempt == joined && known))
       return refuse(RefusalReason::stale_attempt, "attempt " + std::to_string(joined) + " was joined already");
     if (p.attempt == joined)
       return refuse_attempt(refused(RefusalReason::forgotten_after_restart, "this attempt's keys are gone; a new attempt is needed"));
   }
   const Work* current = work();
   if (current == nullptr) {
-    if (auto release = check_release(p)) return refuse_attempt(std::move(*release));
+    if (auto release = check_release(p.round, p.model_hash)) return refuse_attempt(std::move(*release));
     return refuse_attempt(refused(RefusalReason::not_ready, "no trained update for round " + std::to_string(p.round)));
   }
   if (auto broken = check_parameters(p, *current)) return refuse_attempt(std::move(*broken));
@@ -197,9 +198,9 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
     if (sent != nullptr) send(*sent);
   };
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_unexpected(message); },
-                 [&](Training&) { refuse_unexpected(message); },
-                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent& p) {
                    if (auto broken = check_key_list(p, *decoded)) {
                      if (decoded->ref == p.attempt.context.ref()) report_failure(decoded->ref, broken->reason);
@@ -210,7 +211,7 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
                  [&](SharesSent& p) { again(p.attempt.context, &p.sent); },
                  [&](MaskedSending& p) { again(p.masked.attempt.context, nullptr); },
                  [&](MaskedSent& p) { again(p.masked.attempt.context, nullptr); },
-                 [&](ConsistencySigned& p) { again(p.masked.attempt.context, nullptr); },
+                 [&](ConsistencySigned&) { refuse_unexpected(message); },
                  [&](Unmasked&) { refuse_unexpected(message); },
              },
              phase);
@@ -271,9 +272,9 @@ void SiteMachine::Core::on_routed_shares(const federation::SignedMessage& messag
     if (decoded->survivors != masked.survivors) refuse(RefusalReason::second_statement, "a second, different U2");
   };
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_unexpected(message); },
-                 [&](Training&) { refuse_unexpected(message); },
-                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent& p) {
                    if (auto broken = check_routed(p, *decoded)) {
@@ -284,7 +285,7 @@ void SiteMachine::Core::on_routed_shares(const federation::SignedMessage& messag
                  },
                  [&](MaskedSending& p) { again(p.masked); },
                  [&](MaskedSent& p) { again(p.masked); },
-                 [&](ConsistencySigned& p) { again(p.masked); },
+                 [&](ConsistencySigned&) { refuse_unexpected(message); },
                  [&](Unmasked&) { refuse_unexpected(message); },
              },
              phase);
@@ -336,9 +337,9 @@ void SiteMachine::Core::on_chunk_request(const federation::SignedMessage& messag
   auto decoded = federation::ChunkRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_unexpected(message); },
-                 [&](Training&) { refuse_unexpected(message); },
-                 [&](Ready&) { refuse_unexpected(message); },
+                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
+                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) {},  // they are still on their way

@@ -40,6 +40,12 @@ void SiteMachine::Core::refuse_unexpected(const federation::SignedMessage& messa
   refuse(RefusalReason::unexpected_kind, std::string(federation::to_string(message.kind())) + " is not awaited now");
 }
 
+void SiteMachine::Core::refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
+  if (!memory.joined || memory.joined->ref != ref) return refuse_unexpected(message);
+  report_failure(ref, RefusalReason::forgotten_after_restart);
+  refuse(RefusalReason::forgotten_after_restart, "this attempt's secrets are gone");
+}
+
 void SiteMachine::Core::report_failure(const federation::AttemptRef& ref, RefusalReason reason,
                                        std::optional<RosterIndex> accused) {
   const federation::AttemptFailure failure{ref.round, ref.attempt, reason, accused};
@@ -76,7 +82,7 @@ const Work* SiteMachine::Core::work() const noexcept {
                         [](const SharesSent& p) { return &p.work; },
                         [](const MaskedSending& p) { return &p.masked.work; },
                         [](const MaskedSent& p) { return &p.masked.work; },
-                        [](const ConsistencySigned& p) { return &p.masked.work; },
+                        [](const ConsistencySigned& p) { return &p.work; },
                         [](const Unmasked&) -> const Work* { return nullptr; },
                     },
                     phase);
@@ -98,7 +104,7 @@ const Attempt* SiteMachine::Core::attempt() const noexcept {
                         [](const SharesSent& p) { return &p.attempt; },
                         [](const MaskedSending& p) { return &p.masked.attempt; },
                         [](const MaskedSent& p) { return &p.masked.attempt; },
-                        [](const ConsistencySigned& p) { return &p.masked.attempt; },
+                        [](const ConsistencySigned&) -> const Attempt* { return nullptr; },
                         [](const Unmasked&) -> const Attempt* { return nullptr; },
                     },
                     phase);

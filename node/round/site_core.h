@@ -30,7 +30,7 @@ struct Attempt {
   federation::AttemptSecrets secrets;
 };
 
-// From R3 on.
+// R3.
 struct MaskedAttempt {
   Work work;
   Attempt attempt;
@@ -68,10 +68,10 @@ struct MaskedSent {
   federation::CommittedVector own;
   SiteOutbound sent;  // the statement
 };
+// Every secret of the attempt is wiped: what R5 needs is in the signed mark.
 struct ConsistencySigned {
-  MaskedAttempt masked;
-  std::vector<RosterIndex> committed;  // U3
-  Digest statement{};
+  Work work;
+  federation::AttemptRef ref;
 };
 struct Unmasked {
   federation::TrainTask task;
@@ -95,6 +95,7 @@ struct SiteMachine::Core {
   SiteMemory memory;
   ModelAdopted model;
   bool has_model = false;
+  std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
   std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts
@@ -127,7 +128,7 @@ struct SiteMachine::Core {
   void start_masking(SharesSent& from, federation::RoutedShares routed);
   void send_chunks(MaskedSending& from);
   std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
-  std::optional<federation::Refusal> check_release(const federation::RoundParameters& p) const;
+  std::optional<federation::Refusal> check_release(RoundNumber round, const Digest& model_hash) const;
   std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
   std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
   federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index, std::vector<std::uint32_t>& words) const;
@@ -136,11 +137,11 @@ struct SiteMachine::Core {
   void on_consistency_request(const federation::SignedMessage& message);
   void on_unmask_request(const federation::SignedMessage& message);
   void sign_consistency(MaskedSent& from, const federation::ConsistencyRequest& request, const Digest& request_digest);
-  void release_shares(ConsistencySigned& from, const federation::UnmaskRequest& request);
-  void resend_signature(const Digest& request_digest, const federation::AttemptRef& ref);
-  void resend_shares(const federation::AttemptRef& ref);
+  SiteOutbound make_release(const MaskedSent& from, std::span<const RosterIndex> committed) const;
+  void release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request);
+  void resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref);
   std::optional<federation::Refusal> check_consistency(const MaskedSent& from, const federation::ConsistencyRequest& request) const;
-  std::optional<federation::Refusal> check_unmask(const ConsistencySigned& from, const federation::UnmaskRequest& request) const;
+  std::optional<federation::Refusal> check_unmask(const SignedMark& statement, const federation::UnmaskRequest& request) const;
 
   // site_update.cpp: the sum
   void on_evidence(const federation::SignedMessage& message);
@@ -152,6 +153,8 @@ struct SiteMachine::Core {
   void refuse(federation::RefusalReason reason, std::string detail);
   void refuse(federation::Refusal refusal) { refuse(refusal.reason, std::move(refusal.detail)); }
   void refuse_unexpected(const federation::SignedMessage& message);
+  // A request of an attempt whose secrets are gone: the coordinator is told, so that it need not wait.
+  void refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref);
   void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason, std::optional<RosterIndex> accused = {});
   void mark(SiteMark mark);
   SiteOutbound seal(federation::MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const;

@@ -1,6 +1,7 @@
 #include "node/round/site_machine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "node/round/site_core.h"
 
@@ -50,6 +51,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
                                           .memory = std::move(memory),
                                           .model = {},
                                           .has_model = false,
+                                          .wanted_model = {},
                                           .phase = Idle{},
                                           .incoming = {},
                                           .keys_seen = {},
@@ -75,6 +77,7 @@ RoundNumber SiteMachine::round() const noexcept {
 
 AttemptNumber SiteMachine::attempt() const noexcept {
   if (const auto* unmasked = std::get_if<Unmasked>(&core_->phase)) return unmasked->ref.attempt;
+  if (const auto* signed_phase = std::get_if<ConsistencySigned>(&core_->phase)) return signed_phase->ref.attempt;
   return core_->attempt() != nullptr ? core_->attempt()->context.parameters.attempt : 0;
 }
 
@@ -124,6 +127,10 @@ void SiteMachine::Core::on(const ModelAdopted& event) {
   model = event;
   has_model = true;
   incoming.reset();
+  if (wanted_model == model.model_hash) {
+    wanted_model.reset();
+    say_hello();
+  }
   const auto stale = [&](const federation::TrainTask& task) {
     if (task.model_hash == model.model_hash && task.previous_transcript == model.transcript) return;
     effects.cancel_training = std::holds_alternative<Training>(phase);
@@ -187,9 +194,7 @@ void SiteMachine::Core::on(Tick event) {
   now = std::max(now, event.now);
   const std::int64_t silent_ms = now.value - heard.value;
   const Attempt* current = attempt();
-  // A signed statement is waited on for as long as it takes: only this process can still release its shares.
-  if (current != nullptr && !std::holds_alternative<ConsistencySigned>(phase) &&
-      silent_ms > kSilentPhases * std::int64_t{current->context.parameters.phase_ms}) {
+  if (current != nullptr && silent_ms > kSilentPhases * std::int64_t{current->context.parameters.phase_ms}) {
     effects.notices.emplace_back("attempt given up: the coordinator is silent");
     abandon_attempt();
   }
@@ -203,6 +208,10 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
   const auto refuse_task = [&](RefusalReason reason, std::string detail) {
     report_failure({.round = task.round}, reason);
     refuse(reason, std::move(detail));
+    if (reason != RefusalReason::model_differs && reason != RefusalReason::transcript_differs) return;
+    // Behind: the hello says where this site stands, so that the sums it lacks are sent.
+    wanted_model = task.model_hash;
+    say_hello();
   };
   if (!on_roster) return refuse_task(RefusalReason::not_a_candidate, "this site is no longer on the roster");
   if (task.round <= model.round) return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");

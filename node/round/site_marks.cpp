@@ -29,8 +29,13 @@ Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation
       SignedMark mark{.ref = ref};
       FOVEA_TRY_ASSIGN(mark.request, reader.array<32>("mark.request"));
       FOVEA_TRY_ASSIGN(mark.statement, reader.array<32>("mark.statement"));
+      FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
+      FOVEA_TRY_ASSIGN(mark.threshold, reader.u16("mark.threshold"));
+      FOVEA_TRY_ASSIGN(mark.committed, federation::read_sites(reader, "mark.committed"));
       FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.wire", federation::kWireBytesMax));
       mark.wire.assign(wire.begin(), wire.end());
+      FOVEA_TRY_ASSIGN(const ByteView release, reader.sized("mark.release", federation::kWireBytesMax));
+      mark.release.assign(release.begin(), release.end());
       return SiteMark(std::move(mark));
     }
     case MarkType::unmasked: {
@@ -74,7 +79,11 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
                    start(MarkType::signed_statement, m.ref);
                    writer.raw(m.request);
                    writer.raw(m.statement);
+                   writer.raw(m.model_hash);
+                   writer.u16(m.threshold);
+                   federation::write(writer, m.committed);
                    writer.sized(m.wire);
+                   writer.sized(m.release);
                  },
                  [&](const UnmaskedMark& m) {
                    start(MarkType::unmasked, m.ref);

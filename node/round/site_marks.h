@@ -1,4 +1,6 @@
-// What a site remembers across a restart: the durable marks of its journal. No seed, key or share of its own is among them.
+// What a site remembers across a restart: the durable marks of its journal. No key or seed is among them, and of the shares
+// only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a site that
+// restarts after R4 can still finish the round, byte for byte, and nothing else.
 //   record := u8 type · 16 run · attempt ref · fields
 #pragma once
 
@@ -24,7 +26,11 @@ struct SignedMark {
   federation::AttemptRef ref;
   Digest request{};    // payload digest of the request
   Digest statement{};
-  Bytes wire{};        // what was sent, to send again
+  Digest model_hash{};
+  std::uint16_t threshold = 0;            // of the attempt
+  std::vector<RosterIndex> committed{};   // U3
+  Bytes wire{};        // the signature as it was sent, to send again
+  Bytes release{};     // what R5 will send when t sites have signed the statement
 };
 
 // R5: shares were released. At most one a round, and one a model.

@@ -49,26 +49,47 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
   return std::nullopt;
 }
 
+// What R5 will say: with U3 fixed there is nothing left to choose.
+SiteOutbound SiteMachine::Core::make_release(const MaskedSent& from, std::span<const RosterIndex> committed) const {
+  federation::UnmaskShares shares{.ref = from.masked.attempt.context.ref(), .shares = {}};
+  for (const RosterIndex subject : from.masked.survivors) {
+    const auto held = std::find_if(from.masked.held.begin(), from.masked.held.end(),
+                                   [&](const federation::HeldShares& entry) { return entry.dealer == subject; });
+    FOVEA_CHECK(held != from.masked.held.end());
+    // Exactly one kind a peer: with both, its vector would be open.
+    const bool in_sum = contains(committed, subject);
+    const auto share = in_sum ? held->self_seed.encode() : held->mask_key.encode();
+    federation::RevealedShare revealed{.subject = subject, .secret = in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key};
+    std::copy(share.view().begin(), share.view().end(), revealed.share.begin());
+    shares.shares.push_back(revealed);
+  }
+  return seal(MessageKind::unmask_shares, shares.encode(), shares.ref);
+}
+
 void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::ConsistencyRequest& request,
                                          const Digest& request_digest) {
   const federation::AttemptContext& context = from.masked.attempt.context;
-  const Digest statement = federation::consistency_statement(context.parameters_hash,
-                                                             {context.key_list, request.survivors, request.committed});
-  const federation::ConsistencySignature signature{context.ref(), config.identity.sign(statement)};
+  SignedMark signing{.ref = context.ref(),
+                     .request = request_digest,
+                     .statement = federation::consistency_statement(context.parameters_hash,
+                                                                    {context.key_list, request.survivors, request.committed}),
+                     .model_hash = context.parameters.model_hash,
+                     .threshold = context.parameters.thresholds.threshold};
+  for (const federation::CommittedVector& entry : request.committed) signing.committed.push_back(entry.site);
+  const federation::ConsistencySignature signature{signing.ref, config.identity.sign(signing.statement)};
   SiteOutbound message = seal(MessageKind::consistency_signature, signature.encode(), signature.ref);
+  signing.wire = message.wire;
+  signing.release = make_release(from, signing.committed).wire;
   // Durable first: a site that forgot what it signed could be asked to sign a second U3.
-  mark(SignedMark{signature.ref, request_digest, statement, message.wire});
+  mark(std::move(signing));
   send(std::move(message));
-  std::vector<RosterIndex> committed;
-  for (const federation::CommittedVector& entry : request.committed) committed.push_back(entry.site);
-  phase = ConsistencySigned{std::move(from.masked), std::move(committed), statement};
+  phase = ConsistencySigned{std::move(from.masked.work), signature.ref};  // and every secret of the attempt is wiped here
 }
 
-void SiteMachine::Core::resend_signature(const Digest& request_digest, const federation::AttemptRef& ref) {
+void SiteMachine::Core::resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
   const auto& signed_before = memory.consistency;
-  if (!signed_before || signed_before->ref != ref)
-    return refuse(RefusalReason::forgotten_after_restart, "this attempt's secrets are gone");
-  if (signed_before->request != request_digest)
+  if (!signed_before || signed_before->ref != ref) return refuse_forgotten(message, ref);
+  if (signed_before->request != message.payload_digest())
     return refuse(RefusalReason::second_statement, "another statement of this attempt is signed already");
   send({MessageKind::consistency_signature, ref.round, ref.attempt, signed_before->wire});
 }
@@ -76,15 +97,10 @@ void SiteMachine::Core::resend_signature(const Digest& request_digest, const fed
 void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& message) {
   auto decoded = federation::ConsistencyRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  const bool joined = memory.joined && memory.joined->ref == decoded->ref;
-  const auto without_secrets = [&] {
-    if (!joined) return refuse_unexpected(message);
-    resend_signature(message.payload_digest(), decoded->ref);
-  };
   std::visit(Overloaded{
-                 [&](Idle&) { without_secrets(); },
-                 [&](Training&) { without_secrets(); },
-                 [&](Ready&) { without_secrets(); },
+                 [&](Idle&) { resend_signature(message, decoded->ref); },
+                 [&](Training&) { resend_signature(message, decoded->ref); },
+                 [&](Ready&) { resend_signature(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) { refuse_unexpected(message); },
@@ -96,12 +112,12 @@ void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& 
                    sign_consistency(p, *decoded, message.payload_digest());
                  },
                  [&](ConsistencySigned& p) {
-                   if (auto broken = check_ref(decoded->ref, p.masked.attempt.context)) return refuse(std::move(*broken));
-                   resend_signature(message.payload_digest(), decoded->ref);
+                   if (decoded->ref != p.ref) return refuse_unexpected(message);
+                   resend_signature(message, decoded->ref);
                  },
                  [&](Unmasked& p) {
                    if (decoded->ref != p.ref) return refuse_unexpected(message);
-                   resend_signature(message.payload_digest(), decoded->ref);
+                   resend_signature(message, decoded->ref);
                  },
              },
              phase);
@@ -109,72 +125,62 @@ void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& 
 
 // ---- R5
 
-std::optional<Refusal> SiteMachine::Core::check_unmask(const ConsistencySigned& from,
+std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& statement,
                                                        const federation::UnmaskRequest& request) const {
-  const federation::AttemptContext& context = from.masked.attempt.context;
-  if (auto broken = check_ref(request.ref, context)) return broken;
-  if (auto release = check_release(context.parameters)) return release;
+  if (auto release = check_release(request.ref.round, statement.model_hash)) return release;
   for (const federation::SiteSignature& entry : request.signatures) {
-    if (!contains(from.committed, entry.site)) return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
-    if (crypto::check_signature(key_of(entry.site), from.statement, entry.signature) != crypto::SignatureVerdict::valid)
+    if (!contains(statement.committed, entry.site) || !knows(entry.site))
+      return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
+    if (crypto::check_signature(key_of(entry.site), statement.statement, entry.signature) != crypto::SignatureVerdict::valid)
       return refused(RefusalReason::bad_signature, "consistency statement of " + config.roster.sites[entry.site].id.text());
   }
   // The codec lets each site appear once, so these are distinct.
-  if (request.signatures.size() < context.parameters.thresholds.threshold)
+  if (request.signatures.size() < statement.threshold)
     return refused(RefusalReason::too_few_signatures, std::to_string(request.signatures.size()) + " signatures, the threshold is " +
-                                                          std::to_string(context.parameters.thresholds.threshold));
+                                                          std::to_string(statement.threshold));
   return std::nullopt;
 }
 
-void SiteMachine::Core::release_shares(ConsistencySigned& from, const federation::UnmaskRequest& request) {
-  const federation::AttemptContext& context = from.masked.attempt.context;
-  federation::UnmaskShares shares{.ref = request.ref, .shares = {}};
-  for (const RosterIndex subject : from.masked.survivors) {
-    const auto held = std::find_if(from.masked.held.begin(), from.masked.held.end(),
-                                   [&](const federation::HeldShares& entry) { return entry.dealer == subject; });
-    FOVEA_CHECK(held != from.masked.held.end());
-    // Exactly one kind a peer: with both, its vector would be open.
-    const bool in_sum = contains(from.committed, subject);
-    const auto share = in_sum ? held->self_seed.encode() : held->mask_key.encode();
-    federation::RevealedShare revealed{.subject = subject, .secret = in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key};
-    std::copy(share.view().begin(), share.view().end(), revealed.share.begin());
-    shares.shares.push_back(revealed);
-  }
-  SiteOutbound message = seal(MessageKind::unmask_shares, shares.encode(), shares.ref);
-  // Durable first: a site that forgot this could release the other kind of share.
-  mark(UnmaskedMark{shares.ref, context.parameters.model_hash, message.wire});
-  send(std::move(message));
-  const federation::TrainTask task = from.masked.work.task;
-  phase = Unmasked{task, shares.ref};  // and every secret of the attempt is wiped here
-}
-
-void SiteMachine::Core::resend_shares(const federation::AttemptRef& ref) {
+void SiteMachine::Core::release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request) {
+  const federation::AttemptRef& ref = request.ref;
   if (memory.unmasked && memory.unmasked->ref == ref)
     return send({MessageKind::unmask_shares, ref.round, ref.attempt, memory.unmasked->wire});
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
-  refuse(RefusalReason::forgotten_after_restart, "this attempt's secrets are gone");
+  // A statement is dead once a later attempt was joined.
+  const bool joined = memory.joined && memory.joined->ref == ref;
+  if (!joined || !memory.consistency || memory.consistency->ref != ref) return refuse_forgotten(message, ref);
+  if (auto broken = check_unmask(*memory.consistency, request)) {
+    report_failure(ref, broken->reason);
+    return refuse(std::move(*broken));
+  }
+  SiteOutbound release{MessageKind::unmask_shares, ref.round, ref.attempt, memory.consistency->release};
+  // Durable first: a site that forgot this could take part in another sum of this round or on this model.
+  mark(UnmaskedMark{ref, memory.consistency->model_hash, release.wire});
+  send(std::move(release));
+  if (auto* signed_phase = std::get_if<ConsistencySigned>(&phase)) {
+    const federation::TrainTask task = signed_phase->work.task;
+    phase = Unmasked{task, ref};
+  }
 }
 
 void SiteMachine::Core::on_unmask_request(const federation::SignedMessage& message) {
   auto decoded = federation::UnmaskRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   std::visit(Overloaded{
-                 [&](Idle&) { resend_shares(decoded->ref); },
-                 [&](Training&) { resend_shares(decoded->ref); },
-                 [&](Ready&) { resend_shares(decoded->ref); },
+                 // A site that restarted after R4 is in one of the first three.
+                 [&](Idle&) { release_shares(message, *decoded); },
+                 [&](Training&) { release_shares(message, *decoded); },
+                 [&](Ready&) { release_shares(message, *decoded); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) { refuse_unexpected(message); },
                  [&](MaskedSent&) { refuse_unexpected(message); },
                  [&](ConsistencySigned& p) {
-                   if (auto broken = check_unmask(p, *decoded)) {
-                     if (decoded->ref == p.masked.attempt.context.ref()) report_failure(decoded->ref, broken->reason);
-                     return refuse(std::move(*broken));
-                   }
-                   release_shares(p, *decoded);
+                   if (decoded->ref != p.ref) return refuse(RefusalReason::stale_attempt, "another attempt's signatures");
+                   release_shares(message, *decoded);
                  },
-                 [&](Unmasked&) { resend_shares(decoded->ref); },
+                 [&](Unmasked&) { release_shares(message, *decoded); },
              },
              phase);
 }

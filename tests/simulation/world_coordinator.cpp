@@ -108,7 +108,12 @@ void World::perform(coordinator::RoundEffects effects) {
   if (crashed()) return;
   if (effects.unmask)
     return perform(machine_->step(coordinator::UnmaskFinished{coordinator::unmask(std::move(*effects.unmask))}));
-  if (over) begin_round();
+  if (!over) return;
+  if (!effects.aborted) return begin_round();
+  const std::uint64_t life = coordinator_life_;
+  at(1000, [this, life] {
+    if (coordinator_up_ && life == coordinator_life_) begin_round();
+  });
 }
 
 void World::on_hello(RosterIndex site, const federation::SignedMessage& message) {

@@ -1,26 +1,9 @@
 // A malicious coordinator tries every mistake that the design lists, and others; each try ends in a refusal by name,
 // leaves the site's state as it was, and the honest message is still taken afterwards.
-#include "tests/unit/round/scene.h"
+#include "tests/unit/round/coordinator_attack.h"
 
 namespace fovea::test {
 namespace {
-
-constexpr RosterIndex kSite = 1;
-
-class CoordinatorAttack : public ::testing::Test {
- protected:
-  Scene scene;
-
-  federation::RoundParameters parameters() {
-    return federation::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();
-  }
-  node::SiteEffects tell(MessageKind kind, ByteView payload) { return scene.tell(kSite, kind, payload); }
-  node::SiteEffects tell(const federation::RoundParameters& p) { return tell(MessageKind::parameters, p.encode()); }
-  node::SiteEffects tell(const federation::KeyList& m) { return tell(MessageKind::key_list, m.encode()); }
-  node::SiteEffects tell(const federation::RoutedShares& m) { return tell(MessageKind::routed_shares, m.encode()); }
-  node::SiteEffects tell(const federation::ConsistencyRequest& m) { return tell(MessageKind::consistency_request, m.encode()); }
-  node::SiteEffects tell(const federation::UnmaskRequest& m) { return tell(MessageKind::unmask_request, m.encode()); }
-};
 
 // ---- R0
 
@@ -334,71 +317,6 @@ TEST_F(CoordinatorAttack, ASecondReleaseOnOneModelIsRefused) {
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::model_already_released);
 }
 
-// ---- restarts
-
-class RestartAttack : public CoordinatorAttack {
- protected:
-  node::SiteMachine restarted(const std::vector<Bytes>& extra = {}) {
-    std::vector<Bytes> journal = scene.world.site_journal(kSite);
-    journal.insert(journal.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal).value();
-    machine.step(node::ModelAdopted{0, scene.world.federation().plan(), {}});
-    return machine;
-  }
-  node::MessageReceived message(MessageKind kind, ByteView payload) {
-    return {scene.world.federation().from_coordinator(kind, payload), std::nullopt};
-  }
-};
-
-TEST_F(RestartAttack, ARestartedSiteRepeatsOnlyTheStatementItSigned) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
-  const auto first = tell(request);
-  auto site = restarted(first.journal);
-  auto smaller = request;
-  smaller.committed.pop_back();
-  expect_refused(site.step(message(MessageKind::consistency_request, smaller.encode())), RefusalReason::second_statement);
-  const auto again = site.step(message(MessageKind::consistency_request, request.encode()));
-  expect_sends(again, MessageKind::consistency_signature);
-  EXPECT_EQ(again.outbound.back().wire, first.outbound.back().wire);
-}
-
-TEST_F(RestartAttack, ASiteRestartedBeforeR4HasForgottenTheAttempt) {
-  const auto held = scene.hold_to_site(kSite, MessageKind::consistency_request);
-  auto site = restarted();
-  expect_refused(site.step(message(MessageKind::consistency_request, held.payload())), RefusalReason::forgotten_after_restart);
-}
-
-TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesNothing) {
-  const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
-  auto site = restarted();
-  expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::forgotten_after_restart);
-}
-
-TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
-  const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
-  const auto first = scene.tell(kSite, MessageKind::unmask_request, held.payload());
-  auto site = restarted(first.journal);
-  const auto again = site.step(message(MessageKind::unmask_request, held.payload()));
-  expect_sends(again, MessageKind::unmask_shares);
-  EXPECT_EQ(again.outbound.back().wire, first.outbound.back().wire);
-  auto other = federation::UnmaskRequest::decode(held.payload()).value();
-  other.ref.attempt += 1;
-  expect_refused(site.step(message(MessageKind::unmask_request, other.encode())), RefusalReason::round_already_unmasked);
-}
-
-TEST_F(RestartAttack, ARestartedSiteDoesNotJoinTheSameAttemptAgain) {
-  scene.hold_to_site(kSite, MessageKind::key_list);
-  Bytes p;
-  for (const Delivery& delivery : scene.world.trace()) {
-    const auto opened = scene.world.federation().open_at_site(delivery.wire);
-    if (opened && opened->kind() == MessageKind::parameters) p.assign(opened->payload().begin(), opened->payload().end());
-  }
-  auto site = restarted();
-  auto event = message(MessageKind::parameters, p);
-  event.seed = seed_of("restart", 1);
-  expect_refused(site.step(std::move(event)), RefusalReason::forgotten_after_restart);
-}
-
 // ---- messages of another place
 
 TEST_F(CoordinatorAttack, MessagesOfAnotherRunEpochOrSenderAreRefused) {
@@ -412,70 +330,6 @@ TEST_F(CoordinatorAttack, MessagesOfAnotherRunEpochOrSenderAreRefused) {
   expect_refused(received(f.run(), 2), RefusalReason::wrong_epoch);
   expect_refused(scene.world.site(kSite).step(node::MessageReceived{f.from_site(2, MessageKind::hello, federation::Hello{}.encode()), {}}),
                  RefusalReason::unknown_sender);
-}
-
-// ---- the published sum
-
-class PublishedSum : public CoordinatorAttack {
- protected:
-  federation::RoundEvidence evidence() {
-    return federation::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload()).value();
-  }
-  // A sum of the coordinator's own making, with evidence that names it.
-  node::SiteEffects publish(federation::RoundEvidence e, const std::vector<std::uint32_t>& words, bool honest_hash = true) {
-    const auto ref = e.parameters.ref();
-    const Bytes chunk = federation::encode_chunk(ref, 0, words);
-    federation::VectorHash hash(ref.parameters, words.size());
-    hash.add_chunk(federation::hash_payload(MessageKind::aggregate_chunk, chunk));
-    if (honest_hash) e.sum_hash = hash.finish();
-    auto first = tell(MessageKind::round_evidence, e.encode());
-    if (first.refusal) return first;
-    return tell(MessageKind::aggregate_chunk, chunk);
-  }
-};
-
-TEST_F(PublishedSum, AWrongCanaryIsRefused) {
-  const auto e = evidence();
-  std::vector<std::uint32_t> words(e.parameters.dimension);
-  words[4] = 4;
-  words.back() = 3;
-  expect_refused(publish(e, words), RefusalReason::canary_differs);
-}
-
-TEST_F(PublishedSum, AWordOutOfRangeIsRefused) {
-  auto e = evidence();
-  std::vector<std::uint32_t> words(e.parameters.dimension);
-  words[4] = 4;
-  words[0] = 0x80000000U;  // what a wrapped sum could look like
-  words.back() = 4;
-  expect_refused(publish(e, words), RefusalReason::sum_out_of_range);
-}
-
-TEST_F(PublishedSum, ASumThatIsNotTheOneNamedIsRefused) {
-  const auto e = evidence();
-  std::vector<std::uint32_t> words(e.parameters.dimension);
-  words[4] = 4;
-  words.back() = 4;
-  expect_refused(publish(e, words, false), RefusalReason::aggregate_hash_differs);
-}
-
-TEST_F(PublishedSum, EvidenceThatDoesNotHoldIsRefused) {
-  const auto e = evidence();
-  const auto refused = [&](auto change, RefusalReason reason) {
-    auto bad = e;
-    change(bad);
-    expect_refused(tell(MessageKind::round_evidence, bad.encode()), reason);
-  };
-  refused([](auto& bad) { bad.signatures.resize(2); }, RefusalReason::too_few_signatures);
-  refused([](auto& bad) { bad.signatures[0].signature[3] ^= 1; }, RefusalReason::bad_signature);
-  refused([](auto& bad) { bad.committed.pop_back(); }, RefusalReason::bad_signature);
-  refused([](auto& bad) { bad.committed.resize(2); }, RefusalReason::too_few_survivors);
-  refused([](auto& bad) { bad.opened[0].value[0] ^= 1; }, RefusalReason::share_commitment_differs);
-  refused([](auto& bad) { bad.opened[0].kind = federation::RevealedSecret::mask_key; }, RefusalReason::evidence_incomplete);
-  refused([](auto& bad) { bad.keys[0].keys.mask[0] ^= 1; }, RefusalReason::bad_signature);
-  refused([](auto& bad) { bad.parameters.model_hash[0] ^= 1; }, RefusalReason::model_differs);
-  refused([](auto& bad) { bad.parameters.previous_transcript[0] ^= 1; }, RefusalReason::transcript_differs);
-  EXPECT_FALSE(tell(MessageKind::round_evidence, e.encode()).refusal.has_value());
 }
 
 }  // namespace

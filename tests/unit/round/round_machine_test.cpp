@@ -113,6 +113,19 @@ TEST(RoundMachine, AnUploadThatStopsHalfwayIsNotInTheSum) {
   EXPECT_EQ(world.results()[0].dropouts.at(0), world.federation().id(2));
 }
 
+TEST(RoundMachine, ASiteThatRestartsAfterItsSharesIsLeftOutAtOnceAndIsBackInTheNextRound) {
+  Scene scene(4, 2);
+  scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_masked; });
+  scene.world.kill_site(2, 5);
+  scene.world.run([&] { return scene.world.results().size() == 1; });
+  EXPECT_EQ(scene.world.results().at(0).contributors.size(), 3U);
+  EXPECT_EQ(scene.world.results().at(0).attempt, 1U) << "a second failure of the same site counted against the others";
+  EXPECT_LT(scene.world.now_ms(), 1000) << "waited for a deadline, though the site had said that it forgot";
+  EXPECT_TRUE(scene.world.run());
+  EXPECT_EQ(scene.world.results().at(1).contributors.size(), 4U);
+  EXPECT_TRUE(scene.world.violations().empty());
+}
+
 TEST(RoundMachine, AStragglerIsWaitedForOnlySoLong) {
   Scene scene(4, 1);
   scene.world.intercept = [](Delivery& delivery) { return delivery.site != 3; };
@@ -132,7 +145,7 @@ TEST(RoundMachine, WithoutAQuorumTheRoundIsAborted) {
 }
 
 TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
-  Scene scene(4, 5);
+  Scene scene(4, 200);
   bool away = false;
   scene.world.intercept = [&](Delivery& delivery) { return !(away && delivery.site == 1); };
   scene.world.run([&] { return scene.world.results().size() == 1; });
@@ -140,8 +153,9 @@ TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
   scene.world.run([&] { return scene.world.results().size() == 3; });
   EXPECT_EQ(scene.world.results()[2].contributors.size(), 3U);
   away = false;
-  EXPECT_TRUE(scene.world.run());
+  scene.world.run([&] { return scene.world.results().back().contributors.size() == 4; });
   EXPECT_EQ(scene.world.results().back().contributors.size(), 4U);
+  EXPECT_LT(scene.world.now_ms(), 15'000);
   EXPECT_TRUE(scene.world.violations().empty());
 }
 

@@ -17,33 +17,10 @@ class Scene {
  public:
   explicit Scene(std::size_t sites = 4, RoundNumber rounds = 2) : world({.sites = sites, .seed = 7, .rounds = rounds, .faults = {}}) {}
 
-  // Runs until the coordinator sends `kind` to `site`; that message is held back and returned.
-  federation::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) {
-    std::optional<federation::SignedMessage> held;
-    world.intercept = [&, site, kind](Delivery& delivery) {
-      if (delivery.direction != Direction::to_site || delivery.site != site) return true;
-      auto opened = world.federation().open_at_site(delivery.wire);
-      if (opened->kind() != kind) return true;
-      if (!held) held = std::move(*opened);
-      return false;
-    };
-    world.run([&] { return held.has_value(); });
-    EXPECT_TRUE(held.has_value()) << "the coordinator never sent " << federation::to_string(kind);
-    return std::move(*held);
-  }
-
+  // Runs until the coordinator sends `kind` to `site`; that message and its repetitions are held back, the first is returned.
+  federation::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) { return hold(Direction::to_site, site, kind); }
   federation::SignedMessage hold_to_coordinator(RosterIndex site, MessageKind kind) {
-    std::optional<federation::SignedMessage> held;
-    world.intercept = [&, site, kind](Delivery& delivery) {
-      if (delivery.direction != Direction::to_coordinator || delivery.site != site) return true;
-      auto opened = world.federation().open_at_coordinator(site, delivery.wire);
-      if (opened->kind() != kind) return true;
-      if (!held) held = std::move(*opened);
-      return false;
-    };
-    world.run([&] { return held.has_value(); });
-    EXPECT_TRUE(held.has_value()) << "the site never sent " << federation::to_string(kind);
-    return std::move(*held);
+    return hold(Direction::to_coordinator, site, kind);
   }
 
   // A site that lies: each of its messages of `kind` is replaced by what `forge` makes of the payload, under its own key.
@@ -70,7 +47,24 @@ class Scene {
   World world;
 
  private:
+  federation::SignedMessage hold(Direction direction, RosterIndex site, MessageKind kind) {
+    held_.reset();
+    world.intercept = [this, direction, site, kind](Delivery& delivery) {
+      if (delivery.direction != direction || delivery.site != site) return true;
+      auto opened = direction == Direction::to_site ? world.federation().open_at_site(delivery.wire)
+                                                    : world.federation().open_at_coordinator(site, delivery.wire);
+      if (opened->kind() != kind) return true;
+      if (!held_) held_ = std::move(*opened);
+      return false;
+    };
+    world.run([this] { return held_.has_value(); });
+    EXPECT_TRUE(held_.has_value()) << federation::to_string(kind) << " was never sent";
+    FOVEA_CHECK(held_.has_value());
+    return *held_;
+  }
+
   std::uint64_t seeds_ = 0;
+  std::optional<federation::SignedMessage> held_;
 };
 
 // The event was refused for this reason, and nothing that could reveal anything left the site.

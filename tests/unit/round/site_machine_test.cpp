@@ -69,8 +69,10 @@ TEST_F(SiteMachineTest, ATaskOnAnotherModelPlanOrTranscriptIsRefusedAndReported)
     const auto effects = tell(site, MessageKind::train_task, wrong.encode());
     expect_refused(effects, reason);
     EXPECT_FALSE(effects.start_training.has_value());
-    ASSERT_EQ(effects.outbound.size(), 1U);
+    ASSERT_FALSE(effects.outbound.empty());
     EXPECT_EQ(effects.outbound[0].kind, MessageKind::attempt_failure);
+    const bool behind = reason != RefusalReason::plan_not_approved;  // then it also says where it stands
+    EXPECT_EQ(effects.outbound.size(), behind ? 2U : 1U);
   };
   refused([](auto& t) { t.model_hash[0] ^= 1; }, RefusalReason::model_differs);
   refused([](auto& t) { t.plan_hash[0] ^= 1; }, RefusalReason::plan_not_approved);
@@ -87,6 +89,16 @@ TEST_F(SiteMachineTest, AnApprovalMakesTheSiteSayHelloAgain) {
   auto weak = policy;
   weak.honest_min = 0;
   expect_refused(site.step(node::PolicyChanged{weak}), RefusalReason::local_policy);
+}
+
+TEST_F(SiteMachineTest, ASiteThatWasBehindSaysHelloWhenItHasTheModel) {
+  auto site = machine();
+  auto next = task(2);
+  next.model_hash[0] ^= 1;
+  expect_refused(tell(site, MessageKind::train_task, next.encode()), RefusalReason::model_differs);
+  expect_sends(site.step(node::ModelAdopted{1, next.model_hash, next.previous_transcript}), MessageKind::hello);
+  EXPECT_TRUE(site.step(node::ModelAdopted{1, next.model_hash, next.previous_transcript}).outbound.empty());
+  EXPECT_TRUE(tell(site, MessageKind::train_task, next.encode()).start_training.has_value());
 }
 
 TEST_F(SiteMachineTest, TrainingThatFailsOrDivergesIsReportedAndTheSiteIsIdle) {
@@ -153,7 +165,7 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
     const auto before = site->phase();
     for (const auto& [kind, payload] : messages) expect_refused(tell(*site, kind, payload), RefusalReason::unexpected_kind);
     expect_refused(tell(*site, MessageKind::unmask_request, federation::UnmaskRequest{ref, {}}.encode()),
-                   RefusalReason::forgotten_after_restart);
+                   RefusalReason::unexpected_kind);
     EXPECT_EQ(site->phase(), before);
   }
 }
@@ -186,7 +198,7 @@ TEST_F(SiteMachineTest, AnAbandonedAttemptKeepsTheUpdateAndForgetsTheSecrets) {
                                   federation::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
   EXPECT_FALSE(effects.refusal.has_value());
   EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
-  expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::unexpected_kind);
+  expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::forgotten_after_restart);
 }
 
 TEST_F(SiteMachineTest, SilenceWipesAnAttemptButNotASignedOne) {
