@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <span>
 
 #include "node/saliency/tiling.h"
 
 namespace fovea::node {
 namespace {
 
+constexpr std::size_t kTilesAtOnce = 4;  // a batch of one takes a slow path in float32
 constexpr TileSettings kTiles{.edge_max = 64, .overlap = 16, .step = kProposerStride};
 
 struct Outputs {
@@ -82,9 +84,10 @@ Box box_of(const Prior& prior) {
 
 using TileAt = std::array<AxisTiles::Tile, 3>;
 
-void copy_tile(const Volume& coarse, const TileAt& at, const Index3& edge, float air, std::vector<float>& out) {
+// Writes the tile into `out`, which has its size.
+void copy_tile(const Volume& coarse, const TileAt& at, const Index3& edge, float air, std::span<float> out) {
   const VolumeGeometry& geometry = coarse.geometry;
-  out.assign(static_cast<std::size_t>(edge[0] * edge[1] * edge[2]), air);
+  std::fill(out.begin(), out.end(), air);
   const std::int64_t count = std::min(edge[0], geometry.size[0] - at[0].begin);
   for (std::int64_t k = 0; k < std::min(edge[2], geometry.size[2] - at[2].begin); ++k)
     for (std::int64_t j = 0; j < std::min(edge[1], geometry.size[1] - at[1].begin); ++j)
@@ -98,9 +101,9 @@ std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
   return std::min((tile.own_end + kCellVoxels - 1) / kCellVoxels, cells);
 }
 
-void keep_owned(const Outputs& outputs, const TileAt& at, const Index3& edge, const Prior& prior, HeatMap& heat) {
+void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const Index3& edge, const Prior& prior, HeatMap& heat) {
   const VolumeGeometry& geometry = prior.grid.geometry;
-  const at::Tensor heat_tensor = outputs.heat.contiguous(), radius_tensor = outputs.radius.contiguous();
+  const at::Tensor heat_tensor = outputs.heat[tile].contiguous(), radius_tensor = outputs.radius[tile].contiguous();
   const float* logits = heat_tensor.data_ptr<float>();
   const float* radii = radius_tensor.data_ptr<float>();
   const std::array<std::int64_t, 2> cells{edge[0] / kCellVoxels, edge[1] / kCellVoxels};
@@ -123,6 +126,15 @@ bool owns_prior(const TileAt& at, const Prior& prior) {
       for (std::int64_t i = at[0].own_begin / kCellVoxels; i < owned_end(at[0], geometry.size[0]); ++i)
         if (prior.weights[geometry.offset(i, j, k)] > 0) return true;
   return false;
+}
+
+std::vector<TileAt> tiles_of(const std::array<AxisTiles, 3>& axes, const Prior& prior) {
+  std::vector<TileAt> tiles;
+  for (const AxisTiles::Tile& z : axes[2].tiles)
+    for (const AxisTiles::Tile& y : axes[1].tiles)
+      for (const AxisTiles::Tile& x : axes[0].tiles)
+        if (const TileAt at{x, y, z}; owns_prior(at, prior)) tiles.push_back(at);
+  return tiles;
 }
 
 }  // namespace
@@ -150,17 +162,20 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource&
     axes[axis] = tile_axis(box.low[axis] * kCellVoxels, end, kTiles);
     edge[axis] = axes[axis].edge;
   }
+  const std::vector<TileAt> tiles = tiles_of(axes, prior);
+  const auto voxels = static_cast<std::size_t>(edge[0] * edge[1] * edge[2]);
   try {
     const at::NoGradGuard no_gradient;
-    std::vector<float> tile;
-    for (const AxisTiles::Tile& z : axes[2].tiles)
-      for (const AxisTiles::Tile& y : axes[1].tiles)
-        for (const AxisTiles::Tile& x : axes[0].tiles) {
-          const TileAt at{x, y, z};
-          if (!owns_prior(at, prior)) continue;
-          copy_tile(coarse, at, edge, scan.levels().air, tile);
-          keep_owned(forward(parameters, view_of(tile, {1, 1, edge[2], edge[1], edge[0]})), at, edge, prior, heat);
-        }
+    std::vector<float> images;
+    for (std::size_t begin = 0; begin < tiles.size(); begin += kTilesAtOnce) {
+      const std::size_t count = std::min(kTilesAtOnce, tiles.size() - begin);
+      images.resize(count * voxels);
+      for (std::size_t t = 0; t < count; ++t)
+        copy_tile(coarse, tiles[begin + t], edge, scan.levels().air, std::span(images).subspan(t * voxels, voxels));
+      const Outputs outputs = forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
+      for (std::size_t t = 0; t < count; ++t)
+        keep_owned(outputs, static_cast<std::int64_t>(t), tiles[begin + t], edge, prior, heat);
+    }
   } catch (const std::exception& error) {
     return internal_error(std::string("proposer: ") + error.what());
   }
