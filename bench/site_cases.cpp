@@ -130,14 +130,14 @@ class SiteRun {
       chunk.resize(federation::chunk_size(words, index));
       encoder.fill(first, chunk);
       crypto::apply_masks(chunk, first, masks);
-      const Bytes payload = federation::encode_chunk(context().ref(), static_cast<std::uint32_t>(index), chunk);
-      const Digest digest = federation::hash_payload(federation::MessageKind::masked_chunk, payload);
-      hash.add_chunk(digest);
       const federation::MessageHeader header{.kind = federation::MessageKind::masked_chunk,
                                              .run = {},
                                              .sender = SiteId::create("site").value(),
                                              .epoch = 1};
-      work_.upload_bytes += federation::seal_message(header, payload, digest, self_.identity).size();
+      const federation::SealedPayload sealed =
+          federation::seal_chunk(header, context().ref(), static_cast<std::uint32_t>(index), chunk, self_.identity);
+      hash.add_chunk(sealed.digest);
+      work_.upload_bytes += sealed.wire.size();
     }
     const Digest survivors_digest = federation::survivors_hash(context().parameters_hash, survivors_);
     federation::MaskedStatement statement{.ref = context().ref(),

@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
   fovea::node::add_site_commands(app, context);
   fovea::node::add_start_command(app, context);
   fovea::node::add_plan_commands(app, context);
+  fovea::node::add_egress_commands(app, context);
+  fovea::node::add_doctor_command(app, context);
 #ifdef FOVEA_HAS_DATA_COMMANDS
   fovea::node::add_data_commands(app, context);
 #endif

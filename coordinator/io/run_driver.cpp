@@ -77,10 +77,16 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
   FOVEA_TRY_ASSIGN(CoordinatorKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(federation::Roster roster, folder.roster(clock.wall()));
   FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.root() / "events.jsonl", clock));
+  std::optional<federation::RoundKey> opened_attempt;
+  const auto learn = [&](std::uint64_t, const federation::StampedEntry& entry) -> Result<void> {
+    if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) opened_attempt = open->key;
+    return {};
+  };
   FOVEA_TRY_ASSIGN(federation::Ledger ledger,
                    federation::Ledger::open({.folder = folder.ledger(),
                                              .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
-                                             .key = keys.signing.copy()}));
+                                             .key = keys.signing.copy()},
+                                            learn));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   const sigset_t set = stop_signals();
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
@@ -102,6 +108,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_look = clock.monotonic();
+  inner.opened_attempt = opened_attempt;
   return std::unique_ptr<RunDriver>(new RunDriver(std::move(parts)));
 }
 

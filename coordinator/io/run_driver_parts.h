@@ -43,6 +43,7 @@ struct RunDriver::Parts {
   std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;
+  std::optional<federation::RoundKey> opened_attempt{};  // the newest in the ledger; parameters sent again open nothing
   bool stop = false;
 
   // run_driver.cpp

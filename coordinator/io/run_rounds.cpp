@@ -157,7 +157,10 @@ Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
       auto opened = federation::SignedMessage::open(message.wire, {.sender = std::nullopt, .key = keys.signing.verify_key()});
       if (!opened) return opened.error();
       FOVEA_TRY_ASSIGN(const auto announced, federation::RoundParameters::decode(opened->payload()));
-      FOVEA_TRY(record(federation::RoundOpen{.key = {announced.run, announced.round, announced.attempt},
+      const federation::RoundKey key{announced.run, announced.round, announced.attempt};
+      if (opened_attempt == key) break;
+      opened_attempt = key;
+      FOVEA_TRY(record(federation::RoundOpen{.key = key,
                                              .plan = announced.plan_hash,
                                              .model = announced.model_hash,
                                              .roster = announced.roster_hash,

@@ -37,9 +37,10 @@ struct CommandContext {
   Result<NodeConfig> config();
 };
 
-void add_site_commands(CLI::App& app, CommandContext& context);      // init, join, doctor, status
+void add_site_commands(CLI::App& app, CommandContext& context);      // init, join, status
 void add_start_command(CLI::App& app, CommandContext& context);      // start
 void add_plan_commands(CLI::App& app, CommandContext& context);      // plan …
+void add_doctor_command(CLI::App& app, CommandContext& context);     // doctor
 void add_egress_commands(CLI::App& app, CommandContext& context);    // egress list
 void add_data_commands(CLI::App& app, CommandContext& context);      // data … (node/commands/data_commands.cpp)
 void add_predict_command(CLI::App& app, CommandContext& context);    // predict (with learning)

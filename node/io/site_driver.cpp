@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/hash.h"
+#include "node/io/reachability.h"
 #include "node/io/site_driver_parts.h"
 
 namespace fovea::node {
@@ -54,16 +55,6 @@ Result<EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config,
                            .run_bytes_max = config.policy.run_bytes_max,
                            .session_bytes_max = kSessionBytesMax},
                           clock);
-}
-
-std::string endpoint_of(const NodeConfig& config, const federation::Invite& invite) {
-  const std::string_view address = std::string_view(invite.endpoint).substr(std::string_view("tcp://").size());
-  const std::size_t colon = address.rfind(':');
-  const std::string host = config.coordinator_host.value_or(std::string(address.substr(0, colon)));
-  const std::string port = config.coordinator_port ? std::to_string(*config.coordinator_port)
-                           : colon == std::string_view::npos ? std::string()
-                                                             : std::string(address.substr(colon + 1));
-  return "tcp://" + host + ":" + port;
 }
 
 std::string software_text() {
@@ -115,7 +106,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(const int lock, lock_folder(folder.root()));
   FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
   FOVEA_TRY_ASSIGN(EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
-  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = endpoint_of(options.config, invite),
+  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
   FOVEA_TRY_ASSIGN(std::optional<federation::Roster> roster, folder.roster(clock.wall()));
@@ -197,7 +188,7 @@ void SiteDriver::Parts::show_connection() {
   if (state_shown && state == shown_state) return;
   state_shown = true;
   shown_state = state;
-  const std::string endpoint = endpoint_of(options.config, invite);
+  const std::string endpoint = coordinator_endpoint(options.config, invite);
   switch (state) {
     case ConnectionState::connecting:
       spdlog::info("connecting to the coordinator at {}", endpoint);

@@ -1,0 +1,106 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "node/commands/command.h"
+#include "node/io/reachability.h"
+
+namespace fovea::node {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::chrono::milliseconds kPatience{5'000};
+constexpr std::uintmax_t kDiskFreeMin = std::uintmax_t{2} << 30U;
+
+// Walks from this machine to the coordinator; what depends on a failed step is skipped.
+class Checkup {
+ public:
+  template <class T>
+  bool step(const std::string& name, const Result<T>& outcome, const std::string& detail = {}) {
+    add(name, outcome.has_value() ? "PASS" : "FAIL", outcome.has_value() ? detail : outcome.error().message);
+    if (!outcome && !first_failure_) first_failure_ = outcome.error();
+    return outcome.has_value();
+  }
+  void skip(const std::string& name, const std::string& why) { add(name, "SKIP", why); }
+  const std::vector<std::vector<std::string>>& rows() const { return rows_; }
+  const Json& json() const { return json_; }
+  const std::optional<Error>& first_failure() const { return first_failure_; }
+
+ private:
+  void add(const std::string& name, const std::string& verdict, const std::string& detail) {
+    rows_.push_back({verdict, name, detail});
+    json_.push_back({{"check", name}, {"verdict", verdict}, {"detail", detail}});
+  }
+  std::vector<std::vector<std::string>> rows_;
+  Json json_ = Json::array();
+  std::optional<Error> first_failure_;
+};
+
+Result<std::string> check_disk(const std::filesystem::path& root) {
+  std::error_code error;
+  const auto space = std::filesystem::space(root, error);
+  if (error) return unavailable("cannot ask for the free space of " + root.string() + ": " + error.message());
+  const std::string left = std::to_string(space.available >> 20U) + " MiB free";
+  if (space.available < kDiskFreeMin) return unavailable(left + " on the disk of " + root.string() + "; at least 2048 are needed");
+  return left;
+}
+
+Result<std::string> check_roster(const SiteFolder& folder, const federation::RosterSite& site, UnixMs now) {
+  FOVEA_TRY_ASSIGN(const auto roster, folder.roster(now));
+  if (!roster) return not_found("no valid roster is here yet; the coordinator sends it when the node starts");
+  if (roster->find(site.id) == nullptr) return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
+  return "epoch " + std::to_string(roster->epoch) + ", " + std::to_string(roster->sites.size()) + " sites, valid for " +
+         std::to_string((roster->valid_until.value - now.value) / 3'600'000) + " hours by this machine's clock";
+}
+
+void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConfig& config, const federation::Invite& invite) {
+  const std::string endpoint = coordinator_endpoint(config, invite);
+  if (!checkup.step("name and port", try_tcp(endpoint, kPatience), endpoint)) {
+    checkup.skip("CURVE and roster key", "the port was not reached");
+    return;
+  }
+  const auto keys = folder.keys();
+  if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
+  checkup.step("CURVE and roster key", try_curve(endpoint, invite, *keys, kPatience), "the coordinator knows this site, and holds the invite's key");
+}
+
+Result<void> run_doctor(CommandContext& context) {
+  const SiteFolder folder = context.folder();
+  Checkup checkup;
+  const auto site = folder.site();
+  if (checkup.step("site folder", site, folder.root().string())) {
+    const auto keys = folder.keys();
+    checkup.step("keys", keys, "readable by their owner only");
+    const auto config = NodeConfig::read(folder.config());
+    checkup.step("settings", config, folder.config().string());
+    const auto disk = check_disk(folder.root());
+    checkup.step("disk", disk, disk.value_or(""));
+    const auto invite = folder.invite();
+    if (checkup.step("invite", invite, invite ? "federation " + invite->federation : "")) {
+      const auto roster = check_roster(folder, *site, context.clock.wall());
+      if (!roster && roster.error().code == ErrorCode::not_found)
+        checkup.skip("roster and clock", roster.error().message);
+      else
+        checkup.step("roster and clock", roster, roster.value_or(""));
+      if (config) check_connection(checkup, folder, *config, *invite);
+    } else {
+      checkup.skip("connection", "join a federation first");
+    }
+    if (std::filesystem::exists(folder.data() / "catalogue.sqlite"))
+      checkup.step("data", Result<void>(), "a catalogue is here; fovea-node data check looks closer");
+    else
+      checkup.skip("data", "no scans were taken in yet: fovea-node data ingest");
+  }
+  context.console.data("doctor", checkup.json(), text_table(checkup.rows()));
+  if (checkup.first_failure()) return checkup.first_failure()->with_context("the first thing to mend");
+  return {};
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, CommandContext& context) {
+  auto* doctor = app.add_subcommand("doctor", "Check every hop to the coordinator and say what to mend");
+  doctor->callback([&context] { context.console.run("doctor", [&] { return run_doctor(context); }); });
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,142 @@
+// What must be refused, by real processes: each refusal says why, and the run goes on for the others.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "tests/integration/federation_fixture.h"
+
+namespace fovea::test {
+namespace {
+
+// A loopback TCP socket that is closed with the object.
+class LoopbackSocket {
+ public:
+  LoopbackSocket() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  LoopbackSocket(const LoopbackSocket&) = delete;
+  LoopbackSocket& operator=(const LoopbackSocket&) = delete;
+  ~LoopbackSocket() { ::close(descriptor_); }
+
+  bool listen_on(int port) const {
+    sockaddr_in address = at(port);
+    return ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(descriptor_, 1) == 0;
+  }
+  bool connect_to(int port) const {
+    sockaddr_in address = at(port);
+    return ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  void send(const std::string& bytes) const { static_cast<void>(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
+
+ private:
+  static sockaddr_in at(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  int descriptor_;
+};
+
+class RefusalsTest : public FederationTest {
+ protected:
+  // The run completes with exactly these contributors in every round.
+  void expect_complete_run_of(const std::vector<std::string>& contributors) {
+    ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+    const Json data = Json::parse(server_->standard_output())["data"];
+    EXPECT_TRUE(data["complete"].get<bool>());
+    for (const Json& event : events_of(home() / "events.jsonl")) {
+      if (event["event"] == "round_finished") {
+        EXPECT_EQ(event["contributors"], Json(contributors));
+      }
+    }
+  }
+  void shorten_joining() {
+    std::string text = read_text(home() / "coordinator.toml");
+    const std::string line = "joining_s = 30";
+    ASSERT_NE(text.find(line), std::string::npos);
+    text.replace(text.find(line), line.size(), "joining_s = 3");
+    std::ofstream(home() / "coordinator.toml") << text;
+  }
+};
+
+TEST_F(RefusalsTest, ASiteThatDidNotApproveThePlanSendsNoUpdateAndTheOthersGoOn) {
+  shorten_joining();
+  make_plan({.rounds = 2}, {"dora"});
+  serve();
+  for (const std::string& site : kSites) start_site(site, site == "dora" ? std::vector<std::string>{} : std::vector<std::string>{"--until-complete"});
+  EXPECT_EQ(wait_for_site("dora", "plan_waiting")["plan"], plan_hash_);
+  expect_complete_run_of({"anna", "berta", "clara"});
+  for (const Json& event : events_of(site_folder("dora") / "events.jsonl")) EXPECT_NE(event["event"], "training_started");
+}
+
+TEST_F(RefusalsTest, AnUnknownSiteIsTurnedAwayAtTheDoorAndTheRunGoesOn) {
+  shorten_joining();
+  make_plan({.rounds = 2});
+  make_site("eve", false);
+  serve();
+  start_site("eve");
+  wait_for_site("eve", "refused");
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  expect_complete_run_of(kSites);
+  EXPECT_NE(server_->standard_error().find("is not on the roster"), std::string::npos);
+}
+
+TEST_F(RefusalsTest, APlanThatAsksForLessThanTheSitesPolicyIsRefusedByTheRulesName) {
+  set_node_setting("anna", "honest_min = 2", "honest_min = 3");
+  make_plan({.rounds = 1}, {"anna", "berta", "clara", "dora"});
+  std::filesystem::copy_file(plan_file(), site_folder("anna") / "plans" / (plan_hash_ + ".json"));
+  const Outcome refused = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_NE(refused.err.find("honest_min"), std::string::npos) << refused.err;
+}
+
+TEST_F(RefusalsTest, GarbageOnThePortLeavesHonestSitesAlone) {
+  make_plan({.rounds = 2});
+  serve();
+  wait_for_coordinator("run_started");
+  std::vector<std::unique_ptr<LoopbackSocket>> strangers;
+  for (int n = 0; n < 20; ++n) {
+    strangers.push_back(std::make_unique<LoopbackSocket>());
+    ASSERT_TRUE(strangers.back()->connect_to(port_));
+    if (n % 2 == 0) strangers.back()->send(std::string(70'000, static_cast<char>(n * 13 + 1)));  // the others stay silent
+  }
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  expect_complete_run_of(kSites);
+}
+
+TEST_F(RefusalsTest, APortInUseIsNamedWithWhatToDo) {
+  make_plan({.rounds = 1});
+  const LoopbackSocket occupant;
+  ASSERT_TRUE(occupant.listen_on(port_));
+  const Outcome refused = coordinator({"run", "start", plan_file().string()});
+  EXPECT_EQ(refused.exit_code, 4) << refused.err;
+  EXPECT_NE(refused.err.find(std::to_string(port_)), std::string::npos) << refused.err;
+}
+
+TEST_F(RefusalsTest, AMistakeInTheSettingsNamesLineColumnFieldAndFix) {
+  set_node_setting("anna", "# port = 7443", "port = \"7443\"");
+  const Outcome refused = node("anna", {"start"});
+  EXPECT_EQ(refused.exit_code, 3) << refused.err;
+  for (const std::string part : {"node.toml:", "coordinator.port", "fix:"}) EXPECT_NE(refused.err.find(part), std::string::npos) << refused.err;
+  set_node_setting("anna", "port = \"7443\"", "prot = 7443");
+  const Outcome misspelt = node("anna", {"start"});
+  EXPECT_EQ(misspelt.exit_code, 3) << misspelt.err;
+  EXPECT_NE(misspelt.err.find("port"), std::string::npos) << misspelt.err;
+}
+
+TEST_F(RefusalsTest, ATamperedInviteIsNotJoined) {
+  std::string invite = read_text(home() / "invite.json");
+  const std::size_t at = invite.find("test-federation");
+  ASSERT_NE(at, std::string::npos);
+  invite.replace(at, 4, "fake");
+  std::ofstream(root() / "changed.json") << invite;
+  ASSERT_EQ(node("eve", {"init", "eve"}).exit_code, 0);
+  const Outcome refused = node("eve", {"join", (root() / "changed.json").string()});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_NE(refused.err.find("changed.json"), std::string::npos) << refused.err;
+}
+
+}  // namespace
+}  // namespace fovea::test
