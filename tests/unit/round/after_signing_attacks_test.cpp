@@ -65,6 +65,16 @@ TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesExactlyWhatItWouldHave
   EXPECT_EQ(effects.outbound.back().wire, unrestarted);
 }
 
+TEST_F(RestartAttack, AModelReleasedInAnotherRunIsNotReleasedAgain) {
+  const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
+  const RunId other_run{.bytes = {9}};
+  const node::UnmaskedMark released{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan(), Bytes{1}};
+  auto site = restarted({node::encode_mark(other_run, released)});
+  expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
+  const auto task = federation::TrainTask{.round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
+  expect_refused(site.step(message(MessageKind::train_task, task.encode())), RefusalReason::model_already_released);
+}
+
 TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   const auto ref = federation::UnmaskRequest::decode(held.payload())->ref;

@@ -16,10 +16,13 @@ TEST_F(CoordinatorAttack, CohortShrunkBelowThePolicyIsRefused) {
   expect_sends(tell(honest), MessageKind::keys);
 }
 
-TEST_F(CoordinatorAttack, ThresholdBelowTheSitesOwnMIsRefused) {
-  auto p = parameters();
-  p.thresholds = {0, 2, 2};  // fine for m = 0, which this site does not accept
-  expect_refused(tell(p), RefusalReason::threshold_too_low);
+TEST(CoordinatorAttackOnFive, AThresholdThatOnlyTheCoordinatorsMAllowsIsRefused) {
+  Scene scene(5);
+  auto p = federation::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();
+  const auto honest = p;
+  p.thresholds = {0, 3, 2};  // three of five are enough for m = 0; this site counts on one colluder
+  expect_refused(scene.tell(kSite, MessageKind::parameters, p.encode()), RefusalReason::threshold_too_low);
+  expect_sends(scene.tell(kSite, MessageKind::parameters, honest.encode()), MessageKind::keys);
 }
 
 TEST_F(CoordinatorAttack, TooFewHonestSitesIsRefused) {
@@ -305,6 +308,13 @@ TEST_F(CoordinatorAttack, EachReleaseHasExactlyOneKindOfShareForEachPeer) {
 TEST_F(CoordinatorAttack, AnotherAttemptOfAnUnmaskedRoundIsRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   expect_sends(scene.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
+  federation::RoundParameters again;
+  for (const Delivery& delivery : scene.world.trace()) {
+    const auto opened = scene.world.federation().open_at_site(delivery.wire);
+    if (opened && opened->kind() == MessageKind::parameters) again = federation::RoundParameters::decode(opened->payload()).value();
+  }
+  again.attempt += 1;
+  expect_refused(tell(again), RefusalReason::round_already_unmasked);
   auto task = federation::TrainTask{.round = 1, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::round_already_unmasked);
 }
