@@ -27,7 +27,8 @@ std::string closest_name(std::string_view name, std::span<const std::string> can
   constexpr std::size_t kNameSizeMax = 64;  // a peer's name is not worth a quadratic search
   if (name.size() > kNameSizeMax) return {};
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
+  // Two letters swapped are two edits.
+  std::size_t best_distance = (name.size() < 4 ? 1 : std::max<std::size_t>(2, name.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(name, candidate);
     if (distance < best_distance) {

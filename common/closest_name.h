@@ -7,8 +7,8 @@
 
 namespace fovea {
 
-// The candidate with the smallest edit distance, when that is at most a third of the name's length
-// (and at least one edit); empty when none is near.
+// The candidate with the smallest edit distance, when that is at most two, or a third of the name's length;
+// empty when none is near.
 std::string closest_name(std::string_view name, std::span<const std::string> candidates);
 
 // "; did you mean \"x\"?" or nothing.

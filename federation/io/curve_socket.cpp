@@ -27,7 +27,7 @@ constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEED
 }  // namespace
 
 void set_limits(zmq::socket_t& socket) {
-  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMessageBytesMax));
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMessageBytesMax + kCurveOverheadMax));
   socket.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
   socket.set(zmq::sockopt::rcvhwm, kQueuedMessagesMax);
   socket.set(zmq::sockopt::handshake_ivl, ms(kHandshakeMax));

@@ -13,7 +13,8 @@
 
 namespace fovea::federation {
 
-inline constexpr std::size_t kMessageBytesMax = std::size_t{1} << 20U;  // one frame on the wire
+inline constexpr std::size_t kMessageBytesMax = std::size_t{1} << 20U;  // one message
+inline constexpr std::size_t kCurveOverheadMax = 64;                    // what CURVE adds to a frame
 inline constexpr int kQueuedMessagesMax = 16;                           // inside libzmq, each way, each peer
 inline constexpr std::chrono::milliseconds kHandshakeMax{5'000};
 inline constexpr std::chrono::milliseconds kHeartbeatEvery{5'000};
@@ -21,6 +22,8 @@ inline constexpr std::chrono::milliseconds kHeartbeatTimeout{15'000};
 inline constexpr std::chrono::milliseconds kLinger{2'000};
 inline constexpr std::chrono::milliseconds kReconnectMin{100};
 inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
+inline constexpr std::chrono::milliseconds kRedialMin{500};   // after a refusal, doubling
+inline constexpr std::chrono::milliseconds kRedialMax{15'000};
 inline constexpr const char* kZapDomain = "fovea";
 
 using CurvePublicKey = crypto::AgreementPublicKey;

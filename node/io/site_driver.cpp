@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kStatusEveryMs = 1'000;
+constexpr std::int64_t kIdleAfterMs = 5;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // greetings and refusals since the start
 constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
@@ -143,7 +144,7 @@ Result<void> SiteDriver::run() {
 }
 
 Result<void> SiteDriver::Parts::loop_once() {
-  const std::chrono::milliseconds timeout(resume_pending ? 1 : kTickEveryMs);
+  const std::chrono::milliseconds timeout(resume_pending ? 1 : publish_due ? kIdleAfterMs : kTickEveryMs);
   const int descriptors[] = {signals, worker ? worker->descriptor() : signals};
   FOVEA_TRY(transport->wait(timeout, descriptors));
   FOVEA_TRY(handle_signals());
@@ -153,15 +154,22 @@ Result<void> SiteDriver::Parts::loop_once() {
     FOVEA_TRY(on_connected());
   }
   constexpr int kFramesMax = 64;  // then look at the training and the clock again
+  bool idle = true;
   for (int i = 0; i < kFramesMax && !stop; ++i) {
     std::optional<Bytes> frame = transport->receive();
     if (!frame) break;
+    idle = false;
     FOVEA_TRY(handle_frame(std::move(*frame)));
   }
   FOVEA_TRY(take_training_reports());
   if (resume_pending && transport->outbox_bytes() < kResumeBelowBytes) {
     resume_pending = false;
     FOVEA_TRY(feed(Resume{}));
+  }
+  // Entries are durable already; their tiles and checkpoint can wait until nobody waits for this site.
+  if (publish_due && idle && !stop) {
+    publish_due = false;
+    FOVEA_TRY(gate.publish());
   }
   return tick();
 }

@@ -36,6 +36,7 @@ struct SiteDriver::Parts {
   bool stop = false;
   bool resume_pending = false;
   bool greeting_due = false;
+  bool publish_due = false;  // of the ledger
   std::uint64_t greeted_connection = 0;
   ConnectionState shown_state = ConnectionState::connecting;
   bool state_shown = false;

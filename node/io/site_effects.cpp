@@ -201,7 +201,7 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& upd
   FOVEA_TRY(gate.set_model(run->model_digest()));
   const std::size_t sites = update.evidence.committed.size();
   if (open_round && open_round->round == update.round) close_round_at_gate("applied", static_cast<std::uint32_t>(sites));
-  FOVEA_TRY(gate.publish());
+  publish_due = true;
   bool in_sum = false;
   const auto own_index = roster->index_of(self.id);
   for (const auto& committed : update.evidence.committed) in_sum = in_sum || (own_index && committed.site == *own_index);

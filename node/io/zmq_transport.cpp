@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace fovea::node {
 namespace {
 
@@ -17,13 +19,27 @@ zmq::message_t own(Bytes payload) {
 }  // namespace
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
-    : options_(std::move(options)),
-      context_(1),
-      dealer_(context_, zmq::socket_type::dealer),
-      monitor_(context_, dealer_, "connection") {
-  federation::set_limits(dealer_);
-  federation::set_curve_client(dealer_, key, options_.coordinator_key);
-  dealer_.connect(options_.endpoint);
+    : options_(std::move(options)), key_(key.copy()), context_(1) {
+  dial();
+}
+
+void ZmqTransport::dial() {
+  monitor_.reset();
+  if (dealer_) dealer_->set(zmq::sockopt::linger, 0);
+  dealer_.emplace(context_, zmq::socket_type::dealer);
+  monitor_.emplace(context_, *dealer_, "connection-" + std::to_string(++dial_count_));
+  federation::set_limits(*dealer_);
+  federation::set_curve_client(*dealer_, key_, options_.coordinator_key);
+  dealer_->connect(options_.endpoint);
+}
+
+// libzmq 4.3.4 gives a connection up for good when its handshake is refused; a site that is put on the roster
+// later must get in without being started again.
+void ZmqTransport::redial_when_due() {
+  if (!redial_at_ || std::chrono::steady_clock::now() < *redial_at_) return;
+  redial_at_.reset();
+  redial_pause_ = std::min(2 * redial_pause_, federation::kRedialMax);
+  dial();
 }
 
 Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptions& options,
@@ -37,9 +53,10 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptio
 
 Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<const int> descriptors) {
   try {
+    redial_when_due();
     flush();
     const auto wanted = static_cast<short>(outbox_.empty() ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
-    std::vector<zmq::pollitem_t> items = {{dealer_.handle(), 0, wanted, 0}, {monitor_.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    std::vector<zmq::pollitem_t> items = {{dealer_->handle(), 0, wanted, 0}, {monitor_->socket().handle(), 0, ZMQ_POLLIN, 0}};
     for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
     zmq::poll(items, timeout);
     follow_connection();
@@ -53,14 +70,19 @@ Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<con
 
 void ZmqTransport::follow_connection() {
   using federation::ConnectionEvent;
-  while (const auto event = monitor_.next()) {
+  while (const auto event = monitor_->next()) {
     switch (*event) {
       case ConnectionEvent::ready:
         state_ = ConnectionState::connected;
         ++connection_count_;
+        redial_at_.reset();
+        redial_pause_ = federation::kRedialMin;
         break;
-      case ConnectionEvent::refused: state_ = ConnectionState::refused; break;
-      case ConnectionEvent::protocol_error: state_ = ConnectionState::wrong_peer; break;
+      case ConnectionEvent::refused:
+      case ConnectionEvent::protocol_error:
+        state_ = *event == ConnectionEvent::refused ? ConnectionState::refused : ConnectionState::wrong_peer;
+        if (!redial_at_) redial_at_ = std::chrono::steady_clock::now() + redial_pause_;
+        break;
       case ConnectionEvent::lost:
         if (state_ == ConnectionState::connected) state_ = ConnectionState::connecting;
         // ZMQ_IMMEDIATE dropped what was under way; what waited here belongs to the same conversation.
@@ -77,10 +99,10 @@ std::optional<Bytes> ZmqTransport::receive() {
   try {
     while (true) {
       zmq::message_t message;
-      if (!dealer_.recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+      if (!dealer_->recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
       if (message.more()) {  // not one of ours: a message is one frame
         while (message.more())
-          if (!dealer_.recv(message)) return std::nullopt;
+          if (!dealer_->recv(message)) return std::nullopt;
         continue;
       }
       if (message.size() == 0) continue;  // "are you still there?"
@@ -113,7 +135,7 @@ Result<void> ZmqTransport::send(Bytes payload) {
 void ZmqTransport::flush() {
   while (!outbox_.empty()) {
     const std::size_t size = outbox_.front().size();
-    if (!dealer_.send(outbox_.front(), zmq::send_flags::dontwait)) return;
+    if (!dealer_->send(outbox_.front(), zmq::send_flags::dontwait)) return;
     outbox_bytes_ -= size;
     outbox_.pop_front();
   }

@@ -23,7 +23,7 @@ struct TransportOptions {
 enum class ConnectionState {
   connecting,  // not reached yet, or lost: libzmq keeps trying
   connected,
-  refused,     // reached, but it does not know this site's transport key
+  refused,     // reached, but it does not know this site's transport key: dialled again after a pause
   wrong_peer,  // what listens there does not hold the invited coordinator's key, or is not Fovea
 };
 
@@ -46,13 +46,19 @@ class ZmqTransport {
 
  private:
   ZmqTransport(TransportOptions options, const crypto::AgreementKey& key);  // throws zmq::error_t
+  void dial();  // throws zmq::error_t
+  void redial_when_due();
   void follow_connection();
   void flush();
 
   TransportOptions options_;
+  crypto::AgreementKey key_;
   zmq::context_t context_;
-  zmq::socket_t dealer_;
-  federation::ConnectionMonitor monitor_;
+  std::optional<zmq::socket_t> dealer_;
+  std::optional<federation::ConnectionMonitor> monitor_;  // goes before the socket it watches
+  std::uint64_t dial_count_ = 0;
+  std::chrono::milliseconds redial_pause_ = federation::kRedialMin;
+  std::optional<std::chrono::steady_clock::time_point> redial_at_;
   ConnectionState state_ = ConnectionState::connecting;
   std::uint64_t connection_count_ = 0;
   std::deque<zmq::message_t> outbox_;

@@ -1,0 +1,98 @@
+// Failure class: plans that must not be run.
+#include "federation/membership/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "crypto/hash.h"
+#include "node/io/node_config.h"
+
+namespace fovea::federation {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json good_plan() {
+  return Json::parse(R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
+    "intake":{"normalisation":"mr-foreground"},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
+    "architecture":"probe-1000","seed":7,
+    "stages":[{"name":"one","rounds":2,"trains":["probe."],"local_steps":5,"learning_rate":0.01},
+              {"name":"two","rounds":3,"trains":["probe."],"local_steps":5,"learning_rate":0.01}],
+    "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
+    "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
+    "deadlines":{"progress_s":60,"phase_s":20}})");
+}
+
+Result<Plan> parse(const Json& plan) { return Plan::parse(as_bytes(plan.dump())); }
+
+TEST(PlanTest, IsKnownByTheHashOfItsExactBytes) {
+  const std::string text = good_plan().dump();
+  const Plan plan = Plan::parse(as_bytes(text)).value();
+  EXPECT_EQ(plan.hash, crypto::sha256(as_bytes(text)));
+  EXPECT_NE(plan.hash, Plan::parse(as_bytes(text + "\n")).value().hash);
+  EXPECT_EQ(plan.probe_size, 1000U);
+  EXPECT_EQ(plan.rounds_total(), 5U);
+  EXPECT_EQ(plan.position(3).value().stage_index, 1U);
+  EXPECT_EQ(plan.position(3).value().stage_round, 1U);
+  EXPECT_EQ(plan.position(0).error().code, ErrorCode::not_found);
+  EXPECT_EQ(plan.position(6).error().code, ErrorCode::not_found);
+}
+
+// A pointer into the plan, what to put there (null: remove), and what the error must name.
+struct Change {
+  const char* pointer;
+  Json value;
+  const char* named;
+};
+
+class BadPlanTest : public ::testing::TestWithParam<Change> {};
+
+TEST_P(BadPlanTest, IsRefusedByName) {
+  Json plan = good_plan();
+  const Json::json_pointer pointer(GetParam().pointer);
+  if (GetParam().value.is_null())
+    plan.at(pointer.parent_pointer()).erase(pointer.back());
+  else
+    plan[pointer] = GetParam().value;
+  const auto parsed = parse(plan);
+  ASSERT_FALSE(parsed.has_value());
+  EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(parsed.error().message.find(GetParam().named), std::string::npos) << parsed.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Fields, BadPlanTest,
+    ::testing::Values(Change{"/fovea_plan", 2, "plan.fovea_plan"}, Change{"/name", "", "plan.name"},
+                      Change{"/privacy/mechanism", nullptr, "plan.privacy.mechanism: is missing"},
+                      Change{"/privacy/mechanism", "gauss", "plan.privacy.mechanism"}, Change{"/architecture", "probe-0", "plan.architecture"},
+                      Change{"/architecture", "probe-007", "plan.architecture"}, Change{"/architecture", "probe-99999999999", "plan.architecture"},
+                      Change{"/architecture", "resnet", "plan.architecture"}, Change{"/seed", -1, "plan.seed"},
+                      Change{"/seed", 9007199254740992ULL, "plan.seed"}, Change{"/stages", Json::array(), "plan.stages"},
+                      Change{"/stages/1/name", "one", "plan.stages[1].name"}, Change{"/stages/0/rounds", 0, "plan.stages[0].rounds"},
+                      Change{"/stages/0/rounds", 10000, "plan.stages"}, Change{"/stages/0/trains", Json::array(), "plan.stages[0].trains"},
+                      Change{"/look/exploration", 1.5, "plan.look.exploration"}, Change{"/cohort/largest", 2, "plan.cohort.largest"},
+                      Change{"/secure_aggregation/threshold", 2, "plan.secure_aggregation.threshold: expected 3 to 3"},
+                      Change{"/secure_aggregation/threshold", 4, "plan.secure_aggregation.threshold"},
+                      Change{"/secure_aggregation/honest_min", 3, "plan.secure_aggregation.honest_min"},
+                      Change{"/secure_aggregation/collduers_max", 1, "did you mean \"colluders_max\""},
+                      Change{"/finding/modality", "US", "plan.finding.modality"}, Change{"/strategy/delta_max", 0, "plan.strategy.delta_max"},
+                      Change{"/deadlines/phase_s", "20", "plan.deadlines.phase_s: expected an integer 1 to 3600, found a text"}));
+
+TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
+  const Plan plan = parse(good_plan()).value();
+  EXPECT_TRUE(node::check_policy({}, plan));
+  const auto rule = [&](const node::PolicyConfig& policy) {
+    const auto checked = node::check_policy(policy, plan);
+    EXPECT_FALSE(checked.has_value());
+    return checked ? std::string() : checked.error().message;
+  };
+  EXPECT_NE(rule({.modalities = {"CT"}}).find("rule modalities"), std::string::npos);
+  EXPECT_NE(rule({.cohort_min = 4}).find("rule cohort_min"), std::string::npos);
+  EXPECT_NE(rule({.colluders_max = 2}).find("rule colluders_max"), std::string::npos);
+  EXPECT_NE(rule({.honest_min = 3}).find("rule honest_min"), std::string::npos);
+  EXPECT_NE(rule({.rounds_max = 4}).find("rule rounds_max"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fovea::federation

@@ -1,0 +1,106 @@
+// Failure class: what a killed coordinator left on disk.
+#include "coordinator/store/run_store.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "federation/model/safetensors.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::coordinator {
+namespace {
+
+constexpr std::string_view kPlan = R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
+  "intake":{"normalisation":"mr-foreground"},"look":{"regions":32,"exploration":0.125,"nms_mm":10},"architecture":"probe-10","seed":7,
+  "stages":[{"name":"one","rounds":3,"trains":["probe."],"local_steps":5,"learning_rate":0.01}],
+  "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
+  "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
+  "deadlines":{"progress_s":60,"phase_s":20}})";
+
+class RunStoreTest : public ::testing::Test {
+ protected:
+  RunStore make() { return RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value(); }
+  Result<RunStore> reopen() { return RunStore::open(folder_.path() / "run"); }
+  static RoundRecord record(RoundNumber round) {
+    RoundRecord out;
+    out.round = round;
+    out.attempt = 1;
+    out.stage = "one";
+    out.stage_round = 1;
+    out.contributors = {"anna", "berta", "clara"};
+    out.next_round = round + 1;
+    return out;
+  }
+  static federation::ModelState model(float value) {
+    return federation::ModelState::create(federation::make_layout("probe-10").value(), std::vector<float>(10, value)).value();
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(RunStoreTest, RoundsThatEndedAreThereAfterAStart) {
+  {
+    RunStore store = make();
+    EXPECT_EQ(store.next_round(), 1U);
+    ASSERT_TRUE(store.begin_round(1).value().empty());
+    ASSERT_TRUE(store.finish_round(record(1), {Bytes{1, 2}, Bytes{3}}, model(0.5F)).has_value());
+    ASSERT_TRUE(store.save_model().has_value());
+    RoundRecord lost = record(2);
+    lost.aborted = "too few sites";
+    lost.next_round = 5;
+    ASSERT_TRUE(store.abort_round(lost).has_value());
+  }
+  const RunStore store = reopen().value();
+  EXPECT_EQ(store.sums(), 1U);
+  EXPECT_EQ(store.next_round(), 5U);
+  EXPECT_EQ(store.model_digest(), model(0.5F).digest());
+  EXPECT_EQ(store.history()[1].aborted, "too few sites");
+  EXPECT_EQ(store.publication_after(0).value()->messages, (std::vector<Bytes>{{1, 2}, {3}}));
+  EXPECT_FALSE(store.publication_after(1).value().has_value());
+}
+
+TEST_F(RunStoreTest, TheJournalOfTheRoundInProgressComesBackAndAnOldersDoesNot) {
+  {
+    RunStore store = make();
+    ASSERT_TRUE(store.begin_round(1).has_value());
+    ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}, {8, 9}}).has_value());
+  }
+  {
+    RunStore store = reopen().value();
+    EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}, {8, 9}}));
+  }
+  RunStore store = reopen().value();
+  EXPECT_TRUE(store.begin_round(2).value().empty());
+}
+
+TEST_F(RunStoreTest, ATornRecordIsDropped) {
+  {
+    RunStore store = make();
+    ASSERT_TRUE(store.begin_round(1).has_value());
+    ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}}).has_value());
+  }
+  std::ofstream(folder_.path() / "run/journal", std::ios::app | std::ios::binary) << "torn";
+  RunStore store = reopen().value();
+  EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}}));
+}
+
+TEST_F(RunStoreTest, AnotherModelThanTheHistoryNamesIsFound) {
+  {
+    RunStore store = make();
+    ASSERT_TRUE(store.begin_round(1).has_value());
+    ASSERT_TRUE(store.finish_round(record(1), {}, model(0.5F)).has_value());
+    const Bytes other = federation::write_safetensors(model(0.25F), {}).value();
+    ASSERT_TRUE(write_file_durably(store.model_file(), other).has_value());
+  }
+  EXPECT_EQ(reopen().error().code, ErrorCode::corruption);
+}
+
+TEST_F(RunStoreTest, AnotherPlanThanTheRunsIsFound) {
+  make();
+  std::ofstream(folder_.path() / "run/plan.json", std::ios::app) << "\n";
+  EXPECT_EQ(reopen().error().code, ErrorCode::corruption);
+}
+
+}  // namespace
+}  // namespace fovea::coordinator

@@ -1,0 +1,242 @@
+// Failure class: who gets through the coordinator's port. CURVE and ZAP between real sockets on loopback.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+
+#include "coordinator/io/zmq_server.h"
+#include "crypto/random_source.h"
+#include "node/io/zmq_transport.h"
+
+namespace fovea {
+namespace {
+
+using coordinator::ZmqServer;
+using node::ConnectionState;
+using node::ZmqTransport;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPatience{20'000};
+
+SiteId site_named(std::string_view text) { return SiteId::create(text).value(); }
+coordinator::BootId boot(std::uint8_t number) {
+  coordinator::BootId out{};
+  out[0] = number;
+  return out;
+}
+Bytes bytes_of(std::string_view text) {
+  const ByteView view = as_bytes(text);
+  return {view.begin(), view.end()};
+}
+std::shared_ptr<const Bytes> shared(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
+
+class TransportTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    roster_.emplace(anna_.public_key(), site_named("anna"));
+    roster_.emplace(berta_.public_key(), site_named("berta"));
+    auto started = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0"}, server_key_, [this](const federation::CurvePublicKey& key) {
+      const auto found = roster_.find(key);
+      return found == roster_.end() ? std::nullopt : std::optional<SiteId>(found->second);
+    });
+    ASSERT_TRUE(started.has_value()) << started.error().message;
+    server_ = std::move(started).value();
+  }
+
+  std::unique_ptr<ZmqTransport> dial(const crypto::AgreementKey& key, const crypto::AgreementKey& expected) {
+    auto transport = ZmqTransport::connect({.endpoint = server_->endpoint(), .coordinator_key = expected.public_key()}, key);
+    EXPECT_TRUE(transport.has_value());
+    return std::move(transport).value();
+  }
+  std::unique_ptr<ZmqTransport> dial(const crypto::AgreementKey& key) { return dial(key, server_key_); }
+
+  // Runs both ends until `done`; false when it does not come to that.
+  bool pump(const std::vector<ZmqTransport*>& sites, const std::function<bool()>& done) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      EXPECT_TRUE(server_->wait(milliseconds(2), {}).has_value());
+      while (auto message = server_->receive()) inbox_.push_back(std::move(*message));
+      for (ZmqTransport* site : sites) EXPECT_TRUE(site->wait(milliseconds(2), {}).has_value());
+    }
+    return true;
+  }
+  bool connect(ZmqTransport& site) {
+    return pump({&site}, [&] { return site.state() == ConnectionState::connected; });
+  }
+  // Says something and waits until the server has it.
+  bool say(ZmqTransport& site, Bytes payload) {
+    const std::size_t before = inbox_.size();
+    return site.send(std::move(payload)).has_value() && pump({&site}, [&] { return inbox_.size() > before; });
+  }
+
+  crypto::SystemRandom random_;
+  crypto::AgreementKey server_key_ = crypto::AgreementKey::generate(random_);
+  crypto::AgreementKey anna_ = crypto::AgreementKey::generate(random_);
+  crypto::AgreementKey berta_ = crypto::AgreementKey::generate(random_);
+  std::map<federation::CurvePublicKey, SiteId> roster_;
+  std::unique_ptr<ZmqServer> server_;
+  std::vector<coordinator::InboundMessage> inbox_;
+};
+
+TEST_F(TransportTest, ASiteIsKnownByItsKeyAndGetsItsAnswer) {
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  ASSERT_TRUE(say(*anna, bytes_of("hello")));
+  EXPECT_EQ(inbox_[0].site, site_named("anna"));
+  EXPECT_EQ(inbox_[0].payload, bytes_of("hello"));
+  EXPECT_EQ(server_->send(site_named("anna"), shared(bytes_of("no session yet"))), coordinator::SendVerdict::no_session);
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  ASSERT_EQ(server_->send(site_named("anna"), shared(bytes_of("welcome"))), coordinator::SendVerdict::queued);
+  std::optional<Bytes> answer;
+  ASSERT_TRUE(pump({anna.get()}, [&] { return (answer = anna->receive()).has_value(); }));
+  EXPECT_EQ(*answer, bytes_of("welcome"));
+}
+
+TEST_F(TransportTest, AnUnknownKeyIsRefusedAndGoesOnOnceItIsOnTheRoster) {
+  const crypto::AgreementKey stranger = crypto::AgreementKey::generate(random_);
+  const auto site = dial(stranger);
+  ASSERT_TRUE(pump({site.get()}, [&] { return site->state() == ConnectionState::refused; }));
+  EXPECT_EQ(site->send(bytes_of("let me in")).error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(inbox_.empty());
+  roster_.emplace(stranger.public_key(), site_named("clara"));
+  EXPECT_TRUE(connect(*site));
+}
+
+TEST_F(TransportTest, AServerWithAnotherKeyThanTheInvitesIsNotTalkedTo) {
+  const crypto::AgreementKey other = crypto::AgreementKey::generate(random_);
+  const auto site = dial(anna_, other);
+  ASSERT_TRUE(pump({site.get()}, [&] { return site->state() == ConnectionState::wrong_peer; }));
+  EXPECT_TRUE(inbox_.empty());
+}
+
+TEST_F(TransportTest, AnOversizedMessageNeverLeavesTheSite) {
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  EXPECT_EQ(anna->send(Bytes(federation::kMessageBytesMax + 1)).error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(say(*anna, Bytes(federation::kMessageBytesMax)));
+}
+
+TEST_F(TransportTest, APeerThatSendsMoreThanAMegabyteIsCutOffAndTheOthersGoOn) {
+  zmq::context_t context(1);
+  zmq::socket_t rogue(context, zmq::socket_type::dealer);
+  rogue.set(zmq::sockopt::linger, 0);
+  federation::set_curve_client(rogue, berta_, server_key_.public_key());
+  federation::ConnectionMonitor monitor(context, rogue, "rogue");
+  rogue.connect(server_->endpoint());
+  rogue.send(zmq::message_t(federation::kMessageBytesMax + 1024), zmq::send_flags::none);
+  const auto anna = dial(anna_);
+  bool cut = false;
+  ASSERT_TRUE(pump({anna.get()}, [&] {
+    while (const auto event = monitor.next()) cut = cut || *event == federation::ConnectionEvent::lost;
+    return cut && anna->state() == ConnectionState::connected;
+  }));
+  EXPECT_TRUE(inbox_.empty());
+  EXPECT_TRUE(say(*anna, bytes_of("still here")));
+}
+
+TEST_F(TransportTest, AMessageOfSeveralFramesIsIgnored) {
+  zmq::context_t context(1);
+  zmq::socket_t odd(context, zmq::socket_type::dealer);
+  odd.set(zmq::sockopt::linger, 0);
+  federation::set_curve_client(odd, berta_, server_key_.public_key());
+  odd.connect(server_->endpoint());
+  odd.send(zmq::str_buffer("two"), zmq::send_flags::sndmore);
+  odd.send(zmq::str_buffer("frames"), zmq::send_flags::none);
+  odd.send(zmq::str_buffer("one"), zmq::send_flags::none);
+  ASSERT_TRUE(pump({}, [&] { return !inbox_.empty(); }));
+  EXPECT_EQ(inbox_[0].payload, bytes_of("one"));
+}
+
+TEST_F(TransportTest, ASecondProcessWithTheSameKeysIsRefusedUntilTheFirstIsGone) {
+  auto first = dial(anna_);
+  ASSERT_TRUE(connect(*first));
+  ASSERT_TRUE(say(*first, bytes_of("first")));
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  const auto second = dial(anna_);
+  ASSERT_TRUE(connect(*second));
+  ASSERT_TRUE(say(*second, bytes_of("second")));
+  EXPECT_FALSE(server_->open_session(inbox_[1], boot(2)));
+  EXPECT_TRUE(server_->is_session(inbox_[0]));
+  first.reset();
+  EXPECT_TRUE(pump({second.get()}, [&] { return server_->open_session(inbox_[1], boot(2)); }));
+  EXPECT_TRUE(server_->is_session(inbox_[1]));
+}
+
+TEST_F(TransportTest, TheSameProcessComesBackOnANewConnection) {
+  const auto before = dial(anna_);
+  ASSERT_TRUE(connect(*before));
+  ASSERT_TRUE(say(*before, bytes_of("before")));
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  const auto after = dial(anna_);
+  ASSERT_TRUE(connect(*after));
+  ASSERT_TRUE(say(*after, bytes_of("after")));
+  EXPECT_TRUE(server_->open_session(inbox_[1], boot(1)));
+  EXPECT_FALSE(server_->is_session(inbox_[0]));
+}
+
+TEST_F(TransportTest, CutSessionsKeepOutWhoIsNoLongerOnTheRoster) {
+  const auto anna = dial(anna_);
+  const auto berta = dial(berta_);
+  ASSERT_TRUE(pump({anna.get(), berta.get()}, [&] {
+    return anna->state() == ConnectionState::connected && berta->state() == ConnectionState::connected;
+  }));
+  const std::uint64_t before = anna->connection_count();
+  roster_.erase(berta_.public_key());
+  ASSERT_TRUE(server_->cut_sessions().has_value());
+  EXPECT_TRUE(pump({anna.get(), berta.get()}, [&] {
+    return anna->connection_count() > before && berta->state() == ConnectionState::refused;
+  }));
+}
+
+TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  ASSERT_TRUE(say(*anna, bytes_of("hello")));
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  constexpr std::size_t kCount = 50;  // far more than libzmq's own queue takes
+  for (std::size_t i = 0; i < kCount; ++i)
+    ASSERT_EQ(server_->send(site_named("anna"), shared(Bytes(900'000, static_cast<std::uint8_t>(i)))), coordinator::SendVerdict::queued);
+  std::size_t arrived = 0;
+  ASSERT_TRUE(pump({anna.get()}, [&] {
+    while (const auto message = anna->receive()) {
+      EXPECT_EQ(message->size(), 900'000U);
+      EXPECT_EQ(message->front(), static_cast<std::uint8_t>(arrived));
+      ++arrived;
+    }
+    return arrived == kCount;
+  }));
+}
+
+TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
+  auto small = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0", .outbox_bytes_max = 4'000'000}, server_key_, [this](const federation::CurvePublicKey& key) {
+    return key == anna_.public_key() ? std::optional<SiteId>(site_named("anna")) : std::nullopt;
+  });
+  ASSERT_TRUE(small.has_value());
+  server_ = std::move(small).value();
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  ASSERT_TRUE(say(*anna, bytes_of("hello")));
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  const auto payload = shared(Bytes(900'000));
+  bool full = false;
+  for (int i = 0; i < 1000 && !full; ++i) full = server_->send(site_named("anna"), payload) == coordinator::SendVerdict::outbox_full;
+  EXPECT_TRUE(full);
+}
+
+TEST_F(TransportTest, APortInUseSaysSo) {
+  const auto second = ZmqServer::start({.endpoint = server_->endpoint()}, server_key_, [](const auto&) { return std::nullopt; });
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, ErrorCode::unavailable);
+  EXPECT_NE(second.error().message.find("choose another port"), std::string::npos);
+}
+
+TEST_F(TransportTest, AnAdmissionThatLetsEveryoneInFailsTheSelfTest) {
+  const auto open = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0"}, server_key_,
+                                     [](const auto&) { return std::optional<SiteId>(site_named("anna")); });
+  ASSERT_FALSE(open.has_value());
+  EXPECT_EQ(open.error().code, ErrorCode::internal);
+}
+
+}  // namespace
+}  // namespace fovea
