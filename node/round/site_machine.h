@@ -15,8 +15,9 @@
 //     while (effects.more) perform(machine.step(Resume{}))
 //
 // step() never fails: a refused event has `refusal` set and leaves the state as it was (a message to tell the coordinator
-// may be in outbound). Secrets of an attempt live in memory only and are wiped when it ends; a machine made from a
-// journal may resend recorded bytes of an attempt it had joined, or sits that attempt out.
+// may be in outbound). Keys and seeds of an attempt live in memory only and are wiped at R4 or when it ends. A machine made
+// from a journal sends recorded bytes only: before R4 it sits the attempt out (and says so), after R4 it can still answer
+// R5 with the release that its signed mark fixed. The journal therefore holds shares of other sites' secrets: mode 0600.
 #pragma once
 
 #include <memory>

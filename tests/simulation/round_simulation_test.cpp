@@ -10,7 +10,7 @@ namespace {
 
 std::uint64_t seeds_wanted() {
   const char* text = std::getenv("FOVEA_SIMULATION_SEEDS");
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : 240;
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 200;
 }
 
 // Each seed has its own size and mix of faults.
