@@ -59,8 +59,8 @@ bool proves_synced(ByteView bytes, std::size_t position) {
 
 }  // namespace
 
-Result<JournalContents> read_journal(const std::filesystem::path& path) {
-  JournalContents out;
+Result<LedgerJournalContents> read_journal(const std::filesystem::path& path) {
+  LedgerJournalContents out;
   Result<Bytes> bytes = read_file(path, kJournalBytesMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return out;
   if (!bytes) return bytes.error();
@@ -84,7 +84,7 @@ Result<JournalContents> read_journal(const std::filesystem::path& path) {
   return out;
 }
 
-Result<Journal> Journal::open(const std::filesystem::path& path, const JournalContents& contents) {
+Result<Journal> Journal::open(const std::filesystem::path& path, const LedgerJournalContents& contents) {
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
   if (contents.torn_bytes > 0) FOVEA_TRY(file.truncate(contents.sound_bytes));
   // What was read may still be in the page cache only, if the last writer was killed before its sync.

@@ -21,19 +21,19 @@ struct JournalEntry {
   std::string entry;
 };
 
-struct JournalContents {
+struct LedgerJournalContents {
   std::vector<JournalEntry> entries;
   std::uint64_t sound_bytes = 0;  // what the entries occupy
   std::uint64_t torn_bytes = 0;   // behind them
 };
 
 // corruption names the first record that was durable and is not readable. An absent file is empty.
-Result<JournalContents> read_journal(const std::filesystem::path& path);
+Result<LedgerJournalContents> read_journal(const std::filesystem::path& path);
 
 class Journal {
  public:
   // Cuts off what is torn and appends after it.
-  static Result<Journal> open(const std::filesystem::path& path, const JournalContents& contents);
+  static Result<Journal> open(const std::filesystem::path& path, const LedgerJournalContents& contents);
   Result<void> append(std::uint64_t first_index, const std::vector<std::string>& entries);
   Result<void> sync();
   Result<void> clear();

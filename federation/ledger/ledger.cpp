@@ -124,7 +124,7 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
 }
 
 Result<void> Ledger::State::load_journal(const Visitor& visit) {
-  FOVEA_TRY_ASSIGN(JournalContents contents, read_journal(options.folder / "journal"));
+  FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_journal(options.folder / "journal"));
   recovery.torn_bytes = contents.torn_bytes;
   FOVEA_TRY_ASSIGN(Journal opened, Journal::open(options.folder / "journal", contents));
   journal.emplace(std::move(opened));
