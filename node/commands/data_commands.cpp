@@ -13,7 +13,9 @@
 
 #include "node/commands/command.h"
 #include "node/intake/brick_volume.h"
+#include "node/intake/label_tables.h"
 #include "node/intake/montage.h"
+#include "node/intake/nrrd_writer.h"
 #include "node/intake/scan_walk.h"
 
 namespace fovea::node {
@@ -47,10 +49,16 @@ Json record_json(const StudyRecord& record) {
   out["modality"] = record.modality;
   out["size"] = record.geometry.size;
   out["spacing_mm"] = record.geometry.spacing_mm;
+  out["origin_mm"] = record.geometry.origin_mm;
+  out["direction"] = record.geometry.direction;
   out["findings"] = record.has_mask ? Json(Json::array()) : Json(nullptr);
   for (const Finding& finding : record.findings)
     out["findings"].push_back({{"center_mm", finding.center_mm}, {"diameter_mm", finding.diameter_mm}, {"label", finding.label}, {"voxels", finding.voxels}});
   return out;
+}
+
+Json identity_json(const StudyIdentity& identity) {
+  return {{"study", identity.study}, {"patient", identity.patient}, {"image", identity.image}, {"mask", identity.mask}};
 }
 
 // One line on stderr while studies are taken in: rate and time left.
@@ -86,7 +94,28 @@ std::filesystem::path implied_manifest(const IngestRequest& request) {
   return std::filesystem::is_regular_file(table, failed) ? table : std::filesystem::path();
 }
 
-Result<FoundStudies> gather(const Console& console, const IngestRequest& request, const IngestSettings& settings) {
+void warn_of_nowhere(const Console& console, const std::filesystem::path& table, std::size_t rows, std::size_t first_line) {
+  console.progress("warning: " + table.string() + ": " + std::to_string(rows) + " rows name no scan that is being taken in (the first in line " +
+                   std::to_string(first_line) + ")");
+}
+
+// Study labels and points that came as tables of their own.
+Result<void> add_labels(const Console& console, const IngestRequest& request, std::vector<StudySource>& sources) {
+  if (!request.labels.empty()) {
+    FOVEA_TRY_ASSIGN(const std::vector<StudyLabelRow> rows, read_study_labels(request.labels));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> nowhere, apply_study_labels(rows, sources));
+    if (!nowhere.empty()) warn_of_nowhere(console, request.labels, nowhere.size(), rows[nowhere.front()].line);
+  }
+  if (!request.points.empty()) {
+    if (request.points.extension() != ".csv") return invalid_argument("--points: expected a file ending in .csv");
+    FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(request.points));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> nowhere, apply_points(rows, request.points, sources));
+    if (!nowhere.empty()) warn_of_nowhere(console, request.points, nowhere.size(), rows[nowhere.front()].line);
+  }
+  return {};
+}
+
+Result<FoundStudies> find_sources(const Console& console, const IngestRequest& request, const IngestSettings& settings) {
   const std::filesystem::path manifest = implied_manifest(request);
   FoundStudies out;
   if (!manifest.empty()) {
@@ -99,6 +128,12 @@ Result<FoundStudies> gather(const Console& console, const IngestRequest& request
   FOVEA_TRY_ASSIGN(const Split split, parse_split(request.split));
   FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(settings.parser_program, settings.limits));
   return find_studies(request.paths, split, parser);
+}
+
+Result<FoundStudies> gather(const Console& console, const IngestRequest& request, const IngestSettings& settings) {
+  FOVEA_TRY_ASSIGN(FoundStudies out, find_sources(console, request, settings));
+  FOVEA_TRY(add_labels(console, request, out.sources));
+  return out;
 }
 
 Result<IngestSettings> settings_of(const IngestRequest& request) {
@@ -187,13 +222,17 @@ Result<void> run_data_ingest(const Console& console, const std::filesystem::path
   return {};
 }
 
-Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder) {
+Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder, bool with_identity) {
   FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
   FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list());
   Json studies = Json::array();
   std::vector<std::vector<std::string>> table{{"study", "patient", "split", "label", "findings", "modality", "size", "spacing mm", "state"}};
   for (const StudyRecord& record : records) {
     studies.push_back(record_json(record));
+    if (with_identity) {
+      FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue.identity(record.code));
+      studies.back()["identity"] = identity_json(identity);
+    }
     const std::string findings = record.has_mask ? std::to_string(record.findings.size()) : "-";
     const std::string modality = record.modality.empty() ? "-" : record.modality;
     if (record.usable)
@@ -248,7 +287,7 @@ Result<void> run_data_show(const Console& console, const std::filesystem::path& 
   }
   if (request.with_identity) {
     FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue.identity(record.code));
-    json["identity"] = {{"study", identity.study}, {"patient", identity.patient}, {"image", identity.image}, {"mask", identity.mask}};
+    json["identity"] = identity_json(identity);
     human += "\nstudy " + identity.study + ", patient " + identity.patient + ", image " + identity.image + (identity.mask.empty() ? "" : ", mask " + identity.mask);
   }
   if (!request.picture.empty()) {
@@ -263,6 +302,28 @@ Result<void> run_data_show(const Console& console, const std::filesystem::path& 
   return {};
 }
 
+Result<void> run_data_export(const Console& console, const std::filesystem::path& data_folder, const std::vector<std::string>& codes,
+                             const std::filesystem::path& out) {
+  FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
+  std::error_code ignored;
+  const bool into_folder = std::filesystem::is_directory(out, ignored);
+  if (codes.size() > 1 && !into_folder) return invalid_argument("--out: expected a folder for several studies");
+  Json files = Json::array();
+  std::string human;
+  for (const std::string& code : codes) {
+    FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue.find(code));
+    if (!record.usable) return failed_precondition("data export: " + code + " was refused and has no volume: " + record.reason);
+    FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks));
+    FOVEA_TRY_ASSIGN(const Volume volume, bricks.read_all());
+    const std::filesystem::path file = into_folder ? out / (code + ".nrrd") : out;
+    FOVEA_TRY(write_nrrd(file, volume));
+    files.push_back({{"code", code}, {"file", file.string()}});
+    human += code + ": " + triple(volume.geometry.size) + " voxels in " + file.string() + "\n";
+  }
+  console.data("data export", {{"files", files}}, human + "these are a patient's scans: data forget does not find them");
+  return {};
+}
+
 Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code, std::int64_t unix_ms) {
   FOVEA_TRY_ASSIGN(StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
   FOVEA_TRY(catalogue.forget(code, unix_ms));
@@ -271,7 +332,7 @@ Result<void> run_data_forget(const Console& console, const std::filesystem::path
 }
 
 void add_data_commands(CLI::App& app, CommandContext& context) {
-  CLI::App* data = app.add_subcommand("data", "Scans of this site: take in, list, check, show, forget");
+  CLI::App* data = app.add_subcommand("data", "Scans of this site: take in, list, check, show, export, forget");
   data->require_subcommand(1);
 
   CLI::App* take = data->add_subcommand("ingest", "Take in scans: NIfTI, NRRD, MHA, DICOM series");
@@ -279,6 +340,8 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   take->add_option("paths", request->paths, "Folders and files; a folder with a studies.csv is taken by that table");
   take->add_option("--manifest", request->manifest, "CSV table: study,patient,image,mask,split,label; paths relative to it");
   take->add_option("--finding", request->finding_labels, "Labels of the masks that are findings, e.g. 3,4 (all when not given)");
+  take->add_option("--labels", request->labels, "CSV table of study labels: study,label[,split]");
+  take->add_option("--points", request->points, "CSV table of findings: study,x_mm,y_mm,z_mm,radius_mm[,label], patient coordinates (LPS)");
   take->add_option("--split", request->split, "For scans without a table: train, validation or test")->capture_default_str();
   take->add_option("--intensity-offset", request->intensity_offset, "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
   take->add_option("--workers", request->workers, "Scans taken in at once (one a core when not given)");
@@ -287,7 +350,9 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   });
 
   CLI::App* list = data->add_subcommand("list", "Studies in the catalogue");
-  list->callback([&context] { context.console.run("data list", [&] { return run_data_list(context.console, context.folder().data()); }); });
+  auto named = std::make_shared<bool>(false);
+  list->add_flag("--identity", *named, "With --json, also what is sealed: names and files. For this terminal only");
+  list->callback([&context, named] { context.console.run("data list", [&] { return run_data_list(context.console, context.folder().data(), *named); }); });
 
   CLI::App* check = data->add_subcommand("check", "Which studies are usable, and why others are not");
   auto deep = std::make_shared<bool>(false);
@@ -300,6 +365,18 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   show->add_option("--out", shown->picture, "Write a PNG of slices with the findings' boxes");
   show->add_flag("--identity", shown->with_identity, "Also print what is sealed: names and files. For this terminal only");
   show->callback([&context, shown] { context.console.run("data show", [&] { return run_data_show(context.console, context.folder().data(), *shown); }); });
+
+  CLI::App* written = data->add_subcommand("export", "Write stored volumes as NRRD, to be looked at with other tools");
+  struct Export {
+    std::vector<std::string> codes;
+    std::filesystem::path out;
+  };
+  auto exported = std::make_shared<Export>();
+  written->add_option("codes", exported->codes, "The studies' codes, from data list")->required();
+  written->add_option("--out", exported->out, "The file to write (.nrrd), or a folder for CODE.nrrd; nothing is overwritten")->required();
+  written->callback([&context, exported] {
+    context.console.run("data export", [&] { return run_data_export(context.console, context.folder().data(), exported->codes, exported->out); });
+  });
 
   CLI::App* forget = data->add_subcommand("forget", "Delete a study's volumes and identity, and record the erasure");
   auto code = std::make_shared<std::string>();

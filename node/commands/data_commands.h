@@ -16,13 +16,15 @@ struct IngestRequest {
   std::filesystem::path manifest;            // or a table
   std::string finding_labels;                // "3,4"; empty: all
   std::string split = "train";               // of what comes without a table
+  std::filesystem::path labels, points;      // CSV tables of study labels and of points (label_tables.h), or none
   double intensity_offset = 0;
   unsigned workers = 0;                      // 0: one a core
 };
 
 // Each runs in the site's data folder, prints through the console and returns the error to show.
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder, const IngestRequest& request);
-Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder);
+// `with_identity` also prints what is sealed.
+Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder, bool with_identity = false);
 Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep);
 struct ShowRequest {
   std::string code;
@@ -30,6 +32,10 @@ struct ShowRequest {
   bool with_identity = false;     // also print what is sealed
 };
 Result<void> run_data_show(const Console& console, const std::filesystem::path& data_folder, const ShowRequest& request);
+// Writes stored volumes as NRRD for a person to look at with other tools: one to the file `out` (.nrrd), or each to
+// `out`/CODE.nrrd. Nothing is overwritten; a refused study is an error.
+Result<void> run_data_export(const Console& console, const std::filesystem::path& data_folder, const std::vector<std::string>& codes,
+                             const std::filesystem::path& out);
 Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code, std::int64_t unix_ms);
 
 }  // namespace fovea::node

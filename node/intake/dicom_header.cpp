@@ -9,9 +9,9 @@
 #include <string_view>
 
 #include <gdcmReader.h>
-#include <gdcmSequenceOfItems.h>
 
 #include "node/intake/canonical.h"
+#include "node/intake/dicom_fields.h"
 
 namespace fovea::node {
 namespace {
@@ -24,63 +24,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kImageCla
     {"1.2.840.10008.5.1.4.1.1.4", "MR"},      {"1.2.840.10008.5.1.4.1.1.4.1", "MR"},   {"1.2.840.10008.5.1.4.1.1.4.4", "MR"},
     {"1.2.840.10008.5.1.4.1.1.128", "PT"},    {"1.2.840.10008.5.1.4.1.1.130", "PT"},   {"1.2.840.10008.5.1.4.1.1.128.1", "PT"},
 }};
-
-std::string text_of(const DataSet& data, const Tag& tag) {
-  if (!data.FindDataElement(tag)) return "";
-  const gdcm::ByteValue* bytes = data.GetDataElement(tag).GetByteValue();
-  if (bytes == nullptr || bytes->GetPointer() == nullptr) return "";
-  std::string out(bytes->GetPointer(), std::min<std::size_t>(bytes->GetLength(), 4096));
-  while (!out.empty() && (out.back() == ' ' || out.back() == '\0')) out.pop_back();
-  const std::size_t begin = out.find_first_not_of(' ');
-  return begin == std::string::npos ? "" : out.substr(begin);
-}
-
-std::vector<std::string> list_of(const DataSet& data, const Tag& tag) {
-  std::vector<std::string> out;
-  const std::string text = text_of(data, tag);
-  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
-    const std::size_t end = std::min(text.find('\\', begin), text.size());
-    out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
-std::vector<double> numbers_of(const DataSet& data, const Tag& tag) {
-  std::vector<double> out;
-  for (const std::string& part : list_of(data, tag)) {
-    char* end = nullptr;
-    const double value = std::strtod(part.c_str(), &end);
-    if (end == part.c_str()) return {};
-    out.push_back(value);
-  }
-  return out;
-}
-
-std::optional<double> number_of(const DataSet& data, const Tag& tag) {
-  const std::vector<double> all = numbers_of(data, tag);
-  if (all.empty() || !std::isfinite(all.front())) return std::nullopt;
-  return all.front();
-}
-
-// A 16-bit binary value (US or SS); GDCM has put it into this machine's byte order, little-endian
-// on all we build for.
-std::optional<int> short_of(const DataSet& data, const Tag& tag, bool is_signed = false) {
-  if (!data.FindDataElement(tag)) return std::nullopt;
-  const gdcm::ByteValue* bytes = data.GetDataElement(tag).GetByteValue();
-  const char* at = bytes == nullptr ? nullptr : bytes->GetPointer();
-  if (at == nullptr || bytes->GetLength() < 2) return std::nullopt;
-  const auto value = static_cast<std::uint16_t>(static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) << 8);
-  return is_signed ? static_cast<int>(static_cast<std::int16_t>(value)) : static_cast<int>(value);
-}
-
-// The first item of a sequence, or nothing.
-std::optional<DataSet> first_item(const DataSet& data, const Tag& tag) {
-  if (!data.FindDataElement(tag)) return std::nullopt;
-  const gdcm::SmartPointer<gdcm::SequenceOfItems> items = data.GetDataElement(tag).GetValueAsSQ();
-  if (!items || items->GetNumberOfItems() == 0) return std::nullopt;
-  return items->GetItem(1).GetNestedDataSet();
-}
 
 std::string modality_of_class(std::string_view sop_class) {
   for (const auto& [uid, modality] : kImageClasses)
@@ -101,49 +44,15 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
     if (kind == "LOCALIZER") return invalid_argument("a localizer, no scan");
     if (kind == "MOSAIC") return invalid_argument("a Siemens mosaic, many slices in one picture; export it as an enhanced object or as single slices");
   }
+  out.instance = text_of(data, Tag(0x0008, 0x0018));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
   if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
   return out;
 }
 
-// Orientation, position, spacing and rescale may stand in the frame's own groups, in the shared ones, or at the top.
-class FrameFields {
- public:
-  explicit FrameFields(std::vector<const DataSet*> groups) : groups_(std::move(groups)) {}
-
-  std::vector<double> numbers(const Tag& sequence, const Tag& tag) const {
-    for (const DataSet* group : groups_) {
-      if (const auto item = first_item(*group, sequence)) {
-        std::vector<double> out = numbers_of(*item, tag);
-        if (!out.empty()) return out;
-      }
-      std::vector<double> out = numbers_of(*group, tag);
-      if (!out.empty()) return out;
-    }
-    return {};
-  }
-
- private:
-  std::vector<const DataSet*> groups_;
-};
-
 Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns) {
   DicomFrame out;
-  const std::vector<double> position = fields.numbers(Tag(0x0020, 0x9113), Tag(0x0020, 0x0032));
-  const std::vector<double> orientation = fields.numbers(Tag(0x0020, 0x9116), Tag(0x0020, 0x0037));
-  const std::vector<double> spacing = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0028, 0x0030));
-  if (position.size() != 3) return invalid_argument("Image Position (Patient): missing or not three numbers");
-  if (orientation.size() != 6) return invalid_argument("Image Orientation (Patient): missing or not six numbers");
-  if (spacing.size() != 2) return invalid_argument("Pixel Spacing: missing or not two numbers");
-  out.place.rows = rows;
-  out.place.columns = columns;
-  out.place.row_spacing_mm = spacing[0];
-  out.place.column_spacing_mm = spacing[1];
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    out.place.position_mm[axis] = position[axis];
-    out.place.row_direction[axis] = orientation[axis];
-    out.place.column_direction[axis] = orientation[axis + 3];
-  }
+  FOVEA_TRY_ASSIGN(out.place, place_of(fields, rows, columns));
   const std::vector<double> slope = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1053));
   const std::vector<double> intercept = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1052));
   if (!slope.empty()) out.slope = slope.front();
@@ -202,6 +111,7 @@ Result<DicomHeader> header_of(const DataSet& data) {
   out.series = identity.series;
   out.modality = identity.modality;
   out.patient = identity.patient;
+  out.frame_of_reference = text_of(data, Tag(0x0020, 0x0052));
   const auto rows = short_of(data, Tag(0x0028, 0x0010)), columns = short_of(data, Tag(0x0028, 0x0011));
   if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > kAxisVoxelsMax || *columns > kAxisVoxelsMax)
     return invalid_argument("Rows or Columns: missing, or outside 2–4096");

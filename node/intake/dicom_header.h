@@ -18,7 +18,7 @@ struct DicomFrame {
 };
 
 struct DicomHeader {
-  std::string series, modality, patient;
+  std::string series, modality, patient, frame_of_reference;
   bool inverted = false;               // MONOCHROME1
   bool colour = false;
   unsigned bits_stored = 0;
@@ -29,7 +29,7 @@ struct DicomHeader {
 
 // The series identity only; invalid_argument says why the file belongs to no image series.
 struct DicomIdentity {
-  std::string series, modality, patient;
+  std::string series, modality, patient, instance;
 };
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
 

@@ -9,6 +9,7 @@
 
 #include "node/intake/canonical.h"
 #include "node/intake/dicom_header.h"
+#include "node/intake/dicom_labels.h"
 
 namespace fovea::node {
 namespace {
@@ -186,8 +187,20 @@ Result<void> deliver(const VolumeGeometry& geometry, const std::vector<float>& v
 
 DicomFile describe_dicom(const std::filesystem::path& file) {
   const Result<DicomIdentity> identity = read_dicom_identity(file);
-  if (!identity) return {.is_image = false, .reason = identity.error().message, .series = "", .modality = "", .patient = ""};
-  return {.is_image = true, .reason = "", .series = identity->series, .modality = identity->modality, .patient = identity->patient};
+  DicomFile out;
+  out.is_image = static_cast<bool>(identity);
+  if (!identity) {
+    out.reason = identity.error().message;
+    LabelObject labels = describe_labels(file);
+    out.is_label = labels.is_label;
+    out.series = std::move(labels.series);
+    return out;
+  }
+  out.series = identity->series;
+  out.modality = identity->modality;
+  out.patient = identity->patient;
+  out.instance = identity->instance;
+  return out;
 }
 
 Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, const VoxelAllocator& allocate) {
@@ -205,7 +218,8 @@ Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> fil
     FOVEA_TRY(read_pixels(series, file, slice_of_frame[file], factor, voxels));
   FOVEA_TRY(fill_padding(voxels, series.headers.front().modality == "CT"));
   FOVEA_TRY(deliver(series.stack.geometry, voxels, allocate));
-  return SeriesFacts{series.headers.front().modality, series.headers.front().patient};
+  const DicomHeader& first = series.headers.front();
+  return SeriesFacts{first.modality, first.patient, first.frame_of_reference};
 }
 
 }  // namespace fovea::node

@@ -18,6 +18,7 @@ DicomFile describe_dicom(const std::filesystem::path& file);
 struct SeriesFacts {
   std::string modality;  // CT, MR or PT
   std::string patient;   // PatientID, or the name without one
+  std::string frame_of_reference;
 };
 
 // The slices of one series, classic or enhanced multi-frame, in any order; files that are no images are left out.

@@ -5,83 +5,18 @@
 #include <set>
 
 #include "common/durable_file.h"
+#include "node/intake/csv_reader.h"
 
 namespace fovea::node {
 namespace {
 
 constexpr std::size_t kManifestBytesMax = 64u << 20;
-constexpr std::size_t kCellBytesMax = 4096;
-
-struct Row {
-  std::size_t line = 0;  // where it starts, from 1
-  std::vector<std::string> cells;
-};
-
-// RFC 4180: quoted cells may hold commas, doubled quotes and line breaks.
-class CsvReader {
- public:
-  explicit CsvReader(std::string_view text) : rest_(text) {
-    if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);
-  }
-
-  bool at_end() const { return rest_.empty(); }
-
-  Result<Row> row() {
-    Row out{line_, {}};
-    for (;;) {
-      FOVEA_TRY_ASSIGN(std::string text, cell());
-      out.cells.push_back(std::move(text));
-      if (rest_.empty()) return out;
-      const char separator = rest_.front();
-      rest_.remove_prefix(1);
-      if (separator == ',') continue;
-      if (separator == '\r' && !rest_.empty() && rest_.front() == '\n') rest_.remove_prefix(1);
-      ++line_;
-      return out;
-    }
-  }
-
- private:
-  Result<std::string> cell() {
-    if (!rest_.empty() && rest_.front() == '"') return quoted();
-    const std::size_t end = std::min(rest_.find_first_of(",\r\n"), rest_.size());
-    if (end > kCellBytesMax) return invalid_argument("line " + std::to_string(line_) + ": a cell longer than 4096 bytes");
-    std::string out(rest_.substr(0, end));
-    rest_.remove_prefix(end);
-    return out;
-  }
-
-  Result<std::string> quoted() {
-    const std::size_t started = line_;
-    rest_.remove_prefix(1);
-    std::string out;
-    for (;;) {
-      if (rest_.empty() || out.size() > kCellBytesMax) return invalid_argument("line " + std::to_string(started) + ": a quote that is not closed");
-      const char c = rest_.front();
-      rest_.remove_prefix(1);
-      if (c == '\n') ++line_;
-      if (c != '"') {
-        out.push_back(c);
-      } else if (!rest_.empty() && rest_.front() == '"') {
-        out.push_back('"');
-        rest_.remove_prefix(1);
-      } else {
-        if (!rest_.empty() && rest_.front() != ',' && rest_.front() != '\r' && rest_.front() != '\n')
-          return invalid_argument("line " + std::to_string(line_) + ": text behind a closing quote");
-        return out;
-      }
-    }
-  }
-
-  std::string_view rest_;
-  std::size_t line_ = 1;
-};
 
 enum Column : std::size_t { kStudy, kPatient, kImage, kMask, kSplit, kLabel, kColumns };
 constexpr std::array<std::string_view, kColumns> kNames{"study", "patient", "image", "mask", "split", "label"};
 
 // For each column, its position in the rows.
-Result<std::array<std::size_t, kColumns>> find_columns(const Row& header) {
+Result<std::array<std::size_t, kColumns>> find_columns(const CsvRow& header) {
   std::array<std::size_t, kColumns> out{};
   for (std::size_t column = 0; column < kColumns; ++column) {
     const auto at = std::find(header.cells.begin(), header.cells.end(), kNames[column]);
@@ -116,12 +51,12 @@ Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cell
 Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std::filesystem::path& folder) {
   CsvReader csv(text);
   if (csv.at_end()) return invalid_argument("the table is empty");
-  FOVEA_TRY_ASSIGN(const Row header, csv.row());
+  FOVEA_TRY_ASSIGN(const CsvRow header, csv.row());
   FOVEA_TRY_ASSIGN(const auto columns, find_columns(header));
   std::vector<StudySource> out;
   std::set<std::string> names;
   while (!csv.at_end()) {
-    FOVEA_TRY_ASSIGN(const Row row, csv.row());
+    FOVEA_TRY_ASSIGN(const CsvRow row, csv.row());
     if (row.cells.size() == 1 && row.cells[0].empty()) continue;
     const std::string line = "line " + std::to_string(row.line);
     if (row.cells.size() != header.cells.size())

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "common/codec.h"
+#include "node/intake/dicom_labels.h"
 #include "node/intake/dicom_series.h"
 #include "node/intake/nifti_header.h"
 #include "node/intake/sandbox.h"
@@ -191,16 +192,22 @@ Result<Bytes> read_head(int input) {
   return head;
 }
 
+bool is_dicom(ByteView head) { return head.size() >= 132 && as_text(head).substr(128, 4) == "DICM"; }
 bool begins(ByteView head, std::string_view magic) { return as_text(head).starts_with(magic); }
+
+// What a reader asks for memory, noting what it is about to deliver.
+VoxelAllocator into(VolumeAnswer& answer, VoxelMemory& memory) {
+  return [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+    answer.geometry = geometry;
+    answer.storage = storage;
+    return memory.grow(geometry.voxel_count() * bytes_per_voxel(storage));
+  };
+}
 
 Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
   VolumeAnswer answer;
   VoxelMemory memory(result);
-  FOVEA_TRY(read_volume_file(source, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
-    answer.geometry = geometry;
-    answer.storage = storage;
-    return memory.grow(geometry.voxel_count() * bytes_per_voxel(storage));
-  }));
+  FOVEA_TRY(read_volume_file(source, into(answer, memory)));
   return answer;
 }
 
@@ -213,13 +220,10 @@ std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors
 Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors) {
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
-  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
-    answer.geometry = geometry;
-    answer.storage = storage;
-    return memory.grow(geometry.voxel_count() * bytes_per_voxel(storage));
-  }));
+  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), into(answer, memory)));
   answer.modality = std::move(facts.modality);
   answer.patient = std::move(facts.patient);
+  answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
 }
 
@@ -245,12 +249,23 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
     source = {virtual_path(0, ".nrrd"), FileFormat::nrrd, nullptr};
   } else if (as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType")) {
     source = {virtual_path(0, ".mha"), FileFormat::metaimage, nullptr};
-  } else if (head.size() >= 132 && as_text(head).substr(128, 4) == "DICM") {
+  } else if (is_dicom(head)) {
     return parse_series(descriptors);  // one enhanced object is a whole volume
   } else {
     return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
   }
   return read_into(source, descriptors.result);
+}
+
+Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const LabelGrid& grid) {
+  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0]));
+  if (!is_dicom(head)) return parse_volume(descriptors);
+  VolumeAnswer answer;
+  VoxelMemory memory(descriptors.result);
+  FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(0, ".dcm"), grid, into(answer, memory)));
+  answer.layers = facts.layers;
+  answer.frame_of_reference = std::move(facts.frame_of_reference);
+  return answer;
 }
 
 Result<VolumeAnswer> provoke(JobKind kind) {
@@ -277,6 +292,7 @@ Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
       case JobKind::volume: return encode_answer(parse_volume(descriptors));
       case JobKind::describe: return encode_answer(describe_files(descriptors));
       case JobKind::series: return encode_answer(parse_series(descriptors));
+      case JobKind::labels: return encode_answer(parse_labels(descriptors, job.grid));
       case JobKind::crash:
       case JobKind::allocate:
       case JobKind::spin:

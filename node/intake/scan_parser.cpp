@@ -185,7 +185,7 @@ Result<JobFate> ScanParser::exchange(const ParserJob& job, std::span<const int> 
   return decode_fate(reply.bytes);
 }
 
-Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesystem::path> files) {
+Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid) {
   FOVEA_TRY(ensure_running());
   if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
   Descriptor result(memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -197,7 +197,7 @@ Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesy
     numbers.push_back(input.number());
     inputs.push_back(std::move(input));
   }
-  const ParserJob job{.kind = kind, .limits = limits_, .files = static_cast<std::uint32_t>(files.size())};
+  const ParserJob job{.kind = kind, .limits = limits_, .files = static_cast<std::uint32_t>(files.size()), .grid = grid};
   Result<JobFate> fate = exchange(job, numbers);
   if (!fate) {
     stop();
@@ -207,8 +207,8 @@ Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesy
   return result;
 }
 
-Result<ParsedVolume> ScanParser::take_volume(JobKind kind, std::span<const std::filesystem::path> files) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, files));
+Result<ParsedVolume> ScanParser::take_volume(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, files, grid));
   Mapping mapping;
   FOVEA_TRY(map_result(result.number(), mapping));
   FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
@@ -222,6 +222,10 @@ Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file) 
 
 Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files) {
   return take_volume(JobKind::series, files);
+}
+
+Result<ParsedVolume> ScanParser::read_labels(const std::filesystem::path& file, const LabelGrid& grid) {
+  return take_volume(JobKind::labels, {&file, 1}, grid);
 }
 
 Result<std::vector<DicomFile>> ScanParser::describe(std::span<const std::filesystem::path> files) {

@@ -43,6 +43,8 @@ class ParsedVolume {
   const VolumeGeometry& geometry() const noexcept { return answer_.geometry; }
   const std::string& modality() const noexcept { return answer_.modality; }
   const std::string& patient() const noexcept { return answer_.patient; }  // sealed, never shown
+  const std::string& frame_of_reference() const noexcept { return answer_.frame_of_reference; }
+  std::uint32_t layers() const noexcept { return answer_.layers; }  // of labels
   VoxelSpan voxels() const noexcept;
 
  private:
@@ -73,6 +75,9 @@ class ScanParser {
   Result<ParsedVolume> read_volume(const std::filesystem::path& file);
   Result<std::vector<DicomFile>> describe(std::span<const std::filesystem::path> files);
   Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files);
+  // A mask in a volume format (one layer, its own grid), DICOM SEG (its own grid) or RTSTRUCT (drawn into grid.image):
+  // label map `grid.layer` of as many as layers() of any of them says.
+  Result<ParsedVolume> read_labels(const std::filesystem::path& file, const LabelGrid& grid);
 
   // Provokes the sandbox (JobKind from crash on): the error that a hostile file would have caused.
   Result<void> self_test(JobKind kind);
@@ -85,8 +90,8 @@ class ScanParser {
   ScanParser(std::filesystem::path program, ParserLimits limits) : program_(std::move(program)), limits_(limits) {}
   Result<void> ensure_running();
   void stop();
-  Result<Descriptor> run_job(JobKind kind, std::span<const std::filesystem::path> files);
-  Result<ParsedVolume> take_volume(JobKind kind, std::span<const std::filesystem::path> files);
+  Result<Descriptor> run_job(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid = {});
+  Result<ParsedVolume> take_volume(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid = {});
   Result<JobFate> exchange(const ParserJob& job, std::span<const int> descriptors);
 
   std::filesystem::path program_;

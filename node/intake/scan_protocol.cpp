@@ -10,6 +10,7 @@
 
 #include "common/codec.h"
 #include "node/intake/canonical.h"
+#include "node/intake/label_layers.h"
 
 namespace fovea::node {
 namespace {
@@ -33,6 +34,32 @@ void put_error(ByteWriter& out, const Error& error) {
   out.sized(cut(error.message, kReasonBytesMax));
 }
 
+void put(ByteWriter& out, const VolumeGeometry& geometry) {
+  for (const std::int64_t size : geometry.size) out.u64(static_cast<std::uint64_t>(size));
+  for (const double value : geometry.spacing_mm) put(out, value);
+  for (const double value : geometry.origin_mm) put(out, value);
+  for (const double value : geometry.direction) put(out, value);
+}
+
+Result<VolumeGeometry> get_geometry(ByteReader& in) {
+  VolumeGeometry out;
+  for (std::int64_t& size : out.size) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
+    if (value > static_cast<std::uint64_t>(kAxisVoxelsMax)) return corruption("geometry: size out of bounds");
+    size = static_cast<std::int64_t>(value);
+  }
+  for (double& value : out.spacing_mm) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "spacing"));
+  }
+  for (double& value : out.origin_mm) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "origin"));
+  }
+  for (double& value : out.direction) {
+    FOVEA_TRY_ASSIGN(value, get_double(in, "direction"));
+  }
+  return checked_geometry(out);
+}
+
 // The child's own error travels back as the error of the decode.
 Result<void> check_status(ByteReader& in) {
   FOVEA_TRY_ASSIGN(const std::uint32_t status, in.u32("status"));
@@ -46,7 +73,7 @@ Result<void> check_status(ByteReader& in) {
 }
 
 Result<JobKind> job_kind(std::uint32_t value) {
-  for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::crash, JobKind::allocate, JobKind::spin,
+  for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::crash, JobKind::allocate, JobKind::spin,
                              JobKind::open_file, JobKind::open_socket})
     if (static_cast<std::uint32_t>(kind) == value) return kind;
   return invalid_argument("job: unknown kind");
@@ -61,6 +88,8 @@ Bytes encode(const ParserJob& job) {
   out.u32(job.limits.cpu_s);
   out.u32(job.limits.wall_ms);
   out.u32(job.files);
+  put(out, job.grid.image);
+  out.u32(job.grid.layer);
   return std::move(out).take();
 }
 
@@ -74,6 +103,8 @@ Result<ParserJob> decode_job(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.limits.wall_ms, in.u32("wall"));
   FOVEA_TRY_ASSIGN(out.files, in.u32("files"));
   if (out.files > kJobFilesMax) return invalid_argument("job: more than " + std::to_string(kJobFilesMax) + " files");
+  FOVEA_TRY_ASSIGN(out.grid.image, get_geometry(in));
+  FOVEA_TRY_ASSIGN(out.grid.layer, in.u32("layer"));
   FOVEA_TRY(in.finish("job"));
   return out;
 }
@@ -103,13 +134,12 @@ Bytes encode_answer(const Result<VolumeAnswer>& answer) {
     return std::move(out).take();
   }
   out.u32(kOk);
-  for (const std::int64_t size : answer->geometry.size) out.u64(static_cast<std::uint64_t>(size));
-  for (const double value : answer->geometry.spacing_mm) put(out, value);
-  for (const double value : answer->geometry.origin_mm) put(out, value);
-  for (const double value : answer->geometry.direction) put(out, value);
+  put(out, answer->geometry);
   out.u32(static_cast<std::uint32_t>(answer->storage));
   out.sized(cut(answer->modality, kTextBytesMax));
   out.sized(cut(answer->patient, kTextBytesMax));
+  out.sized(cut(answer->frame_of_reference, kTextBytesMax));
+  out.u32(answer->layers);
   return std::move(out).take();
 }
 
@@ -117,27 +147,16 @@ Result<VolumeAnswer> decode_volume_answer(ByteView bytes) {
   ByteReader in(bytes);
   FOVEA_TRY(check_status(in));
   VolumeAnswer out;
-  for (std::int64_t& size : out.geometry.size) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
-    if (value > static_cast<std::uint64_t>(kAxisVoxelsMax)) return corruption("parser answer: size out of bounds");
-    size = static_cast<std::int64_t>(value);
-  }
-  for (double& value : out.geometry.spacing_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "spacing"));
-  }
-  for (double& value : out.geometry.origin_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "origin"));
-  }
-  for (double& value : out.geometry.direction) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "direction"));
-  }
-  FOVEA_TRY_ASSIGN(out.geometry, checked_geometry(out.geometry));
+  FOVEA_TRY_ASSIGN(out.geometry, get_geometry(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
   if (storage != static_cast<std::uint32_t>(VoxelStorage::int16) && storage != static_cast<std::uint32_t>(VoxelStorage::float32))
     return corruption("parser answer: unknown storage");
   out.storage = static_cast<VoxelStorage>(storage);
   FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextBytesMax));
   FOVEA_TRY_ASSIGN(out.patient, in.text("patient", kTextBytesMax));
+  FOVEA_TRY_ASSIGN(out.frame_of_reference, in.text("frame of reference", kTextBytesMax));
+  FOVEA_TRY_ASSIGN(out.layers, in.u32("layers"));
+  if (out.layers < 1 || out.layers > kLabelLayersMax) return corruption("parser answer: layers out of bounds");
   FOVEA_TRY(in.finish("parser answer"));
   return out;
 }
@@ -152,7 +171,8 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   out.u32(static_cast<std::uint32_t>(answer->size()));
   for (const DicomFile& file : *answer) {
     out.u8(file.is_image ? 1 : 0);
-    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient}) out.sized(cut(*text, 120));
+    out.u8(file.is_label ? 1 : 0);
+    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance}) out.sized(cut(*text, 120));
   }
   return std::move(out).take();
 }
@@ -166,7 +186,9 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
   for (DicomFile& file : out) {
     FOVEA_TRY_ASSIGN(const std::uint8_t is_image, in.u8("is image"));
     file.is_image = is_image == 1;
-    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient}) {
+    FOVEA_TRY_ASSIGN(const std::uint8_t is_label, in.u8("is label"));
+    file.is_label = is_label == 1;
+    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
     }
   }

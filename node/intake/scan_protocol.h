@@ -29,6 +29,7 @@ enum class JobKind : std::uint32_t {
   volume = 1,          // one file: NIfTI, NRRD or MHA
   describe = 2,        // DICOM: what each file is
   series = 3,          // DICOM: one volume from these files
+  labels = 4,          // one file that marks structures: a mask in any volume format, DICOM SEG or RTSTRUCT
   crash = 100,         // dies of a signal
   allocate = 101,      // asks for more memory than the limit
   spin = 102,          // never ends
@@ -42,10 +43,18 @@ struct ParserLimits {
   std::uint32_t wall_ms = 240'000;
 };
 
+// What a labels job is about: the scan's canonical grid, into which contours are drawn, and which of the label maps is
+// wanted (structures that overlap lie in different ones).
+struct LabelGrid {
+  VolumeGeometry image{.size = {2, 2, 2}};
+  std::uint32_t layer = 0;
+};
+
 struct ParserJob {
   JobKind kind = JobKind::volume;
   ParserLimits limits;
   std::uint32_t files = 0;
+  LabelGrid grid{};  // of a labels job
 };
 
 enum class Fate : std::uint32_t { finished = 0, signalled = 1, timed_out = 2, failed = 3 };
@@ -59,12 +68,14 @@ Result<ParserJob> decode_job(ByteView bytes);
 Bytes encode(const JobFate& fate);
 Result<JobFate> decode_fate(ByteView bytes);
 
-// The answer to a volume or series job.
+// The answer to a volume, series or labels job.
 struct VolumeAnswer {
   VolumeGeometry geometry;      // canonical
   VoxelStorage storage = VoxelStorage::float32;
   std::string modality;         // DICOM's code ("CT", "MR", "PT"), empty when the format does not say
   std::string patient;          // what identifies the patient in the file; to be sealed, never shown
+  std::string frame_of_reference;  // DICOM's UID of the space that positions are in; empty when not said
+  std::uint32_t layers = 1;        // of a labels job: how many label maps the object's structures need
 };
 Bytes encode_answer(const Result<VolumeAnswer>& answer);
 Result<VolumeAnswer> decode_volume_answer(ByteView bytes);  // gives the child's own error, or corruption
@@ -76,6 +87,8 @@ struct DicomFile {
   std::string series;          // SeriesInstanceUID: an identifier, never shown
   std::string modality;
   std::string patient;
+  std::string instance;        // SOPInstanceUID: two files with the same are one slice
+  bool is_label = false;       // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
 };
 Bytes encode_answer(const Result<std::vector<DicomFile>>& answer);
 Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes);

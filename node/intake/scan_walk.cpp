@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 namespace fovea::node {
@@ -49,20 +50,45 @@ StudySource file_source(const fs::path& path, Split split) {
   return out;
 }
 
+// Gives each series the label object that refers to it. Several for one series would be a choice, which is a person's.
+void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels, const std::map<std::string, std::size_t>& series, FoundStudies& out) {
+  for (const auto& [name, files] : labels) {
+    const auto found = series.find(name);
+    for (const fs::path& file : files) {
+      if (found == series.end()) out.not_scans.push_back({file, "labels (SEG or RTSTRUCT) of a series that is not here"});
+      else if (files.size() > 1) out.not_scans.push_back({file, "one of several label objects of one series; name the one that counts in a table (column mask)"});
+    }
+    if (found == series.end() || files.size() > 1) continue;
+    StudySource& source = out.sources[found->second];
+    source.mask = files.front();
+    source.identity.mask = files.front().string();
+  }
+}
+
 // Series in order of their first file.
 Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanParser& parser, FoundStudies& out) {
   std::map<std::string, std::size_t> series;
+  std::map<std::string, std::vector<fs::path>> labels;
+  std::set<std::string> instances;
   for (std::size_t begin = 0; begin < files.size(); begin += kDescribeBatch) {
     const std::span<const fs::path> batch(files.data() + begin, std::min(kDescribeBatch, files.size() - begin));
     Result<std::vector<DicomFile>> described = parser.describe(batch);
     for (std::size_t f = 0; f < batch.size(); ++f) {
       // A batch that killed the parser is asked about file by file, so that one bad file does not hide the others.
       Result<std::vector<DicomFile>> single = described ? std::vector<DicomFile>{(*described)[f]} : parser.describe(batch.subspan(f, 1));
+      if (single && single->front().is_label) {
+        labels[single->front().series].push_back(batch[f]);
+        continue;
+      }
       if (!single || !single->front().is_image) {
         out.not_scans.push_back({batch[f], single ? single->front().reason : single.error().message});
         continue;
       }
       const DicomFile& file = single->front();
+      if (!file.instance.empty() && !instances.insert(file.series + '/' + file.instance).second) {
+        out.not_scans.push_back({batch[f], "a second copy of a slice (same SOP Instance UID)"});
+        continue;
+      }
       const auto [at, fresh] = series.emplace(file.series, out.sources.size());
       if (fresh) {
         out.sources.push_back(file_source(batch[f], split));
@@ -74,6 +100,7 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
       }
     }
   }
+  attach_labels(labels, series, out);
   return {};
 }
 

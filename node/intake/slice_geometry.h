@@ -17,6 +17,7 @@ struct SlicePlace {
   Point3 row_direction{};                            // along i
   Point3 column_direction{};                         // along j
   Point3 position_mm{};                              // centre of the first voxel, LPS
+  double thickness_mm = 0;                           // as stated; 0 when not
 };
 
 struct StackedSlices {

@@ -9,6 +9,7 @@
 
 #include "crypto/hash.h"
 #include "node/intake/brick_volume.h"
+#include "node/intake/label_tables.h"
 #include "node/intake/pyramid.h"
 
 namespace fovea::node {
@@ -73,12 +74,38 @@ bool inside(const VolumeGeometry& geometry, const Point3& point) {
   return true;
 }
 
-Result<std::vector<Finding>> findings_of(ScanParser& parser, const std::filesystem::path& mask, const VolumeGeometry& image,
+// A table of points, of which those with the chosen labels count.
+Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGeometry& image, const std::vector<std::int32_t>& labels) {
+  FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(*source.mask));
+  std::optional<std::vector<Finding>> out = points_of(rows, source, image.spacing_mm[0] * image.spacing_mm[1] * image.spacing_mm[2]);
+  if (!out) return invalid_argument("the table of points does not name this study; give it a row with empty coordinates if it holds nothing");
+  if (!labels.empty()) std::erase_if(*out, [&](const Finding& f) { return std::find(labels.begin(), labels.end(), f.label) == labels.end(); });
+  if (out->size() > kFindingsMax) return invalid_argument("more than " + std::to_string(kFindingsMax) + " points");
+  return std::move(*out);
+}
+
+// A mask, segmentation or structure set: structures that overlap come in layers of their own.
+Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file, const ParsedVolume& scan,
+                                           const std::vector<std::int32_t>& labels) {
+  std::vector<Finding> out;
+  for (std::uint32_t layer = 0, layers = 1; layer < layers; ++layer) {
+    FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_labels(file, {scan.geometry(), layer}));
+    layers = parsed.layers();
+    if (!parsed.frame_of_reference().empty() && !scan.frame_of_reference().empty() && parsed.frame_of_reference() != scan.frame_of_reference())
+      return invalid_argument("Frame of Reference UID: differs from the scan's; give the labels made for this scan");
+    FOVEA_TRY_ASSIGN(const std::vector<Finding> more, find_components(parsed.geometry(), parsed.voxels(), labels));
+    out.insert(out.end(), more.begin(), more.end());
+    if (out.size() > kFindingsMax) return invalid_argument("more than " + std::to_string(kFindingsMax) + " separate findings; this is noise, not annotation");
+  }
+  return out;
+}
+
+Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
                                          const std::vector<std::int32_t>& labels) {
-  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(mask));
-  FOVEA_TRY_ASSIGN(std::vector<Finding> out, find_components(parsed.geometry(), parsed.voxels(), labels));
+  const bool is_table = source.mask->extension() == ".csv";
+  FOVEA_TRY_ASSIGN(std::vector<Finding> out, is_table ? points_in(source, scan.geometry(), labels) : structures_in(parser, *source.mask, scan, labels));
   for (const Finding& finding : out)
-    if (!inside(image, finding.center_mm))
+    if (!inside(scan.geometry(), finding.center_mm))
       return invalid_argument("a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this scan)");
   return out;
 }
@@ -121,7 +148,7 @@ Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue,
   FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(parsed.voxels()));
   shift(record.statistics, settings.intensity_offset);
   if (source.mask) {
-    Result<std::vector<Finding>> findings = findings_of(parser, *source.mask, record.geometry, settings.finding_labels);
+    Result<std::vector<Finding>> findings = findings_of(parser, source, parsed, settings.finding_labels);
     if (!findings) return findings.error().with_context("mask");
     record.findings = std::move(findings).value();
     if (!record.label) record.label = record.findings.empty() ? 0 : 1;

@@ -80,6 +80,54 @@ TEST_F(DataCommands, AStudysWholeLife) {
   EXPECT_EQ(printed([&] { return run_data_show(console_, site(), {code, {}, false}); }).result.error().code, ErrorCode::not_found);
 }
 
+TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "labels.csv", as_bytes("study,label,split\nscan,1,validation\nnobody,0,\n")));
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "points.csv", as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan.nii,10,11,12,3\n")));
+  IngestRequest request = of(hospital_.path() / "scan.nii");
+  request.labels = hospital_.path() / "labels.csv";
+  request.points = hospital_.path() / "points.csv";
+  const Printed taken = printed([&] { return run_data_ingest(console_, site(), request); });
+  ASSERT_TRUE(taken.result) << taken.result.error().message;
+  EXPECT_NE(taken.err.find("1 rows name no scan"), std::string::npos) << taken.err;
+  EXPECT_NE(taken.err.find("line 3"), std::string::npos) << taken.err;
+  const nlohmann::json study = data_of(printed([&] { return run_data_list(console_, site(), true); }))["studies"][0];
+  EXPECT_EQ(study["split"], "validation");
+  EXPECT_EQ(study["label"], 1);
+  ASSERT_EQ(study["findings"].size(), 1u);
+  EXPECT_EQ(study["findings"][0]["diameter_mm"], 6.0);
+  EXPECT_EQ(study["findings"][0]["center_mm"], nlohmann::json({10.0, 11.0, 12.0}));
+  EXPECT_NE(study["identity"]["image"].get<std::string>().find("scan.nii"), std::string::npos);
+
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.csv", as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan,10,11,twelve,3\n")));
+  request.points = hospital_.path() / "bad.csv";
+  const Printed refused = printed([&] { return run_data_ingest(console_, site(), request); });
+  ASSERT_FALSE(refused.result);
+  EXPECT_NE(refused.result.error().message.find("line 2, column z_mm: \"twelve\""), std::string::npos) << refused.result.error().message;
+}
+
+TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
+  ASSERT_TRUE(printed([&] { return run_data_ingest(console_, site(), request()); }).result);
+  const nlohmann::json listed = data_of(printed([&] { return run_data_list(console_, site()); }));
+  std::string usable, refused;
+  for (const auto& study : listed["studies"]) (study["usable"] ? usable : refused) = study["code"];
+  const fs::path out = hospital_.path() / "out.nrrd";
+  const auto exported = [&](const std::vector<std::string>& codes, const fs::path& to) { return printed([&] { return run_data_export(console_, site(), codes, to); }).result; };
+  ASSERT_TRUE(exported({usable}, out));
+  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
+  ASSERT_TRUE(parser);
+  const Result<ParsedVolume> back = parser->read_volume(out), scan = parser->read_volume(hospital_.path() / "scan.nii");
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->geometry(), scan->geometry());
+  const auto a = std::get<std::span<const std::int16_t>>(back->voxels()), b = std::get<std::span<const std::int16_t>>(scan->voxels());
+  EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+  EXPECT_EQ(exported({usable}, out).error().code, ErrorCode::failed_precondition);
+  EXPECT_EQ(exported({usable}, hospital_.path() / "out.nii").error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(exported({usable, usable}, out).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(exported({refused}, hospital_.path()).error().code, ErrorCode::failed_precondition);
+  EXPECT_TRUE(exported({usable}, hospital_.path()));
+  EXPECT_TRUE(fs::exists(hospital_.path() / (usable + ".nrrd")));
+}
+
 TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
   ASSERT_TRUE(printed([&] { return run_data_ingest(console_, site(), request()); }).result);
   for (const auto& entry : fs::directory_iterator(site() / "volumes"))

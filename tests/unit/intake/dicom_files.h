@@ -32,14 +32,18 @@ class DicomBytes {
     }
     elements_[{0x7fe0, 0x0010}] = {"OW", raw};
   }
-  // A sequence of one item with these elements.
-  void sequence(const DicomTag& tag, const DicomBytes& item) {
-    const Bytes body = item.elements();
+  // A sequence of one item with these elements, or of several.
+  void sequence(const DicomTag& tag, const DicomBytes& item) { sequence(tag, std::vector<DicomBytes>{item}); }
+  void sequence(const DicomTag& tag, const std::vector<DicomBytes>& items) {
     Bytes raw;
-    put(raw, 0xfffe), put(raw, 0xe000), put_length(raw, body.size());
-    raw.insert(raw.end(), body.begin(), body.end());
+    for (const DicomBytes& item : items) {
+      const Bytes body = item.elements();
+      put(raw, 0xfffe), put(raw, 0xe000), put_length(raw, body.size());
+      raw.insert(raw.end(), body.begin(), body.end());
+    }
     elements_[tag] = {"SQ", raw};
   }
+  void bytes(const DicomTag& tag, const char* vr, const Bytes& value) { elements_[tag] = {vr, value}; }
   void erase(const DicomTag& tag) { elements_.erase(tag); }
 
   Bytes elements() const {
@@ -55,11 +59,11 @@ class DicomBytes {
     return out;
   }
 
-  Bytes file() const {
+  Bytes file(const char* transfer_syntax = "1.2.840.10008.1.2.1") const {
     Bytes out(128, 0);
     for (const char c : {'D', 'I', 'C', 'M'}) out.push_back(static_cast<std::uint8_t>(c));
     DicomBytes meta;
-    meta.text({0x0002, 0x0010}, "UI", "1.2.840.10008.1.2.1");
+    meta.text({0x0002, 0x0010}, "UI", transfer_syntax);
     const Bytes body = meta.elements();
     put(out, 2), put(out, 0), out.push_back('U'), out.push_back('L'), put(out, 4), put_length(out, body.size());
     out.insert(out.end(), body.begin(), body.end());

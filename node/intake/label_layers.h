@@ -1,0 +1,33 @@
+// Labels that may overlap, packed into as few label maps as they need: two structures that share a voxel lie in different
+// layers, so that none hides a part of another.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/result.h"
+
+namespace fovea::node {
+
+constexpr std::uint32_t kLabelLayersMax = 16;
+
+class LabelLayers {
+ public:
+  // Layers of `voxels` voxels, of which only layer `wanted` is kept.
+  LabelLayers(std::size_t voxels, std::uint32_t wanted) : taken_(voxels), kept_(voxels), wanted_(wanted) {}
+
+  // Puts a structure into the first layer where its voxels are free. invalid_argument: the label is outside 1–32767,
+  // or more than kLabelLayersMax structures lie on one another.
+  Result<void> add(std::int32_t label, std::span<const std::uint32_t> voxels);
+
+  std::uint32_t count() const noexcept { return count_; }
+  const std::vector<std::int16_t>& kept() const noexcept { return kept_; }
+
+ private:
+  std::vector<std::uint16_t> taken_;  // a bit for each layer
+  std::vector<std::int16_t> kept_;
+  std::uint32_t wanted_, count_ = 0;
+};
+
+}  // namespace fovea::node
