@@ -77,8 +77,9 @@ class Sum {
     weight_sum_ += weight;
   }
   std::size_t clipped() const noexcept { return clipped_; }
-  Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges) const {
-    return federation::apply_federated_averaging(model, ranges, {sums_, scale_, strategy_.weight_max, weight_sum_});
+  Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges, double server_learning_rate) const {
+    return federation::apply_federated_averaging(model, ranges,
+                                                 {sums_, scale_, strategy_.weight_max, weight_sum_, server_learning_rate});
   }
 
  private:
@@ -154,7 +155,7 @@ class Run {
       }
     }
     if (federated) {
-      FOVEA_TRY_ASSIGN(model_, sum.apply(model_, ranges));
+      FOVEA_TRY_ASSIGN(model_, sum.apply(model_, ranges, stage.server_learning_rate));
     }
     std::fprintf(stderr, "round %2u of %u · %-8s · loss %.4f%s\n", round, plan_.rounds_total(), stage.name.c_str(),
                  loss / std::max(count, 1.0), sum.clipped() > 0 ? (" · clipped " + std::to_string(sum.clipped())).c_str() : "");

@@ -3,6 +3,7 @@
 
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
+#include "coordinator/commands/default_plan.h"
 #include "federation/membership/plan.h"
 
 namespace fovea::coordinator {
@@ -13,35 +14,20 @@ using Json = nlohmann::ordered_json;
 struct Choice {
   std::string file;
   std::string output;
-  std::string name = "lesions in brain MR";
+  std::string name = "find lesions";
   std::string architecture = "fovea-1";
 };
 
-Json learning_stages() {
-  return Json::array({{{"name", "proposer"}, {"rounds", 8}, {"trains", {"proposer."}}, {"local_steps", 50}, {"learning_rate", 0.003}},
-                      {{"name", "encoder"}, {"rounds", 4}, {"trains", {"encoder.", "region."}}, {"local_steps", 40}, {"learning_rate", 0.002}},
-                      {{"name", "study"}, {"rounds", 4}, {"trains", {"study."}}, {"local_steps", 40}, {"learning_rate", 0.002}}});
-}
-
 Json probe_stages() {
-  return Json::array({{{"name", "probe"}, {"rounds", 3}, {"trains", {"probe."}}, {"local_steps", 1}, {"learning_rate", 0.1}}});
+  return Json::array({{{"name", "probe"}, {"rounds", 3}, {"trains", {"probe."}}, {"local_steps", 1}, {"learning_rate", 0.1}, {"server_learning_rate", 1}}});
 }
 
 Result<void> run_new(CommandContext& context, const Choice& choice) {
-  const bool probe = choice.architecture.starts_with("probe-");
-  const Json plan = {{"fovea_plan", 1},
-                     {"name", choice.name},
-                     {"finding", {{"kind", "lesion"}, {"modality", "MR"}}},
-                     {"intake", {{"normalisation", "mr-foreground"}}},
-                     {"look", {{"regions", 32}, {"exploration", 0.125}, {"nms_mm", 10}}},
-                     {"architecture", choice.architecture},
-                     {"seed", 7},
-                     {"stages", probe ? probe_stages() : learning_stages()},
-                     {"strategy", {{"name", "fedavg"}, {"weight_max", 1000}, {"delta_max", 0.5}}},
-                     {"cohort", {{"smallest", 3}, {"largest", 16}}},
-                     {"secure_aggregation", {{"colluders_max", 1}, {"threshold", 3}, {"honest_min", 2}}},
-                     {"privacy", {{"mechanism", "none"}}},
-                     {"deadlines", {{"progress_s", 60}, {"phase_s", 20}}}};
+  Json plan = Json::parse(kDefaultPlan);
+  plan["name"] = choice.name;
+  plan["architecture"] = choice.architecture;
+  plan["deadlines"]["phase_s"] = 20;  // the demo's 5 s are for one machine
+  if (choice.architecture.starts_with("probe-")) plan["stages"] = probe_stages();
   const std::string text = plan.dump(2) + "\n";
   FOVEA_TRY(federation::Plan::parse(as_bytes(text)));
   if (std::filesystem::exists(choice.output)) return failed_precondition(choice.output + ": exists; choose another file with --output");

@@ -195,12 +195,15 @@ RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber attempt
 Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   RunStore& store = *options.store;
   FOVEA_TRY_ASSIGN(const federation::PlanPosition position, store.plan().position(store.sums() + 1));
-  FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(store.plan().stages[position.stage_index].trains));
-  FOVEA_TRY_ASSIGN(federation::ModelState model, federation::apply_federated_averaging(store.model(), ranges,
-                                                                                       {.sums = result.sum.sums(),
-                                                                                        .scale = result.sum.scale,
-                                                                                        .weight_max = result.sum.weight_max,
-                                                                                        .weight_sum = result.sum.weight_sum}));
+  const federation::PlanStage& stage = store.plan().stages[position.stage_index];
+  FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(stage.trains));
+  FOVEA_TRY_ASSIGN(federation::ModelState model,
+                   federation::apply_federated_averaging(store.model(), ranges,
+                                                         {.sums = result.sum.sums(),
+                                                          .scale = result.sum.scale,
+                                                          .weight_max = result.sum.weight_max,
+                                                          .weight_sum = result.sum.weight_sum,
+                                                          .server_learning_rate = stage.server_learning_rate}));
   RoundRecord ended = describe(result.round, result.attempt);
   ended.transcript = result.transcript;
   ended.contributors = names(result.contributors);

@@ -46,7 +46,7 @@ Result<std::optional<federation::RoundEvidence>> find_evidence(const std::vector
 }  // namespace
 
 Result<federation::ModelState> apply_publication(const federation::ModelState& model, const std::vector<Bytes>& messages,
-                                                 const std::vector<std::string>& trains) {
+                                                 const federation::PlanStage& stage) {
   FOVEA_TRY_ASSIGN(const auto evidence, find_evidence(messages));
   if (!evidence) return corruption("publication: holds no evidence");
   std::vector<std::uint32_t> words(evidence->parameters.dimension);
@@ -63,9 +63,14 @@ Result<federation::ModelState> apply_publication(const federation::ModelState& m
   if (filled != words.size()) return corruption("publication: chunks are missing");
   FOVEA_TRY_ASSIGN(const federation::RoundSum sum,
                    federation::decode_sum(evidence->parameters, std::move(words), evidence->committed.size()));
-  FOVEA_TRY_ASSIGN(const auto ranges, model.layout().ranges(trains));
+  FOVEA_TRY_ASSIGN(const auto ranges, model.layout().ranges(stage.trains));
   return federation::apply_federated_averaging(
-      model, ranges, {.sums = sum.sums(), .scale = sum.scale, .weight_max = sum.weight_max, .weight_sum = sum.weight_sum});
+      model, ranges,
+      {.sums = sum.sums(),
+       .scale = sum.scale,
+       .weight_max = sum.weight_max,
+       .weight_sum = sum.weight_sum,
+       .server_learning_rate = stage.server_learning_rate});
 }
 
 }  // namespace fovea::coordinator

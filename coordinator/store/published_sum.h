@@ -1,10 +1,10 @@
 // The next model from what was published with a sum, when the model's own file was lost with a crash.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "common/bytes.h"
+#include "federation/membership/plan.h"
 #include "federation/model/state.h"
 
 namespace fovea::coordinator {
@@ -12,6 +12,6 @@ namespace fovea::coordinator {
 // `messages` are the coordinator's own stored messages: their signatures are not checked again, the caller compares the
 // model's digest with the history. corruption: not a publication.
 Result<federation::ModelState> apply_publication(const federation::ModelState& model, const std::vector<Bytes>& messages,
-                                                 const std::vector<std::string>& trains);
+                                                 const federation::PlanStage& stage);
 
 }  // namespace fovea::coordinator

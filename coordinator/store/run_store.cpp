@@ -106,7 +106,7 @@ Result<void> RunStore::load_model() {
     FOVEA_TRY_ASSIGN(const federation::ModelState before, load_model_file(sums_ - 1));
     FOVEA_TRY_ASSIGN(const std::optional<Publication> last, publication_after(last_sum()->round - 1));
     FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_));
-    model = apply_publication(before, last->messages, plan_.stages[position.stage_index].trains);
+    model = apply_publication(before, last->messages, plan_.stages[position.stage_index]);
   }
   if (!model) return model.error();
   model_ = std::move(model).value();

@@ -39,6 +39,7 @@ Result<PlanStage> read_stage(JsonFields fields) {
   FOVEA_TRY_ASSIGN(out.trains, fields.texts("trains", 1, 32, 120));
   FOVEA_TRY_ASSIGN(out.local_steps, fields.integer32("local_steps", 1, 1'000'000));
   FOVEA_TRY_ASSIGN(out.learning_rate, fields.number("learning_rate", 1e-9, 100));
+  FOVEA_TRY_ASSIGN(out.server_learning_rate, fields.number("server_learning_rate", 1e-3, 10));
   FOVEA_TRY(fields.finish());
   return out;
 }

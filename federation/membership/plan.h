@@ -32,6 +32,7 @@ struct PlanStage {
   std::vector<std::string> trains;  // prefixes of tensor names
   std::uint32_t local_steps = 0;
   double learning_rate = 0;
+  double server_learning_rate = 0;  // the new model is old + this · the mean update
 };
 
 struct PlanStrategy {

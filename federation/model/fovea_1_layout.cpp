@@ -22,6 +22,10 @@ class Tensors {
     weight(name + ".weight", {out, in});
     constant(name + ".bias", out, bias);
   }
+  void constant_linear(const std::string& name, std::uint32_t out, std::uint32_t in, float value) {
+    tensors_.push_back({.name = name + ".weight", .shape = {out, in}, .initial = InitialValue::constant, .constant = value});
+    constant(name + ".bias", out, 0);
+  }
   void constant(const std::string& name, std::uint32_t size, float value) {
     tensors_.push_back({.name = name, .shape = {size}, .initial = InitialValue::constant, .constant = value});
   }
@@ -73,6 +77,8 @@ void add_encoder(Tensors& tensors) {
 void add_heads(Tensors& tensors) {
   tensors.linear("region.hidden", 64, kEmbeddingSize + kRegionTraits);
   tensors.linear("region.out", kRegionOutputs, 64);
+  // The region head corrects the proposer's log odds instead of learning them anew; trait 0 is a quarter of them.
+  tensors.constant("region.odds.weight", 1, 4);
   tensors.linear("study.mean.hidden", 32, kStudyInput);
   tensors.linear("study.mean.out", 1, 32);
   tensors.linear("study.attention.value", 64, kStudyInput);
@@ -80,7 +86,7 @@ void add_heads(Tensors& tensors) {
   tensors.linear("study.attention.gate", 32, 64);
   tensors.linear("study.attention.weight", 1, 32);
   tensors.linear("study.attention.out", 1, 64);
-  tensors.linear("study.peak", 1, kPeakInput);
+  tensors.constant_linear("study.peak", 1, kPeakInput, 1);  // from the start, what looks like a finding speaks for one
 }
 
 }  // namespace

@@ -55,9 +55,12 @@ at::Tensor embeddings_tensor(std::span<const Embedding> embeddings) {
   return out;
 }
 
-// Columns: objectness logit, offset (3) in kOffsetScaleMm, ln radius.
+// Columns: objectness logit (the proposer's log odds and a correction), offset (3) in kOffsetScaleMm, ln radius.
 at::Tensor region_outputs(const NetworkParameters& parameters, const at::Tensor& inputs) {
-  return linear_layer(parameters, "region.out", at::relu(linear_layer(parameters, "region.hidden", inputs)));
+  const at::Tensor hidden = at::relu(linear_layer(parameters, "region.hidden", inputs));
+  const at::Tensor out = linear_layer(parameters, "region.out", hidden);
+  const at::Tensor odds = inputs.narrow(1, std::int64_t{kEmbeddingSize}, 1) * parameters["region.odds.weight"];
+  return at::cat({out.narrow(1, 0, 1) + odds, out.narrow(1, 1, out.size(1) - 1)}, 1);
 }
 
 // One logit from each study head.

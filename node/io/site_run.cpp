@@ -89,9 +89,14 @@ Result<void> SiteRun::load_model() {
   return {};
 }
 
-Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
+Result<const federation::PlanStage*> SiteRun::stage() const {
   FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_applied_ + 1));
-  return model_->layout().ranges(plan_.stages[position.stage_index].trains);
+  return &plan_.stages[position.stage_index];
+}
+
+Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
+  FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
+  return model_->layout().ranges(current->trains);
 }
 
 Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
@@ -101,13 +106,15 @@ Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
 }
 
 Result<void> SiteRun::apply(const ModelUpdate& update) {
-  FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
+  FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
+  FOVEA_TRY_ASSIGN(const auto ranges, model_->layout().ranges(current->trains));
   FOVEA_TRY_ASSIGN(federation::ModelState next,
                    federation::apply_federated_averaging(*model_, ranges,
                                                          {.sums = update.sum.sums(),
                                                           .scale = update.sum.scale,
                                                           .weight_max = update.sum.weight_max,
-                                                          .weight_sum = update.sum.weight_sum}));
+                                                          .weight_sum = update.sum.weight_sum,
+                                                          .server_learning_rate = current->server_learning_rate}));
   model_ = std::make_shared<const federation::ModelState>(std::move(next));
   model_digest_ = model_->digest();
   last_round_ = update.round;

@@ -34,7 +34,8 @@ class SiteRun {
   std::uint32_t sums_applied() const noexcept { return sums_applied_; }
   bool complete() const noexcept { return sums_applied_ >= plan_.rounds_total(); }
 
-  // Floats that the stage of the next sum trains; not_found when the plan is complete.
+  // The plan's stage of the next sum, and the floats that it trains; not_found when the plan is complete.
+  Result<const federation::PlanStage*> stage() const;
   Result<std::vector<federation::FlatRange>> trained_ranges() const;
 
   // Durable when it returns. After an error the run cannot go on.

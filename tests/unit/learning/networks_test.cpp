@@ -76,7 +76,7 @@ TEST(Networks, LearnOneVolumeByHeart) {
   ModelState model = first_model();
   const StageOfTest stages[] = {{"proposer", {"proposer."}, 150, 5e-3},
                                 {"encoder", {"encoder.", "region.", "study."}, 25, 2e-3},
-                                {"study", {"study."}, 40, 2e-3}};
+                                {"study", {"study."}, 60, 5e-3}};
   for (std::uint32_t s = 0; s < 3; ++s) {
     const auto outcome = train_stage(trainer, model, stages[s], s + 1);
     ASSERT_TRUE(outcome) << outcome.error().message;
