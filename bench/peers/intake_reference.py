@@ -177,6 +177,8 @@ def stored_frames(path):
             pixels = dataset.pixel_array
             _decoded[path] = pixels[None] if pixels.ndim == 2 else pixels
         except Exception:
+            if not pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID.is_compressed:
+                raise
             _decoded[path] = None
     return _decoded[path]
 
@@ -212,6 +214,8 @@ def mosaic_volume(path):
     try:
         values = np.asarray(wrapper.get_data(), float)
     except Exception:
+        if not wrapper.dcm_data.file_meta.TransferSyntaxUID.is_compressed:
+            raise  # no lack of a decoder: there are no such pixels
         values = np.full(wrapper.image_shape, np.nan)
     # nibabel's voxel axes of a mosaic are (row, column, slice) in DICOM's patient millimetres.
     return Volume(path, np.asarray(wrapper.affine), values)
@@ -399,12 +403,13 @@ def resampled_difference(slices, taken):
     that linear interpolation in that slice gives; elsewhere the one between the two neighbouring slices."""
     first = slices[0]
     normal = np.cross(first.row, first.column)
-    planes = [plane_values(s)[0] for s in slices]
-    if any(p is None for p in planes):
+    values = [plane_values(s) for s in slices]
+    if any(v[0] is None for v in values):
         return ""
+    planes = [np.where(padded, np.nan, v) for v, padded in values]
     along = np.array([(s.position - first.position) @ normal for s in slices])
     numbers = np.random.default_rng(4)
-    scale, worst, inside = max(np.ptp(p) for p in planes), 0.0, 0
+    scale, worst, inside = max(np.nanmax(p) - np.nanmin(p) for p in planes), 0.0, 0
     for _ in range(4000):
         at = numbers.integers(0, taken.values.shape)
         point = (taken.affine @ [*at, 1])[:3]
@@ -425,6 +430,9 @@ def resampled_difference(slices, taken):
                 break
             a, b = u - i, v - j
             box = planes[n][i:i + 2, j:j + 2]
+            good = not np.isnan(box).any()
+            if not good:
+                break
             value += share * ((1 - a) * (1 - b) * box[0, 0] + a * (1 - b) * box[1, 0] + (1 - a) * b * box[0, 1] + a * b * box[1, 1])
         if good:
             inside += 1

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <string_view>
 
 #include <gdcmSequenceOfItems.h>
 
@@ -13,17 +12,17 @@ namespace {
 using gdcm::DataSet;
 using gdcm::Tag;
 
-std::string_view bytes_of(const DataSet& data, const Tag& tag) {
+}  // namespace
+
+std::string_view raw_of(const DataSet& data, const Tag& tag) {
   if (!data.FindDataElement(tag)) return {};
   const gdcm::ByteValue* bytes = data.GetDataElement(tag).GetByteValue();
   if (bytes == nullptr || bytes->GetPointer() == nullptr) return {};
   return {bytes->GetPointer(), bytes->GetLength()};
 }
 
-}  // namespace
-
 std::string text_of(const DataSet& data, const Tag& tag) {
-  std::string out(bytes_of(data, tag).substr(0, 4096));
+  std::string out(raw_of(data, tag).substr(0, 4096));
   while (!out.empty() && (out.back() == ' ' || out.back() == '\0')) out.pop_back();
   const std::size_t begin = out.find_first_not_of(' ');
   return begin == std::string::npos ? "" : out.substr(begin);
@@ -42,7 +41,7 @@ std::vector<std::string> list_of(const DataSet& data, const Tag& tag) {
 
 std::vector<double> numbers_of(const DataSet& data, const Tag& tag, std::size_t count_max) {
   std::vector<double> out;
-  std::string_view rest = bytes_of(data, tag);
+  std::string_view rest = raw_of(data, tag);
   while (!rest.empty() && (rest.back() == ' ' || rest.back() == '\0')) rest.remove_suffix(1);
   std::string part;  // strtod needs an end; a decimal string has at most 16 characters
   while (!rest.empty()) {
@@ -65,7 +64,7 @@ std::optional<double> number_of(const DataSet& data, const Tag& tag) {
 
 // GDCM has put it into this machine's byte order, little-endian on all we build for.
 std::optional<int> short_of(const DataSet& data, const Tag& tag, bool is_signed) {
-  const std::string_view at = bytes_of(data, tag);
+  const std::string_view at = raw_of(data, tag);
   if (at.size() < 2) return std::nullopt;
   const auto value = static_cast<std::uint16_t>(static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) << 8);
   return is_signed ? static_cast<int>(static_cast<std::int16_t>(value)) : static_cast<int>(value);
@@ -109,6 +108,14 @@ std::string FrameFields::text(const Tag& sequence, const Tag& tag) const {
   const auto found = find(sequence, [&](const DataSet& data) {
     std::string all = text_of(data, tag);
     return all.empty() ? std::optional<std::string>() : std::optional(std::move(all));
+  });
+  return found.value_or("");
+}
+
+std::string FrameFields::raw(const Tag& sequence, const Tag& tag) const {
+  const auto found = find(sequence, [&](const DataSet& data) {
+    const std::string_view all = raw_of(data, tag);
+    return all.empty() ? std::optional<std::string>() : std::optional<std::string>(all);
   });
   return found.value_or("");
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gdcmDataSet.h>
@@ -20,6 +21,8 @@ std::vector<std::string> list_of(const gdcm::DataSet& data, const gdcm::Tag& tag
 // Decimal strings of any length; empty when one of them is no number, or when there are more than `count_max`.
 std::vector<double> numbers_of(const gdcm::DataSet& data, const gdcm::Tag& tag, std::size_t count_max = 1024);
 std::optional<double> number_of(const gdcm::DataSet& data, const gdcm::Tag& tag);  // the first, when finite
+// The bytes as they stand; empty when the element is missing or a sequence. Lives as long as `data`.
+std::string_view raw_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
 // A 16-bit binary value (US or SS).
 std::optional<int> short_of(const gdcm::DataSet& data, const gdcm::Tag& tag, bool is_signed = false);
 // The items of a sequence, in order; nothing when it is missing or no sequence.
@@ -33,6 +36,7 @@ class FrameFields {
   explicit FrameFields(std::vector<const gdcm::DataSet*> groups) : groups_(std::move(groups)) {}
   std::vector<double> numbers(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
   std::string text(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+  std::string raw(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
   std::optional<int> short_number(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
 
  private:

@@ -11,6 +11,7 @@
 #include <gdcmReader.h>
 
 #include "node/intake/canonical.h"
+#include "node/intake/csa_header.h"
 #include "node/intake/dicom_fields.h"
 
 namespace fovea::node {
@@ -31,6 +32,11 @@ std::string modality_of_class(std::string_view sop_class) {
   return "";
 }
 
+bool is_mosaic(const DataSet& data) {
+  const std::vector<std::string> kind = list_of(data, Tag(0x0008, 0x0008));
+  return std::find(kind.begin(), kind.end(), "MOSAIC") != kind.end();
+}
+
 Result<DicomIdentity> identity_of(const DataSet& data) {
   DicomIdentity out;
   out.modality = modality_of_class(text_of(data, Tag(0x0008, 0x0016)));
@@ -42,9 +48,9 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
   if (out.series.empty()) return invalid_argument("Series Instance UID: missing");
   for (const std::string& kind : list_of(data, Tag(0x0008, 0x0008))) {
     if (kind == "LOCALIZER") return invalid_argument("a localizer, no scan");
-    if (kind == "MOSAIC") return invalid_argument("a Siemens mosaic, many slices in one picture; export it as an enhanced object or as single slices");
   }
   out.instance = text_of(data, Tag(0x0008, 0x0018));
+  if (!is_mosaic(data) && number_of(data, Tag(0x0028, 0x0008)).value_or(1) == 1) out.position = text_of(data, Tag(0x0020, 0x0032));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
   if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
   return out;
@@ -59,6 +65,42 @@ Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::i
   if (!intercept.empty()) out.intercept = intercept.front();
   if (!std::isfinite(out.slope) || !std::isfinite(out.intercept) || out.slope == 0)
     return invalid_argument("Rescale Slope or Intercept: zero or not a number");
+  const auto either = [&](const Tag& sequence, const Tag& tag, const Tag& classic) {
+    std::string value = fields.raw(sequence, tag);
+    return value.empty() ? fields.raw(sequence, classic) : value;
+  };
+  out.keys = {either(Tag(0x0018, 0x9114), Tag(0x0018, 0x9082), Tag(0x0018, 0x0081)), either(Tag(0x0020, 0x9111), Tag(0x0020, 0x9128), Tag(0x0020, 0x0100)),
+              either(Tag(0x0018, 0x9117), Tag(0x0018, 0x9087), Tag(0x0019, 0x100c)), either(Tag(0x0018, 0x9226), Tag(0x0008, 0x9007), Tag(0x0008, 0x0008)),
+              fields.raw(Tag(0x0018, 0x9117), Tag(0x0018, 0x9075)), fields.raw(Tag(0x0020, 0x9111), Tag(0x0020, 0x0012))};
+  return out;
+}
+
+// The slices of a Siemens mosaic: tiles of one picture, whose position is that of the whole picture as if it were one slice.
+Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t rows, std::int64_t columns, std::int64_t& tiles_across) {
+  const std::string_view raw = raw_of(data, Tag(0x0029, 0x1010));
+  const ByteView csa(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
+  const std::vector<double> count = csa_numbers(csa, "NumberOfImagesInMosaic"), normal = csa_numbers(csa, "SliceNormalVector");
+  if (count.empty() || !(count[0] >= 2 && count[0] <= 4096) || normal.size() != 3)
+    return invalid_argument("Siemens mosaic: its private CSA header (0029,1010) is missing or incomplete, which says how the slices are stacked; export it as an enhanced object");
+  const auto tiles = static_cast<std::int64_t>(count[0]);
+  tiles_across = static_cast<std::int64_t>(std::ceil(std::sqrt(count[0])));
+  if (rows % tiles_across != 0 || columns % tiles_across != 0)
+    return invalid_argument("Siemens mosaic: Rows or Columns are no multiple of the " + std::to_string(tiles_across) + " tiles");
+  FOVEA_TRY_ASSIGN(DicomFrame frame, frame_of(FrameFields({&data}), rows / tiles_across, columns / tiles_across));
+  const double distance = number_of(data, Tag(0x0018, 0x0088)).value_or(frame.place.thickness_mm);
+  if (!(distance > 0)) return invalid_argument("Siemens mosaic: Spacing Between Slices: missing");
+  SlicePlace& place = frame.place;
+  const Point3 &r = place.row_direction, &c = place.column_direction;
+  const Point3 across{r[1] * c[2] - r[2] * c[1], r[2] * c[0] - r[0] * c[2], r[0] * c[1] - r[1] * c[0]};
+  const double sign = across[0] * normal[0] + across[1] * normal[1] + across[2] * normal[2] < 0 ? -1 : 1;
+  std::vector<DicomFrame> out;
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    out.push_back(frame);
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      out.back().place.position_mm[axis] += 0.5 * static_cast<double>(columns - place.columns) * place.column_spacing_mm * r[axis] +
+                                            0.5 * static_cast<double>(rows - place.rows) * place.row_spacing_mm * c[axis] +
+                                            sign * distance * static_cast<double>(t) * across[axis];
+  }
   return out;
 }
 
@@ -121,7 +163,11 @@ Result<DicomHeader> header_of(const DataSet& data) {
   out.bits_stored = static_cast<unsigned>(short_of(data, Tag(0x0028, 0x0101)).value_or(16));
   const bool is_signed = short_of(data, Tag(0x0028, 0x0103)).value_or(0) == 1;
   if (const auto padding = short_of(data, Tag(0x0028, 0x0120), is_signed)) out.padding = *padding;
-  FOVEA_TRY_ASSIGN(out.frames, frames_of(data, *rows, *columns));
+  if (is_mosaic(data)) {
+    FOVEA_TRY_ASSIGN(out.frames, mosaic_frames(data, *rows, *columns, out.tiles_across));
+  } else {
+    FOVEA_TRY_ASSIGN(out.frames, frames_of(data, *rows, *columns));
+  }
   if (out.modality == "PT") out.pet = pet_fields(data);
   return out;
 }

@@ -1,6 +1,7 @@
 // The fields of one DICOM file that make it a slice, or several, of a volume.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -12,9 +13,13 @@
 
 namespace fovea::node {
 
+// What may tell the volumes of one series apart: echo, time point, diffusion weighting, kind of picture, acquisition.
+constexpr std::size_t kVolumeKeys = 6;
+
 struct DicomFrame {
   SlicePlace place;
   double slope = 1, intercept = 0;
+  std::array<std::string, kVolumeKeys> keys;  // as they stand in the file; empty when not said
 };
 
 struct DicomHeader {
@@ -23,13 +28,15 @@ struct DicomHeader {
   bool colour = false;
   unsigned bits_stored = 0;
   std::optional<double> padding;       // PixelPaddingValue, as stored
-  std::vector<DicomFrame> frames;      // one, or as many as an enhanced object has
+  std::vector<DicomFrame> frames;      // one, or as many as an enhanced object or a mosaic has
+  std::int64_t tiles_across = 0;       // of a Siemens mosaic: frames beside each other in one picture, rows of them below
   PetFields pet;
 };
 
 // The series identity only; invalid_argument says why the file belongs to no image series.
 struct DicomIdentity {
   std::string series, modality, patient, instance;
+  std::string position;  // as it stands in a file of one slice; empty in one of several
 };
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <string>
 
 #include <gdcmImageReader.h>
 
@@ -16,6 +18,8 @@ namespace {
 
 constexpr float kAirHu = -1000;
 
+constexpr std::size_t kUnused = static_cast<std::size_t>(-1);
+
 struct Slice {
   std::size_t file = 0, frame = 0;  // in `headers`, and within that file
 };
@@ -24,10 +28,12 @@ struct Series {
   std::vector<std::filesystem::path> files;
   std::vector<DicomHeader> headers;
   std::vector<Slice> slices;  // as given
-  StackedSlices stack;
+  StackedSlices stack;        // of the volume that is asked for
 };
 
-Result<Series> collect(std::span<const std::filesystem::path> files) {
+using SliceList = std::vector<std::size_t>;  // in Series::slices
+
+Result<Series> gather(std::span<const std::filesystem::path> files) {
   Series out;
   Error last = invalid_argument("no file");
   for (const std::filesystem::path& file : files) {
@@ -46,9 +52,64 @@ Result<Series> collect(std::span<const std::filesystem::path> files) {
     out.files.push_back(file);
   }
   if (out.headers.empty()) return last;
+  return out;
+}
+
+const DicomFrame& frame_at(const Series& series, std::size_t slice) {
+  const Slice& s = series.slices[slice];
+  return series.headers[s.file].frames[s.frame];
+}
+
+Result<StackedSlices> stack_of(const Series& series, const SliceList& chosen) {
   std::vector<SlicePlace> places;
-  for (const Slice& slice : out.slices) places.push_back(out.headers[slice.file].frames[slice.frame].place);
-  FOVEA_TRY_ASSIGN(out.stack, stack_slices(places));
+  for (const std::size_t slice : chosen) places.push_back(frame_at(series, slice).place);
+  Result<StackedSlices> out = stack_slices(places);
+  if (out)
+    for (std::size_t& at : out->order) at = chosen[at];
+  return out;
+}
+
+// The slices by `key`, in order of appearance, when that gives several whole volumes of as many slices each.
+template <class Key>
+std::vector<SliceList> split_by(const Series& series, Key key) {
+  std::map<std::string, std::size_t> number;
+  std::vector<SliceList> out;
+  for (std::size_t slice = 0; slice < series.slices.size(); ++slice) {
+    const auto [at, fresh] = number.emplace(key(slice), out.size());
+    if (fresh) out.emplace_back();
+    out[at->second].push_back(slice);
+  }
+  const auto whole = [&](const SliceList& volume) { return volume.size() == out.front().size() && stack_of(series, volume); };
+  if (out.size() < 2 || !std::all_of(out.begin(), out.end(), whole)) out.clear();
+  return out;
+}
+
+// The volumes of a series: one, or as many as one of the keys tells apart.
+std::vector<SliceList> volumes_of(const Series& series) {
+  SliceList all(series.slices.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  if (stack_of(series, all)) return {all};
+  std::vector<SliceList> out = split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
+  for (std::size_t key = 0; key < kVolumeKeys && out.empty(); ++key)
+    out = split_by(series, [&](std::size_t slice) { return frame_at(series, slice).keys[key]; });
+  if (out.empty())
+    out = split_by(series, [&](std::size_t slice) {
+      std::string joined;
+      for (std::size_t key = 0; key + 1 < kVolumeKeys; ++key) joined += frame_at(series, slice).keys[key] + '\x1f';
+      return joined;
+    });
+  if (out.empty()) out.push_back(std::move(all));
+  return out;
+}
+
+Result<Series> collect(std::span<const std::filesystem::path> files, std::uint32_t part) {
+  FOVEA_TRY_ASSIGN(Series out, gather(files));
+  const std::vector<SliceList> volumes = volumes_of(out);
+  if (part == kOnlyVolume && volumes.size() > 1)
+    return invalid_argument("a series of " + std::to_string(volumes.size()) + " volumes (echoes, time points, weightings): ingest its folder without a table, which takes each of them");
+  const std::size_t wanted = part == kOnlyVolume ? 0 : part;
+  if (wanted >= volumes.size()) return invalid_argument("series: no such volume");
+  FOVEA_TRY_ASSIGN(out.stack, stack_of(out, volumes[wanted]));
   return out;
 }
 
@@ -115,7 +176,21 @@ Result<Converter> converter_for(const gdcm::PixelFormat& format) {
   return invalid_argument("pixels: stored as a type that no scan has");
 }
 
-// All frames of one file into their slices of the volume.
+// The tiles of a mosaic one after the other, as if they were frames.
+std::vector<char> untiled(const std::vector<char>& picture, const DicomHeader& header, std::size_t pixel_bytes) {
+  const SlicePlace& tile = header.frames.front().place;
+  const auto row_bytes = static_cast<std::size_t>(tile.columns) * pixel_bytes, rows = static_cast<std::size_t>(tile.rows), across = static_cast<std::size_t>(header.tiles_across);
+  std::vector<char> out;
+  out.reserve(header.frames.size() * rows * row_bytes);
+  for (std::size_t t = 0; t < header.frames.size(); ++t)
+    for (std::size_t row = 0; row < rows; ++row) {
+      const char* at = picture.data() + ((t / across * rows + row) * across + t % across) * row_bytes;
+      out.insert(out.end(), at, at + row_bytes);
+    }
+  return out;
+}
+
+// The frames of one file into their slices of the stack; slice_of_frame says kUnused for those of other volumes.
 Result<void> read_pixels(const Series& series, std::size_t file, const std::vector<std::size_t>& slice_of_frame, double factor, std::vector<float>& out) {
   gdcm::ImageReader reader;
   reader.SetFileName(series.files[file].c_str());
@@ -125,7 +200,9 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
   const std::size_t voxels = static_cast<std::size_t>(header.frames.front().place.rows * header.frames.front().place.columns);
   const gdcm::PixelFormat& format = image.GetPixelFormat();
   FOVEA_TRY_ASSIGN(const Converter converter, converter_for(format));
-  const std::size_t bytes = voxels * header.frames.size() * format.GetPixelSize();
+  const auto across = static_cast<std::size_t>(header.tiles_across);
+  const std::size_t stored_frames = across > 0 ? across * across : header.frames.size();
+  const std::size_t bytes = voxels * stored_frames * format.GetPixelSize();
   if (image.GetBufferLength() != bytes) return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
   // GDCM fills what an uncompressed file lacks with nothing at all.
   const gdcm::ByteValue* stored = image.GetDataElement().GetByteValue();
@@ -133,29 +210,52 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
     return invalid_argument("pixels: " + std::to_string(stored->GetLength()) + " bytes where rows, columns and frames ask for " + std::to_string(bytes) + " (cut off?)");
   std::vector<char> raw(bytes);
   if (!image.GetBuffer(raw.data())) return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
+  if (across > 0) raw = untiled(raw, header, format.GetPixelSize());
   const unsigned bits = std::min<unsigned>(header.bits_stored, format.GetBitsAllocated());
   const bool is_signed = format.GetPixelRepresentation() == 1;
   SliceValues how{.header = header, .frame = header.frames.front(), .factor = factor};
   how.turned = header.inverted && header.modality == "MR";
   how.turn_about = is_signed ? -1 : std::exp2(bits) - 1;  // lowest + highest storable value
   for (std::size_t frame = 0; frame < header.frames.size(); ++frame)
-    converter.run(raw.data() + frame * voxels * format.GetPixelSize(), voxels,
-              {header, header.frames[frame], how.factor, how.turn_about, how.turned}, out.data() + slice_of_frame[frame] * voxels);
+    if (slice_of_frame[frame] != kUnused)
+      converter.run(raw.data() + frame * voxels * format.GetPixelSize(), voxels,
+                    {header, header.frames[frame], how.factor, how.turn_about, how.turned}, out.data() + slice_of_frame[frame] * voxels);
   return {};
 }
 
 Result<double> factor_of(const Series& series) {
-  if (series.headers.front().modality != "PT") return 1.0;
-  PetFields fields = series.headers.front().pet;
-  for (const DicomHeader& header : series.headers) {
-    if (header.pet.units != fields.units) return invalid_argument("PET Units: differ between slices");
+  const DicomHeader& first = series.headers[series.slices[series.stack.order.front()].file];
+  if (first.modality != "PT") return 1.0;
+  PetFields fields = first.pet;
+  for (const std::size_t slice : series.stack.order) {
+    const PetFields& other = series.headers[series.slices[slice].file].pet;
+    if (other.units != fields.units) return invalid_argument("PET Units: differ between slices");
     const auto when = [](const PetFields& f) { return f.acquisition_date + f.acquisition_time; };
-    if (when(header.pet) < when(fields)) {
-      fields.acquisition_date = header.pet.acquisition_date;
-      fields.acquisition_time = header.pet.acquisition_time;
+    if (when(other) < when(fields)) {
+      fields.acquisition_date = other.acquisition_date;
+      fields.acquisition_time = other.acquisition_time;
     }
   }
   return suv_factor(fields);
+}
+
+// Every slice of the stack, in its order, then in the grid of the result.
+Result<std::vector<float>> read_values(const Series& series, double factor) {
+  std::vector<std::vector<std::size_t>> slice_of_frame(series.files.size());
+  for (std::size_t file = 0; file < series.files.size(); ++file) slice_of_frame[file].assign(series.headers[file].frames.size(), kUnused);
+  for (std::size_t k = 0; k < series.stack.order.size(); ++k) {
+    const Slice& slice = series.slices[series.stack.order[k]];
+    slice_of_frame[slice.file][slice.frame] = k;
+  }
+  const SlicePlace& place = frame_at(series, series.stack.order.front()).place;
+  std::vector<float> slices(static_cast<std::size_t>(place.columns * place.rows) * series.stack.order.size());
+  for (std::size_t file = 0; file < series.files.size(); ++file)
+    if (std::any_of(slice_of_frame[file].begin(), slice_of_frame[file].end(), [](std::size_t slice) { return slice != kUnused; }))
+      FOVEA_TRY(read_pixels(series, file, slice_of_frame[file], factor, slices));
+  if (!series.stack.resampling) return slices;
+  std::vector<float> out(series.stack.geometry.voxel_count());
+  resample_slices(series.stack, place.columns, place.rows, slices, out);
+  return out;
 }
 
 // NaN marks padding. Everything else must be a number.
@@ -200,25 +300,22 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
   out.modality = identity->modality;
   out.patient = identity->patient;
   out.instance = identity->instance;
+  out.position = identity->position;
   return out;
 }
 
-Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, const VoxelAllocator& allocate) {
-  FOVEA_TRY_ASSIGN(const Series series, collect(files));
+Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Series series, gather(files));
+  return static_cast<std::uint32_t>(volumes_of(series).size());
+}
+
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part, const VoxelAllocator& allocate) {
+  FOVEA_TRY_ASSIGN(const Series series, collect(files, part));
   FOVEA_TRY_ASSIGN(const double factor, factor_of(series));
-  // Slice of the volume for each given slice, then for each frame of each file.
-  std::vector<std::vector<std::size_t>> slice_of_frame(series.files.size());
-  for (std::size_t file = 0; file < series.files.size(); ++file) slice_of_frame[file].resize(series.headers[file].frames.size());
-  for (std::size_t k = 0; k < series.stack.order.size(); ++k) {
-    const Slice& slice = series.slices[series.stack.order[k]];
-    slice_of_frame[slice.file][slice.frame] = k;
-  }
-  std::vector<float> voxels(series.stack.geometry.voxel_count());
-  for (std::size_t file = 0; file < series.files.size(); ++file)
-    FOVEA_TRY(read_pixels(series, file, slice_of_frame[file], factor, voxels));
-  FOVEA_TRY(fill_padding(voxels, series.headers.front().modality == "CT"));
-  FOVEA_TRY(deliver(series.stack.geometry, voxels, allocate));
+  FOVEA_TRY_ASSIGN(std::vector<float> voxels, read_values(series, factor));
   const DicomHeader& first = series.headers.front();
+  FOVEA_TRY(fill_padding(voxels, first.modality == "CT"));
+  FOVEA_TRY(deliver(series.stack.geometry, voxels, allocate));
   return SeriesFacts{first.modality, first.patient, first.frame_of_reference};
 }
 

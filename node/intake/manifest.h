@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "node/intake/scan_protocol.h"
 #include "node/intake/study_catalogue.h"
 
 namespace fovea::node {
@@ -20,6 +21,7 @@ struct StudySource {
   std::string name;                           // what the local user calls it: a row, or the path as typed
   StudyIdentity identity;                     // to be sealed
   std::vector<std::filesystem::path> images;  // one file, or the slices of a DICOM series
+  std::uint32_t part = kOnlyVolume;           // which of the volumes that a DICOM series holds
   std::optional<std::filesystem::path> mask;
   Split split = Split::train;
   std::optional<int> label;

@@ -217,10 +217,10 @@ std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors
   return out;
 }
 
-Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors) {
+Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors, std::uint32_t part) {
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
-  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), into(answer, memory)));
+  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), part, into(answer, memory)));
   answer.modality = std::move(facts.modality);
   answer.patient = std::move(facts.patient);
   answer.frame_of_reference = std::move(facts.frame_of_reference);
@@ -233,7 +233,7 @@ Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors)
   return out;
 }
 
-Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
+Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32_t part) {
   const int input = descriptors.inputs[0];
   const std::size_t scratch_number = descriptors.inputs.size() - 1;
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(input));
@@ -250,7 +250,7 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
   } else if (as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType")) {
     source = {virtual_path(0, ".mha"), FileFormat::metaimage, nullptr};
   } else if (is_dicom(head)) {
-    return parse_series(descriptors);  // one enhanced object is a whole volume
+    return parse_series(descriptors, part);  // one enhanced object is a whole volume
   } else {
     return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
   }
@@ -259,7 +259,7 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors) {
 
 Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const LabelGrid& grid) {
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0]));
-  if (!is_dicom(head)) return parse_volume(descriptors);
+  if (!is_dicom(head)) return parse_volume(descriptors, kOnlyVolume);
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
   FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(0, ".dcm"), grid, into(answer, memory)));
@@ -289,9 +289,10 @@ Result<VolumeAnswer> provoke(JobKind kind) {
 Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
   try {
     switch (job.kind) {
-      case JobKind::volume: return encode_answer(parse_volume(descriptors));
+      case JobKind::volume: return encode_answer(parse_volume(descriptors, job.part));
       case JobKind::describe: return encode_answer(describe_files(descriptors));
-      case JobKind::series: return encode_answer(parse_series(descriptors));
+      case JobKind::series: return encode_answer(parse_series(descriptors, job.part));
+      case JobKind::count: return encode_answer(count_dicom_volumes(dicom_paths(descriptors)));
       case JobKind::labels: return encode_answer(parse_labels(descriptors, job.grid));
       case JobKind::crash:
       case JobKind::allocate:

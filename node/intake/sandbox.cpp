@@ -107,9 +107,9 @@ bool fill(scmp_filter_ctx filter) {
                          SCMP_SYS(ftruncate), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid),
                          SCMP_SYS(gettid), SCMP_SYS(sched_yield), SCMP_SYS(fcntl), SCMP_SYS(dup)};
   const int trapped[] = {SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(faccessat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access)};
-  // What libraries try and can do without.
+  // What libraries try and can do without; OpenJPEG decodes alone when it gets no threads.
   const int refused[] = {SCMP_SYS(ioctl), SCMP_SYS(getcwd), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(unlink), SCMP_SYS(statx), SCMP_SYS(uname),
-                         SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity), SCMP_SYS(faccessat2), SCMP_SYS(clone3), SCMP_SYS(fadvise64), SCMP_SYS(statfs)};
+                         SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity), SCMP_SYS(faccessat2), SCMP_SYS(clone3), SCMP_SYS(clone), SCMP_SYS(rt_sigaction), SCMP_SYS(fadvise64), SCMP_SYS(statfs)};
   if (!allow(filter, allowed, SCMP_ACT_ALLOW) || !allow(filter, trapped, SCMP_ACT_TRAP)) return false;
   if (!allow(filter, refused, SCMP_ACT_ERRNO(ENOSYS))) return false;
   const auto not_executable = [&](int call) {

@@ -185,7 +185,7 @@ Result<JobFate> ScanParser::exchange(const ParserJob& job, std::span<const int> 
   return decode_fate(reply.bytes);
 }
 
-Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid) {
+Result<Descriptor> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
   FOVEA_TRY(ensure_running());
   if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
   Descriptor result(memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -197,7 +197,9 @@ Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesy
     numbers.push_back(input.number());
     inputs.push_back(std::move(input));
   }
-  const ParserJob job{.kind = kind, .limits = limits_, .files = static_cast<std::uint32_t>(files.size()), .grid = grid};
+  ParserJob job = asked;
+  job.limits = limits_;
+  job.files = static_cast<std::uint32_t>(files.size());
   Result<JobFate> fate = exchange(job, numbers);
   if (!fate) {
     stop();
@@ -207,8 +209,15 @@ Result<Descriptor> ScanParser::run_job(JobKind kind, std::span<const std::filesy
   return result;
 }
 
-Result<ParsedVolume> ScanParser::take_volume(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, files, grid));
+Result<Bytes> ScanParser::answer_of(const ParserJob& job, std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(job, files));
+  Mapping mapping;
+  FOVEA_TRY(map_result(result.number(), mapping));
+  return copy_answer(mapping);
+}
+
+Result<ParsedVolume> ScanParser::take_volume(const ParserJob& job, std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(job, files));
   Mapping mapping;
   FOVEA_TRY(map_result(result.number(), mapping));
   FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
@@ -218,31 +227,32 @@ Result<ParsedVolume> ScanParser::take_volume(JobKind kind, std::span<const std::
   return ParsedVolume(std::exchange(mapping.data, nullptr), mapping.size, std::move(answer));
 }
 
-Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file) { return take_volume(JobKind::volume, {&file, 1}); }
+Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file, std::uint32_t part) {
+  return take_volume({.kind = JobKind::volume, .part = part}, {&file, 1});
+}
 
-Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files) {
-  return take_volume(JobKind::series, files);
+Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files, std::uint32_t part) {
+  return take_volume({.kind = JobKind::series, .part = part}, files);
 }
 
 Result<ParsedVolume> ScanParser::read_labels(const std::filesystem::path& file, const LabelGrid& grid) {
-  return take_volume(JobKind::labels, {&file, 1}, grid);
+  return take_volume({.kind = JobKind::labels, .grid = grid}, {&file, 1});
+}
+
+Result<std::uint32_t> ScanParser::count_volumes(std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = JobKind::count}, files));
+  return decode_count_answer(bytes);
 }
 
 Result<std::vector<DicomFile>> ScanParser::describe(std::span<const std::filesystem::path> files) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(JobKind::describe, files));
-  Mapping mapping;
-  FOVEA_TRY(map_result(result.number(), mapping));
-  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = JobKind::describe}, files));
   FOVEA_TRY_ASSIGN(std::vector<DicomFile> out, decode_describe_answer(bytes));
   if (out.size() != files.size()) return internal_error("the parser described another number of files than it was given");
   return out;
 }
 
 Result<void> ScanParser::self_test(JobKind kind) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(kind, {}));
-  Mapping mapping;
-  FOVEA_TRY(map_result(result.number(), mapping));
-  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = kind}, {}));
   Result<VolumeAnswer> answer = decode_volume_answer(bytes);
   if (!answer) return std::move(answer).error();
   return {};

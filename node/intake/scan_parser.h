@@ -72,9 +72,12 @@ class ScanParser {
   // Errors name neither the file nor anything in it: the caller knows which it asked for.
   // invalid_argument: the file is refused, and why; not_found: it cannot be opened; deadline_exceeded: it took longer
   // than the limits; internal: the parser died of it (a signal), was stopped by the sandbox, or ran out of memory.
-  Result<ParsedVolume> read_volume(const std::filesystem::path& file);
+  // `part`: which volume of a DICOM series that holds several.
+  Result<ParsedVolume> read_volume(const std::filesystem::path& file, std::uint32_t part = kOnlyVolume);
   Result<std::vector<DicomFile>> describe(std::span<const std::filesystem::path> files);
-  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files);
+  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files, std::uint32_t part = kOnlyVolume);
+  // How many volumes the files of one DICOM series hold.
+  Result<std::uint32_t> count_volumes(std::span<const std::filesystem::path> files);
   // A mask in a volume format (one layer, its own grid), DICOM SEG (its own grid) or RTSTRUCT (drawn into grid.image):
   // label map `grid.layer` of as many as layers() of any of them says.
   Result<ParsedVolume> read_labels(const std::filesystem::path& file, const LabelGrid& grid);
@@ -90,8 +93,9 @@ class ScanParser {
   ScanParser(std::filesystem::path program, ParserLimits limits) : program_(std::move(program)), limits_(limits) {}
   Result<void> ensure_running();
   void stop();
-  Result<Descriptor> run_job(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid = {});
-  Result<ParsedVolume> take_volume(JobKind kind, std::span<const std::filesystem::path> files, const LabelGrid& grid = {});
+  Result<Descriptor> run_job(const ParserJob& job, std::span<const std::filesystem::path> files);
+  Result<Bytes> answer_of(const ParserJob& job, std::span<const std::filesystem::path> files);
+  Result<ParsedVolume> take_volume(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<JobFate> exchange(const ParserJob& job, std::span<const int> descriptors);
 
   std::filesystem::path program_;

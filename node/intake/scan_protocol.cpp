@@ -73,7 +73,7 @@ Result<void> check_status(ByteReader& in) {
 }
 
 Result<JobKind> job_kind(std::uint32_t value) {
-  for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::crash, JobKind::allocate, JobKind::spin,
+  for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::count, JobKind::crash, JobKind::allocate, JobKind::spin,
                              JobKind::open_file, JobKind::open_socket})
     if (static_cast<std::uint32_t>(kind) == value) return kind;
   return invalid_argument("job: unknown kind");
@@ -90,6 +90,7 @@ Bytes encode(const ParserJob& job) {
   out.u32(job.files);
   put(out, job.grid.image);
   out.u32(job.grid.layer);
+  out.u32(job.part);
   return std::move(out).take();
 }
 
@@ -105,6 +106,7 @@ Result<ParserJob> decode_job(ByteView bytes) {
   if (out.files > kJobFilesMax) return invalid_argument("job: more than " + std::to_string(kJobFilesMax) + " files");
   FOVEA_TRY_ASSIGN(out.grid.image, get_geometry(in));
   FOVEA_TRY_ASSIGN(out.grid.layer, in.u32("layer"));
+  FOVEA_TRY_ASSIGN(out.part, in.u32("part"));
   FOVEA_TRY(in.finish("job"));
   return out;
 }
@@ -172,7 +174,7 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   for (const DicomFile& file : *answer) {
     out.u8(file.is_image ? 1 : 0);
     out.u8(file.is_label ? 1 : 0);
-    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance}) out.sized(cut(*text, 120));
+    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) out.sized(cut(*text, 120));
   }
   return std::move(out).take();
 }
@@ -188,12 +190,31 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
     file.is_image = is_image == 1;
     FOVEA_TRY_ASSIGN(const std::uint8_t is_label, in.u8("is label"));
     file.is_label = is_label == 1;
-    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance}) {
+    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
     }
   }
   FOVEA_TRY(in.finish("parser answer"));
   return out;
+}
+
+Bytes encode_answer(const Result<std::uint32_t>& answer) {
+  ByteWriter out;
+  if (!answer) {
+    put_error(out, answer.error());
+    return std::move(out).take();
+  }
+  out.u32(kOk);
+  out.u32(*answer);
+  return std::move(out).take();
+}
+
+Result<std::uint32_t> decode_count_answer(ByteView bytes) {
+  ByteReader in(bytes);
+  FOVEA_TRY(check_status(in));
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, in.u32("count"));
+  FOVEA_TRY(in.finish("parser answer"));
+  return count;
 }
 
 Result<void> send_message(int socket, ByteView bytes, std::span<const int> descriptors) {

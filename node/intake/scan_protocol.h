@@ -29,6 +29,7 @@ enum class JobKind : std::uint32_t {
   volume = 1,          // one file: NIfTI, NRRD or MHA
   describe = 2,        // DICOM: what each file is
   series = 3,          // DICOM: one volume from these files
+  count = 5,           // DICOM: how many volumes the files of one series hold
   labels = 4,          // one file that marks structures: a mask in any volume format, DICOM SEG or RTSTRUCT
   crash = 100,         // dies of a signal
   allocate = 101,      // asks for more memory than the limit
@@ -50,11 +51,15 @@ struct LabelGrid {
   std::uint32_t layer = 0;
 };
 
+constexpr std::uint32_t kOnlyVolume = 0xffffffff;  // for `part`: the series must hold one volume
+constexpr std::uint32_t kSeriesVolumesMax = 16;    // more is a film of something, not a scan
+
 struct ParserJob {
   JobKind kind = JobKind::volume;
-  ParserLimits limits;
+  ParserLimits limits{};
   std::uint32_t files = 0;
   LabelGrid grid{};  // of a labels job
+  std::uint32_t part = kOnlyVolume;  // of a volume or series job: which of a series' volumes
 };
 
 enum class Fate : std::uint32_t { finished = 0, signalled = 1, timed_out = 2, failed = 3 };
@@ -88,10 +93,15 @@ struct DicomFile {
   std::string modality;
   std::string patient;
   std::string instance;        // SOPInstanceUID: two files with the same are one slice
+  std::string position;        // of a file of one slice, as it stands there; empty in one of several slices
   bool is_label = false;       // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
 };
 Bytes encode_answer(const Result<std::vector<DicomFile>>& answer);
 Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes);
+
+// The answer to a count job.
+Bytes encode_answer(const Result<std::uint32_t>& answer);
+Result<std::uint32_t> decode_count_answer(ByteView bytes);
 
 // One message with descriptors beside it. unavailable: the other end is gone.
 Result<void> send_message(int socket, ByteView bytes, std::span<const int> descriptors);

@@ -65,11 +65,35 @@ void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels, c
   }
 }
 
+// A series that holds several volumes becomes as many sources, side by side.
+void split_volumes(const std::set<std::size_t>& several, ScanParser& parser, FoundStudies& out) {
+  std::vector<StudySource> sources;
+  for (std::size_t s = 0; s < out.sources.size(); ++s) {
+    StudySource& source = out.sources[s];
+    const Result<std::uint32_t> volumes = several.contains(s) ? parser.count_volumes(source.images) : Result<std::uint32_t>(1u);
+    if (volumes && *volumes > kSeriesVolumesMax) {
+      out.not_scans.push_back({source.images.front(), "a series of " + std::to_string(*volumes) + " volumes in one place: a film of something (function, perfusion), not a scan"});
+    } else if (!volumes || *volumes == 1) {  // what cannot be counted is refused with its reason when it is read
+      sources.push_back(std::move(source));
+    } else {
+      for (std::uint32_t part = 0; part < *volumes; ++part) {
+        sources.push_back(source);
+        const std::string which = " volume " + std::to_string(part + 1) + " of " + std::to_string(*volumes);
+        sources.back().part = part;
+        sources.back().name += which;
+        sources.back().identity.study += which;
+      }
+    }
+  }
+  out.sources = std::move(sources);
+}
+
 // Series in order of their first file.
 Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanParser& parser, FoundStudies& out) {
   std::map<std::string, std::size_t> series;
   std::map<std::string, std::vector<fs::path>> labels;
-  std::set<std::string> instances;
+  std::set<std::string> instances, positions;
+  std::set<std::size_t> several;  // sources of which two slices lie in one place, or of files of several slices
   for (std::size_t begin = 0; begin < files.size(); begin += kDescribeBatch) {
     const std::span<const fs::path> batch(files.data() + begin, std::min(kDescribeBatch, files.size() - begin));
     Result<std::vector<DicomFile>> described = parser.describe(batch);
@@ -98,9 +122,11 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
       } else {
         out.sources[at->second].images.push_back(batch[f]);
       }
+      if (file.position.empty() || !positions.insert(file.series + '/' + file.position).second) several.insert(at->second);
     }
   }
   attach_labels(labels, series, out);
+  split_volumes(several, parser, out);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 
@@ -111,8 +112,8 @@ Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& 
 }
 
 Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source) {
-  if (source.images.size() == 1) return parser.read_volume(source.images.front());
-  return parser.read_series(source.images);
+  if (source.images.size() == 1) return parser.read_volume(source.images.front(), source.part);
+  return parser.read_series(source.images, source.part);
 }
 
 }  // namespace
@@ -125,6 +126,10 @@ Result<ContentDigests> digest_contents(const StudySource& source) {
   for (const std::filesystem::path& file : source.images) {
     FOVEA_TRY_ASSIGN(const std::uint64_t bytes, hash_file(file, image));
     out.bytes += bytes;
+  }
+  if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
+    const std::array<std::uint8_t, 4> part{static_cast<std::uint8_t>(source.part), static_cast<std::uint8_t>(source.part >> 8), 0, 0};
+    image.update(part);
   }
   out.image = image.finish();
   if (!source.mask) return out;
