@@ -8,8 +8,9 @@
 namespace fovea::node {
 
 struct ProposerSampling {
-  std::int64_t crops = 4;
-  std::int64_t edge = 48;              // coarse voxels, a multiple of kProposerStride
+  // Many small crops: with few steps a round, more of them at the same cost find more than larger ones do.
+  std::int64_t crops = 6;
+  std::int64_t edge = 32;              // coarse voxels, a multiple of kProposerStride
   double finding_share = 0.5;          // of the crops, around a finding
   double sigma_mm = 3;                 // of the target's Gaussian
   double gain_spread = 0.2;            // intensities are scaled by 1 ± this …
