@@ -133,7 +133,7 @@ Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY_ASSIGN(JsonFields finding, fields.object("finding"));
   FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
   FOVEA_TRY_ASSIGN(JsonFields intake, fields.object("intake"));
-  FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "pet-suv"}));
+  FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"}));
   FOVEA_TRY(intake.finish());
   FOVEA_TRY_ASSIGN(JsonFields look, fields.object("look"));
   FOVEA_TRY_ASSIGN(plan.look, read_look(std::move(look)));

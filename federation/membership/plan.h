@@ -67,7 +67,7 @@ struct Plan {
   Digest hash{};  // SHA-256 of the exact bytes
   std::string name;
   PlanFinding finding;
-  std::string normalisation;  // "mr-foreground", "ct-soft-tissue" or "pet-suv"
+  std::string normalisation;  // "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv"
   PlanLook look;
   std::string architecture;              // "fovea-1" or "probe-N"
   std::optional<std::uint32_t> probe_size;  // N of "probe-N": one tensor of N floats and no learning

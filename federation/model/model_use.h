@@ -13,7 +13,7 @@ namespace fovea::federation {
 struct ModelUse {
   std::string finding_kind;
   std::string modality;
-  std::string normalisation;   // "mr-foreground", "ct-soft-tissue" or "pet-suv"
+  std::string normalisation;   // "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv"
   std::uint32_t regions = 0;   // 1 to 256
   double exploration = 0;      // 0 to 1
   double nms_mm = 0;           // > 0, at most 1000

@@ -141,6 +141,7 @@ Result<IngestSettings> settings_of(const IngestRequest& request) {
   FOVEA_TRY_ASSIGN(out.finding_labels, parse_finding_labels(request.finding_labels));
   if (!(std::abs(request.intensity_offset) <= 1e6)) return invalid_argument("--intensity-offset: expected a number within ±1e6");
   out.intensity_offset = static_cast<float>(request.intensity_offset);
+  out.correct_bias = request.correct_bias;
   out.workers = request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency());
   out.parser_program = default_parser_program();
   return out;
@@ -344,6 +345,7 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   take->add_option("--points", request->points, "CSV table of findings: study,x_mm,y_mm,z_mm,radius_mm[,label], patient coordinates (LPS)");
   take->add_option("--split", request->split, "For scans without a table: train, validation or test")->capture_default_str();
   take->add_option("--intensity-offset", request->intensity_offset, "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
+  take->add_flag("--n4", request->correct_bias, "Divide MR by its bias field (N4)");
   take->add_option("--workers", request->workers, "Scans taken in at once (one a core when not given)");
   take->callback([&context, request] {
     context.console.run("data ingest", [&] { return run_data_ingest(context.console, context.folder().data(), *request); });

@@ -18,6 +18,7 @@ struct IngestRequest {
   std::string split = "train";               // of what comes without a table
   std::filesystem::path labels, points;      // CSV tables of study labels and of points (label_tables.h), or none
   double intensity_offset = 0;
+  bool correct_bias = false;                 // N4, of MR
   unsigned workers = 0;                      // 0: one a core
 };
 

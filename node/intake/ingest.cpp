@@ -50,6 +50,7 @@ class IngestRun {
     hash.add_u64(kIntakeVersion).add(digests.image).add(digests.mask).add(source.identity.patient);
     hash.add_u64(source.mask ? 1 : 0).add_u64(static_cast<std::uint64_t>(source.split)).add_u64(source.label ? static_cast<std::uint64_t>(*source.label) : 2);
     hash.add(std::to_string(settings_.intensity_offset));
+    hash.add_u64(settings_.correct_bias ? 1 : 0);
     for (const std::int32_t label : settings_.finding_labels) hash.add_u64(static_cast<std::uint64_t>(label));
     // Salted: an unsalted hash of a scan would let anyone who has the scan recognise it.
     return catalogue_.study_code(hash.finish());

@@ -17,6 +17,7 @@ namespace fovea::node {
 struct IngestSettings {
   std::vector<std::int32_t> finding_labels;  // of masks; empty: every label above zero
   float intensity_offset = 0;                // added to every voxel, e.g. −1024 for a CT stored as HU + 1024
+  bool correct_bias = false;                 // of MR, by N4
   unsigned workers = 1;                      // threads, each with a parser of its own
   std::filesystem::path parser_program;
   ParserLimits limits;

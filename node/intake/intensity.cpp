@@ -137,15 +137,17 @@ Result<IntensityStatistics> intensity_statistics(const VoxelSpan& voxels) {
 }
 
 Result<Normalisation> parse_normalisation(std::string_view text) {
-  for (const Normalisation kind : {Normalisation::mr_foreground, Normalisation::ct_soft_tissue, Normalisation::pet_suv})
+  for (const Normalisation kind : {Normalisation::mr_foreground, Normalisation::ct_soft_tissue, Normalisation::ct_lung, Normalisation::ct_brain, Normalisation::pet_suv})
     if (text == to_string(kind)) return kind;
-  return invalid_argument("intake.normalisation: expected mr-foreground, ct-soft-tissue or pet-suv, found \"" + std::string(text.substr(0, 40)) + "\"");
+  return invalid_argument("intake.normalisation: expected mr-foreground, ct-soft-tissue, ct-lung, ct-brain or pet-suv, found \"" + std::string(text.substr(0, 40)) + "\"");
 }
 
 std::string_view to_string(Normalisation kind) noexcept {
   switch (kind) {
     case Normalisation::mr_foreground: return "mr-foreground";
     case Normalisation::ct_soft_tissue: return "ct-soft-tissue";
+    case Normalisation::ct_lung: return "ct-lung";
+    case Normalisation::ct_brain: return "ct-brain";
     case Normalisation::pet_suv: return "pet-suv";
   }
   return "";
@@ -162,6 +164,12 @@ void normalise(std::span<float> voxels, const IntensityStatistics& statistics, N
     }
     case Normalisation::ct_soft_tissue:
       for (float& v : voxels) v = (std::clamp(v, -160.0f, 240.0f) - 40.0f) * 0.01f;
+      return;
+    case Normalisation::ct_lung:
+      for (float& v : voxels) v = (std::clamp(v, -1000.0f, 400.0f) + 300.0f) / 350.0f;
+      return;
+    case Normalisation::ct_brain:
+      for (float& v : voxels) v = (std::clamp(v, 0.0f, 80.0f) - 40.0f) * 0.05f;
       return;
     case Normalisation::pet_suv:
       for (float& v : voxels) v = std::log1p(std::clamp(v, 0.0f, 50.0f));

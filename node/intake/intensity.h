@@ -30,14 +30,16 @@ struct IntensityStatistics {
 // invalid_argument: no voxels, or a voxel that is not finite, or every voxel the same.
 Result<IntensityStatistics> intensity_statistics(const VoxelSpan& voxels);
 
-enum class Normalisation { mr_foreground, ct_soft_tissue, pet_suv };
-// "mr-foreground", "ct-soft-tissue" or "pet-suv", as in a plan's intake.normalisation.
+enum class Normalisation { mr_foreground, ct_soft_tissue, ct_lung, ct_brain, pet_suv };
+// "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv", as in a plan's intake.normalisation.
 Result<Normalisation> parse_normalisation(std::string_view text);
 std::string_view to_string(Normalisation kind) noexcept;
 
 // In place:
 //   mr_foreground   (x − median) / ((p84 − p16) / 2), clipped to ±4
 //   ct_soft_tissue  HU clipped to −160…240, then (x − 40) / 100: −2…2
+//   ct_lung         HU clipped to −1000…400, then (x + 300) / 350: −2…2
+//   ct_brain        HU clipped to 0…80, then (x − 40) / 20: −2…2
 //   pet_suv         ln(1 + SUV), SUV clipped to 0…50: 0…3.93
 void normalise(std::span<float> voxels, const IntensityStatistics& statistics, Normalisation kind) noexcept;
 

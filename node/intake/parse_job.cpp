@@ -17,6 +17,7 @@
 #include <string>
 
 #include "common/codec.h"
+#include "node/intake/bias_field.h"
 #include "node/intake/dicom_labels.h"
 #include "node/intake/dicom_series.h"
 #include "node/intake/nifti_header.h"
@@ -268,6 +269,32 @@ Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const Label
   return answer;
 }
 
+// Evens out an MR's bias field, when that is asked for, where its voxels lie, which makes them floats.
+Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job, int result) {
+  if (!job.correct_bias || !answer || answer->modality == "CT" || answer->modality == "PT") return answer;
+  const std::size_t voxels = answer->geometry.voxel_count();
+  const std::size_t bytes = voxels * sizeof(float);
+  if (ftruncate(result, static_cast<off_t>(kVoxelOffset + bytes)) != 0) return invalid_argument("memory: the scan needs more than the parser may use");
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, result, static_cast<off_t>(kVoxelOffset));
+  if (at == MAP_FAILED) return invalid_argument("memory: the scan needs more than the parser may use");
+  const std::span<float> real(static_cast<float*>(at), voxels);
+  if (answer->storage == VoxelStorage::int16) {
+    // From the last to the first: a float never overwrites an integer that is still to be read.
+    const auto* whole = static_cast<const std::int16_t*>(at);
+    for (std::size_t v = voxels; v-- > 0;) {
+      std::int16_t value = 0;
+      std::memcpy(&value, whole + v, sizeof value);
+      const auto number = static_cast<float>(value);
+      std::memcpy(&real[v], &number, sizeof number);
+    }
+    answer->storage = VoxelStorage::float32;
+  }
+  const Result<void> done = correct_bias(answer->geometry, real);
+  munmap(at, bytes);
+  if (!done) return done.error();
+  return answer;
+}
+
 Result<VolumeAnswer> provoke(JobKind kind) {
   if (kind == JobKind::crash) __builtin_trap();
   if (kind == JobKind::allocate) {
@@ -289,9 +316,9 @@ Result<VolumeAnswer> provoke(JobKind kind) {
 Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
   try {
     switch (job.kind) {
-      case JobKind::volume: return encode_answer(parse_volume(descriptors, job.part));
+      case JobKind::volume: return encode_answer(corrected(parse_volume(descriptors, job.part), job, descriptors.result));
       case JobKind::describe: return encode_answer(describe_files(descriptors));
-      case JobKind::series: return encode_answer(parse_series(descriptors, job.part));
+      case JobKind::series: return encode_answer(corrected(parse_series(descriptors, job.part), job, descriptors.result));
       case JobKind::count: return encode_answer(count_dicom_volumes(dicom_paths(descriptors)));
       case JobKind::labels: return encode_answer(parse_labels(descriptors, job.grid));
       case JobKind::crash:

@@ -227,12 +227,12 @@ Result<ParsedVolume> ScanParser::take_volume(const ParserJob& job, std::span<con
   return ParsedVolume(std::exchange(mapping.data, nullptr), mapping.size, std::move(answer));
 }
 
-Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file, std::uint32_t part) {
-  return take_volume({.kind = JobKind::volume, .part = part}, {&file, 1});
+Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file, std::uint32_t part, bool correct_bias) {
+  return take_volume({.kind = JobKind::volume, .part = part, .correct_bias = correct_bias}, {&file, 1});
 }
 
-Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files, std::uint32_t part) {
-  return take_volume({.kind = JobKind::series, .part = part}, files);
+Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files, std::uint32_t part, bool correct_bias) {
+  return take_volume({.kind = JobKind::series, .part = part, .correct_bias = correct_bias}, files);
 }
 
 Result<ParsedVolume> ScanParser::read_labels(const std::filesystem::path& file, const LabelGrid& grid) {

@@ -73,9 +73,10 @@ class ScanParser {
   // invalid_argument: the file is refused, and why; not_found: it cannot be opened; deadline_exceeded: it took longer
   // than the limits; internal: the parser died of it (a signal), was stopped by the sandbox, or ran out of memory.
   // `part`: which volume of a DICOM series that holds several.
-  Result<ParsedVolume> read_volume(const std::filesystem::path& file, std::uint32_t part = kOnlyVolume);
+  // `correct_bias`: divide by N4's field, unless it is a CT or PET.
+  Result<ParsedVolume> read_volume(const std::filesystem::path& file, std::uint32_t part = kOnlyVolume, bool correct_bias = false);
   Result<std::vector<DicomFile>> describe(std::span<const std::filesystem::path> files);
-  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files, std::uint32_t part = kOnlyVolume);
+  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files, std::uint32_t part = kOnlyVolume, bool correct_bias = false);
   // How many volumes the files of one DICOM series hold.
   Result<std::uint32_t> count_volumes(std::span<const std::filesystem::path> files);
   // A mask in a volume format (one layer, its own grid), DICOM SEG (its own grid) or RTSTRUCT (drawn into grid.image):

@@ -91,6 +91,7 @@ Bytes encode(const ParserJob& job) {
   put(out, job.grid.image);
   out.u32(job.grid.layer);
   out.u32(job.part);
+  out.u8(job.correct_bias ? 1 : 0);
   return std::move(out).take();
 }
 
@@ -107,6 +108,8 @@ Result<ParserJob> decode_job(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.grid.image, get_geometry(in));
   FOVEA_TRY_ASSIGN(out.grid.layer, in.u32("layer"));
   FOVEA_TRY_ASSIGN(out.part, in.u32("part"));
+  FOVEA_TRY_ASSIGN(const std::uint8_t correct_bias, in.u8("correct bias"));
+  out.correct_bias = correct_bias == 1;
   FOVEA_TRY(in.finish("job"));
   return out;
 }

@@ -60,6 +60,7 @@ struct ParserJob {
   std::uint32_t files = 0;
   LabelGrid grid{};  // of a labels job
   std::uint32_t part = kOnlyVolume;  // of a volume or series job: which of a series' volumes
+  bool correct_bias = false;         // of a volume or series job: N4, unless it is a CT or PET
 };
 
 enum class Fate : std::uint32_t { finished = 0, signalled = 1, timed_out = 2, failed = 3 };

@@ -111,9 +111,9 @@ Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& 
   return out;
 }
 
-Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source) {
-  if (source.images.size() == 1) return parser.read_volume(source.images.front(), source.part);
-  return parser.read_series(source.images, source.part);
+Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool correct_bias) {
+  if (source.images.size() == 1) return parser.read_volume(source.images.front(), source.part, correct_bias);
+  return parser.read_series(source.images, source.part, correct_bias);
 }
 
 }  // namespace
@@ -143,7 +143,7 @@ Result<ContentDigests> digest_contents(const StudySource& source) {
 
 Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source, const std::string& code,
                             const IngestSettings& settings) {
-  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source));
+  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
   StudyRecord record;
   record.code = code;
   record.split = source.split;

@@ -9,6 +9,8 @@ IntensityLevels intensity_levels(const IntensityStatistics& statistics, Normalis
   switch (kind) {
     case Normalisation::mr_foreground: levels.body = statistics.foreground_threshold; break;
     case Normalisation::ct_soft_tissue: levels.body = -150; break;
+    case Normalisation::ct_lung: levels.body = -900; break;  // lungs belong to it
+    case Normalisation::ct_brain: levels.body = 5; break;    // what the window shows of the head
     case Normalisation::pet_suv: levels.body = 0.2F; break;
   }
   levels.air = outside_value(statistics);

@@ -255,13 +255,19 @@ TEST(Normalise, EachKindMapsItsAnchors) {
   std::vector<float> ct{-1000, 40, 240};
   normalise(ct, s, Normalisation::ct_soft_tissue);
   EXPECT_EQ(ct, (std::vector<float>{-2, 0, 2}));
+  std::vector<float> lung{-1024, -300, 50, 3000};
+  normalise(lung, s, Normalisation::ct_lung);
+  EXPECT_EQ(lung, (std::vector<float>{-2, 0, 1, 2}));
+  std::vector<float> brain{-1000, 40, 60, 80};
+  normalise(brain, s, Normalisation::ct_brain);
+  EXPECT_EQ(brain, (std::vector<float>{-2, 0, 1, 2}));
   std::vector<float> pet{-1, 0, 1, 500};
   normalise(pet, s, Normalisation::pet_suv);
   EXPECT_EQ(pet[0], 0);
   EXPECT_FLOAT_EQ(pet[2], std::log(2.0f));
   EXPECT_FLOAT_EQ(pet[3], std::log(51.0f));
   EXPECT_FALSE(parse_normalisation("mr"));
-  EXPECT_EQ(*parse_normalisation("pet-suv"), Normalisation::pet_suv);
+  for (const char* name : {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"}) EXPECT_EQ(to_string(*parse_normalisation(name)), name);
 }
 
 }  // namespace

@@ -191,6 +191,39 @@ TEST(Dicom, TruncationsAndFlippedBytesNeverHarmTheNode) {
   EXPECT_TRUE(parser.read_series(files));
 }
 
+// Two echoes of an MR in one series: each slice twice in the same place, told apart by the echo time.
+TEST(Dicom, TwoEchoesInOneSeriesAreTwoVolumes) {
+  const auto write_echoes = [](const fs::path& folder, bool with_times) {
+    for (int slice = 0; slice < 10; ++slice) {
+      DicomBytes bytes = ct_slice(slice, 50 + 2.0 * (slice % 5));
+      bytes.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.4");
+      if (with_times) bytes.text({0x0018, 0x0081}, "DS", slice < 5 ? "4.6" : "6.9");
+      put(folder / ("f" + std::to_string(slice)), bytes.file());
+    }
+  };
+  ScratchFolder told, untold;
+  write_echoes(told.path(), true);
+  write_echoes(untold.path(), false);
+  ScanParser parser = started();
+  const Result<FoundStudies> found = find_studies({told.path()}, Split::train, parser);
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->sources.size(), 2u);
+  for (std::uint32_t part = 0; part < 2; ++part) {
+    const StudySource& source = found->sources[part];
+    EXPECT_EQ(source.part, part);
+    EXPECT_EQ(source.identity.patient, "CANARY-ID-99");
+    const Result<ParsedVolume> read = parser.read_series(source.images, source.part);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->geometry().size[2], 5);
+    EXPECT_EQ(values(*read).front(), part == 0 ? 0 : 500);
+  }
+  EXPECT_NE(found->sources[0].identity.study, found->sources[1].identity.study);
+  EXPECT_NE(parser.read_series(found->sources[0].images).error().message.find("2 volumes"), std::string::npos);
+  const Result<FoundStudies> mixed = find_studies({untold.path()}, Split::train, parser);
+  ASSERT_TRUE(mixed && mixed->sources.size() == 1);
+  EXPECT_NE(parser.read_series(mixed->sources[0].images).error().message.find("same place"), std::string::npos);
+}
+
 TEST(Dicom, AFolderOfTwoSeriesAndOtherThingsIsSorted) {
   ScratchFolder folder;
   fs::create_directories(folder.path() / "a");

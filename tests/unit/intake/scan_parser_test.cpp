@@ -254,5 +254,52 @@ TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
   EXPECT_EQ(brain->geometry().size, (Index3{181, 217, 181}));
 }
 
+// Two tissues in a ball, brighter on one side than on the other by a factor of about 1.8.
+Volume shaded_ball() {
+  Volume out = make_scan({90, 80, 70}, 5);
+  for (double& mm : out.geometry.spacing_mm) mm = 1.3;
+  Numbers numbers(21);
+  for (std::int64_t k = 0; k < 70; ++k)
+    for (std::int64_t j = 0; j < 80; ++j)
+      for (std::int64_t i = 0; i < 90; ++i) {
+        const double x = static_cast<double>(i - 45) / 40, y = static_cast<double>(j - 40) / 36, z = static_cast<double>(k - 35) / 32;
+        const double tissue = x * x + y * y + z * z > 1 ? 10 : static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 == 0 ? 600 : 400;
+        out.voxels[out.geometry.offset(i, j, k)] = static_cast<float>(std::floor(tissue * std::exp(0.3 * x + 0.1 * y * z) + 12 * numbers.unit()));
+      }
+  return out;
+}
+
+// Deviation over mean of the brighter tissue.
+double unevenness(const Volume& truth, const VoxelSpan& voxels) {
+  double sum = 0, squares = 0, count = 0;
+  for (std::size_t v = 0; v < truth.voxels.size(); ++v) {
+    const auto x = static_cast<double>(static_cast<std::int64_t>(v) % 90 - 45) / 40, y = static_cast<double>(static_cast<std::int64_t>(v) / 90 % 80 - 40) / 36,
+               z = static_cast<double>(static_cast<std::int64_t>(v) / 7200 - 35) / 32;
+    if (x * x + y * y + z * z > 0.9 || static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 != 0) continue;
+    const double value = std::visit([v](const auto& span) { return static_cast<double>(span[v]); }, voxels);
+    sum += value, squares += value * value, ++count;
+  }
+  const double mean = sum / count;
+  return std::sqrt(squares / count - mean * mean) / mean;
+}
+
+TEST(ScanParser, N4TakesOutASmoothFieldWhenItIsAskedFor) {
+  ScratchFolder folder;
+  const Volume scan = shaded_ball();
+  ASSERT_TRUE(write_nifti(folder.path() / "mr.nii", scan, VoxelType::int16, false));
+  ScanParser parser = started();
+  const Result<ParsedVolume> plain = parser.read_volume(folder.path() / "mr.nii"), even = parser.read_volume(folder.path() / "mr.nii", kOnlyVolume, true);
+  ASSERT_TRUE(plain) << plain.error().message;
+  ASSERT_TRUE(even) << even.error().message;
+  EXPECT_EQ(even->geometry(), plain->geometry());
+  EXPECT_GT(unevenness(scan, plain->voxels()), 0.12);
+  EXPECT_LT(unevenness(scan, even->voxels()), 0.04);
+  const Volume nothing{scan.geometry, std::vector<float>(scan.voxels.size())};
+  ASSERT_TRUE(write_nifti(folder.path() / "empty.nii", nothing, VoxelType::int16, false));
+  const Result<ParsedVolume> refused = parser.read_volume(folder.path() / "empty.nii", kOnlyVolume, true);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("bias field"), std::string::npos) << refused.error().message;
+}
+
 }  // namespace
 }  // namespace fovea::node
