@@ -3,8 +3,9 @@
 
 usage: intake_reference.py --node PATH_TO_fovea-node --data DIR --json FILE [--no-packages]
 
-Corpus: DIR, and the data files that Debian's python3-pydicom and python3-nibabel ship (--no-packages leaves those out). Each
-root is ingested into a site folder of its own, in a temporary folder that is removed at the end.
+Corpus: DIR, the data files that Debian's python3-pydicom and python3-nibabel ship (--no-packages leaves those out), and files made here
+with nibabel and pydicom: flipped, permuted, oblique and left-handed grids in every type, NIfTI-1 and 2, both byte orders, plain and
+gzipped; DICOM series in several transfer syntaxes, with slopes slice by slice, padding, MONOCHROME1, a tilted gantry. Each root is ingested into a site folder of its own, in a temporary folder that is removed at the end.
 
 The reference is written from the standard (PS3.3 C.7.6.2, C.7.6.16, C.11.1), not from Fovea's code: files are grouped by Series
 Instance UID, copies of one SOP instance count once, slices lie where Image Position (Patient) says. A volume is consistent when its slices
@@ -476,6 +477,82 @@ def compare_root(node, root, out):
                 out["missed"].append(volume.source)
 
 
+def rotation(about_z, about_x):
+    a, b = np.radians([about_z, about_x])
+    return np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]) @ np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+
+
+def make_nifti(folder, numbers):
+    turns = {"plain": np.eye(3), "x": np.diag([-1, 1, 1]), "y": np.diag([1, -1, 1]), "z": np.diag([1, 1, -1]), "xy": np.diag([-1, -1, 1]),
+             "permuted": np.eye(3)[[2, 0, 1]], "swapped": np.eye(3)[[1, 0, 2]], "oblique": rotation(20, -35), "left": rotation(-50, 10) @ np.diag([-1, 1, 1])}
+    types = [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64]
+    for n, (name, turn) in enumerate(turns.items()):
+        affine = np.eye(4)
+        affine[:3, :3] = turn @ np.diag([0.8, 1.1, 2.5])
+        affine[:3, 3] = [-40.5, 17, 233]
+        values = (numbers.random((11, 9, 7)) * 200).astype(types[n % len(types)])
+        kind, order = (nibabel.Nifti2Image, "<") if n % 2 else (nibabel.Nifti1Image, ">" if n % 3 == 0 else "<")
+        image = kind(values, affine, kind.header_class(endianness=order))
+        image.set_sform(affine, 1 if n % 4 else 0)  # every fourth has a qform only
+        image.set_qform(affine, 1)
+        if values.dtype.kind in "iu":
+            image.header.set_slope_inter(0.5, -30)
+        nibabel.save(image, os.path.join(folder, name + (".nii.gz" if n % 2 else ".nii")))
+
+
+def make_slice(n, position, orientation, spacing, pixels, series, modality="CT"):
+    d = pydicom.Dataset()
+    d.file_meta = pydicom.dataset.FileMetaDataset()
+    d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}[modality]
+    d.SOPInstanceUID = d.file_meta.MediaStorageSOPInstanceUID = f"{series}.{n + 1}"
+    d.SeriesInstanceUID, d.StudyInstanceUID, d.PatientID, d.Modality = series, "1.2.3", "made", modality
+    d.ImagePositionPatient, d.ImageOrientationPatient = [f"{v:.6f}" for v in position], [f"{v:.9f}" for v in orientation]
+    d.PixelSpacing, d.SliceThickness = [str(v) for v in spacing], "2.5"
+    d.Rows, d.Columns = pixels.shape
+    d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
+    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12 if pixels.dtype.kind == "u" else 16, 11 if pixels.dtype.kind == "u" else 15, int(pixels.dtype.kind == "i")
+    d.RescaleSlope, d.RescaleIntercept = "1", "-1024"
+    d.PixelData = pixels.tobytes()
+    return d
+
+
+def make_dicom(folder, numbers):
+    """One folder of seven slices for each peculiarity."""
+    syntaxes = {"explicit": pydicom.uid.ExplicitVRLittleEndian, "implicit": pydicom.uid.ImplicitVRLittleEndian, "big": pydicom.uid.ExplicitVRBigEndian,
+                "deflated": pydicom.uid.DeflatedExplicitVRLittleEndian, "rle": pydicom.uid.RLELossless, "slopes": pydicom.uid.ExplicitVRLittleEndian,
+                "padding": pydicom.uid.ImplicitVRLittleEndian, "inverted": pydicom.uid.ExplicitVRLittleEndian, "tilted": pydicom.uid.ExplicitVRLittleEndian}
+    for number, (name, syntax) in enumerate(syntaxes.items()):
+        os.mkdir(os.path.join(folder, name))
+        turn = np.eye(3) if name == "tilted" else rotation(15 * number, -20 * number) @ np.diag([(-1) ** number, 1, 1])
+        normal = np.cross(turn[:, 0], turn[:, 1])
+        for n in range(7):
+            pixels = numbers.integers(0, 4000, (9, 11)).astype(np.int16 if number % 2 else np.uint16)
+            position = np.array([-30, 12, 100]) + normal * 2.5 * n + (turn[:, 1] * 0.8 * n if name == "tilted" else 0)
+            d = make_slice(n, position, [*turn[:, 0], *turn[:, 1]], [0.8, 0.6], pixels, f"1.2.826.{number + 1}", "MR" if name == "inverted" else "CT")
+            if name == "slopes":
+                d.RescaleSlope, d.RescaleIntercept = str(1 + 0.25 * n), str(-100 * n)
+            if name == "padding":
+                d.PixelPaddingValue = int(pixels[0, 0])
+            if name == "inverted":
+                d.PhotometricInterpretation = "MONOCHROME1"
+            d.file_meta.TransferSyntaxUID = syntax
+            d.is_little_endian, d.is_implicit_VR = syntax != pydicom.uid.ExplicitVRBigEndian, syntax == pydicom.uid.ImplicitVRLittleEndian
+            if name == "big":
+                d.PixelData = pixels.byteswap().tobytes()
+            if name == "rle":
+                d.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+                d.compress(syntax)
+            pydicom.dcmwrite(os.path.join(folder, name, f"{(n * 3) % 7}"), d, write_like_original=False)
+
+
+def make_corpus(folder):
+    numbers = np.random.default_rng(20)
+    os.mkdir(folder)
+    make_nifti(folder, numbers)
+    make_dicom(folder, numbers)
+    return folder
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--node", required=True)
@@ -488,9 +565,9 @@ def main():
     if not asked.no_packages:
         roots += [os.path.join(pydicom.__path__[0], "data"), os.path.join(nibabel.__path__[0], "tests", "data"), os.path.join(nibabel.__path__[0], "nicom", "tests", "data")]
     out = {"consistent": 0, "taken": 0, "resampled": [], "refused": [], "wrong": [], "missed": [], "unchecked": []}
-    for root in roots:
+    for root in [*roots, None]:
         with tempfile.TemporaryDirectory(prefix="fovea-reference-") as folder:
-            compare_root(Node(asked.node, folder), os.path.realpath(root), out)
+            compare_root(Node(asked.node, folder), os.path.realpath(root or make_corpus(os.path.join(folder, "made"))), out)
     result = {"taken_fraction": out["taken"] / max(out["consistent"], 1), "wrong_geometries": len(out["wrong"]), **out}
     text = json.dumps(result, indent=1)
     with open(asked.json, "w") as file:

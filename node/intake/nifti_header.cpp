@@ -1,6 +1,7 @@
 #include "node/intake/nifti_header.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -247,7 +248,34 @@ Result<NiftiHeader> inspect_nifti(ByteView head) {
   out.voxel_offset = std::max<std::uint64_t>(static_cast<std::uint64_t>(raw.voxel_offset), size + 4);
   out.datatype = raw.datatype;
   out.swapped = signature.swapped;
+  out.version = signature.version == Version::one ? 1 : 2;
+  out.slope = raw.slope;
+  out.intercept = raw.intercept;
   out.voxel_bytes = out.geometry.voxel_count() * static_cast<std::uint64_t>(raw.bits) / 8;
+  return out;
+}
+
+Bytes version_1_header(const NiftiHeader& header) {
+  Bytes out(352);
+  const auto put = [&](std::size_t offset, auto value) {
+    const auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof value>>(value);
+    for (std::size_t i = 0; i < sizeof value; ++i) out[offset + i] = bytes[header.swapped ? sizeof value - 1 - i : i];
+  };
+  put(0, std::int32_t{348});
+  put(40, std::int16_t{3});
+  put(76, 1.0f);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    put(42 + 2 * axis, static_cast<std::int16_t>(header.geometry.size[axis]));  // at most kAxisVoxelsMax
+    put(80 + 4 * axis, static_cast<float>(header.geometry.spacing_mm[axis]));
+  }
+  for (std::size_t axis = 4; axis < 8; ++axis) put(40 + 2 * axis, std::int16_t{1});
+  put(70, static_cast<std::int16_t>(header.datatype));
+  put(72, static_cast<std::int16_t>(bits_of(header.datatype)));
+  put(108, static_cast<float>(header.voxel_offset));
+  put(112, static_cast<float>(header.slope));
+  put(116, static_cast<float>(header.intercept));
+  out[123] = 2;  // millimetres
+  out[344] = 'n', out[345] = '+', out[346] = '1';
   return out;
 }
 

@@ -234,6 +234,28 @@ Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors)
   return out;
 }
 
+// ITK 5.2 knows NIfTI-1 only: a file of version 2 is shown to it with another header, in the scratch file, which holds it
+// already when it was packed.
+Result<void> show_as_version_1(const NiftiHeader& header, bool was_packed, const JobDescriptors& descriptors) {
+  const std::size_t bytes = header.file_bytes();
+  if (ftruncate(descriptors.scratch, static_cast<off_t>(bytes)) != 0) return invalid_argument("memory: the file needs more than the parser may use");
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptors.scratch, 0);
+  if (at == MAP_FAILED) return invalid_argument("memory: the file needs more than the parser may use");
+  auto* file = static_cast<std::uint8_t*>(at);
+  std::size_t done = was_packed ? bytes : header.voxel_offset;
+  while (done < bytes) {
+    const ssize_t got = pread(descriptors.inputs[0], file + done, bytes - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  const Bytes first = version_1_header(header);
+  std::copy(first.begin(), first.end(), file);
+  munmap(at, bytes);
+  if (done < bytes) return invalid_argument("voxels: cut off (copy the file again)");
+  return {};
+}
+
 Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32_t part) {
   const int input = descriptors.inputs[0];
   const std::size_t scratch_number = descriptors.inputs.size() - 1;
@@ -254,6 +276,10 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32
     return parse_series(descriptors, part);  // one enhanced object is a whole volume
   } else {
     return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
+  }
+  if (header.version == 2) {
+    FOVEA_TRY(show_as_version_1(header, !looks_like_nifti(head), descriptors));
+    source.path = virtual_path(scratch_number, ".nii");
   }
   return read_into(source, descriptors.result);
 }

@@ -254,6 +254,48 @@ TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
   EXPECT_EQ(brain->geometry().size, (Index3{181, 217, 181}));
 }
 
+// Version 2 of a sound version 1 file: the same facts at other places and widths.
+Bytes as_version_2(const Bytes& one) {
+  Bytes out(544);
+  const auto at = [&](std::size_t offset, auto like) { return std::memcpy(&like, one.data() + offset, sizeof like), like; };
+  set_field(out, 0, std::int32_t{540});
+  std::memcpy(out.data() + 4, "n+2\0\r\n\032\n", 8);
+  set_field(out, 12, at(70, std::int16_t{})), set_field(out, 14, at(72, std::int16_t{}));
+  for (std::size_t i = 0; i < 8; ++i) {
+    set_field(out, 16 + 8 * i, static_cast<std::int64_t>(at(40 + 2 * i, std::int16_t{})));
+    set_field(out, 104 + 8 * i, static_cast<double>(at(76 + 4 * i, float{})));
+  }
+  set_field(out, 168, std::int64_t{544});
+  set_field(out, 176, 0.5), set_field(out, 184, -30.0);  // slope, intercept
+  set_field(out, 348, std::int32_t{1});                  // sform
+  for (std::size_t i = 0; i < 12; ++i) set_field(out, 400 + 8 * i, static_cast<double>(at(280 + 4 * i, float{})));
+  out.insert(out.end(), one.begin() + 352, one.end());
+  return out;
+}
+
+TEST(ScanParser, NiftiOfVersion2IsReadPlainAndPacked) {
+  ScratchFolder folder;
+  const Volume scan = make_scan({12, 10, 8}, 4);
+  ASSERT_TRUE(write_nifti(folder.path() / "one.nii", scan, VoxelType::int16, false));
+  const Bytes two = as_version_2(contents(folder.path() / "one.nii"));
+  put(folder.path() / "two.nii", two);
+  put(folder.path() / "two.nii.gz", packed(two));
+  put(folder.path() / "cut.nii", ByteView(two).first(two.size() - 10));
+  ScanParser parser = started();
+  const Result<ParsedVolume> one = parser.read_volume(folder.path() / "one.nii");
+  ASSERT_TRUE(one) << one.error().message;
+  for (const char* name : {"two.nii", "two.nii.gz"}) {
+    const Result<ParsedVolume> read = parser.read_volume(folder.path() / name);
+    ASSERT_TRUE(read) << name << ": " << read.error().message;
+    EXPECT_EQ(read->geometry(), one->geometry());
+    for (std::size_t v = 0; v < scan.voxels.size(); ++v) {
+      const auto value = [v](const auto& span) { return static_cast<float>(span[v]); };
+      ASSERT_EQ(std::visit(value, read->voxels()), 0.5f * std::visit(value, one->voxels()) - 30) << name;
+    }
+  }
+  EXPECT_NE(parser.read_volume(folder.path() / "cut.nii").error().message.find("voxels"), std::string::npos);
+}
+
 // Two tissues in a ball, brighter on one side than on the other by a factor of about 1.8.
 Volume shaded_ball() {
   Volume out = make_scan({90, 80, 70}, 5);
