@@ -40,15 +40,15 @@ def number(value):
     return "–" if value is None else f"{value:.3f}"
 
 
-def with_interval(value):
-    if value is None:
-        return "–"
-    return f"{value['value']:.3f} ({value['low']:.2f}–{value['high']:.2f})"
+def with_interval(value, interval):
+    if value is None or interval is None:
+        return number(value)
+    return f"{value:.3f} ({interval['low']:.2f}–{interval['high']:.2f})"
 
 
 def row_of(name, facts):
     sizes = facts["recall_at_32_by_size"]
-    return [name, facts["studies"], with_interval(facts["auc"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
+    return [name, facts["studies"], with_interval(facts["auc"], facts["auc_interval"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
         number(sizes[group]["recall"]) for group in ("under_6_mm", "from_6_to_10_mm", "above_10_mm")] + [f"{100 * facts['voxels_read_fraction']:.1f} %"]
 
 

@@ -15,13 +15,9 @@ constexpr std::array kGroups{SizeGroup::under_6_mm, SizeGroup::from_6_to_10_mm, 
 
 json number(const std::optional<double>& value) { return value ? json(std::round(*value * 1e4) / 1e4) : json(nullptr); }
 
-json with_interval(std::span<const StudyResult> studies, const Figure& figure, std::uint64_t seed) {
-  const std::optional<double> value = figure(studies);
-  if (!value) return nullptr;
+json interval_of(std::span<const StudyResult> studies, const Figure& figure, std::uint64_t seed) {
   const std::optional<Interval> interval = patient_interval(studies, figure, kDraws, seed);
-  return {{"value", number(value)},
-          {"low", interval ? number(interval->low) : json(nullptr)},
-          {"high", interval ? number(interval->high) : json(nullptr)}};
+  return interval ? json{{"low", number(interval->low)}, {"high", number(interval->high)}} : json(nullptr);
 }
 
 std::optional<double> recall_at_32(std::span<const StudyResult> studies) { return recall_at(studies, 32).value(); }
@@ -81,7 +77,8 @@ json summary_json(std::span<const StudyResult> studies, std::uint64_t seed) {
   json out;
   out["studies"] = studies.size();
   out["labelled"] = std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return study.label.has_value(); });
-  out["auc"] = with_interval(studies, study_auc, seed);
+  out["auc"] = number(study_auc(studies));
+  out["auc_interval"] = interval_of(studies, study_auc, seed);
   json at = json::object(), reordered = json::object(), by_size = json::object();
   for (const std::uint32_t rank : kRecallRanks) {
     at[std::to_string(rank)] = number(recall_at(studies, rank).value());
@@ -92,7 +89,7 @@ json summary_json(std::span<const StudyResult> studies, std::uint64_t seed) {
     by_size[std::string(to_string(group))] = {{"recall", number(count.value())}, {"findings", count.findings}};
   }
   out["recall_at"] = std::move(at);
-  out["recall_at_32"] = with_interval(studies, recall_at_32, seed);
+  out["recall_at_32_interval"] = interval_of(studies, recall_at_32, seed);
   out["recall_at_32_by_size"] = std::move(by_size);
   out["recall_reordered_at"] = std::move(reordered);
   out["voxels_read_fraction"] = number(mean_of(studies, &StudyResult::fraction_read));

@@ -95,10 +95,20 @@ TEST(Report, SaysWhyThereIsNoAuc) {
   const std::vector<StudyResult> studies{study("a", 1, 1, {{5, 1, 1}}), study("b", 1, 2, {})};
   const nlohmann::json report = report_json(studies, 1);
   EXPECT_TRUE(report["auc"].is_null());
+  EXPECT_TRUE(report["auc_interval"].is_null());
   EXPECT_EQ(report["notes"].size(), 1U);
   EXPECT_EQ(report["recall_at"]["32"], 1.0);
   EXPECT_EQ(report["rows"].size(), 2U);
   EXPECT_NE(summary_text(studies, 1).find("study AUC"), std::string::npos);
+}
+
+TEST(Report, GivesFiguresAsNumbersAndIntervalsBesideThem) {
+  const std::vector<StudyResult> studies{study("a", 1, 2, {{5, 1, 1}}), study("b", 0, 1, {}), study("c", 1, 3, {{7, 40, 1}}), study("d", 0, 0, {})};
+  const nlohmann::json report = report_json(studies, 1);
+  EXPECT_EQ(report["auc"], 1.0);
+  EXPECT_EQ(report["auc_interval"]["high"], 1.0);
+  EXPECT_EQ(report["recall_at"]["32"], 0.5);
+  EXPECT_LE(report["recall_at_32_interval"]["low"], 0.5);
 }
 
 TEST(Report, OfNothingIsEmptyNotAnError) {
