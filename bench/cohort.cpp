@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::uint64_t kAttemptSeeds = 1U << 20;  // apart from the identities' seeds
 
-// A complete graph ends at kCohortMax sites; beyond, for the cost of it only, the scale shrinks on.
-federation::Encoding make_encoding(std::uint32_t sites) {
-  const auto cohort = std::min<std::size_t>(sites, federation::kCohortMax);
-  federation::Encoding encoding = federation::make_encoding(cohort, 0.1, 1000).value();
-  encoding.scale *= static_cast<double>(cohort) / sites;
-  return encoding;
-}
-
 federation::RoundParameters make_parameters(const CohortShape& shape) {
   federation::RoundParameters parameters;
   parameters.round = 1;
@@ -28,8 +20,9 @@ federation::RoundParameters make_parameters(const CohortShape& shape) {
   for (std::uint32_t i = 0; i < shape.sites; ++i) parameters.candidates.push_back(static_cast<RosterIndex>(i));
   parameters.thresholds = {.colluders_max = 0, .threshold = static_cast<std::uint16_t>(shape.threshold), .honest_min = 2};
   parameters.dimension = shape.words;
-  parameters.encoding = make_encoding(shape.sites);
+  parameters.encoding = federation::make_encoding(shape.sites, 0.1, 1000).value();
   parameters.phase_ms = 20000;
+  parameters.graph = shape.graph;
   return parameters;
 }
 
@@ -43,8 +36,7 @@ crypto::SecretKey numbered_seed(std::uint64_t number) {
 
 Cohort make_cohort(const CohortShape& shape, std::uint64_t seed) {
   Cohort cohort;
-  cohort.context.parameters = make_parameters(shape);
-  cohort.context.parameters_hash = cohort.context.parameters.hash();
+  cohort.context = federation::AttemptContext::begin(make_parameters(shape));
   for (std::uint32_t i = 0; i < shape.sites; ++i) {
     const auto index = static_cast<RosterIndex>(i);
     SimulatedSite site{.index = index,

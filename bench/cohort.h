@@ -1,4 +1,4 @@
-// Simulated sites of one attempt over the complete graph, made with the code the real sites run.
+// Simulated sites of one attempt, made with the code the real sites run.
 #pragma once
 
 #include <vector>
@@ -12,6 +12,7 @@ struct CohortShape {
   std::uint32_t sites = 0;
   std::uint32_t words = 0;      // of a vector, tail included
   std::uint32_t threshold = 0;  // t
+  std::optional<federation::GraphParameters> graph{};  // none: complete
 };
 
 struct SimulatedSite {

@@ -9,15 +9,14 @@ struct RoundShape {
   std::uint32_t sites = 0;
   std::uint32_t dropped = 0;  // shared their keys, then vanished
   std::uint32_t words = 0;    // of a vector
+  bool sparse = false;        // the Harary graph with k and t for 20 % corrupt and 10 % dropped, else the complete one
+  bool headline = false;      // its memory is reported as coordinator_peak_over_model
 
   // "100x10M_10dropped"
   std::string name() const;
 };
 
-// The complete graph, with the code the coordinator runs.
-void run_complete_case(const RoundShape& shape, const Options& options, Report& report);
-
-// The Harary graph with k and t for 20 % corrupt and 10 % dropped (federation/secagg/neighbour_graph.h).
-void run_sparse_case(const RoundShape& shape, const Options& options, Report& report);
+// With the code the coordinator runs.
+void run_coordinator_case(const RoundShape& shape, const Options& options, Report& report);
 
 }  // namespace fovea::bench

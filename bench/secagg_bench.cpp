@@ -17,15 +17,15 @@ constexpr std::uint32_t kMillion = 1'000'000;
 
 void run_coordinator_cases(const Options& options, Report& report) {
   report.section("The coordinator's own work, complete graph");
-  run_complete_case({.sites = 100, .dropped = 10, .words = 10 * kMillion}, options, report);
+  run_coordinator_case({.sites = 100, .dropped = 10, .words = 10 * kMillion, .headline = true}, options, report);
   if (!options.quick)
     // 0, 5 and 10 %; of ten sites one is 10 %.
     for (const auto& [sites, dropped] : {std::pair{10U, 0U}, {10U, 1U}, {100U, 0U}, {100U, 5U}, {100U, 10U}})
-      run_complete_case({.sites = sites, .dropped = dropped, .words = kMillion}, options, report);
+      run_coordinator_case({.sites = sites, .dropped = dropped, .words = kMillion}, options, report);
   report.section("The coordinator's own work, sparse graph");
   for (const std::uint32_t dropped : {0U, 50U, 100U})
     if (!options.quick || dropped == 50)
-      run_sparse_case({.sites = 1000, .dropped = dropped, .words = kMillion}, options, report);
+      run_coordinator_case({.sites = 1000, .dropped = dropped, .words = kMillion, .sparse = true}, options, report);
 }
 
 int usage() {

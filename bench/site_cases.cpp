@@ -115,7 +115,7 @@ class SiteRun {
                                      .self_seed_commitment = self_.secrets.self_seed_commitment(context().parameters_hash),
                                      .shares = std::move(dealt.sealed)}
                .encode());
-    held_.push_back(std::move(dealt.own));
+    held_.push_back(std::move(*dealt.own));
     for (const federation::SealedShares& sealed : peers_.sealed)
       held_.push_back(self_.secrets.open(context(), sealed).value());
   }

@@ -11,7 +11,15 @@ using federation::RefusalReason;
 using federation::RevealedSecret;
 
 bool contains(const std::vector<RosterIndex>& sites, RosterIndex site) {
-  return std::find(sites.begin(), sites.end(), site) != sites.end();
+  return std::binary_search(sites.begin(), sites.end(), site);
+}
+
+// The entry of `site` in a list that is ascending by the member `key`; null when there is none.
+template <class Entry>
+const Entry* find_entry(const std::vector<Entry>& list, RosterIndex Entry::*key, RosterIndex site) {
+  const auto found = std::lower_bound(list.begin(), list.end(), site,
+                                      [key](const Entry& entry, RosterIndex wanted) { return entry.*key < wanted; });
+  return found != list.end() && (*found).*key == site ? &*found : nullptr;
 }
 
 // One released share that matches what its dealer committed to.
@@ -43,18 +51,17 @@ class Unmasking {
     std::vector<CheckedShare> shares;
     std::optional<CheckedShare> own;
     for (const UnmaskResponse& response : work_.responses) {
-      const auto revealed = std::find_if(response.shares.begin(), response.shares.end(),
-                                         [&](const auto& entry) { return entry.subject == dealer.dealer; });
-      if (revealed == response.shares.end() || revealed->secret != kind) continue;
+      if (!work_.context.holds_share(response.site, dealer.dealer)) continue;
+      const federation::RevealedShare* revealed = find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
+      if (revealed == nullptr || revealed->secret != kind) continue;
       auto share = crypto::Share::decode(revealed->share);
       const bool right_point = share && share->point() == std::uint32_t{response.site} + 1;
       if (response.site == dealer.dealer) {
         if (right_point) own.emplace(CheckedShare{response.site, std::move(*share)});
         continue;
       }
-      const auto promised = std::find_if(dealer.shares.begin(), dealer.shares.end(),
-                                         [&](const auto& entry) { return entry.peer == response.site; });
-      if (promised == dealer.shares.end()) continue;
+      const federation::SealedShares* promised = find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
+      if (promised == nullptr) continue;
       const Digest& commitment = kind == RevealedSecret::self_seed ? promised->self_seed_commitment : promised->mask_key_commitment;
       if (!right_point || federation::share_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind},
                                                        revealed->share) != commitment) {
@@ -103,6 +110,7 @@ class Unmasking {
       }
       const auto mask_key = crypto::AgreementKey::from_private(*value);
       for (const RosterIndex peer : work_.committed) {
+        if (!work_.context.are_neighbours(opened.site, peer)) continue;
         auto seed = federation::pair_seed(work_.context, mask_key, opened.site, peer);
         if (!seed) {
           blame(peer, RefusalReason::low_order_key);

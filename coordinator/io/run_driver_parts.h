@@ -75,6 +75,9 @@ struct RunDriver::Parts {
   bool is_present(const SiteId& site) const;
   Cohort cohort_of_round(RoundNumber number) const;
   Result<RoundSetup> make_setup(Cohort cohort) const;
+  std::filesystem::path beacon_file() const;
+  Result<std::optional<federation::BeaconTranscript>> stored_beacon() const;
+  Result<void> store_beacon(const federation::BeaconTranscript& beacon);
   Result<void> feed(RoundEvent event);
   Result<void> perform(RoundEffects effects);
   Result<void> store_sum(const RoundResult& result);

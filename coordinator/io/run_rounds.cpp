@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/io/run_driver_parts.h"
+#include "common/durable_file.h"
 #include "crypto/hash.h"
 #include "federation/model/federated_averaging.h"
 
@@ -114,11 +115,30 @@ Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
                    .delta_max = plan.strategy.delta_max,
                    .weight_max = plan.strategy.weight_max,
                    .limits = {}};
+  FOVEA_TRY_ASSIGN(setup.beacon, stored_beacon());
   setup.limits.training_progress_ms = static_cast<std::int64_t>(plan.deadlines.progress_s) * 1000;
   setup.limits.phase_ms = static_cast<std::int64_t>(plan.deadlines.phase_s) * 1000;
   setup.limits.straggler_ms = static_cast<std::int64_t>(options.config.straggler_s) * 1000;
   setup.limits.attempts_max = options.config.attempts_max;
   return setup;
+}
+
+std::filesystem::path RunDriver::Parts::beacon_file() const { return options.folder.root() / "beacons" / to_hex(roster.hash); }
+
+// The beacon belongs to the roster, whatever runs there are under it.
+Result<std::optional<federation::BeaconTranscript>> RunDriver::Parts::stored_beacon() const {
+  constexpr std::size_t kBeaconBytesMax = std::size_t{1} << 20U;
+  const auto bytes = read_file(beacon_file(), kBeaconBytesMax);
+  if (!bytes && bytes.error().code == ErrorCode::not_found) return std::optional<federation::BeaconTranscript>();
+  if (!bytes) return bytes.error();
+  auto decoded = federation::BeaconTranscript::decode(*bytes);
+  if (!decoded) return corruption(beacon_file().string() + ": " + decoded.error().message);
+  return std::optional(std::move(*decoded));
+}
+
+Result<void> RunDriver::Parts::store_beacon(const federation::BeaconTranscript& beacon) {
+  FOVEA_TRY(create_directories_durably(beacon_file().parent_path()));
+  return write_file_durably(beacon_file(), beacon.encode());
 }
 
 Result<void> RunDriver::Parts::feed(RoundEvent event) {
@@ -142,6 +162,7 @@ Result<void> RunDriver::Parts::perform(RoundEffects effects) {
     left_out.insert(blamed.site);
   }
   FOVEA_TRY(options.store->append_journal(effects.journal));
+  if (effects.beacon) FOVEA_TRY(store_beacon(*effects.beacon));
   if (effects.finished) FOVEA_TRY(store_sum(*effects.finished));
   FOVEA_TRY(send_all(std::move(effects.outbound)));
   if (effects.unmask) unmasker->begin(std::move(*effects.unmask));
@@ -254,6 +275,7 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   FOVEA_TRY(sync_ledger());
   events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}});
   machine.reset();
+  if (aborted.reason == federation::RefusalReason::model_already_released) return failed_precondition("the run cannot go on: " + aborted.detail);
   ++rounds_without_sum;
   if (rounds_without_sum >= kRoundsWithoutSumMax)
     return deadline_exceeded(std::to_string(rounds_without_sum) + " rounds in a row ended without a sum, the last with \"" + ended.aborted +

@@ -24,7 +24,9 @@ BootId boot_of(const std::string& software) {
 // The attempt a message names, as the site's own ledger writes it.
 federation::RoundKey key_of(const federation::SignedMessage& message) {
   federation::RoundKey key{message.header().run, 0, 0};
-  if (message.kind() == MessageKind::hello) return key;
+  const bool of_no_round = message.kind() == MessageKind::hello || message.kind() == MessageKind::beacon_commitment ||
+                           message.kind() == MessageKind::beacon_nonce;
+  if (of_no_round) return key;
   ByteReader reader(message.payload());
   if (const auto number = reader.u32("round")) key.round = *number;
   if (message.kind() == MessageKind::training_progress || message.kind() == MessageKind::training_ready) return key;

@@ -29,6 +29,16 @@ std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> c
   return out;
 }
 
+std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites) {
+  std::vector<RosterIndex> pruned;
+  if (!context.graph) return pruned;  // there every site counts for every other
+  while (const auto isolated = context.find_isolated(sites, sites)) {
+    pruned.push_back(*isolated);
+    std::erase(sites, *isolated);
+  }
+  return pruned;
+}
+
 bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
   return std::find(sites.begin(), sites.end(), site) != sites.end();
 }

@@ -6,6 +6,7 @@
 
 #include "coordinator/round/round_machine.h"
 #include "federation/messages/vector_chunk.h"
+#include "federation/secagg/epoch_beacon.h"
 #include "federation/secagg/masking.h"
 #include "federation/secagg/statements.h"
 
@@ -24,6 +25,7 @@ enum class Readiness { awaited, training, ready, failed };
 struct Trainee {
   Readiness readiness = Readiness::awaited;
   bool final_failure = false;  // it will not take part in this round
+  bool has_released = false;   // because it has taken part in a sum on this model before
   std::uint16_t permille = 0;
   MonotonicMs heard;
 };
@@ -83,6 +85,7 @@ struct CollectingUnmask {
   std::map<RosterIndex, std::vector<federation::RevealedShare>> responses;
   std::set<RosterIndex> gone;
   std::size_t tried = 0;  // responses in the last try that was not enough
+  std::size_t openable = 0;  // of the survivors, from the first on: t of those who hold their shares have answered
   MonotonicMs since;
 };
 struct Unmasking {
@@ -103,6 +106,10 @@ struct RoundMachine::Core {
   std::set<crypto::AgreementPublicKey> keys_seen;              // of earlier attempts
   std::map<RosterIndex, Bytes> share_wires;                    // of the current attempt: evidence
   std::map<RosterIndex, Bytes> unmask_wires;
+  federation::NeighbourCounts neighbours;                      // k and t of the sparse graph, where there may be one
+  std::optional<federation::BeaconTranscript> beacon;
+  std::map<RosterIndex, federation::BeaconCommitment> beacon_commitments;
+  std::map<RosterIndex, federation::BeaconNonce> beacon_nonces;
   MonotonicMs now;
   MonotonicMs progress;  // last accepted answer of the phase
   MonotonicMs asked;     // last (re)sending of the phase's request
@@ -130,6 +137,15 @@ struct RoundMachine::Core {
   void abort(federation::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
   bool is_awaited(RosterIndex site, const Trainee& trainee) const;
+
+  // round_beacon.cpp: the roster's beacon
+  bool needs_beacon() const { return setup.cohort_largest > federation::kCompleteGraphMax; }
+  bool has_beacon() const { return beacon && !beacon->nonces.empty(); }
+  void on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site);
+  void on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site);
+  void ask_beacon(const std::vector<RosterIndex>& sites);  // what each of them still has to say; the result, when there is one
+  std::vector<RosterIndex> beacon_silent() const;
+  federation::GraphParameters graph_parameters() const;
 
   // round_keys.cpp: R1 and R2
   void on_keys(const federation::SignedMessage& message, RosterIndex site);
@@ -169,6 +185,9 @@ struct RoundMachine::Core {
   // Whether `ref` is the current attempt; refuses otherwise.
   bool is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message, RosterIndex site);
 };
+
+// Takes from `sites` whoever has fewer than t neighbours left in it, until all have enough; the sites taken out.
+std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites);
 
 std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed);
 bool contains(std::span<const RosterIndex> sites, RosterIndex site);

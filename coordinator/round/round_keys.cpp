@@ -57,14 +57,14 @@ void RoundMachine::Core::consider_keys(bool deadline) {
   if (!deadline && collecting.keys.size() + collecting.gone.size() < p.candidates.size()) return;
   for (const RosterIndex site : p.candidates)
     if (!collecting.keys.contains(site) && !collecting.gone.contains(site)) trainees[site].readiness = Readiness::awaited;
-  if (collecting.keys.size() < std::max<std::size_t>(p.thresholds.threshold, setup.cohort_smallest))
-    return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(collecting.keys.size()) + " sites only");
-  federation::AttemptContext context = std::move(collecting.context);
   std::vector<RosterIndex> to;
-  for (const auto& [site, keys] : collecting.keys) {
-    context.keys.push_back({site, keys});
-    to.push_back(site);
-  }
+  for (const auto& [site, keys] : collecting.keys) to.push_back(site);
+  // Who has too few neighbours left could not share its secrets; it is ready for the next attempt.
+  prune_isolated(collecting.context, to);
+  if (to.size() < std::max<std::size_t>(p.survivors_min(), setup.cohort_smallest))
+    return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(to.size()) + " sites only");
+  federation::AttemptContext context = std::move(collecting.context);
+  for (const RosterIndex site : to) context.keys.push_back({site, collecting.keys.at(site)});
   context.key_list = federation::key_list_hash(context.parameters_hash, context.keys);
   send(to, MessageKind::key_list, federation::KeyList{context.ref(), context.keys}.encode());
   phase = CollectingShares{.context = std::move(context), .dealers = {}, .gone = {}};
@@ -84,11 +84,11 @@ void RoundMachine::Core::on_shares(const federation::SignedMessage& message, Ros
     return refuse_to(site, message, RefusalReason::statement_differs, "shares under another key list");
   std::vector<RosterIndex> recipients;
   for (const federation::ListedKeys& entry : collecting->context.keys)
-    if (entry.site != site) recipients.push_back(entry.site);
+    if (collecting->context.are_neighbours(entry.site, site)) recipients.push_back(entry.site);
   const bool complete = std::equal(recipients.begin(), recipients.end(), decoded->shares.begin(), decoded->shares.end(),
                                    [](RosterIndex recipient, const auto& shares) { return recipient == shares.peer; });
   if (!complete) {
-    refuse_to(site, message, RefusalReason::list_out_of_order, "shares are not for the sites of U1");
+    refuse_to(site, message, RefusalReason::list_out_of_order, "shares are not for this site's neighbours in U1");
     blame(site, RefusalReason::list_out_of_order, {message.wire()});
     return drop(site);
   }
@@ -105,12 +105,13 @@ void RoundMachine::Core::consider_shares(bool deadline) {
   for (const federation::ListedKeys& entry : context.keys)
     if (!collecting.dealers.contains(entry.site) && !collecting.gone.contains(entry.site))
       trainees[entry.site].readiness = Readiness::awaited;
-  if (collecting.dealers.size() < context.parameters.thresholds.threshold)
-    return retry(RefusalReason::too_few_survivors, "shares of " + std::to_string(collecting.dealers.size()) + " sites only");
   CollectingMasked masked;
-  for (auto& [site, dealer] : collecting.dealers) {
-    masked.survivors.push_back(site);
-    masked.dealers.push_back(std::move(dealer));
+  for (const auto& [site, dealer] : collecting.dealers) masked.survivors.push_back(site);
+  prune_isolated(context, masked.survivors);
+  if (masked.survivors.size() < context.parameters.survivors_min())
+    return retry(RefusalReason::too_few_survivors, "shares of " + std::to_string(masked.survivors.size()) + " sites only");
+  for (const RosterIndex site : masked.survivors) {
+    masked.dealers.push_back(std::move(collecting.dealers.at(site)));
     masked.uploads.emplace(site, Upload{});
   }
   masked.context = std::move(collecting.context);

@@ -18,7 +18,7 @@ Result<void> check_setup(const RoundSetup& setup) {
     return invalid_argument("setup.key: not the coordinator's signing key of the roster");
   if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
   if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest || setup.cohort_largest > federation::kCohortMax)
-    return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most 128");
+    return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " + std::to_string(federation::kCohortMax));
   if (setup.invited.size() < setup.cohort_smallest)
     return invalid_argument("setup.invited: fewer sites than the smallest cohort");
   for (std::size_t i = 0; i < setup.invited.size(); ++i)
@@ -37,6 +37,20 @@ Result<void> check_setup(const RoundSetup& setup) {
   return {};
 }
 
+// k and t for the sites that the plan assumes bad, and lost: all that are not in the smallest sum. Zero where every cohort
+// is small enough for the complete graph.
+Result<federation::NeighbourCounts> choose_graph(const RoundSetup& setup) {
+  if (setup.cohort_largest <= federation::kCompleteGraphMax) return federation::NeighbourCounts{};
+  const auto sites = static_cast<std::uint32_t>(setup.roster.sites.size());
+  if (setup.thresholds.threshold > sites)
+    return invalid_argument("setup.thresholds: threshold above the number of sites of the roster");
+  return federation::choose_neighbours({.sites = sites,
+                                        .corrupt_max = setup.thresholds.colluders_max,
+                                        .dropped_max = sites - setup.thresholds.threshold,
+                                        .security_bits = federation::kGraphSecurityBits,
+                                        .correctness_bits = federation::kGraphCorrectnessBits});
+}
+
 }  // namespace
 
 RoundMachine::RoundMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
@@ -46,6 +60,7 @@ RoundMachine::~RoundMachine() = default;
 
 Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Bytes> journal) {
   FOVEA_TRY(check_setup(setup));
+  FOVEA_TRY_ASSIGN(const federation::NeighbourCounts neighbours, choose_graph(setup));
   FOVEA_TRY_ASSIGN(RoundMemory memory, restore_round(setup.task.round, journal));
   auto core = std::make_unique<Core>(Core{.setup = std::move(setup),
                                           .attempt = memory.attempt_last,
@@ -56,11 +71,16 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
                                           .keys_seen = {},
                                           .share_wires = {},
                                           .unmask_wires = {},
+                                          .neighbours = neighbours,
+                                          .beacon = {},
+                                          .beacon_commitments = {},
+                                          .beacon_nonces = {},
                                           .now = {},
                                           .progress = {},
                                           .asked = {},
                                           .effects = {}});
   for (const RosterIndex site : core->setup.invited) core->trainees.emplace(site, Trainee{});
+  if (core->setup.beacon && core->setup.beacon->commitments.roster == core->setup.roster.hash) core->beacon = core->setup.beacon;
   if (memory.unmask) {
     core->attempt = memory.unmask->attempt.context.parameters.attempt;
     core->phase = std::move(*memory.unmask);
@@ -142,6 +162,7 @@ void RoundMachine::Core::on(Begin event) {
   }
   if (auto* announced = std::get_if<Announced>(&phase)) {
     announced->since = now;
+    if (needs_beacon()) ask_beacon(beacon_silent());
     announce(setup.invited);
   }
 }
@@ -151,10 +172,13 @@ void RoundMachine::Core::on(MessageReceived event) {
   const federation::MessageHeader& header = message.header();
   if (!header.sender) return refuse(RefusalReason::unknown_sender, "the coordinator does not speak to itself");
   const auto site = setup.roster.index_of(*header.sender);
-  if (!site || !trainees.contains(*site)) return refuse(RefusalReason::unknown_sender, header.sender->text() + " is not invited");
+  // The beacon is drawn with every site of the roster, invited to this round or not.
+  const bool for_beacon = message.kind() == MessageKind::beacon_commitment || message.kind() == MessageKind::beacon_nonce;
+  if (!site || (!for_beacon && !trainees.contains(*site)))
+    return refuse(RefusalReason::unknown_sender, header.sender->text() + " is not invited");
   if (header.run != setup.run) return refuse_to(*site, message, RefusalReason::wrong_run, "a message of another run");
   if (header.epoch != setup.roster.epoch) return refuse_to(*site, message, RefusalReason::wrong_epoch, "another roster epoch");
-  trainees[*site].heard = now;
+  if (const auto trainee = trainees.find(*site); trainee != trainees.end()) trainee->second.heard = now;
   switch (message.kind()) {
     case MessageKind::hello: return on_hello(message, *site);
     case MessageKind::training_progress: return on_training_progress(message, *site);
@@ -166,6 +190,11 @@ void RoundMachine::Core::on(MessageReceived event) {
     case MessageKind::consistency_signature: return on_consistency_signature(message, *site);
     case MessageKind::unmask_shares: return on_unmask_shares(message, *site);
     case MessageKind::attempt_failure: return on_failure(message, *site);
+    case MessageKind::beacon_commitment: return on_beacon_commitment(message, *site);
+    case MessageKind::beacon_nonce: return on_beacon_nonce(message, *site);
+    case MessageKind::beacon_request:
+    case MessageKind::beacon_commitments:
+    case MessageKind::beacon:
     case MessageKind::plan_offer:
     case MessageKind::roster_offer:
     case MessageKind::train_task:
@@ -203,6 +232,7 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
   if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "a failure in another round");
   effects.notices.push_back(id_of(site).text() + " refused: " + std::string(federation::to_string(decoded->reason)));
   Trainee& trainee = trainees[site];
+  trainee.has_released = decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
     // These mend themselves: a person approves the plan, or the site catches up; then it says hello.
     const bool may_recover = decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::model_differs ||
@@ -229,6 +259,7 @@ void RoundMachine::Core::on_hello(const federation::SignedMessage& message, Rost
   if (decoded->model_hash != setup.task.model_hash || decoded->transcript != setup.task.previous_transcript) return;
   Trainee& trainee = trainees[site];
   if (trainee.readiness == Readiness::failed && !trainee.final_failure) trainee.readiness = Readiness::awaited;
+  if (needs_beacon()) ask_beacon({site});
   ask_again(site);
 }
 
@@ -266,6 +297,7 @@ void RoundMachine::Core::ask_again(RosterIndex site) {
 }
 
 void RoundMachine::Core::repeat_requests() {
+  if (needs_beacon() && !has_beacon()) ask_beacon(beacon_silent());
   if (std::holds_alternative<Announced>(phase)) {
     std::vector<RosterIndex> to;
     for (const auto& [site, trainee] : trainees)

@@ -7,12 +7,15 @@
 //   perform(machine.step(Begin{now}));
 //   on a frame of a site: perform(machine.step(MessageReceived{std::move(opened)}));   Tick{now} a few times a second
 //   perform(effects), strictly in field order:
-//     1 append effects.journal, one sync       2 effects.finished: apply the sum, store model and publication durably
+//     1 append effects.journal, one sync; store effects.beacon       2 effects.finished: apply the sum, store model and publication durably
 //     3 send effects.outbound, then finished->publication to every site     4 run effects.unmask, then step(UnmaskFinished{…})
 //     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`
 //
 // step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the same
 // bytes, so lost messages are mended by asking again (resend_ms).
+//
+// A cohort of more than kCompleteGraphMax sites uses the sparse graph: the machine first draws the roster's beacon with all
+// its sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites of a sum.
 //
 // Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
 // a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
@@ -29,6 +32,7 @@
 #include "common/clock.h"
 #include "coordinator/aggregation/unmask.h"
 #include "federation/membership/roster.h"
+#include "federation/messages/beacon_messages.h"
 #include "federation/messages/envelope.h"
 #include "federation/secagg/fixed_point.h"
 
@@ -58,6 +62,7 @@ struct RoundSetup {
   std::uint32_t delta_size = 0;         // trained floats
   double delta_max = 0;
   std::uint32_t weight_max = 0;
+  std::optional<federation::BeaconTranscript> beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
   RoundLimits limits;
 };
 
@@ -108,6 +113,7 @@ struct BlamedSite {
 
 struct RoundEffects {
   std::vector<Bytes> journal;                  // 1
+  std::optional<federation::BeaconTranscript> beacon;  // 1, durable too; for the setups of later rounds under this roster
   std::optional<RoundResult> finished;         // 2
   std::vector<RoundOutbound> outbound;         // 3
   std::optional<UnmaskWork> unmask;            // 4

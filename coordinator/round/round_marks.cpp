@@ -12,8 +12,8 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader) {
   CollectingUnmask out;
   CommittedAttempt& attempt = out.attempt;
   FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("mark.parameters", 4096));
-  FOVEA_TRY_ASSIGN(attempt.context.parameters, federation::RoundParameters::decode(parameters));
-  attempt.context.parameters_hash = attempt.context.parameters.hash();
+  FOVEA_TRY_ASSIGN(federation::RoundParameters p, federation::RoundParameters::decode(parameters));
+  attempt.context = federation::AttemptContext::begin(std::move(p));
   FOVEA_TRY_ASSIGN(attempt.context.keys, federation::read_listed_keys(reader));
   attempt.context.key_list = federation::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
   FOVEA_TRY_ASSIGN(attempt.survivors, federation::read_sites(reader, "mark.survivors"));

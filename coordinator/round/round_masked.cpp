@@ -23,7 +23,7 @@ std::size_t RoundMachine::Core::staging_slots() const {
 void RoundMachine::Core::send_routed(const CollectingMasked& masked, RosterIndex site) {
   federation::RoutedShares routed{.ref = masked.context.ref(), .survivors = masked.survivors, .shares = {}};
   for (const DealerCommitments& dealer : masked.dealers) {
-    if (dealer.dealer == site) continue;
+    if (!masked.context.are_neighbours(dealer.dealer, site)) continue;
     const auto for_site = std::find_if(dealer.shares.begin(), dealer.shares.end(),
                                        [&](const federation::SealedShares& shares) { return shares.peer == site; });
     FOVEA_CHECK(for_site != dealer.shares.end());  // on_shares took only complete ones
@@ -136,8 +136,12 @@ void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex sit
 void RoundMachine::Core::consider_masked() {
   auto& masked = std::get<CollectingMasked>(phase);
   if (!masked.uploads.empty()) return;
-  if (masked.committed.size() < masked.context.parameters.thresholds.threshold)
-    return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(masked.committed.size()) + " sites only");
+  std::vector<RosterIndex> committed;
+  for (const auto& [site, entry] : masked.committed) committed.push_back(site);
+  if (committed.size() < masked.context.parameters.survivors_min())
+    return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(committed.size()) + " sites only");
+  if (const auto isolated = masked.context.find_isolated(masked.survivors, committed))
+    return retry(RefusalReason::too_few_survivors, "too few neighbours of " + id_of(*isolated).text() + " sent their vectors");
   CollectingConsistency next;
   for (auto& [site, entry] : masked.committed) next.attempt.committed.push_back(entry);
   next.attempt.context = std::move(masked.context);

@@ -54,6 +54,12 @@ void RoundMachine::Core::consider_start() {
   const auto possible = std::count_if(trainees.begin(), trainees.end(), [&](const auto& entry) {
     return !excluded.contains(entry.first) && !entry.second.final_failure;
   });
+  const auto released = std::count_if(trainees.begin(), trainees.end(), [](const auto& entry) { return entry.second.has_released; });
+  if (static_cast<std::size_t>(possible) < setup.cohort_smallest && static_cast<std::size_t>(possible + released) >= setup.cohort_smallest)
+    return abort(RefusalReason::model_already_released,
+                 std::to_string(released) + " sites have released their shares of a sum on this model before, and never do so twice: two "
+                 "sums that differ by one site would show its update. No further round can follow on this model; make a plan with "
+                 "another seed, which the hospitals then approve");
   if (static_cast<std::size_t>(possible) < setup.cohort_smallest)
     return abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) + " sites can take part, the plan asks for " +
                                                       std::to_string(setup.cohort_smallest));
@@ -64,6 +70,13 @@ void RoundMachine::Core::consider_start() {
     return;
   }
   if (!announced->quorum) announced->quorum = now;
+  if (needs_beacon() && !has_beacon()) {
+    if (now.value - announced->since.value < setup.limits.round_ms) return;
+    const std::vector<RosterIndex> silent = beacon_silent();
+    return abort(RefusalReason::beacon_differs, "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " +
+                                                    id_of(silent.front()).text() +
+                                                    " among them; it needs every site once: sign a roster without the absent ones");
+  }
   const bool waiting = std::any_of(trainees.begin(), trainees.end(),
                                    [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
   const bool enough = ready.size() >= setup.cohort_largest;
@@ -76,14 +89,15 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
   auto encoding = federation::make_encoding(candidates.size(), setup.delta_max, setup.weight_max);
   FOVEA_CHECK(encoding.has_value());  // create() tried it for the largest cohort
   const auto sites = static_cast<std::uint32_t>(candidates.size());
+  const bool sparse = sites > federation::kCompleteGraphMax;
   const auto threshold = static_cast<std::uint16_t>(
-      std::max<std::uint32_t>(setup.thresholds.threshold, federation::threshold_min(sites, setup.thresholds.colluders_max)));
+      sparse ? neighbours.threshold
+             : std::max<std::uint32_t>(setup.thresholds.threshold, federation::threshold_min(sites, setup.thresholds.colluders_max)));
   if (threshold > sites) return abort(RefusalReason::threshold_too_low, "the threshold is above the number of ready sites");
   ++attempt;
   share_wires.clear();
   unmask_wires.clear();
-  federation::AttemptContext context;
-  context.parameters = {.run = setup.run,
+  federation::RoundParameters parameters{.run = setup.run,
                         .round = setup.task.round,
                         .attempt = attempt,
                         .previous_transcript = setup.task.previous_transcript,
@@ -95,7 +109,8 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
                         .dimension = static_cast<std::uint32_t>(federation::vector_words(setup.delta_size)),
                         .encoding = *encoding,
                         .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
-  context.parameters_hash = context.parameters.hash();
+  if (sparse) parameters.graph = graph_parameters();
+  federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
   // Durable first: an attempt number names one set of keys, so it must not come again after a restart.
   effects.journal.push_back(encode_attempt_mark(setup.task.round, attempt));
   send(candidates, MessageKind::parameters, context.parameters.encode());

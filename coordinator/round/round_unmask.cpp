@@ -15,7 +15,15 @@ void RoundMachine::Core::ask_consistency(const CollectingConsistency& from, cons
 }
 
 void RoundMachine::Core::ask_unmask(const CollectingUnmask& from, const std::vector<RosterIndex>& to) {
-  send(to, MessageKind::unmask_request, federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
+  const federation::AttemptContext& context = from.attempt.context;
+  if (!context.graph) return send(to, MessageKind::unmask_request, federation::UnmaskRequest{context.ref(), from.signatures}.encode());
+  // Only the signatures of its neighbours count for a site.
+  for (const RosterIndex site : to) {
+    federation::UnmaskRequest request{context.ref(), {}};
+    for (const federation::SiteSignature& entry : from.signatures)
+      if (context.are_neighbours(entry.site, site)) request.signatures.push_back(entry);
+    send({site}, MessageKind::unmask_request, request.encode());
+  }
 }
 
 void RoundMachine::Core::on_consistency_signature(const federation::SignedMessage& message, RosterIndex site) {
@@ -44,14 +52,14 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   for (const federation::CommittedVector& entry : collecting.attempt.committed)
     if (!collecting.signatures.contains(entry.site) && !collecting.gone.contains(entry.site))
       trainees[entry.site].readiness = Readiness::awaited;
-  if (collecting.signatures.size() < collecting.attempt.context.parameters.thresholds.threshold)
-    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(collecting.signatures.size()) + " sites only");
-  CollectingUnmask next;
   std::vector<RosterIndex> to;
-  for (const auto& [site, signature] : collecting.signatures) {
-    next.signatures.push_back({site, signature});
-    to.push_back(site);
-  }
+  for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
+  // Each secret has to be opened by sites that signed, and each of these asks for t signatures of sites that count for it.
+  if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
+    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only, too few of them neighbours of " +
+                                                        id_of(*isolated).text());
+  CollectingUnmask next;
+  for (const auto& [site, signature] : collecting.signatures) next.signatures.push_back({site, signature});
   next.attempt = std::move(collecting.attempt);
   next.since = now;
   // Durable first: sites release shares once a round, so a coordinator that lost this could never finish the round.
@@ -72,14 +80,14 @@ void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& messa
   if (!contains(committed, site))
     return refuse_to(site, message, RefusalReason::survivors_not_subset, "shares released by a site outside U3");
   if (collecting->responses.contains(site)) return;
-  const auto& survivors = collecting->attempt.survivors;
+  const std::vector<RosterIndex> survivors = collecting->attempt.context.holders(site, collecting->attempt.survivors);
   const bool complete = std::equal(survivors.begin(), survivors.end(), decoded->shares.begin(), decoded->shares.end(),
                                    [&](RosterIndex subject, const federation::RevealedShare& share) {
                                      const bool in_sum = contains(committed, subject);
                                      return share.subject == subject && (share.secret == federation::RevealedSecret::self_seed) == in_sum;
                                    });
   if (!complete) {
-    refuse_to(site, message, RefusalReason::bad_revealed_share, "not exactly one share of the right kind for each site of U2");
+    refuse_to(site, message, RefusalReason::bad_revealed_share, "not exactly one share of the right kind for each site of U2 that shared with it");
     blame(site, RefusalReason::bad_revealed_share, {message.wire()});
     collecting->gone.insert(site);
     return consider_unmask();
@@ -92,11 +100,17 @@ void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& messa
 
 void RoundMachine::Core::consider_unmask() {
   auto& collecting = std::get<CollectingUnmask>(phase);
-  const std::size_t threshold = collecting.attempt.context.parameters.thresholds.threshold;
+  std::vector<RosterIndex> responders;
+  for (const auto& [site, shares] : collecting.responses) responders.push_back(site);
+  const CommittedAttempt& attempt_ = collecting.attempt;
+  while (collecting.openable < attempt_.survivors.size() &&
+         attempt_.context.count_holders(attempt_.survivors[collecting.openable], responders) >= attempt_.context.parameters.thresholds.threshold)
+    ++collecting.openable;
+  const bool few = collecting.openable < attempt_.survivors.size();
   const bool all = std::all_of(collecting.signatures.begin(), collecting.signatures.end(), [&](const auto& entry) {
     return collecting.responses.contains(entry.site) || collecting.gone.contains(entry.site);
   });
-  if (collecting.responses.size() < threshold || collecting.responses.size() == collecting.tried) {
+  if (few || collecting.responses.size() == collecting.tried) {
     if (all) abort(RefusalReason::too_few_survivors, "too few good shares were released; the round cannot be repeated");
     return;
   }

@@ -7,7 +7,9 @@ std::optional<MessageScope> egress_scope(MessageKind kind) {
     case MessageKind::hello:
     case MessageKind::attempt_failure: return MessageScope::session;
     case MessageKind::training_progress:
-    case MessageKind::training_ready: return MessageScope::plan;
+    case MessageKind::training_ready:
+    case MessageKind::beacon_commitment:
+    case MessageKind::beacon_nonce: return MessageScope::plan;
     case MessageKind::keys:
     case MessageKind::shares:
     case MessageKind::masked_chunk:
@@ -26,7 +28,10 @@ std::optional<MessageScope> egress_scope(MessageKind kind) {
     case MessageKind::aggregate_chunk:
     case MessageKind::round_evidence:
     case MessageKind::refusal:
-    case MessageKind::attempt_abandoned: return std::nullopt;
+    case MessageKind::attempt_abandoned:
+    case MessageKind::beacon_request:
+    case MessageKind::beacon_commitments:
+    case MessageKind::beacon: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -36,7 +41,8 @@ std::optional<MessageKind> egress_kind(std::string_view text) {
                                     MessageKind::training_progress, MessageKind::training_ready,
                                     MessageKind::keys,          MessageKind::shares,
                                     MessageKind::masked_chunk,  MessageKind::masked_statement,
-                                    MessageKind::consistency_signature, MessageKind::unmask_shares};
+                                    MessageKind::consistency_signature, MessageKind::unmask_shares,
+                                    MessageKind::beacon_commitment, MessageKind::beacon_nonce};
   for (const MessageKind kind : kKinds)
     if (to_string(kind) == text) return kind;
   return std::nullopt;

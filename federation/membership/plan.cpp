@@ -11,7 +11,7 @@ namespace fovea::federation {
 namespace {
 
 constexpr std::uint64_t kSeedMax = (std::uint64_t{1} << 53U) - 1;
-constexpr std::uint32_t kSitesMax = 128;  // complete graph; more sites need the sparse one
+constexpr std::uint32_t kSitesMax = 1024;  // of a roster
 constexpr std::uint32_t kProbeSizeMax = 1U << 26U;
 constexpr std::string_view kProbePrefix = "probe-";
 

@@ -24,7 +24,7 @@ void write(ByteWriter& writer, const std::vector<RosterIndex>& sites) {
 
 Result<std::vector<RosterIndex>> read_sites(ByteReader& reader, std::string_view field) {
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " sites, at most 128");
+  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " sites, at most " + std::to_string(kCohortMax));
   std::vector<RosterIndex> sites;
   sites.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {

@@ -6,7 +6,8 @@
 
 namespace fovea::federation {
 
-inline constexpr std::size_t kCohortMax = 128;  // sites in one complete graph
+inline constexpr std::size_t kCohortMax = 1024;        // sites in one round
+inline constexpr std::size_t kCompleteGraphMax = 128;  // above, the graph of neighbours is sparse
 
 struct AttemptRef {
   RoundNumber round = 0;

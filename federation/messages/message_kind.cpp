@@ -29,13 +29,18 @@ std::string_view to_string(MessageKind kind) noexcept {
     case MessageKind::round_evidence: return "round-evidence";
     case MessageKind::refusal: return "refusal";
     case MessageKind::attempt_abandoned: return "attempt-abandoned";
+    case MessageKind::beacon_commitment: return "beacon-commitment";
+    case MessageKind::beacon_nonce: return "beacon-nonce";
+    case MessageKind::beacon_request: return "beacon-request";
+    case MessageKind::beacon_commitments: return "beacon-commitments";
+    case MessageKind::beacon: return "beacon";
   }
   return "unknown";
 }
 
 Result<MessageKind> message_kind(std::uint16_t number) {
-  const bool site = number >= 1 && number <= 10;
-  const bool coordinator = number >= 32 && number <= 44;
+  const bool site = number >= 1 && number <= 12;
+  const bool coordinator = number >= 32 && number <= 47;
   if (!site && !coordinator) return invalid_argument("message kind: unknown number " + std::to_string(number));
   return static_cast<MessageKind>(number);
 }

@@ -20,6 +20,8 @@ enum class MessageKind : std::uint16_t {
   consistency_signature = 8,  // R4
   unmask_shares = 9,          // R5
   attempt_failure = 10,
+  beacon_commitment = 11,  // once a roster, for rounds of more than 128 sites
+  beacon_nonce = 12,
   // from the coordinator
   plan_offer = 32,
   roster_offer = 33,
@@ -34,6 +36,9 @@ enum class MessageKind : std::uint16_t {
   round_evidence = 42,
   refusal = 43,
   attempt_abandoned = 44,
+  beacon_request = 45,
+  beacon_commitments = 46,
+  beacon = 47,
 };
 
 std::string_view to_string(MessageKind kind) noexcept;

@@ -28,6 +28,8 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::round_already_unmasked: return "round-already-unmasked";
     case RefusalReason::model_already_released: return "model-already-released";
     case RefusalReason::not_ready: return "not-ready";
+    case RefusalReason::graph_differs: return "graph-differs";
+    case RefusalReason::beacon_differs: return "beacon-differs";
     case RefusalReason::own_entry_missing: return "own-entry-missing";
     case RefusalReason::own_entry_altered: return "own-entry-altered";
     case RefusalReason::duplicate_key: return "duplicate-key";

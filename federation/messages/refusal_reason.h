@@ -37,6 +37,8 @@ enum class RefusalReason : std::uint16_t {
   round_already_unmasked = 32,
   model_already_released = 33,  // a second, different release on one model
   not_ready = 34,               // no trained update for this round
+  graph_differs = 35,           // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
+  beacon_differs = 36,          // not the beacon of this roster that was fixed first
   // R1 and R2
   own_entry_missing = 40,
   own_entry_altered = 41,

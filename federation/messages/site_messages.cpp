@@ -6,7 +6,7 @@ namespace {
 // A list length within the cohort; every list of the protocol is one entry a site.
 Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field) {
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most 128");
+  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(kCohortMax));
   return count;
 }
 

@@ -22,7 +22,7 @@ double clamp_to(double value, double bound) noexcept { return std::min(std::max(
 }  // namespace
 
 Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max) {
-  if (sites < 2 || sites > kCohortMax) return invalid_argument("encoding.sites: outside 2 to 128");
+  if (sites < 2 || sites > kCohortMax) return invalid_argument("encoding.sites: outside 2 to " + std::to_string(kCohortMax));
   if (!std::isfinite(delta_max) || !(delta_max > 0)) return invalid_argument("encoding.delta_max: must be finite and above 0");
   const auto bound = static_cast<double>(word_bound(sites));
   if (weight_max == 0 || static_cast<double>(weight_max) > bound)

@@ -55,11 +55,12 @@ crypto::SecretKey expand(const crypto::SecretKey& seed, std::string_view label) 
   return crypto::hkdf_sha256({.secret = seed.view(), .salt = {}, .info = info.bytes()});
 }
 
-std::vector<std::uint32_t> points_of(const AttemptContext& context) {
-  std::vector<std::uint32_t> points;
-  points.reserve(context.keys.size());
-  for (const ListedKeys& entry : context.keys) points.push_back(std::uint32_t{entry.site} + 1);
-  return points;
+// Who gets shares of the dealer's secrets, in roster order.
+std::vector<const ListedKeys*> recipients_of(const AttemptContext& context, RosterIndex dealer) {
+  std::vector<const ListedKeys*> out;
+  for (const ListedKeys& entry : context.keys)
+    if (context.holds_share(entry.site, dealer)) out.push_back(&entry);
+  return out;
 }
 
 }  // namespace
@@ -68,6 +69,40 @@ const AdvertisedKeys* AttemptContext::find(RosterIndex site) const noexcept {
   const auto found = std::lower_bound(keys.begin(), keys.end(), site,
                                       [](const ListedKeys& entry, RosterIndex wanted) { return entry.site < wanted; });
   return found != keys.end() && found->site == site ? &found->keys : nullptr;
+}
+
+AttemptContext AttemptContext::begin(RoundParameters parameters) {
+  AttemptContext out;
+  out.parameters_hash = parameters.hash();
+  if (parameters.graph) {
+    const Result<crypto::SecretKey> seed = crypto::SecretKey::from(parameters.graph->beacon, "beacon");
+    FOVEA_CHECK(seed.has_value());
+    crypto::SeededRandom random(*seed);
+    auto made = NeighbourGraph::create(shuffled_positions(parameters.graph->roster_sites, random), parameters.graph->neighbours);
+    FOVEA_CHECK(made.has_value());  // RoundParameters::decode checked the bounds
+    out.graph = std::move(*made);
+  }
+  out.parameters = std::move(parameters);
+  return out;
+}
+
+std::vector<RosterIndex> AttemptContext::holders(RosterIndex dealer, std::span<const RosterIndex> sites) const {
+  std::vector<RosterIndex> out;
+  for (const RosterIndex site : sites)
+    if (holds_share(site, dealer)) out.push_back(site);
+  return out;
+}
+
+std::size_t AttemptContext::count_holders(RosterIndex site, std::span<const RosterIndex> sites) const {
+  return static_cast<std::size_t>(
+      std::count_if(sites.begin(), sites.end(), [&](RosterIndex holder) { return holds_share(holder, site); }));
+}
+
+std::optional<RosterIndex> AttemptContext::find_isolated(std::span<const RosterIndex> subjects,
+                                                         std::span<const RosterIndex> among) const {
+  for (const RosterIndex subject : subjects)
+    if (count_holders(subject, among) < parameters.thresholds.threshold) return subject;
+  return std::nullopt;
 }
 
 AttemptSecrets::AttemptSecrets(RosterIndex self, crypto::AgreementKey channel, crypto::AgreementKey mask,
@@ -87,16 +122,18 @@ Digest AttemptSecrets::self_seed_commitment(const Digest& parameters) const {
 }
 
 Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context) {
-  const std::vector<std::uint32_t> points = points_of(context);
+  const std::vector<const ListedKeys*> recipients = recipients_of(context, self_);
+  std::vector<std::uint32_t> points;
+  for (const ListedKeys* recipient : recipients) points.push_back(std::uint32_t{recipient->site} + 1);
   const std::uint32_t threshold = context.parameters.thresholds.threshold;
   FOVEA_TRY_ASSIGN(std::vector<crypto::Share> mask_shares,
                    crypto::split_secret(mask_.private_key(), threshold, points, coefficients_));
   FOVEA_TRY_ASSIGN(std::vector<crypto::Share> seed_shares, crypto::split_secret(self_seed_, threshold, points, coefficients_));
   std::vector<SealedShares> sealed;
-  sealed.reserve(context.keys.size());
+  sealed.reserve(recipients.size());
   std::optional<HeldShares> own;
-  for (std::size_t i = 0; i < context.keys.size(); ++i) {
-    const RosterIndex peer = context.keys[i].site;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    const RosterIndex peer = recipients[i]->site;
     if (peer == self_) {
       own.emplace(HeldShares{self_, std::move(mask_shares[i]), std::move(seed_shares[i])});
       continue;
@@ -106,7 +143,7 @@ Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context
     crypto::SecretArray<2 * crypto::kShareBytes> plain;
     std::copy(mask_share.view().begin(), mask_share.view().end(), plain.span().begin());
     std::copy(seed_share.view().begin(), seed_share.view().end(), plain.span().begin() + crypto::kShareBytes);
-    FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, channel_.shared_secret(context.keys[i].keys.channel));
+    FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, channel_.shared_secret(recipients[i]->keys.channel));
     const Bytes box = crypto::aead_seal(direction_key(context, shared, self_, peer), kNonce,
                                         associated_data(context, self_, peer), plain.view());
     SealedShares entry;
@@ -116,8 +153,7 @@ Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context
     FOVEA_TRY_ASSIGN(entry.sealed, to_array<kSealedSharesBytes>(box, "sealed shares"));
     sealed.push_back(std::move(entry));
   }
-  FOVEA_CHECK(own.has_value());
-  return Dealt{std::move(sealed), std::move(*own)};
+  return Dealt{std::move(sealed), std::move(own)};
 }
 
 Result<HeldShares> AttemptSecrets::open(const AttemptContext& context, const SealedShares& from_dealer) const {
@@ -150,6 +186,7 @@ Result<std::vector<crypto::MaskKey>> AttemptSecrets::masks(const AttemptContext&
     if (site == self_) continue;
     const AdvertisedKeys* keys = context.find(site);
     if (keys == nullptr) return invalid_argument("survivors: a site without keys");
+    if (!context.are_neighbours(self_, site)) continue;
     peers.push_back(site);
     peer_keys.push_back(keys->mask);
   }

@@ -13,6 +13,7 @@
 #include "crypto/mask_stream.h"
 #include "crypto/shamir.h"
 #include "federation/messages/coordinator_messages.h"
+#include "federation/secagg/neighbour_graph.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::federation {
@@ -21,11 +22,28 @@ namespace fovea::federation {
 struct AttemptContext {
   RoundParameters parameters;
   Digest parameters_hash{};      // H(P)
+  std::optional<NeighbourGraph> graph{};  // none: everybody is everybody's neighbour
   std::vector<ListedKeys> keys;  // U1, ascending; empty until R1 is answered
   Digest key_list{};             // K
 
   AttemptRef ref() const { return {parameters.round, parameters.attempt, parameters_hash}; }
   const AdvertisedKeys* find(RosterIndex site) const noexcept;
+
+  // Before R1: P (checked by RoundParameters::decode, or the coordinator's own), its hash and its graph.
+  static AttemptContext begin(RoundParameters parameters);
+
+  // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets.
+  bool are_neighbours(RosterIndex a, RosterIndex b) const { return a != b && (!graph || graph->are_neighbours(a, b)); }
+  // Whether `holder` gets a share of each of the dealer's secrets: its neighbours, and in the complete graph itself too.
+  bool holds_share(RosterIndex holder, RosterIndex dealer) const {
+    return are_neighbours(holder, dealer) || (!graph && holder == dealer);
+  }
+  // The sites among `sites` whose shares and signatures count for `site` (t of them are needed).
+  std::size_t count_holders(RosterIndex site, std::span<const RosterIndex> sites) const;
+  // The sites of `sites` that hold shares of `dealer`'s secrets, in the same order.
+  std::vector<RosterIndex> holders(RosterIndex dealer, std::span<const RosterIndex> sites) const;
+  // The first of `subjects` that has fewer than t holders among `among`: its secrets could not be opened, so its masks would stay in the sum.
+  std::optional<RosterIndex> find_isolated(std::span<const RosterIndex> subjects, std::span<const RosterIndex> among) const;
 };
 
 // The two shares one site holds of another's secrets.
@@ -45,11 +63,11 @@ class AttemptSecrets {
   const crypto::AgreementPublicKey& mask_key() const noexcept { return mask_.public_key(); }
   Digest self_seed_commitment(const Digest& parameters) const;
 
-  // R2: shares of s and b for every other site of U1, sealed; the own shares stay in `own`.
-  // permission_denied: a low-order key. Called once.
+  // R2: shares of s and b for each neighbour of U1, sealed; in the complete graph the own shares stay in `own`.
+  // permission_denied: a low-order key. invalid_argument: fewer than t neighbours. Called once.
   struct Dealt {
     std::vector<SealedShares> sealed;  // ascending by recipient
-    HeldShares own;
+    std::optional<HeldShares> own;
   };
   Result<Dealt> deal(const AttemptContext& context);
 
@@ -57,7 +75,7 @@ class AttemptSecrets {
   // or shares for another point.
   Result<HeldShares> open(const AttemptContext& context, const SealedShares& from_dealer) const;
 
-  // R3: the masks of this site's vector: the self mask, and one for each other survivor.
+  // R3: the masks of this site's vector: the self mask, and one for each neighbour among the survivors.
   Result<std::vector<crypto::MaskKey>> masks(const AttemptContext& context, std::span<const RosterIndex> survivors) const;
 
  private:

@@ -89,6 +89,17 @@ Result<NeighbourCounts> choose_neighbours(const GraphAssumptions& assumptions) {
                              " meets these bounds; use the complete graph");
 }
 
+Result<void> check_neighbours(const GraphAssumptions& assumptions, const NeighbourCounts& counts) {
+  FOVEA_TRY(check(assumptions));
+  if (counts.neighbours >= assumptions.sites || counts.threshold > counts.neighbours ||
+      !secure(assumptions, Hypergeometric(assumptions.sites - 1), counts))
+    return permission_denied("neighbour graph: " + std::to_string(counts.neighbours) + " neighbours with threshold " +
+                             std::to_string(counts.threshold) + " are too few for " + std::to_string(assumptions.corrupt_max) +
+                             " corrupt and " + std::to_string(assumptions.dropped_max) + " lost of " +
+                             std::to_string(assumptions.sites) + " sites");
+  return {};
+}
+
 std::vector<std::uint32_t> shuffled_positions(std::uint32_t sites, crypto::RandomSource& random) {
   std::vector<std::uint32_t> order(sites);
   std::iota(order.begin(), order.end(), 0U);

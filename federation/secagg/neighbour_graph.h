@@ -43,6 +43,10 @@ struct NeighbourCounts {
 // failed_precondition: no k below sites − 1 is enough; use the complete graph.
 Result<NeighbourCounts> choose_neighbours(const GraphAssumptions& assumptions);
 
+// The security half of the above for a k and t that somebody else chose; `correctness_bits` is not looked at.
+// invalid_argument: as above; permission_denied: k or t is too small for the sites assumed bad.
+Result<void> check_neighbours(const GraphAssumptions& assumptions, const NeighbourCounts& counts);
+
 // The site at each position, uniform among all orders (Fisher–Yates, drawn by rejection). Everybody computes it from
 // the epoch's beacon: SeededRandom(beacon).
 std::vector<std::uint32_t> shuffled_positions(std::uint32_t sites, crypto::RandomSource& random);
@@ -55,7 +59,7 @@ class NeighbourGraph {
 
   // Ascending; the relation is symmetric and never includes the site itself.
   std::vector<std::uint32_t> neighbours_of(std::uint32_t site) const;
-  bool are_neighbours(std::uint32_t a, std::uint32_t b) const;
+  bool are_neighbours(std::uint32_t a, std::uint32_t b) const;  // false for a site and itself
 
  private:
   NeighbourGraph(std::vector<std::uint32_t> order, std::vector<std::uint32_t> position, std::uint32_t neighbours)

@@ -34,14 +34,30 @@ Result<Encoding> read_encoding(ByteReader& reader, std::size_t sites) {
   return out;
 }
 
+Result<void> check_graph(const RoundParameters& p) {
+  const GraphParameters& graph = *p.graph;
+  if (graph.roster_sites > kCohortMax || p.candidates.back() >= graph.roster_sites)
+    return invalid_argument("parameters.graph.roster_sites: at most " + std::to_string(kCohortMax) + ", and above every candidate");
+  if (graph.neighbours < 2 || graph.neighbours % 2 != 0 || graph.neighbours >= graph.roster_sites)
+    return invalid_argument("parameters.graph.neighbours: an even number from 2, below the roster's sites");
+  if (p.thresholds.threshold > graph.neighbours || 2 * p.thresholds.threshold <= graph.neighbours)
+    return invalid_argument("parameters.threshold: above half of the neighbours, and at most all");
+  if (graph.survivors_min < 2 || graph.survivors_min > p.candidates.size())
+    return invalid_argument("parameters.graph.survivors_min: from 2 to the number of candidates");
+  return {};
+}
+
 Result<void> check_bounds(const RoundParameters& p) {
   const std::size_t sites = p.candidates.size();
   if (p.round == 0 || p.attempt == 0) return invalid_argument("parameters.round, attempt: count from 1");
   if (sites < 2) return invalid_argument("parameters.candidates: at least 2 sites");
   const Thresholds& t = p.thresholds;
+  if (p.graph.has_value() != (sites > kCompleteGraphMax))
+    return invalid_argument("parameters.graph: given exactly when there are more than " + std::to_string(kCompleteGraphMax) + " candidates");
+  if (p.graph) FOVEA_TRY(check_graph(p));
   if (t.threshold < 2 || t.threshold > sites)
     return invalid_argument("parameters.threshold: outside 2 to the number of candidates");
-  if (t.colluders_max >= t.threshold || t.honest_min > t.threshold)
+  if (t.colluders_max >= p.survivors_min() || t.honest_min > p.survivors_min())
     return invalid_argument("parameters.colluders_max, honest_min: above the threshold");
   if (p.dimension <= kTailWords || p.dimension > kDimensionMax) return invalid_argument("parameters.dimension: out of bounds");
   if (p.ring_bits != 32) return invalid_argument("parameters.ring_bits: expected 32");
@@ -81,6 +97,12 @@ Bytes RoundParameters::encode() const {
   writer.u8(noise);
   writer.u64(noise_scale);
   writer.u32(phase_ms);
+  if (graph) {
+    writer.u16(graph->roster_sites);
+    writer.u16(graph->neighbours);
+    writer.u16(graph->survivors_min);
+    writer.raw(graph->beacon);
+  }
   return std::move(writer).take();
 }
 
@@ -105,6 +127,14 @@ Result<RoundParameters> RoundParameters::decode(ByteView payload) {
   FOVEA_TRY_ASSIGN(out.noise, reader.u8("parameters.noise"));
   FOVEA_TRY_ASSIGN(out.noise_scale, reader.u64("parameters.noise_scale"));
   FOVEA_TRY_ASSIGN(out.phase_ms, reader.u32("parameters.phase_ms"));
+  if (reader.left() > 0) {
+    GraphParameters graph;
+    FOVEA_TRY_ASSIGN(graph.roster_sites, reader.u16("parameters.graph.roster_sites"));
+    FOVEA_TRY_ASSIGN(graph.neighbours, reader.u16("parameters.graph.neighbours"));
+    FOVEA_TRY_ASSIGN(graph.survivors_min, reader.u16("parameters.graph.survivors_min"));
+    FOVEA_TRY_ASSIGN(graph.beacon, reader.array<32>("parameters.graph.beacon"));
+    out.graph = graph;
+  }
   FOVEA_TRY(reader.finish("parameters"));
   FOVEA_TRY(check_bounds(out));
   return out;

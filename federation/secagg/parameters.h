@@ -38,6 +38,22 @@ struct Encoding {
   bool operator==(const Encoding&) const = default;
 };
 
+// Of a round with more than kCompleteGraphMax candidates: each site shares secrets and masks with its neighbours in the
+// Harary graph over the whole roster, its positions shuffled by the roster's beacon. `thresholds.threshold` is then t of
+// the k shares of each secret, and counts neighbours only.
+struct GraphParameters {
+  std::uint16_t roster_sites = 0;   // n, positions on the ring
+  std::uint16_t neighbours = 0;     // k
+  std::uint16_t survivors_min = 0;  // fewest sites in U1, U2 and U3: n − this many are assumed lost at most
+  Digest beacon{};                  // federation/secagg/epoch_beacon.h
+  bool operator==(const GraphParameters&) const = default;
+};
+
+// What a site asks of a graph that it did not choose: an honest site is exposed with probability at most 2^-40.
+inline constexpr std::uint32_t kGraphSecurityBits = 40;
+// A round has to be repeated with probability at most 2^-20.
+inline constexpr std::uint32_t kGraphCorrectnessBits = 20;
+
 struct RoundParameters {
   RunId run;
   RoundNumber round = 0;
@@ -54,10 +70,14 @@ struct RoundParameters {
   std::uint8_t noise = 0;         // privacy mechanism: 0 none
   std::uint64_t noise_scale = 0;  // its parameter, 0 with none
   std::uint32_t phase_ms = 0;     // deadline of one phase
+  std::optional<GraphParameters> graph{};  // none: the complete graph
+
+  // The fewest sites in U1, U2 and U3.
+  std::uint32_t survivors_min() const noexcept { return graph ? graph->survivors_min : thresholds.threshold; }
 
   Bytes encode() const;
   // Strict; checks what holds for everybody: bounds, finite numbers, ascending candidates, ring_bits = 32,
-  // scale · delta_max and weight_max within the bound of |U0| sites.
+  // scale · delta_max and weight_max within the bound of |U0| sites, a graph exactly above kCompleteGraphMax candidates.
   static Result<RoundParameters> decode(ByteView payload);
   Digest hash() const;  // H(P)
   AttemptRef ref() const { return {round, attempt, hash()}; }

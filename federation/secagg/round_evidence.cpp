@@ -27,18 +27,22 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
   if (e.parameters.roster_hash != roster.hash) return refused(RefusalReason::roster_differs, "evidence names another roster");
   if (e.parameters.candidates.back() >= roster.sites.size())
     return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
-  const std::uint16_t threshold = e.parameters.thresholds.threshold;
   for (const ListedKeys& entry : e.keys)
     if (!contains(e.parameters.candidates, entry.site))
       return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
-  AttemptContext context;
+  if (e.parameters.graph && e.parameters.graph->roster_sites != roster.sites.size())
+    return refused(RefusalReason::graph_differs, "a graph of another number of positions than the roster has sites");
+  AttemptContext context = AttemptContext::begin(e.parameters);
   context.keys = e.keys;
   for (const RosterIndex site : e.survivors)
     if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
   for (const CommittedVector& entry : e.committed)
     if (!contains(e.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
-  if (e.committed.size() < threshold) return refused(RefusalReason::too_few_survivors, "fewer than t sites in the sum");
-  if (e.signatures.size() < threshold) return refused(RefusalReason::too_few_signatures, "fewer than t consistency signatures");
+  if (e.committed.size() < e.parameters.survivors_min()) return refused(RefusalReason::too_few_survivors, "fewer than t sites in the sum");
+  std::vector<RosterIndex> signers;
+  for (const SiteSignature& entry : e.signatures) signers.push_back(entry.site);
+  if (context.find_isolated(e.survivors, signers))
+    return refused(RefusalReason::too_few_signatures, "a site of U2 has fewer than t neighbours that signed");
   return std::nullopt;
 }
 
@@ -125,7 +129,7 @@ Result<RoundEvidence> RoundEvidence::decode(ByteView payload) {
   FOVEA_TRY_ASSIGN(out.committed, read_committed(reader));
   FOVEA_TRY_ASSIGN(out.signatures, read_site_signatures(reader));
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("evidence.opened"));
-  if (count > kCohortMax) return invalid_argument("evidence.opened: at most 128 entries");
+  if (count > kCohortMax) return invalid_argument("evidence.opened: at most " + std::to_string(kCohortMax) + " entries");
   out.opened.resize(count);
   for (OpenedSecret& secret : out.opened) {
     FOVEA_TRY_ASSIGN(secret.site, reader.u16("evidence.opened.site"));

@@ -1,6 +1,7 @@
 #include "node/egress/outbound_message.h"
 
 #include "common/codec.h"
+#include "federation/messages/beacon_messages.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/site_messages.h"
 
@@ -73,6 +74,14 @@ Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) 
       out.model = message.model_hash;
       return out;
     }
+    case MessageKind::beacon_commitment: {
+      FOVEA_TRY(federation::BeaconCommitmentMessage::decode(payload));
+      return out;
+    }
+    case MessageKind::beacon_nonce: {
+      FOVEA_TRY(federation::BeaconNonceMessage::decode(payload));
+      return out;
+    }
     case MessageKind::keys: return of_round(out, federation::KeysMessage::decode(payload));
     case MessageKind::shares: return of_round(out, federation::SharesMessage::decode(payload));
     case MessageKind::masked_statement: return of_round(out, federation::MaskedStatement::decode(payload));
@@ -98,7 +107,10 @@ Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) 
     case MessageKind::aggregate_chunk:
     case MessageKind::round_evidence:
     case MessageKind::refusal:
-    case MessageKind::attempt_abandoned: break;
+    case MessageKind::attempt_abandoned:
+    case MessageKind::beacon_request:
+    case MessageKind::beacon_commitments:
+    case MessageKind::beacon: break;
   }
   return invalid_argument("a " + std::string(federation::to_string(envelope.kind)) + " is not a message that sites send");
 }

@@ -18,8 +18,8 @@ Result<void> read_u32(ConfigFields& fields, std::string_view key, std::uint32_t 
 Result<PolicyConfig> read_policy(ConfigFields& fields) {
   PolicyConfig out;
   FOVEA_TRY(read_u32(fields, "policy.colluders_max", 127, out.colluders_max));
-  FOVEA_TRY(read_u32(fields, "policy.honest_min", 128, out.honest_min, 1));
-  FOVEA_TRY(read_u32(fields, "policy.cohort_min", 128, out.cohort_min, 2));
+  FOVEA_TRY(read_u32(fields, "policy.honest_min", 1024, out.honest_min, 1));
+  FOVEA_TRY(read_u32(fields, "policy.cohort_min", 1024, out.cohort_min, 2));
   FOVEA_TRY(read_u32(fields, "policy.rounds_max", federation::kPlanRoundsMax, out.rounds_max, 1));
   FOVEA_TRY_ASSIGN(const auto modalities, fields.texts("policy.modalities", 3));
   if (modalities) out.modalities = *modalities;

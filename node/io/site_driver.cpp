@@ -107,6 +107,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(const int lock, lock_folder(folder.root()));
   FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
   FOVEA_TRY_ASSIGN(EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
+  FOVEA_TRY_ASSIGN(RecordFile site_register, open_site_register(folder.site_register(), folder.runs()));
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
@@ -119,6 +120,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                                          .invite = invite,
                                          .events = std::move(events),
                                          .gate = std::move(gate),
+                                         .site_register = std::move(site_register),
                                          .transport = std::move(transport),
                                          .software = software_text(),
                                          .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),

@@ -16,6 +16,7 @@ struct SiteDriver::Parts {
   federation::Invite invite;
   federation::EventLog events;
   EgressGate gate;
+  RecordFile site_register;
   std::unique_ptr<ZmqTransport> transport;
   std::string software;  // name, version and a random word of this start: tells a reconnect from a second process
   int signals = -1;      // signalfd

@@ -37,7 +37,12 @@ std::string event_name(MessageKind kind) {
     case MessageKind::aggregate_chunk:
     case MessageKind::round_evidence:
     case MessageKind::refusal:
-    case MessageKind::attempt_abandoned: return {};
+    case MessageKind::attempt_abandoned:
+    case MessageKind::beacon_commitment:
+    case MessageKind::beacon_nonce:
+    case MessageKind::beacon_request:
+    case MessageKind::beacon_commitments:
+    case MessageKind::beacon: return {};
   }
   return {};
 }
@@ -55,6 +60,7 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
       events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
     }
     FOVEA_TRY(run->append_journal(effects.journal));
+    FOVEA_TRY(site_register.append(effects.site_register));
     FOVEA_TRY(send(std::move(effects.outbound)));
     if (effects.cancel_training) worker->cancel();
     if (effects.start_training) FOVEA_TRY(begin_training(*effects.start_training));

@@ -7,6 +7,7 @@
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
 //   rosters/<epoch>.json every roster verified here
 //   keys/*.key           secrets, mode 0600                  events.jsonl           what happened, for scripts
+//   register             models released on, beacons: over all runs (node/round/site_marks.h)
 #pragma once
 
 #include <filesystem>
@@ -41,6 +42,8 @@ class SiteFolder {
   std::filesystem::path events() const { return root_ / kEventsFile; }
   std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
   std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
+  std::filesystem::path runs() const { return root_ / "runs"; }
+  std::filesystem::path site_register() const { return root_ / "register"; }
   std::filesystem::path run(const RunId& run) const { return root_ / "runs" / run.text(); }
 
   // Makes the folder, its keys and node.toml. failed_precondition when it is a site already.

@@ -8,14 +8,12 @@
 #include "federation/model/initial_weights.h"
 #include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
-#include "federation/secagg/framed_journal.h"
 
 namespace fovea::node {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kJournalBytesMax = std::size_t{8} << 30U;
 constexpr const char* kRoundKey = "fovea.round";
 constexpr const char* kSumsKey = "fovea.sums";
 constexpr const char* kTranscriptKey = "fovea.transcript";
@@ -54,16 +52,8 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::Plan& plan) {
   FOVEA_TRY(create_directories_durably(folder));
   FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
-  const fs::path journal_path = folder / "journal";
-  FOVEA_TRY_ASSIGN(AppendFile journal, AppendFile::open(journal_path, FileMode::secret));
-  federation::JournalContents contents;
-  if (journal.size() > 0) {
-    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(journal_path, kJournalBytesMax));
-    FOVEA_TRY_ASSIGN(contents, federation::read_journal(bytes));
-    if (contents.intact_bytes < bytes.size()) FOVEA_TRY(journal.truncate(contents.intact_bytes));
-  }
+  FOVEA_TRY_ASSIGN(RecordFile journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
   SiteRun out(folder, run, plan, std::move(journal));
-  out.journal_at_start_ = std::move(contents.records);
   FOVEA_TRY(out.load_model());
   return out;
 }
@@ -97,12 +87,6 @@ Result<const federation::PlanStage*> SiteRun::stage() const {
 Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
   FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
   return model_->layout().ranges(current->trains);
-}
-
-Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
-  if (records.empty()) return {};
-  for (const Bytes& record : records) FOVEA_TRY(journal_.append(federation::frame_record(record)));
-  return journal_.sync();
 }
 
 Result<void> SiteRun::apply(const ModelUpdate& update) {

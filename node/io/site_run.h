@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/durable_file.h"
+#include "node/io/record_file.h"
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
 #include "node/round/site_machine.h"
@@ -26,7 +26,7 @@ class SiteRun {
 
   const RunId& run() const noexcept { return run_; }
   const federation::Plan& plan() const noexcept { return plan_; }
-  const std::vector<Bytes>& journal_at_start() const noexcept { return journal_at_start_; }
+  const std::vector<Bytes>& journal_at_start() const noexcept { return journal_.records(); }
   const std::shared_ptr<const federation::ModelState>& model() const noexcept { return model_; }
   const Digest& model_digest() const noexcept { return model_digest_; }
   RoundNumber last_round() const noexcept { return last_round_; }
@@ -39,7 +39,7 @@ class SiteRun {
   Result<std::vector<federation::FlatRange>> trained_ranges() const;
 
   // Durable when it returns. After an error the run cannot go on.
-  Result<void> append_journal(std::span<const Bytes> records);
+  Result<void> append_journal(std::span<const Bytes> records) { return journal_.append(records); }
   // The next model, in memory. corruption when the sum does not fit the plan.
   Result<void> apply(const ModelUpdate& update);
   // The model as a file; `predict` and `evaluate` read it.
@@ -47,15 +47,14 @@ class SiteRun {
   std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
 
  private:
-  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, AppendFile journal)
+  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, RecordFile journal)
       : folder_(std::move(folder)), run_(run), plan_(std::move(plan)), journal_(std::move(journal)) {}
   Result<void> load_model();
 
   std::filesystem::path folder_;
   RunId run_;
   federation::Plan plan_;
-  AppendFile journal_;
-  std::vector<Bytes> journal_at_start_;
+  RecordFile journal_;
   std::shared_ptr<const federation::ModelState> model_;  // shared with the training thread
   Digest model_digest_{};
   RoundNumber last_round_ = 0;

@@ -50,7 +50,12 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
     case MessageKind::aggregate_chunk:
     case MessageKind::round_evidence:
     case MessageKind::refusal:
-    case MessageKind::attempt_abandoned: break;
+    case MessageKind::attempt_abandoned:
+    case MessageKind::beacon_commitment:
+    case MessageKind::beacon_nonce:
+    case MessageKind::beacon_request:
+    case MessageKind::beacon_commitments:
+    case MessageKind::beacon: break;
   }
   FOVEA_TRY(hold_if_asked(*opened));
   if (stop) return {};
@@ -167,7 +172,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                     .policy = site_policy(),
                     .software = software,
                     .rosters_past = options.folder.past_rosters()};
-  FOVEA_TRY_ASSIGN(machine, SiteMachine::create(std::move(config), run->journal_at_start()));
+  FOVEA_TRY_ASSIGN(machine, SiteMachine::create(std::move(config), run->journal_at_start(), site_register.records()));
   events.write("run_opened", {{"run", accepted.run.text()},
                               {"plan", to_hex(accepted.plan.hash)},
                               {"sums_applied", run->sums_applied()},

@@ -36,13 +36,70 @@ std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::
 
 // ---- R0
 
+std::optional<Refusal> SiteMachine::Core::check_model_unreleased(const Digest& model_hash) const {
+  const auto released = memory.released_models.find(model_hash);
+  if (released == memory.released_models.end()) return std::nullopt;
+  return refused(RefusalReason::model_already_released,
+                 "this site took part in a sum on this model in run " + released->second.text() +
+                     ": two sums that differ by one site would show that site's update; continue with a model that no sum was "
+                     "released on (a plan with another seed)");
+}
+
 std::optional<Refusal> SiteMachine::Core::check_release(RoundNumber round, const Digest& model_hash) const {
   if (memory.unmasked && round <= memory.unmasked->ref.round)
     return refused(RefusalReason::round_already_unmasked,
                    "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
-  if (memory.released_models.contains(model_hash))
-    return refused(RefusalReason::model_already_released, "an update on this model was released before: two sums that differ "
-                                                          "by one site would show that site's update");
+  return check_model_unreleased(model_hash);
+}
+
+// The graph is the one that the roster's beacon gives, and has enough neighbours for the sites this site assumes bad.
+std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max) const {
+  const federation::GraphParameters& graph = *p.graph;
+  if (graph.roster_sites != config.roster.sites.size())
+    return refused(RefusalReason::graph_differs, "a graph of " + std::to_string(graph.roster_sites) + " positions, the roster has " +
+                                                     std::to_string(config.roster.sites.size()) + " sites");
+  const auto beacon = memory.beacons.find(config.roster.hash);
+  if (beacon == memory.beacons.end() || beacon->second != graph.beacon)
+    return refused(RefusalReason::beacon_differs, "positions that do not follow from this roster's beacon");
+  const federation::GraphAssumptions assumptions{.sites = graph.roster_sites,
+                                                 .corrupt_max = colluders_max,
+                                                 .dropped_max = std::uint32_t{graph.roster_sites} - graph.survivors_min,
+                                                 .security_bits = federation::kGraphSecurityBits,
+                                                 .correctness_bits = federation::kGraphCorrectnessBits};
+  if (const auto enough = federation::check_neighbours(assumptions, {graph.neighbours, p.thresholds.threshold}); !enough)
+    return refused(RefusalReason::threshold_too_low, enough.error().message);
+  return std::nullopt;
+}
+
+// The site's own m and h, not the coordinator's: t is checked against the larger demand.
+std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundParameters& p, std::size_t sites) const {
+  if (sites < config.policy.cohort_min)
+    return refused(RefusalReason::cohort_too_small,
+                   std::to_string(sites) + " sites, this site's policy asks for " + std::to_string(config.policy.cohort_min));
+  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
+  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
+  if (p.graph) {
+    if (p.survivors_min() < m + h)
+      return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.survivors_min()) + " sites with m = " +
+                                                        std::to_string(m) + ", h = " + std::to_string(h));
+    return check_graph(p, m);
+  }
+  if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(sites), p.thresholds.threshold, m, h))
+    return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(sites) +
+                              " sites with m = " + std::to_string(m) + ", h = " + std::to_string(h));
+  return std::nullopt;
+}
+
+std::optional<Refusal> SiteMachine::Core::check_neighbourhood(const federation::AttemptContext& context,
+                                                              std::span<const RosterIndex> sites, std::string_view set) const {
+  const federation::RoundParameters& p = context.parameters;
+  if (sites.size() < p.survivors_min())
+    return refused(RefusalReason::too_few_survivors, std::to_string(sites.size()) + " sites in " + std::string(set) + ", at least " +
+                                                         std::to_string(p.survivors_min()) + " are needed");
+  const std::size_t holders = context.count_holders(self, sites);
+  if (holders < p.thresholds.threshold)
+    return refused(RefusalReason::too_few_survivors, std::to_string(holders) + " neighbours of this site in " + std::string(set) +
+                                                         ", the threshold is " + std::to_string(p.thresholds.threshold));
   return std::nullopt;
 }
 
@@ -62,15 +119,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::Rou
     return refused(RefusalReason::model_differs, "not the model this site computed");
   if (p.previous_transcript != model.transcript)
     return refused(RefusalReason::transcript_differs, "not the successor of the last round known here");
-  if (p.candidates.size() < config.policy.cohort_min)
-    return refused(RefusalReason::cohort_too_small, std::to_string(p.candidates.size()) + " candidates, this site's policy asks for " +
-                                                        std::to_string(config.policy.cohort_min));
-  // The site's own m and h, not the coordinator's: t is checked against the larger demand.
-  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
-  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
-  if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(p.candidates.size()), p.thresholds.threshold, m, h))
-    return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(p.candidates.size()) +
-                              " sites with m = " + std::to_string(m) + ", h = " + std::to_string(h));
+  if (auto demand = check_demands(p, p.candidates.size())) return demand;
   if (federation::vector_words(work.contribution.delta.size()) != p.dimension)
     return refused(RefusalReason::dimension_differs, "the trained update has another length");
   if (auto encoder = federation::ContributionEncoder::create(p, work.contribution); !encoder)
@@ -110,9 +159,7 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
 }
 
 void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::SecretKey seed) {
-  federation::AttemptContext context;
-  context.parameters_hash = parameters.hash();
-  context.parameters = std::move(parameters);
+  federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
   const federation::AttemptRef ref = context.ref();
   mark(JoinedMark{ref, seed_tag(seed)});
 
@@ -131,13 +178,10 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, c
   const federation::AttemptContext& context = from.attempt.context;
   const federation::RoundParameters& p = context.parameters;
   if (auto broken = check_ref(list.ref, context)) return broken;
-  if (list.keys.size() < config.policy.cohort_min)
-    return refused(RefusalReason::cohort_too_small, std::to_string(list.keys.size()) + " sites with keys, this site's policy asks for " +
-                                                        std::to_string(config.policy.cohort_min));
-  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
-  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
-  if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(list.keys.size()), p.thresholds.threshold, m, h))
-    return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(list.keys.size()) + " sites");
+  if (auto demand = check_demands(p, list.keys.size())) return demand;
+  std::vector<RosterIndex> sites;
+  for (const federation::ListedKeys& entry : list.keys) sites.push_back(entry.site);
+  if (auto few = check_neighbourhood(context, sites, "U1")) return few;
   bool own_found = false;
   for (const federation::ListedKeys& entry : list.keys) {
     if (!contains(p.candidates, entry.site)) return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
@@ -156,7 +200,7 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, c
     return refused(RefusalReason::duplicate_key, "one key is listed twice");
   for (const auto& earlier : keys_seen)
     for (const crypto::AgreementPublicKey& key : keys)
-      if (std::find(earlier.begin(), earlier.end(), key) != earlier.end())
+      if (std::binary_search(earlier.begin(), earlier.end(), key))
         return refused(RefusalReason::reused_key, "a key of an earlier attempt");
   return std::nullopt;
 }
@@ -177,6 +221,7 @@ void SiteMachine::Core::deal_shares(KeysSent& from, federation::KeyList list) {
     return refuse(RefusalReason::low_order_key, dealt.error().message);
   }
   keys_seen.push_back(public_keys(context.keys));
+  std::sort(keys_seen.back().begin(), keys_seen.back().end());
   if (keys_seen.size() > kAttemptsRemembered) keys_seen.pop_front();
 
   federation::SharesMessage shares{.ref = context.ref(),
@@ -222,17 +267,15 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
 std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from, const federation::RoutedShares& routed) const {
   const federation::AttemptContext& context = from.attempt.context;
   if (auto broken = check_ref(routed.ref, context)) return broken;
-  if (routed.survivors.size() < context.parameters.thresholds.threshold)
-    return refused(RefusalReason::too_few_survivors, std::to_string(routed.survivors.size()) + " sites in U2, the threshold is " +
-                                                         std::to_string(context.parameters.thresholds.threshold));
+  if (auto few = check_neighbourhood(context, routed.survivors, "U2")) return few;
   for (const RosterIndex site : routed.survivors)
     if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
   if (!contains(routed.survivors, self)) return refused(RefusalReason::own_entry_missing, "this site is not in U2");
-  std::vector<RosterIndex> dealers = routed.survivors;
+  std::vector<RosterIndex> dealers = context.holders(self, routed.survivors);  // sharing is mutual
   std::erase(dealers, self);
   const bool complete = std::equal(dealers.begin(), dealers.end(), routed.shares.begin(), routed.shares.end(),
                                    [](RosterIndex site, const auto& shares) { return site == shares.peer; });
-  if (!complete) return refused(RefusalReason::survivors_not_subset, "the shares are not those of U2");
+  if (!complete) return refused(RefusalReason::survivors_not_subset, "the shares are not those of this site's neighbours in U2");
   return std::nullopt;
 }
 
@@ -252,7 +295,7 @@ void SiteMachine::Core::start_masking(SharesSent& from, federation::RoutedShares
   }
   auto masks = from.attempt.secrets.masks(context, routed.survivors);
   if (!masks) return refuse(RefusalReason::low_order_key, masks.error().message);
-  held.push_back(std::move(from.own));
+  if (from.own) held.push_back(std::move(*from.own));
   federation::VectorHash hash(context.parameters_hash, context.parameters.dimension);
   phase = MaskedSending{.masked = {.work = std::move(from.work),
                                    .attempt = std::move(from.attempt),

@@ -54,7 +54,16 @@ void SiteMachine::Core::report_failure(const federation::AttemptRef& ref, Refusa
 
 void SiteMachine::Core::mark(SiteMark mark) {
   effects.journal.push_back(encode_mark(config.run, mark));
-  memory.apply(mark);
+  memory.apply(config.run, mark);
+}
+
+void SiteMachine::Core::register_mark(SiteMark mark) {
+  effects.site_register.push_back(encode_mark(config.run, mark));
+  memory.apply(config.run, mark);
+}
+
+void SiteMachine::Core::complete_register() {
+  while (!memory.unregistered.empty()) register_mark(ReleasedMark(memory.unregistered.back()));
 }
 
 SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const {

@@ -34,7 +34,7 @@ struct Attempt {
 struct MaskedAttempt {
   Work work;
   Attempt attempt;
-  std::vector<federation::HeldShares> held;  // one for each site of U2, the own one too
+  std::vector<federation::HeldShares> held;  // one for each site of U2 that shares with this one
   std::vector<RosterIndex> survivors;        // U2
   std::vector<crypto::MaskKey> masks;
 };
@@ -55,7 +55,7 @@ struct KeysSent {
 struct SharesSent {
   Work work;
   Attempt attempt;
-  federation::HeldShares own;
+  std::optional<federation::HeldShares> own;  // none in a sparse graph
   SiteOutbound sent;
 };
 struct MaskedSending {
@@ -98,7 +98,7 @@ struct SiteMachine::Core {
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
-  std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts
+  std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts, each sorted
   MonotonicMs now;
   MonotonicMs heard;  // when the coordinator last said something, or we last said hello
   SiteEffects effects;  // of the running step
@@ -128,10 +128,21 @@ struct SiteMachine::Core {
   void start_masking(SharesSent& from, federation::RoutedShares routed);
   void send_chunks(MaskedSending& from);
   std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
+  std::optional<federation::Refusal> check_demands(const federation::RoundParameters& p, std::size_t sites) const;
+  std::optional<federation::Refusal> check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max) const;
   std::optional<federation::Refusal> check_release(RoundNumber round, const Digest& model_hash) const;
+  std::optional<federation::Refusal> check_model_unreleased(const Digest& model_hash) const;
+  // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
+  std::optional<federation::Refusal> check_neighbourhood(const federation::AttemptContext& context, std::span<const RosterIndex> sites,
+                                                         std::string_view set) const;
   std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
   std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
   federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index, std::vector<std::uint32_t>& words) const;
+
+  // site_beacon.cpp: the roster's beacon
+  void on_beacon_request(const federation::SignedMessage& message);
+  void on_beacon_commitments(const federation::SignedMessage& message);
+  void on_beacon(const federation::SignedMessage& message);
 
   // site_unmask.cpp: R4 and R5
   void on_consistency_request(const federation::SignedMessage& message);
@@ -156,7 +167,9 @@ struct SiteMachine::Core {
   // A request of an attempt whose secrets are gone: the coordinator is told, so that it need not wait.
   void refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref);
   void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason, std::optional<RosterIndex> accused = {});
-  void mark(SiteMark mark);
+  void mark(SiteMark mark);           // in the journal of the run
+  void register_mark(SiteMark mark);  // in the register of the site
+  void complete_register();           // what a crash kept from it
   SiteOutbound seal(federation::MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const;
   void send(SiteOutbound message) { effects.outbound.push_back(std::move(message)); }
   void say_hello();

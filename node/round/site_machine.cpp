@@ -25,7 +25,7 @@ Result<void> check_policy(const SitePolicy& policy) {
   if (policy.honest_min < 2) return invalid_argument("policy.honest_min: at least 2, or the sum is one site's own update");
   if (policy.cohort_min < policy.honest_min + policy.colluders_max)
     return invalid_argument("policy.cohort_min: at least honest_min + colluders_max");
-  if (policy.cohort_min > federation::kCohortMax) return invalid_argument("policy.cohort_min: at most 128");
+  if (policy.cohort_min > federation::kCohortMax) return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::kCohortMax));
   return {};
 }
 
@@ -36,7 +36,7 @@ SiteMachine::SiteMachine(SiteMachine&&) noexcept = default;
 SiteMachine& SiteMachine::operator=(SiteMachine&&) noexcept = default;
 SiteMachine::~SiteMachine() = default;
 
-Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal) {
+Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal, std::span<const Bytes> site_register) {
   FOVEA_TRY(check_policy(config.policy));
   if (config.software.size() > 80) return invalid_argument("software: at most 80 bytes");
   if (config.chunks_per_step == 0) return invalid_argument("chunks_per_step: at least 1");
@@ -44,7 +44,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
   if (!index) return invalid_argument("roster: this site, " + config.self.text() + ", is not in it");
   if (config.roster.sites[*index].identity_key != config.identity.verify_key())
     return invalid_argument("identity: not the key the roster names for " + config.self.text());
-  FOVEA_TRY_ASSIGN(SiteMemory memory, SiteMemory::restore(config.run, journal));
+  FOVEA_TRY_ASSIGN(SiteMemory memory, SiteMemory::restore(config.run, journal, site_register));
   auto core = std::make_unique<Core>(Core{.config = std::move(config),
                                           .self = *index,
                                           .on_roster = true,
@@ -63,6 +63,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
 
 SiteEffects SiteMachine::step(SiteEvent event) {
   core_->effects = {};
+  core_->complete_register();
   std::visit([this](auto&& e) { core_->on(std::forward<decltype(e)>(e)); }, std::move(event));
   return std::move(core_->effects);
 }
@@ -108,6 +109,11 @@ void SiteMachine::Core::on(MessageReceived event) {
     case MessageKind::round_evidence: return on_evidence(message);
     case MessageKind::refusal: return on_notice(message);
     case MessageKind::attempt_abandoned: return on_abandoned(message);
+    case MessageKind::beacon_request: return on_beacon_request(message);
+    case MessageKind::beacon_commitments: return on_beacon_commitments(message);
+    case MessageKind::beacon: return on_beacon(message);
+    case MessageKind::beacon_commitment:
+    case MessageKind::beacon_nonce:
     case MessageKind::plan_offer:
     case MessageKind::roster_offer:
     case MessageKind::hello:
@@ -224,8 +230,7 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
     return refuse_task(RefusalReason::model_differs, "not the model this site computed");
   if (task.previous_transcript != model.transcript)
     return refuse_task(RefusalReason::transcript_differs, "not the successor of the last round known here");
-  if (memory.released_models.contains(task.model_hash))
-    return refuse_task(RefusalReason::model_already_released, "an update on this model was released before");
+  if (auto released = check_model_unreleased(task.model_hash)) return refuse_task(released->reason, std::move(released->detail));
 
   const auto start = [&] {
     phase = Training{task, task.round};

@@ -10,7 +10,8 @@
 //                      seed = opened->kind() == MessageKind::parameters ? a fresh random.secret_key() : none
 //                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed)}));
 //   perform(effects), strictly in field order:
-//     1 append effects.journal to the journal file, one sync       2 egress-intend, then send effects.outbound
+//     1 append effects.journal to the journal of the run, one sync; then effects.site_register to that of the site, one sync
+//     2 egress-intend, then send effects.outbound
 //     3 start or cancel training   4 apply effects.update, then step(ModelAdopted{…}) at once
 //     while (effects.more) perform(machine.step(Resume{}))
 //
@@ -18,6 +19,7 @@
 // may be in outbound). Keys and seeds of an attempt live in memory only and are wiped at R4 or when it ends. A machine made
 // from a journal sends recorded bytes only: before R4 it sits the attempt out (and says so), after R4 it can still answer
 // R5 with the release that its signed mark fixed. The journal therefore holds shares of other sites' secrets: mode 0600.
+// The register holds no secret; it must never be older than the site: restored from a backup, it could allow a second release.
 #pragma once
 
 #include <memory>
@@ -110,6 +112,7 @@ struct ModelUpdate {
 
 struct SiteEffects {
   std::vector<Bytes> journal;                            // 1
+  std::vector<Bytes> site_register;                      // 1, after the journal
   std::vector<SiteOutbound> outbound;                    // 2
   bool cancel_training = false;                          // 3
   std::optional<federation::TrainTask> start_training;   // 3
@@ -134,9 +137,10 @@ std::string_view to_string(SitePhase phase) noexcept;
 
 class SiteMachine {
  public:
-  // `journal`: all records of earlier effects, in order. invalid_argument: not in the roster, a key that is not the
-  // roster's, a policy out of bounds; corruption: an unreadable record.
-  static Result<SiteMachine> create(SiteConfig config, std::span<const Bytes> journal);
+  // `journal`: all records of earlier effects of this run, in order; `site_register`: those of every run of the site.
+  // invalid_argument: not in the roster, a key that is not the roster's, a policy out of bounds; corruption: an
+  // unreadable record.
+  static Result<SiteMachine> create(SiteConfig config, std::span<const Bytes> journal, std::span<const Bytes> site_register = {});
   SiteMachine(SiteMachine&&) noexcept;
   SiteMachine& operator=(SiteMachine&&) noexcept;
   ~SiteMachine();

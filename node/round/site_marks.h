@@ -1,9 +1,11 @@
 // What a site remembers across a restart: the durable marks of its journal. No key or seed is among them, and of the shares
 // only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a site that
 // restarts after R4 can still finish the round, byte for byte, and nothing else.
-//   record := u8 type · 16 run · attempt ref · fields
+//   record := u8 type · 16 run · attempt ref (none in marks of a beacon) · fields
+// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model, ever.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -28,7 +30,7 @@ struct SignedMark {
   Digest statement{};
   Digest model_hash{};
   std::uint16_t threshold = 0;            // of the attempt
-  std::vector<RosterIndex> committed{};   // U3
+  std::vector<RosterIndex> voters{};      // of U3, those whose signatures count: all of it, or this site's neighbours
   Bytes wire{};        // the signature as it was sent, to send again
   Bytes release{};     // what R5 will send when t sites have signed the statement
 };
@@ -40,7 +42,27 @@ struct UnmaskedMark {
   Bytes wire{};
 };
 
-using SiteMark = std::variant<JoinedMark, SignedMark, UnmaskedMark>;
+// ---- in the site's register, which outlives its runs
+
+// Shares of a round on this model are about to leave.
+struct ReleasedMark {
+  federation::AttemptRef ref;
+  Digest model_hash{};
+};
+
+// A nonce was shown for this list of a roster's beacon commitments, and will be for no other.
+struct BeaconListMark {
+  Digest roster{};
+  Digest list{};
+};
+
+// The beacon of a roster, checked.
+struct BeaconMark {
+  Digest roster{};
+  Digest beacon{};
+};
+
+using SiteMark = std::variant<JoinedMark, SignedMark, UnmaskedMark, ReleasedMark, BeaconListMark, BeaconMark>;
 
 Bytes encode_mark(const RunId& run, const SiteMark& mark);
 
@@ -49,12 +71,15 @@ struct SiteMemory {
   std::optional<JoinedMark> joined;      // the last of this run
   std::optional<SignedMark> consistency; // the last of this run
   std::optional<UnmaskedMark> unmasked;  // the last of this run
-  std::set<Digest> released_models;      // of every run
+  std::map<Digest, RunId> released_models;  // of every run: the run whose sum was released on the model
+  std::map<Digest, Digest> beacon_lists;    // by roster
+  std::map<Digest, Digest> beacons;         // by roster
+  std::vector<ReleasedMark> unregistered;   // of this run's journal, not in the register: the site fell over between the two
   std::set<Digest> seed_tags;            // of every run
 
-  void apply(const SiteMark& mark);
+  void apply(const RunId& run, const SiteMark& mark);
   // corruption names the record.
-  static Result<SiteMemory> restore(const RunId& run, std::span<const Bytes> journal);
+  static Result<SiteMemory> restore(const RunId& run, std::span<const Bytes> journal, std::span<const Bytes> site_register = {});
 };
 
 }  // namespace fovea::node

@@ -18,6 +18,12 @@ bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
 
 Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
 
+std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed) {
+  std::vector<RosterIndex> out;
+  for (const federation::CommittedVector& entry : committed) out.push_back(entry.site);
+  return out;
+}
+
 }  // namespace
 
 // ---- R4
@@ -28,9 +34,7 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
   if (auto broken = check_ref(request.ref, context)) return broken;
   if (request.survivors != from.masked.survivors)
     return refused(RefusalReason::statement_differs, "another U2 than the one this site masked for");
-  if (request.committed.size() < context.parameters.thresholds.threshold)
-    return refused(RefusalReason::too_few_survivors, std::to_string(request.committed.size()) + " sites in U3, the threshold is " +
-                                                         std::to_string(context.parameters.thresholds.threshold));
+  if (auto few = check_neighbourhood(context, sites_of(request.committed), "U3")) return few;
   const Digest survivors = federation::survivors_hash(context.parameters_hash, request.survivors);
   bool own_found = false;
   for (const federation::CommittedVector& entry : request.committed) {
@@ -52,7 +56,7 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
 // What R5 will say: with U3 fixed there is nothing left to choose.
 SiteOutbound SiteMachine::Core::make_release(const MaskedSent& from, std::span<const RosterIndex> committed) const {
   federation::UnmaskShares shares{.ref = from.masked.attempt.context.ref(), .shares = {}};
-  for (const RosterIndex subject : from.masked.survivors) {
+  for (const RosterIndex subject : from.masked.attempt.context.holders(self, from.masked.survivors)) {
     const auto held = std::find_if(from.masked.held.begin(), from.masked.held.end(),
                                    [&](const federation::HeldShares& entry) { return entry.dealer == subject; });
     FOVEA_CHECK(held != from.masked.held.end());
@@ -75,11 +79,12 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
                                                                     {context.key_list, request.survivors, request.committed}),
                      .model_hash = context.parameters.model_hash,
                      .threshold = context.parameters.thresholds.threshold};
-  for (const federation::CommittedVector& entry : request.committed) signing.committed.push_back(entry.site);
+  const std::vector<RosterIndex> committed = sites_of(request.committed);
+  signing.voters = context.holders(self, committed);
   const federation::ConsistencySignature signature{signing.ref, config.identity.sign(signing.statement)};
   SiteOutbound message = seal(MessageKind::consistency_signature, signature.encode(), signature.ref);
   signing.wire = message.wire;
-  signing.release = make_release(from, signing.committed).wire;
+  signing.release = make_release(from, committed).wire;
   // Durable first: a site that forgot what it signed could be asked to sign a second U3.
   mark(std::move(signing));
   send(std::move(message));
@@ -129,8 +134,8 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
                                                        const federation::UnmaskRequest& request) const {
   if (auto release = check_release(request.ref.round, statement.model_hash)) return release;
   for (const federation::SiteSignature& entry : request.signatures) {
-    if (!contains(statement.committed, entry.site) || !knows(entry.site))
-      return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
+    if (!contains(statement.voters, entry.site) || !knows(entry.site))
+      return refused(RefusalReason::survivors_not_subset, "a signature of a site whose signature does not count here");
     if (crypto::check_signature(key_of(entry.site), statement.statement, entry.signature) != crypto::SignatureVerdict::valid)
       return refused(RefusalReason::bad_signature, "consistency statement of " + config.roster.sites[entry.site].id.text());
   }
@@ -143,8 +148,12 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
 
 void SiteMachine::Core::release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request) {
   const federation::AttemptRef& ref = request.ref;
-  if (memory.unmasked && memory.unmasked->ref == ref)
+  if (memory.unmasked && memory.unmasked->ref == ref) {
+    // Marked, but never sent: the site fell over, and released a sum on this model in another run since.
+    if (memory.released_models.at(memory.unmasked->model_hash) != config.run)
+      return refuse(*check_model_unreleased(memory.unmasked->model_hash));
     return send({MessageKind::unmask_shares, ref.round, ref.attempt, memory.unmasked->wire});
+  }
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
   // A statement is dead once a later attempt was joined.
@@ -157,6 +166,7 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   SiteOutbound release{MessageKind::unmask_shares, ref.round, ref.attempt, memory.consistency->release};
   // Durable first: a site that forgot this could take part in another sum of this round or on this model.
   mark(UnmaskedMark{ref, memory.consistency->model_hash, release.wire});
+  complete_register();
   send(std::move(release));
   if (auto* signed_phase = std::get_if<ConsistencySigned>(&phase)) {
     const federation::TrainTask task = signed_phase->work.task;

@@ -28,6 +28,10 @@ void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
     return refuse(RefusalReason::transcript_differs, "not the successor of the last round applied here");
   const federation::Roster* roster = roster_named(p.roster_hash);
   if (roster == nullptr) return refuse(RefusalReason::roster_differs, "evidence under a roster this site never pinned");
+  // Who was away when the beacon was drawn can check all but the graph.
+  const auto beacon = memory.beacons.find(p.roster_hash);
+  if (p.graph && beacon != memory.beacons.end() && beacon->second != p.graph->beacon)
+    return refuse(RefusalReason::beacon_differs, "evidence with positions that do not follow from the roster's beacon");
   if (auto broken = federation::check_evidence(*decoded, *roster)) return refuse(std::move(*broken));
   IncomingSum sum;
   sum.ref = p.ref();

@@ -99,7 +99,7 @@ void World::kill_site(RosterIndex site, std::int64_t back_after_ms) { crash_site
 void World::kill_coordinator(std::int64_t back_after_ms) { crash_coordinator(back_after_ms); }
 
 node::SitePolicy World::policy() const {
-  const federation::Thresholds t = table_thresholds(options_.sites);
+  const federation::Thresholds t = thresholds();
   return {.colluders_max = t.colluders_max,
           .honest_min = t.honest_min,
           .cohort_min = t.threshold,

@@ -32,6 +32,7 @@ struct WorldOptions {
   Faults faults;
   std::int64_t end_ms = 600'000;
   std::size_t staging_bytes = std::size_t{256} << 20;
+  std::optional<federation::Thresholds> thresholds{};  // of the design's table when none
 };
 
 enum class Direction { to_site, to_coordinator };
@@ -64,6 +65,8 @@ class World {
   const std::vector<federation::RefusalReason>& site_refusals(RosterIndex site) const { return sites_.at(site).refusals; }
   const std::vector<federation::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
   const std::vector<Bytes>& site_journal(RosterIndex site) const { return sites_.at(site).journal; }
+  const std::vector<Bytes>& site_register(RosterIndex site) const { return sites_.at(site).site_register; }
+  federation::Thresholds thresholds() const { return options_.thresholds.value_or(table_thresholds(options_.sites)); }
   const std::vector<Delivery>& trace() const noexcept { return trace_; }
   Digest trace_hash() const;
   std::string where() const;  // the phase of each machine, for a failing seed
@@ -78,6 +81,7 @@ class World {
     std::uint64_t life = 0;  // grows at each crash: stale timers are ignored
     // durable
     std::vector<Bytes> journal;
+    std::vector<Bytes> site_register;
     node::ModelAdopted model;
     // for the oracles
     std::map<std::pair<RoundNumber, RosterIndex>, federation::RevealedSecret> revealed;
@@ -136,6 +140,7 @@ class World {
   bool coordinator_up_ = false;
   // durable at the coordinator
   std::vector<Bytes> journal_;
+  std::optional<federation::BeaconTranscript> beacon_;
   RoundNumber next_round_ = 1;
   node::ModelAdopted model_;
   std::vector<std::pair<RoundNumber, std::vector<Bytes>>> publications_;

@@ -10,7 +10,7 @@ coordinator::RoundSetup World::setup() const {
   std::vector<RosterIndex> invited;
   for (RosterIndex i = 0; i < sites_.size(); ++i)
     if (!excluded_.contains(i)) invited.push_back(i);
-  const federation::Thresholds thresholds = table_thresholds(options_.sites);
+  const federation::Thresholds demanded = thresholds();
   return {.run = federation_.run(),
           .roster = federation_.roster(),
           .key = federation_.coordinator_key().copy(),
@@ -23,12 +23,13 @@ coordinator::RoundSetup World::setup() const {
                    .previous_transcript = model_.transcript},
           .invited = std::move(invited),
           .quiet = {},
-          .thresholds = thresholds,
-          .cohort_smallest = thresholds.threshold,
+          .thresholds = demanded,
+          .cohort_smallest = demanded.threshold,
           .cohort_largest = static_cast<std::uint32_t>(options_.sites),
           .delta_size = static_cast<std::uint32_t>(contribution(0).delta.size()),
           .delta_max = 1,
           .weight_max = 1,
+          .beacon = beacon_,
           .limits = {.training_progress_ms = 5000,
                      .straggler_ms = 2000,
                      .phase_ms = 2000,
@@ -84,6 +85,7 @@ void World::perform(coordinator::RoundEffects effects) {
   }
   if (crashed()) return;
   for (Bytes& record : effects.journal) journal_.push_back(std::move(record));
+  if (effects.beacon) beacon_ = std::move(effects.beacon);
   if (crashed()) return;
   bool over = false;
   if (effects.finished) {
@@ -138,7 +140,7 @@ void World::check_result(const coordinator::RoundResult& result) {
   }
   if (result.sum.weight_sum != result.contributors.size() || result.sum.metric_sums[1] != static_cast<double>(result.contributors.size()))
     violation("weights or counts inside the mask do not add up");
-  if (result.contributors.size() < table_thresholds(options_.sites).threshold) violation("a sum of fewer than t sites");
+  if (result.contributors.size() < thresholds().threshold) violation("a sum of fewer than t sites");
   if (const auto refused = federation::check_evidence(result.evidence, federation_.roster()))
     violation("the evidence does not hold: " + refused->detail);
   for (const auto& earlier : results_)

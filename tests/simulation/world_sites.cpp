@@ -8,7 +8,7 @@ using federation::MessageKind;
 
 void World::start_site(RosterIndex index) {
   Site& site = sites_[index];
-  auto machine = node::SiteMachine::create(federation_.site_config(index, policy()), site.journal);
+  auto machine = node::SiteMachine::create(federation_.site_config(index, policy()), site.journal, site.site_register);
   if (!machine) return violation("a site cannot start from its journal: " + machine.error().message);
   site.machine.emplace(std::move(*machine));
   if (site.model.round == 0) site.model.model_hash = federation_.plan();  // stands for the initial weights
@@ -46,6 +46,8 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
   if (effects.refusal) site.refusals.push_back(effects.refusal->reason);
   if (crashed()) return;
   for (Bytes& record : effects.journal) site.journal.push_back(std::move(record));
+  if (crashed()) return;
+  for (Bytes& record : effects.site_register) site.site_register.push_back(std::move(record));
   for (node::SiteOutbound& message : effects.outbound) {
     if (crashed()) return;
     check_outbound(index, message);
@@ -86,12 +88,14 @@ void World::check_outbound(RosterIndex index, const node::SiteOutbound& message)
   }
   const bool guarded = message.kind == MessageKind::consistency_signature || message.kind == MessageKind::unmask_shares;
   if (!guarded) return;
-  const auto memory = node::SiteMemory::restore(federation_.run(), site.journal);
+  const auto memory = node::SiteMemory::restore(federation_.run(), site.journal, site.site_register);
   if (!memory) return violation("a journal cannot be read back");
   const bool durable = message.kind == MessageKind::consistency_signature
                            ? memory->consistency && memory->consistency->wire == message.wire
                            : memory->unmasked && memory->unmasked->wire == message.wire;
   if (!durable) violation("sent before it was durable: " + std::string(federation::to_string(message.kind)));
+  if (message.kind == MessageKind::unmask_shares && !memory->unregistered.empty())
+    violation("shares left before their release was in the site's register");
   if (message.kind == MessageKind::unmask_shares) check_revealed(index, message.wire);
 }
 

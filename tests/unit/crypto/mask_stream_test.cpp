@@ -84,6 +84,17 @@ TEST_P(EveryMaskPath, MatchesTheReferenceAcrossTiles) {
   }
 }
 
+// Keys are taken in groups: every number of them, with both signs mixed, must come out right.
+TEST_P(EveryMaskPath, MatchesTheReferenceForEveryNumberOfKeys) {
+  for (std::size_t count = 0; count <= 13; ++count) {
+    const std::vector<MaskKey> keys = some_keys(count, 11);
+    Words words = some_words(1030, 12);
+    const Words expected = reference(words, 9, keys);
+    apply_masks_by(GetParam(), words, 9, keys);
+    EXPECT_EQ(words, expected) << count;
+  }
+}
+
 TEST_P(EveryMaskPath, ChunksGiveTheSameAsTheWhole) {
   const std::vector<MaskKey> keys = some_keys(4, 5);
   Words whole = some_words(50001, 6);

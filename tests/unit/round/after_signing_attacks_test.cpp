@@ -8,10 +8,10 @@ namespace {
 
 class RestartAttack : public CoordinatorAttack {
  protected:
-  node::SiteMachine restarted(const std::vector<Bytes>& extra = {}) {
+  node::SiteMachine restarted(const std::vector<Bytes>& extra = {}, const std::vector<Bytes>& site_register = {}) {
     std::vector<Bytes> journal = scene.world.site_journal(kSite);
     journal.insert(journal.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal).value();
+    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal, site_register).value();
     machine.step(node::ModelAdopted{0, scene.world.federation().plan(), {}});
     return machine;
   }
@@ -68,8 +68,8 @@ TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesExactlyWhatItWouldHave
 TEST_F(RestartAttack, AModelReleasedInAnotherRunIsNotReleasedAgain) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   const RunId other_run{.bytes = {9}};
-  const node::UnmaskedMark released{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan(), Bytes{1}};
-  auto site = restarted({node::encode_mark(other_run, released)});
+  const node::ReleasedMark released{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
+  auto site = restarted({}, {node::encode_mark(other_run, released)});
   expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
   const auto task = federation::TrainTask{.round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(site.step(message(MessageKind::train_task, task.encode())), RefusalReason::model_already_released);

@@ -45,7 +45,7 @@ struct AttemptOf {
     return out;
   }
   RevealedShare reveal(RosterIndex from, RosterIndex subject, RevealedSecret kind) {
-    const HeldShares* held = &peers[from].dealt->own;
+    const HeldShares* held = &*peers[from].dealt->own;
     for (const HeldShares& entry : peers[from].held)
       if (entry.dealer == subject) held = &entry;
     RevealedShare out{.subject = subject, .secret = kind};

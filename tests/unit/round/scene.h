@@ -15,6 +15,7 @@ using federation::RefusalReason;
 
 class Scene {
  public:
+  explicit Scene(const WorldOptions& options) : world(options) {}
   explicit Scene(std::size_t sites = 4, RoundNumber rounds = 2) : world({.sites = sites, .seed = 7, .rounds = rounds, .faults = {}}) {}
 
   // Runs until the coordinator sends `kind` to `site`; that message and its repetitions are held back, the first is returned.

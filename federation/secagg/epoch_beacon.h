@@ -1,0 +1,41 @@
+// The beacon of a roster: 32 bytes that nobody could choose or foresee when the roster was closed, from which the
+// neighbours of rounds with more than 128 sites follow. All sites commit to a nonce, and only when every commitment is
+// known are the nonces shown; the beacon is the hash of all of them.
+//
+// Who holds its nonce back can stop a beacon, once it has seen the others', but not replace it: a second list of
+// commitments for one roster is refused by every honest site, so the administrators must sign another roster, without it.
+#pragma once
+
+#include <optional>
+
+#include "crypto/signature.h"
+#include "federation/membership/roster.h"
+#include "federation/messages/beacon_messages.h"
+#include "federation/messages/refusal_reason.h"
+
+namespace fovea::federation {
+
+// A site's nonce for a roster, from its identity key alone: the same after a restart, and unknown to everyone else.
+BeaconNonce beacon_nonce(const crypto::SigningKey& identity, const Digest& roster);
+
+BeaconCommitment commit_to_beacon(const crypto::SigningKey& identity, const Digest& roster, RosterIndex site);
+
+// Whether `site` of the roster signed this commitment.
+bool is_commitment_of(const BeaconCommitment& commitment, const Roster& roster, RosterIndex site);
+
+// Names one list of commitments.
+Digest beacon_list_hash(const BeaconCommitments& commitments);
+
+// One entry for each site of the roster, each signed by it. None when all hold; beacon_differs or bad_signature.
+std::optional<Refusal> check_commitments(const BeaconCommitments& commitments, const Roster& roster);
+
+// Whether `nonce` is what `site` committed itself to.
+bool is_committed_nonce(const BeaconCommitments& commitments, RosterIndex site, const BeaconNonce& nonce);
+
+// None when each of the commitments, which were checked before, has its nonce; beacon_differs.
+std::optional<Refusal> check_nonces(const BeaconTranscript& transcript);
+
+// The beacon of a complete transcript.
+Digest beacon_of(const BeaconTranscript& transcript);
+
+}  // namespace fovea::federation
