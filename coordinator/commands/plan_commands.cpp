@@ -4,6 +4,7 @@
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/commands/default_plan.h"
+#include "crypto/random_source.h"
 #include "federation/membership/plan.h"
 
 namespace fovea::coordinator {
@@ -16,7 +17,18 @@ struct Choice {
   std::string output;
   std::string name = "find lesions";
   std::string architecture = "fovea-1";
+  std::optional<std::uint64_t> seed;
 };
+
+// Sites take part in one sum on a model, ever, and the first model of a run follows from architecture and seed.
+std::uint64_t fresh_seed() {
+  crypto::SystemRandom random;
+  std::array<std::uint8_t, 8> bytes{};
+  random.fill(bytes);
+  std::uint64_t out = 0;
+  for (const std::uint8_t byte : bytes) out = out << 8U | byte;
+  return out >> 11U;  // numbers of JSON are exact up to 2^53
+}
 
 Json probe_stages() {
   return Json::array({{{"name", "probe"}, {"rounds", 3}, {"trains", {"probe."}}, {"local_steps", 1}, {"learning_rate", 0.1}, {"server_learning_rate", 1}}});
@@ -28,6 +40,7 @@ Result<void> run_new(CommandContext& context, const Choice& choice) {
   plan["architecture"] = choice.architecture;
   plan["deadlines"]["phase_s"] = 20;  // the demo's 5 s are for one machine
   if (choice.architecture.starts_with("probe-")) plan["stages"] = probe_stages();
+  plan["seed"] = choice.seed ? *choice.seed : fresh_seed();
   const std::string text = plan.dump(2) + "\n";
   FOVEA_TRY(federation::Plan::parse(as_bytes(text)));
   if (std::filesystem::exists(choice.output)) return failed_precondition(choice.output + ": exists; choose another file with --output");
@@ -59,6 +72,8 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
   fresh->add_option("--output", choice->output, "The file to write")->default_val("plan.json");
   fresh->add_option("--name", choice->name, "What people call it")->capture_default_str();
   fresh->add_option("--architecture", choice->architecture, "\"fovea-1\", or \"probe-N\" to test the network without learning")->capture_default_str();
+  fresh->add_option("--seed", choice->seed, "Of the first model; drawn at random when not given. A model serves one run only")
+      ->check(CLI::Range(std::uint64_t{0}, (std::uint64_t{1} << 53U) - 1));
   fresh->callback([&context, choice] { context.console.run("plan new", [&] { return run_new(context, *choice); }); });
   auto* validate = plan->add_subcommand("validate", "Check a plan and print its hash");
   validate->add_option("plan", choice->file, "The plan's file")->required();

@@ -36,7 +36,9 @@ Result<ModelLayout> make_probe_layout(std::string_view architecture) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
   if (error != std::errc{} || end != digits.data() + digits.size() || size == 0 || size > kModelSizeMax || digits.front() == '0')
     return invalid_argument("architecture: expected probe-N with 1 ≤ N ≤ " + std::to_string(kModelSizeMax));
-  return ModelLayout::create(std::string(architecture), {TensorSpec{.name = "probe.values", .shape = {size}}});
+  // Random values, so that another seed is another model: a site takes part in one sum on a model, ever.
+  return ModelLayout::create(std::string(architecture),
+                             {TensorSpec{.name = "probe.values", .shape = {size}, .initial = InitialValue::kaiming_uniform}});
 }
 
 }  // namespace

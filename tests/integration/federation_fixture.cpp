@@ -62,12 +62,14 @@ void FederationTest::set_node_setting(const std::string& site, const std::string
 }
 
 std::string FederationTest::make_plan(const PlanChoices& choices, const std::set<std::string>& without) {
+  std::filesystem::remove(plan_file());
   const Outcome made = coordinator({"plan", "new", "--architecture", choices.architecture, "--output", plan_file().string()});
   EXPECT_EQ(made.exit_code, 0) << made.err;
   Json plan = Json::parse(read_text(plan_file()));
   plan["stages"][0]["rounds"] = choices.rounds;
   plan["deadlines"] = {{"progress_s", choices.progress_s}, {"phase_s", choices.phase_s}};
   plan["finding"]["modality"] = choices.modality;
+  if (choices.seed) plan["seed"] = *choices.seed;
   std::ofstream(plan_file()) << plan.dump(1);
   const Outcome valid = coordinator({"--json", "plan", "validate", plan_file().string()});
   EXPECT_EQ(valid.exit_code, 0) << valid.err;

@@ -21,6 +21,7 @@ struct PlanChoices {
   int phase_s = 3;
   int progress_s = 5;
   std::string modality = "MR";
+  std::optional<int> seed{};  // that of "plan new" when none
 };
 
 class FederationTest : public ::testing::Test {

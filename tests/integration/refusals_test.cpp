@@ -92,6 +92,36 @@ TEST_F(RefusalsTest, APlanThatAsksForLessThanTheSitesPolicyIsRefusedByTheRulesNa
   EXPECT_NE(refused.err.find("honest_min"), std::string::npos) << refused.err;
 }
 
+// Two runs from one model would be two sums on it, which one site fewer in the second would tell apart.
+TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsNot) {
+  make_plan({.rounds = 1});
+  serve();
+  for (const std::string& site : kSites) start_site(site);
+  expect_complete_run_of(kSites);
+
+  serve();  // the plan is complete, so this begins another run of it
+  EXPECT_NE(server_->wait(kPatience), 0);
+  EXPECT_NE(server_->standard_error().find("another seed"), std::string::npos) << server_->standard_error();
+  const Json refused = wait_for_site("anna", "message_refused", [](const Json& event) { return event["reason"] == "model-already-released"; });
+  EXPECT_NE(refused["why"].get<std::string>().find("in run "), std::string::npos);
+  // Nor after a restart of the node, nor when its register is gone: the journal of the first run still says so.
+  sites_.at("anna").signal(SIGTERM);
+  ASSERT_TRUE(sites_.at("anna").wait(kPatience).has_value());
+  ASSERT_TRUE(std::filesystem::remove(site_folder("anna") / "register"));
+  const std::size_t before = events_of(site_folder("anna") / "events.jsonl").size();
+  start_site("anna");
+  serve();
+  EXPECT_NE(server_->wait(kPatience), 0);
+  const std::vector<Json> events = events_of(site_folder("anna") / "events.jsonl");
+  EXPECT_TRUE(std::any_of(events.begin() + static_cast<std::ptrdiff_t>(before), events.end(), [](const Json& event) {
+    return event["event"] == "message_refused" && event["reason"] == "model-already-released";
+  }));
+
+  make_plan({.rounds = 1, .seed = 77});
+  serve();
+  expect_complete_run_of(kSites);
+}
+
 TEST_F(RefusalsTest, GarbageOnThePortLeavesHonestSitesAlone) {
   make_plan({.rounds = 2});
   serve();

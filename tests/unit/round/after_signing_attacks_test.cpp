@@ -8,11 +8,13 @@ namespace {
 
 class RestartAttack : public CoordinatorAttack {
  protected:
+  std::vector<Bytes> completed_register;  // what the restarted site still had to write
   node::SiteMachine restarted(const std::vector<Bytes>& extra = {}, const std::vector<Bytes>& site_register = {}) {
     std::vector<Bytes> journal = scene.world.site_journal(kSite);
     journal.insert(journal.end(), extra.begin(), extra.end());
     auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal, site_register).value();
-    machine.step(node::ModelAdopted{0, scene.world.federation().plan(), {}});
+    const auto effects = machine.step(node::ModelAdopted{0, scene.world.federation().plan(), {}});
+    completed_register = effects.site_register;
     return machine;
   }
   node::MessageReceived message(MessageKind kind, ByteView payload) {
@@ -73,6 +75,25 @@ TEST_F(RestartAttack, AModelReleasedInAnotherRunIsNotReleasedAgain) {
   expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
   const auto task = federation::TrainTask{.round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(site.step(message(MessageKind::train_task, task.encode())), RefusalReason::model_already_released);
+}
+
+// The site fell over after its journal said "unmasked" and before its register did, so nothing had left it.
+TEST_F(RestartAttack, AReleaseThatTheRegisterLacksIsCompletedUnlessAnotherRunTookTheModel) {
+  const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
+  const auto first = scene.tell(kSite, MessageKind::unmask_request, held.payload());
+  ASSERT_EQ(first.journal.size(), 1U);
+  EXPECT_EQ(first.site_register.size(), 1U);
+  auto site = restarted(first.journal);
+  EXPECT_EQ(completed_register, first.site_register);  // before anything is sent again
+  const auto again = site.step(message(MessageKind::unmask_request, held.payload()));
+  expect_sends(again, MessageKind::unmask_shares);
+  auto other = restarted(first.journal, first.site_register);
+  EXPECT_TRUE(completed_register.empty());
+  EXPECT_TRUE(other.step(node::Tick{{1}}).site_register.empty());
+
+  const node::ReleasedMark elsewhere{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
+  auto too_late = restarted(first.journal, {node::encode_mark(RunId{.bytes = {9}}, elsewhere)});
+  expect_refused(too_late.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
 }
 
 TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {

@@ -144,6 +144,22 @@ TEST(RoundMachine, WithoutAQuorumTheRoundIsAborted) {
   EXPECT_EQ(scene.world.aborted()[0].next_round, 2U);
 }
 
+// More than n − t sites are gone for good after R4. The others have released, and may not do so again on this model.
+TEST(RoundMachine, AModelOnWhichSharesWereReleasedWithoutASumIsNotUsedAgain) {
+  Scene scene(4, 1);
+  scene.world.intercept = [&](Delivery& delivery) {
+    if (delivery.direction != Direction::to_coordinator || delivery.site > 1) return true;
+    return scene.world.federation().open_at_coordinator(delivery.site, delivery.wire)->kind() != MessageKind::unmask_shares;
+  };
+  scene.world.run([&] { return scene.world.aborted().size() == 2; });
+  ASSERT_EQ(scene.world.aborted().size(), 2U);
+  EXPECT_EQ(scene.world.aborted()[0].reason, RefusalReason::deadline_passed);
+  EXPECT_EQ(scene.world.aborted()[1].reason, RefusalReason::model_already_released);
+  EXPECT_NE(scene.world.aborted()[1].detail.find("another seed"), std::string::npos) << scene.world.aborted()[1].detail;
+  EXPECT_TRUE(scene.world.results().empty());
+  EXPECT_TRUE(scene.world.violations().empty());
+}
+
 TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
   Scene scene(4, 200);
   bool away = false;

@@ -97,6 +97,27 @@ TEST(SparseRound, ANeighbourhoodBelowTheThresholdIsTriedAgain) {
   EXPECT_EQ(world.results().front().contributors.size(), kSites);
 }
 
+TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOutBeforeItDeals) {
+  World world(sparse_options());
+  std::set<RosterIndex> silent;
+  world.intercept = [&](Delivery& delivery) {
+    const auto opened = delivery.direction == Direction::to_site ? world.federation().open_at_site(delivery.wire)
+                                                                 : world.federation().open_at_coordinator(delivery.site, delivery.wire);
+    if (opened->kind() == MessageKind::parameters && silent.empty()) {
+      const auto p = federation::RoundParameters::decode(opened->payload()).value();
+      std::vector<RosterIndex> neighbours = federation::AttemptContext::begin(p).holders(kSite, p.candidates);
+      neighbours.resize(neighbours.size() - (p.thresholds.threshold - 1));
+      silent.insert(neighbours.begin(), neighbours.end());
+    }
+    return opened->kind() != MessageKind::keys || !silent.contains(delivery.site);
+  };
+  ASSERT_TRUE(world.run()) << told(world) << world.where();
+  EXPECT_TRUE(world.violations().empty()) << told(world);
+  EXPECT_EQ(world.results().front().attempt, 1U);
+  EXPECT_EQ(world.results().front().contributors.size(), kSites - silent.size() - 1);
+  EXPECT_TRUE(world.site_refusals(kSite).empty());  // it was never asked to deal to too few
+}
+
 TEST(SparseRound, SitesAndCoordinatorRestartedInMidRoundFinishIt) {
   World world(sparse_options());
   bool site_killed = false;
