@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "federation/ledger/journal.h"
+#include "federation/messages/beacon_messages.h"
 #include "tests/support/egress_site.h"
 #include "tests/support/full_disk.h"
 #include "tests/support/temporary_folder.h"
@@ -197,7 +198,7 @@ TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
   expect_refused(gate, {site.wire(MessageKind::aggregate_chunk, {})}, "kind");
   expect_refused(gate, {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())}, "kind");
   Bytes unknown = site.hello();
-  unknown[1] = 11;
+  unknown[1] = 13;
   expect_refused(gate, {unknown}, "kind");
   Bytes version = site.hello();
   version[0] = 2;
@@ -245,6 +246,8 @@ TEST_F(Gate, RefusesEverythingOfAPlanThatNobodyApproved) {
   EXPECT_EQ(gate.open_run(site.run, site.plan, site.model).error().code, ErrorCode::permission_denied);
   EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
   expect_refused(gate, {site.ready()}, "plan");
+  expect_refused(gate, {site.wire(MessageKind::beacon_nonce, federation::BeaconNonceMessage{}.encode())}, "plan");
+  expect_refused(gate, {site.wire(MessageKind::beacon_commitment, Bytes(127))}, "length");
   expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
   EXPECT_TRUE(intend(gate, {site.hello()}));  // a greeting carries nothing of a plan
 }

@@ -1,4 +1,5 @@
 // Rounds of more than 128 sites: secrets and masks with neighbours only. 140 sites, of which 7 may be corrupt and 14 lost.
+#include "coordinator/round/round_core.h"
 #include "federation/secagg/epoch_beacon.h"
 #include "tests/unit/round/scene.h"
 
@@ -97,25 +98,34 @@ TEST(SparseRound, ANeighbourhoodBelowTheThresholdIsTriedAgain) {
   EXPECT_EQ(world.results().front().contributors.size(), kSites);
 }
 
-TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOutBeforeItDeals) {
-  World world(sparse_options());
-  std::set<RosterIndex> silent;
-  world.intercept = [&](Delivery& delivery) {
-    const auto opened = delivery.direction == Direction::to_site ? world.federation().open_at_site(delivery.wire)
-                                                                 : world.federation().open_at_coordinator(delivery.site, delivery.wire);
-    if (opened->kind() == MessageKind::parameters && silent.empty()) {
-      const auto p = federation::RoundParameters::decode(opened->payload()).value();
-      std::vector<RosterIndex> neighbours = federation::AttemptContext::begin(p).holders(kSite, p.candidates);
-      neighbours.resize(neighbours.size() - (p.thresholds.threshold - 1));
-      silent.insert(neighbours.begin(), neighbours.end());
+// Against the plain definition: the largest set in which everybody has t neighbours is what is left when all who lack them go at once, again and again.
+TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOut) {
+  federation::RoundParameters p;
+  p.thresholds.threshold = 3;
+  p.graph = federation::GraphParameters{.roster_sites = 24, .neighbours = 6, .survivors_min = 2, .beacon = Digest{5}};
+  const auto context = federation::AttemptContext::begin(p);
+  crypto::SeededRandom random(seed_of("prune", 1));
+  std::size_t pruned_sets = 0;
+  for (int turn = 0; turn < 200; ++turn) {
+    std::array<std::uint8_t, 24> bytes{};
+    random.fill(bytes);
+    std::vector<RosterIndex> sites;
+    for (RosterIndex site = 0; site < 24; ++site)
+      if (bytes[site] % 3 != 0) sites.push_back(site);
+    std::vector<RosterIndex> expected = sites;
+    for (std::size_t before = 0; before != expected.size();) {
+      before = expected.size();
+      const std::vector<RosterIndex> all = expected;
+      std::erase_if(expected, [&](RosterIndex site) { return context.count_holders(site, all) < 3; });
     }
-    return opened->kind() != MessageKind::keys || !silent.contains(delivery.site);
-  };
-  ASSERT_TRUE(world.run()) << told(world) << world.where();
-  EXPECT_TRUE(world.violations().empty()) << told(world);
-  EXPECT_EQ(world.results().front().attempt, 1U);
-  EXPECT_EQ(world.results().front().contributors.size(), kSites - silent.size() - 1);
-  EXPECT_TRUE(world.site_refusals(kSite).empty());  // it was never asked to deal to too few
+    std::vector<RosterIndex> left = sites;
+    const auto pruned = coordinator::prune_isolated(context, left);
+    EXPECT_EQ(left, expected) << "turn " << turn;
+    EXPECT_EQ(left.size() + pruned.size(), sites.size());
+    if (!pruned.empty()) ++pruned_sets;
+  }
+  EXPECT_GT(pruned_sets, 20U);
+  EXPECT_LT(pruned_sets, 200U);
 }
 
 TEST(SparseRound, SitesAndCoordinatorRestartedInMidRoundFinishIt) {
