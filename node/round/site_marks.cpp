@@ -86,8 +86,8 @@ Result<DecodedMark> decode_mark(ByteView record) {
 
 Bytes encode_mark(const RunId& run, const SiteMark& mark) {
   ByteWriter writer;
+  writer.reserve(128);
   const auto start = [&](MarkType type, const federation::AttemptRef& ref) {
-    writer.reserve(128);
     writer.u8(static_cast<std::uint8_t>(type));
     writer.raw(run.bytes);
     federation::write(writer, ref);
