@@ -55,9 +55,14 @@ Result<void> sync_folder(const fs::path& folder) {
 
 mode_t mode_bits(FileMode mode) noexcept { return mode == FileMode::secret ? 0600 : 0644; }
 
+fs::path temporary_beside(const fs::path& path) {
+  fs::path out = path;
+  out += ".tmp";
+  return out;
+}
+
 Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
-  fs::path temporary = path;
-  temporary += ".tmp";
+  const fs::path temporary = temporary_beside(path);
   {
     const Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode)));
     if (descriptor.get() < 0) return errno_error(temporary, "create");
@@ -81,6 +86,38 @@ Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode m
 
 Result<void> replace_file(const fs::path& path, ByteView bytes) {
   return write_beside_and_rename(path, bytes, FileMode::normal, false);
+}
+
+Result<StagedFile> StagedFile::create(const fs::path& path, FileMode mode) {
+  const fs::path temporary = temporary_beside(path);
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode));
+  if (descriptor < 0) return errno_error(temporary, "create");
+  StagedFile out(descriptor, path);
+  if (::fchmod(descriptor, mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
+  return out;
+}
+
+StagedFile::StagedFile(StagedFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+
+StagedFile::~StagedFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_beside(path_).c_str());
+}
+
+Result<void> StagedFile::append(ByteView bytes) { return write_all(descriptor_, bytes, temporary_beside(path_)); }
+
+Result<void> StagedFile::finish() {
+  if (::rename(temporary_beside(path_).c_str(), path_.c_str()) != 0) return errno_error(path_, "rename into place");
+  ::close(std::exchange(descriptor_, -1));
+  return {};
+}
+
+Result<void> sync_filesystem(const fs::path& folder) {
+  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() < 0) return errno_error(folder, "open the folder");
+  if (::syncfs(descriptor.get()) != 0) return errno_error(folder, "sync");
+  return {};
 }
 
 Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {

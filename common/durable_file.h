@@ -16,6 +16,27 @@ Result<void> write_file_durably(const std::filesystem::path& path, ByteView byte
 // Replaces `path` whole for whoever reads it, without waiting for the disk: for a status that the next start makes anew.
 Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
 
+// A file written piece by piece under a temporary name, which takes its place when finished: whoever reads `path` sees the
+// old file or the whole new one. Durable after sync_filesystem. One that is dropped unfinished leaves nothing behind.
+class StagedFile {
+ public:
+  static Result<StagedFile> create(const std::filesystem::path& path, FileMode mode);
+  StagedFile(StagedFile&& other) noexcept;
+  StagedFile& operator=(StagedFile&&) = delete;
+  ~StagedFile();
+
+  Result<void> append(ByteView bytes);
+  Result<void> finish();
+
+ private:
+  StagedFile(int descriptor, std::filesystem::path path) : descriptor_(descriptor), path_(std::move(path)) {}
+  int descriptor_ = -1;
+  std::filesystem::path path_;
+};
+
+// Waits until everything written so far on the file system of `folder` is on its disk: one wait for many files.
+Result<void> sync_filesystem(const std::filesystem::path& folder);
+
 // Reads a whole file; invalid_argument above `size_max` bytes, not_found when absent.
 Result<Bytes> read_file(const std::filesystem::path& path, std::size_t size_max);
 

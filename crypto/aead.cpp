@@ -25,8 +25,8 @@ void update(EVP_CIPHER_CTX* context, std::uint8_t* out, ByteView in) {
 
 }  // namespace
 
-Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext) {
-  Bytes sealed(plaintext.size() + kAeadTagBytes);
+void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext, std::span<std::uint8_t> sealed) {
+  FOVEA_CHECK(sealed.size() == plaintext.size() + kAeadTagBytes);
   const openssl::CipherContext context = openssl::new_cipher_context();
   FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
   update<EVP_EncryptUpdate>(context.get(), nullptr, associated_data);
@@ -35,27 +35,38 @@ Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associate
   int written = 0;
   FOVEA_CHECK(EVP_EncryptFinal_ex(context.get(), tag, &written) == 1 && written == 0);
   FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) == 1);
+}
+
+Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext) {
+  Bytes sealed(plaintext.size() + kAeadTagBytes);
+  aead_seal_into(key, nonce, associated_data, plaintext, sealed);
   return sealed;
 }
 
-Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed) {
+Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed, std::span<std::uint8_t> plaintext) {
   if (sealed.size() < kAeadTagBytes)
     return corruption("sealed message: expected at least " + std::to_string(kAeadTagBytes) + " bytes, found " +
                       std::to_string(sealed.size()));
+  FOVEA_CHECK(sealed.size() == plaintext.size() + kAeadTagBytes);
   const ByteView ciphertext = sealed.first(sealed.size() - kAeadTagBytes);
   std::array<std::uint8_t, kAeadTagBytes> tag{};
   std::copy(sealed.end() - static_cast<std::ptrdiff_t>(kAeadTagBytes), sealed.end(), tag.begin());
 
-  SecretBytes plaintext(ciphertext.size());
   const openssl::CipherContext context = openssl::new_cipher_context();
   FOVEA_CHECK(EVP_DecryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
   update<EVP_DecryptUpdate>(context.get(), nullptr, associated_data);
-  update<EVP_DecryptUpdate>(context.get(), plaintext.span().data(), ciphertext);
+  update<EVP_DecryptUpdate>(context.get(), plaintext.data(), ciphertext);
   FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag.data()) == 1);
   std::uint8_t nothing = 0;
   int written = 0;
   if (EVP_DecryptFinal_ex(context.get(), &nothing, &written) != 1)
     return corruption("sealed message: the tag does not match its key, nonce, associated data and bytes");
+  return {};
+}
+
+Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed) {
+  SecretBytes plaintext(sealed.size() - std::min(sealed.size(), kAeadTagBytes));
+  FOVEA_TRY(aead_open_into(key, nonce, associated_data, sealed, plaintext.span()));
   return plaintext;
 }
 

@@ -15,6 +15,12 @@ inline constexpr std::size_t kAeadTagBytes = 16;
 // The ciphertext with the tag behind it: plaintext.size() + 16 bytes.
 Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext);
 
+// The same into memory of the caller's: `sealed` has plaintext.size() + 16 bytes and does not overlap it.
+void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext, std::span<std::uint8_t> sealed);
+
+// Opens into memory of the caller's, sealed.size() − 16 bytes; on error that memory holds nothing to rely on.
+Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed, std::span<std::uint8_t> plaintext);
+
 // corruption: too short, wrong key or nonce, or any byte of ciphertext, tag or associated data changed.
 Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed);
 

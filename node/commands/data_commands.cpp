@@ -180,15 +180,13 @@ std::string remark_on(const StudyRecord& record) {
 
 Result<std::string> examine(const StudyRecord& record, bool deep) {
   if (!record.usable) return record.reason;
-  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks));
+  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks, record.volume_key));
   if (deep) {
     FOVEA_TRY_ASSIGN(const Volume whole, bricks.read_all());
     if (whole.geometry != record.geometry) return corruption("the stored volume is not the one in the catalogue (ingest the study again)");
   }
-  for (const std::filesystem::path& level : {record.level_2mm, record.level_4mm}) {
-    FOVEA_TRY_ASSIGN(BrickVolume coarse, BrickVolume::open(level));
-    if (deep) FOVEA_TRY(coarse.read_all());
-  }
+  FOVEA_TRY_ASSIGN(BrickVolume coarse, BrickVolume::open(record.level_2mm, record.volume_key));
+  if (deep) FOVEA_TRY(coarse.read_all());
   return remark_on(record);
 }
 
@@ -293,7 +291,7 @@ Result<void> run_data_show(const Console& console, const std::filesystem::path& 
   }
   if (!request.picture.empty()) {
     if (!record.usable) return failed_precondition("data show: a refused study has no picture");
-    FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks));
+    FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
     FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, finding_boxes(record), {}));
     FOVEA_TRY(write_png(request.picture, picture));
     json["picture"] = request.picture.string();

@@ -57,6 +57,7 @@ Result<StudyRecord> take_scan(const PredictRequest& request, const std::filesyst
   record.geometry = parsed.geometry();
   record.bricks = folder / "scan.bricks";
   record.level_2mm = folder / "scan.2mm";
+  record.volume_key = fresh_volume_key();
   VoxelSpan voxels = parsed.voxels();
   std::vector<float> shifted;
   if (request.intensity_offset != 0) {
@@ -65,9 +66,9 @@ Result<StudyRecord> take_scan(const PredictRequest& request, const std::filesyst
     voxels = std::span<const float>(shifted);
   }
   FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(voxels));
-  FOVEA_TRY(write_brick_volume(record.bricks, {record.geometry, record.statistics, voxels}));
+  FOVEA_TRY(write_brick_volume(record.bricks, record.volume_key, {record.geometry, record.statistics, voxels}));
   const Volume coarse = coarse_level(record.geometry, voxels, kCoarseSpacingMm);
-  FOVEA_TRY(write_brick_volume(record.level_2mm,
+  FOVEA_TRY(write_brick_volume(record.level_2mm, record.volume_key,
                                {coarse.geometry, record.statistics, VoxelSpan(std::span<const float>(coarse.voxels))}));
   record.usable = true;
   return record;
@@ -120,7 +121,7 @@ std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) 
 }
 
 Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, const std::vector<Ranked>& ranked) {
-  FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks));
+  FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
   constexpr std::size_t kPictured = 12;
   std::vector<MarkedBox> boxes;
   for (std::size_t r = 0; r < std::min(kPictured, ranked.size()); ++r) {

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <bit>
@@ -15,21 +14,22 @@
 
 #include "common/codec.h"
 #include "common/durable_file.h"
+#include "crypto/aead.h"
+#include "crypto/hkdf.h"
+#include "crypto/random_source.h"
 #include "node/intake/canonical.h"
 
 namespace fovea::node {
 namespace {
 
-constexpr std::string_view kMagic = "FOVBRK1\n";
-constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kHeaderBytes = 512;
-constexpr std::size_t kTableAlignment = 64;
+constexpr std::string_view kMagic = "FOVBRK2\n";
+constexpr std::uint32_t kVersion = 2;
+constexpr std::size_t kSaltBytes = 32;
+constexpr std::size_t kPrefixBytes = 64;                                            // magic, version, salt, zeros
+constexpr std::size_t kHeaderBytes = 240;                                           // before sealing, zeros behind its fields
+constexpr std::size_t kDataOffset = kPrefixBytes + kHeaderBytes + crypto::kAeadTagBytes;  // where the bricks begin
 constexpr std::uint32_t kStoredInt16 = 1;
 constexpr std::uint32_t kStoredFloat = 2;
-
-std::uint32_t checksum(const std::uint8_t* data, std::size_t size) {
-  return static_cast<std::uint32_t>(crc32_z(crc32_z(0, nullptr, 0), data, size));
-}
 
 std::int64_t bricks_along(std::int64_t size) { return (size + kBrickEdge - 1) / kBrickEdge; }
 
@@ -47,18 +47,46 @@ std::vector<BrickBox> brick_boxes(const Index3& size) {
   return out;
 }
 
-std::size_t data_offset(std::size_t bricks) {
-  const std::size_t table = kHeaderBytes + bricks * sizeof(std::uint32_t);
-  return (table + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
-}
-
 struct Header {
   VolumeGeometry geometry;
   IntensityStatistics statistics;
   bool is_float = false;
   float slope = 1, intercept = 0;
-  std::uint32_t table_checksum = 0;
 };
+
+Bytes make_prefix() {
+  crypto::SystemRandom random;
+  std::array<std::uint8_t, kSaltBytes> salt{};
+  random.fill(salt);
+  ByteWriter out;
+  out.raw(as_bytes(kMagic));
+  out.u32(kVersion);
+  out.raw(salt);
+  Bytes bytes = std::move(out).take();
+  bytes.resize(kPrefixBytes);
+  return bytes;
+}
+
+crypto::SecretKey file_key(const VolumeKey& key, ByteView prefix) {
+  const ByteView salt = prefix.subspan(kMagic.size() + sizeof kVersion, kSaltBytes);
+  return crypto::hkdf_sha256({.secret = key->view(), .salt = salt, .info = as_bytes("FOVEA/2/brick file")});
+}
+
+// One file key seals each nonce once: its salt is drawn anew for every file.
+crypto::AeadNonce nonce_of(std::uint64_t number) {
+  crypto::AeadNonce out{};
+  for (std::size_t byte = 0; byte < 8; ++byte) out[byte] = static_cast<std::uint8_t>(number >> (8 * byte));
+  return out;
+}
+
+// What the header is bound to: the clear bytes and the volume's name.
+Bytes associated_data(ByteView prefix, const std::filesystem::path& path) {
+  const std::string file = path.filename().string();
+  ByteWriter out;
+  out.raw(prefix);
+  out.sized(file.substr(0, file.find('.')));
+  return std::move(out).take();
+}
 
 void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
 void put(ByteWriter& out, float value) { out.u32(std::bit_cast<std::uint32_t>(value)); }
@@ -70,8 +98,6 @@ std::array<float IntensityStatistics::*, 9> statistic_fields() {
 
 Bytes encode_header(const Header& header) {
   ByteWriter out;
-  out.raw(as_bytes(kMagic));
-  out.u32(kVersion);
   out.u32(header.is_float ? kStoredFloat : kStoredInt16);
   for (const std::int64_t size : header.geometry.size) out.u64(static_cast<std::uint64_t>(size));
   for (const double value : header.geometry.spacing_mm) put(out, value);
@@ -81,12 +107,9 @@ Bytes encode_header(const Header& header) {
   put(out, header.statistics.foreground_fraction);
   put(out, header.slope);
   put(out, header.intercept);
-  out.u32(header.table_checksum);
   Bytes bytes = std::move(out).take();
-  bytes.resize(kHeaderBytes - 4);
-  ByteWriter end;
-  end.u32(checksum(bytes.data(), bytes.size()));
-  bytes.insert(bytes.end(), end.bytes().begin(), end.bytes().end());
+  FOVEA_CHECK(bytes.size() <= kHeaderBytes);
+  bytes.resize(kHeaderBytes);
   return bytes;
 }
 
@@ -120,16 +143,18 @@ Result<VolumeGeometry> decode_geometry(ByteReader& in) {
   return out;
 }
 
-Result<Header> decode_header(ByteView bytes) {
-  if (bytes.size() < kHeaderBytes) return corruption("header: cut off");
-  ByteReader end(bytes.subspan(kHeaderBytes - 4, 4));
-  FOVEA_TRY_ASSIGN(const std::uint32_t stored, end.u32("header checksum"));
-  if (stored != checksum(bytes.data(), kHeaderBytes - 4)) return corruption("header: fails its checksum");
-  ByteReader in(bytes.first(kHeaderBytes - 4));
+Result<void> check_prefix(ByteView file) {
+  if (file.size() < kDataOffset) return corruption("header: cut off");
+  ByteReader in(file.first(kPrefixBytes));
   FOVEA_TRY_ASSIGN(const ByteView magic, in.raw("magic", kMagic.size()));
-  if (as_text(magic) != kMagic) return corruption("magic: not a brick file");
+  if (as_text(magic) != kMagic) return corruption("magic: not a brick file of this version (ingest the study again)");
   FOVEA_TRY_ASSIGN(const std::uint32_t version, in.u32("version"));
   if (version != kVersion) return corruption("version: " + std::to_string(version) + ", expected " + std::to_string(kVersion));
+  return {};
+}
+
+Result<Header> decode_header(ByteView bytes) {
+  ByteReader in(bytes);
   Header out;
   FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
   if (storage != kStoredInt16 && storage != kStoredFloat) return corruption("storage: unknown");
@@ -141,20 +166,20 @@ Result<Header> decode_header(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.statistics.foreground_fraction, get_float(in, "statistics"));
   FOVEA_TRY_ASSIGN(out.slope, get_float(in, "slope"));
   FOVEA_TRY_ASSIGN(out.intercept, get_float(in, "intercept"));
-  FOVEA_TRY_ASSIGN(out.table_checksum, in.u32("table checksum"));
   return out;
 }
 
 template <class T>
-void copy_bricks(std::span<const T> voxels, const Index3& size, const std::vector<BrickBox>& boxes, std::uint8_t* out) {
-  for (const BrickBox& box : boxes)
-    for (std::int64_t k = 0; k < box.size[2]; ++k)
-      for (std::int64_t j = 0; j < box.size[1]; ++j) {
-        const auto from = static_cast<std::size_t>(((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0]);
-        const std::size_t bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T);
-        std::memcpy(out, voxels.data() + from, bytes);
-        out += bytes;
-      }
+void gather_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box, Bytes& out) {
+  const std::size_t row_bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T);
+  out.resize(box.voxels() * sizeof(T));
+  std::uint8_t* to = out.data();
+  for (std::int64_t k = 0; k < box.size[2]; ++k)
+    for (std::int64_t j = 0; j < box.size[1]; ++j) {
+      const auto from = static_cast<std::size_t>(((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0]);
+      std::memcpy(to, voxels.data() + from, row_bytes);
+      to += row_bytes;
+    }
 }
 
 }  // namespace
@@ -184,28 +209,25 @@ void ReadCounter::mark(std::int64_t i, std::int64_t j, std::int64_t k, std::int6
   }
 }
 
-Result<void> write_brick_volume(const std::filesystem::path& path, const BrickContents& contents) {
+Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key, const BrickContents& contents) {
   FOVEA_CHECK(voxel_count(contents.voxels) == contents.geometry.voxel_count());
   const bool is_float = std::holds_alternative<std::span<const float>>(contents.voxels);
-  const std::size_t voxel_bytes = is_float ? sizeof(float) : sizeof(std::int16_t);
   const Index3& size = contents.geometry.size;
-  const std::vector<BrickBox> boxes = brick_boxes(size);
-  const std::size_t data = data_offset(boxes.size());
-  Bytes file(data + contents.geometry.voxel_count() * voxel_bytes);
-  std::visit([&](const auto& voxels) { copy_bricks(voxels, size, boxes, file.data() + data); }, contents.voxels);
-
-  ByteWriter table;
-  std::size_t offset = data;
-  for (const BrickBox& box : boxes) {
-    table.u32(checksum(file.data() + offset, box.voxels() * voxel_bytes));
-    offset += box.voxels() * voxel_bytes;
+  const Bytes prefix = make_prefix();
+  const crypto::SecretKey sealing = file_key(key, prefix);
+  const Bytes header = encode_header({contents.geometry, contents.statistics, is_float, contents.slope, contents.intercept});
+  FOVEA_TRY_ASSIGN(StagedFile file, StagedFile::create(path, FileMode::secret));
+  FOVEA_TRY(file.append(prefix));
+  FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(0), associated_data(prefix, path), header)));
+  Bytes plain, sealed;
+  std::uint64_t number = 0;
+  for (const BrickBox& box : brick_boxes(size)) {
+    std::visit([&](const auto& voxels) { gather_brick(voxels, size, box, plain); }, contents.voxels);
+    sealed.resize(plain.size() + crypto::kAeadTagBytes);
+    crypto::aead_seal_into(sealing, nonce_of(++number), {}, plain, sealed);
+    FOVEA_TRY(file.append(sealed));
   }
-  const Header header{contents.geometry, contents.statistics, is_float, contents.slope, contents.intercept,
-                      checksum(table.bytes().data(), table.bytes().size())};
-  const Bytes head = encode_header(header);
-  std::copy(head.begin(), head.end(), file.begin());
-  std::copy(table.bytes().begin(), table.bytes().end(), file.begin() + kHeaderBytes);
-  return write_file_durably(path, file, FileMode::secret);
+  return file.finish();
 }
 
 BrickVolume::Mapping::~Mapping() {
@@ -225,49 +247,50 @@ BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path)
   return out;
 }
 
-BrickVolume::BrickVolume(Mapping mapping, const VolumeGeometry& geometry, const IntensityStatistics& statistics)
-    : mapping_(std::move(mapping)), geometry_(geometry), statistics_(statistics),
+BrickVolume::BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry, const IntensityStatistics& statistics)
+    : mapping_(std::move(mapping)), file_key_(std::move(file_key)), geometry_(geometry), statistics_(statistics),
       bricks_{bricks_along(geometry.size[0]), bricks_along(geometry.size[1]), bricks_along(geometry.size[2])},
       counter_(geometry.size) {}
 
-Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path) {
+Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path, const VolumeKey& key) {
+  FOVEA_CHECK(key != nullptr);
   const std::string name = path.filename().string();
   std::error_code failed;
   if (!std::filesystem::exists(path, failed)) return not_found(name + ": no such volume in the store (ingest the study again)");
   Mapping mapping = Mapping::of(path);
   const ByteView file = mapping.bytes();
   if (file.empty()) return corruption(name + ": empty, or it cannot be mapped (ingest the study again)");
-  Result<Header> header = decode_header(file);
+  if (const Result<void> prefix = check_prefix(file); !prefix) return prefix.error().with_context(name);
+  const ByteView prefix = file.first(kPrefixBytes);
+  crypto::SecretKey opening = file_key(key, prefix);
+  const auto plain = crypto::aead_open(opening, nonce_of(0), associated_data(prefix, path), file.subspan(kPrefixBytes, kDataOffset - kPrefixBytes));
+  if (!plain) return corruption(name + ": its header was changed, or it was sealed under another key or name (ingest the study again)");
+  Result<Header> header = decode_header(plain->view());
   if (!header) return header.error().with_context(name);
-  BrickVolume out(std::move(mapping), header->geometry, header->statistics);
+  BrickVolume out(std::move(mapping), std::move(opening), header->geometry, header->statistics);
   out.is_float_ = header->is_float;
   out.slope_ = header->slope;
   out.intercept_ = header->intercept;
-  const std::vector<BrickBox> boxes = brick_boxes(out.geometry_.size);
-  std::uint64_t offset = data_offset(boxes.size());
   const std::uint64_t voxel_bytes = out.is_float_ ? sizeof(float) : sizeof(std::int16_t);
-  if (file.size() != offset + out.geometry_.voxel_count() * voxel_bytes)
-    return corruption(name + ": " + std::to_string(file.size()) + " bytes, not what its header says (ingest the study again)");
-  const ByteView table = file.subspan(kHeaderBytes, boxes.size() * 4);
-  if (checksum(table.data(), table.size()) != header->table_checksum) return corruption(name + ": brick table fails its checksum");
-  ByteReader sums(table);
-  for (const BrickBox& box : boxes) {
-    FOVEA_TRY_ASSIGN(const std::uint32_t sum, sums.u32("brick checksum"));
-    out.checksums_.push_back(sum);
+  std::uint64_t offset = kDataOffset;
+  for (const BrickBox& box : brick_boxes(out.geometry_.size)) {
     out.offsets_.push_back(offset);
-    offset += box.voxels() * voxel_bytes;
+    offset += box.voxels() * voxel_bytes + crypto::kAeadTagBytes;
   }
+  out.opened_.resize(out.offsets_.size());
   out.offsets_.push_back(offset);
-  out.checked_.assign(boxes.size(), 0);
+  if (file.size() != offset) return corruption(name + ": " + std::to_string(file.size()) + " bytes, not what its header says (ingest the study again)");
   return out;
 }
 
-Result<void> BrickVolume::check_brick(std::size_t brick) {
-  if (checked_[brick] != 0) return {};
-  const std::uint64_t size = offsets_[brick + 1] - offsets_[brick];
-  if (checksum(mapping_.bytes().data() + offsets_[brick], size) != checksums_[brick])
-    return corruption("brick " + std::to_string(brick) + ": fails its checksum; the disk changed it (ingest the study again)");
-  checked_[brick] = 1;
+Result<void> BrickVolume::open_brick(std::size_t brick) {
+  Bytes& plain = opened_[brick];
+  if (!plain.empty()) return {};
+  const ByteView sealed = mapping_.bytes().subspan(offsets_[brick], offsets_[brick + 1] - offsets_[brick]);
+  Bytes opened(sealed.size() - crypto::kAeadTagBytes);
+  if (!crypto::aead_open_into(file_key_, nonce_of(brick + 1), {}, sealed, opened))
+    return corruption("brick " + std::to_string(brick) + ": was changed on the disk (ingest the study again)");
+  plain = std::move(opened);
   return {};
 }
 
@@ -278,7 +301,7 @@ void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) con
   const std::int64_t width = std::min(kBrickEdge, geometry_.size[0] - brick[0] * kBrickEdge);
   const std::int64_t height = std::min(kBrickEdge, geometry_.size[1] - brick[1] * kBrickEdge);
   const auto within = static_cast<std::size_t>((at[2] % kBrickEdge * height + at[1] % kBrickEdge) * width + at[0] % kBrickEdge);
-  const std::uint8_t* data = mapping_.bytes().data() + offsets_[number];
+  const std::uint8_t* data = opened_[number].data();
   const auto voxels = static_cast<std::size_t>(count);
   if (is_float_) {
     std::memcpy(out, data + within * sizeof(float), voxels * sizeof(float));
@@ -303,7 +326,7 @@ Result<void> BrickVolume::read_box(const Index3& low, const Index3& size, std::s
   for (std::int64_t k = from[2] / kBrickEdge; k <= (to[2] - 1) / kBrickEdge; ++k)
     for (std::int64_t j = from[1] / kBrickEdge; j <= (to[1] - 1) / kBrickEdge; ++j)
       for (std::int64_t i = from[0] / kBrickEdge; i <= (to[0] - 1) / kBrickEdge; ++i)
-        FOVEA_TRY(check_brick(static_cast<std::size_t>((k * bricks_[1] + j) * bricks_[0] + i)));
+        FOVEA_TRY(open_brick(static_cast<std::size_t>((k * bricks_[1] + j) * bricks_[0] + i)));
   for (std::int64_t k = from[2]; k < to[2]; ++k)
     for (std::int64_t j = from[1]; j < to[1]; ++j) {
       counter_.mark(from[0], j, k, to[0] - from[0]);

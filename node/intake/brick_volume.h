@@ -1,11 +1,11 @@
 // A canonical volume on disk in bricks of 64³ voxels, and the counter that says how much of it was read.
 //
-// File format "FOVBRK1" (little-endian; constants, writer and reader change together, docs/intake.md):
-//   fixed header of 512 bytes: magic, version, storage, geometry, intensity statistics, slope and intercept,
-//   number of bricks, CRC-32 of the header; then one CRC-32 a brick; then the bricks, i fastest, edge bricks
-//   clipped to the volume. Checksums guard against bit rot, not against an attacker. Bytes are checked when
-//   a brick is first touched.
-// The stored coarse levels (pyramid.h) use the same format.
+// File format "FOVBRK2" (little-endian; constants, writer and reader change together, docs/intake.md):
+//   64 bytes in clear: magic, version, a random salt; then the header, then each brick, sealed with AES-256-GCM under a key
+//   derived from the site's volume key and the salt (HKDF), each 16 bytes longer than its contents. Nonce: 0 for the header,
+//   1 + n for brick n. The clear bytes and the volume's name (its file name up to the first dot) are authenticated, so
+//   neither bricks nor files can be exchanged. Voxels i fastest, edge bricks clipped to the volume.
+// A brick is opened, and so checked, when it is first touched. The stored coarse level (pyramid.h) uses the same format.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "common/result.h"
 #include "node/intake/intensity.h"
 #include "node/intake/volume.h"
+#include "node/intake/volume_key.h"
 
 namespace fovea::node {
 
@@ -44,26 +45,28 @@ class ReadCounter {
   std::vector<std::uint64_t> seen_;  // one bit a voxel
 };
 
-// Writes a brick file whole and durably. int16 voxels stand for value · slope + intercept.
+// Writes a brick file, sealed, brick by brick: it needs the memory of a brick, and is there whole or not at all. Durable
+// after sync_filesystem. int16 voxels stand for value · slope + intercept.
 struct BrickContents {
   const VolumeGeometry& geometry;
   const IntensityStatistics& statistics;
   VoxelSpan voxels;  // canonical order, geometry.voxel_count() of them
   float slope = 1, intercept = 0;
 };
-Result<void> write_brick_volume(const std::filesystem::path& path, const BrickContents& contents);
+Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key, const BrickContents& contents);
 
 // Read access to a brick file. Every voxel that leaves goes past the counter. Move-only; one thread.
 class BrickVolume {
  public:
-  // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field.
-  static Result<BrickVolume> open(const std::filesystem::path& path);
+  // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field; a wrong key is
+  // corruption too.
+  static Result<BrickVolume> open(const std::filesystem::path& path, const VolumeKey& key);
 
   const VolumeGeometry& geometry() const noexcept { return geometry_; }
   const IntensityStatistics& statistics() const noexcept { return statistics_; }
 
   // The box of `size` voxels from index `low`, i fastest, into `out` (size[0]·size[1]·size[2] floats, the scan's
-  // units); voxels outside the volume get `outside` and are not counted. corruption: a brick fails its checksum.
+  // units); voxels outside the volume get `outside` and are not counted. corruption: a brick was changed.
   Result<void> read_box(const Index3& low, const Index3& size, std::span<float> out, float outside);
 
   // A cube of `edge`³ samples, `spacing_mm` apart, along the volume's own axes, its middle at the continuous index
@@ -98,19 +101,19 @@ class BrickVolume {
    private:
     ByteView bytes_;
   };
-  BrickVolume(Mapping mapping, const VolumeGeometry& geometry, const IntensityStatistics& statistics);
-  Result<void> check_brick(std::size_t brick);
+  BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry, const IntensityStatistics& statistics);
+  Result<void> open_brick(std::size_t brick);
   void copy_row(const Index3& at, std::int64_t count, float* out) const noexcept;
 
   Mapping mapping_;
+  crypto::SecretKey file_key_;
   VolumeGeometry geometry_;
   IntensityStatistics statistics_;
   bool is_float_ = false;
   float slope_ = 1, intercept_ = 0;
   Index3 bricks_{};                        // along each axis
-  std::vector<std::uint64_t> offsets_;     // of each brick in the file
-  std::vector<std::uint32_t> checksums_;
-  std::vector<std::uint8_t> checked_;      // a brick's checksum was compared
+  std::vector<std::uint64_t> offsets_;     // of each sealed brick in the file, and of the file's end
+  std::vector<Bytes> opened_;              // contents of the bricks that were touched
   ReadCounter counter_;
 };
 

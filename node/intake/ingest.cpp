@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "common/durable_file.h"
 #include "crypto/hash.h"
 #include "node/intake/study_intake.h"
 
@@ -14,7 +15,11 @@ namespace fovea::node {
 namespace {
 
 // Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
-constexpr std::uint64_t kIntakeVersion = 1;
+constexpr std::uint64_t kIntakeVersion = 2;
+
+// Rows wait for each other, so that one wait for the disk serves many studies. A crash costs at most this much work.
+constexpr std::size_t kBatchStudies = 64;
+constexpr std::uint64_t kBatchBytes = 512u << 20;  // of files read
 
 // What the workers share.
 class IngestRun {
@@ -30,6 +35,7 @@ class IngestRun {
     for (std::size_t n = next_++; n < sources_.size() && !stopped_; n = next_++) {
       if (Result<void> done = study(*parser, n); !done) return stop(done.error());
     }
+    if (Result<void> done = keep_waiting_rows(); !done) stop(done.error());
   }
 
   Result<IngestReport> report() {
@@ -63,15 +69,42 @@ class IngestRun {
     return catalogue_.study_code(hash.finish());
   }
 
-  // Whether this study still has to be taken in; claims its code if so.
+  // Whether this study still has to be taken in; claims its code if so. What an earlier ingest of other settings left is
+  // withdrawn before its files are replaced: a crash must not leave a row that speaks of files half new.
   Result<bool> claim(const std::string& code, const std::string& print) {
     const std::lock_guard lock(mutex_);
     if (!claimed_.insert(code).second) return false;
     FOVEA_TRY_ASSIGN(const auto known, catalogue_.fingerprint(code));
-    if (!known || *known != print) return true;
-    FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue_.find(code));
-    return !(record.usable && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm) &&
-             std::filesystem::exists(record.level_4mm));
+    if (!known) return true;
+    FOVEA_TRY_ASSIGN(StudyRecord record, catalogue_.find(code));
+    if (!record.usable) return true;
+    if (*known == print && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm)) return false;
+    FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue_.identity(code));
+    record.usable = false;
+    record.reason = "it was being taken in again when that was interrupted (ingest it again)";
+    const CatalogueEntry withdrawn{std::move(record), identity, ""};
+    FOVEA_TRY(catalogue_.add({&withdrawn, 1}));
+    return true;
+  }
+
+  // Files first, rows after: a study is in the catalogue only when its volumes are on the disk.
+  Result<void> keep_waiting_rows() {
+    std::vector<CatalogueEntry> rows;
+    {
+      const std::lock_guard lock(mutex_);
+      rows.swap(waiting_);
+      waiting_bytes_ = 0;
+    }
+    if (rows.empty()) return {};
+    FOVEA_TRY(sync_filesystem(catalogue_.volume_path("", "").parent_path()));
+    const std::lock_guard lock(mutex_);
+    return catalogue_.add(rows);
+  }
+
+  // With the lock held: whether it is time to keep the rows that wait.
+  bool enough_waiting(std::uint64_t bytes) {
+    waiting_bytes_ += bytes;
+    return waiting_.size() >= kBatchStudies || waiting_bytes_ >= kBatchBytes;
   }
 
   Result<void> study(ScanParser& parser, std::size_t number) {
@@ -90,12 +123,16 @@ class IngestRun {
     Result<StudyRecord> record = take_in(parser, catalogue_, source, code, settings_);
     if (!record && is_site_failure(record.error())) return record.error();
     if (!record) return refuse(number, code, record.error(), print);
-    const std::lock_guard lock(mutex_);
-    record->patient_code = catalogue_.patient_code(source.identity.patient);
-    FOVEA_TRY(catalogue_.add(*record, source.identity, print));
-    ++report_.taken;
-    tell(digests->bytes);
-    return {};
+    bool flush = false;
+    {
+      const std::lock_guard lock(mutex_);
+      record->patient_code = catalogue_.patient_code(source.identity.patient);
+      waiting_.push_back({std::move(record).value(), source.identity, print});
+      ++report_.taken;
+      tell(digests->bytes);
+      flush = enough_waiting(digests->bytes);
+    }
+    return flush ? keep_waiting_rows() : Result<void>();
   }
 
   Result<void> refuse(std::size_t number, const std::string& code, const Error& why, const std::string& print) {
@@ -106,16 +143,20 @@ class IngestRun {
     record.label = source.label;
     record.reason = why.message;
     // What an earlier, better copy left under this code is no longer what the catalogue says.
-    for (const std::string_view ending : {".bricks", ".2mm", ".4mm"}) {
+    for (const std::string_view ending : {".bricks", ".2mm"}) {
       std::error_code ignored;
       std::filesystem::remove(catalogue_.volume_path(code, ending), ignored);
     }
-    const std::lock_guard lock(mutex_);
-    record.patient_code = catalogue_.patient_code(source.identity.patient);
-    FOVEA_TRY(catalogue_.add(record, source.identity, print));
-    refused_[number] = {source.name, code, why.message};
-    tell(0);
-    return {};
+    bool flush = false;
+    {
+      const std::lock_guard lock(mutex_);
+      record.patient_code = catalogue_.patient_code(source.identity.patient);
+      waiting_.push_back({std::move(record), source.identity, print});
+      refused_[number] = {source.name, code, why.message};
+      tell(0);
+      flush = enough_waiting(0);
+    }
+    return flush ? keep_waiting_rows() : Result<void>();
   }
 
   void tell(std::uint64_t bytes) {  // with the lock held
@@ -133,6 +174,8 @@ class IngestRun {
   std::mutex mutex_;  // guards what follows
   std::set<std::string> claimed_;
   std::map<std::size_t, Refusal> refused_;
+  std::vector<CatalogueEntry> waiting_;
+  std::uint64_t waiting_bytes_ = 0;
   IngestReport report_;
   std::size_t done_ = 0;
   std::optional<Error> failure_;

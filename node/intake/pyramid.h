@@ -1,5 +1,5 @@
-// Coarse isotropic levels of a scan, made once at intake and stored beside its bricks. Making them reads every
-// voxel; reading them later is not counted as reading the scan at full resolution.
+// The coarse isotropic level of a scan, made from its bricks' neighbour on disk. Making the stored part reads every voxel once,
+// at intake; reading the level later does not count as reading the scan at full resolution.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,7 @@
 #include "common/result.h"
 #include "node/intake/intensity.h"
 #include "node/intake/volume.h"
+#include "node/intake/volume_key.h"
 
 namespace fovea::node {
 
@@ -14,7 +15,12 @@ namespace fovea::node {
 // than the target is averaged over the area each coarse voxel covers; a coarser one is interpolated linearly.
 Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm);
 
-// A stored level as a Volume, in the scan's units. not_found or corruption as BrickVolume::open.
-Result<Volume> read_level(const std::filesystem::path& path);
+// What of that level is worth storing: the axes finer than `spacing_mm` averaged, the others left as they are, since
+// interpolating them again costs less than reading the result. coarse_level of it is coarse_level of the scan.
+bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept;
+Volume stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm);
+
+// A stored level as cubes of `spacing_mm`, in the scan's units. Errors as BrickVolume::open.
+Result<Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm);
 
 }  // namespace fovea::node

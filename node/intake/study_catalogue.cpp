@@ -69,10 +69,12 @@ Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool creat
 struct StudyCatalogue::Impl {
   std::filesystem::path folder;
   crypto::SecretKey code_key, seal_key;
+  VolumeKey volume_key;
   mutable SQLite::Database database;
 
   Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
       : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+        volume_key(make_volume_key(subkey(key, "FOVEA/1/volumes"))),
         database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
 
   // The code is authenticated with the identity, so that rows cannot be swapped.
@@ -106,7 +108,7 @@ struct StudyCatalogue::Impl {
     if (out.usable) {
       out.bricks = path_of(out.code, ".bricks");
       out.level_2mm = path_of(out.code, ".2mm");
-      out.level_4mm = path_of(out.code, ".4mm");
+      out.volume_key = volume_key;
     }
     return out;
   }
@@ -173,19 +175,26 @@ std::string StudyCatalogue::patient_code(std::string_view patient) const {
 
 std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const { return impl_->path_of(code, ending); }
 
-Result<void> StudyCatalogue::add(const StudyRecord& record, const StudyIdentity& identity, std::string_view fingerprint) {
+const VolumeKey& StudyCatalogue::volume_key() const noexcept { return impl_->volume_key; }
+
+Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
   try {
-    const Bytes facts = encode_facts(record);
-    const Bytes sealed = impl_->seal(identity, record.code);
+    SQLite::Transaction transaction(impl_->database);
     SQLite::Statement insert(impl_->database, "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)");
-    insert.bind(1, record.code);
-    insert.bind(2, record.patient_code);
-    insert.bind(3, static_cast<int>(record.split));
-    insert.bind(4, record.usable ? 1 : 0);
-    insert.bind(5, std::string(fingerprint));
-    insert.bind(6, facts.data(), static_cast<int>(facts.size()));
-    insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
-    insert.exec();
+    for (const auto& [record, identity, fingerprint] : entries) {
+      const Bytes facts = encode_facts(record);
+      const Bytes sealed = impl_->seal(identity, record.code);
+      insert.bind(1, record.code);
+      insert.bind(2, record.patient_code);
+      insert.bind(3, static_cast<int>(record.split));
+      insert.bind(4, record.usable ? 1 : 0);
+      insert.bind(5, fingerprint);
+      insert.bind(6, facts.data(), static_cast<int>(facts.size()));
+      insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
+      insert.exec();
+      insert.reset();
+    }
+    transaction.commit();
     return {};
   } catch (const SQLite::Exception& error) {
     return database_error(error);

@@ -20,6 +20,7 @@
 #include "node/intake/findings.h"
 #include "node/intake/intensity.h"
 #include "node/intake/volume.h"
+#include "node/intake/volume_key.h"
 
 namespace fovea::node {
 
@@ -37,9 +38,9 @@ struct StudyRecord {
   std::string modality;      // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
   VolumeGeometry geometry;
   IntensityStatistics statistics;
-  std::filesystem::path bricks;     // BrickVolume::open
-  std::filesystem::path level_2mm;  // read_level
-  std::filesystem::path level_4mm;  // read_level
+  std::filesystem::path bricks;     // BrickVolume::open with volume_key
+  std::filesystem::path level_2mm;  // read_level with volume_key
+  VolumeKey volume_key;             // set when usable
   bool usable = false;
   std::string reason;        // why not, when refused; names no patient and no file
 };
@@ -47,6 +48,14 @@ struct StudyRecord {
 // What identifies a study to the people of the site. Sealed on disk.
 struct StudyIdentity {
   std::string study, patient, image, mask;
+};
+
+// A row to write. `fingerprint` says from what and with which settings the study was made, so that a second ingest of the same
+// can be skipped.
+struct CatalogueEntry {
+  StudyRecord record;
+  StudyIdentity identity;
+  std::string fingerprint;
 };
 
 struct CatalogueCounts {
@@ -68,9 +77,11 @@ class StudyCatalogue {
   std::string patient_code(std::string_view patient) const;
   std::filesystem::path volume_path(std::string_view code, std::string_view ending) const;
 
-  // Adds or replaces the study of that code. Durable when it returns. `fingerprint` says from what and with which
-  // settings it was made, so that a second ingest of the same can be skipped.
-  Result<void> add(const StudyRecord& record, const StudyIdentity& identity, std::string_view fingerprint);
+  // The key of every volume of this site.
+  const VolumeKey& volume_key() const noexcept;
+
+  // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their volumes durable.
+  Result<void> add(std::span<const CatalogueEntry> entries);
   Result<std::vector<StudyRecord>> list() const;  // in order of code
   Result<std::vector<StudyRecord>> list_usable(Split split) const;
   Result<StudyRecord> find(std::string_view code) const;              // not_found
@@ -78,7 +89,7 @@ class StudyCatalogue {
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
   Result<CatalogueCounts> counts() const;
 
-  // Deletes every file below the site's data folder that is named <code>.<anything> (volumes, levels, embeddings),
+  // Deletes every file below the site's data folder that is named <code>.<anything> (volumes, level, embeddings),
   // then its row, and keeps an erasure record (code and time only).
   Result<void> forget(std::string_view code, std::int64_t unix_ms);
 

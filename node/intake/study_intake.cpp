@@ -17,6 +17,7 @@ namespace fovea::node {
 namespace {
 
 constexpr double kFindingToleranceMm = 1;
+constexpr double kLevelSpacingMm = 2;
 
 Result<std::uint64_t> hash_file(const std::filesystem::path& path, crypto::Sha256& hash) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -56,14 +57,18 @@ void shift(IntensityStatistics& s, float offset) {
 }
 
 // Coarse levels are stored as 16-bit steps between their own bounds: half the bytes at 1/65534 of the range.
-Result<void> write_level(const std::filesystem::path& path, const Volume& level, const IntensityStatistics& statistics) {
+Result<void> write_level(const std::filesystem::path& path, const VolumeKey& key, const Volume& level, const IntensityStatistics& statistics) {
   const auto [low, high] = std::minmax_element(level.voxels.begin(), level.voxels.end());
   const float slope = *high > *low ? (*high - *low) / 65534.0f : 1.0f;
   const float intercept = *low + 32767.0f * slope;
   std::vector<std::int16_t> steps(level.voxels.size());
-  std::transform(level.voxels.begin(), level.voxels.end(), steps.begin(),
-                 [&](float v) { return static_cast<std::int16_t>(std::clamp(std::lrint((v - intercept) / slope), -32767l, 32767l)); });
-  return write_brick_volume(path, {level.geometry, statistics, std::span<const std::int16_t>(steps), slope, intercept});
+  const float scale = 1.0f / slope;
+  // Rounded by adding a half: lrint would keep the loop from being vectorised.
+  std::transform(level.voxels.begin(), level.voxels.end(), steps.begin(), [&](float v) {
+    const float step = std::clamp((v - intercept) * scale, -32767.0f, 32767.0f);
+    return static_cast<std::int16_t>(static_cast<std::int32_t>(step + (step < 0 ? -0.5f : 0.5f)));
+  });
+  return write_brick_volume(path, key, {level.geometry, statistics, std::span<const std::int16_t>(steps), slope, intercept});
 }
 
 bool inside(const VolumeGeometry& geometry, const Point3& point) {
@@ -116,6 +121,22 @@ Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool c
   return parser.read_series(source.images, source.part, correct_bias);
 }
 
+// The bricks and, beside them, what of the 2 mm level is not in them already.
+Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& code, const StudyRecord& record, const ShiftedVoxels& voxels) {
+  const std::filesystem::path bricks = catalogue.volume_path(code, ".bricks"), level = catalogue.volume_path(code, ".2mm");
+  FOVEA_TRY(write_brick_volume(bricks, catalogue.volume_key(), {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
+  std::error_code failed;
+  std::filesystem::remove(level, failed);
+  if (!has_axis_finer_than(record.geometry, kLevelSpacingMm)) {
+    // Nothing to average: the same bytes under both names.
+    std::filesystem::create_hard_link(bricks, level, failed);
+    if (!failed) return {};
+  }
+  Volume coarse = stored_level(record.geometry, voxels.span, kLevelSpacingMm);
+  for (float& v : coarse.voxels) v += voxels.intercept;
+  return write_level(level, catalogue.volume_key(), coarse, record.statistics);
+}
+
 }  // namespace
 
 bool is_site_failure(const Error& error) noexcept { return error.code == ErrorCode::unavailable; }
@@ -163,12 +184,7 @@ Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue,
   record.has_mask = source.mask || record.label == 0;
 
   const ShiftedVoxels voxels = shifted(parsed.voxels(), settings.intensity_offset);
-  Volume fine = coarse_level(record.geometry, voxels.span, 2);
-  for (float& v : fine.voxels) v += voxels.intercept;
-  FOVEA_TRY(write_level(catalogue.volume_path(code, ".2mm"), fine, record.statistics));
-  const Volume coarse = coarse_level(fine.geometry, std::span<const float>(fine.voxels), 4);
-  FOVEA_TRY(write_level(catalogue.volume_path(code, ".4mm"), coarse, record.statistics));
-  FOVEA_TRY(write_brick_volume(catalogue.volume_path(code, ".bricks"), {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
+  FOVEA_TRY(store_volumes(catalogue, code, record, voxels));
   record.usable = true;
   return record;
 }

@@ -14,7 +14,7 @@ struct ContentDigests {
 Result<ContentDigests> digest_contents(const StudySource& source);
 
 // A refusal of the study carries the reason; an error of the site (disk, parser program) does too, told apart by
-// is_site_failure. On success the bricks and levels of `code` are on disk, durably.
+// is_site_failure. On success the bricks and level of `code` are written, durable after sync_filesystem.
 Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source, const std::string& code,
                             const IngestSettings& settings);
 

@@ -20,8 +20,8 @@ IntensityLevels intensity_levels(const IntensityStatistics& statistics, Normalis
 }
 
 Result<BrickScan> BrickScan::open(const StudyRecord& record, Normalisation kind) {
-  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks));
-  FOVEA_TRY_ASSIGN(Volume coarse, read_level(record.level_2mm));
+  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks, record.volume_key));
+  FOVEA_TRY_ASSIGN(Volume coarse, read_level(record.level_2mm, record.volume_key, kCoarseSpacingMm));
   normalise(coarse.voxels, bricks.statistics(), kind);
   return BrickScan(std::move(bricks), std::move(coarse), kind);
 }

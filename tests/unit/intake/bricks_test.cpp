@@ -14,6 +14,11 @@ namespace {
 
 constexpr float kOutside = -77;
 
+const VolumeKey& site_key() {
+  static const VolumeKey key = fresh_volume_key();
+  return key;
+}
+
 std::vector<std::int16_t> whole_numbers(const Volume& scan) { return {scan.voxels.begin(), scan.voxels.end()}; }
 
 BrickVolume stored(const std::filesystem::path& path, const Volume& scan, bool as_float) {
@@ -21,8 +26,8 @@ BrickVolume stored(const std::filesystem::path& path, const Volume& scan, bool a
   const VoxelSpan span = as_float ? VoxelSpan(std::span<const float>(scan.voxels)) : VoxelSpan(std::span<const std::int16_t>(whole));
   const Result<IntensityStatistics> statistics = intensity_statistics(span);
   EXPECT_TRUE(statistics);
-  EXPECT_TRUE(write_brick_volume(path, {scan.geometry, *statistics, span}));
-  Result<BrickVolume> volume = BrickVolume::open(path);
+  EXPECT_TRUE(write_brick_volume(path, site_key(), {scan.geometry, *statistics, span}));
+  Result<BrickVolume> volume = BrickVolume::open(path, site_key());
   if (!volume) ADD_FAILURE() << volume.error().message;
   return std::move(volume).value();
 }
@@ -151,20 +156,43 @@ TEST(BrickVolume, EveryFlippedByteAndEveryCutIsNoticedBeforeUse) {
   ASSERT_TRUE(bytes);
   const std::string sound(as_text(*bytes));
   const auto readable = [&](const std::string& contents) {
-    std::ofstream(folder.path() / "b.bricks", std::ios::binary) << contents;
-    Result<BrickVolume> volume = BrickVolume::open(folder.path() / "b.bricks");
+    std::ofstream(path, std::ios::binary) << contents;
+    Result<BrickVolume> volume = BrickVolume::open(path, site_key());
     return volume && volume->read_all();
   };
   ASSERT_TRUE(readable(sound));
-  // Between the table (512 + 2·4 bytes) and the data at 576 lies padding that means nothing.
-  for (std::size_t at = 0; at < sound.size(); at += at < 600 ? 1 : 13) {
-    if (at >= 520 && at < 576) continue;
+  for (std::size_t at = 0; at < sound.size(); at += at < 400 ? 1 : 13) {
     std::string harmed = sound;
     harmed[at] = static_cast<char>(harmed[at] ^ 4);
     EXPECT_FALSE(readable(harmed)) << at;
   }
   for (std::size_t size = 0; size < sound.size(); size += 97) EXPECT_FALSE(readable(sound.substr(0, size))) << size;
-  EXPECT_EQ(BrickVolume::open(folder.path() / "none").error().code, ErrorCode::not_found);
+  EXPECT_EQ(BrickVolume::open(folder.path() / "none", site_key()).error().code, ErrorCode::not_found);
+}
+
+TEST(BrickVolume, LiesSealedAndOnlyUnderItsKeyAndName) {
+  ScratchFolder folder;
+  const auto path = folder.path() / "a.bricks";
+  Volume scan = make_scan({70, 66, 8}, 26);
+  for (std::size_t v = 1000; v < 1200; ++v) scan.voxels[v] = 0x5a5a;  // a run that plaintext would show
+  { stored(path, scan, false); }
+  const Result<Bytes> bytes = read_file(path, 1 << 20);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(as_text(*bytes).find("ZZZZZZZZ"), std::string_view::npos);
+  EXPECT_EQ(BrickVolume::open(path, fresh_volume_key()).error().code, ErrorCode::corruption);
+  const auto elsewhere = folder.path() / "b.bricks";
+  std::filesystem::copy_file(path, elsewhere);
+  EXPECT_EQ(BrickVolume::open(elsewhere, site_key()).error().code, ErrorCode::corruption);
+  // The same voxels twice are different bytes: every file has a key of its own.
+  { stored(path, scan, false); }
+  EXPECT_NE(*read_file(path, 1 << 20), *bytes);
+  // A brick moved to another place, or taken from another writing of the same study, does not open.
+  Bytes mixed = *read_file(path, 1 << 20);
+  std::copy(bytes->end() - 1000, bytes->end(), mixed.end() - 1000);
+  std::ofstream(path, std::ios::binary) << as_text(mixed);
+  Result<BrickVolume> volume = BrickVolume::open(path, site_key());
+  ASSERT_TRUE(volume);
+  EXPECT_EQ(volume->read_all().error().code, ErrorCode::corruption);
 }
 
 double mean_of(const std::vector<float>& voxels) {
@@ -208,6 +236,22 @@ TEST(CoarseLevel, FractionalRatiosKeepTheMeanAndCoarseAxesAreLinear) {
     const double source_k = ((static_cast<double>(k) + 0.5) * 2) / 5 - 0.5;
     EXPECT_NEAR(static_cast<double>(up.voxels[up.geometry.offset(4, 4, k)]), 10 * source_k, 1e-3);
   }
+}
+
+TEST(CoarseLevel, WhatIsStoredGivesTheSameLevelAndLeavesCoarseAxesAlone) {
+  Volume scan = make_scan({40, 30, 12}, 33);
+  scan.geometry.spacing_mm = {0.9, 2, 5};
+  scan.geometry.direction = turned(20, 10);
+  const std::span<const float> voxels(scan.voxels);
+  const Volume whole = coarse_level(scan.geometry, voxels, 2);
+  const Volume kept = stored_level(scan.geometry, voxels, 2);
+  EXPECT_EQ(kept.geometry.size, (Index3{18, 30, 12}));
+  const Volume again = coarse_level(kept.geometry, std::span<const float>(kept.voxels), 2);
+  ASSERT_EQ(again.geometry.size, whole.geometry.size);
+  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(again.geometry.origin_mm[a], whole.geometry.origin_mm[a], 1e-9);
+  for (std::size_t v = 0; v < whole.voxels.size(); ++v) ASSERT_NEAR(again.voxels[v], whole.voxels[v], 0.01f);
+  EXPECT_TRUE(has_axis_finer_than(scan.geometry, 2));
+  EXPECT_FALSE(has_axis_finer_than(scan.geometry, 0.9));
 }
 
 TEST(IntensityStatistics, AgreeWithSortingForBothStorages) {

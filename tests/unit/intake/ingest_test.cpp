@@ -73,18 +73,17 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   ASSERT_EQ(record.findings.size(), 2u);
   EXPECT_EQ(record.findings[0].voxels, 64u);
   for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
-  Result<BrickVolume> bricks = BrickVolume::open(record.bricks);
+  Result<BrickVolume> bricks = BrickVolume::open(record.bricks, record.volume_key);
   ASSERT_TRUE(bricks) << bricks.error().message;
   const Result<Volume> whole = bricks->read_all();
   ASSERT_TRUE(whole);
   Volume expected = make_scan({40, 36, 30}, 1);
   EXPECT_EQ(whole->voxels, expected.voxels);
-  const Result<Volume> fine = read_level(record.level_2mm), coarse = read_level(record.level_4mm);
-  ASSERT_TRUE(fine && coarse);
-  EXPECT_EQ(fine->geometry.size, (Index3{20, 18, 15}));
-  EXPECT_EQ(coarse->geometry.size, (Index3{10, 9, 8}));
-  const Volume reference = coarse_level(expected.geometry, std::span<const float>(expected.voxels), 4);
-  for (std::int64_t k = 0; k < 7; ++k) {
+  const Result<Volume> coarse = read_level(record.level_2mm, record.volume_key, 2);
+  ASSERT_TRUE(coarse);
+  EXPECT_EQ(coarse->geometry.size, (Index3{20, 18, 15}));
+  const Volume reference = coarse_level(expected.geometry, std::span<const float>(expected.voxels), 2);
+  for (std::int64_t k = 0; k < 15; ++k) {
     const std::size_t at = reference.geometry.offset(4, 4, k);
     EXPECT_NEAR(static_cast<double>(coarse->voxels[at]), static_cast<double>(reference.voxels[at]), 0.05);
   }
@@ -148,10 +147,10 @@ TEST(Ingest, AnOffsetShiftsVoxelsLevelsAndStatistics) {
     ASSERT_EQ(ingest(*catalogue, {source}, shifted, {})->taken, 1u);
     const StudyRecord record = catalogue->list_usable(Split::train)->front();
     const Volume scan = std::string_view(file) == "b.nii" ? make_scan({33, 31, 29}, 2) : make_scan({40, 36, 30}, 1);
-    const Result<Volume> whole = BrickVolume::open(record.bricks)->read_all();
+    const Result<Volume> whole = BrickVolume::open(record.bricks, record.volume_key)->read_all();
     EXPECT_FLOAT_EQ(whole->voxels[100], scan.voxels[100] - 1024);
     EXPECT_FLOAT_EQ(record.statistics.minimum, *std::min_element(scan.voxels.begin(), scan.voxels.end()) - 1024);
-    EXPECT_LT(read_level(record.level_2mm)->voxels[0], -800);
+    EXPECT_LT(read_level(record.level_2mm, record.volume_key, 2)->voxels[0], -800);
     ASSERT_TRUE(catalogue->forget(record.code, 1));
   }
 }
@@ -241,7 +240,7 @@ TEST(Catalogue, ForgettingLeavesOnlyTheErasure) {
   write_text(site.path() / "embeddings" / (record.code + ".emb"), "sealed");
   ASSERT_TRUE(catalogue->forget(record.code, 123));
   EXPECT_FALSE(fs::exists(site.path() / "embeddings" / (record.code + ".emb")));
-  EXPECT_FALSE(fs::exists(record.bricks) || fs::exists(record.level_2mm) || fs::exists(record.level_4mm));
+  EXPECT_FALSE(fs::exists(record.bricks) || fs::exists(record.level_2mm));
   EXPECT_EQ(catalogue->find(record.code).error().code, ErrorCode::not_found);
   EXPECT_EQ(catalogue->forget(record.code, 124).error().code, ErrorCode::not_found);
 }
@@ -311,9 +310,10 @@ TEST(ScanWalk, FindsVolumesLeavesOthersAndNamesWhatIsMissing) {
 TEST(Montage, DrawsABoxAroundTheFindingAndWritesAPng) {
   ScratchFolder folder;
   const Volume scan = make_scan({60, 50, 40}, 3);
+  const VolumeKey key = fresh_volume_key();
   const Result<IntensityStatistics> statistics = intensity_statistics(std::span<const float>(scan.voxels));
-  ASSERT_TRUE(write_brick_volume(folder.path() / "a.bricks", {scan.geometry, *statistics, std::span<const float>(scan.voxels)}));
-  Result<BrickVolume> volume = BrickVolume::open(folder.path() / "a.bricks");
+  ASSERT_TRUE(write_brick_volume(folder.path() / "a.bricks", key, {scan.geometry, *statistics, std::span<const float>(scan.voxels)}));
+  Result<BrickVolume> volume = BrickVolume::open(folder.path() / "a.bricks", key);
   ASSERT_TRUE(volume);
   const Result<Picture> picture = draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, "6 MM"}}, {.tiles_max = 4, .tile_pixels = 120});
   ASSERT_TRUE(picture);
