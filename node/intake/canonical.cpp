@@ -118,6 +118,8 @@ VolumeGeometry reordered(const VolumeGeometry& source, const CanonicalOrder& ord
   return out;
 }
 
+bool only_flips(const CanonicalOrder& order) noexcept { return order.source_axis == std::array<std::size_t, 3>{0, 1, 2}; }
+
 SourceWalk source_walk(const VolumeGeometry& source, const CanonicalOrder& order) noexcept {
   const std::array<std::int64_t, 3> stride{1, source.size[0], source.size[0] * source.size[1]};
   SourceWalk walk;

@@ -2,6 +2,7 @@
 // to the identity (LPS) as the scan allows. A point in mm stays where it was.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -39,17 +40,56 @@ struct SourceWalk {
 };
 SourceWalk source_walk(const VolumeGeometry& source, const CanonicalOrder& order) noexcept;
 
-// Copies a source array into canonical order, converting with `convert`.
+// Some of the source's slices, all of them below each other along its last axis.
+struct SliceRange {
+  std::int64_t first = 0, count = 0;
+};
+
+// Copies source slices to their places in the canonical array `out`, converting with `convert`. `source` begins with the
+// first of those slices.
 template <class From, class To, class Convert>
-void copy_canonical(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, To* out,
-                    Convert convert) {
-  const SourceWalk walk = source_walk(geometry, order);
+void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, const SliceRange& slices, To* out, Convert convert) {
   const Index3 size = reordered(geometry, order).size;
-  for (std::int64_t k = 0; k < size[2]; ++k)
-    for (std::int64_t j = 0; j < size[1]; ++j) {
-      const From* at = source + walk.start + k * walk.step[2] + j * walk.step[1];
-      for (std::int64_t i = 0; i < size[0]; ++i, at += walk.step[0]) *out++ = convert(*at);
+  const SourceWalk walk = source_walk(geometry, order);
+  // The canonical axis that runs through the slices, and the part of it they cover.
+  std::size_t through = 0;
+  while (order.source_axis[through] != 2) ++through;
+  Index3 low{}, high = size;
+  low[through] = order.flipped[through] ? geometry.size[2] - slices.first - slices.count : slices.first;
+  high[through] = low[through] + slices.count;
+  const std::int64_t skipped = slices.first * geometry.size[0] * geometry.size[1];
+  for (std::int64_t k = low[2]; k < high[2]; ++k)
+    for (std::int64_t j = low[1]; j < high[1]; ++j) {
+      const From* at = source + (walk.start + k * walk.step[2] + j * walk.step[1] + low[0] * walk.step[0] - skipped);
+      To* to = out + ((k * size[1] + j) * size[0] + low[0]);
+      if (walk.step[0] == 1)  // written out, so that it is vectorised
+        for (std::int64_t i = 0; i < high[0] - low[0]; ++i) to[i] = convert(at[i]);
+      else
+        for (std::int64_t i = low[0]; i < high[0]; ++i, at += walk.step[0]) *to++ = convert(*at);
     }
+}
+
+// Whether the canonical order only turns axes round, so that flip_in_place reaches it.
+bool only_flips(const CanonicalOrder& order) noexcept;
+
+// A source array of that size turned round in place along the axes that `order` flips.
+template <class T>
+void flip_in_place(T* voxels, const Index3& size, const CanonicalOrder& order) {
+  const std::int64_t row = size[0], slice = size[0] * size[1];
+  if (order.flipped[0])
+    for (std::int64_t r = 0; r < size[1] * size[2]; ++r) std::reverse(voxels + r * row, voxels + (r + 1) * row);
+  if (order.flipped[1])
+    for (std::int64_t k = 0; k < size[2]; ++k)
+      for (std::int64_t j = 0; j < size[1] / 2; ++j)
+        std::swap_ranges(voxels + k * slice + j * row, voxels + k * slice + (j + 1) * row, voxels + k * slice + (size[1] - 1 - j) * row);
+  if (order.flipped[2])
+    for (std::int64_t k = 0; k < size[2] / 2; ++k) std::swap_ranges(voxels + k * slice, voxels + (k + 1) * slice, voxels + (size[2] - 1 - k) * slice);
+}
+
+// Copies a whole source array into canonical order.
+template <class From, class To, class Convert>
+void copy_canonical(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, To* out, Convert convert) {
+  copy_canonical_slices(source, geometry, order, {0, geometry.size[2]}, out, convert);
 }
 
 }  // namespace fovea::node

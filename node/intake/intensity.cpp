@@ -1,6 +1,7 @@
 #include "node/intake/intensity.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -19,11 +20,23 @@ Error constant_scan() {
   return invalid_argument("voxels: every one has the same value; the scan is empty (export it again)");
 }
 
-// Counts of every 16-bit value: all statistics follow from them without touching the voxels again.
+// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again.
 class Histogram {
  public:
-  explicit Histogram(std::span<const std::int16_t> voxels) : counts_(65536), total_(voxels.size()) {
-    for (const std::int16_t voxel : voxels) ++counts_[static_cast<std::size_t>(voxel + 32768)];
+  explicit Histogram(std::span<const std::int16_t> voxels) : total_(voxels.size()) {
+    std::int16_t low = voxels.front(), high = low;
+    for (const std::int16_t voxel : voxels) low = std::min(low, voxel), high = std::max(high, voxel);
+    low_ = low;
+    counts_.resize(static_cast<std::size_t>(high - low) + 1);
+    // Two tables in turn: a run of equal voxels, such as air, would wait for one counter.
+    std::vector<std::uint32_t> others(counts_.size());
+    std::size_t v = 0;
+    for (; v + 1 < voxels.size(); v += 2) {
+      ++counts_[static_cast<std::size_t>(voxels[v] - low_)];
+      ++others[static_cast<std::size_t>(voxels[v + 1] - low_)];
+    }
+    if (v < voxels.size()) ++counts_[static_cast<std::size_t>(voxels[v] - low_)];
+    for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += others[bin];
   }
   std::uint64_t total() const { return total_; }
   std::uint64_t above(double threshold) const {
@@ -44,42 +57,49 @@ class Histogram {
   }
   void moments(IntensityStatistics& out) const {
     double sum = 0, squares = 0;
-    bool first = true;
     for (std::size_t bin = 0; bin < counts_.size(); ++bin) {
-      if (counts_[bin] == 0) continue;
       const double n = static_cast<double>(counts_[bin]);
       sum += n * value(bin);
       squares += n * value(bin) * value(bin);
-      if (first) out.minimum = static_cast<float>(value(bin));
-      out.maximum = static_cast<float>(value(bin));
-      first = false;
     }
+    out.minimum = static_cast<float>(value(0));
+    out.maximum = static_cast<float>(value(counts_.size() - 1));
     const double count = static_cast<double>(total_), mean = sum / count;
     out.mean = static_cast<float>(mean);
     out.deviation = static_cast<float>(std::sqrt(std::max(0.0, squares / count - mean * mean)));
   }
 
  private:
-  static double value(std::size_t bin) { return static_cast<double>(bin) - 32768; }
-  std::vector<std::uint64_t> counts_;
+  double value(std::size_t bin) const { return static_cast<double>(bin) + low_; }
+  std::vector<std::uint32_t> counts_;  // a volume has at most 2²⁹ voxels
+  int low_ = 0;
   std::uint64_t total_;
 };
 
-// The same questions for floats, answered by selection on a copy.
+// The same questions for floats, without a copy of them: the top bits of a float, made to sort like the number, put it into a
+// bin; a rank is looked for among the voxels of its bin only.
 class Selection {
  public:
-  explicit Selection(std::span<const float> voxels) : voxels_(voxels.begin(), voxels.end()), above_(voxels_.end()) {}
-  std::uint64_t total() const { return voxels_.size(); }
-  std::uint64_t above(double threshold) {
-    auto middle = std::partition(voxels_.begin(), voxels_.end(), [&](float v) { return !(static_cast<double>(v) > threshold); });
-    above_ = middle;
-    return static_cast<std::uint64_t>(voxels_.end() - middle);
+  explicit Selection(std::span<const float> voxels) : voxels_(voxels), counts_(kBins) {
+    for (const float v : voxels_) ++counts_[bin_of(v)];
   }
-  // Of the voxels the last above() kept when the threshold is finite, else of all.
-  double at_rank(std::uint64_t rank, double threshold) {
-    const auto begin = std::isfinite(threshold) ? above_ : voxels_.begin();
-    const auto at = begin + static_cast<std::ptrdiff_t>(rank);
-    std::nth_element(begin, at, voxels_.end());
+  std::uint64_t total() const { return voxels_.size(); }
+  std::uint64_t above(double threshold) const {
+    std::uint64_t out = 0;
+    for (const float v : voxels_) out += static_cast<double>(v) > threshold ? 1U : 0U;
+    return out;
+  }
+  // What lies above a threshold is the end of the sorted voxels, so its ranks are ranks among all of them.
+  double at_rank(std::uint64_t rank, double threshold) const {
+    std::uint64_t left = std::isfinite(threshold) ? total() - above(threshold) + rank : rank;
+    std::size_t bin = 0;
+    while (left >= counts_[bin]) left -= counts_[bin++];
+    std::vector<float> members;
+    members.reserve(counts_[bin]);
+    for (const float v : voxels_)
+      if (bin_of(v) == bin) members.push_back(v);
+    const auto at = members.begin() + static_cast<std::ptrdiff_t>(left);
+    std::nth_element(members.begin(), at, members.end());
     return static_cast<double>(*at);
   }
   void moments(IntensityStatistics& out) const {
@@ -95,8 +115,16 @@ class Selection {
   }
 
  private:
-  std::vector<float> voxels_;
-  std::vector<float>::iterator above_;
+  static constexpr unsigned kBinBits = 14;
+  static constexpr std::size_t kBins = std::size_t{1} << kBinBits;
+  // IEEE 754: positive numbers sort like their bits, negative ones the other way round. −0 is 0.
+  static std::size_t bin_of(float value) noexcept {
+    const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
+    const std::uint32_t key = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+    return key >> (32 - kBinBits);
+  }
+  std::span<const float> voxels_;
+  std::vector<std::uint32_t> counts_;
 };
 
 template <class Counts>

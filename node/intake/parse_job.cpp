@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -20,15 +19,13 @@
 #include "node/intake/bias_field.h"
 #include "node/intake/dicom_labels.h"
 #include "node/intake/dicom_series.h"
+#include "node/intake/gzip_file.h"
 #include "node/intake/nifti_header.h"
 #include "node/intake/sandbox.h"
 #include "node/intake/volume_reader.h"
 
 namespace fovea::node {
 namespace {
-
-constexpr std::size_t kBlockBytes = 256 * 1024;
-constexpr std::uint64_t kTrailingBytesMax = 16u << 20;  // after the voxels a header promises
 
 // Leaves an answer: its bytes first, then its length, which says that it is whole.
 void leave_answer(int result, const Bytes& answer) {
@@ -42,7 +39,7 @@ void leave_answer(int result, const Bytes& answer) {
   munmap(at, kAnswerBytesMax);
 }
 
-// The result memory behind the answer, grown to hold the voxels; unmapped again before the node reads it.
+// The result memory behind the answer, mapped as far as the voxels need it; unmapped again before the node reads it.
 class VoxelMemory {
  public:
   explicit VoxelMemory(int result) : result_(result) {}
@@ -52,10 +49,10 @@ class VoxelMemory {
     if (data_ != nullptr) munmap(data_, size_);
   }
 
-  Result<std::byte*> grow(std::size_t bytes) {
-    if (data_ != nullptr || ftruncate(result_, static_cast<off_t>(kVoxelOffset + bytes)) != 0)
-      return unavailable("memory: the voxels do not fit");
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, result_, static_cast<off_t>(kVoxelOffset));
+  Result<std::byte*> map(std::size_t bytes) {
+    if (data_ != nullptr || bytes > kResultBytes - kVoxelOffset) return unavailable("memory: the voxels do not fit");
+    // Populated: one call for all pages is cheaper than a fault for each.
+    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, result_, static_cast<off_t>(kVoxelOffset));
     if (at == MAP_FAILED) return unavailable("memory: the voxels do not fit");
     data_ = at;
     size_ = bytes;
@@ -68,99 +65,30 @@ class VoxelMemory {
   std::size_t size_ = 0;
 };
 
-// A gzip stream read from a descriptor, in pieces.
-class GzipStream {
- public:
-  explicit GzipStream(int input) : input_(input), block_(kBlockBytes) {
-    stream_.next_in = block_.data();
-    good_ = inflateInit2(&stream_, 15 + 16) == Z_OK;
+// A shared memory in which a byte is not zero.
+bool holds_something(int memory) {
+  for (off_t at = lseek(memory, 0, SEEK_DATA); at >= 0;) {
+    const off_t end = lseek(memory, at, SEEK_HOLE);
+    Bytes bytes(static_cast<std::size_t>(std::max<off_t>(end - at, 0)));
+    if (bytes.empty() || pread(memory, bytes.data(), bytes.size(), at) != end - at) return true;
+    if (std::any_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte != 0; })) return true;
+    at = lseek(memory, end, SEEK_DATA);
   }
-  GzipStream(const GzipStream&) = delete;
-  GzipStream& operator=(const GzipStream&) = delete;
-  ~GzipStream() { inflateEnd(&stream_); }
-
-  // Up to `size` bytes; fewer at the end of the stream.
-  Result<std::size_t> read(std::uint8_t* out, std::size_t size) {
-    std::size_t done = 0;
-    while (good_ && !ended_ && done < size) {
-      if (stream_.avail_in == 0 && !refill()) return invalid_argument("gzip data: cut off (copy the file again)");
-      stream_.next_out = out + done;
-      const std::size_t room = std::min<std::size_t>(size - done, 1u << 30);
-      stream_.avail_out = static_cast<unsigned>(room);
-      const int status = inflate(&stream_, Z_NO_FLUSH);
-      done += room - stream_.avail_out;
-      if (status == Z_STREAM_END) end_of_member();
-      else if (status != Z_OK && status != Z_BUF_ERROR) good_ = false;
-    }
-    if (!good_) return invalid_argument("gzip data: damaged, it fails its own check (copy the file again)");
-    return done;
-  }
-
- private:
-  bool refill() {
-    ssize_t got = -1;
-    do got = ::read(input_, block_.data(), block_.size());
-    while (got < 0 && errno == EINTR);
-    stream_.next_in = block_.data();
-    stream_.avail_in = got > 0 ? static_cast<unsigned>(got) : 0;
-    return got > 0;
-  }
-  // RFC 1952: members may follow each other; anything else behind one is padding.
-  void end_of_member() {
-    if (stream_.avail_in == 0) refill();
-    if (stream_.avail_in >= 2 && stream_.next_in[0] == 0x1f && stream_.next_in[1] == 0x8b)
-      good_ = inflateReset2(&stream_, 15 + 16) == Z_OK;
-    else
-      ended_ = true;
-  }
-
-  int input_;
-  std::vector<std::uint8_t> block_;
-  z_stream stream_{};
-  bool good_ = false, ended_ = false;
-};
-
-struct ScratchMapping {
-  std::uint8_t* data = nullptr;
-  std::size_t size = 0;
-  ScratchMapping(int scratch, std::size_t bytes) : size(bytes) {
-    if (ftruncate(scratch, static_cast<off_t>(bytes)) != 0) return;
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, scratch, 0);
-    if (at != MAP_FAILED) data = static_cast<std::uint8_t*>(at);
-  }
-  ScratchMapping(const ScratchMapping&) = delete;
-  ScratchMapping& operator=(const ScratchMapping&) = delete;
-  ~ScratchMapping() {
-    if (data != nullptr) munmap(data, size);
-  }
-};
+  return false;
+}
 
 Result<void> check_numbers(const NiftiHeader& header, ByteView file) {
   if (voxels_are_numbers(header, file.subspan(header.voxel_offset, header.voxel_bytes))) return {};
   return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
 }
 
-// Exactly the bytes the header promises, and no more: a bomb is not unpacked, a cut-off file is named as such.
+// The decompressed file lies in scratch; its header is checked before anything is made room for.
 Result<NiftiHeader> unpack_nifti(int input, int scratch) {
-  GzipStream stream(input);
-  Bytes head(kNiftiHeaderBytesMax);
-  FOVEA_TRY_ASSIGN(const std::size_t got, stream.read(head.data(), head.size()));
-  head.resize(got);
+  FOVEA_TRY_ASSIGN(const Bytes head, gzip_head(input, kNiftiHeaderBytesMax));
   FOVEA_TRY_ASSIGN(const NiftiHeader header, inspect_nifti(head));
-  const std::uint64_t bytes = header.file_bytes();
-  const ScratchMapping memory(scratch, bytes);
-  if (memory.data == nullptr) return invalid_argument("memory: the file needs more than the parser may use");
-  std::copy(head.begin(), head.end(), memory.data);
-  FOVEA_TRY_ASSIGN(const std::size_t rest, stream.read(memory.data + got, bytes - got));
-  if (got + rest < bytes)
-    return invalid_argument("voxels: cut off after " + std::to_string(got + rest) + " of " + std::to_string(bytes) + " bytes (copy the file again)");
-  FOVEA_TRY(check_numbers(header, ByteView(memory.data, bytes)));
-  Bytes block(kBlockBytes);
-  for (std::uint64_t trailing = 0;;) {
-    FOVEA_TRY_ASSIGN(const std::size_t more, stream.read(block.data(), block.size()));
-    if (more == 0) return header;
-    if ((trailing += more) > kTrailingBytesMax) return invalid_argument("gzip data: far more than its header promises (a decompression bomb?)");
-  }
+  FOVEA_TRY_ASSIGN(const UnpackedFile file, UnpackedFile::unpack(input, scratch, header.file_bytes()));
+  FOVEA_TRY(check_numbers(header, file.bytes()));
+  return header;
 }
 
 Result<NiftiHeader> inspect_plain_nifti(int input, ByteView head) {
@@ -201,7 +129,7 @@ VoxelAllocator into(VolumeAnswer& answer, VoxelMemory& memory) {
   return [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
     answer.geometry = geometry;
     answer.storage = storage;
-    return memory.grow(geometry.voxel_count() * bytes_per_voxel(storage));
+    return memory.map(geometry.voxel_count() * bytes_per_voxel(storage));
   };
 }
 
@@ -214,7 +142,7 @@ Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
 
 std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors) {
   std::vector<std::filesystem::path> out;
-  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n) out.push_back(virtual_path(n, ".dcm"));
+  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n) out.push_back(virtual_path(descriptors.folder, n, ".dcm"));
   return out;
 }
 
@@ -264,14 +192,14 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32
   NiftiHeader header;
   if (head.size() >= 2 && head[0] == 0x1f && head[1] == 0x8b) {
     FOVEA_TRY_ASSIGN(header, unpack_nifti(input, descriptors.scratch));
-    source = {virtual_path(scratch_number, ".nii"), FileFormat::nifti, &header.geometry};
+    source = {virtual_path(descriptors.folder, scratch_number, ".nii"), FileFormat::nifti, &header.geometry};
   } else if (looks_like_nifti(head)) {
     FOVEA_TRY_ASSIGN(header, inspect_plain_nifti(input, head));
-    source = {virtual_path(0, ".nii"), FileFormat::nifti, &header.geometry};
+    source = {virtual_path(descriptors.folder, 0, ".nii"), FileFormat::nifti, &header.geometry};
   } else if (begins(head, "NRRD000")) {
-    source = {virtual_path(0, ".nrrd"), FileFormat::nrrd, nullptr};
+    source = {virtual_path(descriptors.folder, 0, ".nrrd"), FileFormat::nrrd, nullptr};
   } else if (as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType")) {
-    source = {virtual_path(0, ".mha"), FileFormat::metaimage, nullptr};
+    source = {virtual_path(descriptors.folder, 0, ".mha"), FileFormat::metaimage, nullptr};
   } else if (is_dicom(head)) {
     return parse_series(descriptors, part);  // one enhanced object is a whole volume
   } else {
@@ -289,7 +217,7 @@ Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const Label
   if (!is_dicom(head)) return parse_volume(descriptors, kOnlyVolume);
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
-  FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(0, ".dcm"), grid, into(answer, memory)));
+  FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(descriptors.folder, 0, ".dcm"), grid, into(answer, memory)));
   answer.layers = facts.layers;
   answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
@@ -300,7 +228,6 @@ Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job
   if (!job.correct_bias || !answer || answer->modality == "CT" || answer->modality == "PT") return answer;
   const std::size_t voxels = answer->geometry.voxel_count();
   const std::size_t bytes = voxels * sizeof(float);
-  if (ftruncate(result, static_cast<off_t>(kVoxelOffset + bytes)) != 0) return invalid_argument("memory: the scan needs more than the parser may use");
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, result, static_cast<off_t>(kVoxelOffset));
   if (at == MAP_FAILED) return invalid_argument("memory: the scan needs more than the parser may use");
   const std::span<float> real(static_cast<float*>(at), voxels);
@@ -321,7 +248,9 @@ Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job
   return answer;
 }
 
-Result<VolumeAnswer> provoke(JobKind kind) {
+Result<VolumeAnswer> provoke(JobKind kind, const JobDescriptors& descriptors) {
+  if (kind == JobKind::find_leftovers)
+    return holds_something(descriptors.result) || holds_something(descriptors.scratch) ? internal_error("memory: an earlier file left something") : invalid_argument("memory: clean");
   if (kind == JobKind::crash) __builtin_trap();
   if (kind == JobKind::allocate) {
     // Touched, so that no optimiser and no overcommit makes it nothing.
@@ -351,7 +280,8 @@ Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
       case JobKind::allocate:
       case JobKind::spin:
       case JobKind::open_file:
-      case JobKind::open_socket: return encode_answer(provoke(job.kind));
+      case JobKind::open_socket:
+      case JobKind::find_leftovers: return encode_answer(provoke(job.kind, descriptors));
     }
     return encode_answer(Result<VolumeAnswer>(internal_error("job: not known here")));
   } catch (const std::bad_alloc&) {
@@ -363,15 +293,27 @@ Bytes run(const ParserJob& job, const JobDescriptors& descriptors) {
 
 }  // namespace
 
-void run_parse_job(const ParserJob& job, const JobDescriptors& descriptors) {
+void run_parse_job(const ParserJob& job, const JobDescriptors& descriptors, const WallFilter& filter) {
   Result<void> walls = limit_resources(job.limits);
-  if (walls) walls = raise_walls(descriptors.inputs);
+  if (walls) walls = raise_walls(filter, descriptors.inputs);
   if (!walls) {
     leave_answer(descriptors.result, encode_answer(Result<VolumeAnswer>(walls.error())));
     _exit(0);
   }
   leave_answer(descriptors.result, run(job, descriptors));
   _exit(0);
+}
+
+void run_without_walls(const ParserJob& job, const JobDescriptors& descriptors) { leave_answer(descriptors.result, run(job, descriptors)); }
+
+void warm_up_libraries() {
+  // A path that does not exist: each reader goes as far as it can without a file.
+  for (const FileFormat format : {FileFormat::nifti, FileFormat::nrrd, FileFormat::metaimage}) {
+    const VolumeSource source{virtual_path(kVirtualFolder, 0, ".none"), format, nullptr};
+    const Result<void> refused = read_volume_file(source, [](const VolumeGeometry&, VoxelStorage) -> Result<std::byte*> { return internal_error("unreachable"); });
+    FOVEA_CHECK(!refused);
+  }
+  FOVEA_CHECK(!describe_dicom(virtual_path(kVirtualFolder, 0, ".none")).is_image);
 }
 
 }  // namespace fovea::node

@@ -1,6 +1,7 @@
 #include "node/intake/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -18,15 +19,13 @@
 namespace fovea::node {
 namespace {
 
-constexpr std::string_view kPrefix = "/scan/";
-
 // Read by the signal handler; written once before the filter is up.
 const int* g_inputs = nullptr;
 std::size_t g_input_count = 0;
 
 // The descriptor a virtual path names, or -1. Runs in the signal handler: no allocation, no locale.
 int descriptor_of(const char* path) {
-  for (const char expected : kPrefix)
+  for (const char expected : kVirtualFolder)
     if (*path++ != expected) return -1;
   std::size_t number = 0;
   int digits = 0;
@@ -48,7 +47,6 @@ long stat_virtual(const char* path, void* out) {
   const int input = descriptor_of(path);
   return input < 0 ? -ENOENT : or_errno(syscall(SYS_fstat, input, out));
 }
-
 
 long answer(int number, const long* a) {
   const auto text = [&](int at) { return reinterpret_cast<const char*>(a[at]); };
@@ -138,7 +136,9 @@ bool set_limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
 
 }  // namespace
 
-std::string virtual_path(std::size_t number, std::string_view ending) { return std::string(kPrefix) + std::to_string(number) + std::string(ending); }
+std::string virtual_path(std::string_view folder, std::size_t number, std::string_view ending) {
+  return std::string(folder) + std::to_string(number) + std::string(ending);
+}
 
 Result<void> limit_resources(const ParserLimits& limits) {
   const std::uint64_t already = address_space_bytes();
@@ -150,15 +150,33 @@ Result<void> limit_resources(const ParserLimits& limits) {
   return {};
 }
 
-Result<void> raise_walls(std::span<const int> inputs) {
+Result<WallFilter> WallFilter::compile() {
+  const Error none = unavailable("sandbox: the seccomp filter cannot be compiled");
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  if (filter == nullptr) return none;
+  const int file = memfd_create("fovea-filter", MFD_CLOEXEC);
+  const bool good = file >= 0 && fill(filter) && seccomp_export_bpf(filter, file) == 0;
+  seccomp_release(filter);
+  struct stat info{};
+  WallFilter out;
+  if (good && fstat(file, &info) == 0) {
+    const auto bytes = static_cast<std::size_t>(info.st_size);
+    out.program_.resize(bytes / sizeof(sock_filter));
+    if (pread(file, out.program_.data(), bytes, 0) != info.st_size) out.program_.clear();
+  }
+  if (file >= 0) ::close(file);
+  if (out.program_.empty()) return none;
+  return out;
+}
+
+Result<void> raise_walls(const WallFilter& filter, std::span<const int> inputs) {
   g_inputs = inputs.data();
   g_input_count = inputs.size();
   FOVEA_TRY(install_trap());
-  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-  if (filter == nullptr) return unavailable("sandbox: no seccomp filter");
-  const bool good = fill(filter) && seccomp_load(filter) == 0;
-  seccomp_release(filter);
-  if (!good) return unavailable("sandbox: this kernel takes no seccomp filter; no file is parsed without one");
+  const std::span<const sock_filter> program = filter.program();
+  const sock_fprog installed{static_cast<unsigned short>(program.size()), const_cast<sock_filter*>(program.data())};
+  if (program.empty() || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &installed) != 0)
+    return unavailable("sandbox: this kernel takes no seccomp filter; no file is parsed without one");
   return {};
 }
 

@@ -3,10 +3,13 @@
 // descriptors handed in: "/scan/<number><ending>" is the number-th of them, rewound; any other path does not exist.
 #pragma once
 
+#include <linux/filter.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "node/intake/scan_protocol.h"
@@ -14,13 +17,24 @@
 namespace fovea::node {
 
 // The path that stands for handed descriptor `number`.
-std::string virtual_path(std::size_t number, std::string_view ending);
+constexpr std::string_view kVirtualFolder = "/scan/";
+std::string virtual_path(std::string_view folder, std::size_t number, std::string_view ending);
 
 // Address space and processor time from here on, no core dump, few descriptors. unavailable: the kernel refused.
 Result<void> limit_resources(const ParserLimits& limits);
 
-// Installs the trap and the seccomp filter for the rest of the process's life. `inputs` must stay open and stay in
-// place. unavailable: the kernel has no seccomp; then nothing may be parsed.
-Result<void> raise_walls(std::span<const int> inputs);
+// The seccomp filter as the kernel takes it. Compiled once, before the forks: compiling costs more than many a file.
+class WallFilter {
+ public:
+  static Result<WallFilter> compile();
+  std::span<const sock_filter> program() const noexcept { return program_; }
+
+ private:
+  std::vector<sock_filter> program_;
+};
+
+// Installs the trap and the filter for the rest of the process's life, after limit_resources. `inputs` must stay open and
+// stay in place. unavailable: the kernel has no seccomp; then nothing may be parsed.
+Result<void> raise_walls(const WallFilter& filter, std::span<const int> inputs);
 
 }  // namespace fovea::node

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,35 +42,11 @@ Error fate_error(const JobFate& fate) {
   return internal_error("the parser gave no answer");
 }
 
-struct Mapping {
-  const std::uint8_t* data = nullptr;
-  std::size_t size = 0;
-  Mapping() = default;
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    if (data != nullptr) munmap(const_cast<std::uint8_t*>(data), size);
-  }
-};
-
-// Size first sealed, then read: a child cannot shrink the memory under the reader.
-Result<void> map_result(int descriptor, Mapping& out) {
-  struct stat info{};
-  if (fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 || fstat(descriptor, &info) != 0 ||
-      info.st_size < static_cast<off_t>(kAnswerBytesMax))
-    return internal_error("the parser's result memory cannot be used");
-  out.size = static_cast<std::size_t>(info.st_size);
-  void* at = mmap(nullptr, out.size, PROT_READ, MAP_SHARED, descriptor, 0);
-  if (at == MAP_FAILED) return unavailable("memory: the parser's result cannot be mapped");
-  out.data = static_cast<const std::uint8_t*>(at);
-  return {};
-}
-
-Result<Bytes> copy_answer(const Mapping& mapping) {
-  ByteReader in(ByteView(mapping.data, 8));
+Result<Bytes> copy_answer(const SharedMemory& memory) {
+  ByteReader in(ByteView(memory.data(), 8));
   FOVEA_TRY_ASSIGN(const std::uint64_t length, in.u64("answer length"));
   if (length == 0 || length > kAnswerBytesMax - 8) return internal_error("the parser gave no answer");
-  return Bytes(mapping.data + 8, mapping.data + 8 + length);
+  return Bytes(memory.data() + 8, memory.data() + 8 + length);
 }
 
 }  // namespace
@@ -88,15 +63,12 @@ Descriptor::~Descriptor() {
 }
 int Descriptor::release() noexcept { return std::exchange(number_, -1); }
 
-ParsedVolume::ParsedVolume(ParsedVolume&& other) noexcept
-    : mapping_(std::exchange(other.mapping_, nullptr)), size_(other.size_), answer_(std::move(other.answer_)) {}
-
 ParsedVolume::~ParsedVolume() {
-  if (mapping_ != nullptr) munmap(const_cast<std::uint8_t*>(mapping_), size_);
+  if (pool_) pool_->give_back(std::move(memory_));
 }
 
 VoxelSpan ParsedVolume::voxels() const noexcept {
-  const std::uint8_t* data = mapping_ + kVoxelOffset;
+  const std::uint8_t* data = memory_->data() + kVoxelOffset;
   const std::size_t count = geometry().voxel_count();
   if (answer_.storage == VoxelStorage::int16) return std::span(reinterpret_cast<const std::int16_t*>(data), count);
   return std::span(reinterpret_cast<const float*>(data), count);
@@ -118,6 +90,11 @@ void allow_many_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 }  // namespace
+
+ScanParser::ScanParser(std::filesystem::path program, ParserLimits limits)
+    : program_(std::move(program)), limits_(limits),
+      results_(std::make_shared<SharedMemoryPool>(kResultBytes, SharedMemory::Size::fixed)),
+      scratches_(std::make_shared<SharedMemoryPool>(kScratchBytesMax, SharedMemory::Size::free)) {}
 
 Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits) {
   if (access(program.c_str(), X_OK) != 0)
@@ -155,7 +132,10 @@ Result<void> ScanParser::ensure_running() {
   posix_spawn_file_actions_adddup2(&actions, theirs.number(), kControlDescriptor);
   std::string name = program_.string();
   char* arguments[] = {name.data(), nullptr};
-  char* environment[] = {nullptr};
+  // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the kernel
+  // gives them, since a child lives too short to earn back a fault for each small one.
+  char bind_now[] = "LD_BIND_NOW=1", huge_pages[] = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
+  char* environment[] = {bind_now, huge_pages, nullptr};
   pid_t pid = -1;
   const int failed = posix_spawn(&pid, name.c_str(), &actions, nullptr, arguments, environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -185,13 +165,13 @@ Result<JobFate> ScanParser::exchange(const ParserJob& job, std::span<const int> 
   return decode_fate(reply.bytes);
 }
 
-Result<Descriptor> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
+Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
   FOVEA_TRY(ensure_running());
   if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
-  Descriptor result(memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!result || ftruncate(result.number(), static_cast<off_t>(kAnswerBytesMax)) != 0) return unavailable("memory: no room for the parser's result");
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> result, results_->take());
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> scratch, scratches_->take());
   std::vector<Descriptor> inputs;
-  std::vector<int> numbers{result.number()};
+  std::vector<int> numbers{result->descriptor(), scratch->descriptor()};
   for (const std::filesystem::path& file : files) {
     FOVEA_TRY_ASSIGN(Descriptor input, open_input(file));
     numbers.push_back(input.number());
@@ -202,29 +182,34 @@ Result<Descriptor> ScanParser::run_job(const ParserJob& asked, std::span<const s
   job.files = static_cast<std::uint32_t>(files.size());
   Result<JobFate> fate = exchange(job, numbers);
   if (!fate) {
+    // Whoever still holds these memories, they are never used again.
     stop();
     return std::move(fate).error();
   }
-  if (fate->fate != Fate::finished) return fate_error(*fate);
-  return result;
+  // The child is dead and the parser has closed what it passed on: nobody else holds the memory.
+  scratches_->give_back(std::move(scratch));
+  if (fate->fate == Fate::finished) return result;
+  results_->give_back(std::move(result));
+  return fate_error(*fate);
 }
 
 Result<Bytes> ScanParser::answer_of(const ParserJob& job, std::span<const std::filesystem::path> files) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(job, files));
-  Mapping mapping;
-  FOVEA_TRY(map_result(result.number(), mapping));
-  return copy_answer(mapping);
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> result, run_job(job, files));
+  Result<Bytes> answer = copy_answer(*result);
+  results_->give_back(std::move(result));
+  return answer;
 }
 
 Result<ParsedVolume> ScanParser::take_volume(const ParserJob& job, std::span<const std::filesystem::path> files) {
-  FOVEA_TRY_ASSIGN(const Descriptor result, run_job(job, files));
-  Mapping mapping;
-  FOVEA_TRY(map_result(result.number(), mapping));
-  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(mapping));
-  FOVEA_TRY_ASSIGN(VolumeAnswer answer, decode_volume_answer(bytes));
-  if (mapping.size != kVoxelOffset + answer.geometry.voxel_count() * bytes_per_voxel(answer.storage))
-    return internal_error("the parser's result does not fill its grid");
-  return ParsedVolume(std::exchange(mapping.data, nullptr), mapping.size, std::move(answer));
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> result, run_job(job, files));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, copy_answer(*result));
+  Result<VolumeAnswer> answer = decode_volume_answer(bytes);
+  if (!answer) {
+    results_->give_back(std::move(result));
+    return std::move(answer).error();
+  }
+  FOVEA_CHECK(kVoxelOffset + answer->geometry.voxel_count() * bytes_per_voxel(answer->storage) <= result->capacity());
+  return ParsedVolume(std::move(result), results_, std::move(answer).value());
 }
 
 Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file, std::uint32_t part, bool correct_bias) {

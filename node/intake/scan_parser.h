@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "node/intake/intensity.h"
 #include "node/intake/scan_protocol.h"
+#include "node/intake/shared_memory.h"
 #include "node/intake/volume.h"
 
 namespace fovea::node {
@@ -33,10 +34,10 @@ class Descriptor {
   int number_ = -1;
 };
 
-// A canonical volume in memory that the parser's child filled and can no longer change the size of.
+// A canonical volume in memory that the parser's child filled; the child is dead, and the memory of a size it could not change.
 class ParsedVolume {
  public:
-  ParsedVolume(ParsedVolume&& other) noexcept;
+  ParsedVolume(ParsedVolume&&) noexcept = default;
   ParsedVolume& operator=(ParsedVolume&&) = delete;
   ~ParsedVolume();
 
@@ -49,10 +50,10 @@ class ParsedVolume {
 
  private:
   friend class ScanParser;
-  ParsedVolume(const std::uint8_t* mapping, std::size_t size, VolumeAnswer answer)
-      : mapping_(mapping), size_(size), answer_(std::move(answer)) {}
-  const std::uint8_t* mapping_;
-  std::size_t size_;
+  ParsedVolume(std::unique_ptr<SharedMemory> memory, std::shared_ptr<SharedMemoryPool> pool, VolumeAnswer answer)
+      : memory_(std::move(memory)), pool_(std::move(pool)), answer_(std::move(answer)) {}
+  std::unique_ptr<SharedMemory> memory_;
+  std::shared_ptr<SharedMemoryPool> pool_;  // where the memory goes for the next file
   VolumeAnswer answer_;
 };
 
@@ -83,7 +84,8 @@ class ScanParser {
   // label map `grid.layer` of as many as layers() of any of them says.
   Result<ParsedVolume> read_labels(const std::filesystem::path& file, const LabelGrid& grid);
 
-  // Provokes the sandbox (JobKind from crash on): the error that a hostile file would have caused.
+  // Provokes the sandbox (JobKind from crash on): the error that a hostile file would have caused; none when
+  // find_leftovers finds none.
   Result<void> self_test(JobKind kind);
 
  private:
@@ -91,16 +93,17 @@ class ScanParser {
     int pid = -1;
     Descriptor socket;
   };
-  ScanParser(std::filesystem::path program, ParserLimits limits) : program_(std::move(program)), limits_(limits) {}
+  ScanParser(std::filesystem::path program, ParserLimits limits);
   Result<void> ensure_running();
   void stop();
-  Result<Descriptor> run_job(const ParserJob& job, std::span<const std::filesystem::path> files);
+  Result<std::unique_ptr<SharedMemory>> run_job(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<Bytes> answer_of(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<ParsedVolume> take_volume(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<JobFate> exchange(const ParserJob& job, std::span<const int> descriptors);
 
   std::filesystem::path program_;
   ParserLimits limits_;
+  std::shared_ptr<SharedMemoryPool> results_, scratches_;
   std::unique_ptr<Child> child_;
 };
 

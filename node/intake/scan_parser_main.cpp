@@ -1,9 +1,8 @@
-// fovea-scan-parser: started by fovea-node, never by hand. Loads ITK once, then forks a child for each file, so that
-// every file meets a fresh process and this one never sees a byte of any.
+// fovea-scan-parser: started by fovea-node, never by hand. Loads and warms up ITK once, then forks a child for each file, so
+// that every file meets a fresh process and this one never sees a byte of any.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -45,19 +44,16 @@ JobFate wait_for(pid_t child, std::uint32_t wall_ms) {
   return {code == 0 ? Fate::finished : Fate::failed, code};
 }
 
-JobFate run_forked(const ParserJob& job, std::vector<int>& descriptors) {
-  const int scratch = memfd_create("fovea-scratch", MFD_CLOEXEC);
-  if (scratch < 0) return {Fate::failed, 4};
+JobFate run_forked(const ParserJob& job, std::vector<int>& descriptors, const WallFilter& filter) {
   const pid_t child = fork();
   if (child == 0) {
     // A parser that dies takes its child with it.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::close(kControlDescriptor);
-    std::vector<int> inputs(descriptors.begin() + 1, descriptors.end());
-    inputs.push_back(scratch);
-    run_parse_job(job, {descriptors[0], scratch, inputs});
+    std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
+    inputs.push_back(descriptors[1]);
+    run_parse_job(job, {.result = descriptors[0], .scratch = descriptors[1], .inputs = inputs}, filter);
   }
-  ::close(scratch);
   if (child < 0) return {Fate::failed, 5};
   return wait_for(child, job.limits.wall_ms);
 }
@@ -71,7 +67,7 @@ bool receive_job(ParserJob& job, std::vector<int>& descriptors) {
     Result<ParserJob> decoded = decode_job(message->bytes);
     if (!decoded || message->descriptors.empty()) return false;
     job = *decoded;
-  } while (descriptors.size() < job.files + 1u);
+  } while (descriptors.size() < job.files + 2u);
   return true;
 }
 
@@ -86,11 +82,14 @@ int serve() {
   prctl(PR_SET_DUMPABLE, 0);
   allow_many_descriptors();
   syscall(SYS_close_range, kControlDescriptor + 1, ~0u, 0);
+  const Result<WallFilter> filter = WallFilter::compile();
+  if (!filter) return 3;
+  warm_up_libraries();
   for (;;) {
     ParserJob job;
     std::vector<int> descriptors;
     if (!receive_job(job, descriptors)) return 0;
-    const JobFate fate = run_forked(job, descriptors);
+    const JobFate fate = run_forked(job, descriptors, *filter);
     close_all(descriptors);
     if (!send_message(kControlDescriptor, encode(fate), {})) return 0;
   }

@@ -74,7 +74,7 @@ Result<void> check_status(ByteReader& in) {
 
 Result<JobKind> job_kind(std::uint32_t value) {
   for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::count, JobKind::crash, JobKind::allocate, JobKind::spin,
-                             JobKind::open_file, JobKind::open_socket})
+                             JobKind::open_file, JobKind::open_socket, JobKind::find_leftovers})
     if (static_cast<std::uint32_t>(kind) == value) return kind;
   return invalid_argument("job: unknown kind");
 }

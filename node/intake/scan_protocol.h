@@ -1,7 +1,7 @@
 // What the node and its sandboxed parser say to each other, over one SOCK_SEQPACKET Unix socket.
 //
-// The node sends a job: a header, then the descriptors it opened (the result memory first, then the input files;
-// at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer into the
+// The node sends a job: a header, then descriptors (the result memory, whose size is sealed, a scratch memory, then the input
+// files; at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer into the
 // result memory: u64 length and that many bytes of answer within the first kAnswerBytesMax, voxels from kVoxelOffset
 // on. When the child has ended, the parser sends its fate. Nothing the child wrote is believed unchecked.
 #pragma once
@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/result.h"
+#include "node/intake/canonical.h"
 #include "node/intake/volume.h"
 #include "node/intake/volume_reader.h"
 
@@ -20,6 +21,8 @@ namespace fovea::node {
 
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kVoxelOffset = kAnswerBytesMax;
+constexpr std::uint64_t kResultBytes = kVoxelOffset + static_cast<std::uint64_t>(kVolumeVoxelsMax) * sizeof(float);
+constexpr std::uint64_t kScratchBytesMax = 8ull << 30;  // more than any header may promise: doubles, and what lies before them
 constexpr std::size_t kDescriptorsPerMessage = 200;
 constexpr std::uint32_t kJobFilesMax = 8192;
 constexpr int kControlDescriptor = 3;  // where the parser program finds its end of the socket
@@ -36,6 +39,7 @@ enum class JobKind : std::uint32_t {
   spin = 102,          // never ends
   open_file = 103,     // opens a file by path: must be refused
   open_socket = 104,   // must be killed
+  find_leftovers = 105,  // looks for what an earlier file left in the shared memories
 };
 
 struct ParserLimits {

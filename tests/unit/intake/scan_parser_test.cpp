@@ -1,6 +1,7 @@
 // The sandboxed parser: good files come through unharmed, hostile ones are refused by name, and a parser that dies
 // of a file reads the next one.
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <bit>
@@ -233,6 +234,41 @@ TEST(ScanParser, FilesByPathAndSocketsAreRefusedInside) {
   const Result<void> socket = parser.self_test(JobKind::open_socket);
   ASSERT_FALSE(socket);
   EXPECT_NE(socket.error().message.find("sandbox stopped"), std::string::npos) << socket.error().message;
+}
+
+TEST(ScanParser, AFileFindsNothingOfTheOneBefore) {
+  ScratchFolder folder;
+  put(folder.path() / "a.nii.gz", packed(sound_nifti(folder.path())));
+  put(folder.path() / "cut.nii.gz", ByteView(packed(sound_nifti(folder.path()))).first(300));
+  ScanParser parser = started();
+  const auto clean = [&] {
+    const Result<void> found = parser.self_test(JobKind::find_leftovers);
+    return !found && found.error().message == "memory: clean";
+  };
+  EXPECT_TRUE(clean());
+  {
+    const Result<ParsedVolume> image = parser.read_volume(folder.path() / "a.nii.gz");
+    const Result<ParsedVolume> mask = parser.read_volume(folder.path() / "a.nii.gz");  // two at once, as with a mask
+    ASSERT_TRUE(image && mask);
+    EXPECT_EQ(std::get<0>(image->voxels())[7], std::get<0>(mask->voxels())[7]);
+    EXPECT_TRUE(clean());
+  }
+  EXPECT_TRUE(clean());
+  EXPECT_FALSE(parser.read_volume(folder.path() / "cut.nii.gz"));
+  EXPECT_TRUE(clean());
+  EXPECT_FALSE(parser.self_test(JobKind::crash));
+  EXPECT_TRUE(clean());
+}
+
+TEST(SharedMemory, WipesWhereverAChildWroteAndLetsGoOfTooMuch) {
+  Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
+  ASSERT_TRUE(memory) << memory.error().message;
+  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}}) ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
+  EXPECT_FALSE((*memory)->wipe(4096));
+  EXPECT_EQ((*memory)->data()[60'000'000], 't');
+  ASSERT_TRUE((*memory)->wipe(1u << 20));
+  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}}) EXPECT_EQ((*memory)->data()[at], 0);
+  EXPECT_NE(ftruncate((*memory)->descriptor(), 4096), 0);  // sealed
 }
 
 TEST(ScanParser, AParserThatIsKilledIsReplaced) {

@@ -1,0 +1,86 @@
+// The scan parser without its sandbox: the same protocol and the same work, but no fork, no limits, no seccomp filter. It exists
+// to measure what the sandbox costs (bench/intake.py) and is never installed. It says of itself that its walls hold, or the
+// node would not talk to it.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "node/intake/parse_job.h"
+#include "node/intake/scan_protocol.h"
+
+namespace fovea::node {
+namespace {
+
+// Names for descriptors, as the trap of the sandbox gives them.
+class NamedDescriptors {
+ public:
+  NamedDescriptors() {
+    std::string folder = (std::filesystem::temp_directory_path() / "fovea-bare-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr) _exit(3);
+    folder_ = folder + "/";
+  }
+  NamedDescriptors(const NamedDescriptors&) = delete;
+  NamedDescriptors& operator=(const NamedDescriptors&) = delete;
+  ~NamedDescriptors() { std::filesystem::remove_all(folder_); }
+
+  const std::string& name(const std::vector<int>& inputs, bool dicom) {
+    clear();
+    for (std::size_t n = 0; n < inputs.size(); ++n)
+      for (const char* ending : {".dcm", ".nii", ".nrrd", ".mha"}) {
+        if (dicom && std::string_view(ending) != ".dcm") continue;
+        const std::string target = "/proc/self/fd/" + std::to_string(inputs[n]);
+        links_.push_back(folder_ + std::to_string(n) + ending);
+        if (symlink(target.c_str(), links_.back().c_str()) != 0) _exit(4);
+      }
+    return folder_;
+  }
+
+ private:
+  void clear() {
+    for (const std::string& link : links_) unlink(link.c_str());
+    links_.clear();
+  }
+  std::string folder_;
+  std::vector<std::string> links_;
+};
+
+void pretend_walls(int result) {
+  const Bytes answer = encode_answer(Result<VolumeAnswer>(permission_denied("no sandbox: a benchmark")));
+  const std::uint64_t length = answer.size();
+  const bool written = pwrite(result, &length, sizeof length, 0) == sizeof length && pwrite(result, answer.data(), answer.size(), 8) == static_cast<ssize_t>(answer.size());
+  if (!written) _exit(5);
+}
+
+int serve() {
+  NamedDescriptors names;
+  warm_up_libraries();
+  for (;;) {
+    ParserJob job;
+    std::vector<int> descriptors;
+    do {
+      Result<ReceivedMessage> message = receive_message(kControlDescriptor);
+      if (!message) return 0;
+      descriptors.insert(descriptors.end(), message->descriptors.begin(), message->descriptors.end());
+      const Result<ParserJob> decoded = decode_job(message->bytes);
+      if (!decoded) return 0;
+      job = *decoded;
+    } while (descriptors.size() < job.files + 2U);
+    if (job.kind == JobKind::open_file) {
+      pretend_walls(descriptors[0]);
+    } else {
+      std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
+      inputs.push_back(descriptors[1]);
+      run_without_walls(job, {.result = descriptors[0], .scratch = descriptors[1], .inputs = inputs, .folder = names.name(inputs, job.kind != JobKind::volume)});
+    }
+    for (const int descriptor : descriptors) ::close(descriptor);
+    if (!send_message(kControlDescriptor, encode(JobFate{Fate::finished, 0}), {})) return 0;
+  }
+}
+
+}  // namespace
+}  // namespace fovea::node
+
+int main() { return fovea::node::serve(); }

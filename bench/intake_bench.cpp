@@ -1,0 +1,202 @@
+// Intake from disk to bricks against plain ITK on the same files, with and without the sandbox; called by bench/intake.py.
+//   intake_bench compare LIST SITE ROUNDS OUT.json    LIST: a file or the folder of one series a line
+//   intake_bench large FILE.nii.gz               makes the largest volume: 512×512×320 int16
+//   intake_bench generate FOLDER                 makes a set of small and middle volumes where there is no real data
+//   intake_bench ingest SITE WORKERS FILE…       one ingest, for whoever watches its memory
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "bench/itk_reader.h"
+#include "bench/measure.h"
+#include "node/intake/ingest.h"
+#include "node/intake/nifti_writer.h"
+#include "node/intake/scan_walk.h"
+
+namespace fovea::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using node::StudySource;
+
+fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+// This thread and what it starts from now on.
+void use_cores(unsigned count) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  for (unsigned core = 0; core < count; ++core) CPU_SET(core, &cores);
+  FOVEA_CHECK(sched_setaffinity(0, sizeof cores, &cores) == 0);
+}
+
+std::vector<fs::path> read_list(const fs::path& list) {
+  std::ifstream in(list);
+  std::vector<fs::path> out;
+  for (std::string line; std::getline(in, line);) out.emplace_back(line);
+  return out;
+}
+
+StudySource source_of(const fs::path& path) {
+  StudySource out;
+  out.name = path.string();
+  out.identity = {.study = path.string(), .patient = path.filename().string(), .image = path.string(), .mask = ""};
+  out.images = {path};
+  return out;
+}
+
+// By the wall, and of the processor in this process and the parsers that ended: the second stands on a busy machine too.
+struct Seconds {
+  double wall = 0, core = 0;
+};
+
+double core_seconds_of(int who) {
+  rusage used{};
+  FOVEA_CHECK(getrusage(who, &used) == 0);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+class Timer {
+ public:
+  Seconds seconds() const { return {watch_.seconds(), cores() - core_start_}; }
+
+ private:
+  static double cores() { return core_seconds_of(RUSAGE_SELF) + core_seconds_of(RUSAGE_CHILDREN); }
+  Stopwatch watch_;
+  double core_start_ = cores();
+};
+
+// Seconds of one ingest of everything into a fresh site, the start of the parsers included.
+Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::path& site, const fs::path& parser, unsigned workers) {
+  fs::remove_all(site);
+  fs::create_directories(site);
+  FOVEA_TRY_ASSIGN(node::StudyCatalogue catalogue, node::StudyCatalogue::open(site, true));
+  node::IngestSettings settings;
+  settings.workers = workers;
+  settings.parser_program = parser;
+  const Timer timer;
+  FOVEA_TRY_ASSIGN(const node::IngestReport report, node::ingest(catalogue, sources, settings, {}));
+  const Seconds seconds = timer.seconds();
+  for (const node::Refusal& refusal : report.refused) std::fprintf(stderr, "refused: %s: %s\n", refusal.name.c_str(), refusal.reason.c_str());
+  if (report.taken != sources.size()) return failed_precondition("a study of the comparison was not taken: figures would compare different work");
+  return seconds;
+}
+
+Result<Seconds> time_itk(const std::vector<StudySource>& sources, std::uint64_t& bytes) {
+  const Timer timer;
+  bytes = 0;
+  for (const StudySource& source : sources) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t size, read_with_itk(source.name));
+    bytes += size;
+  }
+  return timer.seconds();
+}
+
+// Of one way of doing it, a round each.
+struct Times {
+  std::vector<double> wall, core;
+  void add(const Seconds& seconds) { wall.push_back(seconds.wall), core.push_back(seconds.core); }
+};
+struct Comparison {
+  Times itk, one_core, two_cores, bare;
+};
+
+nlohmann::ordered_json ratios(double itk, double one, double two, double bare) {
+  return {{"throughput_vs_itk_1core", itk / one}, {"throughput_vs_itk_2core", itk / two}, {"sandbox_overhead", one / bare - 1}};
+}
+
+// One round, the four ways in turn.
+Result<void> add_round(const std::vector<StudySource>& sources, const fs::path& site, Comparison& times, std::uint64_t& bytes) {
+  const fs::path parser = program_folder() / "fovea-scan-parser", bare = program_folder() / "fovea-bare-parser";
+  use_cores(1);
+  FOVEA_TRY_ASSIGN(const Seconds itk, time_itk(sources, bytes));
+  FOVEA_TRY_ASSIGN(const Seconds one, time_ingest(sources, site, parser, 1));
+  FOVEA_TRY_ASSIGN(const Seconds without, time_ingest(sources, site, bare, 1));
+  use_cores(2);
+  FOVEA_TRY_ASSIGN(const Seconds two, time_ingest(sources, site, parser, 2));
+  times.itk.add(itk), times.one_core.add(one), times.bare.add(without), times.two_cores.add(two);
+  return {};
+}
+
+// The files are read once before, so that both sides find them in memory: `site` decides whether a disk is written.
+Result<void> compare(const fs::path& list, const fs::path& site, int rounds, const fs::path& out) {
+  std::vector<StudySource> sources;
+  for (const fs::path& study : read_list(list)) {
+    sources.push_back(source_of(study));
+    FOVEA_TRY(read_with_itk(study));
+  }
+  FOVEA_TRY(node::expand_folders(sources));
+  Comparison times;
+  std::uint64_t bytes = 0;
+  for (int round = 0; round < rounds; ++round) {
+    FOVEA_TRY(add_round(sources, site, times, bytes));
+    std::fprintf(stderr, "round %d of %d, wall (processor) seconds: ITK %.2f (%.2f), ours on one core %.2f (%.2f), without the sandbox %.2f (%.2f), on two cores %.2f (%.2f)\n",
+                 round + 1, rounds, times.itk.wall.back(), times.itk.core.back(), times.one_core.wall.back(), times.one_core.core.back(), times.bare.wall.back(),
+                 times.bare.core.back(), times.two_cores.wall.back(), times.two_cores.core.back());
+  }
+  const double itk = median(times.itk.wall), one = median(times.one_core.wall), two = median(times.two_cores.wall), bare = median(times.bare.wall);
+  nlohmann::ordered_json report = ratios(itk, one, two, bare);
+  report["studies"] = sources.size();
+  report["voxel_bytes"] = bytes;
+  report["seconds"] = {{"itk", itk}, {"ours_1core", one}, {"ours_2core", two}, {"ours_without_sandbox", bare}};
+  // Half of the processor time of two cores is what each of them gave.
+  report["processor_time"] = ratios(median(times.itk.core), median(times.one_core.core), median(times.two_cores.core) / 2, median(times.bare.core));
+  std::ofstream(out) << report.dump(1) << "\n";
+  return {};
+}
+
+// Something like tissue with noise in its low bits, which is what makes scans hard to compress.
+Volume tissue(const Index3& size, double spacing_mm, std::uint64_t seed) {
+  Volume out;
+  out.geometry.size = size;
+  out.geometry.spacing_mm = {spacing_mm, spacing_mm, spacing_mm};
+  out.voxels.resize(out.geometry.voxel_count());
+  std::size_t at = 0;
+  for (std::int64_t k = 0; k < size[2]; ++k)
+    for (std::int64_t j = 0; j < size[1]; ++j)
+      for (std::int64_t i = 0; i < size[0]; ++i) {
+        const auto wave = static_cast<float>(((i * 3) % 200) + ((j * 5) % 300) + ((k * 7) % 400));
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        out.voxels[at++] = wave + static_cast<float>(seed >> 58U);
+      }
+  return out;
+}
+
+Result<void> generate(const fs::path& folder) {
+  for (std::uint64_t n = 0; n < 30; ++n)
+    FOVEA_TRY(node::write_nifti(folder / ("small_" + std::to_string(n) + ".nii.gz"), tissue({36, 50, 36}, 1, n), node::VoxelType::float32, true));
+  for (std::uint64_t n = 0; n < 12; ++n)
+    FOVEA_TRY(node::write_nifti(folder / ("middle_" + std::to_string(n) + ".nii.gz"), tissue({192, 192, 160}, 1, 100 + n), node::VoxelType::int16, true));
+  return {};
+}
+
+Result<void> run(const std::vector<std::string>& words) {
+  const std::string& what = words.at(0);
+  if (what == "compare") return compare(words.at(1), words.at(2), std::stoi(words.at(3)), words.at(4));
+  if (what == "large") return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
+  if (what == "generate") return generate(words.at(1));
+  if (what != "ingest") return invalid_argument("expected compare, large, generate or ingest");
+  std::vector<StudySource> sources;
+  for (std::size_t n = 3; n < words.size(); ++n) sources.push_back(source_of(words[n]));
+  FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, words.at(1), program_folder() / "fovea-scan-parser", static_cast<unsigned>(std::stoul(words.at(2)))));
+  std::printf("%.3f\n", seconds.wall);
+  return {};
+}
+
+}  // namespace
+}  // namespace fovea::bench
+
+int main(int count, char** words) {
+  const std::vector<std::string> arguments(words + 1, words + count);
+  if (arguments.size() < 2) {
+    std::fputs("intake_bench is called by bench/intake.py\n", stderr);
+    return 2;
+  }
+  const fovea::Result<void> done = fovea::bench::run(arguments);
+  if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
+  return done ? 0 : 1;
+}

@@ -1,0 +1,182 @@
+// fovea-dicom-receiver: speaks DICOM with one peer on one accepted connection, for `fovea-node data listen`; started by it, never
+// by hand. The address was allowed before this process began; AE titles are checked here. Every C-STORE becomes a numbered file in
+// the given folder, byte for byte as received; nothing of it is parsed here. DCMTK stays in this process.
+//   fovea-dicom-receiver FOLDER AE-TITLE ALLOWED-AE[,…] PDU-BYTES IDLE-S FILE-BYTES FOLDER-BYTES
+// Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why", "full", "failed".
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcuid.h>
+#include <dcmtk/dcmnet/diutil.h>
+#include <dcmtk/dcmnet/scp.h>
+#include <dcmtk/oflog/oflog.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kConnection = 3, kEvents = 4;
+constexpr std::uint64_t kFreeBytesMin = 1ull << 30;  // what a full disk keeps for everybody else
+
+void tell(const std::string& event) {
+  const std::string line = event + "\n";
+  if (write(kEvents, line.data(), line.size()) < 0) _exit(1);
+}
+
+// AE titles come from strangers: 16 printable characters at most reach a log.
+std::string shown(const OFString& title) {
+  std::string out;
+  for (std::size_t n = 0; n < title.size() && out.size() < 16; ++n) out.push_back(title[n] > ' ' && title[n] < 0x7f && title[n] != '"' ? title[n] : '?');
+  return out;
+}
+
+struct Options {
+  std::filesystem::path folder;
+  std::string title;
+  std::vector<std::string> allowed;
+  std::uint64_t file_bytes = 0, folder_bytes = 0;
+};
+
+class Receiver final : public DcmSCP {
+ public:
+  explicit Receiver(Options options) : options_(std::move(options)) {}
+
+ protected:
+  OFBool checkCalledAETitleAccepted(const OFString& called) override {
+    if (called == options_.title.c_str()) return OFTrue;
+    tell("refused\tit called \"" + shown(called) + "\", this node is \"" + options_.title + "\"");
+    return OFFalse;
+  }
+  OFBool checkCallingAETitleAccepted(const OFString& calling) override {
+    for (const std::string& allowed : options_.allowed)
+      if (calling == allowed.c_str()) return OFTrue;
+    std::string all;
+    for (const std::string& allowed : options_.allowed) all += (all.empty() ? "\"" : ", \"") + allowed + "\"";
+    tell("refused\tit calls itself \"" + shown(calling) + "\", from its address " + all + " may send");
+    return OFFalse;
+  }
+  OFCondition handleIncomingCommand(T_DIMSE_Message* message, const DcmPresentationContextInfo& context) override {
+    if (message->CommandField == DIMSE_C_ECHO_RQ) {
+      const OFCondition done = handleECHORequest(message->msg.CEchoRQ, context.presentationContextID);
+      if (done.good()) tell("echo");
+      return done;
+    }
+    if (message->CommandField == DIMSE_C_STORE_RQ) return store(message->msg.CStoreRQ, context.presentationContextID);
+    tell("refused\ta request other than C-ECHO and C-STORE");
+    return DIMSE_BADCOMMANDTYPE;
+  }
+  OFBool stopAfterCurrentAssociation() override { return OFTrue; }
+  OFBool stopAfterConnectionTimeout() override { return OFTrue; }
+
+ private:
+  bool has_room() const {
+    struct statvfs disk {};
+    if (statvfs(options_.folder.c_str(), &disk) != 0) return false;
+    return received_ + options_.file_bytes <= options_.folder_bytes && static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize >= kFreeBytesMin + options_.file_bytes;
+  }
+
+  OFCondition store(T_DIMSE_C_StoreRQ& request, T_ASC_PresentationContextID id) {
+    if (!has_room()) {
+      tell("full");
+      sendSTOREResponse(id, request, STATUS_STORE_Refused_OutOfResources);
+      return DIMSE_OUTOFRESOURCES;
+    }
+    // The name is a number: nothing that a peer sends becomes part of a path.
+    const std::filesystem::path part = options_.folder / (std::to_string(getpid()) + "-" + std::to_string(count_++) + ".part");
+    const OFCondition received = receiveSTORERequest(request, id, OFString(part.c_str()));
+    std::error_code failed;
+    const std::uint64_t bytes = std::filesystem::file_size(part, failed);
+    if (received.bad() || failed) {
+      std::filesystem::remove(part, failed);
+      tell("failed");
+      // DCMTK has read the data set to its end unless the connection is lost.
+      const OFCondition answered = sendSTOREResponse(id, request, STATUS_STORE_Refused_OutOfResources);
+      return answered.bad() ? answered : received;
+    }
+    received_ += bytes;
+    std::filesystem::path whole = part;
+    std::filesystem::rename(part, whole.replace_extension(".dcm"), failed);
+    if (failed) return DIMSE_OUTOFRESOURCES;
+    tell("stored");
+    return sendSTOREResponse(id, request, STATUS_Success);
+  }
+
+  Options options_;
+  std::uint64_t received_ = 0;
+  std::size_t count_ = 0;
+};
+
+// What a peer may send: every storage class there is, in the transfer syntaxes that intake decodes or refuses by name.
+bool add_contexts(Receiver& receiver) {
+  OFList<OFString> syntaxes;
+  for (const char* uid : {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax, UID_BigEndianExplicitTransferSyntax,
+                          UID_JPEGLSLosslessTransferSyntax, UID_JPEGProcess14SV1TransferSyntax, UID_JPEGProcess14TransferSyntax, UID_JPEGProcess2_4TransferSyntax,
+                          UID_JPEGProcess1TransferSyntax, UID_JPEG2000LosslessOnlyTransferSyntax, UID_JPEG2000TransferSyntax, UID_RLELosslessTransferSyntax,
+                          UID_DeflatedExplicitVRLittleEndianTransferSyntax})
+    syntaxes.push_back(uid);
+  for (int n = 0; n < numberOfDcmAllStorageSOPClassUIDs; ++n)
+    if (receiver.addPresentationContext(dcmAllStorageSOPClassUIDs[n], syntaxes).bad()) return false;
+  OFList<OFString> plain;
+  plain.push_back(UID_LittleEndianExplicitTransferSyntax);
+  plain.push_back(UID_LittleEndianImplicitTransferSyntax);
+  return receiver.addPresentationContext(UID_VerificationSOPClass, plain).good();
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> out(1);
+  for (const char c : text) {
+    if (c == ',') out.emplace_back();
+    else out.back().push_back(c);
+  }
+  return out;
+}
+
+void limit(std::uint64_t file_bytes) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_DUMPABLE, 0);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails instead
+  signal(SIGPIPE, SIG_IGN);
+  const rlimit file{file_bytes, file_bytes}, memory{2ull << 30, 2ull << 30}, core{0, 0};
+  if (setrlimit(RLIMIT_FSIZE, &file) != 0 || setrlimit(RLIMIT_AS, &memory) != 0 || setrlimit(RLIMIT_CORE, &core) != 0) _exit(3);
+}
+
+int receive(const std::vector<std::string>& words) {
+  Options options{.folder = words[0], .title = words[1], .allowed = split(words[2]), .file_bytes = std::stoull(words[5]), .folder_bytes = std::stoull(words[6])};
+  limit(options.file_bytes);
+  OFLog::configure(OFLogger::OFF_LOG_LEVEL);  // DCMTK's log may quote what a peer sent
+  dcmExternalSocketHandle.set(kConnection);
+  Receiver receiver(options);
+  receiver.setAETitle(options.title.c_str());
+  receiver.setMaxReceivePDULength(static_cast<Uint32>(std::stoul(words[3])));
+  const auto idle_s = static_cast<Uint32>(std::stoul(words[4]));
+  receiver.setACSETimeout(idle_s);
+  receiver.setDIMSEBlockingMode(DIMSE_NONBLOCKING);
+  receiver.setDIMSETimeout(idle_s);
+  receiver.setConnectionBlockingMode(DUL_NOBLOCK);
+  receiver.setConnectionTimeout(idle_s);
+  receiver.setHostLookupEnabled(OFFalse);
+  receiver.setPort(0);
+  if (!add_contexts(receiver)) return 4;
+  const OFCondition done = receiver.listen();
+  return done.good() || done == NET_EC_StopAfterAssociation || done == NET_EC_StopAfterConnectionTimeout ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count != 8 || fcntl(kConnection, F_GETFD) < 0 || fcntl(kEvents, F_GETFD) < 0) {
+    std::fputs("fovea-dicom-receiver is started by fovea-node data listen; it has no use of its own\n", stderr);
+    return 2;
+  }
+  return receive({words + 1, words + count});
+}
