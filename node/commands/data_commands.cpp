@@ -8,9 +8,12 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
 
+#include "federation/ledger/entry.h"
+#include "federation/ledger/ledger.h"
 #include "node/commands/command.h"
 #include "node/intake/brick_volume.h"
 #include "node/intake/label_tables.h"
@@ -142,7 +145,11 @@ Result<IngestSettings> settings_of(const IngestRequest& request) {
   if (!(std::abs(request.intensity_offset) <= 1e6)) return invalid_argument("--intensity-offset: expected a number within ±1e6");
   out.intensity_offset = static_cast<float>(request.intensity_offset);
   out.correct_bias = request.correct_bias;
-  out.workers = request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency());
+  // Half of a worker's share is for its parser, half for what the node makes of the volume.
+  constexpr std::uint64_t kWorkerBytesMin = 1ull << 30;
+  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, request.memory_bytes / kWorkerBytesMin));
+  out.workers = std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
+  out.limits.memory_bytes = request.memory_bytes / out.workers / 2;
   out.parser_program = default_parser_program();
   return out;
 }
@@ -312,7 +319,7 @@ Result<void> run_data_export(const Console& console, const std::filesystem::path
   for (const std::string& code : codes) {
     FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue.find(code));
     if (!record.usable) return failed_precondition("data export: " + code + " was refused and has no volume: " + record.reason);
-    FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks));
+    FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks, record.volume_key));
     FOVEA_TRY_ASSIGN(const Volume volume, bricks.read_all());
     const std::filesystem::path file = into_folder ? out / (code + ".nrrd") : out;
     FOVEA_TRY(write_nrrd(file, volume));
@@ -330,6 +337,38 @@ Result<void> run_data_forget(const Console& console, const std::filesystem::path
   return {};
 }
 
+Result<std::uint64_t> memory_allowance(CommandContext& context) {
+  std::error_code failed;
+  if (!std::filesystem::exists(context.folder().config(), failed)) return IntakeConfig{}.memory_bytes;
+  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  return config.intake.memory_bytes;
+}
+
+namespace {
+
+// Opened before anything is deleted: an erasure that cannot be recorded does not begin. None where no federation was joined.
+Result<std::optional<federation::Ledger>> erasure_ledger(const SiteFolder& folder) {
+  const Result<federation::Invite> invite = folder.invite();
+  const Result<federation::RosterSite> site = folder.site();
+  if (!invite || !site) return std::optional<federation::Ledger>{};
+  FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
+  Result<federation::Ledger> ledger =
+      federation::Ledger::open({.folder = folder.ledger(), .origin = federation::ledger_origin(invite->federation, site->id.text()), .key = std::move(keys.log)});
+  if (!ledger && ledger.error().code == ErrorCode::failed_precondition)
+    return failed_precondition("data forget: the running node has the ledger open; stop it, forget, start it again (" + ledger.error().message + ")");
+  if (!ledger) return ledger.error();
+  return std::optional<federation::Ledger>(std::move(ledger).value());
+}
+
+Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std::string& code, UnixMs now) {
+  if (!ledger) return {};
+  const federation::LedgerEntry entry = federation::Incident{"erasure", "study " + code + ": volumes, embeddings and identity were deleted"};
+  FOVEA_TRY(ledger->append(now, {&entry, 1}));
+  return ledger->publish();
+}
+
+}  // namespace
+
 void add_data_commands(CLI::App& app, CommandContext& context) {
   CLI::App* data = app.add_subcommand("data", "Scans of this site: take in, list, check, show, export, forget");
   data->require_subcommand(1);
@@ -346,8 +385,12 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   take->add_flag("--n4", request->correct_bias, "Divide MR by its bias field (N4)");
   take->add_option("--workers", request->workers, "Scans taken in at once (one a core when not given)");
   take->callback([&context, request] {
-    context.console.run("data ingest", [&] { return run_data_ingest(context.console, context.folder().data(), *request); });
+    context.console.run("data ingest", [&]() -> Result<void> {
+      FOVEA_TRY_ASSIGN(request->memory_bytes, memory_allowance(context));
+      return run_data_ingest(context.console, context.folder().data(), *request);
+    });
   });
+  add_listen_command(*data, context);
 
   CLI::App* list = data->add_subcommand("list", "Studies in the catalogue");
   auto named = std::make_shared<bool>(false);
@@ -382,7 +425,11 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   auto code = std::make_shared<std::string>();
   forget->add_option("code", *code, "The study's code, from data list")->required();
   forget->callback([&context, code] {
-    context.console.run("data forget", [&] { return run_data_forget(context.console, context.folder().data(), *code, context.clock.wall().value); });
+    context.console.run("data forget", [&]() -> Result<void> {
+      FOVEA_TRY_ASSIGN(std::optional<federation::Ledger> ledger, erasure_ledger(context.folder()));
+      FOVEA_TRY(run_data_forget(context.console, context.folder().data(), *code, context.clock.wall().value));
+      return record_erasure(ledger, *code, context.clock.wall());
+    });
   });
 }
 

@@ -20,7 +20,12 @@ struct IngestRequest {
   double intensity_offset = 0;
   bool correct_bias = false;                 // N4, of MR
   unsigned workers = 0;                      // 0: one a core
+  std::uint64_t memory_bytes = 8'000'000'000;  // of all workers and their parsers
 };
+
+struct CommandContext;
+// intake.memory_megabytes of the site's settings, or the default where there are none.
+Result<std::uint64_t> memory_allowance(CommandContext& context);
 
 // Each runs in the site's data folder, prints through the console and returns the error to show.
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder, const IngestRequest& request);

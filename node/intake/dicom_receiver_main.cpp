@@ -95,12 +95,13 @@ class Receiver final : public DcmSCP {
     const OFCondition received = receiveSTORERequest(request, id, OFString(part.c_str()));
     std::error_code failed;
     const std::uint64_t bytes = std::filesystem::file_size(part, failed);
-    if (received.bad() || failed) {
+    // DCMTK does not notice every write that the size limit cut short: such a file has exactly that size.
+    if (received.bad() || failed || bytes >= options_.file_bytes) {
       std::filesystem::remove(part, failed);
       tell("failed");
       // DCMTK has read the data set to its end unless the connection is lost.
       const OFCondition answered = sendSTOREResponse(id, request, STATUS_STORE_Refused_OutOfResources);
-      return answered.bad() ? answered : received;
+      return answered.bad() ? answered : received.bad() ? received : OFCondition(DIMSE_OUTOFRESOURCES);
     }
     received_ += bytes;
     std::filesystem::path whole = part;
@@ -115,7 +116,7 @@ class Receiver final : public DcmSCP {
   std::size_t count_ = 0;
 };
 
-// What a peer may send: every storage class there is, in the transfer syntaxes that intake decodes or refuses by name.
+// What a peer may send: the classes that intake reads, in the transfer syntaxes that it decodes or refuses by name.
 bool add_contexts(Receiver& receiver) {
   OFList<OFString> syntaxes;
   for (const char* uid : {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax, UID_BigEndianExplicitTransferSyntax,
@@ -123,8 +124,10 @@ bool add_contexts(Receiver& receiver) {
                           UID_JPEGProcess1TransferSyntax, UID_JPEG2000LosslessOnlyTransferSyntax, UID_JPEG2000TransferSyntax, UID_RLELosslessTransferSyntax,
                           UID_DeflatedExplicitVRLittleEndianTransferSyntax})
     syntaxes.push_back(uid);
-  for (int n = 0; n < numberOfDcmAllStorageSOPClassUIDs; ++n)
-    if (receiver.addPresentationContext(dcmAllStorageSOPClassUIDs[n], syntaxes).bad()) return false;
+  for (const char* uid : {UID_CTImageStorage, UID_EnhancedCTImageStorage, UID_LegacyConvertedEnhancedCTImageStorage, UID_MRImageStorage, UID_EnhancedMRImageStorage,
+                          UID_LegacyConvertedEnhancedMRImageStorage, UID_PositronEmissionTomographyImageStorage, UID_EnhancedPETImageStorage,
+                          UID_LegacyConvertedEnhancedPETImageStorage, UID_SegmentationStorage, UID_RTStructureSetStorage, UID_SecondaryCaptureImageStorage})
+    if (receiver.addPresentationContext(uid, syntaxes).bad()) return false;
   OFList<OFString> plain;
   plain.push_back(UID_LittleEndianExplicitTransferSyntax);
   plain.push_back(UID_LittleEndianImplicitTransferSyntax);

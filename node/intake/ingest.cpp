@@ -15,7 +15,7 @@ namespace fovea::node {
 namespace {
 
 // Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
-constexpr std::uint64_t kIntakeVersion = 2;
+constexpr std::uint64_t kIntakeVersion = 3;
 
 // Rows wait for each other, so that one wait for the disk serves many studies. A crash costs at most this much work.
 constexpr std::size_t kBatchStudies = 64;

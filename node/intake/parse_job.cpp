@@ -207,7 +207,7 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32
   }
   if (header.version == 2) {
     FOVEA_TRY(show_as_version_1(header, !looks_like_nifti(head), descriptors));
-    source.path = virtual_path(scratch_number, ".nii");
+    source.path = virtual_path(descriptors.folder, scratch_number, ".nii");
   }
   return read_into(source, descriptors.result);
 }

@@ -31,11 +31,49 @@ Result<PolicyConfig> read_policy(ConfigFields& fields) {
   return out;
 }
 
+Result<IntakeConfig> read_intake(ConfigFields& fields) {
+  IntakeConfig out;
+  FOVEA_TRY_ASSIGN(const auto megabytes, fields.integer("intake.memory_megabytes", 1'000, 10'000'000));
+  if (megabytes) out.memory_bytes = static_cast<std::uint64_t>(*megabytes) * kMegabyte;
+  return out;
+}
+
+Result<void> read_bytes(ConfigFields& fields, std::string_view key, std::uint64_t& out) {
+  FOVEA_TRY_ASSIGN(const auto megabytes, fields.integer(key, 1, 100'000'000));
+  if (megabytes) out = static_cast<std::uint64_t>(*megabytes) * kMegabyte;
+  return {};
+}
+
+Result<DicomConfig> read_dicom(ConfigFields& fields) {
+  DicomConfig out;
+  FOVEA_TRY_ASSIGN(const auto title, fields.text("dicom.ae_title", 1, 64));
+  if (title) out.ae_title = *title;
+  if (!is_ae_title(out.ae_title)) return fields.wrong("dicom.ae_title", "1-16 letters, digits, spaces, '_', '-' or '.'", "ae_title = \"FOVEA\"");
+  FOVEA_TRY_ASSIGN(const auto bind, fields.text("dicom.bind", 1, 64));
+  if (bind) out.bind = *bind;
+  if (!parse_dicom_peer("X@" + out.bind)) return fields.wrong("dicom.bind", "a numeric address of this machine", "bind = \"127.0.0.1\"");
+  FOVEA_TRY_ASSIGN(const auto port, fields.integer("dicom.port", 1, 65535));
+  if (port) out.port = static_cast<std::uint16_t>(*port);
+  FOVEA_TRY_ASSIGN(const auto peers, fields.texts("dicom.allow", 256));
+  for (const std::string& text : peers.value_or(std::vector<std::string>{})) {
+    Result<DicomPeer> peer = parse_dicom_peer(text);
+    if (!peer) return fields.wrong("dicom.allow", "peers as AE@address: " + peer.error().message, "allow = [\"PACS1@10.0.0.5\"]");
+    out.peers.push_back(std::move(peer).value());
+  }
+  FOVEA_TRY(read_u32(fields, "dicom.associations_max", 64, out.associations_max, 1));
+  FOVEA_TRY(read_u32(fields, "dicom.pdu_bytes_max", 131'072, out.pdu_bytes_max, 4'096));
+  FOVEA_TRY(read_u32(fields, "dicom.idle_s", 3'600, out.idle_s, 1));
+  FOVEA_TRY(read_u32(fields, "dicom.settle_s", 3'600, out.settle_s));
+  FOVEA_TRY(read_bytes(fields, "dicom.file_megabytes_max", out.file_bytes_max));
+  FOVEA_TRY(read_bytes(fields, "dicom.incoming_megabytes_max", out.incoming_bytes_max));
+  return out;
+}
+
 Result<NodeConfig> read_fields(ConfigFields fields) {
   FOVEA_TRY_ASSIGN(const std::string id, fields.required_text("site.id", 1, 40));
   auto site = SiteId::create(id);
   if (!site) return fields.wrong("site.id", "1-40 characters a-z, 0-9 and '-', starting with a letter", "id = \"st-anna\"");
-  NodeConfig out{.site = std::move(site).value(), .coordinator_host = {}, .coordinator_port = {}, .policy = {}, .training = {}};
+  NodeConfig out{.site = std::move(site).value(), .coordinator_host = {}, .coordinator_port = {}, .policy = {}, .training = {}, .intake = {}, .dicom = {}};
   FOVEA_TRY_ASSIGN(out.coordinator_host, fields.text("coordinator.host", 1, 255));
   FOVEA_TRY_ASSIGN(const auto port, fields.integer("coordinator.port", 1, 65535));
   if (port) out.coordinator_port = static_cast<std::uint16_t>(*port);
@@ -44,6 +82,8 @@ Result<NodeConfig> read_fields(ConfigFields fields) {
   FOVEA_TRY(read_u32(fields, "training.probe_delay_ms", 600'000, out.training.probe_delay_ms));
   FOVEA_TRY_ASSIGN(const auto seed, fields.integer("training.probe_seed", 0, std::int64_t{1} << 53U));
   if (seed) out.training.probe_seed = static_cast<std::uint64_t>(*seed);
+  FOVEA_TRY_ASSIGN(out.intake, read_intake(fields));
+  FOVEA_TRY_ASSIGN(out.dicom, read_dicom(fields));
   FOVEA_TRY_ASSIGN(const auto level, fields.text("log.level", 1, 10));
   if (level) out.log_level = *level;
   const std::vector<std::string> levels = {"debug", "info", "warn", "error"};

@@ -9,6 +9,7 @@
 
 #include "common/ids.h"
 #include "federation/membership/plan.h"
+#include "node/io/dicom_listener.h"
 
 namespace fovea::node {
 
@@ -28,12 +29,18 @@ struct TrainingConfig {
   std::uint32_t probe_delay_ms = 0;  // "probe-N" plans only: how long a round's "training" lasts
 };
 
+struct IntakeConfig {
+  std::uint64_t memory_bytes = 8'000'000'000;  // that taking in scans may use, parsers included
+};
+
 struct NodeConfig {
   SiteId site;
   std::optional<std::string> coordinator_host;  // instead of the invite's, for example a tunnel's near end
   std::optional<std::uint16_t> coordinator_port;
   PolicyConfig policy;
   TrainingConfig training;
+  IntakeConfig intake;
+  DicomConfig dicom;
   std::string log_level = "info";
 
   static Result<NodeConfig> read(const std::filesystem::path& path);

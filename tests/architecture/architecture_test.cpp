@@ -87,6 +87,7 @@ const std::vector<LibraryRule> kLibraryRules{
     {"torch", R"(^(torch|ATen|c10)/)", {R"(^node/(saliency|embedding|training|evaluation)/.*\.cpp$)", R"(^tests/unit/learning/.*\.cpp$)", R"(^(node/training|node)/torch_pch\.h$)"}},
     {"OpenSSL", R"(^openssl/)", {R"(^crypto/.*\.cpp$)", R"(^crypto/openssl_\w+\.h$)", R"(^bench/.*\.cpp$)"}},
     {"ZeroMQ", R"(^zmq)", {R"(^(node|coordinator|federation)/io/)", R"(^tests/)"}},
+    {"DCMTK", R"(^dcmtk/)", {R"(^node/intake/dicom_receiver_main\.cpp$)", R"(^tests/)"}},
     {"ITK", R"(^itk)", {R"(^node/intake/.*\.cpp$)", R"(^bench/.*\.cpp$)"}},
 };
 
@@ -108,6 +109,7 @@ TEST(Architecture, LibraryRuleRefusesAHeaderOutsideTheRoom) {
   EXPECT_FALSE(allowed(kLibraryRules[0], "node/training/trainer.h"));
   EXPECT_FALSE(allowed(kLibraryRules[1], "crypto/hash.h"));
   EXPECT_FALSE(allowed(kLibraryRules[2], "node/round/site_machine.cpp"));
+  EXPECT_FALSE(allowed(kLibraryRules[3], "node/io/dicom_listener.cpp"));
   EXPECT_TRUE(allowed(kLibraryRules[0], "node/training/torch_trainer.cpp"));
 }
 

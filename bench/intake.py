@@ -1,0 +1,180 @@
+"""Intake, measured: what is taken, what crashes, how fast from disk to bricks beside plain ITK, peak memory, the sandbox's cost.
+
+Throughput: the same files are read by plain ITK and taken in by us, in turn, each on one core, then ours on two; medians. ITK
+only reads; our time holds hashing, parsing in the sandbox, statistics, the coarse level, sealing, and the catalogue. Both find
+their files in memory, and our bricks go to memory too (/dev/shm) where there is one: ITK writes nothing, so a disk's speed would
+be ours alone to carry; "durable_s" is the same ingest onto the disk of --work. Without ../shared/data the files are generated.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+ROOT = pathlib.Path(os.environ["FOVEA_ROOT"])
+BIN = pathlib.Path(os.environ["FOVEA_BIN"])
+BARS = [("taken_fraction", ">=", 0.95), ("crashes", "<=", 0), ("wrong_geometries", "<=", 0), ("throughput_vs_itk_1core", ">=", 0.8),
+        ("throughput_vs_itk_2core", ">=", 1.7), ("peak_over_largest", "<=", 3), ("sandbox_overhead", "<=", 0.10)]
+LARGEST_BYTES = 512 * 512 * 320 * 2  # of intake_bench large
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def bench(*words, **options):
+    return subprocess.run([str(BIN / "intake_bench"), *map(str, words)], check=True, **options)
+
+
+def studies(data, work, quick):
+    """The files of the comparison, and where they come from."""
+    if not data.is_dir():
+        generated = work / "generated"
+        generated.mkdir()
+        bench("generate", generated)
+        return sorted(generated.glob("*.nii.gz")), "generated volumes (no real data found)"
+    some = (lambda paths, count: sorted(paths)[:count]) if quick else (lambda paths, count: sorted(paths))
+    out = some((data / "hippocampus/images").glob("*.nii.gz"), 60)
+    out += some((data / "head-neck-ct").glob("*_ct.nii.gz"), 60)
+    out += some((data / "soft-tissue-sarcoma").glob("*/*_image.nii.gz"), 20)
+    out += [folder for folder in (data / "dicom/mr-series-STS_001/dicom/image", data / "dicom/pet-series/STS_001/dicom/image") if folder.is_dir()]
+    return out, f"real scans in {data}"
+
+
+def processes_below(root):
+    """The process and its descendants."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+    out, grown = {root}, True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in out} - out
+        out |= more
+        grown = bool(more)
+    return out
+
+
+def proportional_bytes(pid):
+    """Resident memory with shared pages divided among those who share them."""
+    try:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def peak_memory(large, small, work):
+    """Peak of the whole process tree while the largest volume is taken in among small ones, two at a time."""
+    site = work / "memory-site"
+    process = subprocess.Popen([str(BIN / "intake_bench"), "ingest", str(site), "2", str(large), *map(str, small)], stdout=subprocess.DEVNULL)
+    peak, samples, ended = 0, 0, threading.Event()
+    threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
+    while not ended.wait(0.01):
+        peak = max(peak, sum(proportional_bytes(pid) for pid in processes_below(process.pid)))
+        samples += 1
+    if process.returncode != 0:
+        raise SystemExit("the ingest of the largest volume failed")
+    shutil.rmtree(site)
+    return peak, samples
+
+
+def ingest_folder(folder, site):
+    """fovea-node over a folder of anything: (died or hung, reasons in which a parser died, what was taken and refused)."""
+    command = [str(BIN / "fovea-node"), "--site", str(site), "--json", "--quiet", "data", "ingest", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    except subprocess.TimeoutExpired:
+        return 1, ["the node did not end"], {}
+    if done.returncode not in (0, 1):
+        return 1, [f"the node ended with {done.returncode}"], {}
+    data = {}
+    for line in done.stdout.splitlines():
+        data = json.loads(line).get("data", data)
+    reasons = [entry["reason"] for entry in data.get("refused", []) + data.get("left_alone", [])]
+    deaths = [reason for reason in reasons if "died of signal" in reason or "without an answer" in reason or "sandbox stopped" in reason or "time limit" in reason]
+    return 0, deaths, {"taken": data.get("taken", 0), "refused": len(data.get("refused", [])), "left_alone": sum(entry["files"] for entry in data.get("left_alone", []))}
+
+
+def crashes(data, work, quick):
+    hostile = work / "hostile"
+    subprocess.run([str(BIN / "hostile_scans"), "--out", str(hostile), "--count", "300" if quick else "3000"], check=True, stdout=subprocess.DEVNULL)
+    out, seen = 0, {}
+    for name, folder in [("hostile", hostile), ("dicom", data / "dicom")]:
+        if not folder.is_dir():
+            continue
+        died, deaths, counts = ingest_folder(folder, work / f"site-{name}")
+        out += died + len(deaths)
+        seen[name] = counts
+        for reason in deaths:
+            say(f"  {name}: {reason}")
+    return out, seen
+
+
+def reference(data, work):
+    """taken_fraction and wrong_geometries against readers written by others."""
+    script, result = ROOT / "bench/peers/intake_reference.py", work / "reference.json"
+    if not script.exists() or not data.is_dir():
+        return {}
+    done = subprocess.run([sys.executable, str(script), "--node", str(BIN / "fovea-node"), "--data", str(data), "--json", str(result)], stdout=sys.stderr)
+    return json.loads(result.read_text()) if done.returncode == 0 and result.exists() else {}
+
+
+def measure(options, work):
+    files, source = studies(options.data, work, options.quick)
+    say(f"throughput: {len(files)} studies, {source}")
+    listed, compared = work / "list.txt", work / "compared.json"
+    listed.write_text("".join(f"{path}\n" for path in files))
+    memory = pathlib.Path("/dev/shm")
+    site = pathlib.Path(tempfile.mkdtemp(prefix="fovea-intake-", dir=memory if os.access(memory, os.W_OK) else work))
+    try:
+        bench("compare", listed, site / "site", 3 if options.quick else 7, compared)
+    finally:
+        shutil.rmtree(site)
+    report = json.loads(compared.read_text())
+    report["source"] = source
+    report["durable_s"] = float(bench("ingest", work / "durable", "2", *[f for f in files if f.is_file()], stdout=subprocess.PIPE, text=True).stdout)
+    say("peak memory: 512 x 512 x 320 voxels of 16 bits among smaller volumes, two workers")
+    large = work / "large.nii.gz"
+    bench("large", large)
+    peak, samples = peak_memory(large, [f for f in files if f.is_file()][-20:], work)
+    report["peak_over_largest"], report["peak_bytes"], report["peak_samples"] = peak / LARGEST_BYTES, peak, samples
+    say("corpora: hostile files, and every DICOM file of the real data")
+    report["crashes"], report["corpora"] = crashes(options.data, work, options.quick)
+    report.update({key: value for key, value in reference(options.data, work).items() if key in ("taken_fraction", "wrong_geometries")})
+    return report
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench intake", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer files and rounds: within five minutes on two cores")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures there")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data", help="the folder of real scans")
+    parser.add_argument("--work", type=pathlib.Path, help="where to work (a temporary folder)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fovea-intake-", dir=options.work) as folder:
+        report = measure(options, pathlib.Path(folder))
+    for key, relation, bar in BARS:
+        if key not in report:
+            print(f"{key:26} not measured")
+            continue
+        met = report[key] >= bar if relation == ">=" else report[key] <= bar
+        print(f"{key:26} {report[key]:8.3f}   bar {relation} {bar}   {'met' if met else 'MISSED'}")
+    print(f"of the processor's time alone: {report['processor_time']}")
+    print(f"onto the disk, durably, two workers: {report['durable_s']:.2f} s; files: {report['source']}")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
