@@ -30,6 +30,7 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::not_ready: return "not-ready";
     case RefusalReason::graph_differs: return "graph-differs";
     case RefusalReason::beacon_differs: return "beacon-differs";
+    case RefusalReason::round_too_far: return "round-too-far";
     case RefusalReason::own_entry_missing: return "own-entry-missing";
     case RefusalReason::own_entry_altered: return "own-entry-altered";
     case RefusalReason::duplicate_key: return "duplicate-key";

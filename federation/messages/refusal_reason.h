@@ -39,6 +39,7 @@ enum class RefusalReason : std::uint16_t {
   not_ready = 34,               // no trained update for this round
   graph_differs = 35,           // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
   beacon_differs = 36,          // not the beacon of this roster that was fixed first
+  round_too_far = 37,           // a round number further ahead than rounds without a sum explain
   // R1 and R2
   own_entry_missing = 40,
   own_entry_altered = 41,

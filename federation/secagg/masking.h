@@ -6,6 +6,7 @@
 // likewise from b. Site i adds the pair mask for j when i < j, else subtracts it.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -32,8 +33,11 @@ struct AttemptContext {
   // Before R1: P (checked by RoundParameters::decode, or the coordinator's own), its hash and its graph.
   static AttemptContext begin(RoundParameters parameters);
 
-  // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets.
-  bool are_neighbours(RosterIndex a, RosterIndex b) const { return a != b && (!graph || graph->are_neighbours(a, b)); }
+  // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets. In a graph, an index
+  // that no site has is nobody's neighbour: lists of others are asked about before anything else is known of them.
+  bool are_neighbours(RosterIndex a, RosterIndex b) const {
+    return a != b && (!graph || (std::max(a, b) < parameters.graph->roster_sites && graph->are_neighbours(a, b)));
+  }
   // Whether `holder` gets a share of each of the dealer's secrets: its neighbours, and in the complete graph itself too.
   bool holds_share(RosterIndex holder, RosterIndex dealer) const {
     return are_neighbours(holder, dealer) || (!graph && holder == dealer);

@@ -40,7 +40,11 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
     if (!contains(e.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
   if (e.committed.size() < e.parameters.survivors_min()) return refused(RefusalReason::too_few_survivors, "fewer than t sites in the sum");
   std::vector<RosterIndex> signers;
-  for (const SiteSignature& entry : e.signatures) signers.push_back(entry.site);
+  const std::vector<RosterIndex> committed = sites_of(e.committed);
+  for (const SiteSignature& entry : e.signatures) {
+    if (!contains(committed, entry.site)) return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
+    signers.push_back(entry.site);
+  }
   if (context.find_isolated(e.survivors, signers))
     return refused(RefusalReason::too_few_signatures, "a site of U2 has fewer than t neighbours that signed");
   return std::nullopt;
@@ -61,9 +65,8 @@ Check check_signatures(const RoundEvidence& e, const Roster& roster, const Diges
       return refused(RefusalReason::bad_signature, "masked vector of " + roster.sites[entry.site].id.text());
   }
   const Digest consistency = e.consistency();
-  const std::vector<RosterIndex> committed = sites_of(e.committed);
   for (const SiteSignature& entry : e.signatures)
-    if (!contains(committed, entry.site) || !signed_by(roster, entry.site, consistency, entry.signature))
+    if (!signed_by(roster, entry.site, consistency, entry.signature))
       return refused(RefusalReason::bad_signature, "consistency statement of site " + std::to_string(entry.site));
   return std::nullopt;
 }

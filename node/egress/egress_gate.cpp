@@ -111,7 +111,11 @@ Result<void> EgressGate::open_run(const RunId& run, const federation::Plan& plan
     return refuse({"plan", "nobody at this site has approved the plan " + to_hex(plan.hash) + "; see fovea-node plan show"});
   if (plan.privacy_mechanism != "none")
     return refuse({"budget", "this site has no accountant for the plan's privacy mechanism"});
+  // An attempt that a restart interrupted: what the site signed before may still leave, and the coordinator does not
+  // announce it a second time.
   round_.reset();
+  const auto last = last_open_.find(run);
+  if (last != last_open_.end() && last->second.plan == plan.hash && !is_closed(last->second.key)) round_ = last->second;
   run_ = Run{run, plan.hash, model, decimal_text(plan.strategy.delta_max)};
   return {};
 }
@@ -120,6 +124,15 @@ Result<void> EgressGate::set_model(const Digest& model) {
   if (!run_) return failed_precondition("egress gate: no run is open");
   run_->model = model;
   return {};
+}
+
+bool EgressGate::is_closed(const RoundKey& key) const {
+  const auto closed = last_closed_.find(key.run);
+  return closed != last_closed_.end() && key <= closed->second;
+}
+
+std::optional<RoundKey> EgressGate::attempt_open() const {
+  return round_ ? std::optional(round_->key) : std::nullopt;
 }
 
 std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::RoundParameters& announced, const OwnRound& own) const {
@@ -140,8 +153,7 @@ std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::Rou
   const RoundKey key{announced.run, announced.round, announced.attempt};
   if (key < newest || (key == newest && announced.hash() != last->second.parameters))
     return Refusal{"model", round_name(key) + " does not come after " + round_name(newest)};
-  if (const auto closed = last_closed_.find(announced.run); closed != last_closed_.end() && key <= closed->second)
-    return Refusal{"model", round_name(key) + " is closed"};
+  if (is_closed(key)) return Refusal{"model", round_name(key) + " is closed"};
   return std::nullopt;
 }
 

@@ -70,7 +70,8 @@ class EgressGate {
 
   // The roster the site has pinned; recorded once an epoch.
   Result<void> pin_roster(const federation::Roster& roster);
-  // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none".
+  // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none". An
+  // attempt of the run that the ledger has as opened and not closed is open again: a crash interrupted it.
   Result<void> open_run(const RunId& run, const federation::Plan& plan, const Digest& model);
   // The site has derived another model (an applied sum, or the sums of missed rounds).
   Result<void> set_model(const Digest& model);
@@ -79,6 +80,7 @@ class EgressGate {
   // after the last one. Recorded as round.open, durable with the next intend(). Opening the same parameters again after
   // a restart is allowed.
   Result<void> open_round(const federation::RoundParameters& announced, const OwnRound& own);
+  std::optional<federation::RoundKey> attempt_open() const;
   // Ends what may leave for the attempt. Durable with the next sync.
   Result<void> close_round(const federation::RoundClose& close);
 
@@ -114,6 +116,7 @@ class EgressGate {
   };
 
   EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
+  bool is_closed(const federation::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::StampedEntry& entry);
   Result<void> append(federation::LedgerEntry entry);
   Error refuse(const Refusal& refusal);

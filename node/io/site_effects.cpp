@@ -231,7 +231,8 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& upd
     spdlog::info("the plan is complete; the model is {}", run->model_file().string());
     if (options.until_complete) stop = true;
   }
-  return std::optional<SiteEvent>(ModelAdopted{run->last_round(), run->model_digest(), run->transcript()});
+  FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
+  return std::optional<SiteEvent>(std::move(adopted));
 }
 
 }  // namespace fovea::node

@@ -17,11 +17,13 @@ namespace fs = std::filesystem;
 constexpr const char* kRoundKey = "fovea.round";
 constexpr const char* kSumsKey = "fovea.sums";
 constexpr const char* kTranscriptKey = "fovea.transcript";
+constexpr const char* kEpochKey = "fovea.epoch";
 constexpr const char* kPlanKey = "fovea.plan";
 
-Result<std::uint32_t> number_of(const federation::ModelMetadata& metadata, const char* key) {
+template <class Number>
+Result<Number> number_of(const federation::ModelMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
-  std::uint32_t out = 0;
+  Number out = 0;
   if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
   const char* end = found->second.data() + found->second.size();
   if (const auto [rest, error] = std::from_chars(found->second.data(), end, out); error != std::errc() || rest != end)
@@ -67,8 +69,11 @@ Result<void> SiteRun::load_model() {
     FOVEA_TRY_ASSIGN(const Digest plan, digest_of(stored.metadata, kPlanKey));
     if (plan != plan_.hash || !(stored.state.layout() == layout))
       return corruption(model_file().string() + ": is another plan's model; move it away and start again");
-    FOVEA_TRY_ASSIGN(last_round_, number_of(stored.metadata, kRoundKey));
-    FOVEA_TRY_ASSIGN(sums_applied_, number_of(stored.metadata, kSumsKey));
+    FOVEA_TRY_ASSIGN(last_round_, number_of<RoundNumber>(stored.metadata, kRoundKey));
+    FOVEA_TRY_ASSIGN(sums_applied_, number_of<std::uint32_t>(stored.metadata, kSumsKey));
+    if (stored.metadata.contains(kEpochKey)) {  // files of the first versions lack it
+      FOVEA_TRY_ASSIGN(roster_epoch_, number_of<EpochNumber>(stored.metadata, kEpochKey));
+    }
     FOVEA_TRY_ASSIGN(transcript_, digest_of(stored.metadata, kTranscriptKey));
     model_ = std::make_shared<const federation::ModelState>(std::move(stored.state));
   } else {
@@ -89,6 +94,16 @@ Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
   return model_->layout().ranges(current->trains);
 }
 
+Result<ModelAdopted> SiteRun::adopted() const {
+  ModelAdopted out{.round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
+  if (complete()) return out;
+  FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
+  out.next = {.dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges))),
+              .delta_max = plan_.strategy.delta_max,
+              .weight_max = plan_.strategy.weight_max};
+  return out;
+}
+
 Result<void> SiteRun::apply(const ModelUpdate& update) {
   FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
   FOVEA_TRY_ASSIGN(const auto ranges, model_->layout().ranges(current->trains));
@@ -103,6 +118,7 @@ Result<void> SiteRun::apply(const ModelUpdate& update) {
   model_digest_ = model_->digest();
   last_round_ = update.round;
   transcript_ = update.transcript;
+  roster_epoch_ = update.epoch;
   ++sums_applied_;
   return {};
 }
@@ -112,6 +128,7 @@ Result<void> SiteRun::save_model() const {
   metadata.insert({{kRoundKey, std::to_string(last_round_)},
                    {kSumsKey, std::to_string(sums_applied_)},
                    {kTranscriptKey, to_hex(transcript_)},
+                   {kEpochKey, std::to_string(roster_epoch_)},
                    {kPlanKey, to_hex(plan_.hash)}});
   FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, metadata));
   return write_file_durably(model_file(), file);

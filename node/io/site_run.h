@@ -3,7 +3,7 @@
 //
 //   runs/<run>/run.json           which plan
 //   runs/<run>/journal            records of the round machine (federation/secagg/framed_journal.h)
-//   runs/<run>/model.safetensors  the model, with the round, transcript and number of sums in its metadata
+//   runs/<run>/model.safetensors  the model, with the round, transcript, roster epoch and number of sums in its metadata
 #pragma once
 
 #include <filesystem>
@@ -38,6 +38,9 @@ class SiteRun {
   Result<const federation::PlanStage*> stage() const;
   Result<std::vector<federation::FlatRange>> trained_ranges() const;
 
+  // Where the site stands, and what the plan says of the next sum: the machine's event.
+  Result<ModelAdopted> adopted() const;
+
   // Durable when it returns. After an error the run cannot go on.
   Result<void> append_journal(std::span<const Bytes> records) { return journal_.append(records); }
   // The next model, in memory. corruption when the sum does not fit the plan.
@@ -59,6 +62,7 @@ class SiteRun {
   Digest model_digest_{};
   RoundNumber last_round_ = 0;
   Digest transcript_{};
+  EpochNumber roster_epoch_ = 0;  // of the roster of the last sum
   std::uint32_t sums_applied_ = 0;
 };
 

@@ -165,6 +165,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   FOVEA_TRY_ASSIGN(run, SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan));
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
+  open_round = gate.attempt_open();
+  open_parameters.reset();
   SiteConfig config{.self = self.id,
                     .run = accepted.run,
                     .roster = *roster,
@@ -180,7 +182,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
   FOVEA_TRY(feed(Tick{clock->monotonic()}));  // the machine has no clock: without this its deadlines would begin at zero
-  FOVEA_TRY(feed(ModelAdopted{run->last_round(), run->model_digest(), run->transcript()}));
+  FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
+  FOVEA_TRY(feed(std::move(adopted)));
   return feed(Connected{});
 }
 

@@ -53,13 +53,15 @@ std::optional<Refusal> SiteMachine::Core::check_release(RoundNumber round, const
 }
 
 // The graph is the one that the roster's beacon gives, and has enough neighbours for the sites this site assumes bad.
-std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max) const {
+std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max,
+                                                      const federation::Roster& roster, Speech speech) const {
   const federation::GraphParameters& graph = *p.graph;
-  if (graph.roster_sites != config.roster.sites.size())
+  if (graph.roster_sites != roster.sites.size())
     return refused(RefusalReason::graph_differs, "a graph of " + std::to_string(graph.roster_sites) + " positions, the roster has " +
-                                                     std::to_string(config.roster.sites.size()) + " sites");
-  const auto beacon = memory.beacons.find(config.roster.hash);
-  if (beacon == memory.beacons.end() || beacon->second != graph.beacon)
+                                                     std::to_string(roster.sites.size()) + " sites");
+  const auto beacon = memory.beacons.find(roster.hash);
+  const bool known = beacon != memory.beacons.end();
+  if (known ? beacon->second != graph.beacon : speech == Speech::announced)
     return refused(RefusalReason::beacon_differs, "positions that do not follow from this roster's beacon");
   const federation::GraphAssumptions assumptions{.sites = graph.roster_sites,
                                                  .corrupt_max = colluders_max,
@@ -72,7 +74,8 @@ std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundPar
 }
 
 // The site's own m and h, not the coordinator's: t is checked against the larger demand.
-std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundParameters& p, std::size_t sites) const {
+std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundParameters& p, std::size_t sites,
+                                                        const federation::Roster& roster, Speech speech) const {
   if (sites < config.policy.cohort_min)
     return refused(RefusalReason::cohort_too_small,
                    std::to_string(sites) + " sites, this site's policy asks for " + std::to_string(config.policy.cohort_min));
@@ -82,12 +85,32 @@ std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundP
     if (p.survivors_min() < m + h)
       return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.survivors_min()) + " sites with m = " +
                                                         std::to_string(m) + ", h = " + std::to_string(h));
-    return check_graph(p, m);
+    return check_graph(p, m, roster, speech);
   }
   if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(sites), p.thresholds.threshold, m, h))
     return refused(*rule, "threshold " + std::to_string(p.thresholds.threshold) + " of " + std::to_string(sites) +
                               " sites with m = " + std::to_string(m) + ", h = " + std::to_string(h));
   return std::nullopt;
+}
+
+// The vector has the shape that the approved plan gives it: nothing else can be decoded, applied, or travel in it.
+std::optional<Refusal> SiteMachine::Core::check_plan(const federation::RoundParameters& p) const {
+  const auto& approved = config.policy.plans_approved;
+  if (std::find(approved.begin(), approved.end(), p.plan_hash) == approved.end())
+    return refused(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (p.dimension != model.next.dimension)
+    return refused(RefusalReason::dimension_differs, "a vector of " + std::to_string(p.dimension) + " words, the plan's next sum has " +
+                                                         std::to_string(model.next.dimension));
+  const auto implied = federation::make_encoding(p.candidates.size(), model.next.delta_max, model.next.weight_max);
+  if (!implied || *implied != p.encoding)
+    return refused(RefusalReason::scale_out_of_bounds, "not the encoding that the plan gives for " + std::to_string(p.candidates.size()) + " sites");
+  return std::nullopt;
+}
+
+std::optional<Refusal> SiteMachine::Core::check_round_number(RoundNumber round) const {
+  if (round <= model.round || round - model.round <= kRoundsAheadMax) return std::nullopt;
+  return refused(RefusalReason::round_too_far, "round " + std::to_string(round) + ", the last one here is " + std::to_string(model.round) +
+                                                   "; at most " + std::to_string(kRoundsAheadMax) + " further is believed");
 }
 
 std::optional<Refusal> SiteMachine::Core::check_neighbourhood(const federation::AttemptContext& context,
@@ -112,14 +135,13 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::Rou
   if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
   if (!on_roster || !contains(p.candidates, self)) return refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
-  const auto& approved = config.policy.plans_approved;
-  if (p.plan_hash != work.task.plan_hash || std::find(approved.begin(), approved.end(), p.plan_hash) == approved.end())
-    return refused(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (p.plan_hash != work.task.plan_hash) return refused(RefusalReason::plan_not_approved, "another plan than the task's");
   if (p.model_hash != model.model_hash || p.model_hash != work.task.model_hash)
     return refused(RefusalReason::model_differs, "not the model this site computed");
   if (p.previous_transcript != model.transcript)
     return refused(RefusalReason::transcript_differs, "not the successor of the last round known here");
-  if (auto demand = check_demands(p, p.candidates.size())) return demand;
+  if (auto demand = check_demands(p, p.candidates.size(), config.roster, Speech::announced)) return demand;
+  if (auto shape = check_plan(p)) return shape;
   if (federation::vector_words(work.contribution.delta.size()) != p.dimension)
     return refused(RefusalReason::dimension_differs, "the trained update has another length");
   if (auto encoder = federation::ContributionEncoder::create(p, work.contribution); !encoder)
@@ -178,13 +200,14 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, c
   const federation::AttemptContext& context = from.attempt.context;
   const federation::RoundParameters& p = context.parameters;
   if (auto broken = check_ref(list.ref, context)) return broken;
-  if (auto demand = check_demands(p, list.keys.size())) return demand;
+  if (auto demand = check_demands(p, list.keys.size(), config.roster, Speech::announced)) return demand;
   std::vector<RosterIndex> sites;
   for (const federation::ListedKeys& entry : list.keys) sites.push_back(entry.site);
+  if (!std::includes(p.candidates.begin(), p.candidates.end(), sites.begin(), sites.end()))  // the codec keeps both ascending
+    return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
   if (auto few = check_neighbourhood(context, sites, "U1")) return few;
   bool own_found = false;
   for (const federation::ListedKeys& entry : list.keys) {
-    if (!contains(p.candidates, entry.site)) return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
     if (entry.site == self) {
       own_found = true;
       if (entry.keys.channel != from.attempt.secrets.channel_key() || entry.keys.mask != from.attempt.secrets.mask_key())
@@ -267,9 +290,9 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
 std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from, const federation::RoutedShares& routed) const {
   const federation::AttemptContext& context = from.attempt.context;
   if (auto broken = check_ref(routed.ref, context)) return broken;
-  if (auto few = check_neighbourhood(context, routed.survivors, "U2")) return few;
   for (const RosterIndex site : routed.survivors)
     if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
+  if (auto few = check_neighbourhood(context, routed.survivors, "U2")) return few;
   if (!contains(routed.survivors, self)) return refused(RefusalReason::own_entry_missing, "this site is not in U2");
   std::vector<RosterIndex> dealers = context.holders(self, routed.survivors);  // sharing is mutual
   std::erase(dealers, self);

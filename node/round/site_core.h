@@ -83,10 +83,15 @@ using Phase = std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSe
 struct IncomingSum {
   federation::RoundEvidence evidence;
   federation::AttemptRef ref;
+  EpochNumber epoch = 0;
   std::vector<std::uint32_t> words;
   std::vector<std::optional<Digest>> chunks;  // payload digest of each that has come
   std::size_t missing = 0;
 };
+
+// A coordinator stops after a dozen rounds in a row without a sum, and a person starts it again. A site that followed a
+// round number without bound could be led to the last one, after which no round comes.
+inline constexpr RoundNumber kRoundsAheadMax = 10'000;
 
 struct SiteMachine::Core {
   SiteConfig config;
@@ -128,8 +133,15 @@ struct SiteMachine::Core {
   void start_masking(SharesSent& from, federation::RoutedShares routed);
   void send_chunks(MaskedSending& from);
   std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
-  std::optional<federation::Refusal> check_demands(const federation::RoundParameters& p, std::size_t sites) const;
-  std::optional<federation::Refusal> check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max) const;
+  // The rules that hold for a round whoever speaks of it: the coordinator in R0 and R1, or the evidence of a published sum.
+  // `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may name any.
+  enum class Speech { announced, published };
+  std::optional<federation::Refusal> check_demands(const federation::RoundParameters& p, std::size_t sites,
+                                                   const federation::Roster& roster, Speech speech) const;
+  std::optional<federation::Refusal> check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max,
+                                                 const federation::Roster& roster, Speech speech) const;
+  std::optional<federation::Refusal> check_plan(const federation::RoundParameters& p) const;
+  std::optional<federation::Refusal> check_round_number(RoundNumber round) const;
   std::optional<federation::Refusal> check_release(RoundNumber round, const Digest& model_hash) const;
   std::optional<federation::Refusal> check_model_unreleased(const Digest& model_hash) const;
   // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
@@ -156,6 +168,7 @@ struct SiteMachine::Core {
 
   // site_update.cpp: the sum
   void on_evidence(const federation::SignedMessage& message);
+  std::optional<federation::Refusal> check_published(const federation::RoundEvidence& evidence) const;
   void on_aggregate_chunk(const federation::SignedMessage& message);
   void finish_update();
   const federation::Roster* roster_named(const Digest& hash) const;

@@ -221,6 +221,7 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
   };
   if (!on_roster) return refuse_task(RefusalReason::not_a_candidate, "this site is no longer on the roster");
   if (task.round <= model.round) return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");
+  if (auto number = check_round_number(task.round)) return refuse_task(number->reason, std::move(number->detail));
   if (memory.unmasked && task.round <= memory.unmasked->ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
   if (std::find(config.policy.plans_approved.begin(), config.policy.plans_approved.end(), task.plan_hash) ==

@@ -64,11 +64,20 @@ struct MessageReceived {
   federation::SignedMessage message;
   std::optional<crypto::SecretKey> seed;  // fresh, for MessageKind::parameters only
 };
+// What the approved plan says of the next sum: any other is refused, joined or published.
+struct NextSum {
+  std::uint32_t dimension = 0;  // ring words of a vector; 0 when the plan is complete: then no sum is taken
+  double delta_max = 0;
+  std::uint32_t weight_max = 0;
+  bool operator==(const NextSum&) const = default;
+};
 // The site computed this model itself (initial weights, or an applied update).
 struct ModelAdopted {
   RoundNumber round = 0;  // last aggregate in it; 0 for the initial weights
   Digest model_hash{};
   Digest transcript{};    // of that round; zero for the initial weights
+  EpochNumber epoch = 0;  // of the roster of that round; 0 for the initial weights
+  NextSum next{};
 };
 struct TrainingAdvanced {
   RoundNumber round = 0;
@@ -106,6 +115,7 @@ struct SiteOutbound {
 struct ModelUpdate {
   RoundNumber round = 0;
   Digest transcript{};
+  EpochNumber epoch = 0;  // of the roster that the evidence names
   federation::RoundEvidence evidence;
   federation::RoundSum sum;
 };

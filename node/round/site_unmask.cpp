@@ -34,11 +34,13 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
   if (auto broken = check_ref(request.ref, context)) return broken;
   if (request.survivors != from.masked.survivors)
     return refused(RefusalReason::statement_differs, "another U2 than the one this site masked for");
-  if (auto few = check_neighbourhood(context, sites_of(request.committed), "U3")) return few;
+  const std::vector<RosterIndex> committed = sites_of(request.committed);
+  if (!std::includes(request.survivors.begin(), request.survivors.end(), committed.begin(), committed.end()))  // both ascend
+    return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
+  if (auto few = check_neighbourhood(context, committed, "U3")) return few;
   const Digest survivors = federation::survivors_hash(context.parameters_hash, request.survivors);
   bool own_found = false;
   for (const federation::CommittedVector& entry : request.committed) {
-    if (!contains(request.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
     if (entry.site == self) {
       own_found = true;
       if (!(entry == from.own)) return refused(RefusalReason::own_entry_altered, "another vector is listed for this site");

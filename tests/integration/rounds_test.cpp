@@ -22,6 +22,11 @@ TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
   for (const std::string& site : kSites) {
     ASSERT_EQ(sites_.at(site).wait(kPatience), 0) << site;
     EXPECT_EQ(wait_for_site(site, "run_complete")["model"], data["model"]) << site;
+    // No later sum may be of an earlier roster, after a restart either.
+    const std::filesystem::path model = site_folder(site) / "runs" / data["run"].get<std::string>() / "model.safetensors";
+    const std::string text = read_text(model);
+    EXPECT_NE(text.find("\"fovea.epoch\":\""), std::string::npos) << site;
+    EXPECT_EQ(text.find("\"fovea.epoch\":\"0\""), std::string::npos) << site;  // that of the initial weights
   }
   const Json summary = summary_of(home(), data["run"]);
   ASSERT_EQ(summary["rounds"].size(), 3U);
@@ -53,6 +58,33 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   EXPECT_EQ(again["contributors"].size(), 4U);
   // It has the very model of the others: it applied the sum of the round in which it was killed.
   const Json applied = wait_for_site("dora", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
+  EXPECT_EQ(applied["model"], again["model"]);
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
+// Two of four fall over after they signed: without the shares of one of them the sum stays closed.
+TEST_F(RoundsTest, AHospitalKilledAfterItSignedStillReleasesItsShares) {
+  make_plan({.rounds = 200, .phase_s = 2});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
+  serve();
+  const std::vector<std::string> fallen = {"clara", "dora"};
+  for (const std::string& site : kSites)
+    start_site(site, contains(fallen, site) ? std::vector<std::string>{"--hold-after", "consistency:2"} : std::vector<std::string>{});
+  for (const std::string& site : fallen) {
+    wait_for_site(site, "held");
+    sites_.at(site).signal(SIGKILL);
+    EXPECT_EQ(sites_.at(site).wait(kPatience), 128 + SIGKILL);
+  }
+  start_site("dora");
+  wait_for_site("dora", "unmask_sent", [](const Json& event) { return event["round"] == 2; });
+  const Json finished = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
+  EXPECT_EQ(finished["contributors"].size(), 4U);
+  EXPECT_EQ(finished["weight_sum"], 80);
+  EXPECT_EQ(finished["attempt"], 1);
+  start_site("clara");  // the round is over: it takes the sum, and part in the rounds that follow
+  const Json again = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] > 2 && contains(event["contributors"], "clara"); });
+  const Json applied = wait_for_site("clara", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
   EXPECT_EQ(applied["model"], again["model"]);
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);

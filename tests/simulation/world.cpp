@@ -117,8 +117,17 @@ federation::Contribution World::contribution(RosterIndex site) const {
   return out;
 }
 
+node::ModelAdopted World::initial_model() const {
+  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(contribution(0).delta.size()));
+  return {.model_hash = federation_.plan(), .next = {.dimension = dimension, .delta_max = 1, .weight_max = 1}};
+}
+
 node::ModelAdopted next_model(const node::ModelAdopted& model, RoundNumber round, const Digest& transcript) {
-  return {round, crypto::TaggedHash("FOVEA/test/model").add(model.model_hash).add(transcript).finish(), transcript};
+  node::ModelAdopted out = model;
+  out.round = round;
+  out.model_hash = crypto::TaggedHash("FOVEA/test/model").add(model.model_hash).add(transcript).finish();
+  out.transcript = transcript;
+  return out;
 }
 
 }  // namespace fovea::test

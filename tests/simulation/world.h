@@ -73,6 +73,7 @@ class World {
   std::int64_t now_ms() const noexcept { return now_; }
   node::SitePolicy policy() const;
   federation::Contribution contribution(RosterIndex site) const;
+  node::ModelAdopted initial_model() const;  // the plan's hash stands for the initial weights
   std::size_t crashes() const noexcept { return crashes_; }
 
  private:

@@ -42,7 +42,7 @@ coordinator::RoundSetup World::setup() const {
 
 void World::start_coordinator() {
   coordinator_up_ = true;
-  if (model_.round == 0) model_.model_hash = federation_.plan();
+  if (model_.round == 0) model_ = initial_model();
   begin_round();
   tick_coordinator(coordinator_life_);
 }

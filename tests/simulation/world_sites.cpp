@@ -11,7 +11,7 @@ void World::start_site(RosterIndex index) {
   auto machine = node::SiteMachine::create(federation_.site_config(index, policy()), site.journal, site.site_register);
   if (!machine) return violation("a site cannot start from its journal: " + machine.error().message);
   site.machine.emplace(std::move(*machine));
-  if (site.model.round == 0) site.model.model_hash = federation_.plan();  // stands for the initial weights
+  if (site.model.round == 0) site.model = initial_model();
   perform(index, site.machine->step(node::ModelAdopted(site.model)));
   if (!site.machine) return;
   perform(index, site.machine->step(node::Tick{{now_}}));
@@ -70,6 +70,7 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
       if ((effects.update->sum.sums()[i] != 0) != contributed) violation("a site took a sum that is not of the listed sites");
     }
     site.model = next_model(site.model, effects.update->round, effects.update->transcript);
+    site.model.epoch = effects.update->epoch;
     perform(index, site.machine->step(node::ModelAdopted(site.model)));
     if (!site.machine) return;
   }

@@ -358,6 +358,42 @@ TEST_F(Gate, RefusesRoundsThatGoBack) {
   EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
 }
 
+TEST_F(Gate, AnAttemptThatARestartInterruptedIsOpenAgain) {
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+  }
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(gate.pin_roster(site.roster));
+    EXPECT_FALSE(gate.attempt_open());
+    expect_refused(gate, {site.keys()}, "plan");  // no run is open yet
+    RunId other = site.run;
+    other.bytes[0] ^= 1;
+    ASSERT_TRUE(gate.open_run(other, site.plan, site.model));
+    EXPECT_FALSE(gate.attempt_open());
+    // The model on disk may be older than the attempt's: the sums between follow.
+    ASSERT_TRUE(gate.open_run(site.run, site.plan, test::filled(0x99)));
+    ASSERT_TRUE(gate.attempt_open());
+    EXPECT_EQ(*gate.attempt_open(), (federation::RoundKey{site.run, 1, 1}));
+    EXPECT_TRUE(intend(gate, {site.keys()}));
+  }
+  {
+    EgressGate gate = site.open().value();
+    ASSERT_TRUE(gate.pin_roster(site.roster));
+    ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+    site.parameters.attempt = 2;
+    EXPECT_FALSE(intend(gate, {site.keys()}));  // that attempt and no other
+    ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "abandoned", .model = site.model, .cohort = 0}));
+  }
+  EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  EXPECT_FALSE(gate.attempt_open());
+  site.parameters.attempt = 1;
+  EXPECT_FALSE(intend(gate, {site.keys()}));
+}
+
 TEST_F(Gate, NothingOfAClosedRoundLeaves) {
   EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));

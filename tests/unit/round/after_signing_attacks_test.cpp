@@ -13,7 +13,7 @@ class RestartAttack : public CoordinatorAttack {
     std::vector<Bytes> journal = scene.world.site_journal(kSite);
     journal.insert(journal.end(), extra.begin(), extra.end());
     auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal, site_register).value();
-    const auto effects = machine.step(node::ModelAdopted{0, scene.world.federation().plan(), {}});
+    const auto effects = machine.step(scene.world.initial_model());
     completed_register = effects.site_register;
     return machine;
   }
@@ -134,6 +134,18 @@ TEST_F(RestartAttack, ARestartedSiteDoesNotJoinTheSameAttemptAgain) {
 
 class PublishedSum : public CoordinatorAttack {
  protected:
+  // A site that was away when the round was made.
+  node::SiteMachine absent_site(const node::SitePolicy& policy, const node::ModelAdopted& model) const {
+    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, policy), {}).value();
+    machine.step(node::ModelAdopted(model));
+    return machine;
+  }
+  node::SiteMachine absent_site(const node::SitePolicy& policy) const { return absent_site(policy, scene.world.initial_model()); }
+  node::SiteMachine absent_site() const { return absent_site(scene.world.policy()); }
+  node::SiteEffects publish_to(node::SiteMachine& site, const federation::RoundEvidence& e) const {
+    return site.step(node::MessageReceived{scene.world.federation().from_coordinator(MessageKind::round_evidence, e.encode()), std::nullopt});
+  }
+
   federation::RoundEvidence evidence() {
     return federation::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload()).value();
   }
@@ -177,21 +189,149 @@ TEST_F(PublishedSum, ASumThatIsNotTheOneNamedIsRefused) {
 
 TEST_F(PublishedSum, EvidenceThatDoesNotHoldIsRefused) {
   const auto e = evidence();
+  auto bystander = absent_site();
   const auto refused = [&](auto change, RefusalReason reason) {
     auto bad = e;
     change(bad);
-    expect_refused(tell(MessageKind::round_evidence, bad.encode()), reason);
+    expect_refused(publish_to(bystander, bad), reason);
   };
   refused([](auto& bad) { bad.signatures.resize(2); }, RefusalReason::too_few_signatures);
   refused([](auto& bad) { bad.signatures[0].signature[3] ^= 1; }, RefusalReason::bad_signature);
-  refused([](auto& bad) { bad.committed.pop_back(); }, RefusalReason::bad_signature);
+  refused([](auto& bad) { bad.committed.pop_back(); }, RefusalReason::survivors_not_subset);
+  refused([](auto& bad) { bad.committed.pop_back(), bad.signatures.pop_back(); }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.committed.resize(2); }, RefusalReason::too_few_survivors);
   refused([](auto& bad) { bad.opened[0].value[0] ^= 1; }, RefusalReason::share_commitment_differs);
   refused([](auto& bad) { bad.opened[0].kind = federation::RevealedSecret::mask_key; }, RefusalReason::evidence_incomplete);
   refused([](auto& bad) { bad.keys[0].keys.mask[0] ^= 1; }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.parameters.model_hash[0] ^= 1; }, RefusalReason::model_differs);
   refused([](auto& bad) { bad.parameters.previous_transcript[0] ^= 1; }, RefusalReason::transcript_differs);
+  EXPECT_FALSE(publish_to(bystander, e).refusal.has_value());
   EXPECT_FALSE(tell(MessageKind::round_evidence, e.encode()).refusal.has_value());
+}
+
+// Whatever its signatures: the site knows the one U2 and U3 of this attempt.
+TEST_F(PublishedSum, AnotherStatementThanTheOneTheSiteSignedIsRefused) {
+  const auto e = evidence();
+  auto other = e;
+  other.committed.pop_back();
+  other.signatures.pop_back();
+  const Digest statement = other.consistency();
+  for (auto& entry : other.signatures) entry.signature = scene.world.federation().identity(entry.site).sign(statement);
+  expect_refused(tell(MessageKind::round_evidence, other.encode()), RefusalReason::statement_differs);
+  EXPECT_FALSE(tell(MessageKind::round_evidence, e.encode()).refusal.has_value());
+}
+
+// Evidence in which everything is signed as it must be, by sites that made a round of their own with the coordinator.
+class ColludersSum : public PublishedSum {
+ protected:
+  federation::RoundParameters parameters_of(std::vector<RosterIndex> sites, federation::Thresholds thresholds) const {
+    const TestFederation& f = scene.world.federation();
+    const auto encoding = federation::make_encoding(sites.size(), 1, 1).value();
+    return {.run = f.run(),
+            .round = 1,
+            .attempt = 1,
+            .plan_hash = f.plan(),
+            .model_hash = f.plan(),
+            .roster_hash = f.roster().hash,
+            .candidates = std::move(sites),
+            .thresholds = thresholds,
+            .dimension = scene.world.initial_model().next.dimension,
+            .encoding = encoding,
+            .phase_ms = 2000};
+  }
+  federation::RoundEvidence signed_by_all(const federation::RoundParameters& p) const {
+    const TestFederation& f = scene.world.federation();
+    const Digest hash = p.hash();
+    federation::RoundEvidence out;
+    out.parameters = p;
+    out.survivors = p.candidates;
+    const Digest survivors = federation::survivors_hash(hash, out.survivors);
+    for (const RosterIndex site : p.candidates) {
+      federation::AdvertisedKeys keys{.channel = crypto::AgreementKey::from_private(seed_of("forged-c", site)).public_key(),
+                                      .mask = crypto::AgreementKey::from_private(seed_of("forged-s", site)).public_key()};
+      keys.signature = f.identity(site).sign(federation::keys_statement(hash, site, keys));
+      out.keys.push_back({site, keys});
+      federation::OpenedSecret opened{.site = site, .kind = federation::RevealedSecret::self_seed};
+      opened.value.fill(static_cast<std::uint8_t>(site + 1));
+      out.opened.push_back(opened);
+      federation::CommittedVector vector{.site = site};
+      vector.self_seed_commitment = federation::self_seed_commitment(hash, site, opened.value);
+      vector.signature = f.identity(site).sign(
+          federation::masked_statement(hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment}));
+      out.committed.push_back(vector);
+    }
+    const Digest statement = out.consistency();
+    for (const RosterIndex site : p.candidates) out.signatures.push_back({site, f.identity(site).sign(statement)});
+    return out;
+  }
+  // That the evidence is genuine in itself, and yet refused by a site that was away.
+  void expect_refused_by_rule(const federation::RoundParameters& p, RefusalReason reason) {
+    const auto e = signed_by_all(p);
+    const auto broken = federation::check_evidence(e, scene.world.federation().roster());
+    EXPECT_FALSE(broken.has_value()) << broken->detail;
+    auto site = absent_site();
+    expect_refused(publish_to(site, e), reason);
+  }
+  const std::vector<RosterIndex> three{0, 2, 3};
+  const federation::Thresholds enough{.colluders_max = 1, .threshold = 3, .honest_min = 2};
+};
+
+TEST_F(ColludersSum, ASumOfTwoColludersAloneIsRefused) {
+  expect_refused_by_rule(parameters_of({0, 3}, {0, 2, 0}), RefusalReason::cohort_too_small);
+  expect_refused_by_rule(parameters_of({0, 3}, {1, 2, 1}), RefusalReason::cohort_too_small);
+  auto site = absent_site();  // as many as the site asks for are believed
+  EXPECT_FALSE(publish_to(site, signed_by_all(parameters_of(three, enough))).refusal.has_value());
+}
+
+TEST_F(ColludersSum, AThresholdThatOnlyTheCoordinatorsMAllowsIsRefused) {
+  expect_refused_by_rule(parameters_of(three, {0, 2, 2}), RefusalReason::threshold_too_low);
+  auto policy = scene.world.policy();
+  policy.honest_min = 3;
+  policy.cohort_min = 4;
+  auto strict = absent_site(policy);
+  expect_refused(publish_to(strict, signed_by_all(parameters_of({0, 1, 2, 3}, enough))), RefusalReason::honest_too_few);
+}
+
+TEST_F(ColludersSum, ASumOfAnotherShapeThanThePlansIsRefused) {
+  const auto p = parameters_of(three, enough);
+  const auto refused = [&](auto change, RefusalReason reason) {
+    auto bad = p;
+    change(bad);
+    expect_refused_by_rule(bad, reason);
+  };
+  refused([](auto& bad) { bad.plan_hash[0] ^= 1; }, RefusalReason::plan_not_approved);
+  refused([](auto& bad) { bad.dimension += 1; }, RefusalReason::dimension_differs);
+  refused([](auto& bad) { bad.dimension = (1U << 26) + 6; }, RefusalReason::dimension_differs);  // would allocate 268 MB
+  refused([](auto& bad) { bad.encoding.scale /= 2; }, RefusalReason::scale_out_of_bounds);
+  refused([](auto& bad) { bad.encoding.delta_max /= 2; }, RefusalReason::scale_out_of_bounds);
+  refused([](auto& bad) { bad.encoding.metric_scale *= 2; }, RefusalReason::scale_out_of_bounds);
+  refused([](auto& bad) { bad.encoding.weight_max += 1; }, RefusalReason::scale_out_of_bounds);
+  auto model = scene.world.initial_model();
+  model.next = {};  // the plan is complete: no sum fits
+  auto complete = absent_site(scene.world.policy(), model);
+  expect_refused(publish_to(complete, signed_by_all(p)), RefusalReason::dimension_differs);
+}
+
+TEST_F(ColludersSum, ARoundNumberNearTheLastIsRefused) {
+  auto p = parameters_of(three, enough);
+  p.round = UINT32_MAX;
+  expect_refused_by_rule(p, RefusalReason::round_too_far);
+  p.round = 10'001;
+  expect_refused_by_rule(p, RefusalReason::round_too_far);
+  p.round = 10'000;
+  auto site = absent_site();
+  EXPECT_FALSE(publish_to(site, signed_by_all(p)).refusal.has_value());
+}
+
+TEST_F(ColludersSum, AnEarlierRosterThanThatOfTheLastSumIsRefused) {
+  const auto e = signed_by_all(parameters_of(three, enough));
+  auto model = scene.world.initial_model();
+  model.epoch = 2;
+  auto later = absent_site(scene.world.policy(), model);
+  expect_refused(publish_to(later, e), RefusalReason::wrong_epoch);
+  model.epoch = 1;
+  auto same = absent_site(scene.world.policy(), model);
+  EXPECT_FALSE(publish_to(same, e).refusal.has_value());
 }
 
 }  // namespace

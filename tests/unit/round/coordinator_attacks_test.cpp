@@ -81,6 +81,17 @@ TEST_F(CoordinatorAttack, AScaleThatCouldWrapTheSumIsRefused) {
   expect_refused(tell(p), RefusalReason::malformed);
 }
 
+TEST_F(CoordinatorAttack, AnEncodingThatThePlanDoesNotGiveIsRefused) {
+  const auto honest = parameters();
+  auto p = honest;
+  p.encoding.scale /= 2;
+  expect_refused(tell(p), RefusalReason::scale_out_of_bounds);
+  p = honest;
+  p.encoding.weight_max += 1;
+  expect_refused(tell(p), RefusalReason::scale_out_of_bounds);
+  expect_sends(tell(honest), MessageKind::keys);
+}
+
 TEST_F(CoordinatorAttack, ARoundThatDoesNotIncreaseIsRefused) {
   auto p = parameters();
   const auto honest = p;

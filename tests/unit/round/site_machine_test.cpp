@@ -91,6 +91,12 @@ TEST_F(SiteMachineTest, AnApprovalMakesTheSiteSayHelloAgain) {
   expect_refused(site.step(node::PolicyChanged{weak}), RefusalReason::local_policy);
 }
 
+TEST_F(SiteMachineTest, ARoundNumberWithoutBoundIsNotFollowed) {
+  auto site = machine();
+  expect_refused(tell(site, MessageKind::train_task, task(10'001).encode()), RefusalReason::round_too_far);
+  EXPECT_TRUE(tell(site, MessageKind::train_task, task(10'000).encode()).start_training.has_value());
+}
+
 TEST_F(SiteMachineTest, ASiteThatWasBehindSaysHelloWhenItHasTheModel) {
   auto site = machine();
   auto next = task(2);

@@ -241,6 +241,46 @@ TEST_F(SparseAttack, TooFewNeighboursInU2OrU3AreRefused) {
   expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
 }
 
+// An index that no site of the roster has, in each list that is looked at beside the graph.
+TEST_F(SparseAttack, SitesThatDoNotExistAreRefusedInEveryList) {
+  static constexpr RosterIndex kNobody = 65535;
+  const auto keys = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  const auto not_subset = RefusalReason::survivors_not_subset;
+  refused<federation::KeyList>(keys, MessageKind::key_list, not_subset, [](auto& m) { m.keys.push_back({kNobody, m.keys.back().keys}); });
+
+  scene.world.intercept = nullptr;
+  const auto routed = federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+  refused<federation::RoutedShares>(routed, MessageKind::routed_shares, not_subset, [](auto& m) { m.survivors.push_back(kNobody); });
+
+  scene.world.intercept = nullptr;
+  const auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  refused<federation::ConsistencyRequest>(request, MessageKind::consistency_request, not_subset, [](auto& m) {
+    m.committed.push_back(m.committed.back());
+    m.committed.back().site = kNobody;
+  });
+
+  scene.world.intercept = nullptr;
+  const auto evidence = federation::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload()).value();
+  using Evidence = federation::RoundEvidence;
+  const auto kind = MessageKind::round_evidence;
+  refused<Evidence>(evidence, kind, not_subset, [](auto& m) { m.signatures.push_back({kNobody, m.signatures.back().signature}); });
+  refused<Evidence>(evidence, kind, RefusalReason::beacon_differs, [](auto& m) { m.parameters.graph->beacon[0] ^= 1; });
+  refused<Evidence>(evidence, kind, RefusalReason::threshold_too_low, [](auto& m) { m.parameters.graph->neighbours -= 8; });
+  refused<Evidence>(evidence, kind, RefusalReason::honest_too_few, [](auto& m) { m.parameters.graph->survivors_min = 9; });
+
+  // Who was away when the beacon was drawn checks all but the positions.
+  auto absent = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}).value();
+  absent.step(scene.world.initial_model());
+  const auto publish = [&](const Evidence& e) {
+    return absent.step(node::MessageReceived{scene.world.federation().from_coordinator(kind, e.encode()), std::nullopt});
+  };
+  auto small = evidence;
+  small.parameters.graph->neighbours -= 8;
+  expect_refused(publish(small), RefusalReason::threshold_too_low);
+  EXPECT_FALSE(publish(evidence).refusal.has_value());
+  EXPECT_FALSE(tell(kind, evidence.encode()).refusal.has_value());
+}
+
 TEST_F(SparseAttack, OnlyTheSignaturesOfNeighboursCount) {
   const auto honest = federation::UnmaskRequest::decode(scene.hold_to_site(kSite, MessageKind::unmask_request).payload()).value();
   const auto kind = MessageKind::unmask_request;
