@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/descriptor.h"
+
 namespace fovea {
 namespace {
 
@@ -23,18 +25,6 @@ Error errno_error(const fs::path& path, std::string_view action) {
   return unavailable(std::move(message));
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { if (value_ >= 0) ::close(value_); }
-  int get() const noexcept { return value_; }
-
- private:
-  int value_;
-};
-
 Result<void> write_all(int descriptor, ByteView bytes, const fs::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
@@ -48,8 +38,8 @@ Result<void> write_all(int descriptor, ByteView bytes, const fs::path& path) {
 Result<void> sync_folder(const fs::path& folder) {
   const fs::path name = folder.empty() ? fs::path(".") : folder;
   const Descriptor descriptor(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.get() < 0) return errno_error(name, "open the folder");
-  if (::fsync(descriptor.get()) != 0) return errno_error(name, "fsync the folder");
+  if (descriptor.number() < 0) return errno_error(name, "open the folder");
+  if (::fsync(descriptor.number()) != 0) return errno_error(name, "fsync the folder");
   return {};
 }
 
@@ -65,13 +55,13 @@ Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileM
   const fs::path temporary = temporary_beside(path);
   {
     const Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode)));
-    if (descriptor.get() < 0) return errno_error(temporary, "create");
-    if (::fchmod(descriptor.get(), mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
-    if (auto written = write_all(descriptor.get(), bytes, temporary); !written) {
+    if (descriptor.number() < 0) return errno_error(temporary, "create");
+    if (::fchmod(descriptor.number(), mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
+    if (auto written = write_all(descriptor.number(), bytes, temporary); !written) {
       ::unlink(temporary.c_str());
       return written;
     }
-    if (durable && ::fsync(descriptor.get()) != 0) return errno_error(temporary, "fsync");
+    if (durable && ::fsync(descriptor.number()) != 0) return errno_error(temporary, "fsync");
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(path, "rename into place");
   return {};
@@ -115,23 +105,23 @@ Result<void> StagedFile::finish() {
 
 Result<void> sync_filesystem(const fs::path& folder) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.get() < 0) return errno_error(folder, "open the folder");
-  if (::syncfs(descriptor.get()) != 0) return errno_error(folder, "sync");
+  if (descriptor.number() < 0) return errno_error(folder, "open the folder");
+  if (::syncfs(descriptor.number()) != 0) return errno_error(folder, "sync");
   return {};
 }
 
 Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (descriptor.get() < 0) return errno_error(path, "open");
+  if (descriptor.number() < 0) return errno_error(path, "open");
   struct stat status {};
-  if (::fstat(descriptor.get(), &status) != 0) return errno_error(path, "stat");
+  if (::fstat(descriptor.number(), &status) != 0) return errno_error(path, "stat");
   if (!S_ISREG(status.st_mode)) return invalid_argument(path.string() + ": is not a regular file");
   if (static_cast<std::uint64_t>(status.st_size) > size_max)
     return invalid_argument(path.string() + ": is larger than the limit of " + std::to_string(size_max) + " bytes");
   Bytes out(static_cast<std::size_t>(status.st_size));
   std::size_t filled = 0;
   while (filled < out.size()) {
-    const ssize_t count = ::read(descriptor.get(), out.data() + filled, out.size() - filled);
+    const ssize_t count = ::read(descriptor.number(), out.data() + filled, out.size() - filled);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno_error(path, "read");
     if (count == 0) return corruption(path.string() + ": became shorter while it was read");

@@ -51,18 +51,6 @@ Result<Bytes> copy_answer(const SharedMemory& memory) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (number_ >= 0) ::close(number_);
-    number_ = other.release();
-  }
-  return *this;
-}
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-int Descriptor::release() noexcept { return std::exchange(number_, -1); }
-
 ParsedVolume::~ParsedVolume() {
   if (pool_) pool_->give_back(std::move(memory_));
 }

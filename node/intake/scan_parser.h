@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/descriptor.h"
 #include "common/result.h"
 #include "node/intake/intensity.h"
 #include "node/intake/scan_protocol.h"
@@ -17,22 +18,6 @@
 #include "node/intake/volume.h"
 
 namespace fovea::node {
-
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int number() const noexcept { return number_; }
-  int release() noexcept;
-  explicit operator bool() const noexcept { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
 
 // A canonical volume in memory that the parser's child filled; the child is dead, and the memory of a size it could not change.
 class ParsedVolume {

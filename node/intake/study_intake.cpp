@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cmath>
 
+#include "common/descriptor.h"
 #include "crypto/hash.h"
 #include "node/intake/brick_volume.h"
 #include "node/intake/label_tables.h"

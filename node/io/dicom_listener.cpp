@@ -18,6 +18,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/descriptor.h"
+
 namespace fovea::node {
 namespace {
 
@@ -27,23 +29,6 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr int kConnection = 3, kEvents = 4;  // in the receiver
 constexpr int kBacklog = 16;
 constexpr std::size_t kEventLineMax = 1024;
-
-class Handle {
- public:
-  explicit Handle(int number = -1) : number_(number) {}
-  Handle(Handle&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Handle& operator=(Handle&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Handle() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int number() const noexcept { return number_; }
-
- private:
-  int number_;
-};
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -86,10 +71,10 @@ std::uint64_t folder_bytes(const fs::path& folder) {
   return out;
 }
 
-Result<Handle> listening_socket(const DicomConfig& config) {
+Result<Descriptor> listening_socket(const DicomConfig& config) {
   const auto address = numeric_address(config.bind, config.port);
   if (!address) return invalid_argument("dicom.bind: expected a numeric address such as \"127.0.0.1\"");
-  Handle out(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor out(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int yes = 1;
   const std::string place = config.bind + " port " + std::to_string(config.port);
   if (out.number() < 0 || setsockopt(out.number(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
@@ -130,14 +115,14 @@ const char* to_string(DicomEvent event) noexcept {
 struct DicomListener::Impl {
   struct Association {
     pid_t process = -1;
-    Handle events;
+    Descriptor events;
     std::string address, line;
   };
 
   DicomConfig config;
   fs::path program, incoming, batch;
   Hooks hooks;
-  Handle socket;
+  Descriptor socket;
   std::uint16_t port = 0;
   std::size_t batches = 0;
   bool batch_has_files = false;
@@ -171,7 +156,7 @@ struct DicomListener::Impl {
   void accept_one() {
     SocketAddress peer;
     peer.size = sizeof peer.storage;
-    const Handle connection(::accept4(socket.number(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_CLOEXEC));
+    const Descriptor connection(::accept4(socket.number(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_CLOEXEC));
     if (connection.number() < 0) return;
     const std::string address = shown_address(peer);
     const std::string titles = titles_from(address);
@@ -188,13 +173,13 @@ struct DicomListener::Impl {
     start(connection, address, titles, config.incoming_bytes_max - waiting);
   }
 
-  void start(const Handle& connection, const std::string& address, const std::string& titles, std::uint64_t room) {
+  void start(const Descriptor& connection, const std::string& address, const std::string& titles, std::uint64_t room) {
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) return hooks.log(DicomEvent::failed, "no pipe to a receiver");
-    Handle ours(ends[0]), theirs(ends[1]);
+    Descriptor ours(ends[0]), theirs(ends[1]);
     fcntl(ours.number(), F_SETFL, O_NONBLOCK);
     // Out of the way of 3 and 4, which are made from them.
-    const Handle far_connection(fcntl(connection.number(), F_DUPFD_CLOEXEC, 10)), far_events(fcntl(theirs.number(), F_DUPFD_CLOEXEC, 10));
+    const Descriptor far_connection(fcntl(connection.number(), F_DUPFD_CLOEXEC, 10)), far_events(fcntl(theirs.number(), F_DUPFD_CLOEXEC, 10));
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
