@@ -127,7 +127,7 @@ Result<RunEnd> RunDriver::run() {
   while (outcome && !parts.stop && !store.complete()) outcome = parts.loop_once();
   if (outcome && store.complete()) outcome = parts.wait_for_confirmations();
   if (outcome) outcome = parts.write_summary();
-  if (outcome) outcome = parts.ledger.publish();
+  if (outcome) outcome = parts.save();
   if (!outcome) {
     parts.events.write("run_failed", {{"run", store.facts().run.text()}, {"why", outcome.error().message}});
     return outcome.error();

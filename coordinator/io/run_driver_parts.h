@@ -37,6 +37,7 @@ struct RunDriver::Parts {
   std::uint32_t rounds_without_sum = 0;  // in a row
   MonotonicMs last_joined{};
   MonotonicMs last_tick{};
+  MonotonicMs last_saved{};
   MonotonicMs last_shown{};
   MonotonicMs last_roster_look{};
   std::filesystem::file_time_type roster_time{};
@@ -86,6 +87,7 @@ struct RunDriver::Parts {
   Result<void> send_all(std::vector<RoundOutbound> outbound);
   Result<void> record(federation::LedgerEntry entry);
   Result<void> sync_ledger();
+  Result<void> save();  // the model's file and the ledger's checkpoint
   RoundRecord describe(RoundNumber number, AttemptNumber attempt) const;
 };
 

@@ -15,6 +15,8 @@ using federation::MessageKind;
 constexpr std::uint32_t kRoundsWithoutSumMax = 12;
 constexpr std::int64_t kPauseMinMs = 250;
 constexpr std::int64_t kPauseMaxMs = 30'000;
+// The model's file and the ledger's checkpoint can be made again from what is durable, so short rounds share one.
+constexpr std::int64_t kSaveEveryMs = 2'000;
 
 // What came a moment after it was needed: the fourth answer where three are enough.
 bool is_late(federation::RefusalReason reason) {
@@ -259,6 +261,13 @@ Result<void> RunDriver::Parts::publish(RoundResult result) {
   machine.reset();
   FOVEA_TRY(begin_round_when_ready());
   // While the sites apply the sum: what a crash may cost, because it can be made again or is synced already.
+  const MonotonicMs now = clock->monotonic();
+  if (now.value - last_saved.value < kSaveEveryMs) return sync_ledger();
+  last_saved = now;
+  return save();
+}
+
+Result<void> RunDriver::Parts::save() {
   FOVEA_TRY(options.store->save_model());
   ledger_dirty = false;
   return ledger.publish();

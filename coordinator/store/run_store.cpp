@@ -102,18 +102,27 @@ Result<federation::ModelState> RunStore::load_model_file(std::uint32_t sums) con
 
 Result<void> RunStore::load_model() {
   auto model = load_model_file(sums_);
-  if (!model && model.error().code == ErrorCode::not_found && sums_ > 0) {
-    FOVEA_TRY_ASSIGN(const federation::ModelState before, load_model_file(sums_ - 1));
-    FOVEA_TRY_ASSIGN(const std::optional<Publication> last, publication_after(last_sum()->round - 1));
-    FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_));
-    model = apply_publication(before, last->messages, plan_.stages[position.stage_index]);
-  }
+  std::uint32_t from = sums_;
+  while (!model && model.error().code == ErrorCode::not_found && from > 0) model = load_model_file(--from);
   if (!model) return model.error();
+  for (; from < sums_; ++from) {
+    FOVEA_TRY_ASSIGN(model, replay(*model, from + 1));
+  }
   model_ = std::move(model).value();
   model_digest_ = model_->digest();
   if (const RoundRecord* last = last_sum(); last != nullptr && last->model != model_digest_)
     return corruption(model_file().string() + ": is not the model that the history names");
   return {};
+}
+
+Result<federation::ModelState> RunStore::replay(const federation::ModelState& before, std::uint32_t sums) const {
+  std::uint32_t seen = 0;
+  const auto record = std::find_if(history_.begin(), history_.end(),
+                                   [&](const RoundRecord& each) { return each.aborted.empty() && ++seen == sums; });
+  FOVEA_CHECK(record != history_.end());
+  FOVEA_TRY_ASSIGN(const std::optional<Publication> publication, publication_after(record->round - 1));
+  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums));
+  return apply_publication(before, publication->messages, plan_.stages[position.stage_index]);
 }
 
 const RoundRecord* RunStore::last_sum() const noexcept {
@@ -172,9 +181,17 @@ Result<void> RunStore::save_model() {
                                                                              {"fovea.sums", std::to_string(sums_)},
                                                                              {"fovea.transcript", to_hex(last->transcript)}}));
   FOVEA_TRY(write_file_durably(model_file(), file));
-  std::error_code ignored;
-  if (sums_ > kModelsKept) fs::remove(model_file(sums_ - kModelsKept), ignored);
+  remove_old_models();
   return {};
+}
+
+void RunStore::remove_old_models() const {
+  std::error_code ignored;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(model_file().parent_path(), ignored))
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());  // by number: names have leading zeros
+  for (std::size_t i = 0; i + kModelsKept < files.size(); ++i) fs::remove(files[i], ignored);
 }
 
 Result<void> RunStore::abort_round(RoundRecord record) {

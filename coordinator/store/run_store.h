@@ -69,7 +69,7 @@ class RunStore {
   Result<void> append_journal(std::span<const Bytes> records);
 
   // Publication first, then the history: a round is over when its record is there. The model's file may follow with
-  // save_model(), once the sum is on its way: a start that misses it makes the model again from the publication.
+  // save_model(), rounds later: a start makes the model again from an older file and the publications since.
   Result<void> finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model);
   Result<void> save_model();
   Result<void> abort_round(RoundRecord record);
@@ -88,6 +88,8 @@ class RunStore {
   Result<void> load();
   Result<void> load_model();
   Result<federation::ModelState> load_model_file(std::uint32_t sums) const;
+  Result<federation::ModelState> replay(const federation::ModelState& before, std::uint32_t sums) const;  // one more sum
+  void remove_old_models() const;
   std::filesystem::path model_file(std::uint32_t sums) const;
 
   std::filesystem::path folder_;

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kStatusEveryMs = 1'000;
 constexpr std::int64_t kIdleAfterMs = 5;
+// Publishing waits for the disk some six times. Its entries are durable without it, so rounds shorter than this share one.
+constexpr std::int64_t kPublishEveryMs = 2'000;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // greetings and refusals since the start
 constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
@@ -146,7 +148,8 @@ Result<void> SiteDriver::run() {
 }
 
 Result<void> SiteDriver::Parts::loop_once() {
-  const std::chrono::milliseconds timeout(resume_pending ? 1 : publish_due ? kIdleAfterMs : kTickEveryMs);
+  const bool publishes = publish_due && clock->monotonic().value - last_publish.value >= kPublishEveryMs;
+  const std::chrono::milliseconds timeout(resume_pending ? 1 : publishes ? kIdleAfterMs : kTickEveryMs);
   const int descriptors[] = {signals, worker ? worker->descriptor() : signals};
   FOVEA_TRY(transport->wait(timeout, descriptors));
   FOVEA_TRY(handle_signals());
@@ -169,8 +172,9 @@ Result<void> SiteDriver::Parts::loop_once() {
     FOVEA_TRY(feed(Resume{}));
   }
   // Entries are durable already; their tiles and checkpoint can wait until nobody waits for this site.
-  if (publish_due && idle && !stop) {
+  if (publishes && idle && !stop) {
     publish_due = false;
+    last_publish = clock->monotonic();
     FOVEA_TRY(gate.publish());
   }
   return tick();

@@ -43,6 +43,7 @@ struct SiteDriver::Parts {
   bool state_shown = false;
   MonotonicMs last_tick{};
   MonotonicMs last_save{};
+  MonotonicMs last_publish{};
   MonotonicMs last_status{};
 
   // site_driver.cpp
