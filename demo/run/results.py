@@ -48,11 +48,11 @@ def with_interval(value, interval):
 
 def row_of(name, facts):
     sizes = facts["recall_at_32_by_size"]
-    return [name, facts["studies"], with_interval(facts["auc"], facts["auc_interval"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
+    return [name, facts["studies"], with_interval(facts["auc"], facts["auc_interval"]), number(facts["region_auc"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
         number(sizes[group]["recall"]) for group in ("under_6_mm", "from_6_to_10_mm", "above_10_mm")] + [f"{100 * facts['voxels_read_fraction']:.1f} %"]
 
 
-HEADER = ["test patients of", "n", "study AUC (95 %)", "@8", "@16", "@32", "<6 mm", "6–10", ">10", "voxels read"]
+HEADER = ["test patients of", "n", "study AUC (95 %)", "region AUC", "@8", "@16", "@32", "<6 mm", "6–10", ">10", "voxels read"]
 
 
 def print_results(facts, all_facts):

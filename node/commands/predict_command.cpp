@@ -123,11 +123,12 @@ std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) 
 Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, const std::vector<Ranked>& ranked) {
   FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
   constexpr std::size_t kPictured = 12;
+  constexpr double kMarginMm = 8;
   std::vector<MarkedBox> boxes;
   for (std::size_t r = 0; r < std::min(kPictured, ranked.size()); ++r) {
     MarkedBox box;
     box.center_mm = ranked[r].centre_mm;
-    box.edge_mm = std::max(4 * ranked[r].assessment.radius_mm, 16.0);
+    box.edge_mm = std::max(2 * ranked[r].assessment.radius_mm + kMarginMm, 16.0);
     box.caption = std::to_string(r + 1) + " " + fixed(chance(ranked[r].assessment.logit), 2);
     boxes.push_back(std::move(box));
   }

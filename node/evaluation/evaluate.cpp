@@ -15,6 +15,16 @@ std::optional<std::uint32_t> first_hit(const StudyLook& look, std::span<const st
   return std::nullopt;
 }
 
+std::vector<RegionResult> judge_regions(const StudyLook& look, std::span<const Finding> findings) {
+  std::vector<RegionResult> out;
+  for (std::size_t r = 0; r < look.regions.size(); ++r) {
+    const bool hits = std::any_of(findings.begin(), findings.end(),
+                                  [&](const Finding& finding) { return is_hit(look.regions[r].centre_mm, finding); });
+    out.push_back({look.assessments[r].logit, hits});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<FindingResult> match_findings(const StudyLook& look, std::span<const Finding> findings) {
@@ -41,6 +51,7 @@ Result<StudyResult> evaluate_study(const NetworkParameters& parameters, Learning
   result.logit = look.logit;
   result.findings_known = study.findings_known;
   result.findings = match_findings(look, study.findings);
+  if (study.findings_known) result.regions = judge_regions(look, study.findings);
   result.fraction_read = look.fraction_read;
   return result;
 }

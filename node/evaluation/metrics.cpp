@@ -62,6 +62,13 @@ std::optional<double> study_auc(std::span<const StudyResult> studies) {
   return area_under_curve(items);
 }
 
+std::optional<double> region_auc(std::span<const StudyResult> studies) {
+  std::vector<ScoredLabel> items;
+  for (const StudyResult& study : studies)
+    for (const RegionResult& region : study.regions) items.push_back({region.logit, region.finding ? 1 : 0});
+  return area_under_curve(items);
+}
+
 std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure, std::uint32_t draws,
                                          std::uint64_t seed) {
   std::map<std::string, std::vector<const StudyResult*>> by_patient;

@@ -23,6 +23,12 @@ struct FindingResult {
   std::optional<std::uint32_t> rank_reordered; // the same after the region head ordered the regions
 };
 
+// What became of one region that was looked at.
+struct RegionResult {
+  double logit = 0;     // the region head's
+  bool finding = false; // it hit one
+};
+
 struct StudyResult {
   std::string code;          // salted codes, no names
   std::string patient_code;
@@ -30,6 +36,7 @@ struct StudyResult {
   double logit = 0;          // the study score is its logistic
   bool findings_known = false;
   std::vector<FindingResult> findings;
+  std::vector<RegionResult> regions;  // empty where findings are unknown
   double fraction_read = 0;
   double seconds = 0;
 };
@@ -69,5 +76,8 @@ std::optional<Interval> patient_interval(std::span<const StudyResult> studies, c
                                          std::uint64_t seed);
 
 std::optional<double> study_auc(std::span<const StudyResult> studies);
+
+// Over all regions of studies whose findings are known: the chance that one with a finding scores above one without.
+std::optional<double> region_auc(std::span<const StudyResult> studies);
 
 }  // namespace fovea::node

@@ -53,6 +53,8 @@ json row_of(const StudyResult& study) {
     findings.push_back({{"diameter_mm", std::round(finding.diameter_mm * 10) / 10},
                         {"rank", finding.rank ? json(*finding.rank) : json(nullptr)},
                         {"rank_reordered", finding.rank_reordered ? json(*finding.rank_reordered) : json(nullptr)}});
+  json regions = json::array();
+  for (const RegionResult& region : study.regions) regions.push_back({number(region.logit), region.finding});
   return {{"study", study.code},
           {"patient", study.patient_code},
           {"label", study.label ? json(*study.label) : json(nullptr)},
@@ -60,6 +62,7 @@ json row_of(const StudyResult& study) {
           {"logit", number(study.logit)},
           {"findings_known", study.findings_known},
           {"findings", std::move(findings)},
+          {"regions", std::move(regions)},
           {"voxels_read_fraction", number(study.fraction_read)},
           {"seconds", number(study.seconds)}};
 }
@@ -79,6 +82,8 @@ json summary_json(std::span<const StudyResult> studies, std::uint64_t seed) {
   out["labelled"] = std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return study.label.has_value(); });
   out["auc"] = number(study_auc(studies));
   out["auc_interval"] = interval_of(studies, study_auc, seed);
+  out["region_auc"] = number(region_auc(studies));
+  out["region_auc_interval"] = interval_of(studies, region_auc, seed);
   json at = json::object(), reordered = json::object(), by_size = json::object();
   for (const std::uint32_t rank : kRecallRanks) {
     at[std::to_string(rank)] = number(recall_at(studies, rank).value());
@@ -115,6 +120,7 @@ std::string summary_text(std::span<const StudyResult> studies, std::uint64_t see
   } else {
     out += "– (every labelled study has the same label, or none has one)";
   }
+  out += "\n  region score AUC         " + shown(region_auc(studies));
   out += "\n  recall at 8 / 16 / 32    ";
   for (const std::uint32_t rank : kRecallRanks) out += shown(recall_at(studies, rank).value()) + (rank == 32 ? "" : " / ");
   out += "\n  at 32, < 6 / 6–10 / > 10 mm  ";

@@ -56,19 +56,28 @@ void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& sl
     }
 }
 
-void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const BrickVolume& volume, const std::vector<MarkedBox>& boxes) {
-  const VolumeGeometry& geometry = volume.geometry();
+void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry, const MarkedBox& box, bool with_caption) {
   const TileScale scale(geometry, tile.pixels);
-  for (const MarkedBox& box : boxes) {
-    const Point3 at = geometry.to_index(box.center_mm);
-    if (std::abs(at[2] - static_cast<double>(slice)) * geometry.spacing_mm[2] > 0.5 * box.edge_mm) continue;
-    const double half_i = 0.5 * box.edge_mm / geometry.spacing_mm[0], half_j = 0.5 * box.edge_mm / geometry.spacing_mm[1];
-    const auto inside = [&](int value) { return std::clamp(value, 0, tile.pixels - 1); };
-    const int x0 = tile.left + inside(scale.x(at[0] - half_i)), x1 = tile.left + inside(scale.x(at[0] + half_i));
-    const int y0 = tile.top + inside(scale.y(at[1] - half_j)), y1 = tile.top + inside(scale.y(at[1] + half_j));
-    picture.rectangle(x0, y0, x1, y1, box.colour);
-    picture.text(x0 + 2, std::max(tile.top, y0 - 9), box.caption, box.colour);
+  const Point3 at = geometry.to_index(box.center_mm);
+  const double half_i = 0.5 * box.edge_mm / geometry.spacing_mm[0], half_j = 0.5 * box.edge_mm / geometry.spacing_mm[1];
+  const auto inside = [&](int value) { return std::clamp(value, 0, tile.pixels - 1); };
+  const int x0 = tile.left + inside(scale.x(at[0] - half_i)), x1 = tile.left + inside(scale.x(at[0] + half_i));
+  const int y0 = tile.top + inside(scale.y(at[1] - half_j)), y1 = tile.top + inside(scale.y(at[1] + half_j));
+  picture.rectangle(x0, y0, x1, y1, box.colour);
+  if (with_caption) picture.text(x0 + 2, std::max(tile.top, y0 - 9), box.caption, box.colour);
+}
+
+// The tile's own box bright and with its caption, on top of the others that cross the slice.
+void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes,
+                std::size_t own) {
+  for (std::size_t b = 0; b < boxes.size(); ++b) {
+    const double distance_mm = std::abs(geometry.to_index(boxes[b].center_mm)[2] - static_cast<double>(slice)) * geometry.spacing_mm[2];
+    if (b == own || distance_mm > 0.5 * boxes[b].edge_mm) continue;
+    MarkedBox dim = boxes[b];
+    for (std::uint8_t& part : dim.colour) part /= 2;
+    draw_box(picture, tile, geometry, dim, false);
   }
+  if (own < boxes.size()) draw_box(picture, tile, geometry, boxes[own], true);
 }
 
 }  // namespace
@@ -88,7 +97,7 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
     FOVEA_TRY(volume.read_box({0, 0, slices[t]}, {geometry.size[0], geometry.size[1], 1}, slice, 0));
     const Tile tile{settings.tile_pixels * static_cast<int>(t % columns), settings.tile_pixels * static_cast<int>(t / columns), settings.tile_pixels};
     draw_slice(picture, tile, slice, volume);
-    draw_boxes(picture, tile, slices[t], volume, boxes);
+    draw_boxes(picture, tile, slices[t], geometry, boxes, t);
     picture.text(tile.left + 4, tile.top + tile.pixels - 12, "SLICE " + std::to_string(slices[t]), {160, 160, 160});
   }
   return picture;

@@ -24,8 +24,8 @@ struct MontageSettings {
   int tile_pixels = 256;        // edge of a tile
 };
 
-// One axial slice through each of the first boxes (all boxes that cross the slice are drawn), right of the patient
-// on the left as radiologists read it; grey from the scan's minimum … p99. Reads whole slices: counted by the volume.
+// One axial slice through each of the first boxes, which is drawn bright and with its caption; others that cross the slice
+// are dim. Right of the patient on the left as radiologists read it; grey from the scan's minimum … p99. Reads whole slices: counted by the volume.
 Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes, const MontageSettings& settings);
 
 }  // namespace fovea::node

@@ -38,14 +38,17 @@ std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vec
   return count;
 }
 
-std::vector<std::uint8_t> foreground_cells(const Volume& coarse, const CellGrid& grid, float level) {
+std::vector<std::uint8_t> foreground_cells(const CoarseView& coarse, const CellGrid& grid, float level) {
   std::vector<std::uint8_t> cells(grid.geometry.voxel_count(), 0);
-  const VolumeGeometry& from = coarse.geometry;
-  for (std::int64_t k = 0; k < from.size[2]; ++k)
-    for (std::int64_t j = 0; j < from.size[1]; ++j)
-      for (std::int64_t i = 0; i < from.size[0]; ++i)
-        if (coarse.voxels[from.offset(i, j, k)] > level)
+  const Index3& size = coarse.geometry().size;
+  std::vector<float> row(static_cast<std::size_t>(size[0]));
+  for (std::int64_t k = 0; k < size[2]; ++k)
+    for (std::int64_t j = 0; j < size[1]; ++j) {
+      coarse.copy_row({0, j, k}, row);
+      for (std::int64_t i = 0; i < size[0]; ++i)
+        if (row[static_cast<std::size_t>(i)] > level)
           cells[grid.geometry.offset(i / kCellVoxels, j / kCellVoxels, k / kCellVoxels)] = 1;
+    }
   return cells;
 }
 
@@ -91,8 +94,8 @@ CellGrid CellGrid::over(const VolumeGeometry& coarse) {
   return grid;
 }
 
-Prior body_prior(const Volume& coarse, const IntensityLevels& levels) {
-  Prior prior{CellGrid::over(coarse.geometry), {}};
+Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels) {
+  Prior prior{CellGrid::over(coarse.geometry()), {}};
   const Index3& size = prior.grid.geometry.size;
   std::vector<std::uint8_t> cells = foreground_cells(coarse, prior.grid, levels.body);
   keep_largest(size, cells);

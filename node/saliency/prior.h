@@ -23,6 +23,6 @@ struct Prior {
 inline constexpr float kMarginPrior = 0.25F;
 
 // Everything above the body level, its largest part, holes filled. A scan without a body gets 1 everywhere.
-Prior body_prior(const Volume& coarse, const IntensityLevels& levels);
+Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels);
 
 }  // namespace fovea::node

@@ -85,15 +85,11 @@ Box box_of(const Prior& prior) {
 using TileAt = std::array<AxisTiles::Tile, 3>;
 
 // Writes the tile into `out`, which has its size.
-void copy_tile(const Volume& coarse, const TileAt& at, const Index3& edge, float air, std::span<float> out) {
-  const VolumeGeometry& geometry = coarse.geometry;
-  std::fill(out.begin(), out.end(), air);
-  const std::int64_t count = std::min(edge[0], geometry.size[0] - at[0].begin);
-  for (std::int64_t k = 0; k < std::min(edge[2], geometry.size[2] - at[2].begin); ++k)
-    for (std::int64_t j = 0; j < std::min(edge[1], geometry.size[1] - at[1].begin); ++j)
-      std::copy_n(coarse.voxels.begin() + static_cast<std::ptrdiff_t>(
-                                              geometry.offset(at[0].begin, at[1].begin + j, at[2].begin + k)),
-                  count, out.begin() + (k * edge[1] + j) * edge[0]);
+void copy_tile(const CoarseView& coarse, const TileAt& at, const Index3& edge, std::span<float> out) {
+  const auto length = static_cast<std::size_t>(edge[0]);
+  for (std::int64_t k = 0; k < edge[2]; ++k)
+    for (std::int64_t j = 0; j < edge[1]; ++j)
+      coarse.copy_row({at[0].begin, at[1].begin + j, at[2].begin + k}, out.subspan(static_cast<std::size_t>(k * edge[1] + j) * length, length));
 }
 
 // One past the last cell that a tile owns along an axis of `cells` cells.
@@ -151,14 +147,14 @@ Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const
 }
 
 Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource& scan, const Prior& prior) {
-  const Volume& coarse = scan.coarse();
+  const CoarseView& coarse = scan.coarse();
   HeatMap heat{std::vector<float>(prior.weights.size(), kNoHeat), std::vector<float>(prior.weights.size(), 0)};
   const Box box = box_of(prior);
   if (box.high[0] <= box.low[0]) return heat;
   std::array<AxisTiles, 3> axes;
   Index3 edge{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::int64_t end = std::min(box.high[axis] * kCellVoxels, coarse.geometry.size[axis]);
+    const std::int64_t end = std::min(box.high[axis] * kCellVoxels, coarse.geometry().size[axis]);
     axes[axis] = tile_axis(box.low[axis] * kCellVoxels, end, kTiles);
     edge[axis] = axes[axis].edge;
   }
@@ -171,7 +167,7 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource&
       const std::size_t count = std::min(kTilesAtOnce, tiles.size() - begin);
       images.resize(count * voxels);
       for (std::size_t t = 0; t < count; ++t)
-        copy_tile(coarse, tiles[begin + t], edge, scan.levels().air, std::span(images).subspan(t * voxels, voxels));
+        copy_tile(coarse, tiles[begin + t], edge, std::span(images).subspan(t * voxels, voxels));
       const Outputs outputs = forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
       for (std::size_t t = 0; t < count; ++t)
         keep_owned(outputs, static_cast<std::int64_t>(t), tiles[begin + t], edge, prior, heat);

@@ -23,7 +23,8 @@ Result<BrickScan> BrickScan::open(const StudyRecord& record, Normalisation kind)
   FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks, record.volume_key));
   FOVEA_TRY_ASSIGN(Volume coarse, read_level(record.level_2mm, record.volume_key, kCoarseSpacingMm));
   normalise(coarse.voxels, bricks.statistics(), kind);
-  return BrickScan(std::move(bricks), std::move(coarse), kind);
+  CoarseView view(coarse, intensity_levels(bricks.statistics(), kind).air);
+  return BrickScan(std::move(bricks), std::move(view), kind);
 }
 
 Result<void> BrickScan::read_region(const Point3& centre_mm, std::span<float> out) {

@@ -10,6 +10,7 @@
 #include "node/intake/intensity.h"
 #include "node/intake/study_catalogue.h"
 #include "node/intake/volume.h"
+#include "node/saliency/coarse_view.h"
 
 namespace fovea::node {
 
@@ -29,7 +30,7 @@ class ScanSource {
  public:
   virtual ~ScanSource() = default;
 
-  virtual const Volume& coarse() const = 0;  // cubes of kCoarseSpacingMm
+  virtual const CoarseView& coarse() const = 0;  // cubes of kCoarseSpacingMm
   virtual IntensityLevels levels() const = 0;
 
   // kRegionVoxels samples, i fastest, around the centre along the scan's own axes; `out` has that size.
@@ -46,17 +47,17 @@ class BrickScan final : public ScanSource {
   // not_found or corruption when the study's files are missing or damaged.
   static Result<BrickScan> open(const StudyRecord& record, Normalisation kind);
 
-  const Volume& coarse() const override { return coarse_; }
+  const CoarseView& coarse() const override { return coarse_; }
   IntensityLevels levels() const override { return intensity_levels(bricks_.statistics(), kind_); }
   Result<void> read_region(const Point3& centre_mm, std::span<float> out) override;
   double fraction_read() const override { return bricks_.counter().fraction_read(); }
   void begin_session() override { bricks_.begin_session(); }
 
  private:
-  BrickScan(BrickVolume bricks, Volume coarse, Normalisation kind)
+  BrickScan(BrickVolume bricks, CoarseView coarse, Normalisation kind)
       : bricks_(std::move(bricks)), coarse_(std::move(coarse)), kind_(kind) {}
   BrickVolume bricks_;
-  Volume coarse_;
+  CoarseView coarse_;
   Normalisation kind_;
 };
 

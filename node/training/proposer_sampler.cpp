@@ -19,21 +19,17 @@ struct Cut {
   }
 };
 
-void copy_image(const Volume& coarse, float air, const Cut& cut, std::span<float> out) {
-  const VolumeGeometry& geometry = coarse.geometry;
+void copy_image(const CoarseView& coarse, const Cut& cut, std::span<float> out) {
   const auto source = [&](std::size_t axis, std::int64_t c) {
     return cut.begin[axis] + (cut.flipped[axis] ? cut.edge - 1 - c : c);
   };
-  std::size_t at = 0;
+  const auto length = static_cast<std::size_t>(cut.edge);
   for (std::int64_t z = 0; z < cut.edge; ++z)
     for (std::int64_t y = 0; y < cut.edge; ++y) {
-      const std::int64_t k = source(2, z), j = source(1, y);
-      const bool outside = k < 0 || j < 0 || k >= geometry.size[2] || j >= geometry.size[1];
-      for (std::int64_t x = 0; x < cut.edge; ++x, ++at) {
-        const std::int64_t i = source(0, x);
-        const float value = outside || i < 0 || i >= geometry.size[0] ? air : coarse.voxels[geometry.offset(i, j, k)];
-        out[at] = value * cut.gain + cut.offset;
-      }
+      const std::span<float> row = out.subspan(static_cast<std::size_t>(z * cut.edge + y) * length, length);
+      coarse.copy_row({cut.begin[0], source(1, y), source(2, z)}, row);
+      if (cut.flipped[0]) std::reverse(row.begin(), row.end());
+      for (float& value : row) value = value * cut.gain + cut.offset;
     }
 }
 
@@ -74,7 +70,7 @@ ProposerSampler::Place ProposerSampler::draw_place(RandomDraws& random, bool at_
   if (at_finding && !findings_.empty()) {
     const auto& [study, finding] = findings_[random.below(findings_.size())];
     place.study = study;
-    place.middle = study->scan->coarse().geometry.to_index(finding->center_mm);
+    place.middle = study->scan->coarse().geometry().to_index(finding->center_mm);
     const double reach = static_cast<double>(sampling_.edge) / 2 - 6;  // the finding stays clear of the crop's border
     for (double& middle : place.middle) middle += random.uniform(-reach, reach);
     return place;
@@ -94,7 +90,7 @@ ProposerSampler::Place ProposerSampler::draw_place(RandomDraws& random, bool at_
 }
 
 void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& random, ProposerBatch& batch) const {
-  const Volume& coarse = place.study->scan->coarse();
+  const CoarseView& coarse = place.study->scan->coarse();
   Cut cut;
   cut.edge = sampling_.edge;
   for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -104,13 +100,13 @@ void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& ra
   cut.gain = static_cast<float>(1 + random.uniform(-sampling_.gain_spread, sampling_.gain_spread));
   cut.offset = static_cast<float>(random.uniform(-sampling_.offset_spread, sampling_.offset_spread));
   const auto voxels = static_cast<std::size_t>(sampling_.edge * sampling_.edge * sampling_.edge);
-  copy_image(coarse, place.study->scan->levels().air, cut, std::span(batch.images).subspan(crop * voxels, voxels));
+  copy_image(coarse, cut, std::span(batch.images).subspan(crop * voxels, voxels));
 
   const std::int64_t cells = sampling_.edge / kCellVoxels;
   const double sigma_cells = sampling_.sigma_mm / (kCoarseSpacingMm * static_cast<double>(kCellVoxels));
   const std::size_t first = crop * static_cast<std::size_t>(cells * cells * cells);
   for (const Finding& finding : place.study->findings) {
-    const Point3 index = coarse.geometry.to_index(finding.center_mm);
+    const Point3 index = coarse.geometry().to_index(finding.center_mm);
     Target target{{}, finding.diameter_mm / 2};
     for (std::size_t axis = 0; axis < 3; ++axis)
       target.at[axis] = (cut.to_crop(axis, index[axis]) - 0.5) / static_cast<double>(kCellVoxels);

@@ -30,7 +30,7 @@ struct TorchTrainerSettings {
   std::size_t validation_studies = 4; // looked at before each round of the proposer, for the metrics; 0 for none
 };
 
-// One thread. Studies stay open and their coarse views in memory: some 4 MB a brain, so a node holds hundreds.
+// One thread. Studies stay open and their coarse views in memory: some 2 MB a brain, so a node holds hundreds.
 class TorchTrainer final : public Trainer {
  public:
   // `embeddings` may be absent: then the stage "study" keeps them in memory only.

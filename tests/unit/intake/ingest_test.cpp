@@ -329,6 +329,25 @@ TEST(Montage, DrawsABoxAroundTheFindingAndWritesAPng) {
   EXPECT_EQ(as_text(*png).find("tEXt"), std::string_view::npos);
   EXPECT_FALSE(write_png(folder.path() / "none" / "a.png", *picture));
   EXPECT_FALSE(draw_montage(*volume, {}, {.tiles_max = 4, .tile_pixels = 5}));
+
+  // Two boxes in one slice: in the first tile the first is bright and the second dim, in the second tile the other way.
+  const Result<Picture> both = draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, ""}, {brightest_point(scan), 20, {0, 254, 0}, ""}},
+                                            {.tiles_max = 2, .tile_pixels = 120});
+  ASSERT_TRUE(both);
+  const auto count = [&](Rgb colour, int left) {
+    std::size_t found = 0;
+    for (int y = 0; y < both->height(); ++y)
+      for (int x = left; x < left + 120; ++x) {
+        const auto at = both->pixels().begin() + 3 * (y * both->width() + x);
+        found += std::equal(colour.begin(), colour.end(), at) ? 1u : 0u;
+      }
+    return found;
+  };
+  EXPECT_GT(count({255, 0, 0}, 0), 60u);
+  EXPECT_GT(count({0, 127, 0}, 0), 100u);
+  EXPECT_EQ(count({0, 254, 0}, 0), 0u);
+  EXPECT_GT(count({0, 254, 0}, 120), 100u);
+  EXPECT_EQ(count({255, 0, 0}, 120), 0u);
 }
 
 }  // namespace

@@ -27,6 +27,38 @@ Volume ball_volume(std::int64_t edge, double radius_voxels) {
   return volume;
 }
 
+TEST(CoarseView, KeepsEveryValueToAStepAndLeavesAirAway) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    RandomDraws random(seed);
+    Volume volume = ball_volume(20, 5);
+    for (float& value : volume.voxels)
+      if (value > -4) value = static_cast<float>(random.uniform(-3.9, 4));
+    const CoarseView view(volume, -4);
+    EXPECT_LE(view.bytes(), 2U * 11 * 11 * 11) << "seed " << seed;
+    const Index3& size = volume.geometry.size;
+    std::vector<float> row(static_cast<std::size_t>(size[0]) + 6);
+    for (std::int64_t k = -2; k < size[2] + 2; ++k)
+      for (std::int64_t j = -2; j < size[1] + 2; ++j) {
+        view.copy_row({-3, j, k}, row);
+        for (std::int64_t i = -3; i < size[0] + 3; ++i) {
+          const bool inside = i >= 0 && j >= 0 && k >= 0 && i < size[0] && j < size[1] && k < size[2];
+          const float expected = inside ? volume.voxels[volume.geometry.offset(i, j, k)] : -4;
+          ASSERT_NEAR(row[static_cast<std::size_t>(i + 3)], expected, 4.0 / 32'767) << "seed " << seed << ", at " << i << ' ' << j << ' ' << k;
+        }
+      }
+  }
+}
+
+TEST(CoarseView, OfNothingButAirIsEmpty) {
+  Volume volume = ball_volume(12, 0);
+  const CoarseView view(volume, -4);
+  EXPECT_EQ(view.bytes(), 0U);
+  EXPECT_EQ(view.geometry().size, volume.geometry.size);
+  std::vector<float> row(3, 1);
+  view.copy_row({2, 2, 2}, row);
+  EXPECT_EQ(row, (std::vector<float>{-4, -4, -4}));
+}
+
 Prior open_prior(const Index3& size) {
   Prior prior;
   prior.grid.geometry.size = size;
@@ -144,7 +176,7 @@ TEST(Prior, IsTheBodyWithoutHolesAndAMarginAroundIt) {
   Volume volume = ball_volume(40, 15);
   volume.voxels[volume.geometry.offset(20, 20, 20)] = -4;  // a hole
   volume.voxels[volume.geometry.offset(1, 1, 1)] = 0;      // a speck outside
-  const Prior prior = body_prior(volume, {.air = -4, .body = -1});
+  const Prior prior = body_prior(CoarseView(volume, -4), {.air = -4, .body = -1});
   const VolumeGeometry& grid = prior.grid.geometry;
   EXPECT_EQ(grid.size, (Index3{20, 21, 19}));
   EXPECT_EQ(prior.weights[grid.offset(10, 10, 10)], 1);
@@ -158,7 +190,7 @@ TEST(Prior, IsTheBodyWithoutHolesAndAMarginAroundIt) {
 }
 
 TEST(Prior, IsEverywhereWhenThereIsNoBody) {
-  const Prior prior = body_prior(ball_volume(20, 0), {.air = -4, .body = -1});
+  const Prior prior = body_prior(CoarseView(ball_volume(20, 0), -4), {.air = -4, .body = -1});
   EXPECT_TRUE(std::all_of(prior.weights.begin(), prior.weights.end(), [](float weight) { return weight == 1; }));
 }
 

@@ -32,9 +32,10 @@ class MemoryScan final : public ScanSource {
           fine_.voxels[fine_.geometry.offset(i, j, k)] = static_cast<float>(value);
         }
     average();
+    view_ = CoarseView(coarse_, -4);
   }
 
-  const Volume& coarse() const override { return coarse_; }
+  const CoarseView& coarse() const override { return view_; }
   IntensityLevels levels() const override { return {.air = -4, .body = -2}; }
   Result<void> read_region(const Point3& centre_mm, std::span<float> out) override {
     std::size_t at = 0;
@@ -69,6 +70,7 @@ class MemoryScan final : public ScanSource {
         }
   }
   Volume fine_, coarse_;
+  CoarseView view_;
   ReadCounter counter_;
 };
 

@@ -54,6 +54,20 @@ TEST(AreaUnderCurve, IsUndefinedWithoutBothClasses) {
   EXPECT_FALSE(area_under_curve(negatives));
 }
 
+TEST(RegionAuc, ComparesRegionsOfAllStudiesAndIsUndefinedWhereNoneHits) {
+  std::vector<StudyResult> studies{study("a", 1, 1, {{5, 1, 1}}), study("b", 1, 1, {{5, 1, 1}})};
+  studies[0].regions = {{2, true}, {1, false}};
+  studies[1].regions = {{0, true}, {-1, false}};
+  EXPECT_EQ(region_auc(studies), 0.75);  // 0 is below 1, the other three pairs are in order
+  const nlohmann::json report = report_json(studies, 1);
+  EXPECT_EQ(report["region_auc"], 0.75);
+  EXPECT_EQ(report["rows"][0]["regions"], nlohmann::json::parse("[[2.0,true],[1.0,false]]"));
+  for (StudyResult& each : studies)
+    for (RegionResult& region : each.regions) region.finding = false;
+  EXPECT_FALSE(region_auc(studies));
+  EXPECT_TRUE(report_json(studies, 1)["region_auc"].is_null());
+}
+
 TEST(Recall, CountsByRankAndSize) {
   const std::vector<StudyResult> studies{
       study("a", 1, 1, {{5.9, 3, 1}, {6.0, 9, 2}, {10.0, 33, 33}}),
