@@ -162,8 +162,10 @@ Result<void> TorchTrainer::train_study(Stage& stage) {
 Result<void> TorchTrainer::validate(Stage& stage) {
   std::vector<LearningStudy*> studies;
   for (LearningStudy& study : validation_.studies)
-    if (!study.findings.empty() && studies.size() < settings_.validation_studies) studies.push_back(&study);
-  for (LearningStudy* study : studies) {
+    if (!study.findings.empty()) studies.push_back(&study);
+  const std::size_t count = std::min(settings_.validation_studies, studies.size());
+  for (std::size_t s = 0; s < count; ++s) {
+    LearningStudy* study = studies[(stage.task.round * count + s) % studies.size()];
     FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, *study->scan, study->prior));
     const std::vector<Region> regions =
         choose_regions(study->prior, heat, settings_.look, look_seed(stage.task.seed, study->code));

@@ -27,7 +27,7 @@ struct TorchTrainerSettings {
   std::uint64_t warm_up = 20;         // steps of a stage
   std::size_t candidates = 64;        // regions a study offers to the bags
   std::size_t studies_a_step = 4;     // in the stage "study"
-  std::size_t validation_studies = 4; // looked at before each round of the proposer, for the metrics; 0 for none
+  std::size_t validation_studies = 2; // looked at before each round of the proposer, in turn, for the metrics; 0 for none
 };
 
 // One thread. Studies stay open and their coarse views in memory: some 2 MB a brain, so a node holds hundreds.
