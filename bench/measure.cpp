@@ -42,7 +42,11 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-void return_large_buffers_to_the_system() { FOVEA_CHECK(::mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1); }
+void return_large_buffers_to_the_system() {
+  FOVEA_CHECK(::mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1);
+  // Setting one ends the adaption of the other, and a heap that is cut after each message is cleared anew for the next.
+  FOVEA_CHECK(::mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1);
+}
 
 MemoryPeak::MemoryPeak() {
   ::malloc_trim(0);
