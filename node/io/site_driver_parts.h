@@ -31,8 +31,6 @@ struct SiteDriver::Parts {
   std::optional<SiteRun> run{};
   std::optional<SiteMachine> machine{};
   std::unique_ptr<TrainingWorker> worker{};
-  std::optional<federation::RoundKey> open_round{};  // at the egress gate
-  std::optional<Digest> open_parameters{};
 
   bool stop = false;
   bool resume_pending = false;
@@ -67,8 +65,8 @@ struct SiteDriver::Parts {
   // site_effects.cpp
   Result<void> feed(SiteEvent event);
   Result<void> take_round_message(federation::SignedMessage message);
-  Result<void> open_round_at_gate(const federation::SignedMessage& message);
-  void close_round_at_gate(const char* outcome, std::uint32_t cohort);
+  Result<void> open_round_at_gate(const federation::RoundParameters& joined);
+  void close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort);
   Result<void> send(std::vector<SiteOutbound> batch);
   Result<void> send_own(federation::MessageKind kind, const RunId& run, const Bytes& payload);
   Result<void> begin_training(const federation::TrainTask& task);

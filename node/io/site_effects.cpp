@@ -61,6 +61,8 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
     }
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
+    if (effects.abandoned) close_round_at_gate(effects.abandoned->round, "abandoned", 0);
+    if (effects.joined) FOVEA_TRY(open_round_at_gate(*effects.joined));
     FOVEA_TRY(send(std::move(effects.outbound)));
     if (effects.cancel_training) worker->cancel();
     if (effects.start_training) FOVEA_TRY(begin_training(*effects.start_training));
@@ -83,40 +85,32 @@ Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage mes
       events.write("refused_by_coordinator", {{"kind", federation::to_string(notice->refused)}, {"reason", federation::to_string(notice->reason)}});
     }
   }
-  if (message.kind() == MessageKind::attempt_abandoned && open_round) close_round_at_gate("abandoned", 0);
   std::optional<crypto::SecretKey> seed;
   if (message.kind() == MessageKind::parameters) {
-    FOVEA_TRY(open_round_at_gate(message));
     crypto::SystemRandom random;
     seed = random.secret_key();
   }
   return feed(MessageReceived{std::move(message), std::move(seed)});
 }
 
-Result<void> SiteDriver::Parts::open_round_at_gate(const federation::SignedMessage& message) {
-  auto announced = federation::RoundParameters::decode(message.payload());
-  if (!announced) return {};  // the machine refuses it and tells the coordinator
-  const Digest parameters = announced->hash();
-  if (open_parameters == parameters) return {};
-  const auto ranges = run->trained_ranges();
-  if (!ranges) return {};
-  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(*ranges)));
-  const auto opened = gate.open_round(*announced, {.model = run->model_digest(), .dimension = dimension});
+// The gate follows the machine: it never opens or closes an attempt on the coordinator's word alone. It still has checks of its own.
+Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParameters& joined) {
+  FOVEA_TRY_ASSIGN(const auto ranges, run->trained_ranges());
+  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges)));
+  const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
   if (!opened && opened.error().code != ErrorCode::permission_denied) return opened;
   if (!opened) {
     spdlog::warn("{}", opened.error().message);
     events.write("egress_refused", {{"why", opened.error().message}});
-    return {};
   }
-  open_parameters = parameters;
-  open_round = federation::RoundKey{announced->run, announced->round, announced->attempt};
   return {};
 }
 
-void SiteDriver::Parts::close_round_at_gate(const char* outcome, std::uint32_t cohort) {
-  const auto closed = gate.close_round({.key = *open_round, .outcome = outcome, .model = run->model_digest(), .cohort = cohort});
+void SiteDriver::Parts::close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort) {
+  const auto open = gate.attempt_open();
+  if (!open || open->round != round) return;
+  const auto closed = gate.close_round({.key = *open, .outcome = outcome, .model = run->model_digest(), .cohort = cohort});
   if (!closed) spdlog::warn("{}", closed.error().message);
-  open_round.reset();
 }
 
 Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
@@ -206,7 +200,7 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& upd
   FOVEA_TRY(run->apply(update));
   FOVEA_TRY(gate.set_model(run->model_digest()));
   const std::size_t sites = update.evidence.committed.size();
-  if (open_round && open_round->round == update.round) close_round_at_gate("applied", static_cast<std::uint32_t>(sites));
+  close_round_at_gate(update.round, "applied", static_cast<std::uint32_t>(sites));
   publish_due = true;
   bool in_sum = false;
   const auto own_index = roster->index_of(self.id);

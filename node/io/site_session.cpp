@@ -165,8 +165,6 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   FOVEA_TRY_ASSIGN(run, SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan));
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
-  open_round = gate.attempt_open();
-  open_parameters.reset();
   SiteConfig config{.self = self.id,
                     .run = accepted.run,
                     .roster = *roster,

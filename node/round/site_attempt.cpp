@@ -113,6 +113,13 @@ std::optional<Refusal> SiteMachine::Core::check_round_number(RoundNumber round) 
                                                    "; at most " + std::to_string(kRoundsAheadMax) + " further is believed");
 }
 
+// Rounds only go on, over restarts too: a coordinator that went back could try one round under two sets of parameters.
+std::optional<Refusal> SiteMachine::Core::check_joined_round(RoundNumber round) const {
+  if (!memory.joined || round >= memory.joined->ref.round) return std::nullopt;
+  return refused(RefusalReason::stale_round, "round " + std::to_string(round) + ", round " + std::to_string(memory.joined->ref.round) +
+                                                 " was joined here already");
+}
+
 std::optional<Refusal> SiteMachine::Core::check_neighbourhood(const federation::AttemptContext& context,
                                                               std::span<const RosterIndex> sites, std::string_view set) const {
   const federation::RoundParameters& p = context.parameters;
@@ -160,6 +167,7 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
   };
   if (const auto* sent = std::get_if<KeysSent>(&phase); sent != nullptr && sent->attempt.context.ref() == ref)
     return send(sent->sent);
+  if (auto joined = check_joined_round(p.round)) return refuse_attempt(std::move(*joined));
   if (memory.joined && memory.joined->ref.round == p.round) {
     const AttemptNumber joined = memory.joined->ref.attempt;
     const bool known = attempt() != nullptr || (memory.consistency && memory.consistency->ref == ref);
@@ -184,6 +192,7 @@ void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::Sec
   federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
   const federation::AttemptRef ref = context.ref();
   mark(JoinedMark{ref, seed_tag(seed)});
+  effects.joined = context.parameters;
 
   Attempt joined{std::move(context), federation::AttemptSecrets::derive(seed, self)};
   federation::KeysMessage keys{.ref = ref, .keys = {.channel = joined.secrets.channel_key(), .mask = joined.secrets.mask_key()}};

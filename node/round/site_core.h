@@ -100,6 +100,7 @@ struct SiteMachine::Core {
   SiteMemory memory;
   ModelAdopted model;
   bool has_model = false;
+  std::optional<federation::AttemptRef> abandoned;  // joined, then given up by the coordinator: its statement is dead
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
@@ -142,6 +143,7 @@ struct SiteMachine::Core {
                                                  const federation::Roster& roster, Speech speech) const;
   std::optional<federation::Refusal> check_plan(const federation::RoundParameters& p) const;
   std::optional<federation::Refusal> check_round_number(RoundNumber round) const;
+  std::optional<federation::Refusal> check_joined_round(RoundNumber round) const;
   std::optional<federation::Refusal> check_release(RoundNumber round, const Digest& model_hash) const;
   std::optional<federation::Refusal> check_model_unreleased(const Digest& model_hash) const;
   // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
@@ -191,6 +193,8 @@ struct SiteMachine::Core {
   const Work* work() const noexcept;
   std::optional<Work> take_work();
   const Attempt* attempt() const noexcept;
+  // The attempt joined last, unless the coordinator gave it up: the one that the egress gate has open.
+  bool is_open(const federation::AttemptRef& ref) const noexcept { return memory.joined && memory.joined->ref == ref && abandoned != ref; }
   void abandon_attempt();  // back to ready, secrets wiped; idle where there is no update left
   bool knows(RosterIndex site) const noexcept { return site < config.roster.sites.size(); }
   const crypto::VerifyKey& key_of(RosterIndex site) const { return config.roster.sites[site].identity_key; }

@@ -51,6 +51,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
                                           .memory = std::move(memory),
                                           .model = {},
                                           .has_model = false,
+                                          .abandoned = {},
                                           .wanted_model = {},
                                           .phase = Idle{},
                                           .incoming = {},
@@ -222,6 +223,7 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
   if (!on_roster) return refuse_task(RefusalReason::not_a_candidate, "this site is no longer on the roster");
   if (task.round <= model.round) return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");
   if (auto number = check_round_number(task.round)) return refuse_task(number->reason, std::move(number->detail));
+  if (auto joined = check_joined_round(task.round)) return refuse_task(joined->reason, std::move(joined->detail));
   if (memory.unmasked && task.round <= memory.unmasked->ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
   if (std::find(config.policy.plans_approved.begin(), config.policy.plans_approved.end(), task.plan_hash) ==
@@ -260,12 +262,16 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
 void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
   auto decoded = federation::AttemptAbandoned::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  const Attempt* current = attempt();
-  if (current == nullptr) return;
-  const federation::RoundParameters& p = current->context.parameters;
-  if (decoded->round != p.round || (!decoded->round_over && decoded->attempt != p.attempt))
-    return refuse(RefusalReason::stale_attempt, "another attempt was abandoned");
-  effects.notices.push_back("attempt " + std::to_string(p.attempt) + " of round " + std::to_string(p.round) +
+  // Also one that this site has signed, or joined before a restart: its secrets are gone, but the gate still has it open.
+  const auto& joined = memory.joined;
+  const bool named = joined && decoded->round == joined->ref.round && (decoded->round_over || decoded->attempt == joined->ref.attempt);
+  if (!named) {
+    if (attempt() != nullptr) refuse(RefusalReason::stale_attempt, "another attempt was abandoned");
+    return;
+  }
+  if (abandoned == joined->ref) return;
+  abandoned = effects.abandoned = joined->ref;
+  effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " + std::to_string(joined->ref.round) +
                             " abandoned: " + std::string(federation::to_string(decoded->reason)));
   abandon_attempt();
 }

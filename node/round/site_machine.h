@@ -11,7 +11,7 @@
 //                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed)}));
 //   perform(effects), strictly in field order:
 //     1 append effects.journal to the journal of the run, one sync; then effects.site_register to that of the site, one sync
-//     2 egress-intend, then send effects.outbound
+//     2 egress-close effects.abandoned, egress-open effects.joined, egress-intend, then send effects.outbound
 //     3 start or cancel training   4 apply effects.update, then step(ModelAdopted{…}) at once
 //     while (effects.more) perform(machine.step(Resume{}))
 //
@@ -123,6 +123,8 @@ struct ModelUpdate {
 struct SiteEffects {
   std::vector<Bytes> journal;                            // 1
   std::vector<Bytes> site_register;                      // 1, after the journal
+  std::optional<federation::AttemptRef> abandoned;       // 2: nothing more leaves for this attempt
+  std::optional<federation::RoundParameters> joined;     // 2: what is sent from here on belongs to this attempt
   std::vector<SiteOutbound> outbound;                    // 2
   bool cancel_training = false;                          // 3
   std::optional<federation::TrainTask> start_training;   // 3

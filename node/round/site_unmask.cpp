@@ -95,7 +95,7 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
 
 void SiteMachine::Core::resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
   const auto& signed_before = memory.consistency;
-  if (!signed_before || signed_before->ref != ref) return refuse_forgotten(message, ref);
+  if (!signed_before || signed_before->ref != ref || !is_open(ref)) return refuse_forgotten(message, ref);
   if (signed_before->request != message.payload_digest())
     return refuse(RefusalReason::second_statement, "another statement of this attempt is signed already");
   send({MessageKind::consistency_signature, ref.round, ref.attempt, signed_before->wire});
@@ -151,6 +151,7 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
 void SiteMachine::Core::release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request) {
   const federation::AttemptRef& ref = request.ref;
   if (memory.unmasked && memory.unmasked->ref == ref) {
+    if (!is_open(ref)) return refuse_forgotten(message, ref);
     // Marked, but never sent: the site fell over, and released a sum on this model in another run since.
     if (memory.released_models.at(memory.unmasked->model_hash) != config.run)
       return refuse(*check_model_unreleased(memory.unmasked->model_hash));
@@ -158,9 +159,9 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   }
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
-  // A statement is dead once a later attempt was joined.
-  const bool joined = memory.joined && memory.joined->ref == ref;
-  if (!joined || !memory.consistency || memory.consistency->ref != ref) return refuse_forgotten(message, ref);
+  // A statement is dead once a later attempt was joined, or its own abandoned: the gate is closed, and a release that cannot
+  // leave must not use the model up.
+  if (!memory.consistency || memory.consistency->ref != ref || !is_open(ref)) return refuse_forgotten(message, ref);
   if (auto broken = check_unmask(*memory.consistency, request)) {
     report_failure(ref, broken->reason);
     return refuse(std::move(*broken));

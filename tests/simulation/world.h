@@ -84,6 +84,7 @@ class World {
     std::vector<Bytes> journal;
     std::vector<Bytes> site_register;
     node::ModelAdopted model;
+    std::optional<federation::AttemptRef> gate;  // the attempt that the egress gate has open
     // for the oracles
     std::map<std::pair<RoundNumber, RosterIndex>, federation::RevealedSecret> revealed;
     std::map<RoundNumber, Bytes> released;
@@ -113,6 +114,7 @@ class World {
   void tick_site(RosterIndex site, std::uint64_t life);
   void perform(RosterIndex site, node::SiteEffects effects);
   void check_outbound(RosterIndex site, const node::SiteOutbound& message);
+  void check_gate(RosterIndex site, const node::SiteOutbound& message);
   void check_revealed(RosterIndex site, const Bytes& wire);
 
   // world_coordinator.cpp

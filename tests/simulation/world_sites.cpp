@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "federation/ledger/egress_rules.h"
 #include "tests/simulation/world.h"
 
 namespace fovea::test {
@@ -48,8 +49,11 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
   for (Bytes& record : effects.journal) site.journal.push_back(std::move(record));
   if (crashed()) return;
   for (Bytes& record : effects.site_register) site.site_register.push_back(std::move(record));
+  if (effects.abandoned && site.gate == effects.abandoned) site.gate.reset();
+  if (effects.joined) site.gate = effects.joined->ref();
   for (node::SiteOutbound& message : effects.outbound) {
     if (crashed()) return;
+    check_gate(index, message);
     check_outbound(index, message);
     post({Direction::to_coordinator, index, std::move(message.wire)});
   }
@@ -75,6 +79,14 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
     if (!site.machine) return;
   }
   if (effects.more) perform(index, site.machine->step(node::Resume{}));
+}
+
+// What the egress gate would not let out: the site would have written a mark for a message that never leaves.
+void World::check_gate(RosterIndex index, const node::SiteOutbound& message) {
+  if (federation::egress_scope(message.kind) != federation::MessageScope::round) return;
+  const auto& gate = sites_[index].gate;
+  if (!gate || gate->round != message.round || gate->attempt != message.attempt)
+    violation("a " + std::string(federation::to_string(message.kind)) + " of an attempt that the egress gate has not open");
 }
 
 void World::check_outbound(RosterIndex index, const node::SiteOutbound& message) {

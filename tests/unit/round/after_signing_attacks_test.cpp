@@ -105,6 +105,76 @@ TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {
   expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::unexpected_kind);
 }
 
+TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
+  auto p = parameters();
+  const auto joined = [&](RoundNumber round) {
+    return restarted({node::encode_mark(scene.world.federation().run(), node::JoinedMark{federation::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
+  };
+  const auto task = [&](RoundNumber round) {
+    return federation::TrainTask{.round = round, .plan_hash = p.plan_hash, .model_hash = p.model_hash}.encode();
+  };
+  const auto announce = [&](node::SiteMachine& site, RoundNumber round) {
+    p.round = round;
+    auto event = message(MessageKind::parameters, p.encode());
+    event.seed = seed_of("back", round);
+    return site.step(std::move(event));
+  };
+  auto site = joined(6);
+  const auto refused = site.step(message(MessageKind::train_task, task(5)));
+  expect_refused(refused, RefusalReason::stale_round);
+  EXPECT_FALSE(refused.start_training.has_value());
+  ASSERT_EQ(refused.outbound.size(), 1U);  // a coordinator that lost its state is told why nobody trains
+  EXPECT_EQ(refused.outbound[0].kind, MessageKind::attempt_failure);
+  expect_refused(announce(site, 5), RefusalReason::stale_round);
+  // The same round, in a later attempt, and later rounds go on.
+  EXPECT_TRUE(site.step(message(MessageKind::train_task, task(6))).start_training.has_value());
+  site.step(node::TrainingFinished{6, scene.world.contribution(kSite)});
+  p.attempt = 2;
+  expect_sends(announce(site, 6), MessageKind::keys);
+  EXPECT_TRUE(joined(6).step(message(MessageKind::train_task, task(7))).start_training.has_value());
+}
+
+// ---- attempts given up
+
+TEST_F(RestartAttack, OnlyTheAttemptThatWasJoinedIsClosedAndOnlyOnce) {
+  scene.hold_to_site(kSite, MessageKind::unmask_request);
+  const auto& journal = scene.world.site_journal(kSite);
+  const auto ref = node::SiteMemory::restore(scene.world.federation().run(), journal)->joined->ref;
+  const auto abandon = [&](node::SiteMachine& site, RoundNumber round, AttemptNumber attempt, bool round_over) {
+    return site.step(message(MessageKind::attempt_abandoned,
+                             federation::AttemptAbandoned{round, attempt, RefusalReason::deadline_passed, round_over}.encode()));
+  };
+  auto& signed_site = scene.world.site(kSite);
+  auto site = restarted();
+  for (node::SiteMachine* machine : {&signed_site, &site}) {
+    EXPECT_FALSE(abandon(*machine, ref.round, ref.attempt + 1, false).abandoned.has_value());
+    EXPECT_FALSE(abandon(*machine, ref.round + 1, ref.attempt, true).abandoned.has_value());
+    EXPECT_EQ(abandon(*machine, ref.round, ref.attempt, false).abandoned, ref);
+    EXPECT_FALSE(abandon(*machine, ref.round, ref.attempt, false).abandoned.has_value());
+  }
+  auto over = restarted();
+  EXPECT_EQ(abandon(over, ref.round, ref.attempt + 3, true).abandoned, ref);  // the round, with every attempt of it
+}
+
+// The gate is closed: what cannot leave must not be marked as released.
+TEST_F(RestartAttack, AnAbandonedStatementIsNeitherRepeatedNorReleased) {
+  const auto request = scene.hold_to_site(kSite, MessageKind::consistency_request);
+  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()), MessageKind::consistency_signature);
+  const auto ref = federation::ConsistencyRequest::decode(request.payload())->ref;
+  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()), MessageKind::consistency_signature);
+  scene.tell(kSite, MessageKind::attempt_abandoned, federation::AttemptAbandoned{ref.round, ref.attempt, RefusalReason::deadline_passed, false}.encode());
+  expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.payload()), RefusalReason::forgotten_after_restart);
+
+  Scene other;
+  const auto unmask = other.hold_to_site(kSite, MessageKind::unmask_request);
+  const auto signed_ref = federation::UnmaskRequest::decode(unmask.payload())->ref;
+  const federation::AttemptAbandoned abandoned{signed_ref.round, signed_ref.attempt, RefusalReason::deadline_passed, false};
+  other.tell(kSite, MessageKind::attempt_abandoned, abandoned.encode());
+  const auto refused = other.tell(kSite, MessageKind::unmask_request, unmask.payload());
+  expect_refused(refused, RefusalReason::forgotten_after_restart);
+  EXPECT_TRUE(refused.site_register.empty());
+}
+
 TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   const auto first = scene.tell(kSite, MessageKind::unmask_request, held.payload());

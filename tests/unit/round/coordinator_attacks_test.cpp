@@ -112,6 +112,18 @@ TEST_F(CoordinatorAttack, AnAttemptThatDoesNotIncreaseIsRefused) {
   expect_refused(tell(p), RefusalReason::stale_attempt);
 }
 
+// The egress gate opens what the machine joins, and nothing else.
+TEST_F(CoordinatorAttack, ParametersThatAreRefusedOpenNoAttempt) {
+  const auto honest = parameters();
+  auto later = honest;
+  later.attempt += 1;
+  later.thresholds.threshold -= 1;
+  EXPECT_FALSE(tell(later).joined.has_value());
+  EXPECT_EQ(tell(honest).joined, honest);
+  EXPECT_FALSE(tell(honest).joined.has_value());  // a repetition: it is open
+  EXPECT_FALSE(tell(later).joined.has_value());
+}
+
 TEST_F(CoordinatorAttack, ASeedUsedBeforeIsRefused) {
   auto p = parameters();
   auto& site = scene.world.site(kSite);
