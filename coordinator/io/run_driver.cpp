@@ -109,6 +109,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_look = clock.monotonic();
   inner.opened_attempt = opened_attempt;
+  inner.limit_cohort();
   return std::unique_ptr<RunDriver>(new RunDriver(std::move(parts)));
 }
 
@@ -211,6 +212,7 @@ Result<void> RunDriver::Parts::adopt_roster() {
   next_round_not_before = clock->monotonic();
   roster = std::move(*next_roster);
   next_roster.reset();
+  limit_cohort();
   spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
   events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
   FOVEA_TRY(record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));

@@ -41,6 +41,7 @@ struct RunDriver::Parts {
   MonotonicMs last_shown{};
   MonotonicMs last_roster_look{};
   std::filesystem::file_time_type roster_time{};
+  std::uint32_t cohort_largest = 0;  // of a round: the plan's, as far as the roster allows it
   std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;
@@ -73,6 +74,7 @@ struct RunDriver::Parts {
     std::vector<RosterIndex> invited;  // ascending
     std::vector<RosterIndex> quiet;    // of those, not here now
   };
+  void limit_cohort();  // after each change of the roster
   bool is_present(const SiteId& site) const;
   Cohort cohort_of_round(RoundNumber number) const;
   Result<RoundSetup> make_setup(Cohort cohort) const;

@@ -37,7 +37,21 @@ std::uint64_t round_seed(const federation::Plan& plan, RoundNumber round) {
   return out;
 }
 
+federation::Thresholds thresholds_of(const federation::Plan& plan) {
+  return {.colluders_max = static_cast<std::uint16_t>(plan.secure_aggregation.colluders_max),
+          .threshold = static_cast<std::uint16_t>(plan.secure_aggregation.threshold),
+          .honest_min = static_cast<std::uint16_t>(plan.secure_aggregation.honest_min)};
+}
+
 }  // namespace
+
+void RunDriver::Parts::limit_cohort() {
+  const federation::Plan& plan = options.store->plan();
+  cohort_largest = cohort_limit(roster.sites.size(), thresholds_of(plan), plan.cohort.largest);
+  if (cohort_largest == federation::kCompleteGraphMax && std::min<std::size_t>(plan.cohort.largest, roster.sites.size()) > cohort_largest)
+    spdlog::warn("no neighbour graph is safe for {} sites with this plan's m and threshold: at most {} sites take part in a round",
+                 roster.sites.size(), cohort_largest);
+}
 
 // A site that is still catching up cannot train on this model yet; the last sum itself may be on its way.
 bool RunDriver::Parts::is_present(const SiteId& site) const {
@@ -57,7 +71,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
     if (left_out.contains(roster.sites[i].id)) continue;
     (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
   }
-  const std::size_t largest = options.store->plan().cohort.largest;
+  const std::size_t largest = cohort_largest;
   // Whoever sat out comes first next time.
   if (present.size() > largest)
     std::rotate(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(number % present.size()), present.end());
@@ -75,7 +89,7 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
   const federation::Plan& plan = store.plan();
   Cohort cohort = cohort_of_round(store.next_round());
   if (cohort.present < plan.cohort.smallest) return {};
-  const std::size_t hoped = std::min<std::size_t>(roster.sites.size(), plan.cohort.largest);
+  const std::size_t hoped = cohort_largest;
   const std::int64_t waited = clock->monotonic().value - last_joined.value;
   // Only before the first round of this process: later ones start with whoever is here.
   if (round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
@@ -108,11 +122,9 @@ Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
                             .previous_transcript = last == nullptr ? Digest{} : last->transcript},
                    .invited = std::move(cohort.invited),
                    .quiet = std::move(cohort.quiet),
-                   .thresholds = {.colluders_max = static_cast<std::uint16_t>(plan.secure_aggregation.colluders_max),
-                                  .threshold = static_cast<std::uint16_t>(plan.secure_aggregation.threshold),
-                                  .honest_min = static_cast<std::uint16_t>(plan.secure_aggregation.honest_min)},
+                   .thresholds = thresholds_of(plan),
                    .cohort_smallest = plan.cohort.smallest,
-                   .cohort_largest = plan.cohort.largest,
+                   .cohort_largest = std::max(cohort_largest, plan.cohort.smallest),
                    .delta_size = static_cast<std::uint32_t>(federation::total_size(ranges)),
                    .delta_max = plan.strategy.delta_max,
                    .weight_max = plan.strategy.weight_max,

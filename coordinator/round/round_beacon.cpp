@@ -23,7 +23,7 @@ void RoundMachine::Core::ask_beacon(const std::vector<RosterIndex>& sites) {
 void RoundMachine::Core::on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site) {
   const auto decoded = federation::BeaconCommitmentMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
-  if (!needs_beacon() || beacon) return;  // a repetition
+  if (!may_need_beacon() || beacon) return;  // a repetition
   if (decoded->roster != setup.roster.hash) return refuse_to(site, message, RefusalReason::roster_differs, "a beacon for another roster");
   if (!federation::is_commitment_of(decoded->commitment, setup.roster, site)) {
     refuse_to(site, message, RefusalReason::bad_signature, "signature of the beacon commitment");

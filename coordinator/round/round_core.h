@@ -136,10 +136,14 @@ struct RoundMachine::Core {
   void retry(federation::RefusalReason reason, const std::string& detail);
   void abort(federation::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
+  // Whether to wait on: for sites that still train, or for the beacon where more sites are ready than the complete graph takes.
+  bool waits_for_stragglers(const Announced& announced, std::size_t ready) const;
+  // At most `most` of the ready sites; other ones in each round.
+  std::vector<RosterIndex> choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const;
   bool is_awaited(RosterIndex site, const Trainee& trainee) const;
 
   // round_beacon.cpp: the roster's beacon
-  bool needs_beacon() const { return setup.cohort_largest > federation::kCompleteGraphMax; }
+  bool may_need_beacon() const { return setup.cohort_largest > federation::kCompleteGraphMax; }
   bool has_beacon() const { return beacon && !beacon->nonces.empty(); }
   void on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site);
   void on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site);

@@ -19,6 +19,8 @@ Result<void> check_setup(const RoundSetup& setup) {
   if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
   if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest || setup.cohort_largest > federation::kCohortMax)
     return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " + std::to_string(federation::kCohortMax));
+  if (setup.cohort_largest > setup.roster.sites.size())
+    return invalid_argument("setup.cohort: largest above the number of sites of the roster; see cohort_limit");
   if (setup.invited.size() < setup.cohort_smallest)
     return invalid_argument("setup.invited: fewer sites than the smallest cohort");
   for (std::size_t i = 0; i < setup.invited.size(); ++i)
@@ -37,21 +39,23 @@ Result<void> check_setup(const RoundSetup& setup) {
   return {};
 }
 
-// k and t for the sites that the plan assumes bad, and lost: all that are not in the smallest sum. Zero where every cohort
-// is small enough for the complete graph.
-Result<federation::NeighbourCounts> choose_graph(const RoundSetup& setup) {
-  if (setup.cohort_largest <= federation::kCompleteGraphMax) return federation::NeighbourCounts{};
-  const auto sites = static_cast<std::uint32_t>(setup.roster.sites.size());
-  if (setup.thresholds.threshold > sites)
-    return invalid_argument("setup.thresholds: threshold above the number of sites of the roster");
+// k and t for the sites that the plan assumes bad, and lost: all that are not in the smallest sum.
+Result<federation::NeighbourCounts> choose_graph(std::size_t roster_sites, const federation::Thresholds& thresholds) {
+  const auto sites = static_cast<std::uint32_t>(roster_sites);
   return federation::choose_neighbours({.sites = sites,
-                                        .corrupt_max = setup.thresholds.colluders_max,
-                                        .dropped_max = sites - setup.thresholds.threshold,
+                                        .corrupt_max = thresholds.colluders_max,
+                                        .dropped_max = sites - std::min<std::uint32_t>(sites, thresholds.threshold),
                                         .security_bits = federation::kGraphSecurityBits,
                                         .correctness_bits = federation::kGraphCorrectnessBits});
 }
 
 }  // namespace
+
+std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest) {
+  const auto limit = static_cast<std::uint32_t>(std::min<std::size_t>(roster_sites, largest));
+  const bool sparse = limit > federation::kCompleteGraphMax;
+  return sparse && !choose_graph(roster_sites, thresholds) ? federation::kCompleteGraphMax : limit;
+}
 
 RoundMachine::RoundMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 RoundMachine::RoundMachine(RoundMachine&&) noexcept = default;
@@ -60,7 +64,10 @@ RoundMachine::~RoundMachine() = default;
 
 Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Bytes> journal) {
   FOVEA_TRY(check_setup(setup));
-  FOVEA_TRY_ASSIGN(const federation::NeighbourCounts neighbours, choose_graph(setup));
+  federation::NeighbourCounts neighbours;  // none where every cohort is small enough for the complete graph
+  if (setup.cohort_largest > federation::kCompleteGraphMax) {
+    FOVEA_TRY_ASSIGN(neighbours, choose_graph(setup.roster.sites.size(), setup.thresholds));
+  }
   FOVEA_TRY_ASSIGN(RoundMemory memory, restore_round(setup.task.round, journal));
   auto core = std::make_unique<Core>(Core{.setup = std::move(setup),
                                           .attempt = memory.attempt_last,
@@ -162,7 +169,7 @@ void RoundMachine::Core::on(Begin event) {
   }
   if (auto* announced = std::get_if<Announced>(&phase)) {
     announced->since = now;
-    if (needs_beacon()) ask_beacon(beacon_silent());
+    if (may_need_beacon()) ask_beacon(beacon_silent());
     announce(setup.invited);
   }
 }
@@ -259,7 +266,7 @@ void RoundMachine::Core::on_hello(const federation::SignedMessage& message, Rost
   if (decoded->model_hash != setup.task.model_hash || decoded->transcript != setup.task.previous_transcript) return;
   Trainee& trainee = trainees[site];
   if (trainee.readiness == Readiness::failed && !trainee.final_failure) trainee.readiness = Readiness::awaited;
-  if (needs_beacon()) ask_beacon({site});
+  if (may_need_beacon()) ask_beacon({site});
   ask_again(site);
 }
 
@@ -297,7 +304,7 @@ void RoundMachine::Core::ask_again(RosterIndex site) {
 }
 
 void RoundMachine::Core::repeat_requests() {
-  if (needs_beacon() && !has_beacon()) ask_beacon(beacon_silent());
+  if (may_need_beacon() && !has_beacon()) ask_beacon(beacon_silent());
   if (std::holds_alternative<Announced>(phase)) {
     std::vector<RosterIndex> to;
     for (const auto& [site, trainee] : trainees)

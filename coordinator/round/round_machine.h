@@ -14,8 +14,10 @@
 // step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the same
 // bytes, so lost messages are mended by asking again (resend_ms).
 //
-// A cohort of more than kCompleteGraphMax sites uses the sparse graph: the machine first draws the roster's beacon with all
-// its sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites of a sum.
+// A cohort of more than kCompleteGraphMax sites uses the sparse graph: the machine draws the roster's beacon with all its
+// sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites of a sum.
+// Only an attempt of so many ready sites needs the beacon; where it does not come while stragglers are waited for, the
+// attempt is made with kCompleteGraphMax of them.
 //
 // Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
 // a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
@@ -65,6 +67,10 @@ struct RoundSetup {
   std::optional<federation::BeaconTranscript> beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
   RoundLimits limits;
 };
+
+// The most sites of a round: the plan's largest cohort, as far as the roster has that many, and kCompleteGraphMax where no
+// neighbour graph is safe for the roster. What RoundSetup::cohort_largest may be at most.
+std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest);
 
 // ---- events
 struct Begin {

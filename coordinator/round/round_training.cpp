@@ -70,19 +70,35 @@ void RoundMachine::Core::consider_start() {
     return;
   }
   if (!announced->quorum) announced->quorum = now;
-  if (needs_beacon() && !has_beacon()) {
-    if (now.value - announced->since.value < setup.limits.round_ms) return;
+  if (waits_for_stragglers(*announced, ready.size())) return;
+  std::size_t most = setup.cohort_largest;
+  if (!has_beacon() && ready.size() > federation::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
-    return abort(RefusalReason::beacon_differs, "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " +
-                                                    id_of(silent.front()).text() +
-                                                    " among them; it needs every site once: sign a roster without the absent ones");
+    const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " + id_of(silent.front()).text() +
+                                " among them; it needs every site once: sign a roster without the absent ones";
+    if (setup.cohort_smallest > federation::kCompleteGraphMax) {
+      if (now.value - announced->since.value >= setup.limits.round_ms) abort(RefusalReason::beacon_differs, missing);
+      return;
+    }
+    effects.notices.push_back(missing + "; until then " + std::to_string(federation::kCompleteGraphMax) + " sites take part");
+    most = federation::kCompleteGraphMax;
   }
-  const bool waiting = std::any_of(trainees.begin(), trainees.end(),
-                                   [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
-  const bool enough = ready.size() >= setup.cohort_largest;
-  if (waiting && !enough && now.value - announced->quorum->value < setup.limits.straggler_ms) return;
-  if (ready.size() > setup.cohort_largest) ready.resize(setup.cohort_largest);
-  start_attempt(std::move(ready));
+  start_attempt(choose_cohort(std::move(ready), most));
+}
+
+bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::size_t ready) const {
+  if (now.value - announced.quorum->value >= setup.limits.straggler_ms) return false;
+  if (ready > federation::kCompleteGraphMax && !has_beacon()) return true;
+  if (ready >= setup.cohort_largest) return false;
+  return std::any_of(trainees.begin(), trainees.end(), [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
+}
+
+std::vector<RosterIndex> RoundMachine::Core::choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const {
+  if (ready.size() <= most) return ready;
+  std::rotate(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(setup.task.round % ready.size()), ready.end());
+  ready.resize(most);
+  std::sort(ready.begin(), ready.end());
+  return ready;
 }
 
 void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {

@@ -69,6 +69,7 @@ std::string FederationTest::make_plan(const PlanChoices& choices, const std::set
   plan["stages"][0]["rounds"] = choices.rounds;
   plan["deadlines"] = {{"progress_s", choices.progress_s}, {"phase_s", choices.phase_s}};
   plan["finding"]["modality"] = choices.modality;
+  if (choices.largest > 0) plan["cohort"]["largest"] = choices.largest;
   if (choices.seed) plan["seed"] = *choices.seed;
   std::ofstream(plan_file()) << plan.dump(1);
   const Outcome valid = coordinator({"--json", "plan", "validate", plan_file().string()});

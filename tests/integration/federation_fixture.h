@@ -21,6 +21,7 @@ struct PlanChoices {
   int phase_s = 3;
   int progress_s = 5;
   std::string modality = "MR";
+  int largest = 0;            // cohort; that of "plan new" when 0
   std::optional<int> seed{};  // that of "plan new" when none
 };
 

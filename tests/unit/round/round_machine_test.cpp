@@ -206,6 +206,16 @@ TEST(RoundMachine, ASetupThatNoRoundCouldMeetIsRefused) {
   EXPECT_FALSE(with([](auto& s) { s.delta_size = 0; }));
 }
 
+TEST(RoundMachine, ACohortIsLimitedToTheRosterAndToWhatANeighbourGraphAllows) {
+  EXPECT_EQ(coordinator::cohort_limit(4, {1, 3, 2}, 1024), 4U);
+  EXPECT_EQ(coordinator::cohort_limit(100, {33, 67, 2}, 1024), 100U);
+  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 1024), 1000U);
+  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 200), 200U);
+  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 100), 100U);
+  EXPECT_EQ(coordinator::cohort_limit(140, {60, 101, 2}, 1024), 128U);  // no k below 139 withstands so many
+  EXPECT_EQ(coordinator::cohort_limit(129, {128, 129, 1}, 129), 128U);
+}
+
 TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
   Scene scene(4, 1);
   scene.hold_to_coordinator(3, MessageKind::masked_statement);

@@ -376,6 +376,49 @@ TEST(Beacon, DependsOnEveryNonceAndOnTheRoster) {
   }
 }
 
+// The parameters of the first attempt, when these sites' messages of a kind are lost.
+federation::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites, const WorldOptions& options) {
+  World world(options);
+  federation::RoundParameters out;
+  world.intercept = [&](Delivery& delivery) {
+    if (delivery.direction == Direction::to_coordinator || out.round != 0) return true;
+    const auto opened = world.federation().open_at_site(delivery.wire);
+    if (opened->kind() == MessageKind::parameters) out = federation::RoundParameters::decode(opened->payload()).value();
+    return true;
+  };
+  lose(world, lost, sites);
+  lose(world, MessageKind::beacon_commitment, {3});
+  world.run([&] { return out.round != 0; });
+  EXPECT_LT(world.now_ms(), 4'000);
+  return out;
+}
+
+TEST(Beacon, WithoutOneAsManySitesTakePartAsTheCompleteGraphTakes) {
+  const auto p = first_parameters(MessageKind::hello, {}, sparse_options());
+  EXPECT_EQ(p.candidates.size(), 128U);
+  EXPECT_FALSE(p.graph.has_value());
+}
+
+TEST(Beacon, IsNotWaitedForWhereFewerSitesAreReady) {
+  std::set<RosterIndex> away;
+  for (RosterIndex site = 10; site < 23; ++site) away.insert(site);
+  const auto p = first_parameters(MessageKind::training_ready, away, sparse_options());
+  EXPECT_EQ(p.candidates.size(), kSites - away.size());
+  EXPECT_FALSE(p.graph.has_value());
+}
+
+TEST(Beacon, ASmallestCohortAboveTheCompleteGraphWaitsForIt) {
+  auto options = sparse_options();
+  options.thresholds->threshold = 130;
+  World world(options);
+  lose(world, MessageKind::beacon_commitment, {3});
+  world.run([&] { return !world.aborted().empty(); });
+  ASSERT_FALSE(world.aborted().empty());
+  EXPECT_EQ(world.aborted().front().reason, RefusalReason::beacon_differs);
+  EXPECT_NE(world.aborted().front().detail.find("site-003"), std::string::npos) << world.aborted().front().detail;
+  EXPECT_TRUE(world.results().empty());
+}
+
 TEST(Beacon, ASiteThatSignsNoProperCommitmentIsBlamed) {
   World world(sparse_options());
   world.intercept = [&](Delivery& delivery) {
