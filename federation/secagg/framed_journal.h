@@ -19,7 +19,8 @@ struct JournalContents {
   std::uint64_t intact_bytes = 0;  // what follows is a torn last record: cut it off
 };
 
-// corruption: a damaged record that is not the last (bit rot, not a torn write).
+// corruption: a damaged record, or length of one, that is not the last (bit rot, not a torn write); names the byte. Nothing
+// must be cut off then: the records behind it were promised to others.
 Result<JournalContents> read_journal(ByteView file);
 
 }  // namespace fovea::federation

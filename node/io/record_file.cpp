@@ -48,16 +48,15 @@ Result<void> RecordFile::append(std::span<const Bytes> records) {
 }
 
 Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs) {
-  const bool missing = !fs::exists(path);
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));
-  if (!missing) return out;
-  std::vector<Bytes> found;
   for (const auto& [run, journal] : journals_in(runs)) {
     FOVEA_TRY_ASSIGN(const RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
-    FOVEA_TRY_ASSIGN(const SiteMemory memory, SiteMemory::restore(run, records.records()));
-    for (const ReleasedMark& mark : memory.unregistered) found.push_back(encode_mark(run, mark));
+    auto memory = SiteMemory::restore(run, records.records(), out.records());
+    if (!memory) return memory.error().with_context(journal.string());
+    std::vector<Bytes> found;
+    for (const ReleasedMark& mark : memory->unregistered) found.push_back(encode_mark(run, mark));
+    FOVEA_TRY(out.append(found));
   }
-  FOVEA_TRY(out.append(found));
   return out;
 }
 

@@ -30,8 +30,8 @@ class RecordFile {
   Retain retain_;
 };
 
-// The register of a site: what must hold across its runs (node/round/site_marks.h). Where the file is missing, it is
-// made again from the journals of the runs, so that deleting it frees no model.
+// The register of a site: what must hold across its runs (node/round/site_marks.h). What the journals of the runs have and it
+// lacks is written to it first, at each opening: so deleting it frees no model, and a crash while it is made again does no harm.
 Result<RecordFile> open_site_register(const std::filesystem::path& path, const std::filesystem::path& runs);
 
 }  // namespace fovea::node

@@ -159,5 +159,36 @@ TEST(FramedJournal, ATornTailIsCutAndADamagedMiddleIsAnError) {
   EXPECT_EQ(read_journal(last)->records.size(), 2U);
 }
 
+// A changed length must not pass for the end of the file: the records behind it would be cut off.
+TEST(FramedJournal, ADamagedByteAnywhereBeforeTheLastRecordIsRefused) {
+  const std::vector<Bytes> records = {Bytes(40, 3), Bytes{1, 2, 3}, Bytes(20, 9)};
+  Bytes file;
+  for (const Bytes& record : records) {
+    const Bytes frame = frame_record(record);
+    file.insert(file.end(), frame.begin(), frame.end());
+  }
+  const std::size_t second = frame_record(records[0]).size();
+  const std::size_t last = second + frame_record(records[1]).size();
+  for (const unsigned change : {0x01U, 0x80U, 0xffU})
+    for (std::size_t i = 0; i < last; ++i) {
+      Bytes damaged = file;
+      damaged[i] = static_cast<std::uint8_t>(damaged[i] ^ change);
+      const auto read = read_journal(damaged);
+      ASSERT_FALSE(read.has_value()) << "byte " << i;
+      EXPECT_EQ(read.error().code, ErrorCode::corruption);
+      const std::string where = "record at byte " + std::to_string(i < second ? 0 : second) + " is damaged";
+      EXPECT_NE(read.error().message.find(where), std::string::npos) << read.error().message;
+      EXPECT_NE(read.error().message.find("fix: "), std::string::npos);
+    }
+  for (std::size_t i = last; i < file.size(); ++i) {
+    Bytes torn = file;
+    torn[i] ^= 0x80;
+    const auto read = read_journal(torn);
+    ASSERT_TRUE(read.has_value()) << "byte " << i;
+    EXPECT_EQ(read->intact_bytes, last);
+    EXPECT_EQ(read->records.size(), 2U);
+  }
+}
+
 }  // namespace
 }  // namespace fovea::test

@@ -1,0 +1,100 @@
+// The site's register and its journals on disk: what a crash or a damaged byte may and may not do.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "federation/secagg/framed_journal.h"
+#include "node/io/record_file.h"
+#include "node/round/site_marks.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::test {
+namespace {
+
+using node::RecordFile;
+using node::SiteMemory;
+
+class SiteRegisterTest : public ::testing::Test {
+ protected:
+  static RunId run(std::uint8_t number) { return RunId{{number}}; }
+  static node::UnmaskedMark unmasked(std::uint8_t model) { return {federation::AttemptRef{1, 1, Digest{9}}, Digest{model}, Bytes{1}}; }
+
+  std::filesystem::path runs() const { return folder_.path() / "runs"; }
+  std::filesystem::path journal(const RunId& id) const { return runs() / id.text() / "journal"; }
+  std::filesystem::path path() const { return folder_.path() / "register"; }
+
+  void write_journal(const RunId& id, const std::vector<std::uint8_t>& models) const {
+    std::filesystem::create_directories(runs() / id.text());
+    auto file = RecordFile::open(journal(id), RecordFile::Retain::at_open).value();
+    for (const std::uint8_t model : models) ASSERT_TRUE(file.append(std::vector<Bytes>{node::encode_mark(id, unmasked(model))}));
+  }
+  std::map<Digest, RunId> released() const {
+    const auto opened = node::open_site_register(path(), runs());
+    EXPECT_TRUE(opened.has_value());
+    return SiteMemory::restore(run(99), {}, opened->records())->released_models;
+  }
+  void change_byte(const std::filesystem::path& file, std::size_t at) const {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(static_cast<std::streamoff>(at));
+    const int byte = stream.get();
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(byte ^ 0x40));
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST_F(SiteRegisterTest, WhatTheJournalsHaveAndTheRegisterLacksIsAddedAtEveryOpening) {
+  write_journal(run(1), {10, 11});
+  EXPECT_EQ(released().size(), 2U);
+  write_journal(run(2), {20});  // marked in the journal, and then the site fell over
+  EXPECT_EQ(released().size(), 3U);
+  EXPECT_EQ(released().at(Digest{20}), run(2));
+  const auto size = std::filesystem::file_size(path());
+  EXPECT_EQ(released().size(), 3U);
+  EXPECT_EQ(std::filesystem::file_size(path()), size);  // nothing is added twice
+}
+
+TEST_F(SiteRegisterTest, ARebuildThatACrashInterruptedIsFinishedByTheNext) {
+  write_journal(run(1), {10, 11});
+  write_journal(run(2), {20});
+  const auto whole = released();
+  const auto size = std::filesystem::file_size(path());
+  for (std::uintmax_t cut = 0; cut < size; ++cut) {
+    std::filesystem::resize_file(path(), cut);
+    ASSERT_EQ(released(), whole) << "cut at byte " << cut;
+    ASSERT_EQ(std::filesystem::file_size(path()), size);
+  }
+  std::filesystem::remove(path());
+  EXPECT_EQ(released(), whole);
+}
+
+// Run 2 marked a release on a model that run 1 had released on before: it never left, and takes nothing from run 1.
+TEST_F(SiteRegisterTest, WhoReleasedFirstKeepsTheModel) {
+  write_journal(run(1), {10});
+  EXPECT_EQ(released().at(Digest{10}), run(1));
+  write_journal(run(2), {10});
+  EXPECT_EQ(released().at(Digest{10}), run(1));
+  EXPECT_EQ(released().size(), 1U);
+}
+
+TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) {
+  write_journal(run(1), {10, 11});
+  released();
+  for (const auto& file : {journal(run(1)), path()}) {
+    const auto size = std::filesystem::file_size(file);
+    change_byte(file, 2);  // of the first length
+    const auto refused = node::open_site_register(path(), runs());
+    ASSERT_FALSE(refused.has_value()) << file;
+    EXPECT_EQ(refused.error().code, ErrorCode::corruption);
+    EXPECT_NE(refused.error().message.find(file.string()), std::string::npos) << refused.error().message;
+    EXPECT_NE(refused.error().message.find("at byte 0 is damaged"), std::string::npos) << refused.error().message;
+    EXPECT_EQ(std::filesystem::file_size(file), size);
+    change_byte(file, 2);
+    EXPECT_EQ(released().size(), 2U);
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test
