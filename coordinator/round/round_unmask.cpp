@@ -15,15 +15,7 @@ void RoundMachine::Core::ask_consistency(const CollectingConsistency& from, cons
 }
 
 void RoundMachine::Core::ask_unmask(const CollectingUnmask& from, const std::vector<RosterIndex>& to) {
-  const federation::AttemptContext& context = from.attempt.context;
-  if (!context.graph) return send(to, MessageKind::unmask_request, federation::UnmaskRequest{context.ref(), from.signatures}.encode());
-  // Only the signatures of its neighbours count for a site.
-  for (const RosterIndex site : to) {
-    federation::UnmaskRequest request{context.ref(), {}};
-    for (const federation::SiteSignature& entry : from.signatures)
-      if (context.are_neighbours(entry.site, site)) request.signatures.push_back(entry);
-    send({site}, MessageKind::unmask_request, request.encode());
-  }
+  send(to, MessageKind::unmask_request, federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
 }
 
 void RoundMachine::Core::on_consistency_signature(const federation::SignedMessage& message, RosterIndex site) {
@@ -54,7 +46,9 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
       trainees[entry.site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
   for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
-  // Each secret has to be opened by sites that signed, and each of these asks for t signatures of sites that count for it.
+  // Each site asks for s signatures in all and t of sites that count for it; and each secret has to be opened by sites that signed.
+  if (to.size() < collecting.attempt.context.parameters.survivors_min())
+    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only");
   if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
     return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only, too few of them neighbours of " +
                                                         id_of(*isolated).text());

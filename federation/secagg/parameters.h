@@ -44,7 +44,7 @@ struct Encoding {
 struct GraphParameters {
   std::uint16_t roster_sites = 0;   // n, positions on the ring
   std::uint16_t neighbours = 0;     // k
-  std::uint16_t survivors_min = 0;  // fewest sites in U1, U2 and U3: n − this many are assumed lost at most
+  std::uint16_t survivors_min = 0;  // s: fewest sites in U1, U2 and U3, and that sign U3; n − s are assumed lost at most
   Digest beacon{};                  // federation/secagg/epoch_beacon.h
   bool operator==(const GraphParameters&) const = default;
 };
@@ -72,7 +72,7 @@ struct RoundParameters {
   std::uint32_t phase_ms = 0;     // deadline of one phase
   std::optional<GraphParameters> graph{};  // none: the complete graph
 
-  // The fewest sites in U1, U2 and U3.
+  // The fewest sites in U1, U2 and U3, and the fewest that sign the one statement over U3.
   std::uint32_t survivors_min() const noexcept { return graph ? graph->survivors_min : thresholds.threshold; }
 
   Bytes encode() const;

@@ -45,6 +45,9 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
     if (!contains(committed, entry.site)) return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
     signers.push_back(entry.site);
   }
+  if (signers.size() < e.parameters.survivors_min())
+    return refused(RefusalReason::too_few_signatures, std::to_string(signers.size()) + " signatures, at least " +
+                                                          std::to_string(e.parameters.survivors_min()) + " are needed");
   if (context.find_isolated(e.survivors, signers))
     return refused(RefusalReason::too_few_signatures, "a site of U2 has fewer than t neighbours that signed");
   return std::nullopt;

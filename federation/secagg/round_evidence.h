@@ -35,7 +35,7 @@ struct RoundEvidence {
 };
 
 // Every rule that can be checked without the masked vectors: U3 ⊆ U2 ⊆ U1 ⊆ U0 ⊆ roster, |U3| ≥ t, all key and vector signatures,
-// ≥ t distinct valid consistency signatures by sites of U3, and each opened secret against its commitment.
+// ≥ t distinct valid consistency signatures by sites of U3 (in a graph ≥ s, t of them around each site of U2), and each opened secret against its commitment.
 // None when all hold. The roster must be the one named in P.
 std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster);
 

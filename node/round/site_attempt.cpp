@@ -85,6 +85,12 @@ std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundP
     if (p.survivors_min() < m + h)
       return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.survivors_min()) + " sites with m = " +
                                                         std::to_string(m) + ", h = " + std::to_string(h));
+    // Two statements with s signatures each would share an honest signer, and nobody signs two.
+    const std::uint32_t majority = federation::threshold_min(static_cast<std::uint32_t>(p.candidates.size()), m);
+    if (p.survivors_min() < majority)
+      return refused(RefusalReason::threshold_too_low, "a sum of " + std::to_string(p.survivors_min()) + " sites, of " +
+                                                           std::to_string(p.candidates.size()) + " with m = " + std::to_string(m) +
+                                                           " at least " + std::to_string(majority) + " must sign one statement");
     return check_graph(p, m, roster, speech);
   }
   if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(sites), p.thresholds.threshold, m, h))

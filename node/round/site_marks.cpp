@@ -32,8 +32,10 @@ Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation
       FOVEA_TRY_ASSIGN(mark.request, reader.array<32>("mark.request"));
       FOVEA_TRY_ASSIGN(mark.statement, reader.array<32>("mark.statement"));
       FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
+      FOVEA_TRY_ASSIGN(mark.signatures_min, reader.u16("mark.signatures_min"));
       FOVEA_TRY_ASSIGN(mark.threshold, reader.u16("mark.threshold"));
       FOVEA_TRY_ASSIGN(mark.voters, federation::read_sites(reader, "mark.voters"));
+      FOVEA_TRY_ASSIGN(mark.holders, federation::read_sites(reader, "mark.holders"));
       FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.wire", federation::kWireBytesMax));
       mark.wire.assign(wire.begin(), wire.end());
       FOVEA_TRY_ASSIGN(const ByteView release, reader.sized("mark.release", federation::kWireBytesMax));
@@ -102,8 +104,10 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
                    writer.raw(m.request);
                    writer.raw(m.statement);
                    writer.raw(m.model_hash);
+                   writer.u16(m.signatures_min);
                    writer.u16(m.threshold);
                    federation::write(writer, m.voters);
+                   federation::write(writer, m.holders);
                    writer.sized(m.wire);
                    writer.sized(m.release);
                  },

@@ -29,8 +29,10 @@ struct SignedMark {
   Digest request{};    // payload digest of the request
   Digest statement{};
   Digest model_hash{};
-  std::uint16_t threshold = 0;            // of the attempt
-  std::vector<RosterIndex> voters{};      // of U3, those whose signatures count: all of it, or this site's neighbours
+  std::uint16_t signatures_min = 0;       // of U3
+  std::uint16_t threshold = 0;            // of those, by sites that hold shares of this one: t of the attempt
+  std::vector<RosterIndex> voters{};      // U3
+  std::vector<RosterIndex> holders{};     // of U3: all of it, or this site's neighbours
   Bytes wire{};        // the signature as it was sent, to send again
   Bytes release{};     // what R5 will send when t sites have signed the statement
 };

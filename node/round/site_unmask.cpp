@@ -80,9 +80,11 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
                      .statement = federation::consistency_statement(context.parameters_hash,
                                                                     {context.key_list, request.survivors, request.committed}),
                      .model_hash = context.parameters.model_hash,
+                     .signatures_min = static_cast<std::uint16_t>(context.parameters.survivors_min()),
                      .threshold = context.parameters.thresholds.threshold};
   const std::vector<RosterIndex> committed = sites_of(request.committed);
-  signing.voters = context.holders(self, committed);
+  signing.voters = committed;
+  signing.holders = context.holders(self, committed);
   const federation::ConsistencySignature signature{signing.ref, config.identity.sign(signing.statement)};
   SiteOutbound message = seal(MessageKind::consistency_signature, signature.encode(), signature.ref);
   signing.wire = message.wire;
@@ -135,15 +137,21 @@ void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& 
 std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& statement,
                                                        const federation::UnmaskRequest& request) const {
   if (auto release = check_release(request.ref.round, statement.model_hash)) return release;
+  std::size_t of_holders = 0;
   for (const federation::SiteSignature& entry : request.signatures) {
     if (!contains(statement.voters, entry.site) || !knows(entry.site))
-      return refused(RefusalReason::survivors_not_subset, "a signature of a site whose signature does not count here");
+      return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
     if (crypto::check_signature(key_of(entry.site), statement.statement, entry.signature) != crypto::SignatureVerdict::valid)
       return refused(RefusalReason::bad_signature, "consistency statement of " + config.roster.sites[entry.site].id.text());
+    of_holders += contains(statement.holders, entry.site) ? 1U : 0U;
   }
-  // The codec lets each site appear once, so these are distinct.
-  if (request.signatures.size() < statement.threshold)
-    return refused(RefusalReason::too_few_signatures, std::to_string(request.signatures.size()) + " signatures, the threshold is " +
+  // The codec lets each site appear once, so these are distinct. In a graph t neighbours make the statement unique around this
+  // site; only more than half of all sites, m counted twice, make it unique over the ring.
+  if (request.signatures.size() < statement.signatures_min)
+    return refused(RefusalReason::too_few_signatures, std::to_string(request.signatures.size()) + " signatures, at least " +
+                                                          std::to_string(statement.signatures_min) + " are needed");
+  if (of_holders < statement.threshold)
+    return refused(RefusalReason::too_few_signatures, std::to_string(of_holders) + " signatures of sites that count here, the threshold is " +
                                                           std::to_string(statement.threshold));
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 // A malicious coordinator against sites that restarted, and with a published sum of its own making.
 #include "tests/unit/round/coordinator_attack.h"
+#include "tests/unit/round/forged_evidence.h"
 
 namespace fovea::test {
 namespace {
@@ -173,6 +174,13 @@ TEST_F(RestartAttack, AnAbandonedStatementIsNeitherRepeatedNorReleased) {
   const auto refused = other.tell(kSite, MessageKind::unmask_request, unmask.payload());
   expect_refused(refused, RefusalReason::forgotten_after_restart);
   EXPECT_TRUE(refused.site_register.empty());
+
+  Scene released;  // nor said a second time, when it was released before
+  const auto held = released.hold_to_site(kSite, MessageKind::unmask_request);
+  expect_sends(released.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
+  expect_sends(released.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
+  released.tell(kSite, MessageKind::attempt_abandoned, abandoned.encode());
+  expect_refused(released.tell(kSite, MessageKind::unmask_request, held.payload()), RefusalReason::forgotten_after_restart);
 }
 
 TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
@@ -291,7 +299,6 @@ TEST_F(PublishedSum, AnotherStatementThanTheOneTheSiteSignedIsRefused) {
   EXPECT_FALSE(tell(MessageKind::round_evidence, e.encode()).refusal.has_value());
 }
 
-// Evidence in which everything is signed as it must be, by sites that made a round of their own with the coordinator.
 class ColludersSum : public PublishedSum {
  protected:
   federation::RoundParameters parameters_of(std::vector<RosterIndex> sites, federation::Thresholds thresholds) const {
@@ -310,29 +317,7 @@ class ColludersSum : public PublishedSum {
             .phase_ms = 2000};
   }
   federation::RoundEvidence signed_by_all(const federation::RoundParameters& p) const {
-    const TestFederation& f = scene.world.federation();
-    const Digest hash = p.hash();
-    federation::RoundEvidence out;
-    out.parameters = p;
-    out.survivors = p.candidates;
-    const Digest survivors = federation::survivors_hash(hash, out.survivors);
-    for (const RosterIndex site : p.candidates) {
-      federation::AdvertisedKeys keys{.channel = crypto::AgreementKey::from_private(seed_of("forged-c", site)).public_key(),
-                                      .mask = crypto::AgreementKey::from_private(seed_of("forged-s", site)).public_key()};
-      keys.signature = f.identity(site).sign(federation::keys_statement(hash, site, keys));
-      out.keys.push_back({site, keys});
-      federation::OpenedSecret opened{.site = site, .kind = federation::RevealedSecret::self_seed};
-      opened.value.fill(static_cast<std::uint8_t>(site + 1));
-      out.opened.push_back(opened);
-      federation::CommittedVector vector{.site = site};
-      vector.self_seed_commitment = federation::self_seed_commitment(hash, site, opened.value);
-      vector.signature = f.identity(site).sign(
-          federation::masked_statement(hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment}));
-      out.committed.push_back(vector);
-    }
-    const Digest statement = out.consistency();
-    for (const RosterIndex site : p.candidates) out.signatures.push_back({site, f.identity(site).sign(statement)});
-    return out;
+    return test::signed_by_all(scene.world.federation(), p);
   }
   // That the evidence is genuine in itself, and yet refused by a site that was away.
   void expect_refused_by_rule(const federation::RoundParameters& p, RefusalReason reason) {
