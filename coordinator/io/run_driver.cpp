@@ -100,6 +100,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .unmasker = std::move(unmasker),
                                          .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)});
   Parts& inner = *parts;
+  FOVEA_TRY(inner.take_up_round());
   FOVEA_TRY_ASSIGN(inner.server, ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
                      const federation::Roster& newest = inner.next_roster ? *inner.next_roster : inner.roster;
                      const federation::RosterSite* site = newest.find_transport_key(key);
@@ -185,6 +186,28 @@ void RunDriver::Parts::show_progress() {
   last_line = line;
 }
 
+// Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends under
+// that roster, even if a newer one is in force since. Whom the newer one removed is not listened to meanwhile.
+Result<void> RunDriver::Parts::take_up_round() {
+  RunStore& store = *options.store;
+  if (store.complete()) return {};
+  FOVEA_TRY_ASSIGN(journal_at_start, store.begin_round(store.next_round()));
+  FOVEA_TRY_ASSIGN(const std::optional<Digest> release, roster_of_release(store.next_round(), journal_at_start));
+  if (release && *release != roster.hash) {
+    auto replaced = options.folder.replaced_roster(*release);
+    if (!replaced) {
+      spdlog::warn("round {} was left while shares were being released under another roster, which cannot be read: its sum is lost: {}",
+                   store.next_round(), replaced.error().message);
+      return {};
+    }
+    next_roster = std::exchange(roster, std::move(replaced).value());
+    spdlog::info("round {} ends under the roster of epoch {}, before that of epoch {} comes into force", store.next_round(), roster.epoch,
+                 next_roster->epoch);
+  }
+  releasing_at_start = release.has_value();
+  return {};
+}
+
 Result<void> RunDriver::Parts::look_for_roster() {
   last_roster_look = clock->monotonic();
   std::error_code error;
@@ -205,7 +228,7 @@ Result<void> RunDriver::Parts::look_for_roster() {
 // must end first: sites release one sum on a model, ever. Until then a removed site is not listened to.
 Result<void> RunDriver::Parts::adopt_roster() {
   const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
-  if (phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
+  if (releasing_at_start || phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
   if (machine)
     FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
   rounds_without_sum = 0;

@@ -31,6 +31,8 @@ struct RunDriver::Parts {
   std::map<SiteId, Joined> joined{};
   std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
   std::optional<RoundMachine> machine{};
+  std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
+  bool releasing_at_start = false;        // it was past R4: it ends before anything else, under the roster it began with
   RoundNumber round = 0;  // of the machine
   MonotonicMs round_began{};
   MonotonicMs next_round_not_before{};  // after rounds without a sum: ever longer pauses
@@ -52,6 +54,7 @@ struct RunDriver::Parts {
   Result<void> loop_once();
   Result<void> tick();
   void show_progress();
+  Result<void> take_up_round();  // at the start, before anybody is listened to
   Result<void> look_for_roster();
   Result<void> adopt_roster();
   Result<void> wait_for_confirmations();

@@ -71,7 +71,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
     if (left_out.contains(roster.sites[i].id)) continue;
     (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
   }
-  const std::size_t largest = cohort_largest;
+  const std::size_t largest = releasing_at_start ? roster.sites.size() : cohort_largest;  // whoever was in it can still release
   // Whoever sat out comes first next time.
   if (present.size() > largest)
     std::rotate(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(number % present.size()), present.end());
@@ -88,15 +88,19 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
   const federation::Plan& plan = store.plan();
   Cohort cohort = cohort_of_round(store.next_round());
-  if (cohort.present < plan.cohort.smallest) return {};
+  if (!releasing_at_start && cohort.present < plan.cohort.smallest) return {};
   const std::size_t hoped = cohort_largest;
   const std::int64_t waited = clock->monotonic().value - last_joined.value;
   // Only before the first round of this process: later ones start with whoever is here.
-  if (round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
+  if (!releasing_at_start && round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
   round = store.next_round();
   const std::size_t present = cohort.present;
   FOVEA_TRY_ASSIGN(RoundSetup setup, make_setup(std::move(cohort)));
-  FOVEA_TRY_ASSIGN(const std::vector<Bytes> journal, store.begin_round(round));
+  std::vector<Bytes> journal = std::exchange(journal_at_start, {});
+  if (journal.empty()) {
+    FOVEA_TRY_ASSIGN(journal, store.begin_round(round));
+  }
+  releasing_at_start = false;
   const std::string stage = plan.stages[setup.task.stage_index].name;
   FOVEA_TRY_ASSIGN(machine, RoundMachine::create(std::move(setup), journal));
   round_began = clock->monotonic();

@@ -116,12 +116,33 @@ Result<federation::Roster> CoordinatorFolder::roster(UnixMs now) const {
   return federation::verify_roster(document, {facts.federation, facts.administrators, 1}, now);
 }
 
-Result<federation::Roster> CoordinatorFolder::newest_roster() const {
+Result<federation::Roster> CoordinatorFolder::signed_roster(const fs::path& file, const federation::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
-  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, roster_document());
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
-  if (valid != facts.administrators.size()) return corruption(roster_file().string() + ": lacks an administrator's signature");
+  if (valid != facts.administrators.size()) return corruption(file.string() + ": lacks an administrator's signature");
   return federation::Roster::parse(document.document);
+}
+
+Result<federation::Roster> CoordinatorFolder::newest_roster() const {
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, roster_document());
+  return signed_roster(roster_file(), document);
+}
+
+Result<federation::Roster> CoordinatorFolder::replaced_roster(const Digest& hash) const {
+  const fs::path file = root_ / "rosters" / (to_hex(hash) + ".json");
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, read_document(file));
+  FOVEA_TRY_ASSIGN(federation::Roster roster, signed_roster(file, document));
+  if (roster.hash != hash) return corruption(file.string() + ": is another roster than its name says");
+  return roster;
+}
+
+Result<void> CoordinatorFolder::keep_replaced() const {
+  const auto current = newest_roster();
+  if (!current && current.error().code == ErrorCode::not_found) return {};
+  if (!current) return current.error();
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(roster_file(), federation::kSignedDocumentBytesMax));
+  FOVEA_TRY(create_directories_durably(root_ / "rosters"));
+  return write_file_durably(root_ / "rosters" / (to_hex(current->hash) + ".json"), bytes);
 }
 
 Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, const crypto::SigningKey& administrator,
@@ -157,6 +178,7 @@ Result<SignedRoster> CoordinatorFolder::put_in_force(federation::SignedDocument 
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
   FOVEA_TRY_ASSIGN(federation::Roster roster, federation::Roster::parse(document.document));
   const bool complete = valid == facts.administrators.size();
+  if (complete) FOVEA_TRY(keep_replaced());
   FOVEA_TRY(write_file_durably(complete ? roster_file() : root_ / "roster-next.json", document.serialize()));
   std::error_code ignored;
   if (complete) fs::remove(root_ / "roster-next.json", ignored);

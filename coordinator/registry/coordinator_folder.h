@@ -4,6 +4,7 @@
 //   federation.json    name, address, public keys     keys/signing.key        signs messages and the ledger
 //   invite.json        for sites that want to join    keys/transport.key      CURVE
 //   roster.json        the epoch in force             roster-next.json        waits for the second administrator
+//   rosters/<hash>.json  epochs that were replaced: a round may have to end under one
 //   plans/<hash>.json  plans that were started        runs/<run>/…            see coordinator/store/run_store.h
 #pragma once
 
@@ -76,6 +77,8 @@ class CoordinatorFolder {
   // The roster in force, verified at `now`.
   Result<federation::Roster> roster(UnixMs now) const;
   Result<federation::SignedDocument> roster_document() const;
+  // One that was replaced, whatever its validity: for a round whose shares are being released under it. not_found otherwise.
+  Result<federation::Roster> replaced_roster(const Digest& hash) const;
   // The newest roster whatever its validity: what the next epoch starts from.
   Result<federation::Roster> newest_roster() const;
 
@@ -86,6 +89,8 @@ class CoordinatorFolder {
 
  private:
   Result<SignedRoster> put_in_force(federation::SignedDocument document) const;
+  Result<federation::Roster> signed_roster(const std::filesystem::path& file, const federation::SignedDocument& document) const;
+  Result<void> keep_replaced() const;
 
   std::filesystem::path root_;
 };

@@ -19,8 +19,6 @@ Result<void> check_setup(const RoundSetup& setup) {
   if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
   if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest || setup.cohort_largest > federation::kCohortMax)
     return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " + std::to_string(federation::kCohortMax));
-  if (setup.cohort_largest > setup.roster.sites.size())
-    return invalid_argument("setup.cohort: largest above the number of sites of the roster; see cohort_limit");
   if (setup.invited.size() < setup.cohort_smallest)
     return invalid_argument("setup.invited: fewer sites than the smallest cohort");
   for (std::size_t i = 0; i < setup.invited.size(); ++i)
@@ -57,6 +55,12 @@ std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Threshold
   return sparse && !choose_graph(roster_sites, thresholds) ? federation::kCompleteGraphMax : limit;
 }
 
+Result<std::optional<Digest>> roster_of_release(RoundNumber round, std::span<const Bytes> journal) {
+  FOVEA_TRY_ASSIGN(const RoundMemory memory, restore_round(round, journal));
+  if (!memory.unmask) return std::optional<Digest>();
+  return std::optional(memory.unmask->attempt.context.parameters.roster_hash);
+}
+
 RoundMachine::RoundMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 RoundMachine::RoundMachine(RoundMachine&&) noexcept = default;
 RoundMachine& RoundMachine::operator=(RoundMachine&&) noexcept = default;
@@ -88,7 +92,7 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
                                           .effects = {}});
   for (const RosterIndex site : core->setup.invited) core->trainees.emplace(site, Trainee{});
   if (core->setup.beacon && core->setup.beacon->commitments.roster == core->setup.roster.hash) core->beacon = core->setup.beacon;
-  if (memory.unmask) {
+  if (memory.unmask && memory.unmask->attempt.context.parameters.roster_hash == core->setup.roster.hash) {
     core->attempt = memory.unmask->attempt.context.parameters.attempt;
     core->phase = std::move(*memory.unmask);
   }

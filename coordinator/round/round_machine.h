@@ -69,8 +69,12 @@ struct RoundSetup {
 };
 
 // The most sites of a round: the plan's largest cohort, as far as the roster has that many, and kCompleteGraphMax where no
-// neighbour graph is safe for the roster. What RoundSetup::cohort_largest may be at most.
+// neighbour graph is safe for the roster: a larger RoundSetup::cohort_largest is refused there.
 std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest);
+
+// The roster under which this round's shares are being released, where the journal is past R4: the round can end under no
+// other. None before. corruption names the record.
+Result<std::optional<Digest>> roster_of_release(RoundNumber round, std::span<const Bytes> journal);
 
 // ---- events
 struct Begin {
@@ -155,8 +159,8 @@ struct RoundProgress {
 
 class RoundMachine {
  public:
-  // `journal`: this round's earlier records; a machine that was past R4 goes on with the same attempt, any other
-  // starts the next attempt. invalid_argument names the field of a setup that no round could meet.
+  // `journal`: this round's earlier records; a machine that was past R4 under the setup's roster goes on with the same attempt,
+  // any other starts the next attempt. invalid_argument names the field of a setup that no round could meet.
   static Result<RoundMachine> create(RoundSetup setup, std::span<const Bytes> journal);
   RoundMachine(RoundMachine&&) noexcept;
   RoundMachine& operator=(RoundMachine&&) noexcept;

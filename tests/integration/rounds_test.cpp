@@ -6,7 +6,24 @@
 namespace fovea::test {
 namespace {
 
-class RoundsTest : public FederationTest {};
+class RoundsTest : public FederationTest {
+ protected:
+  static inline const std::vector<std::string> kFallen = {"clara", "dora"};
+
+  // A run in whose round 2 these two stop when they have signed: without the shares of one of them the sum stays closed.
+  void start_and_hold_two_after_they_signed() {
+    make_plan({.rounds = 200, .phase_s = 2});
+    for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
+    serve();
+    for (const std::string& site : kSites)
+      start_site(site, contains(kFallen, site) ? std::vector<std::string>{"--hold-after", "consistency:2"} : std::vector<std::string>{});
+    for (const std::string& site : kFallen) wait_for_site(site, "held");
+  }
+  void kill_site(const std::string& site) {
+    sites_.at(site).signal(SIGKILL);
+    EXPECT_EQ(sites_.at(site).wait(kPatience), 128 + SIGKILL);
+  }
+};
 
 Json summary_of(const std::filesystem::path& home, const std::string& run) {
   return Json::parse(read_text(home / "runs" / run / "summary.json"));
@@ -46,8 +63,7 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   serve();
   for (const std::string& site : kSites) start_site(site, site == "dora" ? std::vector<std::string>{"--hold-after", "shares:2"} : std::vector<std::string>{});
   wait_for_site("dora", "held");
-  sites_.at("dora").signal(SIGKILL);
-  EXPECT_EQ(sites_.at("dora").wait(kPatience), 128 + SIGKILL);
+  kill_site("dora");
   const Json without = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
   EXPECT_EQ(without["contributors"], Json({"anna", "berta", "clara"}));
   EXPECT_EQ(without["dropouts"], Json({"dora"}));
@@ -63,19 +79,9 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   EXPECT_EQ(server_->wait(kPatience), 0);
 }
 
-// Two of four fall over after they signed: without the shares of one of them the sum stays closed.
 TEST_F(RoundsTest, AHospitalKilledAfterItSignedStillReleasesItsShares) {
-  make_plan({.rounds = 200, .phase_s = 2});
-  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
-  serve();
-  const std::vector<std::string> fallen = {"clara", "dora"};
-  for (const std::string& site : kSites)
-    start_site(site, contains(fallen, site) ? std::vector<std::string>{"--hold-after", "consistency:2"} : std::vector<std::string>{});
-  for (const std::string& site : fallen) {
-    wait_for_site(site, "held");
-    sites_.at(site).signal(SIGKILL);
-    EXPECT_EQ(sites_.at(site).wait(kPatience), 128 + SIGKILL);
-  }
+  start_and_hold_two_after_they_signed();
+  for (const std::string& site : kFallen) kill_site(site);
   start_site("dora");
   wait_for_site("dora", "unmask_sent", [](const Json& event) { return event["round"] == 2; });
   const Json finished = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
@@ -86,6 +92,33 @@ TEST_F(RoundsTest, AHospitalKilledAfterItSignedStillReleasesItsShares) {
   const Json again = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] > 2 && contains(event["contributors"], "clara"); });
   const Json applied = wait_for_site("clara", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
   EXPECT_EQ(applied["model"], again["model"]);
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
+// Shares are sealed under the roster of their round, and given once: the newer roster waits until the sum is there.
+TEST_F(RoundsTest, ACoordinatorKilledWhileSharesAreReleasedKeepsTheSumThoughTheRosterIsRenewed) {
+  start_and_hold_two_after_they_signed();
+  wait_for_site("anna", "unmask_sent", [](const Json& event) { return event["round"] == 2; });
+  server_->signal(SIGKILL);
+  EXPECT_EQ(server_->wait(kPatience), 128 + SIGKILL);
+  make_site("emil");  // a roster of another epoch
+  serve();
+  for (const std::string& site : kFallen) {
+    kill_site(site);
+    start_site(site);
+  }
+  const Json finished = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
+  EXPECT_EQ(finished["contributors"].size(), 4U);
+  EXPECT_EQ(finished["attempt"], 1);
+  const Json adopted = wait_for_coordinator("roster_adopted");
+  EXPECT_EQ(adopted["sites"], 5);
+  EXPECT_GE(adopted["at_ms"], finished["at_ms"]);
+  // Under the new roster the run goes on from that sum.
+  const Json next = wait_for_coordinator("round_finished", [&](const Json& event) { return event["at_ms"] > adopted["at_ms"]; });
+  EXPECT_GT(next["sums"], finished["sums"]);
+  for (const std::string& site : kSites)
+    EXPECT_EQ(wait_for_site(site, "sum_applied", [](const Json& event) { return event["round"] == 2; })["model"], finished["model"]) << site;
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
 }

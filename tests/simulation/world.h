@@ -66,6 +66,7 @@ class World {
   const std::vector<federation::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
   const std::vector<Bytes>& site_journal(RosterIndex site) const { return sites_.at(site).journal; }
   const std::vector<Bytes>& site_register(RosterIndex site) const { return sites_.at(site).site_register; }
+  const std::vector<Bytes>& coordinator_journal() const noexcept { return journal_; }
   federation::Thresholds thresholds() const { return options_.thresholds.value_or(table_thresholds(options_.sites)); }
   const std::vector<Delivery>& trace() const noexcept { return trace_; }
   Digest trace_hash() const;

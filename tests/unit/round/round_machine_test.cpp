@@ -175,22 +175,44 @@ TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
   EXPECT_TRUE(scene.world.violations().empty());
 }
 
+coordinator::RoundSetup setup_of(const TestFederation& f) {
+  return {.run = f.run(),
+          .roster = f.roster(),
+          .key = f.coordinator_key().copy(),
+          .task = {.round = 1},
+          .invited = {0, 1, 2, 3},
+          .quiet = {},
+          .thresholds = {1, 3, 2},
+          .cohort_smallest = 3,
+          .cohort_largest = 4,
+          .delta_size = 10,
+          .delta_max = 1,
+          .weight_max = 10,
+          .limits = {}};
+}
+
+// Sites seal their shares under the roster of the round: under another one it cannot end.
+TEST(RoundMachine, AReleaseIsTakenUpUnderItsOwnRosterOnly) {
+  Scene scene(4, 1);
+  scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_consistency; });
+  EXPECT_FALSE(coordinator::roster_of_release(1, scene.world.coordinator_journal())->has_value());
+  scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_unmask; });
+  const auto& journal = scene.world.coordinator_journal();
+  const TestFederation& f = scene.world.federation();
+  EXPECT_EQ(coordinator::roster_of_release(1, journal).value(), f.roster().hash);
+  EXPECT_FALSE(coordinator::roster_of_release(2, journal)->has_value());
+  EXPECT_FALSE(coordinator::roster_of_release(1, std::vector<Bytes>{{9}}).has_value());
+
+  EXPECT_EQ(coordinator::RoundMachine::create(setup_of(f), journal)->phase(), RoundPhase::collecting_unmask);
+  auto renewed = setup_of(f);
+  renewed.roster.hash[0] ^= 1;
+  EXPECT_EQ(coordinator::RoundMachine::create(std::move(renewed), journal)->phase(), RoundPhase::announced);
+}
+
 TEST(RoundMachine, ASetupThatNoRoundCouldMeetIsRefused) {
   const TestFederation f(4);
   const auto with = [&](auto change) {
-    coordinator::RoundSetup setup{.run = f.run(),
-                                  .roster = f.roster(),
-                                  .key = f.coordinator_key().copy(),
-                                  .task = {.round = 1},
-                                  .invited = {0, 1, 2, 3},
-                                  .quiet = {},
-                                  .thresholds = {1, 3, 2},
-                                  .cohort_smallest = 3,
-                                  .cohort_largest = 4,
-                                  .delta_size = 10,
-                                  .delta_max = 1,
-                                  .weight_max = 10,
-                                  .limits = {}};
+    coordinator::RoundSetup setup = setup_of(f);
     change(setup);
     return coordinator::RoundMachine::create(std::move(setup), {}).has_value();
   };
