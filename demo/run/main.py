@@ -140,7 +140,7 @@ def main():
             facts.update(train(federation, plan))
         with step("Result on held-back patients"):
             facts["federated"], model = evaluate(federation, options.out / "results", bin_folder)
-            picture_file = picture(federation, model, manifests, options.out / "results")
+            picture_file = picture(federation, data_set, model, manifests, options.out / "results")
             print_results(facts["federated"], facts)
         if options.compare:
             with step("Compare: each hospital alone, and all data pooled"):

@@ -23,7 +23,7 @@ def evaluate(federation, folder, programs):
     return facts, model
 
 
-def picture(federation, model, manifests, folder):
+def picture(federation, data_set, model, manifests, folder):
     """One test patient that has findings, looked at by the model."""
     import csv
     for hospital in federation.hospitals:
@@ -31,7 +31,8 @@ def picture(federation, model, manifests, folder):
             for row in csv.DictReader(rows):
                 if row["split"] == "test" and row["mask"]:
                     out = folder / "picture.png"
-                    hospital.call("predict", manifests[hospital.name].parent / row["image"], "--model", model, "--picture", out)
+                    hospital.call("predict", manifests[hospital.name].parent / row["image"], "--model", model, "--picture", out,
+                                  f"--intensity-offset={data_set.intensity_offset}")
                     return out
     return None
 

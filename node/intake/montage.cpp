@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace fovea::node {
 namespace {
@@ -42,10 +43,15 @@ struct Tile {
   int left, top, pixels;
 };
 
-void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& slice, const BrickVolume& volume) {
-  const TileScale scale(volume.geometry(), tile.pixels);
-  const float low = volume.statistics().minimum;
-  const float high = std::max(volume.statistics().p99, std::nextafter(low, volume.statistics().maximum));
+std::array<float, 2> window_of(const MontageSettings& settings, const IntensityStatistics& statistics) {
+  const auto [low, high] = settings.window.value_or(std::array{statistics.minimum, statistics.p99});
+  return {low, std::max(high, std::nextafter(low, std::numeric_limits<float>::max()))};
+}
+
+void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& slice, const VolumeGeometry& geometry,
+                const std::array<float, 2>& window) {
+  const TileScale scale(geometry, tile.pixels);
+  const auto [low, high] = window;
   const int width = std::min(tile.pixels, scale.x(static_cast<double>(scale.width) - 0.5));
   const int height = std::min(tile.pixels, scale.y(static_cast<double>(scale.height) - 0.5));
   for (int y = 0; y < height; ++y)
@@ -96,7 +102,7 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
   for (std::size_t t = 0; t < tiles; ++t) {
     FOVEA_TRY(volume.read_box({0, 0, slices[t]}, {geometry.size[0], geometry.size[1], 1}, slice, 0));
     const Tile tile{settings.tile_pixels * static_cast<int>(t % columns), settings.tile_pixels * static_cast<int>(t / columns), settings.tile_pixels};
-    draw_slice(picture, tile, slice, volume);
+    draw_slice(picture, tile, slice, geometry, window_of(settings, volume.statistics()));
     draw_boxes(picture, tile, slices[t], geometry, boxes, t);
     picture.text(tile.left + 4, tile.top + tile.pixels - 12, "SLICE " + std::to_string(slices[t]), {160, 160, 160});
   }

@@ -1,7 +1,9 @@
 // A picture of one study: slices with boxes drawn on them.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +24,12 @@ struct MarkedBox {
 struct MontageSettings {
   std::size_t tiles_max = 12;   // the first boxes get a tile each; without boxes, evenly spaced axial slices
   int tile_pixels = 256;        // edge of a tile
+  // Black and white in the scan's own units, such as a CT window; without it, the scan's minimum and p99.
+  std::optional<std::array<float, 2>> window{};
 };
 
 // One axial slice through each of the first boxes, which is drawn bright and with its caption; others that cross the slice
-// are dim. Right of the patient on the left as radiologists read it; grey from the scan's minimum … p99. Reads whole slices: counted by the volume.
+// are dim. Right of the patient on the left as radiologists read it; grey within the window. Reads whole slices: counted by the volume.
 Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes, const MontageSettings& settings);
 
 }  // namespace fovea::node
