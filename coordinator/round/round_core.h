@@ -136,8 +136,9 @@ struct RoundMachine::Core {
   void retry(federation::RefusalReason reason, const std::string& detail);
   void abort(federation::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
-  // Whether to wait on: for sites that still train, or for the beacon where more sites are ready than the complete graph takes.
-  bool waits_for_stragglers(const Announced& announced, std::size_t ready) const;
+  // Whether to wait on: for sites that still train, or for the beacon where `sites`, who are ready for the attempt, are more than
+  // the complete graph takes.
+  bool waits_for_stragglers(const Announced& announced, std::size_t sites) const;
   // At most `most` of the ready sites; other ones in each round.
   std::vector<RosterIndex> choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const;
   bool is_awaited(RosterIndex site, const Trainee& trainee) const;

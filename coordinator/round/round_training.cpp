@@ -70,9 +70,9 @@ void RoundMachine::Core::consider_start() {
     return;
   }
   if (!announced->quorum) announced->quorum = now;
-  if (waits_for_stragglers(*announced, ready.size())) return;
-  std::size_t most = setup.cohort_largest;
-  if (!has_beacon() && ready.size() > federation::kCompleteGraphMax) {
+  std::size_t most = std::min<std::size_t>(ready.size(), setup.cohort_largest);
+  if (waits_for_stragglers(*announced, most)) return;
+  if (!has_beacon() && most > federation::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
     const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " + id_of(silent.front()).text() +
                                 " among them; it needs every site once: sign a roster without the absent ones";
@@ -86,10 +86,10 @@ void RoundMachine::Core::consider_start() {
   start_attempt(choose_cohort(std::move(ready), most));
 }
 
-bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::size_t ready) const {
+bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::size_t sites) const {
   if (now.value - announced.quorum->value >= setup.limits.straggler_ms) return false;
-  if (ready > federation::kCompleteGraphMax && !has_beacon()) return true;
-  if (ready >= setup.cohort_largest) return false;
+  if (sites > federation::kCompleteGraphMax && !has_beacon()) return true;
+  if (sites >= setup.cohort_largest) return false;
   return std::any_of(trainees.begin(), trainees.end(), [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
 }
 
