@@ -1,6 +1,5 @@
-// The scan parser without its sandbox: the same protocol and the same work, but no fork, no limits, no seccomp filter. It exists
-// to measure what the sandbox costs (bench/intake.py) and is never installed. It says of itself that its walls hold, or the
-// node would not talk to it.
+#include "bench/bare_parser.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -8,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "node/intake/parse_job.h"
 #include "node/intake/scan_protocol.h"
 
 namespace fovea::node {
@@ -54,9 +52,11 @@ void pretend_walls(int result) {
   if (!written) _exit(5);
 }
 
-int serve() {
+}  // namespace
+
+int serve_without_walls(const ParserProgram& program, bool by_name) {
   NamedDescriptors names;
-  warm_up_libraries();
+  program.warm_up();
   for (;;) {
     ParserJob job;
     std::vector<int> descriptors;
@@ -73,14 +73,12 @@ int serve() {
     } else {
       std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
       inputs.push_back(descriptors[1]);
-      run_without_walls(job, {.result = descriptors[0], .scratch = descriptors[1], .inputs = inputs, .folder = names.name(inputs, job.kind != JobKind::volume)});
+      const JobDescriptors handed{.result = descriptors[0], .scratch = descriptors[1], .inputs = inputs, .folder = by_name ? names.name(inputs, job.kind != JobKind::volume) : std::string()};
+      leave_answer(descriptors[0], answer_job(program, job, handed));
     }
     for (const int descriptor : descriptors) ::close(descriptor);
     if (!send_message(kControlDescriptor, encode(JobFate{Fate::finished, 0}), {})) return 0;
   }
 }
 
-}  // namespace
 }  // namespace fovea::node
-
-int main() { return fovea::node::serve(); }

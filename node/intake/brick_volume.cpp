@@ -219,7 +219,7 @@ Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeK
   FOVEA_TRY_ASSIGN(StagedFile file, StagedFile::create(path, FileMode::secret));
   FOVEA_TRY(file.append(prefix));
   FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(0), associated_data(prefix, path), header)));
-  Bytes plain, sealed;
+  thread_local Bytes plain, sealed;  // of a brick: a worker's next volume needs them again
   std::uint64_t number = 0;
   for (const BrickBox& box : brick_boxes(size)) {
     std::visit([&](const auto& voxels) { gather_brick(voxels, size, box, plain); }, contents.voxels);

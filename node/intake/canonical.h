@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "node/intake/volume.h"
@@ -62,8 +64,11 @@ void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, c
     for (std::int64_t j = low[1]; j < high[1]; ++j) {
       const From* at = source + (walk.start + k * walk.step[2] + j * walk.step[1] + low[0] * walk.step[0] - skipped);
       To* to = out + ((k * size[1] + j) * size[0] + low[0]);
-      if (walk.step[0] == 1)  // written out, so that it is vectorised
-        for (std::int64_t i = 0; i < high[0] - low[0]; ++i) to[i] = convert(at[i]);
+      const std::int64_t row = high[0] - low[0];
+      if (walk.step[0] == 1)  // written out, so that both are vectorised
+        for (std::int64_t i = 0; i < row; ++i) to[i] = convert(at[i]);
+      else if (walk.step[0] == -1)
+        for (std::int64_t i = 0; i < row; ++i) to[i] = convert(*(at - i));
       else
         for (std::int64_t i = low[0]; i < high[0]; ++i, at += walk.step[0]) *to++ = convert(*at);
     }
@@ -72,18 +77,30 @@ void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, c
 // Whether the canonical order only turns axes round, so that flip_in_place reaches it.
 bool only_flips(const CanonicalOrder& order) noexcept;
 
+// Exchanges two rows, each turned round when `reversed`; a row with itself is only turned round. `copy` has the room of a row.
+template <class T>
+void exchange_rows(T* a, T* b, std::int64_t count, bool reversed, T* copy) {
+  const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
+  std::memcpy(copy, a, bytes);
+  if (a != b && !reversed) std::memcpy(a, b, bytes);
+  if (a != b && reversed)
+    for (std::int64_t i = 0; i < count; ++i) a[i] = b[count - 1 - i];
+  if (!reversed) std::memcpy(b, copy, bytes);
+  else
+    for (std::int64_t i = 0; i < count; ++i) b[i] = copy[count - 1 - i];
+}
+
 // A source array of that size turned round in place along the axes that `order` flips.
 template <class T>
 void flip_in_place(T* voxels, const Index3& size, const CanonicalOrder& order) {
-  const std::int64_t row = size[0], slice = size[0] * size[1];
-  if (order.flipped[0])
-    for (std::int64_t r = 0; r < size[1] * size[2]; ++r) std::reverse(voxels + r * row, voxels + (r + 1) * row);
-  if (order.flipped[1])
-    for (std::int64_t k = 0; k < size[2]; ++k)
-      for (std::int64_t j = 0; j < size[1] / 2; ++j)
-        std::swap_ranges(voxels + k * slice + j * row, voxels + k * slice + (j + 1) * row, voxels + k * slice + (size[1] - 1 - j) * row);
-  if (order.flipped[2])
-    for (std::int64_t k = 0; k < size[2] / 2; ++k) std::swap_ranges(voxels + k * slice, voxels + (k + 1) * slice, voxels + (size[2] - 1 - k) * slice);
+  if (!order.flipped[0] && !order.flipped[1] && !order.flipped[2]) return;
+  std::vector<T> copy(static_cast<std::size_t>(size[0]));
+  for (std::int64_t k = 0; k < size[2]; ++k)
+    for (std::int64_t j = 0; j < size[1]; ++j) {
+      const std::int64_t row = k * size[1] + j;
+      const std::int64_t other = (order.flipped[2] ? size[2] - 1 - k : k) * size[1] + (order.flipped[1] ? size[1] - 1 - j : j);
+      if (other >= row) exchange_rows(voxels + row * size[0], voxels + other * size[0], size[0], order.flipped[0], copy.data());
+    }
 }
 
 // Copies a whole source array into canonical order.

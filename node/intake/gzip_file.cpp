@@ -8,10 +8,10 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <string>
-#include <utility>
 
 namespace fovea::node {
 namespace {
@@ -116,20 +116,19 @@ Result<Bytes> gzip_head(int input, std::size_t size_max) {
   return out;
 }
 
-Result<UnpackedFile> UnpackedFile::unpack(int input, int scratch, std::uint64_t size) {
-  const Error full = invalid_argument("memory: the file needs more than the parser may use");
-  if (ftruncate(scratch, static_cast<off_t>(size)) != 0) return full;
-  void* const at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, scratch, 0);
-  if (at == MAP_FAILED) return full;
-  UnpackedFile out(static_cast<std::uint8_t*>(at), size);
-  if (!unpack_whole(input, {out.data_, out.size_})) FOVEA_TRY(unpack_in_pieces(input, {out.data_, out.size_}));
-  return out;
+Result<void> unpack_gzip(int input, std::span<std::uint8_t> out) {
+  if (unpack_whole(input, out)) return {};
+  return unpack_in_pieces(input, out);
 }
 
-UnpackedFile::UnpackedFile(UnpackedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
-
-UnpackedFile::~UnpackedFile() {
-  if (data_ != nullptr) munmap(data_, size_);
+void warm_up_gzip() {
+  // An empty stored block. Asking the processor what it can do is slow where it is a virtual one.
+  constexpr std::array<std::uint8_t, 23> kEmpty{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, 0, 0, 255, 255};
+  std::array<std::uint8_t, 1> out{};
+  std::size_t used = 0, got = 0;
+  libdeflate_decompressor* const machine = libdeflate_alloc_decompressor();
+  FOVEA_CHECK(machine != nullptr && libdeflate_gzip_decompress_ex(machine, kEmpty.data(), kEmpty.size(), out.data(), out.size(), &used, &got) == LIBDEFLATE_SUCCESS);
+  libdeflate_free_decompressor(machine);
 }
 
 }  // namespace fovea::node

@@ -15,7 +15,7 @@ namespace fovea::node {
 namespace {
 
 // Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
-constexpr std::uint64_t kIntakeVersion = 3;
+constexpr std::uint64_t kIntakeVersion = 4;
 
 // Rows wait for each other, so that one wait for the disk serves many studies. A crash costs at most this much work.
 constexpr std::size_t kBatchStudies = 64;
@@ -27,6 +27,12 @@ class IngestRun {
   IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
             const std::function<void(const IngestProgress&)>& progress)
       : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress) {}
+
+  // Before the workers: what the catalogue holds, so that a new study need not be looked up.
+  Result<void> begin() {
+    FOVEA_TRY_ASSIGN(known_, catalogue_.codes());
+    return {};
+  }
 
   // A worker's whole life.
   void work() {
@@ -74,6 +80,7 @@ class IngestRun {
   Result<bool> claim(const std::string& code, const std::string& print) {
     const std::lock_guard lock(mutex_);
     if (!claimed_.insert(code).second) return false;
+    if (!known_.contains(code)) return true;
     FOVEA_TRY_ASSIGN(const auto known, catalogue_.fingerprint(code));
     if (!known) return true;
     FOVEA_TRY_ASSIGN(StudyRecord record, catalogue_.find(code));
@@ -172,7 +179,7 @@ class IngestRun {
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;  // guards what follows
-  std::set<std::string> claimed_;
+  std::set<std::string> claimed_, known_;
   std::map<std::size_t, Refusal> refused_;
   std::vector<CatalogueEntry> waiting_;
   std::uint64_t waiting_bytes_ = 0;
@@ -186,6 +193,7 @@ class IngestRun {
 Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
                             const std::function<void(const IngestProgress&)>& progress) {
   IngestRun run(catalogue, sources, settings, progress);
+  FOVEA_TRY(run.begin());
   const auto workers = static_cast<unsigned>(std::clamp<std::size_t>(settings.workers, 1, std::max<std::size_t>(1, sources.size())));
   {
     std::vector<std::jthread> threads;

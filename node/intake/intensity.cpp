@@ -1,6 +1,7 @@
 #include "node/intake/intensity.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -28,33 +29,43 @@ class Histogram {
     for (const std::int16_t voxel : voxels) low = std::min(low, voxel), high = std::max(high, voxel);
     low_ = low;
     counts_.resize(static_cast<std::size_t>(high - low) + 1);
-    // Two tables in turn: a run of equal voxels, such as air, would wait for one counter.
-    std::vector<std::uint32_t> others(counts_.size());
-    std::size_t v = 0;
-    for (; v + 1 < voxels.size(); v += 2) {
-      ++counts_[static_cast<std::size_t>(voxels[v] - low_)];
-      ++others[static_cast<std::size_t>(voxels[v + 1] - low_)];
+    const std::size_t values = counts_.size();
+    if (voxels.size() / 8 < values) {  // a small scan of many values: filling tables would take longer than counting
+      for (const std::int16_t voxel : voxels) ++counts_[static_cast<std::size_t>(voxel - low)];
+      return;
     }
-    if (v < voxels.size()) ++counts_[static_cast<std::size_t>(voxels[v] - low_)];
-    for (std::size_t bin = 0; bin < counts_.size(); ++bin) counts_[bin] += others[bin];
+    // Tables in turn: a run of equal voxels, such as air, would wait for one counter.
+    std::vector<std::uint32_t> others(3 * values);
+    const std::array<std::uint32_t*, 4> tables{counts_.data(), others.data(), others.data() + values, others.data() + 2 * values};
+    std::size_t v = 0;
+    for (; v + tables.size() <= voxels.size(); v += tables.size())
+      for (std::size_t table = 0; table < tables.size(); ++table) ++tables[table][voxels[v + table] - low];
+    for (; v < voxels.size(); ++v) ++counts_[static_cast<std::size_t>(voxels[v] - low)];
+    for (std::size_t bin = 0; bin < values; ++bin) counts_[bin] += others[bin] + others[bin + values] + others[bin + 2 * values];
   }
-  std::uint64_t total() const { return total_; }
+
+  bool is_finite() const noexcept { return true; }
+  std::uint64_t total() const noexcept { return total_; }
+
   std::uint64_t above(double threshold) const {
     std::uint64_t out = 0;
-    for (std::size_t bin = 0; bin < counts_.size(); ++bin)
-      if (value(bin) > threshold) out += counts_[bin];
+    for (std::size_t bin = counts_.size(); bin-- > 0 && value(bin) > threshold;) out += counts_[bin];
     return out;
   }
-  // The value of that rank among the voxels above the threshold.
-  double at_rank(std::uint64_t rank, double threshold) const {
+
+  // The values of those ranks, which ascend.
+  template <std::size_t N>
+  std::array<double, N> at_ranks(const std::array<std::uint64_t, N>& ranks) const {
+    std::array<double, N> out{};
     std::uint64_t seen = 0;
-    for (std::size_t bin = 0; bin < counts_.size(); ++bin) {
-      if (!(value(bin) > threshold)) continue;
-      seen += counts_[bin];
-      if (seen > rank) return value(bin);
+    std::size_t bin = 0;
+    for (std::size_t r = 0; r < N; ++r) {
+      while (seen + counts_[bin] <= ranks[r]) seen += counts_[bin++];
+      out[r] = value(bin);
     }
-    return 0;
+    return out;
   }
+
   void moments(IntensityStatistics& out) const {
     double sum = 0, squares = 0;
     for (std::size_t bin = 0; bin < counts_.size(); ++bin) {
@@ -70,81 +81,140 @@ class Histogram {
   }
 
  private:
-  double value(std::size_t bin) const { return static_cast<double>(bin) + low_; }
+  double value(std::size_t bin) const noexcept { return static_cast<double>(bin) + low_; }
   std::vector<std::uint32_t> counts_;  // a volume has at most 2²⁹ voxels
   int low_ = 0;
   std::uint64_t total_;
 };
 
+// IEEE 754: positive numbers sort like their bits, negative ones the other way round. −0 is 0.
+std::uint32_t sorted_key(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+}
+float of_sorted_key(std::uint32_t key) noexcept { return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key); }
+
 // The same questions for floats, without a copy of them: the top bits of a float, made to sort like the number, put it into a
 // bin; a rank is looked for among the voxels of its bin only.
 class Selection {
  public:
-  explicit Selection(std::span<const float> voxels) : voxels_(voxels), counts_(kBins) {
-    for (const float v : voxels_) ++counts_[bin_of(v)];
+  explicit Selection(std::span<const float> voxels) : voxels_(voxels), counts_(kBins), shift_(static_cast<double>(voxels.front())) {
+    std::vector<std::uint32_t> others(kBins);  // in turn, as in Histogram
+    std::size_t v = 0;
+    for (; v + kLanes <= voxels.size(); v += kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) look_at(voxels[v + lane], lane);
+      for (std::size_t lane = 0; lane < kLanes; ++lane) ++(lane % 2 == 0 ? counts_ : others)[bin_of(voxels[v + lane])];
+    }
+    for (; v < voxels.size(); ++v) look_at(voxels[v], 0), ++counts_[bin_of(voxels[v])];
+    for (std::size_t bin = 0; bin < kBins; ++bin) counts_[bin] += others[bin];
   }
-  std::uint64_t total() const { return voxels_.size(); }
+
+  bool is_finite() const noexcept {
+    // One that is not finite makes a sum of squares infinite or not a number; nothing else does, a float's square being a small double.
+    return std::isfinite(squares_[0] + squares_[1] + squares_[2] + squares_[3]);
+  }
+  std::uint64_t total() const noexcept { return voxels_.size(); }
+
   std::uint64_t above(double threshold) const {
+    if (!std::isfinite(threshold)) return total();
+    const std::size_t edge = bin_of(static_cast<float>(threshold));
     std::uint64_t out = 0;
-    for (const float v : voxels_) out += static_cast<double>(v) > threshold ? 1U : 0U;
+    for (std::size_t bin = edge + 1; bin < kBins; ++bin) out += counts_[bin];
+    for (const float v : members(std::array{edge})[0]) out += static_cast<double>(v) > threshold ? 1U : 0U;
     return out;
   }
-  // What lies above a threshold is the end of the sorted voxels, so its ranks are ranks among all of them.
-  double at_rank(std::uint64_t rank, double threshold) const {
-    std::uint64_t left = std::isfinite(threshold) ? total() - above(threshold) + rank : rank;
-    std::size_t bin = 0;
-    while (left >= counts_[bin]) left -= counts_[bin++];
-    std::vector<float> members;
-    members.reserve(counts_[bin]);
-    for (const float v : voxels_)
-      if (bin_of(v) == bin) members.push_back(v);
-    const auto at = members.begin() + static_cast<std::ptrdiff_t>(left);
-    std::nth_element(members.begin(), at, members.end());
-    return static_cast<double>(*at);
+
+  template <std::size_t N>
+  std::array<double, N> at_ranks(const std::array<std::uint64_t, N>& ranks) const {
+    std::array<std::size_t, N> bins{};
+    std::array<std::uint64_t, N> within{};
+    for (std::size_t r = 0; r < N; ++r) {
+      within[r] = ranks[r];
+      while (within[r] >= counts_[bins[r]]) within[r] -= counts_[bins[r]++];
+    }
+    std::array<std::vector<float>, N> found = members(bins);
+    std::array<double, N> out{};
+    for (std::size_t r = 0; r < N; ++r) {
+      const auto at = found[r].begin() + static_cast<std::ptrdiff_t>(within[r]);
+      std::nth_element(found[r].begin(), at, found[r].end());
+      out[r] = static_cast<double>(*at);
+    }
+    return out;
   }
+
   void moments(IntensityStatistics& out) const {
-    double sum = 0, squares = 0;
-    float low = voxels_.front(), high = low;
-    for (const float v : voxels_) sum += static_cast<double>(v), low = std::min(low, v), high = std::max(high, v);
-    const double mean = sum / static_cast<double>(voxels_.size());
-    for (const float v : voxels_) squares += (static_cast<double>(v) - mean) * (static_cast<double>(v) - mean);
-    out.minimum = low;
-    out.maximum = high;
-    out.mean = static_cast<float>(mean);
-    out.deviation = static_cast<float>(std::sqrt(squares / static_cast<double>(voxels_.size())));
+    const double count = static_cast<double>(total());
+    const double sum = (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]), squares = (squares_[0] + squares_[1]) + (squares_[2] + squares_[3]);
+    out.minimum = *std::min_element(lows_.begin(), lows_.end());
+    out.maximum = *std::max_element(highs_.begin(), highs_.end());
+    out.mean = static_cast<float>(shift_ + sum / count);
+    out.deviation = static_cast<float>(std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count))));
   }
 
  private:
-  static constexpr unsigned kBinBits = 14;
+  static constexpr unsigned kBinBits = 16;
   static constexpr std::size_t kBins = std::size_t{1} << kBinBits;
-  // IEEE 754: positive numbers sort like their bits, negative ones the other way round. −0 is 0.
-  static std::size_t bin_of(float value) noexcept {
-    const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
-    const std::uint32_t key = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-    return key >> (32 - kBinBits);
+  static constexpr std::size_t kLanes = 4;
+  static std::size_t bin_of(float value) noexcept { return sorted_key(value) >> (32 - kBinBits); }
+
+  // Sums of differences from one of the voxels: what cancels is then as small as the scan's own spread.
+  void look_at(float voxel, std::size_t lane) noexcept {
+    const double difference = static_cast<double>(voxel) - shift_;
+    sums_[lane] += difference;
+    squares_[lane] += difference * difference;
+    lows_[lane] = std::min(lows_[lane], voxel);
+    highs_[lane] = std::max(highs_[lane], voxel);
   }
+
+  // The voxels of each of those bins: whole blocks in which no voxel lies between a bin's bounds are skipped.
+  template <std::size_t N>
+  std::array<std::vector<float>, N> members(const std::array<std::size_t, N>& bins) const {
+    constexpr std::size_t kBlock = 64;
+    std::array<std::vector<float>, N> out;
+    for (std::size_t b = 0; b < N; ++b) {
+      const auto first = static_cast<std::uint32_t>(bins[b] << (32 - kBinBits));
+      const float low = of_sorted_key(first), high = of_sorted_key(first | ((1U << (32 - kBinBits)) - 1));
+      out[b].reserve(counts_[bins[b]]);
+      for (std::size_t at = 0; at < voxels_.size(); at += kBlock) {
+        const std::span<const float> block = voxels_.subspan(at, std::min(kBlock, voxels_.size() - at));
+        std::uint32_t hits = 0;
+        for (const float v : block) hits += static_cast<std::uint32_t>(v >= low) & static_cast<std::uint32_t>(v <= high);
+        if (hits == 0) continue;
+        for (const float v : block)
+          if (bin_of(v) == bins[b]) out[b].push_back(v);
+      }
+    }
+    return out;
+  }
+
   std::span<const float> voxels_;
   std::vector<std::uint32_t> counts_;
+  double shift_;
+  std::array<double, kLanes> sums_{}, squares_{};
+  std::array<float, kLanes> lows_{voxels_[0], voxels_[0], voxels_[0], voxels_[0]}, highs_ = lows_;
 };
 
 template <class Counts>
-Result<IntensityStatistics> statistics_of(Counts&& counts) {
-  constexpr double kEverything = -std::numeric_limits<double>::infinity();
+Result<IntensityStatistics> statistics_of(const Counts& counts) {
+  if (!counts.is_finite()) return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
   IntensityStatistics out;
   counts.moments(out);
   if (out.minimum == out.maximum) return constant_scan();
-  const double p99 = counts.at_rank(rank_of(0.99, counts.total()), kEverything);
+  const double p99 = counts.at_ranks(std::array{rank_of(0.99, counts.total())})[0];
   double threshold = p99 > 0 ? 0.25 * p99 : 0.0;
   std::uint64_t foreground = counts.above(threshold);
   if (foreground == 0) {
-    threshold = kEverything;
+    threshold = static_cast<double>(out.minimum);
     foreground = counts.total();
   }
   out.p99 = static_cast<float>(p99);
-  out.foreground_threshold = std::isfinite(threshold) ? static_cast<float>(threshold) : out.minimum;
-  out.median = static_cast<float>(counts.at_rank(rank_of(0.50, foreground), threshold));
-  out.p16 = static_cast<float>(counts.at_rank(rank_of(0.16, foreground), threshold));
-  out.p84 = static_cast<float>(counts.at_rank(rank_of(0.84, foreground), threshold));
+  out.foreground_threshold = static_cast<float>(threshold);
+  // What lies above a threshold is the end of the sorted voxels, so its ranks are ranks among all of them.
+  const std::uint64_t below = counts.total() - foreground;
+  const auto [p16, median, p84] = counts.at_ranks(std::array{below + rank_of(0.16, foreground), below + rank_of(0.50, foreground), below + rank_of(0.84, foreground)});
+  out.p16 = static_cast<float>(p16);
+  out.median = static_cast<float>(median);
+  out.p84 = static_cast<float>(p84);
   out.foreground_fraction = static_cast<float>(static_cast<double>(foreground) / static_cast<double>(counts.total()));
   return out;
 }
@@ -158,10 +228,7 @@ std::size_t voxel_count(const VoxelSpan& voxels) noexcept {
 Result<IntensityStatistics> intensity_statistics(const VoxelSpan& voxels) {
   if (voxel_count(voxels) == 0) return invalid_argument("voxels: none");
   if (const auto* whole = std::get_if<std::span<const std::int16_t>>(&voxels)) return statistics_of(Histogram(*whole));
-  const auto& real = std::get<std::span<const float>>(voxels);
-  if (!std::all_of(real.begin(), real.end(), [](float v) { return std::isfinite(v); }))
-    return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
-  return statistics_of(Selection(real));
+  return statistics_of(Selection(std::get<std::span<const float>>(voxels)));
 }
 
 Result<Normalisation> parse_normalisation(std::string_view text) {

@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <string>
 
 #include "node/intake/canonical.h"
@@ -191,22 +190,6 @@ Result<VolumeGeometry> geometry_of(const RawHeader& h) {
   return checked_geometry(out);
 }
 
-// A float is not a number when all bits of its exponent are set.
-template <class Word>
-bool exponents_below(ByteView voxels, bool swapped, Word exponent) noexcept {
-  bool good = true;
-  for (std::size_t at = 0; at + sizeof(Word) <= voxels.size(); at += sizeof(Word)) {
-    Word word = 0;
-    std::memcpy(&word, voxels.data() + at, sizeof word);
-    if (swapped) {
-      if constexpr (sizeof(Word) == 4) word = __builtin_bswap32(word);
-      else word = __builtin_bswap64(word);
-    }
-    good &= (word & exponent) != exponent;
-  }
-  return good;
-}
-
 enum class Version { none, one, two };
 struct Signature {
   Version version = Version::none;
@@ -226,6 +209,8 @@ Signature signature_of(ByteView head) {
 }  // namespace
 
 bool looks_like_nifti(ByteView head) noexcept { return signature_of(head).version != Version::none; }
+
+bool looks_like_gzip(ByteView head) noexcept { return head.size() >= 2 && head[0] == 0x1f && head[1] == 0x8b; }
 
 Result<NiftiHeader> inspect_nifti(ByteView head) {
   static_assert(std::endian::native == std::endian::little);
@@ -248,42 +233,10 @@ Result<NiftiHeader> inspect_nifti(ByteView head) {
   out.voxel_offset = std::max<std::uint64_t>(static_cast<std::uint64_t>(raw.voxel_offset), size + 4);
   out.datatype = raw.datatype;
   out.swapped = signature.swapped;
-  out.version = signature.version == Version::one ? 1 : 2;
   out.slope = raw.slope;
   out.intercept = raw.intercept;
   out.voxel_bytes = out.geometry.voxel_count() * static_cast<std::uint64_t>(raw.bits) / 8;
   return out;
-}
-
-Bytes version_1_header(const NiftiHeader& header) {
-  Bytes out(352);
-  const auto put = [&](std::size_t offset, auto value) {
-    const auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof value>>(value);
-    for (std::size_t i = 0; i < sizeof value; ++i) out[offset + i] = bytes[header.swapped ? sizeof value - 1 - i : i];
-  };
-  put(0, std::int32_t{348});
-  put(40, std::int16_t{3});
-  put(76, 1.0f);
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    put(42 + 2 * axis, static_cast<std::int16_t>(header.geometry.size[axis]));  // at most kAxisVoxelsMax
-    put(80 + 4 * axis, static_cast<float>(header.geometry.spacing_mm[axis]));
-  }
-  for (std::size_t axis = 4; axis < 8; ++axis) put(40 + 2 * axis, std::int16_t{1});
-  put(70, static_cast<std::int16_t>(header.datatype));
-  put(72, static_cast<std::int16_t>(bits_of(header.datatype)));
-  put(108, static_cast<float>(header.voxel_offset));
-  put(112, static_cast<float>(header.slope));
-  put(116, static_cast<float>(header.intercept));
-  out[123] = 2;  // millimetres
-  out[344] = 'n', out[345] = '+', out[346] = '1';
-  return out;
-}
-
-bool voxels_are_numbers(const NiftiHeader& header, ByteView voxels) noexcept {
-  constexpr std::int64_t kFloat = 16, kDouble = 64;
-  if (header.datatype == kFloat) return exponents_below<std::uint32_t>(voxels, header.swapped, 0x7f800000u);
-  if (header.datatype == kDouble) return exponents_below<std::uint64_t>(voxels, header.swapped, 0x7ff0000000000000u);
-  return true;
 }
 
 }  // namespace fovea::node

@@ -18,26 +18,18 @@ struct NiftiHeader {
   std::uint64_t voxel_bytes = 0;   // all voxels
   std::int64_t datatype = 0;       // NIfTI's code
   bool swapped = false;            // stored in the other byte order
-  int version = 1;                 // of the format
   double slope = 0, intercept = 0; // value = stored · slope + intercept, unless slope is 0
   std::uint64_t file_bytes() const noexcept { return voxel_offset + voxel_bytes; }
 };
 
 // True when the first bytes are a single-file NIfTI header of either version and byte order.
 bool looks_like_nifti(ByteView head) noexcept;
+bool looks_like_gzip(ByteView head) noexcept;
 
 // `head`: the first kNiftiHeaderBytesMax bytes of the decompressed file, or all of a shorter one.
 // The geometry follows sform when its code is set, else qform, else the plain spacing.
 // invalid_argument names the field: truncated header, not 3D, too large, a voxel type that is not a plain number,
 // slope or intercept that are not numbers, spacing zero or not a number, a transform that is singular or sheared.
 Result<NiftiHeader> inspect_nifti(ByteView head);
-
-// A NIfTI-1 header, in the file's byte order, for the same voxels at the same offset: what ITK 5.2, which knows version 1
-// only, can be shown in place of another. It holds no transform; the geometry is the caller's.
-Bytes version_1_header(const NiftiHeader& header);
-
-// Whether every stored voxel is a finite number, `voxels` being the header's voxel_bytes. Asked here because
-// ITK's NIfTI reader replaces what is not by zero without a word.
-bool voxels_are_numbers(const NiftiHeader& header, ByteView voxels) noexcept;
 
 }  // namespace fovea::node

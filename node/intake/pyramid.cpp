@@ -55,52 +55,35 @@ std::vector<Tap> identity_taps(std::int64_t size) {
   for (std::int64_t v = 0; v < size; ++v) out[static_cast<std::size_t>(v)] = {v, {1}};
   return out;
 }
-bool is_identity(const std::vector<Tap>& taps, std::int64_t size) {
-  if (taps.size() != static_cast<std::size_t>(size)) return false;
-  for (std::size_t t = 0; t < taps.size(); ++t)
-    if (taps[t].first != static_cast<std::int64_t>(t) || taps[t].weights.size() != 1) return false;
-  return true;
-}
-
 std::vector<Tap> taps_along(std::int64_t size, double voxel_mm, double target_mm) {
   if (std::abs(voxel_mm / target_mm - 1) < 1e-9) return identity_taps(size);
   const std::int64_t coarse = coarse_size(size, voxel_mm, target_mm);
   return voxel_mm <= target_mm ? averaging_taps(size, voxel_mm, coarse, target_mm) : linear_taps(size, voxel_mm, coarse, target_mm);
 }
 
-// Rows along i: the only pass that reads the scan itself.
+// A row of the result at a time: the rows of the scan below it are added up, weighted, and the sum is resampled along i. One pass over
+// the scan, whose inner loop is vectorised, and no memory but a row.
 template <class T>
-std::vector<float> resample_i(std::span<const T> in, const Index3& size, const std::vector<Tap>& taps) {
-  if (is_identity(taps, size[0])) return std::vector<float>(in.begin(), in.end());
-  const std::int64_t rows = size[1] * size[2];
-  std::vector<float> out(static_cast<std::size_t>(rows) * taps.size());
+std::vector<float> resample(std::span<const T> in, const Index3& size, const std::array<std::vector<Tap>, 3>& taps) {
+  std::vector<float> out(taps[0].size() * taps[1].size() * taps[2].size());
+  std::vector<float> sum(static_cast<std::size_t>(size[0]));
   float* to = out.data();
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const T* from = in.data() + row * size[0];
-    for (const Tap& tap : taps) {
-      float sum = 0;
-      const T* at = from + tap.first;
-      for (const float weight : tap.weights) sum += weight * static_cast<float>(*at++);
-      *to++ = sum;
-    }
-  }
-  return out;
-}
-
-// Planes of `inner` values, `size` of them, become taps.size() planes; repeated `outer` times.
-std::vector<float> resample_planes(std::vector<float> in, std::int64_t inner, std::int64_t size, std::int64_t outer,
-                                   const std::vector<Tap>& taps) {
-  if (is_identity(taps, size)) return in;
-  std::vector<float> out(static_cast<std::size_t>(inner * outer) * taps.size());
-  float* to = out.data();
-  for (std::int64_t o = 0; o < outer; ++o)
-    for (const Tap& tap : taps) {
-      const float* from = in.data() + (o * size + tap.first) * inner;
-      for (const float weight : tap.weights) {
-        for (std::int64_t v = 0; v < inner; ++v) to[v] += weight * from[v];
-        from += inner;
+  const auto add_row = [&](std::int64_t j, std::int64_t k, float weight) {
+    const T* row = in.data() + (k * size[1] + j) * size[0];
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += weight * static_cast<float>(row[i]);
+  };
+  for (const Tap& slices : taps[2])
+    for (const Tap& rows : taps[1]) {
+      std::fill(sum.begin(), sum.end(), 0.0f);
+      for (std::size_t k = 0; k < slices.weights.size(); ++k)
+        for (std::size_t j = 0; j < rows.weights.size(); ++j)
+          add_row(rows.first + static_cast<std::int64_t>(j), slices.first + static_cast<std::int64_t>(k), slices.weights[k] * rows.weights[j]);
+      for (const Tap& tap : taps[0]) {
+        const float* at = sum.data() + tap.first;
+        float value = 0;
+        for (const float weight : tap.weights) value += weight * *at++;
+        *to++ = value;
       }
-      to += inner;
     }
   return out;
 }
@@ -119,11 +102,7 @@ Volume resampled(const VolumeGeometry& geometry, const VoxelSpan& voxels, const 
   }
   out.geometry.direction = geometry.direction;
   out.geometry.origin_mm = geometry.to_point(corner);
-  const Index3& size = geometry.size;
-  const Index3& coarse = out.geometry.size;
-  std::vector<float> along_i = std::visit([&](const auto& span) { return resample_i(span, size, taps[0]); }, voxels);
-  std::vector<float> along_j = resample_planes(std::move(along_i), coarse[0], size[1], size[2], taps[1]);
-  out.voxels = resample_planes(std::move(along_j), coarse[0] * coarse[1], size[2], 1, taps[2]);
+  out.voxels = std::visit([&](const auto& span) { return resample(span, geometry.size, taps); }, voxels);
   return out;
 }
 

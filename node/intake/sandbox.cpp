@@ -16,6 +16,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "node/intake/job_memory.h"
+
 namespace fovea::node {
 namespace {
 
@@ -118,6 +120,13 @@ bool fill(scmp_filter_ctx filter) {
   return not_executable(SCMP_SYS(mmap)) && not_executable(SCMP_SYS(mprotect)) && abort_allowed;
 }
 
+bool set_limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
+  const rlimit limit{soft, hard};
+  return setrlimit(resource, &limit) == 0;
+}
+
+}  // namespace
+
 std::uint64_t address_space_bytes() {
   const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
@@ -129,21 +138,9 @@ std::uint64_t address_space_bytes() {
   return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-bool set_limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
-  const rlimit limit{soft, hard};
-  return setrlimit(resource, &limit) == 0;
-}
-
-}  // namespace
-
-std::string virtual_path(std::string_view folder, std::size_t number, std::string_view ending) {
-  return std::string(folder) + std::to_string(number) + std::string(ending);
-}
-
-Result<void> limit_resources(const ParserLimits& limits) {
-  const std::uint64_t already = address_space_bytes();
+Result<void> limit_resources(const ParserLimits& limits, std::uint64_t address_space) {
   // The second past the soft limit is for SIGXCPU to end the process; then SIGKILL does.
-  const bool good = already > 0 && set_limit(RLIMIT_AS, already + limits.memory_bytes, already + limits.memory_bytes) &&
+  const bool good = address_space > 0 && set_limit(RLIMIT_AS, address_space + limits.memory_bytes, address_space + limits.memory_bytes) &&
                     set_limit(RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1) && set_limit(RLIMIT_CORE, 0, 0) &&
                     prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   if (!good) return unavailable("sandbox: the kernel refused a resource limit");
@@ -155,7 +152,9 @@ Result<WallFilter> WallFilter::compile() {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
   if (filter == nullptr) return none;
   const int file = memfd_create("fovea-filter", MFD_CLOEXEC);
-  const bool good = file >= 0 && fill(filter) && seccomp_export_bpf(filter, file) == 0;
+  // A tree of comparisons, not a list: at each installation the kernel runs the filter for every call there is.
+  const bool tree = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
+  const bool good = tree && file >= 0 && fill(filter) && seccomp_export_bpf(filter, file) == 0;
   seccomp_release(filter);
   struct stat info{};
   WallFilter out;

@@ -1,14 +1,12 @@
 // The walls around one parse, put up in the parser's forked child after it has what it needs. From then on: no
 // network, no new programs, no file by path. What a library opens by path is answered by a trap (SIGSYS) from the
-// descriptors handed in: "/scan/<number><ending>" is the number-th of them, rewound; any other path does not exist.
+// descriptors handed in: their virtual_path (job_memory.h) is one of them, rewound; any other path does not exist.
 #pragma once
 
 #include <linux/filter.h>
 
 #include <cstdint>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -16,12 +14,11 @@
 
 namespace fovea::node {
 
-// The path that stands for handed descriptor `number`.
-constexpr std::string_view kVirtualFolder = "/scan/";
-std::string virtual_path(std::string_view folder, std::size_t number, std::string_view ending);
+// What this process has mapped; 0 when the kernel does not say.
+std::uint64_t address_space_bytes();
 
-// Address space and processor time from here on, no core dump, few descriptors. unavailable: the kernel refused.
-Result<void> limit_resources(const ParserLimits& limits);
+// Address space on top of `address_space`, processor time from here on, no core dump. unavailable: the kernel refused.
+Result<void> limit_resources(const ParserLimits& limits, std::uint64_t address_space);
 
 // The seccomp filter as the kernel takes it. Compiled once, before the forks: compiling costs more than many a file.
 class WallFilter {

@@ -1,20 +1,19 @@
 #include "node/intake/scan_parser.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "common/codec.h"
+#include "node/intake/nifti_header.h"
 
 namespace fovea::node {
 namespace {
@@ -28,6 +27,21 @@ Result<Descriptor> open_input(const std::filesystem::path& file) {
   if (info.st_size == 0) return invalid_argument("the file is empty (copy it again)");
   return out;
 }
+
+std::uint64_t size_of(const Descriptor& file) {
+  struct stat info{};
+  return fstat(file.number(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+}
+
+// Which program reads a file is all that this process learns from its bytes.
+bool begins_like_nifti(int input) {
+  std::array<std::uint8_t, 4> head{};
+  const ssize_t got = pread(input, head.data(), head.size(), 0);
+  const auto first = ByteView(head).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return looks_like_nifti(first) || looks_like_gzip(first);
+}
+
+std::filesystem::path itk_program(const std::filesystem::path& program) { return program.string() + "-itk"; }
 
 Error fate_error(const JobFate& fate) {
   switch (fate.fate) {
@@ -79,106 +93,69 @@ void allow_many_descriptors() {
 }
 }  // namespace
 
-ScanParser::ScanParser(std::filesystem::path program, ParserLimits limits)
-    : program_(std::move(program)), limits_(limits),
+ScanParser::ScanParser(const std::filesystem::path& program, ParserLimits limits)
+    : nifti_(program), itk_(itk_program(program)), limits_(limits),
       results_(std::make_shared<SharedMemoryPool>(kResultBytes, SharedMemory::Size::fixed)),
       scratches_(std::make_shared<SharedMemoryPool>(kScratchBytesMax, SharedMemory::Size::free)) {}
 
 Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits) {
-  if (access(program.c_str(), X_OK) != 0)
-    return not_found(program.string() + ": the scan parser is missing (build or install fovea-scan-parser beside fovea-node)");
+  for (const std::filesystem::path& file : {program, itk_program(program)})
+    if (access(file.c_str(), X_OK) != 0)
+      return not_found(file.string() + ": the scan parser is missing (build or install fovea-scan-parser and fovea-scan-parser-itk beside fovea-node)");
   allow_many_descriptors();
   ScanParser out(program, limits);
-  // A sandbox that does not hold is no sandbox: proved at every start, before the first file.
-  const Result<void> walls = out.self_test(JobKind::open_file);
-  if (walls || walls.error().code != ErrorCode::permission_denied)
-    return unavailable("the parser's sandbox cannot be put up on this machine (kernel without seccomp?)" + (walls ? std::string() : ": " + walls.error().message));
+  FOVEA_TRY(out.prove_walls(out.nifti_));
   return out;
 }
 
-ScanParser::~ScanParser() { stop(); }
-
-void ScanParser::stop() {
-  if (!child_) return;
-  child_->socket = Descriptor();  // end of input: the program leaves by itself
-  kill(child_->pid, SIGKILL);
-  while (waitpid(child_->pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  child_.reset();
+ParserProcess& ScanParser::program_for(const ParserJob& job, std::span<const int> inputs) {
+  if (job.correct_bias) return itk_;
+  if (job.kind >= JobKind::crash) return nifti_;
+  const bool one_file = (job.kind == JobKind::volume || job.kind == JobKind::labels) && inputs.size() == 1;
+  return one_file && begins_like_nifti(inputs.front()) ? nifti_ : itk_;
 }
 
-Result<void> ScanParser::ensure_running() {
-  if (child_) return {};
-  int ends[2] = {-1, -1};
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return unavailable("scan parser: no socket pair");
-  Descriptor ours(ends[0]), theirs(ends[1]);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, theirs.number(), kControlDescriptor);
-  std::string name = program_.string();
-  char* arguments[] = {name.data(), nullptr};
-  // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the kernel
-  // gives them, since a child lives too short to earn back a fault for each small one.
-  char bind_now[] = "LD_BIND_NOW=1", huge_pages[] = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
-  char* environment[] = {bind_now, huge_pages, nullptr};
-  pid_t pid = -1;
-  const int failed = posix_spawn(&pid, name.c_str(), &actions, nullptr, arguments, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) return unavailable(name + ": cannot be started: " + std::strerror(failed));
-  child_ = std::make_unique<Child>(Child{pid, std::move(ours)});
-  return {};
-}
-
-Result<JobFate> ScanParser::exchange(const ParserJob& job, std::span<const int> descriptors) {
-  const int socket = child_->socket.number();
-  const Bytes header = encode(job);
-  std::size_t sent = 0;
-  do {
-    const std::size_t count = std::min(kDescriptorsPerMessage, descriptors.size() - sent);
-    FOVEA_TRY(send_message(socket, header, descriptors.subspan(sent, count)));
-    sent += count;
-  } while (sent < descriptors.size());
-  // The program enforces the limit itself; a program that does not answer is stopped a little later.
-  pollfd ready{socket, POLLIN, 0};
-  constexpr int kGraceMs = 10'000;
-  int events = -1;
-  do events = poll(&ready, 1, static_cast<int>(job.limits.wall_ms) + kGraceMs);
-  while (events < 0 && errno == EINTR);
-  if (events <= 0) return deadline_exceeded("the parser does not answer; the file was given up");
-  FOVEA_TRY_ASSIGN(const ReceivedMessage reply, receive_message(socket));
-  for (const int descriptor : reply.descriptors) ::close(descriptor);
-  return decode_fate(reply.bytes);
+// A sandbox that does not hold is no sandbox: proved at every first start of a program, before it is given a file.
+Result<void> ScanParser::prove_walls(ParserProcess& program) {
+  FOVEA_TRY_ASSIGN(const std::unique_ptr<SharedMemory> result, results_->take());
+  FOVEA_TRY_ASSIGN(const std::unique_ptr<SharedMemory> scratch, scratches_->take());
+  const int memories[] = {result->descriptor(), scratch->descriptor()};
+  FOVEA_TRY_ASSIGN(const JobFate fate, program.run({.kind = JobKind::open_file, .limits = limits_}, memories));
+  const Result<Bytes> answer = fate.fate == Fate::finished ? copy_answer(*result) : fate_error(fate);
+  const Result<VolumeAnswer> walls = answer ? decode_volume_answer(*answer) : answer.error();
+  if (!walls && walls.error().code == ErrorCode::permission_denied) return {};
+  program.stop();
+  return unavailable("the parser's sandbox cannot be put up on this machine (kernel without seccomp?)" + (walls ? std::string() : ": " + walls.error().message));
 }
 
 Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
-  FOVEA_TRY(ensure_running());
   if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
-  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> result, results_->take());
-  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> scratch, scratches_->take());
   std::vector<Descriptor> inputs;
-  std::vector<int> numbers{result->descriptor(), scratch->descriptor()};
+  std::vector<int> numbers(2);
+  std::uint64_t bytes = 0;
   for (const std::filesystem::path& file : files) {
     FOVEA_TRY_ASSIGN(Descriptor input, open_input(file));
+    bytes += size_of(input);
     numbers.push_back(input.number());
     inputs.push_back(std::move(input));
   }
+  ParserProcess& program = program_for(asked, std::span(numbers).subspan(2));
+  if (!program.is_running()) FOVEA_TRY(prove_walls(program));
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> result, results_->take());
+  FOVEA_TRY_ASSIGN(std::unique_ptr<SharedMemory> scratch, scratches_->take());
+  numbers[0] = result->descriptor(), numbers[1] = scratch->descriptor();
   ParserJob job = asked;
   job.limits = limits_;
+  // N4 takes as long as it takes.
+  if (!job.correct_bias) job.limits = limits_for_files(limits_, bytes);
   job.files = static_cast<std::uint32_t>(files.size());
-  Result<JobFate> fate = exchange(job, numbers);
-  if (!fate) {
-    // Whoever still holds these memories, they are never used again.
-    stop();
-    return std::move(fate).error();
-  }
+  // After an error, whoever still holds these memories, they are never used again.
+  FOVEA_TRY_ASSIGN(const JobFate fate, program.run(job, numbers));
   // The child is dead and the parser has closed what it passed on: nobody else holds the memory.
   scratches_->give_back(std::move(scratch));
-  if (fate->fate == Fate::finished) return result;
+  if (fate.fate == Fate::finished) return result;
   results_->give_back(std::move(result));
-  return fate_error(*fate);
+  return fate_error(fate);
 }
 
 Result<Bytes> ScanParser::answer_of(const ParserJob& job, std::span<const std::filesystem::path> files) {
@@ -224,8 +201,8 @@ Result<std::vector<DicomFile>> ScanParser::describe(std::span<const std::filesys
   return out;
 }
 
-Result<void> ScanParser::self_test(JobKind kind) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = kind}, {}));
+Result<void> ScanParser::self_test(JobKind kind, Program of) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = kind, .correct_bias = of == Program::itk}, {}));
   Result<VolumeAnswer> answer = decode_volume_answer(bytes);
   if (!answer) return std::move(answer).error();
   return {};

@@ -1,7 +1,7 @@
-// The node's side of the sandboxed parser: a child program (fovea-scan-parser) that reads the files of patients so
-// that this process does not have to. Each file is parsed in a fresh fork of that program, with no network, no file
-// but those handed to it, and limits on memory and time; whatever happens to it, read_* returns an error and the
-// next file is read as if nothing had been.
+// The node's side of the sandboxed parser: two child programs that read the files of patients so that this process does not have
+// to, fovea-scan-parser for NIfTI and fovea-scan-parser-itk, started when it is first needed, for everything else. Each file is
+// parsed in a fresh fork of one of them, with no network, no file but those handed to it, and limits on memory and time; whatever
+// happens to it, read_* returns an error and the next file is read as if nothing had been.
 #pragma once
 
 #include <filesystem>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "common/descriptor.h"
 #include "common/result.h"
 #include "node/intake/intensity.h"
+#include "node/intake/parser_process.h"
 #include "node/intake/scan_protocol.h"
 #include "node/intake/shared_memory.h"
 #include "node/intake/volume.h"
@@ -48,12 +48,12 @@ std::filesystem::path default_parser_program();
 // One parser process. One thread at a time; make one for each worker.
 class ScanParser {
  public:
-  // not_found: no such program; unavailable: it cannot be started, or its sandbox does
-  // not hold.
+  // `program`: that of NIfTI; the other lies beside it, its name with "-itk" behind it. not_found: one of them is missing;
+  // unavailable: it cannot be started, or its sandbox does not hold (of the second: at its first file).
   static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits);
   ScanParser(ScanParser&&) noexcept = default;
   ScanParser& operator=(ScanParser&&) noexcept = default;
-  ~ScanParser();
+  ~ScanParser() = default;
 
   // Errors name neither the file nor anything in it: the caller knows which it asked for.
   // invalid_argument: the file is refused, and why; not_found: it cannot be opened; deadline_exceeded: it took longer
@@ -71,25 +71,20 @@ class ScanParser {
 
   // Provokes the sandbox (JobKind from crash on): the error that a hostile file would have caused; none when
   // find_leftovers finds none.
-  Result<void> self_test(JobKind kind);
+  enum class Program { nifti, itk };
+  Result<void> self_test(JobKind kind, Program of = Program::nifti);
 
  private:
-  struct Child {
-    int pid = -1;
-    Descriptor socket;
-  };
-  ScanParser(std::filesystem::path program, ParserLimits limits);
-  Result<void> ensure_running();
-  void stop();
+  ScanParser(const std::filesystem::path& program, ParserLimits limits);
+  ParserProcess& program_for(const ParserJob& job, std::span<const int> inputs);
+  Result<void> prove_walls(ParserProcess& program);
   Result<std::unique_ptr<SharedMemory>> run_job(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<Bytes> answer_of(const ParserJob& job, std::span<const std::filesystem::path> files);
   Result<ParsedVolume> take_volume(const ParserJob& job, std::span<const std::filesystem::path> files);
-  Result<JobFate> exchange(const ParserJob& job, std::span<const int> descriptors);
 
-  std::filesystem::path program_;
+  ParserProcess nifti_, itk_;
   ParserLimits limits_;
   std::shared_ptr<SharedMemoryPool> results_, scratches_;
-  std::unique_ptr<Child> child_;
 };
 
 }  // namespace fovea::node

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cmath>
@@ -80,6 +81,14 @@ Result<JobKind> job_kind(std::uint32_t value) {
 }
 
 }  // namespace
+
+ParserLimits limits_for_files(const ParserLimits& most, std::uint64_t bytes) noexcept {
+  constexpr std::uint64_t kStartS = 10, kBytesPerS = 1'000'000;
+  ParserLimits out = most;
+  out.cpu_s = static_cast<std::uint32_t>(std::min<std::uint64_t>(most.cpu_s, kStartS + bytes / kBytesPerS));
+  out.wall_ms = static_cast<std::uint32_t>(std::min<std::uint64_t>(most.wall_ms, out.cpu_s * 2000ULL));
+  return out;
+}
 
 Bytes encode(const ParserJob& job) {
   ByteWriter out;

@@ -15,7 +15,7 @@
 #include "common/result.h"
 #include "node/intake/canonical.h"
 #include "node/intake/volume.h"
-#include "node/intake/volume_reader.h"
+#include "node/intake/voxel_storage.h"
 
 namespace fovea::node {
 
@@ -47,6 +47,10 @@ struct ParserLimits {
   std::uint32_t cpu_s = 120;
   std::uint32_t wall_ms = 240'000;
 };
+
+// What files of so many bytes in all may use of `most`: time for what is in them, so that a small hostile one does not hold a worker
+// for minutes. The slowest decoder takes half a second for a megabyte of packed voxels; the wall clock leaves twice the processor's.
+ParserLimits limits_for_files(const ParserLimits& most, std::uint64_t bytes) noexcept;
 
 // What a labels job is about: the scan's canonical grid, into which contours are drawn, and which of the label maps is
 // wanted (structures that overlap lie in different ones).

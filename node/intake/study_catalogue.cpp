@@ -255,6 +255,17 @@ Result<std::optional<std::string>> StudyCatalogue::fingerprint(std::string_view 
   }
 }
 
+Result<std::set<std::string>> StudyCatalogue::codes() const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT code FROM studies");
+    std::set<std::string> out;
+    while (query.executeStep()) out.insert(query.getColumn(0).getString());
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
 Result<CatalogueCounts> StudyCatalogue::counts() const {
   try {
     SQLite::Statement query(impl_->database, "SELECT usable, COUNT(*) FROM studies GROUP BY usable");

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +88,7 @@ class StudyCatalogue {
   Result<StudyRecord> find(std::string_view code) const;              // not_found
   Result<StudyIdentity> identity(std::string_view code) const;        // not_found; corruption: unsealing failed
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
+  Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too
   Result<CatalogueCounts> counts() const;
 
   // Deletes every file below the site's data folder that is named <code>.<anything> (volumes, level, embeddings),

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <memory>
 
 #include "common/descriptor.h"
 #include "crypto/hash.h"
@@ -24,14 +25,15 @@ Result<std::uint64_t> hash_file(const std::filesystem::path& path, crypto::Sha25
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return not_found("the file cannot be opened (is the path right, may this user read it?)");
   posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  std::vector<std::uint8_t> block(1 << 20);
+  constexpr std::size_t kBlockBytes = 256 * 1024;
+  const auto block = std::make_unique_for_overwrite<std::uint8_t[]>(kBlockBytes);
   std::uint64_t total = 0;
   for (;;) {
-    const ssize_t got = ::read(file.number(), block.data(), block.size());
+    const ssize_t got = ::read(file.number(), block.get(), kBlockBytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return invalid_argument("the file cannot be read (a folder, or a damaged disk)");
     if (got == 0) return total;
-    hash.update({block.data(), static_cast<std::size_t>(got)});
+    hash.update({block.get(), static_cast<std::size_t>(got)});
     total += static_cast<std::uint64_t>(got);
   }
 }
@@ -57,11 +59,26 @@ void shift(IntensityStatistics& s, float offset) {
   for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84}) *value += offset;
 }
 
+// Minimum and maximum, in lanes that do not wait for each other.
+std::pair<float, float> bounds_of(std::span<const float> values) {
+  constexpr std::size_t kLanes = 8;
+  std::array<float, kLanes> low, high;
+  low.fill(values.front()), high.fill(values.front());
+  std::size_t v = 0;
+  for (; v + kLanes <= values.size(); v += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      low[lane] = std::min(low[lane], values[v + lane]);
+      high[lane] = std::max(high[lane], values[v + lane]);
+    }
+  for (; v < values.size(); ++v) low[0] = std::min(low[0], values[v]), high[0] = std::max(high[0], values[v]);
+  return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
+}
+
 // Coarse levels are stored as 16-bit steps between their own bounds: half the bytes at 1/65534 of the range.
 Result<void> write_level(const std::filesystem::path& path, const VolumeKey& key, const Volume& level, const IntensityStatistics& statistics) {
-  const auto [low, high] = std::minmax_element(level.voxels.begin(), level.voxels.end());
-  const float slope = *high > *low ? (*high - *low) / 65534.0f : 1.0f;
-  const float intercept = *low + 32767.0f * slope;
+  const auto [low, high] = bounds_of(level.voxels);
+  const float slope = high > low ? (high - low) / 65534.0f : 1.0f;
+  const float intercept = low + 32767.0f * slope;
   std::vector<std::int16_t> steps(level.voxels.size());
   const float scale = 1.0f / slope;
   // Rounded by adding a half: lrint would keep the loop from being vectorised.

@@ -1,25 +1,16 @@
-// Reads one volume file through ITK, in the calling process, into canonical order. Shared by the trusted reader
-// and by the sandboxed parser, which alone meets the files of patients.
+// Reads one volume file through ITK, in the calling process, into canonical order: for the sandboxed parser (NRRD and MHA;
+// NIfTI is nifti_voxels.h) and for programs that read files they trust.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
-#include <functional>
-#include <string_view>
 
-#include "common/bytes.h"
 #include "common/result.h"
 #include "node/intake/volume.h"
+#include "node/intake/voxel_storage.h"
 
 namespace fovea::node {
 
 enum class FileFormat { nifti, nrrd, metaimage };
-
-enum class VoxelStorage : std::uint32_t { int16 = 1, float32 = 2 };
-constexpr std::size_t bytes_per_voxel(VoxelStorage storage) noexcept { return storage == VoxelStorage::int16 ? 2 : 4; }
-
-// Gives memory for that many bytes of canonical voxels, once, after every check of the header passed.
-using VoxelAllocator = std::function<Result<std::byte*>(const VolumeGeometry& geometry, VoxelStorage storage)>;
 
 // The voxels become int16 where that loses nothing, else float. The geometry of a NIfTI file comes from its own
 // header (nifti_header.h), since readers differ in which of its two transforms they believe; of the others, from

@@ -1,5 +1,6 @@
 #include "tests/fuzz/parse_targets.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -25,7 +26,7 @@
 #include "node/intake/catalogue_row.h"
 #include "node/intake/label_tables.h"
 #include "node/intake/manifest.h"
-#include "node/intake/nifti_header.h"
+#include "node/intake/nifti_voxels.h"
 #include "node/intake/scan_protocol.h"
 
 namespace fovea::fuzz {
@@ -37,7 +38,20 @@ void nifti_header(ByteView input) {
   if (!header) return;
   FOVEA_CHECK(header->geometry.voxel_count() >= 8 && header->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
   FOVEA_CHECK(header->file_bytes() >= header->voxel_bytes && header->voxel_bytes >= header->geometry.voxel_count());
-  if (header->file_bytes() <= input.size()) static_cast<void>(node::voxels_are_numbers(*header, input.subspan(header->voxel_offset, header->voxel_bytes)));
+  if (header->file_bytes() > input.size()) return;
+  const ByteView voxels = input.subspan(header->voxel_offset, header->voxel_bytes);
+  Bytes stored(voxels.begin(), voxels.end());
+  std::vector<std::byte> memory;
+  const Result<void> delivered = node::deliver_nifti(*header, stored, [&](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
+    memory.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
+    return memory.data();
+  });
+  if (!node::can_stay_in_place(*header)) return;
+  Bytes place(voxels.begin(), voxels.end());
+  place.resize(node::bytes_in_place(*header));
+  const Result<node::VoxelStorage> storage = node::deliver_nifti_in_place(*header, place);
+  FOVEA_CHECK(storage.has_value() == delivered.has_value());
+  FOVEA_CHECK(!storage || std::equal(memory.begin(), memory.end(), std::as_bytes(std::span(place)).begin()));
 }
 
 void tables(ByteView input) {

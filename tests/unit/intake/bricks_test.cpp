@@ -279,6 +279,54 @@ TEST(IntensityStatistics, AgreeWithSortingForBothStorages) {
   EXPECT_NEAR(a->deviation, b->deviation, 1e-3);
 }
 
+template <class T>
+void expect_as_sorted(std::vector<T> voxels, const char* what) {
+  const Result<IntensityStatistics> s = intensity_statistics(std::span<const T>(voxels));
+  ASSERT_TRUE(s) << what << ": " << s.error().message;
+  std::sort(voxels.begin(), voxels.end());
+  const auto at = [](const std::vector<T>& sorted, double share) { return static_cast<float>(sorted[static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1]); };
+  const float p99 = at(voxels, 0.99);
+  const double threshold = p99 > 0 ? 0.25 * static_cast<double>(p99) : 0;
+  std::vector<T> foreground;
+  for (const T v : voxels)
+    if (static_cast<double>(v) > threshold) foreground.push_back(v);
+  if (foreground.empty()) foreground = voxels;
+  EXPECT_EQ(s->p99, p99) << what;
+  EXPECT_EQ(s->p16, at(foreground, 0.16)) << what;
+  EXPECT_EQ(s->median, at(foreground, 0.5)) << what;
+  EXPECT_EQ(s->p84, at(foreground, 0.84)) << what;
+  EXPECT_EQ(s->minimum, static_cast<float>(voxels.front())) << what;
+  EXPECT_EQ(s->maximum, static_cast<float>(voxels.back())) << what;
+  EXPECT_FLOAT_EQ(s->foreground_fraction, static_cast<float>(static_cast<double>(foreground.size()) / static_cast<double>(voxels.size()))) << what;
+  double mean = 0, squares = 0;
+  for (const T v : voxels) mean += static_cast<double>(v) / static_cast<double>(voxels.size());
+  for (const T v : voxels) squares += (static_cast<double>(v) - mean) * (static_cast<double>(v) - mean);
+  EXPECT_NEAR(s->mean, mean, 1e-6 * std::abs(mean) + 1e-6) << what;
+  EXPECT_NEAR(s->deviation, std::sqrt(squares / static_cast<double>(voxels.size())), 1e-5 * s->deviation + 1e-6) << what;
+}
+
+TEST(IntensityStatistics, AgreeWithSortingWhateverTheSpread) {
+  Numbers numbers(43);
+  const auto whole = [&](std::size_t count, std::int64_t low, std::int64_t high) {
+    std::vector<std::int16_t> out(count);
+    for (std::int16_t& v : out) v = static_cast<std::int16_t>(low + numbers.below(high - low + 1));
+    return out;
+  };
+  expect_as_sorted(whole(101, -32768, 32767), "few voxels, all values");
+  expect_as_sorted(whole(60'003, 0, 9), "many voxels, few values");
+  expect_as_sorted(whole(5'000, -900, -100), "all below zero");
+  const auto real = [&](std::size_t count, auto value) {
+    std::vector<float> out(count);
+    for (float& v : out) v = value();
+    return out;
+  };
+  expect_as_sorted(real(7'001, [&] { return static_cast<float>(std::exp(40 * numbers.unit() - 20)); }), "seventeen decades");
+  expect_as_sorted(real(7'002, [&] { return static_cast<float>(numbers.unit() - 0.5); }), "either side of zero");
+  expect_as_sorted(real(7'003, [&] { return static_cast<float>(100'000 + 0.01 * numbers.unit()); }), "far from zero");
+  expect_as_sorted(real(7'005, [&] { return numbers.below(2) == 0 ? -0.0f : static_cast<float>(numbers.below(3)) * 1e-44f; }), "both zeros and denormal numbers");
+  expect_as_sorted(real(2'007, [&] { return -static_cast<float>(numbers.unit()) - 1; }), "all below zero, real");
+}
+
 TEST(IntensityStatistics, EmptyConstantAndNotANumberAreRefused) {
   EXPECT_FALSE(intensity_statistics(std::span<const float>()));
   const std::vector<float> same(100, 3.0f);

@@ -228,12 +228,36 @@ TEST(ScanParser, WallTimeEndsAJobToo) {
 
 TEST(ScanParser, FilesByPathAndSocketsAreRefusedInside) {
   ScanParser parser = started();
-  const Result<void> file = parser.self_test(JobKind::open_file);
-  ASSERT_FALSE(file);
-  EXPECT_EQ(file.error().code, ErrorCode::permission_denied) << file.error().message;
-  const Result<void> socket = parser.self_test(JobKind::open_socket);
-  ASSERT_FALSE(socket);
-  EXPECT_NE(socket.error().message.find("sandbox stopped"), std::string::npos) << socket.error().message;
+  for (const ScanParser::Program program : {ScanParser::Program::nifti, ScanParser::Program::itk}) {
+    const Result<void> file = parser.self_test(JobKind::open_file, program);
+    ASSERT_FALSE(file);
+    EXPECT_EQ(file.error().code, ErrorCode::permission_denied) << file.error().message;
+    const Result<void> socket = parser.self_test(JobKind::open_socket, program);
+    ASSERT_FALSE(socket);
+    EXPECT_NE(socket.error().message.find("sandbox stopped"), std::string::npos) << socket.error().message;
+  }
+}
+
+TEST(ParserLimits, GrowWithTheFilesUpToTheMost) {
+  const ParserLimits most{.memory_bytes = 1, .cpu_s = 120, .wall_ms = 240'000};
+  EXPECT_EQ(limits_for_files(most, 1000).cpu_s, 10U);
+  EXPECT_EQ(limits_for_files(most, 1000).wall_ms, 20'000U);
+  EXPECT_EQ(limits_for_files(most, 50'000'000).cpu_s, 60U);
+  EXPECT_EQ(limits_for_files(most, ~0ULL).cpu_s, 120U);
+  EXPECT_EQ(limits_for_files(most, ~0ULL).wall_ms, 240'000U);
+  EXPECT_EQ(limits_for_files({.memory_bytes = 1, .cpu_s = 2, .wall_ms = 300}, 0).wall_ms, 300U);
+  EXPECT_EQ(limits_for_files(most, 0).memory_bytes, 1U);
+}
+
+TEST(ScanParser, AHeaderThatPromisesMoreThanGzipCanHoldIsRefusedBeforeMemoryIsMadeForIt) {
+  ScratchFolder folder;
+  Bytes file = sound_nifti(folder.path());
+  for (std::size_t axis = 0; axis < 3; ++axis) set_field<std::int16_t>(file, 42 + 2 * axis, 800);  // a gigabyte
+  put(folder.path() / "large.nii.gz", packed(file));
+  ScanParser parser = started();
+  const Result<ParsedVolume> read = parser.read_volume(folder.path() / "large.nii.gz");
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("more than a file of"), std::string::npos) << read.error().message;
 }
 
 TEST(ScanParser, AFileFindsNothingOfTheOneBefore) {

@@ -1,0 +1,22 @@
+// A NIfTI file from its descriptor to canonical voxels in the result memory, inside the parser's walls.
+#pragma once
+
+#include "common/bytes.h"
+#include "common/result.h"
+#include "node/intake/job_memory.h"
+#include "node/intake/scan_protocol.h"
+
+namespace fovea::node {
+
+// Whether a file with these first bytes is for parse_nifti: NIfTI of either version, plain or gzipped.
+bool is_for_nifti(ByteView head) noexcept;
+
+// The file is input 0. Errors as inspect_nifti, unpack_gzip and deliver_nifti; a file that cannot hold what its header promises
+// is refused before memory is made for it.
+Result<VolumeAnswer> parse_nifti(const JobDescriptors& descriptors);
+
+// The jobs that fovea-scan-parser does by itself; any other is an internal error. The warm-up does beforehand what each child would.
+Bytes answer_nifti_job(const ParserJob& job, const JobDescriptors& descriptors);
+void warm_up_nifti();
+
+}  // namespace fovea::node
