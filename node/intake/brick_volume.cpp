@@ -22,22 +22,18 @@
 namespace fovea::node {
 namespace {
 
-constexpr std::string_view kMagic = "FOVBRK2\n";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::string_view kMagic = "FOVBRK3\n";
+constexpr std::uint32_t kVersion = 3;
 constexpr std::size_t kSaltBytes = 32;
 constexpr std::size_t kPrefixBytes = 64;                                            // magic, version, salt, zeros
 constexpr std::size_t kHeaderBytes = 240;                                           // before sealing, zeros behind its fields
 constexpr std::size_t kDataOffset = kPrefixBytes + kHeaderBytes + crypto::kAeadTagBytes;  // where the bricks begin
+constexpr std::size_t kBrickBytesMax = sizeof(float) * kBrickEdge * kBrickEdge * kBrickEdge + kBrickEdge * kBrickEdge / 8;  // before sealing
 constexpr std::uint32_t kStoredInt16 = 1;
 constexpr std::uint32_t kStoredFloat = 2;
 
 std::int64_t bricks_along(std::int64_t size) { return (size + kBrickEdge - 1) / kBrickEdge; }
 
-// The bricks of a volume, i fastest: their corner and clipped size.
-struct BrickBox {
-  Index3 low{}, size{};
-  std::size_t voxels() const { return static_cast<std::size_t>(size[0] * size[1] * size[2]); }
-};
 std::vector<BrickBox> brick_boxes(const Index3& size) {
   std::vector<BrickBox> out;
   for (std::int64_t k = 0; k < size[2]; k += kBrickEdge)
@@ -69,7 +65,7 @@ Bytes make_prefix() {
 
 crypto::SecretKey file_key(const VolumeKey& key, ByteView prefix) {
   const ByteView salt = prefix.subspan(kMagic.size() + sizeof kVersion, kSaltBytes);
-  return crypto::hkdf_sha256({.secret = key->view(), .salt = salt, .info = as_bytes("FOVEA/2/brick file")});
+  return crypto::hkdf_sha256({.secret = key->view(), .salt = salt, .info = as_bytes("FOVEA/3/brick file")});
 }
 
 // One file key seals each nonce once: its salt is drawn anew for every file.
@@ -169,17 +165,66 @@ Result<Header> decode_header(ByteView bytes) {
   return out;
 }
 
+// A bit for each row (j, k) of a brick, in whole words: set where all its voxels are equal.
+std::size_t row_mask_bytes(const BrickBox& box) { return static_cast<std::size_t>((box.size[1] * box.size[2] + 31) / 32) * 4; }
+
+// A brick as it is stored: which rows are of one value, then the rows, those with one voxel. Air is half of many a scan. The bytes used.
 template <class T>
-void gather_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box, Bytes& out) {
-  const std::size_t row_bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T);
-  out.resize(box.voxels() * sizeof(T));
-  std::uint8_t* to = out.data();
+std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box, std::span<std::uint8_t> out) {
+  const std::size_t row_bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T), mask_bytes = row_mask_bytes(box);
+  std::fill_n(out.begin(), mask_bytes, std::uint8_t{0});
+  std::uint8_t* to = out.data() + mask_bytes;
+  std::size_t row = 0;
   for (std::int64_t k = 0; k < box.size[2]; ++k)
-    for (std::int64_t j = 0; j < box.size[1]; ++j) {
-      const auto from = static_cast<std::size_t>(((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0]);
-      std::memcpy(to, voxels.data() + from, row_bytes);
-      to += row_bytes;
+    for (std::int64_t j = 0; j < box.size[1]; ++j, ++row) {
+      const T* from = voxels.data() + ((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0];
+      const bool is_even = std::memcmp(from, from + 1, row_bytes - sizeof(T)) == 0;
+      if (is_even) out[row / 8] = static_cast<std::uint8_t>(out[row / 8] | 1U << row % 8);
+      const std::size_t bytes = is_even ? sizeof(T) : row_bytes;
+      std::memcpy(to, from, bytes);
+      to += bytes;
     }
+  return static_cast<std::size_t>(to - out.data());
+}
+
+// The voxels of a packed brick, i fastest; empty when the bytes are not those of such a brick.
+template <class T>
+Bytes unpack_brick(ByteView packed, const BrickBox& box) {
+  const std::size_t row_voxels = static_cast<std::size_t>(box.size[0]), rows = static_cast<std::size_t>(box.size[1] * box.size[2]);
+  if (packed.size() < row_mask_bytes(box)) return {};
+  Bytes out(box.voxels() * sizeof(T));
+  ByteView left = packed.subspan(row_mask_bytes(box));
+  for (std::size_t row = 0; row < rows; ++row) {
+    const bool is_even = (packed[row / 8] >> row % 8 & 1U) != 0;
+    const std::size_t bytes = (is_even ? 1 : row_voxels) * sizeof(T);
+    if (left.size() < bytes) return {};
+    std::uint8_t* const to = out.data() + row * row_voxels * sizeof(T);
+    T value{};
+    std::memcpy(&value, left.data(), sizeof value);
+    if (is_even)
+      for (std::size_t v = 0; v < row_voxels; ++v) std::memcpy(to + v * sizeof(T), &value, sizeof value);
+    else
+      std::memcpy(to, left.data(), bytes);
+    left = left.subspan(bytes);
+  }
+  return left.empty() ? out : Bytes{};
+}
+
+// Where each brick of a file begins, and where the last ends: from their lengths, which lie sealed at the end.
+Result<std::vector<std::uint64_t>> brick_offsets(const crypto::SecretKey& key, ByteView file, std::size_t bricks) {
+  const std::size_t index_bytes = bricks * sizeof(std::uint32_t) + crypto::kAeadTagBytes;
+  if (file.size() < kDataOffset + index_bytes) return corruption("cut off (ingest the study again)");
+  const auto plain = crypto::aead_open(key, nonce_of(bricks + 1), {}, file.last(index_bytes));
+  if (!plain) return corruption("the lengths of its bricks were changed, or it was cut off (ingest the study again)");
+  ByteReader in(plain->view());
+  std::vector<std::uint64_t> out{kDataOffset};
+  for (std::size_t brick = 0; brick < bricks; ++brick) {
+    FOVEA_TRY_ASSIGN(const std::uint32_t bytes, in.u32("brick length"));
+    if (bytes <= crypto::kAeadTagBytes || bytes > kBrickBytesMax + crypto::kAeadTagBytes) return corruption("brick length: out of bounds");
+    out.push_back(out.back() + bytes);
+  }
+  if (out.back() != file.size() - index_bytes) return corruption(std::to_string(file.size()) + " bytes, not what its bricks add up to (ingest the study again)");
+  return out;
 }
 
 }  // namespace
@@ -219,14 +264,17 @@ Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeK
   FOVEA_TRY_ASSIGN(StagedFile file, StagedFile::create(path, FileMode::secret));
   FOVEA_TRY(file.append(prefix));
   FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(0), associated_data(prefix, path), header)));
-  thread_local Bytes plain, sealed;  // of a brick: a worker's next volume needs them again
+  thread_local Bytes plain(kBrickBytesMax), sealed(kBrickBytesMax + crypto::kAeadTagBytes);  // a worker's next volume needs them again
   std::uint64_t number = 0;
+  ByteWriter lengths;
   for (const BrickBox& box : brick_boxes(size)) {
-    std::visit([&](const auto& voxels) { gather_brick(voxels, size, box, plain); }, contents.voxels);
-    sealed.resize(plain.size() + crypto::kAeadTagBytes);
-    crypto::aead_seal_into(sealing, nonce_of(++number), {}, plain, sealed);
-    FOVEA_TRY(file.append(sealed));
+    const std::size_t packed = std::visit([&](const auto& voxels) { return pack_brick(voxels, size, box, plain); }, contents.voxels);
+    const std::span<std::uint8_t> out = std::span(sealed).first(packed + crypto::kAeadTagBytes);
+    crypto::aead_seal_into(sealing, nonce_of(++number), {}, ByteView(plain).first(packed), out);
+    FOVEA_TRY(file.append(out));
+    lengths.u32(static_cast<std::uint32_t>(out.size()));
   }
+  FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(++number), {}, lengths.bytes())));
   return file.finish();
 }
 
@@ -271,15 +319,11 @@ Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path, const V
   out.is_float_ = header->is_float;
   out.slope_ = header->slope;
   out.intercept_ = header->intercept;
-  const std::uint64_t voxel_bytes = out.is_float_ ? sizeof(float) : sizeof(std::int16_t);
-  std::uint64_t offset = kDataOffset;
-  for (const BrickBox& box : brick_boxes(out.geometry_.size)) {
-    out.offsets_.push_back(offset);
-    offset += box.voxels() * voxel_bytes + crypto::kAeadTagBytes;
-  }
-  out.opened_.resize(out.offsets_.size());
-  out.offsets_.push_back(offset);
-  if (file.size() != offset) return corruption(name + ": " + std::to_string(file.size()) + " bytes, not what its header says (ingest the study again)");
+  out.boxes_ = brick_boxes(out.geometry_.size);
+  Result<std::vector<std::uint64_t>> offsets = brick_offsets(out.file_key_, file, out.boxes_.size());
+  if (!offsets) return offsets.error().with_context(name);
+  out.offsets_ = std::move(*offsets);
+  out.opened_.resize(out.boxes_.size());
   return out;
 }
 
@@ -287,10 +331,10 @@ Result<void> BrickVolume::open_brick(std::size_t brick) {
   Bytes& plain = opened_[brick];
   if (!plain.empty()) return {};
   const ByteView sealed = mapping_.bytes().subspan(offsets_[brick], offsets_[brick + 1] - offsets_[brick]);
-  Bytes opened(sealed.size() - crypto::kAeadTagBytes);
-  if (!crypto::aead_open_into(file_key_, nonce_of(brick + 1), {}, sealed, opened))
-    return corruption("brick " + std::to_string(brick) + ": was changed on the disk (ingest the study again)");
-  plain = std::move(opened);
+  Bytes packed(sealed.size() - crypto::kAeadTagBytes);
+  const bool intact = crypto::aead_open_into(file_key_, nonce_of(brick + 1), {}, sealed, packed).has_value();
+  if (intact) plain = is_float_ ? unpack_brick<float>(packed, boxes_[brick]) : unpack_brick<std::int16_t>(packed, boxes_[brick]);
+  if (plain.empty()) return corruption("brick " + std::to_string(brick) + ": was changed on the disk (ingest the study again)");
   return {};
 }
 

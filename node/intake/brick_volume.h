@@ -1,10 +1,11 @@
 // A canonical volume on disk in bricks of 64³ voxels, and the counter that says how much of it was read.
 //
-// File format "FOVBRK2" (little-endian; constants, writer and reader change together, docs/intake.md):
-//   64 bytes in clear: magic, version, a random salt; then the header, then each brick, sealed with AES-256-GCM under a key
-//   derived from the site's volume key and the salt (HKDF), each 16 bytes longer than its contents. Nonce: 0 for the header,
-//   1 + n for brick n. The clear bytes and the volume's name (its file name up to the first dot) are authenticated, so
-//   neither bricks nor files can be exchanged. Voxels i fastest, edge bricks clipped to the volume.
+// File format "FOVBRK3" (little-endian; constants, writer and reader change together, docs/intake.md):
+//   64 bytes in clear: magic, version, a random salt; then the header, each brick, and the bricks' lengths, sealed with AES-256-GCM
+//   under a key derived from the site's volume key and the salt (HKDF), each 16 bytes longer than its contents. Nonce: 0 for the
+//   header, 1 + n for brick n, the one after the last brick's for the lengths. The clear bytes and the volume's name (its file name
+//   up to the first dot) are authenticated, so neither bricks nor files can be exchanged. Voxels i fastest, edge bricks clipped
+//   to the volume; a row of equal voxels is stored as one.
 // A brick is opened, and so checked, when it is first touched. The stored coarse level (pyramid.h) uses the same format.
 #pragma once
 
@@ -23,6 +24,12 @@
 namespace fovea::node {
 
 constexpr std::int64_t kBrickEdge = 64;
+
+// The bricks of a volume, i fastest: their corner and clipped size.
+struct BrickBox {
+  Index3 low{}, size{};
+  std::size_t voxels() const { return static_cast<std::size_t>(size[0] * size[1] * size[2]); }
+};
 
 // Counts full-resolution voxels handed out: distinct() counts a voxel once however often it is read.
 class ReadCounter {
@@ -112,7 +119,8 @@ class BrickVolume {
   bool is_float_ = false;
   float slope_ = 1, intercept_ = 0;
   Index3 bricks_{};                        // along each axis
-  std::vector<std::uint64_t> offsets_;     // of each sealed brick in the file, and of the file's end
+  std::vector<BrickBox> boxes_;
+  std::vector<std::uint64_t> offsets_;     // of each sealed brick in the file, and of the last one's end
   std::vector<Bytes> opened_;              // contents of the bricks that were touched
   ReadCounter counter_;
 };

@@ -120,7 +120,8 @@ class Selection {
     const std::size_t edge = bin_of(static_cast<float>(threshold));
     std::uint64_t out = 0;
     for (std::size_t bin = edge + 1; bin < kBins; ++bin) out += counts_[bin];
-    for (const float v : members(std::array{edge})[0]) out += static_cast<double>(v) > threshold ? 1U : 0U;
+    const auto at_the_edge = members(std::array{edge});
+    for (const float v : at_the_edge[0]) out += static_cast<double>(v) > threshold ? 1U : 0U;
     return out;
   }
 

@@ -29,7 +29,7 @@ class File {
     put(0, std::int32_t{348});
     for (std::size_t i = 0; i < 4; ++i) put(40 + 2 * i, std::array<std::int16_t, 4>{3, 7, 6, 5}[i]);
     put(70, kind.datatype), put(72, kind.bits);
-    for (std::size_t i = 0; i < 4; ++i) put(76 + 4 * i, 1.0f);
+    for (std::size_t i = 0; i < 4; ++i) put(76 + 4 * i, i == 0 ? 1.0f : 2.0f);
     put(108, static_cast<float>(voxel_offset));
     bytes_[123] = 2, bytes_[344] = 'n', bytes_[345] = '+', bytes_[346] = '1';
     put(254, std::int16_t{1});
@@ -122,7 +122,7 @@ TEST(NiftiVoxels, EveryTypeByteOrderAndScalingIsWhatItkReads) {
   for (const Kind kind : kKinds)
     for (const bool swapped : {false, true})
       for (const bool wide : {false, true})
-        for (const auto& [slope, intercept] : {std::pair{0.0f, 5.0f}, {1.0f, 0.0f}, {0.5f, -30.25f}, {-3.0f, 1.0f}}) {
+        for (const auto& [slope, intercept] : {std::pair{0.0f, 0.0f}, {1.0f, 0.0f}, {0.5f, -30.25f}, {-3.0f, 1.0f}}) {
           File file(kind, swapped, 352);
           file.set_axes({0, 1, 2}, 3);
           file.set_scaling(slope, intercept);
@@ -130,6 +130,21 @@ TEST(NiftiVoxels, EveryTypeByteOrderAndScalingIsWhatItkReads) {
           for (std::size_t v = 0; v < File::kVoxels; ++v) file.set_voxel(v, wide ? numbers.below(4'000'000) : numbers.below(120));
           expect_as_itk(folder.path() / "scan.nii", file.bytes(), "type " + std::to_string(kind.datatype) + " slope " + std::to_string(slope));
         }
+}
+
+// nifti1.h (and nibabel): "if the scl_slope field is nonzero". ITK adds the intercept all the same.
+TEST(NiftiVoxels, ASlopeOfZeroMeansNoScalingAtAll) {
+  File file({4, 16}, false, 352);
+  file.set_axes({0, 1, 2}, 0);
+  for (std::size_t v = 0; v < File::kVoxels; ++v) file.set_voxel(v, static_cast<std::int64_t>(v));
+  const Result<Delivered> plain = deliver(file.bytes());
+  file.set_scaling(0, 5);
+  const Result<Delivered> zero = deliver(file.bytes());
+  file.set_scaling(1, 5);
+  const Result<Delivered> shifted = deliver(file.bytes());
+  ASSERT_TRUE(plain && zero && shifted);
+  EXPECT_EQ(zero->voxels, plain->voxels);
+  EXPECT_NE(shifted->voxels, plain->voxels);
 }
 
 TEST(NiftiVoxels, EveryOrderOfAxesIsWhatItkReads) {
