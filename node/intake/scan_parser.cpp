@@ -146,8 +146,8 @@ Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked
   numbers[0] = result->descriptor(), numbers[1] = scratch->descriptor();
   ParserJob job = asked;
   job.limits = limits_;
-  // N4 takes as long as it takes.
-  if (!job.correct_bias) job.limits = limits_for_files(limits_, bytes);
+  // N4 takes as long as it takes; contours are drawn into the scan's grid, which counts like a file.
+  if (!job.correct_bias) job.limits = limits_for_files(limits_, bytes + 2 * job.grid.image.voxel_count());
   job.files = static_cast<std::uint32_t>(files.size());
   // After an error, whoever still holds these memories, they are never used again.
   FOVEA_TRY_ASSIGN(const JobFate fate, program.run(job, numbers));
