@@ -140,11 +140,11 @@ def crashes(data, work, quick):
 
 
 def reference(data, work):
-    """taken_fraction and wrong_geometries against readers written by others."""
+    """taken_fraction and wrong_geometries against readers written by others, which Debian's own Python has, whichever runs this."""
     script, result = ROOT / "bench/peers/intake_reference.py", work / "reference.json"
     if not script.exists() or not data.is_dir():
         return {}
-    done = subprocess.run([sys.executable, str(script), "--node", str(BIN / "fovea-node"), "--data", str(data), "--json", str(result)], stdout=sys.stderr)
+    done = subprocess.run(["/usr/bin/python3", str(script), "--node", str(BIN / "fovea-node"), "--data", str(data), "--json", str(result)], stdout=sys.stderr)
     return json.loads(result.read_text()) if done.returncode == 0 and result.exists() else {}
 
 
