@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/durable_file.h"
+#include "common/stop_signals.h"
 #include "coordinator/io/run_driver_parts.h"
 #include "coordinator/store/round_record.h"
 
@@ -58,9 +59,7 @@ std::string join(const std::vector<SiteId>& sites) {
 }  // namespace
 
 void block_stop_signals() {
-  const sigset_t set = stop_signals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  block_signals({SIGINT, SIGTERM});
 }
 
 RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

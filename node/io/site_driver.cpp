@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/stop_signals.h"
 #include "crypto/hash.h"
 #include "node/io/reachability.h"
 #include "node/io/site_driver_parts.h"
@@ -70,9 +71,7 @@ std::string software_text() {
 }  // namespace
 
 void block_stop_signals() {
-  const sigset_t set = stop_signals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  block_signals({SIGINT, SIGTERM, SIGCONT});
 }
 
 Result<HoldPoint> HoldPoint::parse(std::string_view text) {

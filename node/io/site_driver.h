@@ -47,7 +47,7 @@ class SiteDriver {
   // failed_precondition: another fovea-node runs on this folder.
   static Result<std::unique_ptr<SiteDriver>> open(SiteDriverOptions options, const Clock& clock);
   ~SiteDriver();
-  // Until SIGINT or SIGTERM (block them before any thread starts: block_stop_signals()).
+  // Until SIGINT or SIGTERM (block_stop_signals() first).
   Result<void> run();
 
  private:

@@ -1,0 +1,34 @@
+#include "common/stop_signals.h"
+
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "common/check.h"
+
+namespace fovea {
+namespace {
+
+// Runs in a thread that does not block the signal: from its return on this thread does, and the signal is sent again. When no
+// thread takes it any more it stays pending, which is what a signalfd reads.
+void pass_on(int number, siginfo_t*, void* context) {
+  sigaddset(&static_cast<ucontext_t*>(context)->uc_sigmask, number);
+  ::kill(::getpid(), number);
+}
+
+}  // namespace
+
+void block_signals(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : signals) sigaddset(&set, number);
+  FOVEA_CHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+  struct sigaction action {};
+  action.sa_sigaction = pass_on;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  action.sa_mask = set;
+  for (const int number : signals) FOVEA_CHECK(::sigaction(number, &action, nullptr) == 0);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace fovea
