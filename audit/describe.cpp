@@ -1,7 +1,6 @@
 #include "audit/describe.h"
 
 #include <array>
-#include <chrono>
 #include <cstdio>
 
 namespace fovea::audit {
@@ -124,18 +123,6 @@ std::string words(const federation::RoundClose& e) {
 std::string words(const federation::Incident& e) { return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n"; }
 
 }  // namespace
-
-std::string utc_text(UnixMs time) {
-  const std::chrono::sys_seconds seconds{std::chrono::seconds(time.value / 1000)};
-  const auto day = std::chrono::floor<std::chrono::days>(seconds);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(seconds - day);
-  std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%04d-%02u-%02u %02d:%02d:%02d UTC", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
-  return buffer.data();
-}
 
 std::string byte_text(std::uint64_t bytes) {
   if (bytes < 10'000) return std::to_string(bytes) + " bytes";

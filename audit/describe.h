@@ -9,7 +9,6 @@
 
 namespace fovea::audit {
 
-std::string utc_text(UnixMs time);             // "2026-11-22 19:31:24 UTC"
 std::string byte_text(std::uint64_t bytes);    // "983 149 bytes" below 10 kB, "983.1 kB", "3.9 MB" above
 std::string short_hex(ByteView bytes);         // the first 8 digits
 

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 
 namespace fovea {
 
@@ -22,6 +23,8 @@ class Clock {
   virtual MonotonicMs monotonic() const = 0;
   virtual UnixMs wall() const = 0;
 };
+
+std::string utc_text(UnixMs time);  // "2026-11-22 19:31:24 UTC", for people
 
 // The machine's clocks. Only drivers and main() use it.
 class SystemClock final : public Clock {

@@ -20,6 +20,7 @@
 #include "node/intake/montage.h"
 #include "node/intake/nrrd_writer.h"
 #include "node/intake/scan_walk.h"
+#include "node/intake/sealed_scan.h"
 
 namespace fovea::node {
 namespace {
@@ -129,7 +130,7 @@ Result<FoundStudies> find_sources(const Console& console, const IngestRequest& r
   }
   if (request.paths.empty()) return invalid_argument("data ingest: nothing to take in; give folders, files, or --manifest studies.csv");
   FOVEA_TRY_ASSIGN(const Split split, parse_split(request.split));
-  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(settings.parser_program, settings.limits));
+  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
   return find_studies(request.paths, split, parser);
 }
 
@@ -137,6 +138,14 @@ Result<FoundStudies> gather(const Console& console, const IngestRequest& request
   FOVEA_TRY_ASSIGN(FoundStudies out, find_sources(console, request, settings));
   FOVEA_TRY(add_labels(console, request, out.sources));
   return out;
+}
+
+// What an earlier version received lies in clear.
+ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKey>& key, std::uint64_t bytes_max) {
+  return {.open = [key, bytes_max](const std::filesystem::path& file) {
+            return file.extension() == kSealedScanEnding ? open_sealed_scan(file, bytes_max, *key) : open_scan_file(file);
+          },
+          .bytes_at_once_max = bytes_max};
 }
 
 Result<IngestSettings> settings_of(const IngestRequest& request) {
@@ -147,9 +156,12 @@ Result<IngestSettings> settings_of(const IngestRequest& request) {
   out.correct_bias = request.correct_bias;
   // Half of a worker's share is for its parser, half for what the node makes of the volume.
   constexpr std::uint64_t kWorkerBytesMin = 1ull << 30;
-  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, request.memory_bytes / kWorkerBytesMin));
+  const std::uint64_t for_received = request.received_for ? request.memory_bytes / 3 : 0;  // they are opened in memory
+  const std::uint64_t for_work = request.memory_bytes - for_received;
+  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, for_work / kWorkerBytesMin));
   out.workers = std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
-  out.limits.memory_bytes = request.memory_bytes / out.workers / 2;
+  out.limits.memory_bytes = for_work / out.workers / 2;
+  if (request.received_for) out.scan_files = received_files(request.received_for, for_received / out.workers);
   out.parser_program = default_parser_program();
   return out;
 }
@@ -360,11 +372,25 @@ Result<std::optional<federation::Ledger>> erasure_ledger(const SiteFolder& folde
   return std::optional<federation::Ledger>(std::move(ledger).value());
 }
 
-Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std::string& code, UnixMs now) {
+Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std::string& what, UnixMs now) {
   if (!ledger) return {};
-  const federation::LedgerEntry entry = federation::Incident{"erasure", "study " + code + ": volumes, embeddings and identity were deleted"};
+  const federation::LedgerEntry entry = federation::Incident{"erasure", what};
   FOVEA_TRY(ledger->append(now, {&entry, 1}));
   return ledger->publish();
+}
+
+// On record before anything is deleted and again when all is: a crash between leaves the first entry, and a study that is
+// still in the list can be forgotten once more.
+Result<void> forget_study(CommandContext& context, const std::string& code) {
+  const std::filesystem::path data = context.folder().data();
+  {
+    FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data, false));
+    FOVEA_TRY(catalogue.find(code));
+  }
+  FOVEA_TRY_ASSIGN(std::optional<federation::Ledger> ledger, erasure_ledger(context.folder()));
+  FOVEA_TRY(record_erasure(ledger, "study " + code + ": is being deleted", context.clock.wall()));
+  FOVEA_TRY(run_data_forget(context.console, data, code, context.clock.wall().value));
+  return record_erasure(ledger, "study " + code + ": volumes, embeddings and identity were deleted", context.clock.wall());
 }
 
 }  // namespace
@@ -425,11 +451,7 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   auto code = std::make_shared<std::string>();
   forget->add_option("code", *code, "The study's code, from data list")->required();
   forget->callback([&context, code] {
-    context.console.run("data forget", [&]() -> Result<void> {
-      FOVEA_TRY_ASSIGN(std::optional<federation::Ledger> ledger, erasure_ledger(context.folder()));
-      FOVEA_TRY(run_data_forget(context.console, context.folder().data(), *code, context.clock.wall().value));
-      return record_erasure(ledger, *code, context.clock.wall());
-    });
+    context.console.run("data forget", [&] { return forget_study(context, *code); });
   });
 }
 

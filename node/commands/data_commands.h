@@ -21,6 +21,7 @@ struct IngestRequest {
   bool correct_bias = false;                 // N4, of MR
   unsigned workers = 0;                      // 0: one a core
   std::uint64_t memory_bytes = 8'000'000'000;  // of all workers and their parsers
+  std::shared_ptr<const crypto::AgreementKey> received_for;  // opens what `data listen` received; none: files of other origin
 };
 
 struct CommandContext;

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -15,15 +14,6 @@ using Json = nlohmann::ordered_json;
 struct Choice {
   bool all = false;
 };
-
-std::string clock_text(UnixMs at) {
-  const std::time_t seconds = at.value / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 struct Egress {
   std::uint64_t index = 0;
@@ -75,7 +65,7 @@ Result<void> run_list(CommandContext& context, const Choice& choice) {
     const std::string hash = to_hex(intent.payload);
     list.push_back({{"entry", message.index}, {"at_ms", message.at.value}, {"run", intent.key.run.text()}, {"round", intent.key.round},
                     {"attempt", intent.key.attempt}, {"kind", intent.kind}, {"bytes", intent.length}, {"sha256", hash}});
-    rows.push_back({std::to_string(message.index), clock_text(message.at), std::to_string(intent.key.round), intent.kind,
+    rows.push_back({std::to_string(message.index), utc_text(message.at), std::to_string(intent.key.round), intent.kind,
                     std::to_string(intent.length), hash.substr(0, 16)});
   }
   Json summary = Json::object();

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "common/stop_signals.h"
 #include "node/commands/command.h"
 #include "node/commands/data_commands.h"
 #include "node/intake/scan_parser.h"
@@ -31,7 +32,7 @@ void log_event(DicomEvent event, const std::string& detail, ListenCounts& counts
   }
 }
 
-// What was received is taken in like any folder, then deleted: it lies in clear and can be sent again.
+// What was received is taken in like any folder, then deleted: it can be sent again.
 void take_batch(CommandContext& context, const IngestRequest& request, const std::filesystem::path& batch, ListenCounts& counts) {
   IngestRequest one = request;
   one.paths = {batch};
@@ -52,19 +53,23 @@ Result<void> run_listen(CommandContext& context, const std::string& split) {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   logger->set_level(spdlog::level::from_str(context.console.quiet ? "error" : config.log_level));
   spdlog::set_default_logger(std::move(logger));
+  block_signals({SIGINT, SIGTERM});
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGINT);
   sigaddset(&stops, SIGTERM);
-  sigprocmask(SIG_BLOCK, &stops, nullptr);
   const Descriptor signals(::signalfd(-1, &stops, SFD_CLOEXEC));
   IngestRequest request;
   request.split = split;
   request.memory_bytes = config.intake.memory_bytes;
+  {
+    FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(context.folder().data(), true));
+    request.received_for = std::make_shared<const crypto::AgreementKey>(catalogue.receiving_key());
+  }
   ListenCounts counts;
   const std::filesystem::path receiver = default_parser_program().parent_path() / "fovea-dicom-receiver";
   FOVEA_TRY_ASSIGN(DicomListener listener,
-                   DicomListener::open(config.dicom, receiver, context.folder().data() / "incoming",
+                   DicomListener::open(config.dicom, {.receiver_program = receiver, .incoming = context.folder().data() / "incoming", .seal_for = request.received_for->public_key()},
                                        {.log = [&](DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
                                         .batch_ready = [&](const std::filesystem::path& batch) { take_batch(context, request, batch, counts); }}));
   spdlog::info("dicom: listening as {} on {} port {}", config.dicom.ae_title, config.dicom.bind, listener.port());

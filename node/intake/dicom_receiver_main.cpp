@@ -1,7 +1,8 @@
 // fovea-dicom-receiver: speaks DICOM with one peer on one accepted connection, for `fovea-node data listen`; started by it, never
 // by hand. The address was allowed before this process began; AE titles are checked here. Every C-STORE becomes a numbered file in
-// the given folder, byte for byte as received; nothing of it is parsed here. DCMTK stays in this process.
-//   fovea-dicom-receiver FOLDER AE-TITLE ALLOWED-AE[,…] PDU-BYTES IDLE-S FILE-BYTES FOLDER-BYTES
+// the given folder, byte for byte as received, sealed before it reaches the disk (sealed_scan.h) for a key that this process does not
+// have; nothing of it is parsed here. DCMTK stays in this process.
+//   fovea-dicom-receiver FOLDER AE-TITLE ALLOWED-AE[,…] PDU-BYTES IDLE-S FILE-BYTES FOLDER-BYTES PUBLIC-KEY
 // Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why", "full", "failed".
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcuid.h>
@@ -19,10 +20,18 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/descriptor.h"
+#include "node/intake/sealed_scan.h"
+
 namespace {
+
+using fovea::Descriptor;
 
 constexpr int kConnection = 3, kEvents = 4;
 constexpr std::uint64_t kFreeBytesMin = 1ull << 30;  // what a full disk keeps for everybody else
@@ -44,6 +53,41 @@ struct Options {
   std::string title;
   std::vector<std::string> allowed;
   std::uint64_t file_bytes = 0, folder_bytes = 0;
+  fovea::crypto::AgreementPublicKey seal_for{};
+};
+
+// DCMTK writes to files only: it is given the name of a pipe, whose other end is sealed into the file by a thread.
+class SealingPipe {
+ public:
+  SealingPipe(const std::filesystem::path& file, const Options& options) : out_(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    int ends[2] = {-1, -1};
+    if (!out_ || ::pipe2(ends, O_CLOEXEC) != 0) return;
+    from_ = Descriptor(ends[0]);
+    to_ = Descriptor(ends[1]);
+    thread_ = std::thread([this, limit = options.file_bytes, key = options.seal_for] {
+      fovea::Result<fovea::node::SealedStream> done = fovea::node::seal_stream(from_.number(), out_.number(), limit, key);
+      if (done) sealed_ = *done;
+      from_ = Descriptor();  // after a full disk: DCMTK's next write fails instead of waiting for ever
+    });
+  }
+  SealingPipe(const SealingPipe&) = delete;
+  SealingPipe& operator=(const SealingPipe&) = delete;
+  ~SealingPipe() { finish(); }
+
+  bool open() const { return thread_.joinable(); }
+  std::string name() const { return "/proc/self/fd/" + std::to_string(to_.number()); }
+  // What was sealed, when it was written whole and is not too large.
+  std::optional<std::uint64_t> finish() {
+    to_ = Descriptor();
+    if (thread_.joinable()) thread_.join();
+    if (!sealed_ || !sealed_->whole) return std::nullopt;
+    return sealed_->scan_bytes;
+  }
+
+ private:
+  Descriptor out_, from_, to_;
+  std::optional<fovea::node::SealedStream> sealed_;
+  std::thread thread_;
 };
 
 class Receiver final : public DcmSCP {
@@ -91,21 +135,21 @@ class Receiver final : public DcmSCP {
       return DIMSE_OUTOFRESOURCES;
     }
     // The name is a number: nothing that a peer sends becomes part of a path.
-    const std::filesystem::path part = options_.folder / (std::to_string(getpid()) + "-" + std::to_string(count_++) + ".part");
-    const OFCondition received = receiveSTORERequest(request, id, OFString(part.c_str()));
+    const std::filesystem::path part = options_.folder / ("." + std::to_string(getpid()) + "-" + std::to_string(count_++) + ".part");
+    SealingPipe pipe(part, options_);
+    const OFCondition received = pipe.open() ? receiveSTORERequest(request, id, OFString(pipe.name().c_str())) : OFCondition(DIMSE_OUTOFRESOURCES);
+    const std::optional<std::uint64_t> bytes = pipe.finish();
     std::error_code failed;
-    const std::uint64_t bytes = std::filesystem::file_size(part, failed);
-    // DCMTK does not notice every write that the size limit cut short: such a file has exactly that size.
-    if (received.bad() || failed || bytes >= options_.file_bytes) {
+    if (received.bad() || !bytes) {
       std::filesystem::remove(part, failed);
       tell("failed");
       // DCMTK has read the data set to its end unless the connection is lost.
       const OFCondition answered = sendSTOREResponse(id, request, STATUS_STORE_Refused_OutOfResources);
       return answered.bad() ? answered : received.bad() ? received : OFCondition(DIMSE_OUTOFRESOURCES);
     }
-    received_ += bytes;
-    std::filesystem::path whole = part;
-    std::filesystem::rename(part, whole.replace_extension(".dcm"), failed);
+    received_ += *bytes;
+    const std::string name = part.stem().string().substr(1) + std::string(fovea::node::kSealedScanEnding);
+    std::filesystem::rename(part, options_.folder / name, failed);
     if (failed) return DIMSE_OUTOFRESOURCES;
     tell("stored");
     return sendSTOREResponse(id, request, STATUS_Success);
@@ -143,7 +187,8 @@ std::vector<std::string> split(const std::string& text) {
   return out;
 }
 
-void limit(std::uint64_t file_bytes) {
+void limit(std::uint64_t scan_bytes) {
+  const std::uint64_t file_bytes = fovea::node::sealed_scan_bytes(scan_bytes);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -155,6 +200,10 @@ void limit(std::uint64_t file_bytes) {
 
 int receive(const std::vector<std::string>& words) {
   Options options{.folder = words[0], .title = words[1], .allowed = split(words[2]), .file_bytes = std::stoull(words[5]), .folder_bytes = std::stoull(words[6])};
+  const auto key = fovea::from_hex(words[7]);
+  const auto public_key = key ? fovea::to_array<32>(*key, "public key") : fovea::Result<fovea::crypto::AgreementPublicKey>(key.error());
+  if (!public_key) return 2;
+  options.seal_for = *public_key;
   limit(options.file_bytes);
   OFLog::configure(OFLogger::OFF_LOG_LEVEL);  // DCMTK's log may quote what a peer sent
   dcmExternalSocketHandle.set(kConnection);
@@ -177,7 +226,7 @@ int receive(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 8 || fcntl(kConnection, F_GETFD) < 0 || fcntl(kEvents, F_GETFD) < 0) {
+  if (count != 9 || fcntl(kConnection, F_GETFD) < 0 || fcntl(kEvents, F_GETFD) < 0) {
     std::fputs("fovea-dicom-receiver is started by fovea-node data listen; it has no use of its own\n", stderr);
     return 2;
   }

@@ -36,7 +36,7 @@ class IngestRun {
 
   // A worker's whole life.
   void work() {
-    Result<ScanParser> parser = ScanParser::start(settings_.parser_program, settings_.limits);
+    Result<ScanParser> parser = ScanParser::start(settings_.parser_program, settings_.limits, settings_.scan_files);
     if (!parser) return stop(parser.error());
     for (std::size_t n = next_++; n < sources_.size() && !stopped_; n = next_++) {
       if (Result<void> done = study(*parser, n); !done) return stop(done.error());
@@ -116,7 +116,8 @@ class IngestRun {
 
   Result<void> study(ScanParser& parser, std::size_t number) {
     const StudySource& source = sources_[number];
-    const Result<ContentDigests> digests = digest_contents(source);
+    const Result<ContentDigests> digests = digest_contents(source, settings_.scan_files);
+    if (!digests && is_site_failure(digests.error())) return digests.error();
     const std::string code = code_of(source, digests);
     if (!digests) return refuse(number, code, digests.error(), "");
     const std::string print = fingerprint(source, *digests);

@@ -21,6 +21,7 @@ struct IngestSettings {
   unsigned workers = 1;                      // threads, each with a parser of its own
   std::filesystem::path parser_program;
   ParserLimits limits;
+  ScanFiles scan_files;
 };
 
 struct IngestProgress {

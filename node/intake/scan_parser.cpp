@@ -18,16 +18,6 @@
 namespace fovea::node {
 namespace {
 
-Result<Descriptor> open_input(const std::filesystem::path& file) {
-  // O_NONBLOCK: a named pipe must not make the node wait.
-  Descriptor out(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!out) return not_found(std::string("cannot be opened: ") + std::strerror(errno));
-  struct stat info{};
-  if (fstat(out.number(), &info) != 0 || !S_ISREG(info.st_mode)) return invalid_argument("not a regular file");
-  if (info.st_size == 0) return invalid_argument("the file is empty (copy it again)");
-  return out;
-}
-
 std::uint64_t size_of(const Descriptor& file) {
   struct stat info{};
   return fstat(file.number(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
@@ -93,17 +83,17 @@ void allow_many_descriptors() {
 }
 }  // namespace
 
-ScanParser::ScanParser(const std::filesystem::path& program, ParserLimits limits)
-    : nifti_(program), itk_(itk_program(program)), limits_(limits),
+ScanParser::ScanParser(const std::filesystem::path& program, ParserLimits limits, ScanFiles scan_files)
+    : nifti_(program), itk_(itk_program(program)), limits_(limits), scan_files_(std::move(scan_files)),
       results_(std::make_shared<SharedMemoryPool>(kResultBytes, SharedMemory::Size::fixed)),
       scratches_(std::make_shared<SharedMemoryPool>(kScratchBytesMax, SharedMemory::Size::free)) {}
 
-Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits) {
+Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits, ScanFiles scan_files) {
   for (const std::filesystem::path& file : {program, itk_program(program)})
     if (access(file.c_str(), X_OK) != 0)
       return not_found(file.string() + ": the scan parser is missing (build or install fovea-scan-parser and fovea-scan-parser-itk beside fovea-node)");
   allow_many_descriptors();
-  ScanParser out(program, limits);
+  ScanParser out(program, limits, std::move(scan_files));
   FOVEA_TRY(out.prove_walls(out.nifti_));
   return out;
 }
@@ -134,8 +124,11 @@ Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked
   std::vector<int> numbers(2);
   std::uint64_t bytes = 0;
   for (const std::filesystem::path& file : files) {
-    FOVEA_TRY_ASSIGN(Descriptor input, open_input(file));
+    FOVEA_TRY_ASSIGN(Descriptor input, scan_files_.open(file));
     bytes += size_of(input);
+    if (bytes > scan_files_.bytes_at_once_max)
+      return invalid_argument("the files of this scan are more than the " + std::to_string(scan_files_.bytes_at_once_max / 1'000'000) +
+                              " MB that may be in memory at once (raise intake.memory_megabytes)");
     numbers.push_back(input.number());
     inputs.push_back(std::move(input));
   }

@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "node/intake/intensity.h"
 #include "node/intake/parser_process.h"
+#include "node/intake/scan_files.h"
 #include "node/intake/scan_protocol.h"
 #include "node/intake/shared_memory.h"
 #include "node/intake/volume.h"
@@ -50,7 +51,7 @@ class ScanParser {
  public:
   // `program`: that of NIfTI; the other lies beside it, its name with "-itk" behind it. not_found: one of them is missing;
   // unavailable: it cannot be started, or its sandbox does not hold (of the second: at its first file).
-  static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits);
+  static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits, ScanFiles scan_files = {});
   ScanParser(ScanParser&&) noexcept = default;
   ScanParser& operator=(ScanParser&&) noexcept = default;
   ~ScanParser() = default;
@@ -75,7 +76,7 @@ class ScanParser {
   Result<void> self_test(JobKind kind, Program of = Program::nifti);
 
  private:
-  ScanParser(const std::filesystem::path& program, ParserLimits limits);
+  ScanParser(const std::filesystem::path& program, ParserLimits limits, ScanFiles scan_files);
   ParserProcess& program_for(const ParserJob& job, std::span<const int> inputs);
   Result<void> prove_walls(ParserProcess& program);
   Result<std::unique_ptr<SharedMemory>> run_job(const ParserJob& job, std::span<const std::filesystem::path> files);
@@ -84,6 +85,7 @@ class ScanParser {
 
   ParserProcess nifti_, itk_;
   ParserLimits limits_;
+  ScanFiles scan_files_;
   std::shared_ptr<SharedMemoryPool> results_, scratches_;
 };
 

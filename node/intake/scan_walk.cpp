@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
 namespace fovea::node {
@@ -12,6 +13,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMax = 2'000'000;
 constexpr std::size_t kDescribeBatch = 500;
+constexpr std::uintmax_t kDescribeBatchBytes = 256u << 20;  // received scans are opened in memory
 
 bool is_volume_file(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -88,14 +90,27 @@ void split_volumes(const std::set<std::size_t>& several, ScanParser& parser, Fou
   out.sources = std::move(sources);
 }
 
+// The next files that are described in one go.
+std::span<const fs::path> next_batch(std::span<const fs::path> files) {
+  std::size_t count = 0;
+  for (std::uintmax_t bytes = 0; count < std::min(kDescribeBatch, files.size()); ++count) {
+    std::error_code failed;
+    const std::uintmax_t size = fs::file_size(files[count], failed);
+    bytes += failed ? 0 : size;
+    if (count > 0 && bytes > kDescribeBatchBytes) break;
+  }
+  return files.first(count);
+}
+
 // Series in order of their first file.
 Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanParser& parser, FoundStudies& out) {
   std::map<std::string, std::size_t> series;
   std::map<std::string, std::vector<fs::path>> labels;
   std::set<std::string> instances, positions;
   std::set<std::size_t> several;  // sources of which two slices lie in one place, or of files of several slices
-  for (std::size_t begin = 0; begin < files.size(); begin += kDescribeBatch) {
-    const std::span<const fs::path> batch(files.data() + begin, std::min(kDescribeBatch, files.size() - begin));
+  std::span<const fs::path> batch;
+  for (std::span<const fs::path> left(files); !left.empty(); left = left.subspan(batch.size())) {
+    batch = next_batch(left);
     Result<std::vector<DicomFile>> described = parser.describe(batch);
     for (std::size_t f = 0; f < batch.size(); ++f) {
       // A batch that killed the parser is asked about file by file, so that one bad file does not hide the others.

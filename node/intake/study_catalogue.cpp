@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/codec.h"
 #include "common/durable_file.h"
 #include "crypto/aead.h"
@@ -68,12 +69,13 @@ Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool creat
 
 struct StudyCatalogue::Impl {
   std::filesystem::path folder;
-  crypto::SecretKey code_key, seal_key;
+  crypto::SecretKey code_key, seal_key, receiving_key;
   VolumeKey volume_key;
   mutable SQLite::Database database;
 
   Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
       : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+        receiving_key(subkey(key, "FOVEA/1/received scans")),
         volume_key(make_volume_key(subkey(key, "FOVEA/1/volumes"))),
         database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
 
@@ -111,6 +113,15 @@ struct StudyCatalogue::Impl {
       out.volume_key = volume_key;
     }
     return out;
+  }
+
+  // Never known, or known once and forgotten.
+  Error missing(std::string_view code) const {
+    SQLite::Statement query(database, "SELECT unix_ms FROM erasures WHERE code = ? ORDER BY unix_ms DESC");
+    query.bind(1, std::string(code));
+    if (query.executeStep())
+      return not_found("study: " + std::string(code) + " was forgotten at " + utc_text({query.getColumn(0).getInt64()}) + "; nothing of it is left");
+    return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
   }
 
   // Volumes, and what other rooms keep of the study below this folder: every file named <code>.<something>.
@@ -177,6 +188,8 @@ std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::st
 
 const VolumeKey& StudyCatalogue::volume_key() const noexcept { return impl_->volume_key; }
 
+crypto::AgreementKey StudyCatalogue::receiving_key() const { return crypto::AgreementKey::from_private(impl_->receiving_key); }
+
 Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
   try {
     SQLite::Transaction transaction(impl_->database);
@@ -225,7 +238,7 @@ Result<StudyRecord> StudyCatalogue::find(std::string_view code) const {
   try {
     SQLite::Statement query(impl_->database, "SELECT * FROM studies WHERE code = ?");
     query.bind(1, std::string(code));
-    if (!query.executeStep()) return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
+    if (!query.executeStep()) return impl_->missing(code);
     return impl_->record_of(query);
   } catch (const SQLite::Exception& error) {
     return database_error(error);
@@ -236,7 +249,7 @@ Result<StudyIdentity> StudyCatalogue::identity(std::string_view code) const {
   try {
     SQLite::Statement query(impl_->database, "SELECT sealed FROM studies WHERE code = ?");
     query.bind(1, std::string(code));
-    if (!query.executeStep()) return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
+    if (!query.executeStep()) return impl_->missing(code);
     const SQLite::Column sealed = query.getColumn(0);
     return impl_->unseal(ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()), static_cast<std::size_t>(sealed.getBytes())), code);
   } catch (const SQLite::Exception& error) {

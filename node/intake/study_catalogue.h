@@ -18,6 +18,7 @@
 
 #include "common/bytes.h"
 #include "common/result.h"
+#include "crypto/key_agreement.h"
 #include "node/intake/findings.h"
 #include "node/intake/intensity.h"
 #include "node/intake/volume.h"
@@ -80,12 +81,14 @@ class StudyCatalogue {
 
   // The key of every volume of this site.
   const VolumeKey& volume_key() const noexcept;
+  // The key for which received scans are sealed (sealed_scan.h).
+  crypto::AgreementKey receiving_key() const;
 
   // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their volumes durable.
   Result<void> add(std::span<const CatalogueEntry> entries);
   Result<std::vector<StudyRecord>> list() const;  // in order of code
   Result<std::vector<StudyRecord>> list_usable(Split split) const;
-  Result<StudyRecord> find(std::string_view code) const;              // not_found
+  Result<StudyRecord> find(std::string_view code) const;              // not_found: never there, or forgotten, and when
   Result<StudyIdentity> identity(std::string_view code) const;        // not_found; corruption: unsealing failed
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
   Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too

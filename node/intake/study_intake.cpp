@@ -9,7 +9,6 @@
 #include <cmath>
 #include <memory>
 
-#include "common/descriptor.h"
 #include "crypto/hash.h"
 #include "node/intake/brick_volume.h"
 #include "node/intake/label_tables.h"
@@ -21,9 +20,8 @@ namespace {
 constexpr double kFindingToleranceMm = 1;
 constexpr double kLevelSpacingMm = 2;
 
-Result<std::uint64_t> hash_file(const std::filesystem::path& path, crypto::Sha256& hash) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return not_found("the file cannot be opened (is the path right, may this user read it?)");
+Result<std::uint64_t> hash_file(const ScanFiles& scan_files, const std::filesystem::path& path, crypto::Sha256& hash) {
+  FOVEA_TRY_ASSIGN(const Descriptor file, scan_files.open(path));
   posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
   constexpr std::size_t kBlockBytes = 256 * 1024;
   const auto block = std::make_unique_for_overwrite<std::uint8_t[]>(kBlockBytes);
@@ -31,7 +29,7 @@ Result<std::uint64_t> hash_file(const std::filesystem::path& path, crypto::Sha25
   for (;;) {
     const ssize_t got = ::read(file.number(), block.get(), kBlockBytes);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return invalid_argument("the file cannot be read (a folder, or a damaged disk)");
+    if (got < 0) return invalid_argument("the file cannot be read (a damaged disk?)");
     if (got == 0) return total;
     hash.update({block.get(), static_cast<std::size_t>(got)});
     total += static_cast<std::uint64_t>(got);
@@ -159,11 +157,11 @@ Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& c
 
 bool is_site_failure(const Error& error) noexcept { return error.code == ErrorCode::unavailable; }
 
-Result<ContentDigests> digest_contents(const StudySource& source) {
+Result<ContentDigests> digest_contents(const StudySource& source, const ScanFiles& scan_files) {
   ContentDigests out;
   crypto::Sha256 image;
   for (const std::filesystem::path& file : source.images) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, hash_file(file, image));
+    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, hash_file(scan_files, file, image));
     out.bytes += bytes;
   }
   if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
@@ -173,7 +171,7 @@ Result<ContentDigests> digest_contents(const StudySource& source) {
   out.image = image.finish();
   if (!source.mask) return out;
   crypto::Sha256 mask;
-  Result<std::uint64_t> bytes = hash_file(*source.mask, mask);
+  Result<std::uint64_t> bytes = hash_file(scan_files, *source.mask, mask);
   if (!bytes) return bytes.error().with_context("mask");
   out.bytes += *bytes;
   out.mask = mask.finish();

@@ -10,8 +10,8 @@ struct ContentDigests {
   Digest image{}, mask{};
   std::uint64_t bytes = 0;
 };
-// not_found or invalid_argument: a file cannot be read.
-Result<ContentDigests> digest_contents(const StudySource& source);
+// not_found, invalid_argument or corruption: a file cannot be read; unavailable: a fault of the site.
+Result<ContentDigests> digest_contents(const StudySource& source, const ScanFiles& scan_files);
 
 // A refusal of the study carries the reason; an error of the site (disk, parser program) does too, told apart by
 // is_site_failure. On success the bricks and level of `code` are written, durable after sync_filesystem.

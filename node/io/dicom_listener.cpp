@@ -18,6 +18,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/bytes.h"
 #include "common/descriptor.h"
 
 namespace fovea::node {
@@ -121,6 +122,7 @@ struct DicomListener::Impl {
 
   DicomConfig config;
   fs::path program, incoming, batch;
+  std::string seal_for;
   Hooks hooks;
   Descriptor socket;
   std::uint16_t port = 0;
@@ -188,7 +190,7 @@ struct DicomListener::Impl {
     posix_spawn_file_actions_adddup2(&actions, far_connection.number(), kConnection);
     posix_spawn_file_actions_adddup2(&actions, far_events.number(), kEvents);
     std::vector<std::string> words{program.string(), batch.string(), config.ae_title, titles, std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
-                                   std::to_string(config.file_bytes_max), std::to_string(room)};
+                                   std::to_string(config.file_bytes_max), std::to_string(room), seal_for};
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -288,14 +290,15 @@ DicomListener::DicomListener(DicomListener&&) noexcept = default;
 DicomListener& DicomListener::operator=(DicomListener&&) noexcept = default;
 DicomListener::~DicomListener() = default;
 
-Result<DicomListener> DicomListener::open(DicomConfig config, fs::path receiver_program, fs::path incoming, Hooks hooks) {
+Result<DicomListener> DicomListener::open(DicomConfig config, Places places, Hooks hooks) {
   if (!is_ae_title(config.ae_title)) return invalid_argument("dicom.ae_title: expected 1-16 letters, digits, spaces, '_', '-' or '.'");
-  if (access(receiver_program.c_str(), X_OK) != 0)
-    return unavailable(receiver_program.string() + ": missing (build or install fovea-dicom-receiver beside fovea-node)");
+  if (access(places.receiver_program.c_str(), X_OK) != 0)
+    return unavailable(places.receiver_program.string() + ": missing (build or install fovea-dicom-receiver beside fovea-node)");
   auto impl = std::make_unique<Impl>();
   impl->config = std::move(config);
-  impl->program = std::move(receiver_program);
-  impl->incoming = std::move(incoming);
+  impl->program = std::move(places.receiver_program);
+  impl->incoming = std::move(places.incoming);
+  impl->seal_for = to_hex(places.seal_for);
   impl->hooks = std::move(hooks);
   FOVEA_TRY_ASSIGN(impl->socket, listening_socket(impl->config));
   SocketAddress own;

@@ -1,7 +1,7 @@
 // Receives scans from a hospital's archive: the listening side of `fovea-node data listen` (DICOM PS3.4 B: storage; A: C-ECHO).
 //
 // One poll loop accepts connections, compares the peer's address with the allow-list, and starts fovea-dicom-receiver for each
-// association that may go on; DICOM itself is spoken there. Received files wait in a batch folder; when nobody has sent for
+// association that may go on; DICOM itself is spoken there. Received files wait, sealed, in a batch folder; when nobody has sent for
 // settle_s and no association is open, the batch is handed on, and a new one begins.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "crypto/key_agreement.h"
 
 namespace fovea::node {
 
@@ -50,9 +51,14 @@ class DicomListener {
     // A batch that is complete; the folder is the callee's to remove. Called in the loop.
     std::function<void(const std::filesystem::path& batch)> batch_ready;
   };
+  struct Places {
+    std::filesystem::path receiver_program;
+    std::filesystem::path incoming;         // where received scans wait, sealed
+    crypto::AgreementPublicKey seal_for{};  // the receivers can seal for it, and open nothing (sealed_scan.h)
+  };
   // invalid_argument names the setting; unavailable: the port is taken, or the receiver program is missing. `incoming` is
   // made, mode 0700; batches that an earlier run left there are handed on first.
-  static Result<DicomListener> open(DicomConfig config, std::filesystem::path receiver_program, std::filesystem::path incoming, Hooks hooks);
+  static Result<DicomListener> open(DicomConfig config, Places places, Hooks hooks);
   DicomListener(DicomListener&&) noexcept;
   DicomListener& operator=(DicomListener&&) noexcept;
   ~DicomListener();

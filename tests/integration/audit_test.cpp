@@ -1,10 +1,11 @@
 // Failure class: what a real run leaves behind does not stand an audit. Whole federations of processes, a hospital and a
-// coordinator killed on the way; then fovea-audit against the pinned roster, the coordinator's receipts, and a changed byte.
+// coordinator killed on the way, a study forgotten; then fovea-audit against the pinned roster, the coordinator's receipts, and a changed byte.
 #include <signal.h>
 
 #include <fstream>
 
 #include "tests/integration/federation_fixture.h"
+#include "tests/unit/intake/dicom_files.h"
 
 namespace fovea::test {
 namespace {
@@ -16,8 +17,11 @@ class AuditTest : public FederationTest {
   Outcome audit(std::vector<std::string> arguments) {
     const Json invite = Json::parse(Json::parse(read_text(home() / "invite.json"))["document"].get<std::string>());
     arguments.insert(arguments.begin(), {"--json", "--quiet"});
-    for (const auto& roster : std::filesystem::directory_iterator(site_folder("anna") / "rosters"))
-      arguments.insert(arguments.end(), {"--roster", roster.path().string()});
+    std::vector<std::string> rosters;
+    std::error_code none;
+    for (const auto& roster : std::filesystem::directory_iterator(site_folder("anna") / "rosters", none)) rosters.push_back(roster.path().string());
+    if (rosters.empty()) rosters.push_back((home() / "roster.json").string());  // before a site has met its coordinator
+    for (const std::string& roster : rosters) arguments.insert(arguments.end(), {"--roster", roster});
     for (const Json& key : invite["administrators"]) arguments.insert(arguments.end(), {"--admin", key.get<std::string>()});
     return run_program("fovea-audit", arguments, root() / ("audit-" + std::to_string(++commands_)));
   }
@@ -78,6 +82,51 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
   const Outcome changed = audit({"verify", site_folder("anna").string()});
   EXPECT_EQ(changed.exit_code, kIntegrity);
   EXPECT_EQ(data_of(changed)["ledgers"][0]["findings"][0]["where"].get<std::string>().rfind("entry ", 0), 0U);
+}
+
+TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
+  const std::filesystem::path hospital = root() / "scans", data = site_folder("anna") / "data";
+  std::filesystem::create_directories(hospital);
+  for (int n = 0; n < 5; ++n) std::ofstream(hospital / (std::to_string(n) + ".dcm"), std::ios::binary) << as_text(node::ct_slice(n, 2 * n).file());
+  const Outcome taken = node("anna", {"data", "ingest", hospital.string()});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  const std::string code = Json::parse(node("anna", {"--json", "data", "list"}).out)["data"]["studies"][0]["code"];
+  std::filesystem::create_directories(data / "embeddings");
+  std::ofstream(data / "embeddings" / (code + ".emb")) << "where the store keeps them";
+
+  const Outcome unknown = node("anna", {"data", "forget", "s-2222222222"});
+  EXPECT_NE(unknown.exit_code, 0);
+  EXPECT_NE(unknown.err.find("no such code"), std::string::npos) << unknown.err;
+  const Outcome forgotten = node("anna", {"data", "forget", code});
+  ASSERT_EQ(forgotten.exit_code, 0) << forgotten.err;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(site_folder("anna")))
+    EXPECT_NE(entry.path().filename().string().rfind(code + ".", 0), 0U) << entry.path() << " is left";
+  const Outcome again = node("anna", {"data", "forget", code});
+  EXPECT_NE(again.exit_code, 0);
+  EXPECT_NE(again.err.find(code + " was forgotten at 20"), std::string::npos) << again.err;
+
+  const std::vector<std::string> verify{"verify", site_folder("anna").string(), "--canary", "Canary", "--canary", "CANARY-ID-99", "--canary", "1.2.3.4.5"};
+  const Outcome verified = audit(verify);
+  ASSERT_EQ(verified.exit_code, 0) << verified.out << verified.err;
+  const Json ledger = data_of(verified)["ledgers"][0];
+  EXPECT_EQ(ledger["unpublished"], 0);
+  const Json incidents = ledger["facts"]["incidents"];
+  ASSERT_EQ(incidents.size(), 2U) << incidents;  // neither the unknown study nor the second time
+  EXPECT_EQ(incidents[0]["rule"], "erasure");
+  EXPECT_EQ(incidents[0]["detail"], "study " + code + ": is being deleted");
+  EXPECT_EQ(incidents[1]["rule"], "erasure");
+  EXPECT_EQ(incidents[1]["detail"], "study " + code + ": volumes, embeddings and identity were deleted");
+
+  // The record of an erasure cannot be moved to another study.
+  for (const auto& file : std::filesystem::recursive_directory_iterator(site_folder("anna") / "ledger" / "tile" / "entries")) {
+    if (!file.is_regular_file()) continue;
+    std::string bytes = read_text(file.path());
+    const std::size_t at = bytes.find(code);
+    ASSERT_NE(at, std::string::npos);
+    bytes[at + 2] = bytes[at + 2] == 'a' ? 'b' : 'a';
+    std::ofstream(file.path(), std::ios::binary) << bytes;
+  }
+  EXPECT_EQ(audit(verify).exit_code, kIntegrity);
 }
 
 TEST_F(AuditTest, ARunInWhichTheCoordinatorWasKilledStandsAnAudit) {

@@ -1,9 +1,5 @@
 #include "tests/integration/federation_fixture.h"
 
-#include <poll.h>
-#include <sys/inotify.h>
-#include <unistd.h>
-
 #include <fstream>
 
 namespace fovea::test {
@@ -109,23 +105,13 @@ std::vector<Json> FederationTest::events_of(const std::filesystem::path& events)
 }
 
 Json FederationTest::wait_for(const std::filesystem::path& events, const std::string& name, const Wanted& wanted) {
-  const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  ::inotify_add_watch(watch, events.parent_path().c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (true) {
+  Json found;
+  const auto seen = [&] {
     for (const Json& event : events_of(events))
-      if (event.value("event", "") == name && (!wanted || wanted(event))) {
-        ::close(watch);
-        return event;
-      }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    pollfd ready{watch, POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) break;
-    char drained[8192];
-    while (::read(watch, drained, sizeof drained) > 0) {
-    }
-  }
-  ::close(watch);
+      if (found.is_null() && event.value("event", "") == name && (!wanted || wanted(event))) found = event;
+    return !found.is_null();
+  };
+  if (wait_until(events.parent_path(), seen, kPatience)) return found;
   ADD_FAILURE() << "no event \"" << name << "\" in " << events << " within 60 s";
   return Json::object();
 }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/descriptor.h"
 
 namespace fovea::test {
 namespace {
@@ -103,6 +105,55 @@ std::string read_text(const std::filesystem::path& path) {
   std::ostringstream out;
   out << file.rdbuf();
   return out.str();
+}
+
+bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds, std::chrono::milliseconds timeout) {
+  const Descriptor watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  ::inotify_add_watch(watch.number(), folder.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (!holds()) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd ready{watch.number(), POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) return holds();
+    char drained[8192];
+    while (::read(watch.number(), drained, sizeof drained) > 0) {
+    }
+  }
+  return true;
+}
+
+namespace {
+
+sockaddr_in loopback_at(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+}  // namespace
+
+LoopbackSocket::LoopbackSocket() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+LoopbackSocket::~LoopbackSocket() { ::close(descriptor_); }
+
+bool LoopbackSocket::listen_on(int port) const {
+  const sockaddr_in address = loopback_at(port);
+  return ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(descriptor_, 1) == 0;
+}
+
+bool LoopbackSocket::connect_to(int port) const {
+  const sockaddr_in address = loopback_at(port);
+  return ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+void LoopbackSocket::send(const std::string& bytes) const { static_cast<void>(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
+
+std::string LoopbackSocket::receive() const {
+  std::string out(4096, '\0');
+  const ssize_t got = ::recv(descriptor_, out.data(), out.size(), 0);
+  out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return out;
 }
 
 }  // namespace fovea::test

@@ -1,10 +1,12 @@
-// A child process of a test: its output in a file, killed with the object, waited for with a deadline.
+// A child process of a test: its output in a file, killed with the object, waited for with a deadline; and what else a test needs
+// to meet a program from outside.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,5 +45,24 @@ Outcome run_program(const std::string& program, const std::vector<std::string>& 
 int free_port();
 
 std::string read_text(const std::filesystem::path& path);
+
+// Looks again whenever a file of the folder changes. False when `holds` still does not after `timeout`.
+bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds, std::chrono::milliseconds timeout);
+
+// A loopback TCP socket that is closed with the object.
+class LoopbackSocket {
+ public:
+  LoopbackSocket();
+  LoopbackSocket(const LoopbackSocket&) = delete;
+  LoopbackSocket& operator=(const LoopbackSocket&) = delete;
+  ~LoopbackSocket();
+
+  bool listen_on(int port) const;
+  bool connect_to(int port) const;
+  void send(const std::string& bytes) const;
+  std::string receive() const;  // what comes next, up to 4 kB; empty at the end
+ private:
+  int descriptor_;
+};
 
 }  // namespace fovea::test

@@ -1,43 +1,10 @@
 // What must be refused, by real processes: each refusal says why, and the run goes on for the others.
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <fstream>
 
 #include "tests/integration/federation_fixture.h"
 
 namespace fovea::test {
 namespace {
-
-// A loopback TCP socket that is closed with the object.
-class LoopbackSocket {
- public:
-  LoopbackSocket() : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
-  LoopbackSocket(const LoopbackSocket&) = delete;
-  LoopbackSocket& operator=(const LoopbackSocket&) = delete;
-  ~LoopbackSocket() { ::close(descriptor_); }
-
-  bool listen_on(int port) const {
-    sockaddr_in address = at(port);
-    return ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(descriptor_, 1) == 0;
-  }
-  bool connect_to(int port) const {
-    sockaddr_in address = at(port);
-    return ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  }
-  void send(const std::string& bytes) const { static_cast<void>(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
-
- private:
-  static sockaddr_in at(int port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-  }
-  int descriptor_;
-};
 
 class RefusalsTest : public FederationTest {
  protected:
@@ -106,7 +73,7 @@ TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsN
   EXPECT_NE(refused["why"].get<std::string>().find("in run "), std::string::npos);
   // Nor after a restart of the node, nor when its register is gone: the journal of the first run still says so.
   sites_.at("anna").signal(SIGTERM);
-  ASSERT_TRUE(sites_.at("anna").wait(kPatience).has_value());
+  ASSERT_EQ(sites_.at("anna").wait(kPatience), 0);
   ASSERT_TRUE(std::filesystem::remove(site_folder("anna") / "register"));
   const std::size_t before = events_of(site_folder("anna") / "events.jsonl").size();
   start_site("anna");

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "common/durable_file.h"
+#include "node/intake/sealed_scan.h"
 #include "tests/unit/intake/dicom_files.h"
 #include "tests/unit/intake/scans.h"
 
@@ -26,7 +27,7 @@ class Listening {
  public:
   Listening(DicomConfig config, const fs::path& incoming) : stop_(eventfd(0, EFD_CLOEXEC)) {
     config.port = 0;
-    Result<DicomListener> opened = DicomListener::open(config, fs::path(FOVEA_BIN_DIR) / "fovea-dicom-receiver", incoming,
+    Result<DicomListener> opened = DicomListener::open(config, {.receiver_program = fs::path(FOVEA_BIN_DIR) / "fovea-dicom-receiver", .incoming = incoming, .seal_for = key_.public_key()},
                                                        {.log = [this](DicomEvent event, const std::string& detail) { say(std::string(to_string(event)) + " " + detail); },
                                                         .batch_ready = [this](const fs::path& batch) { take(batch); }});
     if (!opened) {
@@ -72,12 +73,26 @@ class Listening {
   void take(const fs::path& batch) {
     {
       const std::lock_guard lock(mutex_);
-      for (const auto& entry : fs::directory_iterator(batch)) files_.push_back(*read_file(entry.path(), 1 << 20));
+      for (const auto& entry : fs::directory_iterator(batch)) {
+        Bytes bytes = *read_file(entry.path(), 1 << 20);
+        EXPECT_EQ(as_text(bytes).find("Canary"), std::string_view::npos) << "in clear on the disk";
+        EXPECT_EQ(entry.path().extension(), kSealedScanEnding);
+        files_.push_back(contents(entry.path()));
+      }
     }
     fs::remove_all(batch);
     say("batch");
   }
 
+  Bytes contents(const fs::path& sealed) {
+    const Result<Descriptor> scan = open_sealed_scan(sealed, 1 << 20, key_);
+    EXPECT_TRUE(scan) << scan.error().message;
+    Bytes out(static_cast<std::size_t>(::lseek(scan->number(), 0, SEEK_END)));
+    EXPECT_EQ(::pread(scan->number(), out.data(), out.size(), 0), static_cast<ssize_t>(out.size()));
+    return out;
+  }
+
+  crypto::AgreementKey key_ = crypto::AgreementKey::from_private(crypto::SecretKey());  // the same for every listener here
   int stop_;
   std::unique_ptr<DicomListener> listener_;
   std::mutex mutex_;
@@ -169,11 +184,19 @@ TEST_F(DicomListenerTest, GarbageOnTheSocketHurtsNobody) {
 }
 
 TEST_F(DicomListenerTest, WhatAnEarlierRunLeftIsHandedOnFirst) {
-  fs::create_directories(incoming() / "batch-0");
-  fs::copy_file(slice(0), incoming() / "batch-0" / "1-0.dcm");
-  Listening listening(config_for(), incoming());
-  EXPECT_TRUE(listening.said("batch"));
-  EXPECT_EQ(listening.received().size(), 1U);
+  DicomConfig slow = config_for();
+  slow.settle_s = 3600;
+  const fs::path kept = folder_.path() / "kept";
+  {
+    Listening listening(slow, incoming());
+    EXPECT_EQ(run("storescu" + titles() + listening.port() + " " + slice(0).string()), 0);
+    EXPECT_TRUE(listening.said("stored")) << listening.all();
+    // As a crash leaves it: the batch lies there, nobody has taken it.
+    fs::copy(incoming(), kept, fs::copy_options::recursive);
+  }
+  Listening next(config_for(), kept);
+  EXPECT_TRUE(next.said("batch")) << next.all();
+  EXPECT_EQ(next.received().size(), 1U);
 }
 
 TEST(DicomPeer, IsATitleAndANumericAddress) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "node/intake/study_catalogue.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::node {
@@ -90,6 +91,28 @@ TEST(EmbeddingStore, LogsEachAccessAndForgets) {
   EXPECT_EQ(as_text(log),
             "1700000000000 put s-abc embed\n1700000000000 get s-abc train\n1700000000000 stale s-abc train\n"
             "1700000000000 forget s-abc erasure\n");
+}
+
+// `data forget` knows this store by its file names only.
+TEST(EmbeddingStore, WhatTheCatalogueForgetsIsGoneHereToo) {
+  const test::TemporaryFolder site;
+  const FixedClock clock;
+  EmbeddingStore store = EmbeddingStore::open(site.path() / "embeddings", clock).value();
+  StudyCatalogue catalogue = StudyCatalogue::open(site.path(), true).value();
+  for (const char* code : {"s-abc", "s-abcd"}) {
+    CatalogueEntry entry;
+    entry.record.code = code;
+    ASSERT_TRUE(catalogue.add({&entry, 1}));
+    ASSERT_TRUE(store.put(code, identity(1), sample_study()));
+  }
+  ASSERT_TRUE(catalogue.forget("s-abc", 1'700'000'000'000));
+  EXPECT_FALSE(store.get("s-abc", identity(1), "train").value());
+  EXPECT_FALSE(std::filesystem::exists(site.path() / "embeddings" / "s-abc.emb"));
+  EXPECT_TRUE(store.get("s-abcd", identity(1), "train").value());
+  const Result<void> again = catalogue.forget("s-abc", 1'700'000'000'001);
+  EXPECT_EQ(again.error().code, ErrorCode::not_found);
+  EXPECT_EQ(again.error().message, "study: s-abc was forgotten at 2023-11-14 22:13:20 UTC; nothing of it is left");
+  EXPECT_EQ(catalogue.forget("s-never", 1).error().message, "study: no such code in this site's catalogue (see: fovea-node data list)");
 }
 
 TEST(EmbeddingStore, RefusesCodesThatAreNotCodes) {
