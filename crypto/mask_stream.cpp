@@ -8,6 +8,10 @@
 #include "crypto/mask_kernels.h"
 #include "crypto/openssl_objects.h"
 
+#if FOVEA_MASK_KERNELS_X86
+#include <cpuid.h>
+#endif
+
 namespace fovea::crypto {
 
 static_assert(std::endian::native == std::endian::little, "mask words are little-endian in memory");
@@ -151,6 +155,14 @@ void apply_group(MaskPath path, Words accumulator, std::uint64_t word_offset, st
   }
 }
 
+#if FOVEA_MASK_KERNELS_X86
+// CPUID leaf 7, ECX bit 9 (Intel SDM, volume 2A). clang 14's __builtin_cpu_supports does not know the word.
+bool processor_has_vaes() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c >> 9 & 1U) != 0;
+}
+#endif
+
 }  // namespace
 
 bool mask::kernel_available(MaskPath path) noexcept {
@@ -158,7 +170,7 @@ bool mask::kernel_available(MaskPath path) noexcept {
   const bool aes_ni = __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1");
   switch (path) {
     case MaskPath::vaes_avx512:
-      return aes_ni && __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512f") &&
+      return aes_ni && processor_has_vaes() && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw");
     case MaskPath::aes_ni: return aes_ni;
     case MaskPath::portable: return true;

@@ -17,6 +17,7 @@ constexpr double kSamePlaceMm = 0.01;
 constexpr double kGapTolerance = 0.05;   // of the usual distance: rounded positions, not another distance
 constexpr double kLeanMax = 0.01;        // in-plane drift per mm along the normal: half a degree
 constexpr double kCoverageMax = 1.25;    // of the slices' thickness: a distance that leaves nothing unseen
+constexpr double kPlaceMaxMm = 1e6;      // a kilometre from a scanner's middle: a damaged header, and no more than integers can count
 constexpr double kJumpMaxMm = 1;         // off a straight line through the first voxels
 
 double dot(const Point3& a, const Point3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
@@ -40,6 +41,8 @@ Result<void> check_alike(std::span<const SlicePlace> slices) {
     for (const Point3* vector : {&slice.row_direction, &slice.column_direction, &slice.position_mm})
       for (const double value : *vector)
         if (!std::isfinite(value)) return invalid_argument("slice position or orientation: not a number");
+    for (const double value : slice.position_mm)
+      if (std::abs(value) > kPlaceMaxMm) return invalid_argument("slice position: more than a kilometre away (a damaged header? export the series again)");
     if (slice.rows != first.rows || slice.columns != first.columns)
       return invalid_argument("slices of different sizes in one series (" + std::to_string(first.columns) + "×" + std::to_string(first.rows) + " and " +
                               std::to_string(slice.columns) + "×" + std::to_string(slice.rows) + "); send each stack as a series of its own");

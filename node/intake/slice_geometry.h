@@ -37,7 +37,7 @@ struct StackedSlices {
 
 // Tilted: in-plane rows and columns are added so that every slice fits in. Uneven: the result's distance is the tenth
 // percentile of the slices' distances, so that the finely sliced part stays fine.
-// invalid_argument: fewer than two slices; mixed sizes, spacings or orientations; directions that are no directions;
+// invalid_argument: fewer than two slices; a position a kilometre away; mixed sizes, spacings or orientations; directions that are no directions;
 // two slices in one place; slices missing; uneven distances without a slice thickness, or wider than 1.25 times it;
 // slices that jump sideways, or lean by more than 45°.
 Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices);

@@ -1,33 +1,59 @@
-// The fuzz targets on noise and on damaged text, in every build: they compile, return, and keep their promises.
+// The fuzz targets in every build: on their seeds, on these cut and flipped, and on noise, they return and keep their promises.
 #include "tests/fuzz/parse_targets.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 #include <string>
 
 namespace fovea::fuzz {
 namespace {
 
-TEST(ParseTargets, ReturnFromNoiseAndFromDamagedText) {
-  const std::uint64_t seed = 77;
-  std::minstd_rand numbers(static_cast<unsigned>(seed));
-  const std::string texts[] = {R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", "study,patient,image,mask,split,label\na,p,i.nii,,train,1\n", "origin\n12\nAAAA\n\n\u2014 key AAAA\n",
-                               "[site]\nid = \"st-anna\"\n[dicom]\nallow = [\"A@10.0.0.1\"]\n"};
-  for (const ParseTarget& target : parse_targets())
-    for (int round = 0; round < 400; ++round) {
-      Bytes input;
-      if (round % 2 == 0) {
-        input.resize(numbers() % 700);
-        for (std::uint8_t& byte : input) byte = static_cast<std::uint8_t>(numbers() % 3 == 0 ? numbers() : 0);
-      } else {
-        const std::string& text = texts[numbers() % std::size(texts)];
-        input.assign(text.begin(), text.end());
-        for (int flips = 0; flips < 3; ++flips) input[numbers() % input.size()] ^= static_cast<std::uint8_t>(1U << (numbers() % 8));
-      }
-      SCOPED_TRACE(std::string(target.name) + " seed " + std::to_string(seed) + " round " + std::to_string(round));
-      target.run(input);
+constexpr std::uint64_t kSeed = 77;
+
+class EachTarget : public testing::TestWithParam<ParseTarget> {
+ protected:
+  std::minstd_rand numbers_{static_cast<unsigned>(kSeed)};
+};
+
+TEST_P(EachTarget, ReturnsFromItsSeedsWholeAndCut) {
+  const Seeds seeds = GetParam().seeds();
+  ASSERT_FALSE(seeds.empty());
+  for (const Bytes& seed : seeds) {
+    const std::size_t step = 1 + seed.size() / 200;
+    for (std::size_t size = 0; size < seed.size(); size += step) GetParam().run(ByteView(seed).first(size));
+    GetParam().run(seed);
+  }
+}
+
+TEST_P(EachTarget, ReturnsFromDamage) {
+  const Seeds seeds = GetParam().seeds();
+  for (int round = 0; round < 600; ++round) {
+    SCOPED_TRACE("seed " + std::to_string(kSeed) + " round " + std::to_string(round));
+    Bytes input = seeds[numbers_() % seeds.size()];
+    for (unsigned changes = 1 + static_cast<unsigned>(numbers_() % 4); changes > 0 && !input.empty(); --changes) {
+      std::uint8_t& byte = input[numbers_() % input.size()];
+      byte = numbers_() % 2 == 0 ? static_cast<std::uint8_t>(byte ^ 1U << numbers_() % 8) : static_cast<std::uint8_t>(numbers_());
     }
+    GetParam().run(input);
+  }
+}
+
+TEST_P(EachTarget, ReturnsFromNoise) {
+  for (int round = 0; round < 300; ++round) {
+    SCOPED_TRACE("seed " + std::to_string(kSeed) + " round " + std::to_string(round));
+    Bytes input(numbers_() % 700);
+    for (std::uint8_t& byte : input) byte = static_cast<std::uint8_t>(numbers_() % 3 == 0 ? numbers_() : 0);
+    GetParam().run(input);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(ParseTargets, EachTarget, testing::ValuesIn(parse_targets()), [](const auto& target) { return std::string(target.param.name); });
+
+TEST(ParseTargets, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const ParseTarget& target : parse_targets()) EXPECT_TRUE(names.insert(target.name).second) << target.name;
 }
 
 }  // namespace

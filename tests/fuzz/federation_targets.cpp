@@ -1,10 +1,9 @@
-#include "tests/fuzz/parse_targets.h"
-
-#include <algorithm>
+// What comes from peers, coordinators, auditors and people's editors.
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.h"
+#include "common/codec.h"
 #include "common/config_fields.h"
 #include "crypto/shamir.h"
 #include "crypto/signed_note.h"
@@ -23,51 +22,10 @@
 #include "federation/secagg/framed_journal.h"
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/round_evidence.h"
-#include "node/intake/catalogue_row.h"
-#include "node/intake/label_tables.h"
-#include "node/intake/manifest.h"
-#include "node/intake/nifti_voxels.h"
-#include "node/intake/scan_protocol.h"
+#include "tests/fuzz/parse_targets.h"
 
 namespace fovea::fuzz {
 namespace {
-
-// What is taken must keep its promises: a parser that says yes to nonsense aborts here, and the fuzzer has its find.
-void nifti_header(ByteView input) {
-  const Result<node::NiftiHeader> header = node::inspect_nifti(input);
-  if (!header) return;
-  FOVEA_CHECK(header->geometry.voxel_count() >= 8 && header->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
-  FOVEA_CHECK(header->file_bytes() >= header->voxel_bytes && header->voxel_bytes >= header->geometry.voxel_count());
-  if (header->file_bytes() > input.size()) return;
-  const ByteView voxels = input.subspan(header->voxel_offset, header->voxel_bytes);
-  Bytes stored(voxels.begin(), voxels.end());
-  std::vector<std::byte> memory;
-  const Result<void> delivered = node::deliver_nifti(*header, stored, [&](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
-    memory.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
-    return memory.data();
-  });
-  if (!node::can_stay_in_place(*header)) return;
-  Bytes place(voxels.begin(), voxels.end());
-  place.resize(node::bytes_in_place(*header));
-  const Result<node::VoxelStorage> storage = node::deliver_nifti_in_place(*header, place);
-  FOVEA_CHECK(storage.has_value() == delivered.has_value());
-  FOVEA_CHECK(!storage || std::equal(memory.begin(), memory.end(), std::as_bytes(std::span(place)).begin()));
-}
-
-void tables(ByteView input) {
-  if (const auto rows = node::parse_manifest(as_text(input), "/table"); rows) FOVEA_CHECK(rows->size() <= node::kManifestRowsMax);
-  static_cast<void>(node::parse_study_labels(as_text(input)));
-  static_cast<void>(node::parse_points(as_text(input)));
-}
-
-void parser_answers(ByteView input) {
-  static_cast<void>(node::decode_job(input));
-  static_cast<void>(node::decode_fate(input));
-  static_cast<void>(node::decode_describe_answer(input));
-  if (const auto answer = node::decode_volume_answer(input); answer) FOVEA_CHECK(answer->geometry.voxel_count() > 0);
-  static_cast<void>(node::decode_facts(input));
-  static_cast<void>(node::decode_identity(input));
-}
 
 template <class... Messages>
 void decode_each(ByteView input) {
@@ -112,11 +70,43 @@ void settings(ByteView input) {
   static_cast<void>(fields->finish());
 }
 
-constexpr std::array<ParseTarget, 8> kTargets{{{"nifti_header", nifti_header}, {"tables", tables}, {"parser_answers", parser_answers}, {"messages", messages},
-                                               {"documents", documents}, {"ledger", ledger}, {"safetensors", safetensors}, {"settings", settings}}};
+Seeds text_seeds(std::initializer_list<std::string_view> texts) {
+  Seeds out;
+  for (const std::string_view text : texts) out.emplace_back(text.begin(), text.end());
+  return out;
+}
+
+Seeds message_seeds() { return {Bytes{0xa1, 0x61, 'k', 0x01}, Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)}; }
+
+Seeds document_seeds() {
+  return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",
+                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground"}})"});
+}
+
+Seeds ledger_seeds() {
+  return text_seeds({"origin\n12\nAAAA\n\n\u2014 key AAAA\n", R"({"at_ms":1,"detail":"d","rule":"r","type":"incident","version":1})"});
+}
+
+// One tensor of one number.
+Seeds safetensors_seeds() {
+  const std::string header = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  ByteWriter out;
+  out.u64(header.size());
+  out.raw(as_bytes(header));
+  out.u32(0x3f800000);
+  return {std::move(out).take()};
+}
+
+Seeds setting_seeds() { return text_seeds({"[site]\nid = \"st-anna\"\n[dicom]\nallow = [\"A@10.0.0.1\"]\n"}); }
+
+constexpr std::array<ParseTarget, 5> kTargets{{{"messages", messages, message_seeds},
+                                               {"documents", documents, document_seeds},
+                                               {"ledger", ledger, ledger_seeds},
+                                               {"safetensors", safetensors, safetensors_seeds},
+                                               {"settings", settings, setting_seeds}}};
 
 }  // namespace
 
-std::span<const ParseTarget> parse_targets() noexcept { return kTargets; }
+std::span<const ParseTarget> federation_targets() noexcept { return kTargets; }
 
 }  // namespace fovea::fuzz
