@@ -55,9 +55,10 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
     groups.back().insert(groups.back().end(), records.begin(), records.end());
   }
   std::vector<std::unique_ptr<node::TorchTrainer>> trainers;
-  for (const auto& records : groups)
-    trainers.push_back(std::make_unique<node::TorchTrainer>(layout, settings, node::open_learning_set(records, kind),
-                                                            node::LearningSet{}, std::nullopt));
+  for (const auto& records : groups) {
+    FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, {kind, plan.n4}));
+    trainers.push_back(std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
+  }
   return trainers;
 }
 
@@ -100,7 +101,7 @@ Result<std::vector<node::StudyResult>> evaluate(const Options& options, const fe
   for (const fs::path& site : options.test_sites) {
     FOVEA_TRY_ASSIGN(const std::vector<node::StudyRecord> records, records_of(site, split));
     for (const node::StudyRecord& record : records) {
-      node::LearningSet set = node::open_learning_set({&record, 1}, kind);
+      FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set({&record, 1}, {kind, plan.n4}));
       if (set.studies.empty()) continue;
       FOVEA_TRY_ASSIGN(node::StudyResult result,
                        node::evaluate_study(parameters, set.studies.front(), record.patient_code, look, plan.seed));

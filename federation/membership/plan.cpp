@@ -134,6 +134,9 @@ Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
   FOVEA_TRY_ASSIGN(JsonFields intake, fields.object("intake"));
   FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"}));
+  FOVEA_TRY_ASSIGN(plan.n4, intake.boolean("n4"));
+  if (plan.n4 && plan.normalisation != "mr-foreground")
+    return invalid_argument(intake.path_of("n4") + ": true is for MR (intake.normalisation \"mr-foreground\"); CT and PET have no bias field, say false");
   FOVEA_TRY(intake.finish());
   FOVEA_TRY_ASSIGN(JsonFields look, fields.object("look"));
   FOVEA_TRY_ASSIGN(plan.look, read_look(std::move(look)));

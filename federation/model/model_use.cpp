@@ -6,7 +6,7 @@
 namespace fovea::federation {
 namespace {
 
-constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality", kNormalisation = "fovea.normalisation",
+constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality", kNormalisation = "fovea.normalisation", kN4 = "fovea.n4",
                            kRegions = "fovea.look.regions", kExploration = "fovea.look.exploration", kNms = "fovea.look.nms_mm",
                            kSeed = "fovea.seed", kPlan = "fovea.plan";
 
@@ -41,6 +41,7 @@ ModelUse model_use_of(const Plan& plan) {
   return {.finding_kind = plan.finding.kind,
           .modality = plan.finding.modality,
           .normalisation = plan.normalisation,
+          .n4 = plan.n4,
           .regions = plan.look.regions,
           .exploration = plan.look.exploration,
           .nms_mm = plan.look.nms_mm,
@@ -52,6 +53,7 @@ ModelMetadata to_metadata(const ModelUse& use) {
   return {{std::string(kFinding), use.finding_kind},
           {std::string(kModality), use.modality},
           {std::string(kNormalisation), use.normalisation},
+          {std::string(kN4), use.n4 ? "true" : "false"},
           {std::string(kRegions), written(use.regions)},
           {std::string(kExploration), written(use.exploration)},
           {std::string(kNms), written(use.nms_mm)},
@@ -64,6 +66,9 @@ Result<ModelUse> read_model_use(const ModelMetadata& metadata) {
   FOVEA_TRY_ASSIGN(use.finding_kind, text_of(metadata, kFinding));
   FOVEA_TRY_ASSIGN(use.modality, text_of(metadata, kModality));
   FOVEA_TRY_ASSIGN(use.normalisation, text_of(metadata, kNormalisation));
+  FOVEA_TRY_ASSIGN(const std::string n4, text_of(metadata, kN4));
+  if (n4 != "true" && n4 != "false") return invalid_argument("model metadata: " + std::string(kN4) + " must be true or false");
+  use.n4 = n4 == "true";
   FOVEA_TRY_ASSIGN(use.regions, number_of<std::uint32_t>(metadata, kRegions, 1, 256));
   FOVEA_TRY_ASSIGN(use.exploration, number_of<double>(metadata, kExploration, 0, 1));
   FOVEA_TRY_ASSIGN(use.nms_mm, number_of<double>(metadata, kNms, 0.1, 1000));

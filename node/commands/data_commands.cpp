@@ -51,6 +51,7 @@ Json record_json(const StudyRecord& record) {
     return out;
   }
   out["modality"] = record.modality;
+  out["n4"] = record.bias_corrected;
   out["size"] = record.geometry.size;
   out["spacing_mm"] = record.geometry.spacing_mm;
   out["origin_mm"] = record.geometry.origin_mm;
@@ -408,7 +409,7 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   take->add_option("--points", request->points, "CSV table of findings: study,x_mm,y_mm,z_mm,radius_mm[,label], patient coordinates (LPS)");
   take->add_option("--split", request->split, "For scans without a table: train, validation or test")->capture_default_str();
   take->add_option("--intensity-offset", request->intensity_offset, "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
-  take->add_flag("--n4", request->correct_bias, "Divide MR by its bias field (N4)");
+  take->add_flag("--n4", request->correct_bias, "Divide MR by its bias field (N4): for plans that say intake.n4 = true");
   take->add_option("--workers", request->workers, "Scans taken in at once (one a core when not given)");
   take->callback([&context, request] {
     context.console.run("data ingest", [&]() -> Result<void> {

@@ -28,10 +28,11 @@ Result<Evaluated> evaluate_split(const Console& console, const std::filesystem::
   FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list_usable(split));
   if (records.empty())
     return failed_precondition("evaluate: the catalogue has no usable study of the split " + std::string(to_string(split)));
+  if (std::string mismatch = bias_mismatch(records, model.use.n4); !mismatch.empty()) return failed_precondition(std::move(mismatch));
   Evaluated out;
   for (const StudyRecord& record : records) {
     // One study open at a time: a site may hold thousands.
-    LearningSet set = open_learning_set({&record, 1}, model.normalisation);
+    FOVEA_TRY_ASSIGN(LearningSet set, open_learning_set({&record, 1}, {model.normalisation, model.use.n4}));
     if (set.studies.empty()) {
       ++out.skipped;
       continue;

@@ -17,8 +17,10 @@ Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& p
   FOVEA_TRY_ASSIGN(EmbeddingStore embeddings, EmbeddingStore::open(folder.data() / "embeddings", clock));
   TorchTrainerSettings settings;
   settings.look = {.regions = plan.look.regions, .exploration = plan.look.exploration, .nms_mm = plan.look.nms_mm};
-  return std::unique_ptr<Trainer>(std::make_unique<TorchTrainer>(std::move(layout), settings, open_learning_set(train, kind),
-                                                                 open_learning_set(validation, kind), std::move(embeddings)));
+  const VoxelRule rule{kind, plan.n4};
+  FOVEA_TRY_ASSIGN(LearningSet training, open_learning_set(train, rule));
+  FOVEA_TRY_ASSIGN(LearningSet validating, open_learning_set(validation, rule));
+  return std::unique_ptr<Trainer>(std::make_unique<TorchTrainer>(std::move(layout), settings, std::move(training), std::move(validating), std::move(embeddings)));
 }
 
 }  // namespace fovea::node

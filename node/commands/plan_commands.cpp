@@ -4,6 +4,7 @@
 #include "common/durable_file.h"
 #include "federation/membership/plan.h"
 #include "node/commands/command.h"
+#include "node/intake/study_catalogue.h"
 
 namespace fovea::node {
 namespace {
@@ -89,6 +90,15 @@ Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
   return {};
 }
 
+// A person who approves a plan learns at once that the site's studies do not fit it. Not an error: they can be taken in again before it starts.
+void warn_of_mismatch(const CommandContext& context, const federation::Plan& plan) {
+  const Result<StudyCatalogue> catalogue = StudyCatalogue::open(context.folder().data(), false);
+  if (!catalogue) return;
+  const Result<std::vector<StudyRecord>> records = catalogue->list();
+  const std::string mismatch = records ? bias_mismatch(*records, plan.n4) : "";
+  if (!mismatch.empty()) context.console.progress("warning: " + mismatch);
+}
+
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice, federation::ApprovalDecision decision) {
   const SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
@@ -99,6 +109,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice, feder
   if (approve) {
     FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
     FOVEA_TRY(check_policy(config.policy, plan));
+    if (!plan.probe_size) warn_of_mismatch(context, plan);
   }
   federation::Approval approval{.site = site.id, .plan = hash, .decision = decision, .approver = choice.approver, .reason = choice.reason, .decided = context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());

@@ -53,10 +53,10 @@ class PrivateFolder {
   std::filesystem::path path_;
 };
 
-// The file, parsed in the sandbox, as bricks and a coarse view in the folder.
-Result<StudyRecord> take_scan(const PredictRequest& request, const std::filesystem::path& folder) {
+// The file, parsed in the sandbox, with the bias field taken out when the model was trained so, as bricks and a coarse view in the folder.
+Result<StudyRecord> take_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
   FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(default_parser_program(), {}));
-  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file));
+  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file, kOnlyVolume, n4));
   StudyRecord record;
   record.geometry = parsed.geometry();
   record.bricks = folder / "scan.bricks";
@@ -157,7 +157,7 @@ Result<void> write_picture(const std::filesystem::path& path, const StudyRecord&
 Result<void> run_predict(const Console& console, const PredictRequest& request) {
   FOVEA_TRY_ASSIGN(const LoadedModel model, load_model(request.model));
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
-  auto record = take_scan(request, folder.path());
+  auto record = take_scan(request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
   if (is_ct(model.normalisation) && record->statistics.minimum >= 0)
     spdlog::warn("the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give --intensity-offset -1024");

@@ -7,7 +7,8 @@
 namespace fovea::node {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersionWithoutBias = 1;  // does not say whether N4 was asked for
 constexpr std::uint8_t kLabelUnknown = 2;
 constexpr std::size_t kTextMax = 8192;
 
@@ -49,6 +50,7 @@ Bytes encode_facts(const StudyRecord& record) {
   out.u8(kVersion);
   out.u8(record.label ? static_cast<std::uint8_t>(*record.label != 0) : kLabelUnknown);
   out.u8(record.has_mask ? 1 : 0);
+  out.u8(record.bias_corrected ? 1 : 0);
   for (const std::int64_t size : record.geometry.size) out.u64(static_cast<std::uint64_t>(size));
   for (const double value : record.geometry.spacing_mm) put(out, value);
   for (const double value : record.geometry.origin_mm) put(out, value);
@@ -70,11 +72,16 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
   ByteReader in(bytes);
   StudyRecord out;
   FOVEA_TRY_ASSIGN(const std::uint8_t version, in.u8("version"));
-  if (version != kVersion) return corruption("catalogue row: version " + std::to_string(version) + ", expected " + std::to_string(kVersion));
+  if (version != kVersion && version != kVersionWithoutBias)
+    return corruption("catalogue row: version " + std::to_string(version) + ", expected " + std::to_string(kVersion));
   FOVEA_TRY_ASSIGN(const std::uint8_t label, in.u8("label"));
   if (label < kLabelUnknown) out.label = label;
   FOVEA_TRY_ASSIGN(const std::uint8_t has_mask, in.u8("has mask"));
   out.has_mask = has_mask == 1;
+  if (version == kVersion) {
+    FOVEA_TRY_ASSIGN(const std::uint8_t bias_corrected, in.u8("bias corrected"));
+    out.bias_corrected = bias_corrected == 1;
+  }
   for (std::int64_t& size : out.geometry.size) {
     FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
     size = static_cast<std::int64_t>(value);
@@ -98,6 +105,7 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextMax));
   FOVEA_TRY_ASSIGN(out.reason, in.text("reason", kTextMax));
   FOVEA_TRY(in.finish("catalogue row"));
+  if (version != kVersion && out.reason.empty()) out.reason = "taken in by an earlier version, which did not note whether N4 was used (ingest it again)";
   return out;
 }
 

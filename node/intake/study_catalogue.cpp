@@ -103,7 +103,7 @@ struct StudyCatalogue::Impl {
     FOVEA_TRY_ASSIGN(StudyRecord out, decode_facts(bytes));
     out.code = row.getColumn("code").getString();
     out.patient_code = row.getColumn("patient_code").getString();
-    out.usable = row.getColumn("usable").getInt() == 1;
+    out.usable = row.getColumn("usable").getInt() == 1 && out.reason.empty();
     const int split = row.getColumn("split").getInt();
     if (split < 0 || split > 2) return corruption("catalogue: a split that is none");
     out.split = static_cast<Split>(split);
@@ -140,6 +140,18 @@ struct StudyCatalogue::Impl {
     return folder / kVolumes / (std::string(code) + std::string(ending));
   }
 };
+
+std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
+  std::size_t mr = 0, other = 0;
+  for (const StudyRecord& record : records) {
+    if (!record.usable || record.modality == "CT" || record.modality == "PT") continue;
+    ++mr;
+    other += record.bias_corrected != n4 ? 1U : 0U;
+  }
+  if (other == 0) return "";
+  const std::string begin = "intake.n4: the plan says " + std::string(n4 ? "true" : "false") + ", but " + std::to_string(other) + " of " + std::to_string(mr) + " studies here were taken in ";
+  return begin + (n4 ? "without N4; take them in again with it: fovea-node data ingest … --n4" : "with N4; take them in again without it: fovea-node data ingest …, no --n4");
+}
 
 StudyCatalogue::StudyCatalogue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StudyCatalogue::StudyCatalogue(StudyCatalogue&&) noexcept = default;

@@ -40,6 +40,7 @@ struct StudyRecord {
   std::string modality;      // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
   VolumeGeometry geometry;
   IntensityStatistics statistics;
+  bool bias_corrected = false;  // divided by N4's field
   std::filesystem::path bricks;     // BrickVolume::open with volume_key
   std::filesystem::path level_2mm;  // read_level with volume_key
   VolumeKey volume_key;             // set when usable
@@ -63,6 +64,9 @@ struct CatalogueEntry {
 struct CatalogueCounts {
   std::size_t usable = 0, refused = 0;
 };
+
+// Why these studies cannot serve a plan that asks for N4 on MR, or for none; empty when they can. CT and PET are never in the way.
+std::string bias_mismatch(std::span<const StudyRecord> records, bool n4);
 
 class StudyCatalogue {
  public:

@@ -14,11 +14,12 @@ LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> 
   return study;
 }
 
-LearningSet open_learning_set(std::span<const StudyRecord> records, Normalisation kind) {
+Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule) {
+  if (std::string mismatch = bias_mismatch(records, rule.n4); !mismatch.empty()) return failed_precondition(std::move(mismatch));
   LearningSet set;
   for (const StudyRecord& record : records) {
     if (!record.usable) continue;
-    auto scan = BrickScan::open(record, kind);
+    auto scan = BrickScan::open(record, rule.normalisation);
     if (!scan) {
       ++set.skipped;
       continue;

@@ -31,7 +31,14 @@ struct LearningSet {
 LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool findings_known,
                                   std::vector<Finding> findings);
 
-// The usable studies of these records; one that fails to open is counted and left out.
-LearningSet open_learning_set(std::span<const StudyRecord> records, Normalisation kind);
+// What a plan says of the voxels that its model sees.
+struct VoxelRule {
+  Normalisation normalisation;
+  bool n4;
+};
+
+// The usable studies of these records; one that fails to open is counted and left out. failed_precondition: some were taken in
+// with N4 and the rule asks for none, or the other way round; the message says how to mend it.
+Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule);
 
 }  // namespace fovea::node

@@ -80,7 +80,7 @@ Seeds message_seeds() { return {Bytes{0xa1, 0x61, 'k', 0x01}, Bytes{0xa2, 0x61, 
 
 Seeds document_seeds() {
   return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",
-                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground"}})"});
+                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground","n4":false}})"});
 }
 
 Seeds ledger_seeds() {

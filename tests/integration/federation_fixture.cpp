@@ -67,6 +67,7 @@ std::string FederationTest::make_plan(const PlanChoices& choices, const std::set
   plan["finding"]["modality"] = choices.modality;
   if (choices.largest > 0) plan["cohort"]["largest"] = choices.largest;
   if (choices.seed) plan["seed"] = *choices.seed;
+  if (choices.edit) choices.edit(plan);
   std::ofstream(plan_file()) << plan.dump(1);
   const Outcome valid = coordinator({"--json", "plan", "validate", plan_file().string()});
   EXPECT_EQ(valid.exit_code, 0) << valid.err;

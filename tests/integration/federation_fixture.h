@@ -23,6 +23,7 @@ struct PlanChoices {
   std::string modality = "MR";
   int largest = 0;            // cohort; that of "plan new" when 0
   std::optional<int> seed{};  // that of "plan new" when none
+  std::function<void(Json&)> edit{};  // what else is different
 };
 
 class FederationTest : public ::testing::Test {

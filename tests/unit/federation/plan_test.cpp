@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 Json good_plan() {
   return Json::parse(R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
-    "intake":{"normalisation":"mr-foreground"},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
+    "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
     "architecture":"probe-1000","seed":7,
     "stages":[{"name":"one","rounds":2,"trains":["probe."],"local_steps":5,"learning_rate":0.01,"server_learning_rate":1},
               {"name":"two","rounds":3,"trains":["probe."],"local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
@@ -37,6 +37,15 @@ TEST(PlanTest, IsKnownByTheHashOfItsExactBytes) {
   EXPECT_EQ(plan.position(3).value().stage_round, 1U);
   EXPECT_EQ(plan.position(0).error().code, ErrorCode::not_found);
   EXPECT_EQ(plan.position(6).error().code, ErrorCode::not_found);
+}
+
+TEST(PlanTest, N4IsForMrAndSaidEitherWay) {
+  EXPECT_FALSE(parse(good_plan()).value().n4);
+  Json plan = good_plan();
+  plan["intake"]["n4"] = true;
+  EXPECT_TRUE(parse(plan).value().n4);
+  plan["intake"]["normalisation"] = "ct-lung";
+  EXPECT_NE(parse(plan).error().message.find("plan.intake.n4: true is for MR"), std::string::npos);
 }
 
 // A pointer into the plan, what to put there (null: remove), and what the error must name.

@@ -5,6 +5,7 @@
 
 #include "common/durable_file.h"
 #include "node/intake/brick_volume.h"
+#include "node/intake/catalogue_row.h"
 #include "node/intake/montage.h"
 #include "node/intake/nifti_writer.h"
 #include "node/intake/pyramid.h"
@@ -199,6 +200,53 @@ bool found_anywhere(const fs::path& folder, std::string_view text) {
     if (entry.path().string().find(text) != std::string::npos) return true;
   }
   return false;
+}
+
+TEST(Ingest, EachStudySaysWhetherItsBiasFieldWasTakenOut) {
+  ScratchFolder hospital, site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  ASSERT_TRUE(sources) << sources.error().message;
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue) << catalogue.error().message;
+  IngestSettings chosen = settings();
+  chosen.finding_labels = {3, 4};
+  ASSERT_TRUE(ingest(*catalogue, *sources, chosen, {}));
+  EXPECT_EQ(bias_mismatch(*catalogue->list(), false), "");
+  EXPECT_EQ(bias_mismatch(*catalogue->list(), true),
+            "intake.n4: the plan says true, but 2 of 2 studies here were taken in without N4; take them in again with it: fovea-node data ingest … --n4");
+  chosen.correct_bias = true;
+  const Result<IngestReport> again = ingest(*catalogue, *sources, chosen, {});
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->taken, 2u);
+  std::vector<StudyRecord> records = *catalogue->list();
+  EXPECT_EQ(bias_mismatch(records, true), "");
+  EXPECT_NE(bias_mismatch(records, false).find("2 of 2 studies here were taken in with N4"), std::string::npos);
+  for (StudyRecord& record : records) record.modality = "CT";
+  EXPECT_EQ(bias_mismatch(records, false), "");
+}
+
+TEST(Catalogue, ARowThatDoesNotSayWhetherN4WasUsedIsTakenInAgain) {
+  StudyRecord record;
+  record.geometry.size = {4, 3, 2};
+  record.bias_corrected = true;
+  Bytes row = encode_facts(record);
+  EXPECT_TRUE(decode_facts(row)->bias_corrected);
+  row[0] = 1;                  // the version before
+  row.erase(row.begin() + 3);  // had no such byte
+  const Result<StudyRecord> old = decode_facts(row);
+  ASSERT_TRUE(old) << old.error().message;
+  EXPECT_NE(old->reason.find("ingest it again"), std::string::npos);
+  // A row with a reason is not usable, whatever its column says.
+  ScratchFolder site;
+  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
+  CatalogueEntry entry{std::move(record), {}, "print"};
+  entry.record.code = "s-old";
+  entry.record.usable = true;
+  entry.record.reason = old->reason;
+  ASSERT_TRUE(catalogue->add({&entry, 1}));
+  EXPECT_FALSE(catalogue->find("s-old")->usable);
+  EXPECT_TRUE(catalogue->list_usable(Split::train)->empty());
 }
 
 TEST(Catalogue, ACanaryPatientIsNowhereInPlainAndComesBackUnsealed) {

@@ -118,14 +118,14 @@ TEST(Safetensors, WriterRefusesMetadataThatNoReaderTakes) {
 }
 
 TEST(ModelUse, SurvivesTheFile) {
-  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .regions = 32,
+  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .n4 = true, .regions = 32,
                      .exploration = 0.125, .nms_mm = 10, .seed = 9007199254740991U, .plan_hash = "ab"};
   const Bytes file = write_safetensors(probe(), to_metadata(use)).value();
   EXPECT_EQ(read_model_use(read_safetensors(file).value().metadata).value(), use);
 }
 
 TEST(ModelUse, RefusesWhatIsMissingOrOutOfBounds) {
-  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .regions = 32,
+  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .n4 = true, .regions = 32,
                      .exploration = 0.125, .nms_mm = 10, .seed = 7, .plan_hash = "ab"};
   const ModelMetadata good = to_metadata(use);
   for (const auto& [key, value] : good) {
@@ -136,7 +136,7 @@ TEST(ModelUse, RefusesWhatIsMissingOrOutOfBounds) {
   for (const auto& [key, value] : std::map<std::string, std::string>{{"fovea.look.regions", "0"}, {"fovea.look.regions", "257"},
                                                                     {"fovea.look.regions", "32 "}, {"fovea.look.exploration", "nan"},
                                                                     {"fovea.look.exploration", "1.5"}, {"fovea.look.nms_mm", "-1"},
-                                                                    {"fovea.seed", "-1"}}) {
+                                                                    {"fovea.seed", "-1"}, {"fovea.n4", "yes"}}) {
     ModelMetadata metadata = good;
     metadata[key] = value;
     EXPECT_FALSE(read_model_use(metadata)) << key << " " << value;
