@@ -1,5 +1,6 @@
 #include "federation/membership/plan.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -127,6 +128,26 @@ Result<void> read_architecture(JsonFields& fields, Plan& plan) {
                           std::to_string(kProbeSizeMax));
 }
 
+// "intensity" is no learning but a measurement: its sum means what it should only alone, once, first and unscaled.
+Result<void> check_intensity_stage(const JsonFields& fields, const Plan& plan) {
+  constexpr std::string_view kTensors = "intensity.";
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const PlanStage& stage = plan.stages[s];
+    const std::string path = fields.path_of("stages") + "[" + std::to_string(s) + "]";
+    const bool touches = std::any_of(stage.trains.begin(), stage.trains.end(), [&](const std::string& prefix) { return kTensors.starts_with(prefix) || prefix.starts_with(kTensors); });
+    if (stage.name != "intensity") {
+      if (touches) return invalid_argument(path + ".trains: \"intensity.\" is measured, by a stage named \"intensity\", not trained");
+      continue;
+    }
+    if (stage.trains != std::vector<std::string>{std::string(kTensors)}) return invalid_argument(path + ".trains: of the stage \"intensity\", expected [\"intensity.\"]");
+    if (s != 0 || stage.rounds != 1) return invalid_argument(path + ": the stage \"intensity\" comes first and has 1 round");
+    if (stage.server_learning_rate != 1) return invalid_argument(path + ".server_learning_rate: of the stage \"intensity\", expected 1: the mean is taken as it is");
+    if (plan.strategy.delta_max < 0.5) return invalid_argument(fields.path_of("strategy") + ".delta_max: with a stage \"intensity\", expected at least 0.5, which its numbers may reach");
+    if (!plan.normalisation.starts_with("ct-")) return invalid_argument(path + ": the stage \"intensity\" is for CT; " + plan.normalisation + " has a scale of its own in each scan or unit");
+  }
+  return {};
+}
+
 Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY(fields.integer("fovea_plan", 1, 1));
   FOVEA_TRY_ASSIGN(plan.name, fields.text("name", 1, 80));
@@ -154,6 +175,7 @@ Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY(privacy.finish());
   FOVEA_TRY_ASSIGN(JsonFields deadlines, fields.object("deadlines"));
   FOVEA_TRY_ASSIGN(plan.deadlines, read_deadlines(std::move(deadlines)));
+  FOVEA_TRY(check_intensity_stage(fields, plan));
   return fields.finish();
 }
 

@@ -89,6 +89,11 @@ void add_heads(Tensors& tensors) {
   tensors.constant_linear("study.peak", 1, kPeakInput, 1);  // from the start, what looks like a finding speaks for one
 }
 
+void add_intensity(Tensors& tensors) {
+  tensors.constant(std::string(kIntensityMean), 1, 0);
+  tensors.constant(std::string(kIntensitySquare), 1, 1 / kIntensitySquareUnit);
+}
+
 }  // namespace
 
 Result<ModelLayout> make_fovea_1_layout() {
@@ -96,6 +101,7 @@ Result<ModelLayout> make_fovea_1_layout() {
   add_proposer(tensors);
   add_encoder(tensors);
   add_heads(tensors);
+  add_intensity(tensors);
   return ModelLayout::create("fovea-1", std::move(tensors).take());
 }
 

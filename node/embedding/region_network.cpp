@@ -31,7 +31,7 @@ at::Tensor residual_block(const NetworkParameters& parameters, const std::string
 
 at::Tensor encode(const NetworkParameters& parameters, std::span<const float> crops) {
   const auto count = static_cast<std::int64_t>(crops.size() / kRegionVoxels);
-  const at::Tensor input = view_of(crops, {count, 1, kRegionEdge, kRegionEdge, kRegionEdge});
+  const at::Tensor input = standardised(parameters, view_of(crops, {count, 1, kRegionEdge, kRegionEdge, kRegionEdge}));
   at::Tensor features = convolution_norm(parameters, "encoder.stem", input, {.stride = 2});
   features = residual_block(parameters, "encoder.block1", features, false);
   features = residual_block(parameters, "encoder.block2", features, true);

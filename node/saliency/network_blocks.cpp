@@ -5,7 +5,10 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+
+#include "federation/model/fovea_1_layout.h"
 
 namespace fovea::node {
 
@@ -71,6 +74,15 @@ const at::Tensor& NetworkParameters::operator[](std::string_view name) const {
   const auto found = tensors_->by_name.find(name);
   FOVEA_CHECK(found != tensors_->by_name.end());
   return found->second;
+}
+
+at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images) {
+  constexpr float kVarianceMin = 1e-4F;  // of a federation whose voxels are all the same
+  const float mean = federation::kIntensityMeanUnit * *parameters[federation::kIntensityMean].data_ptr<float>();
+  const float square = federation::kIntensitySquareUnit * *parameters[federation::kIntensitySquare].data_ptr<float>();
+  const float deviation = std::sqrt(std::max(square - mean * mean, kVarianceMin));
+  if (mean == 0 && deviation == 1) return images;
+  return (images - mean) / deviation;
 }
 
 at::Tensor convolution(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,

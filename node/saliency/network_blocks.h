@@ -48,6 +48,9 @@ class NetworkParameters {
   std::unique_ptr<Tensors> tensors_;
 };
 
+// Normalised voxels on the federation's scale: less the model's intensity mean, over its deviation (federation/model/fovea_1_layout.h).
+at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images);
+
 // convolution → GroupNorm with 4 groups (Wu and He 2018); `activate` adds a ReLU.
 struct ConvolutionShape {
   std::int64_t stride = 1;

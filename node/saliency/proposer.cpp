@@ -29,7 +29,7 @@ at::Tensor joined(const NetworkParameters& parameters, const std::string& name, 
 
 Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
   // Every step down joins whole cells, so a cell's middle stays where its voxels are and flips are symmetric.
-  const at::Tensor first = convolution_relu_in_cells(parameters, "proposer.first", images);
+  const at::Tensor first = convolution_relu_in_cells(parameters, "proposer.first", standardised(parameters, images));
   const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.padding = 0});
   const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
   at::Tensor middle = convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "crypto/hash.h"
+#include "federation/model/fovea_1_layout.h"
 #include "federation/model/state.h"
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/proposer.h"
@@ -17,8 +18,9 @@ double& metric(TrainingOutcome& outcome, TrainingMetric which) { return outcome.
 Result<Digest> look_identity(const federation::ModelState& model, const LookSettings& look) {
   FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
   FOVEA_TRY_ASSIGN(const Digest encoder, model.digest_of("encoder."));
-  crypto::TaggedHash hash("FOVEA/1/look");
-  hash.add(proposer).add(encoder).add_u64(look.regions);
+  FOVEA_TRY_ASSIGN(const Digest intensity, model.digest_of("intensity."));
+  crypto::TaggedHash hash("FOVEA/2/look");
+  hash.add(proposer).add(encoder).add(intensity).add_u64(look.regions);
   hash.add(std::to_string(look.exploration)).add(std::to_string(look.nms_mm));
   return hash.finish();
 }
@@ -78,10 +80,11 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   stage.outcome.metric_sums.assign(kMetricCount, 0);
   stage.outcome.studies_skipped = training_.skipped;
 
-  if (task.stage == "proposer") FOVEA_TRY(train_proposer(stage));
+  if (task.stage == "intensity") FOVEA_TRY(measure_intensity(stage));
+  else if (task.stage == "proposer") FOVEA_TRY(train_proposer(stage));
   else if (task.stage == "encoder") FOVEA_TRY(train_encoder(stage));
   else if (task.stage == "study") FOVEA_TRY(train_study(stage));
-  else return invalid_argument("training task: no stage \"" + task.stage + "\"; expected proposer, encoder or study");
+  else return invalid_argument("training task: no stage \"" + task.stage + "\"; expected intensity, proposer, encoder or study");
 
   for (const federation::FlatRange& range : ranges)
     for (std::size_t i = range.offset; i < range.offset + range.size; ++i) {
@@ -95,6 +98,36 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   memory_->optimiser_before = std::move(optimiser);
   memory_->optimiser = std::move(stage.optimiser);
   return std::move(stage.outcome);
+}
+
+// Every study counts the same, however many voxels it has. Read from the coarse level, which the proposer sees too.
+Result<void> TorchTrainer::measure_intensity(Stage& stage) {
+  double mean = 0, square = 0;
+  for (const LearningStudy& study : training_.studies) {
+    const float body = study.scan->levels().body;
+    const CoarseView& coarse = study.scan->coarse();
+    const Index3& size = coarse.geometry().size;
+    std::vector<float> row(static_cast<std::size_t>(size[0]));
+    double sum = 0, squares = 0, count = 0;
+    for (std::int64_t line = 0; line < size[1] * size[2]; ++line) {
+      coarse.copy_row({0, line % size[1], line / size[1]}, row);
+      for (const float voxel : row)
+        if (voxel > body) sum += static_cast<double>(voxel), squares += static_cast<double>(voxel) * static_cast<double>(voxel), ++count;
+    }
+    if (count == 0) continue;
+    mean += sum / count, square += squares / count;
+    ++stage.outcome.weight;
+  }
+  if (stage.outcome.weight == 0) return failed_precondition("training: no study here shows a body to measure; see fovea-node data check");
+  const auto put = [this, n = stage.outcome.weight](std::string_view name, double total, float unit) -> Result<void> {
+    FOVEA_TRY_ASSIGN(const federation::FlatRange range, parameters_.layout().find(name));
+    parameters_.values()[range.offset] = static_cast<float>(total / n / static_cast<double>(unit));
+    return {};
+  };
+  FOVEA_TRY(put(federation::kIntensityMean, mean, federation::kIntensityMeanUnit));
+  FOVEA_TRY(put(federation::kIntensitySquare, square, federation::kIntensitySquareUnit));
+  if (stage.progress && !stage.progress(1)) return deadline_exceeded("training was cancelled");
+  return {};
 }
 
 Result<void> TorchTrainer::train_proposer(Stage& stage) {

@@ -1,4 +1,5 @@
 // The learning Trainer for "fovea-1": one site's local steps in a plan's stages.
+//   "intensity" no steps: mean and mean square of the body's voxels, which the round's sum makes those of all sites (CT)
 //   "proposer"  crops of the coarse volume; heat map and radius
 //   "encoder"   bags of regions where the proposer looks; region head and study heads with it
 //   "study"     study heads on sealed embeddings, made once for the networks at hand
@@ -43,6 +44,7 @@ class TorchTrainer final : public Trainer {
  private:
   struct Memory;  // what is carried from round to round
   struct Stage;   // the pieces of one round
+  Result<void> measure_intensity(Stage& stage);
   Result<void> train_proposer(Stage& stage);
   Result<void> train_encoder(Stage& stage);
   Result<void> train_study(Stage& stage);

@@ -1,4 +1,5 @@
-// What a plan says of intake, held to by real processes: N4 the same at every site.
+// What a plan says of intake, held to by real processes: N4 the same at every site, CT on the scale of all sites' data.
+#include <cstring>
 #include <fstream>
 
 #include "tests/integration/federation_fixture.h"
@@ -49,6 +50,39 @@ TEST_F(IntakePlanTest, ASiteWhoseMrDoesNotFitIsToldAtApprovalAndTakesNoPart) {
   start_site("anna");
   const Json refused = wait_for_site("anna", "plan_refused");
   EXPECT_EQ(refused["why"], expected);
+}
+
+// The number that tensor of one number holds.
+float number_in(const std::string& safetensors, const std::string& name) {
+  std::uint64_t length = 0;
+  for (std::size_t n = 0; n < 8; ++n) length |= static_cast<std::uint64_t>(static_cast<unsigned char>(safetensors[n])) << (8 * n);
+  const Json header = Json::parse(safetensors.substr(8, length));
+  float out = 0;
+  std::memcpy(&out, safetensors.data() + 8 + length + header[name]["data_offsets"][0].get<std::size_t>(), sizeof out);
+  return out;
+}
+
+TEST_F(IntakePlanTest, TheIntensityStageMakesTheModelsMeanThatOfAllSitesStudies) {
+  constexpr const char* kCt = "1.2.840.10008.5.1.4.1.1.2";
+  ingest_block("anna", "1.2.3.10", kCt, 40);
+  ingest_block("anna", "1.2.3.11", kCt, 60);
+  ingest_block("berta", "1.2.3.12", kCt, 140);
+  ingest_block("clara", "1.2.3.13", kCt, 90);
+  ingest_block("dora", "1.2.3.14", kCt, -10);
+  make_plan({.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
+    plan["intake"]["normalisation"] = "ct-soft-tissue";
+    plan["stages"] = Json::parse(R"([{"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
+  }});
+  serve();
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+  for (const std::string& site : kSites) EXPECT_EQ(sites_.at(site).wait(kPatience), 0) << site;
+  const std::filesystem::path file = root() / "model.safetensors";
+  ASSERT_EQ(coordinator({"model", "export", "--output", file.string()}).exit_code, 0);
+  // (HU - 40) / 100 of five studies: 0, 0.2, 1, 0.5, -0.5.
+  const std::string model = read_text(file);
+  EXPECT_NEAR(4 * number_in(model, "intensity.mean"), 1.2 / 5, 1e-3);
+  EXPECT_NEAR(8 * number_in(model, "intensity.square"), 1.54 / 5, 1e-3);
 }
 
 }  // namespace

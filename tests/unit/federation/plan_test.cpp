@@ -48,6 +48,28 @@ TEST(PlanTest, N4IsForMrAndSaidEitherWay) {
   EXPECT_NE(parse(plan).error().message.find("plan.intake.n4: true is for MR"), std::string::npos);
 }
 
+TEST(PlanTest, AStageThatMeasuresIntensityStandsAloneFirstAndOnceForCt) {
+  Json plan = good_plan();
+  plan["intake"]["normalisation"] = "ct-lung";
+  const Json stage = Json::parse(R"({"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1})");
+  plan["stages"].insert(plan["stages"].begin(), stage);
+  EXPECT_TRUE(parse(plan)) << parse(plan).error().message;
+  const auto refused = [&plan](const char* pointer, const Json& value) {
+    Json wrong = plan;
+    wrong[Json::json_pointer(pointer)] = value;
+    const auto parsed = parse(wrong);
+    return parsed ? std::string() : parsed.error().message;
+  };
+  EXPECT_NE(refused("/stages/0/rounds", 2).find("plan.stages[0]: the stage \"intensity\" comes first and has 1 round"), std::string::npos);
+  EXPECT_NE(refused("/stages/0/server_learning_rate", 0.5).find("plan.stages[0].server_learning_rate"), std::string::npos);
+  EXPECT_NE(refused("/stages/0/trains", Json::array({"intensity.", "probe."})).find("plan.stages[0].trains"), std::string::npos);
+  EXPECT_NE(refused("/stages/1/trains", Json::array({"in"})).find("plan.stages[1].trains"), std::string::npos);
+  EXPECT_NE(refused("/strategy/delta_max", 0.4).find("plan.strategy.delta_max"), std::string::npos);
+  EXPECT_NE(refused("/intake/normalisation", "mr-foreground").find("is for CT"), std::string::npos);
+  std::swap(plan["stages"][0], plan["stages"][1]);
+  EXPECT_NE(parse(plan).error().message.find("plan.stages[1]: the stage \"intensity\" comes first"), std::string::npos);
+}
+
 // A pointer into the plan, what to put there (null: remove), and what the error must name.
 struct Change {
   const char* pointer;

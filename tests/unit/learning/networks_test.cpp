@@ -71,6 +71,85 @@ ModelState applied(const ModelState& model, const std::vector<std::string>& trai
 
 ModelState first_model() { return federation::initial_model(federation::make_layout("fovea-1").value(), 7).value(); }
 
+// A scan of two tissues, in half the voxels each, in air: what a stage "intensity" measures is known beforehand.
+LearningStudy two_tissues(const char* code, float one, float other) {
+  class Scan final : public ScanSource {
+   public:
+    Scan(float first, float second) {
+      Volume volume;
+      volume.geometry.size = {32, 32, 32};
+      volume.geometry.spacing_mm = {2, 2, 2};
+      volume.voxels.assign(volume.geometry.voxel_count(), -2.0F);
+      for (std::size_t v = 0; v < 8000; ++v) volume.voxels[v] = v % 2 == 0 ? first : second;
+      coarse_ = CoarseView(volume, -2);
+    }
+    const CoarseView& coarse() const override { return coarse_; }
+    IntensityLevels levels() const override { return {.air = -2, .body = -1.9F}; }
+    Result<void> read_region(const Point3&, std::span<float> out) override {
+      std::fill(out.begin(), out.end(), 0.0F);
+      return {};
+    }
+    double fraction_read() const override { return 0; }
+    void begin_session() override {}
+
+   private:
+    CoarseView coarse_;
+  };
+  return make_learning_study(code, std::make_unique<Scan>(one, other), std::nullopt, false, {});
+}
+
+double moment(const ModelState& model, std::string_view name) {
+  return static_cast<double>(model.values()[model.layout().find(name).value().offset]);
+}
+
+TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
+  LearningSet small, large;
+  small.studies.push_back(two_tissues("s-1", 0.5F, 1.5F));
+  for (const char* code : {"s-2", "s-3", "s-4"}) large.studies.push_back(two_tissues(code, -1, 0));
+  const federation::ModelLayout layout = federation::make_layout("fovea-1").value();
+  TorchTrainer a(layout, small_settings(), std::move(small), {}, std::nullopt), b(layout, small_settings(), std::move(large), {}, std::nullopt);
+  const StageOfTest stage{"intensity", {"intensity."}, 1, 1};
+  const ModelState model = first_model();
+  const TrainingOutcome from_a = train_stage(a, model, stage).value(), from_b = train_stage(b, model, stage).value();
+  EXPECT_EQ(from_a.weight, 1U);
+  EXPECT_EQ(from_b.weight, 3U);
+  TrainingOutcome mean = from_a;
+  for (std::size_t i = 0; i < mean.delta.size(); ++i) mean.delta[i] = (from_a.delta[i] + 3 * from_b.delta[i]) / 4;
+  const ModelState measured = applied(model, stage.trains, mean);
+  EXPECT_NEAR(4 * moment(measured, "intensity.mean"), (1.0 + 3 * -0.5) / 4, 1e-3);
+  EXPECT_NEAR(8 * moment(measured, "intensity.square"), (1.25 + 3 * 0.5) / 4, 1e-3);
+  // Measured again by anybody from there, the same comes out: it is no step, it is a value.
+  EXPECT_NEAR(4 * moment(applied(measured, stage.trains, train_stage(a, measured, stage).value()), "intensity.mean"), 1.0, 1e-3);
+
+  LearningSet nobody;
+  TorchTrainer empty(layout, small_settings(), std::move(nobody), {}, std::nullopt);
+  EXPECT_EQ(train_stage(empty, model, stage).error().code, ErrorCode::failed_precondition);
+}
+
+TEST(IntensityStage, TheNetworksSeeStandardisedVoxels) {
+  const LearningStudy study = memory_study("s-1", two_findings(), 3);
+  const ModelState model = first_model();
+  NetworkParameters plain(model.layout()), moved(model.layout());
+  ASSERT_TRUE(plain.load(model.values()));
+  std::vector<float> values(model.values().begin(), model.values().end());
+  values[model.layout().find("intensity.mean").value().offset] = 0.25F / 4;
+  values[model.layout().find("intensity.square").value().offset] = (4 + 0.0625F) / 8;  // deviation 2
+  ASSERT_TRUE(moved.load(values));
+  // The same scan given on the other scale by hand.
+  std::vector<float> crop(kRegionVoxels), by_hand(kRegionVoxels);
+  ASSERT_TRUE(study.scan->read_region({24, 30, 28}, crop));
+  std::transform(crop.begin(), crop.end(), by_hand.begin(), [](float v) { return (v - 0.25F) / 2; });
+  const auto expected = embed_regions(plain, by_hand).value(), found = embed_regions(moved, crop).value(), other = embed_regions(plain, crop).value();
+  double far = 0;
+  for (std::size_t i = 0; i < kEmbeddingSize; ++i) {
+    EXPECT_NEAR(found[0][i], expected[0][i], 1e-4);
+    far = std::max(far, static_cast<double>(std::abs(found[0][i] - other[0][i])));
+  }
+  EXPECT_GT(far, 1e-3);
+  const HeatMap heat = find_heat(moved, *study.scan, study.prior).value(), heat_plain = find_heat(plain, *study.scan, study.prior).value();
+  EXPECT_NE(heat.logits, heat_plain.logits);
+}
+
 TEST(Networks, LearnOneVolumeByHeart) {
   TorchTrainer trainer = small_trainer();
   ModelState model = first_model();
