@@ -6,6 +6,7 @@
 #include "node/commands/data_commands.h"
 #include "node/intake/nifti_writer.h"
 #include "tests/unit/intake/dicom_files.h"
+#include "tests/unit/intake/parser_programs.h"
 #include "tests/unit/intake/scans.h"
 
 namespace fovea::node {
@@ -56,8 +57,7 @@ TEST(Canary, IsNowhereButSealed) {
   ASSERT_TRUE(slice);
   EXPECT_EQ(found_in(*slice).size(), kIdentifying.size());
 
-  const fs::path beside = default_parser_program();
-  if (!fs::exists(beside)) fs::create_symlink(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", beside);
+  link_parser_programs();
   Console console;
   IngestRequest request;
   request.paths = {hospital.path()};

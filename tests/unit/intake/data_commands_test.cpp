@@ -5,6 +5,7 @@
 
 #include "common/durable_file.h"
 #include "node/intake/nifti_writer.h"
+#include "tests/unit/intake/parser_programs.h"
 #include "tests/unit/intake/scans.h"
 
 namespace fovea::node {
@@ -38,9 +39,7 @@ class DataCommands : public testing::Test {
     const std::string table = std::string("study,patient,image,mask,split,label\nfirst,") + kCanary + ",scan.nii,,train,0\nsecond," + kCanary + ",bad.nii,,test,\n";
     ASSERT_TRUE(write_file_durably(hospital_.path() / "studies.csv", as_bytes(table)));
     console_.json = true;
-    // The parser program lies beside fovea-node, not beside this test.
-    const fs::path beside = default_parser_program();
-    if (!fs::exists(beside)) fs::create_symlink(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", beside);
+    link_parser_programs();
   }
   static IngestRequest of(const fs::path& path) {
     IngestRequest out;
