@@ -3,13 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 
 #include "node/commands/command.h"
 #include "node/evaluation/loaded_model.h"
@@ -124,20 +122,6 @@ std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) 
   return text_table(rows);
 }
 
-// The window in which people read such scans; MR has none of its own.
-std::optional<std::array<float, 2>> display_window(Normalisation kind) {
-  switch (kind) {
-    case Normalisation::ct_soft_tissue: return std::array{-160.0F, 240.0F};
-    case Normalisation::ct_lung: return std::array{-1000.0F, 400.0F};
-    case Normalisation::ct_brain: return std::array{0.0F, 80.0F};
-    case Normalisation::mr_foreground:
-    case Normalisation::pet_suv: break;
-  }
-  return std::nullopt;
-}
-
-bool is_ct(Normalisation kind) { return display_window(kind).has_value(); }
-
 Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, Normalisation kind, const std::vector<Ranked>& ranked) {
   FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
   constexpr std::size_t kPictured = 12;
@@ -150,7 +134,7 @@ Result<void> write_picture(const std::filesystem::path& path, const StudyRecord&
     box.caption = std::to_string(r + 1) + " " + fixed(chance(ranked[r].assessment.logit), 2);
     boxes.push_back(std::move(box));
   }
-  FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, boxes, {.window = display_window(kind)}));
+  FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, boxes, {.window = ct_window(kind)}));
   return write_png(path, picture);
 }
 
@@ -159,7 +143,7 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
   auto record = take_scan(request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
-  if (is_ct(model.normalisation) && record->statistics.minimum >= 0)
+  if (ct_window(model.normalisation) && record->statistics.minimum >= 0)
     spdlog::warn("the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give --intensity-offset -1024");
 
   const auto begin = std::chrono::steady_clock::now();

@@ -249,7 +249,20 @@ std::string_view to_string(Normalisation kind) noexcept {
   return "";
 }
 
+std::optional<HuWindow> ct_window(Normalisation kind) noexcept {
+  switch (kind) {
+    case Normalisation::ct_soft_tissue: return HuWindow{-160, 240};
+    case Normalisation::ct_lung: return HuWindow{-1000, 400};
+    case Normalisation::ct_brain: return HuWindow{0, 80};
+    case Normalisation::mr_foreground:
+    case Normalisation::pet_suv: break;
+  }
+  return std::nullopt;
+}
+
 void normalise(std::span<float> voxels, const IntensityStatistics& statistics, Normalisation kind) noexcept {
+  if (const auto window = ct_window(kind))
+    for (float& v : voxels) v = std::clamp(v, window->low, window->high);
   switch (kind) {
     case Normalisation::mr_foreground: {
       // A foreground of one value (a mask given as a scan) has no width: the whole scan's deviation stands in.
@@ -259,13 +272,13 @@ void normalise(std::span<float> voxels, const IntensityStatistics& statistics, N
       return;
     }
     case Normalisation::ct_soft_tissue:
-      for (float& v : voxels) v = (std::clamp(v, -160.0f, 240.0f) - 40.0f) * 0.01f;
+      for (float& v : voxels) v = (v - 40.0f) * 0.01f;
       return;
     case Normalisation::ct_lung:
-      for (float& v : voxels) v = (std::clamp(v, -1000.0f, 400.0f) + 300.0f) / 350.0f;
+      for (float& v : voxels) v = (v + 300.0f) / 350.0f;
       return;
     case Normalisation::ct_brain:
-      for (float& v : voxels) v = (std::clamp(v, 0.0f, 80.0f) - 40.0f) * 0.05f;
+      for (float& v : voxels) v = (v - 40.0f) * 0.05f;
       return;
     case Normalisation::pet_suv:
       for (float& v : voxels) v = std::log1p(std::clamp(v, 0.0f, 50.0f));

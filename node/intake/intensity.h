@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -42,6 +43,12 @@ std::string_view to_string(Normalisation kind) noexcept;
 //   ct_brain        HU clipped to 0…80, then (x − 40) / 20: −2…2
 //   pet_suv         ln(1 + SUV), SUV clipped to 0…50: 0…3.93
 void normalise(std::span<float> voxels, const IntensityStatistics& statistics, Normalisation kind) noexcept;
+
+// The HU between which a CT is clipped, and in which people look at it; none for other kinds.
+struct HuWindow {
+  float low = 0, high = 0;
+};
+std::optional<HuWindow> ct_window(Normalisation kind) noexcept;
 
 // What lies outside the scan, in the scan's own units: air. Pass it to read_box and read_crop.
 float outside_value(const IntensityStatistics& statistics) noexcept;

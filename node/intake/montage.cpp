@@ -43,13 +43,13 @@ struct Tile {
   int left, top, pixels;
 };
 
-std::array<float, 2> window_of(const MontageSettings& settings, const IntensityStatistics& statistics) {
-  const auto [low, high] = settings.window.value_or(std::array{statistics.minimum, statistics.p99});
+HuWindow window_of(const MontageSettings& settings, const IntensityStatistics& statistics) {
+  const auto [low, high] = settings.window.value_or(HuWindow{statistics.minimum, statistics.p99});
   return {low, std::max(high, std::nextafter(low, std::numeric_limits<float>::max()))};
 }
 
 void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& slice, const VolumeGeometry& geometry,
-                const std::array<float, 2>& window) {
+                const HuWindow& window) {
   const TileScale scale(geometry, tile.pixels);
   const auto [low, high] = window;
   const int width = std::min(tile.pixels, scale.x(static_cast<double>(scale.width) - 0.5));
@@ -99,10 +99,11 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
   Picture picture(settings.tile_pixels * static_cast<int>(columns), settings.tile_pixels * static_cast<int>(rows));
   const std::vector<std::int64_t> slices = slices_to_draw(geometry, boxes, tiles);
   std::vector<float> slice(static_cast<std::size_t>(geometry.size[0] * geometry.size[1]));
+  const HuWindow window = window_of(settings, volume.statistics());
   for (std::size_t t = 0; t < tiles; ++t) {
     FOVEA_TRY(volume.read_box({0, 0, slices[t]}, {geometry.size[0], geometry.size[1], 1}, slice, 0));
     const Tile tile{settings.tile_pixels * static_cast<int>(t % columns), settings.tile_pixels * static_cast<int>(t / columns), settings.tile_pixels};
-    draw_slice(picture, tile, slice, geometry, window_of(settings, volume.statistics()));
+    draw_slice(picture, tile, slice, geometry, window);
     draw_boxes(picture, tile, slices[t], geometry, boxes, t);
     picture.text(tile.left + 4, tile.top + tile.pixels - 12, "SLICE " + std::to_string(slices[t]), {160, 160, 160});
   }

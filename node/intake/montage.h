@@ -1,7 +1,6 @@
 // A picture of one study: slices with boxes drawn on them.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -24,8 +23,8 @@ struct MarkedBox {
 struct MontageSettings {
   std::size_t tiles_max = 12;   // the first boxes get a tile each; without boxes, evenly spaced axial slices
   int tile_pixels = 256;        // edge of a tile
-  // Black and white in the scan's own units, such as a CT window; without it, the scan's minimum and p99.
-  std::optional<std::array<float, 2>> window{};
+  // Black and white of a CT; without it, the scan's minimum and p99.
+  std::optional<HuWindow> window{};
 };
 
 // One axial slice through each of the first boxes, which is drawn bright and with its caption; others that cross the slice

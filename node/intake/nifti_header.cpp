@@ -212,6 +212,8 @@ bool looks_like_nifti(ByteView head) noexcept { return signature_of(head).versio
 
 bool looks_like_gzip(ByteView head) noexcept { return head.size() >= 2 && head[0] == 0x1f && head[1] == 0x8b; }
 
+bool is_for_nifti(ByteView head) noexcept { return looks_like_gzip(head) || looks_like_nifti(head); }
+
 Result<NiftiHeader> inspect_nifti(ByteView head) {
   static_assert(std::endian::native == std::endian::little);
   const Signature signature = signature_of(head);

@@ -25,6 +25,8 @@ struct NiftiHeader {
 // True when the first bytes are a single-file NIfTI header of either version and byte order.
 bool looks_like_nifti(ByteView head) noexcept;
 bool looks_like_gzip(ByteView head) noexcept;
+// Whether a file with these first bytes is for the NIfTI parser: NIfTI of either version, plain or gzipped.
+bool is_for_nifti(ByteView head) noexcept;
 
 // `head`: the first kNiftiHeaderBytesMax bytes of the decompressed file, or all of a shorter one.
 // The geometry follows sform when its code is set, else qform, else the plain spacing.

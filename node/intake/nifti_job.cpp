@@ -87,8 +87,6 @@ Result<VolumeAnswer> parse_through_scratch(const NiftiFile& file, const JobDescr
 
 }  // namespace
 
-bool is_for_nifti(ByteView head) noexcept { return looks_like_gzip(head) || looks_like_nifti(head); }
-
 Result<VolumeAnswer> parse_nifti(const JobDescriptors& descriptors) {
   FOVEA_TRY_ASSIGN(const NiftiFile file, inspect_file(descriptors.inputs[0]));
   if (can_stay_in_place(file.header) && file.lead_bytes() <= kVoxelOffset - kPageBytes) return parse_in_place(file, descriptors.result);

@@ -8,9 +8,6 @@
 
 namespace fovea::node {
 
-// Whether a file with these first bytes is for parse_nifti: NIfTI of either version, plain or gzipped.
-bool is_for_nifti(ByteView head) noexcept;
-
 // The file is input 0. Errors as inspect_nifti, unpack_gzip and deliver_nifti; a file that cannot hold what its header promises
 // is refused before memory is made for it.
 Result<VolumeAnswer> parse_nifti(const JobDescriptors& descriptors);

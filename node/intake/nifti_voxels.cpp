@@ -18,6 +18,8 @@ constexpr std::size_t kBlock = 1024;  // voxels at a time: in the first cache an
 struct Scaling {
   double slope = 1, intercept = 0;
   bool is_used() const noexcept { return slope != 1 || intercept != 0; }
+  template <class T>
+  float of(T stored) const noexcept { return static_cast<float>(static_cast<double>(stored) * slope + intercept); }
 };
 // nifti1.h: a slope of 0 means that there is none.
 Scaling scaling_of(const NiftiHeader& header) noexcept { return header.slope == 0 ? Scaling{} : Scaling{header.slope, header.intercept}; }
@@ -106,7 +108,7 @@ Range range_of(std::span<const std::uint8_t> voxels, const Scaling& scaling) {
     if (!scaling.is_used()) {
       range.look_at(block);
     } else {
-      for (std::size_t v = 0; v < block.size(); ++v) scaled[v] = static_cast<double>(static_cast<float>(static_cast<double>(block[v]) * scaling.slope + scaling.intercept));
+      for (std::size_t v = 0; v < block.size(); ++v) scaled[v] = static_cast<double>(scaling.of(block[v]));
       range.look_at(std::span<const double>(scaled.data(), block.size()));
     }
     return range.finite && (range.whole || std::is_floating_point_v<T> || scaling.is_used());
@@ -135,7 +137,7 @@ template <class T, class To>
 void store_in_place(const NiftiHeader& header, const Scaling& scaling, std::uint8_t* memory) {
   const std::size_t count = header.geometry.voxel_count();
   if (scaling.is_used())
-    convert_in_place<T, To>(memory, count, [scaling](T v) { return static_cast<To>(static_cast<float>(static_cast<double>(v) * scaling.slope + scaling.intercept)); });
+    convert_in_place<T, To>(memory, count, [scaling](T v) { return static_cast<To>(scaling.of(v)); });
   else if constexpr (!std::is_same_v<T, To>)
     convert_in_place<T, To>(memory, count, [](T v) { return static_cast<To>(v); });
   flip_in_place(reinterpret_cast<To*>(memory), header.geometry.size, canonical_order(header.geometry));
@@ -145,7 +147,7 @@ template <class T, class To>
 void store(const NiftiHeader& header, const Scaling& scaling, const T* voxels, To* out) {
   const CanonicalOrder order = canonical_order(header.geometry);
   if (scaling.is_used())
-    copy_canonical(voxels, header.geometry, order, out, [scaling](T v) { return static_cast<To>(static_cast<float>(static_cast<double>(v) * scaling.slope + scaling.intercept)); });
+    copy_canonical(voxels, header.geometry, order, out, [scaling](T v) { return static_cast<To>(scaling.of(v)); });
   else
     copy_canonical(voxels, header.geometry, order, out, [](T v) { return static_cast<To>(v); });
 }

@@ -1,13 +1,12 @@
 #include "node/intake/parse_job.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
 #include <string>
 
 #include "node/intake/bias_field.h"
 #include "node/intake/dicom_labels.h"
 #include "node/intake/dicom_series.h"
+#include "node/intake/nifti_header.h"
 #include "node/intake/nifti_job.h"
 #include "node/intake/volume_reader.h"
 
@@ -71,15 +70,13 @@ Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const Label
 
 // Evens out an MR's bias field, when that is asked for, where its voxels lie, which makes them floats.
 Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job, int result) {
-  if (!job.correct_bias || !answer || answer->modality == "CT" || answer->modality == "PT") return answer;
+  if (!job.correct_bias || !answer || !has_bias_field(answer->modality)) return answer;
   const std::size_t voxels = answer->geometry.voxel_count();
-  const std::size_t bytes = voxels * sizeof(float);
-  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, result, static_cast<off_t>(kVoxelOffset));
-  if (at == MAP_FAILED) return invalid_argument("memory: the scan needs more than the parser may use");
-  const std::span<float> real(static_cast<float*>(at), voxels);
+  FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset, voxels * sizeof(float)));
+  const std::span<float> real(reinterpret_cast<float*>(mapped.bytes().data()), voxels);
   if (answer->storage == VoxelStorage::int16) {
     // From the last to the first: a float never overwrites an integer that is still to be read.
-    const auto* whole = static_cast<const std::int16_t*>(at);
+    const auto* whole = reinterpret_cast<const std::int16_t*>(mapped.bytes().data());
     for (std::size_t v = voxels; v-- > 0;) {
       std::int16_t value = 0;
       std::memcpy(&value, whole + v, sizeof value);
@@ -88,9 +85,7 @@ Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job
     }
     answer->storage = VoxelStorage::float32;
   }
-  const Result<void> done = correct_bias(answer->geometry, real);
-  munmap(at, bytes);
-  if (!done) return done.error();
+  FOVEA_TRY(correct_bias(answer->geometry, real));
   return answer;
 }
 

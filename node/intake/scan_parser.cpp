@@ -28,7 +28,7 @@ bool begins_like_nifti(int input) {
   std::array<std::uint8_t, 4> head{};
   const ssize_t got = pread(input, head.data(), head.size(), 0);
   const auto first = ByteView(head).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return looks_like_nifti(first) || looks_like_gzip(first);
+  return is_for_nifti(first);
 }
 
 std::filesystem::path itk_program(const std::filesystem::path& program) { return program.string() + "-itk"; }

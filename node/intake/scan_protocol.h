@@ -59,6 +59,9 @@ struct LabelGrid {
   std::uint32_t layer = 0;
 };
 
+// N4 is for the field of a magnet's coils: DICOM's codes of what has none.
+inline bool has_bias_field(std::string_view modality) noexcept { return modality != "CT" && modality != "PT"; }
+
 constexpr std::uint32_t kOnlyVolume = 0xffffffff;  // for `part`: the series must hold one volume
 constexpr std::uint32_t kSeriesVolumesMax = 16;    // more is a film of something, not a scan
 

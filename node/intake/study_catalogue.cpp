@@ -14,6 +14,7 @@
 #include "crypto/hkdf.h"
 #include "crypto/random_source.h"
 #include "node/intake/catalogue_row.h"
+#include "node/intake/scan_protocol.h"
 
 namespace fovea::node {
 namespace {
@@ -144,7 +145,7 @@ struct StudyCatalogue::Impl {
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
   std::size_t mr = 0, other = 0;
   for (const StudyRecord& record : records) {
-    if (!record.usable || record.modality == "CT" || record.modality == "PT") continue;
+    if (!record.usable || !has_bias_field(record.modality)) continue;
     ++mr;
     other += record.bias_corrected != n4 ? 1U : 0U;
   }

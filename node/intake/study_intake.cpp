@@ -187,7 +187,7 @@ Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue,
   record.label = source.label;
   record.geometry = parsed.geometry();
   record.modality = parsed.modality();
-  record.bias_corrected = settings.correct_bias && record.modality != "CT" && record.modality != "PT";
+  record.bias_corrected = settings.correct_bias && has_bias_field(record.modality);
   FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(parsed.voxels()));
   shift(record.statistics, settings.intensity_offset);
   if (source.mask) {
