@@ -3,15 +3,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include "common/child_program.h"
 
 namespace fovea::node {
 
@@ -40,22 +41,11 @@ Result<void> ParserProcess::ensure_running() {
   int ends[2] = {-1, -1};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return unavailable("scan parser: no socket pair");
   Descriptor ours(ends[0]), theirs(ends[1]);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, theirs.number(), kControlDescriptor);
-  std::string name = program_.string();
-  char* arguments[] = {name.data(), nullptr};
   // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the kernel
   // gives them, since a child lives too short to earn back a fault for each small one.
-  char bind_now[] = "LD_BIND_NOW=1", huge_pages[] = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1";
-  char* environment[] = {bind_now, huge_pages, nullptr};
-  pid_t pid = -1;
-  const int failed = posix_spawn(&pid, name.c_str(), &actions, nullptr, arguments, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) return unavailable(name + ": cannot be started: " + std::strerror(failed));
+  const ChildProgram program{.path = program_, .environment = {"LD_BIND_NOW=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}};
+  static_assert(kControlDescriptor == 3);  // the first that a child is handed
+  FOVEA_TRY_ASSIGN(const pid_t pid, start_child(program, std::array{theirs.number()}));
   child_ = std::make_unique<Child>(Child{pid, std::move(ours)});
   return {};
 }

@@ -5,13 +5,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/child_program.h"
 #include "common/descriptor.h"
 
 namespace fovea::node {
@@ -180,27 +181,14 @@ struct DicomListener::Impl {
     if (::pipe2(ends, O_CLOEXEC) != 0) return hooks.log(DicomEvent::failed, "no pipe to a receiver");
     Descriptor ours(ends[0]), theirs(ends[1]);
     fcntl(ours.number(), F_SETFL, O_NONBLOCK);
-    // Out of the way of 3 and 4, which are made from them.
-    const Descriptor far_connection(fcntl(connection.number(), F_DUPFD_CLOEXEC, 10)), far_events(fcntl(theirs.number(), F_DUPFD_CLOEXEC, 10));
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, far_connection.number(), kConnection);
-    posix_spawn_file_actions_adddup2(&actions, far_events.number(), kEvents);
-    std::vector<std::string> words{program.string(), batch.string(), config.ae_title, titles, std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
-                                   std::to_string(config.file_bytes_max), std::to_string(room), seal_for};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    char* environment[] = {nullptr};
-    pid_t process = -1;
-    const int failed = posix_spawn(&process, program.c_str(), &actions, nullptr, arguments.data(), environment);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) return hooks.log(DicomEvent::failed, std::string("a receiver cannot be started: ") + std::strerror(failed));
+    const ChildProgram receiver{.path = program,
+                                .arguments = {batch.string(), config.ae_title, titles, std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
+                                              std::to_string(config.file_bytes_max), std::to_string(room), seal_for}};
+    static_assert(kConnection == 3 && kEvents == 4);  // the first that a child is handed
+    const Result<pid_t> process = start_child(receiver, std::array{connection.number(), theirs.number()});
+    if (!process) return hooks.log(DicomEvent::failed, process.error().message);
     Association association;
-    association.process = process;
+    association.process = *process;
     association.events = std::move(ours);
     association.address = address;
     open.push_back(std::move(association));
