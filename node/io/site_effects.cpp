@@ -95,8 +95,7 @@ Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage mes
 
 // The gate follows the machine: it never opens or closes an attempt on the coordinator's word alone. It still has checks of its own.
 Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParameters& joined) {
-  FOVEA_TRY_ASSIGN(const auto ranges, run->trained_ranges());
-  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges)));
+  FOVEA_TRY_ASSIGN(const std::uint32_t dimension, run->dimension());
   const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
   if (!opened && opened.error().code != ErrorCode::permission_denied) return opened;
   if (!opened) {

@@ -94,11 +94,16 @@ Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
   return model_->layout().ranges(current->trains);
 }
 
+Result<std::uint32_t> SiteRun::dimension() const {
+  FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
+  return static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges)));
+}
+
 Result<ModelAdopted> SiteRun::adopted() const {
   ModelAdopted out{.round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
   if (complete()) return out;
-  FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
-  out.next = {.dimension = static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges))),
+  FOVEA_TRY_ASSIGN(const std::uint32_t words, dimension());
+  out.next = {.dimension = words,
               .delta_max = plan_.strategy.delta_max,
               .weight_max = plan_.strategy.weight_max};
   return out;

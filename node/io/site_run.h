@@ -37,6 +37,8 @@ class SiteRun {
   // The plan's stage of the next sum, and the floats that it trains; not_found when the plan is complete.
   Result<const federation::PlanStage*> stage() const;
   Result<std::vector<federation::FlatRange>> trained_ranges() const;
+  // Words of the next round's vector.
+  Result<std::uint32_t> dimension() const;
 
   // Where the site stands, and what the plan says of the next sum: the machine's event.
   Result<ModelAdopted> adopted() const;

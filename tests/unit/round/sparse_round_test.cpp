@@ -1,36 +1,17 @@
-// Rounds of more than 128 sites: secrets and masks with neighbours only. 130 sites, of which 7 may be corrupt and 14 lost.
+// Rounds of more than 128 sites: secrets and masks with neighbours only.
 #include "coordinator/round/round_core.h"
-#include "federation/secagg/epoch_beacon.h"
 #include "tests/unit/round/forged_evidence.h"
 #include "tests/unit/round/lone_site.h"
+#include "tests/unit/round/sparse_world.h"
 
 namespace fovea::test {
 namespace {
-
-constexpr std::size_t kSites = 130;
-constexpr std::size_t kLost = 14;
-constexpr RosterIndex kSite = 5;
-
-WorldOptions sparse_options(RoundNumber rounds = 1) {
-  return {.sites = kSites, .seed = 21, .rounds = rounds, .faults = {},
-          .thresholds = federation::Thresholds{.colluders_max = 7, .threshold = kSites - kLost, .honest_min = 3}};
-}
 
 std::vector<RosterIndex> ring_of(const federation::RoundParameters& p) {
   crypto::SeededRandom random(crypto::SecretKey::from(p.graph->beacon, "beacon").value());
   std::vector<RosterIndex> out;
   for (const std::uint32_t site : federation::shuffled_positions(p.graph->roster_sites, random)) out.push_back(static_cast<RosterIndex>(site));
   return out;
-}
-
-// Loses each message of `kind` from these sites to the coordinator.
-void lose(World& world, MessageKind kind, std::set<RosterIndex> sites) {
-  const auto before = world.intercept;
-  world.intercept = [&world, kind, sites = std::move(sites), before](Delivery& delivery) {
-    if (before && !before(delivery)) return false;
-    if (delivery.direction != Direction::to_coordinator || !sites.contains(delivery.site)) return true;
-    return world.federation().open_at_coordinator(delivery.site, delivery.wire)->kind() != kind;
-  };
 }
 
 std::vector<RosterIndex> indices(const World& world, const std::vector<SiteId>& ids) {
@@ -431,97 +412,6 @@ TEST_P(TwoSeams, TwoSurvivorListsInTwoArcsAreNotOpened) {
 
 INSTANTIATE_TEST_SUITE_P(EachArc, TwoSeams, ::testing::Bool());
 
-// ---- the beacon
-
-class BeaconAttack : public ::testing::Test {
- protected:
-  Scene scene{sparse_options()};
-  node::SiteEffects tell(MessageKind kind, ByteView payload) { return scene.tell(kSite, kind, payload); }
-  template <class Message>
-  void refused(const Message& honest, MessageKind kind, RefusalReason reason, const std::function<void(Message&)>& forge) {
-    Message forged = honest;
-    forge(forged);
-    expect_refused(tell(kind, forged.encode()), reason);
-  }
-  const Digest& roster() const { return scene.world.federation().roster().hash; }
-};
-
-TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
-  const auto list = federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload()).value();
-  const auto kind = MessageKind::beacon_commitments;
-  using List = federation::BeaconCommitments;
-  refused<List>(list, kind, RefusalReason::roster_differs, [](List& m) { m.roster[0] ^= 1; });
-  refused<List>(list, kind, RefusalReason::beacon_differs, [](List& m) { m.sites.pop_back(); });
-  refused<List>(list, kind, RefusalReason::bad_signature, [](List& m) { m.sites[7].commitment[0] ^= 1; });
-  refused<List>(list, kind, RefusalReason::bad_signature, [](List& m) { std::swap(m.sites[7], m.sites[8]); });
-  const auto& identity = scene.world.federation().identity(9);
-  // Site 9 works with the coordinator: it signs a second commitment once the nonces are known.
-  List second = list;
-  second.sites[9] = federation::commit_to_beacon(identity, roster(), 9);
-  const auto first = tell(kind, list.encode());
-  expect_sends(first, MessageKind::beacon_nonce);
-  ASSERT_EQ(first.site_register.size(), 1U);  // durable before the nonce leaves
-  expect_sends(tell(kind, list.encode()), MessageKind::beacon_nonce);
-  second.sites[9].commitment[0] ^= 1;
-  expect_refused(tell(kind, second.encode()), RefusalReason::beacon_differs);
-  // Nor after a restart.
-  std::vector<Bytes> kept = first.site_register;
-  auto restarted = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}, kept).value();
-  expect_refused(restarted.step(node::MessageReceived{scene.world.federation().from_coordinator(kind, second.encode()), std::nullopt}),
-                 RefusalReason::beacon_differs);
-}
-
-TEST_F(BeaconAttack, AnotherCommitmentForThisSiteIsRefused) {
-  auto list = federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload()).value();
-  const auto honest = list;
-  // Signed by this site, but for another roster: the signature does not hold here.
-  const auto& identity = scene.world.federation().identity(kSite);
-  list.sites[kSite] = federation::commit_to_beacon(identity, Digest{1}, kSite);
-  expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::bad_signature);
-  // Properly signed with this site's key, but not what it has committed itself to: somebody else has the key, or an old copy of the site.
-  const Digest commitment{7};
-  list.sites[kSite] = {commitment, identity.sign(crypto::TaggedHash("FOVEA/1/beacon-statement").add(roster()).add_u64(kSite).add(commitment).finish())};
-  ASSERT_TRUE(federation::is_commitment_of(list.sites[kSite], scene.world.federation().roster(), kSite));
-  expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::own_entry_altered);
-  expect_sends(tell(MessageKind::beacon_commitments, honest.encode()), MessageKind::beacon_nonce);
-}
-
-TEST_F(BeaconAttack, ABeaconOfOtherNoncesOrCommitmentsIsRefused) {
-  const auto honest = federation::BeaconTranscript::decode(scene.hold_to_site(kSite, MessageKind::beacon).payload()).value();
-  const auto kind = MessageKind::beacon;
-  using Beacon = federation::BeaconTranscript;
-  refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces[4][0] ^= 1; });
-  refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces.clear(); });
-  refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.commitments.sites[4].commitment[0] ^= 1; });
-  const auto adopted = tell(kind, honest.encode());
-  EXPECT_FALSE(adopted.refusal.has_value());
-  EXPECT_EQ(adopted.site_register.size(), 1U);
-  EXPECT_TRUE(tell(kind, honest.encode()).site_register.empty());
-}
-
-federation::BeaconTranscript draw_beacon(const TestFederation& federation, const Digest& roster) {
-  federation::BeaconTranscript out{.commitments = {.roster = roster, .sites = {}}, .nonces = {}};
-  for (RosterIndex site = 0; site < federation.size(); ++site) {
-    out.commitments.sites.push_back(federation::commit_to_beacon(federation.identity(site), roster, site));
-    out.nonces.push_back(federation::beacon_nonce(federation.identity(site), roster));
-  }
-  return out;
-}
-
-TEST(Beacon, DependsOnEveryNonceAndOnTheRoster) {
-  const TestFederation federation(3);
-  const auto one = draw_beacon(federation, federation.roster().hash);
-  EXPECT_FALSE(federation::check_commitments(one.commitments, federation.roster()).has_value());
-  EXPECT_FALSE(federation::check_nonces(one).has_value());
-  EXPECT_EQ(federation::beacon_of(one), federation::beacon_of(draw_beacon(federation, federation.roster().hash)));
-  EXPECT_NE(federation::beacon_of(one), federation::beacon_of(draw_beacon(federation, Digest{4})));
-  for (std::size_t site = 0; site < 3; ++site) {
-    auto other = one;
-    other.nonces[site][5] ^= 1;
-    EXPECT_NE(federation::beacon_of(one), federation::beacon_of(other));
-  }
-}
-
 // So the coordinator need not look at it: what a site asks of s beside k and t holds wherever k and t can be chosen.
 TEST(SparseRound, WhereAGraphIsSafeTheSmallestSumIsAMajority) {
   std::size_t safe = 0;
@@ -538,67 +428,6 @@ TEST(SparseRound, WhereAGraphIsSafeTheSmallestSumIsAMajority) {
       }
   EXPECT_GT(safe, 10U);
   EXPECT_GT(unsafe, 5U);
-}
-
-// The parameters of the first attempt, when these sites' messages of a kind are lost.
-federation::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites, const WorldOptions& options) {
-  World world(options);
-  federation::RoundParameters out;
-  world.intercept = [&](Delivery& delivery) {
-    if (delivery.direction == Direction::to_coordinator || out.round != 0) return true;
-    const auto opened = world.federation().open_at_site(delivery.wire);
-    if (opened->kind() == MessageKind::parameters) out = federation::RoundParameters::decode(opened->payload()).value();
-    return true;
-  };
-  lose(world, lost, sites);
-  lose(world, MessageKind::beacon_commitment, {3});
-  world.run([&] { return out.round != 0; });
-  EXPECT_LT(world.now_ms(), 4'000);
-  return out;
-}
-
-TEST(Beacon, WithoutOneAsManySitesTakePartAsTheCompleteGraphTakes) {
-  const auto p = first_parameters(MessageKind::hello, {}, sparse_options());
-  EXPECT_EQ(p.candidates.size(), 128U);
-  EXPECT_FALSE(p.graph.has_value());
-}
-
-TEST(Beacon, IsNotWaitedForWhereFewerSitesAreReady) {
-  std::set<RosterIndex> away;
-  for (RosterIndex site = 10; site < 13; ++site) away.insert(site);
-  const auto p = first_parameters(MessageKind::training_ready, away, sparse_options());
-  EXPECT_EQ(p.candidates.size(), kSites - away.size());
-  EXPECT_FALSE(p.graph.has_value());
-}
-
-TEST(Beacon, ASmallestCohortAboveTheCompleteGraphWaitsForIt) {
-  auto options = sparse_options();
-  options.thresholds->threshold = 129;
-  World world(options);
-  lose(world, MessageKind::beacon_commitment, {3});
-  world.run([&] { return !world.aborted().empty(); });
-  ASSERT_FALSE(world.aborted().empty());
-  EXPECT_EQ(world.aborted().front().reason, RefusalReason::beacon_differs);
-  EXPECT_NE(world.aborted().front().detail.find("site-003"), std::string::npos) << world.aborted().front().detail;
-  EXPECT_TRUE(world.results().empty());
-}
-
-TEST(Beacon, ASiteThatSignsNoProperCommitmentIsBlamed) {
-  World world(sparse_options());
-  world.intercept = [&](Delivery& delivery) {
-    if (delivery.direction != Direction::to_coordinator || delivery.site != 3) return true;
-    const auto opened = world.federation().open_at_coordinator(3, delivery.wire);
-    if (opened->kind() != MessageKind::beacon_commitment) return true;
-    auto message = federation::BeaconCommitmentMessage::decode(opened->payload()).value();
-    message.commitment.commitment[0] ^= 1;
-    delivery.wire = world.federation().from_site(3, MessageKind::beacon_commitment, message.encode()).wire();
-    return true;
-  };
-  world.run([&] { return !world.blamed().empty(); });
-  ASSERT_FALSE(world.blamed().empty());
-  EXPECT_EQ(world.blamed().front().site, world.federation().id(3));
-  EXPECT_EQ(world.blamed().front().reason, RefusalReason::bad_signature);
-  EXPECT_TRUE(world.results().empty());
 }
 
 }  // namespace
