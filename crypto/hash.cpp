@@ -35,12 +35,28 @@ Sha256& Sha256::update(ByteView bytes) {
   return *this;
 }
 
-Digest Sha256::finish() {
-  FOVEA_CHECK(state_ != nullptr);
+namespace {
+
+Digest end(EVP_MD_CTX* context) {
   Digest digest{};
   unsigned int size = 0;
-  FOVEA_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1);
+  FOVEA_CHECK(EVP_DigestFinal_ex(context, digest.data(), &size) == 1);
   FOVEA_CHECK(size == digest.size());
+  return digest;
+}
+
+}  // namespace
+
+Digest Sha256::so_far() const {
+  FOVEA_CHECK(state_ != nullptr);
+  const openssl::HashContext copy{EVP_MD_CTX_new()};
+  FOVEA_CHECK(copy != nullptr && EVP_MD_CTX_copy_ex(copy.get(), state_->context.get()) == 1);
+  return end(copy.get());
+}
+
+Digest Sha256::finish() {
+  FOVEA_CHECK(state_ != nullptr);
+  const Digest digest = end(state_->context.get());
   state_.reset();
   return digest;
 }

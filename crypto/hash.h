@@ -12,7 +12,7 @@ namespace fovea::crypto {
 
 Digest sha256(ByteView bytes);
 
-// Incremental SHA-256. finish() ends it: update() and finish() after that abort (programmer error).
+// Incremental SHA-256. finish() ends it: update(), so_far() and finish() after that abort (programmer error).
 class Sha256 {
  public:
   Sha256();
@@ -21,6 +21,7 @@ class Sha256 {
   ~Sha256();
 
   Sha256& update(ByteView bytes);
+  Digest so_far() const;  // of the bytes up to here; more may follow
   Digest finish();
 
  private:

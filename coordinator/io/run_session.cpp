@@ -109,7 +109,7 @@ Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federati
   return record(federation::IngressReceipt{.site = site,
                                            .key = key_of(message),
                                            .kind = std::string(federation::to_string(message.kind())),
-                                           .payload = crypto::sha256(message.wire()),
+                                           .payload = message.wire_digest(),
                                            .length = message.wire().size()});
 }
 

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "common/codec.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/model/federated_averaging.h"
@@ -12,31 +11,10 @@
 namespace fovea::coordinator {
 namespace {
 
-struct Stored {
-  federation::MessageKind kind = federation::MessageKind::hello;
-  ByteView payload;
-};
-
-// The layout is that of federation/messages/envelope.h.
-Result<Stored> read_stored(ByteView wire) {
-  ByteReader in(wire);
-  FOVEA_TRY(in.u8("version"));
-  FOVEA_TRY_ASSIGN(const std::uint16_t number, in.u16("kind"));
-  Stored out;
-  FOVEA_TRY_ASSIGN(out.kind, federation::message_kind(number));
-  FOVEA_TRY(in.raw("run", 16));
-  FOVEA_TRY(in.sized("sender", 40));
-  FOVEA_TRY(in.u64("epoch"));
-  FOVEA_TRY(in.raw("signature", 64));
-  FOVEA_TRY_ASSIGN(out.payload, in.sized("payload", federation::kWireBytesMax));
-  FOVEA_TRY(in.finish("message"));
-  return out;
-}
-
 Result<std::optional<federation::RoundEvidence>> find_evidence(const std::vector<Bytes>& messages) {
   for (const Bytes& wire : messages) {
-    FOVEA_TRY_ASSIGN(const Stored message, read_stored(wire));
-    if (message.kind != federation::MessageKind::round_evidence) continue;
+    FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope message, federation::read_envelope(wire));
+    if (message.header.kind != federation::MessageKind::round_evidence) continue;
     FOVEA_TRY_ASSIGN(federation::RoundEvidence evidence, federation::RoundEvidence::decode(message.payload));
     return std::optional<federation::RoundEvidence>(std::move(evidence));
   }
@@ -52,8 +30,8 @@ Result<federation::ModelState> apply_publication(const federation::ModelState& m
   std::vector<std::uint32_t> words(evidence->parameters.dimension);
   std::size_t filled = 0;
   for (const Bytes& wire : messages) {
-    FOVEA_TRY_ASSIGN(const Stored message, read_stored(wire));
-    if (message.kind != federation::MessageKind::aggregate_chunk) continue;
+    FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope message, federation::read_envelope(wire));
+    if (message.header.kind != federation::MessageKind::aggregate_chunk) continue;
     FOVEA_TRY_ASSIGN(const federation::ChunkView chunk, federation::decode_chunk(message.payload));
     const std::size_t size = federation::chunk_size(words.size(), chunk.index);
     if (size == 0 || chunk.words.size() != 4 * size) return corruption("publication: a chunk has another length than the vector");

@@ -1,72 +1,80 @@
 #include "federation/messages/envelope.h"
 
-#include <algorithm>
-
 #include "crypto/hash.h"
 
 namespace fovea::federation {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::size_t kSiteIdMax = 40;
 
 Digest signed_bytes(const MessageHeader& header, const Digest& digest) {
-  crypto::TaggedHash hash("FOVEA/1/envelope");
+  crypto::TaggedHash hash("FOVEA/2/envelope");
   hash.add_u64(kVersion).add_u64(static_cast<std::uint64_t>(header.kind)).add(ByteView(header.run.bytes));
   hash.add(header.sender ? std::string_view(header.sender->text()) : std::string_view());
   hash.add_u64(header.epoch).add(ByteView(digest));
   return hash.finish();
 }
 
-struct Frame {
-  MessageHeader header;
-  crypto::Signature signature{};
-  ByteView payload;
-};
-
-Result<Frame> read_frame(ByteView wire) {
-  if (wire.size() > kWireBytesMax)
-    return invalid_argument("message: " + std::to_string(wire.size()) + " bytes, at most " + std::to_string(kWireBytesMax));
-  ByteReader reader(wire);
-  Frame frame;
-  FOVEA_TRY_ASSIGN(const std::uint8_t version, reader.u8("envelope.version"));
-  if (version != kVersion) return invalid_argument("envelope.version: expected 1, found " + std::to_string(version));
-  FOVEA_TRY_ASSIGN(const std::uint16_t number, reader.u16("envelope.kind"));
-  FOVEA_TRY_ASSIGN(frame.header.kind, message_kind(number));
-  FOVEA_TRY_ASSIGN(frame.header.run.bytes, reader.array<16>("envelope.run"));
-  FOVEA_TRY_ASSIGN(const std::string sender, reader.text("envelope.sender", kSiteIdMax));
-  if (!sender.empty()) {
-    FOVEA_TRY_ASSIGN(frame.header.sender, SiteId::create(sender));
-  }
-  FOVEA_TRY_ASSIGN(frame.header.epoch, reader.u64("envelope.epoch"));
-  FOVEA_TRY_ASSIGN(frame.signature, reader.array<64>("envelope.signature"));
-  FOVEA_TRY_ASSIGN(frame.payload, reader.sized("envelope.payload", kWireBytesMax));
-  FOVEA_TRY(reader.finish("envelope"));
-  return frame;
+// What stands before the payload.
+void begin_wire(ByteWriter& writer, std::size_t payload_size) {
+  writer.u8(kVersion);
+  writer.u32(static_cast<std::uint32_t>(payload_size));
 }
 
 }  // namespace
 
-Digest hash_payload(MessageKind kind, ByteView payload) {
-  return crypto::TaggedHash("FOVEA/1/payload").add_u64(static_cast<std::uint64_t>(kind)).add(payload).finish();
-}
-
-Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expected) {
-  FOVEA_TRY_ASSIGN(Frame frame, read_frame(wire));
-  if (frame.header.sender != expected.sender)
-    return permission_denied("envelope.sender: not the peer this connection belongs to");
-  if (is_from_site(frame.header.kind) != expected.sender.has_value())
-    return permission_denied("envelope.kind: " + std::string(to_string(frame.header.kind)) + " is not sent by this side");
-  const Digest digest = hash_payload(frame.header.kind, frame.payload);
-  FOVEA_TRY(crypto::verify_signature(expected.key, signed_bytes(frame.header, digest), frame.signature,
-                                     "signature of the envelope"));
-  const auto offset = static_cast<std::size_t>(frame.payload.data() - wire.data());
-  return SignedMessage(std::move(wire), std::move(frame.header), offset, digest);
+Result<UncheckedEnvelope> read_envelope(ByteView wire) {
+  if (wire.size() > kWireBytesMax)
+    return invalid_argument("message: " + std::to_string(wire.size()) + " bytes, at most " + std::to_string(kWireBytesMax));
+  ByteReader reader(wire);
+  UncheckedEnvelope out;
+  FOVEA_TRY_ASSIGN(const std::uint8_t version, reader.u8("envelope.version"));
+  if (version != kVersion)
+    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " + std::to_string(version));
+  FOVEA_TRY_ASSIGN(out.payload, reader.sized("envelope.payload", kWireBytesMax));
+  FOVEA_TRY_ASSIGN(const std::uint16_t number, reader.u16("envelope.kind"));
+  FOVEA_TRY_ASSIGN(out.header.kind, message_kind(number));
+  FOVEA_TRY_ASSIGN(out.header.run.bytes, reader.array<16>("envelope.run"));
+  FOVEA_TRY_ASSIGN(const std::string sender, reader.text("envelope.sender", kSiteIdMax));
+  if (!sender.empty()) {
+    FOVEA_TRY_ASSIGN(out.header.sender, SiteId::create(sender));
+  }
+  FOVEA_TRY_ASSIGN(out.header.epoch, reader.u64("envelope.epoch"));
+  FOVEA_TRY_ASSIGN(out.signature, reader.array<64>("envelope.signature"));
+  FOVEA_TRY(reader.finish("envelope"));
+  return out;
 }
 
 Result<MessageKind> claimed_kind(ByteView wire) {
-  FOVEA_TRY_ASSIGN(Frame frame, read_frame(wire));
-  return frame.header.kind;
+  FOVEA_TRY_ASSIGN(const UncheckedEnvelope envelope, read_envelope(wire));
+  return envelope.header.kind;
+}
+
+Digest hash_payload(ByteView payload) {
+  ByteWriter before;
+  begin_wire(before, payload.size());
+  return crypto::Sha256().update(before.bytes()).update(payload).finish();
+}
+
+Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expected) {
+  FOVEA_TRY_ASSIGN(UncheckedEnvelope envelope, read_envelope(wire));
+  if (envelope.header.sender != expected.sender)
+    return permission_denied("envelope.sender: not the peer this connection belongs to");
+  if (is_from_site(envelope.header.kind) != expected.sender.has_value())
+    return permission_denied("envelope.kind: " + std::string(to_string(envelope.header.kind)) + " is not sent by this side");
+  SignedMessage out;
+  out.payload_size_ = envelope.payload.size();
+  const ByteView bytes = wire;
+  const std::size_t payload_end = kPayloadOffset + out.payload_size_;
+  crypto::Sha256 hash;
+  out.payload_digest_ = hash.update(bytes.first(payload_end)).so_far();
+  FOVEA_TRY(crypto::verify_signature(expected.key, signed_bytes(envelope.header, out.payload_digest_), envelope.signature,
+                                     "signature of the envelope"));
+  out.wire_digest_ = hash.update(bytes.subspan(payload_end)).finish();
+  out.header_ = std::move(envelope.header);
+  out.wire_ = std::move(wire);
+  return out;
 }
 
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key) {
@@ -78,22 +86,17 @@ SealedPayload seal_written(const MessageHeader& header, std::size_t size, const 
   const std::string_view sender = header.sender ? std::string_view(header.sender->text()) : std::string_view();
   ByteWriter writer;
   writer.reserve(size + sender.size() + 128);
-  writer.u8(kVersion);
+  begin_wire(writer, size);
+  write(writer);
+  FOVEA_CHECK(writer.bytes().size() == kPayloadOffset + size);
+  const Digest digest = crypto::sha256(writer.bytes());
   writer.u16(static_cast<std::uint16_t>(header.kind));
   writer.raw(header.run.bytes);
   writer.sized(sender);
   writer.u64(header.epoch);
-  const std::size_t signature_at = writer.bytes().size();
-  writer.raw(crypto::Signature{});  // its place; it covers the payload that follows
-  writer.u32(static_cast<std::uint32_t>(size));
-  const std::size_t payload_at = writer.bytes().size();
-  write(writer);
-  SealedPayload out{std::move(writer).take(), {}};
-  FOVEA_CHECK(out.wire.size() == payload_at + size && out.wire.size() <= kWireBytesMax);
-  out.digest = hash_payload(header.kind, ByteView(out.wire).subspan(payload_at));
-  const crypto::Signature signature = key.sign(signed_bytes(header, out.digest));
-  std::copy(signature.begin(), signature.end(), out.wire.begin() + static_cast<std::ptrdiff_t>(signature_at));
-  return out;
+  writer.raw(key.sign(signed_bytes(header, digest)));
+  FOVEA_CHECK(writer.bytes().size() <= kWireBytesMax);
+  return {std::move(writer).take(), digest};
 }
 
 }  // namespace fovea::federation

@@ -1,12 +1,13 @@
 // The signed envelope of every message between a site and the coordinator.
 //
-//   wire    := u8 version (1) · u16 kind · 16 run · sized sender ("" is the coordinator) · u64 epoch ·
-//              64 signature · sized payload
-//   signed  := "FOVEA/1/envelope" · version · kind · run · sender · epoch · payload digest   (TaggedHash fields)
-//   payload digest := TaggedHash("FOVEA/1/payload", kind, payload)
+//   wire    := u8 version (2) · sized payload · u16 kind · 16 run · sized sender ("" is the coordinator) · u64 epoch ·
+//              64 signature
+//   signed  := "FOVEA/2/envelope" · version · kind · run · sender · epoch · payload digest   (TaggedHash fields)
+//   payload digest := SHA-256(version · sized payload)
+//   wire digest    := SHA-256(wire), which ledgers and receipts name
 //
-// The signature is checked before the payload is looked at. A chunk of a vector is hashed once: its payload
-// digest is also the leaf of H(y) (federation/secagg/statements.h).
+// The signature is checked before the payload is looked at. The payload comes first, so that one pass over it gives
+// both digests; that of a chunk of a vector is also the leaf of H(y) (federation/secagg/statements.h).
 //
 //   auto opened = SignedMessage::open(std::move(frame), {.sender = site, .key = roster_site.identity_key});
 //   if (!opened) …refuse and count…; machine.step(MessageReceived{std::move(*opened)});
@@ -24,6 +25,7 @@
 namespace fovea::federation {
 
 inline constexpr std::size_t kWireBytesMax = 1U << 20;  // one message; ZMQ_MAXMSGSIZE
+inline constexpr std::size_t kPayloadOffset = 5;        // in the wire bytes
 
 using Sender = std::optional<SiteId>;  // none: the coordinator
 
@@ -49,23 +51,30 @@ class SignedMessage {
 
   const MessageHeader& header() const noexcept { return header_; }
   MessageKind kind() const noexcept { return header_.kind; }
-  ByteView payload() const noexcept { return ByteView(wire_).subspan(payload_offset_); }
+  ByteView payload() const noexcept { return ByteView(wire_).subspan(kPayloadOffset, payload_size_); }
   const Digest& payload_digest() const noexcept { return payload_digest_; }
+  const Digest& wire_digest() const noexcept { return wire_digest_; }
   const Bytes& wire() const noexcept { return wire_; }
 
  private:
-  SignedMessage(Bytes wire, MessageHeader header, std::size_t payload_offset, const Digest& payload_digest)
-      : wire_(std::move(wire)), header_(std::move(header)), payload_offset_(payload_offset), payload_digest_(payload_digest) {}
+  SignedMessage() = default;
   Bytes wire_;
   MessageHeader header_;
-  std::size_t payload_offset_ = 0;
-  Digest payload_digest_{};
+  std::size_t payload_size_ = 0;
+  Digest payload_digest_{}, wire_digest_{};
 };
 
-// The kind an unverified frame claims, for refusals and counters only. invalid_argument: not a frame.
+// An envelope whose signature nobody has checked: of one's own message, or for refusals and counters. `payload` views
+// the wire. invalid_argument: the shape, an unknown version or kind, or more than kWireBytesMax.
+struct UncheckedEnvelope {
+  MessageHeader header;
+  crypto::Signature signature{};
+  ByteView payload;
+};
+Result<UncheckedEnvelope> read_envelope(ByteView wire);
 Result<MessageKind> claimed_kind(ByteView wire);
 
-Digest hash_payload(MessageKind kind, ByteView payload);
+Digest hash_payload(ByteView payload);
 
 // The wire bytes of a message. Ed25519 is deterministic: sealing the same payload again gives the same bytes.
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key);

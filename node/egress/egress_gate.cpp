@@ -249,9 +249,9 @@ std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, 
 }
 
 std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spending& spending, EgressIntent& intent) const {
-  const Result<OutboundEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
+  const Result<federation::UncheckedEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
   if (!envelope) return Refusal{"kind", envelope.error().message};
-  intent.kind = std::string(federation::to_string(envelope->kind));
+  intent.kind = std::string(federation::to_string(envelope->header.kind));
   intent.checks.emplace_back("kind");
   const Result<OutboundMessage> message = read_outbound_message(*envelope);
   if (!message) return Refusal{"length", intent.kind + ": " + message.error().message};

@@ -1,6 +1,5 @@
 #include "node/egress/outbound_message.h"
 
-#include "common/codec.h"
 #include "federation/messages/beacon_messages.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/site_messages.h"
@@ -22,37 +21,21 @@ Result<OutboundMessage> of_round(OutboundMessage out, Result<Message> message) {
 
 }  // namespace
 
-Result<OutboundEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site) {
-  constexpr std::size_t kSenderMax = 40;
-  if (wire.size() > federation::kWireBytesMax)
-    return invalid_argument("the message has " + std::to_string(wire.size()) + " bytes, at most " +
-                            std::to_string(federation::kWireBytesMax) + " are allowed");
-  // The layout is that of federation/messages/envelope.h.
-  ByteReader in(wire);
-  FOVEA_TRY_ASSIGN(const std::uint8_t version, in.u8("version"));
-  if (version != 1) return invalid_argument("unknown message version " + std::to_string(version));
-  FOVEA_TRY_ASSIGN(const std::uint16_t number, in.u16("kind"));
-  OutboundEnvelope out;
-  FOVEA_TRY_ASSIGN(out.kind, federation::message_kind(number));
-  if (!federation::is_from_site(out.kind))
-    return invalid_argument("a " + std::string(federation::to_string(out.kind)) + " is not a message that sites send");
-  FOVEA_TRY_ASSIGN(out.run.bytes, in.array<16>("run"));
-  FOVEA_TRY_ASSIGN(const std::string sender, in.text("sender", kSenderMax));
-  if (sender != site.text()) return invalid_argument("the message does not name this site as its sender");
-  FOVEA_TRY(in.u64("epoch"));
-  FOVEA_TRY(in.raw("signature", 64));
-  FOVEA_TRY_ASSIGN(out.payload, in.sized("payload", federation::kWireBytesMax));
-  FOVEA_TRY(in.finish("message"));
+Result<federation::UncheckedEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site) {
+  FOVEA_TRY_ASSIGN(federation::UncheckedEnvelope out, federation::read_envelope(wire));
+  if (!federation::is_from_site(out.header.kind))
+    return invalid_argument("a " + std::string(federation::to_string(out.header.kind)) + " is not a message that sites send");
+  if (out.header.sender != site) return invalid_argument("the message does not name this site as its sender");
   return out;
 }
 
-Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) {
+Result<OutboundMessage> read_outbound_message(const federation::UncheckedEnvelope& envelope) {
   OutboundMessage out;
-  out.kind = envelope.kind;
-  out.scope = federation::egress_scope(envelope.kind).value_or(MessageScope::round);
-  out.key.run = envelope.run;
+  out.kind = envelope.header.kind;
+  out.scope = federation::egress_scope(envelope.header.kind).value_or(MessageScope::round);
+  out.key.run = envelope.header.run;
   const ByteView payload = envelope.payload;
-  switch (envelope.kind) {
+  switch (envelope.header.kind) {
     case MessageKind::hello: {
       FOVEA_TRY(federation::Hello::decode(payload));
       return out;
@@ -112,7 +95,7 @@ Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope) 
     case MessageKind::beacon_commitments:
     case MessageKind::beacon: break;
   }
-  return invalid_argument("a " + std::string(federation::to_string(envelope.kind)) + " is not a message that sites send");
+  return invalid_argument("a " + std::string(federation::to_string(envelope.header.kind)) + " is not a message that sites send");
 }
 
 }  // namespace fovea::node

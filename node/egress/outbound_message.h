@@ -7,7 +7,7 @@
 #include "common/bytes.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/ledger/entry.h"
-#include "federation/messages/message_kind.h"
+#include "federation/messages/envelope.h"
 #include "federation/messages/vector_chunk.h"
 
 namespace fovea::node {
@@ -24,16 +24,11 @@ struct OutboundMessage {
   std::optional<federation::ChunkView> chunk;     // of a masked vector; views the wire
 };
 
-// The envelope: invalid_argument unless it is a message of version 1, of a kind that sites send, from this site.
+// The envelope: invalid_argument unless it is a message of a kind that sites send, from this site.
 // The signature is not checked: it is the site's own.
-struct OutboundEnvelope {
-  federation::MessageKind kind = federation::MessageKind::hello;
-  RunId run;
-  ByteView payload;
-};
-Result<OutboundEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site);
+Result<federation::UncheckedEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site);
 
 // The contents: invalid_argument unless the payload is exactly one message of its kind.
-Result<OutboundMessage> read_outbound_message(const OutboundEnvelope& envelope);
+Result<OutboundMessage> read_outbound_message(const federation::UncheckedEnvelope& envelope);
 
 }  // namespace fovea::node

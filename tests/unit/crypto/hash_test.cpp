@@ -19,11 +19,19 @@ TEST(Sha256, IncrementalEqualsWholeAtEverySplit) {
   }
 }
 
+TEST(Sha256, TellsTheDigestSoFarAndGoesOn) {
+  Sha256 hash;
+  EXPECT_EQ(hash.update(as_bytes("one ")).so_far(), sha256(as_bytes("one ")));
+  EXPECT_EQ(hash.so_far(), sha256(as_bytes("one "))) << "asking changes nothing";
+  EXPECT_EQ(hash.update(as_bytes("two")).finish(), sha256(as_bytes("one two")));
+}
+
 TEST(Sha256DeathTest, RefusesUseAfterFinish) {
   Sha256 hash;
   const Digest first = hash.finish();
   EXPECT_EQ(first, sha256({}));
   EXPECT_DEATH(hash.update(as_bytes("more")), "");
+  EXPECT_DEATH((void)hash.so_far(), "");
 }
 
 TEST(TaggedHash, IsSha256OverTheDocumentedBytes) {

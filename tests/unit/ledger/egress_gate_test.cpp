@@ -198,10 +198,10 @@ TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
   expect_refused(gate, {site.wire(MessageKind::aggregate_chunk, {})}, "kind");
   expect_refused(gate, {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())}, "kind");
   Bytes unknown = site.hello();
-  unknown[1] = 13;
+  unknown[federation::kPayloadOffset + federation::read_envelope(unknown).value().payload.size()] = 13;  // the kind
   expect_refused(gate, {unknown}, "kind");
   Bytes version = site.hello();
-  version[0] = 2;
+  version[0] = 1;
   expect_refused(gate, {version}, "kind");
   Bytes longer = site.hello();
   longer.push_back(0);

@@ -232,7 +232,7 @@ class PublishedSum : public CoordinatorAttack {
     const auto ref = e.parameters.ref();
     const Bytes chunk = federation::encode_chunk(ref, 0, words);
     federation::VectorHash hash(ref.parameters, words.size());
-    hash.add_chunk(federation::hash_payload(MessageKind::aggregate_chunk, chunk));
+    hash.add_chunk(federation::hash_payload(chunk));
     if (honest_hash) e.sum_hash = hash.finish();
     auto first = tell(MessageKind::round_evidence, e.encode());
     if (first.refusal) return first;

@@ -1,6 +1,7 @@
 // Wire messages: one encoding each, every truncation and every left-over byte refused; the envelope refuses any changed bit.
 #include <gtest/gtest.h>
 
+#include "crypto/hash.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/secagg/framed_journal.h"
 #include "tests/simulation/test_federation.h"
@@ -124,6 +125,16 @@ TEST(Envelope, OversizedAndForeignFramesAreRefused) {
   EXPECT_EQ(claimed_kind(wire).value(), MessageKind::hello);
   EXPECT_EQ(f.open_at_coordinator(0, wire).error().code, ErrorCode::permission_denied);
   EXPECT_EQ(f.open_at_site(wire).error().code, ErrorCode::permission_denied);
+}
+
+TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
+  const TestFederation f(3);
+  const Bytes payload = TrainingReady{1, Digest{1}}.encode();
+  const auto opened = f.from_site(1, MessageKind::training_ready, payload);
+  EXPECT_EQ(Bytes(opened.payload().begin(), opened.payload().end()), payload);
+  EXPECT_EQ(opened.payload_digest(), hash_payload(payload));
+  EXPECT_EQ(opened.wire_digest(), crypto::sha256(opened.wire()));
+  EXPECT_NE(opened.payload_digest(), crypto::sha256(payload)) << "the length and version are part of it";
 }
 
 TEST(Envelope, SealingIsDeterministicSoAResendIsTheSameBytes) {
