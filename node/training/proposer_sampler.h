@@ -8,10 +8,10 @@
 namespace fovea::node {
 
 struct ProposerSampling {
-  // Many small crops: with few steps a round, more of them at the same cost find more than larger ones do.
-  std::int64_t crops = 6;
+  // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals quiets what is noise in a small batch.
+  std::int64_t crops = 3;
   std::int64_t edge = 32;              // coarse voxels, a multiple of kProposerStride
-  double finding_share = 0.5;          // of the crops, around a finding
+  double finding_share = 2.0 / 3;      // of the crops, around a finding
   double sigma_mm = 3;                 // of the target's Gaussian
   double gain_spread = 0.2;            // intensities are scaled by 1 ± this …
   double offset_spread = 0.2;          // … and shifted by ± this
