@@ -57,6 +57,7 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
   std::vector<std::unique_ptr<node::TorchTrainer>> trainers;
   for (const auto& records : groups) {
     FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, {kind, plan.n4}));
+    ++settings.site_seed;
     trainers.push_back(std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
   }
   return trainers;

@@ -5,7 +5,7 @@
 
 namespace fovea::node {
 
-Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig&) {
+Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config) {
   static const SystemClock clock;  // outlives every embedding store
   FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan.architecture));
   FOVEA_TRY_ASSIGN(const Normalisation kind, parse_normalisation(plan.normalisation));
@@ -17,6 +17,7 @@ Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& p
   FOVEA_TRY_ASSIGN(EmbeddingStore embeddings, EmbeddingStore::open(folder.data() / "embeddings", clock));
   TorchTrainerSettings settings;
   settings.look = {.regions = plan.look.regions, .exploration = plan.look.exploration, .nms_mm = plan.look.nms_mm};
+  settings.site_seed = site_seed(config.site);
   const VoxelRule rule{kind, plan.n4};
   FOVEA_TRY_ASSIGN(LearningSet training, open_learning_set(train, rule));
   FOVEA_TRY_ASSIGN(LearningSet validating, open_learning_set(validation, rule));

@@ -4,24 +4,20 @@
 #include "node/training/probe_trainer.h"
 
 namespace fovea::node {
-namespace {
 
-// Different at each site, the same at each start, so that a test can foresee the sums.
-std::uint64_t probe_seed(const NodeConfig& config) {
-  if (config.training.probe_seed != 0) return config.training.probe_seed;
-  const Digest digest = crypto::sha256(as_bytes(config.site.text()));
+std::uint64_t site_seed(const SiteId& site) {
+  const Digest digest = crypto::sha256(as_bytes(site.text()));
   std::uint64_t out = 0;
   for (std::size_t i = 0; i < 8; ++i) out |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
   return out;
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config) {
   if (plan.probe_size) {
     FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan.architecture));
+    const std::uint64_t chosen = config.training.probe_seed;  // so that a test can foresee the sums
     return std::unique_ptr<Trainer>(std::make_unique<ProbeTrainer>(
-        std::move(layout), ProbeSettings{.site_seed = probe_seed(config), .studies = 20, .delay_ms = config.training.probe_delay_ms}));
+        std::move(layout), ProbeSettings{.site_seed = chosen != 0 ? chosen : site_seed(config.site), .studies = 20, .delay_ms = config.training.probe_delay_ms}));
   }
 #ifdef FOVEA_WITH_LEARNING
   return make_learning_trainer(plan, folder, config);

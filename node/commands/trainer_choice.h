@@ -10,6 +10,9 @@
 
 namespace fovea::node {
 
+// For what a site draws at random: different at each site, the same at each start.
+std::uint64_t site_seed(const SiteId& site);
+
 // failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.
 Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config);
 

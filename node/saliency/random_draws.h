@@ -27,11 +27,16 @@ class RandomDraws {
     const double radius = std::sqrt(-2 * std::log(1 - uniform()));
     return radius * std::cos(2 * std::numbers::pi * uniform());
   }
-  // A stream of its own.
+  // A stream of its own. Seeds a multiple of next()'s step apart would give the same stream, some draws later.
   RandomDraws fork(std::uint64_t key) noexcept { return RandomDraws(next() ^ (key * 0xD1B54A32D192ED03U)); }
 
  private:
   std::uint64_t state_;
 };
+
+// What one site draws in one round of a plan.
+inline RandomDraws draws_of_round(std::uint64_t seed, std::uint64_t site, std::uint64_t round) noexcept {
+  return RandomDraws(seed).fork(site).fork(round);
+}
 
 }  // namespace fovea::node

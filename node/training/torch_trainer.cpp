@@ -76,7 +76,7 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   const bool again = same_stage && memory_->round == task.round;
   const std::optional<AdamW>& carried = again ? memory_->optimiser_before : memory_->optimiser;
   AdamW optimiser = same_stage && carried ? *carried : AdamW(parameters_.layout(), ranges, settings_.optimiser);
-  Stage stage{task, progress, optimiser, RandomDraws(task.seed ^ (std::uint64_t{task.round} * 0x9E3779B97F4A7C15U)), {}};
+  Stage stage{task, progress, optimiser, draws_of_round(task.seed, settings_.site_seed, task.round), {}};
   stage.outcome.metric_sums.assign(kMetricCount, 0);
   stage.outcome.studies_skipped = training_.skipped;
 

@@ -29,6 +29,7 @@ struct TorchTrainerSettings {
   std::size_t candidates = 64;        // regions a study offers to the bags
   std::size_t studies_a_step = 4;     // in the stage "study"
   std::size_t validation_studies = 2; // looked at before each round of the proposer, in turn, for the metrics; 0 for none
+  std::uint64_t site_seed = 0;        // of this site's draws: noise that hospitals share is not averaged away
 };
 
 // One thread. Studies stay open and their coarse views in memory: some 2 MB a brain, so a node holds hundreds.

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/prior.h"
@@ -25,6 +26,21 @@ Volume ball_volume(std::int64_t edge, double radius_voxels) {
         if (x * x + y * y + z * z < radius_voxels * radius_voxels) volume.voxels[volume.geometry.offset(i, j, k)] = 0;
       }
   return volume;
+}
+
+TEST(RandomDraws, NoTwoRoundsOrSitesShareADraw) {
+  std::set<std::uint64_t> seen;
+  std::size_t drawn = 0;
+  for (std::uint64_t site = 0; site < 4; ++site)
+    for (std::uint64_t round = 1; round <= 32; ++round) {
+      RandomDraws draws = draws_of_round(7, site, round);
+      for (int i = 0; i < 1000; ++i, ++drawn) seen.insert(draws.next());
+    }
+  EXPECT_EQ(seen.size(), drawn);
+  // Not so when a seed is a multiple of the step: round 9 would repeat round 1 from its eighth draw on.
+  RandomDraws early(0x9E3779B97F4A7C15U), late(9 * 0x9E3779B97F4A7C15U);
+  for (int i = 0; i < 8; ++i) early.next();
+  EXPECT_EQ(early.next(), late.next());
 }
 
 TEST(CoarseView, KeepsEveryValueToAStepAndLeavesAirAway) {

@@ -192,6 +192,19 @@ TEST(Networks, ARoundIsTheSameEachTime) {
   }
 }
 
+TEST(Networks, HospitalsDrawDifferently) {
+  const StageOfTest stage{"proposer", {"proposer."}, 2, 0.005};
+  const ModelState model = first_model();
+  std::vector<std::vector<float>> deltas;
+  for (const std::uint64_t site : {1U, 2U}) {
+    TorchTrainerSettings settings = small_settings();
+    settings.site_seed = site;
+    TorchTrainer trainer(federation::make_layout("fovea-1").value(), settings, small_set(), {}, std::nullopt);
+    deltas.push_back(train_stage(trainer, model, stage).value().delta);
+  }
+  EXPECT_NE(deltas[0], deltas[1]) << "the same studies, but not the same crops";
+}
+
 TEST(Networks, TrainOnlyWhatThePlanNames) {
   TorchTrainer trainer = small_trainer();
   const ModelState model = first_model();
