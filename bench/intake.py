@@ -1,9 +1,10 @@
 """Intake, measured: what is taken, what crashes, how fast from disk to bricks beside plain ITK, peak memory, the sandbox's cost.
 
-Throughput: the same files are read by plain ITK and taken in by us, in turn, each on one core, then ours on two; medians. ITK
-only reads; our time holds hashing, parsing in the sandbox, statistics, the coarse level, sealing, and the catalogue. Both find
-their files in memory, and our bricks go to memory too (/dev/shm) where there is one: ITK writes nothing, so a disk's speed would
-be ours alone to carry; "durable_s" is the same ingest onto the disk of --work. Without ../shared/data the files are generated.
+Throughput: the same files are read by plain ITK and taken in by us, with the sandbox and without it, in turn, each on one core, then
+ours on two; of each round the ratios, and their medians. ITK only reads; our time holds hashing, parsing in the sandbox, statistics,
+the coarse level, sealing, and the catalogue. Both find their files in memory, and our bricks go to memory too (/dev/shm) where there is
+one: ITK writes nothing, so a disk's speed would be ours alone to carry; "durable_s" is the same ingest onto the disk of --work. Without
+../shared/data the files are generated.
 """
 
 import argparse
@@ -156,7 +157,7 @@ def measure(options, work):
     memory = pathlib.Path("/dev/shm")
     site = pathlib.Path(tempfile.mkdtemp(prefix="fovea-intake-", dir=memory if os.access(memory, os.W_OK) else work))
     try:
-        bench("compare", listed, site / "site", 3 if options.quick else 7, compared)
+        bench("compare", listed, site / "site", 15 if options.quick else 25, compared)
     finally:
         shutil.rmtree(site)
     report = json.loads(compared.read_text())

@@ -105,20 +105,32 @@ struct Comparison {
   Times itk, one_core, two_cores, bare;
 };
 
-nlohmann::ordered_json ratios(double itk, double one, double two, double bare) {
-  return {{"throughput_vs_itk_1core", itk / one}, {"throughput_vs_itk_2core", itk / two}, {"sandbox_overhead", one / bare - 1}};
+// Of each round its own: what slows a machine down for a while slows neighbours down alike. Then the median of the rounds.
+double median_ratio(const std::vector<double>& of, const std::vector<double>& to) {
+  std::vector<double> ratios;
+  for (std::size_t round = 0; round < of.size(); ++round) ratios.push_back(of[round] / to[round]);
+  return median(ratios);
 }
 
-// One round, the four ways in turn.
+// `cores`: by how many the third's seconds are to be divided.
+nlohmann::ordered_json ratios(const Comparison& times, std::vector<double> Times::*clock, double cores) {
+  return {{"throughput_vs_itk_1core", median_ratio(times.itk.*clock, times.one_core.*clock)},
+          {"throughput_vs_itk_2core", median_ratio(times.itk.*clock, times.two_cores.*clock) * cores},
+          {"sandbox_overhead", median_ratio(times.one_core.*clock, times.bare.*clock) - 1}};
+}
+
+// One round, the four ways in turn; with and without the sandbox next to each other, each first in every other round.
 Result<void> add_round(const std::vector<StudySource>& sources, const fs::path& site, Comparison& times, std::uint64_t& bytes) {
   const fs::path parser = program_folder() / "fovea-scan-parser", bare = program_folder() / "fovea-bare-parser";
+  const bool bare_first = times.itk.wall.size() % 2 == 1;
   use_cores(1);
   FOVEA_TRY_ASSIGN(const Seconds itk, time_itk(sources, bytes));
-  FOVEA_TRY_ASSIGN(const Seconds one, time_ingest(sources, site, parser, 1));
-  FOVEA_TRY_ASSIGN(const Seconds without, time_ingest(sources, site, bare, 1));
+  FOVEA_TRY_ASSIGN(const Seconds first, time_ingest(sources, site, bare_first ? bare : parser, 1));
+  FOVEA_TRY_ASSIGN(const Seconds second, time_ingest(sources, site, bare_first ? parser : bare, 1));
   use_cores(2);
   FOVEA_TRY_ASSIGN(const Seconds two, time_ingest(sources, site, parser, 2));
-  times.itk.add(itk), times.one_core.add(one), times.bare.add(without), times.two_cores.add(two);
+  times.itk.add(itk), times.two_cores.add(two);
+  times.one_core.add(bare_first ? second : first), times.bare.add(bare_first ? first : second);
   return {};
 }
 
@@ -138,13 +150,14 @@ Result<void> compare(const fs::path& list, const fs::path& site, int rounds, con
                  round + 1, rounds, times.itk.wall.back(), times.itk.core.back(), times.one_core.wall.back(), times.one_core.core.back(), times.bare.wall.back(),
                  times.bare.core.back(), times.two_cores.wall.back(), times.two_cores.core.back());
   }
-  const double itk = median(times.itk.wall), one = median(times.one_core.wall), two = median(times.two_cores.wall), bare = median(times.bare.wall);
-  nlohmann::ordered_json report = ratios(itk, one, two, bare);
+  nlohmann::ordered_json report = ratios(times, &Times::wall, 1);
   report["studies"] = sources.size();
   report["voxel_bytes"] = bytes;
-  report["seconds"] = {{"itk", itk}, {"ours_1core", one}, {"ours_2core", two}, {"ours_without_sandbox", bare}};
+  report["rounds"] = rounds;
+  report["seconds"] = {{"itk", median(times.itk.wall)}, {"ours_1core", median(times.one_core.wall)}, {"ours_2core", median(times.two_cores.wall)},
+                       {"ours_without_sandbox", median(times.bare.wall)}};
   // Half of the processor time of two cores is what each of them gave.
-  report["processor_time"] = ratios(median(times.itk.core), median(times.one_core.core), median(times.two_cores.core) / 2, median(times.bare.core));
+  report["processor_time"] = ratios(times, &Times::core, 2);
   std::ofstream(out) << report.dump(1) << "\n";
   return {};
 }

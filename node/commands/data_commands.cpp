@@ -77,10 +77,11 @@ class ProgressLine {
     if (progress.done < progress.total && elapsed - shown_ < pause) return;
     shown_ = elapsed;
     const double rate = static_cast<double>(progress.done) / std::max(elapsed, 1e-3);
-    const double left = static_cast<double>(progress.total - progress.done) / std::max(rate, 1e-9);
+    // By bytes: the largest come first.
+    const double bytes_rate = static_cast<double>(progress.bytes) / std::max(elapsed, 1e-3);
+    const double left = static_cast<double>(progress.total_bytes - progress.bytes) / std::max(bytes_rate, 1e-9);
     console_.progress_in_place("ingest " + std::to_string(progress.done) + "/" + std::to_string(progress.total) + " studies · " +
-                               number(rate, "%.1f") + " a second · " + number(static_cast<double>(progress.bytes) / 1e6 / std::max(elapsed, 1e-3), "%.0f") +
-                               " MB/s · " + duration(left) + " left");
+                               number(rate, "%.1f") + " a second · " + number(bytes_rate / 1e6, "%.0f") + " MB/s · " + duration(left) + " left");
     if (progress.done == progress.total && terminal_) console_.progress("");
   }
 
@@ -146,7 +147,7 @@ ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKey>& key,
   return {.open = [key, bytes_max](const std::filesystem::path& file) {
             return file.extension() == kSealedScanEnding ? open_sealed_scan(file, bytes_max, *key) : open_scan_file(file);
           },
-          .bytes_at_once_max = bytes_max};
+          .memory = std::make_shared<MemoryBudget>(bytes_max)};
 }
 
 Result<IngestSettings> settings_of(const IngestRequest& request) {
@@ -162,7 +163,7 @@ Result<IngestSettings> settings_of(const IngestRequest& request) {
   const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, for_work / kWorkerBytesMin));
   out.workers = std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
   out.limits.memory_bytes = for_work / out.workers / 2;
-  if (request.received_for) out.scan_files = received_files(request.received_for, for_received / out.workers);
+  if (request.received_for) out.scan_files = received_files(request.received_for, for_received);
   out.parser_program = default_parser_program();
   return out;
 }

@@ -10,6 +10,7 @@
 #include "common/durable_file.h"
 #include "crypto/hash.h"
 #include "node/intake/study_intake.h"
+#include "node/intake/work_list.h"
 
 namespace fovea::node {
 namespace {
@@ -26,7 +27,7 @@ class IngestRun {
  public:
   IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
             const std::function<void(const IngestProgress&)>& progress)
-      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress) {}
+      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress), work_list_(sources) {}
 
   // Before the workers: what the catalogue holds, so that a new study need not be looked up.
   Result<void> begin() {
@@ -35,11 +36,13 @@ class IngestRun {
   }
 
   // A worker's whole life.
-  void work() {
+  void work(unsigned worker) {
     Result<ScanParser> parser = ScanParser::start(settings_.parser_program, settings_.limits, settings_.scan_files);
     if (!parser) return stop(parser.error());
-    for (std::size_t n = next_++; n < sources_.size() && !stopped_; n = next_++) {
-      if (Result<void> done = study(*parser, n); !done) return stop(done.error());
+    while (!stopped_) {
+      const std::optional<std::size_t> next = work_list_.next(worker);
+      if (!next) break;
+      if (Result<void> done = study(*parser, *next); !done) return stop(done.error());
     }
     if (Result<void> done = keep_waiting_rows(); !done) stop(done.error());
   }
@@ -125,7 +128,7 @@ class IngestRun {
     if (!fresh) {
       const std::lock_guard lock(mutex_);
       ++report_.already_there;
-      tell(digests->bytes);
+      tell(number, digests->bytes);
       return {};
     }
     Result<StudyRecord> record = take_in(parser, catalogue_, source, code, settings_);
@@ -137,7 +140,7 @@ class IngestRun {
       record->patient_code = catalogue_.patient_code(source.identity.patient);
       waiting_.push_back({std::move(record).value(), source.identity, print});
       ++report_.taken;
-      tell(digests->bytes);
+      tell(number, digests->bytes);
       flush = enough_waiting(digests->bytes);
     }
     return flush ? keep_waiting_rows() : Result<void>();
@@ -161,23 +164,24 @@ class IngestRun {
       record.patient_code = catalogue_.patient_code(source.identity.patient);
       waiting_.push_back({std::move(record), source.identity, print});
       refused_[number] = {source.name, code, why.message};
-      tell(0);
+      tell(number, 0);
       flush = enough_waiting(0);
     }
     return flush ? keep_waiting_rows() : Result<void>();
   }
 
-  void tell(std::uint64_t bytes) {  // with the lock held
-    report_.bytes += bytes;
+  void tell(std::size_t number, std::uint64_t bytes_read) {  // with the lock held
+    report_.bytes += bytes_read;
+    done_bytes_ += work_list_.bytes(number);
     ++done_;
-    if (progress_) progress_({done_, sources_.size(), report_.bytes});
+    if (progress_) progress_({done_, sources_.size(), done_bytes_, work_list_.total_bytes()});
   }
 
   StudyCatalogue& catalogue_;  // used with the lock held, but for its codes and paths, which never change
   const std::vector<StudySource>& sources_;
   const IngestSettings& settings_;
   const std::function<void(const IngestProgress&)>& progress_;
-  std::atomic<std::size_t> next_{0};
+  WorkList work_list_;
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;  // guards what follows
   std::set<std::string> claimed_, known_;
@@ -186,6 +190,7 @@ class IngestRun {
   std::uint64_t waiting_bytes_ = 0;
   IngestReport report_;
   std::size_t done_ = 0;
+  std::uint64_t done_bytes_ = 0;
   std::optional<Error> failure_;
 };
 
@@ -198,7 +203,7 @@ Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySo
   const auto workers = static_cast<unsigned>(std::clamp<std::size_t>(settings.workers, 1, std::max<std::size_t>(1, sources.size())));
   {
     std::vector<std::jthread> threads;
-    for (unsigned w = 0; w < workers; ++w) threads.emplace_back([&run] { run.work(); });
+    for (unsigned w = 0; w < workers; ++w) threads.emplace_back([&run, w] { run.work(w); });
   }
   return run.report();
 }

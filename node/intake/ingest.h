@@ -25,8 +25,8 @@ struct IngestSettings {
 };
 
 struct IngestProgress {
-  std::size_t done = 0, total = 0;
-  std::uint64_t bytes = 0;  // of files read so far
+  std::size_t done = 0, total = 0;           // studies
+  std::uint64_t bytes = 0, total_bytes = 0;  // of their files
 };
 
 // A study that was not taken. `name` is for the local terminal only.

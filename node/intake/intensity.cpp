@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
@@ -21,27 +22,15 @@ Error constant_scan() {
   return invalid_argument("voxels: every one has the same value; the scan is empty (export it again)");
 }
 
-// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again.
+// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again. One pass over the scan,
+// in chunks that stay in the first cache; a run of one value, such as air, is counted in one go.
 class Histogram {
  public:
-  explicit Histogram(std::span<const std::int16_t> voxels) : total_(voxels.size()) {
-    std::int16_t low = voxels.front(), high = low;
-    for (const std::int16_t voxel : voxels) low = std::min(low, voxel), high = std::max(high, voxel);
-    low_ = low;
-    counts_.resize(static_cast<std::size_t>(high - low) + 1);
-    const std::size_t values = counts_.size();
-    if (voxels.size() / 8 < values) {  // a small scan of many values: filling tables would take longer than counting
-      for (const std::int16_t voxel : voxels) ++counts_[static_cast<std::size_t>(voxel - low)];
-      return;
-    }
-    // Tables in turn: a run of equal voxels, such as air, would wait for one counter.
-    std::vector<std::uint32_t> others(3 * values);
-    const std::array<std::uint32_t*, 4> tables{counts_.data(), others.data(), others.data() + values, others.data() + 2 * values};
-    std::size_t v = 0;
-    for (; v + tables.size() <= voxels.size(); v += tables.size())
-      for (std::size_t table = 0; table < tables.size(); ++table) ++tables[table][voxels[v + table] - low];
-    for (; v < voxels.size(); ++v) ++counts_[static_cast<std::size_t>(voxels[v] - low)];
-    for (std::size_t bin = 0; bin < values; ++bin) counts_[bin] += others[bin] + others[bin + values] + others[bin + 2 * values];
+  explicit Histogram(std::span<const std::int16_t> voxels) : tables_(voxels.size() < kSmallScan ? 1 : kTables), low_(voxels.front()), total_(voxels.size()) {
+    lowest_ = highest_ = low_;
+    counts_.resize(tables_);
+    for (std::size_t at = 0; at < voxels.size(); at += kChunk) count(voxels.subspan(at, std::min(kChunk, voxels.size() - at)));
+    add_tables_up();
   }
 
   bool is_finite() const noexcept { return true; }
@@ -81,9 +70,63 @@ class Histogram {
   }
 
  private:
+  static constexpr std::size_t kChunk = 4096, kRun = 64, kTables = 4;
+  static constexpr std::size_t kSmallScan = 1U << 18;  // below, filling four tables would take longer than counting
+
+  std::size_t values() const noexcept { return counts_.size() / tables_; }
+
+  void count(std::span<const std::int16_t> chunk) {
+    std::int16_t low = chunk.front(), high = low;
+    for (const std::int16_t voxel : chunk) low = std::min(low, voxel), high = std::max(high, voxel);
+    make_room(low, high);
+    std::size_t at = 0;
+    for (; at + kRun <= chunk.size(); at += kRun) {
+      const std::int16_t* const run = chunk.data() + at;
+      if (std::memcmp(run, run + 1, (kRun - 1) * sizeof *run) == 0) counts_[static_cast<std::size_t>(*run - low_)] += kRun;
+      else spread(run);
+    }
+    for (; at < chunk.size(); ++at) ++counts_[static_cast<std::size_t>(chunk[at] - low_)];
+  }
+
+  // Tables in turn: voxels alike would wait for one counter.
+  void spread(const std::int16_t* run) noexcept {
+    std::array<std::uint32_t*, kTables> table;
+    for (std::size_t t = 0; t < kTables; ++t) table[t] = counts_.data() + t % tables_ * values();
+    for (std::size_t v = 0; v < kRun; v += kTables)
+      for (std::size_t t = 0; t < kTables; ++t) ++table[t][run[v + t] - low_];
+  }
+
+  // Room grows by half of itself at least, so that a scan of rising values does not make it grow for each of its chunks.
+  void make_room(int low, int high) {
+    lowest_ = std::min(lowest_, low), highest_ = std::max(highest_, high);
+    const int last = low_ + static_cast<int>(values()) - 1;
+    if (low >= low_ && high <= last) return;
+    constexpr int kFirst = std::numeric_limits<std::int16_t>::min(), kLast = std::numeric_limits<std::int16_t>::max();
+    const int slack = (std::max(high, last) - std::min(low, low_) + 1) / 2;
+    const int from = low < low_ ? std::max(kFirst, low - slack) : low_, to = high > last ? std::min(kLast, high + slack) : last;
+    std::vector<std::uint32_t> grown(tables_ * static_cast<std::size_t>(to - from + 1));
+    for (std::size_t t = 0; t < tables_; ++t)
+      std::copy_n(counts_.data() + t * values(), values(), grown.data() + t * (grown.size() / tables_) + (low_ - from));
+    counts_ = std::move(grown);
+    low_ = from;
+  }
+
+  // One table, from the lowest value to the highest.
+  void add_tables_up() {
+    std::vector<std::uint32_t> sum(static_cast<std::size_t>(highest_ - lowest_ + 1));
+    for (std::size_t t = 0; t < tables_; ++t) {
+      const std::uint32_t* const table = counts_.data() + t * values() + (lowest_ - low_);
+      for (std::size_t bin = 0; bin < sum.size(); ++bin) sum[bin] += table[bin];
+    }
+    counts_ = std::move(sum);
+    tables_ = 1;
+    low_ = lowest_;
+  }
+
   double value(std::size_t bin) const noexcept { return static_cast<double>(bin) + low_; }
-  std::vector<std::uint32_t> counts_;  // a volume has at most 2²⁹ voxels
-  int low_ = 0;
+  std::vector<std::uint32_t> counts_;  // of each table in turn; a volume has at most 2²⁹ voxels
+  std::size_t tables_;
+  int low_, lowest_ = 0, highest_ = 0;  // what the first counter stands for; the bounds of what was seen
   std::uint64_t total_;
 };
 

@@ -85,14 +85,15 @@ struct Range {
         else whole &= value <= kHigh;
       }
     } else {
-      std::uint32_t numbers = 1, small = 1;
+      std::uint32_t numbers = 1, inside = 1, small = 1;
       for (const Value value : values) numbers &= static_cast<std::uint32_t>(std::abs(value) <= static_cast<Value>(kLargest));
       finite = finite && numbers != 0;
-      if (!whole || !finite) return;  // else every value may be cast below
-      for (const Value value : values) {
-        const Value inside = std::min(std::max(value, kLow), kHigh);
-        small &= static_cast<std::uint32_t>(static_cast<Value>(static_cast<std::int32_t>(inside)) == value);
-      }
+      if (!whole || !finite) return;
+      // Two loops: what is outside must not be cast, and a condition in the second would keep it from being vectorised.
+      for (const Value value : values) inside &= static_cast<std::uint32_t>(value >= kLow) & static_cast<std::uint32_t>(value <= kHigh);
+      whole = inside != 0;
+      if (!whole) return;
+      for (const Value value : values) small &= static_cast<std::uint32_t>(static_cast<Value>(static_cast<std::int32_t>(value)) == value);
       whole = small != 0;
     }
   }
@@ -131,6 +132,36 @@ void convert_in_place(std::uint8_t* memory, std::size_t count, Convert convert) 
     for (std::size_t v = 0; v < voxels; ++v) to[v] = convert(from[v]);
     std::memcpy(memory + first * sizeof(To), to.data(), voxels * sizeof(To));
   }
+}
+
+template <class T>
+bool holds_negative_zero(std::span<const T> values) noexcept {
+  std::uint32_t found = 0;
+  if constexpr (std::is_floating_point_v<T>)
+    for (const T value : values) found |= static_cast<std::uint32_t>(std::signbit(value)) & static_cast<std::uint32_t>(value == 0);
+  return found != 0;
+}
+
+// Whole numbers become 16-bit ones on the same pass that finds them whole: what can shrink usually does. False: a voxel says otherwise
+// (or is a zero that its way there and back would change), and those before it were turned back.
+template <class T>
+bool shrink_in_place(std::span<std::uint8_t> memory) {
+  std::array<T, kBlock> block;
+  std::array<std::int16_t, kBlock> small;
+  Range range;
+  const std::size_t count = memory.size() / sizeof(T);
+  for (std::size_t first = 0; first < count; first += kBlock) {
+    const std::span<const T> values(block.data(), std::min(kBlock, count - first));
+    std::memcpy(block.data(), memory.data() + first * sizeof(T), values.size_bytes());
+    range.look_at(values);
+    if (!range.finite || !range.whole || holds_negative_zero(values)) {
+      convert_in_place<std::int16_t, T>(memory.data(), first, [](std::int16_t v) { return static_cast<T>(v); });
+      return false;
+    }
+    for (std::size_t v = 0; v < values.size(); ++v) small[v] = static_cast<std::int16_t>(values[v]);
+    std::memcpy(memory.data() + first * sizeof small[0], small.data(), values.size() * sizeof small[0]);
+  }
+  return true;
 }
 
 template <class T, class To>
@@ -201,6 +232,11 @@ Result<VoxelStorage> deliver_nifti_in_place(const NiftiHeader& header, std::span
   const Scaling scaling = scaling_of(header);
   return with_type_of(header, [&](auto type) -> Result<VoxelStorage> {
     using T = decltype(type);
+    if constexpr (sizeof(T) > sizeof(std::int16_t))
+      if (!scaling.is_used() && shrink_in_place<T>(voxels)) {
+        flip_in_place(reinterpret_cast<std::int16_t*>(memory.data()), header.geometry.size, canonical_order(header.geometry));
+        return VoxelStorage::int16;
+      }
     const Range range = range_of<T>(voxels, scaling);
     if (!range.finite) return not_numbers();
     if (range.whole) store_in_place<T, std::int16_t>(header, scaling, memory.data());

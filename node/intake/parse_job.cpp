@@ -8,6 +8,7 @@
 #include "node/intake/dicom_series.h"
 #include "node/intake/nifti_header.h"
 #include "node/intake/nifti_job.h"
+#include "node/intake/text_header.h"
 #include "node/intake/volume_reader.h"
 
 namespace fovea::node {
@@ -51,9 +52,12 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
   if (is_for_nifti(head)) return parse_nifti(descriptors);
   if (is_dicom(head)) return parse_series(descriptors, part);  // one enhanced object is a whole volume
-  if (begins(head, "NRRD000")) return read_into({virtual_path(descriptors.folder, 0, ".nrrd"), FileFormat::nrrd, nullptr}, descriptors.result);
-  if (as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType"))
-    return read_into({virtual_path(descriptors.folder, 0, ".mha"), FileFormat::metaimage, nullptr}, descriptors.result);
+  const bool is_nrrd = begins(head, "NRRD000"), is_metaimage = as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType");
+  if (is_nrrd || is_metaimage) {
+    FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
+    FOVEA_TRY(is_nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
+    return read_into({virtual_path(descriptors.folder, 0, is_nrrd ? ".nrrd" : ".mha"), is_nrrd ? FileFormat::nrrd : FileFormat::metaimage, nullptr}, descriptors.result);
+  }
   return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
 }
 

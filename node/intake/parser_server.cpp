@@ -17,6 +17,7 @@
 #include <new>
 #include <vector>
 
+#include "node/intake/last_words.h"
 #include "node/intake/sandbox.h"
 
 namespace fovea::node {
@@ -57,6 +58,7 @@ JobFate wait_for(pid_t child, std::uint32_t wall_ms) {
   // A parser that dies takes its child with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::close(kControlDescriptor);
+  leave_last_words_in(handed[0]);
   std::vector<int> inputs(handed.begin() + 2, handed.end());
   inputs.push_back(handed[1]);
   const JobDescriptors descriptors{.result = handed[0], .scratch = handed[1], .inputs = inputs};
@@ -143,6 +145,7 @@ int serve_jobs(const ParserProgram& program) {
   syscall(SYS_close_range, kControlDescriptor + 1, ~0u, 0);
   Result<WallFilter> filter = WallFilter::compile();
   if (!filter) return 3;
+  prepare_last_words();
   program.warm_up();
   malloc_trim(0);  // what was freed is put in order now, not by every child
   const Walls walls{std::move(*filter), address_space_bytes()};

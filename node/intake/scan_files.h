@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
 
 #include "common/descriptor.h"
 #include "common/result.h"
+#include "node/intake/memory_budget.h"
 
 namespace fovea::node {
 
@@ -17,7 +20,10 @@ Result<Descriptor> open_scan_file(const std::filesystem::path& file);
 
 struct ScanFiles {
   std::function<Result<Descriptor>(const std::filesystem::path&)> open = open_scan_file;  // called from several threads
-  std::uint64_t bytes_at_once_max = std::numeric_limits<std::uint64_t>::max();            // of one parser's job
+  std::shared_ptr<MemoryBudget> memory;  // what opened files lie in; none when they lie on the disk
 };
+
+// To hold while the files are open; waits until there is room. invalid_argument: they need more than there is in all.
+Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files, std::span<const std::filesystem::path> files);
 
 }  // namespace fovea::node

@@ -18,6 +18,8 @@
 namespace fovea::node {
 namespace {
 
+constexpr std::uint64_t kHeadersMemoryBytes = 512u << 20;  // beside their files
+
 std::uint64_t size_of(const Descriptor& file) {
   struct stat info{};
   return fstat(file.number(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
@@ -56,7 +58,8 @@ Result<Bytes> copy_answer(const SharedMemory& memory) {
 }  // namespace
 
 ParsedVolume::~ParsedVolume() {
-  if (pool_) pool_->give_back(std::move(memory_));
+  // Whole numbers too may have been floats while they were read.
+  if (pool_) pool_->give_back(std::move(memory_), kVoxelOffset + geometry().voxel_count() * sizeof(float));
 }
 
 VoxelSpan ParsedVolume::voxels() const noexcept {
@@ -120,15 +123,13 @@ Result<void> ScanParser::prove_walls(ParserProcess& program) {
 
 Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
   if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
+  FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in, memory_for(scan_files_, files));  // outlives the inputs
   std::vector<Descriptor> inputs;
   std::vector<int> numbers(2);
   std::uint64_t bytes = 0;
   for (const std::filesystem::path& file : files) {
     FOVEA_TRY_ASSIGN(Descriptor input, scan_files_.open(file));
     bytes += size_of(input);
-    if (bytes > scan_files_.bytes_at_once_max)
-      return invalid_argument("the files of this scan are more than the " + std::to_string(scan_files_.bytes_at_once_max / 1'000'000) +
-                              " MB that may be in memory at once (raise intake.memory_megabytes)");
     numbers.push_back(input.number());
     inputs.push_back(std::move(input));
   }
@@ -141,6 +142,8 @@ Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked
   job.limits = limits_;
   // N4 takes as long as it takes; contours are drawn into the scan's grid, which counts like a file.
   if (!job.correct_bias) job.limits = limits_for_files(limits_, bytes + 2 * job.grid.image.voxel_count());
+  // What comes before the pixels fits in little; a length that a header only claims must not be filled with zeros for seconds.
+  if (job.kind == JobKind::describe || job.kind == JobKind::count) job.limits.memory_bytes = std::min(job.limits.memory_bytes, kHeadersMemoryBytes + 2 * bytes);
   job.files = static_cast<std::uint32_t>(files.size());
   // After an error, whoever still holds these memories, they are never used again.
   FOVEA_TRY_ASSIGN(const JobFate fate, program.run(job, numbers));

@@ -13,6 +13,7 @@ namespace fovea::node {
 namespace {
 
 constexpr std::uint64_t kKeptBytesMax = 64u << 20;  // above, pages go back to the system
+constexpr std::uint64_t kPageBytes = 4096;          // where pages are larger, part of one is overwritten by the hole
 constexpr std::size_t kKeptMax = 2;                 // an image and its mask
 
 }  // namespace
@@ -39,10 +40,15 @@ SharedMemory::~SharedMemory() {
   ::close(descriptor_);
 }
 
-bool SharedMemory::wipe(std::uint64_t bytes_max) noexcept {
+bool SharedMemory::wipe(std::uint64_t kept_bytes, std::uint64_t bytes_max) noexcept {
   struct stat info{};
   if (fstat(descriptor_, &info) != 0 || static_cast<std::uint64_t>(info.st_blocks) * 512 > bytes_max || static_cast<std::uint64_t>(info.st_size) > capacity_)
     return false;
+  const auto size = static_cast<off_t>(info.st_size);
+  if (kept_bytes < static_cast<std::uint64_t>(info.st_size)) {
+    const auto kept = static_cast<off_t>((kept_bytes + kPageBytes - 1) / kPageBytes * kPageBytes);
+    if (lseek(descriptor_, kept, SEEK_DATA) >= 0 && fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kept, size - kept) != 0) return false;
+  }
   // The kernel knows which pages were written, wherever a child put them.
   for (off_t at = lseek(descriptor_, 0, SEEK_DATA); at >= 0;) {
     const off_t end = lseek(descriptor_, at, SEEK_HOLE);
@@ -60,8 +66,8 @@ Result<std::unique_ptr<SharedMemory>> SharedMemoryPool::take() {
   return out;
 }
 
-void SharedMemoryPool::give_back(std::unique_ptr<SharedMemory> memory) {
-  if (memory && waiting_.size() < kKeptMax && memory->wipe(kKeptBytesMax)) waiting_.push_back(std::move(memory));
+void SharedMemoryPool::give_back(std::unique_ptr<SharedMemory> memory, std::uint64_t used_bytes) {
+  if (memory && waiting_.size() < kKeptMax && memory->wipe(used_bytes, kKeptBytesMax)) waiting_.push_back(std::move(memory));
 }
 
 }  // namespace fovea::node

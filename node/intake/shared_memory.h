@@ -25,9 +25,9 @@ class SharedMemory {
   const std::uint8_t* data() const noexcept { return data_; }  // of a free one, only below its size
   std::uint64_t capacity() const noexcept { return capacity_; }
 
-  // Overwrites every page that was written, when these are at most `bytes_max`. False: not done, let go of the memory instead.
-  // Nobody else may hold it any more.
-  bool wipe(std::uint64_t bytes_max) noexcept;
+  // Overwrites every page that was written below `kept_bytes` and lets go of those above, when they are at most `bytes_max`. False: not
+  // done, let go of the memory instead. Nobody else may hold it any more.
+  bool wipe(std::uint64_t kept_bytes, std::uint64_t bytes_max) noexcept;
 
  private:
   SharedMemory(int descriptor, std::uint8_t* data, std::uint64_t capacity) : descriptor_(descriptor), data_(data), capacity_(capacity) {}
@@ -41,7 +41,9 @@ class SharedMemoryPool {
  public:
   SharedMemoryPool(std::uint64_t capacity, SharedMemory::Size size) : capacity_(capacity), size_(size) {}
   Result<std::unique_ptr<SharedMemory>> take();
-  void give_back(std::unique_ptr<SharedMemory> memory);
+  // `used_bytes`: where the last file's bytes ended, as far as is known. Pages above are from a larger one before: kept, they would be
+  // overwritten after every small file.
+  void give_back(std::unique_ptr<SharedMemory> memory, std::uint64_t used_bytes = UINT64_MAX);
 
  private:
   std::uint64_t capacity_;

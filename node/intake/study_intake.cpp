@@ -21,6 +21,7 @@ constexpr double kFindingToleranceMm = 1;
 constexpr double kLevelSpacingMm = 2;
 
 Result<std::uint64_t> hash_file(const ScanFiles& scan_files, const std::filesystem::path& path, crypto::Sha256& hash) {
+  FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in, memory_for(scan_files, {&path, 1}));
   FOVEA_TRY_ASSIGN(const Descriptor file, scan_files.open(path));
   posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
   constexpr std::size_t kBlockBytes = 256 * 1024;
@@ -79,10 +80,11 @@ Result<void> write_level(const std::filesystem::path& path, const VolumeKey& key
   const float intercept = low + 32767.0f * slope;
   std::vector<std::int16_t> steps(level.voxels.size());
   const float scale = 1.0f / slope;
-  // Rounded by adding a half: lrint would keep the loop from being vectorised.
+  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being vectorised. No step
+  // lies further outside than rounding carries it.
   std::transform(level.voxels.begin(), level.voxels.end(), steps.begin(), [&](float v) {
-    const float step = std::clamp((v - intercept) * scale, -32767.0f, 32767.0f);
-    return static_cast<std::int16_t>(static_cast<std::int32_t>(step + (step < 0 ? -0.5f : 0.5f)));
+    const float step = (v - intercept) * scale;
+    return static_cast<std::int16_t>(std::clamp(static_cast<std::int32_t>(step + std::copysign(0.5f, step)), -32767, 32767));
   });
   return write_brick_volume(path, key, {level.geometry, statistics, std::span<const std::int16_t>(steps), slope, intercept});
 }

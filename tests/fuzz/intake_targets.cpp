@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <sstream>
 
 #include "common/codec.h"
 #include "node/intake/catalogue_row.h"
@@ -20,6 +21,7 @@
 #include "node/intake/sealed_scan.h"
 #include "node/intake/slice_geometry.h"
 #include "node/intake/suv.h"
+#include "node/intake/text_header.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/parse_targets.h"
 #include "tests/fuzz/scratch_file.h"
@@ -216,15 +218,44 @@ Seeds sealed_seeds() {
   return out;
 }
 
-constexpr std::array<ParseTarget, 9> kTargets{{{"nifti_header", nifti_header, nifti_seeds},
-                                               {"tables", tables, table_seeds},
-                                               {"parser_protocol", parser_protocol, protocol_seeds},
-                                               {"catalogue_rows", catalogue_rows, row_seeds},
-                                               {"csa_header", csa_header, csa_seeds},
-                                               {"slice_places", slice_places, feed_seeds},
-                                               {"contours", contours, feed_seeds},
-                                               {"suv_fields", suv_fields, feed_seeds},
-                                               {"sealed_scan", sealed_scan, sealed_seeds}}};
+// What is taken has an end, and no field twice, as a plainer reading of it says.
+void text_headers(ByteView input) {
+  const std::string_view text = as_text(input);
+  if (node::check_nrrd_header(input)) {
+    std::istringstream lines{std::string(text)};
+    bool ended = false;
+    for (std::string line; !ended && std::getline(lines, line);) {
+      ended = line.find_first_not_of(" \t\r") == std::string::npos;
+      const bool quoted = line.front() != '#' && line.find(":=") == std::string::npos && !line.starts_with("NRRD");
+      FOVEA_CHECK(ended || !quoted || line.find_last_not_of(" \t\r") < 1000 || lines.tellg() < 0);
+    }
+    FOVEA_CHECK(ended);
+  }
+  if (!node::check_metaimage_header(input)) return;
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const std::size_t last = lower.find("elementdatafile");
+  FOVEA_CHECK(last != std::string::npos && lower.find("local", last) != std::string::npos);
+  const std::size_t dimensions = lower.find("\nndims =");
+  FOVEA_CHECK(dimensions == std::string::npos || dimensions > last || lower.find("\nndims =", dimensions + 1) > last);
+}
+
+Seeds text_header_seeds() {
+  return {bytes_of("NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nkey:=value\n"
+                   "encoding: raw\nendian: little\n\nvoxels"),
+          bytes_of("ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nDimSize = 4 3 2\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\nvoxels")};
+}
+
+constexpr std::array<ParseTarget, 10> kTargets{{{"nifti_header", nifti_header, nifti_seeds},
+                                                {"text_headers", text_headers, text_header_seeds},
+                                                {"tables", tables, table_seeds},
+                                                {"parser_protocol", parser_protocol, protocol_seeds},
+                                                {"catalogue_rows", catalogue_rows, row_seeds},
+                                                {"csa_header", csa_header, csa_seeds},
+                                                {"slice_places", slice_places, feed_seeds},
+                                                {"contours", contours, feed_seeds},
+                                                {"suv_fields", suv_fields, feed_seeds},
+                                                {"sealed_scan", sealed_scan, sealed_seeds}}};
 
 }  // namespace
 

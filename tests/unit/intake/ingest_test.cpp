@@ -94,6 +94,27 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   EXPECT_EQ(catalogue->counts()->refused, 1u);
 }
 
+TEST(Ingest, WhatIsOpenedInMemoryMayTakeAllOfItOneAtATimeButNoMore) {
+  ScratchFolder hospital, small_site, large_site;
+  make_hospital(hospital.path());
+  const auto sources = read_manifest(hospital.path() / "studies.csv");
+  const std::uint64_t largest = fs::file_size(hospital.path() / "b.nii");
+  Result<StudyCatalogue> small = StudyCatalogue::open(small_site.path(), true), large = StudyCatalogue::open(large_site.path(), true);
+  ASSERT_TRUE(sources && small && large);
+  IngestSettings chosen = settings();
+  chosen.workers = 2;
+  chosen.scan_files.memory = std::make_shared<MemoryBudget>(largest);
+  const Result<IngestReport> enough = ingest(*large, *sources, chosen, {});
+  ASSERT_TRUE(enough) << enough.error().message;
+  EXPECT_EQ(enough->taken, 2u);
+  chosen.scan_files.memory = std::make_shared<MemoryBudget>(largest - 1);
+  const Result<IngestReport> too_little = ingest(*small, *sources, chosen, {});
+  ASSERT_TRUE(too_little) << too_little.error().message;
+  EXPECT_EQ(too_little->taken, 1u);
+  ASSERT_EQ(too_little->refused.size(), 2u);
+  EXPECT_NE(too_little->refused[0].reason.find("intake.memory_megabytes"), std::string::npos) << too_little->refused[0].reason;
+}
+
 TEST(Ingest, ASecondTimeNothingIsDoneAndChangedLabelsAreTakenAgain) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());

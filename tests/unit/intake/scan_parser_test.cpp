@@ -288,11 +288,32 @@ TEST(SharedMemory, WipesWhereverAChildWroteAndLetsGoOfTooMuch) {
   Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}}) ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
-  EXPECT_FALSE((*memory)->wipe(4096));
+  constexpr std::uint64_t kAll = UINT64_MAX;
+  EXPECT_FALSE((*memory)->wipe(kAll, 4096));
   EXPECT_EQ((*memory)->data()[60'000'000], 't');
-  ASSERT_TRUE((*memory)->wipe(1u << 20));
+  ASSERT_TRUE((*memory)->wipe(kAll, 1u << 20));
   for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}}) EXPECT_EQ((*memory)->data()[at], 0);
   EXPECT_NE(ftruncate((*memory)->descriptor(), 4096), 0);  // sealed
+}
+
+TEST(SharedMemory, PagesOfALargerFileAreLetGoAndThoseBelowKept) {
+  Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
+  ASSERT_TRUE(memory) << memory.error().message;
+  const auto held_bytes = [&] {
+    struct stat info{};
+    EXPECT_EQ(fstat((*memory)->descriptor(), &info), 0);
+    return static_cast<std::uint64_t>(info.st_blocks) * 512;
+  };
+  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}}) ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
+  ASSERT_TRUE((*memory)->wipe(6'000'000, 1u << 20));
+  EXPECT_EQ(held_bytes(), 2 * page);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}}) EXPECT_EQ((*memory)->data()[at], 0);
+  // A byte of the file in the last page that is kept, and one behind it.
+  ASSERT_EQ(pwrite((*memory)->descriptor(), "xy", 2, 5'000'000), 2);
+  ASSERT_TRUE((*memory)->wipe(5'000'001, 1u << 20));
+  EXPECT_EQ((*memory)->data()[5'000'000], 0);
+  EXPECT_EQ((*memory)->data()[5'000'001], 0);
 }
 
 TEST(ScanParser, AParserThatIsKilledIsReplaced) {

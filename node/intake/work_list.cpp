@@ -1,0 +1,48 @@
+#include "node/intake/work_list.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+namespace fovea::node {
+namespace {
+
+std::uint64_t size_of(const std::filesystem::path& file) {
+  std::error_code failed;
+  const std::uintmax_t bytes = std::filesystem::file_size(file, failed);
+  return failed ? 0 : bytes;
+}
+
+std::uint64_t size_of(const StudySource& source) {
+  std::uint64_t bytes = source.mask ? size_of(*source.mask) : 0;
+  for (const std::filesystem::path& file : source.images) bytes += size_of(file);
+  return bytes;
+}
+
+bool is_named_like_nifti(const StudySource& source) {
+  const std::string name = source.images.front().filename().string();
+  return source.images.size() == 1 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
+}
+
+}  // namespace
+
+WorkList::WorkList(const std::vector<StudySource>& sources) {
+  for (const StudySource& source : sources) {
+    (is_named_like_nifti(source) ? nifti_ : others_).sources.push_back(bytes_.size());
+    bytes_.push_back(size_of(source));
+    total_bytes_ += bytes_.back();
+  }
+  for (Pile* const pile : {&nifti_, &others_})
+    std::stable_sort(pile->sources.begin(), pile->sources.end(), [&](std::size_t a, std::size_t b) { return bytes_[a] > bytes_[b]; });
+}
+
+std::optional<std::size_t> WorkList::next(unsigned worker) {
+  const std::lock_guard lock(mutex_);
+  Pile& mine = worker == 0 ? others_ : nifti_;
+  Pile& other = worker == 0 ? nifti_ : others_;
+  Pile& pile = mine.taken < mine.sources.size() ? mine : other;
+  if (pile.taken == pile.sources.size()) return std::nullopt;
+  return pile.sources[pile.taken++];
+}
+
+}  // namespace fovea::node
