@@ -91,11 +91,25 @@ class Unmasking {
     // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
     if (!secret || !is_committed_secret(dealer, kind, *secret)) {
       blame(dealer.dealer, RefusalReason::inconsistent_dealer);
+      note_dealing(dealer.dealer, kind, checked, shares);
       return;
     }
     federation::OpenedSecret opened{.site = dealer.dealer, .kind = kind};
     std::copy(secret->view().begin(), secret->view().end(), opened.value.begin());
     outcome_.opened.push_back(opened);
+  }
+
+  // `shares` were taken from the first of `checked`.
+  void note_dealing(RosterIndex dealer, RevealedSecret kind, const std::vector<CheckedShare>& checked, const std::vector<crypto::Share>& shares) {
+    BadDealing dealing{.dealer = dealer, .secret = kind, .openings = {}};
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      if (checked[i].from == dealer) return;  // the dealer committed to no share of its own
+      federation::ShareOpening opening{.holder = checked[i].from};
+      const auto encoded = shares[i].encode();
+      std::copy(encoded.view().begin(), encoded.view().end(), opening.share.begin());
+      dealing.openings.push_back(opening);
+    }
+    outcome_.dealings.push_back(std::move(dealing));
   }
 
   // False, with the sum untouched, when a site's mask key is of low order (R1 refuses such keys).

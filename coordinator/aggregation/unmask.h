@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "federation/messages/site_messages.h"
+#include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/masking.h"
 #include "federation/secagg/round_evidence.h"
 
@@ -39,11 +40,19 @@ struct UnmaskWork {
   std::vector<std::uint32_t> sum;                  // Σ y over U3
 };
 
+// t shares that others released of one dealer's secret, each as it committed to, which do not give the secret it committed to.
+struct BadDealing {
+  RosterIndex dealer = 0;
+  federation::RevealedSecret secret = federation::RevealedSecret::self_seed;
+  std::vector<federation::ShareOpening> openings;  // ascending by holder
+};
+
 struct UnmaskOutcome {
   bool complete = false;                           // every secret was opened and the masks are gone
   std::vector<std::uint32_t> sum;                  // Σ x when complete, else as it came
   std::vector<federation::OpenedSecret> opened;    // ascending, one for each site of U2 when complete
   std::vector<Blame> blames;                       // bad_revealed_share: the responder; inconsistent_dealer: the dealer
+  std::vector<BadDealing> dealings;                // what shows an inconsistent dealer to anybody; none where its own share was needed
 };
 
 // A revealed share counts only if it is the one its dealer committed to (the dealer's own share has no commitment and is

@@ -192,11 +192,19 @@ Result<void> RunDriver::Parts::take_up_round() {
   if (store.complete()) return {};
   FOVEA_TRY_ASSIGN(journal_at_start, store.begin_round(store.next_round()));
   FOVEA_TRY_ASSIGN(const std::optional<Digest> release, roster_of_release(store.next_round(), journal_at_start));
-  if (release && *release != roster.hash) {
-    auto replaced = options.folder.replaced_roster(*release);
+  FOVEA_TRY_ASSIGN(const std::optional<Bytes> stored, store.sum_to_repeat());
+  if (stored) {
+    auto decoded = SumToRepeat::decode(*stored);
+    if (!decoded) return corruption(store.folder().string() + "/repeats: " + decoded.error().message);
+    repeat = std::move(*decoded);
+  }
+  const std::optional<Digest> bound = release || !repeat ? release : std::optional(repeat->roster);
+  if (bound && *bound != roster.hash) {
+    auto replaced = options.folder.replaced_roster(*bound);
     if (!replaced) {
       spdlog::warn("round {} was left while shares were being released under another roster, which cannot be read: its sum is lost: {}",
                    store.next_round(), replaced.error().message);
+      repeat.reset();
       return {};
     }
     next_roster = std::exchange(roster, std::move(replaced).value());
@@ -222,12 +230,21 @@ Result<void> RunDriver::Parts::look_for_roster() {
   return next_roster ? adopt_roster() : Result<void>();
 }
 
+// Whether everybody is still there with whom the sum has to be repeated, under the roster of its release.
+bool RunDriver::Parts::may_repeat_under(const federation::Roster& newer) const {
+  return repeat && std::all_of(repeat->sites.begin(), repeat->sites.end(),
+                               [&](RosterIndex site) { return newer.find(roster.sites[site].id) != nullptr; });
+}
+
 // A newer epoch: every session is cut, so that a site that was removed is gone within a moment, and the round in
 // progress, which is bound to the old roster, is tried again under the new one. Once shares were asked for, the round
-// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to.
+// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to. So must a sum that is repeated,
+// unless a site that it needs is removed.
 Result<void> RunDriver::Parts::adopt_roster() {
   const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
   if (releasing_at_start || phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
+  if (may_repeat_under(*next_roster)) return {};
+  repeat.reset();
   if (machine)
     FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
   rounds_without_sum = 0;

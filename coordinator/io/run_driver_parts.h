@@ -33,6 +33,7 @@ struct RunDriver::Parts {
   std::optional<RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // it was past R4: it ends before anything else, under the roster it began with
+  std::optional<SumToRepeat> repeat{};    // what the next round has to be
   RoundNumber round = 0;  // of the machine
   MonotonicMs round_began{};
   MonotonicMs next_round_not_before{};  // after rounds without a sum: ever longer pauses
@@ -55,6 +56,7 @@ struct RunDriver::Parts {
   Result<void> tick();
   void show_progress();
   Result<void> take_up_round();  // at the start, before anybody is listened to
+  bool may_repeat_under(const federation::Roster& newer) const;
   Result<void> look_for_roster();
   Result<void> adopt_roster();
   Result<void> wait_for_confirmations();
@@ -80,6 +82,7 @@ struct RunDriver::Parts {
   void limit_cohort();  // after each change of the roster
   bool is_present(const SiteId& site) const;
   Cohort cohort_of_round(RoundNumber number) const;
+  Cohort cohort_to_repeat() const;
   Result<RoundSetup> make_setup(Cohort cohort) const;
   std::filesystem::path beacon_file() const;
   Result<std::optional<federation::BeaconTranscript>> stored_beacon() const;

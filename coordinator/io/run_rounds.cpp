@@ -83,13 +83,22 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
   return out;
 }
 
+// Those with whom a sum has to be repeated, whoever is here: the round waits for them, and ends if they do not come.
+RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
+  Cohort out{0, repeat->sites, {}};
+  for (const RosterIndex site : repeat->sites)
+    if (!is_present(roster.sites[site].id)) out.quiet.push_back(site);
+  out.present = out.invited.size() - out.quiet.size();
+  return out;
+}
+
 Result<void> RunDriver::Parts::begin_round_when_ready() {
   RunStore& store = *options.store;
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
   const federation::Plan& plan = store.plan();
-  Cohort cohort = cohort_of_round(store.next_round());
-  if (!releasing_at_start && cohort.present < plan.cohort.smallest) return {};
-  const std::size_t hoped = cohort_largest;
+  Cohort cohort = repeat ? cohort_to_repeat() : cohort_of_round(store.next_round());
+  if (!releasing_at_start && !repeat && cohort.present < plan.cohort.smallest) return {};
+  const std::size_t hoped = repeat ? repeat->sites.size() : cohort_largest;
   const std::int64_t waited = clock->monotonic().value - last_joined.value;
   // Only before the first round of this process: later ones start with whoever is here.
   if (!releasing_at_start && round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
@@ -133,6 +142,11 @@ Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
                    .delta_max = plan.strategy.delta_max,
                    .weight_max = plan.strategy.weight_max,
                    .limits = {}};
+  if (repeat) {  // with the update that answered the round before
+    setup.task = repeat->task;
+    setup.task.round = round;
+    setup.repeat = repeat;
+  }
   FOVEA_TRY_ASSIGN(setup.beacon, stored_beacon());
   setup.limits.training_progress_ms = static_cast<std::int64_t>(plan.deadlines.progress_s) * 1000;
   setup.limits.phase_ms = static_cast<std::int64_t>(plan.deadlines.phase_s) * 1000;
@@ -251,6 +265,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   ended.metric_sums = result.sum.metric_sums;
   ended.next_round = result.round + 1;
   rounds_without_sum = 0;
+  repeat.reset();
   FOVEA_TRY(store.finish_round(ended, result.publication, std::move(model)));
   FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, result.round, result.attempt},
                                           .outcome = "applied",
@@ -296,9 +311,10 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   ended.next_round = std::max(aborted.next_round, round + 1);
   spdlog::warn("round {} ended without a sum: {}", round, ended.aborted);
   FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, round, ended.attempt}, .outcome = "abandoned", .model = store.model_digest(), .cohort = 0}));
-  FOVEA_TRY(store.abort_round(ended));
+  repeat = aborted.repeat;
+  FOVEA_TRY(store.abort_round(ended, repeat ? std::optional(repeat->encode()) : std::nullopt));
   FOVEA_TRY(sync_ledger());
-  events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}});
+  events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}, {"repeats", repeat.has_value()}});
   machine.reset();
   if (aborted.reason == federation::RefusalReason::model_already_released) return failed_precondition("the run cannot go on: " + aborted.detail);
   ++rounds_without_sum;

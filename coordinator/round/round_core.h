@@ -19,13 +19,15 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
+inline constexpr const char* kNoWayOn = " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
+
 // What a site is doing about this round's task.
 enum class Readiness { awaited, training, ready, failed };
 
 struct Trainee {
   Readiness readiness = Readiness::awaited;
   bool final_failure = false;  // it will not take part in this round
-  bool has_released = false;   // because it has taken part in a sum on this model before
+  std::optional<federation::RefusalReason> failure{};  // the last it gave
   std::uint16_t permille = 0;
   MonotonicMs heard;
 };
@@ -132,6 +134,10 @@ struct RoundMachine::Core {
   void on_training_ready(const federation::SignedMessage& message, RosterIndex site);
   void announce(const std::vector<RosterIndex>& sites);
   void consider_start();
+  bool ends_for_want_of_sites();
+  // Of the plan; when a sum is repeated, exactly all of those it is repeated with.
+  std::size_t cohort_min() const { return setup.repeat ? setup.invited.size() : setup.cohort_smallest; }
+  std::size_t cohort_max() const { return setup.repeat ? setup.invited.size() : setup.cohort_largest; }
   void start_attempt(std::vector<RosterIndex> candidates);
   void retry(federation::RefusalReason reason, const std::string& detail);
   void abort(federation::RefusalReason reason, const std::string& detail);
@@ -175,6 +181,8 @@ struct RoundMachine::Core {
   void consider_consistency(bool deadline);
   void consider_unmask();
   void finish(Unmasking from, UnmaskOutcome outcome);
+  void end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings);
+  std::optional<federation::DealerFault> describe_fault(const CommittedAttempt& attempt_, const BadDealing& dealing) const;
   void ask_consistency(const CollectingConsistency& phase_, const std::vector<RosterIndex>& to);
   void ask_unmask(const CollectingUnmask& phase_, const std::vector<RosterIndex>& to);
 

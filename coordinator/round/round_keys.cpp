@@ -61,7 +61,7 @@ void RoundMachine::Core::consider_keys(bool deadline) {
   for (const auto& [site, keys] : collecting.keys) to.push_back(site);
   // Who has too few neighbours left could not share its secrets; it is ready for the next attempt.
   prune_isolated(collecting.context, to);
-  if (to.size() < std::max<std::size_t>(p.survivors_min(), setup.cohort_smallest))
+  if (to.size() < std::max<std::size_t>(p.survivors_min(), cohort_min()))
     return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(to.size()) + " sites only");
   federation::AttemptContext context = std::move(collecting.context);
   for (const RosterIndex site : to) context.keys.push_back({site, collecting.keys.at(site)});

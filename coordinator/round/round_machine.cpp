@@ -29,6 +29,8 @@ Result<void> check_setup(const RoundSetup& setup) {
   if (t.threshold > setup.cohort_smallest) return invalid_argument("setup.thresholds: threshold above the smallest cohort");
   if (federation::threshold_min(setup.cohort_smallest, t.colluders_max) > setup.cohort_smallest)
     return invalid_argument("setup.thresholds: no threshold is safe for the smallest cohort with this m");
+  if (setup.repeat && (setup.invited != setup.repeat->sites || setup.roster.hash != setup.repeat->roster))
+    return invalid_argument("setup.repeat: a sum is repeated with exactly its sites, under its roster");
   if (setup.delta_size == 0) return invalid_argument("setup.delta_size: at least 1");
   if (auto encoding = federation::make_encoding(setup.cohort_largest, setup.delta_max, setup.weight_max); !encoding)
     return std::move(encoding).error();
@@ -95,6 +97,7 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
   if (memory.unmask && memory.unmask->attempt.context.parameters.roster_hash == core->setup.roster.hash) {
     core->attempt = memory.unmask->attempt.context.parameters.attempt;
     core->phase = std::move(*memory.unmask);
+    core->share_wires = std::move(memory.share_wires);
   }
   return RoundMachine(std::move(core));
 }
@@ -206,6 +209,7 @@ void RoundMachine::Core::on(MessageReceived event) {
     case MessageKind::beacon_request:
     case MessageKind::beacon_commitments:
     case MessageKind::beacon:
+    case MessageKind::dealer_fault:
     case MessageKind::plan_offer:
     case MessageKind::roster_offer:
     case MessageKind::train_task:
@@ -243,17 +247,19 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
   if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "a failure in another round");
   effects.notices.push_back(id_of(site).text() + " refused: " + std::string(federation::to_string(decoded->reason)));
   Trainee& trainee = trainees[site];
-  trainee.has_released = decoded->reason == RefusalReason::model_already_released;
+  trainee.failure = decoded->reason;
+  // It has not seen the evidence, or forgot it in a restart: it is shown again with the task.
+  const bool unshown = setup.repeat && decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
     // These mend themselves: a person approves the plan, or the site catches up; then it says hello.
     const bool may_recover = decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::model_differs ||
                              decoded->reason == RefusalReason::transcript_differs;
-    trainee.readiness = Readiness::failed;
-    trainee.final_failure = !may_recover;
+    trainee.readiness = unshown ? Readiness::awaited : Readiness::failed;
+    trainee.final_failure = !may_recover && !unshown;
     return consider_start();
   }
   if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");
-  const bool lost_work = decoded->reason == RefusalReason::not_ready || decoded->reason == RefusalReason::forgotten_after_restart;
+  const bool lost_work = unshown || decoded->reason == RefusalReason::not_ready || decoded->reason == RefusalReason::forgotten_after_restart;
   trainee.readiness = lost_work ? Readiness::awaited : Readiness::failed;
   if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
     trainee.readiness = Readiness::ready;

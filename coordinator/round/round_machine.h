@@ -9,7 +9,7 @@
 //   perform(effects), strictly in field order:
 //     1 append effects.journal, one sync; store effects.beacon       2 effects.finished: apply the sum, store model and publication durably
 //     3 send effects.outbound, then finished->publication to every site     4 run effects.unmask, then step(UnmaskFinished{…})
-//     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`
+//     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`, its setup says `aborted->repeat`
 //
 // step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the same
 // bytes, so lost messages are mended by asking again (resend_ms).
@@ -18,6 +18,9 @@
 // sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites of a sum.
 // Only an attempt of so many ready sites needs the beacon; where it does not come while stragglers are waited for, the
 // attempt is made with kCompleteGraphMax of them.
+//
+// When a dealer's fault keeps a sum from being opened in R5, the round ends, and the next one repeats the sum: with exactly the other
+// sites of it, who are shown the evidence with the task. It waits for all of them; each attempt that lacks one is tried again.
 //
 // Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
 // a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
@@ -33,6 +36,7 @@
 
 #include "common/clock.h"
 #include "coordinator/aggregation/unmask.h"
+#include "coordinator/round/sum_to_repeat.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/beacon_messages.h"
 #include "federation/messages/envelope.h"
@@ -65,6 +69,7 @@ struct RoundSetup {
   double delta_max = 0;
   std::uint32_t weight_max = 0;
   std::optional<federation::BeaconTranscript> beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
+  std::optional<SumToRepeat> repeat{};  // RoundAborted::repeat of the round before: `invited` are its sites, `task` its task, renumbered
   RoundLimits limits;
 };
 
@@ -113,6 +118,7 @@ struct RoundAborted {
   federation::RefusalReason reason = federation::RefusalReason::deadline_passed;
   std::string detail;
   RoundNumber next_round = 0;
+  std::optional<SumToRepeat> repeat{};  // what the next round has to be; durable before that round begins
 };
 
 struct BlamedSite {

@@ -6,9 +6,26 @@ namespace fovea::coordinator {
 namespace {
 
 constexpr std::uint8_t kAttemptMark = 1;
-constexpr std::uint8_t kUnmaskMark = 2;
+constexpr std::uint8_t kUnmaskMark1 = 2;  // of version 0.1: without the signed messages of R2
+constexpr std::uint8_t kUnmaskMark = 3;
 
-Result<CollectingUnmask> read_unmask(ByteReader& reader) {
+Result<DealerCommitments> read_dealer(ByteReader& reader, RosterIndex site, std::map<RosterIndex, Bytes>& wires) {
+  FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.shares", federation::kWireBytesMax));
+  FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope envelope, federation::read_envelope(wire));  // it was checked before it was written
+  FOVEA_TRY_ASSIGN(federation::SharesMessage shares, federation::SharesMessage::decode(envelope.payload));
+  wires.emplace(site, Bytes(wire.begin(), wire.end()));
+  return DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
+}
+
+Result<DealerCommitments> read_dealer_1(ByteReader& reader) {
+  DealerCommitments out;
+  FOVEA_TRY_ASSIGN(out.dealer, reader.u16("mark.dealer"));
+  FOVEA_TRY_ASSIGN(out.self_seed_commitment, reader.array<32>("mark.self_seed_commitment"));
+  FOVEA_TRY_ASSIGN(out.shares, federation::read_sealed_list(reader));
+  return out;
+}
+
+Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std::map<RosterIndex, Bytes>& wires) {
   CollectingUnmask out;
   CommittedAttempt& attempt = out.attempt;
   FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("mark.parameters", 4096));
@@ -19,11 +36,8 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader) {
   FOVEA_TRY_ASSIGN(attempt.survivors, federation::read_sites(reader, "mark.survivors"));
   FOVEA_TRY_ASSIGN(attempt.committed, federation::read_committed(reader));
   FOVEA_TRY_ASSIGN(out.signatures, federation::read_site_signatures(reader));
-  for (std::size_t i = 0; i < attempt.survivors.size(); ++i) {
-    DealerCommitments dealer;
-    FOVEA_TRY_ASSIGN(dealer.dealer, reader.u16("mark.dealer"));
-    FOVEA_TRY_ASSIGN(dealer.self_seed_commitment, reader.array<32>("mark.self_seed_commitment"));
-    FOVEA_TRY_ASSIGN(dealer.shares, federation::read_sealed_list(reader));
+  for (const RosterIndex site : attempt.survivors) {
+    FOVEA_TRY_ASSIGN(DealerCommitments dealer, type == kUnmaskMark ? read_dealer(reader, site, wires) : read_dealer_1(reader));
     attempt.dealers.push_back(std::move(dealer));
   }
   const std::size_t words = attempt.context.parameters.dimension;
@@ -44,7 +58,7 @@ Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt) {
   return std::move(writer).take();
 }
 
-Bytes encode_unmask_mark(const CollectingUnmask& collecting) {
+Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<RosterIndex, Bytes>& share_wires) {
   const CommittedAttempt& attempt = collecting.attempt;
   const federation::RoundParameters& parameters = attempt.context.parameters;
   ByteWriter writer;
@@ -57,11 +71,7 @@ Bytes encode_unmask_mark(const CollectingUnmask& collecting) {
   federation::write(writer, attempt.survivors);
   federation::write_committed(writer, attempt.committed);
   federation::write_site_signatures(writer, collecting.signatures);
-  for (const DealerCommitments& dealer : attempt.dealers) {
-    writer.u16(dealer.dealer);
-    writer.raw(dealer.self_seed_commitment);
-    federation::write_sealed_list(writer, dealer.shares);
-  }
+  for (const RosterIndex site : attempt.survivors) writer.sized(share_wires.at(site));
   writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(attempt.sum.data()), 4 * attempt.sum.size()));
   return std::move(writer).take();
 }
@@ -74,11 +84,11 @@ Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> jour
       FOVEA_TRY_ASSIGN(const std::uint8_t type, reader.u8("mark.type"));
       FOVEA_TRY_ASSIGN(const RoundNumber of_round, reader.u32("mark.round"));
       FOVEA_TRY_ASSIGN(const AttemptNumber attempt, reader.u32("mark.attempt"));
-      if (type != kAttemptMark && type != kUnmaskMark) return invalid_argument("mark.type: unknown number " + std::to_string(type));
+      if (type != kAttemptMark && type != kUnmaskMark && type != kUnmaskMark1) return invalid_argument("mark.type: unknown number " + std::to_string(type));
       if (of_round != round) return {};
       memory.attempt_last = std::max(memory.attempt_last, attempt);
-      if (type == kUnmaskMark) {
-        FOVEA_TRY_ASSIGN(memory.unmask, read_unmask(reader));
+      if (type != kAttemptMark) {
+        FOVEA_TRY_ASSIGN(memory.unmask, read_unmask(reader, type, memory.share_wires));
       }
       return reader.finish("mark");
     };

@@ -11,11 +11,13 @@
 namespace fovea::coordinator {
 
 Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt);
-Bytes encode_unmask_mark(const CollectingUnmask& collecting);
+// `share_wires`: R2 of each site of U2, as it came.
+Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<RosterIndex, Bytes>& share_wires);
 
 struct RoundMemory {
   AttemptNumber attempt_last = 0;
   std::optional<CollectingUnmask> unmask;
+  std::map<RosterIndex, Bytes> share_wires;  // of its attempt; none from a mark of version 0.1
 };
 
 // Records of other rounds are skipped. corruption names the record.

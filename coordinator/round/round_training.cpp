@@ -10,6 +10,8 @@ using federation::MessageKind;
 using federation::RefusalReason;
 
 void RoundMachine::Core::announce(const std::vector<RosterIndex>& sites) {
+  if (setup.repeat)
+    for (const Bytes& fault : setup.repeat->faults) send(sites, MessageKind::dealer_fault, fault);
   send(sites, MessageKind::train_task, setup.task.encode());
 }
 
@@ -50,33 +52,23 @@ std::vector<RosterIndex> RoundMachine::Core::ready_sites() const {
 void RoundMachine::Core::consider_start() {
   auto* announced = std::get_if<Announced>(&phase);
   if (announced == nullptr) return;
+  if (ends_for_want_of_sites()) return;
   std::vector<RosterIndex> ready = ready_sites();
-  const auto possible = std::count_if(trainees.begin(), trainees.end(), [&](const auto& entry) {
-    return !excluded.contains(entry.first) && !entry.second.final_failure;
-  });
-  const auto released = std::count_if(trainees.begin(), trainees.end(), [](const auto& entry) { return entry.second.has_released; });
-  if (static_cast<std::size_t>(possible) < setup.cohort_smallest && static_cast<std::size_t>(possible + released) >= setup.cohort_smallest)
-    return abort(RefusalReason::model_already_released,
-                 std::to_string(released) + " sites have released their shares of a sum on this model before, and never do so twice: two "
-                 "sums that differ by one site would show its update. No further round can follow on this model; make a plan with "
-                 "another seed, which the hospitals then approve");
-  if (static_cast<std::size_t>(possible) < setup.cohort_smallest)
-    return abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) + " sites can take part, the plan asks for " +
-                                                      std::to_string(setup.cohort_smallest));
-  if (ready.size() < setup.cohort_smallest) {
+  if (ready.size() < cohort_min()) {
     announced->quorum.reset();
     if (now.value - announced->since.value >= setup.limits.round_ms)
-      abort(RefusalReason::deadline_passed, "only " + std::to_string(ready.size()) + " sites were ready in time");
+      abort(RefusalReason::deadline_passed, "only " + std::to_string(ready.size()) + " sites were ready in time" +
+                                                (setup.repeat ? ", and a sum is repeated with all " + std::to_string(cohort_min()) + " or not at all" : ""));
     return;
   }
   if (!announced->quorum) announced->quorum = now;
-  std::size_t most = std::min<std::size_t>(ready.size(), setup.cohort_largest);
+  std::size_t most = std::min<std::size_t>(ready.size(), cohort_max());
   if (waits_for_stragglers(*announced, most)) return;
   if (!has_beacon() && most > federation::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
     const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " + id_of(silent.front()).text() +
                                 " among them; it needs every site once: sign a roster without the absent ones";
-    if (setup.cohort_smallest > federation::kCompleteGraphMax) {
+    if (cohort_min() > federation::kCompleteGraphMax) {
       if (now.value - announced->since.value >= setup.limits.round_ms) abort(RefusalReason::beacon_differs, missing);
       return;
     }
@@ -86,10 +78,40 @@ void RoundMachine::Core::consider_start() {
   start_attempt(choose_cohort(std::move(ready), most));
 }
 
+// The plan's number of sites cannot be reached, or a site that the sum has to be repeated with will not come.
+bool RoundMachine::Core::ends_for_want_of_sites() {
+  std::size_t possible = 0;
+  std::size_t released = 0;
+  std::string missing;
+  for (const auto& [site, trainee] : trainees) {
+    if (!excluded.contains(site) && !trainee.final_failure) {
+      ++possible;
+      continue;
+    }
+    if (trainee.failure == RefusalReason::model_already_released) ++released;
+    const std::string why = trainee.failure ? " (" + std::string(federation::to_string(*trainee.failure)) + ")" : "";
+    missing += (missing.empty() ? "" : ", ") + id_of(site).text() + why;
+  }
+  if (possible >= cohort_min()) return false;
+  if (setup.repeat) {
+    abort(RefusalReason::model_already_released, "the sum of round " + std::to_string(setup.repeat->released.round) +
+                                                     " cannot be repeated without " + missing + "." + kNoWayOn);
+    effects.aborted->repeat.reset();
+  } else if (possible + released >= setup.cohort_smallest) {
+    abort(RefusalReason::model_already_released,
+          std::to_string(released) + " sites have released their shares of a sum on this model before, and never do so twice: two "
+          "sums that differ by one site would show its update." + kNoWayOn);
+  } else {
+    abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) + " sites can take part, the plan asks for " +
+                                               std::to_string(setup.cohort_smallest));
+  }
+  return true;
+}
+
 bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::size_t sites) const {
   if (now.value - announced.quorum->value >= setup.limits.straggler_ms) return false;
   if (sites > federation::kCompleteGraphMax && !has_beacon()) return true;
-  if (sites >= setup.cohort_largest) return false;
+  if (sites >= cohort_max()) return false;
   return std::any_of(trainees.begin(), trainees.end(), [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
 }
 
@@ -102,7 +124,7 @@ std::vector<RosterIndex> RoundMachine::Core::choose_cohort(std::vector<RosterInd
 }
 
 void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
-  auto encoding = federation::make_encoding(candidates.size(), setup.delta_max, setup.weight_max);
+  auto encoding = federation::make_encoding(setup.repeat ? setup.repeat->encoded_for : candidates.size(), setup.delta_max, setup.weight_max);
   FOVEA_CHECK(encoding.has_value());  // create() tried it for the largest cohort
   const auto sites = static_cast<std::uint32_t>(candidates.size());
   const bool sparse = sites > federation::kCompleteGraphMax;
@@ -126,6 +148,7 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
                         .encoding = *encoding,
                         .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
   if (sparse) parameters.graph = graph_parameters();
+  if (setup.repeat) parameters.repeats = federation::RepeatedSum{setup.repeat->released, setup.repeat->encoded_for};
   federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
   // Durable first: an attempt number names one set of keys, so it must not come again after a restart.
   effects.journal.push_back(encode_attempt_mark(setup.task.round, attempt));
@@ -156,8 +179,10 @@ void RoundMachine::Core::abort(RefusalReason reason, const std::string& detail) 
   for (const auto& [site, trainee] : trainees) sites.push_back(site);
   const federation::AttemptAbandoned message{setup.task.round, attempt, reason, true};
   send(sites, MessageKind::attempt_abandoned, message.encode());
+  // Once shares of the repetition were asked for, only another dealer's fault allows one more (end_at_fault).
+  const bool released = std::holds_alternative<CollectingUnmask>(phase) || std::holds_alternative<Unmasking>(phase);
   phase = Aborted{};
-  effects.aborted = RoundAborted{reason, detail, setup.task.round + 1};
+  effects.aborted = RoundAborted{reason, detail, setup.task.round + 1, released ? std::nullopt : setup.repeat};
 }
 
 }  // namespace fovea::coordinator

@@ -47,7 +47,7 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   std::vector<RosterIndex> to;
   for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
   // Each site asks for s signatures in all and t of sites that count for it; and each secret has to be opened by sites that signed.
-  if (to.size() < collecting.attempt.context.parameters.survivors_min())
+  if (to.size() < collecting.attempt.context.parameters.signatures_min())
     return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only");
   if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
     return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only, too few of them neighbours of " +
@@ -57,7 +57,7 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   next.attempt = std::move(collecting.attempt);
   next.since = now;
   // Durable first: sites release shares once a round, so a coordinator that lost this could never finish the round.
-  effects.journal.push_back(encode_unmask_mark(next));
+  effects.journal.push_back(encode_unmask_mark(next, share_wires));
   ask_unmask(next, to);
   phase = std::move(next);
   progress = asked = now;
@@ -120,6 +120,43 @@ void RoundMachine::Core::consider_unmask() {
   phase = Unmasking{std::move(collecting)};
 }
 
+std::optional<federation::DealerFault> RoundMachine::Core::describe_fault(const CommittedAttempt& attempt_, const BadDealing& dealing) const {
+  const auto wire = share_wires.find(dealing.dealer);
+  if (wire == share_wires.end()) return std::nullopt;  // taken up from a journal that did not have it
+  return federation::DealerFault{.parameters = attempt_.context.parameters,
+                                 .dealer = dealing.dealer,
+                                 .secret = dealing.secret,
+                                 .keys = *attempt_.context.find(dealing.dealer),
+                                 .shares = wire->second,
+                                 .openings = dealing.openings};
+}
+
+// The secrets of these dealers cannot be had, so this sum stays shut. Without them it can be had in another round.
+void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings) {
+  const federation::RoundParameters& p = attempt_.context.parameters;
+  SumToRepeat repeat{.released = p.ref(),
+                     .task = setup.task,
+                     .roster = setup.roster.hash,
+                     .sites = sites_of(attempt_.committed),
+                     .encoded_for = static_cast<std::uint16_t>(p.encoded_for()),
+                     .faults = {}};
+  std::string names;
+  for (const BadDealing& dealing : dealings) {
+    std::erase(repeat.sites, dealing.dealer);
+    names += (names.empty() ? "" : ", ") + id_of(dealing.dealer).text();
+    if (const auto fault = describe_fault(attempt_, dealing)) repeat.faults.push_back(fault->encode());
+  }
+  const std::string what = "the shares that " + names + " dealt do not give the secret that was committed to; ";
+  const std::string left = std::to_string(repeat.sites.size()) + " sites";
+  if (repeat.faults.size() < dealings.size())
+    return abort(RefusalReason::model_already_released, what + "the evidence was not in the journal of an older version." + kNoWayOn);
+  if (repeat.sites.size() < setup.cohort_smallest)
+    return abort(RefusalReason::model_already_released, what + left + " are left of the sum, the plan asks for " +
+                                                            std::to_string(setup.cohort_smallest) + "." + kNoWayOn);
+  abort(RefusalReason::inconsistent_dealer, what + "the sum is repeated with the other " + left + " of it");
+  effects.aborted->repeat = std::move(repeat);
+}
+
 void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
   CommittedAttempt& done = from.from.attempt;
   for (const Blame& entry : outcome.blames) {
@@ -129,6 +166,7 @@ void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
     for (const auto& [site, wire] : unmask_wires) evidence.push_back(wire);
     blame(entry.site, entry.reason, std::move(evidence));
   }
+  if (!outcome.complete && !outcome.dealings.empty()) return end_at_fault(done, outcome.dealings);
   if (!outcome.complete) {
     done.sum = std::move(outcome.sum);
     phase = std::move(from.from);

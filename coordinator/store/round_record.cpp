@@ -30,6 +30,10 @@ Result<RoundRecord> read_record(JsonFields fields, const nlohmann::json& value) 
   FOVEA_TRY_ASSIGN(out.seconds, fields.number("seconds", 0, 1e9));
   FOVEA_TRY_ASSIGN(out.aborted, fields.text("aborted", 0, 2000));
   FOVEA_TRY_ASSIGN(out.next_round, fields.integer32("next_round", 1, UINT32_MAX));
+  if (value.contains("repeats")) {  // not in records of version 0.1
+    FOVEA_TRY_ASSIGN(const std::uint64_t repeats, fields.integer("repeats", 0, 1));
+    out.repeats = repeats == 1;
+  }
   return out;
 }
 
@@ -48,7 +52,8 @@ nlohmann::ordered_json round_record_json(const RoundRecord& record) {
           {"metric_sums", record.metric_sums},
           {"seconds", record.seconds},
           {"aborted", record.aborted},
-          {"next_round", record.next_round}};
+          {"next_round", record.next_round},
+          {"repeats", record.repeats ? 1 : 0}};
 }
 
 Result<Bytes> encode_round_record(const RoundRecord& record) {

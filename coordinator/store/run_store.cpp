@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kJournalBytesMax = std::size_t{8} << 30U;
 constexpr std::size_t kHistoryBytesMax = std::size_t{256} << 20U;
 constexpr std::size_t kPublicationBytesMax = std::size_t{1} << 30U;
+constexpr std::size_t kRepeatBytesMax = std::size_t{256} << 20U;
 constexpr std::uint32_t kModelsKept = 2;  // the newest, and the one before it should the newest be unreadable
 
 fs::path numbered(const fs::path& folder, std::uint32_t number, const char* extension) {
@@ -194,9 +195,20 @@ void RunStore::remove_old_models() const {
   for (std::size_t i = 0; i + kModelsKept < files.size(); ++i) fs::remove(files[i], ignored);
 }
 
-Result<void> RunStore::abort_round(RoundRecord record) {
+Result<void> RunStore::abort_round(RoundRecord record, const std::optional<Bytes>& repeat) {
   FOVEA_CHECK(!record.aborted.empty());
+  record.repeats = repeat.has_value();
+  if (repeat) {
+    FOVEA_TRY(create_directories_durably(folder_ / "repeats"));
+    FOVEA_TRY(write_file_durably(numbered(folder_ / "repeats", record.round, ""), *repeat));
+  }
   return append_history(record);
+}
+
+Result<std::optional<Bytes>> RunStore::sum_to_repeat() const {
+  if (history_.empty() || !history_.back().repeats) return std::optional<Bytes>();
+  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(numbered(folder_ / "repeats", history_.back().round, ""), kRepeatBytesMax));
+  return std::optional(std::move(bytes));
 }
 
 Result<std::optional<RunStore::Publication>> RunStore::publication_after(RoundNumber round) const {

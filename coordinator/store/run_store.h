@@ -4,6 +4,7 @@
 //   journal                         the round in progress: number, then records of the round machine
 //   history                         one record for each round that ended (federation/secagg/framed_journal.h)
 //   publications/<round>            what was published with the sum, for sites that catch up
+//   repeats/<round>                 the sum that the round after has to repeat, with the evidence why (coordinator/round/sum_to_repeat.h)
 //   models/<sums>.safetensors       the newest models
 #pragma once
 
@@ -37,6 +38,7 @@ struct RoundRecord {
   double seconds = 0;
   std::string aborted;          // why
   RoundNumber next_round = 0;   // the number of the round that follows
+  bool repeats = false;         // it repeats a sum: repeats/<round> says which
 };
 
 struct RunFacts {
@@ -72,7 +74,10 @@ class RunStore {
   // save_model(), rounds later: a start makes the model again from an older file and the publications since.
   Result<void> finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model);
   Result<void> save_model();
-  Result<void> abort_round(RoundRecord record);
+  // `repeat`: what the next round has to be, where it repeats a sum; durable before the history says so.
+  Result<void> abort_round(RoundRecord record, const std::optional<Bytes>& repeat = {});
+  // What the last round that ended left to repeat.
+  Result<std::optional<Bytes>> sum_to_repeat() const;
 
   // The messages published with the first sum after `round`; nothing when there is none.
   struct Publication {

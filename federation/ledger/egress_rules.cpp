@@ -31,7 +31,8 @@ std::optional<MessageScope> egress_scope(MessageKind kind) {
     case MessageKind::attempt_abandoned:
     case MessageKind::beacon_request:
     case MessageKind::beacon_commitments:
-    case MessageKind::beacon: return std::nullopt;
+    case MessageKind::beacon:
+    case MessageKind::dealer_fault: return std::nullopt;
   }
   return std::nullopt;
 }

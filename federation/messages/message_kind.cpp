@@ -34,13 +34,14 @@ std::string_view to_string(MessageKind kind) noexcept {
     case MessageKind::beacon_request: return "beacon-request";
     case MessageKind::beacon_commitments: return "beacon-commitments";
     case MessageKind::beacon: return "beacon";
+    case MessageKind::dealer_fault: return "dealer-fault";
   }
   return "unknown";
 }
 
 Result<MessageKind> message_kind(std::uint16_t number) {
   const bool site = number >= 1 && number <= 12;
-  const bool coordinator = number >= 32 && number <= 47;
+  const bool coordinator = number >= 32 && number <= 48;
   if (!site && !coordinator) return invalid_argument("message kind: unknown number " + std::to_string(number));
   return static_cast<MessageKind>(number);
 }

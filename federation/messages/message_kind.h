@@ -39,6 +39,7 @@ enum class MessageKind : std::uint16_t {
   beacon_request = 45,
   beacon_commitments = 46,
   beacon = 47,
+  dealer_fault = 48,  // after R5: why a sum could not be opened, and may be repeated
 };
 
 std::string_view to_string(MessageKind kind) noexcept;

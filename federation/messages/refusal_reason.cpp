@@ -31,6 +31,8 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::graph_differs: return "graph-differs";
     case RefusalReason::beacon_differs: return "beacon-differs";
     case RefusalReason::round_too_far: return "round-too-far";
+    case RefusalReason::cohort_differs: return "cohort-differs";
+    case RefusalReason::update_differs: return "update-differs";
     case RefusalReason::own_entry_missing: return "own-entry-missing";
     case RefusalReason::own_entry_altered: return "own-entry-altered";
     case RefusalReason::duplicate_key: return "duplicate-key";
@@ -60,6 +62,7 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::bad_revealed_share: return "bad-revealed-share";
     case RefusalReason::inconsistent_dealer: return "inconsistent-dealer";
     case RefusalReason::disputed_shares: return "disputed-shares";
+    case RefusalReason::dealer_not_at_fault: return "dealer-not-at-fault";
   }
   return "unknown";
 }

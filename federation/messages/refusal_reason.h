@@ -40,6 +40,8 @@ enum class RefusalReason : std::uint16_t {
   graph_differs = 35,           // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
   beacon_differs = 36,          // not the beacon of this roster that was fixed first
   round_too_far = 37,           // a round number further ahead than rounds without a sum explain
+  cohort_differs = 38,          // a sum is repeated with exactly the sites of the released one, less the dealers whose fault is proven
+  update_differs = 39,          // a sum is repeated with exactly the vectors of the released one
   // R1 and R2
   own_entry_missing = 40,
   own_entry_altered = 41,
@@ -74,6 +76,7 @@ enum class RefusalReason : std::uint16_t {
   bad_revealed_share = 120,  // a share that is not the one the dealer committed to
   inconsistent_dealer = 121, // committed shares that do not give the committed secret
   disputed_shares = 122,     // two sites disagree about a share
+  dealer_not_at_fault = 123, // evidence against a dealer whose shares give the committed secret
 };
 
 std::string_view to_string(RefusalReason reason) noexcept;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "crypto/hash.h"
+
 namespace fovea::federation {
 namespace {
 
@@ -34,6 +36,22 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
   return Encoding{.scale = scale, .delta_max = delta_max, .metric_scale = kMetricScale, .weight_max = weight_max};
 }
 
+Digest contribution_digest(const Contribution& contribution) {
+  crypto::TaggedHash hash("FOVEA/1/contribution");
+  hash.add(ByteView(reinterpret_cast<const std::uint8_t*>(contribution.delta.data()), contribution.delta.size() * sizeof(float)));
+  hash.add_u64(contribution.weight);
+  for (const double metric : contribution.metric_sums) hash.add_u64(std::bit_cast<std::uint64_t>(metric));
+  return hash.finish();
+}
+
+Digest update_digest(const RoundParameters& parameters, const Digest& contribution) {
+  const Encoding& encoding = parameters.encoding;
+  crypto::TaggedHash hash("FOVEA/1/update");
+  hash.add(contribution).add_u64(parameters.encoded_for()).add_u64(encoding.weight_max);
+  for (const double value : {encoding.scale, encoding.delta_max, encoding.metric_scale}) hash.add_u64(std::bit_cast<std::uint64_t>(value));
+  return hash.finish();
+}
+
 bool all_finite(std::span<const float> values) noexcept {
   std::uint32_t found = 0;
   for (const float value : values)
@@ -56,7 +74,7 @@ Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& p
   out.noise_ = noise;
   out.factor_ = encoding.scale * static_cast<double>(contribution.weight) / static_cast<double>(encoding.weight_max);
   out.clip_ = encoding.delta_max;
-  out.bound_ = word_bound(parameters.candidates.size());
+  out.bound_ = word_bound(parameters.encoded_for());
   out.tail_[0] = contribution.weight;
   for (std::size_t i = 0; i < kMetricCount; ++i) {
     const double metric = contribution.metric_sums[i];
@@ -90,7 +108,7 @@ Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::
     return corruption("sum: " + std::to_string(sum.size()) + " words, the round has " + std::to_string(parameters.dimension));
   if (sum.back() != sites)
     return corruption("sum: the canary is " + std::to_string(sum.back()) + " for " + std::to_string(sites) + " sites");
-  const std::int64_t bound = word_bound(parameters.candidates.size()) * static_cast<std::int64_t>(sites);
+  const std::int64_t bound = word_bound(parameters.encoded_for()) * static_cast<std::int64_t>(sites);
   std::int64_t largest = 0;
   for (const std::uint32_t word : sum) {
     const std::int64_t value = std::bit_cast<std::int32_t>(word);

@@ -1,7 +1,7 @@
 // Floats to ring words and back. A site's vector is
 //   x = [round(scale · w · Δ / w_max) for each trained float, w, metric sums…, 1]   mod 2^32, two's complement
-// with |x| ≤ bound = ⌊(2^31 − 1) / n⌋ for n = |U0| by construction: every word is clipped, so a sum of n sites
-// cannot wrap; the canary, last, sums to the number of sites in the sum.
+// with |x| ≤ bound = ⌊(2^31 − 1) / n⌋ for n = RoundParameters::encoded_for(), which is |U0| or more, by construction: every word is clipped, so a
+// sum of n sites cannot wrap; the canary, last, sums to the number of sites in the sum.
 //
 //   site:        ContributionEncoder::create(parameters, contribution) → fill(first_word, words) chunk by chunk
 //   coordinator: decode_sum(parameters, sum, sites) → RoundSum
@@ -34,6 +34,11 @@ struct Contribution {
   std::uint32_t weight = 0;  // studies used, ≥ 1
   std::array<double, kMetricCount> metric_sums{};
 };
+
+// Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal. The site
+// keeps it to itself, and repeats a released sum with the same words only.
+Digest update_digest(const RoundParameters& parameters, const Digest& contribution);
+Digest contribution_digest(const Contribution& contribution);
 
 // Encodes a contribution range by range. Holds views: `contribution` and `noise` must outlive it.
 class ContributionEncoder {

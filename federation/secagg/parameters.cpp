@@ -20,18 +20,22 @@ Result<double> read_positive(ByteReader& reader, std::string_view field) {
   return value;
 }
 
-Result<Encoding> read_encoding(ByteReader& reader, std::size_t sites) {
+Result<Encoding> read_encoding(ByteReader& reader) {
   Encoding out;
   FOVEA_TRY_ASSIGN(out.scale, read_positive(reader, "parameters.scale"));
   FOVEA_TRY_ASSIGN(out.delta_max, read_positive(reader, "parameters.delta_max"));
   FOVEA_TRY_ASSIGN(out.metric_scale, read_positive(reader, "parameters.metric_scale"));
   FOVEA_TRY_ASSIGN(out.weight_max, reader.u32("parameters.weight_max"));
-  const auto bound = static_cast<double>(word_bound(sites));
-  if (out.weight_max == 0 || static_cast<double>(out.weight_max) > bound)
-    return invalid_argument("parameters.weight_max: outside 1 to (2^31 - 1) / sites");
-  if (!(out.scale * out.delta_max <= bound))
-    return invalid_argument("parameters.scale: scale * delta_max exceeds (2^31 - 1) / sites, a sum could wrap");
   return out;
+}
+
+Result<void> check_encoding(const Encoding& encoding, std::size_t sites) {
+  const auto bound = static_cast<double>(word_bound(sites));
+  if (encoding.weight_max == 0 || static_cast<double>(encoding.weight_max) > bound)
+    return invalid_argument("parameters.weight_max: outside 1 to (2^31 - 1) / sites");
+  if (!(encoding.scale * encoding.delta_max <= bound))
+    return invalid_argument("parameters.scale: scale * delta_max exceeds (2^31 - 1) / sites, a sum could wrap");
+  return {};
 }
 
 Result<void> check_graph(const RoundParameters& p) {
@@ -47,19 +51,44 @@ Result<void> check_graph(const RoundParameters& p) {
   return {};
 }
 
+Result<GraphParameters> read_graph(ByteReader& reader) {
+  GraphParameters out;
+  FOVEA_TRY_ASSIGN(out.roster_sites, reader.u16("parameters.graph.roster_sites"));
+  FOVEA_TRY_ASSIGN(out.neighbours, reader.u16("parameters.graph.neighbours"));
+  FOVEA_TRY_ASSIGN(out.survivors_min, reader.u16("parameters.graph.survivors_min"));
+  FOVEA_TRY_ASSIGN(out.beacon, reader.array<32>("parameters.graph.beacon"));
+  return out;
+}
+
+Result<RepeatedSum> read_repeats(ByteReader& reader) {
+  RepeatedSum out;
+  FOVEA_TRY_ASSIGN(out.released, read_attempt_ref(reader));
+  FOVEA_TRY_ASSIGN(out.encoded_for, reader.u16("parameters.repeats.encoded_for"));
+  return out;
+}
+
+Result<void> check_repeats(const RoundParameters& p) {
+  const RepeatedSum& repeats = *p.repeats;
+  if (repeats.released.round == 0 || repeats.released.round >= p.round || repeats.released.attempt == 0)
+    return invalid_argument("parameters.repeats.released: an attempt of an earlier round");
+  if (repeats.encoded_for <= p.candidates.size() || repeats.encoded_for > kCohortMax)
+    return invalid_argument("parameters.repeats.encoded_for: above the number of candidates, at most " + std::to_string(kCohortMax));
+  return {};
+}
+
 Result<void> check_bounds(const RoundParameters& p) {
   const std::size_t sites = p.candidates.size();
   if (p.round == 0 || p.attempt == 0) return invalid_argument("parameters.round, attempt: count from 1");
   if (sites < 2) return invalid_argument("parameters.candidates: at least 2 sites");
   const Thresholds& t = p.thresholds;
-  if (p.graph.has_value() != (sites > kCompleteGraphMax))
-    return invalid_argument("parameters.graph: given exactly when there are more than " + std::to_string(kCompleteGraphMax) + " candidates");
   if (p.graph) FOVEA_TRY(check_graph(p));
+  if (p.repeats) FOVEA_TRY(check_repeats(p));
   if (t.threshold < 2 || t.threshold > sites)
     return invalid_argument("parameters.threshold: outside 2 to the number of candidates");
-  if (t.colluders_max >= p.survivors_min() || t.honest_min > p.survivors_min())
+  if (t.colluders_max >= p.signatures_min() || t.honest_min > p.signatures_min())
     return invalid_argument("parameters.colluders_max, honest_min: above the threshold");
   if (p.dimension <= kTailWords || p.dimension > kDimensionMax) return invalid_argument("parameters.dimension: out of bounds");
+  FOVEA_TRY(check_encoding(p.encoding, p.encoded_for()));
   if (p.ring_bits != 32) return invalid_argument("parameters.ring_bits: expected 32");
   if (p.noise != 0 || p.noise_scale != 0) return invalid_argument("parameters.noise: unknown mechanism");
   if (p.phase_ms == 0) return invalid_argument("parameters.phase_ms: at least 1");
@@ -103,6 +132,10 @@ Bytes RoundParameters::encode() const {
     writer.u16(graph->survivors_min);
     writer.raw(graph->beacon);
   }
+  if (repeats) {
+    write(writer, repeats->released);
+    writer.u16(repeats->encoded_for);
+  }
   return std::move(writer).take();
 }
 
@@ -123,17 +156,15 @@ Result<RoundParameters> RoundParameters::decode(ByteView payload) {
   FOVEA_TRY_ASSIGN(out.thresholds.honest_min, reader.u16("parameters.honest_min"));
   FOVEA_TRY_ASSIGN(out.dimension, reader.u32("parameters.dimension"));
   FOVEA_TRY_ASSIGN(out.ring_bits, reader.u8("parameters.ring_bits"));
-  FOVEA_TRY_ASSIGN(out.encoding, read_encoding(reader, out.candidates.size()));
+  FOVEA_TRY_ASSIGN(out.encoding, read_encoding(reader));
   FOVEA_TRY_ASSIGN(out.noise, reader.u8("parameters.noise"));
   FOVEA_TRY_ASSIGN(out.noise_scale, reader.u64("parameters.noise_scale"));
   FOVEA_TRY_ASSIGN(out.phase_ms, reader.u32("parameters.phase_ms"));
+  if (out.candidates.size() > kCompleteGraphMax) {
+    FOVEA_TRY_ASSIGN(out.graph, read_graph(reader));
+  }
   if (reader.left() > 0) {
-    GraphParameters graph;
-    FOVEA_TRY_ASSIGN(graph.roster_sites, reader.u16("parameters.graph.roster_sites"));
-    FOVEA_TRY_ASSIGN(graph.neighbours, reader.u16("parameters.graph.neighbours"));
-    FOVEA_TRY_ASSIGN(graph.survivors_min, reader.u16("parameters.graph.survivors_min"));
-    FOVEA_TRY_ASSIGN(graph.beacon, reader.array<32>("parameters.graph.beacon"));
-    out.graph = graph;
+    FOVEA_TRY_ASSIGN(out.repeats, read_repeats(reader));
   }
   FOVEA_TRY(reader.finish("parameters"));
   FOVEA_TRY(check_bounds(out));

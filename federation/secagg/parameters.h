@@ -49,6 +49,15 @@ struct GraphParameters {
   bool operator==(const GraphParameters&) const = default;
 };
 
+// Of a round that repeats a sum: its shares were released, but a dealer whose fault is proven (federation/secagg/dealer_fault.h)
+// kept it from being opened. The candidates are then exactly U3 of that attempt less such dealers, all of them have to be in
+// U1, U2 and U3, and each sends the same ring words again: so what the two sums show together is what one of them shows.
+struct RepeatedSum {
+  AttemptRef released;            // the attempt whose shares were released last
+  std::uint16_t encoded_for = 0;  // sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates
+  bool operator==(const RepeatedSum&) const = default;
+};
+
 // What a site asks of a graph that it did not choose: an honest site is exposed with probability at most 2^-40.
 inline constexpr std::uint32_t kGraphSecurityBits = 40;
 // A round has to be repeated with probability at most 2^-20.
@@ -71,13 +80,18 @@ struct RoundParameters {
   std::uint64_t noise_scale = 0;  // its parameter, 0 with none
   std::uint32_t phase_ms = 0;     // deadline of one phase
   std::optional<GraphParameters> graph{};  // none: the complete graph
+  std::optional<RepeatedSum> repeats{};    // none: no shares were released on this model
 
-  // The fewest sites in U1, U2 and U3, and the fewest that sign the one statement over U3.
-  std::uint32_t survivors_min() const noexcept { return graph ? graph->survivors_min : thresholds.threshold; }
+  // The fewest sites in U1, U2 and U3; all candidates where a sum is repeated.
+  std::uint32_t survivors_min() const noexcept { return repeats ? static_cast<std::uint32_t>(candidates.size()) : signatures_min(); }
+  // The fewest sites that sign the one statement over U3.
+  std::uint32_t signatures_min() const noexcept { return graph ? graph->survivors_min : thresholds.threshold; }
+  // n of the bound on each word (federation/secagg/fixed_point.h).
+  std::size_t encoded_for() const noexcept { return repeats ? repeats->encoded_for : candidates.size(); }
 
   Bytes encode() const;
   // Strict; checks what holds for everybody: bounds, finite numbers, ascending candidates, ring_bits = 32,
-  // scale · delta_max and weight_max within the bound of |U0| sites, a graph exactly above kCompleteGraphMax candidates.
+  // scale · delta_max and weight_max within the bound of encoded_for() sites, a graph exactly above kCompleteGraphMax candidates.
   static Result<RoundParameters> decode(ByteView payload);
   Digest hash() const;  // H(P)
   AttemptRef ref() const { return {round, attempt, hash()}; }

@@ -38,16 +38,16 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
     if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
   for (const CommittedVector& entry : e.committed)
     if (!contains(e.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
-  if (e.committed.size() < e.parameters.survivors_min()) return refused(RefusalReason::too_few_survivors, "fewer than t sites in the sum");
+  if (e.committed.size() < e.parameters.survivors_min()) return refused(RefusalReason::too_few_survivors, "fewer sites in the sum than it needs");
   std::vector<RosterIndex> signers;
   const std::vector<RosterIndex> committed = sites_of(e.committed);
   for (const SiteSignature& entry : e.signatures) {
     if (!contains(committed, entry.site)) return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
     signers.push_back(entry.site);
   }
-  if (signers.size() < e.parameters.survivors_min())
+  if (signers.size() < e.parameters.signatures_min())
     return refused(RefusalReason::too_few_signatures, std::to_string(signers.size()) + " signatures, at least " +
-                                                          std::to_string(e.parameters.survivors_min()) + " are needed");
+                                                          std::to_string(e.parameters.signatures_min()) + " are needed");
   if (context.find_isolated(e.survivors, signers))
     return refused(RefusalReason::too_few_signatures, "a site of U2 has fewer than t neighbours that signed");
   return std::nullopt;

@@ -93,7 +93,8 @@ Result<OutboundMessage> read_outbound_message(const federation::UncheckedEnvelop
     case MessageKind::attempt_abandoned:
     case MessageKind::beacon_request:
     case MessageKind::beacon_commitments:
-    case MessageKind::beacon: break;
+    case MessageKind::beacon:
+    case MessageKind::dealer_fault: break;
   }
   return invalid_argument("a " + std::string(federation::to_string(envelope.header.kind)) + " is not a message that sites send");
 }

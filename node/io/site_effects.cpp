@@ -42,7 +42,8 @@ std::string event_name(MessageKind kind) {
     case MessageKind::beacon_nonce:
     case MessageKind::beacon_request:
     case MessageKind::beacon_commitments:
-    case MessageKind::beacon: return {};
+    case MessageKind::beacon:
+    case MessageKind::dealer_fault: return {};
   }
   return {};
 }

@@ -55,7 +55,8 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
     case MessageKind::beacon_nonce:
     case MessageKind::beacon_request:
     case MessageKind::beacon_commitments:
-    case MessageKind::beacon: break;
+    case MessageKind::beacon:
+    case MessageKind::dealer_fault: break;
   }
   FOVEA_TRY(hold_if_asked(*opened));
   if (stop) return {};

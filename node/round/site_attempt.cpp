@@ -36,20 +36,10 @@ std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::
 
 // ---- R0
 
-std::optional<Refusal> SiteMachine::Core::check_model_unreleased(const Digest& model_hash) const {
-  const auto released = memory.released_models.find(model_hash);
-  if (released == memory.released_models.end()) return std::nullopt;
-  return refused(RefusalReason::model_already_released,
-                 "this site took part in a sum on this model in run " + released->second.text() +
-                     ": two sums that differ by one site would show that site's update; continue with a model that no sum was "
-                     "released on (a plan with another seed)");
-}
-
-std::optional<Refusal> SiteMachine::Core::check_release(RoundNumber round, const Digest& model_hash) const {
-  if (memory.unmasked && round <= memory.unmasked->ref.round)
-    return refused(RefusalReason::round_already_unmasked,
-                   "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
-  return check_model_unreleased(model_hash);
+std::optional<Refusal> SiteMachine::Core::check_round_unreleased(RoundNumber round) const {
+  if (!memory.unmasked || round > memory.unmasked->ref.round) return std::nullopt;
+  return refused(RefusalReason::round_already_unmasked,
+                 "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
 }
 
 // The graph is the one that the roster's beacon gives, and has enough neighbours for the sites this site assumes bad.
@@ -82,13 +72,13 @@ std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundP
   const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
   const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
   if (p.graph) {
-    if (p.survivors_min() < m + h)
-      return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.survivors_min()) + " sites with m = " +
+    if (p.signatures_min() < m + h)
+      return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.signatures_min()) + " sites with m = " +
                                                         std::to_string(m) + ", h = " + std::to_string(h));
     // Two statements with s signatures each would share an honest signer, and nobody signs two.
     const std::uint32_t majority = federation::threshold_min(static_cast<std::uint32_t>(p.candidates.size()), m);
-    if (p.survivors_min() < majority)
-      return refused(RefusalReason::threshold_too_low, "a sum of " + std::to_string(p.survivors_min()) + " sites, of " +
+    if (p.signatures_min() < majority)
+      return refused(RefusalReason::threshold_too_low, "a sum of " + std::to_string(p.signatures_min()) + " sites, of " +
                                                            std::to_string(p.candidates.size()) + " with m = " + std::to_string(m) +
                                                            " at least " + std::to_string(majority) + " must sign one statement");
     return check_graph(p, m, roster, speech);
@@ -107,9 +97,9 @@ std::optional<Refusal> SiteMachine::Core::check_plan(const federation::RoundPara
   if (p.dimension != model.next.dimension)
     return refused(RefusalReason::dimension_differs, "a vector of " + std::to_string(p.dimension) + " words, the plan's next sum has " +
                                                          std::to_string(model.next.dimension));
-  const auto implied = federation::make_encoding(p.candidates.size(), model.next.delta_max, model.next.weight_max);
+  const auto implied = federation::make_encoding(p.encoded_for(), model.next.delta_max, model.next.weight_max);
   if (!implied || *implied != p.encoding)
-    return refused(RefusalReason::scale_out_of_bounds, "not the encoding that the plan gives for " + std::to_string(p.candidates.size()) + " sites");
+    return refused(RefusalReason::scale_out_of_bounds, "not the encoding that the plan gives for " + std::to_string(p.encoded_for()) + " sites");
   return std::nullopt;
 }
 
@@ -144,7 +134,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::Rou
   if (p.round != work.task.round || p.round <= model.round)
     return refused(RefusalReason::stale_round, "round " + std::to_string(p.round) + ", the task in hand is round " +
                                                    std::to_string(work.task.round));
-  if (auto release = check_release(p.round, p.model_hash)) return release;
+  if (auto release = check_round_unreleased(p.round)) return release;
   if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
   if (!on_roster || !contains(p.candidates, self)) return refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
@@ -159,7 +149,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::Rou
     return refused(RefusalReason::dimension_differs, "the trained update has another length");
   if (auto encoder = federation::ContributionEncoder::create(p, work.contribution); !encoder)
     return refused(RefusalReason::scale_out_of_bounds, encoder.error().message);
-  return std::nullopt;
+  return check_repeated(p, work);
 }
 
 void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, std::optional<crypto::SecretKey> seed) {
@@ -184,7 +174,8 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
   }
   const Work* current = work();
   if (current == nullptr) {
-    if (auto release = check_release(p.round, p.model_hash)) return refuse_attempt(std::move(*release));
+    if (auto release = check_round_unreleased(p.round)) return refuse_attempt(std::move(*release));
+    if (auto release = check_task_unreleased(p.model_hash)) return refuse_attempt(std::move(*release));
     return refuse_attempt(refused(RefusalReason::not_ready, "no trained update for round " + std::to_string(p.round)));
   }
   if (auto broken = check_parameters(p, *current)) return refuse_attempt(std::move(*broken));
@@ -197,7 +188,11 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
 void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::SecretKey seed) {
   federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
   const federation::AttemptRef ref = context.ref();
-  mark(JoinedMark{ref, seed_tag(seed)});
+  const federation::RoundParameters& p = context.parameters;
+  mark(JoinedMark{.ref = ref,
+                  .seed_tag = seed_tag(seed),
+                  .update = federation::update_digest(p, work()->digest),
+                  .repeats = p.repeats ? std::optional(p.repeats->released) : std::nullopt});
   effects.joined = context.parameters;
 
   Attempt joined{std::move(context), federation::AttemptSecrets::derive(seed, self)};

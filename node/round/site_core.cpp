@@ -92,7 +92,7 @@ const Work* SiteMachine::Core::work() const noexcept {
                         [](const MaskedSending& p) { return &p.masked.work; },
                         [](const MaskedSent& p) { return &p.masked.work; },
                         [](const ConsistencySigned& p) { return &p.work; },
-                        [](const Unmasked&) -> const Work* { return nullptr; },
+                        [](const Unmasked& p) { return &p.work; },
                     },
                     phase);
 }

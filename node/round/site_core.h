@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "federation/messages/vector_chunk.h"
+#include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/masking.h"
 #include "federation/secagg/statements.h"
 #include "node/round/site_machine.h"
@@ -22,6 +23,7 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 struct Work {
   federation::TrainTask task;
   federation::Contribution contribution;
+  Digest digest{};  // federation::contribution_digest: stays when the contribution is let go
 };
 
 // One attempt's public context and secrets. Wiped with the phase that owns it.
@@ -73,11 +75,19 @@ struct ConsistencySigned {
   Work work;
   federation::AttemptRef ref;
 };
+// The update is kept until the sum is published: should a dealer's fault be shown, the sum is repeated with the same one.
 struct Unmasked {
-  federation::TrainTask task;
+  Work work;
   federation::AttemptRef ref;
 };
 using Phase = std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSending, MaskedSent, ConsistencySigned, Unmasked>;
+
+// The dealers of one released attempt whose fault this site has checked. In memory only: the coordinator shows them again.
+struct ProvenFaults {
+  federation::AttemptRef ref;
+  std::vector<RosterIndex> dealers;               // ascending
+  std::optional<federation::RefusalReason> refused;  // of evidence that did not hold
+};
 
 // A published sum that is arriving.
 struct IncomingSum {
@@ -104,6 +114,7 @@ struct SiteMachine::Core {
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
+  ProvenFaults faults;
   std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts, each sorted
   MonotonicMs now;
   MonotonicMs heard;  // when the coordinator last said something, or we last said hello
@@ -144,14 +155,23 @@ struct SiteMachine::Core {
   std::optional<federation::Refusal> check_plan(const federation::RoundParameters& p) const;
   std::optional<federation::Refusal> check_round_number(RoundNumber round) const;
   std::optional<federation::Refusal> check_joined_round(RoundNumber round) const;
-  std::optional<federation::Refusal> check_release(RoundNumber round, const Digest& model_hash) const;
-  std::optional<federation::Refusal> check_model_unreleased(const Digest& model_hash) const;
+  std::optional<federation::Refusal> check_round_unreleased(RoundNumber round) const;
   // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
   std::optional<federation::Refusal> check_neighbourhood(const federation::AttemptContext& context, std::span<const RosterIndex> sites,
                                                          std::string_view set) const;
   std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
   std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
   federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index, std::vector<std::uint32_t>& words) const;
+
+  // site_repeat.cpp: one release a model, unless a dealer's fault is shown
+  void on_dealer_fault(const federation::SignedMessage& message);
+  std::optional<federation::Refusal> check_fault(const federation::DealerFault& fault, const ReleasedMark& released) const;
+  const Release* release_on(const Digest& model_hash) const;
+  bool may_repeat(const Release& release) const;
+  federation::Refusal refuse_released(const Release& release) const;
+  std::optional<federation::Refusal> check_task_unreleased(const Digest& model_hash) const;
+  std::optional<federation::Refusal> check_unreleased(const SignedMark& statement) const;
+  std::optional<federation::Refusal> check_repeated(const federation::RoundParameters& p, const Work& work) const;
 
   // site_beacon.cpp: the roster's beacon
   void on_beacon_request(const federation::SignedMessage& message);

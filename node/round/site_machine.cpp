@@ -55,6 +55,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
                                           .wanted_model = {},
                                           .phase = Idle{},
                                           .incoming = {},
+                                          .faults = {},
                                           .keys_seen = {},
                                           .now = {},
                                           .heard = {},
@@ -113,6 +114,7 @@ void SiteMachine::Core::on(MessageReceived event) {
     case MessageKind::beacon_request: return on_beacon_request(message);
     case MessageKind::beacon_commitments: return on_beacon_commitments(message);
     case MessageKind::beacon: return on_beacon(message);
+    case MessageKind::dealer_fault: return on_dealer_fault(message);
     case MessageKind::beacon_commitment:
     case MessageKind::beacon_nonce:
     case MessageKind::plan_offer:
@@ -165,7 +167,8 @@ void SiteMachine::Core::on(TrainingFinished event) {
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
   }
-  phase = Ready{{task, std::move(event.contribution)}};
+  const Digest digest = federation::contribution_digest(event.contribution);
+  phase = Ready{{task, std::move(event.contribution), digest}};
   say_ready(task);
 }
 
@@ -186,6 +189,7 @@ void SiteMachine::Core::on(PolicyChanged event) {
 void SiteMachine::Core::on(RosterAdopted event) {
   if (event.roster.epoch <= config.roster.epoch) return refuse(RefusalReason::wrong_epoch, "not a newer roster");
   abandon_attempt();
+  faults = {};  // they name sites by their place on the roster before
   config.rosters_past.push_back(std::exchange(config.roster, std::move(event.roster)));
   const auto index = config.roster.index_of(config.self);
   on_roster = index.has_value();
@@ -233,7 +237,7 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
     return refuse_task(RefusalReason::model_differs, "not the model this site computed");
   if (task.previous_transcript != model.transcript)
     return refuse_task(RefusalReason::transcript_differs, "not the successor of the last round known here");
-  if (auto released = check_model_unreleased(task.model_hash)) return refuse_task(released->reason, std::move(released->detail));
+  if (auto released = check_task_unreleased(task.model_hash)) return refuse_task(released->reason, std::move(released->detail));
 
   const auto start = [&] {
     phase = Training{task, task.round};
@@ -249,7 +253,7 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
     return start();
   }
   const Work* current = work();
-  if (current == nullptr) return start();  // idle, or unmasked: its round was checked to be older
+  if (current == nullptr) return start();
   if (task.round < current->task.round) return refuse(RefusalReason::stale_round, "a newer task is in hand");
   if (!same_work(task, current->task)) return start();
   if (task.round == current->task.round) return say_ready(task);

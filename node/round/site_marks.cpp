@@ -6,7 +6,17 @@
 namespace fovea::node {
 namespace {
 
-enum class MarkType : std::uint8_t { joined = 1, signed_statement = 2, unmasked = 3, released = 4, beacon_list = 5, beacon = 6 };
+enum class MarkType : std::uint8_t {
+  joined_1 = 1,  // the marks with a number in their name are of version 0.1: written no more
+  signed_statement_1 = 2,
+  unmasked = 3,
+  released_1 = 4,
+  beacon_list = 5,
+  beacon = 6,
+  joined = 7,
+  signed_statement = 8,
+  released = 9,
+};
 
 bool names_an_attempt(MarkType type) { return type != MarkType::beacon_list && type != MarkType::beacon; }
 
@@ -15,6 +25,19 @@ struct Overloaded : Functions... {
   using Functions::operator()...;
 };
 
+void write_repeats(ByteWriter& writer, const std::optional<federation::AttemptRef>& repeats) {
+  writer.u8(repeats ? 1 : 0);
+  if (repeats) federation::write(writer, *repeats);
+}
+
+Result<std::optional<federation::AttemptRef>> read_repeats(ByteReader& reader) {
+  FOVEA_TRY_ASSIGN(const std::uint8_t given, reader.u8("mark.repeats"));
+  if (given > 1) return invalid_argument("mark.repeats: expected 0 or 1");
+  if (given == 0) return std::optional<federation::AttemptRef>();
+  FOVEA_TRY_ASSIGN(const federation::AttemptRef ref, federation::read_attempt_ref(reader));
+  return std::optional(ref);
+}
+
 struct DecodedMark {
   RunId run;
   SiteMark mark;
@@ -22,11 +45,16 @@ struct DecodedMark {
 
 Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation::AttemptRef& ref) {
   switch (type) {
+    case MarkType::joined_1:
     case MarkType::joined: {
       JoinedMark mark{.ref = ref};
       FOVEA_TRY_ASSIGN(mark.seed_tag, reader.array<32>("mark.seed_tag"));
+      if (type == MarkType::joined_1) return SiteMark(mark);
+      FOVEA_TRY_ASSIGN(mark.update, reader.array<32>("mark.update"));
+      FOVEA_TRY_ASSIGN(mark.repeats, read_repeats(reader));
       return SiteMark(mark);
     }
+    case MarkType::signed_statement_1:
     case MarkType::signed_statement: {
       SignedMark mark{.ref = ref};
       FOVEA_TRY_ASSIGN(mark.request, reader.array<32>("mark.request"));
@@ -40,6 +68,9 @@ Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation
       mark.wire.assign(wire.begin(), wire.end());
       FOVEA_TRY_ASSIGN(const ByteView release, reader.sized("mark.release", federation::kWireBytesMax));
       mark.release.assign(release.begin(), release.end());
+      if (type == MarkType::signed_statement_1) return SiteMark(std::move(mark));
+      FOVEA_TRY_ASSIGN(mark.survivors, federation::read_sites(reader, "mark.survivors"));
+      FOVEA_TRY_ASSIGN(mark.repeats, read_repeats(reader));
       return SiteMark(std::move(mark));
     }
     case MarkType::unmasked: {
@@ -49,9 +80,13 @@ Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation
       mark.wire.assign(wire.begin(), wire.end());
       return SiteMark(std::move(mark));
     }
+    case MarkType::released_1:
     case MarkType::released: {
       ReleasedMark mark{.ref = ref};
       FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
+      if (type == MarkType::released_1) return SiteMark(mark);
+      FOVEA_TRY_ASSIGN(mark.survivors, federation::read_sites(reader, "mark.survivors"));
+      FOVEA_TRY_ASSIGN(mark.committed, federation::read_sites(reader, "mark.committed"));
       return SiteMark(mark);
     }
     case MarkType::beacon_list: {
@@ -98,6 +133,8 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
                  [&](const JoinedMark& m) {
                    start(MarkType::joined, m.ref);
                    writer.raw(m.seed_tag);
+                   writer.raw(m.update);
+                   write_repeats(writer, m.repeats);
                  },
                  [&](const SignedMark& m) {
                    start(MarkType::signed_statement, m.ref);
@@ -110,6 +147,8 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
                    federation::write(writer, m.holders);
                    writer.sized(m.wire);
                    writer.sized(m.release);
+                   federation::write(writer, m.survivors);
+                   write_repeats(writer, m.repeats);
                  },
                  [&](const UnmaskedMark& m) {
                    start(MarkType::unmasked, m.ref);
@@ -119,6 +158,8 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
                  [&](const ReleasedMark& m) {
                    start(MarkType::released, m.ref);
                    writer.raw(m.model_hash);
+                   federation::write(writer, m.survivors);
+                   federation::write(writer, m.committed);
                  },
                  [&](const BeaconListMark& m) {
                    writer.u8(static_cast<std::uint8_t>(MarkType::beacon_list));
@@ -137,6 +178,15 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark) {
   return std::move(writer).take();
 }
 
+bool SiteMemory::note_release(const RunId& run, const ReleasedMark& mark) {
+  const auto [known, first] = released_models.emplace(mark.model_hash, Release{run, mark});
+  if (first) return true;
+  // Whoever released first keeps the model.
+  if (known->second.run != run || mark.ref.round <= known->second.mark.ref.round) return false;
+  known->second.mark = mark;
+  return true;
+}
+
 void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
   std::visit(Overloaded{
                  [&](const JoinedMark& m) {
@@ -145,13 +195,17 @@ void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
                  },
                  [&](const SignedMark& m) { consistency = m; },
                  [&](const UnmaskedMark& m) {
-                   // Whoever released first keeps the model.
-                   if (released_models.emplace(m.model_hash, run).second) unregistered.push_back({m.ref, m.model_hash});
+                   ReleasedMark release{.ref = m.ref, .model_hash = m.model_hash};
+                   if (consistency && consistency->ref == m.ref) {
+                     release.survivors = consistency->survivors;
+                     release.committed = consistency->voters;
+                   }
+                   if (note_release(run, release)) unregistered.push_back(std::move(release));
                    unmasked = m;
                  },
                  [&](const ReleasedMark& m) {
-                   released_models.emplace(m.model_hash, run);
-                   std::erase_if(unregistered, [&](const ReleasedMark& entry) { return entry.model_hash == m.model_hash; });
+                   note_release(run, m);
+                   std::erase_if(unregistered, [&](const ReleasedMark& entry) { return entry.model_hash == m.model_hash && entry.ref == m.ref; });
                  },
                  [&](const BeaconListMark& m) { beacon_lists.emplace(m.roster, m.list); },
                  [&](const BeaconMark& m) { beacons.emplace(m.roster, m.beacon); },

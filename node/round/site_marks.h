@@ -2,7 +2,8 @@
 // only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a site that
 // restarts after R4 can still finish the round, byte for byte, and nothing else.
 //   record := u8 type · 16 run · attempt ref (none in marks of a beacon) · fields
-// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model, ever.
+// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model, ever, but for a
+// sum that is repeated without a dealer whose fault is proven. Marks of older versions are read; they let nothing be repeated.
 #pragma once
 
 #include <map>
@@ -21,6 +22,11 @@ namespace fovea::node {
 struct JoinedMark {
   federation::AttemptRef ref;
   Digest seed_tag{};
+  Digest update{};                                 // of the ring words that it would send (federation::update_digest)
+  std::optional<federation::AttemptRef> repeats{}; // the attempt whose sum it repeats
+
+  // Whether it was, or repeated, the attempt `other`.
+  bool stands_for(const federation::AttemptRef& other) const { return ref == other || repeats == other; }
 };
 
 // R4: this statement was signed.
@@ -35,9 +41,11 @@ struct SignedMark {
   std::vector<RosterIndex> holders{};     // of U3: all of it, or this site's neighbours
   Bytes wire{};        // the signature as it was sent, to send again
   Bytes release{};     // what R5 will send when t sites have signed the statement
+  std::vector<RosterIndex> survivors{};             // U2
+  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats: the dealers' faults were checked
 };
 
-// R5: shares were released. At most one a round, and one a model.
+// R5: shares were released. At most one a round, and one for a statement.
 struct UnmaskedMark {
   federation::AttemptRef ref;
   Digest model_hash{};
@@ -46,10 +54,18 @@ struct UnmaskedMark {
 
 // ---- in the site's register, which outlives its runs
 
-// Shares of a round on this model are about to leave.
+// Shares of a round on this model are about to leave. The sets are empty in a mark of an older version.
 struct ReleasedMark {
   federation::AttemptRef ref;
   Digest model_hash{};
+  std::vector<RosterIndex> survivors{};  // U2
+  std::vector<RosterIndex> committed{};  // U3
+};
+
+// The last release on a model: of the run that released first, the newest round.
+struct Release {
+  RunId run;
+  ReleasedMark mark;
 };
 
 // A nonce was shown for this list of a roster's beacon commitments, and will be for no other.
@@ -73,13 +89,15 @@ struct SiteMemory {
   std::optional<JoinedMark> joined;      // the last of this run
   std::optional<SignedMark> consistency; // the last of this run
   std::optional<UnmaskedMark> unmasked;  // the last of this run
-  std::map<Digest, RunId> released_models;  // of every run: the run whose sum was released on the model
+  std::map<Digest, Release> released_models;  // of every run, by model
   std::map<Digest, Digest> beacon_lists;    // by roster
   std::map<Digest, Digest> beacons;         // by roster
   std::vector<ReleasedMark> unregistered;   // of this run's journal, not in the register: the site fell over between the two
   std::set<Digest> seed_tags;            // of every run
 
   void apply(const RunId& run, const SiteMark& mark);
+  // True unless this release, a later one, or one of another run on the model is known.
+  bool note_release(const RunId& run, const ReleasedMark& mark);
   // corruption names the record.
   static Result<SiteMemory> restore(const RunId& run, std::span<const Bytes> journal, std::span<const Bytes> site_register = {});
 };

@@ -80,11 +80,13 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
                      .statement = federation::consistency_statement(context.parameters_hash,
                                                                     {context.key_list, request.survivors, request.committed}),
                      .model_hash = context.parameters.model_hash,
-                     .signatures_min = static_cast<std::uint16_t>(context.parameters.survivors_min()),
+                     .signatures_min = static_cast<std::uint16_t>(context.parameters.signatures_min()),
                      .threshold = context.parameters.thresholds.threshold};
   const std::vector<RosterIndex> committed = sites_of(request.committed);
   signing.voters = committed;
   signing.holders = context.holders(self, committed);
+  signing.survivors = request.survivors;
+  if (const auto& repeats = context.parameters.repeats) signing.repeats = repeats->released;
   const federation::ConsistencySignature signature{signing.ref, config.identity.sign(signing.statement)};
   SiteOutbound message = seal(MessageKind::consistency_signature, signature.encode(), signature.ref);
   signing.wire = message.wire;
@@ -136,7 +138,8 @@ void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& 
 
 std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& statement,
                                                        const federation::UnmaskRequest& request) const {
-  if (auto release = check_release(request.ref.round, statement.model_hash)) return release;
+  if (auto release = check_round_unreleased(request.ref.round)) return release;
+  if (auto release = check_unreleased(statement)) return release;
   std::size_t of_holders = 0;
   for (const federation::SiteSignature& entry : request.signatures) {
     if (!contains(statement.voters, entry.site) || !knows(entry.site))
@@ -161,8 +164,8 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   if (memory.unmasked && memory.unmasked->ref == ref) {
     if (!is_open(ref)) return refuse_forgotten(message, ref);
     // Marked, but never sent: the site fell over, and released a sum on this model in another run since.
-    if (memory.released_models.at(memory.unmasked->model_hash) != config.run)
-      return refuse(*check_model_unreleased(memory.unmasked->model_hash));
+    if (const Release& release = memory.released_models.at(memory.unmasked->model_hash); release.run != config.run)
+      return refuse(refuse_released(release));
     return send({MessageKind::unmask_shares, ref.round, ref.attempt, memory.unmasked->wire});
   }
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
@@ -180,8 +183,8 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   complete_register();
   send(std::move(release));
   if (auto* signed_phase = std::get_if<ConsistencySigned>(&phase)) {
-    const federation::TrainTask task = signed_phase->work.task;
-    phase = Unmasked{task, ref};
+    Work work = std::move(signed_phase->work);
+    phase = Unmasked{std::move(work), ref};
   }
 }
 

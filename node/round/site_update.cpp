@@ -53,6 +53,8 @@ void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
   sum.missing = sum.chunks.size();
   sum.evidence = std::move(*decoded);
   incoming = std::move(sum);
+  // The sum was opened, so it is not repeated, and its words take the place of the update's.
+  if (auto* unmasked = std::get_if<Unmasked>(&phase)) unmasked->work.contribution = {};
 }
 
 void SiteMachine::Core::on_aggregate_chunk(const federation::SignedMessage& message) {

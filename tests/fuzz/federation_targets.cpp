@@ -19,6 +19,7 @@
 #include "federation/messages/site_messages.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/model/safetensors.h"
+#include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/framed_journal.h"
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/round_evidence.h"
@@ -35,7 +36,7 @@ void messages(ByteView input) {
   using namespace federation;
   decode_each<PlanOffer, RosterOffer, TrainTask, KeyList, RoutedShares, ChunkRequest, ConsistencyRequest, UnmaskRequest, RefusalNotice, AttemptAbandoned>(input);
   decode_each<Hello, TrainingProgress, TrainingReady, KeysMessage, SharesMessage, MaskedStatement, ConsistencySignature, UnmaskShares, AttemptFailure>(input);
-  decode_each<RoundParameters, RoundEvidence, crypto::Share>(input);
+  decode_each<RoundParameters, RoundEvidence, DealerFault, crypto::Share>(input);
   static_cast<void>(decode_chunk(input));
   static_cast<void>(read_journal(input));
 }
@@ -76,7 +77,25 @@ Seeds text_seeds(std::initializer_list<std::string_view> texts) {
   return out;
 }
 
-Seeds message_seeds() { return {Bytes{0xa1, 0x61, 'k', 0x01}, Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)}; }
+// Evidence of a fault, with the P of a repeated sum inside: two of its shares, and all that names a length.
+Bytes dealer_fault_seed() {
+  using namespace federation;
+  DealerFault out;
+  out.parameters.round = 4;
+  out.parameters.attempt = 1;
+  out.parameters.candidates = {0, 2, 3};
+  out.parameters.thresholds = {.colluders_max = 0, .threshold = 2, .honest_min = 2};
+  out.parameters.dimension = 20;
+  out.parameters.encoding = {.scale = 1, .delta_max = 1, .metric_scale = 1, .weight_max = 1};
+  out.parameters.phase_ms = 1;
+  out.parameters.repeats = RepeatedSum{.released = {3, 1, Digest{9}}, .encoded_for = 4};
+  out.dealer = 3;
+  out.shares = Bytes(40, 1);
+  out.openings = {{.holder = 0}, {.holder = 2}};
+  return out.encode();
+}
+
+Seeds message_seeds() { return {dealer_fault_seed(), Bytes{0xa1, 0x61, 'k', 0x01}, Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)}; }
 
 Seeds document_seeds() {
   return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",

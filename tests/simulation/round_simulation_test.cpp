@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "tests/simulation/bad_dealer.h"
 #include "tests/simulation/world.h"
 
 namespace fovea::test {
@@ -58,6 +59,36 @@ TEST(RoundSimulation, EverySeedReachesItsRoundsWithoutViolation) {
   }
   RecordProperty("crashes", std::to_string(crashes));
   RecordProperty("stuck", std::to_string(stuck));
+}
+
+// The same with a dealer whose fault shows in R5. Where the sum can be repeated it is; a run ends only where a rule says that no
+// round can follow, and nobody ever releases two sums that differ by an honest site.
+TEST(RoundSimulation, ABadDealerEndsNoRunThatOthersCanFinish) {
+  std::uint64_t first = 1;
+  std::uint64_t count = seeds_wanted() / 8;
+  if (const char* only = std::getenv("FOVEA_SIMULATION_SEED")) {
+    first = std::strtoull(only, nullptr, 10);
+    count = 1;
+  }
+  std::size_t repeated = 0;
+  std::size_t ended = 0;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    World world(options_for(seed));
+    world.intercept = deal_another_seed(world, static_cast<RosterIndex>(seed / 4 % world.federation().size()), 1, 3);
+    const auto over = [&] { return !world.aborted().empty() && world.aborted().back().reason == federation::RefusalReason::model_already_released; };
+    const bool reached = world.run(over);
+    EXPECT_TRUE(world.violations().empty()) << describe(world, seed);
+    EXPECT_TRUE(reached || over()) << describe(world, seed);
+    ended += reached ? 0U : 1U;
+    for (const auto& result : world.results()) repeated += result.evidence.parameters.repeats ? 1U : 0U;
+    if (::testing::Test::HasFailure() && count > 1) break;
+  }
+  RecordProperty("repeated", std::to_string(repeated));
+  RecordProperty("ended", std::to_string(ended));
+  std::cout << repeated << " sums were repeated, " << ended << " runs ended, of " << count << "\n";
+  if (count > 1) {
+    EXPECT_GT(repeated, count / 4);
+  }
 }
 
 TEST(RoundSimulation, TheSameSeedGivesTheSameTrace) {

@@ -33,6 +33,7 @@ struct WorldOptions {
   std::int64_t end_ms = 600'000;
   std::size_t staging_bytes = std::size_t{256} << 20;
   std::optional<federation::Thresholds> thresholds{};  // of the design's table when none
+  std::uint32_t cohort_smallest = 0;                   // t when 0
 };
 
 enum class Direction { to_site, to_coordinator };
@@ -49,6 +50,8 @@ class World {
 
   // Called for each message when it is sent; may change it. False: it is lost.
   std::function<bool(Delivery&)> intercept;
+  // Sites that the test makes deal badly: a sum may be repeated without them, and without nobody else.
+  std::set<RosterIndex> bad_dealers;
 
   // Runs until the rounds are reached, `stop` says so, or the time is over. True when the rounds were reached.
   bool run(const std::function<bool()>& stop = [] { return false; });
@@ -62,6 +65,7 @@ class World {
   const std::vector<coordinator::RoundResult>& results() const noexcept { return results_; }
   const std::vector<coordinator::BlamedSite>& blamed() const noexcept { return blamed_; }
   const std::vector<coordinator::RoundAborted>& aborted() const noexcept { return aborted_; }
+  const std::optional<coordinator::SumToRepeat>& repeat() const noexcept { return repeat_; }
   const std::vector<federation::RefusalReason>& site_refusals(RosterIndex site) const { return sites_.at(site).refusals; }
   const std::vector<federation::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
   const std::vector<Bytes>& site_journal(RosterIndex site) const { return sites_.at(site).journal; }
@@ -89,6 +93,7 @@ class World {
     // for the oracles
     std::map<std::pair<RoundNumber, RosterIndex>, federation::RevealedSecret> revealed;
     std::map<RoundNumber, Bytes> released;
+    std::map<Digest, std::pair<RoundNumber, std::vector<RosterIndex>>> summed;  // by model: round and U3 of the last release
     std::vector<federation::RefusalReason> refusals;
   };
   struct Timer {
@@ -117,6 +122,7 @@ class World {
   void check_outbound(RosterIndex site, const node::SiteOutbound& message);
   void check_gate(RosterIndex site, const node::SiteOutbound& message);
   void check_revealed(RosterIndex site, const Bytes& wire);
+  void check_repeated(RosterIndex site, const node::SignedMark& statement);
 
   // world_coordinator.cpp
   coordinator::RoundSetup setup() const;
@@ -145,6 +151,7 @@ class World {
   // durable at the coordinator
   std::vector<Bytes> journal_;
   std::optional<federation::BeaconTranscript> beacon_;
+  std::optional<coordinator::SumToRepeat> repeat_;
   RoundNumber next_round_ = 1;
   node::ModelAdopted model_;
   std::vector<std::pair<RoundNumber, std::vector<Bytes>>> publications_;

@@ -11,6 +11,7 @@ coordinator::RoundSetup World::setup() const {
   for (RosterIndex i = 0; i < sites_.size(); ++i)
     if (!excluded_.contains(i)) invited.push_back(i);
   const federation::Thresholds demanded = thresholds();
+  if (repeat_) invited = repeat_->sites;
   return {.run = federation_.run(),
           .roster = federation_.roster(),
           .key = federation_.coordinator_key().copy(),
@@ -24,12 +25,13 @@ coordinator::RoundSetup World::setup() const {
           .invited = std::move(invited),
           .quiet = {},
           .thresholds = demanded,
-          .cohort_smallest = demanded.threshold,
+          .cohort_smallest = std::max<std::uint32_t>(options_.cohort_smallest, demanded.threshold),
           .cohort_largest = static_cast<std::uint32_t>(options_.sites),
           .delta_size = static_cast<std::uint32_t>(contribution(0).delta.size()),
           .delta_max = 1,
           .weight_max = 1,
           .beacon = beacon_,
+          .repeat = repeat_,
           .limits = {.training_progress_ms = 5000,
                      .straggler_ms = 2000,
                      .phase_ms = 2000,
@@ -94,11 +96,13 @@ void World::perform(coordinator::RoundEffects effects) {
     next_round_ = effects.finished->round + 1;
     publications_.emplace_back(effects.finished->round, effects.finished->publication);
     results_.push_back(std::move(*effects.finished));
+    repeat_.reset();
     over = true;
   }
   if (effects.aborted) {
     next_round_ = effects.aborted->next_round;
     aborted_.push_back(*effects.aborted);
+    repeat_ = effects.aborted->repeat;
     over = true;
   }
   for (const coordinator::RoundOutbound& message : effects.outbound) {

@@ -109,7 +109,22 @@ void World::check_outbound(RosterIndex index, const node::SiteOutbound& message)
   if (!durable) violation("sent before it was durable: " + std::string(federation::to_string(message.kind)));
   if (message.kind == MessageKind::unmask_shares && !memory->unregistered.empty())
     violation("shares left before their release was in the site's register");
-  if (message.kind == MessageKind::unmask_shares) check_revealed(index, message.wire);
+  if (message.kind != MessageKind::unmask_shares) return;
+  check_revealed(index, message.wire);
+  if (memory->consistency) check_repeated(index, *memory->consistency);
+}
+
+// Two sums on one model that differ by an honest site would show that site's update.
+void World::check_repeated(RosterIndex index, const node::SignedMark& statement) {
+  const auto [last, first] = sites_[index].summed.emplace(statement.model_hash, std::pair(statement.ref.round, statement.voters));
+  auto& [round, voters] = last->second;
+  if (first || round == statement.ref.round) return;
+  std::vector<RosterIndex> changed;
+  std::set_symmetric_difference(voters.begin(), voters.end(), statement.voters.begin(), statement.voters.end(), std::back_inserter(changed));
+  for (const RosterIndex site : changed)
+    if (!bad_dealers.contains(site)) violation("two sums on one model that differ by an honest site");
+  if (!statement.repeats || statement.repeats->round != round) violation("a second release on a model that repeats nothing");
+  last->second = {statement.ref.round, statement.voters};
 }
 
 void World::check_revealed(RosterIndex index, const Bytes& wire) {

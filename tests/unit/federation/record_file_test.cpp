@@ -31,7 +31,10 @@ class SiteRegisterTest : public ::testing::Test {
   std::map<Digest, RunId> released() const {
     const auto opened = node::open_site_register(path(), runs());
     EXPECT_TRUE(opened.has_value());
-    return SiteMemory::restore(run(99), {}, opened->records())->released_models;
+    std::map<Digest, RunId> out;
+    const auto memory = SiteMemory::restore(run(99), {}, opened->records());
+    for (const auto& [model, release] : memory->released_models) out.emplace(model, release.run);
+    return out;
   }
   void change_byte(const std::filesystem::path& file, std::size_t at) const {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);

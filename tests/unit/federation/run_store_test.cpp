@@ -60,6 +60,33 @@ TEST_F(RunStoreTest, RoundsThatEndedAreThereAfterAStart) {
   EXPECT_FALSE(store.publication_after(1).value().has_value());
 }
 
+TEST_F(RunStoreTest, ASumToRepeatIsThereUntilARoundEndsWithoutOne) {
+  RoundRecord lost = record(1);
+  lost.aborted = "a dealer's fault";
+  {
+    RunStore store = make();
+    EXPECT_FALSE(store.sum_to_repeat()->has_value());
+    ASSERT_TRUE(store.abort_round(lost, Bytes{1, 2, 3}).has_value());
+  }
+  {
+    RunStore store = reopen().value();
+    EXPECT_EQ(store.sum_to_repeat().value(), (Bytes{1, 2, 3}));
+    lost.round = 2;
+    ASSERT_TRUE(store.abort_round(lost).has_value());
+    EXPECT_FALSE(store.sum_to_repeat()->has_value());
+    lost.round = 3;
+    ASSERT_TRUE(store.abort_round(lost, Bytes{4}).has_value());
+    EXPECT_EQ(store.sum_to_repeat().value(), Bytes{4});
+    ASSERT_TRUE(store.finish_round(record(4), {}, model(0.5F)).has_value());
+    ASSERT_TRUE(store.save_model().has_value());
+    EXPECT_FALSE(store.sum_to_repeat()->has_value());
+    lost.round = 5;
+    ASSERT_TRUE(store.abort_round(lost, Bytes{5}).has_value());
+  }
+  std::filesystem::remove(folder_.path() / "run/repeats/000005");
+  EXPECT_EQ(reopen()->sum_to_repeat().error().code, ErrorCode::not_found);
+}
+
 TEST_F(RunStoreTest, TheJournalOfTheRoundInProgressComesBackAndAnOldersDoesNot) {
   {
     RunStore store = make();

@@ -1,9 +1,13 @@
 // Wire messages: one encoding each, every truncation and every left-over byte refused; the envelope refuses any changed bit.
 #include <gtest/gtest.h>
 
+#include "coordinator/round/sum_to_repeat.h"
 #include "crypto/hash.h"
 #include "federation/messages/vector_chunk.h"
+#include "federation/secagg/dealer_fault.h"
+#include "federation/secagg/fixed_point.h"
 #include "federation/secagg/framed_journal.h"
+#include "node/round/site_marks.h"
 #include "tests/simulation/test_federation.h"
 
 namespace fovea::test {
@@ -62,6 +66,114 @@ TEST(Messages, EveryCoordinatorMessageIsCanonical) {
   expect_canonical(AttemptAbandoned{1, 2, RefusalReason::deadline_passed, true});
 }
 
+RoundParameters repeated_parameters() {
+  RoundParameters p;
+  p.round = 4;
+  p.attempt = 1;
+  p.candidates = {0, 2, 3};
+  p.thresholds = {.colluders_max = 0, .threshold = 2, .honest_min = 2};
+  p.dimension = 20;
+  p.encoding = make_encoding(4, 1, 1).value();
+  p.phase_ms = 1;
+  p.repeats = RepeatedSum{.released = kRef, .encoded_for = 4};
+  return p;
+}
+
+TEST(Messages, WhatRepeatsASumIsCanonical) {
+  const Bytes p = repeated_parameters().encode();
+  EXPECT_EQ(RoundParameters::decode(p)->encode(), p);
+  EXPECT_EQ(*RoundParameters::decode(p), repeated_parameters());
+  constexpr std::size_t kTail = 42;  // without it, it is the P of a sum that repeats nothing, under another hash
+  for (std::size_t size = 0; size < p.size(); ++size)
+    EXPECT_EQ(RoundParameters::decode(ByteView(p).first(size)).has_value(), size == p.size() - kTail) << size;
+  const DealerFault fault{.parameters = repeated_parameters(),
+                          .dealer = 3,
+                          .secret = RevealedSecret::mask_key,
+                          .keys = {},
+                          .shares = {1, 2, 3},
+                          .openings = {{.holder = 0}, {.holder = 2}}};
+  expect_canonical(fault);
+  expect_canonical(coordinator::SumToRepeat{kRef, TrainTask{.round = 3}, Digest{1}, {0, 2}, 4, {Bytes(1, 7), Bytes(2, 8)}});
+  auto twice = fault;
+  twice.openings[1].holder = 0;
+  EXPECT_FALSE(DealerFault::decode(twice.encode()).has_value());
+  auto kind = fault.encode();
+  kind[4 + repeated_parameters().encode().size() + 2] = 3;
+  EXPECT_EQ(DealerFault::decode(kind).error().message, "fault.secret: expected 1 or 2");
+}
+
+TEST(Messages, ARepetitionOutOfBoundsIsRefused) {
+  const auto refused = [](auto change) {
+    auto p = repeated_parameters();
+    change(p);
+    return !RoundParameters::decode(p.encode()).has_value();
+  };
+  EXPECT_FALSE(refused([](auto&) {}));
+  EXPECT_TRUE(refused([](auto& p) { p.repeats->released.round = 4; }));
+  EXPECT_TRUE(refused([](auto& p) { p.repeats->released.round = 0; }));
+  EXPECT_TRUE(refused([](auto& p) { p.repeats->released.attempt = 0; }));
+  EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 3; }));
+  EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 1025; }));
+  EXPECT_TRUE(refused([](auto& p) { p.encoding = make_encoding(3, 1, 1).value(); }));  // four sites could wrap
+  EXPECT_EQ(repeated_parameters().survivors_min(), 3U);  // all of them
+  EXPECT_EQ(repeated_parameters().signatures_min(), 2U);
+}
+
+// What version 0.1 wrote is read, and lets nothing be repeated.
+TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
+  const RunId run{.bytes = {1}};
+  const Digest model{7};
+  const auto start = [&](std::uint8_t type) {
+    ByteWriter writer;
+    writer.reserve(128);
+    writer.u8(type);
+    writer.raw(run.bytes);
+    write(writer, kRef);
+    return writer;
+  };
+  ByteWriter joined = start(1);
+  joined.raw(Digest{5});
+  ByteWriter statement = start(2);
+  for (const Digest& field : {Digest{1}, Digest{2}, model}) statement.raw(field);
+  statement.u16(3);
+  statement.u16(3);
+  write(statement, std::vector<RosterIndex>{0, 1, 2});
+  write(statement, std::vector<RosterIndex>{0, 1, 2});
+  statement.sized(Bytes(1, 8));
+  statement.sized(Bytes(1, 9));
+  ByteWriter released = start(4);
+  released.raw(model);
+  std::vector<Bytes> journal;
+  journal.push_back(std::move(joined).take());
+  journal.push_back(std::move(statement).take());
+  journal.push_back(node::encode_mark(run, node::UnmaskedMark{kRef, model, Bytes(1, 9)}));
+  const auto memory = node::SiteMemory::restore(run, journal, std::vector<Bytes>{std::move(released).take()});
+  ASSERT_TRUE(memory.has_value()) << memory.error().message;
+  EXPECT_TRUE(memory->joined->stands_for(kRef));
+  EXPECT_EQ(memory->joined->update, Digest{});
+  EXPECT_EQ(memory->consistency->voters.size(), 3U);
+  EXPECT_TRUE(memory->unregistered.empty());
+  EXPECT_EQ(memory->released_models.at(model).mark.ref, kRef);
+  EXPECT_TRUE(memory->released_models.at(model).mark.survivors.empty());
+}
+
+// A later release of the same run takes the place of the one before; nothing else does.
+TEST(Marks, TheLastReleaseOfARunOnAModelIsTheOneThatCounts) {
+  const RunId run{.bytes = {1}};
+  const Digest model{7};
+  const auto mark = [&](RoundNumber round) { return node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = model, .survivors = {0, 1}, .committed = {0}}; };
+  const auto last = [&](const std::vector<std::pair<RunId, RoundNumber>>& order) {
+    std::vector<Bytes> site_register;
+    for (const auto& [of, round] : order) site_register.push_back(node::encode_mark(of, mark(round)));
+    return node::SiteMemory::restore(run, {}, site_register)->released_models.at(model);
+  };
+  EXPECT_EQ(last({{run, 3}, {run, 4}}).mark.ref.round, 4U);
+  EXPECT_EQ(last({{run, 4}, {run, 3}}).mark.ref.round, 4U);
+  EXPECT_EQ(last({{run, 3}, {RunId{.bytes = {2}}, 9}}).mark.ref.round, 3U);
+  EXPECT_EQ(last({{run, 3}}).mark.survivors, (std::vector<RosterIndex>{0, 1}));
+  EXPECT_EQ(last({{run, 3}}).mark.committed, (std::vector<RosterIndex>{0}));
+}
+
 TEST(Messages, ListsOutOfOrderOrTooLongAreRefused) {
   EXPECT_FALSE(SharesMessage::decode(SharesMessage{kRef, {}, {}, {sealed_for(2), sealed_for(2)}}.encode()).has_value());
   EXPECT_FALSE(RoutedShares::decode(RoutedShares{kRef, {1, 0}, {}}.encode()).has_value());
@@ -79,7 +191,7 @@ TEST(Messages, ValuesOutsideTheirBoundsAreRefused) {
   EXPECT_FALSE(Hello::decode(Hello{0, {}, {}, std::string(81, 'x')}.encode()).has_value());
   EXPECT_FALSE(message_kind(0).has_value());
   EXPECT_FALSE(message_kind(13).has_value());
-  EXPECT_FALSE(message_kind(48).has_value());
+  EXPECT_FALSE(message_kind(49).has_value());
   EXPECT_FALSE(refusal_reason(9999).has_value());
 }
 

@@ -86,37 +86,6 @@ TEST_F(SiteAttack, SharesOfTheWrongKindAreNamed) {
   expect_named(RefusalReason::bad_revealed_share, 4);
 }
 
-// Its shares all match what it committed them to, but they are shares of another seed than it is bound to: seen only when
-// the seed is put together. The site is named, and the run ends with the way on, since the honest ones have released.
-TEST_F(SiteAttack, ADealerOfAnotherSeedIsNamedAndTheModelIsNotUsedAgain) {
-  World& world = scene.world;
-  world.intercept = [&](Delivery& delivery) {
-    if (delivery.direction != Direction::to_coordinator || delivery.site != kBad) return true;
-    const auto opened = world.federation().open_at_coordinator(kBad, delivery.wire);
-    if (opened->kind() == MessageKind::shares) {
-      auto shares = federation::SharesMessage::decode(opened->payload()).value();
-      shares.self_seed_commitment[0] ^= 1;
-      delivery.wire = world.federation().from_site(kBad, MessageKind::shares, shares.encode()).wire();
-    } else if (opened->kind() == MessageKind::masked_statement) {
-      auto statement = federation::MaskedStatement::decode(opened->payload()).value();
-      statement.self_seed_commitment[0] ^= 1;
-      statement.signature = world.federation().identity(kBad).sign(federation::masked_statement(
-          statement.ref.parameters, {kBad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
-      delivery.wire = world.federation().from_site(kBad, MessageKind::masked_statement, statement.encode()).wire();
-    }
-    return true;
-  };
-  world.run([&] { return world.aborted().size() == 2; });
-  ASSERT_EQ(world.aborted().size(), 2U);
-  ASSERT_FALSE(world.blamed().empty());
-  EXPECT_EQ(world.blamed()[0].site, world.federation().id(kBad));
-  EXPECT_EQ(world.blamed()[0].reason, RefusalReason::inconsistent_dealer);
-  EXPECT_FALSE(world.blamed()[0].evidence.empty());
-  EXPECT_EQ(world.aborted()[1].reason, RefusalReason::model_already_released);
-  EXPECT_TRUE(world.results().empty());
-  EXPECT_TRUE(world.violations().empty());
-}
-
 TEST_F(SiteAttack, ALateVectorIsRefused) {
   Bytes late;
   scene.world.intercept = [&](Delivery& delivery) {

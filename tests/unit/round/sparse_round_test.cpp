@@ -1,6 +1,7 @@
 // Rounds of more than 128 sites: secrets and masks with neighbours only.
 #include "coordinator/round/round_core.h"
 #include "tests/unit/round/forged_evidence.h"
+#include "tests/simulation/bad_dealer.h"
 #include "tests/unit/round/lone_site.h"
 #include "tests/unit/round/sparse_world.h"
 
@@ -25,6 +26,21 @@ std::string told(const World& world) {
   for (const std::string& violation : world.violations()) text += violation + "\n";
   for (const auto& aborted : world.aborted()) text += "aborted: " + aborted.detail + "\n";
   return text;
+}
+
+TEST(SparseRound, ADealersFaultIsShownAndTheSumIsRepeatedWithoutIt) {
+  World world(sparse_options());
+  world.intercept = deal_another_seed(world, 50);
+  ASSERT_TRUE(world.run()) << told(world) << world.where();
+  EXPECT_TRUE(world.violations().empty()) << told(world);
+  ASSERT_EQ(world.aborted().size(), 1U);
+  EXPECT_EQ(world.aborted()[0].reason, RefusalReason::inconsistent_dealer);
+  const auto& p = world.results().front().evidence.parameters;
+  EXPECT_TRUE(p.graph.has_value());
+  ASSERT_TRUE(p.repeats.has_value());
+  EXPECT_EQ(p.candidates.size(), kSites - 1);
+  EXPECT_EQ(world.results().front().contributors.size(), kSites - 1);
+  EXPECT_FALSE(std::binary_search(p.candidates.begin(), p.candidates.end(), RosterIndex{50}));
 }
 
 TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {

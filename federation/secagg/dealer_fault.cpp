@@ -1,0 +1,122 @@
+#include "federation/secagg/dealer_fault.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "federation/messages/envelope.h"
+#include "federation/secagg/statements.h"
+
+namespace fovea::federation {
+namespace {
+
+Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
+
+// The dealer's R2, if it is its own and of this attempt.
+std::variant<SharesMessage, Refusal> open_shares(const DealerFault& fault, const Roster& roster) {
+  const RosterSite& dealer = roster.sites[fault.dealer];
+  const auto opened = SignedMessage::open(Bytes(fault.shares), {.sender = dealer.id, .key = dealer.identity_key});
+  if (!opened)
+    return refused(opened.error().code == ErrorCode::permission_denied ? RefusalReason::bad_signature : RefusalReason::malformed,
+                   "shares of " + dealer.id.text() + ": " + opened.error().message);
+  if (opened->kind() != MessageKind::shares) return refused(RefusalReason::malformed, "not a message of shares");
+  if (opened->header().run != fault.parameters.run) return refused(RefusalReason::wrong_run, "shares of another run");
+  auto shares = SharesMessage::decode(opened->payload());
+  if (!shares) return refused(RefusalReason::malformed, shares.error().message);
+  if (shares->ref != fault.parameters.ref()) return refused(RefusalReason::parameters_differ, "shares of another attempt");
+  return std::move(*shares);
+}
+
+// The share, if it is the one that the dealer committed to for this holder.
+std::optional<crypto::Share> open_commitment(const DealerFault& fault, const SharesMessage& shares, const ShareOpening& opening) {
+  const auto promised = std::find_if(shares.shares.begin(), shares.shares.end(),
+                                     [&](const SealedShares& entry) { return entry.peer == opening.holder; });
+  if (promised == shares.shares.end()) return std::nullopt;
+  const Digest& commitment = fault.secret == RevealedSecret::self_seed ? promised->self_seed_commitment : promised->mask_key_commitment;
+  if (share_commitment(shares.ref.parameters, {fault.dealer, opening.holder, fault.secret}, opening.share) != commitment) return std::nullopt;
+  auto share = crypto::Share::decode(opening.share);
+  if (!share || share->point() != std::uint32_t{opening.holder} + 1) return std::nullopt;
+  return std::move(*share);
+}
+
+}  // namespace
+
+Bytes DealerFault::encode() const {
+  ByteWriter writer;
+  writer.sized(parameters.encode());
+  writer.u16(dealer);
+  writer.u8(static_cast<std::uint8_t>(secret));
+  writer.raw(keys.channel);
+  writer.raw(keys.mask);
+  writer.raw(keys.signature);
+  writer.sized(shares);
+  writer.u32(static_cast<std::uint32_t>(openings.size()));
+  for (const ShareOpening& opening : openings) {
+    writer.u16(opening.holder);
+    writer.raw(opening.share);
+  }
+  return std::move(writer).take();
+}
+
+Result<DealerFault> DealerFault::decode(ByteView payload) {
+  ByteReader reader(payload);
+  DealerFault out;
+  FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("fault.parameters", 4096));
+  FOVEA_TRY_ASSIGN(out.parameters, RoundParameters::decode(parameters));
+  FOVEA_TRY_ASSIGN(out.dealer, reader.u16("fault.dealer"));
+  FOVEA_TRY_ASSIGN(const std::uint8_t secret, reader.u8("fault.secret"));
+  if (secret != 1 && secret != 2) return invalid_argument("fault.secret: expected 1 or 2");
+  out.secret = static_cast<RevealedSecret>(secret);
+  FOVEA_TRY_ASSIGN(out.keys.channel, reader.array<32>("fault.keys.channel"));
+  FOVEA_TRY_ASSIGN(out.keys.mask, reader.array<32>("fault.keys.mask"));
+  FOVEA_TRY_ASSIGN(out.keys.signature, reader.array<64>("fault.keys.signature"));
+  FOVEA_TRY_ASSIGN(const ByteView shares, reader.sized("fault.shares", kWireBytesMax));
+  out.shares.assign(shares.begin(), shares.end());
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("fault.openings"));
+  if (count > kCohortMax) return invalid_argument("fault.openings: at most " + std::to_string(kCohortMax) + " entries");
+  out.openings.resize(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ShareOpening& opening = out.openings[i];
+    FOVEA_TRY_ASSIGN(opening.holder, reader.u16("fault.openings.holder"));
+    if (i > 0 && opening.holder <= out.openings[i - 1].holder)
+      return invalid_argument("fault.openings.holder: must be strictly ascending, one share a holder");
+    FOVEA_TRY_ASSIGN(opening.share, reader.array<crypto::kShareBytes>("fault.openings.share"));
+  }
+  FOVEA_TRY(reader.finish("fault"));
+  return out;
+}
+
+std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster& roster) {
+  const RoundParameters& p = fault.parameters;
+  if (p.roster_hash != roster.hash) return refused(RefusalReason::roster_differs, "a fault under another roster");
+  if (fault.dealer >= roster.sites.size() || !std::binary_search(p.candidates.begin(), p.candidates.end(), fault.dealer))
+    return refused(RefusalReason::survivors_not_subset, "a fault of a site that was no candidate");
+  const std::string& name = roster.sites[fault.dealer].id.text();
+  if (crypto::check_signature(roster.sites[fault.dealer].identity_key, keys_statement(p.hash(), fault.dealer, fault.keys),
+                              fault.keys.signature) != crypto::SignatureVerdict::valid)
+    return refused(RefusalReason::bad_signature, "keys of " + name);
+  auto opened = open_shares(fault, roster);
+  if (auto* refusal = std::get_if<Refusal>(&opened)) return std::move(*refusal);
+  const auto& shares = std::get<SharesMessage>(opened);
+  if (fault.openings.size() != p.thresholds.threshold)
+    return refused(RefusalReason::evidence_incomplete, std::to_string(fault.openings.size()) + " openings of shares of " + name + ", exactly " +
+                                                           std::to_string(p.thresholds.threshold) + " are needed");
+  std::vector<crypto::Share> points;
+  for (const ShareOpening& opening : fault.openings) {
+    auto share = open_commitment(fault, shares, opening);
+    if (!share)
+      return refused(RefusalReason::share_commitment_differs, "not the share that " + name + " committed to for site " + std::to_string(opening.holder));
+    points.push_back(std::move(*share));
+  }
+  const auto secret = crypto::combine_shares(points);
+  if (!secret) {
+    if (secret.error().code == ErrorCode::corruption) return std::nullopt;  // shares of no secret at all
+    return refused(RefusalReason::malformed, secret.error().message);
+  }
+  const bool committed = fault.secret == RevealedSecret::self_seed
+                             ? self_seed_commitment(p.hash(), fault.dealer, secret->view()) == shares.self_seed_commitment
+                             : crypto::agreement_public_key(*secret) == fault.keys.mask;
+  if (committed) return refused(RefusalReason::dealer_not_at_fault, "the shares of " + name + " give the secret that it committed to");
+  return std::nullopt;
+}
+
+}  // namespace fovea::federation

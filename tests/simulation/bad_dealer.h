@@ -1,0 +1,83 @@
+// Sites whose shares all match their commitments and are of another secret than they are bound to.
+#pragma once
+
+#include "federation/secagg/masking.h"
+#include "federation/secagg/statements.h"
+#include "tests/simulation/world.h"
+
+namespace fovea::test {
+
+using Intercept = std::function<bool(Delivery&)>;
+
+// Its Bcom is another one in rounds `from` to `to`: found where it is in U3.
+inline Intercept deal_another_seed(World& world, RosterIndex bad, RoundNumber from = 1, RoundNumber to = 1) {
+  world.bad_dealers.insert(bad);
+  return [&world, bad, from, to](Delivery& delivery) {
+    if (delivery.direction != Direction::to_coordinator || delivery.site != bad) return true;
+    const TestFederation& f = world.federation();
+    const auto opened = f.open_at_coordinator(bad, delivery.wire);
+    const auto concerned = [&](const federation::AttemptRef& ref) { return ref.round >= from && ref.round <= to; };
+    if (opened->kind() == federation::MessageKind::shares) {
+      auto shares = federation::SharesMessage::decode(opened->payload()).value();
+      if (!concerned(shares.ref)) return true;
+      shares.self_seed_commitment[0] ^= 1;
+      delivery.wire = f.from_site(bad, federation::MessageKind::shares, shares.encode()).wire();
+    } else if (opened->kind() == federation::MessageKind::masked_statement) {
+      auto statement = federation::MaskedStatement::decode(opened->payload()).value();
+      if (!concerned(statement.ref)) return true;
+      statement.self_seed_commitment[0] ^= 1;
+      statement.signature = f.identity(bad).sign(federation::masked_statement(
+          statement.ref.parameters, {bad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
+      delivery.wire = f.from_site(bad, federation::MessageKind::masked_statement, statement.encode()).wire();
+    }
+    return true;
+  };
+}
+
+// Its S is another one than that of the key it shares, and it sends no vector: found where it is in U2 and not in U3.
+inline Intercept deal_another_mask_key(World& world, RosterIndex bad) {
+  world.bad_dealers.insert(bad);
+  struct Script {
+    federation::AttemptContext context;
+    std::optional<federation::AttemptSecrets> secrets;
+  };
+  return [&world, bad, script = std::make_shared<Script>()](Delivery& delivery) {
+    if (delivery.site != bad) return true;
+    const TestFederation& f = world.federation();
+    if (delivery.direction == Direction::to_site) {
+      const auto opened = f.open_at_site(delivery.wire);
+      if (opened->kind() == federation::MessageKind::parameters)
+        script->context = federation::AttemptContext::begin(federation::RoundParameters::decode(opened->payload()).value());
+      if (opened->kind() == federation::MessageKind::key_list) {
+        script->context.keys = federation::KeyList::decode(opened->payload())->keys;
+        script->context.key_list = federation::key_list_hash(script->context.parameters_hash, script->context.keys);
+      }
+      return true;
+    }
+    const auto opened = f.open_at_coordinator(bad, delivery.wire);
+    const Digest& hash = script->context.parameters_hash;
+    if (opened->kind() == federation::MessageKind::keys) {
+      script->secrets.emplace(federation::AttemptSecrets::derive(seed_of("bad dealer", script->context.parameters.attempt), bad));
+      federation::KeysMessage keys{.ref = script->context.ref(), .keys = {.channel = script->secrets->channel_key()}};
+      keys.keys.mask = crypto::AgreementKey::from_private(seed_of("another mask key", script->context.parameters.attempt)).public_key();
+      keys.keys.signature = f.identity(bad).sign(federation::keys_statement(hash, bad, keys.keys));
+      delivery.wire = f.from_site(bad, federation::MessageKind::keys, keys.encode()).wire();
+    } else if (opened->kind() == federation::MessageKind::attempt_failure && script->secrets && !script->context.keys.empty()) {
+      // The machine under it saw keys that are not its own.
+      const federation::SharesMessage shares{.ref = script->context.ref(),
+                                             .key_list = script->context.key_list,
+                                             .self_seed_commitment = script->secrets->self_seed_commitment(hash),
+                                             .shares = script->secrets->deal(script->context)->sealed};
+      delivery.wire = f.from_site(bad, federation::MessageKind::shares, shares.encode()).wire();
+      script->secrets.reset();
+    }
+    return true;
+  };
+}
+
+// The first that loses a message ends it.
+inline Intercept both(Intercept first, Intercept second) {
+  return [first = std::move(first), second = std::move(second)](Delivery& delivery) { return first(delivery) && second(delivery); };
+}
+
+}  // namespace fovea::test
