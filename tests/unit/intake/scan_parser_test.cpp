@@ -206,7 +206,7 @@ TEST(ScanParser, WhatIsNoRegularFileIsRefusedWithoutWaiting) {
 TEST(ScanParser, DeathBySignalMemoryAndTimeIsSurvivedAndNamed) {
   ScratchFolder folder;
   sound_nifti(folder.path());
-  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 1, .wall_ms = 20'000});
+  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 3, .wall_ms = 20'000});
   const Result<void> crash = parser.self_test(JobKind::crash);
   ASSERT_FALSE(crash);
   EXPECT_NE(crash.error().message.find("signal"), std::string::npos) << crash.error().message;
