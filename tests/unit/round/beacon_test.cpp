@@ -118,6 +118,28 @@ TEST(Beacon, WithoutOneAsManySitesTakePartAsTheCompleteGraphTakes) {
   EXPECT_FALSE(p.graph.has_value());
 }
 
+TEST(Beacon, ComesInTimeWhileStragglersWouldBeWaitedFor) {
+  World world(sparse_options());
+  std::set<RosterIndex> ready;
+  federation::RoundParameters first;
+  world.intercept = [&](Delivery& delivery) {
+    if (first.round != 0) return true;
+    if (delivery.direction == Direction::to_site) {
+      const auto opened = world.federation().open_at_site(delivery.wire);
+      if (opened->kind() == MessageKind::parameters) first = federation::RoundParameters::decode(opened->payload()).value();
+      return true;
+    }
+    const MessageKind kind = federation::claimed_kind(delivery.wire).value();
+    if (kind == MessageKind::training_ready) ready.insert(delivery.site);
+    // One site's commitment is lost until every site is ready: 128 of them could begin at once, without a beacon.
+    return kind != MessageKind::beacon_commitment || delivery.site != 3 || ready.size() == kSites;
+  };
+  world.run([&] { return first.round != 0; });
+  EXPECT_EQ(ready.size(), kSites);
+  EXPECT_EQ(first.candidates.size(), kSites);
+  EXPECT_TRUE(first.graph.has_value());
+}
+
 TEST(Beacon, IsNotWaitedForWhereFewerSitesAreReady) {
   std::set<RosterIndex> away;
   for (RosterIndex site = 10; site < 13; ++site) away.insert(site);
