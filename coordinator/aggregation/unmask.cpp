@@ -54,17 +54,15 @@ class Unmasking {
       if (!work_.context.holds_share(response.site, dealer.dealer)) continue;
       const federation::RevealedShare* revealed = find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
       if (revealed == nullptr || revealed->secret != kind) continue;
-      auto share = crypto::Share::decode(revealed->share);
-      const bool right_point = share && share->point() == std::uint32_t{response.site} + 1;
       if (response.site == dealer.dealer) {
-        if (right_point) own.emplace(CheckedShare{response.site, std::move(*share)});
+        auto share = crypto::Share::decode(revealed->share);
+        if (share && share->point() == std::uint32_t{response.site} + 1) own.emplace(CheckedShare{response.site, std::move(*share)});
         continue;
       }
       const federation::SealedShares* promised = find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
       if (promised == nullptr) continue;
-      const Digest& commitment = kind == RevealedSecret::self_seed ? promised->self_seed_commitment : promised->mask_key_commitment;
-      if (!right_point || federation::share_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind},
-                                                       revealed->share) != commitment) {
+      auto share = federation::open_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind}, revealed->share, *promised);
+      if (!share) {
         blame(response.site, RefusalReason::bad_revealed_share);
         continue;
       }
@@ -72,13 +70,6 @@ class Unmasking {
     }
     if (own) shares.push_back(std::move(*own));
     return shares;
-  }
-
-  bool is_committed_secret(const DealerCommitments& dealer, RevealedSecret kind, const crypto::SecretKey& secret) const {
-    if (kind == RevealedSecret::self_seed)
-      return federation::self_seed_commitment(work_.context.parameters_hash, dealer.dealer, secret.view()) ==
-             dealer.self_seed_commitment;
-    return crypto::agreement_public_key(secret) == work_.context.find(dealer.dealer)->mask;
   }
 
   void open_secret(const DealerCommitments& dealer) {
@@ -89,7 +80,8 @@ class Unmasking {
     for (std::size_t i = 0; i < threshold_; ++i) shares.push_back(std::move(checked[i].share));
     const auto secret = crypto::combine_shares(shares);
     // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
-    if (!secret || !is_committed_secret(dealer, kind, *secret)) {
+    const federation::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment, work_.context.find(dealer.dealer)->mask};
+    if (!secret || !federation::is_committed_secret(work_.context.parameters_hash, committed, *secret)) {
       blame(dealer.dealer, RefusalReason::inconsistent_dealer);
       note_dealing(dealer.dealer, kind, checked, shares);
       return;

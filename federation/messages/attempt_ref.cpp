@@ -17,6 +17,13 @@ Result<AttemptRef> read_attempt_ref(ByteReader& reader) {
   return ref;
 }
 
+Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field, std::size_t count_max) {
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
+  if (count > count_max)
+    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(count_max));
+  return count;
+}
+
 void write(ByteWriter& writer, const std::vector<RosterIndex>& sites) {
   writer.u32(static_cast<std::uint32_t>(sites.size()));
   for (const RosterIndex site : sites) writer.u16(site);

@@ -19,6 +19,9 @@ struct AttemptRef {
 void write(ByteWriter& writer, const AttemptRef& ref);
 Result<AttemptRef> read_attempt_ref(ByteReader& reader);
 
+// How many entries follow. invalid_argument: more than `count_max`.
+Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field, std::size_t count_max = kCohortMax);
+
 // Roster indices, strictly ascending, at most kCohortMax. invalid_argument otherwise.
 void write(ByteWriter& writer, const std::vector<RosterIndex>& sites);
 Result<std::vector<RosterIndex>> read_sites(ByteReader& reader, std::string_view field);

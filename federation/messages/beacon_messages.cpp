@@ -17,13 +17,6 @@ Result<BeaconCommitment> read_commitment(ByteReader& reader) {
   return out;
 }
 
-Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > kCohortMax)
-    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(kCohortMax));
-  return count;
-}
-
 void write_commitments(ByteWriter& writer, const BeaconCommitments& list) {
   writer.raw(list.roster);
   writer.u32(static_cast<std::uint32_t>(list.sites.size()));

@@ -5,13 +5,6 @@ namespace {
 
 constexpr std::size_t kChunksMax = 1024;  // of the largest model
 
-Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field, std::size_t count_max) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > count_max)
-    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(count_max));
-  return count;
-}
-
 // Lists carry each site once, in roster order.
 Result<RosterIndex> read_next_site(ByteReader& reader, std::string_view field, const RosterIndex* previous) {
   FOVEA_TRY_ASSIGN(const RosterIndex site, reader.u16(field));
@@ -38,20 +31,16 @@ void write_listed_keys(ByteWriter& writer, const std::vector<ListedKeys>& list) 
   writer.u32(static_cast<std::uint32_t>(list.size()));
   for (const ListedKeys& entry : list) {
     writer.u16(entry.site);
-    writer.raw(entry.keys.channel);
-    writer.raw(entry.keys.mask);
-    writer.raw(entry.keys.signature);
+    write(writer, entry.keys);
   }
 }
 
 Result<std::vector<ListedKeys>> read_listed_keys(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "keys", kCohortMax));
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "keys"));
   std::vector<ListedKeys> list(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "keys.site", i > 0 ? &list[i - 1].site : nullptr));
-    FOVEA_TRY_ASSIGN(list[i].keys.channel, reader.array<32>("keys.channel"));
-    FOVEA_TRY_ASSIGN(list[i].keys.mask, reader.array<32>("keys.mask"));
-    FOVEA_TRY_ASSIGN(list[i].keys.signature, reader.array<64>("keys.signature"));
+    FOVEA_TRY_ASSIGN(list[i].keys, read_advertised_keys(reader, "keys"));
   }
   return list;
 }
@@ -67,7 +56,7 @@ void write_committed(ByteWriter& writer, const std::vector<CommittedVector>& lis
 }
 
 Result<std::vector<CommittedVector>> read_committed(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "committed", kCohortMax));
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "committed"));
   std::vector<CommittedVector> list(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "committed.site", i > 0 ? &list[i - 1].site : nullptr));
@@ -87,7 +76,7 @@ void write_site_signatures(ByteWriter& writer, const std::vector<SiteSignature>&
 }
 
 Result<std::vector<SiteSignature>> read_site_signatures(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "signatures", kCohortMax));
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "signatures"));
   std::vector<SiteSignature> list(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "signatures.site", i > 0 ? &list[i - 1].site : nullptr));

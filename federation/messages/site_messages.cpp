@@ -1,17 +1,6 @@
 #include "federation/messages/site_messages.h"
 
 namespace fovea::federation {
-namespace {
-
-// A list length within the cohort; every list of the protocol is one entry a site.
-Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(kCohortMax));
-  return count;
-}
-
-}  // namespace
-
 Bytes Hello::encode() const {
   ByteWriter writer;
   writer.u32(last_round);
@@ -65,12 +54,30 @@ Result<TrainingReady> TrainingReady::decode(ByteView payload) {
   return out;
 }
 
-Bytes KeysMessage::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
+void write(ByteWriter& writer, const AdvertisedKeys& keys) {
   writer.raw(keys.channel);
   writer.raw(keys.mask);
   writer.raw(keys.signature);
+}
+
+Result<AdvertisedKeys> read_advertised_keys(ByteReader& reader, const std::string& field) {
+  AdvertisedKeys out;
+  FOVEA_TRY_ASSIGN(out.channel, reader.array<32>(field + ".channel"));
+  FOVEA_TRY_ASSIGN(out.mask, reader.array<32>(field + ".mask"));
+  FOVEA_TRY_ASSIGN(out.signature, reader.array<64>(field + ".signature"));
+  return out;
+}
+
+Result<RevealedSecret> read_revealed_secret(ByteReader& reader, const std::string& field) {
+  FOVEA_TRY_ASSIGN(const std::uint8_t kind, reader.u8(field));
+  if (kind != 1 && kind != 2) return invalid_argument(field + ": expected 1 or 2");
+  return static_cast<RevealedSecret>(kind);
+}
+
+Bytes KeysMessage::encode() const {
+  ByteWriter writer;
+  write(writer, ref);
+  write(writer, keys);
   return std::move(writer).take();
 }
 
@@ -78,9 +85,7 @@ Result<KeysMessage> KeysMessage::decode(ByteView payload) {
   ByteReader reader(payload);
   KeysMessage out;
   FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.keys.channel, reader.array<32>("keys.channel"));
-  FOVEA_TRY_ASSIGN(out.keys.mask, reader.array<32>("keys.mask"));
-  FOVEA_TRY_ASSIGN(out.keys.signature, reader.array<64>("keys.signature"));
+  FOVEA_TRY_ASSIGN(out.keys, read_advertised_keys(reader, "keys"));
   FOVEA_TRY(reader.finish("keys"));
   return out;
 }
@@ -190,9 +195,7 @@ Result<UnmaskShares> UnmaskShares::decode(ByteView payload) {
     FOVEA_TRY_ASSIGN(share.subject, reader.u16("unmask.subject"));
     if (i > 0 && share.subject <= out.shares[i - 1].subject)
       return invalid_argument("unmask.subject: must be strictly ascending, one share a site");
-    FOVEA_TRY_ASSIGN(const std::uint8_t secret, reader.u8("unmask.secret"));
-    if (secret != 1 && secret != 2) return invalid_argument("unmask.secret: expected 1 or 2");
-    share.secret = static_cast<RevealedSecret>(secret);
+    FOVEA_TRY_ASSIGN(share.secret, read_revealed_secret(reader, "unmask.secret"));
     FOVEA_TRY_ASSIGN(share.share, reader.array<crypto::kShareBytes>("unmask.share"));
   }
   FOVEA_TRY(reader.finish("unmask shares"));

@@ -48,6 +48,9 @@ struct AdvertisedKeys {
   bool operator==(const AdvertisedKeys&) const = default;
 };
 
+void write(ByteWriter& writer, const AdvertisedKeys& keys);
+Result<AdvertisedKeys> read_advertised_keys(ByteReader& reader, const std::string& field);
+
 struct KeysMessage {
   AttemptRef ref;
   AdvertisedKeys keys;
@@ -99,6 +102,8 @@ struct ConsistencySignature {
 };
 
 enum class RevealedSecret : std::uint8_t { self_seed = 1, mask_key = 2 };  // b_j of a survivor, s_j of a drop-out
+
+Result<RevealedSecret> read_revealed_secret(ByteReader& reader, const std::string& field);
 
 struct RevealedShare {
   RosterIndex subject = 0;  // whose secret

@@ -4,7 +4,6 @@
 #include <variant>
 
 #include "federation/messages/envelope.h"
-#include "federation/secagg/statements.h"
 
 namespace fovea::federation {
 namespace {
@@ -26,28 +25,27 @@ std::variant<SharesMessage, Refusal> open_shares(const DealerFault& fault, const
   return std::move(*shares);
 }
 
-// The share, if it is the one that the dealer committed to for this holder.
-std::optional<crypto::Share> open_commitment(const DealerFault& fault, const SharesMessage& shares, const ShareOpening& opening) {
-  const auto promised = std::find_if(shares.shares.begin(), shares.shares.end(),
-                                     [&](const SealedShares& entry) { return entry.peer == opening.holder; });
-  if (promised == shares.shares.end()) return std::nullopt;
-  const Digest& commitment = fault.secret == RevealedSecret::self_seed ? promised->self_seed_commitment : promised->mask_key_commitment;
-  if (share_commitment(shares.ref.parameters, {fault.dealer, opening.holder, fault.secret}, opening.share) != commitment) return std::nullopt;
-  auto share = crypto::Share::decode(opening.share);
-  if (!share || share->point() != std::uint32_t{opening.holder} + 1) return std::nullopt;
+}  // namespace
+
+std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share, const SealedShares& promised) {
+  const Digest& commitment = owner.secret == RevealedSecret::self_seed ? promised.self_seed_commitment : promised.mask_key_commitment;
+  if (share_commitment(parameters, owner, encoded_share) != commitment) return std::nullopt;
+  auto share = crypto::Share::decode(encoded_share);
+  if (!share || share->point() != std::uint32_t{owner.recipient} + 1) return std::nullopt;
   return std::move(*share);
 }
 
-}  // namespace
+bool is_committed_secret(const Digest& parameters, const CommittedSecret& committed, const crypto::SecretKey& secret) {
+  if (committed.kind == RevealedSecret::mask_key) return crypto::agreement_public_key(secret) == committed.mask;
+  return self_seed_commitment(parameters, committed.dealer, secret.view()) == committed.self_seed_commitment;
+}
 
 Bytes DealerFault::encode() const {
   ByteWriter writer;
   writer.sized(parameters.encode());
   writer.u16(dealer);
   writer.u8(static_cast<std::uint8_t>(secret));
-  writer.raw(keys.channel);
-  writer.raw(keys.mask);
-  writer.raw(keys.signature);
+  write(writer, keys);
   writer.sized(shares);
   writer.u32(static_cast<std::uint32_t>(openings.size()));
   for (const ShareOpening& opening : openings) {
@@ -63,16 +61,11 @@ Result<DealerFault> DealerFault::decode(ByteView payload) {
   FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("fault.parameters", 4096));
   FOVEA_TRY_ASSIGN(out.parameters, RoundParameters::decode(parameters));
   FOVEA_TRY_ASSIGN(out.dealer, reader.u16("fault.dealer"));
-  FOVEA_TRY_ASSIGN(const std::uint8_t secret, reader.u8("fault.secret"));
-  if (secret != 1 && secret != 2) return invalid_argument("fault.secret: expected 1 or 2");
-  out.secret = static_cast<RevealedSecret>(secret);
-  FOVEA_TRY_ASSIGN(out.keys.channel, reader.array<32>("fault.keys.channel"));
-  FOVEA_TRY_ASSIGN(out.keys.mask, reader.array<32>("fault.keys.mask"));
-  FOVEA_TRY_ASSIGN(out.keys.signature, reader.array<64>("fault.keys.signature"));
+  FOVEA_TRY_ASSIGN(out.secret, read_revealed_secret(reader, "fault.secret"));
+  FOVEA_TRY_ASSIGN(out.keys, read_advertised_keys(reader, "fault.keys"));
   FOVEA_TRY_ASSIGN(const ByteView shares, reader.sized("fault.shares", kWireBytesMax));
   out.shares.assign(shares.begin(), shares.end());
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("fault.openings"));
-  if (count > kCohortMax) return invalid_argument("fault.openings: at most " + std::to_string(kCohortMax) + " entries");
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "fault.openings"));
   out.openings.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     ShareOpening& opening = out.openings[i];
@@ -102,7 +95,10 @@ std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster
                                                            std::to_string(p.thresholds.threshold) + " are needed");
   std::vector<crypto::Share> points;
   for (const ShareOpening& opening : fault.openings) {
-    auto share = open_commitment(fault, shares, opening);
+    const auto promised = std::find_if(shares.shares.begin(), shares.shares.end(),
+                                       [&](const SealedShares& entry) { return entry.peer == opening.holder; });
+    auto share = promised == shares.shares.end() ? std::nullopt
+                                                 : open_commitment(shares.ref.parameters, {fault.dealer, opening.holder, fault.secret}, opening.share, *promised);
     if (!share)
       return refused(RefusalReason::share_commitment_differs, "not the share that " + name + " committed to for site " + std::to_string(opening.holder));
     points.push_back(std::move(*share));
@@ -112,10 +108,8 @@ std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster
     if (secret.error().code == ErrorCode::corruption) return std::nullopt;  // shares of no secret at all
     return refused(RefusalReason::malformed, secret.error().message);
   }
-  const bool committed = fault.secret == RevealedSecret::self_seed
-                             ? self_seed_commitment(p.hash(), fault.dealer, secret->view()) == shares.self_seed_commitment
-                             : crypto::agreement_public_key(*secret) == fault.keys.mask;
-  if (committed) return refused(RefusalReason::dealer_not_at_fault, "the shares of " + name + " give the secret that it committed to");
+  if (is_committed_secret(p.hash(), {fault.dealer, fault.secret, shares.self_seed_commitment, fault.keys.mask}, *secret))
+    return refused(RefusalReason::dealer_not_at_fault, "the shares of " + name + " give the secret that it committed to");
   return std::nullopt;
 }
 

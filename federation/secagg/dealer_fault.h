@@ -15,8 +15,21 @@
 #include "federation/membership/roster.h"
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
+#include "federation/secagg/statements.h"
 
 namespace fovea::federation {
+
+// The share, if it is the one that its dealer committed to for its recipient (R2); none otherwise.
+std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share, const SealedShares& promised);
+
+// What a dealer says of a secret before anybody opens it: Bcom of its self seed, S of its mask key.
+struct CommittedSecret {
+  RosterIndex dealer = 0;
+  RevealedSecret kind = RevealedSecret::self_seed;
+  Digest self_seed_commitment{};
+  crypto::AgreementPublicKey mask{};
+};
+bool is_committed_secret(const Digest& parameters, const CommittedSecret& committed, const crypto::SecretKey& secret);
 
 // A share as its holder released it.
 struct ShareOpening {

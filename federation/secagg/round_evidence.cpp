@@ -134,14 +134,11 @@ Result<RoundEvidence> RoundEvidence::decode(ByteView payload) {
   FOVEA_TRY_ASSIGN(out.survivors, read_sites(reader, "evidence.survivors"));
   FOVEA_TRY_ASSIGN(out.committed, read_committed(reader));
   FOVEA_TRY_ASSIGN(out.signatures, read_site_signatures(reader));
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("evidence.opened"));
-  if (count > kCohortMax) return invalid_argument("evidence.opened: at most " + std::to_string(kCohortMax) + " entries");
+  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "evidence.opened"));
   out.opened.resize(count);
   for (OpenedSecret& secret : out.opened) {
     FOVEA_TRY_ASSIGN(secret.site, reader.u16("evidence.opened.site"));
-    FOVEA_TRY_ASSIGN(const std::uint8_t kind, reader.u8("evidence.opened.kind"));
-    if (kind != 1 && kind != 2) return invalid_argument("evidence.opened.kind: expected 1 or 2");
-    secret.kind = static_cast<RevealedSecret>(kind);
+    FOVEA_TRY_ASSIGN(secret.kind, read_revealed_secret(reader, "evidence.opened.kind"));
     FOVEA_TRY_ASSIGN(secret.value, reader.array<32>("evidence.opened.value"));
   }
   FOVEA_TRY_ASSIGN(out.sum_hash, reader.array<32>("evidence.sum_hash"));

@@ -19,15 +19,19 @@ Result<Descriptor> open_scan_file(const std::filesystem::path& file) {
   return out;
 }
 
-Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files, std::span<const std::filesystem::path> files) {
-  if (!scan_files.memory) return std::optional<MemoryBudget::Share>();
+std::uint64_t bytes_of(std::span<const std::filesystem::path> files) {
   std::uint64_t bytes = 0;
   for (const std::filesystem::path& file : files) {
     std::error_code failed;
     const std::uintmax_t size = std::filesystem::file_size(file, failed);
-    if (!failed) bytes += size;  // what is not there is said when it is opened
+    if (!failed) bytes += size;
   }
-  std::optional<MemoryBudget::Share> share = scan_files.memory->take(bytes);
+  return bytes;
+}
+
+Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files, std::span<const std::filesystem::path> files) {
+  if (!scan_files.memory) return std::optional<MemoryBudget::Share>();
+  std::optional<MemoryBudget::Share> share = scan_files.memory->take(bytes_of(files));
   if (!share)
     return invalid_argument("the files of this scan are more than the " + std::to_string(scan_files.memory->total_bytes() / 1'000'000) +
                             " MB that received files may take in memory (raise intake.memory_megabytes)");

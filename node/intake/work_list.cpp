@@ -1,22 +1,15 @@
 #include "node/intake/work_list.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <string>
+
+#include "node/intake/scan_files.h"
 
 namespace fovea::node {
 namespace {
 
-std::uint64_t size_of(const std::filesystem::path& file) {
-  std::error_code failed;
-  const std::uintmax_t bytes = std::filesystem::file_size(file, failed);
-  return failed ? 0 : bytes;
-}
-
 std::uint64_t size_of(const StudySource& source) {
-  std::uint64_t bytes = source.mask ? size_of(*source.mask) : 0;
-  for (const std::filesystem::path& file : source.images) bytes += size_of(file);
-  return bytes;
+  return bytes_of(source.images) + (source.mask ? bytes_of({&*source.mask, 1}) : 0);
 }
 
 bool is_named_like_nifti(const StudySource& source) {

@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::size_t kAttemptsRemembered = 16;
 
-bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
-  return std::find(sites.begin(), sites.end(), site) != sites.end();
-}
-
-Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
-
 Digest seed_tag(const crypto::SecretKey& seed) { return crypto::TaggedHash("FOVEA/1/seed-tag").add(seed.view()).finish(); }
 
 std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::ListedKeys> list) {

@@ -1,6 +1,7 @@
 // The inside of SiteMachine: its phases and what lives beside them. Included by node/round/*.cpp only.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "federation/messages/vector_chunk.h"
@@ -18,6 +19,9 @@ struct Overloaded : Functions... {
 };
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
+
+inline bool contains(std::span<const RosterIndex> sites, RosterIndex site) { return std::find(sites.begin(), sites.end(), site) != sites.end(); }
+inline federation::Refusal refused(federation::RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
 
 // A trained update, and the task it answers.
 struct Work {

@@ -11,14 +11,6 @@ using federation::Refusal;
 using federation::RefusalReason;
 using federation::RevealedSecret;
 
-namespace {
-
-bool contains(std::span<const RosterIndex> sites, RosterIndex site) { return std::binary_search(sites.begin(), sites.end(), site); }
-
-Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
-
-}  // namespace
-
 const Release* SiteMachine::Core::release_on(const Digest& model_hash) const {
   const auto found = memory.released_models.find(model_hash);
   return found == memory.released_models.end() ? nullptr : &found->second;

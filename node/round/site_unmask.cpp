@@ -12,12 +12,6 @@ using federation::RevealedSecret;
 
 namespace {
 
-bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
-  return std::find(sites.begin(), sites.end(), site) != sites.end();
-}
-
-Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
-
 std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed) {
   std::vector<RosterIndex> out;
   for (const federation::CommittedVector& entry : committed) out.push_back(entry.site);
