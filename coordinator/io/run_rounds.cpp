@@ -249,6 +249,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   RunStore& store = *options.store;
   FOVEA_TRY_ASSIGN(const federation::PlanPosition position, store.plan().position(store.sums() + 1));
   const federation::PlanStage& stage = store.plan().stages[position.stage_index];
+  std::future<Result<void>> publication = store.begin_publication(result.round, result.publication);
   FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(stage.trains));
   FOVEA_TRY_ASSIGN(federation::ModelState model,
                    federation::apply_federated_averaging(store.model(), ranges,
@@ -266,7 +267,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   ended.next_round = result.round + 1;
   rounds_without_sum = 0;
   repeat.reset();
-  FOVEA_TRY(store.finish_round(ended, result.publication, std::move(model)));
+  FOVEA_TRY(store.finish_round(ended, std::move(publication), std::move(model)));
   FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, result.round, result.attempt},
                                           .outcome = "applied",
                                           .model = store.model_digest(),

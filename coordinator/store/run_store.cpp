@@ -159,13 +159,19 @@ Result<void> RunStore::append_history(const RoundRecord& record) {
   return {};
 }
 
-Result<void> RunStore::finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model) {
-  ByteWriter framed;  // signed messages: they need no checksum of ours
-  framed.reserve(std::transform_reduce(publication.begin(), publication.end(), std::size_t{0}, std::plus<>(),
-                                       [](const Bytes& message) { return message.size() + sizeof(std::uint32_t); }));
-  for (const Bytes& message : publication) framed.sized(message);
-  FOVEA_TRY(write_file_durably(numbered(folder_ / "publications", record.round, ""), framed.bytes()));
+std::future<Result<void>> RunStore::begin_publication(RoundNumber round, const std::vector<Bytes>& publication) const {
+  return std::async(std::launch::async, [path = numbered(folder_ / "publications", round, ""), &publication] {
+    ByteWriter framed;  // signed messages: they need no checksum of ours
+    framed.reserve(std::transform_reduce(publication.begin(), publication.end(), std::size_t{0}, std::plus<>(),
+                                         [](const Bytes& message) { return message.size() + sizeof(std::uint32_t); }));
+    for (const Bytes& message : publication) framed.sized(message);
+    return write_file_durably(path, framed.bytes());
+  });
+}
+
+Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>> publication, federation::ModelState model) {
   record.model = model.digest();
+  FOVEA_TRY(publication.get());
   FOVEA_TRY(append_history(record));
   ++sums_;
   model_digest_ = record.model;

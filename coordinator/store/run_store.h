@@ -10,6 +10,7 @@
 
 #include <array>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,9 +71,11 @@ class RunStore {
   Result<std::vector<Bytes>> begin_round(RoundNumber round);
   Result<void> append_journal(std::span<const Bytes> records);
 
-  // Publication first, then the history: a round is over when its record is there. The model's file may follow with
-  // save_model(), rounds later: a start makes the model again from an older file and the publications since.
-  Result<void> finish_round(RoundRecord record, const std::vector<Bytes>& publication, federation::ModelState model);
+  // Publication first, then the history: a round is over when its record is there. The publication is written while the
+  // model is made; `publication` must outlive the wait. The model's file may follow with save_model(), rounds later: a start
+  // makes the model again from an older file and the publications since.
+  std::future<Result<void>> begin_publication(RoundNumber round, const std::vector<Bytes>& publication) const;
+  Result<void> finish_round(RoundRecord record, std::future<Result<void>> publication, federation::ModelState model);
   Result<void> save_model();
   // `repeat`: what the next round has to be, where it repeats a sum; durable before the history says so.
   Result<void> abort_round(RoundRecord record, const std::optional<Bytes>& repeat = {});

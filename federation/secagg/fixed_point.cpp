@@ -4,7 +4,9 @@
 #include <bit>
 #include <cmath>
 
+#include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/hkdf.h"
 
 namespace fovea::federation {
 namespace {
@@ -36,10 +38,13 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
   return Encoding{.scale = scale, .delta_max = delta_max, .metric_scale = kMetricScale, .weight_max = weight_max};
 }
 
-Digest contribution_digest(const Contribution& contribution) {
+Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own) {
+  const crypto::SecretKey key = crypto::hkdf_sha256({.secret = own.view(), .salt = {}, .info = as_bytes("FOVEA/1/contribution")});
+  const std::span<const float> delta(contribution.delta);
+  // Nothing sealed but associated data: GMAC, under one nonce for all, as no tag ever leaves the site.
+  const Bytes tag = crypto::aead_seal(key, {}, ByteView(reinterpret_cast<const std::uint8_t*>(delta.data()), delta.size_bytes()), {});
   crypto::TaggedHash hash("FOVEA/1/contribution");
-  hash.add(ByteView(reinterpret_cast<const std::uint8_t*>(contribution.delta.data()), contribution.delta.size() * sizeof(float)));
-  hash.add_u64(contribution.weight);
+  hash.add(tag).add_u64(delta.size()).add_u64(contribution.weight);
   for (const double metric : contribution.metric_sums) hash.add_u64(std::bit_cast<std::uint64_t>(metric));
   return hash.finish();
 }
@@ -50,13 +55,6 @@ Digest update_digest(const RoundParameters& parameters, const Digest& contributi
   hash.add(contribution).add_u64(parameters.encoded_for()).add_u64(encoding.weight_max);
   for (const double value : {encoding.scale, encoding.delta_max, encoding.metric_scale}) hash.add_u64(std::bit_cast<std::uint64_t>(value));
   return hash.finish();
-}
-
-bool all_finite(std::span<const float> values) noexcept {
-  std::uint32_t found = 0;
-  for (const float value : values)
-    found |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & 0x7F800000U) == 0x7F800000U);
-  return found == 0;
 }
 
 Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& parameters, const Contribution& contribution,
@@ -109,11 +107,8 @@ Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::
   if (sum.back() != sites)
     return corruption("sum: the canary is " + std::to_string(sum.back()) + " for " + std::to_string(sites) + " sites");
   const std::int64_t bound = word_bound(parameters.encoded_for()) * static_cast<std::int64_t>(sites);
-  std::int64_t largest = 0;
-  for (const std::uint32_t word : sum) {
-    const std::int64_t value = std::bit_cast<std::int32_t>(word);
-    largest = std::max(largest, value < 0 ? -value : value);
-  }
+  std::uint32_t largest = 0;  // of the magnitudes, which reach 2^31
+  for (const std::uint32_t word : sum) largest = std::max(largest, word > 0x7FFFFFFFU ? 0U - word : word);
   if (largest > bound) return corruption("sum: a word is out of range of " + std::to_string(sites) + " sites");
 
   const std::size_t floats = sum.size() - kTailWords;

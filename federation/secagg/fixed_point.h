@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "crypto/secret_bytes.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::federation {
@@ -38,7 +39,8 @@ struct Contribution {
 // Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal. The site
 // keeps it to itself, and repeats a released sum with the same words only.
 Digest update_digest(const RoundParameters& parameters, const Digest& contribution);
-Digest contribution_digest(const Contribution& contribution);
+// Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash (GMAC, SP 800-38D).
+Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own);
 
 // Encodes a contribution range by range. Holds views: `contribution` and `noise` must outlive it.
 class ContributionEncoder {
@@ -60,8 +62,6 @@ class ContributionEncoder {
   std::int64_t bound_ = 0;
   std::array<std::uint32_t, kTailWords> tail_{};
 };
-
-bool all_finite(std::span<const float> values) noexcept;
 
 // A finished sum, in the shape federated averaging takes.
 struct RoundSum {

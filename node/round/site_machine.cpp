@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/finite.h"
 #include "node/round/site_core.h"
 
 namespace fovea::node {
@@ -161,13 +162,13 @@ void SiteMachine::Core::on(TrainingFinished event) {
   if (training == nullptr || training->started_round != event.round)
     return refuse(RefusalReason::unexpected_kind, "no training of round " + std::to_string(event.round) + " is running");
   const federation::TrainTask task = training->task;
-  if (!federation::all_finite(event.contribution.delta)) {
+  if (!all_finite(event.contribution.delta)) {
     // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
     report_failure({.round = task.round}, RefusalReason::update_not_finite);
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
   }
-  const Digest digest = federation::contribution_digest(event.contribution);
+  const Digest digest = federation::contribution_digest(event.contribution, config.identity.seed());
   phase = Ready{{task, std::move(event.contribution), digest}};
   say_ready(task);
 }

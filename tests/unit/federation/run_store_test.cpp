@@ -36,6 +36,10 @@ class RunStoreTest : public ::testing::Test {
     return federation::ModelState::create(federation::make_layout("probe-10").value(), std::vector<float>(10, value)).value();
   }
 
+  static Result<void> finish(RunStore& store, RoundNumber round, const std::vector<Bytes>& publication) {
+    return store.finish_round(record(round), store.begin_publication(round, publication), model(0.5F));
+  }
+
   test::TemporaryFolder folder_;
 };
 
@@ -44,7 +48,7 @@ TEST_F(RunStoreTest, RoundsThatEndedAreThereAfterAStart) {
     RunStore store = make();
     EXPECT_EQ(store.next_round(), 1U);
     ASSERT_TRUE(store.begin_round(1).value().empty());
-    ASSERT_TRUE(store.finish_round(record(1), {Bytes{1, 2}, Bytes{3}}, model(0.5F)).has_value());
+    ASSERT_TRUE(finish(store, 1, {Bytes{1, 2}, Bytes{3}}).has_value());
     ASSERT_TRUE(store.save_model().has_value());
     RoundRecord lost = record(2);
     lost.aborted = "too few sites";
@@ -77,7 +81,7 @@ TEST_F(RunStoreTest, ASumToRepeatIsThereUntilARoundEndsWithoutOne) {
     lost.round = 3;
     ASSERT_TRUE(store.abort_round(lost, Bytes{4}).has_value());
     EXPECT_EQ(store.sum_to_repeat().value(), Bytes{4});
-    ASSERT_TRUE(store.finish_round(record(4), {}, model(0.5F)).has_value());
+    ASSERT_TRUE(finish(store, 4, {}).has_value());
     ASSERT_TRUE(store.save_model().has_value());
     EXPECT_FALSE(store.sum_to_repeat()->has_value());
     lost.round = 5;
@@ -112,11 +116,20 @@ TEST_F(RunStoreTest, ATornRecordIsDropped) {
   EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}}));
 }
 
+TEST_F(RunStoreTest, ARoundWhosePublicationIsNotOnTheDiskDoesNotEnd) {
+  RunStore store = make();
+  ASSERT_TRUE(store.begin_round(1).has_value());
+  std::filesystem::remove_all(folder_.path() / "run/publications");
+  EXPECT_FALSE(finish(store, 1, {Bytes{1, 2}}).has_value());
+  EXPECT_EQ(store.sums(), 0U);
+  EXPECT_TRUE(reopen()->history().empty());
+}
+
 TEST_F(RunStoreTest, AnotherModelThanTheHistoryNamesIsFound) {
   {
     RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
-    ASSERT_TRUE(store.finish_round(record(1), {}, model(0.5F)).has_value());
+    ASSERT_TRUE(finish(store, 1, {}).has_value());
     const Bytes other = federation::write_safetensors(model(0.25F), {}).value();
     ASSERT_TRUE(write_file_durably(store.model_file(), other).has_value());
   }

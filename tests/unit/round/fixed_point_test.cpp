@@ -28,6 +28,21 @@ std::vector<std::uint32_t> encode(const RoundParameters& p, const Contribution& 
   return words;
 }
 
+TEST(ContributionDigest, TellsContributionsAndSitesApart) {
+  crypto::SecretKey own, another;
+  another.span()[31] = 1;
+  const Contribution first{.delta = {0.5F, -1, 0}, .weight = 3, .metric_sums = {1, 2}};
+  EXPECT_EQ(contribution_digest(first, own), contribution_digest(Contribution(first), own));
+  std::vector<Contribution> others(5, first);
+  others[0].delta[2] = 1e-30F;
+  others[1].delta.push_back(0);
+  others[2].delta.pop_back();
+  others[3].weight = 4;
+  others[4].metric_sums[3] = 1;
+  for (const Contribution& other : others) EXPECT_NE(contribution_digest(first, own), contribution_digest(other, own)) << &other - others.data();
+  EXPECT_NE(contribution_digest(first, own), contribution_digest(first, another));
+}
+
 TEST(Thresholds, TheTableOfTheDesign) {
   struct Row { std::uint32_t n, m, t, drops, honest; };
   for (const Row& row : {Row{3, 0, 2, 1, 2}, Row{4, 1, 3, 1, 2}, Row{5, 1, 4, 1, 3}, Row{10, 3, 7, 3, 4}, Row{20, 6, 14, 6, 8},
@@ -114,9 +129,6 @@ TEST(Encoding, BadContributionsAreRefused) {
   bad = good;
   bad.metric_sums[2] = std::nan("");
   EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
-  EXPECT_FALSE(all_finite(std::vector<float>{1, std::numeric_limits<float>::infinity()}));
-  EXPECT_FALSE(all_finite(std::vector<float>{std::numeric_limits<float>::quiet_NaN()}));
-  EXPECT_TRUE(all_finite(std::vector<float>{1, -2, std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min()}));
   EXPECT_FALSE(make_encoding(1, 1, 1).has_value());
   EXPECT_FALSE(make_encoding(4, 0, 1).has_value());
   EXPECT_FALSE(make_encoding(4, std::nan(""), 1).has_value());
