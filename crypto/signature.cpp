@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "crypto/openssl_objects.h"
 
 namespace fovea::crypto {
@@ -120,6 +121,16 @@ SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteVie
   const int verified =
       EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size());
   return verified == 1 ? SignatureVerdict::valid : SignatureVerdict::mismatch;
+}
+
+SignatureVerdict VerifiedSignatures::check(const VerifyKey& key, ByteView message, ByteView signature) {
+  const Digest entry = TaggedHash("FOVEA/1/verified-signature").add(key).add(message).add(signature).finish();
+  if (valid_.contains(entry)) return SignatureVerdict::valid;
+  const SignatureVerdict verdict = check_signature(key, message, signature);
+  if (verdict != SignatureVerdict::valid) return verdict;
+  if (valid_.size() >= size_max_) valid_.clear();
+  valid_.insert(entry);
+  return verdict;
 }
 
 Result<void> verify_signature(const VerifyKey& key, ByteView message, ByteView signature, std::string_view what) {

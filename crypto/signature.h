@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "common/bytes.h"
@@ -51,6 +52,20 @@ enum class SignatureVerdict {
 std::string_view to_string(SignatureVerdict verdict) noexcept;
 
 SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteView signature);
+
+// Remembers what was found valid, since the evidence of a round repeats the signatures that were checked one by one while it
+// ran, and a verification costs a hundred hashes. Key, message and signature must all be the same. Not for several threads.
+class VerifiedSignatures {
+ public:
+  VerifiedSignatures() = default;
+  explicit VerifiedSignatures(std::size_t size_max) : size_max_(size_max) {}
+  SignatureVerdict check(const VerifyKey& key, ByteView message, ByteView signature);
+  std::size_t size() const noexcept { return valid_.size(); }
+
+ private:
+  std::size_t size_max_ = 4096;
+  std::set<Digest> valid_;
+};
 
 // permission_denied with the verdict's name and `what` (for example "roster signature of st-anna").
 Result<void> verify_signature(const VerifyKey& key, ByteView message, ByteView signature, std::string_view what);

@@ -53,23 +53,22 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
   return std::nullopt;
 }
 
-bool signed_by(const Roster& roster, RosterIndex site, const Digest& statement, const crypto::Signature& signature) {
-  return crypto::check_signature(roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
-}
-
-Check check_signatures(const RoundEvidence& e, const Roster& roster, const Digest& hash) {
+Check check_signatures(const RoundEvidence& e, const Roster& roster, const Digest& hash, crypto::VerifiedSignatures& verified) {
+  const auto signed_by = [&](RosterIndex site, const Digest& statement, const crypto::Signature& signature) {
+    return verified.check(roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
+  };
   for (const ListedKeys& entry : e.keys)
-    if (!signed_by(roster, entry.site, keys_statement(hash, entry.site, entry.keys), entry.keys.signature))
+    if (!signed_by(entry.site, keys_statement(hash, entry.site, entry.keys), entry.keys.signature))
       return refused(RefusalReason::bad_signature, "keys of " + roster.sites[entry.site].id.text());
   const Digest survivors = survivors_hash(hash, e.survivors);
   for (const CommittedVector& entry : e.committed) {
     const Digest statement = masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
-    if (!signed_by(roster, entry.site, statement, entry.signature))
+    if (!signed_by(entry.site, statement, entry.signature))
       return refused(RefusalReason::bad_signature, "masked vector of " + roster.sites[entry.site].id.text());
   }
   const Digest consistency = e.consistency();
   for (const SiteSignature& entry : e.signatures)
-    if (!signed_by(roster, entry.site, consistency, entry.signature))
+    if (!signed_by(entry.site, consistency, entry.signature))
       return refused(RefusalReason::bad_signature, "consistency statement of site " + std::to_string(entry.site));
   return std::nullopt;
 }
@@ -147,9 +146,14 @@ Result<RoundEvidence> RoundEvidence::decode(ByteView payload) {
 }
 
 std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster) {
+  crypto::VerifiedSignatures nothing;
+  return check_evidence(evidence, roster, nothing);
+}
+
+std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster, crypto::VerifiedSignatures& verified) {
   if (Check failed = check_sets(evidence, roster)) return failed;
   const Digest hash = evidence.parameters.hash();
-  if (Check failed = check_signatures(evidence, roster, hash)) return failed;
+  if (Check failed = check_signatures(evidence, roster, hash, verified)) return failed;
   return check_opened(evidence, hash);
 }
 

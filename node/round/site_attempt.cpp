@@ -217,8 +217,7 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, c
       if (entry.keys.channel != from.attempt.secrets.channel_key() || entry.keys.mask != from.attempt.secrets.mask_key())
         return refused(RefusalReason::own_entry_altered, "other keys are listed for this site");
     }
-    if (crypto::check_signature(key_of(entry.site), federation::keys_statement(context.parameters_hash, entry.site, entry.keys),
-                                entry.keys.signature) != crypto::SignatureVerdict::valid)
+    if (!has_signed(entry.site, federation::keys_statement(context.parameters_hash, entry.site, entry.keys), entry.keys.signature))
       return refused(RefusalReason::bad_signature, "keys of " + config.roster.sites[entry.site].id.text());
   }
   if (!own_found) return refused(RefusalReason::own_entry_missing, "this site's keys are not in the list");

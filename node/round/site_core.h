@@ -123,6 +123,7 @@ struct SiteMachine::Core {
   MonotonicMs now;
   MonotonicMs heard;  // when the coordinator last said something, or we last said hello
   SiteEffects effects;  // of the running step
+  mutable crypto::VerifiedSignatures verified{};
 
   // site_machine.cpp: one function an event
   void on(Connected);
@@ -221,7 +222,9 @@ struct SiteMachine::Core {
   bool is_open(const federation::AttemptRef& ref) const noexcept { return memory.joined && memory.joined->ref == ref && abandoned != ref; }
   void abandon_attempt();  // back to ready, secrets wiped; idle where there is no update left
   bool knows(RosterIndex site) const noexcept { return site < config.roster.sites.size(); }
-  const crypto::VerifyKey& key_of(RosterIndex site) const { return config.roster.sites[site].identity_key; }
+  bool has_signed(RosterIndex site, const Digest& statement, const crypto::Signature& signature) const {
+    return verified.check(config.roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
+  }
 };
 
 // The common opening checks of a message within an attempt.

@@ -42,7 +42,7 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
     }
     const Digest statement = federation::masked_statement(
         context.parameters_hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
-    if (crypto::check_signature(key_of(entry.site), statement, entry.signature) != crypto::SignatureVerdict::valid)
+    if (!has_signed(entry.site, statement, entry.signature))
       return refused(RefusalReason::bad_signature, "masked vector of " + config.roster.sites[entry.site].id.text());
   }
   if (!own_found) return refused(RefusalReason::own_entry_missing, "this site's vector is not in U3");
@@ -138,7 +138,7 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
   for (const federation::SiteSignature& entry : request.signatures) {
     if (!contains(statement.voters, entry.site) || !knows(entry.site))
       return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
-    if (crypto::check_signature(key_of(entry.site), statement.statement, entry.signature) != crypto::SignatureVerdict::valid)
+    if (!has_signed(entry.site, statement.statement, entry.signature))
       return refused(RefusalReason::bad_signature, "consistency statement of " + config.roster.sites[entry.site].id.text());
     of_holders += contains(statement.holders, entry.site) ? 1U : 0U;
   }

@@ -34,7 +34,7 @@ std::optional<federation::Refusal> SiteMachine::Core::check_published(const fede
   if (auto demand = check_demands(p, evidence.keys.size(), *roster, Speech::published)) return demand;
   if (memory.consistency && memory.consistency->ref == p.ref() && memory.consistency->statement != evidence.consistency())
     return Refusal{RefusalReason::statement_differs, "another U2 or U3 than the one this site signed"};
-  return federation::check_evidence(evidence, *roster);
+  return federation::check_evidence(evidence, *roster, verified);
 }
 
 void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {

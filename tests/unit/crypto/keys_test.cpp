@@ -125,6 +125,33 @@ TEST(Signature, TheErrorSaysWhatFailedAndWhy) {
   EXPECT_EQ(verified.error(), permission_denied("roster signature of st-anna: the key is of small order"));
 }
 
+TEST(VerifiedSignatures, RemembersTheValidOnesAndTakesNothingElseForThem) {
+  SeededRandom random(test::numbered_key(9));
+  const SigningKey key = SigningKey::create(random), other = SigningKey::create(random);
+  const Digest message = sha256(as_bytes("statement")), another = sha256(as_bytes("another"));
+  const Signature signature = key.sign(message);
+  VerifiedSignatures verified;
+  EXPECT_EQ(verified.check(key.verify_key(), message, signature), SignatureVerdict::valid);
+  EXPECT_EQ(verified.check(key.verify_key(), message, signature), SignatureVerdict::valid);
+  EXPECT_EQ(verified.size(), 1U);
+  EXPECT_EQ(verified.check(other.verify_key(), message, signature), SignatureVerdict::mismatch);
+  EXPECT_EQ(verified.check(key.verify_key(), another, signature), SignatureVerdict::mismatch);
+  EXPECT_EQ(verified.check(key.verify_key(), message, key.sign(another)), SignatureVerdict::mismatch);
+  EXPECT_EQ(verified.check(key.verify_key(), message, ByteView(signature).first(63)), SignatureVerdict::wrong_length);
+  EXPECT_EQ(verified.size(), 1U);
+}
+
+TEST(VerifiedSignatures, DoesNotGrowWithoutBound) {
+  SeededRandom random(test::numbered_key(10));
+  const SigningKey key = SigningKey::create(random);
+  VerifiedSignatures verified(3);
+  for (std::uint8_t i = 0; i < 8; ++i) {
+    const Bytes message{i};
+    EXPECT_EQ(verified.check(key.verify_key(), message, key.sign(message)), SignatureVerdict::valid);
+    EXPECT_LE(verified.size(), 3U);
+  }
+}
+
 TEST(Aead, OpensOnlyWithItsKeyNonceAndAssociatedData) {
   const SecretKey key = test::numbered_key(8);
   const AeadNonce nonce{1};
