@@ -1,6 +1,7 @@
 #include "crypto/aead.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "crypto/openssl_objects.h"
 
@@ -68,6 +69,34 @@ Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, Byte
   SecretBytes plaintext(sealed.size() - std::min(sealed.size(), kAeadTagBytes));
   FOVEA_TRY(aead_open_into(key, nonce, associated_data, sealed, plaintext.span()));
   return plaintext;
+}
+
+struct Gmac::State {
+  openssl::CipherContext context = openssl::new_cipher_context();
+};
+
+Gmac::Gmac(const SecretKey& key) : state_(std::make_unique<State>()) {
+  const AeadNonce nonce{};
+  FOVEA_CHECK(EVP_EncryptInit_ex2(state_->context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+}
+Gmac::Gmac(Gmac&&) noexcept = default;
+Gmac& Gmac::operator=(Gmac&&) noexcept = default;
+Gmac::~Gmac() = default;
+
+Gmac& Gmac::update(ByteView bytes) {
+  FOVEA_CHECK(state_ != nullptr);
+  crypto::update<EVP_EncryptUpdate>(state_->context.get(), nullptr, bytes);
+  return *this;
+}
+
+GmacTag Gmac::finish() {
+  FOVEA_CHECK(state_ != nullptr);
+  const std::unique_ptr<State> state = std::move(state_);
+  GmacTag tag{};
+  int written = 0;
+  FOVEA_CHECK(EVP_EncryptFinal_ex(state->context.get(), tag.data(), &written) == 1 && written == 0);
+  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(state->context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1);
+  return tag;
 }
 
 }  // namespace fovea::crypto

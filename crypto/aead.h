@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 
 #include "common/bytes.h"
 #include "crypto/secret_bytes.h"
@@ -23,5 +24,23 @@ Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteVi
 
 // corruption: too short, wrong key or nonce, or any byte of ciphertext, tag or associated data changed.
 Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed);
+
+// GMAC (SP 800-38D): the tag of bytes that come in pieces and stay in the clear, at five times the speed of a hash. Always under the
+// same nonce, so it serves whoever compares bytes with what he saw before: tags, like the key, are shown to nobody else.
+using GmacTag = std::array<std::uint8_t, kAeadTagBytes>;
+class Gmac {
+ public:
+  explicit Gmac(const SecretKey& key);
+  Gmac(Gmac&&) noexcept;
+  Gmac& operator=(Gmac&&) noexcept;
+  ~Gmac();
+
+  Gmac& update(ByteView bytes);
+  GmacTag finish();  // ends it: update() and finish() after that abort (programmer error)
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace fovea::crypto

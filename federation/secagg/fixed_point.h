@@ -39,7 +39,7 @@ struct Contribution {
 // Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal. The site
 // keeps it to itself, and repeats a released sum with the same words only.
 Digest update_digest(const RoundParameters& parameters, const Digest& contribution);
-// Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash (GMAC, SP 800-38D).
+// Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash.
 Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own);
 
 // Encodes a contribution range by range. Holds views: `contribution` and `noise` must outlive it.

@@ -16,7 +16,7 @@ namespace fovea::node {
 namespace {
 
 // Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
-constexpr std::uint64_t kIntakeVersion = 4;
+constexpr std::uint64_t kIntakeVersion = 5;
 
 // Rows wait for each other, so that one wait for the disk serves many studies. A crash costs at most this much work.
 constexpr std::size_t kBatchStudies = 64;
@@ -27,7 +27,7 @@ class IngestRun {
  public:
   IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
             const std::function<void(const IngestProgress&)>& progress)
-      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress), work_list_(sources) {}
+      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress), work_list_(sources), content_key_(catalogue.content_key()) {}
 
   // Before the workers: what the catalogue holds, so that a new study need not be looked up.
   Result<void> begin() {
@@ -60,9 +60,9 @@ class IngestRun {
     stopped_ = true;
   }
 
-  std::string fingerprint(const StudySource& source, const ContentDigests& digests) const {
+  std::string fingerprint(const StudySource& source, const ContentTags& contents) const {
     crypto::TaggedHash hash("FOVEA/1/intake fingerprint");
-    hash.add_u64(kIntakeVersion).add(digests.image).add(digests.mask).add(source.identity.patient);
+    hash.add_u64(kIntakeVersion).add(contents.image).add(contents.mask).add(source.identity.patient);
     hash.add_u64(source.mask ? 1 : 0).add_u64(static_cast<std::uint64_t>(source.split)).add_u64(source.label ? static_cast<std::uint64_t>(*source.label) : 2);
     hash.add(std::to_string(settings_.intensity_offset));
     hash.add_u64(settings_.correct_bias ? 1 : 0);
@@ -71,8 +71,8 @@ class IngestRun {
     return catalogue_.study_code(hash.finish());
   }
 
-  std::string code_of(const StudySource& source, const Result<ContentDigests>& digests) const {
-    if (digests) return catalogue_.study_code(digests->image);
+  std::string code_of(const StudySource& source, const Result<ContentTags>& contents) const {
+    if (contents) return catalogue_.study_code(contents->image);
     crypto::TaggedHash hash("FOVEA/1/unreadable study");
     hash.add(source.identity.study).add(source.images.front().string());
     return catalogue_.study_code(hash.finish());
@@ -119,16 +119,16 @@ class IngestRun {
 
   Result<void> study(ScanParser& parser, std::size_t number) {
     const StudySource& source = sources_[number];
-    const Result<ContentDigests> digests = digest_contents(source, settings_.scan_files);
-    if (!digests && is_site_failure(digests.error())) return digests.error();
-    const std::string code = code_of(source, digests);
-    if (!digests) return refuse(number, code, digests.error(), "");
-    const std::string print = fingerprint(source, *digests);
+    const Result<ContentTags> contents = tag_contents(source, settings_.scan_files, content_key_);
+    if (!contents && is_site_failure(contents.error())) return contents.error();
+    const std::string code = code_of(source, contents);
+    if (!contents) return refuse(number, code, contents.error(), "");
+    const std::string print = fingerprint(source, *contents);
     FOVEA_TRY_ASSIGN(const bool fresh, claim(code, print));
     if (!fresh) {
       const std::lock_guard lock(mutex_);
       ++report_.already_there;
-      tell(number, digests->bytes);
+      tell(number, contents->bytes);
       return {};
     }
     Result<StudyRecord> record = take_in(parser, catalogue_, source, code, settings_);
@@ -140,8 +140,8 @@ class IngestRun {
       record->patient_code = catalogue_.patient_code(source.identity.patient);
       waiting_.push_back({std::move(record).value(), source.identity, print});
       ++report_.taken;
-      tell(number, digests->bytes);
-      flush = enough_waiting(digests->bytes);
+      tell(number, contents->bytes);
+      flush = enough_waiting(contents->bytes);
     }
     return flush ? keep_waiting_rows() : Result<void>();
   }
@@ -182,6 +182,7 @@ class IngestRun {
   const IngestSettings& settings_;
   const std::function<void(const IngestProgress&)>& progress_;
   WorkList work_list_;
+  crypto::SecretKey content_key_;
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;  // guards what follows
   std::set<std::string> claimed_, known_;

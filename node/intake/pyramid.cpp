@@ -61,13 +61,11 @@ std::vector<Tap> taps_along(std::int64_t size, double voxel_mm, double target_mm
   return voxel_mm <= target_mm ? averaging_taps(size, voxel_mm, coarse, target_mm) : linear_taps(size, voxel_mm, coarse, target_mm);
 }
 
-// A row of the result at a time: the rows of the scan below it are added up, weighted, and the sum is resampled along i. One pass over
-// the scan, whose inner loop is vectorised, and no memory but a row.
-template <class T>
-std::vector<float> resample(std::span<const T> in, const Index3& size, const std::array<std::vector<Tap>, 3>& taps) {
-  std::vector<float> out(taps[0].size() * taps[1].size() * taps[2].size());
-  std::vector<float> sum(static_cast<std::size_t>(size[0]));
-  float* to = out.data();
+// Calls `take` with each row of the result, in order: the rows of the scan below it are added up, weighted, and the sum is resampled
+// along i. One pass over the scan, whose inner loop is vectorised, and no memory but two rows.
+template <class T, class Take>
+void resample_rows(std::span<const T> in, const Index3& size, const std::array<std::vector<Tap>, 3>& taps, Take take) {
+  std::vector<float> sum(static_cast<std::size_t>(size[0])), out(taps[0].size());
   const auto add_row = [&](std::int64_t j, std::int64_t k, float weight) {
     const T* row = in.data() + (k * size[1] + j) * size[0];
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += weight * static_cast<float>(row[i]);
@@ -78,49 +76,77 @@ std::vector<float> resample(std::span<const T> in, const Index3& size, const std
       for (std::size_t k = 0; k < slices.weights.size(); ++k)
         for (std::size_t j = 0; j < rows.weights.size(); ++j)
           add_row(rows.first + static_cast<std::int64_t>(j), slices.first + static_cast<std::int64_t>(k), slices.weights[k] * rows.weights[j]);
+      float* to = out.data();
       for (const Tap& tap : taps[0]) {
         const float* at = sum.data() + tap.first;
         float value = 0;
         for (const float weight : tap.weights) value += weight * *at++;
         *to++ = value;
       }
+      take(std::span<const float>(out));
     }
-  return out;
 }
 
-// spacing_mm: that of the result, for each axis.
-Volume resampled(const VolumeGeometry& geometry, const VoxelSpan& voxels, const Point3& spacing_mm) {
-  FOVEA_CHECK(voxel_count(voxels) == geometry.voxel_count());
+// A grid with the scan's axes and lower outer faces, and how its voxels come from the scan's.
+struct Resampling {
+  VolumeGeometry geometry;
   std::array<std::vector<Tap>, 3> taps;
-  Volume out;
+};
+
+// spacing_mm: that of the result, for each axis.
+Resampling resampling_to(const VolumeGeometry& geometry, const Point3& spacing_mm) {
+  Resampling out;
   Point3 corner{};  // continuous index of the coarse origin
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    taps[axis] = taps_along(geometry.size[axis], geometry.spacing_mm[axis], spacing_mm[axis]);
-    out.geometry.size[axis] = static_cast<std::int64_t>(taps[axis].size());
+    out.taps[axis] = taps_along(geometry.size[axis], geometry.spacing_mm[axis], spacing_mm[axis]);
+    out.geometry.size[axis] = static_cast<std::int64_t>(out.taps[axis].size());
     out.geometry.spacing_mm[axis] = spacing_mm[axis];
     corner[axis] = 0.5 * spacing_mm[axis] / geometry.spacing_mm[axis] - 0.5;
   }
   out.geometry.direction = geometry.direction;
   out.geometry.origin_mm = geometry.to_point(corner);
-  out.voxels = std::visit([&](const auto& span) { return resample(span, geometry.size, taps); }, voxels);
   return out;
 }
 
 }  // namespace
 
 Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm) {
-  FOVEA_CHECK(spacing_mm > 0);
-  return resampled(geometry, voxels, {spacing_mm, spacing_mm, spacing_mm});
+  FOVEA_CHECK(spacing_mm > 0 && voxel_count(voxels) == geometry.voxel_count());
+  const Resampling to = resampling_to(geometry, {spacing_mm, spacing_mm, spacing_mm});
+  Volume out{to.geometry, {}};
+  out.voxels.reserve(to.geometry.voxel_count());
+  const auto keep = [&](std::span<const float> row) { out.voxels.insert(out.voxels.end(), row.begin(), row.end()); };
+  std::visit([&](const auto& span) { resample_rows(span, geometry.size, to.taps, keep); }, voxels);
+  return out;
 }
 
 bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept {
   return std::any_of(geometry.spacing_mm.begin(), geometry.spacing_mm.end(), [&](double mm) { return mm < spacing_mm; });
 }
 
-Volume stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm) {
+StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm, const Bounds& bounds) {
+  FOVEA_CHECK(voxel_count(voxels) == geometry.voxel_count());
   Point3 spacing = geometry.spacing_mm;
   for (double& mm : spacing) mm = std::max(mm, spacing_mm);
-  return resampled(geometry, voxels, spacing);
+  const Resampling to = resampling_to(geometry, spacing);
+  // In double: the range of floats is none. One too small to be cut into steps is one value.
+  const auto slope = static_cast<float>((static_cast<double>(bounds.high) - static_cast<double>(bounds.low)) / 65534);
+  StoredLevel out{to.geometry, {}, std::isnormal(slope) ? slope : 1.0f, 0};
+  out.intercept = bounds.low + 32767.0f * out.slope;
+  out.steps.reserve(to.geometry.voxel_count());
+  std::vector<std::int16_t> steps(to.taps[0].size());
+  const float scale = 1.0f / out.slope;
+  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being vectorised. No step
+  // lies further outside than rounding carries it.
+  const auto keep = [&](std::span<const float> row) {
+    std::transform(row.begin(), row.end(), steps.begin(), [&](float v) {
+      const float step = (v - out.intercept) * scale;
+      return static_cast<std::int16_t>(std::clamp(static_cast<std::int32_t>(step + std::copysign(0.5f, step)), -32767, 32767));
+    });
+    out.steps.insert(out.steps.end(), steps.begin(), steps.end());
+  };
+  std::visit([&](const auto& span) { resample_rows(span, geometry.size, to.taps, keep); }, voxels);
+  return out;
 }
 
 Result<Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm) {

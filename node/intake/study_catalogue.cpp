@@ -23,7 +23,7 @@ constexpr std::string_view kDatabase = "catalogue.sqlite";
 constexpr std::string_view kKeyFile = "catalogue.key";
 constexpr std::string_view kVolumes = "volumes";
 constexpr std::size_t kKeyBytes = 32;
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;  // 2: files are known again by another tag, so that codes of 1 are not found
 constexpr int kBusyMs = 10'000;
 constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
 
@@ -70,12 +70,12 @@ Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool creat
 
 struct StudyCatalogue::Impl {
   std::filesystem::path folder;
-  crypto::SecretKey code_key, seal_key, receiving_key;
+  crypto::SecretKey code_key, content_key, seal_key, receiving_key;
   VolumeKey volume_key;
   mutable SQLite::Database database;
 
   Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
-      : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+      : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), content_key(subkey(key, "FOVEA/1/scan contents")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
         receiving_key(subkey(key, "FOVEA/1/received scans")),
         volume_key(make_volume_key(subkey(key, "FOVEA/1/volumes"))),
         database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
@@ -173,12 +173,14 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
     db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;");
     if (exists && db.execAndGet("PRAGMA quick_check").getString() != "ok")
       return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again");
-    if (create) {
+    const auto version = [&] { return db.execAndGet("PRAGMA user_version").getInt(); };
+    if (create && version() == 0) {  // new, or its making was cut off
       db.exec(kSchema);
       db.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
     }
-    if (db.execAndGet("PRAGMA user_version").getInt() != kSchemaVersion)
-      return failed_precondition("catalogue: written by another version of this program");
+    if (version() != kSchemaVersion)
+      return failed_precondition("catalogue: of version " + std::to_string(version()) + ", this program writes " + std::to_string(kSchemaVersion) +
+                                 "; move catalogue.sqlite and volumes/ away and ingest again");
     return StudyCatalogue(std::move(impl));
   } catch (const SQLite::Exception& error) {
     return database_error(error);
@@ -187,8 +189,8 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
   }
 }
 
-std::string StudyCatalogue::study_code(ByteView contents_digest) const {
-  return short_code("s-", crypto::hmac_sha256(impl_->code_key.view(), contents_digest));
+std::string StudyCatalogue::study_code(ByteView contents) const {
+  return short_code("s-", crypto::hmac_sha256(impl_->code_key.view(), contents));
 }
 
 std::string StudyCatalogue::patient_code(std::string_view patient) const {
@@ -196,6 +198,8 @@ std::string StudyCatalogue::patient_code(std::string_view patient) const {
   message.insert(message.end(), patient.begin(), patient.end());
   return short_code("p-", crypto::hmac_sha256(impl_->code_key.view(), message));
 }
+
+crypto::SecretKey StudyCatalogue::content_key() const { return impl_->content_key.copy(); }
 
 std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const { return impl_->path_of(code, ending); }
 

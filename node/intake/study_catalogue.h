@@ -79,10 +79,12 @@ class StudyCatalogue {
   ~StudyCatalogue();
 
   // Salted codes: the same bytes give the same code at this site, and another code at any other.
-  std::string study_code(ByteView contents_digest) const;
+  std::string study_code(ByteView contents) const;
   std::string patient_code(std::string_view patient) const;
   std::filesystem::path volume_path(std::string_view code, std::string_view ending) const;
 
+  // Under which the contents of files are known again.
+  crypto::SecretKey content_key() const;
   // The key of every volume of this site.
   const VolumeKey& volume_key() const noexcept;
   // The key for which received scans are sealed (sealed_scan.h).

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <memory>
 
-#include "crypto/hash.h"
 #include "node/intake/brick_volume.h"
 #include "node/intake/label_tables.h"
 #include "node/intake/pyramid.h"
@@ -20,7 +19,7 @@ namespace {
 constexpr double kFindingToleranceMm = 1;
 constexpr double kLevelSpacingMm = 2;
 
-Result<std::uint64_t> hash_file(const ScanFiles& scan_files, const std::filesystem::path& path, crypto::Sha256& hash) {
+Result<std::uint64_t> tag_file(const ScanFiles& scan_files, const std::filesystem::path& path, crypto::Gmac& mac) {
   FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in, memory_for(scan_files, {&path, 1}));
   FOVEA_TRY_ASSIGN(const Descriptor file, scan_files.open(path));
   posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -32,7 +31,7 @@ Result<std::uint64_t> hash_file(const ScanFiles& scan_files, const std::filesyst
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return invalid_argument("the file cannot be read (a damaged disk?)");
     if (got == 0) return total;
-    hash.update({block.get(), static_cast<std::size_t>(got)});
+    mac.update({block.get(), static_cast<std::size_t>(got)});
     total += static_cast<std::uint64_t>(got);
   }
 }
@@ -56,37 +55,6 @@ ShiftedVoxels shifted(const VoxelSpan& voxels, float offset) {
 
 void shift(IntensityStatistics& s, float offset) {
   for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84}) *value += offset;
-}
-
-// Minimum and maximum, in lanes that do not wait for each other.
-std::pair<float, float> bounds_of(std::span<const float> values) {
-  constexpr std::size_t kLanes = 8;
-  std::array<float, kLanes> low, high;
-  low.fill(values.front()), high.fill(values.front());
-  std::size_t v = 0;
-  for (; v + kLanes <= values.size(); v += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      low[lane] = std::min(low[lane], values[v + lane]);
-      high[lane] = std::max(high[lane], values[v + lane]);
-    }
-  for (; v < values.size(); ++v) low[0] = std::min(low[0], values[v]), high[0] = std::max(high[0], values[v]);
-  return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
-}
-
-// Coarse levels are stored as 16-bit steps between their own bounds: half the bytes at 1/65534 of the range.
-Result<void> write_level(const std::filesystem::path& path, const VolumeKey& key, const Volume& level, const IntensityStatistics& statistics) {
-  const auto [low, high] = bounds_of(level.voxels);
-  const float slope = high > low ? (high - low) / 65534.0f : 1.0f;
-  const float intercept = low + 32767.0f * slope;
-  std::vector<std::int16_t> steps(level.voxels.size());
-  const float scale = 1.0f / slope;
-  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being vectorised. No step
-  // lies further outside than rounding carries it.
-  std::transform(level.voxels.begin(), level.voxels.end(), steps.begin(), [&](float v) {
-    const float step = (v - intercept) * scale;
-    return static_cast<std::int16_t>(std::clamp(static_cast<std::int32_t>(step + std::copysign(0.5f, step)), -32767, 32767));
-  });
-  return write_brick_volume(path, key, {level.geometry, statistics, std::span<const std::int16_t>(steps), slope, intercept});
 }
 
 bool inside(const VolumeGeometry& geometry, const Point3& point) {
@@ -150,20 +118,21 @@ Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& c
     std::filesystem::create_hard_link(bricks, level, failed);
     if (!failed) return {};
   }
-  Volume coarse = stored_level(record.geometry, voxels.span, kLevelSpacingMm);
-  for (float& v : coarse.voxels) v += voxels.intercept;
-  return write_level(level, catalogue.volume_key(), coarse, record.statistics);
+  const Bounds bounds{record.statistics.minimum - voxels.intercept, record.statistics.maximum - voxels.intercept};
+  const StoredLevel coarse = stored_level(record.geometry, voxels.span, kLevelSpacingMm, bounds);
+  return write_brick_volume(level, catalogue.volume_key(),
+                            {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps), coarse.slope, coarse.intercept + voxels.intercept});
 }
 
 }  // namespace
 
 bool is_site_failure(const Error& error) noexcept { return error.code == ErrorCode::unavailable; }
 
-Result<ContentDigests> digest_contents(const StudySource& source, const ScanFiles& scan_files) {
-  ContentDigests out;
-  crypto::Sha256 image;
+Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& scan_files, const crypto::SecretKey& key) {
+  ContentTags out;
+  crypto::Gmac image(key);
   for (const std::filesystem::path& file : source.images) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, hash_file(scan_files, file, image));
+    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, tag_file(scan_files, file, image));
     out.bytes += bytes;
   }
   if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
@@ -172,8 +141,8 @@ Result<ContentDigests> digest_contents(const StudySource& source, const ScanFile
   }
   out.image = image.finish();
   if (!source.mask) return out;
-  crypto::Sha256 mask;
-  Result<std::uint64_t> bytes = hash_file(scan_files, *source.mask, mask);
+  crypto::Gmac mask(key);
+  Result<std::uint64_t> bytes = tag_file(scan_files, *source.mask, mask);
   if (!bytes) return bytes.error().with_context("mask");
   out.bytes += *bytes;
   out.mask = mask.finish();

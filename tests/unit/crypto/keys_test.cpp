@@ -163,6 +163,27 @@ TEST(Aead, OpensOnlyWithItsKeyNonceAndAssociatedData) {
   EXPECT_FALSE(aead_open(key, nonce, as_bytes("a"), ByteView(sealed).first(sealed.size() - 1)).has_value());
 }
 
+TEST(Gmac, IsTheTagOfAssociatedDataHoweverItIsCut) {
+  const SecretKey key = test::numbered_key(4), another = test::numbered_key(5);
+  Bytes data(1000);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::uint8_t>(i * 7);
+  for (const std::size_t size : {0U, 1U, 16U, 17U, 1000U}) {
+    const ByteView bytes = ByteView(data).first(size);
+    const Bytes reference = aead_seal(key, {}, bytes, {});
+    for (const std::size_t piece : {1U, 5U, 16U, 64U, 1000U}) {
+      Gmac mac(key);
+      for (std::size_t at = 0; at < size; at += piece) mac.update(bytes.subspan(at, std::min(piece, size - at)));
+      const GmacTag tag = mac.finish();
+      EXPECT_TRUE(std::equal(tag.begin(), tag.end(), reference.begin(), reference.end())) << size << " in pieces of " << piece;
+    }
+    EXPECT_NE(Gmac(key).update(bytes).finish(), Gmac(another).update(bytes).finish());
+  }
+  const GmacTag whole = Gmac(key).update(data).finish();
+  EXPECT_NE(whole, Gmac(key).update(ByteView(data).first(999)).finish());
+  data[500] ^= 1;
+  EXPECT_NE(whole, Gmac(key).update(data).finish());
+}
+
 TEST(Aead, RefusesWhatIsShorterThanATagWithCorruption) {
   for (std::size_t size = 0; size < kAeadTagBytes; ++size)
     EXPECT_EQ(aead_open(test::numbered_key(8), {}, {}, Bytes(size)).error().code, ErrorCode::corruption);

@@ -264,14 +264,32 @@ TEST(CoarseLevel, WhatIsStoredGivesTheSameLevelAndLeavesCoarseAxesAlone) {
   scan.geometry.direction = turned(20, 10);
   const std::span<const float> voxels(scan.voxels);
   const Volume whole = coarse_level(scan.geometry, voxels, 2);
-  const Volume kept = stored_level(scan.geometry, voxels, 2);
+  const auto [low, high] = std::minmax_element(scan.voxels.begin(), scan.voxels.end());
+  const StoredLevel kept = stored_level(scan.geometry, voxels, 2, {*low, *high});
   EXPECT_EQ(kept.geometry.size, (Index3{18, 30, 12}));
-  const Volume again = coarse_level(kept.geometry, std::span<const float>(kept.voxels), 2);
+  std::vector<float> values(kept.steps.begin(), kept.steps.end());
+  for (float& v : values) v = v * kept.slope + kept.intercept;
+  const Volume again = coarse_level(kept.geometry, std::span<const float>(values), 2);
   ASSERT_EQ(again.geometry.size, whole.geometry.size);
   for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(again.geometry.origin_mm[a], whole.geometry.origin_mm[a], 1e-9);
   for (std::size_t v = 0; v < whole.voxels.size(); ++v) ASSERT_NEAR(again.voxels[v], whole.voxels[v], 0.01f);
   EXPECT_TRUE(has_axis_finer_than(scan.geometry, 2));
   EXPECT_FALSE(has_axis_finer_than(scan.geometry, 0.9));
+}
+
+TEST(CoarseLevel, ScansOfAnyRangeAreStoredWithinAStep) {
+  for (const float high : {3e38f, 1.0f, 1e-41f}) {
+    Volume scan = make_scan({12, 10, 8}, 34);
+    for (std::size_t v = 0; v < scan.voxels.size(); ++v) scan.voxels[v] = v % 3 == 0 ? high : -high;
+    const std::span<const float> voxels(scan.voxels);
+    const StoredLevel kept = stored_level(scan.geometry, voxels, 2, {-high, high});
+    const Volume exact = coarse_level(scan.geometry, voxels, 2);
+    ASSERT_EQ(kept.steps.size(), exact.voxels.size());
+    for (std::size_t v = 0; v < kept.steps.size(); ++v)
+      EXPECT_NEAR(static_cast<double>(kept.steps[v]) * static_cast<double>(kept.slope) + static_cast<double>(kept.intercept), static_cast<double>(exact.voxels[v]),
+                  0.51 * static_cast<double>(kept.slope))
+          << high;
+  }
 }
 
 TEST(IntensityStatistics, AgreeWithSortingForBothStorages) {

@@ -325,11 +325,23 @@ TEST(Catalogue, CodesDifferBetweenSitesAndAgreeWithinOne) {
   EXPECT_EQ(one->study_code(digest).size(), 12u);
 }
 
-TEST(Catalogue, AbsentOrDamagedOneIsNamed) {
+TEST(Catalogue, AbsentOlderOrDamagedOneIsNamed) {
   ScratchFolder site;
   EXPECT_EQ(StudyCatalogue::open(site.path() / "nothing", false).error().code, ErrorCode::not_found);
   { ASSERT_TRUE(StudyCatalogue::open(site.path(), true)); }
-  write_text(site.path() / "catalogue.sqlite", std::string(8192, 'x'));
+  const fs::path file = site.path() / "catalogue.sqlite";
+  {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(60 + 3);  // user_version (SQLite's file format)
+    bytes.put(1);
+  }
+  for (const bool create : {false, true}) {
+    const Result<StudyCatalogue> older = StudyCatalogue::open(site.path(), create);
+    ASSERT_FALSE(older);
+    EXPECT_EQ(older.error().code, ErrorCode::failed_precondition);
+    EXPECT_NE(older.error().message.find("version 1"), std::string::npos) << older.error().message;
+  }
+  write_text(file, std::string(8192, 'x'));
   EXPECT_EQ(StudyCatalogue::open(site.path(), false).error().code, ErrorCode::corruption);
   fs::remove(site.path() / "catalogue.key");
   EXPECT_EQ(StudyCatalogue::open(site.path(), true).error().code, ErrorCode::permission_denied);
