@@ -168,13 +168,17 @@ class Selection {
     return out;
   }
 
+  // The values of those ranks, which ascend.
   template <std::size_t N>
   std::array<double, N> at_ranks(const std::array<std::uint64_t, N>& ranks) const {
     std::array<std::size_t, N> bins{};
     std::array<std::uint64_t, N> within{};
+    std::uint64_t seen = 0;
+    std::size_t bin = bin_of(lowest());  // those before are empty, the half of negative numbers for most scans
     for (std::size_t r = 0; r < N; ++r) {
-      within[r] = ranks[r];
-      while (within[r] >= counts_[bins[r]]) within[r] -= counts_[bins[r]++];
+      while (seen + counts_[bin] <= ranks[r]) seen += counts_[bin++];
+      bins[r] = bin;
+      within[r] = ranks[r] - seen;
     }
     std::array<std::vector<float>, N> found = members(bins);
     std::array<double, N> out{};
@@ -189,7 +193,7 @@ class Selection {
   void moments(IntensityStatistics& out) const {
     const double count = static_cast<double>(total());
     const double sum = (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]), squares = (squares_[0] + squares_[1]) + (squares_[2] + squares_[3]);
-    out.minimum = *std::min_element(lows_.begin(), lows_.end());
+    out.minimum = lowest();
     out.maximum = *std::max_element(highs_.begin(), highs_.end());
     out.mean = static_cast<float>(shift_ + sum / count);
     out.deviation = static_cast<float>(std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count))));
@@ -199,6 +203,7 @@ class Selection {
   static constexpr unsigned kBinBits = 16;
   static constexpr std::size_t kBins = std::size_t{1} << kBinBits;
   static constexpr std::size_t kLanes = 4;
+  float lowest() const noexcept { return *std::min_element(lows_.begin(), lows_.end()); }
   static std::size_t bin_of(float value) noexcept { return sorted_key(value) >> (32 - kBinBits); }
 
   // Sums of differences from one of the voxels: what cancels is then as small as the scan's own spread.
@@ -218,15 +223,22 @@ class Selection {
     for (std::size_t b = 0; b < N; ++b) {
       const auto first = static_cast<std::uint32_t>(bins[b] << (32 - kBinBits));
       const float low = of_sorted_key(first), high = of_sorted_key(first | ((1U << (32 - kBinBits)) - 1));
-      out[b].reserve(counts_[bins[b]]);
+      std::vector<float>& found = out[b];
+      found.resize(counts_[bins[b]] + 1);  // one more: each voxel is written down before it is known whether it stays
+      std::size_t kept = 0;
       for (std::size_t at = 0; at < voxels_.size(); at += kBlock) {
         const std::span<const float> block = voxels_.subspan(at, std::min(kBlock, voxels_.size() - at));
         std::uint32_t hits = 0;
-        for (const float v : block) hits += static_cast<std::uint32_t>(v >= low) & static_cast<std::uint32_t>(v <= high);
+        const auto is_in = [&](float v) { return static_cast<std::uint32_t>(v >= low) & static_cast<std::uint32_t>(v <= high); };
+        for (const float v : block) hits += is_in(v);
         if (hits == 0) continue;
-        for (const float v : block)
-          if (bin_of(v) == bins[b]) out[b].push_back(v);
+        for (const float v : block) {
+          found[kept] = v;
+          kept += is_in(v);
+        }
       }
+      found.pop_back();
+      FOVEA_CHECK(kept == found.size());
     }
     return out;
   }
