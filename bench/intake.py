@@ -1,7 +1,7 @@
 """Intake, measured: what is taken, what crashes, how fast from disk to bricks beside plain ITK, peak memory, the sandbox's cost.
 
 Throughput: the same files are read by plain ITK and taken in by us, with the sandbox and without it, in turn, each on one core, then
-ours on two; of each round the ratios, and their medians. ITK only reads; our time holds hashing, parsing in the sandbox, statistics,
+ours on two, each time by a process of its own, as one would use it; of each round the ratios, and their medians. ITK only reads; our time holds hashing, parsing in the sandbox, statistics,
 the coarse level, sealing, and the catalogue. Both find their files in memory, and our bricks go to memory too (/dev/shm) where there is
 one: ITK writes nothing, so a disk's speed would be ours alone to carry; "durable_s" is the same ingest onto the disk of --work. Without
 ../shared/data the files are generated.
@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,44 @@ def studies(data, work, quick):
     out += some((data / "soft-tissue-sarcoma").glob("*/*_image.nii.gz"), 20)
     out += [folder for folder in (data / "dicom/mr-series-STS_001/dicom/image", data / "dicom/pet-series/STS_001/dicom/image") if folder.is_dir()]
     return out, f"real scans in {data}"
+
+
+# Ways of taking the files in: what intake_bench is told, and on how many cores.
+WAYS = {"itk": ("itk", 1), "ours_1core": ("sandboxed", 1), "ours_without_sandbox": ("bare", 1), "ours_2core": ("sandboxed", 2)}
+
+
+def timed(way, listed, site):
+    """Seconds by the wall and of the processor, and the bytes of all voxels."""
+    what, cores = WAYS[way]
+    chosen = set(sorted(os.sched_getaffinity(0))[:cores])
+    words = [what, listed] if what == "itk" else [what, cores, site, listed]
+    done = bench(*words, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, chosen))
+    return json.loads(done.stdout)
+
+
+def compare(listed, site, rounds):
+    """The ratios of each round: what slows a machine down for a while slows neighbours down alike. Then their medians."""
+    timed("itk", listed, site)  # once before, so that every way finds the files in memory
+    seen = {way: [] for way in WAYS}
+    for number in range(rounds):
+        # With and without the sandbox next to each other, each first in every other round.
+        pair = ["ours_1core", "ours_without_sandbox"]
+        for way in ["itk", *(pair if number % 2 == 0 else reversed(pair)), "ours_2core"]:
+            seen[way].append(timed(way, listed, site))
+        say(f"  round {number + 1} of {rounds}: " + ", ".join(f"{way} {runs[-1]['wall']:.2f} s ({runs[-1]['core']:.2f} of the processor)" for way, runs in seen.items()))
+
+    def ratios(clock, cores):
+        def median_ratio(of, to):
+            return statistics.median(a[clock] / b[clock] for a, b in zip(seen[of], seen[to]))
+
+        return {"throughput_vs_itk_1core": median_ratio("itk", "ours_1core"), "throughput_vs_itk_2core": median_ratio("itk", "ours_2core") * cores,
+                "sandbox_overhead": median_ratio("ours_1core", "ours_without_sandbox") - 1}
+
+    report = ratios("wall", 1)
+    report |= {"studies": len(listed.read_text().splitlines()), "voxel_bytes": seen["itk"][0]["bytes"], "rounds": rounds}
+    report["seconds"] = {way: statistics.median(run["wall"] for run in runs) for way, runs in seen.items()}
+    report["processor_time"] = ratios("core", 2)  # half of the processor time of two cores is what each of them gave
+    return report
 
 
 def processes_below(root):
@@ -152,15 +191,14 @@ def reference(data, work):
 def measure(options, work):
     files, source = studies(options.data, work, options.quick)
     say(f"throughput: {len(files)} studies, {source}")
-    listed, compared = work / "list.txt", work / "compared.json"
+    listed = work / "list.txt"
     listed.write_text("".join(f"{path}\n" for path in files))
     memory = pathlib.Path("/dev/shm")
     site = pathlib.Path(tempfile.mkdtemp(prefix="fovea-intake-", dir=memory if os.access(memory, os.W_OK) else work))
     try:
-        bench("compare", listed, site / "site", 15 if options.quick else 25, compared)
+        report = compare(listed, site / "site", 15 if options.quick else 25)
     finally:
         shutil.rmtree(site)
-    report = json.loads(compared.read_text())
     report["source"] = source
     report["durable_s"] = float(bench("ingest", work / "durable", "2", *[f for f in files if f.is_file()], stdout=subprocess.PIPE, text=True).stdout)
     say("peak memory: 512 x 512 x 320 voxels of 16 bits among smaller volumes, two workers")

@@ -1,9 +1,9 @@
 // Intake from disk to bricks against plain ITK on the same files, with and without the sandbox; called by bench/intake.py.
-//   intake_bench compare LIST SITE ROUNDS OUT.json    LIST: a file or the folder of one series a line
-//   intake_bench large FILE.nii.gz               makes the largest volume: 512×512×320 int16
-//   intake_bench generate FOLDER                 makes a set of small and middle volumes where there is no real data
-//   intake_bench ingest SITE WORKERS FILE…       one ingest, for whoever watches its memory
-#include <sched.h>
+//   intake_bench itk LIST                           reads with plain ITK; LIST: a file or the folder of one series a line
+//   intake_bench sandboxed|bare WORKERS SITE LIST   takes the same in, with or without the sandbox
+//   intake_bench large FILE.nii.gz                  makes the largest volume: 512×512×320 int16
+//   intake_bench generate FOLDER                    makes a set of small and middle volumes where there is no real data
+//   intake_bench ingest SITE WORKERS FILE…          one ingest, for whoever watches its memory
 #include <sys/resource.h>
 
 #include <cmath>
@@ -24,14 +24,6 @@ namespace fs = std::filesystem;
 using node::StudySource;
 
 fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
-
-// This thread and what it starts from now on.
-void use_cores(unsigned count) {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  for (unsigned core = 0; core < count; ++core) CPU_SET(core, &cores);
-  FOVEA_CHECK(sched_setaffinity(0, sizeof cores, &cores) == 0);
-}
 
 std::vector<fs::path> read_list(const fs::path& list) {
   std::ifstream in(list);
@@ -96,69 +88,29 @@ Result<Seconds> time_itk(const std::vector<StudySource>& sources, std::uint64_t&
   return timer.seconds();
 }
 
-// Of one way of doing it, a round each.
-struct Times {
-  std::vector<double> wall, core;
-  void add(const Seconds& seconds) { wall.push_back(seconds.wall), core.push_back(seconds.core); }
-};
-struct Comparison {
-  Times itk, one_core, two_cores, bare;
-};
-
-// Of each round its own: what slows a machine down for a while slows neighbours down alike. Then the median of the rounds.
-double median_ratio(const std::vector<double>& of, const std::vector<double>& to) {
-  std::vector<double> ratios;
-  for (std::size_t round = 0; round < of.size(); ++round) ratios.push_back(of[round] / to[round]);
-  return median(ratios);
+void print(const Seconds& seconds, std::uint64_t bytes) {
+  std::printf("%s\n", nlohmann::ordered_json{{"wall", seconds.wall}, {"core", seconds.core}, {"bytes", bytes}}.dump().c_str());
 }
 
-// `cores`: by how many the third's seconds are to be divided.
-nlohmann::ordered_json ratios(const Comparison& times, std::vector<double> Times::*clock, double cores) {
-  return {{"throughput_vs_itk_1core", median_ratio(times.itk.*clock, times.one_core.*clock)},
-          {"throughput_vs_itk_2core", median_ratio(times.itk.*clock, times.two_cores.*clock) * cores},
-          {"sandbox_overhead", median_ratio(times.one_core.*clock, times.bare.*clock) - 1}};
+Result<std::vector<StudySource>> sources_in(const fs::path& list) {
+  std::vector<StudySource> out;
+  for (const fs::path& study : read_list(list)) out.push_back(source_of(study));
+  return out;
 }
 
-// One round, the four ways in turn; with and without the sandbox next to each other, each first in every other round.
-Result<void> add_round(const std::vector<StudySource>& sources, const fs::path& site, Comparison& times, std::uint64_t& bytes) {
-  const fs::path parser = program_folder() / "fovea-scan-parser", bare = program_folder() / "fovea-bare-parser";
-  const bool bare_first = times.itk.wall.size() % 2 == 1;
-  use_cores(1);
-  FOVEA_TRY_ASSIGN(const Seconds itk, time_itk(sources, bytes));
-  FOVEA_TRY_ASSIGN(const Seconds first, time_ingest(sources, site, bare_first ? bare : parser, 1));
-  FOVEA_TRY_ASSIGN(const Seconds second, time_ingest(sources, site, bare_first ? parser : bare, 1));
-  use_cores(2);
-  FOVEA_TRY_ASSIGN(const Seconds two, time_ingest(sources, site, parser, 2));
-  times.itk.add(itk), times.two_cores.add(two);
-  times.one_core.add(bare_first ? second : first), times.bare.add(bare_first ? first : second);
+Result<void> read_all_with_itk(const fs::path& list) {
+  FOVEA_TRY_ASSIGN(const std::vector<StudySource> sources, sources_in(list));
+  std::uint64_t bytes = 0;
+  FOVEA_TRY_ASSIGN(const Seconds seconds, time_itk(sources, bytes));
+  print(seconds, bytes);
   return {};
 }
 
-// The files are read once before, so that both sides find them in memory: `site` decides whether a disk is written.
-Result<void> compare(const fs::path& list, const fs::path& site, int rounds, const fs::path& out) {
-  std::vector<StudySource> sources;
-  for (const fs::path& study : read_list(list)) {
-    sources.push_back(source_of(study));
-    FOVEA_TRY(read_with_itk(study));
-  }
+Result<void> take_all_in(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
+  FOVEA_TRY_ASSIGN(std::vector<StudySource> sources, sources_in(list));
   FOVEA_TRY(node::expand_folders(sources));
-  Comparison times;
-  std::uint64_t bytes = 0;
-  for (int round = 0; round < rounds; ++round) {
-    FOVEA_TRY(add_round(sources, site, times, bytes));
-    std::fprintf(stderr, "round %d of %d, wall (processor) seconds: ITK %.2f (%.2f), ours on one core %.2f (%.2f), without the sandbox %.2f (%.2f), on two cores %.2f (%.2f)\n",
-                 round + 1, rounds, times.itk.wall.back(), times.itk.core.back(), times.one_core.wall.back(), times.one_core.core.back(), times.bare.wall.back(),
-                 times.bare.core.back(), times.two_cores.wall.back(), times.two_cores.core.back());
-  }
-  nlohmann::ordered_json report = ratios(times, &Times::wall, 1);
-  report["studies"] = sources.size();
-  report["voxel_bytes"] = bytes;
-  report["rounds"] = rounds;
-  report["seconds"] = {{"itk", median(times.itk.wall)}, {"ours_1core", median(times.one_core.wall)}, {"ours_2core", median(times.two_cores.wall)},
-                       {"ours_without_sandbox", median(times.bare.wall)}};
-  // Half of the processor time of two cores is what each of them gave.
-  report["processor_time"] = ratios(times, &Times::core, 2);
-  std::ofstream(out) << report.dump(1) << "\n";
+  FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, site, parser, workers));
+  print(seconds, 0);
   return {};
 }
 
@@ -189,10 +141,14 @@ Result<void> generate(const fs::path& folder) {
 
 Result<void> run(const std::vector<std::string>& words) {
   const std::string& what = words.at(0);
-  if (what == "compare") return compare(words.at(1), words.at(2), std::stoi(words.at(3)), words.at(4));
+  if (what == "itk") return read_all_with_itk(words.at(1));
+  if (what == "sandboxed" || what == "bare") {
+    const fs::path parser = program_folder() / (what == "bare" ? "fovea-bare-parser" : "fovea-scan-parser");
+    return take_all_in(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
+  }
   if (what == "large") return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
   if (what == "generate") return generate(words.at(1));
-  if (what != "ingest") return invalid_argument("expected compare, large, generate or ingest");
+  if (what != "ingest") return invalid_argument("expected itk, sandboxed, bare, large, generate or ingest");
   std::vector<StudySource> sources;
   for (std::size_t n = 3; n < words.size(); ++n) sources.push_back(source_of(words[n]));
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, words.at(1), program_folder() / "fovea-scan-parser", static_cast<unsigned>(std::stoul(words.at(2)))));
