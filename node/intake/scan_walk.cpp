@@ -22,21 +22,27 @@ bool is_volume_file(const fs::path& path) {
   return false;
 }
 
-Result<void> walk(const fs::path& root, std::vector<fs::path>& out) {
+struct Walked {
+  std::vector<fs::path> files, links;
+};
+
+Result<void> walk(const fs::path& root, Walked& out) {
   std::error_code failed;
   const fs::file_status status = fs::status(root, failed);
   if (!fs::exists(status)) return not_found(root.string() + ": no such file or folder");
   if (!fs::is_directory(status)) {
-    out.push_back(root);
+    out.files.push_back(root);
     return {};
   }
   fs::recursive_directory_iterator at(root, fs::directory_options::skip_permission_denied, failed);
   for (const fs::recursive_directory_iterator end; !failed && at != end; at.increment(failed)) {
     const bool hidden = at->path().filename().string().starts_with('.');
     if (hidden && at->is_directory(failed)) at.disable_recursion_pending();
-    if (hidden || at->is_symlink(failed) || !at->is_regular_file(failed)) continue;
-    if (out.size() == kFilesMax) return invalid_argument(root.string() + ": more than " + std::to_string(kFilesMax) + " files; ingest its folders one by one");
-    out.push_back(at->path());
+    if (hidden) continue;
+    const bool link = at->is_symlink(failed);
+    if (!link && !at->is_regular_file(failed)) continue;
+    if (out.files.size() + out.links.size() == kFilesMax) return invalid_argument(root.string() + ": more than " + std::to_string(kFilesMax) + " files; ingest its folders one by one");
+    (link ? out.links : out.files).push_back(at->path());
   }
   if (failed) return unavailable(root.string() + ": cannot be walked: " + failed.message());
   return {};
@@ -148,16 +154,20 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
 }  // namespace
 
 Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, Split split, ScanParser& parser) {
-  std::vector<fs::path> files;
-  for (const fs::path& path : paths) FOVEA_TRY(walk(path, files));
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
+  Walked walked;
+  for (const fs::path& path : paths) FOVEA_TRY(walk(path, walked));
+  for (std::vector<fs::path>* const each : {&walked.files, &walked.links}) {
+    std::sort(each->begin(), each->end());
+    each->erase(std::unique(each->begin(), each->end()), each->end());
+  }
   FoundStudies out;
   std::vector<fs::path> others;
-  for (const fs::path& file : files) {
+  for (const fs::path& file : walked.files) {
     if (is_volume_file(file)) out.sources.push_back(file_source(file, split));
+    else if (file.extension() == ".csv") out.not_scans.push_back({file, "a table: it is taken behind --manifest, --labels or --points"});
     else others.push_back(file);
   }
+  for (const fs::path& link : walked.links) out.not_scans.push_back({link, "a link, which is not followed; name what it stands for"});
   FOVEA_TRY(group_series(others, split, parser, out));
   return out;
 }
@@ -166,10 +176,10 @@ Result<void> expand_folders(std::vector<StudySource>& sources) {
   for (StudySource& source : sources) {
     std::error_code failed;
     if (source.images.size() != 1 || !fs::is_directory(source.images.front(), failed)) continue;
-    std::vector<fs::path> files;
-    FOVEA_TRY(walk(source.images.front(), files));
-    std::sort(files.begin(), files.end());
-    if (!files.empty()) source.images = std::move(files);
+    Walked walked;
+    FOVEA_TRY(walk(source.images.front(), walked));
+    std::sort(walked.files.begin(), walked.files.end());
+    if (!walked.files.empty()) source.images = std::move(walked.files);
   }
   return {};
 }

@@ -380,10 +380,13 @@ TEST(ScanWalk, FindsVolumesLeavesOthersAndNamesWhatIsMissing) {
   write_text(hospital.path() / ".hidden.nii", "x");
   Result<ScanParser> parser = ScanParser::start(settings().parser_program, settings().limits);
   ASSERT_TRUE(parser) << parser.error().message;
+  fs::create_symlink(hospital.path() / "b.nii", hospital.path() / "link.nii");  // and it is no study of its own
   const Result<FoundStudies> found = find_studies({hospital.path()}, Split::test, *parser);
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->sources.size(), 5u);
-  EXPECT_EQ(found->not_scans.size(), 1u);  // the table
+  ASSERT_EQ(found->not_scans.size(), 2u);
+  EXPECT_NE(found->not_scans[0].reason.find("--manifest"), std::string::npos) << found->not_scans[0].reason;
+  EXPECT_NE(found->not_scans[1].reason.find("link"), std::string::npos) << found->not_scans[1].reason;
   EXPECT_EQ(found->sources[0].split, Split::test);
   EXPECT_EQ(find_studies({hospital.path() / "none"}, Split::test, *parser).error().code, ErrorCode::not_found);
 }
