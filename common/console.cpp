@@ -60,7 +60,16 @@ void Console::progress_in_place(std::string_view line) const {
   std::fflush(stderr);
 }
 
-void Console::fail(std::string_view command, const Error& error) { 
+bool Console::confirmed(std::string_view question) const {
+  if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) return true;
+  std::fprintf(stderr, "%.*s [y/N] ", static_cast<int>(question.size()), question.data());
+  std::fflush(stderr);
+  std::string answer;
+  for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) answer.push_back(c);
+  return answer == "y" || answer == "yes";
+}
+
+void Console::fail(std::string_view command, const Error& error) {
   fail(command, error, configuration_failed ? ExitCode::configuration : exit_code_of(error.code));
 }
 

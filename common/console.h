@@ -30,6 +30,9 @@ struct Console {
   void progress(std::string_view line) const;
   // Replaces the line before when stderr is a terminal; otherwise as progress().
   void progress_in_place(std::string_view line) const;
+  // Asks a person at a terminal before what cannot be undone; anything but "y" or "yes" is no. Without a terminal on stdin and
+  // stderr nobody is asked, and the command itself counts as the answer.
+  bool confirmed(std::string_view question) const;
   // Prints the error and remembers the exit code.
   void fail(std::string_view command, const Error& error);
   void fail(std::string_view command, const Error& error, ExitCode code);

@@ -383,11 +383,14 @@ Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std
 
 // On record before anything is deleted and again when all is: a crash between leaves the first entry, and a study that is
 // still in the list can be forgotten once more.
-Result<void> forget_study(CommandContext& context, const std::string& code) {
+Result<void> forget_study(CommandContext& context, const std::string& code, bool agreed) {
   const std::filesystem::path data = context.folder().data();
   {
     FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data, false));
-    FOVEA_TRY(catalogue.find(code));
+    FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue.find(code));
+    const std::string what = code + " (" + (record.modality.empty() ? "" : record.modality + ", ") + triple(record.geometry.size) + " voxels)";
+    if (!agreed && !context.console.confirmed("delete the volumes, embeddings and identity of " + what + " for good?"))
+      return failed_precondition("data forget: not confirmed; nothing was deleted");
   }
   FOVEA_TRY_ASSIGN(std::optional<federation::Ledger> ledger, erasure_ledger(context.folder()));
   FOVEA_TRY(record_erasure(ledger, "study " + code + ": is being deleted", context.clock.wall()));
@@ -452,8 +455,10 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   CLI::App* forget = data->add_subcommand("forget", "Delete a study's volumes and identity, and record the erasure");
   auto code = std::make_shared<std::string>();
   forget->add_option("code", *code, "The study's code, from data list")->required();
-  forget->callback([&context, code] {
-    context.console.run("data forget", [&] { return forget_study(context, *code); });
+  auto agreed = std::make_shared<bool>(false);
+  forget->add_flag("--yes", *agreed, "Do not ask first (nobody is asked without a terminal)");
+  forget->callback([&context, code, agreed] {
+    context.console.run("data forget", [&] { return forget_study(context, *code, *agreed); });
   });
 }
 

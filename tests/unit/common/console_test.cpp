@@ -1,0 +1,64 @@
+#include "common/console.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "common/descriptor.h"
+
+namespace fovea {
+namespace {
+
+// Puts something in the place of stdin and stderr until it goes.
+class Redirected {
+ public:
+  Redirected(int in, int error) : in_(::dup(STDIN_FILENO)), error_(::dup(STDERR_FILENO)) { put(in, error); }
+  ~Redirected() {
+    put(in_, error_);
+    ::close(in_);
+    ::close(error_);
+  }
+
+ private:
+  static void put(int in, int error) {
+    ::dup2(in, STDIN_FILENO);
+    ::dup2(error, STDERR_FILENO);
+  }
+  int in_, error_;
+};
+
+struct Terminal {
+  Descriptor ours{::posix_openpt(O_RDWR | O_NOCTTY)};
+  Descriptor theirs = open_theirs();
+
+  Descriptor open_theirs() const {
+    EXPECT_EQ(::grantpt(ours.number()), 0);
+    EXPECT_EQ(::unlockpt(ours.number()), 0);
+    return Descriptor(::open(::ptsname(ours.number()), O_RDWR | O_NOCTTY));
+  }
+  bool answers(const std::string& typed) const {
+    EXPECT_EQ(::write(ours.number(), typed.data(), typed.size()), static_cast<ssize_t>(typed.size()));
+    const Redirected to_it(theirs.number(), theirs.number());
+    return Console{}.confirmed("delete it?");
+  }
+};
+
+TEST(Console, AskedAtATerminalOnlyYesIsYes) {
+  const Terminal terminal;
+  ASSERT_GE(terminal.theirs.number(), 0);
+  EXPECT_TRUE(terminal.answers("y\n"));
+  EXPECT_TRUE(terminal.answers("yes\n"));
+  for (const char* no : {"\n", "n\n", "Y?\n", "yes please\n", "\x04"}) EXPECT_FALSE(terminal.answers(no)) << no;
+}
+
+TEST(Console, NobodyIsAskedWithoutATerminal) {
+  const Descriptor nothing(::open("/dev/null", O_RDWR));
+  const Redirected to_it(nothing.number(), nothing.number());
+  EXPECT_TRUE(Console{}.confirmed("delete it?"));
+}
+
+}  // namespace
+}  // namespace fovea
