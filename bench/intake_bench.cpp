@@ -3,7 +3,6 @@
 //   intake_bench sandboxed|bare WORKERS SITE LIST   takes the same in, with or without the sandbox
 //   intake_bench large FILE.nii.gz                  makes the largest volume: 512×512×320 int16
 //   intake_bench generate FOLDER                    makes a set of small and middle volumes where there is no real data
-//   intake_bench ingest SITE WORKERS FILE…          one ingest, for whoever watches its memory
 #include <sys/resource.h>
 
 #include <cmath>
@@ -24,13 +23,6 @@ namespace fs = std::filesystem;
 using node::StudySource;
 
 fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
-
-std::vector<fs::path> read_list(const fs::path& list) {
-  std::ifstream in(list);
-  std::vector<fs::path> out;
-  for (std::string line; std::getline(in, line);) out.emplace_back(line);
-  return out;
-}
 
 StudySource source_of(const fs::path& path) {
   StudySource out;
@@ -92,14 +84,15 @@ void print(const Seconds& seconds, std::uint64_t bytes) {
   std::printf("%s\n", nlohmann::ordered_json{{"wall", seconds.wall}, {"core", seconds.core}, {"bytes", bytes}}.dump().c_str());
 }
 
-Result<std::vector<StudySource>> sources_in(const fs::path& list) {
+std::vector<StudySource> sources_in(const fs::path& list) {
+  std::ifstream in(list);
   std::vector<StudySource> out;
-  for (const fs::path& study : read_list(list)) out.push_back(source_of(study));
+  for (std::string line; std::getline(in, line);) out.push_back(source_of(line));
   return out;
 }
 
 Result<void> read_all_with_itk(const fs::path& list) {
-  FOVEA_TRY_ASSIGN(const std::vector<StudySource> sources, sources_in(list));
+  const std::vector<StudySource> sources = sources_in(list);
   std::uint64_t bytes = 0;
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_itk(sources, bytes));
   print(seconds, bytes);
@@ -107,7 +100,7 @@ Result<void> read_all_with_itk(const fs::path& list) {
 }
 
 Result<void> take_all_in(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
-  FOVEA_TRY_ASSIGN(std::vector<StudySource> sources, sources_in(list));
+  std::vector<StudySource> sources = sources_in(list);
   FOVEA_TRY(node::expand_folders(sources));
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, site, parser, workers));
   print(seconds, 0);
@@ -148,12 +141,7 @@ Result<void> run(const std::vector<std::string>& words) {
   }
   if (what == "large") return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
   if (what == "generate") return generate(words.at(1));
-  if (what != "ingest") return invalid_argument("expected itk, sandboxed, bare, large, generate or ingest");
-  std::vector<StudySource> sources;
-  for (std::size_t n = 3; n < words.size(); ++n) sources.push_back(source_of(words[n]));
-  FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, words.at(1), program_folder() / "fovea-scan-parser", static_cast<unsigned>(std::stoul(words.at(2)))));
-  std::printf("%.3f\n", seconds.wall);
-  return {};
+  return invalid_argument("expected itk, sandboxed, bare, large or generate");
 }
 
 }  // namespace

@@ -24,18 +24,26 @@ void update(EVP_CIPHER_CTX* context, std::uint8_t* out, ByteView in) {
   }
 }
 
+openssl::CipherContext begin_sealing(const SecretKey& key, const AeadNonce& nonce) {
+  openssl::CipherContext context = openssl::new_cipher_context();
+  FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  return context;
+}
+
+void end_sealing(const openssl::CipherContext& context, std::uint8_t* tag) {
+  int written = 0;
+  FOVEA_CHECK(EVP_EncryptFinal_ex(context.get(), tag, &written) == 1 && written == 0);
+  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) == 1);
+}
+
 }  // namespace
 
 void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext, std::span<std::uint8_t> sealed) {
   FOVEA_CHECK(sealed.size() == plaintext.size() + kAeadTagBytes);
-  const openssl::CipherContext context = openssl::new_cipher_context();
-  FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  const openssl::CipherContext context = begin_sealing(key, nonce);
   update<EVP_EncryptUpdate>(context.get(), nullptr, associated_data);
   update<EVP_EncryptUpdate>(context.get(), sealed.data(), plaintext);
-  std::uint8_t* const tag = sealed.data() + plaintext.size();
-  int written = 0;
-  FOVEA_CHECK(EVP_EncryptFinal_ex(context.get(), tag, &written) == 1 && written == 0);
-  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag) == 1);
+  end_sealing(context, sealed.data() + plaintext.size());
 }
 
 Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext) {
@@ -72,15 +80,10 @@ Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, Byte
 }
 
 struct Gmac::State {
-  openssl::CipherContext context = openssl::new_cipher_context();
+  openssl::CipherContext context;
 };
 
-Gmac::Gmac(const SecretKey& key) : state_(std::make_unique<State>()) {
-  const AeadNonce nonce{};
-  FOVEA_CHECK(EVP_EncryptInit_ex2(state_->context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
-}
-Gmac::Gmac(Gmac&&) noexcept = default;
-Gmac& Gmac::operator=(Gmac&&) noexcept = default;
+Gmac::Gmac(const SecretKey& key) : state_(std::make_unique<State>(State{begin_sealing(key, AeadNonce{})})) {}
 Gmac::~Gmac() = default;
 
 Gmac& Gmac::update(ByteView bytes) {
@@ -93,9 +96,7 @@ GmacTag Gmac::finish() {
   FOVEA_CHECK(state_ != nullptr);
   const std::unique_ptr<State> state = std::move(state_);
   GmacTag tag{};
-  int written = 0;
-  FOVEA_CHECK(EVP_EncryptFinal_ex(state->context.get(), tag.data(), &written) == 1 && written == 0);
-  FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(state->context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1);
+  end_sealing(state->context, tag.data());
   return tag;
 }
 

@@ -31,8 +31,6 @@ using GmacTag = std::array<std::uint8_t, kAeadTagBytes>;
 class Gmac {
  public:
   explicit Gmac(const SecretKey& key);
-  Gmac(Gmac&&) noexcept;
-  Gmac& operator=(Gmac&&) noexcept;
   ~Gmac();
 
   Gmac& update(ByteView bytes);
