@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "node/intake/scan_protocol.h"
+#include "node/intake/parser/scan_protocol.h"
 
 namespace fovea::node {
 namespace {

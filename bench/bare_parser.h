@@ -3,7 +3,7 @@
 // or the node would not talk to them.
 #pragma once
 
-#include "node/intake/parser_server.h"
+#include "node/intake/parser/child/parser_server.h"
 
 namespace fovea::node {
 

@@ -1,5 +1,5 @@
 #include "bench/bare_parser.h"
-#include "node/intake/nifti_job.h"
+#include "node/intake/parser/child/nifti_job.h"
 
 int main() {
   return fovea::node::serve_without_walls({.answer = fovea::node::answer_nifti_job, .warm_up = fovea::node::warm_up_nifti}, false);

@@ -13,7 +13,7 @@
 #include "bench/itk_reader.h"
 #include "bench/measure.h"
 #include "node/intake/ingest.h"
-#include "node/intake/nifti_writer.h"
+#include "node/volume_files/nifti_writer.h"
 #include "node/intake/scan_walk.h"
 
 namespace fovea::bench {

@@ -1,4 +1,4 @@
-# One library per folder, one place for warnings and hardening.
+# One library per folder (or part of one), one place for warnings, hardening and what a library may include.
 include(CheckCXXCompilerFlag)
 
 set(_fovea_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
@@ -32,39 +32,38 @@ function(fovea_configure_target target)
   if(FOVEA_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
+  if(FOVEA_COVERAGE)
+    target_compile_options(${target} PRIVATE --coverage)
+    target_link_options(${target} PUBLIC --coverage)
+  endif()
   target_link_options(${target} PRIVATE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 endfunction()
 
-# fovea_library(NAME SOURCES a.cpp … [DEPENDS lib …] [PRIVATE_DEPENDS lib …])
-# DEPENDS are visible to users of the headers; PRIVATE_DEPENDS are seen by the .cpp files only.
+# fovea_library(NAME [SOURCES a.cpp …] [HEADERS h.h …] [DEPENDS lib …] [PRIVATE_DEPENDS lib …])
+# DEPENDS are visible to users of the headers; PRIVATE_DEPENDS are seen by the .cpp files only. A header belongs to the
+# library that compiles the .cpp file of its name; HEADERS are those without one. cmake/CheckIncludes.cmake holds every
+# library to what it declares here.
 function(fovea_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
-  fovea_configure_target(${name})
-  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    fovea_configure_target(${name})
+    target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  else()  # headers alone
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${name} INTERFACE ${ARG_DEPENDS})
+  endif()
+  fovea_declare_includes(${name})
 endfunction()
 
 # fovea_program(NAME SOURCES main.cpp … [DEPENDS lib …])
 function(fovea_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   fovea_configure_target(${name})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
-endfunction()
-
-# fovea_test(NAME SOURCES test.cpp … [DEPENDS lib …] [LABELS l …] [TIMEOUT s]): one GoogleTest program, one ctest entry.
-function(fovea_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
-  fovea_configure_target(${name})
-  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_compile_definitions(${name} PRIVATE FOVEA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                             FOVEA_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  add_test(NAME ${name} COMMAND ${name})
-  if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
-  endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  set(ARG_PRIVATE_DEPENDS)
+  fovea_declare_includes(${name})
 endfunction()

@@ -30,13 +30,9 @@ int main(int argc, char** argv) {
   fovea::node::add_plan_commands(app, context);
   fovea::node::add_egress_commands(app, context);
   fovea::node::add_doctor_command(app, context);
-#ifdef FOVEA_HAS_DATA_COMMANDS
   fovea::node::add_data_commands(app, context);
-#endif
-#ifdef FOVEA_HAS_PREDICT_COMMAND
+#ifdef FOVEA_WITH_LEARNING
   fovea::node::add_predict_command(app, context);
-#endif
-#ifdef FOVEA_HAS_EVALUATE_COMMAND
   fovea::node::add_evaluate_command(app, context);
 #endif
   return fovea::run_command_line(app, argc, argv, context.console);

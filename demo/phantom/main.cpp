@@ -12,8 +12,8 @@
 
 #include "common/durable_file.h"
 #include "demo/phantom/patient.h"
-#include "node/intake/nifti_writer.h"
-#include "node/intake/trusted_reader.h"
+#include "node/volume_files/nifti_writer.h"
+#include "node/volume_files/trusted_reader.h"
 
 namespace fovea::demo {
 namespace {

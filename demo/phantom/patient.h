@@ -6,7 +6,7 @@
 
 #include "demo/phantom/hospital_profile.h"
 #include "demo/phantom/random_stream.h"
-#include "node/intake/volume.h"
+#include "node/volume/volume.h"
 
 namespace fovea::demo {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "demo/phantom/random_stream.h"
-#include "node/intake/volume.h"
+#include "node/volume/volume.h"
 
 namespace fovea::demo {
 

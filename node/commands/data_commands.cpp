@@ -15,12 +15,12 @@
 #include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
 #include "node/commands/command.h"
-#include "node/intake/brick_volume.h"
+#include "node/store/brick_volume.h"
 #include "node/intake/label_tables.h"
-#include "node/intake/montage.h"
-#include "node/intake/nrrd_writer.h"
+#include "node/picture/montage.h"
+#include "node/volume_files/nrrd_writer.h"
 #include "node/intake/scan_walk.h"
-#include "node/intake/sealed_scan.h"
+#include "node/receive/sealed_scan.h"
 
 namespace fovea::node {
 namespace {

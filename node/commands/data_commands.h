@@ -7,7 +7,7 @@
 
 #include "common/console.h"
 #include "node/intake/ingest.h"
-#include "node/intake/study_catalogue.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 

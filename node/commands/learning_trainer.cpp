@@ -1,6 +1,6 @@
 #include "common/clock.h"
 #include "node/commands/trainer_choice.h"
-#include "node/intake/study_catalogue.h"
+#include "node/store/study_catalogue.h"
 #include "node/training/torch_trainer.h"
 
 namespace fovea::node {

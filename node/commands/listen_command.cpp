@@ -11,7 +11,7 @@
 #include "common/stop_signals.h"
 #include "node/commands/command.h"
 #include "node/commands/data_commands.h"
-#include "node/intake/scan_parser.h"
+#include "node/intake/parser/scan_parser.h"
 
 namespace fovea::node {
 namespace {

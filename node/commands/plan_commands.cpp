@@ -4,7 +4,7 @@
 #include "common/durable_file.h"
 #include "federation/membership/plan.h"
 #include "node/commands/command.h"
-#include "node/intake/study_catalogue.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 namespace {

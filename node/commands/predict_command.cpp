@@ -12,9 +12,9 @@
 #include "node/commands/command.h"
 #include "node/evaluation/loaded_model.h"
 #include "node/embedding/look.h"
-#include "node/intake/montage.h"
-#include "node/intake/pyramid.h"
-#include "node/intake/scan_parser.h"
+#include "node/picture/montage.h"
+#include "node/store/pyramid.h"
+#include "node/intake/parser/scan_parser.h"
 
 namespace fovea::node {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "node/embedding/region_network.h"
 #include "node/saliency/regions.h"
-#include "node/saliency/scan_source.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 

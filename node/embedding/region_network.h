@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "federation/model/fovea_1_layout.h"
-#include "node/saliency/network_blocks.h"
+#include "node/network/network_blocks.h"
 #include "node/saliency/regions.h"
 
 namespace fovea::node {

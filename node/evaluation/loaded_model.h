@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "federation/model/model_use.h"
-#include "node/intake/intensity.h"
-#include "node/saliency/network_blocks.h"
+#include "node/volume/intensity.h"
+#include "node/network/network_blocks.h"
 #include "node/saliency/regions.h"
 
 namespace fovea::node {

@@ -9,8 +9,8 @@
 
 #include "common/result.h"
 #include "node/intake/manifest.h"
-#include "node/intake/scan_parser.h"
-#include "node/intake/study_catalogue.h"
+#include "node/intake/parser/scan_parser.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 

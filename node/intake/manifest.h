@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "common/result.h"
-#include "node/intake/scan_protocol.h"
-#include "node/intake/study_catalogue.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 

@@ -7,7 +7,7 @@
 
 #include "common/result.h"
 #include "node/intake/manifest.h"
-#include "node/intake/scan_parser.h"
+#include "node/intake/parser/scan_parser.h"
 
 namespace fovea::node {
 

@@ -9,9 +9,9 @@
 #include <cmath>
 #include <memory>
 
-#include "node/intake/brick_volume.h"
+#include "node/store/brick_volume.h"
 #include "node/intake/label_tables.h"
-#include "node/intake/pyramid.h"
+#include "node/store/pyramid.h"
 
 namespace fovea::node {
 namespace {

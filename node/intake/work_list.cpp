@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "node/intake/scan_files.h"
+#include "node/intake/parser/scan_files.h"
 
 namespace fovea::node {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "node/intake/findings.h"
+#include "node/store/findings.h"
 
 namespace fovea::node {
 

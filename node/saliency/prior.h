@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "node/saliency/scan_source.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 

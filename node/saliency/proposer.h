@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "node/saliency/network_blocks.h"
+#include "node/network/network_blocks.h"
 #include "node/saliency/regions.h"
-#include "node/saliency/scan_source.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 

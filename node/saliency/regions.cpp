@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 
 namespace fovea::node {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "node/intake/volume.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "node/embedding/look.h"
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 #include "node/training/training_set.h"
 
 namespace fovea::node {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "node/saliency/proposer.h"
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 #include "node/training/training_set.h"
 
 namespace fovea::node {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "node/intake/findings.h"
+#include "node/store/findings.h"
 #include "node/saliency/prior.h"
-#include "node/saliency/scan_source.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 

@@ -10,14 +10,14 @@
 #include <memory>
 
 #include "common/descriptor.h"
-#include "node/intake/dicom_header.h"
-#include "node/intake/dicom_labels.h"
-#include "node/intake/dicom_series.h"
-#include "node/intake/gzip_file.h"
+#include "node/intake/dicom/dicom_header.h"
+#include "node/intake/dicom/dicom_labels.h"
+#include "node/intake/dicom/dicom_series.h"
+#include "node/intake/formats/gzip_file.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/parse_targets.h"
 #include "tests/fuzz/scratch_file.h"
-#include "tests/unit/intake/dicom_files.h"
+#include "tests/support/dicom_files.h"
 
 namespace fovea::fuzz {
 namespace {

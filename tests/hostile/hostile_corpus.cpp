@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "tests/unit/intake/dicom_files.h"
+#include "tests/support/dicom_files.h"
 
 namespace fovea::hostile {
 namespace {

@@ -4,9 +4,9 @@
 #include <map>
 
 #include "common/durable_file.h"
-#include "node/intake/scan_parser.h"
+#include "node/intake/parser/scan_parser.h"
 #include "tests/hostile/hostile_corpus.h"
-#include "tests/unit/intake/scans.h"
+#include "tests/support/scans.h"
 
 namespace fovea::node {
 namespace {

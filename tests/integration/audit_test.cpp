@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "tests/integration/federation_fixture.h"
-#include "tests/unit/intake/dicom_files.h"
+#include "tests/support/dicom_files.h"
 
 namespace fovea::test {
 namespace {

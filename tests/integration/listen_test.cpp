@@ -11,7 +11,7 @@
 #include "tests/integration/program.h"
 #include "tests/support/dicom_association.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/unit/intake/dicom_files.h"
+#include "tests/support/dicom_files.h"
 
 namespace fovea::test {
 namespace {

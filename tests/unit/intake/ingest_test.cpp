@@ -4,13 +4,13 @@
 #include <fstream>
 
 #include "common/durable_file.h"
-#include "node/intake/brick_volume.h"
-#include "node/intake/catalogue_row.h"
-#include "node/intake/montage.h"
-#include "node/intake/nifti_writer.h"
-#include "node/intake/pyramid.h"
+#include "node/store/brick_volume.h"
+#include "node/store/catalogue_row.h"
+#include "node/picture/montage.h"
+#include "node/volume_files/nifti_writer.h"
+#include "node/store/pyramid.h"
 #include "node/intake/scan_walk.h"
-#include "tests/unit/intake/scans.h"
+#include "tests/support/scans.h"
 
 namespace fovea::node {
 namespace {

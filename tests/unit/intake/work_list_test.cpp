@@ -5,7 +5,7 @@
 #include <set>
 
 #include "common/durable_file.h"
-#include "tests/unit/intake/scans.h"
+#include "tests/support/scans.h"
 
 namespace fovea::node {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/prior.h"
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 #include "node/saliency/regions.h"
 #include "node/saliency/tiling.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 #include "node/training/training_set.h"
 
 namespace fovea::node {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "node/evaluation/report.h"
-#include "node/saliency/random_draws.h"
+#include "node/network/random_draws.h"
 
 namespace fovea::node {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "node/intake/study_catalogue.h"
+#include "node/store/study_catalogue.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::node {

@@ -1,0 +1,51 @@
+// Single fields of a DICOM data set, as GDCM parsed it: for the parser's readers only, inside the walls.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gdcmDataSet.h>
+#include <gdcmTag.h>
+
+#include "common/result.h"
+#include "node/intake/dicom/slice_geometry.h"
+
+namespace fovea::node {
+
+// Without padding; empty when the element is missing. At most 4096 bytes are looked at.
+std::string text_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+std::vector<std::string> list_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+// Decimal strings of any length; empty when one of them is no number, or when there are more than `count_max`.
+std::vector<double> numbers_of(const gdcm::DataSet& data, const gdcm::Tag& tag, std::size_t count_max = 1024);
+std::optional<double> number_of(const gdcm::DataSet& data, const gdcm::Tag& tag);  // the first, when finite
+// The bytes as they stand; empty when the element is missing or a sequence. Lives as long as `data`.
+std::string_view raw_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+// A 16-bit binary value (US or SS).
+std::optional<int> short_of(const gdcm::DataSet& data, const gdcm::Tag& tag, bool is_signed = false);
+// The items of a sequence, in order; nothing when it is missing or no sequence.
+std::vector<gdcm::DataSet> items_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+std::optional<gdcm::DataSet> first_item(const gdcm::DataSet& data, const gdcm::Tag& tag);
+
+// Orientation, position, spacing and rescale may stand in a frame's own groups, in the shared ones, or at the top:
+// the first of `groups` that has the field is believed (PS3.3 C.7.6.16).
+class FrameFields {
+ public:
+  explicit FrameFields(std::vector<const gdcm::DataSet*> groups) : groups_(std::move(groups)) {}
+  std::vector<double> numbers(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+  std::string text(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+  std::string raw(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+  std::optional<int> short_number(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+
+ private:
+  template <class Read>
+  auto find(const gdcm::Tag& sequence, Read read) const;
+  std::vector<const gdcm::DataSet*> groups_;
+};
+
+// Where a frame lies. invalid_argument names the field that is missing or incomplete.
+Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns);
+
+}  // namespace fovea::node

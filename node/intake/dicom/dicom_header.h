@@ -1,0 +1,46 @@
+// The fields of one DICOM file that make it a slice, or several, of a volume.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/dicom/slice_geometry.h"
+#include "node/intake/dicom/suv.h"
+
+namespace fovea::node {
+
+// What may tell the volumes of one series apart: echo, time point, diffusion weighting, kind of picture, acquisition.
+constexpr std::size_t kVolumeKeys = 6;
+
+struct DicomFrame {
+  SlicePlace place;
+  double slope = 1, intercept = 0;
+  std::array<std::string, kVolumeKeys> keys;  // as they stand in the file; empty when not said
+};
+
+struct DicomHeader {
+  std::string series, modality, patient, frame_of_reference;
+  bool inverted = false;               // MONOCHROME1
+  bool colour = false;
+  unsigned bits_stored = 0;
+  std::optional<double> padding;       // PixelPaddingValue, as stored
+  std::vector<DicomFrame> frames;      // one, or as many as an enhanced object or a mosaic has
+  std::int64_t tiles_across = 0;       // of a Siemens mosaic: frames beside each other in one picture, rows of them below
+  PetFields pet;
+};
+
+// The series identity only; invalid_argument says why the file belongs to no image series.
+struct DicomIdentity {
+  std::string series, modality, patient, instance;
+  std::string position;  // as it stands in a file of one slice; empty in one of several
+};
+Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
+
+// Everything before the pixels. invalid_argument: a field is missing or wrong.
+Result<DicomHeader> read_dicom_header(const std::filesystem::path& file);
+
+}  // namespace fovea::node

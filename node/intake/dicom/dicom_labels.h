@@ -1,0 +1,33 @@
+// DICOM objects that mark structures in a scan, as label maps, inside the parser's walls: Segmentation (PS3.3 A.51,
+// binary, fractional and label map) and RT Structure Set (PS3.3 A.19).
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "common/result.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/intake/formats/volume_reader.h"
+
+namespace fovea::node {
+
+struct LabelFacts {
+  std::uint32_t layers = 1;        // label maps that the object's structures need, overlaps apart
+  std::string frame_of_reference;  // UID; empty when not said
+};
+
+// Whether the file is such an object, and the series it refers to ("" when it names none, or several).
+struct LabelObject {
+  bool is_label = false;
+  std::string series;
+};
+LabelObject describe_labels(const std::filesystem::path& file);
+
+// One layer of label numbers (segment or ROI number; 0: nothing) through `allocate`, as int16. A segmentation keeps its
+// own grid, completed where planes without anything marked are left out; a structure set is drawn into `grid.image`.
+// Fractions count from one half of the object's maximum. Regions that describe no finding (EXTERNAL, SUPPORT, FIXATION,
+// BOLUS) and regions without a closed contour are left out.
+// invalid_argument: everything wrong with the object, or a layer beyond the last.
+Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid, const VoxelAllocator& allocate);
+
+}  // namespace fovea::node

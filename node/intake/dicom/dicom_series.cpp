@@ -1,0 +1,322 @@
+#include "node/intake/dicom/dicom_series.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <string>
+
+#include <gdcmImageReader.h>
+
+#include "node/volume/canonical.h"
+#include "node/intake/dicom/dicom_header.h"
+#include "node/intake/dicom/dicom_labels.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr float kAirHu = -1000;
+
+constexpr std::size_t kUnused = static_cast<std::size_t>(-1);
+
+struct Slice {
+  std::size_t file = 0, frame = 0;  // in `headers`, and within that file
+};
+
+struct Series {
+  std::vector<std::filesystem::path> files;
+  std::vector<DicomHeader> headers;
+  std::vector<Slice> slices;  // as given
+  StackedSlices stack;        // of the volume that is asked for
+};
+
+using SliceList = std::vector<std::size_t>;  // in Series::slices
+
+Result<Series> gather(std::span<const std::filesystem::path> files) {
+  Series out;
+  Error last = invalid_argument("no file");
+  for (const std::filesystem::path& file : files) {
+    Result<DicomHeader> header = read_dicom_header(file);
+    if (!header) {
+      // A file of another kind beside the slices is left out; a slice that lacks a field is not.
+      if (read_dicom_identity(file)) return std::move(header).error();
+      last = std::move(header).error();
+      continue;
+    }
+    if (header->colour) return invalid_argument("Samples per Pixel: a colour image is no scan");
+    if (!out.headers.empty() && header->series != out.headers.front().series)
+      return invalid_argument("several series in one study: ingest the folder itself, which sorts them, or name one series' folder");
+    for (std::size_t frame = 0; frame < header->frames.size(); ++frame) out.slices.push_back({out.headers.size(), frame});
+    out.headers.push_back(std::move(header).value());
+    out.files.push_back(file);
+  }
+  if (out.headers.empty()) return last;
+  return out;
+}
+
+const DicomFrame& frame_at(const Series& series, std::size_t slice) {
+  const Slice& s = series.slices[slice];
+  return series.headers[s.file].frames[s.frame];
+}
+
+Result<StackedSlices> stack_of(const Series& series, const SliceList& chosen) {
+  std::vector<SlicePlace> places;
+  for (const std::size_t slice : chosen) places.push_back(frame_at(series, slice).place);
+  Result<StackedSlices> out = stack_slices(places);
+  if (out)
+    for (std::size_t& at : out->order) at = chosen[at];
+  return out;
+}
+
+// The slices by `key`, in order of appearance, when that gives several whole volumes of as many slices each.
+template <class Key>
+std::vector<SliceList> split_by(const Series& series, Key key) {
+  std::map<std::string, std::size_t> number;
+  std::vector<SliceList> out;
+  for (std::size_t slice = 0; slice < series.slices.size(); ++slice) {
+    const auto [at, fresh] = number.emplace(key(slice), out.size());
+    if (fresh) out.emplace_back();
+    out[at->second].push_back(slice);
+  }
+  const auto whole = [&](const SliceList& volume) { return volume.size() == out.front().size() && stack_of(series, volume); };
+  if (out.size() < 2 || !std::all_of(out.begin(), out.end(), whole)) out.clear();
+  return out;
+}
+
+// The volumes of a series: one, or as many as one of the keys tells apart.
+std::vector<SliceList> volumes_of(const Series& series) {
+  SliceList all(series.slices.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  if (stack_of(series, all)) return {all};
+  std::vector<SliceList> out = split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
+  for (std::size_t key = 0; key < kVolumeKeys && out.empty(); ++key)
+    out = split_by(series, [&](std::size_t slice) { return frame_at(series, slice).keys[key]; });
+  if (out.empty())
+    out = split_by(series, [&](std::size_t slice) {
+      std::string joined;
+      for (std::size_t key = 0; key + 1 < kVolumeKeys; ++key) joined += frame_at(series, slice).keys[key] + '\x1f';
+      return joined;
+    });
+  if (out.empty()) out.push_back(std::move(all));
+  return out;
+}
+
+Result<Series> collect(std::span<const std::filesystem::path> files, std::uint32_t part) {
+  FOVEA_TRY_ASSIGN(Series out, gather(files));
+  const std::vector<SliceList> volumes = volumes_of(out);
+  if (part == kOnlyVolume && volumes.size() > 1)
+    return invalid_argument("a series of " + std::to_string(volumes.size()) + " volumes (echoes, time points, weightings): ingest its folder without a table, which takes each of them");
+  const std::size_t wanted = part == kOnlyVolume ? 0 : part;
+  if (wanted >= volumes.size()) return invalid_argument("series: no such volume");
+  FOVEA_TRY_ASSIGN(out.stack, stack_of(out, volumes[wanted]));
+  return out;
+}
+
+// Stored value → number: bits above BitsStored may hold old overlays, and a sign sits at the top stored bit.
+template <class T>
+double stored_value(T raw, unsigned bits) {
+  if constexpr (!std::numeric_limits<T>::is_integer) {
+    return static_cast<double>(raw);
+  } else {
+    constexpr unsigned kWidth = 8 * sizeof(T);
+    if (bits == 0 || bits >= kWidth) return static_cast<double>(raw);
+    const auto mask = (std::uint64_t{1} << bits) - 1;
+    std::uint64_t value = static_cast<std::uint64_t>(raw) & mask;
+    if (std::numeric_limits<T>::is_signed && (value >> (bits - 1) & 1) != 0) value |= ~mask;
+    return static_cast<double>(static_cast<std::int64_t>(value));
+  }
+}
+
+struct SliceValues {
+  const DicomHeader& header;
+  const DicomFrame& frame;
+  double factor = 1;     // SUV
+  double turn_about = 0;  // MONOCHROME1: value → turn_about − value, when `turned`
+  bool turned = false;
+};
+
+// Padding becomes NaN here and air in the end, when the volume's own values are known.
+template <class T>
+void convert(const char* raw, std::size_t voxels, const SliceValues& how, float* out) {
+  const auto* source = reinterpret_cast<const T*>(raw);
+  for (std::size_t v = 0; v < voxels; ++v) {
+    double value = stored_value(source[v], how.header.bits_stored);
+    if (how.header.padding && value == *how.header.padding) {
+      out[v] = std::numeric_limits<float>::quiet_NaN();
+      continue;
+    }
+    if (how.turned) value = how.turn_about - value;
+    out[v] = static_cast<float>((value * how.frame.slope + how.frame.intercept) * how.factor);
+  }
+}
+
+struct Converter {
+  void (*run)(const char*, std::size_t, const SliceValues&, float*);
+};
+
+Result<Converter> converter_for(const gdcm::PixelFormat& format) {
+  switch (format.GetScalarType()) {
+    case gdcm::PixelFormat::UINT8: return Converter{&convert<std::uint8_t>};
+    case gdcm::PixelFormat::INT8: return Converter{&convert<std::int8_t>};
+    case gdcm::PixelFormat::UINT12:
+    case gdcm::PixelFormat::UINT16: return Converter{&convert<std::uint16_t>};
+    case gdcm::PixelFormat::INT12:
+    case gdcm::PixelFormat::INT16: return Converter{&convert<std::int16_t>};
+    case gdcm::PixelFormat::UINT32: return Converter{&convert<std::uint32_t>};
+    case gdcm::PixelFormat::INT32: return Converter{&convert<std::int32_t>};
+    case gdcm::PixelFormat::FLOAT32: return Converter{&convert<float>};
+    case gdcm::PixelFormat::FLOAT64: return Converter{&convert<double>};
+    case gdcm::PixelFormat::UINT64:
+    case gdcm::PixelFormat::INT64:
+    case gdcm::PixelFormat::FLOAT16:
+    case gdcm::PixelFormat::SINGLEBIT:
+    case gdcm::PixelFormat::UNKNOWN: break;
+  }
+  return invalid_argument("pixels: stored as a type that no scan has");
+}
+
+// The tiles of a mosaic one after the other, as if they were frames.
+std::vector<char> untiled(const std::vector<char>& picture, const DicomHeader& header, std::size_t pixel_bytes) {
+  const SlicePlace& tile = header.frames.front().place;
+  const auto row_bytes = static_cast<std::size_t>(tile.columns) * pixel_bytes, rows = static_cast<std::size_t>(tile.rows), across = static_cast<std::size_t>(header.tiles_across);
+  std::vector<char> out;
+  out.reserve(header.frames.size() * rows * row_bytes);
+  for (std::size_t t = 0; t < header.frames.size(); ++t)
+    for (std::size_t row = 0; row < rows; ++row) {
+      const char* at = picture.data() + ((t / across * rows + row) * across + t % across) * row_bytes;
+      out.insert(out.end(), at, at + row_bytes);
+    }
+  return out;
+}
+
+// The frames of one file into their slices of the stack; slice_of_frame says kUnused for those of other volumes.
+Result<void> read_pixels(const Series& series, std::size_t file, const std::vector<std::size_t>& slice_of_frame, double factor, std::vector<float>& out) {
+  gdcm::ImageReader reader;
+  reader.SetFileName(series.files[file].c_str());
+  if (!reader.Read()) return invalid_argument("pixels: missing, damaged, or in a transfer syntax that cannot be decoded");
+  const gdcm::Image& image = reader.GetImage();
+  const DicomHeader& header = series.headers[file];
+  const std::size_t voxels = static_cast<std::size_t>(header.frames.front().place.rows * header.frames.front().place.columns);
+  const gdcm::PixelFormat& format = image.GetPixelFormat();
+  FOVEA_TRY_ASSIGN(const Converter converter, converter_for(format));
+  const auto across = static_cast<std::size_t>(header.tiles_across);
+  const std::size_t stored_frames = across > 0 ? across * across : header.frames.size();
+  const std::size_t bytes = voxels * stored_frames * format.GetPixelSize();
+  if (image.GetBufferLength() != bytes) return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
+  // GDCM fills what an uncompressed file lacks with nothing at all.
+  const gdcm::ByteValue* stored = image.GetDataElement().GetByteValue();
+  if (stored != nullptr && !image.GetTransferSyntax().IsEncapsulated() && stored->GetLength() < bytes)
+    return invalid_argument("pixels: " + std::to_string(stored->GetLength()) + " bytes where rows, columns and frames ask for " + std::to_string(bytes) + " (cut off?)");
+  std::vector<char> raw(bytes);
+  if (!image.GetBuffer(raw.data())) return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
+  if (across > 0) raw = untiled(raw, header, format.GetPixelSize());
+  const unsigned bits = std::min<unsigned>(header.bits_stored, format.GetBitsAllocated());
+  const bool is_signed = format.GetPixelRepresentation() == 1;
+  SliceValues how{.header = header, .frame = header.frames.front(), .factor = factor};
+  how.turned = header.inverted && header.modality == "MR";
+  how.turn_about = is_signed ? -1 : std::exp2(bits) - 1;  // lowest + highest storable value
+  for (std::size_t frame = 0; frame < header.frames.size(); ++frame)
+    if (slice_of_frame[frame] != kUnused)
+      converter.run(raw.data() + frame * voxels * format.GetPixelSize(), voxels,
+                    {header, header.frames[frame], how.factor, how.turn_about, how.turned}, out.data() + slice_of_frame[frame] * voxels);
+  return {};
+}
+
+Result<double> factor_of(const Series& series) {
+  const DicomHeader& first = series.headers[series.slices[series.stack.order.front()].file];
+  if (first.modality != "PT") return 1.0;
+  PetFields fields = first.pet;
+  for (const std::size_t slice : series.stack.order) {
+    const PetFields& other = series.headers[series.slices[slice].file].pet;
+    if (other.units != fields.units) return invalid_argument("PET Units: differ between slices");
+    const auto when = [](const PetFields& f) { return f.acquisition_date + f.acquisition_time; };
+    if (when(other) < when(fields)) {
+      fields.acquisition_date = other.acquisition_date;
+      fields.acquisition_time = other.acquisition_time;
+    }
+  }
+  return suv_factor(fields);
+}
+
+// Every slice of the stack, in its order, then in the grid of the result.
+Result<std::vector<float>> read_values(const Series& series, double factor) {
+  std::vector<std::vector<std::size_t>> slice_of_frame(series.files.size());
+  for (std::size_t file = 0; file < series.files.size(); ++file) slice_of_frame[file].assign(series.headers[file].frames.size(), kUnused);
+  for (std::size_t k = 0; k < series.stack.order.size(); ++k) {
+    const Slice& slice = series.slices[series.stack.order[k]];
+    slice_of_frame[slice.file][slice.frame] = k;
+  }
+  const SlicePlace& place = frame_at(series, series.stack.order.front()).place;
+  std::vector<float> slices(static_cast<std::size_t>(place.columns * place.rows) * series.stack.order.size());
+  for (std::size_t file = 0; file < series.files.size(); ++file)
+    if (std::any_of(slice_of_frame[file].begin(), slice_of_frame[file].end(), [](std::size_t slice) { return slice != kUnused; }))
+      FOVEA_TRY(read_pixels(series, file, slice_of_frame[file], factor, slices));
+  if (!series.stack.resampling) return slices;
+  std::vector<float> out(series.stack.geometry.voxel_count());
+  resample_slices(series.stack, place.columns, place.rows, slices, out);
+  return out;
+}
+
+// NaN marks padding. Everything else must be a number.
+Result<void> fill_padding(std::vector<float>& voxels, bool is_ct) {
+  float lowest = std::numeric_limits<float>::max();
+  for (const float v : voxels) {
+    if (std::isinf(v)) return invalid_argument("voxels: some are not numbers after rescaling");
+    if (!std::isnan(v)) lowest = std::min(lowest, v);
+  }
+  if (lowest == std::numeric_limits<float>::max()) return invalid_argument("voxels: nothing but padding");
+  const float air = is_ct ? std::max(lowest, kAirHu) : lowest;
+  for (float& v : voxels)
+    if (std::isnan(v)) v = air;
+  return {};
+}
+
+Result<void> deliver(const VolumeGeometry& geometry, const std::vector<float>& voxels, const VoxelAllocator& allocate) {
+  const bool whole = std::all_of(voxels.begin(), voxels.end(), [](float v) { return v == std::trunc(v) && v >= -32768 && v <= 32767; });
+  const CanonicalOrder order = canonical_order(geometry);
+  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(reordered(geometry, order), whole ? VoxelStorage::int16 : VoxelStorage::float32));
+  if (whole)
+    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out), [](float v) { return static_cast<std::int16_t>(v); });
+  else
+    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<float*>(out), [](float v) { return v; });
+  return {};
+}
+
+}  // namespace
+
+DicomFile describe_dicom(const std::filesystem::path& file) {
+  const Result<DicomIdentity> identity = read_dicom_identity(file);
+  DicomFile out;
+  out.is_image = static_cast<bool>(identity);
+  if (!identity) {
+    out.reason = identity.error().message;
+    LabelObject labels = describe_labels(file);
+    out.is_label = labels.is_label;
+    out.series = std::move(labels.series);
+    return out;
+  }
+  out.series = identity->series;
+  out.modality = identity->modality;
+  out.patient = identity->patient;
+  out.instance = identity->instance;
+  out.position = identity->position;
+  return out;
+}
+
+Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files) {
+  FOVEA_TRY_ASSIGN(const Series series, gather(files));
+  return static_cast<std::uint32_t>(volumes_of(series).size());
+}
+
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part, const VoxelAllocator& allocate) {
+  FOVEA_TRY_ASSIGN(const Series series, collect(files, part));
+  FOVEA_TRY_ASSIGN(const double factor, factor_of(series));
+  FOVEA_TRY_ASSIGN(std::vector<float> voxels, read_values(series, factor));
+  const DicomHeader& first = series.headers.front();
+  FOVEA_TRY(fill_padding(voxels, first.modality == "CT"));
+  FOVEA_TRY(deliver(series.stack.geometry, voxels, allocate));
+  return SeriesFacts{first.modality, first.patient, first.frame_of_reference};
+}
+
+}  // namespace fovea::node

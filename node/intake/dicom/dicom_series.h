@@ -1,0 +1,33 @@
+// DICOM through GDCM, inside the parser's walls: what a file is, and a series of files as one canonical volume.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/intake/formats/volume_reader.h"
+
+namespace fovea::node {
+
+// Reads the header only. Never an error: what cannot be read is no image, and says why.
+DicomFile describe_dicom(const std::filesystem::path& file);
+
+struct SeriesFacts {
+  std::string modality;  // CT, MR or PT
+  std::string patient;   // PatientID, or the name without one
+  std::string frame_of_reference;
+};
+
+// How many volumes the files of one series hold: echoes, time points or weightings that lie in the same places count each.
+Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files);
+
+// The slices of one series, classic, mosaic or enhanced multi-frame, in any order; files that are no images are left
+// out. `part` says which of its volumes; kOnlyVolume: there must be one. Tilted and uneven stacks are resampled (slice_geometry.h).
+// Values: rescaled slice by slice; CT in HU with padding set to air; PET as SUVbw; MR in its own units, MONOCHROME1
+// turned round (CT and PET keep their units whatever the display). invalid_argument: everything wrong with the series.
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part, const VoxelAllocator& allocate);
+
+}  // namespace fovea::node

@@ -1,0 +1,244 @@
+#include "node/intake/formats/nifti_header.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <string>
+
+#include "node/volume/canonical.h"
+
+namespace fovea::node {
+namespace {
+
+// Reads numbers at fixed offsets of a header in either byte order. Offsets are below the header's size, checked once.
+class Fields {
+ public:
+  Fields(ByteView head, bool swapped) : head_(head), swapped_(swapped) {}
+
+  template <class T>
+  T at(std::size_t offset) const {
+    std::array<std::uint8_t, sizeof(T)> bytes{};
+    for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = head_[offset + (swapped_ ? sizeof(T) - 1 - i : i)];
+    return std::bit_cast<T>(bytes);
+  }
+
+ private:
+  ByteView head_;
+  bool swapped_;
+};
+
+// The two versions hold the same facts at other offsets and widths.
+struct RawHeader {
+  std::array<std::int64_t, 8> dim{};
+  std::int64_t datatype = 0, bits = 0, sform_code = 0, qform_code = 0, units = 0;
+  std::array<double, 8> pixdim{};
+  double voxel_offset = 0, slope = 0, intercept = 0;
+  std::array<double, 3> quaternion{}, offset{};
+  std::array<double, 12> sform{};
+};
+
+RawHeader read_version_1(const Fields& f) {
+  RawHeader h;
+  for (std::size_t i = 0; i < 8; ++i) {
+    h.dim[i] = f.at<std::int16_t>(40 + 2 * i);
+    h.pixdim[i] = static_cast<double>(f.at<float>(76 + 4 * i));
+  }
+  h.datatype = f.at<std::int16_t>(70);
+  h.bits = f.at<std::int16_t>(72);
+  h.voxel_offset = static_cast<double>(f.at<float>(108));
+  h.slope = static_cast<double>(f.at<float>(112));
+  h.intercept = static_cast<double>(f.at<float>(116));
+  h.units = f.at<std::int8_t>(123);
+  h.qform_code = f.at<std::int16_t>(252);
+  h.sform_code = f.at<std::int16_t>(254);
+  for (std::size_t i = 0; i < 3; ++i) {
+    h.quaternion[i] = static_cast<double>(f.at<float>(256 + 4 * i));
+    h.offset[i] = static_cast<double>(f.at<float>(268 + 4 * i));
+  }
+  for (std::size_t i = 0; i < 12; ++i) h.sform[i] = static_cast<double>(f.at<float>(280 + 4 * i));
+  return h;
+}
+
+RawHeader read_version_2(const Fields& f) {
+  RawHeader h;
+  for (std::size_t i = 0; i < 8; ++i) {
+    h.dim[i] = f.at<std::int64_t>(16 + 8 * i);
+    h.pixdim[i] = f.at<double>(104 + 8 * i);
+  }
+  h.datatype = f.at<std::int16_t>(12);
+  h.bits = f.at<std::int16_t>(14);
+  h.voxel_offset = static_cast<double>(f.at<std::int64_t>(168));
+  h.slope = f.at<double>(176);
+  h.intercept = f.at<double>(184);
+  h.qform_code = f.at<std::int32_t>(344);
+  h.sform_code = f.at<std::int32_t>(348);
+  for (std::size_t i = 0; i < 3; ++i) {
+    h.quaternion[i] = f.at<double>(352 + 8 * i);
+    h.offset[i] = f.at<double>(376 + 8 * i);
+  }
+  for (std::size_t i = 0; i < 12; ++i) h.sform[i] = f.at<double>(400 + 8 * i);
+  h.units = f.at<std::int32_t>(500);
+  return h;
+}
+
+// Bits a voxel of each plain numeric type; 0: a type that is no scan (RGB, complex, 128-bit float).
+std::int64_t bits_of(std::int64_t datatype) {
+  switch (datatype) {
+    case 2: case 256: return 8;
+    case 4: case 512: return 16;
+    case 8: case 16: case 768: return 32;
+    case 64: case 1024: case 1280: return 64;
+    default: return 0;
+  }
+}
+
+Result<void> check_dimensions(const RawHeader& h) {
+  if (h.dim[0] < 1 || h.dim[0] > 7)
+    return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) + "; expected 3 (is the header damaged?)");
+  if (h.dim[0] < 3) return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) + "; a 2D image is no scan: export the whole series");
+  for (std::size_t i = 4; i <= static_cast<std::size_t>(h.dim[0]); ++i)
+    if (h.dim[i] != 1)
+      return invalid_argument("NIfTI dim[" + std::to_string(i) + "]: " + std::to_string(h.dim[i]) +
+                              "; expected one 3D volume (split a time series or a vector image first)");
+  return {};
+}
+
+Result<void> check_voxels(const RawHeader& h) {
+  const std::int64_t bits = bits_of(h.datatype);
+  if (bits == 0)
+    return invalid_argument("NIfTI datatype: " + std::to_string(h.datatype) + "; expected a plain integer or float type (colour and complex images are not scans)");
+  if (h.bits != bits)
+    return invalid_argument("NIfTI bitpix: " + std::to_string(h.bits) + " contradicts datatype " + std::to_string(h.datatype) +
+                            ", which has " + std::to_string(bits) + " (is the header damaged?)");
+  if (!std::isfinite(h.slope) || !std::isfinite(h.intercept))
+    return invalid_argument("NIfTI scl_slope or scl_inter: not a number (correct the header)");
+  if (!(h.voxel_offset >= 0 && h.voxel_offset <= 16.0 * 1024 * 1024))
+    return invalid_argument("NIfTI vox_offset: outside 0–16777216 (is the header damaged?)");
+  return {};
+}
+
+double unit_scale(std::int64_t units) {
+  switch (units & 7) {
+    case 1: return 1000;    // metres
+    case 3: return 0.001;   // micrometres
+    default: return 1;      // millimetres, or not said
+  }
+}
+
+// The rotation of a unit quaternion (b, c, d), a >= 0, as in nifti1.h, method 2.
+std::array<double, 9> rotation(const std::array<double, 3>& q) {
+  double b = q[0], c = q[1], d = q[2];
+  const double rest = 1 - (b * b + c * c + d * d);
+  double a = 0;
+  if (rest < 1e-7) {
+    const double length = std::sqrt(b * b + c * c + d * d);
+    b /= length, c /= length, d /= length;
+  } else {
+    a = std::sqrt(rest);
+  }
+  return {a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c),
+          2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b),
+          2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b};
+}
+
+// Voxel index → RAS mm as columns (direction · spacing) and an offset.
+struct Affine {
+  std::array<double, 9> columns{};
+  Point3 offset{};
+};
+
+Result<Affine> affine_of(const RawHeader& h) {
+  Affine out;
+  if (h.sform_code > 0) {
+    for (std::size_t row = 0; row < 3; ++row) {
+      for (std::size_t axis = 0; axis < 3; ++axis) out.columns[row * 3 + axis] = h.sform[row * 4 + axis];
+      out.offset[row] = h.sform[row * 4 + 3];
+    }
+    return out;
+  }
+  std::array<double, 9> turn{1, 0, 0, 0, 1, 0, 0, 0, 1};
+  if (h.qform_code > 0) {
+    const double norm = h.quaternion[0] * h.quaternion[0] + h.quaternion[1] * h.quaternion[1] + h.quaternion[2] * h.quaternion[2];
+    if (!(norm <= 1.001)) return invalid_argument("NIfTI quaternion: longer than 1 or not a number (correct the header)");
+    turn = rotation(h.quaternion);
+    if (h.pixdim[0] < 0)
+      for (std::size_t row = 0; row < 3; ++row) turn[row * 3 + 2] = -turn[row * 3 + 2];
+    out.offset = h.offset;
+  }
+  for (std::size_t row = 0; row < 3; ++row)
+    for (std::size_t axis = 0; axis < 3; ++axis) out.columns[row * 3 + axis] = turn[row * 3 + axis] * h.pixdim[axis + 1];
+  return out;
+}
+
+Result<VolumeGeometry> geometry_of(const RawHeader& h) {
+  FOVEA_TRY_ASSIGN(Affine affine, affine_of(h));
+  const double scale = unit_scale(h.units);
+  VolumeGeometry out;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    out.size[axis] = h.dim[axis + 1];
+    double length = 0;
+    for (std::size_t row = 0; row < 3; ++row) length += affine.columns[row * 3 + axis] * affine.columns[row * 3 + axis];
+    length = std::sqrt(length);
+    out.spacing_mm[axis] = length * scale;
+    for (std::size_t row = 0; row < 3; ++row) {
+      const double sign = row < 2 ? -1 : 1;  // RAS → LPS
+      out.direction[row * 3 + axis] = sign * affine.columns[row * 3 + axis] / length;
+    }
+  }
+  for (std::size_t row = 0; row < 3; ++row) out.origin_mm[row] = (row < 2 ? -1 : 1) * affine.offset[row] * scale;
+  return checked_geometry(out);
+}
+
+enum class Version { none, one, two };
+struct Signature {
+  Version version = Version::none;
+  bool swapped = false;
+};
+
+Signature signature_of(ByteView head) {
+  if (head.size() < 4) return {};
+  for (const bool swapped : {false, true}) {
+    const std::int32_t size = Fields(head, swapped).at<std::int32_t>(0);
+    if (size == 348) return {Version::one, swapped};
+    if (size == 540) return {Version::two, swapped};
+  }
+  return {};
+}
+
+}  // namespace
+
+bool looks_like_nifti(ByteView head) noexcept { return signature_of(head).version != Version::none; }
+
+bool looks_like_gzip(ByteView head) noexcept { return head.size() >= 2 && head[0] == 0x1f && head[1] == 0x8b; }
+
+bool is_for_nifti(ByteView head) noexcept { return looks_like_gzip(head) || looks_like_nifti(head); }
+
+Result<NiftiHeader> inspect_nifti(ByteView head) {
+  static_assert(std::endian::native == std::endian::little);
+  const Signature signature = signature_of(head);
+  if (signature.version == Version::none) return invalid_argument("NIfTI header: the first number is neither 348 nor 540; this is no NIfTI file");
+  const std::size_t size = signature.version == Version::one ? 348 : 540;
+  if (head.size() < size)
+    return invalid_argument("NIfTI header: cut off after " + std::to_string(head.size()) + " of " + std::to_string(size) + " bytes (copy the file again)");
+  const std::string_view magic = as_text(head.subspan(signature.version == Version::one ? 344 : 4, 3));
+  if (magic == "ni1" || magic == "ni2")
+    return invalid_argument("NIfTI magic: header and voxels in two files; convert to a single .nii file");
+  if (magic != "n+1" && magic != "n+2") return invalid_argument("NIfTI magic: missing; an Analyze 7.5 file or a damaged header: convert to .nii");
+
+  const Fields fields(head, signature.swapped);
+  const RawHeader raw = signature.version == Version::one ? read_version_1(fields) : read_version_2(fields);
+  FOVEA_TRY(check_dimensions(raw));
+  FOVEA_TRY(check_voxels(raw));
+  NiftiHeader out;
+  FOVEA_TRY_ASSIGN(out.geometry, geometry_of(raw));
+  out.voxel_offset = std::max<std::uint64_t>(static_cast<std::uint64_t>(raw.voxel_offset), size + 4);
+  out.datatype = raw.datatype;
+  out.swapped = signature.swapped;
+  out.slope = raw.slope;
+  out.intercept = raw.intercept;
+  out.voxel_bytes = out.geometry.voxel_count() * static_cast<std::uint64_t>(raw.bits) / 8;
+  return out;
+}
+
+}  // namespace fovea::node

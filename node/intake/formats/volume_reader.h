@@ -1,0 +1,25 @@
+// Reads one volume file through ITK, in the calling process, into canonical order: for the sandboxed parser (NRRD and MHA;
+// NIfTI is nifti_voxels.h) and for programs that read files they trust.
+#pragma once
+
+#include <filesystem>
+
+#include "common/result.h"
+#include "node/volume/volume.h"
+#include "node/volume/voxel_storage.h"
+
+namespace fovea::node {
+
+enum class FileFormat { nifti, nrrd, metaimage };
+
+// The voxels become int16 where that loses nothing, else float. The geometry of a NIfTI file comes from its own
+// header (nifti_header.h), since readers differ in which of its two transforms they believe; of the others, from
+// ITK. invalid_argument: anything the file does wrong.
+struct VolumeSource {
+  std::filesystem::path path;
+  FileFormat format = FileFormat::nifti;
+  const VolumeGeometry* geometry = nullptr;  // overrides ITK's when given
+};
+Result<void> read_volume_file(const VolumeSource& source, const VoxelAllocator& allocate);
+
+}  // namespace fovea::node

@@ -1,0 +1,126 @@
+#include "node/intake/parser/child/parse_job.h"
+
+#include <cstring>
+#include <string>
+
+#include "node/intake/formats/bias_field.h"
+#include "node/intake/dicom/dicom_labels.h"
+#include "node/intake/dicom/dicom_series.h"
+#include "node/intake/formats/nifti_header.h"
+#include "node/intake/parser/child/nifti_job.h"
+#include "node/intake/formats/text_header.h"
+#include "node/intake/formats/volume_reader.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::size_t kHeadBytes = 544;
+
+bool is_dicom(ByteView head) { return head.size() >= 132 && as_text(head).substr(128, 4) == "DICM"; }
+bool begins(ByteView head, std::string_view magic) { return as_text(head).starts_with(magic); }
+
+Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
+  VolumeAnswer answer;
+  VoxelMemory memory(result);
+  FOVEA_TRY(read_volume_file(source, memory.into(answer)));
+  return answer;
+}
+
+std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors) {
+  std::vector<std::filesystem::path> out;
+  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n) out.push_back(virtual_path(descriptors.folder, n, ".dcm"));
+  return out;
+}
+
+Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors, std::uint32_t part) {
+  VolumeAnswer answer;
+  VoxelMemory memory(descriptors.result);
+  FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), part, memory.into(answer)));
+  answer.modality = std::move(facts.modality);
+  answer.patient = std::move(facts.patient);
+  answer.frame_of_reference = std::move(facts.frame_of_reference);
+  return answer;
+}
+
+Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors) {
+  std::vector<DicomFile> out;
+  for (const std::filesystem::path& file : dicom_paths(descriptors)) out.push_back(describe_dicom(file));
+  return out;
+}
+
+Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32_t part) {
+  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
+  if (is_for_nifti(head)) return parse_nifti(descriptors);
+  if (is_dicom(head)) return parse_series(descriptors, part);  // one enhanced object is a whole volume
+  const bool is_nrrd = begins(head, "NRRD000"), is_metaimage = as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType");
+  if (is_nrrd || is_metaimage) {
+    FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
+    FOVEA_TRY(is_nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
+    return read_into({virtual_path(descriptors.folder, 0, is_nrrd ? ".nrrd" : ".mha"), is_nrrd ? FileFormat::nrrd : FileFormat::metaimage, nullptr}, descriptors.result);
+  }
+  return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
+}
+
+Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const LabelGrid& grid) {
+  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
+  if (!is_dicom(head)) return parse_volume(descriptors, kOnlyVolume);
+  VolumeAnswer answer;
+  VoxelMemory memory(descriptors.result);
+  FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(descriptors.folder, 0, ".dcm"), grid, memory.into(answer)));
+  answer.layers = facts.layers;
+  answer.frame_of_reference = std::move(facts.frame_of_reference);
+  return answer;
+}
+
+// Evens out an MR's bias field, when that is asked for, where its voxels lie, which makes them floats.
+Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job, int result) {
+  if (!job.correct_bias || !answer || !has_bias_field(answer->modality)) return answer;
+  const std::size_t voxels = answer->geometry.voxel_count();
+  FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset, voxels * sizeof(float)));
+  const std::span<float> real(reinterpret_cast<float*>(mapped.bytes().data()), voxels);
+  if (answer->storage == VoxelStorage::int16) {
+    // From the last to the first: a float never overwrites an integer that is still to be read.
+    const auto* whole = reinterpret_cast<const std::int16_t*>(mapped.bytes().data());
+    for (std::size_t v = voxels; v-- > 0;) {
+      std::int16_t value = 0;
+      std::memcpy(&value, whole + v, sizeof value);
+      const auto number = static_cast<float>(value);
+      std::memcpy(&real[v], &number, sizeof number);
+    }
+    answer->storage = VoxelStorage::float32;
+  }
+  FOVEA_TRY(correct_bias(answer->geometry, real));
+  return answer;
+}
+
+}  // namespace
+
+Bytes answer_any_job(const ParserJob& job, const JobDescriptors& descriptors) {
+  switch (job.kind) {
+    case JobKind::volume: return encode_answer(corrected(parse_volume(descriptors, job.part), job, descriptors.result));
+    case JobKind::describe: return encode_answer(describe_files(descriptors));
+    case JobKind::series: return encode_answer(corrected(parse_series(descriptors, job.part), job, descriptors.result));
+    case JobKind::count: return encode_answer(count_dicom_volumes(dicom_paths(descriptors)));
+    case JobKind::labels: return encode_answer(parse_labels(descriptors, job.grid));
+    case JobKind::crash:
+    case JobKind::allocate:
+    case JobKind::spin:
+    case JobKind::open_file:
+    case JobKind::open_socket:
+    case JobKind::find_leftovers: break;
+  }
+  return encode_answer(Result<VolumeAnswer>(internal_error("job: not known here")));
+}
+
+void warm_up_libraries() {
+  warm_up_nifti();
+  // A path that does not exist: each reader goes as far as it can without a file.
+  for (const FileFormat format : {FileFormat::nrrd, FileFormat::metaimage}) {
+    const VolumeSource source{virtual_path(kVirtualFolder, 0, ".none"), format, nullptr};
+    const Result<void> refused = read_volume_file(source, [](const VolumeGeometry&, VoxelStorage) -> Result<std::byte*> { return internal_error("unreachable"); });
+    FOVEA_CHECK(!refused);
+  }
+  FOVEA_CHECK(!describe_dicom(virtual_path(kVirtualFolder, 0, ".none")).is_image);
+}
+
+}  // namespace fovea::node

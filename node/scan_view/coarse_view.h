@@ -1,0 +1,33 @@
+// The coarse view of a scan as it is kept in memory: a node holds one of every study it trains on. Normalised values
+// in 16-bit steps of 1/32767 of the largest, within the box that holds anything but air; everywhere else is air.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "node/volume/volume.h"
+
+namespace fovea::node {
+
+class CoarseView {
+ public:
+  CoarseView() = default;
+  // `air`: the value of what lies outside the scan, and of the margins that are left away.
+  CoarseView(const Volume& volume, float air);
+
+  const VolumeGeometry& geometry() const noexcept { return geometry_; }  // of the whole volume
+
+  // Values at (i, j, k), (i + 1, j, k), …; indices outside the volume read as air.
+  void copy_row(const Index3& from, std::span<float> out) const noexcept;
+
+  std::size_t bytes() const noexcept { return steps_.size() * sizeof(std::int16_t); }
+
+ private:
+  VolumeGeometry geometry_;
+  Index3 begin_{}, size_{};  // of the box that is kept
+  float air_ = 0, step_ = 1;
+  std::vector<std::int16_t> steps_;
+};
+
+}  // namespace fovea::node

@@ -1,0 +1,143 @@
+#include "node/store/catalogue_row.h"
+
+#include <bit>
+
+#include "common/codec.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersionWithoutBias = 1;  // does not say whether N4 was asked for
+constexpr std::uint8_t kLabelUnknown = 2;
+constexpr std::size_t kTextMax = 8192;
+
+void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
+
+Result<double> get(ByteReader& in, std::string_view field) {
+  FOVEA_TRY_ASSIGN(const std::uint64_t bits, in.u64(field));
+  return std::bit_cast<double>(bits);
+}
+
+// The same order for writing and reading.
+template <class Statistics, class Visit>
+void each_statistic(Statistics& s, Visit visit) {
+  for (auto* value : {&s.minimum, &s.maximum, &s.mean, &s.deviation, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84, &s.foreground_fraction})
+    visit(*value);
+}
+
+Result<void> get_points(ByteReader& in, std::span<double> out, std::string_view field) {
+  for (double& value : out) {
+    FOVEA_TRY_ASSIGN(value, get(in, field));
+  }
+  return {};
+}
+
+Result<Finding> get_finding(ByteReader& in) {
+  Finding out;
+  FOVEA_TRY(get_points(in, out.center_mm, "finding centre"));
+  FOVEA_TRY_ASSIGN(out.diameter_mm, get(in, "finding diameter"));
+  FOVEA_TRY_ASSIGN(const std::uint32_t label, in.u32("finding label"));
+  out.label = static_cast<std::int32_t>(label);
+  FOVEA_TRY_ASSIGN(out.voxels, in.u64("finding voxels"));
+  return out;
+}
+
+}  // namespace
+
+Bytes encode_facts(const StudyRecord& record) {
+  ByteWriter out;
+  out.u8(kVersion);
+  out.u8(record.label ? static_cast<std::uint8_t>(*record.label != 0) : kLabelUnknown);
+  out.u8(record.has_mask ? 1 : 0);
+  out.u8(record.bias_corrected ? 1 : 0);
+  for (const std::int64_t size : record.geometry.size) out.u64(static_cast<std::uint64_t>(size));
+  for (const double value : record.geometry.spacing_mm) put(out, value);
+  for (const double value : record.geometry.origin_mm) put(out, value);
+  for (const double value : record.geometry.direction) put(out, value);
+  each_statistic(record.statistics, [&](float value) { out.u32(std::bit_cast<std::uint32_t>(value)); });
+  out.u32(static_cast<std::uint32_t>(record.findings.size()));
+  for (const Finding& finding : record.findings) {
+    for (const double value : finding.center_mm) put(out, value);
+    put(out, finding.diameter_mm);
+    out.u32(static_cast<std::uint32_t>(finding.label));
+    out.u64(finding.voxels);
+  }
+  out.sized(record.modality);
+  out.sized(record.reason);
+  return std::move(out).take();
+}
+
+Result<StudyRecord> decode_facts(ByteView bytes) {
+  ByteReader in(bytes);
+  StudyRecord out;
+  FOVEA_TRY_ASSIGN(const std::uint8_t version, in.u8("version"));
+  if (version != kVersion && version != kVersionWithoutBias)
+    return corruption("catalogue row: version " + std::to_string(version) + ", expected " + std::to_string(kVersion));
+  FOVEA_TRY_ASSIGN(const std::uint8_t label, in.u8("label"));
+  if (label < kLabelUnknown) out.label = label;
+  FOVEA_TRY_ASSIGN(const std::uint8_t has_mask, in.u8("has mask"));
+  out.has_mask = has_mask == 1;
+  if (version == kVersion) {
+    FOVEA_TRY_ASSIGN(const std::uint8_t bias_corrected, in.u8("bias corrected"));
+    out.bias_corrected = bias_corrected == 1;
+  }
+  for (std::int64_t& size : out.geometry.size) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
+    size = static_cast<std::int64_t>(value);
+  }
+  FOVEA_TRY(get_points(in, out.geometry.spacing_mm, "spacing"));
+  FOVEA_TRY(get_points(in, out.geometry.origin_mm, "origin"));
+  FOVEA_TRY(get_points(in, out.geometry.direction, "direction"));
+  Result<void> statistics;
+  each_statistic(out.statistics, [&](float& value) {
+    Result<std::uint32_t> bits = in.u32("statistics");
+    if (bits) value = std::bit_cast<float>(*bits);
+    else statistics = bits.error();
+  });
+  FOVEA_TRY(statistics);
+  FOVEA_TRY_ASSIGN(const std::uint32_t findings, in.u32("findings"));
+  if (findings > kFindingsMax) return corruption("catalogue row: too many findings");
+  for (std::uint32_t f = 0; f < findings; ++f) {
+    FOVEA_TRY_ASSIGN(Finding finding, get_finding(in));
+    out.findings.push_back(finding);
+  }
+  FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextMax));
+  FOVEA_TRY_ASSIGN(out.reason, in.text("reason", kTextMax));
+  FOVEA_TRY(in.finish("catalogue row"));
+  if (version != kVersion && out.reason.empty()) out.reason = "taken in by an earlier version, which did not note whether N4 was used (ingest it again)";
+  return out;
+}
+
+Bytes encode_identity(const StudyIdentity& identity) {
+  ByteWriter out;
+  for (const std::string* text : {&identity.study, &identity.patient, &identity.image, &identity.mask}) out.sized(*text);
+  return std::move(out).take();
+}
+
+Result<StudyIdentity> decode_identity(ByteView bytes) {
+  ByteReader in(bytes);
+  StudyIdentity out;
+  for (std::string* text : {&out.study, &out.patient, &out.image, &out.mask}) {
+    FOVEA_TRY_ASSIGN(*text, in.text("identity", kTextMax));
+  }
+  FOVEA_TRY(in.finish("identity"));
+  return out;
+}
+
+std::string_view to_string(Split split) noexcept {
+  switch (split) {
+    case Split::train: return "train";
+    case Split::validation: return "validation";
+    case Split::test: return "test";
+  }
+  return "";
+}
+
+Result<Split> parse_split(std::string_view text) {
+  for (const Split split : {Split::train, Split::validation, Split::test})
+    if (text == to_string(split)) return split;
+  return invalid_argument("split: expected train, validation or test, found \"" + std::string(text.substr(0, 20)) + "\"");
+}
+
+}  // namespace fovea::node

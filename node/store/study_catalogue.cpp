@@ -1,0 +1,331 @@
+#include "node/store/study_catalogue.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/durable_file.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "crypto/hkdf.h"
+#include "crypto/random_source.h"
+#include "node/store/catalogue_row.h"
+#include "node/intake/parser/scan_protocol.h"
+
+namespace fovea::node {
+namespace {
+
+constexpr std::string_view kDatabase = "catalogue.sqlite";
+constexpr std::string_view kKeyFile = "catalogue.key";
+constexpr std::string_view kVolumes = "volumes";
+constexpr std::size_t kKeyBytes = 32;
+constexpr int kSchemaVersion = 2;  // 2: files are known again by another tag, so that codes of 1 are not found
+constexpr int kBusyMs = 10'000;
+constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
+
+constexpr const char* kSchema =
+    "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
+    "usable INTEGER NOT NULL, fingerprint TEXT NOT NULL, facts BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS erasures (code TEXT NOT NULL, unix_ms INTEGER NOT NULL);";
+
+// What the database says when it fails may quote a row: only its number is passed on.
+Error database_error(const SQLite::Exception& error) {
+  const int code = error.getErrorCode();
+  const std::string number = " (SQLite " + std::to_string(code) + ")";
+  if (code == SQLITE_FULL || code == SQLITE_IOERR) return unavailable("catalogue: cannot be written; is the disk full?" + number);
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return unavailable("catalogue: in use by another program for long; try again" + number);
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+    return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again" + number);
+  return internal_error("catalogue: unexpected failure" + number);
+}
+
+std::string short_code(std::string_view prefix, const crypto::SecretKey& hash) {
+  std::string out(prefix);
+  for (std::size_t i = 0; i < 10; ++i) out.push_back(kAlphabet[hash.view()[i] % kAlphabet.size()]);
+  return out;
+}
+
+crypto::SecretKey subkey(const crypto::SecretKey& key, std::string_view purpose) {
+  return crypto::hkdf_sha256({.secret = key.view(), .salt = {}, .info = as_bytes(purpose)});
+}
+
+Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool create) {
+  if (!std::filesystem::exists(path)) {
+    if (!create) return permission_denied("catalogue.key: missing; without it the sealed columns cannot be read (restore it)");
+    crypto::SystemRandom random;
+    const crypto::SecretKey fresh = random.secret_key();
+    FOVEA_TRY(write_file_durably(path, fresh.view(), FileMode::secret));
+  }
+  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(path, kKeyBytes));
+  Result<crypto::SecretKey> key = crypto::SecretKey::from(bytes, "catalogue.key");
+  crypto::wipe(bytes);
+  return key;
+}
+
+}  // namespace
+
+struct StudyCatalogue::Impl {
+  std::filesystem::path folder;
+  crypto::SecretKey code_key, content_key, seal_key, receiving_key;
+  VolumeKey volume_key;
+  mutable SQLite::Database database;
+
+  Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
+      : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), content_key(subkey(key, "FOVEA/1/scan contents")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+        receiving_key(subkey(key, "FOVEA/1/received scans")),
+        volume_key(make_volume_key(subkey(key, "FOVEA/1/volumes"))),
+        database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
+
+  // The code is authenticated with the identity, so that rows cannot be swapped.
+  Bytes seal(const StudyIdentity& identity, std::string_view code) const {
+    crypto::SystemRandom random;
+    crypto::AeadNonce nonce{};
+    random.fill(nonce);
+    const Bytes plain = encode_identity(identity);
+    Bytes out(nonce.begin(), nonce.end());
+    const Bytes sealed = crypto::aead_seal(seal_key, nonce, as_bytes(code), plain);
+    out.insert(out.end(), sealed.begin(), sealed.end());
+    return out;
+  }
+
+  Result<StudyIdentity> unseal(ByteView sealed, std::string_view code) const {
+    FOVEA_TRY_ASSIGN(const crypto::AeadNonce nonce, to_array<12>(sealed.first(std::min<std::size_t>(12, sealed.size())), "sealed identity"));
+    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain, crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12)));
+    return decode_identity(plain.view());
+  }
+
+  Result<StudyRecord> record_of(const SQLite::Statement& row) const {
+    const SQLite::Column facts = row.getColumn("facts");
+    const ByteView bytes(static_cast<const std::uint8_t*>(facts.getBlob()), static_cast<std::size_t>(facts.getBytes()));
+    FOVEA_TRY_ASSIGN(StudyRecord out, decode_facts(bytes));
+    out.code = row.getColumn("code").getString();
+    out.patient_code = row.getColumn("patient_code").getString();
+    out.usable = row.getColumn("usable").getInt() == 1 && out.reason.empty();
+    const int split = row.getColumn("split").getInt();
+    if (split < 0 || split > 2) return corruption("catalogue: a split that is none");
+    out.split = static_cast<Split>(split);
+    if (out.usable) {
+      out.bricks = path_of(out.code, ".bricks");
+      out.level_2mm = path_of(out.code, ".2mm");
+      out.volume_key = volume_key;
+    }
+    return out;
+  }
+
+  // Never known, or known once and forgotten.
+  Error missing(std::string_view code) const {
+    SQLite::Statement query(database, "SELECT unix_ms FROM erasures WHERE code = ? ORDER BY unix_ms DESC");
+    query.bind(1, std::string(code));
+    if (query.executeStep())
+      return not_found("study: " + std::string(code) + " was forgotten at " + utc_text({query.getColumn(0).getInt64()}) + "; nothing of it is left");
+    return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
+  }
+
+  // Volumes, and what other rooms keep of the study below this folder: every file named <code>.<something>.
+  Result<void> remove_files_of(std::string_view code) const {
+    std::error_code failed;
+    std::vector<std::filesystem::path> doomed;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, failed))
+      if (entry.path().filename().string().starts_with(std::string(code) + ".")) doomed.push_back(entry.path());
+    for (const std::filesystem::path& path : doomed)
+      if (!failed) std::filesystem::remove(path, failed);
+    if (failed) return unavailable("study: a stored volume could not be deleted; is the disk writable?");
+    return {};
+  }
+
+  std::filesystem::path path_of(std::string_view code, std::string_view ending) const {
+    return folder / kVolumes / (std::string(code) + std::string(ending));
+  }
+};
+
+std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
+  std::size_t mr = 0, other = 0;
+  for (const StudyRecord& record : records) {
+    if (!record.usable || !has_bias_field(record.modality)) continue;
+    ++mr;
+    other += record.bias_corrected != n4 ? 1U : 0U;
+  }
+  if (other == 0) return "";
+  const std::string begin = "intake.n4: the plan says " + std::string(n4 ? "true" : "false") + ", but " + std::to_string(other) + " of " + std::to_string(mr) + " studies here were taken in ";
+  return begin + (n4 ? "without N4; take them in again with it: fovea-node data ingest … --n4" : "with N4; take them in again without it: fovea-node data ingest …, no --n4");
+}
+
+StudyCatalogue::StudyCatalogue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StudyCatalogue::StudyCatalogue(StudyCatalogue&&) noexcept = default;
+StudyCatalogue& StudyCatalogue::operator=(StudyCatalogue&&) noexcept = default;
+StudyCatalogue::~StudyCatalogue() = default;
+
+Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_folder, bool create) {
+  const std::filesystem::path file = site_folder / kDatabase;
+  const bool exists = std::filesystem::exists(file);
+  if (!exists && !create) return not_found("catalogue: none in this site's folder yet (run: fovea-node data ingest)");
+  if (create) FOVEA_TRY(create_directories_durably(site_folder / kVolumes));
+  FOVEA_TRY_ASSIGN(const crypto::SecretKey key, load_key(site_folder / kKeyFile, create && !exists));
+  try {
+    auto impl = std::make_unique<Impl>(site_folder, key, file, create);
+    SQLite::Database& db = impl->database;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    // A rollback journal, not a write-ahead log: SQLite 3.40's log can be damaged by two connections.
+    db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;");
+    if (exists && db.execAndGet("PRAGMA quick_check").getString() != "ok")
+      return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again");
+    const auto version = [&] { return db.execAndGet("PRAGMA user_version").getInt(); };
+    if (create && version() == 0) {  // new, or its making was cut off
+      db.exec(kSchema);
+      db.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+    }
+    if (version() != kSchemaVersion)
+      return failed_precondition("catalogue: of version " + std::to_string(version()) + ", this program writes " + std::to_string(kSchemaVersion) +
+                                 "; move catalogue.sqlite and volumes/ away and ingest again");
+    return StudyCatalogue(std::move(impl));
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  } catch (const std::filesystem::filesystem_error&) {
+    return permission_denied("catalogue: its file permissions cannot be set; does another user own the folder?");
+  }
+}
+
+std::string StudyCatalogue::study_code(ByteView contents) const {
+  return short_code("s-", crypto::hmac_sha256(impl_->code_key.view(), contents));
+}
+
+std::string StudyCatalogue::patient_code(std::string_view patient) const {
+  Bytes message(as_bytes("patient ").begin(), as_bytes("patient ").end());
+  message.insert(message.end(), patient.begin(), patient.end());
+  return short_code("p-", crypto::hmac_sha256(impl_->code_key.view(), message));
+}
+
+crypto::SecretKey StudyCatalogue::content_key() const { return impl_->content_key.copy(); }
+
+std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const { return impl_->path_of(code, ending); }
+
+const VolumeKey& StudyCatalogue::volume_key() const noexcept { return impl_->volume_key; }
+
+crypto::AgreementKey StudyCatalogue::receiving_key() const { return crypto::AgreementKey::from_private(impl_->receiving_key); }
+
+Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
+  try {
+    SQLite::Transaction transaction(impl_->database);
+    SQLite::Statement insert(impl_->database, "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)");
+    for (const auto& [record, identity, fingerprint] : entries) {
+      const Bytes facts = encode_facts(record);
+      const Bytes sealed = impl_->seal(identity, record.code);
+      insert.bind(1, record.code);
+      insert.bind(2, record.patient_code);
+      insert.bind(3, static_cast<int>(record.split));
+      insert.bind(4, record.usable ? 1 : 0);
+      insert.bind(5, fingerprint);
+      insert.bind(6, facts.data(), static_cast<int>(facts.size()));
+      insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
+      insert.exec();
+      insert.reset();
+    }
+    transaction.commit();
+    return {};
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::vector<StudyRecord>> StudyCatalogue::list() const {
+  try {
+    std::vector<StudyRecord> out;
+    SQLite::Statement query(impl_->database, "SELECT * FROM studies ORDER BY code");
+    while (query.executeStep()) {
+      FOVEA_TRY_ASSIGN(StudyRecord record, impl_->record_of(query));
+      out.push_back(std::move(record));
+    }
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::vector<StudyRecord>> StudyCatalogue::list_usable(Split split) const {
+  FOVEA_TRY_ASSIGN(std::vector<StudyRecord> all, list());
+  std::erase_if(all, [split](const StudyRecord& record) { return !record.usable || record.split != split; });
+  return all;
+}
+
+Result<StudyRecord> StudyCatalogue::find(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT * FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return impl_->missing(code);
+    return impl_->record_of(query);
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<StudyIdentity> StudyCatalogue::identity(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT sealed FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return impl_->missing(code);
+    const SQLite::Column sealed = query.getColumn(0);
+    return impl_->unseal(ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()), static_cast<std::size_t>(sealed.getBytes())), code);
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::optional<std::string>> StudyCatalogue::fingerprint(std::string_view code) const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT fingerprint FROM studies WHERE code = ?");
+    query.bind(1, std::string(code));
+    if (!query.executeStep()) return std::optional<std::string>{};
+    return std::optional<std::string>(query.getColumn(0).getString());
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::set<std::string>> StudyCatalogue::codes() const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT code FROM studies");
+    std::set<std::string> out;
+    while (query.executeStep()) out.insert(query.getColumn(0).getString());
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<CatalogueCounts> StudyCatalogue::counts() const {
+  try {
+    SQLite::Statement query(impl_->database, "SELECT usable, COUNT(*) FROM studies GROUP BY usable");
+    CatalogueCounts out;
+    while (query.executeStep())
+      (query.getColumn(0).getInt() == 1 ? out.usable : out.refused) = static_cast<std::size_t>(query.getColumn(1).getInt64());
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms) {
+  FOVEA_TRY(find(code));
+  // Files first: a crash in between leaves a row that says what is still to be forgotten, never a file without one.
+  FOVEA_TRY(impl_->remove_files_of(code));
+  try {
+    SQLite::Transaction transaction(impl_->database);
+    SQLite::Statement erase(impl_->database, "DELETE FROM studies WHERE code = ?");
+    erase.bind(1, std::string(code));
+    erase.exec();
+    SQLite::Statement record(impl_->database, "INSERT INTO erasures VALUES (?, ?)");
+    record.bind(1, std::string(code));
+    record.bind(2, unix_ms);
+    record.exec();
+    transaction.commit();
+    return {};
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+}  // namespace fovea::node

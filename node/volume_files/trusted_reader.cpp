@@ -1,0 +1,75 @@
+#include "node/volume_files/trusted_reader.h"
+
+#include <string>
+
+#include <zlib.h>
+
+#include "node/intake/formats/nifti_header.h"
+#include "node/intake/formats/volume_reader.h"
+
+namespace fovea::node {
+namespace {
+
+Result<FileFormat> format_of(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  if (name.ends_with(".nii") || name.ends_with(".nii.gz")) return FileFormat::nifti;
+  if (name.ends_with(".nrrd")) return FileFormat::nrrd;
+  if (name.ends_with(".mha")) return FileFormat::metaimage;
+  return invalid_argument(path.string() + ": expected a file ending in .nii, .nii.gz, .nrrd or .mha");
+}
+
+// zlib reads a plain file as it is.
+Result<NiftiHeader> nifti_header_of(const std::filesystem::path& path) {
+  const gzFile in = gzopen(path.c_str(), "rb");
+  if (in == nullptr) return not_found(path.string() + ": cannot be opened");
+  Bytes head(kNiftiHeaderBytesMax);
+  const int got = gzread(in, head.data(), static_cast<unsigned>(head.size()));
+  gzclose(in);
+  if (got < 0) return invalid_argument("gzip data is damaged");
+  head.resize(static_cast<std::size_t>(got));
+  return inspect_nifti(head);
+}
+
+struct Received {
+  VolumeGeometry geometry;
+  VoxelStorage storage = VoxelStorage::float32;
+  std::vector<std::byte> bytes;
+};
+
+Volume to_volume(const Received& received) {
+  Volume out{received.geometry, std::vector<float>(received.geometry.voxel_count())};
+  if (received.storage == VoxelStorage::int16) {
+    const auto* from = reinterpret_cast<const std::int16_t*>(received.bytes.data());
+    for (std::size_t v = 0; v < out.voxels.size(); ++v) out.voxels[v] = from[v];
+  } else {
+    const auto* from = reinterpret_cast<const float*>(received.bytes.data());
+    std::copy(from, from + out.voxels.size(), out.voxels.begin());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Volume> read_trusted_volume(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return not_found(path.string() + ": no such file");
+  VolumeSource source{.path = path};
+  FOVEA_TRY_ASSIGN(source.format, format_of(path));
+  NiftiHeader header;
+  if (source.format == FileFormat::nifti) {
+    Result<NiftiHeader> inspected = nifti_header_of(path);
+    if (!inspected) return inspected.error().with_context(path.string());
+    header = *inspected;
+    source.geometry = &header.geometry;
+  }
+  Received received;
+  Result<void> read = read_volume_file(source, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+    received.geometry = geometry;
+    received.storage = storage;
+    received.bytes.resize(geometry.voxel_count() * bytes_per_voxel(storage));
+    return received.bytes.data();
+  });
+  if (!read) return read.error().with_context(path.string());
+  return to_volume(received);
+}
+
+}  // namespace fovea::node

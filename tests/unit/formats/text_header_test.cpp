@@ -1,0 +1,49 @@
+#include "node/intake/formats/text_header.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace fovea::node {
+namespace {
+
+const std::string kNrrd = "NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\nkey:=value\nkey:=value\nencoding: raw\n";
+const std::string kMeta = "ObjectType = Image\r\nNDims = 3\r\nDimSize = 4 3 2\r\nElementSpacing = 1 1 1\r\nElementType = MET_SHORT\r\n";
+
+std::string why(const Result<void>& refused) { return refused ? "taken" : refused.error().message; }
+std::string nrrd(const std::string& more) { return why(check_nrrd_header(as_bytes(kNrrd + more + "\nvoxels"))); }
+std::string meta(const std::string& more, const std::string& data = "LOCAL") { return why(check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels"))); }
+
+TEST(TextHeader, SoundOnesAreTaken) {
+  EXPECT_EQ(nrrd(""), "taken");
+  EXPECT_EQ(nrrd("note:=" + std::string(200'000, 'x') + "\n"), "taken");  // pairs may be long
+  EXPECT_EQ(meta(""), "taken");
+  EXPECT_EQ(meta("Comment = " + std::string(20'000, 'x') + "\n"), "taken");
+}
+
+TEST(TextHeader, LinesThatALibraryCannotHoldAreRefused) {
+  EXPECT_NE(nrrd("labels: " + std::string(2000, 'x') + "\n").find("line 10: longer than 900"), std::string::npos);
+  EXPECT_NE(nrrd(std::string(300'000, ':') + "=\n").find("line 10: longer than"), std::string::npos);
+  EXPECT_NE(nrrd("nonsense\n").find("line 10: no \"field: value\""), std::string::npos);
+  EXPECT_NE(meta("nonsense\n").find("line 6: no \"Field = value\""), std::string::npos);
+}
+
+TEST(TextHeader, AFieldThatComesTwiceOrCountsNoDimensionsIsRefused) {
+  EXPECT_NE(nrrd("Dimension: 4\n").find("line 10: a field that was there before"), std::string::npos);
+  EXPECT_NE(meta("NDims = -3\n").find("line 6: a field that was there before"), std::string::npos);
+  for (const std::string count : {"0", "-3", "17", "3x", ""}) {
+    EXPECT_NE(why(check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"), std::string::npos) << count;
+    EXPECT_NE(why(check_metaimage_header(as_bytes("NDims = " + count + "\nElementDataFile = LOCAL\n"))).find("number of dimensions"), std::string::npos) << count;
+  }
+}
+
+TEST(TextHeader, VoxelsInAnotherFileAndHeadersWithoutAnEndAreRefused) {
+  EXPECT_NE(nrrd("data file: ../../secret.raw\n").find("another file"), std::string::npos);
+  EXPECT_NE(meta("", "secret.raw").find("another file"), std::string::npos);
+  EXPECT_NE(why(check_nrrd_header(as_bytes(kNrrd))).find("does not end"), std::string::npos);
+  EXPECT_NE(why(check_metaimage_header(as_bytes(kMeta))).find("does not end"), std::string::npos);
+  EXPECT_EQ(nrrd("labels: " + std::string(2000, 'x') + "\n").find("xxx"), std::string::npos) << "contents are quoted";
+}
+
+}  // namespace
+}  // namespace fovea::node
