@@ -40,6 +40,16 @@ Result<std::uint32_t> ByteReader::u32(std::string_view field) {
 
 Result<std::uint64_t> ByteReader::u64(std::string_view field) { return get(field, 8); }
 
+Result<float> ByteReader::f32(std::string_view field) {
+  FOVEA_TRY_ASSIGN(const std::uint32_t bits, u32(field));
+  return std::bit_cast<float>(bits);
+}
+
+Result<double> ByteReader::f64(std::string_view field) {
+  FOVEA_TRY_ASSIGN(const std::uint64_t bits, u64(field));
+  return std::bit_cast<double>(bits);
+}
+
 Result<ByteView> ByteReader::raw(std::string_view field, std::size_t size) {
   if (rest_.size() < size)
     return invalid_argument(std::string(field) + ": needs " + std::to_string(size) + " bytes, " +

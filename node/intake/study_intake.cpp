@@ -12,6 +12,7 @@
 #include "node/store/brick_volume.h"
 #include "node/intake/label_tables.h"
 #include "node/store/pyramid.h"
+#include "node/volume/modality.h"
 
 namespace fovea::node {
 namespace {

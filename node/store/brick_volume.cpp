@@ -18,6 +18,7 @@
 #include "crypto/hkdf.h"
 #include "crypto/random_source.h"
 #include "node/volume/canonical.h"
+#include "node/volume/geometry_codec.h"
 
 namespace fovea::node {
 namespace {
@@ -84,9 +85,6 @@ Bytes associated_data(ByteView prefix, const std::filesystem::path& path) {
   return std::move(out).take();
 }
 
-void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
-void put(ByteWriter& out, float value) { out.u32(std::bit_cast<std::uint32_t>(value)); }
-
 std::array<float IntensityStatistics::*, 9> statistic_fields() {
   using S = IntensityStatistics;
   return {&S::minimum, &S::maximum, &S::mean, &S::deviation, &S::p99, &S::foreground_threshold, &S::median, &S::p16, &S::p84};
@@ -95,47 +93,24 @@ std::array<float IntensityStatistics::*, 9> statistic_fields() {
 Bytes encode_header(const Header& header) {
   ByteWriter out;
   out.u32(header.is_float ? kStoredFloat : kStoredInt16);
-  for (const std::int64_t size : header.geometry.size) out.u64(static_cast<std::uint64_t>(size));
-  for (const double value : header.geometry.spacing_mm) put(out, value);
-  for (const double value : header.geometry.origin_mm) put(out, value);
-  for (const double value : header.geometry.direction) put(out, value);
-  for (const auto field : statistic_fields()) put(out, header.statistics.*field);
-  put(out, header.statistics.foreground_fraction);
-  put(out, header.slope);
-  put(out, header.intercept);
+  put_geometry(out, header.geometry);
+  for (const auto field : statistic_fields()) out.f32(header.statistics.*field);
+  out.f32(header.statistics.foreground_fraction);
+  out.f32(header.slope);
+  out.f32(header.intercept);
   Bytes bytes = std::move(out).take();
   FOVEA_CHECK(bytes.size() <= kHeaderBytes);
   bytes.resize(kHeaderBytes);
   return bytes;
 }
 
-Result<double> get_double(ByteReader& in, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint64_t bits, in.u64(field));
-  return std::bit_cast<double>(bits);
-}
-Result<float> get_float(ByteReader& in, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t bits, in.u32(field));
-  return std::bit_cast<float>(bits);
-}
-
 Result<VolumeGeometry> decode_geometry(ByteReader& in) {
-  VolumeGeometry out;
-  for (std::int64_t& size : out.size) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
-    if (value < 1 || value > static_cast<std::uint64_t>(kAxisVoxelsMax)) return corruption("size: out of bounds");
-    size = static_cast<std::int64_t>(value);
-  }
+  FOVEA_TRY_ASSIGN(const VolumeGeometry out, get_geometry(in));
+  for (const std::int64_t size : out.size)
+    if (size < 1) return corruption("size: out of bounds");
   if (out.size[0] * out.size[1] * out.size[2] > kVolumeVoxelsMax) return corruption("size: out of bounds");
-  for (double& value : out.spacing_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "spacing"));
+  for (const double value : out.spacing_mm)
     if (!(value > 0)) return corruption("spacing: not positive");
-  }
-  for (double& value : out.origin_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "origin"));
-  }
-  for (double& value : out.direction) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "direction"));
-  }
   return out;
 }
 
@@ -157,11 +132,11 @@ Result<Header> decode_header(ByteView bytes) {
   out.is_float = storage == kStoredFloat;
   FOVEA_TRY_ASSIGN(out.geometry, decode_geometry(in));
   for (const auto field : statistic_fields()) {
-    FOVEA_TRY_ASSIGN(out.statistics.*field, get_float(in, "statistics"));
+    FOVEA_TRY_ASSIGN(out.statistics.*field, in.f32("statistics"));
   }
-  FOVEA_TRY_ASSIGN(out.statistics.foreground_fraction, get_float(in, "statistics"));
-  FOVEA_TRY_ASSIGN(out.slope, get_float(in, "slope"));
-  FOVEA_TRY_ASSIGN(out.intercept, get_float(in, "intercept"));
+  FOVEA_TRY_ASSIGN(out.statistics.foreground_fraction, in.f32("statistics"));
+  FOVEA_TRY_ASSIGN(out.slope, in.f32("slope"));
+  FOVEA_TRY_ASSIGN(out.intercept, in.f32("intercept"));
   return out;
 }
 

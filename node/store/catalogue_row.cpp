@@ -1,8 +1,7 @@
 #include "node/store/catalogue_row.h"
 
-#include <bit>
-
 #include "common/codec.h"
+#include "node/volume/geometry_codec.h"
 
 namespace fovea::node {
 namespace {
@@ -12,13 +11,6 @@ constexpr std::uint8_t kVersionWithoutBias = 1;  // does not say whether N4 was 
 constexpr std::uint8_t kLabelUnknown = 2;
 constexpr std::size_t kTextMax = 8192;
 
-void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
-
-Result<double> get(ByteReader& in, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint64_t bits, in.u64(field));
-  return std::bit_cast<double>(bits);
-}
-
 // The same order for writing and reading.
 template <class Statistics, class Visit>
 void each_statistic(Statistics& s, Visit visit) {
@@ -26,17 +18,12 @@ void each_statistic(Statistics& s, Visit visit) {
     visit(*value);
 }
 
-Result<void> get_points(ByteReader& in, std::span<double> out, std::string_view field) {
-  for (double& value : out) {
-    FOVEA_TRY_ASSIGN(value, get(in, field));
-  }
-  return {};
-}
-
 Result<Finding> get_finding(ByteReader& in) {
   Finding out;
-  FOVEA_TRY(get_points(in, out.center_mm, "finding centre"));
-  FOVEA_TRY_ASSIGN(out.diameter_mm, get(in, "finding diameter"));
+  for (double& value : out.center_mm) {
+    FOVEA_TRY_ASSIGN(value, in.f64("finding centre"));
+  }
+  FOVEA_TRY_ASSIGN(out.diameter_mm, in.f64("finding diameter"));
   FOVEA_TRY_ASSIGN(const std::uint32_t label, in.u32("finding label"));
   out.label = static_cast<std::int32_t>(label);
   FOVEA_TRY_ASSIGN(out.voxels, in.u64("finding voxels"));
@@ -51,15 +38,12 @@ Bytes encode_facts(const StudyRecord& record) {
   out.u8(record.label ? static_cast<std::uint8_t>(*record.label != 0) : kLabelUnknown);
   out.u8(record.has_mask ? 1 : 0);
   out.u8(record.bias_corrected ? 1 : 0);
-  for (const std::int64_t size : record.geometry.size) out.u64(static_cast<std::uint64_t>(size));
-  for (const double value : record.geometry.spacing_mm) put(out, value);
-  for (const double value : record.geometry.origin_mm) put(out, value);
-  for (const double value : record.geometry.direction) put(out, value);
-  each_statistic(record.statistics, [&](float value) { out.u32(std::bit_cast<std::uint32_t>(value)); });
+  put_geometry(out, record.geometry);
+  each_statistic(record.statistics, [&](float value) { out.f32(value); });
   out.u32(static_cast<std::uint32_t>(record.findings.size()));
   for (const Finding& finding : record.findings) {
-    for (const double value : finding.center_mm) put(out, value);
-    put(out, finding.diameter_mm);
+    for (const double value : finding.center_mm) out.f64(value);
+    out.f64(finding.diameter_mm);
     out.u32(static_cast<std::uint32_t>(finding.label));
     out.u64(finding.voxels);
   }
@@ -82,18 +66,12 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
     FOVEA_TRY_ASSIGN(const std::uint8_t bias_corrected, in.u8("bias corrected"));
     out.bias_corrected = bias_corrected == 1;
   }
-  for (std::int64_t& size : out.geometry.size) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
-    size = static_cast<std::int64_t>(value);
-  }
-  FOVEA_TRY(get_points(in, out.geometry.spacing_mm, "spacing"));
-  FOVEA_TRY(get_points(in, out.geometry.origin_mm, "origin"));
-  FOVEA_TRY(get_points(in, out.geometry.direction, "direction"));
+  FOVEA_TRY_ASSIGN(out.geometry, get_geometry(in));
   Result<void> statistics;
   each_statistic(out.statistics, [&](float& value) {
-    Result<std::uint32_t> bits = in.u32("statistics");
-    if (bits) value = std::bit_cast<float>(*bits);
-    else statistics = bits.error();
+    Result<float> read = in.f32("statistics");
+    if (read) value = *read;
+    else statistics = read.error();
   });
   FOVEA_TRY(statistics);
   FOVEA_TRY_ASSIGN(const std::uint32_t findings, in.u32("findings"));

@@ -14,7 +14,7 @@
 #include "crypto/hkdf.h"
 #include "crypto/random_source.h"
 #include "node/store/catalogue_row.h"
-#include "node/intake/parser/scan_protocol.h"
+#include "node/volume/modality.h"
 
 namespace fovea::node {
 namespace {

@@ -23,10 +23,10 @@ const std::vector<std::pair<std::string, int>> kLayers{
     {"common", 0},
     {"crypto", 1},
     {"federation", 2},
-    {"node/volume", 3}, {"node/intake/formats", 4}, {"node/intake/dicom", 6}, {"node/intake/parser", 6},
-    {"node/intake/parser/child", 7}, {"node/store", 6}, {"node/receive", 4}, {"node/picture", 6},
+    {"node/volume", 3}, {"node/intake/formats", 4}, {"node/intake/dicom", 5}, {"node/intake/parser", 6},
+    {"node/intake/parser/child", 7}, {"node/store", 4}, {"node/receive", 4}, {"node/picture", 5},
     {"node/volume_files", 5}, {"node/intake", 8},
-    {"node/network", 3}, {"node/scan_view", 6}, {"node/saliency", 6}, {"node/embedding", 7}, {"node/training", 8},
+    {"node/network", 3}, {"node/scan_view", 5}, {"node/saliency", 6}, {"node/embedding", 7}, {"node/training", 8},
     {"node/evaluation", 9},
     {"node/egress", 3}, {"coordinator/aggregation", 3}, {"coordinator/registry", 3}, {"coordinator/store", 3},
     {"node/round", 4}, {"coordinator/round", 4},
@@ -80,6 +80,55 @@ TEST(Architecture, LayeringRuleFindsPlantedFaults) {
   const SourceFile node{"node/io/a.cpp", {}, {}};
   EXPECT_EQ(layering_fault(node, {1, "coordinator/store/a.h", true}), "reaches into another program");
   EXPECT_EQ(layering_fault(node, {1, "node/round/a.h", true}), "");
+}
+
+// A wall inside a program: files of `rooms` never include `walled`.
+struct Wall {
+  std::string reason;
+  std::string rooms, walled;  // regular expressions of paths
+};
+
+const std::vector<Wall> kWalls{
+    {"what runs inside the parser's walls is nobody's library: it holds no key and reaches no store",
+     R"(^(common|crypto|federation|coordinator|audit|demo|node/(?!intake/parser/child/))(/|\w))",
+     R"(^node/intake/parser/child/)"},
+    {"a parser's child, and the readers it runs, never see keys, stored scans or the parser's client",
+     R"(^node/intake/(parser/child|formats|dicom)/)",
+     R"(^(crypto/|federation/|node/(store|receive|io|commands)/|node/intake/[a-z_]+\.h|)"
+     R"(node/intake/parser/(scan_parser|parser_process|shared_memory|scan_files|memory_budget)\.h))"},
+    {"stored scans are volumes and ciphers; where they come from is no concern of the store",
+     R"(^node/store/)", R"(^(federation|node/(?!store/|volume/))(/|\w))"},
+    {"the voxels' room knows nothing of files, keys or programs", R"(^node/volume/)", R"(^(crypto|federation|node/(?!volume/))(/|\w))"},
+};
+
+std::string wall_fault(const std::string& path, const std::string& target) {
+  for (const Wall& wall : kWalls)
+    if (std::regex_search(path, std::regex(wall.rooms)) && std::regex_search(target, std::regex(wall.walled)))
+      return wall.reason;
+  return "";
+}
+
+TEST(Architecture, WallsInsideTheNodeHold) {
+  for (const SourceFile& file : tree())
+    for (const Include& include : file.includes)
+      if (include.quoted) {
+        EXPECT_EQ(wall_fault(file.path, include.target), "") << place(file, include);
+      }
+}
+
+TEST(Architecture, WallRuleFindsPlantedFaults) {
+  EXPECT_NE(wall_fault("node/intake/ingest.cpp", "node/intake/parser/child/sandbox.h"), "");
+  EXPECT_NE(wall_fault("node/io/site_run.cpp", "node/intake/parser/child/nifti_job.h"), "");
+  EXPECT_NE(wall_fault("node/intake/parser/scan_parser.cpp", "node/intake/parser/child/parser_server.h"), "");
+  EXPECT_NE(wall_fault("node/intake/parser/child/nifti_job.cpp", "crypto/aead.h"), "");
+  EXPECT_NE(wall_fault("node/intake/dicom/suv.cpp", "node/store/brick_volume.h"), "");
+  EXPECT_NE(wall_fault("node/intake/formats/nifti_header.cpp", "node/intake/parser/scan_parser.h"), "");
+  EXPECT_NE(wall_fault("node/intake/formats/nifti_header.cpp", "node/intake/manifest.h"), "");
+  EXPECT_NE(wall_fault("node/store/pyramid.cpp", "node/intake/parser/scan_protocol.h"), "");
+  EXPECT_NE(wall_fault("node/volume/canonical.cpp", "node/store/pyramid.h"), "");
+  EXPECT_EQ(wall_fault("node/intake/parser/child/nifti_job.cpp", "node/intake/parser/scan_protocol.h"), "");
+  EXPECT_EQ(wall_fault("node/intake/parser/child/nifti_job.cpp", "node/intake/parser/child/sandbox.h"), "");
+  EXPECT_EQ(wall_fault("node/store/pyramid.cpp", "node/volume/intensity.h"), "");
 }
 
 struct LibraryRule {

@@ -14,6 +14,7 @@
 #include "node/intake/dicom/dicom_labels.h"
 #include "node/intake/dicom/dicom_series.h"
 #include "node/intake/formats/gzip_file.h"
+#include "node/volume/canonical.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/parse_targets.h"
 #include "tests/fuzz/scratch_file.h"

@@ -5,9 +5,10 @@
 #include <filesystem>
 #include <string>
 
+#include "common/bytes.h"
 #include "common/result.h"
-#include "node/intake/parser/scan_protocol.h"
-#include "node/intake/formats/volume_reader.h"
+#include "node/intake/formats/scan_facts.h"
+#include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
 

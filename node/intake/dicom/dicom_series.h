@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/result.h"
-#include "node/intake/parser/scan_protocol.h"
-#include "node/intake/formats/volume_reader.h"
+#include "node/intake/formats/scan_facts.h"
+#include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
 

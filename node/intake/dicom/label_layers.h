@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "common/result.h"
+#include "node/intake/formats/scan_facts.h"
 
 namespace fovea::node {
-
-constexpr std::uint32_t kLabelLayersMax = 16;
 
 class LabelLayers {
  public:

@@ -4,14 +4,13 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
 
 #include "common/codec.h"
 #include "node/volume/canonical.h"
-#include "node/intake/dicom/label_layers.h"
+#include "node/volume/geometry_codec.h"
 
 namespace fovea::node {
 namespace {
@@ -21,13 +20,6 @@ constexpr std::size_t kReasonBytesMax = 4096;
 constexpr std::size_t kTextBytesMax = 1024;
 constexpr std::uint32_t kOk = 0;
 
-void put(ByteWriter& out, double value) { out.u64(std::bit_cast<std::uint64_t>(value)); }
-
-Result<double> get_double(ByteReader& in, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint64_t bits, in.u64(field));
-  return std::bit_cast<double>(bits);
-}
-
 std::string_view cut(std::string_view text, std::size_t size_max) { return text.substr(0, size_max); }
 
 void put_error(ByteWriter& out, const Error& error) {
@@ -35,30 +27,10 @@ void put_error(ByteWriter& out, const Error& error) {
   out.sized(cut(error.message, kReasonBytesMax));
 }
 
-void put(ByteWriter& out, const VolumeGeometry& geometry) {
-  for (const std::int64_t size : geometry.size) out.u64(static_cast<std::uint64_t>(size));
-  for (const double value : geometry.spacing_mm) put(out, value);
-  for (const double value : geometry.origin_mm) put(out, value);
-  for (const double value : geometry.direction) put(out, value);
-}
-
-Result<VolumeGeometry> get_geometry(ByteReader& in) {
-  VolumeGeometry out;
-  for (std::int64_t& size : out.size) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t value, in.u64("size"));
-    if (value > static_cast<std::uint64_t>(kAxisVoxelsMax)) return corruption("geometry: size out of bounds");
-    size = static_cast<std::int64_t>(value);
-  }
-  for (double& value : out.spacing_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "spacing"));
-  }
-  for (double& value : out.origin_mm) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "origin"));
-  }
-  for (double& value : out.direction) {
-    FOVEA_TRY_ASSIGN(value, get_double(in, "direction"));
-  }
-  return checked_geometry(out);
+// Nothing the other side wrote is believed unchecked.
+Result<VolumeGeometry> get_checked_geometry(ByteReader& in) {
+  FOVEA_TRY_ASSIGN(const VolumeGeometry geometry, get_geometry(in));
+  return checked_geometry(geometry);
 }
 
 // The child's own error travels back as the error of the decode.
@@ -97,7 +69,7 @@ Bytes encode(const ParserJob& job) {
   out.u32(job.limits.cpu_s);
   out.u32(job.limits.wall_ms);
   out.u32(job.files);
-  put(out, job.grid.image);
+  put_geometry(out, job.grid.image);
   out.u32(job.grid.layer);
   out.u32(job.part);
   out.u8(job.correct_bias ? 1 : 0);
@@ -114,7 +86,7 @@ Result<ParserJob> decode_job(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.limits.wall_ms, in.u32("wall"));
   FOVEA_TRY_ASSIGN(out.files, in.u32("files"));
   if (out.files > kJobFilesMax) return invalid_argument("job: more than " + std::to_string(kJobFilesMax) + " files");
-  FOVEA_TRY_ASSIGN(out.grid.image, get_geometry(in));
+  FOVEA_TRY_ASSIGN(out.grid.image, get_checked_geometry(in));
   FOVEA_TRY_ASSIGN(out.grid.layer, in.u32("layer"));
   FOVEA_TRY_ASSIGN(out.part, in.u32("part"));
   FOVEA_TRY_ASSIGN(const std::uint8_t correct_bias, in.u8("correct bias"));
@@ -148,7 +120,7 @@ Bytes encode_answer(const Result<VolumeAnswer>& answer) {
     return std::move(out).take();
   }
   out.u32(kOk);
-  put(out, answer->geometry);
+  put_geometry(out, answer->geometry);
   out.u32(static_cast<std::uint32_t>(answer->storage));
   out.sized(cut(answer->modality, kTextBytesMax));
   out.sized(cut(answer->patient, kTextBytesMax));
@@ -161,7 +133,7 @@ Result<VolumeAnswer> decode_volume_answer(ByteView bytes) {
   ByteReader in(bytes);
   FOVEA_TRY(check_status(in));
   VolumeAnswer out;
-  FOVEA_TRY_ASSIGN(out.geometry, get_geometry(in));
+  FOVEA_TRY_ASSIGN(out.geometry, get_checked_geometry(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
   if (storage != static_cast<std::uint32_t>(VoxelStorage::int16) && storage != static_cast<std::uint32_t>(VoxelStorage::float32))
     return corruption("parser answer: unknown storage");

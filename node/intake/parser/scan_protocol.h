@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/result.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 #include "node/volume/voxel_storage.h"
@@ -52,19 +53,6 @@ struct ParserLimits {
 // for minutes. The slowest decoder takes half a second for a megabyte of packed voxels; the wall clock leaves twice the processor's.
 ParserLimits limits_for_files(const ParserLimits& most, std::uint64_t bytes) noexcept;
 
-// What a labels job is about: the scan's canonical grid, into which contours are drawn, and which of the label maps is
-// wanted (structures that overlap lie in different ones).
-struct LabelGrid {
-  VolumeGeometry image{.size = {2, 2, 2}};
-  std::uint32_t layer = 0;
-};
-
-// N4 is for the field of a magnet's coils: DICOM's codes of what has none.
-inline bool has_bias_field(std::string_view modality) noexcept { return modality != "CT" && modality != "PT"; }
-
-constexpr std::uint32_t kOnlyVolume = 0xffffffff;  // for `part`: the series must hold one volume
-constexpr std::uint32_t kSeriesVolumesMax = 16;    // more is a film of something, not a scan
-
 struct ParserJob {
   JobKind kind = JobKind::volume;
   ParserLimits limits{};
@@ -98,16 +86,6 @@ Bytes encode_answer(const Result<VolumeAnswer>& answer);
 Result<VolumeAnswer> decode_volume_answer(ByteView bytes);  // gives the child's own error, or corruption
 
 // The answer to a describe job: one for each file, in order.
-struct DicomFile {
-  bool is_image = false;       // has pixels and belongs to an image series
-  std::string reason;          // why it is not taken, when it is not
-  std::string series;          // SeriesInstanceUID: an identifier, never shown
-  std::string modality;
-  std::string patient;
-  std::string instance;        // SOPInstanceUID: two files with the same are one slice
-  std::string position;        // of a file of one slice, as it stands there; empty in one of several slices
-  bool is_label = false;       // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
-};
 Bytes encode_answer(const Result<std::vector<DicomFile>>& answer);
 Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes);
 

@@ -10,6 +10,7 @@
 #include "node/intake/parser/child/nifti_job.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/formats/volume_reader.h"
+#include "node/volume/modality.h"
 
 namespace fovea::node {
 namespace {

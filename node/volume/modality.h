@@ -1,0 +1,11 @@
+// DICOM's modality codes (PS3.3 C.7.3.1.1.1), where a rule depends on one.
+#pragma once
+
+#include <string_view>
+
+namespace fovea::node {
+
+// N4 corrects the field of a magnet's coils, which CT and PET do not have.
+inline bool has_bias_field(std::string_view modality) noexcept { return modality != "CT" && modality != "PT"; }
+
+}  // namespace fovea::node
