@@ -29,7 +29,8 @@ struct KeyOptions {
   void add_to(CLI::App& command) {
     command.add_option("--key", keys, "A log key as <name>+<key id>+<base64>; may be repeated");
     command.add_option("--roster", rosters, "The federation's signed roster file; repeat it for several epochs");
-    command.add_option("--admin", administrators, "Public key (hex) of an administrator who must have signed the roster; may be repeated");
+    command.add_option("--admin", administrators,
+                       "Public key (hex) of an administrator who must have signed the roster; may be repeated");
   }
 
   Result<KeyRing> ring() const {
@@ -44,8 +45,9 @@ struct KeyOptions {
     }
     for (const std::string& roster : rosters) FOVEA_TRY(out.add_roster(roster, pinned));
     if (out.empty())
-      return invalid_argument("no key was given, and a ledger cannot vouch for itself: give the federation's roster (--roster FILE, "
-                              "with --admin KEY) or the log key of each ledger (--key NAME+ID+KEY)");
+      return invalid_argument(
+          "no key was given, and a ledger cannot vouch for itself: give the federation's roster (--roster FILE, "
+          "with --admin KEY) or the log key of each ledger (--key NAME+ID+KEY)");
     return out;
   }
 
@@ -62,7 +64,8 @@ struct CanaryOptions {
   std::vector<std::string> texts, files;
 
   void add_to(CLI::App& command) {
-    command.add_option("--canary", texts, "A text that must not occur in any entry; may be repeated (others on this machine can see it)");
+    command.add_option("--canary", texts,
+                       "A text that must not occur in any entry; may be repeated (others on this machine can see it)");
     command.add_option("--canary-file", files, "A file with such texts, one a line: file names, patient identifiers");
   }
 
@@ -85,8 +88,8 @@ struct CanaryOptions {
   }
 };
 
-Result<std::vector<AuditedLedger>> audit_all(const Console& console, const std::vector<std::string>& folders, const KeyRing& ring,
-                                             const std::vector<std::string>& canaries) {
+Result<std::vector<AuditedLedger>> audit_all(const Console& console, const std::vector<std::string>& folders,
+                                             const KeyRing& ring, const std::vector<std::string>& canaries) {
   std::vector<AuditedLedger> out;
   for (const std::string& folder : folders) {
     console.progress("reading " + folder);
@@ -121,8 +124,10 @@ Result<void> verify(Console& console, const VerifyOptions& options) {
   const bool sound = all_sound(ledgers, nullptr);
   std::string text;
   for (const AuditedLedger& ledger : ledgers) text += to_text(ledger) + "\n";
-  if (ring.has_roster() && !ring.roster_is_pinned()) text += "note: the roster's signatures were not checked; give its administrators' keys with --admin\n";
-  console.data("verify", {{"verdict", sound ? "pass" : "fail"}, {"ledgers", ledgers_json(ledgers)}}, text + verdict_sentence(ledgers, nullptr));
+  if (ring.has_roster() && !ring.roster_is_pinned())
+    text += "note: the roster's signatures were not checked; give its administrators' keys with --admin\n";
+  console.data("verify", {{"verdict", sound ? "pass" : "fail"}, {"ledgers", ledgers_json(ledgers)}},
+               text + verdict_sentence(ledgers, nullptr));
   conclude(console, sound);
   return {};
 }
@@ -155,7 +160,8 @@ Result<void> show(Console& console, const ShowOptions& options) {
     if (console.json) entries.push_back({{"index", index}, {"entry", ordered_json::parse(text)}});
     else rows.push_back({std::to_string(index), utc_text(entry.at), type, one_line(entry.body)});
   }
-  console.data("show", {{"folder", folder.string()}, {"size", size}, {"entries", entries}}, console.json ? "" : text_table(rows));
+  console.data("show", {{"folder", folder.string()}, {"size", size}, {"entries", entries}},
+               console.json ? "" : text_table(rows));
   return {};
 }
 
@@ -169,17 +175,22 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
   if (ledger.key.empty()) return corruption(ledger.findings.front().what);
-  FOVEA_TRY_ASSIGN(const std::string text, federation::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
+  FOVEA_TRY_ASSIGN(const std::string text,
+                   federation::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
   const std::string name = "entry " + std::to_string(options.index);
   FOVEA_TRY_ASSIGN(const auto entry, federation::decode_entry(as_bytes(text), name));
-  FOVEA_TRY_ASSIGN(const auto proof, crypto::inclusion_proof(options.index, ledger.checkpoint.size,
-                                                             federation::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
-  const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(text)), options.index, ledger.checkpoint.size, ledger.checkpoint.root};
+  FOVEA_TRY_ASSIGN(const auto proof,
+                   crypto::inclusion_proof(options.index, ledger.checkpoint.size,
+                                           federation::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
+  const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(text)), options.index, ledger.checkpoint.size,
+                                     ledger.checkpoint.root};
   const crypto::ProofVerdict verdict = crypto::check_inclusion(claim, proof);
   const bool included = verdict == crypto::ProofVerdict::valid;
   std::string human = explanation(options.index, entry);
-  human += included ? "It is entry " + std::to_string(options.index) + " of " + std::to_string(ledger.checkpoint.size) + " under a checkpoint signed by " + ledger.origin + ".\n"
-                    : "It is NOT under the signed checkpoint: the proof " + std::string(crypto::to_string(verdict)) + ".\n";
+  human += included
+               ? "It is entry " + std::to_string(options.index) + " of " + std::to_string(ledger.checkpoint.size) +
+                     " under a checkpoint signed by " + ledger.origin + ".\n"
+               : "It is NOT under the signed checkpoint: the proof " + std::string(crypto::to_string(verdict)) + ".\n";
   bool broken = false;
   for (const Finding& finding : ledger.findings) {
     if (finding.where != name) continue;
@@ -189,8 +200,13 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
   ordered_json hashes = ordered_json::array();
   for (const Digest& hash : proof) hashes.push_back(to_base64(hash));
   console.data("explain",
-               {{"index", options.index}, {"origin", ledger.origin}, {"entry", ordered_json::parse(text)}, {"explanation", human},
-                {"included", included}, {"proof", hashes}, {"verdict", included && !broken ? "pass" : "fail"}},
+               {{"index", options.index},
+                {"origin", ledger.origin},
+                {"entry", ordered_json::parse(text)},
+                {"explanation", human},
+                {"included", included},
+                {"proof", hashes},
+                {"verdict", included && !broken ? "pass" : "fail"}},
                human);
   conclude(console, included && !broken);
   return {};
@@ -221,7 +237,8 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   if (coordinator.sound() && !coordinator.coordinator)
     return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
   for (std::size_t i = 0; i + 1 < ledgers.size(); ++i)
-    if (ledgers[i].sound() && ledgers[i].coordinator) return invalid_argument("--site: " + options.sites[i] + " is the coordinator's ledger");
+    if (ledgers[i].sound() && ledgers[i].coordinator)
+      return invalid_argument("--site: " + options.sites[i] + " is the coordinator's ledger");
   const Reconciliation result = reconcile(sites_among(ledgers), coordinator);
   const bool sound = all_sound(ledgers, &result);
   std::string text = to_text(result) + "\n";
@@ -254,13 +271,19 @@ Result<void> report(Console& console, const ReportOptions& options) {
   std::string command = "fovea-audit verify" + options.keys.command_text();
   for (const std::string& folder : options.folders) command += " '" + folder + "'";
   const Reconciliation* compared = reconciliation ? &*reconciliation : nullptr;
-  const std::string html = html_report({.ledgers = ledgers, .reconciliation = compared, .roster_given = ring.has_roster(),
-                                        .roster_pinned = ring.roster_is_pinned(), .command = command, .now = SystemClock().wall()});
+  const std::string html = html_report({.ledgers = ledgers,
+                                        .reconciliation = compared,
+                                        .roster_given = ring.has_roster(),
+                                        .roster_pinned = ring.roster_is_pinned(),
+                                        .command = command,
+                                        .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
   const bool sound = all_sound(ledgers, compared);
   const std::string verdict = verdict_sentence(ledgers, compared);
-  console.data("report", {{"verdict", sound ? "pass" : "fail"}, {"sentence", verdict}, {"file", options.out}, {"bytes", html.size()}},
-               verdict + "\nReport: " + options.out);
+  console.data(
+      "report",
+      {{"verdict", sound ? "pass" : "fail"}, {"sentence", verdict}, {"file", options.out}, {"bytes", html.size()}},
+      verdict + "\nReport: " + options.out);
   conclude(console, sound);
   return {};
 }
@@ -276,7 +299,8 @@ void add_command(CLI::App& command, Console& console, std::string name, std::sha
 
 void add_show_commands(CLI::App& app, Console& console) {
   auto shown = std::make_shared<ShowOptions>();
-  CLI::App* show_command = app.add_subcommand("show", "List the entries of a ledger (says what is written, verifies nothing)");
+  CLI::App* show_command =
+      app.add_subcommand("show", "List the entries of a ledger (says what is written, verifies nothing)");
   show_command->add_option("folder", shown->folder, "The ledger, or the folder of its site")->required();
   show_command->add_option("--from", shown->from, "First entry");
   show_command->add_option("--count", shown->count, "How many");
@@ -284,7 +308,8 @@ void add_show_commands(CLI::App& app, Console& console) {
   add_command(*show_command, console, "show", shown, show);
 
   auto explained = std::make_shared<ExplainOptions>();
-  CLI::App* explain_command = app.add_subcommand("explain", "Say in words what one entry means, and prove that it is in the ledger");
+  CLI::App* explain_command =
+      app.add_subcommand("explain", "Say in words what one entry means, and prove that it is in the ledger");
   explain_command->add_option("folder", explained->folder, "The ledger, or the folder of its site")->required();
   explain_command->add_option("index", explained->index, "Number of the entry, as show lists it")->required();
   explained->keys.add_to(*explain_command);
@@ -295,7 +320,8 @@ void add_show_commands(CLI::App& app, Console& console) {
 
 void add_commands(CLI::App& app, Console& console) {
   auto verified = std::make_shared<VerifyOptions>();
-  CLI::App* verify_command = app.add_subcommand("verify", "Check signature, tiles, every entry and every rule of one or more ledgers, offline");
+  CLI::App* verify_command = app.add_subcommand(
+      "verify", "Check signature, tiles, every entry and every rule of one or more ledgers, offline");
   verify_command->add_option("folders", verified->folders, "Ledgers, or the folders of their owners")->required();
   verified->keys.add_to(*verify_command);
   verified->canaries.add_to(*verify_command);
@@ -304,15 +330,20 @@ void add_commands(CLI::App& app, Console& console) {
   add_show_commands(app, console);
 
   auto reconciled = std::make_shared<ReconcileOptions>();
-  CLI::App* reconcile_command = app.add_subcommand("reconcile", "Compare what sites sent with what the coordinator received");
+  CLI::App* reconcile_command =
+      app.add_subcommand("reconcile", "Compare what sites sent with what the coordinator received");
   reconcile_command->add_option("--site", reconciled->sites, "A site's ledger or folder; may be repeated")->required();
-  reconcile_command->add_option("--coordinator", reconciled->coordinator, "The coordinator's ledger or folder")->required();
+  reconcile_command->add_option("--coordinator", reconciled->coordinator, "The coordinator's ledger or folder")
+      ->required();
   reconciled->keys.add_to(*reconcile_command);
   add_command(*reconcile_command, console, "reconcile", reconciled, reconcile_ledgers);
 
   auto reported = std::make_shared<ReportOptions>();
   CLI::App* report_command = app.add_subcommand("report", "Write one self-contained page to print and file");
-  report_command->add_option("folders", reported->folders, "Ledgers of sites, and of the coordinator if there is one, or their folders")->required();
+  report_command
+      ->add_option("folders", reported->folders,
+                   "Ledgers of sites, and of the coordinator if there is one, or their folders")
+      ->required();
   report_command->add_option("--out", reported->out, "The HTML file to write")->required();
   reported->keys.add_to(*report_command);
   reported->canaries.add_to(*report_command);

@@ -13,20 +13,25 @@ struct KindText {
 };
 
 constexpr std::array kKindTexts{
-    KindText{"hello", "a greeting: the last round this site applied, hashes of model and transcript, the program's version",
+    KindText{"hello",
+             "a greeting: the last round this site applied, hashes of model and transcript, the program's version",
              "fixed fields and one text of at most 80 bytes, the program's name"},
-    KindText{"training-progress", "how far the local training is, in thousandths", "a round number and a number from 0 to 1000"},
+    KindText{"training-progress", "how far the local training is, in thousandths",
+             "a round number and a number from 0 to 1000"},
     KindText{"training-ready", "that the local training is done, and on which model", "a round number and a hash"},
     KindText{"keys", "fresh public keys of one round", "two public keys and a signature; drawn at random"},
     KindText{"shares", "shares of this round's secret keys, each sealed to one other site",
              "a fixed number of bytes a site; sealed so that the coordinator cannot read them"},
     KindText{"masked-chunk", "a piece of the model update under its masks",
-             "as many bytes as the model's trained part has, indistinguishable from random ones until at least the threshold of "
+             "as many bytes as the model's trained part has, indistinguishable from random ones until at least the "
+             "threshold of "
              "sites help to remove the masks, and then only from the sum"},
-    KindText{"masked-statement", "a signature over the masked update and the list of sites in the round", "hashes and a signature"},
+    KindText{"masked-statement", "a signature over the masked update and the list of sites in the round",
+             "hashes and a signature"},
     KindText{"consistency-signature", "a signature that every site saw the same list", "a signature"},
     KindText{"unmask-shares", "shares that remove masks from the sum, one kind for each site", "one share a site"},
-    KindText{"attempt-failure", "that this site cannot or will not go on, with a reason from a fixed list", "numbers from a fixed list"},
+    KindText{"attempt-failure", "that this site cannot or will not go on, with a reason from a fixed list",
+             "numbers from a fixed list"},
 };
 
 const KindText* kind_text(std::string_view kind) {
@@ -50,15 +55,23 @@ std::string joined(const std::vector<std::string>& words) {
 
 // --- one overload an entry type ---
 
-std::string line(const federation::PlanApproved& e) { return "plan " + short_hex(e.plan) + " approved by key " + short_hex(e.approver); }
-std::string line(const federation::PlanWithdrawn& e) { return "plan " + short_hex(e.plan) + " rejected by key " + short_hex(e.approver); }
+std::string line(const federation::PlanApproved& e) {
+  return "plan " + short_hex(e.plan) + " approved by key " + short_hex(e.approver);
+}
+std::string line(const federation::PlanWithdrawn& e) {
+  return "plan " + short_hex(e.plan) + " rejected by key " + short_hex(e.approver);
+}
 std::string line(const federation::RosterEpoch& e) {
-  return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + std::to_string(e.sites) + " sites";
+  return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + std::to_string(e.sites) +
+         " sites";
 }
 std::string line(const federation::RoundOpen& e) {
-  return round_text(e.key) + ": model " + short_hex(e.model) + ", " + std::to_string(e.cohort) + " sites, threshold " + std::to_string(e.threshold);
+  return round_text(e.key) + ": model " + short_hex(e.model) + ", " + std::to_string(e.cohort) + " sites, threshold " +
+         std::to_string(e.threshold);
 }
-std::string line(const federation::InputSealed& e) { return round_text(e.key) + ": input committed to, " + short_hex(e.commitment); }
+std::string line(const federation::InputSealed& e) {
+  return round_text(e.key) + ": input committed to, " + short_hex(e.commitment);
+}
 std::string line(const federation::EgressIntent& e) {
   return round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " + short_hex(e.payload);
 }
@@ -67,27 +80,31 @@ std::string line(const federation::EgressSent& e) {
                       : "entries " + std::to_string(e.first) + " to " + std::to_string(e.first + e.count - 1);
 }
 std::string line(const federation::IngressReceipt& e) {
-  return e.site.text() + ", " + round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " + short_hex(e.payload);
+  return e.site.text() + ", " + round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " +
+         short_hex(e.payload);
 }
 std::string line(const federation::RoundClose& e) {
-  return round_text(e.key) + ": " + e.outcome + (e.outcome == "applied" ? ", sum over " + std::to_string(e.cohort) + " sites" : "");
+  return round_text(e.key) + ": " + e.outcome +
+         (e.outcome == "applied" ? ", sum over " + std::to_string(e.cohort) + " sites" : "");
 }
 std::string line(const federation::Incident& e) { return e.rule + ": " + e.detail; }
 
 std::string words(const federation::PlanApproved& e) {
-  return "A person of this site approved the training plan " + to_hex(e.plan) + " with the approver key " + to_hex(e.approver) +
-         ". The signed approval itself is part of the entry; `verify` has checked it.\n";
+  return "A person of this site approved the training plan " + to_hex(e.plan) + " with the approver key " +
+         to_hex(e.approver) + ". The signed approval itself is part of the entry; `verify` has checked it.\n";
 }
 std::string words(const federation::PlanWithdrawn& e) {
-  return "A person of this site rejected the training plan " + to_hex(e.plan) + ". From here on nothing may leave under it.\n";
+  return "A person of this site rejected the training plan " + to_hex(e.plan) +
+         ". From here on nothing may leave under it.\n";
 }
 std::string words(const federation::RosterEpoch& e) {
-  return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " + std::to_string(e.sites) +
-         " sites, hash " + to_hex(e.roster) + ".\n";
+  return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " +
+         std::to_string(e.sites) + " sites, hash " + to_hex(e.roster) + ".\n";
 }
 std::string words(const federation::RoundOpen& e) {
-  return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() + " were accepted: " + std::to_string(e.cohort) +
-         " sites, of which at least " + std::to_string(e.threshold) + " must be in the sum. The model is " + to_hex(e.model) +
+  return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() +
+         " were accepted: " + std::to_string(e.cohort) + " sites, of which at least " + std::to_string(e.threshold) +
+         " must be in the sum. The model is " + to_hex(e.model) +
          "; the site computed it itself from the last sum and compared.\n";
 }
 std::string words(const federation::InputSealed& e) {
@@ -95,32 +112,40 @@ std::string words(const federation::InputSealed& e) {
          ". The commitment is salted and says nothing about them.\n";
 }
 std::string words(const federation::EgressIntent& e) {
-  std::string out = "The site " + e.site.text() + " was about to send a " + e.kind + " of " + byte_text(e.length) + " for " + round_text(e.key) +
-                    (e.key.round > 0 ? " of run " + e.key.run.text() : "") + " to the coordinator (transport key " + to_hex(e.destination) + ").\n";
+  std::string out = "The site " + e.site.text() + " was about to send a " + e.kind + " of " + byte_text(e.length) +
+                    " for " + round_text(e.key) + (e.key.round > 0 ? " of run " + e.key.run.text() : "") +
+                    " to the coordinator (transport key " + to_hex(e.destination) + ").\n";
   out += "What it is: " + std::string(kind_meaning(e.kind)) + ".\n";
   out += "What it can hold: " + std::string(kind_limit(e.kind)) + ".\n";
   out += "Its SHA-256 is " + to_hex(e.payload) + ".\n";
   if (e.binding) {
-    out += "Permitted by: plan " + to_hex(e.binding->plan) + ", approved with key " + to_hex(e.binding->approver) + ", on model " +
-           to_hex(e.binding->model) + " and roster " + to_hex(e.binding->roster) + ".\n";
+    out += "Permitted by: plan " + to_hex(e.binding->plan) + ", approved with key " + to_hex(e.binding->approver) +
+           ", on model " + to_hex(e.binding->model) + " and roster " + to_hex(e.binding->roster) + ".\n";
     out += "Bound of one number of the update (clipping): " + e.binding->clip + ". Noise: " + e.binding->noise +
            ". Privacy mechanism: " + e.binding->privacy + ".\n";
   } else {
     out += "It carries nothing of a plan, and needs no approval.\n";
   }
   out += "Checks passed, in order: " + joined(e.checks) + ".\n";
-  return out + "Byte budget: " + byte_text(e.bytes_spent) + " used with this message, " + byte_text(e.bytes_left) + " left.\n";
+  return out + "Byte budget: " + byte_text(e.bytes_spent) + " used with this message, " + byte_text(e.bytes_left) +
+         " left.\n";
 }
-std::string words(const federation::EgressSent& e) { return "The site handed to its socket what it had announced in " + line(e) + ".\n"; }
+std::string words(const federation::EgressSent& e) {
+  return "The site handed to its socket what it had announced in " + line(e) + ".\n";
+}
 std::string words(const federation::IngressReceipt& e) {
-  return "The coordinator received from " + e.site.text() + " a " + e.kind + " of " + byte_text(e.length) + " for " + round_text(e.key) +
-         ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) + ".\n";
+  return "The coordinator received from " + e.site.text() + " a " + e.kind + " of " + byte_text(e.length) + " for " +
+         round_text(e.key) + ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) +
+         ".\n";
 }
 std::string words(const federation::RoundClose& e) {
   if (e.outcome != "applied") return round_text(e.key) + " was abandoned: no sum came of it.\n";
-  return round_text(e.key) + " ended: the sum over " + std::to_string(e.cohort) + " sites was applied and gave the model " + to_hex(e.model) + ".\n";
+  return round_text(e.key) + " ended: the sum over " + std::to_string(e.cohort) +
+         " sites was applied and gave the model " + to_hex(e.model) + ".\n";
 }
-std::string words(const federation::Incident& e) { return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n"; }
+std::string words(const federation::Incident& e) {
+  return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n";
+}
 
 }  // namespace
 
@@ -152,8 +177,9 @@ std::string one_line(const federation::LedgerEntry& entry) {
 }
 
 std::string explanation(std::uint64_t index, const federation::StampedEntry& entry) {
-  return "Entry " + std::to_string(index) + ", " + std::string(federation::entry_type(entry.body)) + ", written " + utc_text(entry.at) +
-         " by the clock of its owner.\n" + std::visit([](const auto& body) { return words(body); }, entry.body);
+  return "Entry " + std::to_string(index) + ", " + std::string(federation::entry_type(entry.body)) + ", written " +
+         utc_text(entry.at) + " by the clock of its owner.\n" +
+         std::visit([](const auto& body) { return words(body); }, entry.body);
 }
 
 }  // namespace fovea::audit

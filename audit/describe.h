@@ -9,8 +9,8 @@
 
 namespace fovea::audit {
 
-std::string byte_text(std::uint64_t bytes);    // "983 149 bytes" below 10 kB, "983.1 kB", "3.9 MB" above
-std::string short_hex(ByteView bytes);         // the first 8 digits
+std::string byte_text(std::uint64_t bytes);  // "983 149 bytes" below 10 kB, "983.1 kB", "3.9 MB" above
+std::string short_hex(ByteView bytes);       // the first 8 digits
 
 // What a kind of message carries, for a person who is not an engineer.
 std::string_view kind_meaning(std::string_view kind);

@@ -22,17 +22,20 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
   Result<std::size_t> signed_by = document->count_valid("roster", administrators);
   if (!signed_by) return signed_by.error().with_context(file.string());
   if (*signed_by != administrators.size())
-    return permission_denied(file.string() + ": " + std::to_string(*signed_by) + " of " + std::to_string(administrators.size()) +
+    return permission_denied(file.string() + ": " + std::to_string(*signed_by) + " of " +
+                             std::to_string(administrators.size()) +
                              " administrators have signed this roster; all of them must");
   if (administrators.empty()) pinned_ = false;
   Result<federation::Roster> roster = federation::Roster::parse(document->document);
   if (!roster) return roster.error().with_context(file.string());
   const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
     FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(origin, key));
-    if (std::find(log_keys_.begin(), log_keys_.end(), note_key) == log_keys_.end()) log_keys_.push_back(std::move(note_key));
+    if (std::find(log_keys_.begin(), log_keys_.end(), note_key) == log_keys_.end())
+      log_keys_.push_back(std::move(note_key));
     return {};
   };
-  FOVEA_TRY(add(federation::ledger_origin(roster->federation, federation::kCoordinatorOwner), roster->coordinator_signing_key));
+  FOVEA_TRY(add(federation::ledger_origin(roster->federation, federation::kCoordinatorOwner),
+                roster->coordinator_signing_key));
   for (const federation::RosterSite& site : roster->sites) {
     const std::string origin = federation::ledger_origin(roster->federation, site.id.text());
     FOVEA_TRY(add(origin, site.log_key));

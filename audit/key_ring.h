@@ -21,7 +21,8 @@ class KeyRing {
   // A roster file. With `administrators` all of them must have signed it (permission_denied, corruption); without, the
   // file itself is what the auditor trusts, and roster_is_pinned() says so. Its validity in time is not asked: an audit
   // may come years later.
-  Result<void> add_roster(const std::filesystem::path& file, const std::vector<federation::PublicKeyBytes>& administrators);
+  Result<void> add_roster(const std::filesystem::path& file,
+                          const std::vector<federation::PublicKeyBytes>& administrators);
 
   // All keys that may have signed this ledger: more than one after a change of keys.
   std::vector<crypto::NoteKey> log_keys(std::string_view origin) const;

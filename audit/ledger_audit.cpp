@@ -34,7 +34,8 @@ bool occurs(std::string_view text, std::string_view canary) {
     if (!short_word) return true;
     const char before = at == 0 ? ' ' : text[at - 1];
     const char after = at + canary.size() == text.size() ? ' ' : text[at + canary.size()];
-    const bool number = (before == ':' || before == '[' || before == ',') && (after == ',' || after == '}' || after == ']');
+    const bool number = (before == ':' || before == '[' || before == ',') &&
+                        (after == ',' || after == '}' || after == ']');
     if (!is_alphanumeric(before) && !is_alphanumeric(after) && !number) return true;
   }
   return false;
@@ -89,7 +90,8 @@ class EntryAuditor {
   void search(std::uint64_t index, std::string_view text) {
     for (std::size_t i = 0; i < canaries_.size(); ++i)
       if (occurs(text, canaries_[i]))
-        rules_.report(entry_name(index), "canary", "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
+        rules_.report(entry_name(index), "canary",
+                      "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
   }
 
   LedgerRules rules_;
@@ -120,8 +122,9 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
   }
   if (!fault.empty()) return corruption(fault);
   // A name that was changed in the file looks like a ledger of somebody else: say both.
-  return permission_denied(out.folder.string() + "/checkpoint: is signed as \"" + out.origin.substr(0, 80) +
-                           "\", for which no key was given; give the roster (--roster) or the key (--key), or the name was changed");
+  return permission_denied(
+      out.folder.string() + "/checkpoint: is signed as \"" + out.origin.substr(0, 80) +
+      "\", for which no key was given; give the roster (--roster) or the key (--key), or the name was changed");
 }
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
@@ -131,7 +134,9 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   for (const federation::JournalEntry& record : journal->entries) {
     if (record.index < expected) continue;
     if (record.index > expected) {
-      auditor.rules().report("journal", "integrity", "begins with entry " + std::to_string(record.index) + ", after a checkpoint of " + std::to_string(expected));
+      auditor.rules().report(
+          "journal", "integrity",
+          "begins with entry " + std::to_string(record.index) + ", after a checkpoint of " + std::to_string(expected));
       return;
     }
     auditor.take(record.index, as_bytes(record.entry));
@@ -139,9 +144,12 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   }
   out.unpublished = expected - out.checkpoint.size;
   if (out.unpublished > 0)
-    out.notices.push_back(std::to_string(out.unpublished) + " entries are newer than the checkpoint and not under its signature: the program is running, or was killed; let it end once");
+    out.notices.push_back(std::to_string(out.unpublished) +
+                          " entries are newer than the checkpoint and not under its signature: the program is running, "
+                          "or was killed; let it end once");
   if (journal->torn_bytes > 0)
-    out.notices.push_back("the journal ends in " + std::to_string(journal->torn_bytes) + " unreadable bytes, as an interrupted write leaves them: nothing of it was sent");
+    out.notices.push_back("the journal ends in " + std::to_string(journal->torn_bytes) +
+                          " unreadable bytes, as an interrupted write leaves them: nothing of it was sent");
 }
 
 }  // namespace
@@ -150,10 +158,13 @@ Result<fs::path> find_ledger(const fs::path& folder) {
   std::error_code error;
   for (const fs::path& candidate : {folder, folder / "ledger"})
     if (fs::exists(candidate / "checkpoint", error) || fs::exists(candidate / "tile", error)) return candidate;
-  return not_found(folder.string() + ": holds no ledger (no checkpoint and no tiles); give a site's folder, the coordinator's, or the ledger in it");
+  return not_found(
+      folder.string() +
+      ": holds no ledger (no checkpoint and no tiles); give a site's folder, the coordinator's, or the ledger in it");
 }
 
-Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring, const std::vector<std::string>& canaries) {
+Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
+                                   const std::vector<std::string>& canaries) {
   AuditedLedger out;
   FOVEA_TRY_ASSIGN(out.folder, find_ledger(folder));
   out.canaries_searched = canaries.size();
@@ -168,7 +179,8 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring, 
   audit_journal(out, auditor);
   auditor.flush();
   auditor.rules().finish();
-  for (const federation::LedgerProblem& problem : tiles.problems) out.findings.push_back({problem.where, "integrity", problem.what});
+  for (const federation::LedgerProblem& problem : tiles.problems)
+    out.findings.push_back({problem.where, "integrity", problem.what});
   const std::vector<Finding>& broken = auditor.rules().findings();
   out.findings.insert(out.findings.end(), broken.begin(), broken.end());
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();

@@ -19,9 +19,9 @@ struct AuditedLedger {
   crypto::Checkpoint checkpoint;
   std::string key;  // that signed it, in text form
   std::vector<Finding> findings;
-  std::uint64_t finding_count = 0;    // findings are listed up to a bound
-  std::vector<std::string> notices;   // worth knowing, no fault
-  std::uint64_t unpublished = 0;      // entries newer than the checkpoint: read, not yet signed
+  std::uint64_t finding_count = 0;   // findings are listed up to a bound
+  std::vector<std::string> notices;  // worth knowing, no fault
+  std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
   std::uint64_t canaries_searched = 0;
   LedgerFacts facts;
 
@@ -31,9 +31,10 @@ struct AuditedLedger {
 // The folder that holds the ledger: `folder` itself or its "ledger" (a site's or the coordinator's folder). not_found.
 Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
 
-// Faults of the ledger are findings, not errors. A ledger of which the ring has no key is a finding too. Error: not_found
-// without a ledger. A canary is a text that must not occur; a finding names it by its position only, never by its text.
-// A canary of fewer than 12 letters and digits counts only as a word of its own: hashes hold short ones by chance.
+// Faults of the ledger are findings, not errors. A ledger of which the ring has no key is a finding too. Error:
+// not_found without a ledger. A canary is a text that must not occur; a finding names it by its position only, never by
+// its text. A canary of fewer than 12 letters and digits counts only as a word of its own: hashes hold short ones by
+// chance.
 Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,
                                    const std::vector<std::string>& canaries = {});
 

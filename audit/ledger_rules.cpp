@@ -25,7 +25,9 @@ std::string attempt_name(const federation::RoundKey& key) {
 }  // namespace
 
 LedgerRules::LedgerRules(std::string origin, const KeyRing& ring)
-    : origin_(std::move(origin)), owner_(origin_.substr(origin_.rfind('/') + 1)), ring_(ring),
+    : origin_(std::move(origin)),
+      owner_(origin_.substr(origin_.rfind('/') + 1)),
+      ring_(ring),
       coordinator_(owner_ == federation::kCoordinatorOwner) {}
 
 void LedgerRules::report(std::string where, std::string rule, std::string what) {
@@ -41,7 +43,8 @@ void LedgerRules::check(std::uint64_t index, const federation::StampedEntry& ent
   std::visit([this](const auto& body) { on(body); }, entry.body);
 }
 
-void LedgerRules::decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval, bool approved) {
+void LedgerRules::decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval,
+                         bool approved) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
   approved_[plan] = std::nullopt;  // until the evidence is found good
   PlanRecord record{.plan = plan, .person = {}, .index = index_, .at = at_, .approved = approved};
@@ -73,11 +76,14 @@ void LedgerRules::on(const federation::RoundOpen& entry) {
   ++facts_.rounds_opened;
   facts_.runs.insert(entry.key.run.text());
   if (entry.threshold < 2 || entry.cohort < entry.threshold)
-    found("order", attempt_name(entry.key) + ": " + std::to_string(entry.cohort) + " sites under a threshold of " + std::to_string(entry.threshold));
+    found("order", attempt_name(entry.key) + ": " + std::to_string(entry.cohort) + " sites under a threshold of " +
+                       std::to_string(entry.threshold));
   facts_.cohort_min = std::min(facts_.cohort_min.value_or(entry.cohort), entry.cohort);
   facts_.threshold_min = std::min(facts_.threshold_min.value_or(entry.threshold), entry.threshold);
-  if (!coordinator_ && !approved_[entry.plan]) found("plan", attempt_name(entry.key) + " was accepted under a plan that is not approved");
-  if (!coordinator_ && !rosters_.contains(entry.roster)) found("round", attempt_name(entry.key) + " names a roster that was never pinned");
+  if (!coordinator_ && !approved_[entry.plan])
+    found("plan", attempt_name(entry.key) + " was accepted under a plan that is not approved");
+  if (!coordinator_ && !rosters_.contains(entry.roster))
+    found("round", attempt_name(entry.key) + " names a roster that was never pinned");
   const auto last = attempts_.find(entry.key.run);
   if (last != attempts_.end() && entry.key <= last->second.open.key)
     found("order", attempt_name(entry.key) + " does not come after " + attempt_name(last->second.open.key));
@@ -86,17 +92,20 @@ void LedgerRules::on(const federation::RoundOpen& entry) {
 
 void LedgerRules::on(const federation::InputSealed& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's commitment");
-  if (attempt_of(entry.key) == nullptr) found("round", "a commitment for " + attempt_name(entry.key) + ", which is not open");
+  if (attempt_of(entry.key) == nullptr)
+    found("round", "a commitment for " + attempt_name(entry.key) + ", which is not open");
 }
 
 void LedgerRules::on(const EgressIntent& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's egress");
-  if (entry.site.text() != owner_) found("owner", "egress of the site " + entry.site.text() + " in the ledger of " + owner_);
+  if (entry.site.text() != owner_)
+    found("owner", "egress of the site " + entry.site.text() + " in the ledger of " + owner_);
   const auto kind = federation::egress_kind(entry.kind);
   if (kind) check_intent_rules(entry, *kind);
   else found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
   if (entry.previous != previous_egress_)
-    found("chain", "names " + (entry.previous ? std::to_string(*entry.previous) : std::string("none")) + " as the egress before it, that is " +
+    found("chain", "names " + (entry.previous ? std::to_string(*entry.previous) : std::string("none")) +
+                       " as the egress before it, that is " +
                        (previous_egress_ ? std::to_string(*previous_egress_) : std::string("none")));
   previous_egress_ = index_;
   check_budget(entry);
@@ -117,7 +126,8 @@ void LedgerRules::on(const EgressIntent& entry) {
 void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind) {
   std::vector<std::string> checks = entry.checks;
   std::erase(checks, std::string(federation::kOptionalCheck));
-  if (checks != federation::required_checks(kind)) found("checks", "a " + entry.kind + " left without every check that its kind needs");
+  if (checks != federation::required_checks(kind))
+    found("checks", "a " + entry.kind + " left without every check that its kind needs");
   const bool session = federation::egress_scope(kind) == MessageScope::session;
   if (session == entry.binding.has_value())
     return found("plan", session ? "a session message claims a plan" : "a " + entry.kind + " left without a plan");
@@ -127,12 +137,14 @@ void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind
 void LedgerRules::check_binding(const EgressIntent& entry, MessageKind kind) {
   const federation::PlanBinding& binding = *entry.binding;
   const std::optional<federation::PublicKeyBytes>& approver = approved_[binding.plan];
-  if (!approver) found("plan", "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
+  if (!approver)
+    found("plan", "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
   else if (*approver != binding.approver) found("plan", "names another approver than the one who approved the plan");
   if (!rosters_.contains(binding.roster)) found("round", "names a roster that was never pinned");
   if (federation::egress_scope(kind) != MessageScope::round) return;
   Attempt* attempt = attempt_of(entry.key);
-  if (attempt == nullptr || attempt->closed) return found("round", "left for " + attempt_name(entry.key) + ", which is not open");
+  if (attempt == nullptr || attempt->closed)
+    return found("round", "left for " + attempt_name(entry.key) + ", which is not open");
   const federation::RoundOpen& open = attempt->open;
   if (open.plan != binding.plan || open.model != binding.model || open.roster != binding.roster)
     found("round", "names another plan, model or roster than its round was opened with");
@@ -157,8 +169,8 @@ void LedgerRules::check_budget(const EgressIntent& entry) {
   // The session's count starts again with the program.
   const bool restarted = !entry.binding && entry.bytes_spent == entry.length;
   if (entry.bytes_spent != spent + entry.length && !restarted)
-    found("budget", "says that " + std::to_string(entry.bytes_spent) + " bytes were spent; the entries before it add up to " +
-                        std::to_string(spent + entry.length));
+    found("budget", "says that " + std::to_string(entry.bytes_spent) +
+                        " bytes were spent; the entries before it add up to " + std::to_string(spent + entry.length));
   spent = entry.bytes_spent;
 }
 
@@ -176,8 +188,10 @@ void LedgerRules::on(const federation::EgressSent& entry) {
 
 void LedgerRules::on(const federation::IngressReceipt& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a coordinator's receipt");
-  if (!federation::egress_kind(entry.kind)) found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
-  if (ring_.has_roster() && !ring_.knows_site(entry.site.text())) found("owner", "a receipt for " + entry.site.text() + ", which no roster names");
+  if (!federation::egress_kind(entry.kind))
+    found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
+  if (ring_.has_roster() && !ring_.knows_site(entry.site.text()))
+    found("owner", "a receipt for " + entry.site.text() + ", which no roster names");
   KindTotal& total = facts_.by_kind[entry.kind];
   ++total.messages;
   total.bytes += entry.length;
@@ -193,7 +207,8 @@ void LedgerRules::on(const federation::RoundClose& entry) {
   if (entry.outcome != "applied") return;
   if (entry.cohort < attempt->open.threshold || entry.cohort > attempt->open.cohort)
     return found("order", "a sum over " + std::to_string(entry.cohort) + " sites, with a threshold of " +
-                              std::to_string(attempt->open.threshold) + " and " + std::to_string(attempt->open.cohort) + " in the round");
+                              std::to_string(attempt->open.threshold) + " and " + std::to_string(attempt->open.cohort) +
+                              " in the round");
   facts_.dropped_sites_max = std::max<std::uint64_t>(facts_.dropped_sites_max, attempt->open.cohort - entry.cohort);
 }
 

@@ -50,11 +50,11 @@ struct Transfer {
 
 struct PlanRecord {
   Digest plan{};
-  std::string person;       // as the approval names them
+  std::string person;  // as the approval names them
   std::uint64_t index = 0;
   UnixMs at;
   bool approved = false;
-  bool pinned = false;      // by a key that the auditor's roster names
+  bool pinned = false;  // by a key that the auditor's roster names
 };
 
 struct LedgerFacts {
@@ -90,7 +90,9 @@ class LedgerRules {
     std::set<Digest> chunks;
     std::uint64_t chunk_bytes = 0;
   };
-  void found(std::string rule, std::string what) { report("entry " + std::to_string(index_), std::move(rule), std::move(what)); }
+  void found(std::string rule, std::string what) {
+    report("entry " + std::to_string(index_), std::move(rule), std::move(what));
+  }
   void on(const federation::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
   void on(const federation::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
   void on(const federation::RosterEpoch& entry);
@@ -122,7 +124,7 @@ class LedgerRules {
   LedgerFacts facts_;
   std::map<Digest, std::optional<federation::PublicKeyBytes>> approved_;  // plan → approver, empty when withdrawn
   std::set<Digest> rosters_;
-  std::map<RunId, Attempt> attempts_;                   // newest of each run
+  std::map<RunId, Attempt> attempts_;  // newest of each run
   std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;
   std::map<RunId, std::uint64_t> run_bytes_;
   std::uint64_t session_bytes_ = 0;

@@ -16,7 +16,8 @@ void add(TransferCount& count, const Transfer& transfer) {
 }
 
 // One site's transfers against its receipts. A message sent again has the same bytes: copies are matched one to one.
-SiteReconciliation reconcile_site(const std::string& site, std::vector<const Transfer*> sent, std::vector<const Transfer*> received) {
+SiteReconciliation reconcile_site(const std::string& site, std::vector<const Transfer*> sent,
+                                  std::vector<const Transfer*> received) {
   const auto order = [](const Transfer* a, const Transfer* b) {
     return std::tie(a->payload, a->kind, a->length, a->index) < std::tie(b->payload, b->kind, b->length, b->index);
   };
@@ -44,7 +45,8 @@ SiteReconciliation reconcile_site(const std::string& site, std::vector<const Tra
 }  // namespace
 
 std::uint64_t Reconciliation::unlogged_bytes() const noexcept {
-  return std::accumulate(sites.begin(), sites.end(), std::uint64_t{0}, [](std::uint64_t sum, const auto& site) { return sum + site.unlogged.bytes; });
+  return std::accumulate(sites.begin(), sites.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const auto& site) { return sum + site.unlogged.bytes; });
 }
 
 bool Reconciliation::clean() const noexcept {
@@ -59,7 +61,8 @@ Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const A
   }
   for (const Transfer& receipt : coordinator.facts.transfers) by_site[receipt.site].second.push_back(&receipt);
   Reconciliation out;
-  for (auto& [site, transfers] : by_site) out.sites.push_back(reconcile_site(site, std::move(transfers.first), std::move(transfers.second)));
+  for (auto& [site, transfers] : by_site)
+    out.sites.push_back(reconcile_site(site, std::move(transfers.first), std::move(transfers.second)));
   return out;
 }
 

@@ -53,14 +53,17 @@ std::string codes(const std::set<std::string>& texts) {
 }
 
 std::string scope_section(const ReportInput& input) {
-  std::string out = "<h2>What was examined</h2>\n<table>\n" + heading_row({"Ledger", "Entries", "Period", "Programs (SHA-256)", "Signed by"});
+  std::string out = "<h2>What was examined</h2>\n<table>\n" +
+                    heading_row({"Ledger", "Entries", "Period", "Programs (SHA-256)", "Signed by"});
   for (const AuditedLedger& ledger : input.ledgers)
-    out += row({escaped(ledger.origin), std::to_string(ledger.checkpoint.size),
-                ledger.facts.entries == 0 ? "empty" : utc_text(ledger.facts.first) + " to " + utc_text(ledger.facts.last),
-                ledger.coordinator ? "see the sites" : codes(ledger.facts.software), code(ledger.key)});
+    out +=
+        row({escaped(ledger.origin), std::to_string(ledger.checkpoint.size),
+             ledger.facts.entries == 0 ? "empty" : utc_text(ledger.facts.first) + " to " + utc_text(ledger.facts.last),
+             ledger.coordinator ? "see the sites" : codes(ledger.facts.software), code(ledger.key)});
   out += "</table>\n<p class=small>";
   if (!input.roster_given) out += "The keys were given one by one by the person who ran the audit.";
-  else if (input.roster_pinned) out += "The keys come from a roster whose signatures by the federation's administrators were checked.";
+  else if (input.roster_pinned)
+    out += "The keys come from a roster whose signatures by the federation's administrators were checked.";
   else out += "The keys come from a roster file whose administrators were not pinned: the file itself is trusted.";
   return out + "</p>\n";
 }
@@ -70,13 +73,16 @@ std::string departure_section(const ReportInput& input) {
   for (const AuditedLedger& ledger : input.ledgers) {
     if (ledger.coordinator) continue;
     std::uint64_t bytes = 0;
-    out += "<h3>" + escaped(ledger.owner) + "</h3>\n<table>\n" + heading_row({"Kind", "Messages", "Bytes", "What it is", "What it can hold"});
+    out += "<h3>" + escaped(ledger.owner) + "</h3>\n<table>\n" +
+           heading_row({"Kind", "Messages", "Bytes", "What it is", "What it can hold"});
     for (const auto& [kind, total] : ledger.facts.by_kind) {
       bytes += total.bytes;
-      out += row({escaped(kind), std::to_string(total.messages), std::to_string(total.bytes), escaped(kind_meaning(kind)), escaped(kind_limit(kind))});
+      out += row({escaped(kind), std::to_string(total.messages), std::to_string(total.bytes),
+                  escaped(kind_meaning(kind)), escaped(kind_limit(kind))});
     }
-    out += "</table>\n<p>Together " + byte_text(bytes) + ", to the transport key " + codes(ledger.facts.destinations) + ", in " +
-           std::to_string(ledger.facts.rounds_opened) + " round attempts (" + std::to_string(ledger.facts.rounds_applied) + " applied).</p>\n";
+    out += "</table>\n<p>Together " + byte_text(bytes) + ", to the transport key " + codes(ledger.facts.destinations) +
+           ", in " + std::to_string(ledger.facts.rounds_opened) + " round attempts (" +
+           std::to_string(ledger.facts.rounds_applied) + " applied).</p>\n";
   }
   return out;
 }
@@ -94,54 +100,68 @@ struct Guarantee {
 
 std::string guarantee_table(const std::vector<Guarantee>& guarantees) {
   std::string out = "<table>\n" + heading_row({"Guarantee", "Why", "Who could break it"});
-  for (const Guarantee& guarantee : guarantees) out += row({guarantee.promise, guarantee.rests_on, guarantee.broken_by});
+  for (const Guarantee& guarantee : guarantees)
+    out += row({guarantee.promise, guarantee.rests_on, guarantee.broken_by});
   return out + "</table>\n";
 }
 
 std::string guarantees_section(const ReportInput& input) {
   std::optional<std::uint32_t> threshold;
   for (const AuditedLedger& ledger : input.ledgers)
-    if (ledger.facts.threshold_min) threshold = std::min(threshold.value_or(*ledger.facts.threshold_min), *ledger.facts.threshold_min);
+    if (ledger.facts.threshold_min)
+      threshold = std::min(threshold.value_or(*ledger.facts.threshold_min), *ledger.facts.threshold_min);
   const std::string least = threshold ? std::to_string(*threshold) : "the threshold of";
   const bool compared = input.reconciliation != nullptr;
   std::vector<Guarantee> in_force{
       {"The ledgers are complete and in the order in which they were written.",
        "Merkle tree (RFC 6962) under a signature; each egress names the one before it.",
-       compared ? "A site's administrator together with the coordinator." : "A site's administrator who rewrites the whole ledger."},
+       compared ? "A site's administrator together with the coordinator."
+                : "A site's administrator who rewrites the whole ledger."},
       {"A message is recorded before a byte of it is sent.", "The node's gate: one durable write, then the socket.",
        "Whoever replaces the node's program at the site; its hash is above."},
-      {"Nothing of a plan leaves without a person's approval.", "A signed approval of the plan's exact bytes, kept in the ledger and verified here.",
+      {"Nothing of a plan leaves without a person's approval.",
+       "A signed approval of the plan's exact bytes, kept in the ledger and verified here.",
        "The holder of the site's approver key."},
       {"The coordinator sees sums over at least " + least + " sites, never one site's update.",
        "Secure aggregation: masks that cancel only in the sum; sites check each other's signatures.",
        "The coordinator together with more sites than the plan's number of colluders."},
-      {"All sites train the same model.", "Each site computes the model itself from the last sum, and refuses another.", "Nobody without changing the site's program."}};
+      {"All sites train the same model.", "Each site computes the model itself from the last sum, and refuses another.",
+       "Nobody without changing the site's program."}};
   if (compared)
-    in_force.push_back({"The coordinator received nothing that the sites did not record.", "Both ledgers name every message by hash and length.",
-                        "A site and the coordinator together."});
+    in_force.push_back({"The coordinator received nothing that the sites did not record.",
+                        "Both ledgers name every message by hash and length.", "A site and the coordinator together."});
   std::vector<Guarantee> not_in_force{
-      {"Differential privacy.", "No noise is added. What the sum itself tells about patients is not bounded.", "Everyone who sees the sums: coordinator and sites."},
+      {"Differential privacy.", "No noise is added. What the sum itself tells about patients is not bounded.",
+       "Everyone who sees the sums: coordinator and sites."},
       {"That training was done honestly on real data.", "Nobody sees a site's data, which is the point.", "Any site."},
-      {"Independent witnesses.", "No other organisation has countersigned these ledgers yet: a site could keep two.", compared ? "A site together with the coordinator." : "A site alone."},
-      {"Replay of a round inside the site.", "The commitments are recorded; recomputing from them is not part of this version.", "Any site."},
-      {"The operating system's own count of sent bytes.", "Not compared. The ledgers count message bytes; transport adds framing and encryption.", "A site's administrator."},
+      {"Independent witnesses.", "No other organisation has countersigned these ledgers yet: a site could keep two.",
+       compared ? "A site together with the coordinator." : "A site alone."},
+      {"Replay of a round inside the site.",
+       "The commitments are recorded; recomputing from them is not part of this version.", "Any site."},
+      {"The operating system's own count of sent bytes.",
+       "Not compared. The ledgers count message bytes; transport adds framing and encryption.",
+       "A site's administrator."},
       {"Secrecy against a future quantum computer.", "Key agreement is X25519.", "Whoever recorded the traffic."}};
   if (!compared)
-    not_in_force.push_back({"That the coordinator received only what is recorded.", "The coordinator's ledger was not given.", "A site alone."});
-  return "<h2>Guarantees in force</h2>\n" + guarantee_table(in_force) + "<h2>Guarantees not in force</h2>\n" + guarantee_table(not_in_force);
+    not_in_force.push_back({"That the coordinator received only what is recorded.",
+                            "The coordinator's ledger was not given.", "A site alone."});
+  return "<h2>Guarantees in force</h2>\n" + guarantee_table(in_force) + "<h2>Guarantees not in force</h2>\n" +
+         guarantee_table(not_in_force);
 }
 
 std::string approvals_section(const ReportInput& input) {
-  std::string out = "<h2>Approvals</h2>\n<table>\n" + heading_row({"Site", "When", "Decision", "Person", "Plan (SHA-256)", "Key in roster"});
+  std::string out = "<h2>Approvals</h2>\n<table>\n" +
+                    heading_row({"Site", "When", "Decision", "Person", "Plan (SHA-256)", "Key in roster"});
   for (const AuditedLedger& ledger : input.ledgers)
     for (const PlanRecord& record : ledger.facts.decisions)
-      out += row({escaped(ledger.owner), utc_text(record.at), record.approved ? "approved" : "rejected", escaped(record.person),
-                  code(to_hex(record.plan)), record.pinned ? "yes" : "not checked"});
+      out += row({escaped(ledger.owner), utc_text(record.at), record.approved ? "approved" : "rejected",
+                  escaped(record.person), code(to_hex(record.plan)), record.pinned ? "yes" : "not checked"});
   return out + "</table>\n";
 }
 
 std::string budget_section(const ReportInput& input) {
-  std::string out = "<h2>Budgets</h2>\n<table>\n" + heading_row({"Site", "Run", "Bytes left", "Privacy mechanism", "Bound of one coordinate"});
+  std::string out = "<h2>Budgets</h2>\n<table>\n" +
+                    heading_row({"Site", "Run", "Bytes left", "Privacy mechanism", "Bound of one coordinate"});
   const auto joined = [](const std::set<std::string>& texts) {
     std::string text;
     for (const std::string& word : texts) text += (text.empty() ? "" : ", ") + word;
@@ -149,22 +169,29 @@ std::string budget_section(const ReportInput& input) {
   };
   for (const AuditedLedger& ledger : input.ledgers)
     for (const auto& [run, left] : ledger.facts.bytes_left)
-      out += row({escaped(ledger.owner), code(run), byte_text(left), escaped(joined(ledger.facts.privacy)), escaped(joined(ledger.facts.clips))});
-  return out + "</table>\n<p>A privacy mechanism of \"none\" means that no privacy budget exists and none is claimed.</p>\n";
+      out += row({escaped(ledger.owner), code(run), byte_text(left), escaped(joined(ledger.facts.privacy)),
+                  escaped(joined(ledger.facts.clips))});
+  return out +
+         "</table>\n<p>A privacy mechanism of \"none\" means that no privacy budget exists and none is claimed.</p>\n";
 }
 
 std::string exceptions_section(const ReportInput& input) {
   std::string rows;
   for (const AuditedLedger& ledger : input.ledgers) {
     for (const Finding& finding : ledger.findings)
-      rows += row({escaped(ledger.origin), escaped(finding.where), "<b>finding</b>: " + escaped(finding.rule), escaped(finding.what)});
-    for (const std::string& notice : ledger.notices) rows += row({escaped(ledger.origin), "", "notice", escaped(notice)});
+      rows += row({escaped(ledger.origin), escaped(finding.where), "<b>finding</b>: " + escaped(finding.rule),
+                   escaped(finding.what)});
+    for (const std::string& notice : ledger.notices)
+      rows += row({escaped(ledger.origin), "", "notice", escaped(notice)});
     for (const auto& [index, incident] : ledger.facts.incidents)
-      rows += row({escaped(ledger.origin), "entry " + std::to_string(index), "incident: " + escaped(incident.rule), escaped(incident.detail)});
+      rows += row({escaped(ledger.origin), "entry " + std::to_string(index), "incident: " + escaped(incident.rule),
+                   escaped(incident.detail)});
     std::uint64_t unconfirmed = 0;
     for (const auto& [kind, total] : ledger.facts.by_kind) unconfirmed += total.unconfirmed;
     if (unconfirmed > 0)
-      rows += row({escaped(ledger.origin), "", "unconfirmed", std::to_string(unconfirmed) + " messages were announced and not confirmed as sent (a crash in between); their bytes are counted as sent"});
+      rows += row({escaped(ledger.origin), "", "unconfirmed",
+                   std::to_string(unconfirmed) + " messages were announced and not confirmed as sent (a crash in "
+                                                 "between); their bytes are counted as sent"});
   }
   const std::string table = "<table>\n" + heading_row({"Ledger", "Where", "What", "Details"}) + rows + "</table>\n";
   return "<h2>Exceptions</h2>\n" + (rows.empty() ? std::string("<p>None.</p>\n") : table);
@@ -172,27 +199,41 @@ std::string exceptions_section(const ReportInput& input) {
 
 std::string reconciliation_section(const ReportInput& input) {
   if (input.reconciliation == nullptr) return "";
-  std::string out = "<h2>Sites and coordinator compared</h2>\n<table>\n" + heading_row({"Site", "In both ledgers", "Sent, not confirmed by the coordinator", "Received, not in the site's ledger"});
-  const auto count = [](const TransferCount& c) { return std::to_string(c.messages) + " messages, " + std::to_string(c.bytes) + " bytes"; };
+  std::string out = "<h2>Sites and coordinator compared</h2>\n<table>\n" +
+                    heading_row({"Site", "In both ledgers", "Sent, not confirmed by the coordinator",
+                                 "Received, not in the site's ledger"});
+  const auto count = [](const TransferCount& c) {
+    return std::to_string(c.messages) + " messages, " + std::to_string(c.bytes) + " bytes";
+  };
   for (const SiteReconciliation& site : input.reconciliation->sites)
     out += row({escaped(site.site), count(site.matched), count(site.unconfirmed), count(site.unlogged)});
-  return out + "</table>\n<p>Unlogged bytes: <b>" + std::to_string(input.reconciliation->unlogged_bytes()) + "</b></p>\n";
+  return out + "</table>\n<p>Unlogged bytes: <b>" + std::to_string(input.reconciliation->unlogged_bytes()) +
+         "</b></p>\n";
 }
 
 }  // namespace
 
 std::string html_report(const ReportInput& input) {
   const bool sound = all_sound(input.ledgers, input.reconciliation);
-  std::string out = "<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>Audit of what left</title><style>" + std::string(kStyle) +
-                    "</style></head><body>\n<h1>What left, and why it was allowed</h1>\n<p class=small>Audit of " + utc_text(input.now) + "</p>\n";
-  out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" + escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
-  out += scope_section(input) + departure_section(input) + std::string(kNeverLeaves) + reconciliation_section(input) + guarantees_section(input) +
-         approvals_section(input) + budget_section(input) + exceptions_section(input);
-  out += "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the same keys:</p>\n<p>" + code(input.command) +
-         "</p>\n<p class=small>The ledgers are in the open C2SP format (tlog-tiles, signed notes); other programs can verify them too.</p>\n";
+  std::string out =
+      "<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>Audit of what left</title><style>" +
+      std::string(kStyle) +
+      "</style></head><body>\n<h1>What left, and why it was allowed</h1>\n<p class=small>Audit of " +
+      utc_text(input.now) + "</p>\n";
+  out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
+         escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
+  out += scope_section(input) + departure_section(input) + std::string(kNeverLeaves) + reconciliation_section(input) +
+         guarantees_section(input) + approvals_section(input) + budget_section(input) + exceptions_section(input);
+  out +=
+      "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the "
+      "same keys:</p>\n<p>" +
+      code(input.command) +
+      "</p>\n<p class=small>The ledgers are in the open C2SP format (tlog-tiles, signed notes); other programs can "
+      "verify them too.</p>\n";
   out += "<table>\n" + heading_row({"Ledger", "Entries", "Root hash"});
   for (const AuditedLedger& ledger : input.ledgers)
-    out += row({escaped(ledger.origin), std::to_string(ledger.checkpoint.size), code(to_base64(ledger.checkpoint.root))});
+    out +=
+        row({escaped(ledger.origin), std::to_string(ledger.checkpoint.size), code(to_base64(ledger.checkpoint.root))});
   return out + "</table>\n</body></html>\n";
 }
 

@@ -13,7 +13,9 @@ using nlohmann::ordered_json;
 
 ordered_json count_json(const TransferCount& count) { return {{"messages", count.messages}, {"bytes", count.bytes}}; }
 
-std::string count_text(const TransferCount& count) { return std::to_string(count.messages) + " (" + byte_text(count.bytes) + ")"; }
+std::string count_text(const TransferCount& count) {
+  return std::to_string(count.messages) + " (" + byte_text(count.bytes) + ")";
+}
 
 std::uint64_t bytes_of(const LedgerFacts& facts) {
   std::uint64_t bytes = 0;
@@ -27,14 +29,19 @@ ordered_json facts_json(const LedgerFacts& facts) {
     kinds[kind] = {{"messages", total.messages}, {"bytes", total.bytes}, {"unconfirmed", total.unconfirmed}};
   ordered_json decisions = ordered_json::array();
   for (const PlanRecord& record : facts.decisions)
-    decisions.push_back({{"entry", record.index}, {"plan", to_hex(record.plan)}, {"decision", record.approved ? "approved" : "rejected"},
-                         {"person", record.person}, {"key_in_roster", record.pinned}, {"at_ms", record.at.value}});
+    decisions.push_back({{"entry", record.index},
+                         {"plan", to_hex(record.plan)},
+                         {"decision", record.approved ? "approved" : "rejected"},
+                         {"person", record.person},
+                         {"key_in_roster", record.pinned},
+                         {"at_ms", record.at.value}});
   ordered_json incidents = ordered_json::array();
   for (const auto& [index, incident] : facts.incidents)
     incidents.push_back({{"entry", index}, {"rule", incident.rule}, {"detail", incident.detail}});
   return {{"bytes", bytes_of(facts)},
           {"kinds", kinds},
-          {"rounds", {{"opened", facts.rounds_opened}, {"applied", facts.rounds_applied}, {"abandoned", facts.rounds_abandoned}}},
+          {"rounds",
+           {{"opened", facts.rounds_opened}, {"applied", facts.rounds_applied}, {"abandoned", facts.rounds_abandoned}}},
           {"runs", facts.runs},
           {"destinations", facts.destinations},
           {"software", facts.software},
@@ -74,19 +81,24 @@ ordered_json to_json(const Reconciliation& reconciliation) {
                         {"unconfirmed", count_json(site.unconfirmed)},
                         {"unlogged", count_json(site.unlogged)},
                         {"unlogged_receipts", site.unlogged_receipts}};
-  return {{"verdict", reconciliation.clean() ? "pass" : "fail"}, {"unlogged_bytes", reconciliation.unlogged_bytes()}, {"sites", sites}};
+  return {{"verdict", reconciliation.clean() ? "pass" : "fail"},
+          {"unlogged_bytes", reconciliation.unlogged_bytes()},
+          {"sites", sites}};
 }
 
 std::string to_text(const AuditedLedger& ledger) {
-  std::string out = std::string(ledger.sound() ? "PASS" : "FAIL") + "  " + ledger.origin + "  " + std::to_string(ledger.checkpoint.size) +
-                    " entries, " + (ledger.coordinator ? "received " : "sent ") + byte_text(bytes_of(ledger.facts)) + ", " +
+  std::string out = std::string(ledger.sound() ? "PASS" : "FAIL") + "  " + ledger.origin + "  " +
+                    std::to_string(ledger.checkpoint.size) + " entries, " +
+                    (ledger.coordinator ? "received " : "sent ") + byte_text(bytes_of(ledger.facts)) + ", " +
                     std::to_string(ledger.facts.incidents.size()) + " incidents  (" + ledger.folder.string() + ")";
-  for (const Finding& finding : ledger.findings) out += "\n      " + finding.where + "  [" + finding.rule + "]  " + finding.what;
+  for (const Finding& finding : ledger.findings)
+    out += "\n      " + finding.where + "  [" + finding.rule + "]  " + finding.what;
   if (ledger.finding_count > ledger.findings.size())
     out += "\n      and " + std::to_string(ledger.finding_count - ledger.findings.size()) + " more";
   for (const std::string& notice : ledger.notices) out += "\n      note: " + notice;
   if (ledger.canaries_searched > 0 && ledger.sound())
-    out += "\n      none of " + std::to_string(ledger.canaries_searched) + " given names and identifiers occurs in any entry";
+    out += "\n      none of " + std::to_string(ledger.canaries_searched) +
+           " given names and identifiers occurs in any entry";
   return out;
 }
 
@@ -98,7 +110,8 @@ std::string to_text(const Reconciliation& reconciliation) {
   while (!out.empty() && out.back() == '\n') out.pop_back();
   for (const SiteReconciliation& site : reconciliation.sites)
     for (const std::uint64_t receipt : site.unlogged_receipts)
-      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt) + " has no intent in the site's ledger";
+      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt) +
+             " has no intent in the site's ledger";
   return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
 }
 
@@ -108,14 +121,17 @@ bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* 
 }
 
 std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
-  const auto broken = static_cast<std::size_t>(std::count_if(ledgers.begin(), ledgers.end(), [](const auto& ledger) { return !ledger.sound(); }));
+  const auto broken = static_cast<std::size_t>(
+      std::count_if(ledgers.begin(), ledgers.end(), [](const auto& ledger) { return !ledger.sound(); }));
   if (broken > 0)
-    return "FAIL: " + std::to_string(broken) + " of " + std::to_string(ledgers.size()) + " ledgers are not what was signed, or break a rule.";
+    return "FAIL: " + std::to_string(broken) + " of " + std::to_string(ledgers.size()) +
+           " ledgers are not what was signed, or break a rule.";
   const std::string whole = std::to_string(ledgers.size()) + (ledgers.size() == 1 ? " ledger is" : " ledgers are") +
                             " complete and unchanged, and every recorded message was permitted when it left";
   if (reconciliation == nullptr) return "PASS: " + whole + ".";
   if (!reconciliation->clean())
-    return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) + " that no site's ledger knows of.";
+    return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
+           " that no site's ledger knows of.";
   return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";
 }
 

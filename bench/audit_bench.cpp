@@ -56,7 +56,8 @@ class HonestRun {
     intent.kind = kind;
     intent.payload = crypto::sha256(as_bytes(std::to_string(next_)));
     intent.length = length;
-    intent.binding = federation::PlanBinding{site_.plan.hash, site_.model, site_.roster.hash, site_.approver.verify_key(), "0.05", "none", "none"};
+    intent.binding = federation::PlanBinding{
+        site_.plan.hash, site_.model, site_.roster.hash, site_.approver.verify_key(), "0.05", "none", "none"};
     intent.checks = federation::required_checks(*federation::egress_kind(kind));
     intent.bytes_spent = spent_ += length;
     intent.bytes_left = (std::uint64_t{1} << 52U) - spent_;
@@ -90,7 +91,8 @@ void bench_audit(const std::filesystem::path& folder, std::uint64_t entries) {
   const auto audited = audit::audit_ledger(folder, ring);
   const double seconds = seconds_since(start);
   FOVEA_CHECK(audited.has_value() && audited->sound());
-  std::printf("verify     %8.2f s  for %llu entries, %.2f us an entry\n", seconds, static_cast<unsigned long long>(audited->checkpoint.size),
+  std::printf("verify     %8.2f s  for %llu entries, %.2f us an entry\n", seconds,
+              static_cast<unsigned long long>(audited->checkpoint.size),
               seconds * 1e6 / static_cast<double>(audited->checkpoint.size));
 }
 
@@ -106,8 +108,10 @@ void bench_gate(const std::filesystem::path& folder) {
   const auto words = site.masked_words(site.parameters.dimension);
   for (std::uint32_t i = 0; i < federation::chunk_count(words.size()); ++i) {
     const std::size_t begin = i * federation::kChunkWords;
-    chunks.push_back(site.chunk({words.begin() + static_cast<std::ptrdiff_t>(begin),
-                                 words.begin() + static_cast<std::ptrdiff_t>(begin + federation::chunk_size(words.size(), i))}, i));
+    chunks.push_back(
+        site.chunk({words.begin() + static_cast<std::ptrdiff_t>(begin),
+                    words.begin() + static_cast<std::ptrdiff_t>(begin + federation::chunk_size(words.size(), i))},
+                   i));
   }
   const std::vector<ByteView> vector(chunks.begin(), chunks.end());
   const Bytes keys = site.keys();

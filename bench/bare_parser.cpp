@@ -48,7 +48,8 @@ class NamedDescriptors {
 void pretend_walls(int result) {
   const Bytes answer = encode_answer(Result<VolumeAnswer>(permission_denied("no sandbox: a benchmark")));
   const std::uint64_t length = answer.size();
-  const bool written = pwrite(result, &length, sizeof length, 0) == sizeof length && pwrite(result, answer.data(), answer.size(), 8) == static_cast<ssize_t>(answer.size());
+  const bool written = pwrite(result, &length, sizeof length, 0) == sizeof length &&
+                       pwrite(result, answer.data(), answer.size(), 8) == static_cast<ssize_t>(answer.size());
   if (!written) _exit(5);
 }
 
@@ -73,7 +74,10 @@ int serve_without_walls(const ParserProgram& program, bool by_name) {
     } else {
       std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
       inputs.push_back(descriptors[1]);
-      const JobDescriptors handed{.result = descriptors[0], .scratch = descriptors[1], .inputs = inputs, .folder = by_name ? names.name(inputs, job.kind != JobKind::volume) : std::string()};
+      const JobDescriptors handed{.result = descriptors[0],
+                                  .scratch = descriptors[1],
+                                  .inputs = inputs,
+                                  .folder = by_name ? names.name(inputs, job.kind != JobKind::volume) : std::string()};
       leave_answer(descriptors[0], answer_job(program, job, handed));
     }
     for (const int descriptor : descriptors) ::close(descriptor);

@@ -18,7 +18,8 @@ federation::RoundParameters make_parameters(const CohortShape& shape) {
   parameters.round = 1;
   parameters.attempt = 1;
   for (std::uint32_t i = 0; i < shape.sites; ++i) parameters.candidates.push_back(static_cast<RosterIndex>(i));
-  parameters.thresholds = {.colluders_max = 0, .threshold = static_cast<std::uint16_t>(shape.threshold), .honest_min = 2};
+  parameters.thresholds = {
+      .colluders_max = 0, .threshold = static_cast<std::uint16_t>(shape.threshold), .honest_min = 2};
   parameters.dimension = shape.words;
   parameters.encoding = federation::make_encoding(shape.sites, 0.1, 1000).value();
   parameters.phase_ms = 20000;

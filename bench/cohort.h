@@ -10,8 +10,8 @@ namespace fovea::bench {
 
 struct CohortShape {
   std::uint32_t sites = 0;
-  std::uint32_t words = 0;      // of a vector, tail included
-  std::uint32_t threshold = 0;  // t
+  std::uint32_t words = 0;                             // of a vector, tail included
+  std::uint32_t threshold = 0;                         // t
   std::optional<federation::GraphParameters> graph{};  // none: complete
 };
 

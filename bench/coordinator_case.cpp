@@ -59,9 +59,10 @@ coordinator::UnmaskWork make_work(Cohort& cohort, const RoundShape& shape) {
     for (const coordinator::DealerCommitments& dealer : work.dealers) {
       if (!cohort.context.holds_share(responder.index, dealer.dealer)) continue;
       const RevealedSecret kind = dropped(shape, dealer.dealer) ? RevealedSecret::mask_key : RevealedSecret::self_seed;
-      const federation::HeldShares held = responder.index == dealer.dealer
-                                              ? federation::HeldShares{dealer.dealer, own[i]->mask_key.copy(), own[i]->self_seed.copy()}
-                                              : opened(cohort, dealer, responder);
+      const federation::HeldShares held =
+          responder.index == dealer.dealer
+              ? federation::HeldShares{dealer.dealer, own[i]->mask_key.copy(), own[i]->self_seed.copy()}
+              : opened(cohort, dealer, responder);
       federation::RevealedShare share{.subject = dealer.dealer, .secret = kind, .share = {}};
       const auto encoded = kind == RevealedSecret::mask_key ? held.mask_key.encode() : held.self_seed.encode();
       std::ranges::copy(encoded.view(), share.share.begin());
@@ -82,7 +83,8 @@ namespace {
 
 // k and t for 20 % corrupt and 10 % dropped, as the design states them.
 CohortShape cohort_shape(const RoundShape& shape) {
-  CohortShape out{.sites = shape.sites, .words = shape.words, .threshold = federation::threshold_min(shape.sites, shape.sites / 3)};
+  CohortShape out{
+      .sites = shape.sites, .words = shape.words, .threshold = federation::threshold_min(shape.sites, shape.sites / 3)};
   if (!shape.sparse) return out;
   const auto counts = federation::choose_neighbours({.sites = shape.sites,
                                                      .corrupt_max = shape.sites / 5,

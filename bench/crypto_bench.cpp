@@ -100,7 +100,8 @@ BENCHMARK(split)->Args({10, 7})->Args({100, 67})->Args({140, 104});
 void combine(benchmark::State& state) {
   SystemRandom random;
   const auto shares =
-      split_secret(random.secret_key(), static_cast<std::uint32_t>(state.range(0)), points_to(state.range(0)), random).value();
+      split_secret(random.secret_key(), static_cast<std::uint32_t>(state.range(0)), points_to(state.range(0)), random)
+          .value();
   for (auto _ : state) benchmark::DoNotOptimize(combine_shares(shares));
 }
 BENCHMARK(combine)->Arg(7)->Arg(67)->Arg(104);

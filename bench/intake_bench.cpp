@@ -1,4 +1,5 @@
-// Intake from disk to bricks against plain ITK on the same files, with and without the sandbox; called by bench/intake.py.
+// Intake from disk to bricks against plain ITK on the same files, with and without the sandbox; called by
+// bench/intake.py.
 //   intake_bench itk LIST                           reads with plain ITK; LIST: a file or the folder of one series a line
 //   intake_bench sandboxed|bare WORKERS SITE LIST   takes the same in, with or without the sandbox
 //   intake_bench large FILE.nii.gz                  makes the largest volume: 512×512×320 int16
@@ -13,8 +14,8 @@
 #include "bench/itk_reader.h"
 #include "bench/measure.h"
 #include "node/intake/ingest.h"
-#include "node/volume_files/nifti_writer.h"
 #include "node/intake/scan_walk.h"
+#include "node/volume_files/nifti_writer.h"
 
 namespace fovea::bench {
 namespace {
@@ -32,7 +33,8 @@ StudySource source_of(const fs::path& path) {
   return out;
 }
 
-// By the wall, and of the processor in this process and the parsers that ended: the second stands on a busy machine too.
+// By the wall, and of the processor in this process and the parsers that ended: the second stands on a busy machine
+// too.
 struct Seconds {
   double wall = 0, core = 0;
 };
@@ -40,7 +42,9 @@ struct Seconds {
 double core_seconds_of(int who) {
   rusage used{};
   FOVEA_CHECK(getrusage(who, &used) == 0);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
@@ -55,7 +59,8 @@ class Timer {
 };
 
 // Seconds of one ingest of everything into a fresh site, the start of the parsers included.
-Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::path& site, const fs::path& parser, unsigned workers) {
+Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::path& site, const fs::path& parser,
+                            unsigned workers) {
   fs::remove_all(site);
   fs::create_directories(site);
   FOVEA_TRY_ASSIGN(node::StudyCatalogue catalogue, node::StudyCatalogue::open(site, true));
@@ -65,8 +70,10 @@ Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::p
   const Timer timer;
   FOVEA_TRY_ASSIGN(const node::IngestReport report, node::ingest(catalogue, sources, settings, {}));
   const Seconds seconds = timer.seconds();
-  for (const node::Refusal& refusal : report.refused) std::fprintf(stderr, "refused: %s: %s\n", refusal.name.c_str(), refusal.reason.c_str());
-  if (report.taken != sources.size()) return failed_precondition("a study of the comparison was not taken: figures would compare different work");
+  for (const node::Refusal& refusal : report.refused)
+    std::fprintf(stderr, "refused: %s: %s\n", refusal.name.c_str(), refusal.reason.c_str());
+  if (report.taken != sources.size())
+    return failed_precondition("a study of the comparison was not taken: figures would compare different work");
   return seconds;
 }
 
@@ -81,7 +88,8 @@ Result<Seconds> time_itk(const std::vector<StudySource>& sources, std::uint64_t&
 }
 
 void print(const Seconds& seconds, std::uint64_t bytes) {
-  std::printf("%s\n", nlohmann::ordered_json{{"wall", seconds.wall}, {"core", seconds.core}, {"bytes", bytes}}.dump().c_str());
+  std::printf("%s\n",
+              nlohmann::ordered_json{{"wall", seconds.wall}, {"core", seconds.core}, {"bytes", bytes}}.dump().c_str());
 }
 
 std::vector<StudySource> sources_in(const fs::path& list) {
@@ -126,9 +134,11 @@ Volume tissue(const Index3& size, double spacing_mm, std::uint64_t seed) {
 
 Result<void> generate(const fs::path& folder) {
   for (std::uint64_t n = 0; n < 30; ++n)
-    FOVEA_TRY(node::write_nifti(folder / ("small_" + std::to_string(n) + ".nii.gz"), tissue({36, 50, 36}, 1, n), node::VoxelType::float32, true));
+    FOVEA_TRY(node::write_nifti(folder / ("small_" + std::to_string(n) + ".nii.gz"), tissue({36, 50, 36}, 1, n),
+                                node::VoxelType::float32, true));
   for (std::uint64_t n = 0; n < 12; ++n)
-    FOVEA_TRY(node::write_nifti(folder / ("middle_" + std::to_string(n) + ".nii.gz"), tissue({192, 192, 160}, 1, 100 + n), node::VoxelType::int16, true));
+    FOVEA_TRY(node::write_nifti(folder / ("middle_" + std::to_string(n) + ".nii.gz"),
+                                tissue({192, 192, 160}, 1, 100 + n), node::VoxelType::int16, true));
   return {};
 }
 
@@ -139,7 +149,8 @@ Result<void> run(const std::vector<std::string>& words) {
     const fs::path parser = program_folder() / (what == "bare" ? "fovea-bare-parser" : "fovea-scan-parser");
     return take_all_in(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
   }
-  if (what == "large") return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
+  if (what == "large")
+    return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
   if (what == "generate") return generate(words.at(1));
   return invalid_argument("expected itk, sandboxed, bare, large or generate");
 }

@@ -34,7 +34,8 @@ double evp_rate(const MaskKey& key, const std::vector<std::uint8_t>& zeros, std:
   FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), EVP_aes_256_ctr(), key.seed.view().data(), iv.data(), nullptr) == 1);
   const Stopwatch watch;
   int written = 0;
-  FOVEA_CHECK(EVP_EncryptUpdate(context.get(), out.data(), &written, zeros.data(), static_cast<int>(zeros.size())) == 1);
+  FOVEA_CHECK(EVP_EncryptUpdate(context.get(), out.data(), &written, zeros.data(), static_cast<int>(zeros.size())) ==
+              1);
   return kVectorBytes / watch.core_seconds() / 1e9;
 }
 
@@ -72,8 +73,8 @@ void run_mask_cases(const Options& options, Report& report) {
   }
 
   const double evp = median(evp_rates);
-  report.section("Mask expansion and addition: 9 keys on 10 M words, per core-second, medians of " + std::to_string(turns) +
-                 " interleaved turns");
+  report.section("Mask expansion and addition: 9 keys on 10 M words, per core-second, medians of " +
+                 std::to_string(turns) + " interleaved turns");
   report.add("mask_gb_per_s", median(mask_rates[crypto::mask_path()]), "GB/s",
              "path " + std::string(mask_path_name(crypto::mask_path())));
   for (const auto& [path, rates] : mask_rates) {

@@ -71,7 +71,8 @@ Intake take_in(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t 
       chunk.resize(federation::chunk_size(words, index));
       for (std::uint32_t site = 0; site < sites; ++site) {
         vectors.read(site, first, chunk);
-        const Digest digest = federation::hash_payload({reinterpret_cast<const std::uint8_t*>(chunk.data()), 4 * chunk.size()});
+        const Digest digest =
+            federation::hash_payload({reinterpret_cast<const std::uint8_t*>(chunk.data()), 4 * chunk.size()});
         hash_check += digest[0];
         FOVEA_CHECK(crypto::check_signature(signer.verify_key(), envelope, signature) ==
                     crypto::SignatureVerdict::valid);

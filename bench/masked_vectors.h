@@ -13,7 +13,8 @@ namespace fovea::bench {
 class MaskedVectors {
  public:
   // `masks`: what is left in the sum of the masked vectors of `sites` sites.
-  MaskedVectors(std::uint32_t sites, std::uint32_t words, std::span<const crypto::MaskKey> masks, std::uint32_t threads);
+  MaskedVectors(std::uint32_t sites, std::uint32_t words, std::span<const crypto::MaskKey> masks,
+                std::uint32_t threads);
   MaskedVectors(const MaskedVectors&) = delete;
   MaskedVectors& operator=(const MaskedVectors&) = delete;
   ~MaskedVectors();

@@ -60,7 +60,9 @@ std::uint64_t MemoryPeak::bytes() const {
   return peak > baseline_ ? peak - baseline_ : 0;
 }
 
-void Report::section(std::string title) { rows_.push_back({.key = std::move(title), .unit = {}, .note = {}, .heading = true}); }
+void Report::section(std::string title) {
+  rows_.push_back({.key = std::move(title), .unit = {}, .note = {}, .heading = true});
+}
 
 void Report::add(std::string key, double value, std::string unit, std::string note) {
   rows_.push_back({.key = std::move(key), .value = value, .unit = std::move(unit), .note = std::move(note)});

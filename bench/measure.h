@@ -25,8 +25,8 @@ class Stopwatch {
 
 double median(std::vector<double> values);
 
-// Vectors of 1 MiB and more get pages of their own, so that a freed one does not hide the next; smaller ones (the chunks of
-// a vector) are kept, as the programs keep them. Call first.
+// Vectors of 1 MiB and more get pages of their own, so that a freed one does not hide the next; smaller ones (the
+// chunks of a vector) are kept, as the programs keep them. Call first.
 void return_large_buffers_to_the_system();
 
 // Peak resident memory above what was resident when the object was made.

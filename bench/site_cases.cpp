@@ -36,9 +36,9 @@ struct SiteCase {
 
 // Everything other sites send, made before the clock starts.
 struct Peers {
-  std::vector<federation::SealedShares> sealed;   // to site 0, by dealer
-  std::vector<CommittedVector> committed;         // of all sites
-  std::vector<crypto::Signature> consistency;     // of all sites, over `statement`
+  std::vector<federation::SealedShares> sealed;  // to site 0, by dealer
+  std::vector<CommittedVector> committed;        // of all sites
+  std::vector<crypto::Signature> consistency;    // of all sites, over `statement`
   Digest statement{};
 };
 
@@ -54,8 +54,7 @@ Peers make_peers(Cohort& cohort, std::span<const RosterIndex> survivors) {
         hash, {site.index, entry.vector_hash, survivors_digest, entry.self_seed_commitment}));
     peers.committed.push_back(entry);
   }
-  peers.statement =
-      federation::consistency_statement(hash, {cohort.context.key_list, survivors, peers.committed});
+  peers.statement = federation::consistency_statement(hash, {cohort.context.key_list, survivors, peers.committed});
   for (const SimulatedSite& site : cohort.sites) peers.consistency.push_back(site.identity.sign(peers.statement));
   return peers;
 }
@@ -89,7 +88,8 @@ class SiteRun {
   const federation::AttemptContext& context() const { return cohort_.context; }
 
   void upload(federation::MessageKind kind, const Bytes& payload) {
-    const federation::MessageHeader header{.kind = kind, .run = {}, .sender = SiteId::create("site").value(), .epoch = 1};
+    const federation::MessageHeader header{
+        .kind = kind, .run = {}, .sender = SiteId::create("site").value(), .epoch = 1};
     work_.upload_bytes += federation::seal_message(header, payload, self_.identity).size();
   }
 
@@ -98,7 +98,8 @@ class SiteRun {
     federation::KeysMessage message{.ref = context().ref(), .keys = {}};
     message.keys.channel = fresh.channel_key();
     message.keys.mask = fresh.mask_key();
-    message.keys.signature = self_.identity.sign(federation::keys_statement(context().parameters_hash, 0, message.keys));
+    message.keys.signature =
+        self_.identity.sign(federation::keys_statement(context().parameters_hash, 0, message.keys));
     upload(federation::MessageKind::keys, message.encode());
     for (const federation::ListedKeys& entry : context().keys)
       FOVEA_CHECK(crypto::check_signature(cohort_.sites[entry.site].identity.verify_key(),
@@ -109,12 +110,13 @@ class SiteRun {
 
   void shares() {
     auto dealt = self_.secrets.deal(context()).value();
-    upload(federation::MessageKind::shares,
-           federation::SharesMessage{.ref = context().ref(),
-                                     .key_list = context().key_list,
-                                     .self_seed_commitment = self_.secrets.self_seed_commitment(context().parameters_hash),
-                                     .shares = std::move(dealt.sealed)}
-               .encode());
+    upload(
+        federation::MessageKind::shares,
+        federation::SharesMessage{.ref = context().ref(),
+                                  .key_list = context().key_list,
+                                  .self_seed_commitment = self_.secrets.self_seed_commitment(context().parameters_hash),
+                                  .shares = std::move(dealt.sealed)}
+            .encode());
     held_.push_back(std::move(*dealt.own));
     for (const federation::SealedShares& sealed : peers_.sealed)
       held_.push_back(self_.secrets.open(context(), sealed).value());
@@ -161,14 +163,16 @@ class SiteRun {
                       entry.signature) == crypto::SignatureVerdict::valid);
     const Digest statement =
         federation::consistency_statement(hash, {context().key_list, survivors_, peers_.committed});
-    upload(federation::MessageKind::consistency_signature,
-           federation::ConsistencySignature{.ref = context().ref(), .signature = self_.identity.sign(statement)}.encode());
+    upload(
+        federation::MessageKind::consistency_signature,
+        federation::ConsistencySignature{.ref = context().ref(), .signature = self_.identity.sign(statement)}.encode());
     for (std::size_t i = 0; i < context().parameters.thresholds.threshold; ++i)
       FOVEA_CHECK(crypto::check_signature(cohort_.sites[i].identity.verify_key(), statement, peers_.consistency[i]) ==
                   crypto::SignatureVerdict::valid);
     federation::UnmaskShares released{.ref = context().ref(), .shares = {}};
     for (const federation::HeldShares& held : held_) {
-      federation::RevealedShare share{.subject = held.dealer, .secret = federation::RevealedSecret::self_seed, .share = {}};
+      federation::RevealedShare share{
+          .subject = held.dealer, .secret = federation::RevealedSecret::self_seed, .share = {}};
       const auto encoded = held.self_seed.encode();
       std::ranges::copy(encoded.view(), share.share.begin());
       released.shares.push_back(share);
@@ -190,10 +194,9 @@ std::string name_of(const SiteCase& shape) {
 
 void run_case(const SiteCase& shape, int turns, Report& report) {
   const std::uint32_t sites = shape.neighbours + 1;
-  const CohortShape cohort_shape{
-      .sites = sites,
-      .words = static_cast<std::uint32_t>(federation::vector_words(shape.parameters)),
-      .threshold = federation::threshold_min(sites, sites / 3)};
+  const CohortShape cohort_shape{.sites = sites,
+                                 .words = static_cast<std::uint32_t>(federation::vector_words(shape.parameters)),
+                                 .threshold = federation::threshold_min(sites, sites / 3)};
   Cohort cohort = make_cohort(cohort_shape, 1);
   const std::vector<RosterIndex> survivors = cohort.context.parameters.candidates;
   const Peers peers = make_peers(cohort, survivors);

@@ -22,10 +22,10 @@ using Digest = std::array<std::uint8_t, 32>;
 ByteView as_bytes(std::string_view text) noexcept;
 std::string_view as_text(ByteView bytes) noexcept;
 
-std::string to_hex(ByteView bytes);                    // lower case
-Result<Bytes> from_hex(std::string_view text);         // invalid_argument: odd length or a non-hex digit
-std::string to_base64(ByteView bytes);                 // RFC 4648 section 4, padded
-Result<Bytes> from_base64(std::string_view text);      // strict: padding and unused bits are checked
+std::string to_hex(ByteView bytes);                // lower case
+Result<Bytes> from_hex(std::string_view text);     // invalid_argument: odd length or a non-hex digit
+std::string to_base64(ByteView bytes);             // RFC 4648 section 4, padded
+Result<Bytes> from_base64(std::string_view text);  // strict: padding and unused bits are checked
 
 // The array with these bytes; invalid_argument names `field` when the length differs.
 template <std::size_t N>

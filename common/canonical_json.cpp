@@ -15,7 +15,8 @@ using nlohmann::json;
 Result<void> check_integer(const json& value) {
   const bool inside = value.is_number_unsigned()
                           ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(kCanonicalIntegerMax)
-                          : value.get<std::int64_t>() >= -kCanonicalIntegerMax && value.get<std::int64_t>() <= kCanonicalIntegerMax;
+                          : value.get<std::int64_t>() >= -kCanonicalIntegerMax &&
+                                value.get<std::int64_t>() <= kCanonicalIntegerMax;
   if (inside) return {};
   return invalid_argument("canonical JSON: an integer is outside ±(2^53 - 1); write it as a string");
 }
@@ -119,7 +120,8 @@ Result<std::string> canonical_json(const json& value) {
 }
 
 Result<json> parse_canonical_json(std::string_view text, std::string_view source) {
-  if (const auto form = FormReader(text).check(); !form) return invalid_argument(std::string(source) + ": " + form.error().message);
+  if (const auto form = FormReader(text).check(); !form)
+    return invalid_argument(std::string(source) + ": " + form.error().message);
   json value = json::parse(text, nullptr, false);
   if (value.is_discarded()) return invalid_argument(std::string(source) + ": is not JSON");
   if (const auto allowed = check_allowed(value, 1); !allowed) return allowed.error().with_context(source);

@@ -38,7 +38,8 @@ Result<pid_t> start_child(const ChildProgram& program, std::span<const int> desc
   std::vector<std::string> words{program.path.string()}, settings = program.environment;
   words.insert(words.end(), program.arguments.begin(), program.arguments.end());
   pid_t process = -1;
-  const int failed = ::posix_spawn(&process, words.front().c_str(), &actions, nullptr, pointers_to(words).data(), pointers_to(settings).data());
+  const int failed = ::posix_spawn(&process, words.front().c_str(), &actions, nullptr, pointers_to(words).data(),
+                                   pointers_to(settings).data());
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) return unavailable(program.path.string() + ": cannot be started: " + std::strerror(failed));
   return process;

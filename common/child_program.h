@@ -18,8 +18,8 @@ struct ChildProgram {
   std::vector<std::string> environment{};  // NAME=value, and nothing else
 };
 
-// Its standard streams are /dev/null, the descriptors become 3, 4, …; they stay the caller's here. Every other descriptor of this
-// process has to be close-on-exec. unavailable: it cannot be started, and why.
+// Its standard streams are /dev/null, the descriptors become 3, 4, …; they stay the caller's here. Every other
+// descriptor of this process has to be close-on-exec. unavailable: it cannot be started, and why.
 Result<pid_t> start_child(const ChildProgram& program, std::span<const int> descriptors);
 
 }  // namespace fovea

@@ -1,6 +1,6 @@
 // The canonical byte codec of everything that is sent, hashed or signed: little-endian fixed-width
-// integers, IEEE 754 floats and u32-length-prefixed byte strings, in a fixed order. One value has one encoding; a reader
-// refuses bytes that are left over, so a message cannot be re-encoded under an unchanged signature.
+// integers, IEEE 754 floats and u32-length-prefixed byte strings, in a fixed order. One value has one encoding; a
+// reader refuses bytes that are left over, so a message cannot be re-encoded under an unchanged signature.
 #pragma once
 
 #include <bit>
@@ -18,10 +18,10 @@ class ByteWriter {
   void u16(std::uint16_t value) { put(value, 2); }
   void u32(std::uint32_t value) { put(value, 4); }
   void u64(std::uint64_t value) { put(value, 8); }
-  void f32(float value) { u32(std::bit_cast<std::uint32_t>(value)); }    // IEEE 754 bits: every value survives,
-  void f64(double value) { u64(std::bit_cast<std::uint64_t>(value)); }   // NaN and -0 too
+  void f32(float value) { u32(std::bit_cast<std::uint32_t>(value)); }   // IEEE 754 bits: every value survives,
+  void f64(double value) { u64(std::bit_cast<std::uint64_t>(value)); }  // NaN and -0 too
   void raw(ByteView bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }  // fixed-size fields
-  void sized(ByteView bytes);                                                       // u32 length, then bytes
+  void sized(ByteView bytes);                                                        // u32 length, then bytes
   void sized(std::string_view text) { sized(as_bytes(text)); }
   void reserve(std::size_t bytes) { out_.reserve(bytes); }
 

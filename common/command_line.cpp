@@ -38,7 +38,8 @@ int run_command_line(CLI::App& app, int argc, char** argv, const Console& consol
     collect_names(app, names);
     const std::string word = unexpected_word(app);
     if (!word.empty()) std::cerr << did_you_mean(word.substr(0, word.find('=')), names);
-    std::cerr << "\nRun " << app.get_name() << " --help for the commands, and --help after a command for its options.\n";
+    std::cerr << "\nRun " << app.get_name()
+              << " --help for the commands, and --help after a command for its options.\n";
     return static_cast<int>(ExitCode::usage);
   }
   return static_cast<int>(console.exit_code);

@@ -46,7 +46,8 @@ std::string shown(const toml::node& node) {
   return "a date or time";
 }
 
-Error complain(const std::string& place, const std::string& expected, const std::string& found, const std::string& fix) {
+Error complain(const std::string& place, const std::string& expected, const std::string& found,
+               const std::string& fix) {
   return invalid_argument(place + "\n  expected " + expected + ", found " + found + "\n  fix: " + fix);
 }
 
@@ -55,7 +56,8 @@ std::string integer_fix(const toml::node& node, std::string_view key, std::int64
   std::int64_t value = min;
   if (const auto* text = node.as_string()) {
     const std::string& digits = text->get();
-    if (!digits.empty() && digits.size() < 18 && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    if (!digits.empty() && digits.size() < 18 &&
+        std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
       value = std::stoll(digits);
   } else if (const auto* number = node.as_integer()) {
     value = number->get();
@@ -63,13 +65,12 @@ std::string integer_fix(const toml::node& node, std::string_view key, std::int64
   return leaf(key) + " = " + std::to_string(std::clamp(value, min, max));
 }
 
-void collect(const toml::table& table, const std::string& prefix, std::vector<std::pair<std::string, const toml::node*>>& out) {
+void collect(const toml::table& table, const std::string& prefix,
+             std::vector<std::pair<std::string, const toml::node*>>& out) {
   for (const auto& [key, node] : table) {
     const std::string path = prefix + std::string(key.str());
-    if (const auto* inner = node.as_table())
-      collect(*inner, path + ".", out);
-    else
-      out.emplace_back(path, &node);
+    if (const auto* inner = node.as_table()) collect(*inner, path + ".", out);
+    else out.emplace_back(path, &node);
   }
 }
 
@@ -99,7 +100,8 @@ Result<ConfigFields> ConfigFields::parse(std::string_view text, std::string sour
   }
 }
 
-Result<std::optional<std::string>> ConfigFields::text(std::string_view key, std::size_t size_min, std::size_t size_max) {
+Result<std::optional<std::string>> ConfigFields::text(std::string_view key, std::size_t size_min,
+                                                      std::size_t size_max) {
   const toml::node* node = state_->find(key);
   if (node == nullptr) return std::optional<std::string>();
   const std::string expected = "a string of " + std::to_string(size_min) + "-" + std::to_string(size_max) + " bytes";
@@ -159,7 +161,8 @@ Result<std::optional<std::vector<std::string>>> ConfigFields::texts(std::string_
 
 Error ConfigFields::wrong(std::string_view key, const std::string& expected, const std::string& fix) const {
   const toml::node* node = state_->table.at_path(key).node();
-  if (node == nullptr) return invalid_argument(state_->source + "  " + std::string(key) + "\n  expected " + expected + "\n  fix: " + fix);
+  if (node == nullptr)
+    return invalid_argument(state_->source + "  " + std::string(key) + "\n  expected " + expected + "\n  fix: " + fix);
   return complain(state_->place(*node, key), expected, shown(*node), fix);
 }
 

@@ -22,7 +22,8 @@ std::string dump(const nlohmann::ordered_json& value) {
 
 // Characters a terminal shows, for UTF-8 text.
 std::size_t shown_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 }  // namespace
@@ -76,7 +77,9 @@ void Console::fail(std::string_view command, const Error& error) {
 void Console::fail(std::string_view command, const Error& error, ExitCode code) {
   exit_code = code;
   if (json)
-    print(stdout, dump({{"fovea", 1}, {"command", command}, {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));
+    print(stdout, dump({{"fovea", 1},
+                        {"command", command},
+                        {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));
   print(stderr, "error: " + error.message);
 }
 

@@ -14,7 +14,16 @@ namespace fovea {
 
 // Exit codes of every program.
 enum class ExitCode : int {
-  ok = 0, failed = 1, usage = 2, configuration = 3, connection = 4, time_out = 5, policy = 6, integrity = 7, bug = 70 };
+  ok = 0,
+  failed = 1,
+  usage = 2,
+  configuration = 3,
+  connection = 4,
+  time_out = 5,
+  policy = 6,
+  integrity = 7,
+  bug = 70
+};
 
 ExitCode exit_code_of(ErrorCode code) noexcept;
 
@@ -30,8 +39,8 @@ struct Console {
   void progress(std::string_view line) const;
   // Replaces the line before when stderr is a terminal; otherwise as progress().
   void progress_in_place(std::string_view line) const;
-  // Asks a person at a terminal before what cannot be undone; anything but "y" or "yes" is no. Without a terminal on stdin and
-  // stderr nobody is asked, and the command itself counts as the answer.
+  // Asks a person at a terminal before what cannot be undone; anything but "y" or "yes" is no. Without a terminal on
+  // stdin and stderr nobody is asked, and the command itself counts as the answer.
   bool confirmed(std::string_view question) const;
   // Prints the error and remembers the exit code.
   void fail(std::string_view command, const Error& error);

@@ -87,7 +87,8 @@ Result<StagedFile> StagedFile::create(const fs::path& path, FileMode mode) {
   return out;
 }
 
-StagedFile::StagedFile(StagedFile&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+StagedFile::StagedFile(StagedFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 StagedFile::~StagedFile() {
   if (descriptor_ < 0) return;

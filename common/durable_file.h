@@ -13,11 +13,13 @@ enum class FileMode { normal, secret };  // 0644 and 0600
 // Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
 Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
 
-// Replaces `path` whole for whoever reads it, without waiting for the disk: for a status that the next start makes anew.
+// Replaces `path` whole for whoever reads it, without waiting for the disk: for a status that the next start makes
+// anew.
 Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
 
-// A file written piece by piece under a temporary name, which takes its place when finished: whoever reads `path` sees the
-// old file or the whole new one. Durable after sync_filesystem. One that is dropped unfinished leaves nothing behind.
+// A file written piece by piece under a temporary name, which takes its place when finished: whoever reads `path` sees
+// the old file or the whole new one. Durable after sync_filesystem. One that is dropped unfinished leaves nothing
+// behind.
 class StagedFile {
  public:
   static Result<StagedFile> create(const std::filesystem::path& path, FileMode mode);

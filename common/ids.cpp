@@ -7,8 +7,7 @@ Result<SiteId> SiteId::create(std::string_view text) {
   const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   if (text.empty() || text.size() > kSizeMax)
     return invalid_argument("site id: expected 1 to 40 characters, found " + std::to_string(text.size()));
-  if (text.front() < 'a' || text.front() > 'z')
-    return invalid_argument("site id: must start with a letter a-z");
+  if (text.front() < 'a' || text.front() > 'z') return invalid_argument("site id: must start with a letter a-z");
   for (char c : text)
     if (!allowed(c)) return invalid_argument("site id: only a-z, 0-9 and '-' are allowed; use for example \"st-anna\"");
   return SiteId(std::string(text));

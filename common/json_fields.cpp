@@ -120,8 +120,8 @@ Result<std::string> JsonFields::text(std::string_view name, std::size_t size_min
     return invalid_argument(path_of(name) + ": expected a text of " + bounds + ", found " + kind_of(*value));
   const auto& out = value->get_ref<const std::string&>();
   if (out.size() < size_min || out.size() > size_max)
-    return invalid_argument(path_of(name) + ": expected a text of " + bounds + ", found " +
-                            std::to_string(out.size()) + " bytes");
+    return invalid_argument(path_of(name) + ": expected a text of " + bounds + ", found " + std::to_string(out.size()) +
+                            " bytes");
   return out;
 }
 
@@ -200,8 +200,8 @@ Result<std::vector<JsonFields>> JsonFields::objects(std::string_view name, std::
   return out;
 }
 
-Result<std::vector<std::string>> JsonFields::texts(std::string_view name, std::size_t count_min,
-                                                   std::size_t count_max, std::size_t size_max) {
+Result<std::vector<std::string>> JsonFields::texts(std::string_view name, std::size_t count_min, std::size_t count_max,
+                                                   std::size_t size_max) {
   FOVEA_TRY_ASSIGN(const json* value, find(name));
   FOVEA_TRY(check_list(*value, path_of(name), count_min, count_max));
   std::vector<std::string> out;

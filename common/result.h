@@ -15,10 +15,10 @@ enum class ErrorCode {
   invalid_argument,     // the input itself is wrong
   failed_precondition,  // right input, wrong moment or state
   not_found,
-  unavailable,          // try again later: peer away, port in use, disk full
+  unavailable,  // try again later: peer away, port in use, disk full
   deadline_exceeded,
-  corruption,           // stored or received bytes fail a check
-  permission_denied,    // refused by policy, key or approval
+  corruption,         // stored or received bytes fail a check
+  permission_denied,  // refused by policy, key or approval
   internal,
 };
 
@@ -55,21 +55,41 @@ class [[nodiscard]] Result {
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
 
-  T& value() & { FOVEA_CHECK(has_value()); return std::get<0>(state_); }
-  const T& value() const& { FOVEA_CHECK(has_value()); return std::get<0>(state_); }
-  T&& value() && { FOVEA_CHECK(has_value()); return std::get<0>(std::move(state_)); }
+  T& value() & {
+    FOVEA_CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  const T& value() const& {
+    FOVEA_CHECK(has_value());
+    return std::get<0>(state_);
+  }
+  T&& value() && {
+    FOVEA_CHECK(has_value());
+    return std::get<0>(std::move(state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  Error& error() & { FOVEA_CHECK(!has_value()); return std::get<1>(state_); }
-  const Error& error() const& { FOVEA_CHECK(!has_value()); return std::get<1>(state_); }
-  Error&& error() && { FOVEA_CHECK(!has_value()); return std::get<1>(std::move(state_)); }
+  Error& error() & {
+    FOVEA_CHECK(!has_value());
+    return std::get<1>(state_);
+  }
+  const Error& error() const& {
+    FOVEA_CHECK(!has_value());
+    return std::get<1>(state_);
+  }
+  Error&& error() && {
+    FOVEA_CHECK(!has_value());
+    return std::get<1>(std::move(state_));
+  }
 
   template <class U>
-  T value_or(U&& fallback) const& { return has_value() ? std::get<0>(state_) : static_cast<T>(std::forward<U>(fallback)); }
+  T value_or(U&& fallback) const& {
+    return has_value() ? std::get<0>(state_) : static_cast<T>(std::forward<U>(fallback));
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -86,9 +106,18 @@ class [[nodiscard]] Result<void> {
   bool has_value() const noexcept { return !failed_; }
   explicit operator bool() const noexcept { return !failed_; }
   void value() const { FOVEA_CHECK(!failed_); }
-  Error& error() & { FOVEA_CHECK(failed_); return error_; }
-  const Error& error() const& { FOVEA_CHECK(failed_); return error_; }
-  Error&& error() && { FOVEA_CHECK(failed_); return std::move(error_); }
+  Error& error() & {
+    FOVEA_CHECK(failed_);
+    return error_;
+  }
+  const Error& error() const& {
+    FOVEA_CHECK(failed_);
+    return error_;
+  }
+  Error&& error() && {
+    FOVEA_CHECK(failed_);
+    return std::move(error_);
+  }
 
  private:
   Error error_;
@@ -101,16 +130,16 @@ class [[nodiscard]] Result<void> {
 #define FOVEA_CONCAT(a, b) FOVEA_CONCAT_INNER(a, b)
 
 // FOVEA_TRY(expression): leave the function with the error if there is one.
-#define FOVEA_TRY(...)                                                              \
-  do {                                                                              \
-    if (auto fovea_try_result = (__VA_ARGS__); !fovea_try_result.has_value())       \
-      return std::move(fovea_try_result).error();                                   \
+#define FOVEA_TRY(...)                                                        \
+  do {                                                                        \
+    if (auto fovea_try_result = (__VA_ARGS__); !fovea_try_result.has_value()) \
+      return std::move(fovea_try_result).error();                             \
   } while (false)
 
 // FOVEA_TRY_ASSIGN(auto x, expression): bind the value, or leave the function with the error.
 #define FOVEA_TRY_ASSIGN(declaration, ...) \
   FOVEA_TRY_ASSIGN_INNER(FOVEA_CONCAT(fovea_result_, __LINE__), declaration, __VA_ARGS__)
-#define FOVEA_TRY_ASSIGN_INNER(name, declaration, ...) \
-  auto name = (__VA_ARGS__);                           \
+#define FOVEA_TRY_ASSIGN_INNER(name, declaration, ...)   \
+  auto name = (__VA_ARGS__);                             \
   if (!name.has_value()) return std::move(name).error(); \
   declaration = std::move(name).value()

@@ -9,8 +9,8 @@
 namespace fovea {
 namespace {
 
-// Runs in a thread that does not block the signal: from its return on this thread does, and the signal is sent again. When no
-// thread takes it any more it stays pending, which is what a signalfd reads.
+// Runs in a thread that does not block the signal: from its return on this thread does, and the signal is sent again.
+// When no thread takes it any more it stays pending, which is what a signalfd reads.
 void pass_on(int number, siginfo_t*, void* context) {
   sigaddset(&static_cast<ucontext_t*>(context)->uc_sigmask, number);
   ::kill(::getpid(), number);

@@ -26,7 +26,8 @@ void update(EVP_CIPHER_CTX* context, std::uint8_t* out, ByteView in) {
 
 openssl::CipherContext begin_sealing(const SecretKey& key, const AeadNonce& nonce) {
   openssl::CipherContext context = openssl::new_cipher_context();
-  FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  FOVEA_CHECK(EVP_EncryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) ==
+              1);
   return context;
 }
 
@@ -38,7 +39,8 @@ void end_sealing(const openssl::CipherContext& context, std::uint8_t* tag) {
 
 }  // namespace
 
-void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext, std::span<std::uint8_t> sealed) {
+void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext,
+                    std::span<std::uint8_t> sealed) {
   FOVEA_CHECK(sealed.size() == plaintext.size() + kAeadTagBytes);
   const openssl::CipherContext context = begin_sealing(key, nonce);
   update<EVP_EncryptUpdate>(context.get(), nullptr, associated_data);
@@ -52,7 +54,8 @@ Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associate
   return sealed;
 }
 
-Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed, std::span<std::uint8_t> plaintext) {
+Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed,
+                            std::span<std::uint8_t> plaintext) {
   if (sealed.size() < kAeadTagBytes)
     return corruption("sealed message: expected at least " + std::to_string(kAeadTagBytes) + " bytes, found " +
                       std::to_string(sealed.size()));
@@ -62,7 +65,8 @@ Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteVi
   std::copy(sealed.end() - static_cast<std::ptrdiff_t>(kAeadTagBytes), sealed.end(), tag.begin());
 
   const openssl::CipherContext context = openssl::new_cipher_context();
-  FOVEA_CHECK(EVP_DecryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) == 1);
+  FOVEA_CHECK(EVP_DecryptInit_ex2(context.get(), openssl::aes_256_gcm(), key.view().data(), nonce.data(), nullptr) ==
+              1);
   update<EVP_DecryptUpdate>(context.get(), nullptr, associated_data);
   update<EVP_DecryptUpdate>(context.get(), plaintext.data(), ciphertext);
   FOVEA_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag.data()) == 1);

@@ -17,16 +17,19 @@ inline constexpr std::size_t kAeadTagBytes = 16;
 Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext);
 
 // The same into memory of the caller's: `sealed` has plaintext.size() + 16 bytes and does not overlap it.
-void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext, std::span<std::uint8_t> sealed);
+void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext,
+                    std::span<std::uint8_t> sealed);
 
 // Opens into memory of the caller's, sealed.size() − 16 bytes; on error that memory holds nothing to rely on.
-Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed, std::span<std::uint8_t> plaintext);
+Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed,
+                            std::span<std::uint8_t> plaintext);
 
 // corruption: too short, wrong key or nonce, or any byte of ciphertext, tag or associated data changed.
 Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed);
 
-// GMAC (SP 800-38D): the tag of bytes that come in pieces and stay in the clear, at five times the speed of a hash. Always under the
-// same nonce, so it serves whoever compares bytes with what he saw before: tags, like the key, are shown to nobody else.
+// GMAC (SP 800-38D): the tag of bytes that come in pieces and stay in the clear, at five times the speed of a hash.
+// Always under the same nonce, so it serves whoever compares bytes with what he saw before: tags, like the key, are
+// shown to nobody else.
 using GmacTag = std::array<std::uint8_t, kAeadTagBytes>;
 class Gmac {
  public:

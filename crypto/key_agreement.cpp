@@ -7,8 +7,8 @@ namespace fovea::crypto {
 namespace {
 
 openssl::KeyHandle private_handle(const SecretKey& scalar) {
-  openssl::KeyHandle handle(EVP_PKEY_new_raw_private_key_ex(nullptr, "X25519", nullptr, scalar.view().data(),
-                                                            SecretKey::size()));
+  openssl::KeyHandle handle(
+      EVP_PKEY_new_raw_private_key_ex(nullptr, "X25519", nullptr, scalar.view().data(), SecretKey::size()));
   FOVEA_CHECK(handle != nullptr);
   return handle;
 }
@@ -23,8 +23,7 @@ AgreementPublicKey public_of(const openssl::KeyHandle& handle) {
 // Derives with one private key again and again.
 class Deriver {
  public:
-  explicit Deriver(const openssl::KeyHandle& key)
-      : context_(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr)) {
+  explicit Deriver(const openssl::KeyHandle& key) : context_(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr)) {
     FOVEA_CHECK(context_ != nullptr && EVP_PKEY_derive_init(context_.get()) == 1);
   }
 

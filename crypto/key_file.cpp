@@ -42,7 +42,8 @@ Result<SecretKey> read_key_file(const std::filesystem::path& path) {
     if (valid) key.span()[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   wipe(bytes);
-  if (!valid) return corruption(path.string() + ": is not a key (64 hex digits and a newline); restore it from your backup");
+  if (!valid)
+    return corruption(path.string() + ": is not a key (64 hex digits and a newline); restore it from your backup");
   return key;
 }
 

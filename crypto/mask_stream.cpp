@@ -20,8 +20,8 @@ namespace {
 
 using Words = std::span<std::uint32_t>;
 
-constexpr std::size_t kTileWords = 8192;         // 32 KiB: the accumulator's tile stays in the first-level cache
-constexpr std::size_t kKeysAtOnce = 1024;        // their schedules take 256 KiB, however many keys there are
+constexpr std::size_t kTileWords = 8192;   // 32 KiB: the accumulator's tile stays in the first-level cache
+constexpr std::size_t kKeysAtOnce = 1024;  // their schedules take 256 KiB, however many keys there are
 // The portable path: the tile, four streams and the zeros they encrypt, 24 KiB together. One pass adds four streams, or
 // loading and storing the tile would cost a fifth of the time.
 constexpr std::size_t kPortableTileWords = 1024;
@@ -54,8 +54,7 @@ void apply_tile(mask::Kernel kernel, const mask::KeySchedule& schedule, MaskSign
   const std::size_t blocks = tile.size() / mask::kBlockWords;
   kernel(schedule, sign, word_offset / mask::kBlockWords, tile.data(), blocks);
   const Words tail = tile.subspan(blocks * mask::kBlockWords);
-  if (!tail.empty())
-    apply_part_of_block(kernel, schedule, sign, word_offset + blocks * mask::kBlockWords, tail);
+  if (!tail.empty()) apply_part_of_block(kernel, schedule, sign, word_offset + blocks * mask::kBlockWords, tail);
 }
 
 void apply_with_kernel(mask::Kernel kernel, Words accumulator, std::uint64_t word_offset,
@@ -64,8 +63,7 @@ void apply_with_kernel(mask::Kernel kernel, Words accumulator, std::uint64_t wor
   for (std::size_t i = 0; i < keys.size(); ++i) mask::expand_key(keys[i].seed, schedules[i]);
   while (!accumulator.empty()) {
     const Words tile = accumulator.first(std::min(accumulator.size(), kTileWords));
-    for (std::size_t i = 0; i < keys.size(); ++i)
-      apply_tile(kernel, schedules[i], keys[i].sign, word_offset, tile);
+    for (std::size_t i = 0; i < keys.size(); ++i) apply_tile(kernel, schedules[i], keys[i].sign, word_offset, tile);
     accumulator = accumulator.subspan(tile.size());
     word_offset += tile.size();
   }
@@ -170,8 +168,7 @@ bool mask::kernel_available(MaskPath path) noexcept {
   const bool aes_ni = __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1");
   switch (path) {
     case MaskPath::vaes_avx512:
-      return aes_ni && processor_has_vaes() && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512bw");
+      return aes_ni && processor_has_vaes() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
     case MaskPath::aes_ni: return aes_ni;
     case MaskPath::portable: return true;
   }
@@ -220,7 +217,8 @@ void apply_masks(Words accumulator, std::uint64_t word_offset, std::span<const M
   const std::size_t part = std::max<std::size_t>((tiles + threads - 1) / threads, 1) * kTileWords;
   std::vector<std::jthread> workers;
   while (accumulator.size() > part) {
-    workers.emplace_back([words = accumulator.first(part), word_offset, keys] { apply_masks(words, word_offset, keys); });
+    workers.emplace_back(
+        [words = accumulator.first(part), word_offset, keys] { apply_masks(words, word_offset, keys); });
     accumulator = accumulator.subspan(part);
     word_offset += part;
   }

@@ -1,8 +1,8 @@
 // The mask of a seed and its addition to a vector, in one pass.
 // A mask is the AES-256-CTR keystream (SP 800-38A; IV 0, 128-bit big-endian block counter) under the 32-byte seed,
 // read as little-endian u32. Word w of a mask lies in block w / 4, so any range can be computed by itself.
-// Three paths give the same bits: VAES with AVX-512, AES-NI, and OpenSSL's EVP. None branches on or indexes by a secret;
-// expanded keys are wiped before return. Calls on different accumulators may run on different threads.
+// Three paths give the same bits: VAES with AVX-512, AES-NI, and OpenSSL's EVP. None branches on or indexes by a
+// secret; expanded keys are wiped before return. Calls on different accumulators may run on different threads.
 #pragma once
 
 #include <cstdint>

@@ -59,8 +59,7 @@ FOVEA_VAES inline void add_group(const RoundKeys& keys, __m512i& counters, std::
 #pragma GCC unroll 13
   for (std::size_t round = 1; round + 1 < kRoundKeys; ++round) {
 #pragma GCC unroll 8
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      state[lane] = _mm512_aesenc_epi128(state[lane], keys.key[round]);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) state[lane] = _mm512_aesenc_epi128(state[lane], keys.key[round]);
   }
 #pragma GCC unroll 8
   for (std::size_t lane = 0; lane < kLanes; ++lane) {

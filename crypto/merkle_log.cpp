@@ -91,14 +91,16 @@ Result<Digest> tree_root(std::uint64_t size, const SubtreeHash& subtree) {
 
 Result<std::vector<Digest>> inclusion_proof(std::uint64_t index, std::uint64_t size, const SubtreeHash& subtree) {
   if (index >= size)
-    return invalid_argument("inclusion proof: index " + std::to_string(index) + " is not below size " + std::to_string(size));
+    return invalid_argument("inclusion proof: index " + std::to_string(index) + " is not below size " +
+                            std::to_string(size));
   std::vector<Digest> proof;  // filled from the root down, so reversed at the end
   std::uint64_t begin = 0;
   std::uint64_t end = size;
   while (end - begin > 1) {
     const std::uint64_t middle = begin + split_point(end - begin);
     const bool left = index < middle;
-    FOVEA_TRY_ASSIGN(const Digest sibling, left ? range_root(middle, end, subtree) : range_root(begin, middle, subtree));
+    FOVEA_TRY_ASSIGN(const Digest sibling,
+                     left ? range_root(middle, end, subtree) : range_root(begin, middle, subtree));
     proof.push_back(sibling);
     (left ? end : begin) = middle;
   }
@@ -117,7 +119,8 @@ Result<std::vector<Digest>> consistency_proof(std::uint64_t from, std::uint64_t 
   while (end != from) {
     const std::uint64_t middle = begin + split_point(end - begin);
     const bool left = from <= middle;
-    FOVEA_TRY_ASSIGN(const Digest sibling, left ? range_root(middle, end, subtree) : range_root(begin, middle, subtree));
+    FOVEA_TRY_ASSIGN(const Digest sibling,
+                     left ? range_root(middle, end, subtree) : range_root(begin, middle, subtree));
     proof.push_back(sibling);
     (left ? end : begin) = middle;
   }

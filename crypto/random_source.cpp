@@ -26,8 +26,8 @@ struct SeededRandom::State {
 
 SeededRandom::SeededRandom(const SecretKey& seed) : state_(std::make_unique<State>()) {
   const std::array<std::uint8_t, 16> iv{};
-  FOVEA_CHECK(EVP_EncryptInit_ex2(state_->cipher.get(), openssl::aes_256_ctr(), seed.view().data(), iv.data(),
-                                  nullptr) == 1);
+  FOVEA_CHECK(
+      EVP_EncryptInit_ex2(state_->cipher.get(), openssl::aes_256_ctr(), seed.view().data(), iv.data(), nullptr) == 1);
 }
 SeededRandom::SeededRandom(SeededRandom&&) noexcept = default;
 SeededRandom& SeededRandom::operator=(SeededRandom&&) noexcept = default;

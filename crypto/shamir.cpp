@@ -11,9 +11,7 @@ namespace {
 
 using Limbs = std::array<std::uint64_t, kShareLimbs>;
 
-void wipe_limbs(Limbs& limbs) noexcept {
-  wipe({reinterpret_cast<std::uint8_t*>(limbs.data()), sizeof(Limbs)});
-}
+void wipe_limbs(Limbs& limbs) noexcept { wipe({reinterpret_cast<std::uint8_t*>(limbs.data()), sizeof(Limbs)}); }
 
 // Bit i of the secret is bit i % 52 of limb i / 52; the bytes count from the least significant.
 Limbs cut_limbs(const SecretKey& secret) {

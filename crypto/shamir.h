@@ -22,7 +22,7 @@ namespace fovea::crypto {
 inline constexpr std::size_t kShareLimbs = 5;
 inline constexpr std::size_t kShareBytes = 4 + 8 * kShareLimbs;  // x as u32, then the values as u64, little-endian
 inline constexpr std::uint32_t kSharePointMax = 1U << 20;
-inline constexpr std::size_t kSharesMax = 4096;                  // of one secret
+inline constexpr std::size_t kSharesMax = 4096;  // of one secret
 
 // One share of one secret. Wiped when it goes; move-only.
 class Share {

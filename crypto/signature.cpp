@@ -36,8 +36,8 @@ bool below(std::span<const std::uint8_t, 32> a, const Encoding& b) {
 }
 
 openssl::KeyHandle private_handle(const SecretKey& seed) {
-  openssl::KeyHandle handle(EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.view().data(),
-                                                            SecretKey::size()));
+  openssl::KeyHandle handle(
+      EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.view().data(), SecretKey::size()));
   FOVEA_CHECK(handle != nullptr);
   return handle;
 }
@@ -87,8 +87,8 @@ SigningKey SigningKey::copy() const {
 Signature SigningKey::sign(ByteView message) const {
   FOVEA_CHECK(prepared_ != nullptr);
   const openssl::HashContext context = new_hash_context();
-  FOVEA_CHECK(EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, prepared_->handle.get(),
-                                    nullptr) == 1);
+  FOVEA_CHECK(
+      EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, prepared_->handle.get(), nullptr) == 1);
   Signature signature{};
   std::size_t size = signature.size();
   FOVEA_CHECK(EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1);
@@ -113,8 +113,7 @@ SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteVie
   if (const SignatureVerdict verdict = check_key(key); verdict != SignatureVerdict::valid) return verdict;
   if (!below(signature.last<32>(), kOrder)) return SignatureVerdict::non_canonical_scalar;
 
-  const openssl::KeyHandle handle(
-      EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, key.data(), key.size()));
+  const openssl::KeyHandle handle(EVP_PKEY_new_raw_public_key_ex(nullptr, "ED25519", nullptr, key.data(), key.size()));
   FOVEA_CHECK(handle != nullptr);
   const openssl::HashContext context = new_hash_context();
   FOVEA_CHECK(EVP_DigestVerifyInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, handle.get(), nullptr) == 1);

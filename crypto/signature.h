@@ -42,19 +42,20 @@ class SigningKey {
 
 enum class SignatureVerdict {
   valid,
-  wrong_length,         // the signature is not 64 bytes
-  non_canonical_key,    // y is not below 2^255 − 19
-  small_order_key,      // a key under which many messages verify
-  non_canonical_scalar, // S is not below the group order
-  mismatch,             // well-formed, and not this key's signature of this message
+  wrong_length,          // the signature is not 64 bytes
+  non_canonical_key,     // y is not below 2^255 − 19
+  small_order_key,       // a key under which many messages verify
+  non_canonical_scalar,  // S is not below the group order
+  mismatch,              // well-formed, and not this key's signature of this message
 };
 
 std::string_view to_string(SignatureVerdict verdict) noexcept;
 
 SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteView signature);
 
-// Remembers what was found valid, since the evidence of a round repeats the signatures that were checked one by one while it
-// ran, and a verification costs a hundred hashes. Key, message and signature must all be the same. Not for several threads.
+// Remembers what was found valid, since the evidence of a round repeats the signatures that were checked one by one
+// while it ran, and a verification costs a hundred hashes. Key, message and signature must all be the same. Not for
+// several threads.
 class VerifiedSignatures {
  public:
   VerifiedSignatures() = default;

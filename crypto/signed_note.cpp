@@ -29,12 +29,14 @@ std::uint32_t read_key_id(ByteView bytes) {
 
 Bytes key_id_bytes(std::uint32_t id) {
   Bytes out;
-  for (unsigned shift = 32; shift > 0; shift -= 8) out.push_back(static_cast<std::uint8_t>((id >> (shift - 8)) & 0xffU));
+  for (unsigned shift = 32; shift > 0; shift -= 8)
+    out.push_back(static_cast<std::uint8_t>((id >> (shift - 8)) & 0xffU));
   return out;
 }
 
 Result<NoteSignature> parse_signature_line(std::string_view line) {
-  if (!line.starts_with(kSignaturePrefix)) return invalid_argument("signed note: a signature line does not start with an em dash");
+  if (!line.starts_with(kSignaturePrefix))
+    return invalid_argument("signed note: a signature line does not start with an em dash");
   line.remove_prefix(kSignaturePrefix.size());
   const std::size_t space = line.find(' ');
   if (space == std::string_view::npos) return invalid_argument("signed note: a signature line has no signature");
@@ -42,7 +44,8 @@ Result<NoteSignature> parse_signature_line(std::string_view line) {
   if (!acceptable_name(name)) return invalid_argument("signed note: a key name is empty or holds white space or '+'");
   auto decoded = from_base64(line.substr(space + 1));
   if (!decoded) return decoded.error().with_context("signed note: signature of " + std::string(name));
-  if (decoded->size() <= kKeyIdBytes) return invalid_argument("signed note: signature of " + std::string(name) + " is too short");
+  if (decoded->size() <= kKeyIdBytes)
+    return invalid_argument("signed note: signature of " + std::string(name) + " is too short");
   NoteSignature out;
   out.name = std::string(name);
   out.key_id = read_key_id(*decoded);
@@ -53,7 +56,8 @@ Result<NoteSignature> parse_signature_line(std::string_view line) {
 // Takes the text up to the next newline; a missing newline is an error.
 Result<std::string_view> take_line(std::string_view& rest, std::string_view what) {
   const std::size_t end = rest.find('\n');
-  if (end == std::string_view::npos) return invalid_argument("checkpoint: " + std::string(what) + " has no end of line");
+  if (end == std::string_view::npos)
+    return invalid_argument("checkpoint: " + std::string(what) + " has no end of line");
   const std::string_view line = rest.substr(0, end);
   rest.remove_prefix(end + 1);
   return line;
@@ -72,11 +76,13 @@ Result<NoteKey> NoteKey::parse(std::string_view text) {
   const std::size_t first = text.find('+');
   const std::size_t second = first == std::string_view::npos ? first : text.find('+', first + 1);
   if (second == std::string_view::npos)
-    return invalid_argument("note key: expected <name>+<key id>+<base64 key>, as fovea-node and fovea-coordinator print it");
+    return invalid_argument(
+        "note key: expected <name>+<key id>+<base64 key>, as fovea-node and fovea-coordinator print it");
   FOVEA_TRY_ASSIGN(const Bytes id, from_hex(text.substr(first + 1, second - first - 1)));
   FOVEA_TRY_ASSIGN(const Bytes key, from_base64(text.substr(second + 1)));
   if (key.size() != 33 || key.front() != kEd25519)
-    return invalid_argument("note key: expected 33 bytes that start with 01 (Ed25519), found " + std::to_string(key.size()));
+    return invalid_argument("note key: expected 33 bytes that start with 01 (Ed25519), found " +
+                            std::to_string(key.size()));
   FOVEA_TRY_ASSIGN(const VerifyKey verify_key, to_array<32>(ByteView(key).subspan(1), "note key"));
   FOVEA_TRY_ASSIGN(NoteKey out, create(text.substr(0, first), verify_key));
   if (id.size() != kKeyIdBytes || read_key_id(id) != out.id())
@@ -102,7 +108,8 @@ Result<SignedNote> SignedNote::parse(ByteView bytes) {
   if (bytes.size() > kNoteBytesMax)
     return invalid_argument("signed note: longer than " + std::to_string(kNoteBytesMax) + " bytes");
   const std::string_view all = as_text(bytes);
-  const bool control = std::any_of(all.begin(), all.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; });
+  const bool control =
+      std::any_of(all.begin(), all.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; });
   if (control) return invalid_argument("signed note: holds a control character");
   // The text may itself hold blank lines: the last one separates it from the signatures.
   const std::size_t split = all.rfind("\n\n");
@@ -110,7 +117,8 @@ Result<SignedNote> SignedNote::parse(ByteView bytes) {
   SignedNote out;
   out.text = std::string(all.substr(0, split + 1));
   std::string_view rest = all.substr(split + 2);
-  if (rest.empty() || rest.back() != '\n') return invalid_argument("signed note: no signature, or the last line has no end");
+  if (rest.empty() || rest.back() != '\n')
+    return invalid_argument("signed note: no signature, or the last line has no end");
   while (!rest.empty()) {
     if (out.signatures.size() == kNoteSignaturesMax)
       return invalid_argument("signed note: more than " + std::to_string(kNoteSignaturesMax) + " signatures");

@@ -42,8 +42,9 @@ Result<std::vector<node::StudyRecord>> records_of(const fs::path& site, node::Sp
 }
 
 // One trainer a hospital, or one for all: pooled training sees the hospitals' studies as one set.
-Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Options& options, const federation::Plan& plan,
-                                                                      const federation::ModelLayout& layout) {
+Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Options& options,
+                                                                       const federation::Plan& plan,
+                                                                       const federation::ModelLayout& layout) {
   FOVEA_TRY_ASSIGN(const node::Normalisation kind, node::parse_normalisation(plan.normalisation));
   node::TorchTrainerSettings settings;
   settings.look = {plan.look.regions, plan.look.exploration, plan.look.nms_mm};
@@ -58,7 +59,8 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
   for (const auto& records : groups) {
     FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, {kind, plan.n4}));
     ++settings.site_seed;
-    trainers.push_back(std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
+    trainers.push_back(
+        std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
   }
   return trainers;
 }
@@ -66,7 +68,8 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
 // The update as it would come out of the masked sum: clipped, weighted, rounded to integers, added.
 class Sum {
  public:
-  Sum(std::size_t size, const federation::PlanStrategy& strategy, std::size_t sites) : strategy_(strategy), sums_(size) {
+  Sum(std::size_t size, const federation::PlanStrategy& strategy, std::size_t sites)
+      : strategy_(strategy), sums_(size) {
     scale_ = static_cast<double>(1U << 30U) / (strategy.delta_max * static_cast<double>(sites));
   }
   void add(const node::TrainingOutcome& outcome) {
@@ -79,9 +82,10 @@ class Sum {
     weight_sum_ += weight;
   }
   std::size_t clipped() const noexcept { return clipped_; }
-  Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges, double server_learning_rate) const {
-    return federation::apply_federated_averaging(model, ranges,
-                                                 {sums_, scale_, strategy_.weight_max, weight_sum_, server_learning_rate});
+  Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges,
+                           double server_learning_rate) const {
+    return federation::apply_federated_averaging(
+        model, ranges, {sums_, scale_, strategy_.weight_max, weight_sum_, server_learning_rate});
   }
 
  private:
@@ -92,7 +96,8 @@ class Sum {
   std::size_t clipped_ = 0;
 };
 
-Result<std::vector<node::StudyResult>> evaluate(const Options& options, const federation::Plan& plan, const ModelState& model) {
+Result<std::vector<node::StudyResult>> evaluate(const Options& options, const federation::Plan& plan,
+                                                const ModelState& model) {
   FOVEA_TRY_ASSIGN(const node::Normalisation kind, node::parse_normalisation(plan.normalisation));
   FOVEA_TRY_ASSIGN(const node::Split split, node::parse_split(options.split));
   node::NetworkParameters parameters(model.layout());
@@ -114,7 +119,8 @@ Result<std::vector<node::StudyResult>> evaluate(const Options& options, const fe
 
 class Run {
  public:
-  Run(const Options& options, const federation::Plan& plan, ModelState model) : options_(options), plan_(plan), model_(std::move(model)) {}
+  Run(const Options& options, const federation::Plan& plan, ModelState model)
+      : options_(options), plan_(plan), model_(std::move(model)) {}
 
   Result<ModelState> train(std::vector<std::unique_ptr<node::TorchTrainer>>& trainers) {
     for (RoundNumber round = 1; round <= plan_.rounds_total(); ++round) {
@@ -132,7 +138,8 @@ class Run {
                          const federation::PlanStage& stage, std::uint32_t stage_round) {
     FOVEA_TRY_ASSIGN(const auto ranges, model_.layout().ranges(stage.trains));
     // Pooled training takes in one process as many steps as all hospitals together.
-    const double factor = options_.steps_scale * (options_.mode == "pooled" ? static_cast<double>(options_.train_sites.size()) : 1);
+    const double factor =
+        options_.steps_scale * (options_.mode == "pooled" ? static_cast<double>(options_.train_sites.size()) : 1);
     node::TrainingTask task;
     task.round = round;
     task.stage = stage.name;
@@ -160,7 +167,8 @@ class Run {
       FOVEA_TRY_ASSIGN(model_, sum.apply(model_, ranges, stage.server_learning_rate));
     }
     std::fprintf(stderr, "round %2u of %u · %-8s · loss %.4f%s\n", round, plan_.rounds_total(), stage.name.c_str(),
-                 loss / std::max(count, 1.0), sum.clipped() > 0 ? (" · clipped " + std::to_string(sum.clipped())).c_str() : "");
+                 loss / std::max(count, 1.0),
+                 sum.clipped() > 0 ? (" · clipped " + std::to_string(sum.clipped())).c_str() : "");
     return {};
   }
 
@@ -187,7 +195,8 @@ Result<void> run(const Options& options) {
   FOVEA_TRY_ASSIGN(ModelState initial, federation::initial_model(layout, plan.seed));
   FOVEA_TRY_ASSIGN(const ModelState model, Run(options, plan, std::move(initial)).train(trainers));
   if (!options.model_out.empty()) {
-    FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(model, federation::to_metadata(federation::model_use_of(plan))));
+    FOVEA_TRY_ASSIGN(const Bytes file,
+                     federation::write_safetensors(model, federation::to_metadata(federation::model_use_of(plan))));
     FOVEA_TRY(write_file_durably(options.model_out, file));
   }
   FOVEA_TRY_ASSIGN(const std::vector<node::StudyResult> results, evaluate(options, plan, model));
@@ -200,15 +209,21 @@ Result<void> run(const Options& options) {
 
 int main_of(int argc, char** argv) {
   Options options;
-  CLI::App app{"Trains without a federation, to compare: one hospital alone, all data pooled, or averaging in one process. Only a "
-               "demonstration that plays every hospital can do this."};
+  CLI::App app{
+      "Trains without a federation, to compare: one hospital alone, all data pooled, or averaging in one process. Only "
+      "a "
+      "demonstration that plays every hospital can do this."};
   app.add_option("--mode", options.mode, "single, pooled or federated-in-process")
       ->required()
       ->check(CLI::IsMember({"single", "pooled", "federated-in-process"}));
-  app.add_option("--plan", options.plan, "The plan whose stages and steps are taken; pooled takes them once for each hospital")->required();
+  app.add_option("--plan", options.plan,
+                 "The plan whose stages and steps are taken; pooled takes them once for each hospital")
+      ->required();
   app.add_option("--train-site", options.train_sites, "Folder of a hospital that trains")->required();
-  app.add_option("--test-site", options.test_sites, "Folder of a hospital whose held-back patients are looked at")->required();
-  app.add_option("--split", options.split, "Which patients to look at: test, or validation to choose settings")->capture_default_str();
+  app.add_option("--test-site", options.test_sites, "Folder of a hospital whose held-back patients are looked at")
+      ->required();
+  app.add_option("--split", options.split, "Which patients to look at: test, or validation to choose settings")
+      ->capture_default_str();
   app.add_option("--out", options.out, "Write the report to this JSON file");
   app.add_option("--model-out", options.model_out, "Write the model to this safetensors file");
   app.add_option("--steps-scale", options.steps_scale, "Multiplies the plan's local steps")->capture_default_str();

@@ -30,8 +30,10 @@ node::StudyResult study_of(const json& row) {
   study.logit = row.at("logit").get<double>();
   study.findings_known = row.at("findings_known").get<bool>();
   for (const json& finding : row.at("findings"))
-    study.findings.push_back({finding.at("diameter_mm").get<double>(), rank_of(finding.at("rank")), rank_of(finding.at("rank_reordered"))});
-  for (const json& region : row.at("regions")) study.regions.push_back({region.at(0).get<double>(), region.at(1).get<bool>()});
+    study.findings.push_back(
+        {finding.at("diameter_mm").get<double>(), rank_of(finding.at("rank")), rank_of(finding.at("rank_reordered"))});
+  for (const json& region : row.at("regions"))
+    study.regions.push_back({region.at(0).get<double>(), region.at(1).get<bool>()});
   study.fraction_read = row.at("voxels_read_fraction").get<double>();
   study.seconds = row.at("seconds").get<double>();
   return study;

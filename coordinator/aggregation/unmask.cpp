@@ -30,11 +30,13 @@ struct CheckedShare {
 
 class Unmasking {
  public:
-  explicit Unmasking(UnmaskWork work) : work_(std::move(work)), threshold_(work_.context.parameters.thresholds.threshold) {}
+  explicit Unmasking(UnmaskWork work)
+      : work_(std::move(work)), threshold_(work_.context.parameters.thresholds.threshold) {}
 
   UnmaskOutcome run(std::uint32_t threads) {
     for (const DealerCommitments& dealer : work_.dealers) open_secret(dealer);
-    const bool complete = outcome_.opened.size() == work_.survivors.size() && outcome_.opened.size() == work_.dealers.size();
+    const bool complete = outcome_.opened.size() == work_.survivors.size() &&
+                          outcome_.opened.size() == work_.dealers.size();
     outcome_.complete = complete && remove_masks(threads);
     outcome_.sum = std::move(work_.sum);
     return std::move(outcome_);
@@ -43,7 +45,8 @@ class Unmasking {
  private:
   void blame(RosterIndex site, RefusalReason reason) {
     const Blame entry{site, reason};
-    if (std::find(outcome_.blames.begin(), outcome_.blames.end(), entry) == outcome_.blames.end()) outcome_.blames.push_back(entry);
+    if (std::find(outcome_.blames.begin(), outcome_.blames.end(), entry) == outcome_.blames.end())
+      outcome_.blames.push_back(entry);
   }
 
   // The shares of one dealer that hold against its commitments; the dealer's own last, because it alone has none.
@@ -52,16 +55,20 @@ class Unmasking {
     std::optional<CheckedShare> own;
     for (const UnmaskResponse& response : work_.responses) {
       if (!work_.context.holds_share(response.site, dealer.dealer)) continue;
-      const federation::RevealedShare* revealed = find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
+      const federation::RevealedShare* revealed =
+          find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
       if (revealed == nullptr || revealed->secret != kind) continue;
       if (response.site == dealer.dealer) {
         auto share = crypto::Share::decode(revealed->share);
-        if (share && share->point() == std::uint32_t{response.site} + 1) own.emplace(CheckedShare{response.site, std::move(*share)});
+        if (share && share->point() == std::uint32_t{response.site} + 1)
+          own.emplace(CheckedShare{response.site, std::move(*share)});
         continue;
       }
-      const federation::SealedShares* promised = find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
+      const federation::SealedShares* promised =
+          find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
       if (promised == nullptr) continue;
-      auto share = federation::open_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind}, revealed->share, *promised);
+      auto share = federation::open_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind},
+                                               revealed->share, *promised);
       if (!share) {
         blame(response.site, RefusalReason::bad_revealed_share);
         continue;
@@ -73,14 +80,16 @@ class Unmasking {
   }
 
   void open_secret(const DealerCommitments& dealer) {
-    const RevealedSecret kind = contains(work_.committed, dealer.dealer) ? RevealedSecret::self_seed : RevealedSecret::mask_key;
+    const RevealedSecret kind = contains(work_.committed, dealer.dealer) ? RevealedSecret::self_seed
+                                                                         : RevealedSecret::mask_key;
     std::vector<CheckedShare> checked = checked_shares(dealer, kind);
     if (checked.size() < threshold_) return;
     std::vector<crypto::Share> shares;
     for (std::size_t i = 0; i < threshold_; ++i) shares.push_back(std::move(checked[i].share));
     const auto secret = crypto::combine_shares(shares);
     // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
-    const federation::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment, work_.context.find(dealer.dealer)->mask};
+    const federation::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment,
+                                                work_.context.find(dealer.dealer)->mask};
     if (!secret || !federation::is_committed_secret(work_.context.parameters_hash, committed, *secret)) {
       blame(dealer.dealer, RefusalReason::inconsistent_dealer);
       note_dealing(dealer.dealer, kind, checked, shares);
@@ -92,7 +101,8 @@ class Unmasking {
   }
 
   // `shares` were taken from the first of `checked`.
-  void note_dealing(RosterIndex dealer, RevealedSecret kind, const std::vector<CheckedShare>& checked, const std::vector<crypto::Share>& shares) {
+  void note_dealing(RosterIndex dealer, RevealedSecret kind, const std::vector<CheckedShare>& checked,
+                    const std::vector<crypto::Share>& shares) {
     BadDealing dealing{.dealer = dealer, .secret = kind, .openings = {}};
     for (std::size_t i = 0; i < shares.size(); ++i) {
       if (checked[i].from == dealer) return;  // the dealer committed to no share of its own

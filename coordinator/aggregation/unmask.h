@@ -15,8 +15,8 @@ namespace fovea::coordinator {
 // What a dealer committed to in R2.
 struct DealerCommitments {
   RosterIndex dealer = 0;
-  Digest self_seed_commitment{};                  // Bcom
-  std::vector<federation::SealedShares> shares;   // by recipient
+  Digest self_seed_commitment{};                 // Bcom
+  std::vector<federation::SealedShares> shares;  // by recipient
 };
 
 struct UnmaskResponse {
@@ -32,15 +32,16 @@ struct Blame {
 };
 
 struct UnmaskWork {
-  federation::AttemptContext context;              // P, H(P), U1, K
-  std::vector<RosterIndex> survivors;              // U2
-  std::vector<RosterIndex> committed;              // U3
-  std::vector<DealerCommitments> dealers;          // one for each site of U2
+  federation::AttemptContext context;      // P, H(P), U1, K
+  std::vector<RosterIndex> survivors;      // U2
+  std::vector<RosterIndex> committed;      // U3
+  std::vector<DealerCommitments> dealers;  // one for each site of U2
   std::vector<UnmaskResponse> responses;
-  std::vector<std::uint32_t> sum;                  // Σ y over U3
+  std::vector<std::uint32_t> sum;  // Σ y over U3
 };
 
-// t shares that others released of one dealer's secret, each as it committed to, which do not give the secret it committed to.
+// t shares that others released of one dealer's secret, each as it committed to, which do not give the secret it
+// committed to.
 struct BadDealing {
   RosterIndex dealer = 0;
   federation::RevealedSecret secret = federation::RevealedSecret::self_seed;
@@ -48,15 +49,16 @@ struct BadDealing {
 };
 
 struct UnmaskOutcome {
-  bool complete = false;                           // every secret was opened and the masks are gone
-  std::vector<std::uint32_t> sum;                  // Σ x when complete, else as it came
-  std::vector<federation::OpenedSecret> opened;    // ascending, one for each site of U2 when complete
-  std::vector<Blame> blames;                       // bad_revealed_share: the responder; inconsistent_dealer: the dealer
-  std::vector<BadDealing> dealings;                // what shows an inconsistent dealer to anybody; none where its own share was needed
+  bool complete = false;                         // every secret was opened and the masks are gone
+  std::vector<std::uint32_t> sum;                // Σ x when complete, else as it came
+  std::vector<federation::OpenedSecret> opened;  // ascending, one for each site of U2 when complete
+  std::vector<Blame> blames;                     // bad_revealed_share: the responder; inconsistent_dealer: the dealer
+  std::vector<BadDealing>
+      dealings;  // what shows an inconsistent dealer to anybody; none where its own share was needed
 };
 
-// A revealed share counts only if it is the one its dealer committed to (the dealer's own share has no commitment and is
-// used only when it is needed). X25519_base(s_j) = S_j and H(b_j) = Bcom_j are checked before any mask is removed.
+// A revealed share counts only if it is the one its dealer committed to (the dealer's own share has no commitment and
+// is used only when it is needed). X25519_base(s_j) = S_j and H(b_j) = Bcom_j are checked before any mask is removed.
 UnmaskOutcome unmask(UnmaskWork work, std::uint32_t threads = 1);
 
 }  // namespace fovea::coordinator

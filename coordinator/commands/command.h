@@ -12,7 +12,7 @@ class App;
 namespace fovea::coordinator {
 
 struct CommandContext {
-  Console console;                                 // --json, --quiet
+  Console console;                                   // --json, --quiet
   std::filesystem::path home = "fovea-coordinator";  // --home
   SystemClock clock;
 
@@ -21,9 +21,10 @@ struct CommandContext {
   Result<CoordinatorConfig> config();
 };
 
-void add_federation_commands(CLI::App& app, CommandContext& context);  // init, invite, sign, cosign, sites, revoke, administrator
-void add_plan_commands(CLI::App& app, CommandContext& context);        // plan new, plan validate
-void add_run_commands(CLI::App& app, CommandContext& context);         // run start, watch, list, stop
-void add_model_commands(CLI::App& app, CommandContext& context);       // model export
+void add_federation_commands(CLI::App& app,
+                             CommandContext& context);  // init, invite, sign, cosign, sites, revoke, administrator
+void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
+void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
+void add_model_commands(CLI::App& app, CommandContext& context);  // model export
 
 }  // namespace fovea::coordinator

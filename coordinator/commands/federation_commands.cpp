@@ -33,41 +33,52 @@ Result<void> run_init(CommandContext& context, const Choice& choice) {
   }
   FOVEA_TRY_ASSIGN(const federation::Invite invite, context.folder().create(fresh, context.clock.wall()));
   const std::string print = federation::fingerprint(invite.administrators.front());
-  context.console.data("init", {{"federation", invite.federation}, {"endpoint", invite.endpoint}, {"folder", context.home.string()}, {"fingerprint", print}},
-                       "federation " + invite.federation + " made in " + context.home.string() + "\nsites will dial " + invite.endpoint +
-                           "\nfingerprint " + print + "\nnext: fovea-coordinator --home " + context.home.string() + " invite");
+  context.console.data("init",
+                       {{"federation", invite.federation},
+                        {"endpoint", invite.endpoint},
+                        {"folder", context.home.string()},
+                        {"fingerprint", print}},
+                       "federation " + invite.federation + " made in " + context.home.string() + "\nsites will dial " +
+                           invite.endpoint + "\nfingerprint " + print + "\nnext: fovea-coordinator --home " +
+                           context.home.string() + " invite");
   return {};
 }
 
 Result<void> run_invite(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const federation::Invite invite, context.folder().federation());
   FOVEA_TRY_ASSIGN(const Bytes bytes, context.folder().invite_bytes());
-  const std::filesystem::path out = choice.output.empty() ? context.folder().root() / "invite.json" : std::filesystem::path(choice.output);
+  const std::filesystem::path out = choice.output.empty() ? context.folder().root() / "invite.json"
+                                                          : std::filesystem::path(choice.output);
   if (!choice.output.empty()) FOVEA_TRY(write_file_durably(out, bytes));
   const std::string print = federation::fingerprint(invite.administrators.front());
   context.console.data("invite", {{"invite", out.string()}, {"fingerprint", print}},
-                       "send " + out.string() + " to the hospital, and read out the federation's fingerprint " + print + " by telephone");
+                       "send " + out.string() + " to the hospital, and read out the federation's fingerprint " + print +
+                           " by telephone");
   return {};
 }
 
 void show_roster(CommandContext& context, const std::string& command, const SignedRoster& outcome) {
   Json sites = Json::array();
   for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
-  context.console.data(command, {{"epoch", outcome.roster.epoch}, {"in_force", outcome.in_force}, {"sites", sites}},
-                       "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " + std::to_string(outcome.roster.sites.size()) + " sites" +
-                           (outcome.in_force ? "" : "\nthe second administrator has yet to sign: fovea-coordinator cosign --key FILE"));
+  context.console.data(
+      command, {{"epoch", outcome.roster.epoch}, {"in_force", outcome.in_force}, {"sites", sites}},
+      "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " + std::to_string(outcome.roster.sites.size()) +
+          " sites" +
+          (outcome.in_force ? "" : "\nthe second administrator has yet to sign: fovea-coordinator cosign --key FILE"));
 }
 
 Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice) {
   const CoordinatorFolder folder = context.folder();
-  return folder.administrator_key(choice.key.empty() ? folder.administrator_key_file() : std::filesystem::path(choice.key));
+  return folder.administrator_key(choice.key.empty() ? folder.administrator_key_file()
+                                                     : std::filesystem::path(choice.key));
 }
 
 Result<void> run_sign(CommandContext& context, const Choice& choice) {
   const CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::Invite facts, folder.federation());
   if (choice.files.empty() && !choice.renew)
-    return invalid_argument("sign: name the join requests to sign, or --renew to sign the present sites for another week");
+    return invalid_argument(
+        "sign: name the join requests to sign, or --renew to sign the present sites for another week");
   RosterChange change;
   for (const std::string& file : choice.files) {
     FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, federation::kSignedDocumentBytesMax));
@@ -77,8 +88,8 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
     if (!request) return request.error().with_context(file);
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);
-    context.console.progress(request->site.id.text() + ": fingerprint " + federation::fingerprint(request->site.identity_key) +
-                             "; compare it by telephone");
+    context.console.progress(request->site.id.text() + ": fingerprint " +
+                             federation::fingerprint(request->site.identity_key) + "; compare it by telephone");
     change.added.push_back(request->site);
   }
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
@@ -114,18 +125,23 @@ Result<void> run_sites(CommandContext& context) {
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT"}};
   for (const auto& site : roster.sites) {
     const std::string print = federation::fingerprint(site.identity_key);
-    sites.push_back({{"site", site.id.text()}, {"fingerprint", print}, {"identity_key", to_hex(site.identity_key)}, {"log_key", to_hex(site.log_key)}});
+    sites.push_back({{"site", site.id.text()},
+                     {"fingerprint", print},
+                     {"identity_key", to_hex(site.identity_key)},
+                     {"log_key", to_hex(site.log_key)}});
     rows.push_back({site.id.text(), print});
   }
   const std::string validity = left_ms > 0 ? "valid for another " + std::to_string(left_ms / 3'600'000) + " hours"
                                            : "has run out: fovea-coordinator sign --renew";
-  context.console.data("sites", {{"epoch", roster.epoch}, {"valid_until_ms", roster.valid_until.value}, {"sites", sites}},
+  context.console.data("sites",
+                       {{"epoch", roster.epoch}, {"valid_until_ms", roster.valid_until.value}, {"sites", sites}},
                        "epoch " + std::to_string(roster.epoch) + ", " + validity + "\n" + text_table(rows));
   return {};
 }
 
 Result<void> run_administrator(CommandContext& context, const Choice& choice) {
-  if (std::filesystem::exists(choice.output)) return failed_precondition(choice.output + ": exists; choose another file");
+  if (std::filesystem::exists(choice.output))
+    return failed_precondition(choice.output + ": exists; choose another file");
   crypto::SystemRandom random;
   const crypto::SigningKey key = crypto::SigningKey::create(random);
   FOVEA_TRY(crypto::write_key_file(choice.output, key.seed()));
@@ -150,9 +166,11 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto choice = std::make_shared<Choice>();
   auto* init = app.add_subcommand("init", "Make a federation: keys, settings, invite");
   init->add_option("name", choice->name, "The federation's name, for example lesions-2026")->required();
-  init->add_option("--host", choice->host, "Name or address under which sites reach this machine")->capture_default_str();
+  init->add_option("--host", choice->host, "Name or address under which sites reach this machine")
+      ->capture_default_str();
   init->add_option("--port", choice->port, "Port to listen on")->capture_default_str()->check(CLI::Range(1, 65535));
-  init->add_option("--second-administrator", choice->second_administrator, "Public key of a second person who must sign rosters too");
+  init->add_option("--second-administrator", choice->second_administrator,
+                   "Public key of a second person who must sign rosters too");
   init->callback([&context, choice] { context.console.run("init", [&] { return run_init(context, *choice); }); });
   auto* invite = app.add_subcommand("invite", "Write the invite for hospitals");
   invite->add_option("--output", choice->output, "Where to; the default is invite.json in the coordinator's folder");
@@ -163,7 +181,8 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto* cosign = app.add_subcommand("cosign", "The second administrator's signature under the roster that waits");
   auto* revoke = app.add_subcommand("revoke", "Take sites off the roster; their connections are cut");
   revoke->add_option("sites", choice->files, "Names of sites")->required();
-  for (auto* command : {sign, cosign, revoke}) command->add_option("--key", choice->key, "The administrator's key file");
+  for (auto* command : {sign, cosign, revoke})
+    command->add_option("--key", choice->key, "The administrator's key file");
   sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });
   cosign->callback([&context, choice] { context.console.run("cosign", [&] { return run_cosign(context, *choice); }); });
   revoke->callback([&context, choice] { context.console.run("revoke", [&] { return run_revoke(context, *choice); }); });
@@ -171,7 +190,9 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   sites->callback([&context] { context.console.run("sites", [&] { return run_sites(context); }); });
   auto* administrator = app.add_subcommand("administrator", "Make a key for a second administrator");
   administrator->add_option("output", choice->output, "Where to write the secret key")->required();
-  administrator->callback([&context, choice] { context.console.run("administrator", [&] { return run_administrator(context, *choice); }); });
+  administrator->callback([&context, choice] {
+    context.console.run("administrator", [&] { return run_administrator(context, *choice); });
+  });
 }
 
 }  // namespace fovea::coordinator

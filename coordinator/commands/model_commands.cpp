@@ -41,8 +41,13 @@ Result<void> run_export(CommandContext& context, const Choice& choice) {
                    {"fovea.model", to_hex(store.model_digest())}});
   FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(store.model(), metadata));
   FOVEA_TRY(write_file_durably(choice.output, file));
-  context.console.data("model export", {{"output", choice.output}, {"model", to_hex(store.model_digest())}, {"bytes", file.size()}, {"rounds", store.sums()}},
-                       "wrote " + choice.output + ": the model after " + std::to_string(store.sums()) + " rounds, " + to_hex(store.model_digest()).substr(0, 16));
+  context.console.data("model export",
+                       {{"output", choice.output},
+                        {"model", to_hex(store.model_digest())},
+                        {"bytes", file.size()},
+                        {"rounds", store.sums()}},
+                       "wrote " + choice.output + ": the model after " + std::to_string(store.sums()) + " rounds, " +
+                           to_hex(store.model_digest()).substr(0, 16));
   return {};
 }
 
@@ -55,7 +60,8 @@ void add_model_commands(CLI::App& app, CommandContext& context) {
   auto* out = model->add_subcommand("export", "Write it as safetensors");
   out->add_option("--run", choice->run, "The run's id, or its first digits; the default is the newest");
   out->add_option("--output", choice->output, "The file to write")->default_val("model.safetensors");
-  out->callback([&context, choice] { context.console.run("model export", [&] { return run_export(context, *choice); }); });
+  out->callback(
+      [&context, choice] { context.console.run("model export", [&] { return run_export(context, *choice); }); });
 }
 
 }  // namespace fovea::coordinator

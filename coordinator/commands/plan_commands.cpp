@@ -31,7 +31,12 @@ std::uint64_t fresh_seed() {
 }
 
 Json probe_stages() {
-  return Json::array({{{"name", "probe"}, {"rounds", 3}, {"trains", {"probe."}}, {"local_steps", 1}, {"learning_rate", 0.1}, {"server_learning_rate", 1}}});
+  return Json::array({{{"name", "probe"},
+                       {"rounds", 3},
+                       {"trains", {"probe."}},
+                       {"local_steps", 1},
+                       {"learning_rate", 0.1},
+                       {"server_learning_rate", 1}}});
 }
 
 Result<void> run_new(CommandContext& context, const Choice& choice) {
@@ -43,9 +48,11 @@ Result<void> run_new(CommandContext& context, const Choice& choice) {
   plan["seed"] = choice.seed ? *choice.seed : fresh_seed();
   const std::string text = plan.dump(2) + "\n";
   FOVEA_TRY(federation::Plan::parse(as_bytes(text)));
-  if (std::filesystem::exists(choice.output)) return failed_precondition(choice.output + ": exists; choose another file with --output");
+  if (std::filesystem::exists(choice.output))
+    return failed_precondition(choice.output + ": exists; choose another file with --output");
   FOVEA_TRY(write_file_durably(choice.output, as_bytes(text)));
-  context.console.data("plan new", {{"plan", choice.output}}, "wrote " + choice.output + "; edit it, then: fovea-coordinator plan validate " + choice.output);
+  context.console.data("plan new", {{"plan", choice.output}},
+                       "wrote " + choice.output + "; edit it, then: fovea-coordinator plan validate " + choice.output);
   return {};
 }
 
@@ -56,9 +63,14 @@ Result<void> run_validate(CommandContext& context, const Choice& choice) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.file);
   }
-  context.console.data("plan validate", {{"plan", to_hex(plan->hash)}, {"name", plan->name}, {"rounds", plan->rounds_total()}, {"stages", plan->stages.size()}},
-                       "plan " + to_hex(plan->hash) + "\n\"" + plan->name + "\": " + std::to_string(plan->rounds_total()) + " rounds in " +
-                           std::to_string(plan->stages.size()) + " stages, at least " + std::to_string(plan->cohort.smallest) + " sites");
+  context.console.data("plan validate",
+                       {{"plan", to_hex(plan->hash)},
+                        {"name", plan->name},
+                        {"rounds", plan->rounds_total()},
+                        {"stages", plan->stages.size()}},
+                       "plan " + to_hex(plan->hash) + "\n\"" + plan->name + "\": " +
+                           std::to_string(plan->rounds_total()) + " rounds in " + std::to_string(plan->stages.size()) +
+                           " stages, at least " + std::to_string(plan->cohort.smallest) + " sites");
   return {};
 }
 
@@ -71,13 +83,19 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
   auto* fresh = plan->add_subcommand("new", "Write a plan to edit");
   fresh->add_option("--output", choice->output, "The file to write")->default_val("plan.json");
   fresh->add_option("--name", choice->name, "What people call it")->capture_default_str();
-  fresh->add_option("--architecture", choice->architecture, "\"fovea-1\", or \"probe-N\" to test the network without learning")->capture_default_str();
-  fresh->add_option("--seed", choice->seed, "Of the first model; drawn at random when not given. A model serves one run only")
+  fresh
+      ->add_option("--architecture", choice->architecture,
+                   "\"fovea-1\", or \"probe-N\" to test the network without learning")
+      ->capture_default_str();
+  fresh
+      ->add_option("--seed", choice->seed,
+                   "Of the first model; drawn at random when not given. A model serves one run only")
       ->check(CLI::Range(std::uint64_t{0}, (std::uint64_t{1} << 53U) - 1));
   fresh->callback([&context, choice] { context.console.run("plan new", [&] { return run_new(context, *choice); }); });
   auto* validate = plan->add_subcommand("validate", "Check a plan and print its hash");
   validate->add_option("plan", choice->file, "The plan's file")->required();
-  validate->callback([&context, choice] { context.console.run("plan validate", [&] { return run_validate(context, *choice); }); });
+  validate->callback(
+      [&context, choice] { context.console.run("plan validate", [&] { return run_validate(context, *choice); }); });
 }
 
 }  // namespace fovea::coordinator

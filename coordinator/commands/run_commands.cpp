@@ -46,7 +46,9 @@ class ServingLock {
     if (descriptor < 0) return unavailable(path.string() + ": cannot open");
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       ::close(descriptor);
-      return failed_precondition(home.string() + ": another fovea-coordinator serves from this folder; stop it with: fovea-coordinator run stop");
+      return failed_precondition(
+          home.string() +
+          ": another fovea-coordinator serves from this folder; stop it with: fovea-coordinator run stop");
     }
     const std::string text = std::to_string(::getpid()) + "\n";
     if (::ftruncate(descriptor, 0) != 0 || ::write(descriptor, text.data(), text.size()) < 0) {
@@ -57,7 +59,9 @@ class ServingLock {
   }
   ServingLock(ServingLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
   ServingLock& operator=(ServingLock&&) = delete;
-  ~ServingLock() { if (descriptor_ >= 0) ::close(descriptor_); }
+  ~ServingLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
 
  private:
   explicit ServingLock(int descriptor) : descriptor_(descriptor) {}
@@ -72,8 +76,8 @@ Result<std::unique_ptr<RunStore>> choose_run(CommandContext& context, ByteView p
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
     FOVEA_TRY_ASSIGN(RunStore store, RunStore::open(*path));
     if (store.plan().hash != plan.hash || store.complete()) continue;
-    context.console.progress("going on with run " + store.facts().run.text() + ": " + std::to_string(store.sums()) + " of " +
-                             std::to_string(plan.rounds_total()) + " rounds are done");
+    context.console.progress("going on with run " + store.facts().run.text() + ": " + std::to_string(store.sums()) +
+                             " of " + std::to_string(plan.rounds_total()) + " rounds are done");
     return std::make_unique<RunStore>(std::move(store));
   }
   crypto::SystemRandom random;
@@ -95,20 +99,28 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const ServingLock lock, ServingLock::take(context.home));
   FOVEA_TRY_ASSIGN(auto store, choose_run(context, plan_bytes, choice.fresh));
   block_stop_signals();
-  FOVEA_TRY_ASSIGN(auto driver, RunDriver::open({.folder = context.folder(),
-                                                 .config = config,
-                                                 .store = std::move(store),
-                                                 .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
-                                                context.clock));
+  FOVEA_TRY_ASSIGN(
+      auto driver,
+      RunDriver::open({.folder = context.folder(),
+                       .config = config,
+                       .store = std::move(store),
+                       .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
+                      context.clock));
   FOVEA_TRY_ASSIGN(const RunEnd end, driver->run());
   const RunStore& done = driver->store();
   const bool complete = end == RunEnd::complete;
   const std::string summary = (done.folder() / "summary.json").string();
   context.console.data("run start",
-                       {{"run", done.facts().run.text()}, {"complete", complete}, {"rounds_done", done.sums()}, {"summary", summary}, {"model", to_hex(done.model_digest())}},
-                       "run " + done.facts().run.text() + (complete ? " is complete: " : " was stopped: ") + std::to_string(done.sums()) + " of " +
-                           std::to_string(done.plan().rounds_total()) + " rounds\nsummary " + summary +
-                           (complete ? "\nnext: fovea-coordinator model export --output model.safetensors" : "\ngo on with the same command"));
+                       {{"run", done.facts().run.text()},
+                        {"complete", complete},
+                        {"rounds_done", done.sums()},
+                        {"summary", summary},
+                        {"model", to_hex(done.model_digest())}},
+                       "run " + done.facts().run.text() + (complete ? " is complete: " : " was stopped: ") +
+                           std::to_string(done.sums()) + " of " + std::to_string(done.plan().rounds_total()) +
+                           " rounds\nsummary " + summary +
+                           (complete ? "\nnext: fovea-coordinator model export --output model.safetensors"
+                                     : "\ngo on with the same command"));
   return {};
 }
 
@@ -121,10 +133,18 @@ Result<void> run_list(CommandContext& context) {
     FOVEA_TRY_ASSIGN(const RunStore store, RunStore::open(path));
     const std::string state = store.complete() ? "complete" : "open";
     const std::string rounds = std::to_string(store.sums()) + "/" + std::to_string(store.plan().rounds_total());
-    data.push_back({{"run", store.facts().run.text()}, {"plan", to_hex(store.plan().hash)}, {"name", store.plan().name}, {"rounds_done", store.sums()}, {"rounds_total", store.plan().rounds_total()}, {"state", state}, {"started_ms", store.facts().started.value}});
+    data.push_back({{"run", store.facts().run.text()},
+                    {"plan", to_hex(store.plan().hash)},
+                    {"name", store.plan().name},
+                    {"rounds_done", store.sums()},
+                    {"rounds_total", store.plan().rounds_total()},
+                    {"state", state},
+                    {"started_ms", store.facts().started.value}});
     rows.push_back({store.facts().run.text().substr(0, 12), store.plan().name, rounds, state});
   }
-  context.console.data("run list", data, runs.empty() ? "no run yet; start one with: fovea-coordinator run start PLAN" : text_table(rows));
+  context.console.data(
+      "run list", data,
+      runs.empty() ? "no run yet; start one with: fovea-coordinator run start PLAN" : text_table(rows));
   return {};
 }
 
@@ -145,7 +165,8 @@ Result<pid_t> serving_process(const fs::path& home) {
 Result<void> run_stop(CommandContext& context) {
   FOVEA_TRY_ASSIGN(const pid_t process, serving_process(context.home));
   if (::kill(process, SIGTERM) != 0) return unavailable("cannot signal process " + std::to_string(process));
-  context.console.data("run stop", {{"pid", process}}, "asked process " + std::to_string(process) + " to stop; the run can go on later");
+  context.console.data("run stop", {{"pid", process}},
+                       "asked process " + std::to_string(process) + " to stop; the run can go on later");
   return {};
 }
 
@@ -156,13 +177,16 @@ Result<void> run_watch(CommandContext& context) {
   std::ifstream events(path);
   if (!events) return not_found(path.string() + ": no run was served yet");
   const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (watch < 0 || ::inotify_add_watch(watch, path.c_str(), IN_MODIFY) < 0) return unavailable("cannot watch " + path.string());
+  if (watch < 0 || ::inotify_add_watch(watch, path.c_str(), IN_MODIFY) < 0)
+    return unavailable("cannot watch " + path.string());
   bool over = !serving_process(context.home);
   while (true) {
     std::string line;
     while (std::getline(events, line)) {
       std::cout << line << '\n' << std::flush;
-      if (line.find("\"event\":\"run_complete\"") != std::string::npos || line.find("\"event\":\"run_stopped\"") != std::string::npos) over = true;
+      if (line.find("\"event\":\"run_complete\"") != std::string::npos ||
+          line.find("\"event\":\"run_stopped\"") != std::string::npos)
+        over = true;
       if (line.find("\"event\":\"run_started\"") != std::string::npos) over = !serving_process(context.home);
     }
     if (over) break;
@@ -187,7 +211,8 @@ void add_run_commands(CLI::App& app, CommandContext& context) {
   auto* start = run->add_subcommand("start", "Serve a plan to its end; goes on with a run that was interrupted");
   start->add_option("plan", choice->plan, "The plan's file")->required();
   start->add_flag("--new", choice->fresh, "Begin a new run even if one of this plan is open");
-  start->callback([&context, choice] { context.console.run("run start", [&] { return run_start(context, *choice); }); });
+  start->callback(
+      [&context, choice] { context.console.run("run start", [&] { return run_start(context, *choice); }); });
   auto* list = run->add_subcommand("list", "Runs and how far they are");
   list->callback([&context] { context.console.run("run list", [&] { return run_list(context); }); });
   auto* stop = run->add_subcommand("stop", "Stop the process that serves; the run can go on later");

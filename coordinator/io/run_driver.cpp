@@ -58,9 +58,7 @@ std::string join(const std::vector<SiteId>& sites) {
 
 }  // namespace
 
-void block_stop_signals() {
-  block_signals({SIGINT, SIGTERM});
-}
+void block_stop_signals() { block_signals({SIGINT, SIGTERM}); }
 
 RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 RunDriver::~RunDriver() {
@@ -81,11 +79,12 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
     if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) opened_attempt = open->key;
     return {};
   };
-  FOVEA_TRY_ASSIGN(federation::Ledger ledger,
-                   federation::Ledger::open({.folder = folder.ledger(),
-                                             .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
-                                             .key = keys.signing.copy()},
-                                            learn));
+  FOVEA_TRY_ASSIGN(
+      federation::Ledger ledger,
+      federation::Ledger::open({.folder = folder.ledger(),
+                                .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
+                                .key = keys.signing.copy()},
+                               learn));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   const sigset_t set = stop_signals();
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
@@ -100,11 +99,13 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)});
   Parts& inner = *parts;
   FOVEA_TRY(inner.take_up_round());
-  FOVEA_TRY_ASSIGN(inner.server, ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
-                     const federation::Roster& newest = inner.next_roster ? *inner.next_roster : inner.roster;
-                     const federation::RosterSite* site = newest.find_transport_key(key);
-                     return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
-                   }));
+  FOVEA_TRY_ASSIGN(
+      inner.server,
+      ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
+        const federation::Roster& newest = inner.next_roster ? *inner.next_roster : inner.roster;
+        const federation::RosterSite* site = newest.find_transport_key(key);
+        return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
+      }));
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_look = clock.monotonic();
@@ -116,7 +117,8 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
 Result<RunEnd> RunDriver::run() {
   Parts& parts = *parts_;
   const RunStore& store = *parts.options.store;
-  FOVEA_TRY(parts.record(federation::RosterEpoch{parts.roster.epoch, parts.roster.hash, static_cast<std::uint32_t>(parts.roster.sites.size())}));
+  FOVEA_TRY(parts.record(federation::RosterEpoch{parts.roster.epoch, parts.roster.hash,
+                                                 static_cast<std::uint32_t>(parts.roster.sites.size())}));
   parts.events.write("run_started", {{"run", store.facts().run.text()},
                                      {"plan", to_hex(store.plan().hash)},
                                      {"endpoint", parts.server->endpoint()},
@@ -134,7 +136,8 @@ Result<RunEnd> RunDriver::run() {
     return outcome.error();
   }
   const bool complete = store.complete();
-  parts.events.write(complete ? "run_complete" : "run_stopped", {{"run", store.facts().run.text()}, {"sums", store.sums()}});
+  parts.events.write(complete ? "run_complete" : "run_stopped",
+                     {{"run", store.facts().run.text()}, {"sums", store.sums()}});
   return complete ? RunEnd::complete : RunEnd::stopped;
 }
 
@@ -168,7 +171,8 @@ Result<void> RunDriver::Parts::tick() {
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
   const federation::Plan& plan = options.store->plan();
-  std::string line = "round " + std::to_string(options.store->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
+  std::string line =
+      "round " + std::to_string(options.store->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
   if (!machine) {
     std::size_t present = 0;
     for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
@@ -176,7 +180,8 @@ void RunDriver::Parts::show_progress() {
             std::to_string(plan.cohort.smallest) + " are needed";
   } else {
     const RoundProgress progress = machine->progress();
-    line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " + std::string(people_word(progress.phase));
+    line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
+            std::string(people_word(progress.phase));
     if (!progress.waiting_for.empty())
       line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
     line += ", quorum " + std::to_string(plan.secure_aggregation.threshold);
@@ -185,8 +190,8 @@ void RunDriver::Parts::show_progress() {
   last_line = line;
 }
 
-// Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends under
-// that roster, even if a newer one is in force since. Whom the newer one removed is not listened to meanwhile.
+// Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends
+// under that roster, even if a newer one is in force since. Whom the newer one removed is not listened to meanwhile.
 Result<void> RunDriver::Parts::take_up_round() {
   RunStore& store = *options.store;
   if (store.complete()) return {};
@@ -202,14 +207,16 @@ Result<void> RunDriver::Parts::take_up_round() {
   if (bound && *bound != roster.hash) {
     auto replaced = options.folder.replaced_roster(*bound);
     if (!replaced) {
-      spdlog::warn("round {} was left while shares were being released under another roster, which cannot be read: its sum is lost: {}",
-                   store.next_round(), replaced.error().message);
+      spdlog::warn(
+          "round {} was left while shares were being released under another roster, which cannot be read: its sum is "
+          "lost: {}",
+          store.next_round(), replaced.error().message);
       repeat.reset();
       return {};
     }
     next_roster = std::exchange(roster, std::move(replaced).value());
-    spdlog::info("round {} ends under the roster of epoch {}, before that of epoch {} comes into force", store.next_round(), roster.epoch,
-                 next_roster->epoch);
+    spdlog::info("round {} ends under the roster of epoch {}, before that of epoch {} comes into force",
+                 store.next_round(), roster.epoch, next_roster->epoch);
   }
   releasing_at_start = release.has_value();
   return {};
@@ -222,10 +229,8 @@ Result<void> RunDriver::Parts::look_for_roster() {
   if (!error && time != roster_time) {
     roster_time = time;
     auto fresh = options.folder.roster(clock->wall());
-    if (!fresh)
-      spdlog::warn("the new roster is not used: {}", fresh.error().message);
-    else if (fresh->epoch > roster.epoch)
-      next_roster = std::move(fresh).value();
+    if (!fresh) spdlog::warn("the new roster is not used: {}", fresh.error().message);
+    else if (fresh->epoch > roster.epoch) next_roster = std::move(fresh).value();
   }
   return next_roster ? adopt_roster() : Result<void>();
 }
@@ -238,15 +243,17 @@ bool RunDriver::Parts::may_repeat_under(const federation::Roster& newer) const {
 
 // A newer epoch: every session is cut, so that a site that was removed is gone within a moment, and the round in
 // progress, which is bound to the old roster, is tried again under the new one. Once shares were asked for, the round
-// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to. So must a sum that is repeated,
-// unless a site that it needs is removed.
+// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to. So must a sum
+// that is repeated, unless a site that it needs is removed.
 Result<void> RunDriver::Parts::adopt_roster() {
   const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
   if (releasing_at_start || phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
   if (may_repeat_under(*next_roster)) return {};
   repeat.reset();
   if (machine)
-    FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs, .detail = "the roster changed", .next_round = round + 1}));
+    FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs,
+                               .detail = "the roster changed",
+                               .next_round = round + 1}));
   rounds_without_sum = 0;
   next_round_not_before = clock->monotonic();
   roster = std::move(*next_roster);
@@ -254,7 +261,8 @@ Result<void> RunDriver::Parts::adopt_roster() {
   limit_cohort();
   spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
   events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
-  FOVEA_TRY(record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+  FOVEA_TRY(
+      record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   joined.clear();
   return server->cut_sessions();
 }

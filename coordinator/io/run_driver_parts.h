@@ -32,11 +32,11 @@ struct RunDriver::Parts {
   std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
   std::optional<RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
-  bool releasing_at_start = false;        // it was past R4: it ends before anything else, under the roster it began with
-  std::optional<SumToRepeat> repeat{};    // what the next round has to be
-  RoundNumber round = 0;  // of the machine
+  bool releasing_at_start = false;      // it was past R4: it ends before anything else, under the roster it began with
+  std::optional<SumToRepeat> repeat{};  // what the next round has to be
+  RoundNumber round = 0;                // of the machine
   MonotonicMs round_began{};
-  MonotonicMs next_round_not_before{};  // after rounds without a sum: ever longer pauses
+  MonotonicMs next_round_not_before{};   // after rounds without a sum: ever longer pauses
   std::uint32_t rounds_without_sum = 0;  // in a row
   MonotonicMs last_joined{};
   MonotonicMs last_tick{};
@@ -44,7 +44,7 @@ struct RunDriver::Parts {
   MonotonicMs last_shown{};
   MonotonicMs last_roster_look{};
   std::filesystem::file_time_type roster_time{};
-  std::uint32_t cohort_largest = 0;  // of a round: the plan's, as far as the roster allows it
+  std::uint32_t cohort_largest = 0;                 // of a round: the plan's, as far as the roster allows it
   std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "coordinator/io/run_driver_parts.h"
 #include "common/durable_file.h"
+#include "coordinator/io/run_driver_parts.h"
 #include "crypto/hash.h"
 #include "federation/model/federated_averaging.h"
 
@@ -48,9 +48,12 @@ federation::Thresholds thresholds_of(const federation::Plan& plan) {
 void RunDriver::Parts::limit_cohort() {
   const federation::Plan& plan = options.store->plan();
   cohort_largest = cohort_limit(roster.sites.size(), thresholds_of(plan), plan.cohort.largest);
-  if (cohort_largest == federation::kCompleteGraphMax && std::min<std::size_t>(plan.cohort.largest, roster.sites.size()) > cohort_largest)
-    spdlog::warn("no neighbour graph is safe for {} sites with this plan's m and threshold: at most {} sites take part in a round",
-                 roster.sites.size(), cohort_largest);
+  if (cohort_largest == federation::kCompleteGraphMax &&
+      std::min<std::size_t>(plan.cohort.largest, roster.sites.size()) > cohort_largest)
+    spdlog::warn(
+        "no neighbour graph is safe for {} sites with this plan's m and threshold: at most {} sites take part in a "
+        "round",
+        roster.sites.size(), cohort_largest);
 }
 
 // A site that is still catching up cannot train on this model yet; the last sum itself may be on its way.
@@ -71,7 +74,8 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
     if (left_out.contains(roster.sites[i].id)) continue;
     (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
   }
-  const std::size_t largest = releasing_at_start ? roster.sites.size() : cohort_largest;  // whoever was in it can still release
+  const std::size_t largest = releasing_at_start ? roster.sites.size()
+                                                 : cohort_largest;  // whoever was in it can still release
   // Whoever sat out comes first next time.
   if (present.size() > largest)
     std::rotate(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(number % present.size()), present.end());
@@ -101,7 +105,9 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
   const std::size_t hoped = repeat ? repeat->sites.size() : cohort_largest;
   const std::int64_t waited = clock->monotonic().value - last_joined.value;
   // Only before the first round of this process: later ones start with whoever is here.
-  if (!releasing_at_start && round == 0 && cohort.present < hoped && waited < static_cast<std::int64_t>(options.config.joining_s) * 1000) return {};
+  if (!releasing_at_start && round == 0 && cohort.present < hoped &&
+      waited < static_cast<std::int64_t>(options.config.joining_s) * 1000)
+    return {};
   round = store.next_round();
   const std::size_t present = cohort.present;
   FOVEA_TRY_ASSIGN(RoundSetup setup, make_setup(std::move(cohort)));
@@ -113,7 +119,8 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
   const std::string stage = plan.stages[setup.task.stage_index].name;
   FOVEA_TRY_ASSIGN(machine, RoundMachine::create(std::move(setup), journal));
   round_began = clock->monotonic();
-  events.write("round_started", {{"round", round}, {"stage", stage}, {"present", present}, {"resumed", !journal.empty()}});
+  events.write("round_started",
+               {{"round", round}, {"stage", stage}, {"present", present}, {"resumed", !journal.empty()}});
   return feed(Begin{round_began});
 }
 
@@ -155,7 +162,9 @@ Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
   return setup;
 }
 
-std::filesystem::path RunDriver::Parts::beacon_file() const { return options.folder.root() / "beacons" / to_hex(roster.hash); }
+std::filesystem::path RunDriver::Parts::beacon_file() const {
+  return options.folder.root() / "beacons" / to_hex(roster.hash);
+}
 
 // The beacon belongs to the roster, whatever runs there are under it.
 Result<std::optional<federation::BeaconTranscript>> RunDriver::Parts::stored_beacon() const {
@@ -185,11 +194,15 @@ Result<void> RunDriver::Parts::feed(RoundEvent event) {
 Result<void> RunDriver::Parts::perform(RoundEffects effects) {
   for (const std::string& notice : effects.notices) spdlog::info("round {}: {}", round, notice);
   if (effects.refusal) {
-    spdlog::log(is_late(effects.refusal->reason) ? spdlog::level::debug : spdlog::level::warn, "round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason), effects.refusal->detail);
-    events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
+    spdlog::log(is_late(effects.refusal->reason) ? spdlog::level::debug : spdlog::level::warn,
+                "round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason),
+                effects.refusal->detail);
+    events.write("message_refused",
+                 {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
   }
   for (const BlamedSite& blamed : effects.blamed) {
-    spdlog::warn("{}: left out, {}; see fovea-coordinator sites", blamed.site.text(), federation::to_string(blamed.reason));
+    spdlog::warn("{}: left out, {}; see fovea-coordinator sites", blamed.site.text(),
+                 federation::to_string(blamed.reason));
     events.write("site_blamed", {{"site", blamed.site.text()}, {"reason", federation::to_string(blamed.reason)}});
     left_out.insert(blamed.site);
   }
@@ -207,7 +220,8 @@ Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
   if (outbound.empty()) return {};
   for (const RoundOutbound& message : outbound)
     if (message.kind == MessageKind::parameters) {
-      auto opened = federation::SignedMessage::open(message.wire, {.sender = std::nullopt, .key = keys.signing.verify_key()});
+      auto opened =
+          federation::SignedMessage::open(message.wire, {.sender = std::nullopt, .key = keys.signing.verify_key()});
       if (!opened) return opened.error();
       FOVEA_TRY_ASSIGN(const auto announced, federation::RoundParameters::decode(opened->payload()));
       const federation::RoundKey key{announced.run, announced.round, announced.attempt};
@@ -227,7 +241,8 @@ Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
     const auto wire = std::make_shared<const Bytes>(std::move(message.wire));
     for (const SiteId& site : message.to)
       if (server->send(site, wire) == SendVerdict::outbox_full)
-        spdlog::warn("{}: takes messages too slowly; a {} was dropped", site.text(), federation::to_string(message.kind));
+        spdlog::warn("{}: takes messages too slowly; a {} was dropped", site.text(),
+                     federation::to_string(message.kind));
   }
   return {};
 }
@@ -308,19 +323,27 @@ Result<void> RunDriver::Parts::save() {
 Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   RunStore& store = *options.store;
   RoundRecord ended = describe(round, machine->progress().attempt);
-  ended.aborted = std::string(federation::to_string(aborted.reason)) + (aborted.detail.empty() ? "" : ": " + aborted.detail);
+  ended.aborted =
+      std::string(federation::to_string(aborted.reason)) + (aborted.detail.empty() ? "" : ": " + aborted.detail);
   ended.next_round = std::max(aborted.next_round, round + 1);
   spdlog::warn("round {} ended without a sum: {}", round, ended.aborted);
-  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, round, ended.attempt}, .outcome = "abandoned", .model = store.model_digest(), .cohort = 0}));
+  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, round, ended.attempt},
+                                          .outcome = "abandoned",
+                                          .model = store.model_digest(),
+                                          .cohort = 0}));
   repeat = aborted.repeat;
   FOVEA_TRY(store.abort_round(ended, repeat ? std::optional(repeat->encode()) : std::nullopt));
   FOVEA_TRY(sync_ledger());
-  events.write("round_aborted", {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}, {"repeats", repeat.has_value()}});
+  events.write(
+      "round_aborted",
+      {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}, {"repeats", repeat.has_value()}});
   machine.reset();
-  if (aborted.reason == federation::RefusalReason::model_already_released) return failed_precondition("the run cannot go on: " + aborted.detail);
+  if (aborted.reason == federation::RefusalReason::model_already_released)
+    return failed_precondition("the run cannot go on: " + aborted.detail);
   ++rounds_without_sum;
   if (rounds_without_sum >= kRoundsWithoutSumMax)
-    return deadline_exceeded(std::to_string(rounds_without_sum) + " rounds in a row ended without a sum, the last with \"" + ended.aborted +
+    return deadline_exceeded(std::to_string(rounds_without_sum) +
+                             " rounds in a row ended without a sum, the last with \"" + ended.aborted +
                              "\"; mend the cause and start the run again, it goes on where it stands");
   const std::int64_t pause_ms = std::min(kPauseMaxMs, kPauseMinMs << std::min<std::uint32_t>(rounds_without_sum, 16));
   next_round_not_before = MonotonicMs{clock->monotonic().value + pause_ms};

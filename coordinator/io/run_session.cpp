@@ -40,13 +40,14 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
   const federation::RosterSite* site = roster.find(message.site);
   if (site == nullptr || (next_roster && next_roster->find(message.site) == nullptr)) return {};  // cut in a moment
   const auto claimed = federation::claimed_kind(message.payload);
-  auto opened = federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
+  auto opened =
+      federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
   if (!opened) {
     spdlog::warn("{}: refused a message: {}", message.site.text(), opened.error().message);
     events.write("message_refused", {{"site", message.site.text()}, {"why", opened.error().message}});
-    refuse(message, claimed.value_or(MessageKind::hello), opened.error().code == ErrorCode::invalid_argument
-                                                               ? federation::RefusalReason::malformed
-                                                               : federation::RefusalReason::bad_signature);
+    refuse(message, claimed.value_or(MessageKind::hello),
+           opened.error().code == ErrorCode::invalid_argument ? federation::RefusalReason::malformed
+                                                              : federation::RefusalReason::bad_signature);
     return {};
   }
   FOVEA_TRY(record_receipt(message.site, *opened));
@@ -59,7 +60,8 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
   }
   if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
   // Whoever trained for this round has computed the model of the last sum.
-  if (const auto state = joined.find(message.site); opened->kind() == MessageKind::training_ready && state != joined.end())
+  if (const auto state = joined.find(message.site);
+      opened->kind() == MessageKind::training_ready && state != joined.end())
     if (const RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
       state->second.last_round = std::max(state->second.last_round, last->round);
   if (opened->header().epoch != roster.epoch) {
@@ -90,7 +92,8 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const
     return offer_documents(message.site, !newest_roster);
   }
   const RoundRecord* last = options.store->last_sum();
-  if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model && hello->model_hash != Digest{}) {
+  if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model &&
+      hello->model_hash != Digest{}) {
     spdlog::warn("{}: computed another model than the coordinator; left out", message.site.text());
     events.write("model_differs", {{"site", message.site.text()}});
     left_out.insert(message.site);
@@ -115,14 +118,18 @@ Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federati
 
 void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
   const SendVerdict verdict = server->send(
-      site, shared(federation::seal_message({.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
-                                            payload, keys.signing)));
+      site, shared(federation::seal_message(
+                {.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+                payload, keys.signing)));
   if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: takes messages too slowly; one was dropped", site.text());
 }
 
 void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind, federation::RefusalReason reason) {
   const federation::RefusalNotice notice{.round = 0, .attempt = 0, .refused = kind, .reason = reason};
-  server->reply(message, shared(federation::seal_message({.kind = MessageKind::refusal, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+  server->reply(message, shared(federation::seal_message({.kind = MessageKind::refusal,
+                                                          .run = options.store->facts().run,
+                                                          .sender = std::nullopt,
+                                                          .epoch = roster.epoch},
                                                          notice.encode(), keys.signing)));
 }
 
@@ -152,7 +159,8 @@ void RunDriver::Parts::note_failure(const SiteId& site, const federation::Signed
   if (!failure) return;
   const std::string reason(federation::to_string(failure->reason));
   spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
-  events.write("site_failure", {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
+  events.write("site_failure",
+               {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
 }
 
 }  // namespace fovea::coordinator

@@ -10,7 +10,18 @@ namespace fovea::coordinator {
 namespace {
 
 // [requester] [] [version] [request id] [domain] [address] [routing id] [mechanism] [client key]
-enum Frame : std::size_t { kRequester, kEmpty, kVersion, kRequestId, kDomain, kAddress, kRoutingId, kMechanism, kKey, kCount };
+enum Frame : std::size_t {
+  kRequester,
+  kEmpty,
+  kVersion,
+  kRequestId,
+  kDomain,
+  kAddress,
+  kRoutingId,
+  kMechanism,
+  kKey,
+  kCount
+};
 
 std::optional<federation::CurvePublicKey> client_key(const std::vector<zmq::message_t>& frames) {
   if (frames.size() != kCount || frames[kVersion].to_string_view() != "1.0" ||
@@ -55,12 +66,17 @@ void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
       spdlog::warn("refused a connection: its transport key {} is not on the roster", federation::fingerprint(*key));
   }
   const std::string user = site ? site->text() : std::string();
-  const std::string parts[] = {"1.0", frames[kRequestId].to_string(), site ? "200" : "400",
-                               site ? "OK" : "this key is not on the roster", user, std::string()};
+  const std::string parts[] = {"1.0",
+                               frames[kRequestId].to_string(),
+                               site ? "200" : "400",
+                               site ? "OK" : "this key is not on the roster",
+                               user,
+                               std::string()};
   socket_.send(frames[kRequester], zmq::send_flags::sndmore);
   socket_.send(zmq::message_t(), zmq::send_flags::sndmore);
   for (const std::string& part : parts)
-    socket_.send(zmq::buffer(part), &part == &parts[std::size(parts) - 1] ? zmq::send_flags::none : zmq::send_flags::sndmore);
+    socket_.send(zmq::buffer(part),
+                 &part == &parts[std::size(parts) - 1] ? zmq::send_flags::none : zmq::send_flags::sndmore);
 }
 
 }  // namespace fovea::coordinator

@@ -69,7 +69,8 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
   dealer.connect(target);
   const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
   while (std::chrono::steady_clock::now() < deadline) {
-    zmq::pollitem_t items[] = {{zap_.socket().handle(), 0, ZMQ_POLLIN, 0}, {monitor.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    zmq::pollitem_t items[] = {{zap_.socket().handle(), 0, ZMQ_POLLIN, 0},
+                               {monitor.socket().handle(), 0, ZMQ_POLLIN, 0}};
     zmq::poll(items, std::size(items), milliseconds(50));
     zap_.answer_waiting();
     while (const auto event = monitor.next()) {
@@ -84,9 +85,11 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
 Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descriptors) {
   try {
     flush();
-    const bool backlog = std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.outbox.empty(); });
+    const bool backlog =
+        std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.outbox.empty(); });
     if (backlog) timeout = std::min(timeout, kRetryEvery);
-    std::vector<zmq::pollitem_t> items = {{router_->handle(), 0, ZMQ_POLLIN, 0}, {zap_.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    std::vector<zmq::pollitem_t> items = {{router_->handle(), 0, ZMQ_POLLIN, 0},
+                                          {zap_.socket().handle(), 0, ZMQ_POLLIN, 0}};
     for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
     zmq::poll(items, timeout);
     zap_.answer_waiting();

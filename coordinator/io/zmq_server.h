@@ -22,14 +22,14 @@
 namespace fovea::coordinator {
 
 struct ServerOptions {
-  std::string endpoint;  // "tcp://host:port"; port 0 lets the system choose
+  std::string endpoint;                                    // "tcp://host:port"; port 0 lets the system choose
   std::size_t outbox_bytes_max = std::size_t{256} << 20U;  // waiting for one site, beyond libzmq's own queue
 };
 
 using BootId = std::array<std::uint8_t, 16>;  // random for each start of a node
 
 struct InboundMessage {
-  SiteId site;         // from the transport key
+  SiteId site;          // from the transport key
   std::string session;  // routing id: opaque, one connection
   Bytes payload;
 };
@@ -74,7 +74,7 @@ class ZmqServer {
   enum class Attempt { sent, would_block, gone };
 
   ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission);
-  void listen();     // throws zmq::error_t
+  void listen();  // throws zmq::error_t
   Result<void> prove_strangers_are_refused();
   Attempt send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload);
   void flush();

@@ -30,10 +30,12 @@ std::string config_text(std::uint16_t port) {
   return text.replace(at, example.size(), "port = " + std::to_string(port));
 }
 
-Result<std::vector<federation::RosterSite>> changed_sites(std::vector<federation::RosterSite> sites, const RosterChange& change) {
+Result<std::vector<federation::RosterSite>> changed_sites(std::vector<federation::RosterSite> sites,
+                                                          const RosterChange& change) {
   for (const SiteId& id : change.removed) {
     const auto found = std::find_if(sites.begin(), sites.end(), [&](const auto& site) { return site.id == id; });
-    if (found == sites.end()) return not_found("site " + id.text() + ": is not on the roster; see fovea-coordinator sites");
+    if (found == sites.end())
+      return not_found("site " + id.text() + ": is not on the roster; see fovea-coordinator sites");
     sites.erase(found);
   }
   for (const federation::RosterSite& site : change.added) {
@@ -79,7 +81,8 @@ Result<federation::Invite> CoordinatorFolder::create(const NewFederation& federa
 Result<federation::Invite> CoordinatorFolder::federation() const {
   auto document = read_document(root_ / "invite.json");
   if (!document && document.error().code == ErrorCode::not_found)
-    return not_found(root_.string() + ": holds no federation; run: fovea-coordinator --home " + root_.string() + " init NAME");
+    return not_found(root_.string() + ": holds no federation; run: fovea-coordinator --home " + root_.string() +
+                     " init NAME");
   if (!document) return document.error();
   return federation::verify_invite(*document);
 }
@@ -98,7 +101,8 @@ Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& 
   FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
   FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, crypto::read_key_file(key_file));
   crypto::SigningKey key = crypto::SigningKey::from_seed(seed);
-  if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) == facts.administrators.end())
+  if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) ==
+      facts.administrators.end())
     return permission_denied(key_file.string() + ": is not the key of an administrator of this federation");
   return key;
 }
@@ -106,7 +110,8 @@ Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& 
 Result<federation::SignedDocument> CoordinatorFolder::roster_document() const {
   auto document = read_document(roster_file());
   if (!document && document.error().code == ErrorCode::not_found)
-    return not_found(roster_file().string() + ": no roster is in force yet; run fovea-coordinator sign, and cosign with two administrators");
+    return not_found(roster_file().string() +
+                     ": no roster is in force yet; run fovea-coordinator sign, and cosign with two administrators");
   return document;
 }
 
@@ -116,7 +121,8 @@ Result<federation::Roster> CoordinatorFolder::roster(UnixMs now) const {
   return federation::verify_roster(document, {facts.federation, facts.administrators, 1}, now);
 }
 
-Result<federation::Roster> CoordinatorFolder::signed_roster(const fs::path& file, const federation::SignedDocument& document) const {
+Result<federation::Roster> CoordinatorFolder::signed_roster(const fs::path& file,
+                                                            const federation::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(const federation::Invite facts, federation());
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
   if (valid != facts.administrators.size()) return corruption(file.string() + ": lacks an administrator's signature");

@@ -77,7 +77,8 @@ class CoordinatorFolder {
   // The roster in force, verified at `now`.
   Result<federation::Roster> roster(UnixMs now) const;
   Result<federation::SignedDocument> roster_document() const;
-  // One that was replaced, whatever its validity: for a round whose shares are being released under it. not_found otherwise.
+  // One that was replaced, whatever its validity: for a round whose shares are being released under it. not_found
+  // otherwise.
   Result<federation::Roster> replaced_roster(const Digest& hash) const;
   // The newest roster whatever its validity: what the next epoch starts from.
   Result<federation::Roster> newest_roster() const;
@@ -89,7 +90,8 @@ class CoordinatorFolder {
 
  private:
   Result<SignedRoster> put_in_force(federation::SignedDocument document) const;
-  Result<federation::Roster> signed_roster(const std::filesystem::path& file, const federation::SignedDocument& document) const;
+  Result<federation::Roster> signed_roster(const std::filesystem::path& file,
+                                           const federation::SignedDocument& document) const;
   Result<void> keep_replaced() const;
 
   std::filesystem::path root_;

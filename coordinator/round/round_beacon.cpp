@@ -1,5 +1,5 @@
-// The beacon of the roster, drawn once with all its sites while they train. The list of commitments is fixed durably before
-// anybody sees it, since sites show their nonces for one list only.
+// The beacon of the roster, drawn once with all its sites while they train. The list of commitments is fixed durably
+// before anybody sees it, since sites show their nonces for one list only.
 #include "coordinator/round/round_core.h"
 
 namespace fovea::coordinator {
@@ -24,7 +24,8 @@ void RoundMachine::Core::on_beacon_commitment(const federation::SignedMessage& m
   const auto decoded = federation::BeaconCommitmentMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!may_need_beacon() || beacon) return;  // a repetition
-  if (decoded->roster != setup.roster.hash) return refuse_to(site, message, RefusalReason::roster_differs, "a beacon for another roster");
+  if (decoded->roster != setup.roster.hash)
+    return refuse_to(site, message, RefusalReason::roster_differs, "a beacon for another roster");
   if (!federation::is_commitment_of(decoded->commitment, setup.roster, site)) {
     refuse_to(site, message, RefusalReason::bad_signature, "signature of the beacon commitment");
     return blame(site, RefusalReason::bad_signature, {message.wire()});

@@ -87,7 +87,8 @@ const federation::AttemptContext* RoundMachine::Core::context() const noexcept {
                     phase);
 }
 
-bool RoundMachine::Core::is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message, RosterIndex site) {
+bool RoundMachine::Core::is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message,
+                                    RosterIndex site) {
   const federation::AttemptContext* current = context();
   if (current == nullptr) {
     refuse_to(site, message, RefusalReason::unexpected_kind, "no attempt is open");

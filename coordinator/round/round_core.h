@@ -19,14 +19,15 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-inline constexpr const char* kNoWayOn = " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
+inline constexpr const char* kNoWayOn =
+    " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
 
 // What a site is doing about this round's task.
 enum class Readiness { awaited, training, ready, failed };
 
 struct Trainee {
   Readiness readiness = Readiness::awaited;
-  bool final_failure = false;  // it will not take part in this round
+  bool final_failure = false;                          // it will not take part in this round
   std::optional<federation::RefusalReason> failure{};  // the last it gave
   std::uint16_t permille = 0;
   MonotonicMs heard;
@@ -48,9 +49,9 @@ struct Upload {
 struct CommittedAttempt {
   federation::AttemptContext context;
   std::vector<DealerCommitments> dealers;
-  std::vector<RosterIndex> survivors;                 // U2
+  std::vector<RosterIndex> survivors;                  // U2
   std::vector<federation::CommittedVector> committed;  // U3
-  std::vector<std::uint32_t> sum;                     // Σ y; empty while a worker has it
+  std::vector<std::uint32_t> sum;                      // Σ y; empty while a worker has it
 };
 
 struct Announced {
@@ -71,7 +72,7 @@ struct CollectingMasked {
   federation::AttemptContext context;
   std::vector<DealerCommitments> dealers;
   std::vector<RosterIndex> survivors;
-  std::map<RosterIndex, Upload> uploads;               // of sites that are neither in the sum nor gone
+  std::map<RosterIndex, Upload> uploads;  // of sites that are neither in the sum nor gone
   std::map<RosterIndex, federation::CommittedVector> committed;
   std::vector<std::uint32_t> sum;
 };
@@ -86,7 +87,7 @@ struct CollectingUnmask {
   std::vector<federation::SiteSignature> signatures;
   std::map<RosterIndex, std::vector<federation::RevealedShare>> responses;
   std::set<RosterIndex> gone;
-  std::size_t tried = 0;  // responses in the last try that was not enough
+  std::size_t tried = 0;     // responses in the last try that was not enough
   std::size_t openable = 0;  // of the survivors, from the first on: t of those who hold their shares have answered
   MonotonicMs since;
 };
@@ -95,20 +96,20 @@ struct Unmasking {
 };
 struct Finished {};
 struct Aborted {};
-using Phase = std::variant<Announced, CollectingKeys, CollectingShares, CollectingMasked, CollectingConsistency, CollectingUnmask,
-                           Unmasking, Finished, Aborted>;
+using Phase = std::variant<Announced, CollectingKeys, CollectingShares, CollectingMasked, CollectingConsistency,
+                           CollectingUnmask, Unmasking, Finished, Aborted>;
 
 struct RoundMachine::Core {
   RoundSetup setup;
   AttemptNumber attempt = 0;
   Phase phase;
   std::map<RosterIndex, Trainee> trainees;
-  std::set<RosterIndex> excluded;                              // blamed, or the accused of a dispute
-  std::set<std::pair<RosterIndex, RosterIndex>> disputes;      // (lower, higher)
-  std::set<crypto::AgreementPublicKey> keys_seen;              // of earlier attempts
-  std::map<RosterIndex, Bytes> share_wires;                    // of the current attempt: evidence
+  std::set<RosterIndex> excluded;                          // blamed, or the accused of a dispute
+  std::set<std::pair<RosterIndex, RosterIndex>> disputes;  // (lower, higher)
+  std::set<crypto::AgreementPublicKey> keys_seen;          // of earlier attempts
+  std::map<RosterIndex, Bytes> share_wires;                // of the current attempt: evidence
   std::map<RosterIndex, Bytes> unmask_wires;
-  federation::NeighbourCounts neighbours;                      // k and t of the sparse graph, where there may be one
+  federation::NeighbourCounts neighbours;  // k and t of the sparse graph, where there may be one
   std::optional<federation::BeaconTranscript> beacon;
   std::map<RosterIndex, federation::BeaconCommitment> beacon_commitments;
   std::map<RosterIndex, federation::BeaconNonce> beacon_nonces;
@@ -142,8 +143,8 @@ struct RoundMachine::Core {
   void retry(federation::RefusalReason reason, const std::string& detail);
   void abort(federation::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
-  // Whether to wait on: for sites that still train, or for the beacon where `sites`, who are ready for the attempt, are more than
-  // the complete graph takes.
+  // Whether to wait on: for sites that still train, or for the beacon where `sites`, who are ready for the attempt, are
+  // more than the complete graph takes.
   bool waits_for_stragglers(const Announced& announced, std::size_t sites) const;
   // At most `most` of the ready sites; other ones in each round.
   std::vector<RosterIndex> choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const;
@@ -154,7 +155,8 @@ struct RoundMachine::Core {
   bool has_beacon() const { return beacon && !beacon->nonces.empty(); }
   void on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site);
   void on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site);
-  void ask_beacon(const std::vector<RosterIndex>& sites);  // what each of them still has to say; the result, when there is one
+  void ask_beacon(
+      const std::vector<RosterIndex>& sites);  // what each of them still has to say; the result, when there is one
   std::vector<RosterIndex> beacon_silent() const;
   federation::GraphParameters graph_parameters() const;
 
@@ -182,13 +184,15 @@ struct RoundMachine::Core {
   void consider_unmask();
   void finish(Unmasking from, UnmaskOutcome outcome);
   void end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings);
-  std::optional<federation::DealerFault> describe_fault(const CommittedAttempt& attempt_, const BadDealing& dealing) const;
+  std::optional<federation::DealerFault> describe_fault(const CommittedAttempt& attempt_,
+                                                        const BadDealing& dealing) const;
   void ask_consistency(const CollectingConsistency& phase_, const std::vector<RosterIndex>& to);
   void ask_unmask(const CollectingUnmask& phase_, const std::vector<RosterIndex>& to);
 
   // round_core.cpp
   void refuse(federation::RefusalReason reason, std::string detail);
-  void refuse_to(RosterIndex site, const federation::SignedMessage& message, federation::RefusalReason reason, std::string detail);
+  void refuse_to(RosterIndex site, const federation::SignedMessage& message, federation::RefusalReason reason,
+                 std::string detail);
   void blame(RosterIndex site, federation::RefusalReason reason, std::vector<Bytes> evidence);
   Bytes seal(federation::MessageKind kind, ByteView payload) const;
   void send(const std::vector<RosterIndex>& to, federation::MessageKind kind, ByteView payload);

@@ -28,7 +28,8 @@ void RoundMachine::Core::on_keys(const federation::SignedMessage& message, Roste
     return refuse_to(site, message, RefusalReason::not_a_candidate, "keys of a site outside U0");
   const federation::AdvertisedKeys& keys = decoded->keys;
   if (const auto known = collecting->keys.find(site); known != collecting->keys.end()) {
-    if (!(known->second == keys)) refuse_to(site, message, RefusalReason::second_statement, "other keys in the same attempt");
+    if (!(known->second == keys))
+      refuse_to(site, message, RefusalReason::second_statement, "other keys in the same attempt");
     return;
   }
   const auto condemn = [&](RefusalReason reason, const std::string& detail) {
@@ -39,13 +40,15 @@ void RoundMachine::Core::on_keys(const federation::SignedMessage& message, Roste
   const Digest statement = federation::keys_statement(collecting->context.parameters_hash, site, keys);
   if (crypto::check_signature(key_of(site), statement, keys.signature) != crypto::SignatureVerdict::valid)
     return condemn(RefusalReason::bad_signature, "signature of the keys");
-  if (is_low_order(keys.channel) || is_low_order(keys.mask)) return condemn(RefusalReason::low_order_key, "a key of low order");
+  if (is_low_order(keys.channel) || is_low_order(keys.mask))
+    return condemn(RefusalReason::low_order_key, "a key of low order");
   if (keys.channel == keys.mask) return condemn(RefusalReason::duplicate_key, "one key for two purposes");
   if (keys_seen.contains(keys.channel) || keys_seen.contains(keys.mask))
     return condemn(RefusalReason::reused_key, "a key of an earlier attempt");
   for (const auto& [other, listed] : collecting->keys)
     for (const auto& key : {listed.channel, listed.mask})
-      if (key == keys.channel || key == keys.mask) return condemn(RefusalReason::duplicate_key, "a key that another site has listed");
+      if (key == keys.channel || key == keys.mask)
+        return condemn(RefusalReason::duplicate_key, "a key that another site has listed");
   collecting->keys.emplace(site, keys);
   progress = now;
   consider_keys(false);
@@ -56,7 +59,8 @@ void RoundMachine::Core::consider_keys(bool deadline) {
   const federation::RoundParameters& p = collecting.context.parameters;
   if (!deadline && collecting.keys.size() + collecting.gone.size() < p.candidates.size()) return;
   for (const RosterIndex site : p.candidates)
-    if (!collecting.keys.contains(site) && !collecting.gone.contains(site)) trainees[site].readiness = Readiness::awaited;
+    if (!collecting.keys.contains(site) && !collecting.gone.contains(site))
+      trainees[site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
   for (const auto& [site, keys] : collecting.keys) to.push_back(site);
   // Who has too few neighbours left could not share its secrets; it is ready for the next attempt.
@@ -109,7 +113,8 @@ void RoundMachine::Core::consider_shares(bool deadline) {
   for (const auto& [site, dealer] : collecting.dealers) masked.survivors.push_back(site);
   prune_isolated(context, masked.survivors);
   if (masked.survivors.size() < context.parameters.survivors_min())
-    return retry(RefusalReason::too_few_survivors, "shares of " + std::to_string(masked.survivors.size()) + " sites only");
+    return retry(RefusalReason::too_few_survivors,
+                 "shares of " + std::to_string(masked.survivors.size()) + " sites only");
   for (const RosterIndex site : masked.survivors) {
     masked.dealers.push_back(std::move(collecting.dealers.at(site)));
     masked.uploads.emplace(site, Upload{});

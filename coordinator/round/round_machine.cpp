@@ -17,16 +17,20 @@ Result<void> check_setup(const RoundSetup& setup) {
   if (setup.key.verify_key() != setup.roster.coordinator_signing_key)
     return invalid_argument("setup.key: not the coordinator's signing key of the roster");
   if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
-  if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest || setup.cohort_largest > federation::kCohortMax)
-    return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " + std::to_string(federation::kCohortMax));
+  if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest ||
+      setup.cohort_largest > federation::kCohortMax)
+    return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " +
+                            std::to_string(federation::kCohortMax));
   if (setup.invited.size() < setup.cohort_smallest)
     return invalid_argument("setup.invited: fewer sites than the smallest cohort");
   for (std::size_t i = 0; i < setup.invited.size(); ++i)
     if (setup.invited[i] >= setup.roster.sites.size() || (i > 0 && setup.invited[i] <= setup.invited[i - 1]))
       return invalid_argument("setup.invited: roster indices, strictly ascending");
   const federation::Thresholds& t = setup.thresholds;
-  if (t.threshold < t.colluders_max + t.honest_min) return invalid_argument("setup.thresholds: threshold - m must be at least h");
-  if (t.threshold > setup.cohort_smallest) return invalid_argument("setup.thresholds: threshold above the smallest cohort");
+  if (t.threshold < t.colluders_max + t.honest_min)
+    return invalid_argument("setup.thresholds: threshold - m must be at least h");
+  if (t.threshold > setup.cohort_smallest)
+    return invalid_argument("setup.thresholds: threshold above the smallest cohort");
   if (federation::threshold_min(setup.cohort_smallest, t.colluders_max) > setup.cohort_smallest)
     return invalid_argument("setup.thresholds: no threshold is safe for the smallest cohort with this m");
   if (setup.repeat && (setup.invited != setup.repeat->sites || setup.roster.hash != setup.repeat->roster))
@@ -93,7 +97,8 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
                                           .asked = {},
                                           .effects = {}});
   for (const RosterIndex site : core->setup.invited) core->trainees.emplace(site, Trainee{});
-  if (core->setup.beacon && core->setup.beacon->commitments.roster == core->setup.roster.hash) core->beacon = core->setup.beacon;
+  if (core->setup.beacon && core->setup.beacon->commitments.roster == core->setup.roster.hash)
+    core->beacon = core->setup.beacon;
   if (memory.unmask && memory.unmask->attempt.context.parameters.roster_hash == core->setup.roster.hash) {
     core->attempt = memory.unmask->attempt.context.parameters.attempt;
     core->phase = std::move(*memory.unmask);
@@ -187,11 +192,13 @@ void RoundMachine::Core::on(MessageReceived event) {
   if (!header.sender) return refuse(RefusalReason::unknown_sender, "the coordinator does not speak to itself");
   const auto site = setup.roster.index_of(*header.sender);
   // The beacon is drawn with every site of the roster, invited to this round or not.
-  const bool for_beacon = message.kind() == MessageKind::beacon_commitment || message.kind() == MessageKind::beacon_nonce;
+  const bool for_beacon = message.kind() == MessageKind::beacon_commitment ||
+                          message.kind() == MessageKind::beacon_nonce;
   if (!site || (!for_beacon && !trainees.contains(*site)))
     return refuse(RefusalReason::unknown_sender, header.sender->text() + " is not invited");
   if (header.run != setup.run) return refuse_to(*site, message, RefusalReason::wrong_run, "a message of another run");
-  if (header.epoch != setup.roster.epoch) return refuse_to(*site, message, RefusalReason::wrong_epoch, "another roster epoch");
+  if (header.epoch != setup.roster.epoch)
+    return refuse_to(*site, message, RefusalReason::wrong_epoch, "another roster epoch");
   if (const auto trainee = trainees.find(*site); trainee != trainees.end()) trainee->second.heard = now;
   switch (message.kind()) {
     case MessageKind::hello: return on_hello(message, *site);
@@ -252,20 +259,23 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
   const bool unshown = setup.repeat && decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
     // These mend themselves: a person approves the plan, or the site catches up; then it says hello.
-    const bool may_recover = decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::model_differs ||
+    const bool may_recover = decoded->reason == RefusalReason::plan_not_approved ||
+                             decoded->reason == RefusalReason::model_differs ||
                              decoded->reason == RefusalReason::transcript_differs;
     trainee.readiness = unshown ? Readiness::awaited : Readiness::failed;
     trainee.final_failure = !may_recover && !unshown;
     return consider_start();
   }
   if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");
-  const bool lost_work = unshown || decoded->reason == RefusalReason::not_ready || decoded->reason == RefusalReason::forgotten_after_restart;
+  const bool lost_work = unshown || decoded->reason == RefusalReason::not_ready ||
+                         decoded->reason == RefusalReason::forgotten_after_restart;
   trainee.readiness = lost_work ? Readiness::awaited : Readiness::failed;
   if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
     trainee.readiness = Readiness::ready;
     dispute(site, *decoded->accused);
   } else if (!lost_work) {
-    trainee.final_failure = decoded->reason != RefusalReason::bad_signature && decoded->reason != RefusalReason::parameters_differ;
+    trainee.final_failure = decoded->reason != RefusalReason::bad_signature &&
+                            decoded->reason != RefusalReason::parameters_differ;
   }
   drop(site);
 }
@@ -281,36 +291,37 @@ void RoundMachine::Core::on_hello(const federation::SignedMessage& message, Rost
 }
 
 void RoundMachine::Core::ask_again(RosterIndex site) {
-  std::visit(Overloaded{
-                 [&](Announced&) {
-                   if (!trainees[site].final_failure && !excluded.contains(site)) announce({site});
-                 },
-                 [&](CollectingKeys& p) {
-                   if (contains(p.context.parameters.candidates, site) && !p.keys.contains(site) && !p.gone.contains(site))
-                     send({site}, MessageKind::parameters, p.context.parameters.encode());
-                 },
-                 [&](CollectingShares& p) {
-                   if (p.context.find(site) != nullptr && !p.dealers.contains(site) && !p.gone.contains(site))
-                     send({site}, MessageKind::key_list, federation::KeyList{p.context.ref(), p.context.keys}.encode());
-                 },
-                 [&](CollectingMasked& p) {
-                   const auto upload = p.uploads.find(site);
-                   if (upload != p.uploads.end() && upload->second.granted) request_missing(p, site, upload->second);
-                 },
-                 [&](CollectingConsistency& p) {
-                   if (contains(sites_of(p.attempt.committed), site) && !p.signatures.contains(site) && !p.gone.contains(site))
-                     ask_consistency(p, {site});
-                 },
-                 [&](CollectingUnmask& p) {
-                   const bool asked_for = std::any_of(p.signatures.begin(), p.signatures.end(),
-                                                      [&](const auto& entry) { return entry.site == site; });
-                   if (asked_for && !p.responses.contains(site)) ask_unmask(p, {site});
-                 },
-                 [](Unmasking&) {},
-                 [](Finished&) {},
-                 [](Aborted&) {},
-             },
-             phase);
+  std::visit(
+      Overloaded{
+          [&](Announced&) {
+            if (!trainees[site].final_failure && !excluded.contains(site)) announce({site});
+          },
+          [&](CollectingKeys& p) {
+            if (contains(p.context.parameters.candidates, site) && !p.keys.contains(site) && !p.gone.contains(site))
+              send({site}, MessageKind::parameters, p.context.parameters.encode());
+          },
+          [&](CollectingShares& p) {
+            if (p.context.find(site) != nullptr && !p.dealers.contains(site) && !p.gone.contains(site))
+              send({site}, MessageKind::key_list, federation::KeyList{p.context.ref(), p.context.keys}.encode());
+          },
+          [&](CollectingMasked& p) {
+            const auto upload = p.uploads.find(site);
+            if (upload != p.uploads.end() && upload->second.granted) request_missing(p, site, upload->second);
+          },
+          [&](CollectingConsistency& p) {
+            if (contains(sites_of(p.attempt.committed), site) && !p.signatures.contains(site) && !p.gone.contains(site))
+              ask_consistency(p, {site});
+          },
+          [&](CollectingUnmask& p) {
+            const bool asked_for = std::any_of(p.signatures.begin(), p.signatures.end(),
+                                               [&](const auto& entry) { return entry.site == site; });
+            if (asked_for && !p.responses.contains(site)) ask_unmask(p, {site});
+          },
+          [](Unmasking&) {},
+          [](Finished&) {},
+          [](Aborted&) {},
+      },
+      phase);
 }
 
 void RoundMachine::Core::repeat_requests() {
@@ -371,7 +382,8 @@ void RoundMachine::Core::close_phase_at_deadline() {
                  [&](CollectingMasked& p) {
                    std::vector<RosterIndex> silent;
                    for (const auto& [site, upload] : p.uploads)
-                     if (upload.granted && now.value - upload.progress.value >= setup.limits.phase_ms) silent.push_back(site);
+                     if (upload.granted && now.value - upload.progress.value >= setup.limits.phase_ms)
+                       silent.push_back(site);
                    if (silent.empty()) return;
                    for (const RosterIndex site : silent) {
                      trainees[site].readiness = Readiness::awaited;
@@ -385,7 +397,8 @@ void RoundMachine::Core::close_phase_at_deadline() {
                  },
                  [&](CollectingUnmask& p) {
                    if (now.value - p.since.value >= setup.limits.unmask_ms)
-                     abort(RefusalReason::deadline_passed, "too few sites released their shares; the round cannot be repeated");
+                     abort(RefusalReason::deadline_passed,
+                           "too few sites released their shares; the round cannot be repeated");
                  },
                  [](Unmasking&) {},
                  [](Finished&) {},

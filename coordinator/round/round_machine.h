@@ -1,5 +1,5 @@
-// The coordinator's side of one round, as a pure machine: train → ready → R0 … R5 → sum. No clock, socket, file, thread or
-// random source inside. One machine a round; attempts (each with fresh keys at the sites) are inside.
+// The coordinator's side of one round, as a pure machine: train → ready → R0 … R5 → sum. No clock, socket, file, thread
+// or random source inside. One machine a round; attempts (each with fresh keys at the sites) are inside.
 //
 // A driver:
 //
@@ -11,16 +11,17 @@
 //     3 send effects.outbound, then finished->publication to every site     4 run effects.unmask, then step(UnmaskFinished{…})
 //     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`, its setup says `aborted->repeat`
 //
-// step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the same
-// bytes, so lost messages are mended by asking again (resend_ms).
+// step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the
+// same bytes, so lost messages are mended by asking again (resend_ms).
 //
-// A cohort of more than kCompleteGraphMax sites uses the sparse graph: the machine draws the roster's beacon with all its
-// sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites of a sum.
-// Only an attempt of so many ready sites needs the beacon; where it does not come while stragglers are waited for, the
-// attempt is made with kCompleteGraphMax of them.
+// A cohort of more than kCompleteGraphMax sites uses the sparse graph: the machine draws the roster's beacon with all
+// its sites (federation/secagg/epoch_beacon.h), beside their training. The setup's threshold is then the fewest sites
+// of a sum. Only an attempt of so many ready sites needs the beacon; where it does not come while stragglers are waited
+// for, the attempt is made with kCompleteGraphMax of them.
 //
-// When a dealer's fault keeps a sum from being opened in R5, the round ends, and the next one repeats the sum: with exactly the other
-// sites of it, who are shown the evidence with the task. It waits for all of them; each attempt that lacks one is tried again.
+// When a dealer's fault keeps a sum from being opened in R5, the round ends, and the next one repeats the sum: with
+// exactly the other sites of it, who are shown the evidence with the task. It waits for all of them; each attempt that
+// lacks one is tried again.
 //
 // Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
 // a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
@@ -46,11 +47,11 @@ namespace fovea::coordinator {
 
 struct RoundLimits {
   std::int64_t training_progress_ms = 60'000;  // a training site silent for this long is not waited for
-  std::int64_t straggler_ms = 30'000;          // after the cohort's smallest number is ready, wait this long for the rest
-  std::int64_t phase_ms = 20'000;              // a phase without progress for this long goes on without the silent sites
-  std::int64_t resend_ms = 2'000;              // unanswered requests are repeated
-  std::int64_t round_ms = 3'600'000;           // without enough ready sites for this long, the round is aborted
-  std::int64_t unmask_ms = 600'000;            // R5 cannot be retried, so it is waited for this long
+  std::int64_t straggler_ms = 30'000;  // after the cohort's smallest number is ready, wait this long for the rest
+  std::int64_t phase_ms = 20'000;      // a phase without progress for this long goes on without the silent sites
+  std::int64_t resend_ms = 2'000;      // unanswered requests are repeated
+  std::int64_t round_ms = 3'600'000;   // without enough ready sites for this long, the round is aborted
+  std::int64_t unmask_ms = 600'000;    // R5 cannot be retried, so it is waited for this long
   AttemptNumber attempts_max = 5;
   std::size_t staging_bytes = std::size_t{256} << 20;  // slots = max(3, staging_bytes / vector bytes)
 };
@@ -58,27 +59,29 @@ struct RoundLimits {
 struct RoundSetup {
   RunId run;
   federation::Roster roster;
-  crypto::SigningKey key;               // the coordinator's, named in the roster
-  federation::TrainTask task;           // round, stage, hashes, seed
-  std::vector<RosterIndex> invited;     // ascending; blamed sites of earlier rounds left out
-  std::vector<RosterIndex> quiet;       // of those, not heard from lately: not waited for until they speak
+  crypto::SigningKey key;            // the coordinator's, named in the roster
+  federation::TrainTask task;        // round, stage, hashes, seed
+  std::vector<RosterIndex> invited;  // ascending; blamed sites of earlier rounds left out
+  std::vector<RosterIndex> quiet;    // of those, not heard from lately: not waited for until they speak
   federation::Thresholds thresholds;
   std::uint32_t cohort_smallest = 0;
   std::uint32_t cohort_largest = 0;
-  std::uint32_t delta_size = 0;         // trained floats
+  std::uint32_t delta_size = 0;  // trained floats
   double delta_max = 0;
   std::uint32_t weight_max = 0;
-  std::optional<federation::BeaconTranscript> beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
-  std::optional<SumToRepeat> repeat{};  // RoundAborted::repeat of the round before: `invited` are its sites, `task` its task, renumbered
+  std::optional<federation::BeaconTranscript>
+      beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
+  std::optional<SumToRepeat>
+      repeat{};  // RoundAborted::repeat of the round before: `invited` are its sites, `task` its task, renumbered
   RoundLimits limits;
 };
 
-// The most sites of a round: the plan's largest cohort, as far as the roster has that many, and kCompleteGraphMax where no
-// neighbour graph is safe for the roster: a larger RoundSetup::cohort_largest is refused there.
+// The most sites of a round: the plan's largest cohort, as far as the roster has that many, and kCompleteGraphMax where
+// no neighbour graph is safe for the roster: a larger RoundSetup::cohort_largest is refused there.
 std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest);
 
-// The roster under which this round's shares are being released, where the journal is past R4: the round can end under no
-// other. None before. corruption names the record.
+// The roster under which this round's shares are being released, where the journal is past R4: the round can end under
+// no other. None before. corruption names the record.
 Result<std::optional<Digest>> roster_of_release(RoundNumber round, std::span<const Bytes> journal);
 
 // ---- events
@@ -109,9 +112,9 @@ struct RoundResult {
   Digest transcript{};
   federation::RoundEvidence evidence;
   federation::RoundSum sum;
-  std::vector<Bytes> publication;       // sealed aggregate chunks and evidence: for every site, now and when it catches up
-  std::vector<SiteId> contributors;     // U3
-  std::vector<SiteId> dropouts;         // ready for the last attempt, and not in the sum
+  std::vector<Bytes> publication;    // sealed aggregate chunks and evidence: for every site, now and when it catches up
+  std::vector<SiteId> contributors;  // U3
+  std::vector<SiteId> dropouts;      // ready for the last attempt, and not in the sum
 };
 
 struct RoundAborted {
@@ -128,8 +131,9 @@ struct BlamedSite {
 };
 
 struct RoundEffects {
-  std::vector<Bytes> journal;                  // 1
-  std::optional<federation::BeaconTranscript> beacon;  // 1, durable too; for the setups of later rounds under this roster
+  std::vector<Bytes> journal;  // 1
+  std::optional<federation::BeaconTranscript>
+      beacon;                                  // 1, durable too; for the setups of later rounds under this roster
   std::optional<RoundResult> finished;         // 2
   std::vector<RoundOutbound> outbound;         // 3
   std::optional<UnmaskWork> unmask;            // 4
@@ -159,14 +163,14 @@ struct RoundProgress {
   std::size_t answered = 0;
   std::size_t expected = 0;
   std::vector<SiteId> waiting_for;
-  std::int64_t left_ms = 0;                        // of the phase's deadline
+  std::int64_t left_ms = 0;  // of the phase's deadline
   std::vector<std::pair<SiteId, std::uint16_t>> training_permille;
 };
 
 class RoundMachine {
  public:
-  // `journal`: this round's earlier records; a machine that was past R4 under the setup's roster goes on with the same attempt,
-  // any other starts the next attempt. invalid_argument names the field of a setup that no round could meet.
+  // `journal`: this round's earlier records; a machine that was past R4 under the setup's roster goes on with the same
+  // attempt, any other starts the next attempt. invalid_argument names the field of a setup that no round could meet.
   static Result<RoundMachine> create(RoundSetup setup, std::span<const Bytes> journal);
   RoundMachine(RoundMachine&&) noexcept;
   RoundMachine& operator=(RoundMachine&&) noexcept;

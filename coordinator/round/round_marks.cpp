@@ -11,7 +11,8 @@ constexpr std::uint8_t kUnmaskMark = 3;
 
 Result<DealerCommitments> read_dealer(ByteReader& reader, RosterIndex site, std::map<RosterIndex, Bytes>& wires) {
   FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.shares", federation::kWireBytesMax));
-  FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope envelope, federation::read_envelope(wire));  // it was checked before it was written
+  FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope envelope,
+                   federation::read_envelope(wire));  // it was checked before it was written
   FOVEA_TRY_ASSIGN(federation::SharesMessage shares, federation::SharesMessage::decode(envelope.payload));
   wires.emplace(site, Bytes(wire.begin(), wire.end()));
   return DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
@@ -37,7 +38,8 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std:
   FOVEA_TRY_ASSIGN(attempt.committed, federation::read_committed(reader));
   FOVEA_TRY_ASSIGN(out.signatures, federation::read_site_signatures(reader));
   for (const RosterIndex site : attempt.survivors) {
-    FOVEA_TRY_ASSIGN(DealerCommitments dealer, type == kUnmaskMark ? read_dealer(reader, site, wires) : read_dealer_1(reader));
+    FOVEA_TRY_ASSIGN(DealerCommitments dealer,
+                     type == kUnmaskMark ? read_dealer(reader, site, wires) : read_dealer_1(reader));
     attempt.dealers.push_back(std::move(dealer));
   }
   const std::size_t words = attempt.context.parameters.dimension;
@@ -84,7 +86,8 @@ Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> jour
       FOVEA_TRY_ASSIGN(const std::uint8_t type, reader.u8("mark.type"));
       FOVEA_TRY_ASSIGN(const RoundNumber of_round, reader.u32("mark.round"));
       FOVEA_TRY_ASSIGN(const AttemptNumber attempt, reader.u32("mark.attempt"));
-      if (type != kAttemptMark && type != kUnmaskMark && type != kUnmaskMark1) return invalid_argument("mark.type: unknown number " + std::to_string(type));
+      if (type != kAttemptMark && type != kUnmaskMark && type != kUnmaskMark1)
+        return invalid_argument("mark.type: unknown number " + std::to_string(type));
       if (of_round != round) return {};
       memory.attempt_last = std::max(memory.attempt_last, attempt);
       if (type != kAttemptMark) {

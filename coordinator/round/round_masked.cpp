@@ -34,8 +34,8 @@ void RoundMachine::Core::send_routed(const CollectingMasked& masked, RosterIndex
 }
 
 void RoundMachine::Core::grant_uploads(CollectingMasked& masked) {
-  std::size_t used = static_cast<std::size_t>(
-      std::count_if(masked.uploads.begin(), masked.uploads.end(), [](const auto& entry) { return entry.second.granted; }));
+  std::size_t used = static_cast<std::size_t>(std::count_if(masked.uploads.begin(), masked.uploads.end(),
+                                                            [](const auto& entry) { return entry.second.granted; }));
   for (auto& [site, upload] : masked.uploads) {
     if (upload.granted) continue;
     if (used == staging_slots()) return;
@@ -62,7 +62,8 @@ void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& messag
   const auto chunk = federation::decode_chunk(message.payload());
   if (!chunk) return refuse_to(site, message, RefusalReason::malformed, chunk.error().message);
   auto* masked = std::get_if<CollectingMasked>(&phase);
-  if (masked == nullptr) return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
+  if (masked == nullptr)
+    return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
   if (!is_current(chunk->ref, message, site)) return;
   if (masked->committed.contains(site)) return;
   const auto found = masked->uploads.find(site);
@@ -70,11 +71,13 @@ void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& messag
     return refuse_to(site, message, RefusalReason::late_vector, "this site's vector is no longer awaited, or not yet");
   Upload& upload = found->second;
   const std::size_t dimension = masked->context.parameters.dimension;
-  if (chunk->index >= upload.chunks.size() || chunk->words.size() != 4 * federation::chunk_size(dimension, chunk->index))
+  if (chunk->index >= upload.chunks.size() ||
+      chunk->words.size() != 4 * federation::chunk_size(dimension, chunk->index))
     return refuse_to(site, message, RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
   if (const auto& arrived = upload.chunks[chunk->index]) {
     if (*arrived != message.payload_digest())
-      refuse_to(site, message, RefusalReason::second_statement, "a second, different chunk " + std::to_string(chunk->index));
+      refuse_to(site, message, RefusalReason::second_statement,
+                "a second, different chunk " + std::to_string(chunk->index));
     return;
   }
   if (upload.words.empty()) upload.words.resize(dimension);
@@ -90,7 +93,8 @@ void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& me
   const auto decoded = federation::MaskedStatement::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   auto* masked = std::get_if<CollectingMasked>(&phase);
-  if (masked == nullptr) return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
+  if (masked == nullptr)
+    return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
   if (!is_current(decoded->ref, message, site)) return;
   if (masked->committed.contains(site)) return;
   const auto found = masked->uploads.find(site);
@@ -112,11 +116,14 @@ void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex sit
   for (const std::optional<Digest>& chunk : upload.chunks) vector.add_chunk(*chunk);
   const auto dealer = std::find_if(masked.dealers.begin(), masked.dealers.end(),
                                    [&](const DealerCommitments& entry) { return entry.dealer == site; });
-  const federation::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment};
+  const federation::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash,
+                                                statement.self_seed_commitment};
   std::optional<RefusalReason> broken;
   if (vector.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
-  else if (statement.survivors_hash != federation::survivors_hash(hash, masked.survivors)) broken = RefusalReason::statement_differs;
-  else if (statement.self_seed_commitment != dealer->self_seed_commitment) broken = RefusalReason::share_commitment_differs;
+  else if (statement.survivors_hash != federation::survivors_hash(hash, masked.survivors))
+    broken = RefusalReason::statement_differs;
+  else if (statement.self_seed_commitment != dealer->self_seed_commitment)
+    broken = RefusalReason::share_commitment_differs;
   else if (crypto::check_signature(key_of(site), federation::masked_statement(hash, commitment), statement.signature) !=
            crypto::SignatureVerdict::valid)
     broken = RefusalReason::bad_signature;
@@ -127,7 +134,8 @@ void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex sit
   }
   if (masked.sum.empty()) masked.sum = std::move(upload.words);
   else crypto::add_words(masked.sum, upload.words);
-  masked.committed.emplace(site, federation::CommittedVector{site, statement.vector_hash, statement.self_seed_commitment, statement.signature});
+  masked.committed.emplace(site, federation::CommittedVector{site, statement.vector_hash,
+                                                             statement.self_seed_commitment, statement.signature});
   masked.uploads.erase(site);
   grant_uploads(masked);
   consider_masked();
@@ -141,7 +149,8 @@ void RoundMachine::Core::consider_masked() {
   if (committed.size() < masked.context.parameters.survivors_min())
     return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(committed.size()) + " sites only");
   if (const auto isolated = masked.context.find_isolated(masked.survivors, committed))
-    return retry(RefusalReason::too_few_survivors, "too few neighbours of " + id_of(*isolated).text() + " sent their vectors");
+    return retry(RefusalReason::too_few_survivors,
+                 "too few neighbours of " + id_of(*isolated).text() + " sent their vectors");
   CollectingConsistency next;
   for (auto& [site, entry] : masked.committed) next.attempt.committed.push_back(entry);
   next.attempt.context = std::move(masked.context);
@@ -149,8 +158,8 @@ void RoundMachine::Core::consider_masked() {
   next.attempt.survivors = std::move(masked.survivors);
   next.attempt.sum = std::move(masked.sum);
   const federation::AttemptContext& context = next.attempt.context;
-  next.statement = federation::consistency_statement(context.parameters_hash,
-                                                     {context.key_list, next.attempt.survivors, next.attempt.committed});
+  next.statement = federation::consistency_statement(
+      context.parameters_hash, {context.key_list, next.attempt.survivors, next.attempt.committed});
   phase = std::move(next);
   progress = asked = now;
   const auto& collecting = std::get<CollectingConsistency>(phase);

@@ -27,7 +27,8 @@ void RoundMachine::Core::on_training_progress(const federation::SignedMessage& m
 void RoundMachine::Core::on_training_ready(const federation::SignedMessage& message, RosterIndex site) {
   const auto decoded = federation::TrainingReady::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
-  if (decoded->round != setup.task.round) return refuse_to(site, message, RefusalReason::stale_round, "ready for another round");
+  if (decoded->round != setup.task.round)
+    return refuse_to(site, message, RefusalReason::stale_round, "ready for another round");
   if (decoded->model_hash != setup.task.model_hash)
     return refuse_to(site, message, RefusalReason::model_differs, "trained on another model");
   Trainee& trainee = trainees[site];
@@ -57,8 +58,10 @@ void RoundMachine::Core::consider_start() {
   if (ready.size() < cohort_min()) {
     announced->quorum.reset();
     if (now.value - announced->since.value >= setup.limits.round_ms)
-      abort(RefusalReason::deadline_passed, "only " + std::to_string(ready.size()) + " sites were ready in time" +
-                                                (setup.repeat ? ", and a sum is repeated with all " + std::to_string(cohort_min()) + " or not at all" : ""));
+      abort(RefusalReason::deadline_passed,
+            "only " + std::to_string(ready.size()) + " sites were ready in time" +
+                (setup.repeat ? ", and a sum is repeated with all " + std::to_string(cohort_min()) + " or not at all"
+                              : ""));
     return;
   }
   if (!announced->quorum) announced->quorum = now;
@@ -66,13 +69,15 @@ void RoundMachine::Core::consider_start() {
   if (waits_for_stragglers(*announced, most)) return;
   if (!has_beacon() && most > federation::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
-    const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " + id_of(silent.front()).text() +
+    const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " +
+                                id_of(silent.front()).text() +
                                 " among them; it needs every site once: sign a roster without the absent ones";
     if (cohort_min() > federation::kCompleteGraphMax) {
       if (now.value - announced->since.value >= setup.limits.round_ms) abort(RefusalReason::beacon_differs, missing);
       return;
     }
-    effects.notices.push_back(missing + "; until then " + std::to_string(federation::kCompleteGraphMax) + " sites take part");
+    effects.notices.push_back(missing + "; until then " + std::to_string(federation::kCompleteGraphMax) +
+                              " sites take part");
     most = federation::kCompleteGraphMax;
   }
   start_attempt(choose_cohort(std::move(ready), most));
@@ -99,10 +104,13 @@ bool RoundMachine::Core::ends_for_want_of_sites() {
     effects.aborted->repeat.reset();
   } else if (possible + released >= setup.cohort_smallest) {
     abort(RefusalReason::model_already_released,
-          std::to_string(released) + " sites have released their shares of a sum on this model before, and never do so twice: two "
-          "sums that differ by one site would show its update." + kNoWayOn);
+          std::to_string(released) +
+              " sites have released their shares of a sum on this model before, and never do so twice: two "
+              "sums that differ by one site would show its update." +
+              kNoWayOn);
   } else {
-    abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) + " sites can take part, the plan asks for " +
+    abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) +
+                                               " sites can take part, the plan asks for " +
                                                std::to_string(setup.cohort_smallest));
   }
   return true;
@@ -112,7 +120,8 @@ bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::s
   if (now.value - announced.quorum->value >= setup.limits.straggler_ms) return false;
   if (sites > federation::kCompleteGraphMax && !has_beacon()) return true;
   if (sites >= cohort_max()) return false;
-  return std::any_of(trainees.begin(), trainees.end(), [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
+  return std::any_of(trainees.begin(), trainees.end(),
+                     [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
 }
 
 std::vector<RosterIndex> RoundMachine::Core::choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const {
@@ -124,29 +133,33 @@ std::vector<RosterIndex> RoundMachine::Core::choose_cohort(std::vector<RosterInd
 }
 
 void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
-  auto encoding = federation::make_encoding(setup.repeat ? setup.repeat->encoded_for : candidates.size(), setup.delta_max, setup.weight_max);
+  auto encoding = federation::make_encoding(setup.repeat ? setup.repeat->encoded_for : candidates.size(),
+                                            setup.delta_max, setup.weight_max);
   FOVEA_CHECK(encoding.has_value());  // create() tried it for the largest cohort
   const auto sites = static_cast<std::uint32_t>(candidates.size());
   const bool sparse = sites > federation::kCompleteGraphMax;
   const auto threshold = static_cast<std::uint16_t>(
       sparse ? neighbours.threshold
-             : std::max<std::uint32_t>(setup.thresholds.threshold, federation::threshold_min(sites, setup.thresholds.colluders_max)));
-  if (threshold > sites) return abort(RefusalReason::threshold_too_low, "the threshold is above the number of ready sites");
+             : std::max<std::uint32_t>(setup.thresholds.threshold,
+                                       federation::threshold_min(sites, setup.thresholds.colluders_max)));
+  if (threshold > sites)
+    return abort(RefusalReason::threshold_too_low, "the threshold is above the number of ready sites");
   ++attempt;
   share_wires.clear();
   unmask_wires.clear();
-  federation::RoundParameters parameters{.run = setup.run,
-                        .round = setup.task.round,
-                        .attempt = attempt,
-                        .previous_transcript = setup.task.previous_transcript,
-                        .plan_hash = setup.task.plan_hash,
-                        .model_hash = setup.task.model_hash,
-                        .roster_hash = setup.roster.hash,
-                        .candidates = candidates,
-                        .thresholds = {setup.thresholds.colluders_max, threshold, setup.thresholds.honest_min},
-                        .dimension = static_cast<std::uint32_t>(federation::vector_words(setup.delta_size)),
-                        .encoding = *encoding,
-                        .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
+  federation::RoundParameters parameters{
+      .run = setup.run,
+      .round = setup.task.round,
+      .attempt = attempt,
+      .previous_transcript = setup.task.previous_transcript,
+      .plan_hash = setup.task.plan_hash,
+      .model_hash = setup.task.model_hash,
+      .roster_hash = setup.roster.hash,
+      .candidates = candidates,
+      .thresholds = {setup.thresholds.colluders_max, threshold, setup.thresholds.honest_min},
+      .dimension = static_cast<std::uint32_t>(federation::vector_words(setup.delta_size)),
+      .encoding = *encoding,
+      .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
   if (sparse) parameters.graph = graph_parameters();
   if (setup.repeat) parameters.repeats = federation::RepeatedSum{setup.repeat->released, setup.repeat->encoded_for};
   federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));

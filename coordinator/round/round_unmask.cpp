@@ -10,12 +10,14 @@ using federation::MessageKind;
 using federation::RefusalReason;
 
 void RoundMachine::Core::ask_consistency(const CollectingConsistency& from, const std::vector<RosterIndex>& to) {
-  const federation::ConsistencyRequest request{from.attempt.context.ref(), from.attempt.survivors, from.attempt.committed};
+  const federation::ConsistencyRequest request{from.attempt.context.ref(), from.attempt.survivors,
+                                               from.attempt.committed};
   send(to, MessageKind::consistency_request, request.encode());
 }
 
 void RoundMachine::Core::ask_unmask(const CollectingUnmask& from, const std::vector<RosterIndex>& to) {
-  send(to, MessageKind::unmask_request, federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
+  send(to, MessageKind::unmask_request,
+       federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
 }
 
 void RoundMachine::Core::on_consistency_signature(const federation::SignedMessage& message, RosterIndex site) {
@@ -27,7 +29,8 @@ void RoundMachine::Core::on_consistency_signature(const federation::SignedMessag
   if (!contains(sites_of(collecting->attempt.committed), site))
     return refuse_to(site, message, RefusalReason::survivors_not_subset, "a signature of a site outside U3");
   if (collecting->signatures.contains(site)) return;
-  if (crypto::check_signature(key_of(site), collecting->statement, decoded->signature) != crypto::SignatureVerdict::valid) {
+  if (crypto::check_signature(key_of(site), collecting->statement, decoded->signature) !=
+      crypto::SignatureVerdict::valid) {
     refuse_to(site, message, RefusalReason::bad_signature, "signature of the consistency statement");
     blame(site, RefusalReason::bad_signature, {message.wire()});
     return drop(site);
@@ -46,11 +49,13 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
       trainees[entry.site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
   for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
-  // Each site asks for s signatures in all and t of sites that count for it; and each secret has to be opened by sites that signed.
+  // Each site asks for s signatures in all and t of sites that count for it; and each secret has to be opened by sites
+  // that signed.
   if (to.size() < collecting.attempt.context.parameters.signatures_min())
     return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only");
   if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
-    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only, too few of them neighbours of " +
+    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) +
+                                                        " sites only, too few of them neighbours of " +
                                                         id_of(*isolated).text());
   CollectingUnmask next;
   for (const auto& [site, signature] : collecting.signatures) next.signatures.push_back({site, signature});
@@ -66,7 +71,8 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
 void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& message, RosterIndex site) {
   auto decoded = federation::UnmaskShares::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
-  if (std::holds_alternative<Unmasking>(phase) || std::holds_alternative<Finished>(phase)) return;  // enough came earlier
+  if (std::holds_alternative<Unmasking>(phase) || std::holds_alternative<Finished>(phase))
+    return;  // enough came earlier
   if (!is_current(decoded->ref, message, site)) return;
   auto* collecting = std::get_if<CollectingUnmask>(&phase);
   if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "shares are not released now");
@@ -78,10 +84,12 @@ void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& messa
   const bool complete = std::equal(survivors.begin(), survivors.end(), decoded->shares.begin(), decoded->shares.end(),
                                    [&](RosterIndex subject, const federation::RevealedShare& share) {
                                      const bool in_sum = contains(committed, subject);
-                                     return share.subject == subject && (share.secret == federation::RevealedSecret::self_seed) == in_sum;
+                                     return share.subject == subject &&
+                                            (share.secret == federation::RevealedSecret::self_seed) == in_sum;
                                    });
   if (!complete) {
-    refuse_to(site, message, RefusalReason::bad_revealed_share, "not exactly one share of the right kind for each site of U2 that shared with it");
+    refuse_to(site, message, RefusalReason::bad_revealed_share,
+              "not exactly one share of the right kind for each site of U2 that shared with it");
     blame(site, RefusalReason::bad_revealed_share, {message.wire()});
     collecting->gone.insert(site);
     return consider_unmask();
@@ -98,7 +106,8 @@ void RoundMachine::Core::consider_unmask() {
   for (const auto& [site, shares] : collecting.responses) responders.push_back(site);
   const CommittedAttempt& attempt_ = collecting.attempt;
   while (collecting.openable < attempt_.survivors.size() &&
-         attempt_.context.count_holders(attempt_.survivors[collecting.openable], responders) >= attempt_.context.parameters.thresholds.threshold)
+         attempt_.context.count_holders(attempt_.survivors[collecting.openable], responders) >=
+             attempt_.context.parameters.thresholds.threshold)
     ++collecting.openable;
   const bool few = collecting.openable < attempt_.survivors.size();
   const bool all = std::all_of(collecting.signatures.begin(), collecting.signatures.end(), [&](const auto& entry) {
@@ -120,7 +129,8 @@ void RoundMachine::Core::consider_unmask() {
   phase = Unmasking{std::move(collecting)};
 }
 
-std::optional<federation::DealerFault> RoundMachine::Core::describe_fault(const CommittedAttempt& attempt_, const BadDealing& dealing) const {
+std::optional<federation::DealerFault> RoundMachine::Core::describe_fault(const CommittedAttempt& attempt_,
+                                                                          const BadDealing& dealing) const {
   const auto wire = share_wires.find(dealing.dealer);
   if (wire == share_wires.end()) return std::nullopt;  // taken up from a journal that did not have it
   return federation::DealerFault{.parameters = attempt_.context.parameters,
@@ -149,7 +159,8 @@ void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const st
   const std::string what = "the shares that " + names + " dealt do not give the secret that was committed to; ";
   const std::string left = std::to_string(repeat.sites.size()) + " sites";
   if (repeat.faults.size() < dealings.size())
-    return abort(RefusalReason::model_already_released, what + "the evidence was not in the journal of an older version." + kNoWayOn);
+    return abort(RefusalReason::model_already_released,
+                 what + "the evidence was not in the journal of an older version." + kNoWayOn);
   if (repeat.sites.size() < setup.cohort_smallest)
     return abort(RefusalReason::model_already_released, what + left + " are left of the sum, the plan asks for " +
                                                             std::to_string(setup.cohort_smallest) + "." + kNoWayOn);
@@ -186,9 +197,11 @@ void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
   result.attempt = ref.attempt;
   result.publication.emplace_back();  // the evidence goes first: a site checks it before it takes the chunks
   for (std::size_t i = 0; i < federation::chunk_count(outcome.sum.size()); ++i) {
-    const auto words = std::span(outcome.sum).subspan(i * federation::kChunkWords, federation::chunk_size(outcome.sum.size(), i));
-    federation::SealedPayload chunk = federation::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch},
-                                                             ref, static_cast<std::uint32_t>(i), words, setup.key);
+    const auto words =
+        std::span(outcome.sum).subspan(i * federation::kChunkWords, federation::chunk_size(outcome.sum.size(), i));
+    federation::SealedPayload chunk =
+        federation::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch}, ref,
+                               static_cast<std::uint32_t>(i), words, setup.key);
     hash.add_chunk(chunk.digest);
     result.publication.push_back(std::move(chunk.wire));
   }

@@ -26,7 +26,8 @@ Result<SumToRepeat> SumToRepeat::decode(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.sites, federation::read_sites(reader, "repeat.sites"));
   FOVEA_TRY_ASSIGN(out.encoded_for, reader.u16("repeat.encoded_for"));
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("repeat.faults"));
-  if (count > federation::kCohortMax) return invalid_argument("repeat.faults: at most " + std::to_string(federation::kCohortMax));
+  if (count > federation::kCohortMax)
+    return invalid_argument("repeat.faults: at most " + std::to_string(federation::kCohortMax));
   for (std::uint32_t i = 0; i < count; ++i) {
     FOVEA_TRY_ASSIGN(const ByteView fault, reader.sized("repeat.faults", federation::kWireBytesMax));
     out.faults.emplace_back(fault.begin(), fault.end());

@@ -1,5 +1,6 @@
-// A sum whose shares were released but which could not be opened, for a dealer's fault (federation/secagg/dealer_fault.h): what the
-// next round has to be. The driver keeps it on disk from the end of the round until the sum is there, or a site will not repeat it.
+// A sum whose shares were released but which could not be opened, for a dealer's fault
+// (federation/secagg/dealer_fault.h): what the next round has to be. The driver keeps it on disk from the end of the
+// round until the sum is there, or a site will not repeat it.
 #pragma once
 
 #include <vector>
@@ -9,12 +10,12 @@
 namespace fovea::coordinator {
 
 struct SumToRepeat {
-  federation::AttemptRef released;   // the attempt
-  federation::TrainTask task;        // of its round: the same update answers it, under a new round number
+  federation::AttemptRef released;  // the attempt
+  federation::TrainTask task;       // of its round: the same update answers it, under a new round number
   Digest roster{};
-  std::vector<RosterIndex> sites;    // its U3 less the dealers at fault
-  std::uint16_t encoded_for = 0;     // federation::RepeatedSum::encoded_for
-  std::vector<Bytes> faults;         // payloads of federation::DealerFault, for every site to check
+  std::vector<RosterIndex> sites;  // its U3 less the dealers at fault
+  std::uint16_t encoded_for = 0;   // federation::RepeatedSum::encoded_for
+  std::vector<Bytes> faults;       // payloads of federation::DealerFault, for every site to check
 
   Bytes encode() const;
   static Result<SumToRepeat> decode(ByteView bytes);  // invalid_argument names the field

@@ -23,7 +23,8 @@ Result<std::optional<federation::RoundEvidence>> find_evidence(const std::vector
 
 }  // namespace
 
-Result<federation::ModelState> apply_publication(const federation::ModelState& model, const std::vector<Bytes>& messages,
+Result<federation::ModelState> apply_publication(const federation::ModelState& model,
+                                                 const std::vector<Bytes>& messages,
                                                  const federation::PlanStage& stage) {
   FOVEA_TRY_ASSIGN(const auto evidence, find_evidence(messages));
   if (!evidence) return corruption("publication: holds no evidence");
@@ -34,7 +35,8 @@ Result<federation::ModelState> apply_publication(const federation::ModelState& m
     if (message.header.kind != federation::MessageKind::aggregate_chunk) continue;
     FOVEA_TRY_ASSIGN(const federation::ChunkView chunk, federation::decode_chunk(message.payload));
     const std::size_t size = federation::chunk_size(words.size(), chunk.index);
-    if (size == 0 || chunk.words.size() != 4 * size) return corruption("publication: a chunk has another length than the vector");
+    if (size == 0 || chunk.words.size() != 4 * size)
+      return corruption("publication: a chunk has another length than the vector");
     federation::copy_words(chunk.words, std::span(words).subspan(chunk.index * federation::kChunkWords, size));
     filled += size;
   }
@@ -42,13 +44,12 @@ Result<federation::ModelState> apply_publication(const federation::ModelState& m
   FOVEA_TRY_ASSIGN(const federation::RoundSum sum,
                    federation::decode_sum(evidence->parameters, std::move(words), evidence->committed.size()));
   FOVEA_TRY_ASSIGN(const auto ranges, model.layout().ranges(stage.trains));
-  return federation::apply_federated_averaging(
-      model, ranges,
-      {.sums = sum.sums(),
-       .scale = sum.scale,
-       .weight_max = sum.weight_max,
-       .weight_sum = sum.weight_sum,
-       .server_learning_rate = stage.server_learning_rate});
+  return federation::apply_federated_averaging(model, ranges,
+                                               {.sums = sum.sums(),
+                                                .scale = sum.scale,
+                                                .weight_max = sum.weight_max,
+                                                .weight_sum = sum.weight_sum,
+                                                .server_learning_rate = stage.server_learning_rate});
 }
 
 }  // namespace fovea::coordinator

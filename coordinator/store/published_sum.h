@@ -11,7 +11,8 @@ namespace fovea::coordinator {
 
 // `messages` are the coordinator's own stored messages: their signatures are not checked again, the caller compares the
 // model's digest with the history. corruption: not a publication.
-Result<federation::ModelState> apply_publication(const federation::ModelState& model, const std::vector<Bytes>& messages,
+Result<federation::ModelState> apply_publication(const federation::ModelState& model,
+                                                 const std::vector<Bytes>& messages,
                                                  const federation::PlanStage& stage);
 
 }  // namespace fovea::coordinator

@@ -80,7 +80,8 @@ Result<void> RunStore::load() {
   FOVEA_TRY_ASSIGN(plan_, federation::Plan::parse(plan_bytes_));
   if (plan_.hash != facts_.plan) return corruption((folder_ / "plan.json").string() + ": is not the plan of run.json");
 
-  FOVEA_TRY_ASSIGN(const federation::JournalContents past, read_framed(folder_ / "history", history_file_, kHistoryBytesMax));
+  FOVEA_TRY_ASSIGN(const federation::JournalContents past,
+                   read_framed(folder_ / "history", history_file_, kHistoryBytesMax));
   for (const Bytes& bytes : past.records) {
     FOVEA_TRY_ASSIGN(RoundRecord record, decode_round_record(bytes));
     if (record.aborted.empty()) ++sums_;
@@ -127,7 +128,8 @@ Result<federation::ModelState> RunStore::replay(const federation::ModelState& be
 }
 
 const RoundRecord* RunStore::last_sum() const noexcept {
-  const auto found = std::find_if(history_.rbegin(), history_.rend(), [](const RoundRecord& record) { return record.aborted.empty(); });
+  const auto found = std::find_if(history_.rbegin(), history_.rend(),
+                                  [](const RoundRecord& record) { return record.aborted.empty(); });
   return found == history_.rend() ? nullptr : &*found;
 }
 
@@ -169,7 +171,8 @@ std::future<Result<void>> RunStore::begin_publication(RoundNumber round, const s
   });
 }
 
-Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>> publication, federation::ModelState model) {
+Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>> publication,
+                                    federation::ModelState model) {
   record.model = model.digest();
   FOVEA_TRY(publication.get());
   FOVEA_TRY(append_history(record));
@@ -182,11 +185,12 @@ Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>
 Result<void> RunStore::save_model() {
   const RoundRecord* last = last_sum();
   if (last == nullptr) return {};
-  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, {{"fovea.plan", to_hex(plan_.hash)},
-                                                                             {"fovea.run", facts_.run.text()},
-                                                                             {"fovea.round", std::to_string(last->round)},
-                                                                             {"fovea.sums", std::to_string(sums_)},
-                                                                             {"fovea.transcript", to_hex(last->transcript)}}));
+  FOVEA_TRY_ASSIGN(const Bytes file,
+                   federation::write_safetensors(*model_, {{"fovea.plan", to_hex(plan_.hash)},
+                                                           {"fovea.run", facts_.run.text()},
+                                                           {"fovea.round", std::to_string(last->round)},
+                                                           {"fovea.sums", std::to_string(sums_)},
+                                                           {"fovea.transcript", to_hex(last->transcript)}}));
   FOVEA_TRY(write_file_durably(model_file(), file));
   remove_old_models();
   return {};

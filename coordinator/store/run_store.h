@@ -37,9 +37,9 @@ struct RoundRecord {
   std::uint64_t weight_sum = 0;
   std::array<double, 4> metric_sums{};
   double seconds = 0;
-  std::string aborted;          // why
-  RoundNumber next_round = 0;   // the number of the round that follows
-  bool repeats = false;         // it repeats a sum: repeats/<round> says which
+  std::string aborted;         // why
+  RoundNumber next_round = 0;  // the number of the round that follows
+  bool repeats = false;        // it repeats a sum: repeats/<round> says which
 };
 
 struct RunFacts {
@@ -50,7 +50,8 @@ struct RunFacts {
 
 class RunStore {
  public:
-  static Result<RunStore> create(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now);
+  static Result<RunStore> create(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes,
+                                 UnixMs now);
   // corruption names the file that does not fit the others.
   static Result<RunStore> open(const std::filesystem::path& folder);
 
@@ -72,8 +73,8 @@ class RunStore {
   Result<void> append_journal(std::span<const Bytes> records);
 
   // Publication first, then the history: a round is over when its record is there. The publication is written while the
-  // model is made; `publication` must outlive the wait. The model's file may follow with save_model(), rounds later: a start
-  // makes the model again from an older file and the publications since.
+  // model is made; `publication` must outlive the wait. The model's file may follow with save_model(), rounds later: a
+  // start makes the model again from an older file and the publications since.
   std::future<Result<void>> begin_publication(RoundNumber round, const std::vector<Bytes>& publication) const;
   Result<void> finish_round(RoundRecord record, std::future<Result<void>> publication, federation::ModelState model);
   Result<void> save_model();
@@ -96,7 +97,8 @@ class RunStore {
   Result<void> load();
   Result<void> load_model();
   Result<federation::ModelState> load_model_file(std::uint32_t sums) const;
-  Result<federation::ModelState> replay(const federation::ModelState& before, std::uint32_t sums) const;  // one more sum
+  Result<federation::ModelState> replay(const federation::ModelState& before,
+                                        std::uint32_t sums) const;  // one more sum
   void remove_old_models() const;
   std::filesystem::path model_file(std::uint32_t sums) const;
 

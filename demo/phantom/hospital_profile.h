@@ -11,13 +11,13 @@ namespace fovea::demo {
 struct HospitalProfile {
   std::string_view name;
   std::string_view remark;
-  double positive_fraction;        // of patients with at least one lesion
-  double small_fraction;           // of lesions drawn from 3–6 mm
-  double large_fraction;           // of lesions drawn from 10–14 mm; the rest from 6–10 mm
-  int slice_thickness_mm;          // whole multiple of the template's 1 mm
-  double noise_fraction;           // Gaussian sigma of each channel, of white matter
-  double intensity_scale;          // scanner units per template unit
-  double gamma;                    // tissue contrast: intensity → wm · (intensity / wm)^gamma
+  double positive_fraction;  // of patients with at least one lesion
+  double small_fraction;     // of lesions drawn from 3–6 mm
+  double large_fraction;     // of lesions drawn from 10–14 mm; the rest from 6–10 mm
+  int slice_thickness_mm;    // whole multiple of the template's 1 mm
+  double noise_fraction;     // Gaussian sigma of each channel, of white matter
+  double intensity_scale;    // scanner units per template unit
+  double gamma;              // tissue contrast: intensity → wm · (intensity / wm)^gamma
 };
 
 inline constexpr std::array<HospitalProfile, 4> kHospitals{{

@@ -43,7 +43,7 @@ struct Job {
 
 // What a hospital's tables say of one patient.
 struct Row {
-  std::string study;   // one line of studies.csv
+  std::string study;    // one line of studies.csv
   std::string lesions;  // its lines of lesions.csv
 };
 
@@ -61,9 +61,9 @@ std::string description(const Options& options) {
 
 Result<Row> make_one(const Template& base, const Options& options, const Job& job, const Split& split) {
   const HospitalProfile& hospital = kHospitals[job.hospital];
-  const Patient patient = make_patient(
-      base, hospital,
-      RandomStream::keyed({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
+  const Patient patient =
+      make_patient(base, hospital,
+                   RandomStream::keyed({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
   const fs::path folder = options.out / hospital.name;
   const std::string stem = stem_of(job, split);
   FOVEA_TRY(node::write_nifti(folder / (stem + ".nii"), patient.image, node::VoxelType::int16, false));
@@ -73,12 +73,12 @@ Result<Row> make_one(const Template& base, const Options& options, const Job& jo
     FOVEA_TRY(node::write_nifti(folder / mask_name, patient.mask, node::VoxelType::uint8, true));
   }
   Row row;
-  row.study = stem + "," + std::string(hospital.name) + "-" + stem + "," + stem + ".nii," + mask_name + "," + split.name +
-              "," + (patient.lesions.empty() ? "0" : "1") + "\n";
+  row.study = stem + "," + std::string(hospital.name) + "-" + stem + "," + stem + ".nii," + mask_name + "," +
+              split.name + "," + (patient.lesions.empty() ? "0" : "1") + "\n";
   for (const Lesion& lesion : patient.lesions) {
     char line[160];
-    std::snprintf(line, sizeof line, "%s,%.2f,%.2f,%.2f,%.2f,%.3f\n", stem.c_str(), lesion.center_mm[0], lesion.center_mm[1],
-                  lesion.center_mm[2], lesion.diameter_mm, lesion.contrast);
+    std::snprintf(line, sizeof line, "%s,%.2f,%.2f,%.2f,%.2f,%.3f\n", stem.c_str(), lesion.center_mm[0],
+                  lesion.center_mm[1], lesion.center_mm[2], lesion.diameter_mm, lesion.contrast);
     row.lesions += line;
   }
   return row;
@@ -104,13 +104,15 @@ Result<Template> load_template(const Options& options) {
   FOVEA_TRY_ASSIGN(Volume head, node::read_trusted_volume(options.templates / "ch2.nii.gz"));
   FOVEA_TRY_ASSIGN(const Volume brain, node::read_trusted_volume(options.templates / "ch2bet.nii.gz"));
   if (head.geometry.size != brain.geometry.size)
-    return invalid_argument(options.templates.string() + ": ch2.nii.gz and ch2bet.nii.gz differ in size; install Debian's mricron-data");
+    return invalid_argument(options.templates.string() +
+                            ": ch2.nii.gz and ch2bet.nii.gz differ in size; install Debian's mricron-data");
   constexpr double kMarginMm = 4;
   return make_template(std::move(head), brain, kMarginMm);
 }
 
 Result<std::size_t> make_all(const Options& options) {
-  const std::array<Split, 3> splits{{{"train", options.training}, {"validation", options.validation}, {"test", options.test}}};
+  const std::array<Split, 3> splits{
+      {{"train", options.training}, {"validation", options.validation}, {"test", options.test}}};
   FOVEA_TRY_ASSIGN(const Template base, load_template(options));
   std::vector<Job> jobs;
   for (std::size_t hospital = 0; hospital < kHospitals.size(); ++hospital) {
@@ -149,13 +151,18 @@ Result<std::size_t> make_all(const Options& options) {
 
 int run(int argc, char** argv) {
   Options options;
-  CLI::App app{"Makes phantom patients for four hospitals from a real brain MR (Colin27, Debian's mricron-data): "
-               "NIfTI images, lesion masks, studies.csv and lesions.csv in a folder per hospital."};
+  CLI::App app{
+      "Makes phantom patients for four hospitals from a real brain MR (Colin27, Debian's mricron-data): "
+      "NIfTI images, lesion masks, studies.csv and lesions.csv in a folder per hospital."};
   app.add_option("--out", options.out, "Folder to write to")->required();
   app.add_option("--templates", options.templates, "Folder with ch2.nii.gz and ch2bet.nii.gz")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of everything random")->capture_default_str();
-  app.add_option("--training", options.training, "Training patients a hospital")->capture_default_str()->check(CLI::Range(1, 999));
-  app.add_option("--validation", options.validation, "Validation patients a hospital")->capture_default_str()->check(CLI::Range(0, 999));
+  app.add_option("--training", options.training, "Training patients a hospital")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 999));
+  app.add_option("--validation", options.validation, "Validation patients a hospital")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 999));
   app.add_option("--test", options.test, "Test patients a hospital")->capture_default_str()->check(CLI::Range(0, 999));
   app.add_option("--jobs", options.jobs, "Threads")->capture_default_str()->check(CLI::Range(1, 64));
   try {

@@ -40,9 +40,15 @@ class Anatomy {
     const double ca = std::cos(angle[0]), sa = std::sin(angle[0]);
     const double cb = std::cos(angle[1]), sb = std::sin(angle[1]);
     const double cc = std::cos(angle[2]), sc = std::sin(angle[2]);
-    matrix_ = {cb * cc * scale[0], (sa * sb * cc - ca * sc) * scale[1], (ca * sb * cc + sa * sc) * scale[2],
-               cb * sc * scale[0], (sa * sb * sc + ca * cc) * scale[1], (ca * sb * sc - sa * cc) * scale[2],
-               -sb * scale[0],     sa * cb * scale[1],                  ca * cb * scale[2]};
+    matrix_ = {cb * cc * scale[0],
+               (sa * sb * cc - ca * sc) * scale[1],
+               (ca * sb * cc + sa * sc) * scale[2],
+               cb * sc * scale[0],
+               (sa * sb * sc + ca * cc) * scale[1],
+               (ca * sb * sc - sa * cc) * scale[2],
+               -sb * scale[0],
+               sa * cb * scale[1],
+               ca * cb * scale[2]};
   }
 
   Point3 to_template(double i, double j, double k) const noexcept {
@@ -105,7 +111,7 @@ float sample(const Volume& volume, float x, float y, float z) noexcept {
 }
 
 struct PlacedLesion {
-  Point3 index{};               // on the 1 mm grid
+  Point3 index{};  // on the 1 mm grid
   double radius_mm = 0;
   double contrast = 0;
   std::array<double, 3> stretch{1, 1, 1};  // semi-axes over the radius; their product is 1
@@ -164,8 +170,8 @@ std::vector<PlacedLesion> place_lesions(const Template& base, const Anatomy& ana
 }
 
 // Adds the lesions to the 1 mm image, and their presence (0…1) times their number to `mask`.
-void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matter, Volume& image, std::vector<float>& presence,
-                    std::vector<std::uint8_t>& number) {
+void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matter, Volume& image,
+                    std::vector<float>& presence, std::vector<std::uint8_t>& number) {
   const auto& geometry = image.geometry;
   for (std::size_t n = 0; n < lesions.size(); ++n) {
     const PlacedLesion& lesion = lesions[n];
@@ -265,7 +271,8 @@ Template make_template(Volume head, const Volume& brain, double margin_mm) {
   out.placeable.assign(geometry.voxel_count(), 0);
   double sum = 0;
   std::size_t count = 0;
-  constexpr float kTissueMin = 72, kTissueMax = 125, kWhiteMin = 105;  // Colin27 units: CSF lies below, fat and vessels above
+  constexpr float kTissueMin = 72, kTissueMax = 125,
+                  kWhiteMin = 105;  // Colin27 units: CSF lies below, fat and vessels above
   for (std::int64_t k = reach; k < size[2] - reach; ++k)
     for (std::int64_t j = reach; j < size[1] - reach; ++j)
       for (std::int64_t i = reach; i < size[0] - reach; ++i) {
@@ -274,8 +281,8 @@ Template make_template(Volume head, const Volume& brain, double margin_mm) {
         if (value >= kWhiteMin) sum += static_cast<double>(value), ++count;
         bool deep = true;
         for (std::int64_t step = -reach; step <= reach && deep; step += reach)
-          deep = brain.voxels[geometry.offset(i + step, j, k)] > 0 && brain.voxels[geometry.offset(i, j + step, k)] > 0 &&
-                 brain.voxels[geometry.offset(i, j, k + step)] > 0;
+          deep = brain.voxels[geometry.offset(i + step, j, k)] > 0 &&
+                 brain.voxels[geometry.offset(i, j + step, k)] > 0 && brain.voxels[geometry.offset(i, j, k + step)] > 0;
         out.placeable[geometry.offset(i, j, k)] = deep ? 1 : 0;
       }
   out.white_matter = count > 0 ? sum / static_cast<double>(count) : 0;
@@ -311,7 +318,8 @@ Patient make_patient(const Template& base, const HospitalProfile& hospital, Rand
   scanned.size[2] = size[2] / thickness;
   scanned.spacing_mm[2] *= static_cast<double>(thickness);
   scanned.origin_mm = geometry.to_point({0, 0, static_cast<double>(thickness - 1) / 2});
-  Patient patient{{scanned, std::vector<float>(scanned.voxel_count())}, {scanned, std::vector<float>(scanned.voxel_count())}, {}};
+  Patient patient{
+      {scanned, std::vector<float>(scanned.voxel_count())}, {scanned, std::vector<float>(scanned.voxel_count())}, {}};
   scan(fine, hospital, base.white_matter, patient.image, random);
   mark(fine, presence, number, lesions, thickness, patient.mask);
   for (const PlacedLesion& lesion : lesions)

@@ -21,14 +21,14 @@ struct Template {
 Template make_template(Volume head, const Volume& brain, double margin_mm);
 
 struct Lesion {
-  Point3 center_mm{};   // LPS
+  Point3 center_mm{};  // LPS
   double diameter_mm = 0;
   double contrast = 0;  // of white matter
 };
 
 struct Patient {
-  Volume image;                // scanner units
-  Volume mask;                 // lesion number from 1, 0 elsewhere
+  Volume image;  // scanner units
+  Volume mask;   // lesion number from 1, 0 elsewhere
   std::vector<Lesion> lesions;
 };
 

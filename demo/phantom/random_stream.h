@@ -34,7 +34,9 @@ class RandomStream {
 
   double uniform() noexcept { return static_cast<double>(next() >> 11U) * 0x1.0p-53; }
   double uniform(double low, double high) noexcept { return low + (high - low) * uniform(); }
-  std::uint64_t below(std::uint64_t bound) noexcept { return static_cast<std::uint64_t>(uniform() * static_cast<double>(bound)); }
+  std::uint64_t below(std::uint64_t bound) noexcept {
+    return static_cast<std::uint64_t>(uniform() * static_cast<double>(bound));
+  }
   bool chance(double probability) noexcept { return uniform() < probability; }
 
   double normal() noexcept {  // Box–Muller

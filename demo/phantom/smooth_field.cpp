@@ -9,7 +9,8 @@ namespace {
 
 std::array<double, 4> bspline_weights(double t) noexcept {
   const double u = 1.0 - t;
-  return {u * u * u / 6.0, (3 * t * t * t - 6 * t * t + 4) / 6.0, (3 * u * u * u - 6 * u * u + 4) / 6.0, t * t * t / 6.0};
+  return {u * u * u / 6.0, (3 * t * t * t - 6 * t * t + 4) / 6.0, (3 * u * u * u - 6 * u * u + 4) / 6.0,
+          t * t * t / 6.0};
 }
 
 // Sum of squared weights of a cubic B-spline at a typical point, in one dimension: keeps `amplitude` honest.
@@ -46,7 +47,8 @@ SmoothField::SmoothField(const Index3& size, double knot_mm, double amplitude, R
             for (std::int64_t a = 0; a < 4; ++a)
               sum += weights[2][static_cast<std::size_t>(c)] * weights[1][static_cast<std::size_t>(b)] *
                      weights[0][static_cast<std::size_t>(a)] *
-                     lattice[static_cast<std::size_t>(((first[2] + c) * knots[1] + first[1] + b) * knots[0] + first[0] + a)];
+                     lattice[static_cast<std::size_t>(((first[2] + c) * knots[1] + first[1] + b) * knots[0] + first[0] +
+                                                      a)];
         table_[out++] = static_cast<float>(sum);
       }
 }

@@ -22,7 +22,7 @@ inline constexpr std::chrono::milliseconds kHeartbeatTimeout{15'000};
 inline constexpr std::chrono::milliseconds kLinger{2'000};
 inline constexpr std::chrono::milliseconds kReconnectMin{100};
 inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
-inline constexpr std::chrono::milliseconds kRedialMin{500};   // after a refusal, doubling
+inline constexpr std::chrono::milliseconds kRedialMin{500};  // after a refusal, doubling
 inline constexpr std::chrono::milliseconds kRedialMax{15'000};
 inline constexpr const char* kZapDomain = "fovea";
 

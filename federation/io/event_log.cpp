@@ -16,7 +16,8 @@ Result<EventLog> EventLog::open(const std::filesystem::path& path, const Clock& 
   return EventLog(descriptor, clock);
 }
 
-EventLog::EventLog(EventLog&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), clock_(other.clock_) {}
+EventLog::EventLog(EventLog&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), clock_(other.clock_) {}
 
 EventLog& EventLog::operator=(EventLog&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);

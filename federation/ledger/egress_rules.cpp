@@ -38,12 +38,18 @@ std::optional<MessageScope> egress_scope(MessageKind kind) {
 }
 
 std::optional<MessageKind> egress_kind(std::string_view text) {
-  constexpr MessageKind kKinds[] = {MessageKind::hello,         MessageKind::attempt_failure,
-                                    MessageKind::training_progress, MessageKind::training_ready,
-                                    MessageKind::keys,          MessageKind::shares,
-                                    MessageKind::masked_chunk,  MessageKind::masked_statement,
-                                    MessageKind::consistency_signature, MessageKind::unmask_shares,
-                                    MessageKind::beacon_commitment, MessageKind::beacon_nonce};
+  constexpr MessageKind kKinds[] = {MessageKind::hello,
+                                    MessageKind::attempt_failure,
+                                    MessageKind::training_progress,
+                                    MessageKind::training_ready,
+                                    MessageKind::keys,
+                                    MessageKind::shares,
+                                    MessageKind::masked_chunk,
+                                    MessageKind::masked_statement,
+                                    MessageKind::consistency_signature,
+                                    MessageKind::unmask_shares,
+                                    MessageKind::beacon_commitment,
+                                    MessageKind::beacon_nonce};
   for (const MessageKind kind : kKinds)
     if (to_string(kind) == text) return kind;
   return std::nullopt;

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr std::uint64_t kIntegerMax = static_cast<std::uint64_t>(kCanonicalIntegerMax);
 constexpr std::uint32_t kNumberMax = std::numeric_limits<std::uint32_t>::max();
-constexpr std::size_t kWordMax = 40;       // kinds, rules, outcomes
+constexpr std::size_t kWordMax = 40;  // kinds, rules, outcomes
 constexpr std::size_t kDetailMax = 500;
 constexpr std::size_t kApprovalMax = 16 * 1024;
 constexpr std::size_t kChecksMax = 16;
@@ -284,7 +284,8 @@ Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source) {
   FOVEA_TRY_ASSIGN(const std::uint64_t at, in.integer("at_ms", 0, kIntegerMax));
   FOVEA_TRY_ASSIGN(const std::string type, in.text("type", 1, kWordMax));
   FOVEA_TRY(in.integer("v", kEntryVersion, kEntryVersion));
-  const auto reader = std::find_if(kReaders.begin(), kReaders.end(), [&](const EntryReader& r) { return r.type == type; });
+  const auto reader =
+      std::find_if(kReaders.begin(), kReaders.end(), [&](const EntryReader& r) { return r.type == type; });
   if (reader == kReaders.end()) return invalid_argument(std::string(source) + ".type: unknown entry type");
   FOVEA_TRY_ASSIGN(LedgerEntry body, reader->take(in));
   FOVEA_TRY(in.finish());

@@ -82,10 +82,10 @@ struct EgressIntent {
   std::uint64_t length = 0;  // bytes
   Digest software{};
   std::optional<PlanBinding> binding{};  // absent for session messages, which carry nothing of a plan
-  std::uint64_t bytes_spent = 0;        // of the run's (or the session's) byte budget, this message included
+  std::uint64_t bytes_spent = 0;         // of the run's (or the session's) byte budget, this message included
   std::uint64_t bytes_left = 0;
-  std::vector<std::string> checks{};    // the gate's checks that this message passed, in order
-  std::optional<std::uint64_t> previous{}; // index of the previous egress.intent; absent for the first
+  std::vector<std::string> checks{};        // the gate's checks that this message passed, in order
+  std::optional<std::uint64_t> previous{};  // index of the previous egress.intent; absent for the first
 };
 
 // The intents first … first + count − 1 were handed to the socket (none of them confirmed before).
@@ -105,8 +105,8 @@ struct IngressReceipt {
 
 struct RoundClose {
   RoundKey key{};
-  std::string outcome;     // "applied" or "abandoned"
-  Digest model{};          // after the round
+  std::string outcome;       // "applied" or "abandoned"
+  Digest model{};            // after the round
   std::uint32_t cohort = 0;  // sites in the sum; 0 when abandoned
 };
 
@@ -115,8 +115,8 @@ struct Incident {
   std::string detail;  // for a person; no patient data
 };
 
-using LedgerEntry = std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RoundOpen, InputSealed, EgressIntent, EgressSent,
-                                 IngressReceipt, RoundClose, Incident>;
+using LedgerEntry = std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RoundOpen, InputSealed, EgressIntent,
+                                 EgressSent, IngressReceipt, RoundClose, Incident>;
 
 // An entry and the wall time at which it was written; the time is for people, no rule rests on it.
 struct StampedEntry {

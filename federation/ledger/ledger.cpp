@@ -86,7 +86,8 @@ struct Ledger::State {
 
   Result<void> usable() const {
     if (!failed) return {};
-    return failed_precondition("ledger " + options.folder.string() + ": an earlier write failed; start again to recover from what is on disk");
+    return failed_precondition("ledger " + options.folder.string() +
+                               ": an earlier write failed; start again to recover from what is on disk");
   }
 
   Result<void> load_published(const Visitor& visit);
@@ -100,7 +101,8 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
   Result<SignedCheckpoint> found = read_checkpoint(options.folder, note_key);
   if (!found && found.error().code == ErrorCode::not_found) {
     if (contains_files(options.folder))
-      return corruption("ledger " + options.folder.string() + ": the checkpoint is missing; restore it, or keep the folder as evidence");
+      return corruption("ledger " + options.folder.string() +
+                        ": the checkpoint is missing; restore it, or keep the folder as evidence");
     return write_checkpoint();  // from now on a missing checkpoint is damage
   }
   if (!found) return found.error();
@@ -130,10 +132,12 @@ Result<void> Ledger::State::load_journal(const Visitor& visit) {
   journal.emplace(std::move(opened));
   if (!contents.entries.empty() && contents.entries.front().index > published_size)
     return corruption("ledger " + options.folder.string() + ": entries " + std::to_string(published_size) + " to " +
-                      std::to_string(contents.entries.front().index - 1) + " are missing between checkpoint and journal");
+                      std::to_string(contents.entries.front().index - 1) +
+                      " are missing between checkpoint and journal");
   for (JournalEntry& record : contents.entries) {
     if (record.index < published_size) continue;  // a crash between the checkpoint and the journal's clearing
-    FOVEA_TRY_ASSIGN(const StampedEntry entry, decode_entry(as_bytes(record.entry), "journal entry " + std::to_string(record.index)));
+    FOVEA_TRY_ASSIGN(const StampedEntry entry,
+                     decode_entry(as_bytes(record.entry), "journal entry " + std::to_string(record.index)));
     if (visit) FOVEA_TRY(visit(record.index, entry));
     add(std::move(record.entry));
     ++recovery.entries_recovered;
@@ -162,7 +166,8 @@ Result<void> Ledger::State::write_published() {
   return {};
 }
 
-// Nobody reads them any more: the only checkpoint in this folder is the new one. What stays is removed at the next start.
+// Nobody reads them any more: the only checkpoint in this folder is the new one. What stays is removed at the next
+// start.
 void Ledger::State::remove_old_partials(std::uint64_t old_size) const {
   for (unsigned level = 0; tile_width(level, 0, old_size) > 0; ++level) {
     const std::uint64_t index = (old_size >> (level * kTileHeight)) / kTileWidth;
@@ -243,13 +248,16 @@ Result<void> Ledger::must_contain(const crypto::Checkpoint& seen) const {
     return invalid_argument("checkpoint: is of the log " + seen.origin + ", expected " + s.options.origin);
   // A checkpoint that somebody has seen was durable here, with all its entries, before it was shown.
   if (seen.size > s.published_size)
-    return corruption("ledger " + s.options.folder.string() + ": has " + std::to_string(s.published_size) +
-                      " entries, but a checkpoint of " + std::to_string(seen.size) +
-                      " was seen: it was restored from a backup, or another copy of it is in use. Do not go on with it");
-  FOVEA_TRY_ASSIGN(const Digest root, crypto::tree_root(seen.size, stored_subtrees(s.options.folder, s.published_size)));
+    return corruption(
+        "ledger " + s.options.folder.string() + ": has " + std::to_string(s.published_size) +
+        " entries, but a checkpoint of " + std::to_string(seen.size) +
+        " was seen: it was restored from a backup, or another copy of it is in use. Do not go on with it");
+  FOVEA_TRY_ASSIGN(const Digest root,
+                   crypto::tree_root(seen.size, stored_subtrees(s.options.folder, s.published_size)));
   if (root == seen.root) return {};
-  return corruption("ledger " + s.options.folder.string() + ": its first " + std::to_string(seen.size) +
-                    " entries are not those of a checkpoint that was seen: another copy of it is in use. Do not go on with it");
+  return corruption(
+      "ledger " + s.options.folder.string() + ": its first " + std::to_string(seen.size) +
+      " entries are not those of a checkpoint that was seen: another copy of it is in use. Do not go on with it");
 }
 
 Result<EntryProof> Ledger::prove_entry(std::uint64_t index) const {
@@ -260,8 +268,8 @@ Result<EntryProof> Ledger::prove_entry(std::uint64_t index) const {
   FOVEA_TRY_ASSIGN(SignedCheckpoint signed_checkpoint, read_checkpoint(s.options.folder, s.note_key));
   EntryProof proof{.index = index, .checkpoint = std::move(signed_checkpoint.note)};
   FOVEA_TRY_ASSIGN(proof.entry, read_entry(s.options.folder, s.published_size, index));
-  FOVEA_TRY_ASSIGN(proof.hashes,
-                   crypto::inclusion_proof(index, s.published_size, stored_subtrees(s.options.folder, s.published_size)));
+  FOVEA_TRY_ASSIGN(proof.hashes, crypto::inclusion_proof(index, s.published_size,
+                                                         stored_subtrees(s.options.folder, s.published_size)));
   return proof;
 }
 

@@ -38,10 +38,10 @@ struct LedgerRecovery {
 
 // A proof for somebody else that one entry is in a ledger: checked with check_entry_proof().
 struct EntryProof {
-  std::string entry{};             // canonical JSON
+  std::string entry{};  // canonical JSON
   std::uint64_t index = 0;
-  std::vector<Digest> hashes{};    // RFC 6962 audit path in the checkpoint's tree
-  std::string checkpoint{};        // the signed note
+  std::vector<Digest> hashes{};  // RFC 6962 audit path in the checkpoint's tree
+  std::string checkpoint{};      // the signed note
 };
 // permission_denied: not this key's checkpoint; corruption: the proof does not lead to its root.
 Result<void> check_entry_proof(const EntryProof& proof, const crypto::NoteKey& log_key);

@@ -62,7 +62,8 @@ Bytes encode_tile(std::span<const Digest> hashes) {
 
 Result<std::vector<Digest>> decode_tile(ByteView bytes, std::uint64_t width) {
   if (bytes.size() != width * sizeof(Digest))
-    return corruption("expected " + std::to_string(width * sizeof(Digest)) + " bytes, found " + std::to_string(bytes.size()));
+    return corruption("expected " + std::to_string(width * sizeof(Digest)) + " bytes, found " +
+                      std::to_string(bytes.size()));
   std::vector<Digest> out(width);
   for (std::size_t i = 0; i < out.size(); ++i)
     std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Digest)), sizeof(Digest), out[i].begin());

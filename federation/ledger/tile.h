@@ -52,8 +52,8 @@ class TileBuilder {
 
  private:
   struct Level {
-    std::uint64_t index = 0;        // of the tile at the edge
-    std::vector<Digest> hashes;     // in it, fewer than 256
+    std::uint64_t index = 0;     // of the tile at the edge
+    std::vector<Digest> hashes;  // in it, fewer than 256
   };
   std::uint64_t size_ = 0;
   std::uint64_t published_size_ = 0;

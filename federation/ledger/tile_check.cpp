@@ -93,7 +93,8 @@ class TileChecker {
       return frontier.root() == checkpoint_.root;
     }
     const std::uint64_t width = tile_width(1, index / kTileWidth, checkpoint_.size);
-    const Result<Bytes> bytes = read_file(folder_ / tile_path(1, index / kTileWidth, width), kTileWidth * sizeof(Digest));
+    const Result<Bytes> bytes =
+        read_file(folder_ / tile_path(1, index / kTileWidth, width), kTileWidth * sizeof(Digest));
     if (!bytes) return false;
     const Result<Hashes> parents = decode_tile(*bytes, width);
     return parents && (*parents)[index % kTileWidth] == crypto::merkle_root(leaves);
@@ -111,9 +112,15 @@ class TileChecker {
       const std::string name = entry_name(index * kTileWidth + i);
       reported = true;
       switch (blame) {
-        case Blame::entries: report(name, "was changed: its bytes in " + in_bundle + " are not the ones committed to"); break;
-        case Blame::tile: report(in_tile, "hash " + std::to_string(i) + " was changed: it is not the hash of " + name); break;
-        case Blame::unclear: report(name, "its bytes in " + in_bundle + " and its hash in " + in_tile + " differ"); break;
+        case Blame::entries:
+          report(name, "was changed: its bytes in " + in_bundle + " are not the ones committed to");
+          break;
+        case Blame::tile:
+          report(in_tile, "hash " + std::to_string(i) + " was changed: it is not the hash of " + name);
+          break;
+        case Blame::unclear:
+          report(name, "its bytes in " + in_bundle + " and its hash in " + in_tile + " differ");
+          break;
       }
       // A changed length shifts all that follows: name where it begins.
       if (found.size() != tile.size()) break;
@@ -145,9 +152,9 @@ class TileChecker {
     if (const std::optional<Hashes> tile = read_tile(level, index))
       for (std::size_t i = 0; i < computed.size(); ++i)
         if (computed[i] && *computed[i] != (*tile)[i])
-          report(tile_path(level, index, tile->size()),
-                 "hash " + std::to_string(i) + " is not the root of " +
-                     tile_path(level - 1, index * kTileWidth + i, kTileWidth) + ": one of the two was changed");
+          report(tile_path(level, index, tile->size()), "hash " + std::to_string(i) + " is not the root of " +
+                                                            tile_path(level - 1, index * kTileWidth + i, kTileWidth) +
+                                                            ": one of the two was changed");
     if (computed.size() < kTileWidth) return;
     const bool known = std::all_of(computed.begin(), computed.end(), [](const auto& hash) { return hash.has_value(); });
     Hashes hashes;

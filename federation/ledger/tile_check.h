@@ -37,7 +37,8 @@ struct TileCheck {
 // Called in order for every entry whose bytes are the ones committed to.
 using EntryBytesVisitor = std::function<void(std::uint64_t index, ByteView entry)>;
 
-TileCheck check_tiles(const std::filesystem::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit);
+TileCheck check_tiles(const std::filesystem::path& folder, const crypto::Checkpoint& checkpoint,
+                      const EntryBytesVisitor& visit);
 
 // `folder`/checkpoint under this key; the origin must be the key's name. not_found when there is none.
 struct SignedCheckpoint {

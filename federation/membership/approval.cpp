@@ -26,12 +26,9 @@ Result<Approval> Approval::parse(std::string_view document) {
 
 Result<std::string> Approval::document() const {
   const nlohmann::ordered_json value = {
-      {"fovea_approval", 1},
-      {"site", site.text()},
-      {"plan", to_hex(plan)},
-      {"decision", decision == ApprovalDecision::approved ? "approved" : "rejected"},
-      {"approver", approver},
-      {"reason", reason},
+      {"fovea_approval", 1},        {"site", site.text()},
+      {"plan", to_hex(plan)},       {"decision", decision == ApprovalDecision::approved ? "approved" : "rejected"},
+      {"approver", approver},       {"reason", reason},
       {"decided_ms", decided.value}};
   try {
     std::string text = value.dump(1) + "\n";
@@ -46,7 +43,8 @@ Result<Approval> verify_approval(const SignedDocument& signed_document, const Pu
   const PublicKeyBytes keys[] = {approver_key};
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("approval", keys));
   if (valid != 1)
-    return permission_denied("approval: is not signed with this site's approver key (" + fingerprint(approver_key) + ")");
+    return permission_denied("approval: is not signed with this site's approver key (" + fingerprint(approver_key) +
+                             ")");
   return Approval::parse(signed_document.document);
 }
 

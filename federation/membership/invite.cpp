@@ -14,8 +14,7 @@ Result<Invite> Invite::parse(std::string_view document) {
   Invite out;
   FOVEA_TRY_ASSIGN(out.federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(out.endpoint, fields.text("endpoint", 1, 300));
-  if (!out.endpoint.starts_with("tcp://"))
-    return invalid_argument("invite.endpoint: expected \"tcp://host:port\"");
+  if (!out.endpoint.starts_with("tcp://")) return invalid_argument("invite.endpoint: expected \"tcp://host:port\"");
   FOVEA_TRY_ASSIGN(out.coordinator_transport_key, fields.hex<32>("coordinator_transport_key"));
   FOVEA_TRY_ASSIGN(out.coordinator_signing_key, fields.hex<32>("coordinator_signing_key"));
   FOVEA_TRY_ASSIGN(const std::vector<std::string> keys, fields.texts("administrators", 1, 2, 64));

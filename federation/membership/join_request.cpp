@@ -19,8 +19,7 @@ Result<JoinRequest> JoinRequest::parse(std::string_view document) {
 }
 
 Result<std::string> JoinRequest::document() const {
-  nlohmann::ordered_json value = {
-      {"fovea_join_request", 1}, {"federation", federation}, {"created_ms", created.value}};
+  nlohmann::ordered_json value = {{"fovea_join_request", 1}, {"federation", federation}, {"created_ms", created.value}};
   write_site_fields(site, value);
   std::string text = value.dump(1) + "\n";
   FOVEA_TRY(parse(text));

@@ -53,7 +53,8 @@ Result<std::vector<PlanStage>> read_stages(JsonFields& plan) {
   for (JsonFields& object : objects) {
     const std::string path = object.path_of("name");
     FOVEA_TRY_ASSIGN(PlanStage stage, read_stage(std::move(object)));
-    if (!names.insert(stage.name).second) return invalid_argument(path + ": occurs twice; give each stage its own name");
+    if (!names.insert(stage.name).second)
+      return invalid_argument(path + ": occurs twice; give each stage its own name");
     rounds += stage.rounds;
     out.push_back(std::move(stage));
   }
@@ -93,8 +94,10 @@ Result<PlanSecureAggregation> read_secure_aggregation(JsonFields fields, const P
   const std::uint32_t threshold_min = (cohort.smallest + out.colluders_max) / 2 + 1;
   if (out.threshold < threshold_min || out.threshold > cohort.smallest)
     return invalid_argument(fields.path_of("threshold") + ": expected " + std::to_string(threshold_min) + " to " +
-                            std::to_string(cohort.smallest) + " (more than half of cohort.smallest plus colluders_max, "
-                            "and at most cohort.smallest), found " + std::to_string(out.threshold));
+                            std::to_string(cohort.smallest) +
+                            " (more than half of cohort.smallest plus colluders_max, "
+                            "and at most cohort.smallest), found " +
+                            std::to_string(out.threshold));
   if (out.threshold < out.colluders_max + out.honest_min)
     return invalid_argument(fields.path_of("honest_min") + ": threshold - colluders_max = " +
                             std::to_string(static_cast<std::int64_t>(out.threshold) - out.colluders_max) +
@@ -119,7 +122,8 @@ Result<void> read_architecture(JsonFields& fields, Plan& plan) {
     digits.remove_prefix(kProbePrefix.size());
     std::uint32_t size = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-    if (error == std::errc() && end == digits.data() + digits.size() && digits.front() != '0' && size <= kProbeSizeMax) {
+    if (error == std::errc() && end == digits.data() + digits.size() && digits.front() != '0' &&
+        size <= kProbeSizeMax) {
       plan.probe_size = size;
       return {};
     }
@@ -134,16 +138,29 @@ Result<void> check_intensity_stage(const JsonFields& fields, const Plan& plan) {
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const PlanStage& stage = plan.stages[s];
     const std::string path = fields.path_of("stages") + "[" + std::to_string(s) + "]";
-    const bool touches = std::any_of(stage.trains.begin(), stage.trains.end(), [&](const std::string& prefix) { return kTensors.starts_with(prefix) || prefix.starts_with(kTensors); });
+    const bool touches = std::any_of(stage.trains.begin(), stage.trains.end(), [&](const std::string& prefix) {
+      return kTensors.starts_with(prefix) || prefix.starts_with(kTensors);
+    });
     if (stage.name != "intensity") {
-      if (touches) return invalid_argument(path + ".trains: \"intensity.\" is measured, by a stage named \"intensity\", not trained");
+      if (touches)
+        return invalid_argument(path +
+                                ".trains: \"intensity.\" is measured, by a stage named \"intensity\", not trained");
       continue;
     }
-    if (stage.trains != std::vector<std::string>{std::string(kTensors)}) return invalid_argument(path + ".trains: of the stage \"intensity\", expected [\"intensity.\"]");
-    if (s != 0 || stage.rounds != 1) return invalid_argument(path + ": the stage \"intensity\" comes first and has 1 round");
-    if (stage.server_learning_rate != 1) return invalid_argument(path + ".server_learning_rate: of the stage \"intensity\", expected 1: the mean is taken as it is");
-    if (plan.strategy.delta_max < 0.5) return invalid_argument(fields.path_of("strategy") + ".delta_max: with a stage \"intensity\", expected at least 0.5, which its numbers may reach");
-    if (!plan.normalisation.starts_with("ct-")) return invalid_argument(path + ": the stage \"intensity\" is for CT; " + plan.normalisation + " has a scale of its own in each scan or unit");
+    if (stage.trains != std::vector<std::string>{std::string(kTensors)})
+      return invalid_argument(path + ".trains: of the stage \"intensity\", expected [\"intensity.\"]");
+    if (s != 0 || stage.rounds != 1)
+      return invalid_argument(path + ": the stage \"intensity\" comes first and has 1 round");
+    if (stage.server_learning_rate != 1)
+      return invalid_argument(
+          path + ".server_learning_rate: of the stage \"intensity\", expected 1: the mean is taken as it is");
+    if (plan.strategy.delta_max < 0.5)
+      return invalid_argument(
+          fields.path_of("strategy") +
+          ".delta_max: with a stage \"intensity\", expected at least 0.5, which its numbers may reach");
+    if (!plan.normalisation.starts_with("ct-"))
+      return invalid_argument(path + ": the stage \"intensity\" is for CT; " + plan.normalisation +
+                              " has a scale of its own in each scan or unit");
   }
   return {};
 }
@@ -154,10 +171,13 @@ Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY_ASSIGN(JsonFields finding, fields.object("finding"));
   FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
   FOVEA_TRY_ASSIGN(JsonFields intake, fields.object("intake"));
-  FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"}));
+  FOVEA_TRY_ASSIGN(plan.normalisation, intake.choice("normalisation", {"mr-foreground", "ct-soft-tissue", "ct-lung",
+                                                                       "ct-brain", "pet-suv"}));
   FOVEA_TRY_ASSIGN(plan.n4, intake.boolean("n4"));
   if (plan.n4 && plan.normalisation != "mr-foreground")
-    return invalid_argument(intake.path_of("n4") + ": true is for MR (intake.normalisation \"mr-foreground\"); CT and PET have no bias field, say false");
+    return invalid_argument(
+        intake.path_of("n4") +
+        ": true is for MR (intake.normalisation \"mr-foreground\"); CT and PET have no bias field, say false");
   FOVEA_TRY(intake.finish());
   FOVEA_TRY_ASSIGN(JsonFields look, fields.object("look"));
   FOVEA_TRY_ASSIGN(plan.look, read_look(std::move(look)));

@@ -70,9 +70,9 @@ struct Plan {
   std::string normalisation;  // "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv"
   bool n4 = false;            // every site's MR is divided by its bias field at intake; else none is
   PlanLook look;
-  std::string architecture;              // "fovea-1" or "probe-N"
+  std::string architecture;                 // "fovea-1" or "probe-N"
   std::optional<std::uint32_t> probe_size;  // N of "probe-N": one tensor of N floats and no learning
-  std::uint64_t seed = 0;                // at most 2^53 - 1: JSON numbers survive every reader
+  std::uint64_t seed = 0;                   // at most 2^53 - 1: JSON numbers survive every reader
   std::vector<PlanStage> stages;
   PlanStrategy strategy;
   PlanCohort cohort;

@@ -20,7 +20,8 @@ Result<AttemptRef> read_attempt_ref(ByteReader& reader) {
 Result<std::uint32_t> read_count(ByteReader& reader, std::string_view field, std::size_t count_max) {
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
   if (count > count_max)
-    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " + std::to_string(count_max));
+    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " entries, at most " +
+                            std::to_string(count_max));
   return count;
 }
 
@@ -31,7 +32,9 @@ void write(ByteWriter& writer, const std::vector<RosterIndex>& sites) {
 
 Result<std::vector<RosterIndex>> read_sites(ByteReader& reader, std::string_view field) {
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32(field));
-  if (count > kCohortMax) return invalid_argument(std::string(field) + ": " + std::to_string(count) + " sites, at most " + std::to_string(kCohortMax));
+  if (count > kCohortMax)
+    return invalid_argument(std::string(field) + ": " + std::to_string(count) + " sites, at most " +
+                            std::to_string(kCohortMax));
   std::vector<RosterIndex> sites;
   sites.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {

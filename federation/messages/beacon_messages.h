@@ -1,5 +1,5 @@
-// The messages by which all sites of a roster draw its beacon together (federation/secagg/epoch_beacon.h). Lists have one
-// entry for each site of the roster, in roster order.
+// The messages by which all sites of a roster draw its beacon together (federation/secagg/epoch_beacon.h). Lists have
+// one entry for each site of the roster, in roster order.
 #pragma once
 
 #include <array>

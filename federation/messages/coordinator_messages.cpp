@@ -8,7 +8,8 @@ constexpr std::size_t kChunksMax = 1024;  // of the largest model
 // Lists carry each site once, in roster order.
 Result<RosterIndex> read_next_site(ByteReader& reader, std::string_view field, const RosterIndex* previous) {
   FOVEA_TRY_ASSIGN(const RosterIndex site, reader.u16(field));
-  if (previous != nullptr && site <= *previous) return invalid_argument(std::string(field) + ": must be strictly ascending");
+  if (previous != nullptr && site <= *previous)
+    return invalid_argument(std::string(field) + ": must be strictly ascending");
   return site;
 }
 
@@ -178,7 +179,8 @@ Result<ChunkRequest> ChunkRequest::decode(ByteView payload) {
   out.chunks.resize(count);
   for (std::uint32_t i = 0; i < count; ++i) {
     FOVEA_TRY_ASSIGN(out.chunks[i], reader.u32("chunk request.chunk"));
-    if (i > 0 && out.chunks[i] <= out.chunks[i - 1]) return invalid_argument("chunk request.chunk: must be strictly ascending");
+    if (i > 0 && out.chunks[i] <= out.chunks[i - 1])
+      return invalid_argument("chunk request.chunk: must be strictly ascending");
   }
   FOVEA_TRY(reader.finish("chunk request"));
   return out;

@@ -26,12 +26,14 @@ void begin_wire(ByteWriter& writer, std::size_t payload_size) {
 
 Result<UncheckedEnvelope> read_envelope(ByteView wire) {
   if (wire.size() > kWireBytesMax)
-    return invalid_argument("message: " + std::to_string(wire.size()) + " bytes, at most " + std::to_string(kWireBytesMax));
+    return invalid_argument("message: " + std::to_string(wire.size()) + " bytes, at most " +
+                            std::to_string(kWireBytesMax));
   ByteReader reader(wire);
   UncheckedEnvelope out;
   FOVEA_TRY_ASSIGN(const std::uint8_t version, reader.u8("envelope.version"));
   if (version != kVersion)
-    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " + std::to_string(version));
+    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
+                            std::to_string(version));
   FOVEA_TRY_ASSIGN(out.payload, reader.sized("envelope.payload", kWireBytesMax));
   FOVEA_TRY_ASSIGN(const std::uint16_t number, reader.u16("envelope.kind"));
   FOVEA_TRY_ASSIGN(out.header.kind, message_kind(number));
@@ -62,15 +64,16 @@ Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expe
   if (envelope.header.sender != expected.sender)
     return permission_denied("envelope.sender: not the peer this connection belongs to");
   if (is_from_site(envelope.header.kind) != expected.sender.has_value())
-    return permission_denied("envelope.kind: " + std::string(to_string(envelope.header.kind)) + " is not sent by this side");
+    return permission_denied("envelope.kind: " + std::string(to_string(envelope.header.kind)) +
+                             " is not sent by this side");
   SignedMessage out;
   out.payload_size_ = envelope.payload.size();
   const ByteView bytes = wire;
   const std::size_t payload_end = kPayloadOffset + out.payload_size_;
   crypto::Sha256 hash;
   out.payload_digest_ = hash.update(bytes.first(payload_end)).so_far();
-  FOVEA_TRY(crypto::verify_signature(expected.key, signed_bytes(envelope.header, out.payload_digest_), envelope.signature,
-                                     "signature of the envelope"));
+  FOVEA_TRY(crypto::verify_signature(expected.key, signed_bytes(envelope.header, out.payload_digest_),
+                                     envelope.signature, "signature of the envelope"));
   out.wire_digest_ = hash.update(bytes.subspan(payload_end)).finish();
   out.header_ = std::move(envelope.header);
   out.wire_ = std::move(wire);
@@ -78,7 +81,9 @@ Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expe
 }
 
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key) {
-  return seal_written(header, payload.size(), [&](ByteWriter& writer) { writer.raw(payload); }, key).wire;
+  return seal_written(
+             header, payload.size(), [&](ByteWriter& writer) { writer.raw(payload); }, key)
+      .wire;
 }
 
 SealedPayload seal_written(const MessageHeader& header, std::size_t size, const std::function<void(ByteWriter&)>& write,

@@ -69,7 +69,8 @@ std::string_view to_string(RefusalReason reason) noexcept {
 
 Result<RefusalReason> refusal_reason(std::uint16_t number) {
   const auto reason = static_cast<RefusalReason>(number);
-  if (to_string(reason) == "unknown") return invalid_argument("refusal reason: unknown number " + std::to_string(number));
+  if (to_string(reason) == "unknown")
+    return invalid_argument("refusal reason: unknown number " + std::to_string(number));
   return reason;
 }
 

@@ -37,11 +37,12 @@ enum class RefusalReason : std::uint16_t {
   round_already_unmasked = 32,
   model_already_released = 33,  // a second, different release on one model
   not_ready = 34,               // no trained update for this round
-  graph_differs = 35,           // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
-  beacon_differs = 36,          // not the beacon of this roster that was fixed first
-  round_too_far = 37,           // a round number further ahead than rounds without a sum explain
-  cohort_differs = 38,          // a sum is repeated with exactly the sites of the released one, less the dealers whose fault is proven
-  update_differs = 39,          // a sum is repeated with exactly the vectors of the released one
+  graph_differs = 35,   // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
+  beacon_differs = 36,  // not the beacon of this roster that was fixed first
+  round_too_far = 37,   // a round number further ahead than rounds without a sum explain
+  cohort_differs =
+      38,  // a sum is repeated with exactly the sites of the released one, less the dealers whose fault is proven
+  update_differs = 39,  // a sum is repeated with exactly the vectors of the released one
   // R1 and R2
   own_entry_missing = 40,
   own_entry_altered = 41,
@@ -73,10 +74,10 @@ enum class RefusalReason : std::uint16_t {
   local_policy = 102,
   deadline_passed = 103,
   // the coordinator's blame
-  bad_revealed_share = 120,  // a share that is not the one the dealer committed to
-  inconsistent_dealer = 121, // committed shares that do not give the committed secret
-  disputed_shares = 122,     // two sites disagree about a share
-  dealer_not_at_fault = 123, // evidence against a dealer whose shares give the committed secret
+  bad_revealed_share = 120,   // a share that is not the one the dealer committed to
+  inconsistent_dealer = 121,  // committed shares that do not give the committed secret
+  disputed_shares = 122,      // two sites disagree about a share
+  dealer_not_at_fault = 123,  // evidence against a dealer whose shares give the committed secret
 };
 
 std::string_view to_string(RefusalReason reason) noexcept;

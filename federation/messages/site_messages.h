@@ -17,10 +17,10 @@ namespace fovea::federation {
 
 // On connecting, after silence, and when something that kept the site from a task is mended: where it stands.
 struct Hello {
-  RoundNumber last_round = 0;   // last aggregate applied; 0 before the first
-  Digest transcript{};          // of that round; zero before the first
-  Digest model_hash{};          // of the model the site computed; zero before it has one
-  std::string software;         // at most 80 bytes
+  RoundNumber last_round = 0;  // last aggregate applied; 0 before the first
+  Digest transcript{};         // of that round; zero before the first
+  Digest model_hash{};         // of the model the site computed; zero before it has one
+  std::string software;        // at most 80 bytes
   Bytes encode() const;
   static Result<Hello> decode(ByteView payload);
 };
@@ -75,8 +75,8 @@ Result<std::vector<SealedShares>> read_sealed_list(ByteReader& reader);
 
 struct SharesMessage {
   AttemptRef ref;
-  Digest key_list{};              // K
-  Digest self_seed_commitment{};  // Bcom
+  Digest key_list{};                 // K
+  Digest self_seed_commitment{};     // Bcom
   std::vector<SealedShares> shares;  // ascending by recipient, without the sender
   Bytes encode() const;
   static Result<SharesMessage> decode(ByteView payload);

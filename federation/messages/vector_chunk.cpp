@@ -22,8 +22,9 @@ void write_chunk(ByteWriter& writer, const AttemptRef& ref, std::uint32_t index,
 
 SealedPayload seal_chunk(const MessageHeader& header, const AttemptRef& ref, std::uint32_t index,
                          std::span<const std::uint32_t> words, const crypto::SigningKey& key) {
-  return seal_written(header, kChunkHeaderBytes + words.size_bytes(),
-                      [&](ByteWriter& writer) { write_chunk(writer, ref, index, words); }, key);
+  return seal_written(
+      header, kChunkHeaderBytes + words.size_bytes(),
+      [&](ByteWriter& writer) { write_chunk(writer, ref, index, words); }, key);
 }
 
 Bytes encode_chunk(const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words) {

@@ -6,7 +6,8 @@ namespace fovea::federation {
 
 Result<ModelState> apply_federated_averaging(const ModelState& model, std::span<const FlatRange> trained,
                                              const AggregatedUpdate& update) {
-  if (!(update.scale > 0) || !std::isfinite(update.scale)) return invalid_argument("aggregate scale: must be finite and above 0");
+  if (!(update.scale > 0) || !std::isfinite(update.scale))
+    return invalid_argument("aggregate scale: must be finite and above 0");
   if (update.weight_max == 0) return invalid_argument("aggregate weight_max: must be at least 1");
   if (update.weight_sum == 0) return invalid_argument("aggregate weight_sum: no site counted in this round");
   if (!(update.server_learning_rate > 0) || !std::isfinite(update.server_learning_rate))

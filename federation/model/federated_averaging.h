@@ -1,7 +1,8 @@
-// FedAvg (McMahan et al. 2017) with a server learning rate η (Reddi et al. 2021) on an integer sum, as coordinator and every site apply it: double
-// arithmetic in one fixed order, no contraction, so all get the same bytes.
+// FedAvg (McMahan et al. 2017) with a server learning rate η (Reddi et al. 2021) on an integer sum, as coordinator and
+// every site apply it: double arithmetic in one fixed order, no contraction, so all get the same bytes.
 //
-// Site i sent x_i = round(scale · w_i · Δ_i / weight_max); the new model is old + η · Σ x_i · weight_max / (scale · Σ w_i).
+// Site i sent x_i = round(scale · w_i · Δ_i / weight_max); the new model is old + η · Σ x_i · weight_max / (scale · Σ
+// w_i).
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,8 @@ class Tensors {
     constant(name + ".bias", out, bias);
   }
   void constant_linear(const std::string& name, std::uint32_t out, std::uint32_t in, float value) {
-    tensors_.push_back({.name = name + ".weight", .shape = {out, in}, .initial = InitialValue::constant, .constant = value});
+    tensors_.push_back(
+        {.name = name + ".weight", .shape = {out, in}, .initial = InitialValue::constant, .constant = value});
     constant(name + ".bias", out, 0);
   }
   void constant(const std::string& name, std::uint32_t size, float value) {

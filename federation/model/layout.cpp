@@ -11,14 +11,14 @@ namespace {
 
 bool name_is_valid(std::string_view name) {
   if (name.empty() || name.size() > kTensorNameMax) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
-  });
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_'; });
 }
 
 Result<void> check_spec(const TensorSpec& spec) {
   if (!name_is_valid(spec.name))
-    return invalid_argument("tensor name: expected 1–" + std::to_string(kTensorNameMax) + " characters of a–z, 0–9, '.', '_'");
+    return invalid_argument("tensor name: expected 1–" + std::to_string(kTensorNameMax) +
+                            " characters of a–z, 0–9, '.', '_'");
   if (spec.shape.empty() || spec.shape.size() > 5)
     return invalid_argument(spec.name + ": expected 1–5 dimensions, found " + std::to_string(spec.shape.size()));
   std::size_t size = 1;
@@ -34,11 +34,13 @@ Result<ModelLayout> make_probe_layout(std::string_view architecture) {
   const std::string_view digits = architecture.substr(6);
   std::uint32_t size = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-  if (error != std::errc{} || end != digits.data() + digits.size() || size == 0 || size > kModelSizeMax || digits.front() == '0')
+  if (error != std::errc{} || end != digits.data() + digits.size() || size == 0 || size > kModelSizeMax ||
+      digits.front() == '0')
     return invalid_argument("architecture: expected probe-N with 1 ≤ N ≤ " + std::to_string(kModelSizeMax));
   // Random values, so that another seed is another model: a site takes part in one sum on a model, ever.
-  return ModelLayout::create(std::string(architecture),
-                             {TensorSpec{.name = "probe.values", .shape = {size}, .initial = InitialValue::kaiming_uniform}});
+  return ModelLayout::create(
+      std::string(architecture),
+      {TensorSpec{.name = "probe.values", .shape = {size}, .initial = InitialValue::kaiming_uniform}});
 }
 
 }  // namespace
@@ -84,11 +86,11 @@ Result<std::vector<FlatRange>> ModelLayout::ranges(std::span<const std::string> 
     if (!wanted) continue;
     if (!ranges.empty() && ranges.back().offset + ranges.back().size == offsets_[i])
       ranges.back().size += tensors_[i].size();
-    else
-      ranges.push_back({offsets_[i], tensors_[i].size()});
+    else ranges.push_back({offsets_[i], tensors_[i].size()});
   }
   for (std::size_t p = 0; p < prefixes.size(); ++p)
-    if (!used[p]) return invalid_argument("trains: no tensor of " + architecture_ + " starts with \"" + prefixes[p] + "\"");
+    if (!used[p])
+      return invalid_argument("trains: no tensor of " + architecture_ + " starts with \"" + prefixes[p] + "\"");
   return ranges;
 }
 

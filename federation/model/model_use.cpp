@@ -6,9 +6,10 @@
 namespace fovea::federation {
 namespace {
 
-constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality", kNormalisation = "fovea.normalisation", kN4 = "fovea.n4",
-                           kRegions = "fovea.look.regions", kExploration = "fovea.look.exploration", kNms = "fovea.look.nms_mm",
-                           kSeed = "fovea.seed", kPlan = "fovea.plan";
+constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality",
+                           kNormalisation = "fovea.normalisation", kN4 = "fovea.n4", kRegions = "fovea.look.regions",
+                           kExploration = "fovea.look.exploration", kNms = "fovea.look.nms_mm", kSeed = "fovea.seed",
+                           kPlan = "fovea.plan";
 
 template <class Number>
 std::string written(Number number) {
@@ -21,7 +22,8 @@ std::string written(Number number) {
 Result<std::string> text_of(const ModelMetadata& metadata, std::string_view key) {
   const auto found = metadata.find(std::string(key));
   if (found == metadata.end())
-    return invalid_argument("model metadata: " + std::string(key) + " is missing; export the model with fovea-coordinator model export");
+    return invalid_argument("model metadata: " + std::string(key) +
+                            " is missing; export the model with fovea-coordinator model export");
   return found->second;
 }
 
@@ -31,7 +33,8 @@ Result<Number> number_of(const ModelMetadata& metadata, std::string_view key, Nu
   Number number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size() || !(number >= low && number <= high))
-    return invalid_argument("model metadata: " + std::string(key) + " must be a number from " + written(low) + " to " + written(high));
+    return invalid_argument("model metadata: " + std::string(key) + " must be a number from " + written(low) + " to " +
+                            written(high));
   return number;
 }
 
@@ -67,7 +70,8 @@ Result<ModelUse> read_model_use(const ModelMetadata& metadata) {
   FOVEA_TRY_ASSIGN(use.modality, text_of(metadata, kModality));
   FOVEA_TRY_ASSIGN(use.normalisation, text_of(metadata, kNormalisation));
   FOVEA_TRY_ASSIGN(const std::string n4, text_of(metadata, kN4));
-  if (n4 != "true" && n4 != "false") return invalid_argument("model metadata: " + std::string(kN4) + " must be true or false");
+  if (n4 != "true" && n4 != "false")
+    return invalid_argument("model metadata: " + std::string(kN4) + " must be true or false");
   use.n4 = n4 == "true";
   FOVEA_TRY_ASSIGN(use.regions, number_of<std::uint32_t>(metadata, kRegions, 1, 256));
   FOVEA_TRY_ASSIGN(use.exploration, number_of<double>(metadata, kExploration, 0, 1));

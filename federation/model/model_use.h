@@ -13,13 +13,13 @@ namespace fovea::federation {
 struct ModelUse {
   std::string finding_kind;
   std::string modality;
-  std::string normalisation;   // "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv"
-  bool n4 = false;             // scans are divided by their bias field first
-  std::uint32_t regions = 0;   // 1 to 256
-  double exploration = 0;      // 0 to 1
-  double nms_mm = 0;           // > 0, at most 1000
-  std::uint64_t seed = 0;      // of the exploration
-  std::string plan_hash;       // hex, of the plan that trained it
+  std::string normalisation;  // "mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain" or "pet-suv"
+  bool n4 = false;            // scans are divided by their bias field first
+  std::uint32_t regions = 0;  // 1 to 256
+  double exploration = 0;     // 0 to 1
+  double nms_mm = 0;          // > 0, at most 1000
+  std::uint64_t seed = 0;     // of the exploration
+  std::string plan_hash;      // hex, of the plan that trained it
   bool operator==(const ModelUse&) const = default;
 };
 

@@ -26,7 +26,8 @@ Result<void> check_metadata(const ModelMetadata& metadata) {
 }
 
 Result<ModelMetadata> read_metadata(const json& header) {
-  if (!header.contains(kMetadataName)) return invalid_argument("safetensors: no __metadata__, so the architecture is unknown");
+  if (!header.contains(kMetadataName))
+    return invalid_argument("safetensors: no __metadata__, so the architecture is unknown");
   const json& entries = header[std::string(kMetadataName)];
   if (!entries.is_object()) return malformed("__metadata__ is not an object");
   ModelMetadata metadata;
@@ -52,7 +53,8 @@ Result<void> check_entry(const json& entry, const TensorSpec& spec, std::uint64_
   if (!entry["dtype"].is_string() || entry["dtype"].get_ref<const std::string&>() != "F32")
     return malformed(spec.name + ": dtype must be F32");
   const json& shape = entry["shape"];
-  if (!shape.is_array() || shape.size() != spec.shape.size()) return malformed(spec.name + ": wrong number of dimensions");
+  if (!shape.is_array() || shape.size() != spec.shape.size())
+    return malformed(spec.name + ": wrong number of dimensions");
   for (std::size_t d = 0; d < spec.shape.size(); ++d) {
     FOVEA_TRY_ASSIGN(const std::uint64_t extent, read_count(shape[d], spec.name + ".shape"));
     if (extent != spec.shape[d]) return malformed(spec.name + ": the shape is not the architecture's");
@@ -67,7 +69,8 @@ Result<void> check_entry(const json& entry, const TensorSpec& spec, std::uint64_
 }
 
 Result<void> check_tensors(const json& header, const ModelLayout& layout) {
-  if (header.size() != layout.tensors().size() + 1) return malformed("the tensors are not those of " + layout.architecture());
+  if (header.size() != layout.tensors().size() + 1)
+    return malformed("the tensors are not those of " + layout.architecture());
   std::uint64_t begin = 0;
   for (const TensorSpec& spec : layout.tensors()) {
     const auto entry = header.find(spec.name);
@@ -125,12 +128,14 @@ Result<Bytes> write_safetensors(const ModelState& model, const ModelMetadata& me
 
 Result<StoredModel> read_safetensors(ByteView file) {
   if (file.size() < 8) return malformed("shorter than its 8-byte length");
-  if (file.size() > kSafetensorsFileMax) return malformed("larger than " + std::to_string(kSafetensorsFileMax) + " bytes");
+  if (file.size() > kSafetensorsFileMax)
+    return malformed("larger than " + std::to_string(kSafetensorsFileMax) + " bytes");
   ByteReader reader(file);
   FOVEA_TRY_ASSIGN(const std::uint64_t header_size, reader.u64("safetensors header length"));
   if (header_size < 2 || header_size > kSafetensorsHeaderMax || header_size > reader.left())
     return malformed("the header length is out of bounds");
-  FOVEA_TRY_ASSIGN(const ByteView header_bytes, reader.raw("safetensors header", static_cast<std::size_t>(header_size)));
+  FOVEA_TRY_ASSIGN(const ByteView header_bytes,
+                   reader.raw("safetensors header", static_cast<std::size_t>(header_size)));
   if (header_bytes.front() != '{') return malformed("the header does not start with '{'");
   auto parsed = parse_json(header_bytes, "safetensors header", kSafetensorsHeaderMax);
   if (!parsed) return malformed("the header is not strict JSON (" + parsed.error().message + ")");
@@ -143,7 +148,8 @@ Result<StoredModel> read_safetensors(ByteView file) {
   FOVEA_TRY_ASSIGN(ModelLayout layout, make_layout(architecture->second));
   FOVEA_TRY(check_tensors(*parsed, layout));
   if (reader.left() != 4 * layout.size())
-    return malformed("expected " + std::to_string(4 * layout.size()) + " bytes of tensors, found " + std::to_string(reader.left()));
+    return malformed("expected " + std::to_string(4 * layout.size()) + " bytes of tensors, found " +
+                     std::to_string(reader.left()));
   FOVEA_TRY_ASSIGN(const ByteView data, reader.raw("safetensors tensors", reader.left()));
   auto state = ModelState::create(std::move(layout), read_values(data));
   if (!state) return corruption("safetensors: " + state.error().message);

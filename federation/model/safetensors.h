@@ -14,11 +14,11 @@ namespace fovea::federation {
 
 using ModelMetadata = std::map<std::string, std::string>;
 
-inline constexpr std::size_t kSafetensorsHeaderMax = std::size_t{1} << 20;              // bytes
+inline constexpr std::size_t kSafetensorsHeaderMax = std::size_t{1} << 20;  // bytes
 inline constexpr std::size_t kSafetensorsFileMax = 8 + kSafetensorsHeaderMax + 4 * kModelSizeMax;
 inline constexpr std::size_t kMetadataEntriesMax = 64;
-inline constexpr std::size_t kMetadataTextMax = 64 * 1024;                              // bytes of one key or value
-inline constexpr std::string_view kArchitectureKey = "fovea.architecture";              // metadata, always present
+inline constexpr std::size_t kMetadataTextMax = 64 * 1024;                  // bytes of one key or value
+inline constexpr std::string_view kArchitectureKey = "fovea.architecture";  // metadata, always present
 
 // A model read from a file, with its metadata (the architecture entry included).
 struct StoredModel {

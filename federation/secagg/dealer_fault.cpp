@@ -15,20 +15,24 @@ std::variant<SharesMessage, Refusal> open_shares(const DealerFault& fault, const
   const RosterSite& dealer = roster.sites[fault.dealer];
   const auto opened = SignedMessage::open(Bytes(fault.shares), {.sender = dealer.id, .key = dealer.identity_key});
   if (!opened)
-    return refused(opened.error().code == ErrorCode::permission_denied ? RefusalReason::bad_signature : RefusalReason::malformed,
-                   "shares of " + dealer.id.text() + ": " + opened.error().message);
+    return refused(
+        opened.error().code == ErrorCode::permission_denied ? RefusalReason::bad_signature : RefusalReason::malformed,
+        "shares of " + dealer.id.text() + ": " + opened.error().message);
   if (opened->kind() != MessageKind::shares) return refused(RefusalReason::malformed, "not a message of shares");
   if (opened->header().run != fault.parameters.run) return refused(RefusalReason::wrong_run, "shares of another run");
   auto shares = SharesMessage::decode(opened->payload());
   if (!shares) return refused(RefusalReason::malformed, shares.error().message);
-  if (shares->ref != fault.parameters.ref()) return refused(RefusalReason::parameters_differ, "shares of another attempt");
+  if (shares->ref != fault.parameters.ref())
+    return refused(RefusalReason::parameters_differ, "shares of another attempt");
   return std::move(*shares);
 }
 
 }  // namespace
 
-std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share, const SealedShares& promised) {
-  const Digest& commitment = owner.secret == RevealedSecret::self_seed ? promised.self_seed_commitment : promised.mask_key_commitment;
+std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share,
+                                             const SealedShares& promised) {
+  const Digest& commitment = owner.secret == RevealedSecret::self_seed ? promised.self_seed_commitment
+                                                                       : promised.mask_key_commitment;
   if (share_commitment(parameters, owner, encoded_share) != commitment) return std::nullopt;
   auto share = crypto::Share::decode(encoded_share);
   if (!share || share->point() != std::uint32_t{owner.recipient} + 1) return std::nullopt;
@@ -81,26 +85,32 @@ Result<DealerFault> DealerFault::decode(ByteView payload) {
 std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster& roster) {
   const RoundParameters& p = fault.parameters;
   if (p.roster_hash != roster.hash) return refused(RefusalReason::roster_differs, "a fault under another roster");
-  if (fault.dealer >= roster.sites.size() || !std::binary_search(p.candidates.begin(), p.candidates.end(), fault.dealer))
+  if (fault.dealer >= roster.sites.size() ||
+      !std::binary_search(p.candidates.begin(), p.candidates.end(), fault.dealer))
     return refused(RefusalReason::survivors_not_subset, "a fault of a site that was no candidate");
   const std::string& name = roster.sites[fault.dealer].id.text();
-  if (crypto::check_signature(roster.sites[fault.dealer].identity_key, keys_statement(p.hash(), fault.dealer, fault.keys),
+  if (crypto::check_signature(roster.sites[fault.dealer].identity_key,
+                              keys_statement(p.hash(), fault.dealer, fault.keys),
                               fault.keys.signature) != crypto::SignatureVerdict::valid)
     return refused(RefusalReason::bad_signature, "keys of " + name);
   auto opened = open_shares(fault, roster);
   if (auto* refusal = std::get_if<Refusal>(&opened)) return std::move(*refusal);
   const auto& shares = std::get<SharesMessage>(opened);
   if (fault.openings.size() != p.thresholds.threshold)
-    return refused(RefusalReason::evidence_incomplete, std::to_string(fault.openings.size()) + " openings of shares of " + name + ", exactly " +
+    return refused(RefusalReason::evidence_incomplete, std::to_string(fault.openings.size()) +
+                                                           " openings of shares of " + name + ", exactly " +
                                                            std::to_string(p.thresholds.threshold) + " are needed");
   std::vector<crypto::Share> points;
   for (const ShareOpening& opening : fault.openings) {
     const auto promised = std::find_if(shares.shares.begin(), shares.shares.end(),
                                        [&](const SealedShares& entry) { return entry.peer == opening.holder; });
-    auto share = promised == shares.shares.end() ? std::nullopt
-                                                 : open_commitment(shares.ref.parameters, {fault.dealer, opening.holder, fault.secret}, opening.share, *promised);
+    auto share = promised == shares.shares.end()
+                     ? std::nullopt
+                     : open_commitment(shares.ref.parameters, {fault.dealer, opening.holder, fault.secret},
+                                       opening.share, *promised);
     if (!share)
-      return refused(RefusalReason::share_commitment_differs, "not the share that " + name + " committed to for site " + std::to_string(opening.holder));
+      return refused(RefusalReason::share_commitment_differs,
+                     "not the share that " + name + " committed to for site " + std::to_string(opening.holder));
     points.push_back(std::move(*share));
   }
   const auto secret = crypto::combine_shares(points);
@@ -108,8 +118,10 @@ std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster
     if (secret.error().code == ErrorCode::corruption) return std::nullopt;  // shares of no secret at all
     return refused(RefusalReason::malformed, secret.error().message);
   }
-  if (is_committed_secret(p.hash(), {fault.dealer, fault.secret, shares.self_seed_commitment, fault.keys.mask}, *secret))
-    return refused(RefusalReason::dealer_not_at_fault, "the shares of " + name + " give the secret that it committed to");
+  if (is_committed_secret(p.hash(), {fault.dealer, fault.secret, shares.self_seed_commitment, fault.keys.mask},
+                          *secret))
+    return refused(RefusalReason::dealer_not_at_fault,
+                   "the shares of " + name + " give the secret that it committed to");
   return std::nullopt;
 }
 

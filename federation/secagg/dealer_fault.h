@@ -1,12 +1,13 @@
-// Evidence that a site dealt bad shares: found only when its secret is put together, in R5. Each share is the one that the dealer
-// committed to, and yet t of them do not give the secret that it committed to. Every site checks this itself, and goes on only then.
+// Evidence that a site dealt bad shares: found only when its secret is put together, in R5. Each share is the one that
+// the dealer committed to, and yet t of them do not give the secret that it committed to. Every site checks this
+// itself, and goes on only then.
 //
 // It cannot be made against an honest dealer, whoever colludes with the coordinator:
 //   * everything that the dealer is held to is signed by it under H(P): its mask key S in R1; Bcom and a commitment to each share in R2;
 //   * a share counts only if it opens that commitment, so those of an honest dealer lie on its polynomial;
 //   * t is that of P itself, and exactly t shares are taken: fewer of them would give another secret for any dealer.
-// What it shows is the dealer's own: t shares of its self seed, where it is in U3, or of its mask key, where it dropped out. R5 has
-// given these to the coordinator already, and no share that others dealt is among them.
+// What it shows is the dealer's own: t shares of its self seed, where it is in U3, or of its mask key, where it dropped
+// out. R5 has given these to the coordinator already, and no share that others dealt is among them.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,8 @@
 namespace fovea::federation {
 
 // The share, if it is the one that its dealer committed to for its recipient (R2); none otherwise.
-std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share, const SealedShares& promised);
+std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share,
+                                             const SealedShares& promised);
 
 // What a dealer says of a secret before anybody opens it: Bcom of its self seed, S of its mask key.
 struct CommittedSecret {
@@ -50,10 +52,10 @@ struct DealerFault {
   static Result<DealerFault> decode(ByteView payload);
 };
 
-// None when the dealer's fault is shown. roster_differs: P names another roster; survivors_not_subset: the dealer is no candidate;
-// bad_signature, malformed, wrong_run, parameters_differ: not the dealer's own messages of this attempt; evidence_incomplete: not
-// exactly t openings; share_commitment_differs: a share that the dealer did not commit to; dealer_not_at_fault: they give its secret.
-// Which of the two secrets a round may open is for the caller to say.
+// None when the dealer's fault is shown. roster_differs: P names another roster; survivors_not_subset: the dealer is no
+// candidate; bad_signature, malformed, wrong_run, parameters_differ: not the dealer's own messages of this attempt;
+// evidence_incomplete: not exactly t openings; share_commitment_differs: a share that the dealer did not commit to;
+// dealer_not_at_fault: they give its secret. Which of the two secrets a round may open is for the caller to say.
 std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster& roster);
 
 }  // namespace fovea::federation

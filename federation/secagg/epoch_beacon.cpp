@@ -30,7 +30,8 @@ BeaconCommitment commit_to_beacon(const crypto::SigningKey& identity, const Dige
 
 bool is_commitment_of(const BeaconCommitment& commitment, const Roster& roster, RosterIndex site) {
   const Digest statement = commitment_statement(roster.hash, site, commitment.commitment);
-  return crypto::check_signature(roster.sites[site].identity_key, statement, commitment.signature) == crypto::SignatureVerdict::valid;
+  return crypto::check_signature(roster.sites[site].identity_key, statement, commitment.signature) ==
+         crypto::SignatureVerdict::valid;
 }
 
 Digest beacon_list_hash(const BeaconCommitments& commitments) {
@@ -43,7 +44,8 @@ Digest beacon_list_hash(const BeaconCommitments& commitments) {
 std::optional<Refusal> check_commitments(const BeaconCommitments& commitments, const Roster& roster) {
   if (commitments.roster != roster.hash) return Refusal{RefusalReason::roster_differs, "a beacon of another roster"};
   if (commitments.sites.size() != roster.sites.size())
-    return Refusal{RefusalReason::beacon_differs, std::to_string(commitments.sites.size()) + " commitments, the roster has " +
+    return Refusal{RefusalReason::beacon_differs, std::to_string(commitments.sites.size()) +
+                                                      " commitments, the roster has " +
                                                       std::to_string(roster.sites.size()) + " sites"};
   for (RosterIndex site = 0; site < roster.sites.size(); ++site)
     if (!is_commitment_of(commitments.sites[site], roster, site))
@@ -61,7 +63,8 @@ std::optional<Refusal> check_nonces(const BeaconTranscript& transcript) {
     return Refusal{RefusalReason::beacon_differs, "nonces are missing"};
   for (RosterIndex site = 0; site < transcript.nonces.size(); ++site)
     if (!is_committed_nonce(transcript.commitments, site, transcript.nonces[site]))
-      return Refusal{RefusalReason::beacon_differs, "another nonce than site " + std::to_string(site) + " committed to"};
+      return Refusal{RefusalReason::beacon_differs,
+                     "another nonce than site " + std::to_string(site) + " committed to"};
   return std::nullopt;
 }
 

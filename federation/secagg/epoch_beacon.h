@@ -3,7 +3,8 @@
 // known are the nonces shown; the beacon is the hash of all of them.
 //
 // Who holds its nonce back can stop a beacon, once it has seen the others', but not replace it: a second list of
-// commitments for one roster is refused by every honest site, so the administrators must sign another roster, without it.
+// commitments for one roster is refused by every honest site, so the administrators must sign another roster, without
+// it.
 #pragma once
 
 #include <optional>

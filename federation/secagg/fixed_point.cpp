@@ -26,8 +26,10 @@ double clamp_to(double value, double bound) noexcept { return std::min(std::max(
 }  // namespace
 
 Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max) {
-  if (sites < 2 || sites > kCohortMax) return invalid_argument("encoding.sites: outside 2 to " + std::to_string(kCohortMax));
-  if (!std::isfinite(delta_max) || !(delta_max > 0)) return invalid_argument("encoding.delta_max: must be finite and above 0");
+  if (sites < 2 || sites > kCohortMax)
+    return invalid_argument("encoding.sites: outside 2 to " + std::to_string(kCohortMax));
+  if (!std::isfinite(delta_max) || !(delta_max > 0))
+    return invalid_argument("encoding.delta_max: must be finite and above 0");
   const auto bound = static_cast<double>(word_bound(sites));
   if (weight_max == 0 || static_cast<double>(weight_max) > bound)
     return invalid_argument("encoding.weight_max: outside 1 to (2^31 - 1) / sites");
@@ -39,10 +41,15 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
 }
 
 Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own) {
-  const crypto::SecretKey key = crypto::hkdf_sha256({.secret = own.view(), .salt = {}, .info = as_bytes("FOVEA/1/contribution")});
+  const crypto::SecretKey key =
+      crypto::hkdf_sha256({.secret = own.view(), .salt = {}, .info = as_bytes("FOVEA/1/contribution")});
   const std::span<const float> delta(contribution.delta);
   crypto::TaggedHash hash("FOVEA/1/contribution");
-  hash.add(crypto::Gmac(key).update(ByteView(reinterpret_cast<const std::uint8_t*>(delta.data()), delta.size_bytes())).finish()).add_u64(delta.size()).add_u64(contribution.weight);
+  hash.add(crypto::Gmac(key)
+               .update(ByteView(reinterpret_cast<const std::uint8_t*>(delta.data()), delta.size_bytes()))
+               .finish())
+      .add_u64(delta.size())
+      .add_u64(contribution.weight);
   for (const double metric : contribution.metric_sums) hash.add_u64(std::bit_cast<std::uint64_t>(metric));
   return hash.finish();
 }
@@ -51,11 +58,13 @@ Digest update_digest(const RoundParameters& parameters, const Digest& contributi
   const Encoding& encoding = parameters.encoding;
   crypto::TaggedHash hash("FOVEA/1/update");
   hash.add(contribution).add_u64(parameters.encoded_for()).add_u64(encoding.weight_max);
-  for (const double value : {encoding.scale, encoding.delta_max, encoding.metric_scale}) hash.add_u64(std::bit_cast<std::uint64_t>(value));
+  for (const double value : {encoding.scale, encoding.delta_max, encoding.metric_scale})
+    hash.add_u64(std::bit_cast<std::uint64_t>(value));
   return hash.finish();
 }
 
-Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& parameters, const Contribution& contribution,
+Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& parameters,
+                                                        const Contribution& contribution,
                                                         std::span<const std::int32_t> noise) {
   const Encoding& encoding = parameters.encoding;
   if (vector_words(contribution.delta.size()) != parameters.dimension)
@@ -101,7 +110,8 @@ void ContributionEncoder::fill(std::size_t first, std::span<std::uint32_t> out) 
 
 Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum, std::size_t sites) {
   if (sum.size() != parameters.dimension || sum.size() <= kTailWords)
-    return corruption("sum: " + std::to_string(sum.size()) + " words, the round has " + std::to_string(parameters.dimension));
+    return corruption("sum: " + std::to_string(sum.size()) + " words, the round has " +
+                      std::to_string(parameters.dimension));
   if (sum.back() != sites)
     return corruption("sum: the canary is " + std::to_string(sum.back()) + " for " + std::to_string(sites) + " sites");
   const std::int64_t bound = word_bound(parameters.encoded_for()) * static_cast<std::int64_t>(sites);
@@ -117,7 +127,8 @@ Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::
   if (out.weight_sum < sites || out.weight_sum > std::uint64_t{out.weight_max} * sites)
     return corruption("sum: the total weight " + std::to_string(out.weight_sum) + " is out of range");
   for (std::size_t i = 0; i < kMetricCount; ++i)
-    out.metric_sums[i] = static_cast<double>(std::bit_cast<std::int32_t>(sum[floats + 1 + i])) / parameters.encoding.metric_scale;
+    out.metric_sums[i] =
+        static_cast<double>(std::bit_cast<std::int32_t>(sum[floats + 1 + i])) / parameters.encoding.metric_scale;
   out.sites = static_cast<std::uint32_t>(sites);
   sum.resize(floats);
   out.words = std::move(sum);

@@ -1,7 +1,7 @@
 // Floats to ring words and back. A site's vector is
 //   x = [round(scale · w · Δ / w_max) for each trained float, w, metric sums…, 1]   mod 2^32, two's complement
-// with |x| ≤ bound = ⌊(2^31 − 1) / n⌋ for n = RoundParameters::encoded_for(), which is |U0| or more, by construction: every word is clipped, so a
-// sum of n sites cannot wrap; the canary, last, sums to the number of sites in the sum.
+// with |x| ≤ bound = ⌊(2^31 − 1) / n⌋ for n = RoundParameters::encoded_for(), which is |U0| or more, by construction:
+// every word is clipped, so a sum of n sites cannot wrap; the canary, last, sums to the number of sites in the sum.
 //
 //   site:        ContributionEncoder::create(parameters, contribution) → fill(first_word, words) chunk by chunk
 //   coordinator: decode_sum(parameters, sum, sites) → RoundSum
@@ -16,7 +16,7 @@
 
 namespace fovea::federation {
 
-inline constexpr std::size_t kMetricCount = 4;  // loss_sum, loss_count, hits, findings
+inline constexpr std::size_t kMetricCount = 4;                   // loss_sum, loss_count, hits, findings
 inline constexpr std::size_t kTailWords = 1 + kMetricCount + 1;  // weight, metrics, canary
 
 // The ring words of a vector for a delta of this many floats.
@@ -36,8 +36,8 @@ struct Contribution {
   std::array<double, kMetricCount> metric_sums{};
 };
 
-// Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal. The site
-// keeps it to itself, and repeats a released sum with the same words only.
+// Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal.
+// The site keeps it to itself, and repeats a released sum with the same words only.
 Digest update_digest(const RoundParameters& parameters, const Digest& contribution);
 // Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash.
 Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own);

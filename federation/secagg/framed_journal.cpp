@@ -26,8 +26,8 @@ bool is_zero(ByteView bytes) {
 // Bytes hashed at most to find a whole record after a damaged one: beyond, a tail counts as torn.
 constexpr std::size_t kSearchBytesMax = std::size_t{256} << 20U;
 
-// Where a whole record begins in `bytes`, after the first byte. A length that was changed hides the records behind it, while a
-// torn append, the last that was made, has none behind it.
+// Where a whole record begins in `bytes`, after the first byte. A length that was changed hides the records behind it,
+// while a torn append, the last that was made, has none behind it.
 std::optional<std::size_t> find_whole_record(ByteView bytes) {
   std::size_t budget = kSearchBytesMax;
   const auto empty = check_of({});
@@ -66,10 +66,12 @@ Result<JournalContents> read_journal(ByteView file) {
       // A torn append leaves a short or unsynced tail, which nobody was told about: it is cut off.
       const auto next = find_whole_record(rest);
       if (!next && (!whole || record.size() == reader.left() || is_zero(rest))) return out;
-      return corruption("journal: the record at byte " + std::to_string(out.intact_bytes) + " is damaged" +
-                        (next ? ", and whole records follow from byte " + std::to_string(out.intact_bytes + *next) : std::string()) +
-                        ": that is no unfinished last write, so nothing is cut off\n  fix: check the disk, and put back a copy of this file that "
-                        "is not older than the last start");
+      return corruption(
+          "journal: the record at byte " + std::to_string(out.intact_bytes) + " is damaged" +
+          (next ? ", and whole records follow from byte " + std::to_string(out.intact_bytes + *next) : std::string()) +
+          ": that is no unfinished last write, so nothing is cut off\n  fix: check the disk, and put back a copy of "
+          "this file that "
+          "is not older than the last start");
     }
     out.records.emplace_back(record.begin(), record.end());
     out.intact_bytes += kFrameBytes + record.size();

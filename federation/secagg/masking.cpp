@@ -23,7 +23,7 @@ Bytes associated_data(const AttemptContext& context, RosterIndex dealer, RosterI
 }
 
 crypto::SecretKey direction_key(const AttemptContext& context, const crypto::SecretKey& shared, RosterIndex dealer,
-                              RosterIndex recipient) {
+                                RosterIndex recipient) {
   ByteWriter info;
   info.sized(std::string_view("FOVEA/1/share-channel"));
   info.u16(dealer);
@@ -34,7 +34,8 @@ crypto::SecretKey direction_key(const AttemptContext& context, const crypto::Sec
   return crypto::hkdf_sha256({.secret = shared.view(), .salt = context.parameters_hash, .info = info.bytes()});
 }
 
-crypto::SecretKey pair_seed_from(const AttemptContext& context, const crypto::SecretKey& shared, RosterIndex a, RosterIndex b) {
+crypto::SecretKey pair_seed_from(const AttemptContext& context, const crypto::SecretKey& shared, RosterIndex a,
+                                 RosterIndex b) {
   const RosterIndex lo = std::min(a, b);
   const RosterIndex hi = std::max(a, b);
   ByteWriter info;
@@ -78,7 +79,8 @@ AttemptContext AttemptContext::begin(RoundParameters parameters) {
     const Result<crypto::SecretKey> seed = crypto::SecretKey::from(parameters.graph->beacon, "beacon");
     FOVEA_CHECK(seed.has_value());
     crypto::SeededRandom random(*seed);
-    auto made = NeighbourGraph::create(shuffled_positions(parameters.graph->roster_sites, random), parameters.graph->neighbours);
+    auto made = NeighbourGraph::create(shuffled_positions(parameters.graph->roster_sites, random),
+                                       parameters.graph->neighbours);
     FOVEA_CHECK(made.has_value());  // RoundParameters::decode checked the bounds
     out.graph = std::move(*made);
   }
@@ -107,7 +109,10 @@ std::optional<RosterIndex> AttemptContext::find_isolated(std::span<const RosterI
 
 AttemptSecrets::AttemptSecrets(RosterIndex self, crypto::AgreementKey channel, crypto::AgreementKey mask,
                                crypto::SecretKey self_seed, crypto::SeededRandom coefficients)
-    : self_(self), channel_(std::move(channel)), mask_(std::move(mask)), self_seed_(std::move(self_seed)),
+    : self_(self),
+      channel_(std::move(channel)),
+      mask_(std::move(mask)),
+      self_seed_(std::move(self_seed)),
       coefficients_(std::move(coefficients)) {}
 
 AttemptSecrets AttemptSecrets::derive(const crypto::SecretKey& seed, RosterIndex self) {
@@ -128,7 +133,8 @@ Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context
   const std::uint32_t threshold = context.parameters.thresholds.threshold;
   FOVEA_TRY_ASSIGN(std::vector<crypto::Share> mask_shares,
                    crypto::split_secret(mask_.private_key(), threshold, points, coefficients_));
-  FOVEA_TRY_ASSIGN(std::vector<crypto::Share> seed_shares, crypto::split_secret(self_seed_, threshold, points, coefficients_));
+  FOVEA_TRY_ASSIGN(std::vector<crypto::Share> seed_shares,
+                   crypto::split_secret(self_seed_, threshold, points, coefficients_));
   std::vector<SealedShares> sealed;
   sealed.reserve(recipients.size());
   std::optional<HeldShares> own;
@@ -148,8 +154,10 @@ Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context
                                         associated_data(context, self_, peer), plain.view());
     SealedShares entry;
     entry.peer = peer;
-    entry.mask_key_commitment = share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::mask_key}, mask_share.view());
-    entry.self_seed_commitment = share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::self_seed}, seed_share.view());
+    entry.mask_key_commitment =
+        share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::mask_key}, mask_share.view());
+    entry.self_seed_commitment =
+        share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::self_seed}, seed_share.view());
     FOVEA_TRY_ASSIGN(entry.sealed, to_array<kSealedSharesBytes>(box, "sealed shares"));
     sealed.push_back(std::move(entry));
   }
@@ -167,8 +175,10 @@ Result<HeldShares> AttemptSecrets::open(const AttemptContext& context, const Sea
   const ByteView mask_bytes = plain.view().first(crypto::kShareBytes);
   const ByteView seed_bytes = plain.view().subspan(crypto::kShareBytes);
   const Digest& hash = context.parameters_hash;
-  if (share_commitment(hash, {dealer, self_, RevealedSecret::mask_key}, mask_bytes) != from_dealer.mask_key_commitment ||
-      share_commitment(hash, {dealer, self_, RevealedSecret::self_seed}, seed_bytes) != from_dealer.self_seed_commitment)
+  if (share_commitment(hash, {dealer, self_, RevealedSecret::mask_key}, mask_bytes) !=
+          from_dealer.mask_key_commitment ||
+      share_commitment(hash, {dealer, self_, RevealedSecret::self_seed}, seed_bytes) !=
+          from_dealer.self_seed_commitment)
     return permission_denied("sealed shares: not what the dealer committed to");
   auto mask_share = crypto::Share::decode(mask_bytes);
   auto seed_share = crypto::Share::decode(seed_bytes);

@@ -22,10 +22,10 @@ namespace fovea::federation {
 // What all sites of an attempt know.
 struct AttemptContext {
   RoundParameters parameters;
-  Digest parameters_hash{};      // H(P)
+  Digest parameters_hash{};               // H(P)
   std::optional<NeighbourGraph> graph{};  // none: everybody is everybody's neighbour
-  std::vector<ListedKeys> keys;  // U1, ascending; empty until R1 is answered
-  Digest key_list{};             // K
+  std::vector<ListedKeys> keys;           // U1, ascending; empty until R1 is answered
+  Digest key_list{};                      // K
 
   AttemptRef ref() const { return {parameters.round, parameters.attempt, parameters_hash}; }
   const AdvertisedKeys* find(RosterIndex site) const noexcept;
@@ -33,12 +33,14 @@ struct AttemptContext {
   // Before R1: P (checked by RoundParameters::decode, or the coordinator's own), its hash and its graph.
   static AttemptContext begin(RoundParameters parameters);
 
-  // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets. In a graph, an index
-  // that no site has is nobody's neighbour: lists of others are asked about before anything else is known of them.
+  // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets. In a graph, an
+  // index that no site has is nobody's neighbour: lists of others are asked about before anything else is known of
+  // them.
   bool are_neighbours(RosterIndex a, RosterIndex b) const {
     return a != b && (!graph || (std::max(a, b) < parameters.graph->roster_sites && graph->are_neighbours(a, b)));
   }
-  // Whether `holder` gets a share of each of the dealer's secrets: its neighbours, and in the complete graph itself too.
+  // Whether `holder` gets a share of each of the dealer's secrets: its neighbours, and in the complete graph itself
+  // too.
   bool holds_share(RosterIndex holder, RosterIndex dealer) const {
     return are_neighbours(holder, dealer) || (!graph && holder == dealer);
   }
@@ -46,8 +48,10 @@ struct AttemptContext {
   std::size_t count_holders(RosterIndex site, std::span<const RosterIndex> sites) const;
   // The sites of `sites` that hold shares of `dealer`'s secrets, in the same order.
   std::vector<RosterIndex> holders(RosterIndex dealer, std::span<const RosterIndex> sites) const;
-  // The first of `subjects` that has fewer than t holders among `among`: its secrets could not be opened, so its masks would stay in the sum.
-  std::optional<RosterIndex> find_isolated(std::span<const RosterIndex> subjects, std::span<const RosterIndex> among) const;
+  // The first of `subjects` that has fewer than t holders among `among`: its secrets could not be opened, so its masks
+  // would stay in the sum.
+  std::optional<RosterIndex> find_isolated(std::span<const RosterIndex> subjects,
+                                           std::span<const RosterIndex> among) const;
 };
 
 // The two shares one site holds of another's secrets.
@@ -75,12 +79,13 @@ class AttemptSecrets {
   };
   Result<Dealt> deal(const AttemptContext& context);
 
-  // R3: opens what `dealer` sealed for this site. corruption: unreadable; permission_denied: not what the dealer committed to,
-  // or shares for another point.
+  // R3: opens what `dealer` sealed for this site. corruption: unreadable; permission_denied: not what the dealer
+  // committed to, or shares for another point.
   Result<HeldShares> open(const AttemptContext& context, const SealedShares& from_dealer) const;
 
   // R3: the masks of this site's vector: the self mask, and one for each neighbour among the survivors.
-  Result<std::vector<crypto::MaskKey>> masks(const AttemptContext& context, std::span<const RosterIndex> survivors) const;
+  Result<std::vector<crypto::MaskKey>> masks(const AttemptContext& context,
+                                             std::span<const RosterIndex> survivors) const;
 
  private:
   AttemptSecrets(RosterIndex self, crypto::AgreementKey channel, crypto::AgreementKey mask, crypto::SecretKey self_seed,

@@ -24,7 +24,8 @@ double log2_sum(double a, double b) {
 class Hypergeometric {
  public:
   explicit Hypergeometric(std::uint32_t population) : log2_factorial_(population + 1) {
-    for (std::uint32_t i = 1; i <= population; ++i) log2_factorial_[i] = log2_factorial_[i - 1] + std::log2(static_cast<double>(i));
+    for (std::uint32_t i = 1; i <= population; ++i)
+      log2_factorial_[i] = log2_factorial_[i - 1] + std::log2(static_cast<double>(i));
   }
 
   // P[at least `least` marked among `drawn`], `marked` of the population being marked.
@@ -70,8 +71,7 @@ bool secure(const GraphAssumptions& a, const Hypergeometric& others, const Neigh
   if (2 * counts.threshold <= counts.neighbours) return false;
   const double allowed = -static_cast<double>(a.security_bits) - 1.0 - std::log2(static_cast<double>(a.sites));
   const double exposed = others.tail(a.corrupt_max, counts.neighbours, 2 * counts.threshold - counts.neighbours);
-  const double lost =
-      static_cast<double>(a.corrupt_max + a.dropped_max) / static_cast<double>(a.sites);
+  const double lost = static_cast<double>(a.corrupt_max + a.dropped_max) / static_cast<double>(a.sites);
   const double disconnected = lost == 0.0 ? kNever : static_cast<double>(counts.neighbours / 2) * std::log2(lost);
   return exposed <= allowed && disconnected <= allowed;
 }
@@ -94,9 +94,10 @@ Result<void> check_neighbours(const GraphAssumptions& assumptions, const Neighbo
   if (counts.neighbours >= assumptions.sites || counts.threshold > counts.neighbours ||
       !secure(assumptions, Hypergeometric(assumptions.sites - 1), counts))
     return permission_denied("neighbour graph: " + std::to_string(counts.neighbours) + " neighbours with threshold " +
-                             std::to_string(counts.threshold) + " are too few for " + std::to_string(assumptions.corrupt_max) +
-                             " corrupt and " + std::to_string(assumptions.dropped_max) + " lost of " +
-                             std::to_string(assumptions.sites) + " sites");
+                             std::to_string(counts.threshold) + " are too few for " +
+                             std::to_string(assumptions.corrupt_max) + " corrupt and " +
+                             std::to_string(assumptions.dropped_max) + " lost of " + std::to_string(assumptions.sites) +
+                             " sites");
   return {};
 }
 

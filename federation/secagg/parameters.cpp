@@ -16,7 +16,8 @@ void write_double(ByteWriter& writer, double value) { writer.u64(std::bit_cast<s
 Result<double> read_positive(ByteReader& reader, std::string_view field) {
   FOVEA_TRY_ASSIGN(const std::uint64_t bits, reader.u64(field));
   const double value = std::bit_cast<double>(bits);
-  if (!std::isfinite(value) || !(value > 0)) return invalid_argument(std::string(field) + ": must be finite and above 0");
+  if (!std::isfinite(value) || !(value > 0))
+    return invalid_argument(std::string(field) + ": must be finite and above 0");
   return value;
 }
 
@@ -41,7 +42,8 @@ Result<void> check_encoding(const Encoding& encoding, std::size_t sites) {
 Result<void> check_graph(const RoundParameters& p) {
   const GraphParameters& graph = *p.graph;
   if (graph.roster_sites > kCohortMax || p.candidates.back() >= graph.roster_sites)
-    return invalid_argument("parameters.graph.roster_sites: at most " + std::to_string(kCohortMax) + ", and above every candidate");
+    return invalid_argument("parameters.graph.roster_sites: at most " + std::to_string(kCohortMax) +
+                            ", and above every candidate");
   if (graph.neighbours < 2 || graph.neighbours % 2 != 0 || graph.neighbours >= graph.roster_sites)
     return invalid_argument("parameters.graph.neighbours: an even number from 2, below the roster's sites");
   if (p.thresholds.threshold > graph.neighbours || 2 * p.thresholds.threshold <= graph.neighbours)
@@ -72,7 +74,8 @@ Result<void> check_repeats(const RoundParameters& p) {
   if (repeats.released.round == 0 || repeats.released.round >= p.round || repeats.released.attempt == 0)
     return invalid_argument("parameters.repeats.released: an attempt of an earlier round");
   if (repeats.encoded_for <= p.candidates.size() || repeats.encoded_for > kCohortMax)
-    return invalid_argument("parameters.repeats.encoded_for: above the number of candidates, at most " + std::to_string(kCohortMax));
+    return invalid_argument("parameters.repeats.encoded_for: above the number of candidates, at most " +
+                            std::to_string(kCohortMax));
   return {};
 }
 
@@ -87,7 +90,8 @@ Result<void> check_bounds(const RoundParameters& p) {
     return invalid_argument("parameters.threshold: outside 2 to the number of candidates");
   if (t.colluders_max >= p.signatures_min() || t.honest_min > p.signatures_min())
     return invalid_argument("parameters.colluders_max, honest_min: above the threshold");
-  if (p.dimension <= kTailWords || p.dimension > kDimensionMax) return invalid_argument("parameters.dimension: out of bounds");
+  if (p.dimension <= kTailWords || p.dimension > kDimensionMax)
+    return invalid_argument("parameters.dimension: out of bounds");
   FOVEA_TRY(check_encoding(p.encoding, p.encoded_for()));
   if (p.ring_bits != 32) return invalid_argument("parameters.ring_bits: expected 32");
   if (p.noise != 0 || p.noise_scale != 0) return invalid_argument("parameters.noise: unknown mechanism");

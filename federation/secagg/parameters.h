@@ -31,30 +31,33 @@ std::optional<RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t
 
 // How floats become ring words (federation/secagg/fixed_point.h).
 struct Encoding {
-  double scale = 0;              // of w·Δ/w_max
-  double delta_max = 0;          // clip bound of one coordinate
-  double metric_scale = 0;       // of a metric sum
+  double scale = 0;         // of w·Δ/w_max
+  double delta_max = 0;     // clip bound of one coordinate
+  double metric_scale = 0;  // of a metric sum
   std::uint32_t weight_max = 0;
   bool operator==(const Encoding&) const = default;
 };
 
 // Of a round with more than kCompleteGraphMax candidates: each site shares secrets and masks with its neighbours in the
-// Harary graph over the whole roster, its positions shuffled by the roster's beacon. `thresholds.threshold` is then t of
-// the k shares of each secret, and counts neighbours only.
+// Harary graph over the whole roster, its positions shuffled by the roster's beacon. `thresholds.threshold` is then t
+// of the k shares of each secret, and counts neighbours only.
 struct GraphParameters {
-  std::uint16_t roster_sites = 0;   // n, positions on the ring
-  std::uint16_t neighbours = 0;     // k
-  std::uint16_t survivors_min = 0;  // s: fewest sites in U1, U2 and U3, and that sign U3; n − s are assumed lost at most
-  Digest beacon{};                  // federation/secagg/epoch_beacon.h
+  std::uint16_t roster_sites = 0;  // n, positions on the ring
+  std::uint16_t neighbours = 0;    // k
+  std::uint16_t survivors_min =
+      0;            // s: fewest sites in U1, U2 and U3, and that sign U3; n − s are assumed lost at most
+  Digest beacon{};  // federation/secagg/epoch_beacon.h
   bool operator==(const GraphParameters&) const = default;
 };
 
-// Of a round that repeats a sum: its shares were released, but a dealer whose fault is proven (federation/secagg/dealer_fault.h)
-// kept it from being opened. The candidates are then exactly U3 of that attempt less such dealers, all of them have to be in
-// U1, U2 and U3, and each sends the same ring words again: so what the two sums show together is what one of them shows.
+// Of a round that repeats a sum: its shares were released, but a dealer whose fault is proven
+// (federation/secagg/dealer_fault.h) kept it from being opened. The candidates are then exactly U3 of that attempt less
+// such dealers, all of them have to be in U1, U2 and U3, and each sends the same ring words again: so what the two sums
+// show together is what one of them shows.
 struct RepeatedSum {
-  AttemptRef released;            // the attempt whose shares were released last
-  std::uint16_t encoded_for = 0;  // sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates
+  AttemptRef released;  // the attempt whose shares were released last
+  std::uint16_t encoded_for =
+      0;  // sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates
   bool operator==(const RepeatedSum&) const = default;
 };
 
@@ -76,14 +79,16 @@ struct RoundParameters {
   std::uint32_t dimension = 0;  // ring words of a vector, canary included
   std::uint8_t ring_bits = 32;
   Encoding encoding;
-  std::uint8_t noise = 0;         // privacy mechanism: 0 none
-  std::uint64_t noise_scale = 0;  // its parameter, 0 with none
-  std::uint32_t phase_ms = 0;     // deadline of one phase
+  std::uint8_t noise = 0;                  // privacy mechanism: 0 none
+  std::uint64_t noise_scale = 0;           // its parameter, 0 with none
+  std::uint32_t phase_ms = 0;              // deadline of one phase
   std::optional<GraphParameters> graph{};  // none: the complete graph
   std::optional<RepeatedSum> repeats{};    // none: no shares were released on this model
 
   // The fewest sites in U1, U2 and U3; all candidates where a sum is repeated.
-  std::uint32_t survivors_min() const noexcept { return repeats ? static_cast<std::uint32_t>(candidates.size()) : signatures_min(); }
+  std::uint32_t survivors_min() const noexcept {
+    return repeats ? static_cast<std::uint32_t>(candidates.size()) : signatures_min();
+  }
   // The fewest sites that sign the one statement over U3.
   std::uint32_t signatures_min() const noexcept { return graph ? graph->survivors_min : thresholds.threshold; }
   // n of the bound on each word (federation/secagg/fixed_point.h).
@@ -91,7 +96,8 @@ struct RoundParameters {
 
   Bytes encode() const;
   // Strict; checks what holds for everybody: bounds, finite numbers, ascending candidates, ring_bits = 32,
-  // scale · delta_max and weight_max within the bound of encoded_for() sites, a graph exactly above kCompleteGraphMax candidates.
+  // scale · delta_max and weight_max within the bound of encoded_for() sites, a graph exactly above kCompleteGraphMax
+  // candidates.
   static Result<RoundParameters> decode(ByteView payload);
   Digest hash() const;  // H(P)
   AttemptRef ref() const { return {round, attempt, hash()}; }

@@ -24,7 +24,8 @@ std::vector<RosterIndex> sites_of(std::span<const CommittedVector> committed) {
 }
 
 Check check_sets(const RoundEvidence& e, const Roster& roster) {
-  if (e.parameters.roster_hash != roster.hash) return refused(RefusalReason::roster_differs, "evidence names another roster");
+  if (e.parameters.roster_hash != roster.hash)
+    return refused(RefusalReason::roster_differs, "evidence names another roster");
   if (e.parameters.candidates.back() >= roster.sites.size())
     return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
   for (const ListedKeys& entry : e.keys)
@@ -37,23 +38,28 @@ Check check_sets(const RoundEvidence& e, const Roster& roster) {
   for (const RosterIndex site : e.survivors)
     if (context.find(site) == nullptr) return refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
   for (const CommittedVector& entry : e.committed)
-    if (!contains(e.survivors, entry.site)) return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
-  if (e.committed.size() < e.parameters.survivors_min()) return refused(RefusalReason::too_few_survivors, "fewer sites in the sum than it needs");
+    if (!contains(e.survivors, entry.site))
+      return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
+  if (e.committed.size() < e.parameters.survivors_min())
+    return refused(RefusalReason::too_few_survivors, "fewer sites in the sum than it needs");
   std::vector<RosterIndex> signers;
   const std::vector<RosterIndex> committed = sites_of(e.committed);
   for (const SiteSignature& entry : e.signatures) {
-    if (!contains(committed, entry.site)) return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
+    if (!contains(committed, entry.site))
+      return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
     signers.push_back(entry.site);
   }
   if (signers.size() < e.parameters.signatures_min())
     return refused(RefusalReason::too_few_signatures, std::to_string(signers.size()) + " signatures, at least " +
-                                                          std::to_string(e.parameters.signatures_min()) + " are needed");
+                                                          std::to_string(e.parameters.signatures_min()) +
+                                                          " are needed");
   if (context.find_isolated(e.survivors, signers))
     return refused(RefusalReason::too_few_signatures, "a site of U2 has fewer than t neighbours that signed");
   return std::nullopt;
 }
 
-Check check_signatures(const RoundEvidence& e, const Roster& roster, const Digest& hash, crypto::VerifiedSignatures& verified) {
+Check check_signatures(const RoundEvidence& e, const Roster& roster, const Digest& hash,
+                       crypto::VerifiedSignatures& verified) {
   const auto signed_by = [&](RosterIndex site, const Digest& statement, const crypto::Signature& signature) {
     return verified.check(roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
   };
@@ -62,7 +68,8 @@ Check check_signatures(const RoundEvidence& e, const Roster& roster, const Diges
       return refused(RefusalReason::bad_signature, "keys of " + roster.sites[entry.site].id.text());
   const Digest survivors = survivors_hash(hash, e.survivors);
   for (const CommittedVector& entry : e.committed) {
-    const Digest statement = masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
+    const Digest statement =
+        masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
     if (!signed_by(entry.site, statement, entry.signature))
       return refused(RefusalReason::bad_signature, "masked vector of " + roster.sites[entry.site].id.text());
   }
@@ -150,7 +157,8 @@ std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roste
   return check_evidence(evidence, roster, nothing);
 }
 
-std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster, crypto::VerifiedSignatures& verified) {
+std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster,
+                                      crypto::VerifiedSignatures& verified) {
   if (Check failed = check_sets(evidence, roster)) return failed;
   const Digest hash = evidence.parameters.hash();
   if (Check failed = check_signatures(evidence, roster, hash, verified)) return failed;

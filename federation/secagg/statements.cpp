@@ -57,7 +57,8 @@ Digest survivors_hash(const Digest& parameters, std::span<const RosterIndex> sur
   return hash.finish();
 }
 
-VectorHash::VectorHash(const Digest& parameters, std::size_t words) : hash_("FOVEA/1/vector"), chunks_left_(chunk_count(words)) {
+VectorHash::VectorHash(const Digest& parameters, std::size_t words)
+    : hash_("FOVEA/1/vector"), chunks_left_(chunk_count(words)) {
   hash_.add(parameters).add_u64(words);
 }
 

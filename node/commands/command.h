@@ -28,7 +28,7 @@ class App;
 namespace fovea::node {
 
 struct CommandContext {
-  Console console;                          // --json, --quiet
+  Console console;                            // --json, --quiet
   std::filesystem::path site = "fovea-site";  // --site
   SystemClock clock;
 
@@ -37,14 +37,14 @@ struct CommandContext {
   Result<NodeConfig> config();
 };
 
-void add_site_commands(CLI::App& app, CommandContext& context);      // init, join, status
-void add_start_command(CLI::App& app, CommandContext& context);      // start
-void add_plan_commands(CLI::App& app, CommandContext& context);      // plan …
-void add_doctor_command(CLI::App& app, CommandContext& context);     // doctor
-void add_egress_commands(CLI::App& app, CommandContext& context);    // egress list
-void add_data_commands(CLI::App& app, CommandContext& context);      // data … (node/commands/data_commands.cpp)
-void add_listen_command(CLI::App& data, CommandContext& context);    // data listen (node/commands/listen_command.cpp)
-void add_predict_command(CLI::App& app, CommandContext& context);    // predict (with learning)
-void add_evaluate_command(CLI::App& app, CommandContext& context);   // evaluate (with learning)
+void add_site_commands(CLI::App& app, CommandContext& context);     // init, join, status
+void add_start_command(CLI::App& app, CommandContext& context);     // start
+void add_plan_commands(CLI::App& app, CommandContext& context);     // plan …
+void add_doctor_command(CLI::App& app, CommandContext& context);    // doctor
+void add_egress_commands(CLI::App& app, CommandContext& context);   // egress list
+void add_data_commands(CLI::App& app, CommandContext& context);     // data … (node/commands/data_commands.cpp)
+void add_listen_command(CLI::App& data, CommandContext& context);   // data listen (node/commands/listen_command.cpp)
+void add_predict_command(CLI::App& app, CommandContext& context);   // predict (with learning)
+void add_evaluate_command(CLI::App& app, CommandContext& context);  // evaluate (with learning)
 
 }  // namespace fovea::node

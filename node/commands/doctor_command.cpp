@@ -41,19 +41,22 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
   const auto space = std::filesystem::space(root, error);
   if (error) return unavailable("cannot ask for the free space of " + root.string() + ": " + error.message());
   const std::string left = std::to_string(space.available >> 20U) + " MiB free";
-  if (space.available < kDiskFreeMin) return unavailable(left + " on the disk of " + root.string() + "; at least 2048 are needed");
+  if (space.available < kDiskFreeMin)
+    return unavailable(left + " on the disk of " + root.string() + "; at least 2048 are needed");
   return left;
 }
 
 Result<std::string> check_roster(const SiteFolder& folder, const federation::RosterSite& site, UnixMs now) {
   FOVEA_TRY_ASSIGN(const auto roster, folder.roster(now));
   if (!roster) return not_found("no valid roster is here yet; the coordinator sends it when the node starts");
-  if (roster->find(site.id) == nullptr) return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
+  if (roster->find(site.id) == nullptr)
+    return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
   return "epoch " + std::to_string(roster->epoch) + ", " + std::to_string(roster->sites.size()) + " sites, valid for " +
          std::to_string((roster->valid_until.value - now.value) / 3'600'000) + " hours by this machine's clock";
 }
 
-void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConfig& config, const federation::Invite& invite) {
+void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConfig& config,
+                      const federation::Invite& invite) {
   const std::string endpoint = coordinator_endpoint(config, invite);
   if (!checkup.step("name and port", try_tcp(endpoint, kPatience), endpoint)) {
     checkup.skip("CURVE and roster key", "the port was not reached");
@@ -61,7 +64,8 @@ void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConf
   }
   const auto keys = folder.keys();
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
-  checkup.step("CURVE and roster key", try_curve(endpoint, invite, *keys, kPatience), "the coordinator knows this site, and holds the invite's key");
+  checkup.step("CURVE and roster key", try_curve(endpoint, invite, *keys, kPatience),
+               "the coordinator knows this site, and holds the invite's key");
 }
 
 Result<void> run_doctor(CommandContext& context) {
@@ -80,16 +84,14 @@ Result<void> run_doctor(CommandContext& context) {
       const auto roster = check_roster(folder, *site, context.clock.wall());
       if (!roster && roster.error().code == ErrorCode::not_found)
         checkup.skip("roster and clock", roster.error().message);
-      else
-        checkup.step("roster and clock", roster, roster.value_or(""));
+      else checkup.step("roster and clock", roster, roster.value_or(""));
       if (config) check_connection(checkup, folder, *config, *invite);
     } else {
       checkup.skip("connection", "join a federation first");
     }
     if (std::filesystem::exists(folder.data() / "catalogue.sqlite"))
       checkup.step("data", Result<void>(), "a catalogue is here; fovea-node data check looks closer");
-    else
-      checkup.skip("data", "no scans were taken in yet: fovea-node data ingest");
+    else checkup.skip("data", "no scans were taken in yet: fovea-node data ingest");
   }
   context.console.data("doctor", checkup.json(), text_table(checkup.rows()));
   if (checkup.first_failure()) return checkup.first_failure()->with_context("the first thing to mend");

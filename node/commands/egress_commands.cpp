@@ -40,7 +40,8 @@ Result<std::vector<Egress>> read_egress(const SiteFolder& folder) {
           if (!unreadable) unreadable = entry.error();
           return;
         }
-        if (auto* intent = std::get_if<federation::EgressIntent>(&entry->body)) out.push_back({index, entry->at, std::move(*intent)});
+        if (auto* intent = std::get_if<federation::EgressIntent>(&entry->body))
+          out.push_back({index, entry->at, std::move(*intent)});
       });
   if (unreadable) return *unreadable;
   for (const federation::LedgerProblem& problem : check.problems)
@@ -63,8 +64,14 @@ Result<void> run_list(CommandContext& context, const Choice& choice) {
     bytes += intent.length;
     if (!choice.all) continue;
     const std::string hash = to_hex(intent.payload);
-    list.push_back({{"entry", message.index}, {"at_ms", message.at.value}, {"run", intent.key.run.text()}, {"round", intent.key.round},
-                    {"attempt", intent.key.attempt}, {"kind", intent.kind}, {"bytes", intent.length}, {"sha256", hash}});
+    list.push_back({{"entry", message.index},
+                    {"at_ms", message.at.value},
+                    {"run", intent.key.run.text()},
+                    {"round", intent.key.round},
+                    {"attempt", intent.key.attempt},
+                    {"kind", intent.kind},
+                    {"bytes", intent.length},
+                    {"sha256", hash}});
     rows.push_back({std::to_string(message.index), utc_text(message.at), std::to_string(intent.key.round), intent.kind,
                     std::to_string(intent.length), hash.substr(0, 16)});
   }
@@ -77,7 +84,8 @@ Result<void> run_list(CommandContext& context, const Choice& choice) {
   totals.push_back({"all", std::to_string(messages.size()), std::to_string(bytes)});
   Json data = {{"messages", messages.size()}, {"bytes", bytes}, {"kinds", summary}};
   if (choice.all) data["list"] = list;
-  context.console.data("egress list", data, choice.all ? text_table(rows) + "\n\n" + text_table(totals) : text_table(totals));
+  context.console.data("egress list", data,
+                       choice.all ? text_table(rows) + "\n\n" + text_table(totals) : text_table(totals));
   return {};
 }
 
@@ -89,7 +97,8 @@ void add_egress_commands(CLI::App& app, CommandContext& context) {
   egress->require_subcommand(1);
   auto* list = egress->add_subcommand("list", "Messages and bytes by kind, up to the last checkpoint");
   list->add_flag("--all", choice->all, "Every message");
-  list->callback([&context, choice] { context.console.run("egress list", [&] { return run_list(context, *choice); }); });
+  list->callback(
+      [&context, choice] { context.console.run("egress list", [&] { return run_list(context, *choice); }); });
 }
 
 }  // namespace fovea::node

@@ -5,8 +5,8 @@
 
 #include "common/durable_file.h"
 #include "node/commands/command.h"
-#include "node/evaluation/loaded_model.h"
 #include "node/evaluation/evaluate.h"
+#include "node/evaluation/loaded_model.h"
 #include "node/evaluation/report.h"
 
 namespace fovea::node {
@@ -23,12 +23,15 @@ struct Evaluated {
   std::uint32_t skipped = 0;
 };
 
-Result<Evaluated> evaluate_split(const Console& console, const std::filesystem::path& data_folder, Split split, const LoadedModel& model) {
+Result<Evaluated> evaluate_split(const Console& console, const std::filesystem::path& data_folder, Split split,
+                                 const LoadedModel& model) {
   FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
   FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list_usable(split));
   if (records.empty())
-    return failed_precondition("evaluate: the catalogue has no usable study of the split " + std::string(to_string(split)));
-  if (std::string mismatch = bias_mismatch(records, model.use.n4); !mismatch.empty()) return failed_precondition(std::move(mismatch));
+    return failed_precondition("evaluate: the catalogue has no usable study of the split " +
+                               std::string(to_string(split)));
+  if (std::string mismatch = bias_mismatch(records, model.use.n4); !mismatch.empty())
+    return failed_precondition(std::move(mismatch));
   Evaluated out;
   for (const StudyRecord& record : records) {
     // One study open at a time: a site may hold thousands.
@@ -37,10 +40,11 @@ Result<Evaluated> evaluate_split(const Console& console, const std::filesystem::
       ++out.skipped;
       continue;
     }
-    FOVEA_TRY_ASSIGN(StudyResult result,
-                     evaluate_study(model.parameters, set.studies.front(), record.patient_code, model.look, model.use.seed));
+    FOVEA_TRY_ASSIGN(StudyResult result, evaluate_study(model.parameters, set.studies.front(), record.patient_code,
+                                                        model.look, model.use.seed));
     out.studies.push_back(std::move(result));
-    console.progress_in_place("  " + std::to_string(out.studies.size() + out.skipped) + " of " + std::to_string(records.size()) + " studies");
+    console.progress_in_place("  " + std::to_string(out.studies.size() + out.skipped) + " of " +
+                              std::to_string(records.size()) + " studies");
   }
   return out;
 }
@@ -56,7 +60,8 @@ Result<void> run_evaluate(CommandContext& context, const EvaluateRequest& reques
   report["plan"] = model.use.plan_hash;
   if (!request.out.empty()) FOVEA_TRY(write_file_durably(request.out, as_bytes(report.dump(2) + "\n")));
   std::string human = summary_text(evaluated.studies, model.use.seed);
-  if (evaluated.skipped > 0) human += "  " + std::to_string(evaluated.skipped) + " studies could not be opened and were skipped\n";
+  if (evaluated.skipped > 0)
+    human += "  " + std::to_string(evaluated.skipped) + " studies could not be opened and were skipped\n";
   context.console.data("evaluate", nlohmann::ordered_json(report), human);
   return {};
 }
@@ -64,12 +69,15 @@ Result<void> run_evaluate(CommandContext& context, const EvaluateRequest& reques
 }  // namespace
 
 void add_evaluate_command(CLI::App& app, CommandContext& context) {
-  CLI::App* evaluate = app.add_subcommand("evaluate", "What a model finds on this site's studies: recall, study AUC, voxels read");
+  CLI::App* evaluate =
+      app.add_subcommand("evaluate", "What a model finds on this site's studies: recall, study AUC, voxels read");
   auto request = std::make_shared<EvaluateRequest>();
-  evaluate->add_option("--model", request->model, "Model file (safetensors), from fovea-coordinator model export")->required();
+  evaluate->add_option("--model", request->model, "Model file (safetensors), from fovea-coordinator model export")
+      ->required();
   evaluate->add_option("--split", request->split, "train, validation or test")->capture_default_str();
   evaluate->add_option("--out", request->out, "Write the report with one row a study (salted codes) to this JSON file");
-  evaluate->callback([&context, request] { context.console.run("evaluate", [&] { return run_evaluate(context, *request); }); });
+  evaluate->callback(
+      [&context, request] { context.console.run("evaluate", [&] { return run_evaluate(context, *request); }); });
 }
 
 }  // namespace fovea::node

@@ -5,7 +5,8 @@
 
 namespace fovea::node {
 
-Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config) {
+Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder,
+                                                       const NodeConfig& config) {
   static const SystemClock clock;  // outlives every embedding store
   FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan.architecture));
   FOVEA_TRY_ASSIGN(const Normalisation kind, parse_normalisation(plan.normalisation));
@@ -21,7 +22,8 @@ Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& p
   const VoxelRule rule{kind, plan.n4};
   FOVEA_TRY_ASSIGN(LearningSet training, open_learning_set(train, rule));
   FOVEA_TRY_ASSIGN(LearningSet validating, open_learning_set(validation, rule));
-  return std::unique_ptr<Trainer>(std::make_unique<TorchTrainer>(std::move(layout), settings, std::move(training), std::move(validating), std::move(embeddings)));
+  return std::unique_ptr<Trainer>(std::make_unique<TorchTrainer>(std::move(layout), settings, std::move(training),
+                                                                 std::move(validating), std::move(embeddings)));
 }
 
 }  // namespace fovea::node

@@ -33,7 +33,8 @@ void log_event(DicomEvent event, const std::string& detail, ListenCounts& counts
 }
 
 // What was received is taken in like any folder, then deleted: it can be sent again.
-void take_batch(CommandContext& context, const IngestRequest& request, const std::filesystem::path& batch, ListenCounts& counts) {
+void take_batch(CommandContext& context, const IngestRequest& request, const std::filesystem::path& batch,
+                ListenCounts& counts) {
   IngestRequest one = request;
   one.paths = {batch};
   ++counts.batches;
@@ -48,7 +49,9 @@ void take_batch(CommandContext& context, const IngestRequest& request, const std
 Result<void> run_listen(CommandContext& context, const std::string& split) {
   FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
   if (config.dicom.peers.empty())
-    return invalid_argument(context.folder().config().string() + "  dicom.allow\n  expected who may send, found nobody\n  fix: allow = [\"PACS1@10.0.0.5\"]");
+    return invalid_argument(
+        context.folder().config().string() +
+        "  dicom.allow\n  expected who may send, found nobody\n  fix: allow = [\"PACS1@10.0.0.5\"]");
   auto logger = spdlog::stderr_logger_mt("fovea-node");
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   logger->set_level(spdlog::level::from_str(context.console.quiet ? "error" : config.log_level));
@@ -68,24 +71,32 @@ Result<void> run_listen(CommandContext& context, const std::string& split) {
   }
   ListenCounts counts;
   const std::filesystem::path receiver = default_parser_program().parent_path() / "fovea-dicom-receiver";
-  FOVEA_TRY_ASSIGN(DicomListener listener,
-                   DicomListener::open(config.dicom, {.receiver_program = receiver, .incoming = context.folder().data() / "incoming", .seal_for = request.received_for->public_key()},
-                                       {.log = [&](DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
-                                        .batch_ready = [&](const std::filesystem::path& batch) { take_batch(context, request, batch, counts); }}));
+  FOVEA_TRY_ASSIGN(
+      DicomListener listener,
+      DicomListener::open(
+          config.dicom,
+          {.receiver_program = receiver,
+           .incoming = context.folder().data() / "incoming",
+           .seal_for = request.received_for->public_key()},
+          {.log = [&](DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
+           .batch_ready = [&](const std::filesystem::path& batch) { take_batch(context, request, batch, counts); }}));
   spdlog::info("dicom: listening as {} on {} port {}", config.dicom.ae_title, config.dicom.bind, listener.port());
   FOVEA_TRY(listener.run(signals.number()));
-  context.console.data("data listen", {{"stored", counts.stored}, {"refused", counts.refused}, {"batches", counts.batches}},
-                       std::to_string(counts.stored) + " files received, " + std::to_string(counts.refused) + " connections refused");
+  context.console.data(
+      "data listen", {{"stored", counts.stored}, {"refused", counts.refused}, {"batches", counts.batches}},
+      std::to_string(counts.stored) + " files received, " + std::to_string(counts.refused) + " connections refused");
   return {};
 }
 
 }  // namespace
 
 void add_listen_command(CLI::App& data, CommandContext& context) {
-  CLI::App* listen = data.add_subcommand("listen", "Receive scans from the hospital's archive by DICOM, until SIGTERM ([dicom] in node.toml)");
+  CLI::App* listen = data.add_subcommand(
+      "listen", "Receive scans from the hospital's archive by DICOM, until SIGTERM ([dicom] in node.toml)");
   auto split = std::make_shared<std::string>("train");
   listen->add_option("--split", *split, "For what is received: train, validation or test")->capture_default_str();
-  listen->callback([&context, split] { context.console.run("data listen", [&] { return run_listen(context, *split); }); });
+  listen->callback(
+      [&context, split] { context.console.run("data listen", [&] { return run_listen(context, *split); }); });
 }
 
 }  // namespace fovea::node

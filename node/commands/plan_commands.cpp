@@ -39,7 +39,8 @@ Result<void> run_list(CommandContext& context) {
     data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
     rows.push_back({to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), state});
   }
-  context.console.data("plan list", data, hashes.empty() ? "no plan was offered yet; start the node to fetch one" : text_table(rows));
+  context.console.data("plan list", data,
+                       hashes.empty() ? "no plan was offered yet; start the node to fetch one" : text_table(rows));
   return {};
 }
 
@@ -53,7 +54,8 @@ Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
   const auto allowed = check_policy(config.policy, plan);
   const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
   std::string text(as_text(bytes));
-  context.console.data("plan show", {{"plan", to_hex(hash)}, {"decision", state}, {"policy", verdict}, {"exact_bytes", text}},
+  context.console.data("plan show",
+                       {{"plan", to_hex(hash)}, {"decision", state}, {"policy", verdict}, {"exact_bytes", text}},
                        "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\n\n" + text);
   return {};
 }
@@ -86,11 +88,13 @@ Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
   for (const std::string& line : removed) human += "- " + line + "\n";
   for (const std::string& line : added) human += "+ " + line + "\n";
   if (!human.empty()) human.pop_back();
-  context.console.data("plan diff", {{"removed", removed}, {"added", added}}, human.empty() ? "the same in every field" : human);
+  context.console.data("plan diff", {{"removed", removed}, {"added", added}},
+                       human.empty() ? "the same in every field" : human);
   return {};
 }
 
-// A person who approves a plan learns at once that the site's studies do not fit it. Not an error: they can be taken in again before it starts.
+// A person who approves a plan learns at once that the site's studies do not fit it. Not an error: they can be taken in
+// again before it starts.
 void warn_of_mismatch(const CommandContext& context, const federation::Plan& plan) {
   const Result<StudyCatalogue> catalogue = StudyCatalogue::open(context.folder().data(), false);
   if (!catalogue) return;
@@ -111,7 +115,12 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice, feder
     FOVEA_TRY(check_policy(config.policy, plan));
     if (!plan.probe_size) warn_of_mismatch(context, plan);
   }
-  federation::Approval approval{.site = site.id, .plan = hash, .decision = decision, .approver = choice.approver, .reason = choice.reason, .decided = context.clock.wall()};
+  federation::Approval approval{.site = site.id,
+                                .plan = hash,
+                                .decision = decision,
+                                .approver = choice.approver,
+                                .reason = choice.reason,
+                                .decided = context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key());
   federation::SignedDocument document{"approval", std::move(text), {}};
@@ -119,8 +128,10 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice, feder
   FOVEA_TRY(create_directories_durably(folder.approval(hash).parent_path()));
   FOVEA_TRY(write_file_durably(folder.approval(hash), document.serialize()));
   const std::string word = approve ? "approved" : "rejected";
-  context.console.data(approve ? "plan approve" : "plan reject", {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}},
-                       "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver);
+  context.console.data(
+      approve ? "plan approve" : "plan reject",
+      {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}},
+      "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver);
   return {};
 }
 
@@ -140,13 +151,15 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
   diff->add_option("after", choice->other, "Another's")->required();
   diff->callback([&context, choice] { context.console.run("plan diff", [&] { return run_diff(context, *choice); }); });
   for (const bool approve : {true, false}) {
-    auto* decide = plan->add_subcommand(approve ? "approve" : "reject", approve ? "Let this site take part in a plan" : "Refuse a plan");
+    auto* decide = plan->add_subcommand(approve ? "approve" : "reject",
+                                        approve ? "Let this site take part in a plan" : "Refuse a plan");
     decide->add_option("plan", choice->hash, "Its hash, or the first digits")->required();
     decide->add_option("--by", choice->approver, "Name or role of the person who decides")->required();
     decide->add_option("--reason", choice->reason, "Why; kept with the decision");
     decide->callback([&context, choice, approve] {
       context.console.run(approve ? "plan approve" : "plan reject", [&] {
-        return run_decide(context, *choice, approve ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected);
+        return run_decide(context, *choice,
+                          approve ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected);
       });
     });
   }

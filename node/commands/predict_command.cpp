@@ -1,6 +1,6 @@
 // `fovea-node predict`: where a trained model would look in a new scan, and what it thinks of it.
-#include <CLI/CLI.hpp>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -10,11 +10,11 @@
 #include <numeric>
 
 #include "node/commands/command.h"
-#include "node/evaluation/loaded_model.h"
 #include "node/embedding/look.h"
+#include "node/evaluation/loaded_model.h"
+#include "node/intake/parser/scan_parser.h"
 #include "node/picture/montage.h"
 #include "node/store/pyramid.h"
-#include "node/intake/parser/scan_parser.h"
 
 namespace fovea::node {
 namespace {
@@ -35,7 +35,8 @@ class PrivateFolder {
   static Result<PrivateFolder> create() {
     std::error_code error;
     std::string pattern = (std::filesystem::temp_directory_path(error) / "fovea-predict-XXXXXX").string();
-    if (error || ::mkdtemp(pattern.data()) == nullptr) return unavailable("predict: no temporary folder can be made; set TMPDIR");
+    if (error || ::mkdtemp(pattern.data()) == nullptr)
+      return unavailable("predict: no temporary folder can be made; set TMPDIR");
     return PrivateFolder(pattern);
   }
   PrivateFolder(PrivateFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -51,7 +52,8 @@ class PrivateFolder {
   std::filesystem::path path_;
 };
 
-// The file, parsed in the sandbox, with the bias field taken out when the model was trained so, as bricks and a coarse view in the folder.
+// The file, parsed in the sandbox, with the bias field taken out when the model was trained so, as bricks and a coarse
+// view in the folder.
 Result<StudyRecord> take_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
   FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(default_parser_program(), {}));
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file, kOnlyVolume, n4));
@@ -88,8 +90,10 @@ struct Ranked {
 std::vector<Ranked> rank(const StudyLook& look, const VolumeGeometry& geometry) {
   std::vector<Ranked> ranked;
   for (std::size_t r = 0; r < look.regions.size(); ++r)
-    ranked.push_back({look.regions[r], look.assessments[r], refined_centre(look.regions[r], look.assessments[r], geometry)});
-  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.assessment.logit > b.assessment.logit; });
+    ranked.push_back(
+        {look.regions[r], look.assessments[r], refined_centre(look.regions[r], look.assessments[r], geometry)});
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Ranked& a, const Ranked& b) { return a.assessment.logit > b.assessment.logit; });
   return ranked;
 }
 
@@ -103,26 +107,31 @@ Json regions_json(const std::vector<Ranked>& ranked) {
   Json out = Json::array();
   const auto rounded = [](double value, double unit) { return std::round(value / unit) * unit; };
   for (const Ranked& item : ranked)
-    out.push_back({{"center_mm", {rounded(item.centre_mm[0], 0.01), rounded(item.centre_mm[1], 0.01), rounded(item.centre_mm[2], 0.01)}},
-                   {"diameter_mm", rounded(2 * item.assessment.radius_mm, 0.1)},
-                   {"score", rounded(chance(item.assessment.logit), 1e-4)},
-                   {"proposer_score", rounded(chance(item.region.logit), 1e-4)},
-                   {"explored", item.region.explored},
-                   {"inclusion_probability", item.region.inclusion}});
+    out.push_back(
+        {{"center_mm",
+          {rounded(item.centre_mm[0], 0.01), rounded(item.centre_mm[1], 0.01), rounded(item.centre_mm[2], 0.01)}},
+         {"diameter_mm", rounded(2 * item.assessment.radius_mm, 0.1)},
+         {"score", rounded(chance(item.assessment.logit), 1e-4)},
+         {"proposer_score", rounded(chance(item.region.logit), 1e-4)},
+         {"explored", item.region.explored},
+         {"inclusion_probability", item.region.inclusion}});
   return out;
 }
 
 std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) {
-  std::vector<std::vector<std::string>> rows{{"region", "score", "x mm (left)", "y mm (back)", "z mm (head)", "diameter mm", "why"}};
+  std::vector<std::vector<std::string>> rows{
+      {"region", "score", "x mm (left)", "y mm (back)", "z mm (head)", "diameter mm", "why"}};
   for (std::size_t r = 0; r < std::min(shown, ranked.size()); ++r) {
     const Ranked& item = ranked[r];
-    rows.push_back({std::to_string(r + 1), fixed(chance(item.assessment.logit), 3), fixed(item.centre_mm[0], 1), fixed(item.centre_mm[1], 1),
-                    fixed(item.centre_mm[2], 1), fixed(2 * item.assessment.radius_mm, 1), item.region.explored ? "explored" : "proposed"});
+    rows.push_back({std::to_string(r + 1), fixed(chance(item.assessment.logit), 3), fixed(item.centre_mm[0], 1),
+                    fixed(item.centre_mm[1], 1), fixed(item.centre_mm[2], 1), fixed(2 * item.assessment.radius_mm, 1),
+                    item.region.explored ? "explored" : "proposed"});
   }
   return text_table(rows);
 }
 
-Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, Normalisation kind, const std::vector<Ranked>& ranked) {
+Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, Normalisation kind,
+                           const std::vector<Ranked>& ranked) {
   FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
   constexpr std::size_t kPictured = 12;
   constexpr double kMarginMm = 8;
@@ -144,7 +153,9 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
   auto record = take_scan(request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
   if (ct_window(model.normalisation) && record->statistics.minimum >= 0)
-    spdlog::warn("the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give --intensity-offset -1024");
+    spdlog::warn(
+        "the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give "
+        "--intensity-offset -1024");
 
   const auto begin = std::chrono::steady_clock::now();
   FOVEA_TRY_ASSIGN(BrickScan scan, BrickScan::open(*record, model.normalisation));
@@ -154,8 +165,13 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::vector<Ranked> ranked = rank(look, prior.grid.geometry);
 
-  Json json{{"finding", model.use.finding_kind}, {"study_score", chance(look.logit)}, {"regions", regions_json(ranked)},
-            {"voxels_read_fraction", look.fraction_read}, {"seconds", seconds}, {"model", to_hex(model.digest)}, {"plan", model.use.plan_hash}};
+  Json json{{"finding", model.use.finding_kind},
+            {"study_score", chance(look.logit)},
+            {"regions", regions_json(ranked)},
+            {"voxels_read_fraction", look.fraction_read},
+            {"seconds", seconds},
+            {"model", to_hex(model.digest)},
+            {"plan", model.use.plan_hash}};
   std::string human = "study score " + fixed(chance(look.logit), 3) + " for " + model.use.finding_kind + "; " +
                       std::to_string(ranked.size()) + " regions looked at, " + fixed(100 * look.fraction_read, 1) +
                       " % of the voxels read, " + fixed(seconds, 2) + " s\n" + regions_table(ranked, request.shown);
@@ -171,14 +187,21 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
 }  // namespace
 
 void add_predict_command(CLI::App& app, CommandContext& context) {
-  CLI::App* predict = app.add_subcommand("predict", "Where a model would look in a scan: regions in mm (LPS) with scores, a study score, a picture");
+  CLI::App* predict = app.add_subcommand(
+      "predict", "Where a model would look in a scan: regions in mm (LPS) with scores, a study score, a picture");
   auto request = std::make_shared<PredictRequest>();
   predict->add_option("file", request->file, "A scan: NIfTI, NRRD or MHA")->required();
-  predict->add_option("--model", request->model, "Model file (safetensors), from fovea-coordinator model export")->required();
-  predict->add_option("--picture", request->picture, "Write slices through the first regions, with boxes, to this PNG file");
-  predict->add_option("--show", request->shown, "Rows of the table (JSON always has all)")->capture_default_str()->check(CLI::Range(1, 256));
-  predict->add_option("--intensity-offset", request->intensity_offset, "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
-  predict->callback([&context, request] { context.console.run("predict", [&] { return run_predict(context.console, *request); }); });
+  predict->add_option("--model", request->model, "Model file (safetensors), from fovea-coordinator model export")
+      ->required();
+  predict->add_option("--picture", request->picture,
+                      "Write slices through the first regions, with boxes, to this PNG file");
+  predict->add_option("--show", request->shown, "Rows of the table (JSON always has all)")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 256));
+  predict->add_option("--intensity-offset", request->intensity_offset,
+                      "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
+  predict->callback(
+      [&context, request] { context.console.run("predict", [&] { return run_predict(context.console, *request); }); });
 }
 
 }  // namespace fovea::node

@@ -44,10 +44,15 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   const std::string print = federation::fingerprint(site.identity_key);
   const std::string federation_print = federation::fingerprint(invite->administrators.front());
   context.console.data("join",
-                       {{"federation", invite->federation}, {"request", out.string()}, {"fingerprint", print},
-                        {"federation_fingerprint", federation_print}, {"endpoint", invite->endpoint}},
-                       "joined " + invite->federation + " at " + invite->endpoint + "\nask by telephone whether the federation's fingerprint is " +
-                           federation_print + "\nthen send " + out.string() + " to its administrator and read out this site's fingerprint " + print);
+                       {{"federation", invite->federation},
+                        {"request", out.string()},
+                        {"fingerprint", print},
+                        {"federation_fingerprint", federation_print},
+                        {"endpoint", invite->endpoint}},
+                       "joined " + invite->federation + " at " + invite->endpoint +
+                           "\nask by telephone whether the federation's fingerprint is " + federation_print +
+                           "\nthen send " + out.string() +
+                           " to its administrator and read out this site's fingerprint " + print);
   return {};
 }
 
@@ -62,16 +67,20 @@ Result<void> run_status(CommandContext& context) {
   const SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const nlohmann::json last, read_status(folder));
-  const bool running = !last.empty() && context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
+  const bool running = !last.empty() &&
+                       context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
   nlohmann::ordered_json data = {{"site", site.id.text()}, {"running", running}, {"last", last}};
-  std::string human = "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with fovea-node start");
+  std::string human =
+      "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with fovea-node start");
   if (running) {
     human += last.value("connected", false) ? ", connected" : ", not connected";
     if (last.contains("phase"))
-      human += "\nplan \"" + last.value("plan", "") + "\": " + last.value("phase", "") + ", round " + std::to_string(last.value("round", 0)) +
-               ", " + std::to_string(last.value("sums_applied", 0)) + " of " + std::to_string(last.value("rounds_total", 0)) + " rounds done";
+      human += "\nplan \"" + last.value("plan", "") + "\": " + last.value("phase", "") + ", round " +
+               std::to_string(last.value("round", 0)) + ", " + std::to_string(last.value("sums_applied", 0)) + " of " +
+               std::to_string(last.value("rounds_total", 0)) + " rounds done";
     if (last.contains("waiting_for_approval"))
-      human += "\na plan waits for approval: fovea-node plan approve " + last.value("waiting_for_approval", "").substr(0, 12);
+      human += "\na plan waits for approval: fovea-node plan approve " +
+               last.value("waiting_for_approval", "").substr(0, 12);
   }
   context.console.data("status", data, human);
   return {};
@@ -93,10 +102,13 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   static_cast<void>(app.add_option("--site", context.site, "The site's folder")->capture_default_str());
   auto* init = app.add_subcommand("init", "Make a site: its folder, keys and settings");
   auto* name = init->add_option("name", "How the federation calls this hospital, for example st-anna")->required();
-  init->callback([&context, name] { context.console.run("init", [&] { return run_init(context, name->as<std::string>()); }); });
+  init->callback(
+      [&context, name] { context.console.run("init", [&] { return run_init(context, name->as<std::string>()); }); });
   auto* join = app.add_subcommand("join", "Join the federation of an invite and write a request for its administrator");
   auto* invite = join->add_option("invite", "The invite file")->required();
-  join->callback([&context, invite] { context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); }); });
+  join->callback([&context, invite] {
+    context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); });
+  });
   auto* status = app.add_subcommand("status", "What the node is doing");
   status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });
 }

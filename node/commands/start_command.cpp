@@ -33,9 +33,10 @@ Result<void> run_start(CommandContext& context, const StartOptions& options) {
   const SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(auto driver, SiteDriver::open({.folder = folder,
                                                   .config = config,
-                                                  .make_trainer = [&folder, &config](const federation::Plan& plan) {
-                                                    return make_trainer(plan, folder, config);
-                                                  },
+                                                  .make_trainer =
+                                                      [&folder, &config](const federation::Plan& plan) {
+                                                        return make_trainer(plan, folder, config);
+                                                      },
                                                   .hold = hold,
                                                   .until_complete = options.until_complete},
                                                  context.clock));
@@ -49,7 +50,8 @@ void add_start_command(CLI::App& app, CommandContext& context) {
   auto* start = app.add_subcommand("start", "Run the node: connect, take part in approved plans, until SIGTERM");
   start->add_flag("--until-complete", options->until_complete, "End when the plan's last round is applied");
   start->add_option("--hold-after", options->hold_after,
-                    "For tests and demonstrations: stop at keys:R, shares:R, masked:R or consistency:R of round R until killed or SIGCONT");
+                    "For tests and demonstrations: stop at keys:R, shares:R, masked:R or consistency:R of round R "
+                    "until killed or SIGCONT");
   start->callback([&context, options] { context.console.run("start", [&] { return run_start(context, *options); }); });
 }
 

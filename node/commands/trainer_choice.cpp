@@ -12,18 +12,22 @@ std::uint64_t site_seed(const SiteId& site) {
   return out;
 }
 
-Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config) {
+Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder,
+                                              const NodeConfig& config) {
   if (plan.probe_size) {
     FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan.architecture));
     const std::uint64_t chosen = config.training.probe_seed;  // so that a test can foresee the sums
     return std::unique_ptr<Trainer>(std::make_unique<ProbeTrainer>(
-        std::move(layout), ProbeSettings{.site_seed = chosen != 0 ? chosen : site_seed(config.site), .studies = 20, .delay_ms = config.training.probe_delay_ms}));
+        std::move(layout), ProbeSettings{.site_seed = chosen != 0 ? chosen : site_seed(config.site),
+                                         .studies = 20,
+                                         .delay_ms = config.training.probe_delay_ms}));
   }
 #ifdef FOVEA_WITH_LEARNING
   return make_learning_trainer(plan, folder, config);
 #else
   static_cast<void>(folder);
-  return failed_precondition("plan \"" + plan.name + "\": needs learning, and this program was built without it (FOVEA_WITH_LEARNING)");
+  return failed_precondition("plan \"" + plan.name +
+                             "\": needs learning, and this program was built without it (FOVEA_WITH_LEARNING)");
 #endif
 }
 

@@ -14,9 +14,11 @@ namespace fovea::node {
 std::uint64_t site_seed(const SiteId& site);
 
 // failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.
-Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config);
+Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder,
+                                              const NodeConfig& config);
 
 // For "fovea-1" (node/commands/learning_trainer.cpp, with learning only).
-Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder, const NodeConfig& config);
+Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder,
+                                                       const NodeConfig& config);
 
 }  // namespace fovea::node

@@ -31,14 +31,16 @@ std::string decimal_text(double value) {
 
 Result<EgressGate> EgressGate::open(federation::LedgerOptions ledger, EgressPolicy policy, const Clock& clock) {
   EgressGate gate(std::move(policy), clock);
-  FOVEA_TRY_ASSIGN(auto opened, federation::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
+  FOVEA_TRY_ASSIGN(auto opened,
+                   federation::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
                      gate.learn(index, entry);
                      return Result<void>();
                    }));
   gate.ledger_.emplace(std::move(opened));
   if (const std::uint64_t torn = gate.ledger_->recovery().torn_bytes; torn > 0) {
     const LedgerEntry incident = federation::Incident{
-        "torn-tail", std::to_string(torn) + " bytes of an unfinished last write were dropped after a crash; nothing of it was sent"};
+        "torn-tail",
+        std::to_string(torn) + " bytes of an unfinished last write were dropped after a crash; nothing of it was sent"};
     FOVEA_TRY(gate.record(incident));
     FOVEA_TRY(gate.ledger_->sync());
   }
@@ -75,7 +77,8 @@ Error EgressGate::refuse(const Refusal& refusal) {
   const std::string message = "egress refused by rule " + std::string(refusal.rule) + ": " + refusal.detail;
   Result<void> recorded = append(federation::Incident{std::string(refusal.rule), refusal.detail});
   if (recorded) recorded = ledger_->sync();
-  if (!recorded) return permission_denied(message + " (and it could not be recorded: " + recorded.error().message + ")");
+  if (!recorded)
+    return permission_denied(message + " (and it could not be recorded: " + recorded.error().message + ")");
   return permission_denied(message);
 }
 
@@ -100,7 +103,8 @@ bool EgressGate::plan_approved(const Digest& plan) const {
 
 Result<void> EgressGate::pin_roster(const federation::Roster& roster) {
   if (recorded_roster_ != roster.hash)
-    FOVEA_TRY(append(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+    FOVEA_TRY(
+        append(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   recorded_roster_ = roster.hash;
   roster_ = roster.hash;
   return {};
@@ -108,7 +112,8 @@ Result<void> EgressGate::pin_roster(const federation::Roster& roster) {
 
 Result<void> EgressGate::open_run(const RunId& run, const federation::Plan& plan, const Digest& model) {
   if (!plan_approved(plan.hash))
-    return refuse({"plan", "nobody at this site has approved the plan " + to_hex(plan.hash) + "; see fovea-node plan show"});
+    return refuse(
+        {"plan", "nobody at this site has approved the plan " + to_hex(plan.hash) + "; see fovea-node plan show"});
   if (plan.privacy_mechanism != "none")
     return refuse({"budget", "this site has no accountant for the plan's privacy mechanism"});
   // An attempt that a restart interrupted: what the site signed before may still leave, and the coordinator does not
@@ -131,18 +136,19 @@ bool EgressGate::is_closed(const RoundKey& key) const {
   return closed != last_closed_.end() && key <= closed->second;
 }
 
-std::optional<RoundKey> EgressGate::attempt_open() const {
-  return round_ ? std::optional(round_->key) : std::nullopt;
-}
+std::optional<RoundKey> EgressGate::attempt_open() const { return round_ ? std::optional(round_->key) : std::nullopt; }
 
-std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::RoundParameters& announced, const OwnRound& own) const {
+std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::RoundParameters& announced,
+                                                           const OwnRound& own) const {
   if (!run_ || run_->run != announced.run || !plan_approved(run_->plan))
     return Refusal{"plan", "the round belongs to a run without an approved plan"};
   if (announced.plan_hash != run_->plan) return Refusal{"plan", "the round names another plan than the one approved"};
   if (announced.model_hash != own.model || own.model != run_->model)
     return Refusal{"model", "the coordinator announces another model than this site has computed"};
-  if (!roster_ || announced.roster_hash != *roster_) return Refusal{"model", "the round names another roster than the one pinned"};
-  if (announced.dimension != own.dimension) return Refusal{"model", "the round's vector has another length than the plan's model"};
+  if (!roster_ || announced.roster_hash != *roster_)
+    return Refusal{"model", "the round names another roster than the one pinned"};
+  if (announced.dimension != own.dimension)
+    return Refusal{"model", "the round's vector has another length than the plan's model"};
   if (announced.noise != 0) return Refusal{"budget", "the round asks for a privacy mechanism that was not approved"};
   const std::size_t cohort = announced.candidates.size();
   if (cohort < policy_.cohort_min || cohort < announced.thresholds.threshold)
@@ -183,7 +189,8 @@ Result<void> EgressGate::close_round(const federation::RoundClose& close) {
 }
 
 // The run, plan, model and round that a message is bound to, and that they are the ones in force.
-std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessage& message, EgressIntent& intent) const {
+std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessage& message,
+                                                             EgressIntent& intent) const {
   if (message.scope == MessageScope::session) return std::nullopt;
   if (!run_ || run_->run != message.key.run || !plan_approved(run_->plan))
     return Refusal{"plan", "a " + intent.kind + " needs a plan that a person at this site approved"};
@@ -191,7 +198,8 @@ std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessa
   if (!roster_) return Refusal{"model", "no roster is pinned"};
   if (message.model && *message.model != run_->model)
     return Refusal{"model", "the message names another model than this site has computed"};
-  if (message.scope == MessageScope::round && (!round_ || round_->key != message.key || round_->parameters != message.parameters))
+  if (message.scope == MessageScope::round &&
+      (!round_ || round_->key != message.key || round_->parameters != message.parameters))
     return Refusal{"model", round_name(message.key) + " is not the attempt that is open"};
   intent.checks.emplace_back("model");
   // A round keeps what it was opened with, even when the site has gone on to the next model meanwhile.
@@ -206,12 +214,14 @@ std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessa
   return std::nullopt;
 }
 
-std::optional<EgressGate::Refusal> EgressGate::check_vector(const OutboundMessage& message, EgressIntent& intent) const {
+std::optional<EgressGate::Refusal> EgressGate::check_vector(const OutboundMessage& message,
+                                                            EgressIntent& intent) const {
   if (message.scope != MessageScope::round) return std::nullopt;
   if (message.chunk) {
     if (const auto block = first_non_uniform_block(message.chunk->words))
-      return Refusal{"uniform", "the masked vector does not look random at byte " + std::to_string(*block) + " of chunk " +
-                                    std::to_string(message.chunk->index) + ": its mask is missing or broken"};
+      return Refusal{"uniform", "the masked vector does not look random at byte " + std::to_string(*block) +
+                                    " of chunk " + std::to_string(message.chunk->index) +
+                                    ": its mask is missing or broken"};
     intent.checks.emplace_back("uniform");
   }
   if (round_->cohort < policy_.cohort_min) return Refusal{"cohort", "the cohort is below this site's minimum"};
@@ -228,7 +238,8 @@ std::optional<EgressGate::Refusal> EgressGate::check_identifiers(ByteView wire, 
   const std::string_view text = as_text(wire.first(wire.size() - words));
   for (const std::string& identifier : policy_.identifiers)
     if (identifier.size() >= kIdentifierBytesMin && text.find(identifier) != std::string_view::npos)
-      return Refusal{std::string_view(federation::kOptionalCheck), "a " + intent.kind + " holds a name or identifier that must not leave this site"};
+      return Refusal{std::string_view(federation::kOptionalCheck),
+                     "a " + intent.kind + " holds a name or identifier that must not leave this site"};
   intent.checks.emplace_back(federation::kOptionalCheck);
   return std::nullopt;
 }
@@ -236,11 +247,13 @@ std::optional<EgressGate::Refusal> EgressGate::check_identifiers(ByteView wire, 
 std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, EgressIntent& intent) const {
   const bool session = !intent.binding;
   const std::uint64_t limit = session ? policy_.session_bytes_max : policy_.run_bytes_max;
-  std::uint64_t& spent = session ? spending.session_bytes : spending.run_bytes.try_emplace(intent.key.run, run_bytes_spent(intent.key.run)).first->second;
+  std::uint64_t& spent =
+      session ? spending.session_bytes
+              : spending.run_bytes.try_emplace(intent.key.run, run_bytes_spent(intent.key.run)).first->second;
   if (spent > limit || intent.length > limit - spent)
-    return Refusal{"budget", "the " + std::string(session ? "session" : "run") + " has sent " + std::to_string(spent) + " of " +
-                                 std::to_string(limit) + " bytes; a " + intent.kind + " of " + std::to_string(intent.length) +
-                                 " bytes does not fit"};
+    return Refusal{"budget", "the " + std::string(session ? "session" : "run") + " has sent " + std::to_string(spent) +
+                                 " of " + std::to_string(limit) + " bytes; a " + intent.kind + " of " +
+                                 std::to_string(intent.length) + " bytes does not fit"};
   spent += intent.length;
   intent.bytes_spent = spent;
   intent.bytes_left = limit - spent;
@@ -248,16 +261,19 @@ std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, 
   return std::nullopt;
 }
 
-std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spending& spending, EgressIntent& intent) const {
+std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spending& spending,
+                                                             EgressIntent& intent) const {
   const Result<federation::UncheckedEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
   if (!envelope) return Refusal{"kind", envelope.error().message};
   intent.kind = std::string(federation::to_string(envelope->header.kind));
   intent.checks.emplace_back("kind");
   const Result<OutboundMessage> message = read_outbound_message(*envelope);
   if (!message) return Refusal{"length", intent.kind + ": " + message.error().message};
-  if (round_ && message->sites > round_->cohort) return Refusal{"length", intent.kind + ": more entries than the cohort has sites"};
+  if (round_ && message->sites > round_->cohort)
+    return Refusal{"length", intent.kind + ": more entries than the cohort has sites"};
   if (round_ && message->chunk &&
-      message->chunk->words.size() != federation::chunk_size(round_->dimension, message->chunk->index) * sizeof(std::uint32_t))
+      message->chunk->words.size() !=
+          federation::chunk_size(round_->dimension, message->chunk->index) * sizeof(std::uint32_t))
     return Refusal{"length", intent.kind + ": not the length of this chunk of the round's vector"};
   intent.checks.emplace_back("length");
   intent.key = message->key;
@@ -317,9 +333,11 @@ Result<void> EgressGate::sent(std::span<const EgressTicket> tickets) {
 }
 
 Result<void> EgressGate::record(const LedgerEntry& entry) {
-  const bool allowed = std::holds_alternative<federation::InputSealed>(entry) || std::holds_alternative<federation::Incident>(entry);
+  const bool allowed = std::holds_alternative<federation::InputSealed>(entry) ||
+                       std::holds_alternative<federation::Incident>(entry);
   if (!allowed)
-    return invalid_argument("egress gate: " + std::string(federation::entry_type(entry)) + " entries are written by the gate itself");
+    return invalid_argument("egress gate: " + std::string(federation::entry_type(entry)) +
+                            " entries are written by the gate itself");
   return append(entry);
 }
 

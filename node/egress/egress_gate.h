@@ -1,7 +1,7 @@
 // The sole way out of a site. A message leaves only after its intent is durable in the site's ledger, and an intent is
-// written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, identifiers, budget. Anything
-// else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch may be sent, and the
-// refusal is recorded as an `incident`. The gate reads the wire bytes itself; nobody tells it what they are.
+// written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, identifiers, budget.
+// Anything else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch may be sent,
+// and the refusal is recorded as an `incident`. The gate reads the wire bytes itself; nobody tells it what they are.
 //
 //   auto tickets = gate.intend(batch);             // one fdatasync
 //   if (!tickets) …refused: drop the attempt…;
@@ -124,7 +124,8 @@ class EgressGate {
   std::optional<Refusal> check_message(ByteView wire, Spending& spending, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_binding(const OutboundMessage& message, federation::EgressIntent& intent) const;
   std::optional<Refusal> check_vector(const OutboundMessage& message, federation::EgressIntent& intent) const;
-  std::optional<Refusal> check_identifiers(ByteView wire, const OutboundMessage& message, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_identifiers(ByteView wire, const OutboundMessage& message,
+                                           federation::EgressIntent& intent) const;
   std::optional<Refusal> check_budget(Spending& spending, federation::EgressIntent& intent) const;
 
   std::optional<federation::Ledger> ledger_;  // set by open()
@@ -140,7 +141,7 @@ class EgressGate {
   std::optional<Digest> roster_;           // pinned since open()
   std::optional<Digest> recorded_roster_;  // newest in the ledger
   std::optional<Run> run_;
-  std::optional<federation::RoundOpen> round_;         // the attempt that is open
+  std::optional<federation::RoundOpen> round_;  // the attempt that is open
 };
 
 }  // namespace fovea::node

@@ -24,7 +24,8 @@ Result<OutboundMessage> of_round(OutboundMessage out, Result<Message> message) {
 Result<federation::UncheckedEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site) {
   FOVEA_TRY_ASSIGN(federation::UncheckedEnvelope out, federation::read_envelope(wire));
   if (!federation::is_from_site(out.header.kind))
-    return invalid_argument("a " + std::string(federation::to_string(out.header.kind)) + " is not a message that sites send");
+    return invalid_argument("a " + std::string(federation::to_string(out.header.kind)) +
+                            " is not a message that sites send");
   if (out.header.sender != site) return invalid_argument("the message does not name this site as its sender");
   return out;
 }
@@ -96,7 +97,8 @@ Result<OutboundMessage> read_outbound_message(const federation::UncheckedEnvelop
     case MessageKind::beacon:
     case MessageKind::dealer_fault: break;
   }
-  return invalid_argument("a " + std::string(federation::to_string(envelope.header.kind)) + " is not a message that sites send");
+  return invalid_argument("a " + std::string(federation::to_string(envelope.header.kind)) +
+                          " is not a message that sites send");
 }
 
 }  // namespace fovea::node

@@ -18,10 +18,10 @@ struct OutboundMessage {
   federation::MessageKind kind = federation::MessageKind::hello;
   MessageScope scope = MessageScope::session;
   federation::RoundKey key;
-  std::optional<Digest> parameters;               // H(P) that a message of a round names
-  std::optional<Digest> model;                    // that the message names
-  std::size_t sites = 0;                          // entries of its list, one a site
-  std::optional<federation::ChunkView> chunk;     // of a masked vector; views the wire
+  std::optional<Digest> parameters;            // H(P) that a message of a round names
+  std::optional<Digest> model;                 // that the message names
+  std::size_t sites = 0;                       // entries of its list, one a site
+  std::optional<federation::ChunkView> chunk;  // of a masked vector; views the wire
 };
 
 // The envelope: invalid_argument unless it is a message of a kind that sites send, from this site.

@@ -102,7 +102,8 @@ StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<i
     const Point3 index = geometry.to_index(look.regions[r].centre_mm);
     for (std::size_t axis = 0; axis < 3; ++axis) {
       const double middle = (study.box.low[axis] + study.box.high[axis]) / 2;
-      stored.place[axis] = static_cast<std::int16_t>(level(index[axis] * geometry.spacing_mm[axis] - middle, kPlaceScale, -32767, 32767));
+      stored.place[axis] = static_cast<std::int16_t>(
+          level(index[axis] * geometry.spacing_mm[axis] - middle, kPlaceScale, -32767, 32767));
     }
     stored.radius = static_cast<std::uint8_t>(level(look.regions[r].radius_mm, kRadiusScale, 0, 255));
     stored.logit = static_cast<std::int8_t>(level(look.regions[r].logit, kLogitScale, -127, 127));
@@ -143,8 +144,8 @@ Result<std::filesystem::path> EmbeddingStore::path_of(std::string_view code) con
 }
 
 Result<void> EmbeddingStore::note(std::string_view what, std::string_view code, std::string_view purpose) {
-  const std::string line = std::to_string(clock_->wall().value) + " " + std::string(what) + " " + std::string(code) + " " +
-                           std::string(purpose) + "\n";
+  const std::string line = std::to_string(clock_->wall().value) + " " + std::string(what) + " " + std::string(code) +
+                           " " + std::string(purpose) + "\n";
   return log_.append(as_bytes(line));
 }
 
@@ -162,7 +163,8 @@ Result<void> EmbeddingStore::put(std::string_view code, const Digest& identity, 
   return write_file_durably(path, writer.bytes(), FileMode::secret);
 }
 
-Result<std::optional<StoredStudy>> EmbeddingStore::get(std::string_view code, const Digest& identity, std::string_view purpose) {
+Result<std::optional<StoredStudy>> EmbeddingStore::get(std::string_view code, const Digest& identity,
+                                                       std::string_view purpose) {
   using Found = std::optional<StoredStudy>;
   FOVEA_TRY_ASSIGN(const std::filesystem::path path, path_of(code));
   auto bytes = read_file(path, kFileBytesMax);
@@ -171,7 +173,10 @@ Result<std::optional<StoredStudy>> EmbeddingStore::get(std::string_view code, co
     return std::move(bytes).error();
   }
   ByteReader reader(*bytes);
-  const auto torn = [&] { return corruption("embeddings of " + std::string(code) + ": not an embedding file; delete it to have it made again"); };
+  const auto torn = [&] {
+    return corruption("embeddings of " + std::string(code) +
+                      ": not an embedding file; delete it to have it made again");
+  };
   const auto magic = reader.raw("magic", kMagic.size());
   if (!magic || as_text(*magic) != kMagic) return torn();
   const auto stored = reader.array<32>("identity");

@@ -59,7 +59,8 @@ StoredEmbedding quantised(const Embedding& embedding) noexcept {
 
 Embedding dequantised(const StoredEmbedding& stored) noexcept {
   Embedding out{};
-  std::transform(stored.begin(), stored.end(), out.begin(), [](std::int8_t level) { return static_cast<float>(level) / kLevels; });
+  std::transform(stored.begin(), stored.end(), out.begin(),
+                 [](std::int8_t level) { return static_cast<float>(level) / kLevels; });
   return out;
 }
 
@@ -94,7 +95,8 @@ std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcep
   return hash;
 }
 
-Point3 refined_centre(const Region& region, const RegionAssessment& assessment, const VolumeGeometry& geometry) noexcept {
+Point3 refined_centre(const Region& region, const RegionAssessment& assessment,
+                      const VolumeGeometry& geometry) noexcept {
   Point3 index = geometry.to_index(region.centre_mm);
   for (std::size_t axis = 0; axis < 3; ++axis) index[axis] += assessment.offset_mm[axis] / geometry.spacing_mm[axis];
   return geometry.to_point(index);

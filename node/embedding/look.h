@@ -26,11 +26,11 @@ StoredEmbedding quantised(const Embedding& embedding) noexcept;
 Embedding dequantised(const StoredEmbedding& stored) noexcept;
 
 struct StudyLook {
-  std::vector<Region> regions;                  // in the order they were chosen
-  StudyVectors vectors;                         // embeddings already rounded as the store keeps them
+  std::vector<Region> regions;  // in the order they were chosen
+  StudyVectors vectors;         // embeddings already rounded as the store keeps them
   std::vector<RegionAssessment> assessments;
-  double logit = 0;                             // of the study
-  double fraction_read = 0;                     // of the full-resolution voxels, halos included
+  double logit = 0;          // of the study
+  double fraction_read = 0;  // of the full-resolution voxels, halos included
 };
 
 // Crops of all regions, one after another.
@@ -44,6 +44,7 @@ Result<StudyLook> look_at(const NetworkParameters& parameters, ScanSource& scan,
 std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcept;
 
 // A region after the region head: where the finding's centre is thought to be.
-Point3 refined_centre(const Region& region, const RegionAssessment& assessment, const VolumeGeometry& geometry) noexcept;
+Point3 refined_centre(const Region& region, const RegionAssessment& assessment,
+                      const VolumeGeometry& geometry) noexcept;
 
 }  // namespace fovea::node

@@ -21,7 +21,8 @@ auto guarded(Work work) -> decltype(work()) {
   }
 }
 
-at::Tensor residual_block(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input, bool halve) {
+at::Tensor residual_block(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
+                          bool halve) {
   const at::Tensor first = convolution_norm(parameters, name + ".first", input, {.stride = halve ? 2 : 1});
   const at::Tensor second = convolution_norm(parameters, name + ".second", first, {.activate = false});
   if (!halve) return at::relu(second + input);
@@ -64,7 +65,8 @@ at::Tensor region_outputs(const NetworkParameters& parameters, const at::Tensor&
 }
 
 // One logit from each study head.
-at::Tensor study_outputs(const NetworkParameters& parameters, const at::Tensor& region_inputs, const at::Tensor& objectness) {
+at::Tensor study_outputs(const NetworkParameters& parameters, const at::Tensor& region_inputs,
+                         const at::Tensor& objectness) {
   const at::Tensor inputs = at::cat({region_inputs, objectness.unsqueeze(1) * 0.25}, 1);
   const at::Tensor mean = linear_layer(parameters, "study.mean.out",
                                        at::relu(linear_layer(parameters, "study.mean.hidden", inputs)).mean(0, true));
@@ -78,7 +80,8 @@ at::Tensor study_outputs(const NetworkParameters& parameters, const at::Tensor& 
   const at::Tensor sorted = std::get<0>(objectness.sort(0, true));
   const std::int64_t second = std::min<std::int64_t>(1, sorted.size(0) - 1);
   const at::Tensor proposer_peak = region_inputs.select(1, std::int64_t{kEmbeddingSize}).max();
-  const at::Tensor peaks = at::stack({sorted[0] * 0.25, sorted[second] * 0.25, sorted.mean() * 0.25, proposer_peak}).unsqueeze(0);
+  const at::Tensor peaks =
+      at::stack({sorted[0] * 0.25, sorted[second] * 0.25, sorted.mean() * 0.25, proposer_peak}).unsqueeze(0);
   const at::Tensor peak = linear_layer(parameters, "study.peak", peaks);
   return at::cat({mean, attended, peak}, 1).squeeze(0);
 }
@@ -158,7 +161,8 @@ Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& pa
     std::vector<RegionAssessment> assessments(study.embeddings.size());
     for (RegionAssessment& region : assessments) {
       region.logit = static_cast<double>(from[0]);
-      for (std::size_t axis = 0; axis < 3; ++axis) region.offset_mm[axis] = static_cast<double>(from[1 + axis]) * kOffsetScaleMm;
+      for (std::size_t axis = 0; axis < 3; ++axis)
+        region.offset_mm[axis] = static_cast<double>(from[1 + axis]) * kOffsetScaleMm;
       region.radius_mm = std::exp(std::clamp(static_cast<double>(from[4]), -2.0, 4.0));
       from += federation::kRegionOutputs;
     }

@@ -20,22 +20,22 @@ using Traits = std::array<float, federation::kRegionTraits>;
 
 // What the region head says.
 struct RegionAssessment {
-  double logit = 0;      // of holding a finding
-  Point3 offset_mm{};    // from the region's centre to the finding's, along the scan's axes
+  double logit = 0;    // of holding a finding
+  Point3 offset_mm{};  // from the region's centre to the finding's, along the scan's axes
   double radius_mm = 0;
 };
 
 // Regions of one study with what is known of them, for training.
 struct RegionBag {
   std::int64_t count = 0;
-  std::vector<float> crops;          // count · kRegionVoxels
+  std::vector<float> crops;  // count · kRegionVoxels
   std::vector<Traits> traits;
-  std::vector<float> objectness;     // 0 or 1
-  std::vector<float> weight;         // of the objectness; 0 where it is unclear
-  std::vector<Point3> offset_mm;     // where geometry_weight > 0
-  std::vector<float> log_radius;     // ln(mm), where geometry_weight > 0
+  std::vector<float> objectness;  // 0 or 1
+  std::vector<float> weight;      // of the objectness; 0 where it is unclear
+  std::vector<Point3> offset_mm;  // where geometry_weight > 0
+  std::vector<float> log_radius;  // ln(mm), where geometry_weight > 0
   std::vector<float> geometry_weight;
-  std::optional<int> label;          // of the study
+  std::optional<int> label;  // of the study
 };
 
 // A study as the study heads see it.
@@ -50,6 +50,7 @@ Result<double> accumulate_study_gradient(NetworkParameters& parameters, const St
 
 Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters, std::span<const float> crops);
 Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& parameters, const StudyVectors& study);
-Result<double> study_logit(const NetworkParameters& parameters, const StudyVectors& study);  // the mean of the three heads
+Result<double> study_logit(const NetworkParameters& parameters,
+                           const StudyVectors& study);  // the mean of the three heads
 
 }  // namespace fovea::node

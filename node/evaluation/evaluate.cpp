@@ -9,7 +9,8 @@
 namespace fovea::node {
 namespace {
 
-std::optional<std::uint32_t> first_hit(const StudyLook& look, std::span<const std::size_t> order, const Finding& finding) {
+std::optional<std::uint32_t> first_hit(const StudyLook& look, std::span<const std::size_t> order,
+                                       const Finding& finding) {
   for (std::size_t place = 0; place < order.size(); ++place)
     if (is_hit(look.regions[order[place]].centre_mm, finding)) return static_cast<std::uint32_t>(place + 1);
   return std::nullopt;
@@ -42,7 +43,8 @@ std::vector<FindingResult> match_findings(const StudyLook& look, std::span<const
 Result<StudyResult> evaluate_study(const NetworkParameters& parameters, LearningStudy& study, std::string patient_code,
                                    const LookSettings& settings, std::uint64_t seed) {
   const auto begin = std::chrono::steady_clock::now();
-  FOVEA_TRY_ASSIGN(const StudyLook look, look_at(parameters, *study.scan, study.prior, settings, look_seed(seed, study.code)));
+  FOVEA_TRY_ASSIGN(const StudyLook look,
+                   look_at(parameters, *study.scan, study.prior, settings, look_seed(seed, study.code)));
   StudyResult result;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   result.code = study.code;

@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "federation/model/model_use.h"
-#include "node/volume/intensity.h"
 #include "node/network/network_blocks.h"
 #include "node/saliency/regions.h"
+#include "node/volume/intensity.h"
 
 namespace fovea::node {
 

@@ -69,8 +69,8 @@ std::optional<double> region_auc(std::span<const StudyResult> studies) {
   return area_under_curve(items);
 }
 
-std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure, std::uint32_t draws,
-                                         std::uint64_t seed) {
+std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure,
+                                         std::uint32_t draws, std::uint64_t seed) {
   std::map<std::string, std::vector<const StudyResult*>> by_patient;
   for (const StudyResult& study : studies) by_patient[study.patient_code].push_back(&study);
   std::vector<const std::vector<const StudyResult*>*> patients;

@@ -19,21 +19,21 @@ inline constexpr std::array<std::uint32_t, 3> kRecallRanks{8, 16, 32};
 // What became of one finding.
 struct FindingResult {
   double diameter_mm = 0;
-  std::optional<std::uint32_t> rank;           // of the first region looked at that hit it, from 1
-  std::optional<std::uint32_t> rank_reordered; // the same after the region head ordered the regions
+  std::optional<std::uint32_t> rank;            // of the first region looked at that hit it, from 1
+  std::optional<std::uint32_t> rank_reordered;  // the same after the region head ordered the regions
 };
 
 // What became of one region that was looked at.
 struct RegionResult {
-  double logit = 0;     // the region head's
-  bool finding = false; // it hit one
+  double logit = 0;      // the region head's
+  bool finding = false;  // it hit one
 };
 
 struct StudyResult {
-  std::string code;          // salted codes, no names
+  std::string code;  // salted codes, no names
   std::string patient_code;
   std::optional<int> label;
-  double logit = 0;          // the study score is its logistic
+  double logit = 0;  // the study score is its logistic
   bool findings_known = false;
   std::vector<FindingResult> findings;
   std::vector<RegionResult> regions;  // empty where findings are unknown
@@ -63,7 +63,8 @@ struct RecallCount {
 };
 
 // Findings whose first hit came within the first `rank` regions, in one size group or all.
-RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank, std::optional<SizeGroup> group = std::nullopt);
+RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank,
+                      std::optional<SizeGroup> group = std::nullopt);
 
 struct Interval {
   double low = 0, high = 0;  // 95 %
@@ -72,8 +73,8 @@ struct Interval {
 // Percentiles 2.5 and 97.5 of a figure over `draws` resamplings of whole patients. Nothing where the figure
 // was undefined in more than half of them. The same seed gives the same interval.
 using Figure = std::function<std::optional<double>(std::span<const StudyResult>)>;
-std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure, std::uint32_t draws,
-                                         std::uint64_t seed);
+std::optional<Interval> patient_interval(std::span<const StudyResult> studies, const Figure& figure,
+                                         std::uint32_t draws, std::uint64_t seed);
 
 std::optional<double> study_auc(std::span<const StudyResult> studies);
 

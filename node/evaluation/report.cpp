@@ -42,8 +42,10 @@ std::optional<double> reordered_recall(std::span<const StudyResult> studies, std
 json notes_of(std::span<const StudyResult> studies) {
   json notes = json::array();
   if (!study_auc(studies)) notes.push_back("no study AUC: all labelled studies have the same label, or none has one");
-  const auto unknown = std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return !study.findings_known; });
-  if (unknown > 0) notes.push_back(std::to_string(unknown) + " studies have no mask: their findings are unknown and not counted");
+  const auto unknown =
+      std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return !study.findings_known; });
+  if (unknown > 0)
+    notes.push_back(std::to_string(unknown) + " studies have no mask: their findings are unknown and not counted");
   return notes;
 }
 
@@ -79,7 +81,8 @@ std::string shown(const std::optional<double>& value) {
 json summary_json(std::span<const StudyResult> studies, std::uint64_t seed) {
   json out;
   out["studies"] = studies.size();
-  out["labelled"] = std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return study.label.has_value(); });
+  out["labelled"] =
+      std::count_if(studies.begin(), studies.end(), [](const StudyResult& study) { return study.label.has_value(); });
   out["auc"] = number(study_auc(studies));
   out["auc_interval"] = interval_of(studies, study_auc, seed);
   out["region_auc"] = number(region_auc(studies));
@@ -122,11 +125,13 @@ std::string summary_text(std::span<const StudyResult> studies, std::uint64_t see
   }
   out += "\n  region score AUC         " + shown(region_auc(studies));
   out += "\n  recall at 8 / 16 / 32    ";
-  for (const std::uint32_t rank : kRecallRanks) out += shown(recall_at(studies, rank).value()) + (rank == 32 ? "" : " / ");
+  for (const std::uint32_t rank : kRecallRanks)
+    out += shown(recall_at(studies, rank).value()) + (rank == 32 ? "" : " / ");
   out += "\n  at 32, < 6 / 6–10 / > 10 mm  ";
   for (const SizeGroup group : kGroups) {
     const RecallCount count = recall_at(studies, 32, group);
-    out += shown(count.value()) + " of " + std::to_string(count.findings) + (group == SizeGroup::above_10_mm ? "" : " / ");
+    out +=
+        shown(count.value()) + " of " + std::to_string(count.findings) + (group == SizeGroup::above_10_mm ? "" : " / ");
   }
   out += "\n  full-resolution voxels read  " + shown(mean_of(studies, &StudyResult::fraction_read)) + "\n";
   return out;

@@ -10,7 +10,8 @@
 
 namespace fovea::node {
 
-// {"studies", "labelled", "auc", "auc_interval": {"low","high"}, "region_auc", "region_auc_interval", "recall_at": {"8","16","32"}, "recall_at_32_interval": {"low","high"},
+// {"studies", "labelled", "auc", "auc_interval": {"low","high"}, "region_auc", "region_auc_interval", "recall_at":
+// {"8","16","32"}, "recall_at_32_interval": {"low","high"},
 //  "recall_at_32_by_size": {group: {"recall","findings"}}, "recall_reordered_at": {…}, "voxels_read_fraction",
 //  "seconds_a_study", "notes": […]}; a figure that cannot be told is null, an interval (95 %, patients resampled) likewise.
 // `notes` says in words what could not be told and why (for example no study AUC when every study is positive).

@@ -42,7 +42,8 @@ Result<std::string> CsvReader::quoted() {
   rest_.remove_prefix(1);
   std::string out;
   for (;;) {
-    if (rest_.empty() || out.size() > kCellBytesMax) return invalid_argument("line " + std::to_string(started) + ": a quote that is not closed");
+    if (rest_.empty() || out.size() > kCellBytesMax)
+      return invalid_argument("line " + std::to_string(started) + ": a quote that is not closed");
     const char c = rest_.front();
     rest_.remove_prefix(1);
     if (c == '\n') ++line_;

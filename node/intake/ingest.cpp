@@ -27,7 +27,12 @@ class IngestRun {
  public:
   IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
             const std::function<void(const IngestProgress&)>& progress)
-      : catalogue_(catalogue), sources_(sources), settings_(settings), progress_(progress), work_list_(sources), content_key_(catalogue.content_key()) {}
+      : catalogue_(catalogue),
+        sources_(sources),
+        settings_(settings),
+        progress_(progress),
+        work_list_(sources),
+        content_key_(catalogue.content_key()) {}
 
   // Before the workers: what the catalogue holds, so that a new study need not be looked up.
   Result<void> begin() {
@@ -63,7 +68,9 @@ class IngestRun {
   std::string fingerprint(const StudySource& source, const ContentTags& contents) const {
     crypto::TaggedHash hash("FOVEA/1/intake fingerprint");
     hash.add_u64(kIntakeVersion).add(contents.image).add(contents.mask).add(source.identity.patient);
-    hash.add_u64(source.mask ? 1 : 0).add_u64(static_cast<std::uint64_t>(source.split)).add_u64(source.label ? static_cast<std::uint64_t>(*source.label) : 2);
+    hash.add_u64(source.mask ? 1 : 0)
+        .add_u64(static_cast<std::uint64_t>(source.split))
+        .add_u64(source.label ? static_cast<std::uint64_t>(*source.label) : 2);
     hash.add(std::to_string(settings_.intensity_offset));
     hash.add_u64(settings_.correct_bias ? 1 : 0);
     for (const std::int32_t label : settings_.finding_labels) hash.add_u64(static_cast<std::uint64_t>(label));
@@ -78,8 +85,8 @@ class IngestRun {
     return catalogue_.study_code(hash.finish());
   }
 
-  // Whether this study still has to be taken in; claims its code if so. What an earlier ingest of other settings left is
-  // withdrawn before its files are replaced: a crash must not leave a row that speaks of files half new.
+  // Whether this study still has to be taken in; claims its code if so. What an earlier ingest of other settings left
+  // is withdrawn before its files are replaced: a crash must not leave a row that speaks of files half new.
   Result<bool> claim(const std::string& code, const std::string& print) {
     const std::lock_guard lock(mutex_);
     if (!claimed_.insert(code).second) return false;
@@ -88,7 +95,8 @@ class IngestRun {
     if (!known) return true;
     FOVEA_TRY_ASSIGN(StudyRecord record, catalogue_.find(code));
     if (!record.usable) return true;
-    if (*known == print && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm)) return false;
+    if (*known == print && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm))
+      return false;
     FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue_.identity(code));
     record.usable = false;
     record.reason = "it was being taken in again when that was interrupted (ingest it again)";
@@ -197,11 +205,13 @@ class IngestRun {
 
 }  // namespace
 
-Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
+Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
+                            const IngestSettings& settings,
                             const std::function<void(const IngestProgress&)>& progress) {
   IngestRun run(catalogue, sources, settings, progress);
   FOVEA_TRY(run.begin());
-  const auto workers = static_cast<unsigned>(std::clamp<std::size_t>(settings.workers, 1, std::max<std::size_t>(1, sources.size())));
+  const auto workers =
+      static_cast<unsigned>(std::clamp<std::size_t>(settings.workers, 1, std::max<std::size_t>(1, sources.size())));
   {
     std::vector<std::jthread> threads;
     for (unsigned w = 0; w < workers; ++w) threads.emplace_back([&run, w] { run.work(w); });

@@ -38,13 +38,13 @@ struct IngestReport {
   std::size_t taken = 0;
   std::size_t already_there = 0;  // the same contents and settings, now or earlier
   std::uint64_t bytes = 0;
-  std::vector<Refusal> refused;   // in order of the sources
+  std::vector<Refusal> refused;  // in order of the sources
 };
 
 // Every source ends up taken, found to be there already, or refused (and listed in the catalogue with its reason);
 // a bad one never stops the others. Errors are of the site, not of a study: the catalogue or the disk fails
 // (unavailable), the parser program is missing (not_found). `progress` is called from several threads, one at a time.
-Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
-                            const std::function<void(const IngestProgress&)>& progress);
+Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
+                            const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 
 }  // namespace fovea::node

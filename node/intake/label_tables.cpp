@@ -24,19 +24,25 @@ class Cells {
   Cells(const CsvRow& header, const CsvRow& row) : header_(header), row_(row) {}
   std::string_view at(std::string_view column) const {
     const auto found = std::find(header_.cells.begin(), header_.cells.end(), column);
-    return found == header_.cells.end() ? std::string_view() : std::string_view(row_.cells[static_cast<std::size_t>(found - header_.cells.begin())]);
+    return found == header_.cells.end()
+               ? std::string_view()
+               : std::string_view(row_.cells[static_cast<std::size_t>(found - header_.cells.begin())]);
   }
   Error wrong(std::string_view column, std::string_view expected) const {
     const std::string_view text = at(column);
     // A study's name may be a patient's.
-    const std::string found = text.empty() ? "empty; " : column == "study" ? "" : "\"" + std::string(text.substr(0, 24)) + "\"; ";
-    return invalid_argument("line " + std::to_string(row_.line) + ", column " + std::string(column) + ": " + found + "expected " + std::string(expected));
+    const std::string found = text.empty()        ? "empty; "
+                              : column == "study" ? ""
+                                                  : "\"" + std::string(text.substr(0, 24)) + "\"; ";
+    return invalid_argument("line " + std::to_string(row_.line) + ", column " + std::string(column) + ": " + found +
+                            "expected " + std::string(expected));
   }
   Result<double> number(std::string_view column, double low, double high, std::string_view expected) const {
     const std::string_view text = at(column);
     double value = 0;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failed != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high)) return wrong(column, expected);
+    if (failed != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high))
+      return wrong(column, expected);
     return value;
   }
 
@@ -58,21 +64,26 @@ Result<void> each_row(std::string_view text, std::initializer_list<std::string_v
     FOVEA_TRY_ASSIGN(const CsvRow row, csv.row());
     if (row.cells.size() == 1 && row.cells[0].empty()) continue;
     if (row.cells.size() != header.cells.size())
-      return invalid_argument("line " + std::to_string(row.line) + ": " + std::to_string(row.cells.size()) + " cells, the header has " + std::to_string(header.cells.size()));
+      return invalid_argument("line " + std::to_string(row.line) + ": " + std::to_string(row.cells.size()) +
+                              " cells, the header has " + std::to_string(header.cells.size()));
     FOVEA_TRY(use(row.line, Cells(header, row)));
   }
   return {};
 }
 
-bool has_study_column(const CsvRow& header) { return std::find(header.cells.begin(), header.cells.end(), "study") != header.cells.end(); }
+bool has_study_column(const CsvRow& header) {
+  return std::find(header.cells.begin(), header.cells.end(), "study") != header.cells.end();
+}
 
 Result<Finding> finding_of(const Cells& cells) {
   Finding out;
   constexpr std::string_view kAxes[3] = {"x_mm", "y_mm", "z_mm"};
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    FOVEA_TRY_ASSIGN(out.center_mm[axis], cells.number(kAxes[axis], -kCoordinateMaxMm, kCoordinateMaxMm, "millimetres in patient coordinates (LPS)"));
+    FOVEA_TRY_ASSIGN(out.center_mm[axis], cells.number(kAxes[axis], -kCoordinateMaxMm, kCoordinateMaxMm,
+                                                       "millimetres in patient coordinates (LPS)"));
   }
-  FOVEA_TRY_ASSIGN(const double radius, cells.number("radius_mm", 1e-3, kRadiusMaxMm, "millimetres above 0, up to 500"));
+  FOVEA_TRY_ASSIGN(const double radius,
+                   cells.number("radius_mm", 1e-3, kRadiusMaxMm, "millimetres above 0, up to 500"));
   out.diameter_mm = 2 * radius;
   out.label = 1;
   if (!cells.at("label").empty()) {
@@ -114,7 +125,8 @@ class Names {
     const auto found = sources_.find(study);
     if (found == sources_.end()) return std::optional<std::size_t>();
     if (found->second.size() > 1)
-      return invalid_argument("line " + std::to_string(line) + ", column study: names several scans; give the whole path, or ingest them one by one");
+      return invalid_argument("line " + std::to_string(line) +
+                              ", column study: names several scans; give the whole path, or ingest them one by one");
     return std::optional<std::size_t>(found->second.front());
   }
 
@@ -149,23 +161,30 @@ Result<std::vector<StudyLabelRow>> parse_study_labels(std::string_view text) {
 Result<std::vector<PointRow>> parse_points(std::string_view text) {
   std::vector<PointRow> out;
   CsvRow header;
-  FOVEA_TRY(each_row(text, {"x_mm", "y_mm", "z_mm", "radius_mm"}, header, [&](std::size_t line, const Cells& cells) -> Result<void> {
-    PointRow row{line, std::string(cells.at("study")), {}};
-    if (row.study.empty() && has_study_column(header)) return cells.wrong("study", "a scan's name");
-    const bool nothing = cells.at("x_mm").empty() && cells.at("y_mm").empty() && cells.at("z_mm").empty() && cells.at("radius_mm").empty();
-    if (!nothing || row.study.empty()) {
-      FOVEA_TRY_ASSIGN(row.finding, finding_of(cells));
-    }
-    out.push_back(std::move(row));
-    return {};
-  }));
+  FOVEA_TRY(each_row(text, {"x_mm", "y_mm", "z_mm", "radius_mm"}, header,
+                     [&](std::size_t line, const Cells& cells) -> Result<void> {
+                       PointRow row{line, std::string(cells.at("study")), {}};
+                       if (row.study.empty() && has_study_column(header)) return cells.wrong("study", "a scan's name");
+                       const bool nothing = cells.at("x_mm").empty() && cells.at("y_mm").empty() &&
+                                            cells.at("z_mm").empty() && cells.at("radius_mm").empty();
+                       if (!nothing || row.study.empty()) {
+                         FOVEA_TRY_ASSIGN(row.finding, finding_of(cells));
+                       }
+                       out.push_back(std::move(row));
+                       return {};
+                     }));
   return out;
 }
 
-Result<std::vector<StudyLabelRow>> read_study_labels(const std::filesystem::path& file) { return read_table<std::vector<StudyLabelRow>>(file, parse_study_labels); }
-Result<std::vector<PointRow>> read_points(const std::filesystem::path& file) { return read_table<std::vector<PointRow>>(file, parse_points); }
+Result<std::vector<StudyLabelRow>> read_study_labels(const std::filesystem::path& file) {
+  return read_table<std::vector<StudyLabelRow>>(file, parse_study_labels);
+}
+Result<std::vector<PointRow>> read_points(const std::filesystem::path& file) {
+  return read_table<std::vector<PointRow>>(file, parse_points);
+}
 
-std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source, double voxel_mm3) {
+std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
+                                              double voxel_mm3) {
   std::optional<std::vector<Finding>> out;
   const std::vector<std::string> names = names_of(source);
   for (const PointRow& row : rows) {
@@ -180,7 +199,8 @@ std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows,
   return out;
 }
 
-Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows, std::vector<StudySource>& sources) {
+Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows,
+                                                    std::vector<StudySource>& sources) {
   std::vector<std::size_t> nowhere;
   const Names names(sources);
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -195,11 +215,13 @@ Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabel
   return nowhere;
 }
 
-Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table, std::vector<StudySource>& sources) {
+Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table,
+                                              std::vector<StudySource>& sources) {
   std::vector<std::size_t> nowhere;
   const Names names(sources);
   for (std::size_t r = 0; r < rows.size(); ++r) {
-    if (rows[r].study.empty()) return invalid_argument("line 1: the column \"study\" is missing; it says whose points they are");
+    if (rows[r].study.empty())
+      return invalid_argument("line 1: the column \"study\" is missing; it says whose points they are");
     FOVEA_TRY_ASSIGN(const std::optional<std::size_t> at, names.find(rows[r].study, rows[r].line));
     if (!at) nowhere.push_back(r);
     else if (!sources[*at].mask) sources[*at].mask = table;

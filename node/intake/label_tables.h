@@ -1,11 +1,11 @@
-// Labels that come as tables: of studies, and of points with a radius. CSV with a header row (RFC 4180), columns in any order,
-// others ignored.
+// Labels that come as tables: of studies, and of points with a radius. CSV with a header row (RFC 4180), columns in any
+// order, others ignored.
 //   study labels   study, label [, split]
 //   points         x_mm, y_mm, z_mm, radius_mm [, label] [, study]
-// study is the name in the ingest table, DICOM's Series Instance UID, or a volume file's name with or without its ending.
-// x, y, z are patient coordinates in DICOM's LPS axes (x to the left, y to the back, z to the head) in mm. label is 0 or 1 for a study, a
-// whole number from 1 for a point (1 when the column is missing). A row of points with a study and four empty cells says
-// that the study was looked at and holds nothing.
+// study is the name in the ingest table, DICOM's Series Instance UID, or a volume file's name with or without its
+// ending. x, y, z are patient coordinates in DICOM's LPS axes (x to the left, y to the back, z to the head) in mm.
+// label is 0 or 1 for a study, a whole number from 1 for a point (1 when the column is missing). A row of points with a
+// study and four empty cells says that the study was looked at and holds nothing.
 #pragma once
 
 #include <cstddef>
@@ -41,14 +41,17 @@ Result<std::vector<PointRow>> read_points(const std::filesystem::path& file);
 
 // The findings that a table of points gives a source: all rows when it has no study column. nullopt: it says nothing of
 // the source. Their voxels are those of a ball in a grid of `voxel_mm3`.
-std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source, double voxel_mm3);
+std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
+                                              double voxel_mm3);
 
 // Gives labels and splits to the sources they name; the rows that name none come back, in order.
 // invalid_argument: a row that names several sources.
-Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows, std::vector<StudySource>& sources);
+Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows,
+                                                    std::vector<StudySource>& sources);
 
 // Makes `table` the mask of the sources that it names and that have none; the rows that name none come back.
 // invalid_argument: as above, or the table has no study column.
-Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table, std::vector<StudySource>& sources);
+Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table,
+                                              std::vector<StudySource>& sources);
 
 }  // namespace fovea::node

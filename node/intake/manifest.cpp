@@ -21,7 +21,8 @@ Result<std::array<std::size_t, kColumns>> find_columns(const CsvRow& header) {
   for (std::size_t column = 0; column < kColumns; ++column) {
     const auto at = std::find(header.cells.begin(), header.cells.end(), kNames[column]);
     if (at == header.cells.end())
-      return invalid_argument("line 1: the column \"" + std::string(kNames[column]) + "\" is missing; expected study,patient,image,mask,split,label");
+      return invalid_argument("line 1: the column \"" + std::string(kNames[column]) +
+                              "\" is missing; expected study,patient,image,mask,split,label");
     out[column] = static_cast<std::size_t>(at - header.cells.begin());
   }
   return out;
@@ -33,14 +34,16 @@ Result<std::optional<int>> parse_label(std::string_view text) {
   return invalid_argument("label: expected 0, 1 or nothing");
 }
 
-Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cells, const std::filesystem::path& folder) {
+Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cells,
+                              const std::filesystem::path& folder) {
   StudySource out;
   if (cells[kStudy].empty()) return invalid_argument("study: empty; every row needs a name of its own");
   if (cells[kPatient].empty()) return invalid_argument("patient: empty; studies of one patient must stay together");
   if (cells[kImage].empty()) return invalid_argument("image: empty; expected a path relative to the table");
   FOVEA_TRY_ASSIGN(out.split, parse_split(cells[kSplit]));
   FOVEA_TRY_ASSIGN(out.label, parse_label(cells[kLabel]));
-  out.identity = {std::string(cells[kStudy]), std::string(cells[kPatient]), std::string(cells[kImage]), std::string(cells[kMask])};
+  out.identity = {std::string(cells[kStudy]), std::string(cells[kPatient]), std::string(cells[kImage]),
+                  std::string(cells[kMask])};
   out.images.push_back(folder / cells[kImage]);
   if (!cells[kMask].empty()) out.mask = folder / cells[kMask];
   return out;
@@ -60,14 +63,17 @@ Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std
     if (row.cells.size() == 1 && row.cells[0].empty()) continue;
     const std::string line = "line " + std::to_string(row.line);
     if (row.cells.size() != header.cells.size())
-      return invalid_argument(line + ": " + std::to_string(row.cells.size()) + " cells, the header has " + std::to_string(header.cells.size()));
+      return invalid_argument(line + ": " + std::to_string(row.cells.size()) + " cells, the header has " +
+                              std::to_string(header.cells.size()));
     std::array<std::string_view, kColumns> cells;
     for (std::size_t column = 0; column < kColumns; ++column) cells[column] = row.cells[columns[column]];
     Result<StudySource> source = source_of(cells, folder);
     if (!source) return source.error().with_context(line);
     source->name = line;
-    if (!names.insert(source->identity.study).second) return invalid_argument(line + ": study: the name was used in a line above");
-    if (out.size() == kManifestRowsMax) return invalid_argument("more than " + std::to_string(kManifestRowsMax) + " rows; split the table");
+    if (!names.insert(source->identity.study).second)
+      return invalid_argument(line + ": study: the name was used in a line above");
+    if (out.size() == kManifestRowsMax)
+      return invalid_argument("more than " + std::to_string(kManifestRowsMax) + " rows; split the table");
     out.push_back(std::move(source).value());
   }
   return out;

@@ -41,7 +41,9 @@ Result<void> walk(const fs::path& root, Walked& out) {
     if (hidden) continue;
     const bool link = at->is_symlink(failed);
     if (!link && !at->is_regular_file(failed)) continue;
-    if (out.files.size() + out.links.size() == kFilesMax) return invalid_argument(root.string() + ": more than " + std::to_string(kFilesMax) + " files; ingest its folders one by one");
+    if (out.files.size() + out.links.size() == kFilesMax)
+      return invalid_argument(root.string() + ": more than " + std::to_string(kFilesMax) +
+                              " files; ingest its folders one by one");
     (link ? out.links : out.files).push_back(at->path());
   }
   if (failed) return unavailable(root.string() + ": cannot be walked: " + failed.message());
@@ -52,19 +54,24 @@ StudySource file_source(const fs::path& path, Split split) {
   StudySource out;
   out.name = path.string();
   const std::string file = path.filename().string();
-  out.identity = {.study = path.string(), .patient = file.substr(0, file.find('.')), .image = path.string(), .mask = ""};
+  out.identity = {
+      .study = path.string(), .patient = file.substr(0, file.find('.')), .image = path.string(), .mask = ""};
   out.images = {path};
   out.split = split;
   return out;
 }
 
 // Gives each series the label object that refers to it. Several for one series would be a choice, which is a person's.
-void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels, const std::map<std::string, std::size_t>& series, FoundStudies& out) {
+void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels,
+                   const std::map<std::string, std::size_t>& series, FoundStudies& out) {
   for (const auto& [name, files] : labels) {
     const auto found = series.find(name);
     for (const fs::path& file : files) {
-      if (found == series.end()) out.not_scans.push_back({file, "labels (SEG or RTSTRUCT) of a series that is not here"});
-      else if (files.size() > 1) out.not_scans.push_back({file, "one of several label objects of one series; name the one that counts in a table (column mask)"});
+      if (found == series.end())
+        out.not_scans.push_back({file, "labels (SEG or RTSTRUCT) of a series that is not here"});
+      else if (files.size() > 1)
+        out.not_scans.push_back(
+            {file, "one of several label objects of one series; name the one that counts in a table (column mask)"});
     }
     if (found == series.end() || files.size() > 1) continue;
     StudySource& source = out.sources[found->second];
@@ -78,9 +85,12 @@ void split_volumes(const std::set<std::size_t>& several, ScanParser& parser, Fou
   std::vector<StudySource> sources;
   for (std::size_t s = 0; s < out.sources.size(); ++s) {
     StudySource& source = out.sources[s];
-    const Result<std::uint32_t> volumes = several.contains(s) ? parser.count_volumes(source.images) : Result<std::uint32_t>(1u);
+    const Result<std::uint32_t> volumes = several.contains(s) ? parser.count_volumes(source.images)
+                                                              : Result<std::uint32_t>(1u);
     if (volumes && *volumes > kSeriesVolumesMax) {
-      out.not_scans.push_back({source.images.front(), "a series of " + std::to_string(*volumes) + " volumes in one place: a film of something (function, perfusion), not a scan"});
+      out.not_scans.push_back(
+          {source.images.front(), "a series of " + std::to_string(*volumes) +
+                                      " volumes in one place: a film of something (function, perfusion), not a scan"});
     } else if (!volumes || *volumes == 1) {  // what cannot be counted is refused with its reason when it is read
       sources.push_back(std::move(source));
     } else {
@@ -120,7 +130,8 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
     Result<std::vector<DicomFile>> described = parser.describe(batch);
     for (std::size_t f = 0; f < batch.size(); ++f) {
       // A batch that killed the parser is asked about file by file, so that one bad file does not hide the others.
-      Result<std::vector<DicomFile>> single = described ? std::vector<DicomFile>{(*described)[f]} : parser.describe(batch.subspan(f, 1));
+      Result<std::vector<DicomFile>> single = described ? std::vector<DicomFile>{(*described)[f]}
+                                                        : parser.describe(batch.subspan(f, 1));
       if (single && single->front().is_label) {
         labels[single->front().series].push_back(batch[f]);
         continue;
@@ -143,7 +154,8 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
       } else {
         out.sources[at->second].images.push_back(batch[f]);
       }
-      if (file.position.empty() || !positions.insert(file.series + '/' + file.position).second) several.insert(at->second);
+      if (file.position.empty() || !positions.insert(file.series + '/' + file.position).second)
+        several.insert(at->second);
     }
   }
   attach_labels(labels, series, out);
@@ -164,10 +176,12 @@ Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, Split spli
   std::vector<fs::path> others;
   for (const fs::path& file : walked.files) {
     if (is_volume_file(file)) out.sources.push_back(file_source(file, split));
-    else if (file.extension() == ".csv") out.not_scans.push_back({file, "a table: it is taken behind --manifest, --labels or --points"});
+    else if (file.extension() == ".csv")
+      out.not_scans.push_back({file, "a table: it is taken behind --manifest, --labels or --points"});
     else others.push_back(file);
   }
-  for (const fs::path& link : walked.links) out.not_scans.push_back({link, "a link, which is not followed; name what it stands for"});
+  for (const fs::path& link : walked.links)
+    out.not_scans.push_back({link, "a link, which is not followed; name what it stands for"});
   FOVEA_TRY(group_series(others, split, parser, out));
   return out;
 }

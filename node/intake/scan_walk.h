@@ -22,9 +22,10 @@ struct FoundStudies {
 };
 
 // A label object (DICOM SEG or RTSTRUCT) that refers to one found series, as the only one to do so, becomes its mask.
-// Two files of one SOP instance are one slice. Walks folders (links are not followed, names starting with '.' are skipped), takes volume files by their ending
-// and groups everything else that is DICOM by series, asking `parser` what each file is. Without a table the patient
-// is DICOM's patient id, or the file's own name. not_found: a path does not exist; invalid_argument: too many files.
+// Two files of one SOP instance are one slice. Walks folders (links are not followed, names starting with '.' are
+// skipped), takes volume files by their ending and groups everything else that is DICOM by series, asking `parser` what
+// each file is. Without a table the patient is DICOM's patient id, or the file's own name. not_found: a path does not
+// exist; invalid_argument: too many files.
 Result<FoundStudies> find_studies(const std::vector<std::filesystem::path>& paths, Split split, ScanParser& parser);
 
 // Replaces an image that is a folder (a DICOM series in a table) by the files in it.

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <memory>
 
-#include "node/store/brick_volume.h"
 #include "node/intake/label_tables.h"
+#include "node/store/brick_volume.h"
 #include "node/store/pyramid.h"
 #include "node/volume/modality.h"
 
@@ -55,7 +55,8 @@ ShiftedVoxels shifted(const VoxelSpan& voxels, float offset) {
 }
 
 void shift(IntensityStatistics& s, float offset) {
-  for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84}) *value += offset;
+  for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84})
+    *value += offset;
 }
 
 bool inside(const VolumeGeometry& geometry, const Point3& point) {
@@ -68,27 +69,36 @@ bool inside(const VolumeGeometry& geometry, const Point3& point) {
 }
 
 // A table of points, of which those with the chosen labels count.
-Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGeometry& image, const std::vector<std::int32_t>& labels) {
+Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGeometry& image,
+                                       const std::vector<std::int32_t>& labels) {
   FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(*source.mask));
-  std::optional<std::vector<Finding>> out = points_of(rows, source, image.spacing_mm[0] * image.spacing_mm[1] * image.spacing_mm[2]);
-  if (!out) return invalid_argument("the table of points does not name this study; give it a row with empty coordinates if it holds nothing");
-  if (!labels.empty()) std::erase_if(*out, [&](const Finding& f) { return std::find(labels.begin(), labels.end(), f.label) == labels.end(); });
+  std::optional<std::vector<Finding>> out =
+      points_of(rows, source, image.spacing_mm[0] * image.spacing_mm[1] * image.spacing_mm[2]);
+  if (!out)
+    return invalid_argument(
+        "the table of points does not name this study; give it a row with empty coordinates if it holds nothing");
+  if (!labels.empty())
+    std::erase_if(*out,
+                  [&](const Finding& f) { return std::find(labels.begin(), labels.end(), f.label) == labels.end(); });
   if (out->size() > kFindingsMax) return invalid_argument("more than " + std::to_string(kFindingsMax) + " points");
   return std::move(*out);
 }
 
 // A mask, segmentation or structure set: structures that overlap come in layers of their own.
-Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file, const ParsedVolume& scan,
-                                           const std::vector<std::int32_t>& labels) {
+Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file,
+                                           const ParsedVolume& scan, const std::vector<std::int32_t>& labels) {
   std::vector<Finding> out;
   for (std::uint32_t layer = 0, layers = 1; layer < layers; ++layer) {
     FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_labels(file, {scan.geometry(), layer}));
     layers = parsed.layers();
-    if (!parsed.frame_of_reference().empty() && !scan.frame_of_reference().empty() && parsed.frame_of_reference() != scan.frame_of_reference())
+    if (!parsed.frame_of_reference().empty() && !scan.frame_of_reference().empty() &&
+        parsed.frame_of_reference() != scan.frame_of_reference())
       return invalid_argument("Frame of Reference UID: differs from the scan's; give the labels made for this scan");
     FOVEA_TRY_ASSIGN(const std::vector<Finding> more, find_components(parsed.geometry(), parsed.voxels(), labels));
     out.insert(out.end(), more.begin(), more.end());
-    if (out.size() > kFindingsMax) return invalid_argument("more than " + std::to_string(kFindingsMax) + " separate findings; this is noise, not annotation");
+    if (out.size() > kFindingsMax)
+      return invalid_argument("more than " + std::to_string(kFindingsMax) +
+                              " separate findings; this is noise, not annotation");
   }
   return out;
 }
@@ -96,10 +106,13 @@ Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesy
 Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
                                          const std::vector<std::int32_t>& labels) {
   const bool is_table = source.mask->extension() == ".csv";
-  FOVEA_TRY_ASSIGN(std::vector<Finding> out, is_table ? points_in(source, scan.geometry(), labels) : structures_in(parser, *source.mask, scan, labels));
+  FOVEA_TRY_ASSIGN(std::vector<Finding> out, is_table ? points_in(source, scan.geometry(), labels)
+                                                      : structures_in(parser, *source.mask, scan, labels));
   for (const Finding& finding : out)
     if (!inside(scan.geometry(), finding.center_mm))
-      return invalid_argument("a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this scan)");
+      return invalid_argument(
+          "a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this "
+          "scan)");
   return out;
 }
 
@@ -109,9 +122,12 @@ Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool c
 }
 
 // The bricks and, beside them, what of the 2 mm level is not in them already.
-Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& code, const StudyRecord& record, const ShiftedVoxels& voxels) {
-  const std::filesystem::path bricks = catalogue.volume_path(code, ".bricks"), level = catalogue.volume_path(code, ".2mm");
-  FOVEA_TRY(write_brick_volume(bricks, catalogue.volume_key(), {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
+Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& code, const StudyRecord& record,
+                           const ShiftedVoxels& voxels) {
+  const std::filesystem::path bricks = catalogue.volume_path(code, ".bricks"),
+                              level = catalogue.volume_path(code, ".2mm");
+  FOVEA_TRY(write_brick_volume(bricks, catalogue.volume_key(),
+                               {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
   std::error_code failed;
   std::filesystem::remove(level, failed);
   if (!has_axis_finer_than(record.geometry, kLevelSpacingMm)) {
@@ -122,7 +138,8 @@ Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& c
   const Bounds bounds{record.statistics.minimum - voxels.intercept, record.statistics.maximum - voxels.intercept};
   const StoredLevel coarse = stored_level(record.geometry, voxels.span, kLevelSpacingMm, bounds);
   return write_brick_volume(level, catalogue.volume_key(),
-                            {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps), coarse.slope, coarse.intercept + voxels.intercept});
+                            {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps),
+                             coarse.slope, coarse.intercept + voxels.intercept});
 }
 
 }  // namespace
@@ -137,7 +154,8 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
     out.bytes += bytes;
   }
   if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
-    const std::array<std::uint8_t, 4> part{static_cast<std::uint8_t>(source.part), static_cast<std::uint8_t>(source.part >> 8), 0, 0};
+    const std::array<std::uint8_t, 4> part{static_cast<std::uint8_t>(source.part),
+                                           static_cast<std::uint8_t>(source.part >> 8), 0, 0};
     image.update(part);
   }
   out.image = image.finish();
@@ -150,8 +168,8 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
   return out;
 }
 
-Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source, const std::string& code,
-                            const IngestSettings& settings) {
+Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
+                            const std::string& code, const IngestSettings& settings) {
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
   StudyRecord record;
   record.code = code;
@@ -168,7 +186,8 @@ Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue,
     record.findings = std::move(findings).value();
     if (!record.label) record.label = record.findings.empty() ? 0 : 1;
     if (*record.label == 0 && !record.findings.empty())
-      return invalid_argument("label: 0, yet the mask holds findings of the chosen labels (correct the table or the labels)");
+      return invalid_argument(
+          "label: 0, yet the mask holds findings of the chosen labels (correct the table or the labels)");
   }
   record.has_mask = source.mask || record.label == 0;
 

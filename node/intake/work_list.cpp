@@ -26,7 +26,8 @@ WorkList::WorkList(const std::vector<StudySource>& sources) {
     total_bytes_ += bytes_.back();
   }
   for (Pile* const pile : {&nifti_, &others_})
-    std::stable_sort(pile->sources.begin(), pile->sources.end(), [&](std::size_t a, std::size_t b) { return bytes_[a] > bytes_[b]; });
+    std::stable_sort(pile->sources.begin(), pile->sources.end(),
+                     [&](std::size_t a, std::size_t b) { return bytes_[a] > bytes_[b]; });
 }
 
 std::optional<std::size_t> WorkList::next(unsigned worker) {

@@ -80,23 +80,30 @@ Result<Descriptor> listening_socket(const DicomConfig& config) {
   const int yes = 1;
   const std::string place = config.bind + " port " + std::to_string(config.port);
   if (out.number() < 0 || setsockopt(out.number(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-      ::bind(out.number(), reinterpret_cast<const sockaddr*>(&address->storage), address->size) != 0 || ::listen(out.number(), kBacklog) != 0)
-    return unavailable("dicom.port: cannot listen on " + place + ": " + std::strerror(errno) + " (is another program there, or does the port need root?)");
+      ::bind(out.number(), reinterpret_cast<const sockaddr*>(&address->storage), address->size) != 0 ||
+      ::listen(out.number(), kBacklog) != 0)
+    return unavailable("dicom.port: cannot listen on " + place + ": " + std::strerror(errno) +
+                       " (is another program there, or does the port need root?)");
   return out;
 }
 
 }  // namespace
 
 bool is_ae_title(const std::string& text) noexcept {
-  const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '_' || c == '-' || c == '.'; };
-  return !text.empty() && text.size() <= 16 && text.front() != ' ' && text.back() != ' ' && std::all_of(text.begin(), text.end(), good);
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '_' ||
+           c == '-' || c == '.';
+  };
+  return !text.empty() && text.size() <= 16 && text.front() != ' ' && text.back() != ' ' &&
+         std::all_of(text.begin(), text.end(), good);
 }
 
 Result<DicomPeer> parse_dicom_peer(const std::string& text) {
   const std::size_t at = text.find('@');
   if (at == std::string::npos) return invalid_argument("expected AE@address, for example \"PACS1@10.0.0.5\"");
   DicomPeer out{text.substr(0, at), text.substr(at + 1)};
-  if (!is_ae_title(out.ae_title)) return invalid_argument("the AE title has 1-16 letters, digits, spaces, '_', '-' or '.'");
+  if (!is_ae_title(out.ae_title))
+    return invalid_argument("the AE title has 1-16 letters, digits, spaces, '_', '-' or '.'");
   const auto address = numeric_address(out.address, 0);
   if (!address) return invalid_argument("behind '@' a numeric address is expected, for example \"PACS1@10.0.0.5\"");
   out.address = shown_address(*address);
@@ -136,7 +143,8 @@ struct DicomListener::Impl {
     std::error_code failed;
     do batch = incoming / ("batch-" + std::to_string(batches++));
     while (fs::exists(batch, failed));
-    if (::mkdir(batch.c_str(), 0700) != 0) return unavailable(batch.string() + ": cannot be made: " + std::strerror(errno));
+    if (::mkdir(batch.c_str(), 0700) != 0)
+      return unavailable(batch.string() + ": cannot be made: " + std::strerror(errno));
     batch_has_files = false;
     return {};
   }
@@ -159,20 +167,26 @@ struct DicomListener::Impl {
   void accept_one() {
     SocketAddress peer;
     peer.size = sizeof peer.storage;
-    const Descriptor connection(::accept4(socket.number(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_CLOEXEC));
+    const Descriptor connection(
+        ::accept4(socket.number(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.size, SOCK_CLOEXEC));
     if (connection.number() < 0) return;
     const std::string address = shown_address(peer);
     const std::string titles = titles_from(address);
     if (titles.empty()) {
       std::string allowed;
       for (const DicomPeer& known : config.peers) allowed += (allowed.empty() ? "" : ", ") + known.address;
-      return hooks.log(DicomEvent::refused, "address " + address + " is not among those that may send (" + (allowed.empty() ? "none" : allowed) + ")");
+      return hooks.log(DicomEvent::refused, "address " + address + " is not among those that may send (" +
+                                                (allowed.empty() ? "none" : allowed) + ")");
     }
     if (open.size() >= config.associations_max)
-      return hooks.log(DicomEvent::refused, "address " + address + ": " + std::to_string(open.size()) + " associations are open, at most " + std::to_string(config.associations_max) + " may be");
+      return hooks.log(DicomEvent::refused, "address " + address + ": " + std::to_string(open.size()) +
+                                                " associations are open, at most " +
+                                                std::to_string(config.associations_max) + " may be");
     const std::uint64_t waiting = folder_bytes(incoming);
     if (waiting >= config.incoming_bytes_max)
-      return hooks.log(DicomEvent::full, "address " + address + ": " + std::to_string(waiting) + " bytes wait to be taken in, at most " + std::to_string(config.incoming_bytes_max) + " may");
+      return hooks.log(DicomEvent::full, "address " + address + ": " + std::to_string(waiting) +
+                                             " bytes wait to be taken in, at most " +
+                                             std::to_string(config.incoming_bytes_max) + " may");
     start(connection, address, titles, config.incoming_bytes_max - waiting);
   }
 
@@ -182,7 +196,8 @@ struct DicomListener::Impl {
     Descriptor ours(ends[0]), theirs(ends[1]);
     fcntl(ours.number(), F_SETFL, O_NONBLOCK);
     const ChildProgram receiver{.path = program,
-                                .arguments = {batch.string(), config.ae_title, titles, std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
+                                .arguments = {batch.string(), config.ae_title, titles,
+                                              std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
                                               std::to_string(config.file_bytes_max), std::to_string(room), seal_for}};
     static_assert(kConnection == 3 && kEvents == 4);  // the first that a child is handed
     const Result<pid_t> process = start_child(receiver, std::array{connection.number(), theirs.number()});
@@ -197,8 +212,10 @@ struct DicomListener::Impl {
   void on_event(const Association& from, const std::string& line) {
     const std::size_t tab = line.find('\t');
     const std::string kind = line.substr(0, tab);
-    const std::string detail = "address " + from.address + (tab == std::string::npos ? "" : ": " + line.substr(tab + 1));
-    for (const DicomEvent event : {DicomEvent::refused, DicomEvent::echo, DicomEvent::stored, DicomEvent::full, DicomEvent::failed}) {
+    const std::string detail =
+        "address " + from.address + (tab == std::string::npos ? "" : ": " + line.substr(tab + 1));
+    for (const DicomEvent event :
+         {DicomEvent::refused, DicomEvent::echo, DicomEvent::stored, DicomEvent::full, DicomEvent::failed}) {
       if (kind != to_string(event)) continue;
       if (event == DicomEvent::stored) {
         batch_has_files = true;
@@ -235,7 +252,8 @@ struct DicomListener::Impl {
 
   std::chrono::milliseconds until_settled() const {
     const auto due = last_stored + std::chrono::seconds(config.settle_s);
-    return std::max(std::chrono::milliseconds(0), std::chrono::ceil<std::chrono::milliseconds>(due - SteadyClock::now()));
+    return std::max(std::chrono::milliseconds(0),
+                    std::chrono::ceil<std::chrono::milliseconds>(due - SteadyClock::now()));
   }
 
   Result<void> run(int stop_descriptor) {
@@ -279,9 +297,11 @@ DicomListener& DicomListener::operator=(DicomListener&&) noexcept = default;
 DicomListener::~DicomListener() = default;
 
 Result<DicomListener> DicomListener::open(DicomConfig config, Places places, Hooks hooks) {
-  if (!is_ae_title(config.ae_title)) return invalid_argument("dicom.ae_title: expected 1-16 letters, digits, spaces, '_', '-' or '.'");
+  if (!is_ae_title(config.ae_title))
+    return invalid_argument("dicom.ae_title: expected 1-16 letters, digits, spaces, '_', '-' or '.'");
   if (access(places.receiver_program.c_str(), X_OK) != 0)
-    return unavailable(places.receiver_program.string() + ": missing (build or install fovea-dicom-receiver beside fovea-node)");
+    return unavailable(places.receiver_program.string() +
+                       ": missing (build or install fovea-dicom-receiver beside fovea-node)");
   auto impl = std::make_unique<Impl>();
   impl->config = std::move(config);
   impl->program = std::move(places.receiver_program);
@@ -291,11 +311,14 @@ Result<DicomListener> DicomListener::open(DicomConfig config, Places places, Hoo
   FOVEA_TRY_ASSIGN(impl->socket, listening_socket(impl->config));
   SocketAddress own;
   own.size = sizeof own.storage;
-  if (getsockname(impl->socket.number(), reinterpret_cast<sockaddr*>(&own.storage), &own.size) != 0) return unavailable("dicom.port: unknown");
-  impl->port = ntohs(own.storage.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&own.storage)->sin_port : reinterpret_cast<sockaddr_in6*>(&own.storage)->sin6_port);
+  if (getsockname(impl->socket.number(), reinterpret_cast<sockaddr*>(&own.storage), &own.size) != 0)
+    return unavailable("dicom.port: unknown");
+  impl->port = ntohs(own.storage.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&own.storage)->sin_port
+                                                      : reinterpret_cast<sockaddr_in6*>(&own.storage)->sin6_port);
   std::error_code failed;
   fs::create_directories(impl->incoming, failed);
-  if (::chmod(impl->incoming.c_str(), 0700) != 0) return unavailable(impl->incoming.string() + ": cannot be made private: " + std::strerror(errno));
+  if (::chmod(impl->incoming.c_str(), 0700) != 0)
+    return unavailable(impl->incoming.string() + ": cannot be made private: " + std::strerror(errno));
   std::vector<fs::path> left;
   for (const auto& entry : fs::directory_iterator(impl->incoming, failed)) left.push_back(entry.path());
   std::sort(left.begin(), left.end());

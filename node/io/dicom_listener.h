@@ -1,8 +1,9 @@
-// Receives scans from a hospital's archive: the listening side of `fovea-node data listen` (DICOM PS3.4 B: storage; A: C-ECHO).
+// Receives scans from a hospital's archive: the listening side of `fovea-node data listen` (DICOM PS3.4 B: storage; A:
+// C-ECHO).
 //
-// One poll loop accepts connections, compares the peer's address with the allow-list, and starts fovea-dicom-receiver for each
-// association that may go on; DICOM itself is spoken there. Received files wait, sealed, in a batch folder; when nobody has sent for
-// settle_s and no association is open, the batch is handed on, and a new one begins.
+// One poll loop accepts connections, compares the peer's address with the allow-list, and starts fovea-dicom-receiver
+// for each association that may go on; DICOM itself is spoken there. Received files wait, sealed, in a batch folder;
+// when nobody has sent for settle_s and no association is open, the batch is handed on, and a new one begins.
 #pragma once
 
 #include <chrono>
@@ -56,8 +57,8 @@ class DicomListener {
     std::filesystem::path incoming;         // where received scans wait, sealed
     crypto::AgreementPublicKey seal_for{};  // the receivers can seal for it, and open nothing (sealed_scan.h)
   };
-  // invalid_argument names the setting; unavailable: the port is taken, or the receiver program is missing. `incoming` is
-  // made, mode 0700; batches that an earlier run left there are handed on first.
+  // invalid_argument names the setting; unavailable: the port is taken, or the receiver program is missing. `incoming`
+  // is made, mode 0700; batches that an earlier run left there are handed on first.
   static Result<DicomListener> open(DicomConfig config, Places places, Hooks hooks);
   DicomListener(DicomListener&&) noexcept;
   DicomListener& operator=(DicomListener&&) noexcept;

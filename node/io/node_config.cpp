@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
 
-Result<void> read_u32(ConfigFields& fields, std::string_view key, std::uint32_t max, std::uint32_t& out, std::uint32_t min = 0) {
+Result<void> read_u32(ConfigFields& fields, std::string_view key, std::uint32_t max, std::uint32_t& out,
+                      std::uint32_t min = 0) {
   FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> value, fields.integer(key, min, max));
   if (value) out = static_cast<std::uint32_t>(*value);
   return {};
@@ -25,7 +26,8 @@ Result<PolicyConfig> read_policy(ConfigFields& fields) {
   if (modalities) out.modalities = *modalities;
   for (const std::string& modality : out.modalities)
     if (modality != "MR" && modality != "CT" && modality != "PET")
-      return fields.wrong("policy.modalities", "some of \"MR\", \"CT\" and \"PET\"", "modalities = [\"MR\", \"CT\", \"PET\"]");
+      return fields.wrong("policy.modalities", "some of \"MR\", \"CT\" and \"PET\"",
+                          "modalities = [\"MR\", \"CT\", \"PET\"]");
   FOVEA_TRY_ASSIGN(const auto megabytes, fields.integer("policy.run_megabytes_max", 1, 100'000'000));
   out.run_bytes_max = static_cast<std::uint64_t>(megabytes.value_or(20'000)) * kMegabyte;
   return out;
@@ -48,16 +50,20 @@ Result<DicomConfig> read_dicom(ConfigFields& fields) {
   DicomConfig out;
   FOVEA_TRY_ASSIGN(const auto title, fields.text("dicom.ae_title", 1, 64));
   if (title) out.ae_title = *title;
-  if (!is_ae_title(out.ae_title)) return fields.wrong("dicom.ae_title", "1-16 letters, digits, spaces, '_', '-' or '.'", "ae_title = \"FOVEA\"");
+  if (!is_ae_title(out.ae_title))
+    return fields.wrong("dicom.ae_title", "1-16 letters, digits, spaces, '_', '-' or '.'", "ae_title = \"FOVEA\"");
   FOVEA_TRY_ASSIGN(const auto bind, fields.text("dicom.bind", 1, 64));
   if (bind) out.bind = *bind;
-  if (!parse_dicom_peer("X@" + out.bind)) return fields.wrong("dicom.bind", "a numeric address of this machine", "bind = \"127.0.0.1\"");
+  if (!parse_dicom_peer("X@" + out.bind))
+    return fields.wrong("dicom.bind", "a numeric address of this machine", "bind = \"127.0.0.1\"");
   FOVEA_TRY_ASSIGN(const auto port, fields.integer("dicom.port", 1, 65535));
   if (port) out.port = static_cast<std::uint16_t>(*port);
   FOVEA_TRY_ASSIGN(const auto peers, fields.texts("dicom.allow", 256));
   for (const std::string& text : peers.value_or(std::vector<std::string>{})) {
     Result<DicomPeer> peer = parse_dicom_peer(text);
-    if (!peer) return fields.wrong("dicom.allow", "peers as AE@address: " + peer.error().message, "allow = [\"PACS1@10.0.0.5\"]");
+    if (!peer)
+      return fields.wrong("dicom.allow", "peers as AE@address: " + peer.error().message,
+                          "allow = [\"PACS1@10.0.0.5\"]");
     out.peers.push_back(std::move(peer).value());
   }
   FOVEA_TRY(read_u32(fields, "dicom.associations_max", 64, out.associations_max, 1));
@@ -72,8 +78,15 @@ Result<DicomConfig> read_dicom(ConfigFields& fields) {
 Result<NodeConfig> read_fields(ConfigFields fields) {
   FOVEA_TRY_ASSIGN(const std::string id, fields.required_text("site.id", 1, 40));
   auto site = SiteId::create(id);
-  if (!site) return fields.wrong("site.id", "1-40 characters a-z, 0-9 and '-', starting with a letter", "id = \"st-anna\"");
-  NodeConfig out{.site = std::move(site).value(), .coordinator_host = {}, .coordinator_port = {}, .policy = {}, .training = {}, .intake = {}, .dicom = {}};
+  if (!site)
+    return fields.wrong("site.id", "1-40 characters a-z, 0-9 and '-', starting with a letter", "id = \"st-anna\"");
+  NodeConfig out{.site = std::move(site).value(),
+                 .coordinator_host = {},
+                 .coordinator_port = {},
+                 .policy = {},
+                 .training = {},
+                 .intake = {},
+                 .dicom = {}};
   FOVEA_TRY_ASSIGN(out.coordinator_host, fields.text("coordinator.host", 1, 255));
   FOVEA_TRY_ASSIGN(const auto port, fields.integer("coordinator.port", 1, 65535));
   if (port) out.coordinator_port = static_cast<std::uint16_t>(*port);

@@ -28,16 +28,15 @@ Address split(const std::string& endpoint) {
 }
 
 Result<void> connect_one(const addrinfo& candidate, std::chrono::milliseconds timeout) {
-  const int socket = ::socket(candidate.ai_family, candidate.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, candidate.ai_protocol);
+  const int socket =
+      ::socket(candidate.ai_family, candidate.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, candidate.ai_protocol);
   if (socket < 0) return unavailable("cannot make a socket");
   int error = ::connect(socket, candidate.ai_addr, candidate.ai_addrlen) == 0 ? 0 : errno;
   if (error == EINPROGRESS) {
     pollfd ready{socket, POLLOUT, 0};
     socklen_t size = sizeof error;
-    if (::poll(&ready, 1, static_cast<int>(timeout.count())) != 1)
-      error = ETIMEDOUT;
-    else if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-      error = errno;
+    if (::poll(&ready, 1, static_cast<int>(timeout.count())) != 1) error = ETIMEDOUT;
+    else if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   }
   ::close(socket);
   if (error == 0) return {};
@@ -58,7 +57,8 @@ Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds time
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int code = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found); code != 0)
-    return not_found("the name " + address.host + " does not resolve: " + ::gai_strerror(code) + "; check coordinator.host and this machine's DNS");
+    return not_found("the name " + address.host + " does not resolve: " + ::gai_strerror(code) +
+                     "; check coordinator.host and this machine's DNS");
   Result<void> outcome = unavailable("no address");
   for (const addrinfo* candidate = found; candidate != nullptr; candidate = candidate->ai_next) {
     outcome = connect_one(*candidate, timeout);
@@ -66,21 +66,28 @@ Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds time
   }
   ::freeaddrinfo(found);
   if (!outcome)
-    return unavailable("cannot reach " + endpoint + ": " + outcome.error().message + "; is the coordinator running, and does the firewall let this machine out to that port?");
+    return unavailable("cannot reach " + endpoint + ": " + outcome.error().message +
+                       "; is the coordinator running, and does the firewall let this machine out to that port?");
   return {};
 }
 
-Result<void> try_curve(const std::string& endpoint, const federation::Invite& invite, const SiteKeys& keys, std::chrono::milliseconds timeout) {
-  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = invite.coordinator_transport_key}, keys.transport));
+Result<void> try_curve(const std::string& endpoint, const federation::Invite& invite, const SiteKeys& keys,
+                       std::chrono::milliseconds timeout) {
+  FOVEA_TRY_ASSIGN(auto transport,
+                   ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = invite.coordinator_transport_key},
+                                         keys.transport));
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (std::chrono::steady_clock::now() < deadline) {
     FOVEA_TRY(transport->wait(std::chrono::milliseconds(50), {}));
     switch (transport->state()) {
       case ConnectionState::connected: return {};
       case ConnectionState::refused:
-        return permission_denied("the coordinator does not know this site's key; send join-request.json to its administrator and ask for fovea-coordinator sign");
+        return permission_denied(
+            "the coordinator does not know this site's key; send join-request.json to its administrator and ask for "
+            "fovea-coordinator sign");
       case ConnectionState::wrong_peer:
-        return corruption("what answers at " + endpoint + " does not hold the key of the invite; check the address, or ask for a new invite");
+        return corruption("what answers at " + endpoint +
+                          " does not hold the key of the invite; check the address, or ask for a new invite");
       case ConnectionState::connecting: break;
     }
   }

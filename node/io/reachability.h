@@ -17,6 +17,7 @@ std::string coordinator_endpoint(const NodeConfig& config, const federation::Inv
 Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds timeout);
 // permission_denied: this site's key is not on the roster; corruption: another key than the invite's answers;
 // deadline_exceeded: no answer.
-Result<void> try_curve(const std::string& endpoint, const federation::Invite& invite, const SiteKeys& keys, std::chrono::milliseconds timeout);
+Result<void> try_curve(const std::string& endpoint, const federation::Invite& invite, const SiteKeys& keys,
+                       std::chrono::milliseconds timeout);
 
 }  // namespace fovea::node

@@ -1,5 +1,5 @@
-// A file of durable records (federation/secagg/framed_journal.h), readable by its owner only: the journal of a run, and the
-// register of the site.
+// A file of durable records (federation/secagg/framed_journal.h), readable by its owner only: the journal of a run, and
+// the register of the site.
 #pragma once
 
 #include <filesystem>
@@ -30,8 +30,9 @@ class RecordFile {
   Retain retain_;
 };
 
-// The register of a site: what must hold across its runs (node/round/site_marks.h). What the journals of the runs have and it
-// lacks is written to it first, at each opening: so deleting it frees no model, and a crash while it is made again does no harm.
+// The register of a site: what must hold across its runs (node/round/site_marks.h). What the journals of the runs have
+// and it lacks is written to it first, at each opening: so deleting it frees no model, and a crash while it is made
+// again does no harm.
 Result<RecordFile> open_site_register(const std::filesystem::path& path, const std::filesystem::path& runs);
 
 }  // namespace fovea::node

@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kStatusEveryMs = 1'000;
 constexpr std::int64_t kIdleAfterMs = 5;
-// Publishing waits for the disk some six times. Its entries are durable without it, so rounds shorter than this share one.
+// Publishing waits for the disk some six times. Its entries are durable without it, so rounds shorter than this share
+// one.
 constexpr std::int64_t kPublishEveryMs = 2'000;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // greetings and refusals since the start
@@ -70,9 +71,7 @@ std::string software_text() {
 
 }  // namespace
 
-void block_stop_signals() {
-  block_signals({SIGINT, SIGTERM, SIGCONT});
-}
+void block_stop_signals() { block_signals({SIGINT, SIGTERM, SIGCONT}); }
 
 Result<HoldPoint> HoldPoint::parse(std::string_view text) {
   using federation::MessageKind;
@@ -139,10 +138,8 @@ Result<void> SiteDriver::run() {
   if (parts.worker) parts.worker->cancel();
   if (outcome && parts.run) outcome = parts.run->save_model();
   if (outcome) outcome = parts.gate.publish();
-  if (outcome)
-    parts.events.write("stopped");
-  else
-    parts.events.write("failed", {{"why", outcome.error().message}});
+  if (outcome) parts.events.write("stopped");
+  else parts.events.write("failed", {{"why", outcome.error().message}});
   return outcome;
 }
 
@@ -212,13 +209,17 @@ void SiteDriver::Parts::show_connection() {
       events.write("connected");
       break;
     case ConnectionState::refused:
-      spdlog::warn("the coordinator at {} refused this site's key {}: ask its administrator to sign the join request; "
-                   "trying again", endpoint, federation::fingerprint(self.transport_key));
+      spdlog::warn(
+          "the coordinator at {} refused this site's key {}: ask its administrator to sign the join request; "
+          "trying again",
+          endpoint, federation::fingerprint(self.transport_key));
       events.write("refused");
       break;
     case ConnectionState::wrong_peer:
-      spdlog::warn("what answers at {} does not hold the key of the invite: check the address, or ask for a new invite; "
-                   "trying again", endpoint);
+      spdlog::warn(
+          "what answers at {} does not hold the key of the invite: check the address, or ask for a new invite; "
+          "trying again",
+          endpoint);
       events.write("wrong_peer");
       break;
   }
@@ -240,7 +241,8 @@ void SiteDriver::Parts::write_status() {
     status["rounds_total"] = run->plan().rounds_total();
   }
   // Not evidence: a full disk loses a status line, never the run.
-  if (const auto written = replace_file(options.folder.root() / "status.json", as_bytes(status.dump() + "\n")); !written)
+  if (const auto written = replace_file(options.folder.root() / "status.json", as_bytes(status.dump() + "\n"));
+      !written)
     spdlog::debug("status: {}", written.error().message);
 }
 

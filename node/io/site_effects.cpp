@@ -58,7 +58,8 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
     for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
     if (effects.refusal) {
       spdlog::warn("refused: {}: {}", federation::to_string(effects.refusal->reason), effects.refusal->detail);
-      events.write("message_refused", {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
+      events.write("message_refused",
+                   {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
     }
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
@@ -82,8 +83,10 @@ Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage mes
   if (message.kind() == MessageKind::refusal) {
     const auto notice = federation::RefusalNotice::decode(message.payload());
     if (notice) {
-      spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused), federation::to_string(notice->reason));
-      events.write("refused_by_coordinator", {{"kind", federation::to_string(notice->refused)}, {"reason", federation::to_string(notice->reason)}});
+      spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused),
+                   federation::to_string(notice->reason));
+      events.write("refused_by_coordinator", {{"kind", federation::to_string(notice->refused)},
+                                              {"reason", federation::to_string(notice->reason)}});
     }
   }
   std::optional<crypto::SecretKey> seed;
@@ -94,7 +97,8 @@ Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage mes
   return feed(MessageReceived{std::move(message), std::move(seed)});
 }
 
-// The gate follows the machine: it never opens or closes an attempt on the coordinator's word alone. It still has checks of its own.
+// The gate follows the machine: it never opens or closes an attempt on the coordinator's word alone. It still has
+// checks of its own.
 Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParameters& joined) {
   FOVEA_TRY_ASSIGN(const std::uint32_t dimension, run->dimension());
   const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
@@ -109,7 +113,8 @@ Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParame
 void SiteDriver::Parts::close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort) {
   const auto open = gate.attempt_open();
   if (!open || open->round != round) return;
-  const auto closed = gate.close_round({.key = *open, .outcome = outcome, .model = run->model_digest(), .cohort = cohort});
+  const auto closed =
+      gate.close_round({.key = *open, .outcome = outcome, .model = run->model_digest(), .cohort = cohort});
   if (!closed) spdlog::warn("{}", closed.error().message);
 }
 
@@ -140,8 +145,8 @@ Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
 Result<void> SiteDriver::Parts::send_own(MessageKind kind, const RunId& about, const Bytes& payload) {
   SiteOutbound message;
   message.kind = kind;
-  message.wire = federation::seal_message({.kind = kind, .run = about, .sender = self.id, .epoch = roster ? roster->epoch : 0},
-                                          payload, keys.identity);
+  message.wire = federation::seal_message(
+      {.kind = kind, .run = about, .sender = self.id, .epoch = roster ? roster->epoch : 0}, payload, keys.identity);
   std::vector<SiteOutbound> batch;
   batch.push_back(std::move(message));
   return send(std::move(batch));
@@ -204,7 +209,8 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& upd
   publish_due = true;
   bool in_sum = false;
   const auto own_index = roster->index_of(self.id);
-  for (const auto& committed : update.evidence.committed) in_sum = in_sum || (own_index && committed.site == *own_index);
+  for (const auto& committed : update.evidence.committed)
+    in_sum = in_sum || (own_index && committed.site == *own_index);
   events.write("sum_applied", {{"round", update.round},
                                {"sums_applied", run->sums_applied()},
                                {"sites", sites},

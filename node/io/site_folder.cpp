@@ -41,7 +41,8 @@ Result<federation::SignedDocument> read_document(const fs::path& path) {
 Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
   if (fs::exists(root_ / "site.json"))
     return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
-  for (const char* part : {"keys", "plans", "approvals", "runs", "data"}) FOVEA_TRY(create_directories_durably(root_ / part));
+  for (const char* part : {"keys", "plans", "approvals", "runs", "data"})
+    FOVEA_TRY(create_directories_durably(root_ / part));
   std::error_code error;
   fs::permissions(root_ / "keys", fs::perms::owner_all, error);
   crypto::SystemRandom random;
@@ -54,7 +55,8 @@ Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
   FOVEA_TRY(crypto::write_key_file(root_ / "keys/approver.key", approver.seed()));
   FOVEA_TRY(crypto::write_key_file(root_ / "keys/transport.key", transport.private_key()));
   FOVEA_TRY(write_file_durably(config(), text_bytes(config_text(id))));
-  federation::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(), approver.verify_key()};
+  federation::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(),
+                              approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", 1}};
   federation::write_site_fields(site, value);
   // Last: a folder with site.json is a complete site.
@@ -65,7 +67,8 @@ Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
 Result<federation::RosterSite> SiteFolder::site() const {
   const auto bytes = read_file(root_ / "site.json", kSiteFileMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found)
-    return not_found(root_.string() + ": is not a site's folder; run: fovea-node --site " + root_.string() + " init NAME");
+    return not_found(root_.string() + ": is not a site's folder; run: fovea-node --site " + root_.string() +
+                     " init NAME");
   if (!bytes) return bytes.error();
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(*bytes, "site.json", kSiteFileMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "site.json"));
@@ -91,7 +94,8 @@ Result<crypto::SigningKey> SiteFolder::approver_key() const {
 Result<federation::Invite> SiteFolder::invite() const {
   auto document = read_document(root_ / "invite.json");
   if (!document && document.error().code == ErrorCode::not_found)
-    return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() + " join INVITE");
+    return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() +
+                     " join INVITE");
   if (!document) return document.error();
   return federation::verify_invite(*document);
 }
@@ -107,7 +111,8 @@ Result<std::optional<federation::Roster>> SiteFolder::roster(UnixMs now) const {
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
   auto roster = federation::verify_roster(*document, {pinned.federation, pinned.administrators, 1}, now);
-  if (!roster && roster.error().code == ErrorCode::deadline_exceeded) return Out();  // the coordinator offers a newer one
+  if (!roster && roster.error().code == ErrorCode::deadline_exceeded)
+    return Out();  // the coordinator offers a newer one
   if (!roster) return roster.error().with_context((root_ / "roster.json").string());
   return Out(std::move(roster).value());
 }
@@ -148,7 +153,8 @@ Result<std::vector<Digest>> SiteFolder::plans() const {
 
 Result<Bytes> SiteFolder::plan_bytes(const Digest& hash) const {
   FOVEA_TRY_ASSIGN(Bytes bytes, read_file(plan(hash), federation::kPlanBytesMax));
-  if (crypto::sha256(bytes) != hash) return corruption(plan(hash).string() + ": the bytes do not have the hash of the name");
+  if (crypto::sha256(bytes) != hash)
+    return corruption(plan(hash).string() + ": the bytes do not have the hash of the name");
   return bytes;
 }
 
@@ -159,7 +165,8 @@ Result<Digest> SiteFolder::find_plan(std::string_view prefix) const {
   for (const Digest& hash : known)
     if (to_hex(hash).starts_with(prefix)) found.push_back(hash);
   if (prefix.size() < kPrefixMin || found.size() > 1)
-    return invalid_argument("plan \"" + std::string(prefix) + "\": give more digits of the hash; see fovea-node plan list");
+    return invalid_argument("plan \"" + std::string(prefix) +
+                            "\": give more digits of the hash; see fovea-node plan list");
   if (found.empty())
     return not_found("plan \"" + std::string(prefix) + "\": no such plan at this site; see fovea-node plan list");
   return found.front();

@@ -59,7 +59,7 @@ class SiteFolder {
   Result<void> keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const;
   // Rosters of all epochs this site has seen, to check the sums of rounds that were run under them.
   std::vector<federation::Roster> past_rosters() const;
-  Result<std::vector<Digest>> plans() const;  // hashes, sorted
+  Result<std::vector<Digest>> plans() const;           // hashes, sorted
   Result<Bytes> plan_bytes(const Digest& hash) const;  // corruption when the bytes do not have this hash
   // A unique prefix of at least four hex digits, or the whole hash.
   Result<Digest> find_plan(std::string_view prefix) const;

@@ -100,12 +100,11 @@ Result<std::uint32_t> SiteRun::dimension() const {
 }
 
 Result<ModelAdopted> SiteRun::adopted() const {
-  ModelAdopted out{.round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
+  ModelAdopted out{
+      .round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
   if (complete()) return out;
   FOVEA_TRY_ASSIGN(const std::uint32_t words, dimension());
-  out.next = {.dimension = words,
-              .delta_max = plan_.strategy.delta_max,
-              .weight_max = plan_.strategy.weight_max};
+  out.next = {.dimension = words, .delta_max = plan_.strategy.delta_max, .weight_max = plan_.strategy.weight_max};
   return out;
 }
 

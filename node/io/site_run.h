@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "node/io/record_file.h"
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
+#include "node/io/record_file.h"
 #include "node/round/site_machine.h"
 
 namespace fovea::node {

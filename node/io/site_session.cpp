@@ -21,7 +21,8 @@ Result<void> SiteDriver::Parts::on_connected() {
 }
 
 Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
-  auto opened = federation::SignedMessage::open(std::move(frame), {.sender = std::nullopt, .key = invite.coordinator_signing_key});
+  auto opened = federation::SignedMessage::open(std::move(frame),
+                                                {.sender = std::nullopt, .key = invite.coordinator_signing_key});
   if (!opened) {
     spdlog::warn("ignored a message: {}", opened.error().message);
     events.write("message_ignored", {{"why", opened.error().message}});
@@ -69,7 +70,8 @@ Result<void> SiteDriver::Parts::take_roster(const federation::SignedMessage& mes
   auto document = federation::SignedDocument::parse(offered->signed_document);
   if (!document) return spdlog::warn("ignored a roster: {}", document.error().message), Result<void>();
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
-  auto verified = federation::verify_roster(*document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
+  auto verified =
+      federation::verify_roster(*document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
   if (!verified) {
     spdlog::warn("ignored a roster: {}", verified.error().message);
     events.write("roster_ignored", {{"why", verified.error().message}});
@@ -114,7 +116,8 @@ Result<void> SiteDriver::Parts::take_plan(const federation::SignedMessage& messa
   return {};
 }
 
-Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation::RefusalReason reason, const Error& why) {
+Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation::RefusalReason reason,
+                                            const Error& why) {
   spdlog::warn("{}", why.message);
   events.write("plan_refused", {{"run", refused_run.text()}, {"why", why.message}});
   const federation::AttemptFailure failure{.round = 0, .attempt = 0, .reason = reason, .accused = std::nullopt};
@@ -130,7 +133,8 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   }
   if (*decision) {
     const auto decided = gate.decide_plan(**decision);
-    if (!decided && decided.error().code != ErrorCode::permission_denied && decided.error().code != ErrorCode::corruption)
+    if (!decided && decided.error().code != ErrorCode::permission_denied &&
+        decided.error().code != ErrorCode::corruption)
       return decided;
     if (!decided) {
       spdlog::warn("ignored an approval: {}", decided.error().message);
@@ -180,7 +184,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                               {"rounds_total", accepted.plan.rounds_total()}});
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
-  FOVEA_TRY(feed(Tick{clock->monotonic()}));  // the machine has no clock: without this its deadlines would begin at zero
+  FOVEA_TRY(
+      feed(Tick{clock->monotonic()}));  // the machine has no clock: without this its deadlines would begin at zero
   FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
   FOVEA_TRY(feed(std::move(adopted)));
   return feed(Connected{});

@@ -56,7 +56,8 @@ Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<con
     redial_when_due();
     flush();
     const auto wanted = static_cast<short>(outbox_.empty() ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
-    std::vector<zmq::pollitem_t> items = {{dealer_->handle(), 0, wanted, 0}, {monitor_->socket().handle(), 0, ZMQ_POLLIN, 0}};
+    std::vector<zmq::pollitem_t> items = {{dealer_->handle(), 0, wanted, 0},
+                                          {monitor_->socket().handle(), 0, ZMQ_POLLIN, 0}};
     for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
     zmq::poll(items, timeout);
     follow_connection();

@@ -29,7 +29,8 @@ enum class ConnectionState {
 
 class ZmqTransport {
  public:
-  static Result<std::unique_ptr<ZmqTransport>> connect(const TransportOptions& options, const crypto::AgreementKey& key);
+  static Result<std::unique_ptr<ZmqTransport>> connect(const TransportOptions& options,
+                                                       const crypto::AgreementKey& key);
 
   // Sleeps until a message may be waiting, one of `descriptors` is readable or `timeout` is over.
   Result<void> wait(std::chrono::milliseconds timeout, std::span<const int> descriptors);
@@ -46,7 +47,7 @@ class ZmqTransport {
 
  private:
   ZmqTransport(TransportOptions options, const crypto::AgreementKey& key);  // throws zmq::error_t
-  void dial();  // throws zmq::error_t
+  void dial();                                                              // throws zmq::error_t
   void redial_when_due();
   void follow_connection();
   void flush();

@@ -45,7 +45,10 @@ struct NetworkParameters::Tensors {
 };
 
 NetworkParameters::NetworkParameters(federation::ModelLayout layout)
-    : layout_(std::move(layout)), values_(layout_.size()), gradients_(layout_.size()), tensors_(std::make_unique<Tensors>()) {
+    : layout_(std::move(layout)),
+      values_(layout_.size()),
+      gradients_(layout_.size()),
+      tensors_(std::make_unique<Tensors>()) {
   for (std::size_t t = 0; t < layout_.tensors().size(); ++t) {
     const federation::TensorSpec& spec = layout_.tensors()[t];
     const std::vector<std::int64_t> shape(spec.shape.begin(), spec.shape.end());
@@ -62,8 +65,8 @@ NetworkParameters::~NetworkParameters() = default;
 
 Result<void> NetworkParameters::load(std::span<const float> model) {
   if (model.size() != values_.size())
-    return invalid_argument("model: expected " + std::to_string(values_.size()) + " values of " + layout_.architecture() +
-                            ", found " + std::to_string(model.size()));
+    return invalid_argument("model: expected " + std::to_string(values_.size()) + " values of " +
+                            layout_.architecture() + ", found " + std::to_string(model.size()));
   std::copy(model.begin(), model.end(), values_.begin());
   return {};
 }
@@ -97,11 +100,13 @@ at::Tensor convolution_norm(const NetworkParameters& parameters, const std::stri
   constexpr std::int64_t kGroups = 4;
   constexpr double kEpsilon = 1e-5;
   const at::Tensor convolved = convolution(parameters, name, input, shape.stride, shape.padding);
-  at::Tensor out = at::group_norm(convolved, kGroups, parameters[name + ".norm.weight"], parameters[name + ".norm.bias"], kEpsilon);
+  at::Tensor out =
+      at::group_norm(convolved, kGroups, parameters[name + ".norm.weight"], parameters[name + ".norm.bias"], kEpsilon);
   return shape.activate ? at::relu_(out) : out;
 }
 
-at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input) {
+at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name,
+                                     const at::Tensor& input) {
   const at::ScalarType type = convolutions_in_bfloat16() ? at::kBFloat16 : at::kFloat;
   const at::Tensor& weight = parameters[name + ".weight"];
   std::vector<at::Tensor> shifted;  // the kernel at each voxel of a cell, inside the 4³ window around the cell

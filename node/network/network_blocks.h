@@ -48,7 +48,8 @@ class NetworkParameters {
   std::unique_ptr<Tensors> tensors_;
 };
 
-// Normalised voxels on the federation's scale: less the model's intensity mean, over its deviation (federation/model/fovea_1_layout.h).
+// Normalised voxels on the federation's scale: less the model's intensity mean, over its deviation
+// (federation/model/fovea_1_layout.h).
 at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images);
 
 // convolution → GroupNorm with 4 groups (Wu and He 2018); `activate` adds a ReLU.
@@ -64,7 +65,8 @@ at::Tensor convolution(const NetworkParameters& parameters, const std::string& n
 // A 3³ convolution with bias → ReLU at every voxel, given as 8 groups of channels on the grid of 2³ cells (one group
 // for each voxel of a cell): one strided convolution does it several times faster than the plain order of things.
 // Left in the precision it was computed in.
-at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input);
+at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name,
+                                     const at::Tensor& input);
 at::Tensor linear_layer(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input);
 
 // A tensor that views these floats; they must outlive it.

@@ -21,7 +21,9 @@ class RandomDraws {
   }
   double uniform() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
   double uniform(double low, double high) noexcept { return low + (high - low) * uniform(); }
-  std::size_t below(std::size_t bound) noexcept { return static_cast<std::size_t>(uniform() * static_cast<double>(bound)); }
+  std::size_t below(std::size_t bound) noexcept {
+    return static_cast<std::size_t>(uniform() * static_cast<double>(bound));
+  }
   bool chance(double probability) noexcept { return uniform() < probability; }
   double normal() noexcept {
     const double radius = std::sqrt(-2 * std::log(1 - uniform()));

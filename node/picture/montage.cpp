@@ -18,23 +18,33 @@ struct TileScale {
   double pixels_per_mm, spacing_x, spacing_y;
   std::int64_t width, height;
   TileScale(const VolumeGeometry& geometry, int tile_pixels)
-      : spacing_x(geometry.spacing_mm[0]), spacing_y(geometry.spacing_mm[1]), width(geometry.size[0]), height(geometry.size[1]) {
+      : spacing_x(geometry.spacing_mm[0]),
+        spacing_y(geometry.spacing_mm[1]),
+        width(geometry.size[0]),
+        height(geometry.size[1]) {
     const double longer = std::max(static_cast<double>(width) * spacing_x, static_cast<double>(height) * spacing_y);
     pixels_per_mm = tile_pixels / longer;
   }
   // Canonical i grows to the patient's left, j to the back: drawn as they are, right is on the left and front on top.
   int x(double i) const { return static_cast<int>(std::floor((i + 0.5) * spacing_x * pixels_per_mm)); }
   int y(double j) const { return static_cast<int>(std::floor((j + 0.5) * spacing_y * pixels_per_mm)); }
-  std::int64_t i(int x) const { return std::clamp<std::int64_t>(static_cast<std::int64_t>(x / (spacing_x * pixels_per_mm)), 0, width - 1); }
-  std::int64_t j(int y) const { return std::clamp<std::int64_t>(static_cast<std::int64_t>(y / (spacing_y * pixels_per_mm)), 0, height - 1); }
+  std::int64_t i(int x) const {
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(x / (spacing_x * pixels_per_mm)), 0, width - 1);
+  }
+  std::int64_t j(int y) const {
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(y / (spacing_y * pixels_per_mm)), 0, height - 1);
+  }
 };
 
-std::vector<std::int64_t> slices_to_draw(const VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes, std::size_t tiles) {
+std::vector<std::int64_t> slices_to_draw(const VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes,
+                                         std::size_t tiles) {
   std::vector<std::int64_t> out;
   for (std::size_t t = 0; t < tiles; ++t) {
-    const double k = boxes.empty() ? static_cast<double>(geometry.size[2]) * (static_cast<double>(t) + 0.5) / static_cast<double>(tiles)
+    const double k = boxes.empty() ? static_cast<double>(geometry.size[2]) * (static_cast<double>(t) + 0.5) /
+                                         static_cast<double>(tiles)
                                    : std::round(geometry.to_index(boxes[t].center_mm)[2]);
-    out.push_back(std::clamp<std::int64_t>(static_cast<std::int64_t>(std::clamp(k, -1e6, 1e6)), 0, geometry.size[2] - 1));
+    out.push_back(
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(std::clamp(k, -1e6, 1e6)), 0, geometry.size[2] - 1));
   }
   return out;
 }
@@ -62,7 +72,8 @@ void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& sl
     }
 }
 
-void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry, const MarkedBox& box, bool with_caption) {
+void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry, const MarkedBox& box,
+              bool with_caption) {
   const TileScale scale(geometry, tile.pixels);
   const Point3 at = geometry.to_index(box.center_mm);
   const double half_i = 0.5 * box.edge_mm / geometry.spacing_mm[0], half_j = 0.5 * box.edge_mm / geometry.spacing_mm[1];
@@ -74,10 +85,11 @@ void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry
 }
 
 // The tile's own box bright and with its caption, on top of the others that cross the slice.
-void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes,
-                std::size_t own) {
+void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const VolumeGeometry& geometry,
+                const std::vector<MarkedBox>& boxes, std::size_t own) {
   for (std::size_t b = 0; b < boxes.size(); ++b) {
-    const double distance_mm = std::abs(geometry.to_index(boxes[b].center_mm)[2] - static_cast<double>(slice)) * geometry.spacing_mm[2];
+    const double distance_mm =
+        std::abs(geometry.to_index(boxes[b].center_mm)[2] - static_cast<double>(slice)) * geometry.spacing_mm[2];
     if (b == own || distance_mm > 0.5 * boxes[b].edge_mm) continue;
     MarkedBox dim = boxes[b];
     for (std::uint8_t& part : dim.colour) part /= 2;
@@ -88,7 +100,8 @@ void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const Vo
 
 }  // namespace
 
-Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes, const MontageSettings& settings) {
+Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes,
+                             const MontageSettings& settings) {
   if (settings.tile_pixels < 32 || settings.tile_pixels > 1024)
     return invalid_argument("tile: " + std::to_string(settings.tile_pixels) + " pixels; expected 32–1024");
   const VolumeGeometry& geometry = volume.geometry();
@@ -102,7 +115,8 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
   const HuWindow window = window_of(settings, volume.statistics());
   for (std::size_t t = 0; t < tiles; ++t) {
     FOVEA_TRY(volume.read_box({0, 0, slices[t]}, {geometry.size[0], geometry.size[1], 1}, slice, 0));
-    const Tile tile{settings.tile_pixels * static_cast<int>(t % columns), settings.tile_pixels * static_cast<int>(t / columns), settings.tile_pixels};
+    const Tile tile{settings.tile_pixels * static_cast<int>(t % columns),
+                    settings.tile_pixels * static_cast<int>(t / columns), settings.tile_pixels};
     draw_slice(picture, tile, slice, geometry, window);
     draw_boxes(picture, tile, slices[t], geometry, boxes, t);
     picture.text(tile.left + 4, tile.top + tile.pixels - 12, "SLICE " + std::to_string(slices[t]), {160, 160, 160});

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/result.h"
-#include "node/store/brick_volume.h"
 #include "node/picture/png.h"
+#include "node/store/brick_volume.h"
 
 namespace fovea::node {
 
@@ -21,14 +21,15 @@ struct MarkedBox {
 };
 
 struct MontageSettings {
-  std::size_t tiles_max = 12;   // the first boxes get a tile each; without boxes, evenly spaced axial slices
-  int tile_pixels = 256;        // edge of a tile
+  std::size_t tiles_max = 12;  // the first boxes get a tile each; without boxes, evenly spaced axial slices
+  int tile_pixels = 256;       // edge of a tile
   // Black and white of a CT; without it, the scan's minimum and p99.
   std::optional<HuWindow> window{};
 };
 
-// One axial slice through each of the first boxes, which is drawn bright and with its caption; others that cross the slice
-// are dim. Right of the patient on the left as radiologists read it; grey within the window. Reads whole slices: counted by the volume.
+// One axial slice through each of the first boxes, which is drawn bright and with its caption; others that cross the
+// slice are dim. Right of the patient on the left as radiologists read it; grey within the window. Reads whole slices:
+// counted by the volume.
 Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes, const MontageSettings& settings);
 
 }  // namespace fovea::node

@@ -60,7 +60,8 @@ Picture::Picture(int width, int height, Rgb fill) : width_(width), height_(heigh
 
 void Picture::set(int x, int y, Rgb colour) noexcept {
   if (x < 0 || y < 0 || x >= width_ || y >= height_) return;
-  const std::size_t at = 3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x));
+  const std::size_t at =
+      3 * (static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x));
   for (std::size_t c = 0; c < 3; ++c) pixels_[at + c] = colour[c];
 }
 
@@ -89,9 +90,11 @@ Result<void> write_png(const std::filesystem::path& path, const Picture& picture
   const Bytes grey = colour == PngColour::grey ? grey_of(picture) : Bytes{};
   const std::uint8_t* pixels = colour == PngColour::grey ? grey.data() : picture.pixels().data();
   png_alloc_size_t size = 0;
-  if (png_image_write_get_memory_size(image, size, 0, pixels, 0, nullptr) == 0) return internal_error("PNG: cannot be encoded");
+  if (png_image_write_get_memory_size(image, size, 0, pixels, 0, nullptr) == 0)
+    return internal_error("PNG: cannot be encoded");
   Bytes encoded(size);
-  if (png_image_write_to_memory(&image, encoded.data(), &size, 0, pixels, 0, nullptr) == 0) return internal_error("PNG: cannot be encoded");
+  if (png_image_write_to_memory(&image, encoded.data(), &size, 0, pixels, 0, nullptr) == 0)
+    return internal_error("PNG: cannot be encoded");
   encoded.resize(size);
   return write_file_durably(path, encoded);
 }

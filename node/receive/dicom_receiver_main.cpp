@@ -1,9 +1,10 @@
-// fovea-dicom-receiver: speaks DICOM with one peer on one accepted connection, for `fovea-node data listen`; started by it, never
-// by hand. The address was allowed before this process began; AE titles are checked here. Every C-STORE becomes a numbered file in
-// the given folder, byte for byte as received, sealed before it reaches the disk (sealed_scan.h) for a key that this process does not
-// have; nothing of it is parsed here. DCMTK stays in this process.
+// fovea-dicom-receiver: speaks DICOM with one peer on one accepted connection, for `fovea-node data listen`; started by
+// it, never by hand. The address was allowed before this process began; AE titles are checked here. Every C-STORE
+// becomes a numbered file in the given folder, byte for byte as received, sealed before it reaches the disk
+// (sealed_scan.h) for a key that this process does not have; nothing of it is parsed here. DCMTK stays in this process.
 //   fovea-dicom-receiver FOLDER AE-TITLE ALLOWED-AE[,…] PDU-BYTES IDLE-S FILE-BYTES FOLDER-BYTES PUBLIC-KEY
-// Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why", "full", "failed".
+// Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why", "full",
+// "failed".
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcuid.h>
 #include <dcmtk/dcmnet/diutil.h>
@@ -44,7 +45,8 @@ void tell(const std::string& event) {
 // AE titles come from strangers: 16 printable characters at most reach a log.
 std::string shown(const OFString& title) {
   std::string out;
-  for (std::size_t n = 0; n < title.size() && out.size() < 16; ++n) out.push_back(title[n] > ' ' && title[n] < 0x7f && title[n] != '"' ? title[n] : '?');
+  for (std::size_t n = 0; n < title.size() && out.size() < 16; ++n)
+    out.push_back(title[n] > ' ' && title[n] < 0x7f && title[n] != '"' ? title[n] : '?');
   return out;
 }
 
@@ -59,13 +61,15 @@ struct Options {
 // DCMTK writes to files only: it is given the name of a pipe, whose other end is sealed into the file by a thread.
 class SealingPipe {
  public:
-  SealingPipe(const std::filesystem::path& file, const Options& options) : out_(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+  SealingPipe(const std::filesystem::path& file, const Options& options)
+      : out_(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) {
     int ends[2] = {-1, -1};
     if (!out_ || ::pipe2(ends, O_CLOEXEC) != 0) return;
     from_ = Descriptor(ends[0]);
     to_ = Descriptor(ends[1]);
     thread_ = std::thread([this, limit = options.file_bytes, key = options.seal_for] {
-      fovea::Result<fovea::node::SealedStream> done = fovea::node::seal_stream(from_.number(), out_.number(), limit, key);
+      fovea::Result<fovea::node::SealedStream> done =
+          fovea::node::seal_stream(from_.number(), out_.number(), limit, key);
       if (done) sealed_ = *done;
       from_ = Descriptor();  // after a full disk: DCMTK's next write fails instead of waiting for ever
     });
@@ -125,7 +129,8 @@ class Receiver final : public DcmSCP {
   bool has_room() const {
     struct statvfs disk {};
     if (statvfs(options_.folder.c_str(), &disk) != 0) return false;
-    return received_ + options_.file_bytes <= options_.folder_bytes && static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize >= kFreeBytesMin + options_.file_bytes;
+    return received_ + options_.file_bytes <= options_.folder_bytes &&
+           static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize >= kFreeBytesMin + options_.file_bytes;
   }
 
   OFCondition store(T_DIMSE_C_StoreRQ& request, T_ASC_PresentationContextID id) {
@@ -135,9 +140,11 @@ class Receiver final : public DcmSCP {
       return DIMSE_OUTOFRESOURCES;
     }
     // The name is a number: nothing that a peer sends becomes part of a path.
-    const std::filesystem::path part = options_.folder / ("." + std::to_string(getpid()) + "-" + std::to_string(count_++) + ".part");
+    const std::filesystem::path part =
+        options_.folder / ("." + std::to_string(getpid()) + "-" + std::to_string(count_++) + ".part");
     SealingPipe pipe(part, options_);
-    const OFCondition received = pipe.open() ? receiveSTORERequest(request, id, OFString(pipe.name().c_str())) : OFCondition(DIMSE_OUTOFRESOURCES);
+    const OFCondition received = pipe.open() ? receiveSTORERequest(request, id, OFString(pipe.name().c_str()))
+                                             : OFCondition(DIMSE_OUTOFRESOURCES);
     const std::optional<std::uint64_t> bytes = pipe.finish();
     std::error_code failed;
     if (received.bad() || !bytes) {
@@ -163,14 +170,18 @@ class Receiver final : public DcmSCP {
 // What a peer may send: the classes that intake reads, in the transfer syntaxes that it decodes or refuses by name.
 bool add_contexts(Receiver& receiver) {
   OFList<OFString> syntaxes;
-  for (const char* uid : {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax, UID_BigEndianExplicitTransferSyntax,
-                          UID_JPEGLSLosslessTransferSyntax, UID_JPEGProcess14SV1TransferSyntax, UID_JPEGProcess14TransferSyntax, UID_JPEGProcess2_4TransferSyntax,
-                          UID_JPEGProcess1TransferSyntax, UID_JPEG2000LosslessOnlyTransferSyntax, UID_JPEG2000TransferSyntax, UID_RLELosslessTransferSyntax,
-                          UID_DeflatedExplicitVRLittleEndianTransferSyntax})
+  for (const char* uid :
+       {UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax,
+        UID_BigEndianExplicitTransferSyntax, UID_JPEGLSLosslessTransferSyntax, UID_JPEGProcess14SV1TransferSyntax,
+        UID_JPEGProcess14TransferSyntax, UID_JPEGProcess2_4TransferSyntax, UID_JPEGProcess1TransferSyntax,
+        UID_JPEG2000LosslessOnlyTransferSyntax, UID_JPEG2000TransferSyntax, UID_RLELosslessTransferSyntax,
+        UID_DeflatedExplicitVRLittleEndianTransferSyntax})
     syntaxes.push_back(uid);
-  for (const char* uid : {UID_CTImageStorage, UID_EnhancedCTImageStorage, UID_LegacyConvertedEnhancedCTImageStorage, UID_MRImageStorage, UID_EnhancedMRImageStorage,
-                          UID_LegacyConvertedEnhancedMRImageStorage, UID_PositronEmissionTomographyImageStorage, UID_EnhancedPETImageStorage,
-                          UID_LegacyConvertedEnhancedPETImageStorage, UID_SegmentationStorage, UID_RTStructureSetStorage, UID_SecondaryCaptureImageStorage})
+  for (const char* uid : {UID_CTImageStorage, UID_EnhancedCTImageStorage, UID_LegacyConvertedEnhancedCTImageStorage,
+                          UID_MRImageStorage, UID_EnhancedMRImageStorage, UID_LegacyConvertedEnhancedMRImageStorage,
+                          UID_PositronEmissionTomographyImageStorage, UID_EnhancedPETImageStorage,
+                          UID_LegacyConvertedEnhancedPETImageStorage, UID_SegmentationStorage,
+                          UID_RTStructureSetStorage, UID_SecondaryCaptureImageStorage})
     if (receiver.addPresentationContext(uid, syntaxes).bad()) return false;
   OFList<OFString> plain;
   plain.push_back(UID_LittleEndianExplicitTransferSyntax);
@@ -195,13 +206,19 @@ void limit(std::uint64_t scan_bytes) {
   signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails instead
   signal(SIGPIPE, SIG_IGN);
   const rlimit file{file_bytes, file_bytes}, memory{2ull << 30, 2ull << 30}, core{0, 0};
-  if (setrlimit(RLIMIT_FSIZE, &file) != 0 || setrlimit(RLIMIT_AS, &memory) != 0 || setrlimit(RLIMIT_CORE, &core) != 0) _exit(3);
+  if (setrlimit(RLIMIT_FSIZE, &file) != 0 || setrlimit(RLIMIT_AS, &memory) != 0 || setrlimit(RLIMIT_CORE, &core) != 0)
+    _exit(3);
 }
 
 int receive(const std::vector<std::string>& words) {
-  Options options{.folder = words[0], .title = words[1], .allowed = split(words[2]), .file_bytes = std::stoull(words[5]), .folder_bytes = std::stoull(words[6])};
+  Options options{.folder = words[0],
+                  .title = words[1],
+                  .allowed = split(words[2]),
+                  .file_bytes = std::stoull(words[5]),
+                  .folder_bytes = std::stoull(words[6])};
   const auto key = fovea::from_hex(words[7]);
-  const auto public_key = key ? fovea::to_array<32>(*key, "public key") : fovea::Result<fovea::crypto::AgreementPublicKey>(key.error());
+  const auto public_key = key ? fovea::to_array<32>(*key, "public key")
+                              : fovea::Result<fovea::crypto::AgreementPublicKey>(key.error());
   if (!public_key) return 2;
   options.seal_for = *public_key;
   limit(options.file_bytes);

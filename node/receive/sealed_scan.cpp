@@ -22,7 +22,8 @@ constexpr std::size_t kHeaderBytes = 8 + 32;
 constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::size_t kSealedPieceBytes = kPieceBytes + crypto::kAeadTagBytes;
 
-crypto::SecretKey scan_key(const crypto::SecretKey& shared, const crypto::AgreementPublicKey& ephemeral, const crypto::AgreementPublicKey& node) {
+crypto::SecretKey scan_key(const crypto::SecretKey& shared, const crypto::AgreementPublicKey& ephemeral,
+                           const crypto::AgreementPublicKey& node) {
   Bytes salt(ephemeral.begin(), ephemeral.end());
   salt.insert(salt.end(), node.begin(), node.end());
   return crypto::hkdf_sha256({.secret = shared.view(), .salt = salt, .info = as_bytes("FOVEA/1/received scan")});
@@ -111,17 +112,22 @@ Result<SealedStream> seal_stream(int in, int out, std::uint64_t bytes_max, const
   return done;
 }
 
-Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint64_t bytes_max, const crypto::AgreementKey& node) {
+Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint64_t bytes_max,
+                                    const crypto::AgreementKey& node) {
   const Descriptor in(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!in) return not_found(std::string("received scan: cannot be opened: ") + std::strerror(errno));
   struct stat info {};
-  if (::fstat(in.number(), &info) != 0 || !S_ISREG(info.st_mode)) return invalid_argument("received scan: not a regular file");
+  if (::fstat(in.number(), &info) != 0 || !S_ISREG(info.st_mode))
+    return invalid_argument("received scan: not a regular file");
   if (static_cast<std::uint64_t>(info.st_size) > sealed_scan_bytes(bytes_max))
-    return invalid_argument("received scan: larger than the " + std::to_string(bytes_max / 1'000'000) + " MB that it may take in memory (raise intake.memory_megabytes)");
+    return invalid_argument("received scan: larger than the " + std::to_string(bytes_max / 1'000'000) +
+                            " MB that it may take in memory (raise intake.memory_megabytes)");
   Bytes header(kHeaderBytes);
   FOVEA_TRY_ASSIGN(const std::size_t got, read_up_to(in.number(), header));
-  if (got < kHeaderBytes || as_text(ByteView(header).first(kMagic.size())) != kMagic) return corruption("received scan: not a sealed scan (have it sent again)");
-  FOVEA_TRY_ASSIGN(const crypto::AgreementPublicKey ephemeral, to_array<32>(ByteView(header).subspan(kMagic.size()), "received scan"));
+  if (got < kHeaderBytes || as_text(ByteView(header).first(kMagic.size())) != kMagic)
+    return corruption("received scan: not a sealed scan (have it sent again)");
+  FOVEA_TRY_ASSIGN(const crypto::AgreementPublicKey ephemeral,
+                   to_array<32>(ByteView(header).subspan(kMagic.size()), "received scan"));
   FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, node.shared_secret(ephemeral));
   Descriptor out(::memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!out) return unavailable(std::string("received scan: no memory to open it: ") + std::strerror(errno));

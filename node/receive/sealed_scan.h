@@ -1,10 +1,11 @@
-// Received scans on their way to be taken in: sealed from the first byte that touches a disk. The receiver, which speaks with
-// strangers, holds a public key only: it can seal a scan and can open none, not even the one it has just sealed.
+// Received scans on their way to be taken in: sealed from the first byte that touches a disk. The receiver, which
+// speaks with strangers, holds a public key only: it can seal a scan and can open none, not even the one it has just
+// sealed.
 //
-// File: "FOVSCN1\n", an ephemeral X25519 public key (32), then the contents in pieces of 64 KiB, each with AES-256-GCM and 16 bytes
-// longer; the last piece, which may be empty, is marked (STREAM: Hoang, Reyhanitabar, Rogaway, Vizar, CRYPTO 2015).
-// Key: HKDF-SHA-256 of the X25519 secret, salt = ephemeral key then the node's key, info = "FOVEA/1/received scan".
-// Nonce: number of the piece (u64, little-endian), 1 for the last else 0, three zero bytes.
+// File: "FOVSCN1\n", an ephemeral X25519 public key (32), then the contents in pieces of 64 KiB, each with AES-256-GCM
+// and 16 bytes longer; the last piece, which may be empty, is marked (STREAM: Hoang, Reyhanitabar, Rogaway, Vizar,
+// CRYPTO 2015). Key: HKDF-SHA-256 of the X25519 secret, salt = ephemeral key then the node's key, info =
+// "FOVEA/1/received scan". Nonce: number of the piece (u64, little-endian), 1 for the last else 0, three zero bytes.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,9 @@ struct SealedStream {
 Result<SealedStream> seal_stream(int in, int out, std::uint64_t bytes_max, const crypto::AgreementPublicKey& node);
 
 // The scan in anonymous memory that nobody can change any more, at offset 0.
-// not_found: no such file; corruption: cut off, changed, or sealed for another node; invalid_argument: above `bytes_max`;
-// unavailable: no memory.
-Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint64_t bytes_max, const crypto::AgreementKey& node);
+// not_found: no such file; corruption: cut off, changed, or sealed for another node; invalid_argument: above
+// `bytes_max`; unavailable: no memory.
+Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint64_t bytes_max,
+                                    const crypto::AgreementKey& node);
 
 }  // namespace fovea::node

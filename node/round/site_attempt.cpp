@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::size_t kAttemptsRemembered = 16;
 
-Digest seed_tag(const crypto::SecretKey& seed) { return crypto::TaggedHash("FOVEA/1/seed-tag").add(seed.view()).finish(); }
+Digest seed_tag(const crypto::SecretKey& seed) {
+  return crypto::TaggedHash("FOVEA/1/seed-tag").add(seed.view()).finish();
+}
 
 std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::ListedKeys> list) {
   std::vector<crypto::AgreementPublicKey> keys;
@@ -32,8 +34,9 @@ std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::
 
 std::optional<Refusal> SiteMachine::Core::check_round_unreleased(RoundNumber round) const {
   if (!memory.unmasked || round > memory.unmasked->ref.round) return std::nullopt;
-  return refused(RefusalReason::round_already_unmasked,
-                 "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
+  return refused(
+      RefusalReason::round_already_unmasked,
+      "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
 }
 
 // The graph is the one that the roster's beacon gives, and has enough neighbours for the sites this site assumes bad.
@@ -41,7 +44,8 @@ std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundPar
                                                       const federation::Roster& roster, Speech speech) const {
   const federation::GraphParameters& graph = *p.graph;
   if (graph.roster_sites != roster.sites.size())
-    return refused(RefusalReason::graph_differs, "a graph of " + std::to_string(graph.roster_sites) + " positions, the roster has " +
+    return refused(RefusalReason::graph_differs, "a graph of " + std::to_string(graph.roster_sites) +
+                                                     " positions, the roster has " +
                                                      std::to_string(roster.sites.size()) + " sites");
   const auto beacon = memory.beacons.find(roster.hash);
   const bool known = beacon != memory.beacons.end();
@@ -52,7 +56,8 @@ std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundPar
                                                  .dropped_max = std::uint32_t{graph.roster_sites} - graph.survivors_min,
                                                  .security_bits = federation::kGraphSecurityBits,
                                                  .correctness_bits = federation::kGraphCorrectnessBits};
-  if (const auto enough = federation::check_neighbours(assumptions, {graph.neighbours, p.thresholds.threshold}); !enough)
+  if (const auto enough = federation::check_neighbours(assumptions, {graph.neighbours, p.thresholds.threshold});
+      !enough)
     return refused(RefusalReason::threshold_too_low, enough.error().message);
   return std::nullopt;
 }
@@ -61,20 +66,22 @@ std::optional<Refusal> SiteMachine::Core::check_graph(const federation::RoundPar
 std::optional<Refusal> SiteMachine::Core::check_demands(const federation::RoundParameters& p, std::size_t sites,
                                                         const federation::Roster& roster, Speech speech) const {
   if (sites < config.policy.cohort_min)
-    return refused(RefusalReason::cohort_too_small,
-                   std::to_string(sites) + " sites, this site's policy asks for " + std::to_string(config.policy.cohort_min));
+    return refused(RefusalReason::cohort_too_small, std::to_string(sites) + " sites, this site's policy asks for " +
+                                                        std::to_string(config.policy.cohort_min));
   const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
   const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
   if (p.graph) {
     if (p.signatures_min() < m + h)
-      return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.signatures_min()) + " sites with m = " +
-                                                        std::to_string(m) + ", h = " + std::to_string(h));
+      return refused(RefusalReason::honest_too_few, "a sum of " + std::to_string(p.signatures_min()) +
+                                                        " sites with m = " + std::to_string(m) +
+                                                        ", h = " + std::to_string(h));
     // Two statements with s signatures each would share an honest signer, and nobody signs two.
     const std::uint32_t majority = federation::threshold_min(static_cast<std::uint32_t>(p.candidates.size()), m);
     if (p.signatures_min() < majority)
-      return refused(RefusalReason::threshold_too_low, "a sum of " + std::to_string(p.signatures_min()) + " sites, of " +
-                                                           std::to_string(p.candidates.size()) + " with m = " + std::to_string(m) +
-                                                           " at least " + std::to_string(majority) + " must sign one statement");
+      return refused(RefusalReason::threshold_too_low, "a sum of " + std::to_string(p.signatures_min()) +
+                                                           " sites, of " + std::to_string(p.candidates.size()) +
+                                                           " with m = " + std::to_string(m) + " at least " +
+                                                           std::to_string(majority) + " must sign one statement");
     return check_graph(p, m, roster, speech);
   }
   if (const auto rule = federation::check_thresholds(static_cast<std::uint32_t>(sites), p.thresholds.threshold, m, h))
@@ -89,50 +96,59 @@ std::optional<Refusal> SiteMachine::Core::check_plan(const federation::RoundPara
   if (std::find(approved.begin(), approved.end(), p.plan_hash) == approved.end())
     return refused(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
   if (p.dimension != model.next.dimension)
-    return refused(RefusalReason::dimension_differs, "a vector of " + std::to_string(p.dimension) + " words, the plan's next sum has " +
+    return refused(RefusalReason::dimension_differs, "a vector of " + std::to_string(p.dimension) +
+                                                         " words, the plan's next sum has " +
                                                          std::to_string(model.next.dimension));
   const auto implied = federation::make_encoding(p.encoded_for(), model.next.delta_max, model.next.weight_max);
   if (!implied || *implied != p.encoding)
-    return refused(RefusalReason::scale_out_of_bounds, "not the encoding that the plan gives for " + std::to_string(p.encoded_for()) + " sites");
+    return refused(RefusalReason::scale_out_of_bounds,
+                   "not the encoding that the plan gives for " + std::to_string(p.encoded_for()) + " sites");
   return std::nullopt;
 }
 
 std::optional<Refusal> SiteMachine::Core::check_round_number(RoundNumber round) const {
   if (round <= model.round || round - model.round <= kRoundsAheadMax) return std::nullopt;
-  return refused(RefusalReason::round_too_far, "round " + std::to_string(round) + ", the last one here is " + std::to_string(model.round) +
-                                                   "; at most " + std::to_string(kRoundsAheadMax) + " further is believed");
+  return refused(RefusalReason::round_too_far, "round " + std::to_string(round) + ", the last one here is " +
+                                                   std::to_string(model.round) + "; at most " +
+                                                   std::to_string(kRoundsAheadMax) + " further is believed");
 }
 
 // Rounds only go on, over restarts too: a coordinator that went back could try one round under two sets of parameters.
 std::optional<Refusal> SiteMachine::Core::check_joined_round(RoundNumber round) const {
   if (!memory.joined || round >= memory.joined->ref.round) return std::nullopt;
-  return refused(RefusalReason::stale_round, "round " + std::to_string(round) + ", round " + std::to_string(memory.joined->ref.round) +
-                                                 " was joined here already");
+  return refused(RefusalReason::stale_round, "round " + std::to_string(round) + ", round " +
+                                                 std::to_string(memory.joined->ref.round) + " was joined here already");
 }
 
 std::optional<Refusal> SiteMachine::Core::check_neighbourhood(const federation::AttemptContext& context,
-                                                              std::span<const RosterIndex> sites, std::string_view set) const {
+                                                              std::span<const RosterIndex> sites,
+                                                              std::string_view set) const {
   const federation::RoundParameters& p = context.parameters;
   if (sites.size() < p.survivors_min())
-    return refused(RefusalReason::too_few_survivors, std::to_string(sites.size()) + " sites in " + std::string(set) + ", at least " +
-                                                         std::to_string(p.survivors_min()) + " are needed");
+    return refused(RefusalReason::too_few_survivors, std::to_string(sites.size()) + " sites in " + std::string(set) +
+                                                         ", at least " + std::to_string(p.survivors_min()) +
+                                                         " are needed");
   const std::size_t holders = context.count_holders(self, sites);
   if (holders < p.thresholds.threshold)
-    return refused(RefusalReason::too_few_survivors, std::to_string(holders) + " neighbours of this site in " + std::string(set) +
-                                                         ", the threshold is " + std::to_string(p.thresholds.threshold));
+    return refused(RefusalReason::too_few_survivors, std::to_string(holders) + " neighbours of this site in " +
+                                                         std::string(set) + ", the threshold is " +
+                                                         std::to_string(p.thresholds.threshold));
   return std::nullopt;
 }
 
-std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::RoundParameters& p, const Work& work) const {
+std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::RoundParameters& p,
+                                                           const Work& work) const {
   if (p.run != config.run) return refused(RefusalReason::wrong_run, "parameters of another run");
   if (p.round != work.task.round || p.round <= model.round)
     return refused(RefusalReason::stale_round, "round " + std::to_string(p.round) + ", the task in hand is round " +
                                                    std::to_string(work.task.round));
   if (auto release = check_round_unreleased(p.round)) return release;
   if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
-  if (!on_roster || !contains(p.candidates, self)) return refused(RefusalReason::not_a_candidate, "this site is not in U0");
+  if (!on_roster || !contains(p.candidates, self))
+    return refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
-  if (p.plan_hash != work.task.plan_hash) return refused(RefusalReason::plan_not_approved, "another plan than the task's");
+  if (p.plan_hash != work.task.plan_hash)
+    return refused(RefusalReason::plan_not_approved, "another plan than the task's");
   if (p.model_hash != model.model_hash || p.model_hash != work.task.model_hash)
     return refused(RefusalReason::model_differs, "not the model this site computed");
   if (p.previous_transcript != model.transcript)
@@ -164,7 +180,8 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
     if (p.attempt < joined || (p.attempt == joined && known))
       return refuse(RefusalReason::stale_attempt, "attempt " + std::to_string(joined) + " was joined already");
     if (p.attempt == joined)
-      return refuse_attempt(refused(RefusalReason::forgotten_after_restart, "this attempt's keys are gone; a new attempt is needed"));
+      return refuse_attempt(
+          refused(RefusalReason::forgotten_after_restart, "this attempt's keys are gone; a new attempt is needed"));
   }
   const Work* current = work();
   if (current == nullptr) {
@@ -190,7 +207,8 @@ void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::Sec
   effects.joined = context.parameters;
 
   Attempt joined{std::move(context), federation::AttemptSecrets::derive(seed, self)};
-  federation::KeysMessage keys{.ref = ref, .keys = {.channel = joined.secrets.channel_key(), .mask = joined.secrets.mask_key()}};
+  federation::KeysMessage keys{.ref = ref,
+                               .keys = {.channel = joined.secrets.channel_key(), .mask = joined.secrets.mask_key()}};
   keys.keys.signature = config.identity.sign(federation::keys_statement(ref.parameters, self, keys.keys));
   SiteOutbound message = seal(MessageKind::keys, keys.encode(), ref);
   send(message);
@@ -207,17 +225,20 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from, c
   if (auto demand = check_demands(p, list.keys.size(), config.roster, Speech::announced)) return demand;
   std::vector<RosterIndex> sites;
   for (const federation::ListedKeys& entry : list.keys) sites.push_back(entry.site);
-  if (!std::includes(p.candidates.begin(), p.candidates.end(), sites.begin(), sites.end()))  // the codec keeps both ascending
+  if (!std::includes(p.candidates.begin(), p.candidates.end(), sites.begin(),
+                     sites.end()))  // the codec keeps both ascending
     return refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
   if (auto few = check_neighbourhood(context, sites, "U1")) return few;
   bool own_found = false;
   for (const federation::ListedKeys& entry : list.keys) {
     if (entry.site == self) {
       own_found = true;
-      if (entry.keys.channel != from.attempt.secrets.channel_key() || entry.keys.mask != from.attempt.secrets.mask_key())
+      if (entry.keys.channel != from.attempt.secrets.channel_key() ||
+          entry.keys.mask != from.attempt.secrets.mask_key())
         return refused(RefusalReason::own_entry_altered, "other keys are listed for this site");
     }
-    if (!has_signed(entry.site, federation::keys_statement(context.parameters_hash, entry.site, entry.keys), entry.keys.signature))
+    if (!has_signed(entry.site, federation::keys_statement(context.parameters_hash, entry.site, entry.keys),
+                    entry.keys.signature))
       return refused(RefusalReason::bad_signature, "keys of " + config.roster.sites[entry.site].id.text());
   }
   if (!own_found) return refused(RefusalReason::own_entry_missing, "this site's keys are not in the list");
@@ -250,10 +271,11 @@ void SiteMachine::Core::deal_shares(KeysSent& from, federation::KeyList list) {
   std::sort(keys_seen.back().begin(), keys_seen.back().end());
   if (keys_seen.size() > kAttemptsRemembered) keys_seen.pop_front();
 
-  federation::SharesMessage shares{.ref = context.ref(),
-                                   .key_list = context.key_list,
-                                   .self_seed_commitment = from.attempt.secrets.self_seed_commitment(context.parameters_hash),
-                                   .shares = std::move(dealt->sealed)};
+  federation::SharesMessage shares{
+      .ref = context.ref(),
+      .key_list = context.key_list,
+      .self_seed_commitment = from.attempt.secrets.self_seed_commitment(context.parameters_hash),
+      .shares = std::move(dealt->sealed)};
   SiteOutbound message = seal(MessageKind::shares, shares.encode(), shares.ref);
   send(message);
   phase = SharesSent{std::move(from.work), std::move(from.attempt), std::move(dealt->own), std::move(message)};
@@ -290,7 +312,8 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
 
 // ---- R2 answered, R3
 
-std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from, const federation::RoutedShares& routed) const {
+std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from,
+                                                       const federation::RoutedShares& routed) const {
   const federation::AttemptContext& context = from.attempt.context;
   if (auto broken = check_ref(routed.ref, context)) return broken;
   for (const RosterIndex site : routed.survivors)
@@ -301,7 +324,8 @@ std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from, c
   std::erase(dealers, self);
   const bool complete = std::equal(dealers.begin(), dealers.end(), routed.shares.begin(), routed.shares.end(),
                                    [](RosterIndex site, const auto& shares) { return site == shares.peer; });
-  if (!complete) return refused(RefusalReason::survivors_not_subset, "the shares are not those of this site's neighbours in U2");
+  if (!complete)
+    return refused(RefusalReason::survivors_not_subset, "the shares are not those of this site's neighbours in U2");
   return std::nullopt;
 }
 
@@ -312,8 +336,9 @@ void SiteMachine::Core::start_masking(SharesSent& from, federation::RoutedShares
   for (const federation::SealedShares& sealed : routed.shares) {
     auto opened = from.attempt.secrets.open(context, sealed);
     if (!opened) {
-      const RefusalReason reason = opened.error().code == ErrorCode::corruption ? RefusalReason::share_unreadable
-                                                                               : RefusalReason::share_commitment_differs;
+      const RefusalReason reason = opened.error().code == ErrorCode::corruption
+                                       ? RefusalReason::share_unreadable
+                                       : RefusalReason::share_commitment_differs;
       report_failure(context.ref(), reason, sealed.peer);
       return refuse(reason, "share of " + config.roster.sites[sealed.peer].id.text() + ": " + opened.error().message);
     }
@@ -371,7 +396,8 @@ federation::SealedPayload SiteMachine::Core::make_chunk(const MaskedAttempt& mas
   encoder->fill(first, words);
   crypto::apply_masks(words, first, masked.masks);
   return federation::seal_chunk({MessageKind::masked_chunk, config.run, config.self, config.roster.epoch},
-                                masked.attempt.context.ref(), static_cast<std::uint32_t>(index), words, config.identity);
+                                masked.attempt.context.ref(), static_cast<std::uint32_t>(index), words,
+                                config.identity);
 }
 
 void SiteMachine::Core::send_chunks(MaskedSending& from) {
@@ -396,7 +422,8 @@ void SiteMachine::Core::send_chunks(MaskedSending& from) {
                                         .self_seed_commitment = from.masked.attempt.secrets.self_seed_commitment(hash)};
   statement.signature = config.identity.sign(federation::masked_statement(
       hash, {self, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
-  const federation::CommittedVector own{self, statement.vector_hash, statement.self_seed_commitment, statement.signature};
+  const federation::CommittedVector own{self, statement.vector_hash, statement.self_seed_commitment,
+                                        statement.signature};
   SiteOutbound message = seal(MessageKind::masked_statement, statement.encode(), statement.ref);
   send(message);
   phase = MaskedSent{std::move(from.masked), own, std::move(message)};
@@ -418,7 +445,8 @@ void SiteMachine::Core::on_chunk_request(const federation::SignedMessage& messag
                    const std::size_t chunks = federation::chunk_count(context.parameters.dimension);
                    if (decoded->chunks.size() > config.chunks_per_step ||
                        (!decoded->chunks.empty() && decoded->chunks.back() >= chunks))
-                     return refuse(RefusalReason::chunk_out_of_bounds, "chunks outside the vector, or too many at once");
+                     return refuse(RefusalReason::chunk_out_of_bounds,
+                                   "chunks outside the vector, or too many at once");
                    // The same words, masks and keys: the same bytes as before.
                    const federation::AttemptRef& ref = decoded->ref;
                    std::vector<std::uint32_t> words;

@@ -11,9 +11,11 @@ using federation::RefusalReason;
 void SiteMachine::Core::on_beacon_request(const federation::SignedMessage& message) {
   const auto decoded = federation::BeaconRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  if (decoded->roster != config.roster.hash) return refuse(RefusalReason::roster_differs, "a beacon for another roster than the pinned one");
+  if (decoded->roster != config.roster.hash)
+    return refuse(RefusalReason::roster_differs, "a beacon for another roster than the pinned one");
   if (!on_roster) return refuse(RefusalReason::not_a_candidate, "this site is no longer on the roster");
-  const federation::BeaconCommitmentMessage answer{decoded->roster, federation::commit_to_beacon(config.identity, decoded->roster, self)};
+  const federation::BeaconCommitmentMessage answer{
+      decoded->roster, federation::commit_to_beacon(config.identity, decoded->roster, self)};
   send(seal(MessageKind::beacon_commitment, answer.encode(), {}));
 }
 

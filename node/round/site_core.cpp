@@ -20,13 +20,15 @@ std::string_view to_string(SitePhase phase) noexcept {
   return "unknown";
 }
 
-std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref, const federation::AttemptContext& context) {
+std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref,
+                                             const federation::AttemptContext& context) {
   const federation::AttemptRef own = context.ref();
   if (ref.round != own.round)
-    return federation::Refusal{RefusalReason::stale_round, "round " + std::to_string(ref.round) + ", current is " + std::to_string(own.round)};
+    return federation::Refusal{RefusalReason::stale_round,
+                               "round " + std::to_string(ref.round) + ", current is " + std::to_string(own.round)};
   if (ref.attempt != own.attempt)
-    return federation::Refusal{RefusalReason::stale_attempt,
-                               "attempt " + std::to_string(ref.attempt) + ", current is " + std::to_string(own.attempt)};
+    return federation::Refusal{RefusalReason::stale_attempt, "attempt " + std::to_string(ref.attempt) +
+                                                                 ", current is " + std::to_string(own.attempt)};
   if (ref.parameters != own.parameters)
     return federation::Refusal{RefusalReason::parameters_differ, "another H(P) than this attempt's"};
   return std::nullopt;
@@ -67,7 +69,8 @@ void SiteMachine::Core::complete_register() {
 }
 
 SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const {
-  const federation::MessageHeader header{.kind = kind, .run = config.run, .sender = config.self, .epoch = config.roster.epoch};
+  const federation::MessageHeader header{
+      .kind = kind, .run = config.run, .sender = config.self, .epoch = config.roster.epoch};
   return {kind, ref.round, ref.attempt, federation::seal_message(header, payload, config.identity)};
 }
 

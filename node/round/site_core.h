@@ -20,8 +20,12 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-inline bool contains(std::span<const RosterIndex> sites, RosterIndex site) { return std::find(sites.begin(), sites.end(), site) != sites.end(); }
-inline federation::Refusal refused(federation::RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
+inline bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
+  return std::find(sites.begin(), sites.end(), site) != sites.end();
+}
+inline federation::Refusal refused(federation::RefusalReason reason, std::string detail) {
+  return {reason, std::move(detail)};
+}
 
 // A trained update, and the task it answers.
 struct Work {
@@ -79,17 +83,20 @@ struct ConsistencySigned {
   Work work;
   federation::AttemptRef ref;
 };
-// The update is kept until the sum is published: should a dealer's fault be shown, the sum is repeated with the same one.
+// The update is kept until the sum is published: should a dealer's fault be shown, the sum is repeated with the same
+// one.
 struct Unmasked {
   Work work;
   federation::AttemptRef ref;
 };
-using Phase = std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSending, MaskedSent, ConsistencySigned, Unmasked>;
+using Phase =
+    std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSending, MaskedSent, ConsistencySigned, Unmasked>;
 
-// The dealers of one released attempt whose fault this site has checked. In memory only: the coordinator shows them again.
+// The dealers of one released attempt whose fault this site has checked. In memory only: the coordinator shows them
+// again.
 struct ProvenFaults {
   federation::AttemptRef ref;
-  std::vector<RosterIndex> dealers;               // ascending
+  std::vector<RosterIndex> dealers;                  // ascending
   std::optional<federation::RefusalReason> refused;  // of evidence that did not hold
 };
 
@@ -121,7 +128,7 @@ struct SiteMachine::Core {
   ProvenFaults faults;
   std::deque<std::vector<crypto::AgreementPublicKey>> keys_seen;  // of the latest attempts, each sorted
   MonotonicMs now;
-  MonotonicMs heard;  // when the coordinator last said something, or we last said hello
+  MonotonicMs heard;    // when the coordinator last said something, or we last said hello
   SiteEffects effects;  // of the running step
   mutable crypto::VerifiedSignatures verified{};
 
@@ -150,8 +157,9 @@ struct SiteMachine::Core {
   void start_masking(SharesSent& from, federation::RoutedShares routed);
   void send_chunks(MaskedSending& from);
   std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
-  // The rules that hold for a round whoever speaks of it: the coordinator in R0 and R1, or the evidence of a published sum.
-  // `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may name any.
+  // The rules that hold for a round whoever speaks of it: the coordinator in R0 and R1, or the evidence of a published
+  // sum. `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may
+  // name any.
   enum class Speech { announced, published };
   std::optional<federation::Refusal> check_demands(const federation::RoundParameters& p, std::size_t sites,
                                                    const federation::Roster& roster, Speech speech) const;
@@ -162,15 +170,18 @@ struct SiteMachine::Core {
   std::optional<federation::Refusal> check_joined_round(RoundNumber round) const;
   std::optional<federation::Refusal> check_round_unreleased(RoundNumber round) const;
   // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
-  std::optional<federation::Refusal> check_neighbourhood(const federation::AttemptContext& context, std::span<const RosterIndex> sites,
+  std::optional<federation::Refusal> check_neighbourhood(const federation::AttemptContext& context,
+                                                         std::span<const RosterIndex> sites,
                                                          std::string_view set) const;
   std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
   std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
-  federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index, std::vector<std::uint32_t>& words) const;
+  federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index,
+                                       std::vector<std::uint32_t>& words) const;
 
   // site_repeat.cpp: one release a model, unless a dealer's fault is shown
   void on_dealer_fault(const federation::SignedMessage& message);
-  std::optional<federation::Refusal> check_fault(const federation::DealerFault& fault, const ReleasedMark& released) const;
+  std::optional<federation::Refusal> check_fault(const federation::DealerFault& fault,
+                                                 const ReleasedMark& released) const;
   const Release* release_on(const Digest& model_hash) const;
   bool may_repeat(const Release& release) const;
   federation::Refusal refuse_released(const Release& release) const;
@@ -190,8 +201,10 @@ struct SiteMachine::Core {
   SiteOutbound make_release(const MaskedSent& from, std::span<const RosterIndex> committed) const;
   void release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request);
   void resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref);
-  std::optional<federation::Refusal> check_consistency(const MaskedSent& from, const federation::ConsistencyRequest& request) const;
-  std::optional<federation::Refusal> check_unmask(const SignedMark& statement, const federation::UnmaskRequest& request) const;
+  std::optional<federation::Refusal> check_consistency(const MaskedSent& from,
+                                                       const federation::ConsistencyRequest& request) const;
+  std::optional<federation::Refusal> check_unmask(const SignedMark& statement,
+                                                  const federation::UnmaskRequest& request) const;
 
   // site_update.cpp: the sum
   void on_evidence(const federation::SignedMessage& message);
@@ -206,7 +219,8 @@ struct SiteMachine::Core {
   void refuse_unexpected(const federation::SignedMessage& message);
   // A request of an attempt whose secrets are gone: the coordinator is told, so that it need not wait.
   void refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref);
-  void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason, std::optional<RosterIndex> accused = {});
+  void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason,
+                      std::optional<RosterIndex> accused = {});
   void mark(SiteMark mark);           // in the journal of the run
   void register_mark(SiteMark mark);  // in the register of the site
   void complete_register();           // what a crash kept from it
@@ -219,15 +233,19 @@ struct SiteMachine::Core {
   std::optional<Work> take_work();
   const Attempt* attempt() const noexcept;
   // The attempt joined last, unless the coordinator gave it up: the one that the egress gate has open.
-  bool is_open(const federation::AttemptRef& ref) const noexcept { return memory.joined && memory.joined->ref == ref && abandoned != ref; }
+  bool is_open(const federation::AttemptRef& ref) const noexcept {
+    return memory.joined && memory.joined->ref == ref && abandoned != ref;
+  }
   void abandon_attempt();  // back to ready, secrets wiped; idle where there is no update left
   bool knows(RosterIndex site) const noexcept { return site < config.roster.sites.size(); }
   bool has_signed(RosterIndex site, const Digest& statement, const crypto::Signature& signature) const {
-    return verified.check(config.roster.sites[site].identity_key, statement, signature) == crypto::SignatureVerdict::valid;
+    return verified.check(config.roster.sites[site].identity_key, statement, signature) ==
+           crypto::SignatureVerdict::valid;
   }
 };
 
 // The common opening checks of a message within an attempt.
-std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref, const federation::AttemptContext& context);
+std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref,
+                                             const federation::AttemptContext& context);
 
 }  // namespace fovea::node

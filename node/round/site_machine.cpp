@@ -23,10 +23,12 @@ bool same_work(const federation::TrainTask& a, const federation::TrainTask& b) {
 }
 
 Result<void> check_policy(const SitePolicy& policy) {
-  if (policy.honest_min < 2) return invalid_argument("policy.honest_min: at least 2, or the sum is one site's own update");
+  if (policy.honest_min < 2)
+    return invalid_argument("policy.honest_min: at least 2, or the sum is one site's own update");
   if (policy.cohort_min < policy.honest_min + policy.colluders_max)
     return invalid_argument("policy.cohort_min: at least honest_min + colluders_max");
-  if (policy.cohort_min > federation::kCohortMax) return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::kCohortMax));
+  if (policy.cohort_min > federation::kCohortMax)
+    return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::kCohortMax));
   return {};
 }
 
@@ -37,7 +39,8 @@ SiteMachine::SiteMachine(SiteMachine&&) noexcept = default;
 SiteMachine& SiteMachine::operator=(SiteMachine&&) noexcept = default;
 SiteMachine::~SiteMachine() = default;
 
-Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal, std::span<const Bytes> site_register) {
+Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal,
+                                        std::span<const Bytes> site_register) {
   FOVEA_TRY(check_policy(config.policy));
   if (config.software.size() > 80) return invalid_argument("software: at most 80 bytes");
   if (config.chunks_per_step == 0) return invalid_argument("chunks_per_step: at least 1");
@@ -96,7 +99,8 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (header.run != config.run) return refuse(RefusalReason::wrong_run, "a message of another run");
   heard = now;
   // A published sum may be older than the roster; its evidence names the one it was made under.
-  const bool published = message.kind() == MessageKind::round_evidence || message.kind() == MessageKind::aggregate_chunk;
+  const bool published = message.kind() == MessageKind::round_evidence ||
+                         message.kind() == MessageKind::aggregate_chunk;
   if (!published && header.epoch != config.roster.epoch)
     return refuse(RefusalReason::wrong_epoch, "roster epoch " + std::to_string(header.epoch) + ", pinned is " +
                                                   std::to_string(config.roster.epoch));
@@ -160,7 +164,8 @@ void SiteMachine::Core::on(TrainingAdvanced event) {
 void SiteMachine::Core::on(TrainingFinished event) {
   const auto* training = std::get_if<Training>(&phase);
   if (training == nullptr || training->started_round != event.round)
-    return refuse(RefusalReason::unexpected_kind, "no training of round " + std::to_string(event.round) + " is running");
+    return refuse(RefusalReason::unexpected_kind,
+                  "no training of round " + std::to_string(event.round) + " is running");
   const federation::TrainTask task = training->task;
   if (!all_finite(event.contribution.delta)) {
     // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
@@ -226,11 +231,13 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
     say_hello();
   };
   if (!on_roster) return refuse_task(RefusalReason::not_a_candidate, "this site is no longer on the roster");
-  if (task.round <= model.round) return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");
+  if (task.round <= model.round)
+    return refuse(RefusalReason::stale_round, "round " + std::to_string(task.round) + " is over");
   if (auto number = check_round_number(task.round)) return refuse_task(number->reason, std::move(number->detail));
   if (auto joined = check_joined_round(task.round)) return refuse_task(joined->reason, std::move(joined->detail));
   if (memory.unmasked && task.round <= memory.unmasked->ref.round)
-    return refuse(RefusalReason::round_already_unmasked, "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
+    return refuse(RefusalReason::round_already_unmasked,
+                  "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
   if (std::find(config.policy.plans_approved.begin(), config.policy.plans_approved.end(), task.plan_hash) ==
       config.policy.plans_approved.end())
     return refuse_task(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
@@ -238,7 +245,8 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
     return refuse_task(RefusalReason::model_differs, "not the model this site computed");
   if (task.previous_transcript != model.transcript)
     return refuse_task(RefusalReason::transcript_differs, "not the successor of the last round known here");
-  if (auto released = check_task_unreleased(task.model_hash)) return refuse_task(released->reason, std::move(released->detail));
+  if (auto released = check_task_unreleased(task.model_hash))
+    return refuse_task(released->reason, std::move(released->detail));
 
   const auto start = [&] {
     phase = Training{task, task.round};
@@ -267,16 +275,19 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
 void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
   auto decoded = federation::AttemptAbandoned::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  // Also one that this site has signed, or joined before a restart: its secrets are gone, but the gate still has it open.
+  // Also one that this site has signed, or joined before a restart: its secrets are gone, but the gate still has it
+  // open.
   const auto& joined = memory.joined;
-  const bool named = joined && decoded->round == joined->ref.round && (decoded->round_over || decoded->attempt == joined->ref.attempt);
+  const bool named = joined && decoded->round == joined->ref.round &&
+                     (decoded->round_over || decoded->attempt == joined->ref.attempt);
   if (!named) {
     if (attempt() != nullptr) refuse(RefusalReason::stale_attempt, "another attempt was abandoned");
     return;
   }
   if (abandoned == joined->ref) return;
   abandoned = effects.abandoned = joined->ref;
-  effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " + std::to_string(joined->ref.round) +
+  effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
+                            std::to_string(joined->ref.round) +
                             " abandoned: " + std::string(federation::to_string(decoded->reason)));
   abandon_attempt();
 }

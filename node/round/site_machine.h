@@ -15,11 +15,12 @@
 //     3 start or cancel training   4 apply effects.update, then step(ModelAdopted{…}) at once
 //     while (effects.more) perform(machine.step(Resume{}))
 //
-// step() never fails: a refused event has `refusal` set and leaves the state as it was (a message to tell the coordinator
-// may be in outbound). Keys and seeds of an attempt live in memory only and are wiped at R4 or when it ends. A machine made
-// from a journal sends recorded bytes only: before R4 it sits the attempt out (and says so), after R4 it can still answer
-// R5 with the release that its signed mark fixed. The journal therefore holds shares of other sites' secrets: mode 0600.
-// The register holds no secret; it must never be older than the site: restored from a backup, it could allow a second release.
+// step() never fails: a refused event has `refusal` set and leaves the state as it was (a message to tell the
+// coordinator may be in outbound). Keys and seeds of an attempt live in memory only and are wiped at R4 or when it
+// ends. A machine made from a journal sends recorded bytes only: before R4 it sits the attempt out (and says so), after
+// R4 it can still answer R5 with the release that its signed mark fixed. The journal therefore holds shares of other
+// sites' secrets: mode 0600. The register holds no secret; it must never be older than the site: restored from a
+// backup, it could allow a second release.
 #pragma once
 
 #include <memory>
@@ -54,8 +55,8 @@ struct SiteConfig {
   SitePolicy policy;
   std::string software;
   std::vector<federation::Roster> rosters_past;  // of earlier epochs, to check the sums of rounds that were missed
-  std::size_t chunks_per_step = 8;        // masked chunks in one batch of effects: bounds memory to this many MB
-  std::int64_t hello_interval_ms = 5'000; // say hello again when the coordinator was silent for this long
+  std::size_t chunks_per_step = 8;               // masked chunks in one batch of effects: bounds memory to this many MB
+  std::int64_t hello_interval_ms = 5'000;        // say hello again when the coordinator was silent for this long
 };
 
 // ---- events
@@ -100,8 +101,8 @@ struct Resume {};  // the last batch of outbound was sent
 struct Tick {
   MonotonicMs now;
 };
-using SiteEvent = std::variant<Connected, MessageReceived, ModelAdopted, TrainingAdvanced, TrainingFinished, TrainingFailed,
-                               PolicyChanged, RosterAdopted, Resume, Tick>;
+using SiteEvent = std::variant<Connected, MessageReceived, ModelAdopted, TrainingAdvanced, TrainingFinished,
+                               TrainingFailed, PolicyChanged, RosterAdopted, Resume, Tick>;
 
 // ---- effects
 struct SiteOutbound {
@@ -121,17 +122,17 @@ struct ModelUpdate {
 };
 
 struct SiteEffects {
-  std::vector<Bytes> journal;                            // 1
-  std::vector<Bytes> site_register;                      // 1, after the journal
-  std::optional<federation::AttemptRef> abandoned;       // 2: nothing more leaves for this attempt
-  std::optional<federation::RoundParameters> joined;     // 2: what is sent from here on belongs to this attempt
-  std::vector<SiteOutbound> outbound;                    // 2
-  bool cancel_training = false;                          // 3
-  std::optional<federation::TrainTask> start_training;   // 3
-  std::optional<ModelUpdate> update;                     // 4
-  bool more = false;                                     // feed Resume when outbound is sent
-  std::optional<federation::Refusal> refusal;            // the event was refused: log it as a warning
-  std::vector<std::string> notices;                      // for the log; no secrets
+  std::vector<Bytes> journal;                           // 1
+  std::vector<Bytes> site_register;                     // 1, after the journal
+  std::optional<federation::AttemptRef> abandoned;      // 2: nothing more leaves for this attempt
+  std::optional<federation::RoundParameters> joined;    // 2: what is sent from here on belongs to this attempt
+  std::vector<SiteOutbound> outbound;                   // 2
+  bool cancel_training = false;                         // 3
+  std::optional<federation::TrainTask> start_training;  // 3
+  std::optional<ModelUpdate> update;                    // 4
+  bool more = false;                                    // feed Resume when outbound is sent
+  std::optional<federation::Refusal> refusal;           // the event was refused: log it as a warning
+  std::vector<std::string> notices;                     // for the log; no secrets
 };
 
 enum class SitePhase {
@@ -152,7 +153,8 @@ class SiteMachine {
   // `journal`: all records of earlier effects of this run, in order; `site_register`: those of every run of the site.
   // invalid_argument: not in the roster, a key that is not the roster's, a policy out of bounds; corruption: an
   // unreadable record.
-  static Result<SiteMachine> create(SiteConfig config, std::span<const Bytes> journal, std::span<const Bytes> site_register = {});
+  static Result<SiteMachine> create(SiteConfig config, std::span<const Bytes> journal,
+                                    std::span<const Bytes> site_register = {});
   SiteMachine(SiteMachine&&) noexcept;
   SiteMachine& operator=(SiteMachine&&) noexcept;
   ~SiteMachine();
@@ -160,9 +162,9 @@ class SiteMachine {
   SiteEffects step(SiteEvent event);
 
   SitePhase phase() const noexcept;
-  RoundNumber round() const noexcept;          // of the current task; 0 in idle
-  AttemptNumber attempt() const noexcept;      // of the current attempt; 0 before R1
-  RoundNumber last_round() const noexcept;     // last aggregate adopted
+  RoundNumber round() const noexcept;       // of the current task; 0 in idle
+  AttemptNumber attempt() const noexcept;   // of the current attempt; 0 before R1
+  RoundNumber last_round() const noexcept;  // last aggregate adopted
 
  private:
   struct Core;

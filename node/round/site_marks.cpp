@@ -205,7 +205,9 @@ void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
                  },
                  [&](const ReleasedMark& m) {
                    note_release(run, m);
-                   std::erase_if(unregistered, [&](const ReleasedMark& entry) { return entry.model_hash == m.model_hash && entry.ref == m.ref; });
+                   std::erase_if(unregistered, [&](const ReleasedMark& entry) {
+                     return entry.model_hash == m.model_hash && entry.ref == m.ref;
+                   });
                  },
                  [&](const BeaconListMark& m) { beacon_lists.emplace(m.roster, m.list); },
                  [&](const BeaconMark& m) { beacons.emplace(m.roster, m.beacon); },
@@ -213,7 +215,8 @@ void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
              mark);
 }
 
-Result<SiteMemory> SiteMemory::restore(const RunId& run, std::span<const Bytes> journal, std::span<const Bytes> site_register) {
+Result<SiteMemory> SiteMemory::restore(const RunId& run, std::span<const Bytes> journal,
+                                       std::span<const Bytes> site_register) {
   SiteMemory memory;
   for (std::size_t i = 0; i < site_register.size(); ++i) {
     auto decoded = decode_mark(site_register[i]);

@@ -1,9 +1,10 @@
-// What a site remembers across a restart: the durable marks of its journal. No key or seed is among them, and of the shares
-// only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a site that
-// restarts after R4 can still finish the round, byte for byte, and nothing else.
+// What a site remembers across a restart: the durable marks of its journal. No key or seed is among them, and of the
+// shares only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a
+// site that restarts after R4 can still finish the round, byte for byte, and nothing else.
 //   record := u8 type · 16 run · attempt ref (none in marks of a beacon) · fields
-// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model, ever, but for a
-// sum that is repeated without a dealer whose fault is proven. Marks of older versions are read; they let nothing be repeated.
+// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model,
+// ever, but for a sum that is repeated without a dealer whose fault is proven. Marks of older versions are read; they
+// let nothing be repeated.
 #pragma once
 
 #include <map>
@@ -22,8 +23,8 @@ namespace fovea::node {
 struct JoinedMark {
   federation::AttemptRef ref;
   Digest seed_tag{};
-  Digest update{};                                 // of the ring words that it would send (federation::update_digest)
-  std::optional<federation::AttemptRef> repeats{}; // the attempt whose sum it repeats
+  Digest update{};                                  // of the ring words that it would send (federation::update_digest)
+  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats
 
   // Whether it was, or repeated, the attempt `other`.
   bool stands_for(const federation::AttemptRef& other) const { return ref == other || repeats == other; }
@@ -32,17 +33,18 @@ struct JoinedMark {
 // R4: this statement was signed.
 struct SignedMark {
   federation::AttemptRef ref;
-  Digest request{};    // payload digest of the request
+  Digest request{};  // payload digest of the request
   Digest statement{};
   Digest model_hash{};
-  std::uint16_t signatures_min = 0;       // of U3
-  std::uint16_t threshold = 0;            // of those, by sites that hold shares of this one: t of the attempt
-  std::vector<RosterIndex> voters{};      // U3
-  std::vector<RosterIndex> holders{};     // of U3: all of it, or this site's neighbours
-  Bytes wire{};        // the signature as it was sent, to send again
-  Bytes release{};     // what R5 will send when t sites have signed the statement
-  std::vector<RosterIndex> survivors{};             // U2
-  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats: the dealers' faults were checked
+  std::uint16_t signatures_min = 0;      // of U3
+  std::uint16_t threshold = 0;           // of those, by sites that hold shares of this one: t of the attempt
+  std::vector<RosterIndex> voters{};     // U3
+  std::vector<RosterIndex> holders{};    // of U3: all of it, or this site's neighbours
+  Bytes wire{};                          // the signature as it was sent, to send again
+  Bytes release{};                       // what R5 will send when t sites have signed the statement
+  std::vector<RosterIndex> survivors{};  // U2
+  std::optional<federation::AttemptRef>
+      repeats{};  // the attempt whose sum it repeats: the dealers' faults were checked
 };
 
 // R5: shares were released. At most one a round, and one for a statement.
@@ -86,20 +88,22 @@ Bytes encode_mark(const RunId& run, const SiteMark& mark);
 
 // The sum of all marks.
 struct SiteMemory {
-  std::optional<JoinedMark> joined;      // the last of this run
-  std::optional<SignedMark> consistency; // the last of this run
-  std::optional<UnmaskedMark> unmasked;  // the last of this run
+  std::optional<JoinedMark> joined;           // the last of this run
+  std::optional<SignedMark> consistency;      // the last of this run
+  std::optional<UnmaskedMark> unmasked;       // the last of this run
   std::map<Digest, Release> released_models;  // of every run, by model
-  std::map<Digest, Digest> beacon_lists;    // by roster
-  std::map<Digest, Digest> beacons;         // by roster
-  std::vector<ReleasedMark> unregistered;   // of this run's journal, not in the register: the site fell over between the two
-  std::set<Digest> seed_tags;            // of every run
+  std::map<Digest, Digest> beacon_lists;      // by roster
+  std::map<Digest, Digest> beacons;           // by roster
+  std::vector<ReleasedMark>
+      unregistered;            // of this run's journal, not in the register: the site fell over between the two
+  std::set<Digest> seed_tags;  // of every run
 
   void apply(const RunId& run, const SiteMark& mark);
   // True unless this release, a later one, or one of another run on the model is known.
   bool note_release(const RunId& run, const ReleasedMark& mark);
   // corruption names the record.
-  static Result<SiteMemory> restore(const RunId& run, std::span<const Bytes> journal, std::span<const Bytes> site_register = {});
+  static Result<SiteMemory> restore(const RunId& run, std::span<const Bytes> journal,
+                                    std::span<const Bytes> site_register = {});
 };
 
 }  // namespace fovea::node

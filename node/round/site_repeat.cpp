@@ -1,6 +1,7 @@
-// One release a model at a site, ever; and the one exception: a sum that could not be opened is repeated without the dealers whose
-// fault is proven, over exactly the other sites and with exactly the same vectors. Whoever could open the first sum after all, which
-// takes such a dealer's help, then knows no more by the second. Why each rule is needed: docs/protocol.md.
+// One release a model at a site, ever; and the one exception: a sum that could not be opened is repeated without the
+// dealers whose fault is proven, over exactly the other sites and with exactly the same vectors. Whoever could open the
+// first sum after all, which takes such a dealer's help, then knows no more by the second. Why each rule is needed:
+// docs/protocol.md.
 #include <algorithm>
 
 #include "node/round/site_core.h"
@@ -22,10 +23,11 @@ bool SiteMachine::Core::may_repeat(const Release& release) const {
 }
 
 Refusal SiteMachine::Core::refuse_released(const Release& release) const {
-  return refused(RefusalReason::model_already_released,
-                 "this site took part in a sum on this model in run " + release.run.text() +
-                     ": two sums that differ by one site would show that site's update; continue with a model that no sum was "
-                     "released on (a plan with another seed)");
+  return refused(
+      RefusalReason::model_already_released,
+      "this site took part in a sum on this model in run " + release.run.text() +
+          ": two sums that differ by one site would show that site's update; continue with a model that no sum was "
+          "released on (a plan with another seed)");
 }
 
 std::optional<Refusal> SiteMachine::Core::check_task_unreleased(const Digest& model_hash) const {
@@ -45,38 +47,45 @@ std::optional<Refusal> SiteMachine::Core::check_unreleased(const SignedMark& sta
   return refuse_released(*release);
 }
 
-// In R0. That the words are the same holds for who has not released too: a site of the first sum that could be led to send another
-// update in the second would show, in their difference, what it changed.
+// In R0. That the words are the same holds for who has not released too: a site of the first sum that could be led to
+// send another update in the second would show, in their difference, what it changed.
 std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::RoundParameters& p, const Work& work) const {
   const Release* release = release_on(p.model_hash);
   if (!p.repeats) return release == nullptr ? std::nullopt : std::optional(refuse_released(*release));
   const federation::AttemptRef& repeated = p.repeats->released;
   if (!memory.joined || !memory.joined->stands_for(repeated))
     return refused(RefusalReason::stale_attempt, "repeats attempt " + std::to_string(repeated.attempt) + " of round " +
-                                                     std::to_string(repeated.round) + ", which is not the one that this site joined last");
+                                                     std::to_string(repeated.round) +
+                                                     ", which is not the one that this site joined last");
   if (memory.joined->update != federation::update_digest(p, work.digest))
-    return refused(RefusalReason::update_differs, "a sum is repeated with the same vectors only, and this site's update is another one now");
+    return refused(RefusalReason::update_differs,
+                   "a sum is repeated with the same vectors only, and this site's update is another one now");
   if (release == nullptr) return std::nullopt;
   if (release->mark.ref != repeated || !may_repeat(*release)) return refuse_released(*release);
   std::vector<RosterIndex> exact;
   for (const RosterIndex site : release->mark.committed)
     if (!contains(faults.dealers, site)) exact.push_back(site);
   if (p.candidates != exact)
-    return refused(RefusalReason::cohort_differs, "the candidates are not exactly the " + std::to_string(exact.size()) +
-                                                      " sites of the sum that was released, less the dealers whose fault was shown");
+    return refused(RefusalReason::cohort_differs,
+                   "the candidates are not exactly the " + std::to_string(exact.size()) +
+                       " sites of the sum that was released, less the dealers whose fault was shown");
   return std::nullopt;
 }
 
-std::optional<Refusal> SiteMachine::Core::check_fault(const federation::DealerFault& fault, const ReleasedMark& released) const {
+std::optional<Refusal> SiteMachine::Core::check_fault(const federation::DealerFault& fault,
+                                                      const ReleasedMark& released) const {
   const federation::AttemptRef ref = fault.parameters.ref();
   if (fault.parameters.run != config.run) return refused(RefusalReason::wrong_run, "a fault in another run");
   if (ref.round != released.ref.round)
-    return refused(RefusalReason::stale_round, "a fault in round " + std::to_string(ref.round) + ", shares were released last in round " +
+    return refused(RefusalReason::stale_round, "a fault in round " + std::to_string(ref.round) +
+                                                   ", shares were released last in round " +
                                                    std::to_string(released.ref.round));
   if (ref.attempt != released.ref.attempt)
-    return refused(RefusalReason::stale_attempt, "a fault in attempt " + std::to_string(ref.attempt) + ", shares were released in attempt " +
+    return refused(RefusalReason::stale_attempt, "a fault in attempt " + std::to_string(ref.attempt) +
+                                                     ", shares were released in attempt " +
                                                      std::to_string(released.ref.attempt));
-  if (ref.parameters != released.ref.parameters) return refused(RefusalReason::parameters_differ, "a fault under another H(P)");
+  if (ref.parameters != released.ref.parameters)
+    return refused(RefusalReason::parameters_differ, "a fault under another H(P)");
   if (!contains(released.survivors, fault.dealer))
     return refused(RefusalReason::survivors_not_subset, "a fault of a site outside U2 of the released statement");
   const bool in_sum = contains(released.committed, fault.dealer);
@@ -97,7 +106,8 @@ void SiteMachine::Core::on_dealer_fault(const federation::SignedMessage& message
     faults.refused = broken->reason;
     return refuse(std::move(*broken));
   }
-  faults.dealers.insert(std::upper_bound(faults.dealers.begin(), faults.dealers.end(), decoded->dealer), decoded->dealer);
+  faults.dealers.insert(std::upper_bound(faults.dealers.begin(), faults.dealers.end(), decoded->dealer),
+                        decoded->dealer);
   effects.notices.push_back(config.roster.sites[decoded->dealer].id.text() + " dealt bad shares in round " +
                             std::to_string(decoded->parameters.round) + ": its sum may be repeated without this site");
 }

@@ -29,7 +29,8 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
   if (request.survivors != from.masked.survivors)
     return refused(RefusalReason::statement_differs, "another U2 than the one this site masked for");
   const std::vector<RosterIndex> committed = sites_of(request.committed);
-  if (!std::includes(request.survivors.begin(), request.survivors.end(), committed.begin(), committed.end()))  // both ascend
+  if (!std::includes(request.survivors.begin(), request.survivors.end(), committed.begin(),
+                     committed.end()))  // both ascend
     return refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
   if (auto few = check_neighbourhood(context, committed, "U3")) return few;
   const Digest survivors = federation::survivors_hash(context.parameters_hash, request.survivors);
@@ -37,7 +38,8 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(const MaskedSent& fr
   for (const federation::CommittedVector& entry : request.committed) {
     if (entry.site == self) {
       own_found = true;
-      if (!(entry == from.own)) return refused(RefusalReason::own_entry_altered, "another vector is listed for this site");
+      if (!(entry == from.own))
+        return refused(RefusalReason::own_entry_altered, "another vector is listed for this site");
       continue;
     }
     const Digest statement = federation::masked_statement(
@@ -59,7 +61,8 @@ SiteOutbound SiteMachine::Core::make_release(const MaskedSent& from, std::span<c
     // Exactly one kind a peer: with both, its vector would be open.
     const bool in_sum = contains(committed, subject);
     const auto share = in_sum ? held->self_seed.encode() : held->mask_key.encode();
-    federation::RevealedShare revealed{.subject = subject, .secret = in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key};
+    federation::RevealedShare revealed{.subject = subject,
+                                       .secret = in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key};
     std::copy(share.view().begin(), share.view().end(), revealed.share.begin());
     shares.shares.push_back(revealed);
   }
@@ -71,8 +74,8 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
   const federation::AttemptContext& context = from.masked.attempt.context;
   SignedMark signing{.ref = context.ref(),
                      .request = request_digest,
-                     .statement = federation::consistency_statement(context.parameters_hash,
-                                                                    {context.key_list, request.survivors, request.committed}),
+                     .statement = federation::consistency_statement(
+                         context.parameters_hash, {context.key_list, request.survivors, request.committed}),
                      .model_hash = context.parameters.model_hash,
                      .signatures_min = static_cast<std::uint16_t>(context.parameters.signatures_min()),
                      .threshold = context.parameters.thresholds.threshold};
@@ -88,7 +91,8 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
   // Durable first: a site that forgot what it signed could be asked to sign a second U3.
   mark(std::move(signing));
   send(std::move(message));
-  phase = ConsistencySigned{std::move(from.masked.work), signature.ref};  // and every secret of the attempt is wiped here
+  phase =
+      ConsistencySigned{std::move(from.masked.work), signature.ref};  // and every secret of the attempt is wiped here
 }
 
 void SiteMachine::Core::resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
@@ -139,21 +143,25 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
     if (!contains(statement.voters, entry.site) || !knows(entry.site))
       return refused(RefusalReason::survivors_not_subset, "a signature of a site outside U3");
     if (!has_signed(entry.site, statement.statement, entry.signature))
-      return refused(RefusalReason::bad_signature, "consistency statement of " + config.roster.sites[entry.site].id.text());
+      return refused(RefusalReason::bad_signature,
+                     "consistency statement of " + config.roster.sites[entry.site].id.text());
     of_holders += contains(statement.holders, entry.site) ? 1U : 0U;
   }
-  // The codec lets each site appear once, so these are distinct. In a graph t neighbours make the statement unique around this
-  // site; only more than half of all sites, m counted twice, make it unique over the ring.
+  // The codec lets each site appear once, so these are distinct. In a graph t neighbours make the statement unique
+  // around this site; only more than half of all sites, m counted twice, make it unique over the ring.
   if (request.signatures.size() < statement.signatures_min)
-    return refused(RefusalReason::too_few_signatures, std::to_string(request.signatures.size()) + " signatures, at least " +
+    return refused(RefusalReason::too_few_signatures, std::to_string(request.signatures.size()) +
+                                                          " signatures, at least " +
                                                           std::to_string(statement.signatures_min) + " are needed");
   if (of_holders < statement.threshold)
-    return refused(RefusalReason::too_few_signatures, std::to_string(of_holders) + " signatures of sites that count here, the threshold is " +
+    return refused(RefusalReason::too_few_signatures, std::to_string(of_holders) +
+                                                          " signatures of sites that count here, the threshold is " +
                                                           std::to_string(statement.threshold));
   return std::nullopt;
 }
 
-void SiteMachine::Core::release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request) {
+void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
+                                       const federation::UnmaskRequest& request) {
   const federation::AttemptRef& ref = request.ref;
   if (memory.unmasked && memory.unmasked->ref == ref) {
     if (!is_open(ref)) return refuse_forgotten(message, ref);
@@ -164,8 +172,8 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   }
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
-  // A statement is dead once a later attempt was joined, or its own abandoned: the gate is closed, and a release that cannot
-  // leave must not use the model up.
+  // A statement is dead once a later attempt was joined, or its own abandoned: the gate is closed, and a release that
+  // cannot leave must not use the model up.
   if (!memory.consistency || memory.consistency->ref != ref || !is_open(ref)) return refuse_forgotten(message, ref);
   if (auto broken = check_unmask(*memory.consistency, request)) {
     report_failure(ref, broken->reason);
@@ -195,7 +203,8 @@ void SiteMachine::Core::on_unmask_request(const federation::SignedMessage& messa
                  [&](MaskedSending&) { refuse_unexpected(message); },
                  [&](MaskedSent&) { refuse_unexpected(message); },
                  [&](ConsistencySigned& p) {
-                   if (decoded->ref != p.ref) return refuse(RefusalReason::stale_attempt, "another attempt's signatures");
+                   if (decoded->ref != p.ref)
+                     return refuse(RefusalReason::stale_attempt, "another attempt's signatures");
                    release_shares(message, *decoded);
                  },
                  [&](Unmasked&) { release_shares(message, *decoded); },

@@ -15,24 +15,27 @@ const federation::Roster* SiteMachine::Core::roster_named(const Digest& hash) co
   return past != config.rosters_past.end() ? &*past : nullptr;
 }
 
-// A sum is published by the coordinator, and may be the work of it and its colluders alone: it must be one that this site
-// could have been part of, under the site's own rules. Else two of them could move every site to a model of their choice, or
-// to one so near the last that the difference of two sums shows a site's update.
+// A sum is published by the coordinator, and may be the work of it and its colluders alone: it must be one that this
+// site could have been part of, under the site's own rules. Else two of them could move every site to a model of their
+// choice, or to one so near the last that the difference of two sums shows a site's update.
 std::optional<federation::Refusal> SiteMachine::Core::check_published(const federation::RoundEvidence& evidence) const {
   using federation::Refusal;
   const federation::RoundParameters& p = evidence.parameters;
   if (auto number = check_round_number(p.round)) return number;
-  if (!has_model || p.model_hash != model.model_hash) return Refusal{RefusalReason::model_differs, "a sum on another model than this site's"};
+  if (!has_model || p.model_hash != model.model_hash)
+    return Refusal{RefusalReason::model_differs, "a sum on another model than this site's"};
   if (p.previous_transcript != model.transcript)
     return Refusal{RefusalReason::transcript_differs, "not the successor of the last round applied here"};
   if (auto shape = check_plan(p)) return shape;
   const federation::Roster* roster = roster_named(p.roster_hash);
-  if (roster == nullptr) return Refusal{RefusalReason::roster_differs, "evidence under a roster this site never pinned"};
+  if (roster == nullptr)
+    return Refusal{RefusalReason::roster_differs, "evidence under a roster this site never pinned"};
   if (roster->epoch < model.epoch)
     return Refusal{RefusalReason::wrong_epoch, "evidence under the roster of epoch " + std::to_string(roster->epoch) +
                                                    ", the last sum was under epoch " + std::to_string(model.epoch)};
   if (auto demand = check_demands(p, evidence.keys.size(), *roster, Speech::published)) return demand;
-  if (memory.consistency && memory.consistency->ref == p.ref() && memory.consistency->statement != evidence.consistency())
+  if (memory.consistency && memory.consistency->ref == p.ref() &&
+      memory.consistency->statement != evidence.consistency())
     return Refusal{RefusalReason::statement_differs, "another U2 or U3 than the one this site signed"};
   return federation::check_evidence(evidence, *roster, verified);
 }

@@ -15,14 +15,15 @@ void for_neighbours(const Index3& size, std::size_t at, Visit visit) {
   const Index3 here{index % size[0], index / size[0] % size[1], index / (size[0] * size[1])};
   for (const Index3& step : kNeighbours) {
     const Index3 next{here[0] + step[0], here[1] + step[1], here[2] + step[2]};
-    if (next[0] < 0 || next[1] < 0 || next[2] < 0 || next[0] >= size[0] || next[1] >= size[1] || next[2] >= size[2]) continue;
+    if (next[0] < 0 || next[1] < 0 || next[2] < 0 || next[0] >= size[0] || next[1] >= size[1] || next[2] >= size[2])
+      continue;
     visit(static_cast<std::size_t>((next[2] * size[1] + next[1]) * size[0] + next[0]));
   }
 }
 
 // The cells reachable from `seeds` over cells equal to `value`; they are marked with `mark`.
-std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vector<std::size_t> seeds, std::uint8_t value,
-                  std::uint8_t mark) {
+std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vector<std::size_t> seeds,
+                  std::uint8_t value, std::uint8_t mark) {
   for (const std::size_t seed : seeds) cells[seed] = mark;
   std::size_t count = seeds.size();
   while (!seeds.empty()) {
@@ -105,7 +106,8 @@ Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels) {
   }
   fill_holes(size, cells);
   prior.weights.resize(cells.size());
-  std::transform(cells.begin(), cells.end(), prior.weights.begin(), [](std::uint8_t cell) { return cell != 0 ? 1.0F : 0.0F; });
+  std::transform(cells.begin(), cells.end(), prior.weights.begin(),
+                 [](std::uint8_t cell) { return cell != 0 ? 1.0F : 0.0F; });
   for (int ring = 0; ring < 2; ++ring) {
     std::vector<std::uint8_t> grown = cells;
     for (std::size_t at = 0; at < cells.size(); ++at)

@@ -21,7 +21,8 @@ struct Outputs {
 };
 
 // The coarse features, brought to the fine ones' channels and grid, added to them.
-at::Tensor joined(const NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse, const at::Tensor& fine) {
+at::Tensor joined(const NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse,
+                  const at::Tensor& fine) {
   const auto size = fine.sizes();
   const at::Tensor lateral = convolution(parameters, name, coarse, 1, 0);
   return at::upsample_nearest3d(lateral, {size[2], size[3], size[4]}) + fine;
@@ -37,8 +38,10 @@ Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
   at::Tensor coarse = convolution_norm(parameters, "proposer.down2", middle, {.stride = 2, .padding = 0});
   coarse = convolution_norm(parameters, "proposer.coarse", coarse, {});
   // Added, not concatenated: half the multiply-adds of the whole network for the same recall.
-  const at::Tensor up1 = convolution_norm(parameters, "proposer.up1", joined(parameters, "proposer.lateral1", coarse, middle), {});
-  const at::Tensor up2 = convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
+  const at::Tensor up1 =
+      convolution_norm(parameters, "proposer.up1", joined(parameters, "proposer.lateral1", coarse, middle), {});
+  const at::Tensor up2 =
+      convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
   return {at::conv3d(up2, parameters["proposer.heat.weight"], parameters["proposer.heat.bias"]).squeeze(1),
           at::conv3d(up2, parameters["proposer.radius.weight"], parameters["proposer.radius.bias"]).squeeze(1)};
 }
@@ -89,7 +92,8 @@ void copy_tile(const CoarseView& coarse, const TileAt& at, const Index3& edge, s
   const auto length = static_cast<std::size_t>(edge[0]);
   for (std::int64_t k = 0; k < edge[2]; ++k)
     for (std::int64_t j = 0; j < edge[1]; ++j)
-      coarse.copy_row({at[0].begin, at[1].begin + j, at[2].begin + k}, out.subspan(static_cast<std::size_t>(k * edge[1] + j) * length, length));
+      coarse.copy_row({at[0].begin, at[1].begin + j, at[2].begin + k},
+                      out.subspan(static_cast<std::size_t>(k * edge[1] + j) * length, length));
 }
 
 // One past the last cell that a tile owns along an axis of `cells` cells.
@@ -97,7 +101,8 @@ std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
   return std::min((tile.own_end + kCellVoxels - 1) / kCellVoxels, cells);
 }
 
-void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const Index3& edge, const Prior& prior, HeatMap& heat) {
+void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const Index3& edge, const Prior& prior,
+                HeatMap& heat) {
   const VolumeGeometry& geometry = prior.grid.geometry;
   const at::Tensor heat_tensor = outputs.heat[tile].contiguous(), radius_tensor = outputs.radius[tile].contiguous();
   const float* logits = heat_tensor.data_ptr<float>();
@@ -108,8 +113,9 @@ void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, con
       for (std::int64_t i = at[0].own_begin / kCellVoxels; i < owned_end(at[0], geometry.size[0]); ++i) {
         const std::size_t to = geometry.offset(i, j, k);
         if (prior.weights[to] <= 0) continue;
-        const std::int64_t from = ((k - at[2].begin / kCellVoxels) * cells[1] + j - at[1].begin / kCellVoxels) * cells[0] +
-                                  i - at[0].begin / kCellVoxels;
+        const std::int64_t from =
+            ((k - at[2].begin / kCellVoxels) * cells[1] + j - at[1].begin / kCellVoxels) * cells[0] + i -
+            at[0].begin / kCellVoxels;
         heat.logits[to] = logits[from];
         heat.log_radius[to] = radii[from];
       }
@@ -137,7 +143,8 @@ std::vector<TileAt> tiles_of(const std::array<AxisTiles, 3>& axes, const Prior& 
 
 Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch) {
   try {
-    const Outputs outputs = forward(parameters, view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
+    const Outputs outputs =
+        forward(parameters, view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
     const at::Tensor loss = loss_of(outputs, batch);
     loss.backward();
     return loss.item<double>();
@@ -168,7 +175,8 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource&
       images.resize(count * voxels);
       for (std::size_t t = 0; t < count; ++t)
         copy_tile(coarse, tiles[begin + t], edge, std::span(images).subspan(t * voxels, voxels));
-      const Outputs outputs = forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
+      const Outputs outputs =
+          forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
       for (std::size_t t = 0; t < count; ++t)
         keep_owned(outputs, static_cast<std::int64_t>(t), tiles[begin + t], edge, prior, heat);
     }

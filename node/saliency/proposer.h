@@ -17,9 +17,9 @@ inline constexpr std::int64_t kProposerStride = 8;
 struct ProposerBatch {
   std::int64_t count = 0;
   std::int64_t edge = 0;
-  std::vector<float> images;         // count · edge³, i fastest
-  std::vector<float> heat;           // count · (edge/2)³: 1 at a finding's cell, a Gaussian around it, 0 elsewhere
-  std::vector<float> log_radius;     // ln(mm), where radius_weight > 0
+  std::vector<float> images;      // count · edge³, i fastest
+  std::vector<float> heat;        // count · (edge/2)³: 1 at a finding's cell, a Gaussian around it, 0 elsewhere
+  std::vector<float> log_radius;  // ln(mm), where radius_weight > 0
   std::vector<float> radius_weight;
 };
 

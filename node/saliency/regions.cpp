@@ -52,8 +52,9 @@ Region region_at(const VolumeGeometry& geometry, const HeatMap& heat, std::size_
 }
 
 bool is_clear(const Point3& point, const std::vector<Point3>& taken, double distance_min_mm) {
-  return std::none_of(taken.begin(), taken.end(),
-                      [&](const Point3& other) { return squared_distance(point, other) < distance_min_mm * distance_min_mm; });
+  return std::none_of(taken.begin(), taken.end(), [&](const Point3& other) {
+    return squared_distance(point, other) < distance_min_mm * distance_min_mm;
+  });
 }
 
 // Independent draws, so a cell's inclusion probability is 1 − (1 − p)^draws.
@@ -105,7 +106,8 @@ std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat,
   return regions;
 }
 
-std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings, std::uint64_t seed) {
+std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings,
+                                   std::uint64_t seed) {
   const auto explored = static_cast<std::size_t>(std::lround(settings.exploration * settings.regions));
   const std::size_t ranked = settings.regions - std::min<std::size_t>(explored, settings.regions);
   std::vector<Region> regions = suppress_non_maxima(prior, heat, ranked, settings.nms_mm);

@@ -19,9 +19,9 @@ struct HeatMap {
 struct Region {
   Point3 centre_mm{};
   double radius_mm = 0;
-  double logit = 0;        // of the proposer, at its centre
-  double inclusion = 1;    // probability with which this region was drawn; 1 when chosen by rank
-  bool explored = false;   // drawn from the prior
+  double logit = 0;       // of the proposer, at its centre
+  double inclusion = 1;   // probability with which this region was drawn; 1 when chosen by rank
+  bool explored = false;  // drawn from the prior
 };
 
 struct LookSettings {
@@ -35,6 +35,7 @@ struct LookSettings {
 std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat, std::size_t count_max, double nms_mm);
 
 // Ranked regions first, then the explored ones. The same seed draws the same regions.
-std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings, std::uint64_t seed);
+std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings,
+                                   std::uint64_t seed);
 
 }  // namespace fovea::node

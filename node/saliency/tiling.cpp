@@ -14,7 +14,8 @@ AxisTiles tile_axis(std::int64_t begin, std::int64_t end, const TileSettings& se
   const std::int64_t start = begin / settings.step * settings.step;
   const std::int64_t length = end - start;
   const std::int64_t stride_max = settings.edge_max - settings.overlap;
-  const std::int64_t count = length <= settings.edge_max ? 1 : (length - settings.overlap + stride_max - 1) / stride_max;
+  const std::int64_t count = length <= settings.edge_max ? 1
+                                                         : (length - settings.overlap + stride_max - 1) / stride_max;
   AxisTiles out;
   out.edge = rounded_up((length + (count - 1) * settings.overlap + count - 1) / count, settings.step);
   for (std::int64_t t = 0; t < count; ++t) {

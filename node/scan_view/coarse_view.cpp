@@ -38,7 +38,8 @@ CoarseView::CoarseView(const Volume& volume, float air) : geometry_(volume.geome
   for (std::int64_t k = 0; k < size_[2]; ++k)
     for (std::int64_t j = 0; j < size_[1]; ++j) {
       const float* row = volume.voxels.data() + geometry_.offset(begin_[0], begin_[1] + j, begin_[2] + k);
-      to = std::transform(row, row + size_[0], to, [&](float value) { return static_cast<std::int16_t>(std::lround(value / step_)); });
+      to = std::transform(row, row + size_[0], to,
+                          [&](float value) { return static_cast<std::int16_t>(std::lround(value / step_)); });
     }
 }
 

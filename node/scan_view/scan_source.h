@@ -6,15 +6,15 @@
 #include <span>
 
 #include "common/result.h"
-#include "node/store/brick_volume.h"
-#include "node/volume/intensity.h"
-#include "node/store/study_catalogue.h"
-#include "node/volume/volume.h"
 #include "node/scan_view/coarse_view.h"
+#include "node/store/brick_volume.h"
+#include "node/store/study_catalogue.h"
+#include "node/volume/intensity.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
-inline constexpr std::int64_t kRegionEdge = 32;       // samples along each axis of a region
+inline constexpr std::int64_t kRegionEdge = 32;  // samples along each axis of a region
 inline constexpr double kRegionSpacingMm = 1;
 inline constexpr std::size_t kRegionVoxels = 32 * 32 * 32;
 inline constexpr double kCoarseSpacingMm = 2;

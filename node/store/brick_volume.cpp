@@ -26,10 +26,11 @@ namespace {
 constexpr std::string_view kMagic = "FOVBRK3\n";
 constexpr std::uint32_t kVersion = 3;
 constexpr std::size_t kSaltBytes = 32;
-constexpr std::size_t kPrefixBytes = 64;                                            // magic, version, salt, zeros
-constexpr std::size_t kHeaderBytes = 240;                                           // before sealing, zeros behind its fields
+constexpr std::size_t kPrefixBytes = 64;   // magic, version, salt, zeros
+constexpr std::size_t kHeaderBytes = 240;  // before sealing, zeros behind its fields
 constexpr std::size_t kDataOffset = kPrefixBytes + kHeaderBytes + crypto::kAeadTagBytes;  // where the bricks begin
-constexpr std::size_t kBrickBytesMax = sizeof(float) * kBrickEdge * kBrickEdge * kBrickEdge + kBrickEdge * kBrickEdge / 8;  // before sealing
+constexpr std::size_t kBrickBytesMax =
+    sizeof(float) * kBrickEdge * kBrickEdge * kBrickEdge + kBrickEdge * kBrickEdge / 8;  // before sealing
 constexpr std::uint32_t kStoredInt16 = 1;
 constexpr std::uint32_t kStoredFloat = 2;
 
@@ -40,7 +41,9 @@ std::vector<BrickBox> brick_boxes(const Index3& size) {
   for (std::int64_t k = 0; k < size[2]; k += kBrickEdge)
     for (std::int64_t j = 0; j < size[1]; j += kBrickEdge)
       for (std::int64_t i = 0; i < size[0]; i += kBrickEdge)
-        out.push_back({{i, j, k}, {std::min(kBrickEdge, size[0] - i), std::min(kBrickEdge, size[1] - j), std::min(kBrickEdge, size[2] - k)}});
+        out.push_back({{i, j, k},
+                       {std::min(kBrickEdge, size[0] - i), std::min(kBrickEdge, size[1] - j),
+                        std::min(kBrickEdge, size[2] - k)}});
   return out;
 }
 
@@ -87,7 +90,8 @@ Bytes associated_data(ByteView prefix, const std::filesystem::path& path) {
 
 std::array<float IntensityStatistics::*, 9> statistic_fields() {
   using S = IntensityStatistics;
-  return {&S::minimum, &S::maximum, &S::mean, &S::deviation, &S::p99, &S::foreground_threshold, &S::median, &S::p16, &S::p84};
+  return {&S::minimum, &S::maximum, &S::mean, &S::deviation, &S::p99, &S::foreground_threshold,
+          &S::median,  &S::p16,     &S::p84};
 }
 
 Bytes encode_header(const Header& header) {
@@ -120,7 +124,8 @@ Result<void> check_prefix(ByteView file) {
   FOVEA_TRY_ASSIGN(const ByteView magic, in.raw("magic", kMagic.size()));
   if (as_text(magic) != kMagic) return corruption("magic: not a brick file of this version (ingest the study again)");
   FOVEA_TRY_ASSIGN(const std::uint32_t version, in.u32("version"));
-  if (version != kVersion) return corruption("version: " + std::to_string(version) + ", expected " + std::to_string(kVersion));
+  if (version != kVersion)
+    return corruption("version: " + std::to_string(version) + ", expected " + std::to_string(kVersion));
   return {};
 }
 
@@ -141,11 +146,15 @@ Result<Header> decode_header(ByteView bytes) {
 }
 
 // A bit for each row (j, k) of a brick, in whole words: set where all its voxels are equal.
-std::size_t row_mask_bytes(const BrickBox& box) { return static_cast<std::size_t>((box.size[1] * box.size[2] + 31) / 32) * 4; }
+std::size_t row_mask_bytes(const BrickBox& box) {
+  return static_cast<std::size_t>((box.size[1] * box.size[2] + 31) / 32) * 4;
+}
 
-// A brick as it is stored: which rows are of one value, then the rows, those with one voxel. Air is half of many a scan. The bytes used.
+// A brick as it is stored: which rows are of one value, then the rows, those with one voxel. Air is half of many a
+// scan. The bytes used.
 template <class T>
-std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box, std::span<std::uint8_t> out) {
+std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box,
+                       std::span<std::uint8_t> out) {
   const std::size_t row_bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T), mask_bytes = row_mask_bytes(box);
   std::fill_n(out.begin(), mask_bytes, std::uint8_t{0});
   std::uint8_t* to = out.data() + mask_bytes;
@@ -165,7 +174,8 @@ std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const Bric
 // The voxels of a packed brick, i fastest; empty when the bytes are not those of such a brick.
 template <class T>
 Bytes unpack_brick(ByteView packed, const BrickBox& box) {
-  const std::size_t row_voxels = static_cast<std::size_t>(box.size[0]), rows = static_cast<std::size_t>(box.size[1] * box.size[2]);
+  const std::size_t row_voxels = static_cast<std::size_t>(box.size[0]),
+                    rows = static_cast<std::size_t>(box.size[1] * box.size[2]);
   if (packed.size() < row_mask_bytes(box)) return {};
   Bytes out(box.voxels() * sizeof(T));
   ByteView left = packed.subspan(row_mask_bytes(box));
@@ -178,8 +188,7 @@ Bytes unpack_brick(ByteView packed, const BrickBox& box) {
     std::memcpy(&value, left.data(), sizeof value);
     if (is_even)
       for (std::size_t v = 0; v < row_voxels; ++v) std::memcpy(to + v * sizeof(T), &value, sizeof value);
-    else
-      std::memcpy(to, left.data(), bytes);
+    else std::memcpy(to, left.data(), bytes);
     left = left.subspan(bytes);
   }
   return left.empty() ? out : Bytes{};
@@ -195,10 +204,12 @@ Result<std::vector<std::uint64_t>> brick_offsets(const crypto::SecretKey& key, B
   std::vector<std::uint64_t> out{kDataOffset};
   for (std::size_t brick = 0; brick < bricks; ++brick) {
     FOVEA_TRY_ASSIGN(const std::uint32_t bytes, in.u32("brick length"));
-    if (bytes <= crypto::kAeadTagBytes || bytes > kBrickBytesMax + crypto::kAeadTagBytes) return corruption("brick length: out of bounds");
+    if (bytes <= crypto::kAeadTagBytes || bytes > kBrickBytesMax + crypto::kAeadTagBytes)
+      return corruption("brick length: out of bounds");
     out.push_back(out.back() + bytes);
   }
-  if (out.back() != file.size() - index_bytes) return corruption(std::to_string(file.size()) + " bytes, not what its bricks add up to (ingest the study again)");
+  if (out.back() != file.size() - index_bytes)
+    return corruption(std::to_string(file.size()) + " bytes, not what its bricks add up to (ingest the study again)");
   return out;
 }
 
@@ -229,21 +240,25 @@ void ReadCounter::mark(std::int64_t i, std::int64_t j, std::int64_t k, std::int6
   }
 }
 
-Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key, const BrickContents& contents) {
+Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key,
+                                const BrickContents& contents) {
   FOVEA_CHECK(voxel_count(contents.voxels) == contents.geometry.voxel_count());
   const bool is_float = std::holds_alternative<std::span<const float>>(contents.voxels);
   const Index3& size = contents.geometry.size;
   const Bytes prefix = make_prefix();
   const crypto::SecretKey sealing = file_key(key, prefix);
-  const Bytes header = encode_header({contents.geometry, contents.statistics, is_float, contents.slope, contents.intercept});
+  const Bytes header =
+      encode_header({contents.geometry, contents.statistics, is_float, contents.slope, contents.intercept});
   FOVEA_TRY_ASSIGN(StagedFile file, StagedFile::create(path, FileMode::secret));
   FOVEA_TRY(file.append(prefix));
   FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(0), associated_data(prefix, path), header)));
-  thread_local Bytes plain(kBrickBytesMax), sealed(kBrickBytesMax + crypto::kAeadTagBytes);  // a worker's next volume needs them again
+  thread_local Bytes plain(kBrickBytesMax),
+      sealed(kBrickBytesMax + crypto::kAeadTagBytes);  // a worker's next volume needs them again
   std::uint64_t number = 0;
   ByteWriter lengths;
   for (const BrickBox& box : brick_boxes(size)) {
-    const std::size_t packed = std::visit([&](const auto& voxels) { return pack_brick(voxels, size, box, plain); }, contents.voxels);
+    const std::size_t packed =
+        std::visit([&](const auto& voxels) { return pack_brick(voxels, size, box, plain); }, contents.voxels);
     const std::span<std::uint8_t> out = std::span(sealed).first(packed + crypto::kAeadTagBytes);
     crypto::aead_seal_into(sealing, nonce_of(++number), {}, ByteView(plain).first(packed), out);
     FOVEA_TRY(file.append(out));
@@ -260,7 +275,7 @@ BrickVolume::Mapping::~Mapping() {
 BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path) {
   Mapping out;
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat info{};
+  struct stat info {};
   if (descriptor >= 0 && fstat(descriptor, &info) == 0 && info.st_size > 0) {
     const auto size = static_cast<std::size_t>(info.st_size);
     void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
@@ -270,8 +285,12 @@ BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path)
   return out;
 }
 
-BrickVolume::BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry, const IntensityStatistics& statistics)
-    : mapping_(std::move(mapping)), file_key_(std::move(file_key)), geometry_(geometry), statistics_(statistics),
+BrickVolume::BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry,
+                         const IntensityStatistics& statistics)
+    : mapping_(std::move(mapping)),
+      file_key_(std::move(file_key)),
+      geometry_(geometry),
+      statistics_(statistics),
       bricks_{bricks_along(geometry.size[0]), bricks_along(geometry.size[1]), bricks_along(geometry.size[2])},
       counter_(geometry.size) {}
 
@@ -279,15 +298,19 @@ Result<BrickVolume> BrickVolume::open(const std::filesystem::path& path, const V
   FOVEA_CHECK(key != nullptr);
   const std::string name = path.filename().string();
   std::error_code failed;
-  if (!std::filesystem::exists(path, failed)) return not_found(name + ": no such volume in the store (ingest the study again)");
+  if (!std::filesystem::exists(path, failed))
+    return not_found(name + ": no such volume in the store (ingest the study again)");
   Mapping mapping = Mapping::of(path);
   const ByteView file = mapping.bytes();
   if (file.empty()) return corruption(name + ": empty, or it cannot be mapped (ingest the study again)");
   if (const Result<void> prefix = check_prefix(file); !prefix) return prefix.error().with_context(name);
   const ByteView prefix = file.first(kPrefixBytes);
   crypto::SecretKey opening = file_key(key, prefix);
-  const auto plain = crypto::aead_open(opening, nonce_of(0), associated_data(prefix, path), file.subspan(kPrefixBytes, kDataOffset - kPrefixBytes));
-  if (!plain) return corruption(name + ": its header was changed, or it was sealed under another key or name (ingest the study again)");
+  const auto plain = crypto::aead_open(opening, nonce_of(0), associated_data(prefix, path),
+                                       file.subspan(kPrefixBytes, kDataOffset - kPrefixBytes));
+  if (!plain)
+    return corruption(name +
+                      ": its header was changed, or it was sealed under another key or name (ingest the study again)");
   Result<Header> header = decode_header(plain->view());
   if (!header) return header.error().with_context(name);
   BrickVolume out(std::move(mapping), std::move(opening), header->geometry, header->statistics);
@@ -308,8 +331,10 @@ Result<void> BrickVolume::open_brick(std::size_t brick) {
   const ByteView sealed = mapping_.bytes().subspan(offsets_[brick], offsets_[brick + 1] - offsets_[brick]);
   Bytes packed(sealed.size() - crypto::kAeadTagBytes);
   const bool intact = crypto::aead_open_into(file_key_, nonce_of(brick + 1), {}, sealed, packed).has_value();
-  if (intact) plain = is_float_ ? unpack_brick<float>(packed, boxes_[brick]) : unpack_brick<std::int16_t>(packed, boxes_[brick]);
-  if (plain.empty()) return corruption("brick " + std::to_string(brick) + ": was changed on the disk (ingest the study again)");
+  if (intact)
+    plain = is_float_ ? unpack_brick<float>(packed, boxes_[brick]) : unpack_brick<std::int16_t>(packed, boxes_[brick]);
+  if (plain.empty())
+    return corruption("brick " + std::to_string(brick) + ": was changed on the disk (ingest the study again)");
   return {};
 }
 
@@ -319,7 +344,8 @@ void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) con
   const auto number = static_cast<std::size_t>((brick[2] * bricks_[1] + brick[1]) * bricks_[0] + brick[0]);
   const std::int64_t width = std::min(kBrickEdge, geometry_.size[0] - brick[0] * kBrickEdge);
   const std::int64_t height = std::min(kBrickEdge, geometry_.size[1] - brick[1] * kBrickEdge);
-  const auto within = static_cast<std::size_t>((at[2] % kBrickEdge * height + at[1] % kBrickEdge) * width + at[0] % kBrickEdge);
+  const auto within =
+      static_cast<std::size_t>((at[2] % kBrickEdge * height + at[1] % kBrickEdge) * width + at[0] % kBrickEdge);
   const std::uint8_t* data = opened_[number].data();
   const auto voxels = static_cast<std::size_t>(count);
   if (is_float_) {
@@ -338,7 +364,8 @@ Result<void> BrickVolume::read_box(const Index3& low, const Index3& size, std::s
     from[axis] = std::clamp<std::int64_t>(low[axis], 0, geometry_.size[axis]);
     to[axis] = std::clamp<std::int64_t>(low[axis] + size[axis], from[axis], geometry_.size[axis]);
   }
-  const bool whole = from == low && to[0] - from[0] == size[0] && to[1] - from[1] == size[1] && to[2] - from[2] == size[2];
+  const bool whole = from == low && to[0] - from[0] == size[0] && to[1] - from[1] == size[1] &&
+                     to[2] - from[2] == size[2];
   if (!whole) std::fill(out.begin(), out.end(), outside);
   if (from[0] == to[0] || from[1] == to[1] || from[2] == to[2]) return {};
 

@@ -6,7 +6,8 @@
 //   header, 1 + n for brick n, the one after the last brick's for the lengths. The clear bytes and the volume's name (its file name
 //   up to the first dot) are authenticated, so neither bricks nor files can be exchanged. Voxels i fastest, edge bricks clipped
 //   to the volume; a row of equal voxels is stored as one.
-// A brick is opened, and so checked, when it is first touched. The stored coarse level (pyramid.h) uses the same format.
+// A brick is opened, and so checked, when it is first touched. The stored coarse level (pyramid.h) uses the same
+// format.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@
 
 #include "common/bytes.h"
 #include "common/result.h"
+#include "node/store/volume_key.h"
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
-#include "node/store/volume_key.h"
 
 namespace fovea::node {
 
@@ -52,8 +53,8 @@ class ReadCounter {
   std::vector<std::uint64_t> seen_;  // one bit a voxel
 };
 
-// Writes a brick file, sealed, brick by brick: it needs the memory of a brick, and is there whole or not at all. Durable
-// after sync_filesystem. int16 voxels stand for value · slope + intercept.
+// Writes a brick file, sealed, brick by brick: it needs the memory of a brick, and is there whole or not at all.
+// Durable after sync_filesystem. int16 voxels stand for value · slope + intercept.
 struct BrickContents {
   const VolumeGeometry& geometry;
   const IntensityStatistics& statistics;
@@ -65,8 +66,8 @@ Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeK
 // Read access to a brick file. Every voxel that leaves goes past the counter. Move-only; one thread.
 class BrickVolume {
  public:
-  // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field; a wrong key is
-  // corruption too.
+  // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field; a wrong key
+  // is corruption too.
   static Result<BrickVolume> open(const std::filesystem::path& path, const VolumeKey& key);
 
   const VolumeGeometry& geometry() const noexcept { return geometry_; }
@@ -80,7 +81,8 @@ class BrickVolume {
   // `centre` (geometry().to_index(point) for a point in mm). An axis whose spacing is within 1 % of `spacing_mm`
   // snaps to the grid, so that a 32³ crop at 1 mm of a 1 mm volume reads 32³ voxels; along the others the
   // samples are linear between voxels and every voxel used is counted.
-  Result<void> read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out, float outside);
+  Result<void> read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out,
+                         float outside);
 
   // Where sample (0, 0, 0) of that cube lies, as a continuous index, after snapping.
   Point3 crop_origin(const Point3& centre, std::int64_t edge, double spacing_mm) const noexcept;
@@ -108,7 +110,8 @@ class BrickVolume {
    private:
     ByteView bytes_;
   };
-  BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry, const IntensityStatistics& statistics);
+  BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry,
+              const IntensityStatistics& statistics);
   Result<void> open_brick(std::size_t brick);
   void copy_row(const Index3& at, std::int64_t count, float* out) const noexcept;
 
@@ -118,10 +121,10 @@ class BrickVolume {
   IntensityStatistics statistics_;
   bool is_float_ = false;
   float slope_ = 1, intercept_ = 0;
-  Index3 bricks_{};                        // along each axis
+  Index3 bricks_{};  // along each axis
   std::vector<BrickBox> boxes_;
-  std::vector<std::uint64_t> offsets_;     // of each sealed brick in the file, and of the last one's end
-  std::vector<Bytes> opened_;              // contents of the bricks that were touched
+  std::vector<std::uint64_t> offsets_;  // of each sealed brick in the file, and of the last one's end
+  std::vector<Bytes> opened_;           // contents of the bricks that were touched
   ReadCounter counter_;
 };
 

@@ -14,7 +14,8 @@ constexpr std::size_t kTextMax = 8192;
 // The same order for writing and reading.
 template <class Statistics, class Visit>
 void each_statistic(Statistics& s, Visit visit) {
-  for (auto* value : {&s.minimum, &s.maximum, &s.mean, &s.deviation, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84, &s.foreground_fraction})
+  for (auto* value : {&s.minimum, &s.maximum, &s.mean, &s.deviation, &s.p99, &s.foreground_threshold, &s.median, &s.p16,
+                      &s.p84, &s.foreground_fraction})
     visit(*value);
 }
 
@@ -83,13 +84,15 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextMax));
   FOVEA_TRY_ASSIGN(out.reason, in.text("reason", kTextMax));
   FOVEA_TRY(in.finish("catalogue row"));
-  if (version != kVersion && out.reason.empty()) out.reason = "taken in by an earlier version, which did not note whether N4 was used (ingest it again)";
+  if (version != kVersion && out.reason.empty())
+    out.reason = "taken in by an earlier version, which did not note whether N4 was used (ingest it again)";
   return out;
 }
 
 Bytes encode_identity(const StudyIdentity& identity) {
   ByteWriter out;
-  for (const std::string* text : {&identity.study, &identity.patient, &identity.image, &identity.mask}) out.sized(*text);
+  for (const std::string* text : {&identity.study, &identity.patient, &identity.image, &identity.mask})
+    out.sized(*text);
   return std::move(out).take();
 }
 
@@ -115,7 +118,8 @@ std::string_view to_string(Split split) noexcept {
 Result<Split> parse_split(std::string_view text) {
   for (const Split split : {Split::train, Split::validation, Split::test})
     if (text == to_string(split)) return split;
-  return invalid_argument("split: expected train, validation or test, found \"" + std::string(text.substr(0, 20)) + "\"");
+  return invalid_argument("split: expected train, validation or test, found \"" + std::string(text.substr(0, 20)) +
+                          "\"");
 }
 
 }  // namespace fovea::node

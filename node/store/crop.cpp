@@ -14,7 +14,7 @@ bool snaps(double voxel_mm, double sample_mm) { return std::abs(voxel_mm / sampl
 
 // The samples of one axis as pairs of neighbouring voxels in a box that starts at `low`.
 struct AxisSamples {
-  std::int64_t low = 0, count = 0;       // voxels to read
+  std::int64_t low = 0, count = 0;        // voxels to read
   std::vector<std::int64_t> left, right;  // relative to low
   std::vector<float> weight;              // of the right neighbour
 };
@@ -46,7 +46,8 @@ AxisSamples samples_along(double first, double step, std::int64_t edge, std::int
 }
 
 // Linear interpolation along one axis of a box, keeping the other two.
-std::vector<float> interpolate_axis(const std::vector<float>& in, Index3& size, std::size_t axis, const AxisSamples& samples) {
+std::vector<float> interpolate_axis(const std::vector<float>& in, Index3& size, std::size_t axis,
+                                    const AxisSamples& samples) {
   Index3 out_size = size;
   out_size[axis] = static_cast<std::int64_t>(samples.left.size());
   std::vector<float> out(static_cast<std::size_t>(out_size[0] * out_size[1] * out_size[2]));
@@ -72,15 +73,14 @@ Point3 BrickVolume::crop_origin(const Point3& centre, std::int64_t edge, double 
   Point3 out{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double half = 0.5 * static_cast<double>(edge - 1);
-    if (snaps(geometry_.spacing_mm[axis], spacing_mm))
-      out[axis] = std::round(centre[axis] - half);
-    else
-      out[axis] = centre[axis] - half * spacing_mm / geometry_.spacing_mm[axis];
+    if (snaps(geometry_.spacing_mm[axis], spacing_mm)) out[axis] = std::round(centre[axis] - half);
+    else out[axis] = centre[axis] - half * spacing_mm / geometry_.spacing_mm[axis];
   }
   return out;
 }
 
-Result<void> BrickVolume::read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out, float outside) {
+Result<void> BrickVolume::read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out,
+                                    float outside) {
   FOVEA_CHECK(edge > 0 && spacing_mm > 0);
   FOVEA_CHECK(out.size() == static_cast<std::size_t>(edge * edge * edge));
   for (const double value : centre)

@@ -16,7 +16,7 @@ constexpr std::size_t kRunsMax = 64u * 1024 * 1024;
 struct Run {
   std::int64_t begin = 0, end = 0;  // along i
   std::int32_t label = 0;
-  std::uint32_t parent = 0;         // union-find
+  std::uint32_t parent = 0;  // union-find
 };
 
 // The runs of each row (j, k), in order.
@@ -112,7 +112,8 @@ Result<std::vector<Finding>> summarise(Runs& runs, const VolumeGeometry& geometr
       const std::uint32_t root = root_of(runs.all, r);  // never after r: roots are the smallest of their set
       if (root == r) {
         if (roots.size() == kFindingsMax)
-          return invalid_argument("mask: more than " + std::to_string(kFindingsMax) + " separate findings; this is noise, not annotation");
+          return invalid_argument("mask: more than " + std::to_string(kFindingsMax) +
+                                  " separate findings; this is noise, not annotation");
         number[r] = static_cast<std::uint32_t>(roots.size());
         roots.push_back(r);
         sums.emplace_back();
@@ -130,7 +131,8 @@ Result<std::vector<Finding>> summarise(Runs& runs, const VolumeGeometry& geometr
   for (std::size_t f = 0; f < sums.size(); ++f) {
     const double count = static_cast<double>(sums[f].voxels);
     const Point3 middle{sums[f].index[0] / count, sums[f].index[1] / count, sums[f].index[2] / count};
-    out.push_back({geometry.to_point(middle), std::cbrt(6 * count * voxel_mm3 / std::numbers::pi), runs.all[roots[f]].label, sums[f].voxels});
+    out.push_back({geometry.to_point(middle), std::cbrt(6 * count * voxel_mm3 / std::numbers::pi),
+                   runs.all[roots[f]].label, sums[f].voxels});
   }
   return out;
 }
@@ -144,7 +146,8 @@ Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text) {
     std::int32_t label = 0;
     const auto [end, failed] = std::from_chars(part.data(), part.data() + part.size(), label);
     if (failed != std::errc{} || end != part.data() + part.size() || label < 1 || label > kLabelMax)
-      return invalid_argument("finding labels: \"" + std::string(part.substr(0, 20)) + "\"; expected whole numbers from 1 separated by commas, e.g. 3,4");
+      return invalid_argument("finding labels: \"" + std::string(part.substr(0, 20)) +
+                              "\"; expected whole numbers from 1 separated by commas, e.g. 3,4");
     out.push_back(label);
     text.remove_prefix(part.size());
     if (text.empty()) break;
@@ -154,7 +157,8 @@ Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text) {
   return out;
 }
 
-Result<std::vector<Finding>> find_components(const VolumeGeometry& geometry, const VoxelSpan& mask, std::span<const std::int32_t> labels) {
+Result<std::vector<Finding>> find_components(const VolumeGeometry& geometry, const VoxelSpan& mask,
+                                             std::span<const std::int32_t> labels) {
   if (voxel_count(mask) != geometry.voxel_count()) return invalid_argument("mask: its voxels do not fill its grid");
   Result<Runs> runs = std::visit([&](const auto& span) { return collect_runs(geometry.size, span, labels); }, mask);
   if (!runs) return std::move(runs).error();

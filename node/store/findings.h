@@ -13,9 +13,9 @@
 namespace fovea::node {
 
 struct Finding {
-  Point3 center_mm{};        // centroid of its voxels, LPS
-  double diameter_mm = 0;    // of the sphere of equal volume
-  std::int32_t label = 0;    // the mask's value
+  Point3 center_mm{};      // centroid of its voxels, LPS
+  double diameter_mm = 0;  // of the sphere of equal volume
+  std::int32_t label = 0;  // the mask's value
   std::uint64_t voxels = 0;
   bool operator==(const Finding&) const = default;
 };

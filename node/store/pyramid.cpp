@@ -46,7 +46,8 @@ std::vector<Tap> linear_taps(std::int64_t size, double voxel_mm, std::int64_t co
 }
 
 std::int64_t coarse_size(std::int64_t size, double voxel_mm, double target_mm) {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(static_cast<double>(size) * voxel_mm / target_mm - 1e-6)));
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::ceil(static_cast<double>(size) * voxel_mm / target_mm - 1e-6)));
 }
 
 // A tap a voxel: the axis stays as it is.
@@ -58,11 +59,12 @@ std::vector<Tap> identity_taps(std::int64_t size) {
 std::vector<Tap> taps_along(std::int64_t size, double voxel_mm, double target_mm) {
   if (std::abs(voxel_mm / target_mm - 1) < 1e-9) return identity_taps(size);
   const std::int64_t coarse = coarse_size(size, voxel_mm, target_mm);
-  return voxel_mm <= target_mm ? averaging_taps(size, voxel_mm, coarse, target_mm) : linear_taps(size, voxel_mm, coarse, target_mm);
+  return voxel_mm <= target_mm ? averaging_taps(size, voxel_mm, coarse, target_mm)
+                               : linear_taps(size, voxel_mm, coarse, target_mm);
 }
 
-// Calls `take` with each row of the result, in order: the rows of the scan below it are added up, weighted, and the sum is resampled
-// along i. One pass over the scan, whose inner loop is vectorised, and no memory but two rows.
+// Calls `take` with each row of the result, in order: the rows of the scan below it are added up, weighted, and the sum
+// is resampled along i. One pass over the scan, whose inner loop is vectorised, and no memory but two rows.
 template <class T, class Take>
 void resample_rows(std::span<const T> in, const Index3& size, const std::array<std::vector<Tap>, 3>& taps, Take take) {
   std::vector<float> sum(static_cast<std::size_t>(size[0])), out(taps[0].size());
@@ -75,7 +77,8 @@ void resample_rows(std::span<const T> in, const Index3& size, const std::array<s
       std::fill(sum.begin(), sum.end(), 0.0f);
       for (std::size_t k = 0; k < slices.weights.size(); ++k)
         for (std::size_t j = 0; j < rows.weights.size(); ++j)
-          add_row(rows.first + static_cast<std::int64_t>(j), slices.first + static_cast<std::int64_t>(k), slices.weights[k] * rows.weights[j]);
+          add_row(rows.first + static_cast<std::int64_t>(j), slices.first + static_cast<std::int64_t>(k),
+                  slices.weights[k] * rows.weights[j]);
       float* to = out.data();
       for (const Tap& tap : taps[0]) {
         const float* at = sum.data() + tap.first;
@@ -121,10 +124,12 @@ Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, dou
 }
 
 bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept {
-  return std::any_of(geometry.spacing_mm.begin(), geometry.spacing_mm.end(), [&](double mm) { return mm < spacing_mm; });
+  return std::any_of(geometry.spacing_mm.begin(), geometry.spacing_mm.end(),
+                     [&](double mm) { return mm < spacing_mm; });
 }
 
-StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm, const Bounds& bounds) {
+StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm,
+                         const Bounds& bounds) {
   FOVEA_CHECK(voxel_count(voxels) == geometry.voxel_count());
   Point3 spacing = geometry.spacing_mm;
   for (double& mm : spacing) mm = std::max(mm, spacing_mm);
@@ -136,12 +141,13 @@ StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels
   out.steps.reserve(to.geometry.voxel_count());
   std::vector<std::int16_t> steps(to.taps[0].size());
   const float scale = 1.0f / out.slope;
-  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being vectorised. No step
-  // lies further outside than rounding carries it.
+  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being
+  // vectorised. No step lies further outside than rounding carries it.
   const auto keep = [&](std::span<const float> row) {
     std::transform(row.begin(), row.end(), steps.begin(), [&](float v) {
       const float step = (v - out.intercept) * scale;
-      return static_cast<std::int16_t>(std::clamp(static_cast<std::int32_t>(step + std::copysign(0.5f, step)), -32767, 32767));
+      return static_cast<std::int16_t>(
+          std::clamp(static_cast<std::int32_t>(step + std::copysign(0.5f, step)), -32767, 32767));
     });
     out.steps.insert(out.steps.end(), steps.begin(), steps.end());
   };

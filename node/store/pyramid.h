@@ -1,14 +1,14 @@
-// The coarse isotropic level of a scan, made from its bricks' neighbour on disk. Making the stored part reads every voxel once,
-// at intake; reading the level later does not count as reading the scan at full resolution.
+// The coarse isotropic level of a scan, made from its bricks' neighbour on disk. Making the stored part reads every
+// voxel once, at intake; reading the level later does not count as reading the scan at full resolution.
 #pragma once
 
 #include <filesystem>
 #include <vector>
 
 #include "common/result.h"
+#include "node/store/volume_key.h"
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
-#include "node/store/volume_key.h"
 
 namespace fovea::node {
 
@@ -17,8 +17,8 @@ namespace fovea::node {
 Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm);
 
 // What of that level is worth storing: the axes finer than `spacing_mm` averaged, the others left as they are, since
-// interpolating them again costs less than reading the result. coarse_level of it is coarse_level of the scan, but for rounding:
-// 16-bit steps between the scan's bounds are half the bytes at 1/65534 of its range.
+// interpolating them again costs less than reading the result. coarse_level of it is coarse_level of the scan, but for
+// rounding: 16-bit steps between the scan's bounds are half the bytes at 1/65534 of its range.
 struct StoredLevel {
   VolumeGeometry geometry;
   std::vector<std::int16_t> steps;  // a value is step · slope + intercept
@@ -28,7 +28,8 @@ struct Bounds {
   float low = 0, high = 0;
 };
 bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept;
-StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm, const Bounds& bounds);
+StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm,
+                         const Bounds& bounds);
 
 // A stored level as cubes of `spacing_mm`, in the scan's units. Errors as BrickVolume::open.
 Result<Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm);

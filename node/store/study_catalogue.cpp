@@ -25,7 +25,8 @@ constexpr std::string_view kVolumes = "volumes";
 constexpr std::size_t kKeyBytes = 32;
 constexpr int kSchemaVersion = 2;  // 2: files are known again by another tag, so that codes of 1 are not found
 constexpr int kBusyMs = 10'000;
-constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
+constexpr std::string_view kAlphabet =
+    "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
 
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
@@ -36,10 +37,13 @@ constexpr const char* kSchema =
 Error database_error(const SQLite::Exception& error) {
   const int code = error.getErrorCode();
   const std::string number = " (SQLite " + std::to_string(code) + ")";
-  if (code == SQLITE_FULL || code == SQLITE_IOERR) return unavailable("catalogue: cannot be written; is the disk full?" + number);
-  if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return unavailable("catalogue: in use by another program for long; try again" + number);
+  if (code == SQLITE_FULL || code == SQLITE_IOERR)
+    return unavailable("catalogue: cannot be written; is the disk full?" + number);
+  if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+    return unavailable("catalogue: in use by another program for long; try again" + number);
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-    return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again" + number);
+    return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again" +
+                      number);
   return internal_error("catalogue: unexpected failure" + number);
 }
 
@@ -55,7 +59,8 @@ crypto::SecretKey subkey(const crypto::SecretKey& key, std::string_view purpose)
 
 Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool create) {
   if (!std::filesystem::exists(path)) {
-    if (!create) return permission_denied("catalogue.key: missing; without it the sealed columns cannot be read (restore it)");
+    if (!create)
+      return permission_denied("catalogue.key: missing; without it the sealed columns cannot be read (restore it)");
     crypto::SystemRandom random;
     const crypto::SecretKey fresh = random.secret_key();
     FOVEA_TRY(write_file_durably(path, fresh.view(), FileMode::secret));
@@ -75,7 +80,10 @@ struct StudyCatalogue::Impl {
   mutable SQLite::Database database;
 
   Impl(std::filesystem::path site, const crypto::SecretKey& key, const std::filesystem::path& file, bool create)
-      : folder(std::move(site)), code_key(subkey(key, "FOVEA/1/catalogue codes")), content_key(subkey(key, "FOVEA/1/scan contents")), seal_key(subkey(key, "FOVEA/1/catalogue seal")),
+      : folder(std::move(site)),
+        code_key(subkey(key, "FOVEA/1/catalogue codes")),
+        content_key(subkey(key, "FOVEA/1/scan contents")),
+        seal_key(subkey(key, "FOVEA/1/catalogue seal")),
         receiving_key(subkey(key, "FOVEA/1/received scans")),
         volume_key(make_volume_key(subkey(key, "FOVEA/1/volumes"))),
         database(file.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0), kBusyMs) {}
@@ -93,8 +101,10 @@ struct StudyCatalogue::Impl {
   }
 
   Result<StudyIdentity> unseal(ByteView sealed, std::string_view code) const {
-    FOVEA_TRY_ASSIGN(const crypto::AeadNonce nonce, to_array<12>(sealed.first(std::min<std::size_t>(12, sealed.size())), "sealed identity"));
-    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain, crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12)));
+    FOVEA_TRY_ASSIGN(const crypto::AeadNonce nonce,
+                     to_array<12>(sealed.first(std::min<std::size_t>(12, sealed.size())), "sealed identity"));
+    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain,
+                     crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12)));
     return decode_identity(plain.view());
   }
 
@@ -121,7 +131,8 @@ struct StudyCatalogue::Impl {
     SQLite::Statement query(database, "SELECT unix_ms FROM erasures WHERE code = ? ORDER BY unix_ms DESC");
     query.bind(1, std::string(code));
     if (query.executeStep())
-      return not_found("study: " + std::string(code) + " was forgotten at " + utc_text({query.getColumn(0).getInt64()}) + "; nothing of it is left");
+      return not_found("study: " + std::string(code) + " was forgotten at " +
+                       utc_text({query.getColumn(0).getInt64()}) + "; nothing of it is left");
     return not_found("study: no such code in this site's catalogue (see: fovea-node data list)");
   }
 
@@ -150,8 +161,10 @@ std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
     other += record.bias_corrected != n4 ? 1U : 0U;
   }
   if (other == 0) return "";
-  const std::string begin = "intake.n4: the plan says " + std::string(n4 ? "true" : "false") + ", but " + std::to_string(other) + " of " + std::to_string(mr) + " studies here were taken in ";
-  return begin + (n4 ? "without N4; take them in again with it: fovea-node data ingest … --n4" : "with N4; take them in again without it: fovea-node data ingest …, no --n4");
+  const std::string begin = "intake.n4: the plan says " + std::string(n4 ? "true" : "false") + ", but " +
+                            std::to_string(other) + " of " + std::to_string(mr) + " studies here were taken in ";
+  return begin + (n4 ? "without N4; take them in again with it: fovea-node data ingest … --n4"
+                     : "with N4; take them in again without it: fovea-node data ingest …, no --n4");
 }
 
 StudyCatalogue::StudyCatalogue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -179,7 +192,8 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
       db.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
     }
     if (version() != kSchemaVersion)
-      return failed_precondition("catalogue: of version " + std::to_string(version()) + ", this program writes " + std::to_string(kSchemaVersion) +
+      return failed_precondition("catalogue: of version " + std::to_string(version()) + ", this program writes " +
+                                 std::to_string(kSchemaVersion) +
                                  "; move catalogue.sqlite and volumes/ away and ingest again");
     return StudyCatalogue(std::move(impl));
   } catch (const SQLite::Exception& error) {
@@ -201,11 +215,15 @@ std::string StudyCatalogue::patient_code(std::string_view patient) const {
 
 crypto::SecretKey StudyCatalogue::content_key() const { return impl_->content_key.copy(); }
 
-std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const { return impl_->path_of(code, ending); }
+std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const {
+  return impl_->path_of(code, ending);
+}
 
 const VolumeKey& StudyCatalogue::volume_key() const noexcept { return impl_->volume_key; }
 
-crypto::AgreementKey StudyCatalogue::receiving_key() const { return crypto::AgreementKey::from_private(impl_->receiving_key); }
+crypto::AgreementKey StudyCatalogue::receiving_key() const {
+  return crypto::AgreementKey::from_private(impl_->receiving_key);
+}
 
 Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
   try {
@@ -268,7 +286,9 @@ Result<StudyIdentity> StudyCatalogue::identity(std::string_view code) const {
     query.bind(1, std::string(code));
     if (!query.executeStep()) return impl_->missing(code);
     const SQLite::Column sealed = query.getColumn(0);
-    return impl_->unseal(ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()), static_cast<std::size_t>(sealed.getBytes())), code);
+    return impl_->unseal(
+        ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()), static_cast<std::size_t>(sealed.getBytes())),
+        code);
   } catch (const SQLite::Exception& error) {
     return database_error(error);
   }
@@ -301,7 +321,8 @@ Result<CatalogueCounts> StudyCatalogue::counts() const {
     SQLite::Statement query(impl_->database, "SELECT usable, COUNT(*) FROM studies GROUP BY usable");
     CatalogueCounts out;
     while (query.executeStep())
-      (query.getColumn(0).getInt() == 1 ? out.usable : out.refused) = static_cast<std::size_t>(query.getColumn(1).getInt64());
+      (query.getColumn(0).getInt() == 1 ? out.usable : out.refused) =
+          static_cast<std::size_t>(query.getColumn(1).getInt64());
     return out;
   } catch (const SQLite::Exception& error) {
     return database_error(error);

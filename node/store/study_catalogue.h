@@ -20,9 +20,9 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "node/store/findings.h"
+#include "node/store/volume_key.h"
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
-#include "node/store/volume_key.h"
 
 namespace fovea::node {
 
@@ -36,16 +36,16 @@ struct StudyRecord {
   Split split = Split::train;
   std::optional<int> label;  // of the study, 0 or 1; none: not known
   std::vector<Finding> findings;
-  bool has_mask = false;     // findings are known: there was a mask, or the label says that there are none
-  std::string modality;      // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
+  bool has_mask = false;  // findings are known: there was a mask, or the label says that there are none
+  std::string modality;   // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
   VolumeGeometry geometry;
   IntensityStatistics statistics;
-  bool bias_corrected = false;  // divided by N4's field
+  bool bias_corrected = false;      // divided by N4's field
   std::filesystem::path bricks;     // BrickVolume::open with volume_key
   std::filesystem::path level_2mm;  // read_level with volume_key
   VolumeKey volume_key;             // set when usable
   bool usable = false;
-  std::string reason;        // why not, when refused; names no patient and no file
+  std::string reason;  // why not, when refused; names no patient and no file
 };
 
 // What identifies a study to the people of the site. Sealed on disk.
@@ -53,8 +53,8 @@ struct StudyIdentity {
   std::string study, patient, image, mask;
 };
 
-// A row to write. `fingerprint` says from what and with which settings the study was made, so that a second ingest of the same
-// can be skipped.
+// A row to write. `fingerprint` says from what and with which settings the study was made, so that a second ingest of
+// the same can be skipped.
 struct CatalogueEntry {
   StudyRecord record;
   StudyIdentity identity;
@@ -65,7 +65,8 @@ struct CatalogueCounts {
   std::size_t usable = 0, refused = 0;
 };
 
-// Why these studies cannot serve a plan that asks for N4 on MR, or for none; empty when they can. CT and PET are never in the way.
+// Why these studies cannot serve a plan that asks for N4 on MR, or for none; empty when they can. CT and PET are never
+// in the way.
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4);
 
 class StudyCatalogue {
@@ -90,12 +91,13 @@ class StudyCatalogue {
   // The key for which received scans are sealed (sealed_scan.h).
   crypto::AgreementKey receiving_key() const;
 
-  // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their volumes durable.
+  // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their
+  // volumes durable.
   Result<void> add(std::span<const CatalogueEntry> entries);
   Result<std::vector<StudyRecord>> list() const;  // in order of code
   Result<std::vector<StudyRecord>> list_usable(Split split) const;
-  Result<StudyRecord> find(std::string_view code) const;              // not_found: never there, or forgotten, and when
-  Result<StudyIdentity> identity(std::string_view code) const;        // not_found; corruption: unsealing failed
+  Result<StudyRecord> find(std::string_view code) const;        // not_found: never there, or forgotten, and when
+  Result<StudyIdentity> identity(std::string_view code) const;  // not_found; corruption: unsealing failed
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
   Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too
   Result<CatalogueCounts> counts() const;

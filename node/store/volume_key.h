@@ -10,7 +10,9 @@ namespace fovea::node {
 
 using VolumeKey = std::shared_ptr<const crypto::SecretKey>;
 
-inline VolumeKey make_volume_key(crypto::SecretKey key) { return std::make_shared<const crypto::SecretKey>(std::move(key)); }
+inline VolumeKey make_volume_key(crypto::SecretKey key) {
+  return std::make_shared<const crypto::SecretKey>(std::move(key));
+}
 
 // For volumes that live as long as the process: what they hold is lost with it.
 inline VolumeKey fresh_volume_key() {

@@ -13,7 +13,7 @@ struct AdamWSettings {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 1e-2;   // on tensors of two dimensions and more
+  double weight_decay = 1e-2;  // on tensors of two dimensions and more
   double gradient_norm_max = 5;
 };
 
@@ -27,7 +27,7 @@ class AdamW {
  private:
   std::vector<federation::FlatRange> trained_;
   AdamWSettings settings_;
-  std::vector<float> decays_;        // per trained value: 1 or 0
+  std::vector<float> decays_;  // per trained value: 1 or 0
   std::vector<float> first_, second_;
   std::uint64_t steps_ = 0;
 };

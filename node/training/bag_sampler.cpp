@@ -17,12 +17,14 @@ void flip_crop(std::span<float> crop, const std::array<bool, 3>& flipped) {
       std::reverse(voxels.begin(), voxels.end());
     }
   const auto swap_rows = [&](std::size_t a, std::size_t b, std::size_t count) {
-    std::swap_ranges(crop.begin() + static_cast<std::ptrdiff_t>(a), crop.begin() + static_cast<std::ptrdiff_t>(a + count),
+    std::swap_ranges(crop.begin() + static_cast<std::ptrdiff_t>(a),
+                     crop.begin() + static_cast<std::ptrdiff_t>(a + count),
                      crop.begin() + static_cast<std::ptrdiff_t>(b));
   };
   if (flipped[1])
     for (std::size_t k = 0; k < edge; ++k)
-      for (std::size_t j = 0; j < edge / 2; ++j) swap_rows((k * edge + j) * edge, (k * edge + edge - 1 - j) * edge, edge);
+      for (std::size_t j = 0; j < edge / 2; ++j)
+        swap_rows((k * edge + j) * edge, (k * edge + edge - 1 - j) * edge, edge);
   if (flipped[2])
     for (std::size_t k = 0; k < edge / 2; ++k) swap_rows(k * edge * edge, (edge - 1 - k) * edge * edge, edge * edge);
 }
@@ -50,7 +52,8 @@ void add_truth(const Region& region, const Truth& truth, const BagSampling& samp
   const bool has_geometry = known && distance < kOffsetReachMm;
   bag.geometry_weight.push_back(has_geometry ? 1 : 0);
   bag.offset_mm.push_back(has_geometry ? truth.offset_mm : Point3{});
-  bag.log_radius.push_back(has_geometry ? static_cast<float>(std::log(std::max(truth.finding->diameter_mm / 2, 0.5))) : 0);
+  bag.log_radius.push_back(has_geometry ? static_cast<float>(std::log(std::max(truth.finding->diameter_mm / 2, 0.5)))
+                                        : 0);
 }
 
 }  // namespace
@@ -85,8 +88,8 @@ std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& ran
   }
   while (regions.size() < sampling_.regions) {
     const double place = random.uniform();  // squared: the better ranked, the oftener
-    Region region = candidates[std::min(static_cast<std::size_t>(place * place * static_cast<double>(candidates.size())),
-                                        candidates.size() - 1)];
+    Region region = candidates[std::min(
+        static_cast<std::size_t>(place * place * static_cast<double>(candidates.size())), candidates.size() - 1)];
     for (double& mm : region.centre_mm) mm += random.uniform(-2, 2);
     regions.push_back(region);
   }
@@ -116,9 +119,11 @@ Result<RegionBag> BagSampler::draw(RandomDraws& random) const {
     bag.traits.push_back(traits_of(regions[r], box, geometry));
     Truth truth{nearest_finding(regions[r].centre_mm, study.findings), {}};
     if (truth.finding != nullptr) {
-      const Point3 from_index = geometry.to_index(regions[r].centre_mm), to_index = geometry.to_index(truth.finding->center_mm);
+      const Point3 from_index = geometry.to_index(regions[r].centre_mm),
+                   to_index = geometry.to_index(truth.finding->center_mm);
       for (std::size_t axis = 0; axis < 3; ++axis)
-        truth.offset_mm[axis] = (to_index[axis] - from_index[axis]) * geometry.spacing_mm[axis] * (flipped[axis] ? -1 : 1);
+        truth.offset_mm[axis] =
+            (to_index[axis] - from_index[axis]) * geometry.spacing_mm[axis] * (flipped[axis] ? -1 : 1);
     }
     add_truth(regions[r], truth, sampling_, bag);
   }

@@ -10,11 +10,11 @@ namespace fovea::node {
 
 struct BagSampling {
   std::size_t regions = 16;
-  std::size_t findings_max = 6;         // regions around findings in one bag
-  double jitter_mm = 5;                 // of those, along each axis
-  double positive_share = 0.6;          // of the bags, from studies with findings
-  double positive_weight = 2;           // of a region with a finding in its loss
-  double ignore_mm = 16;                // beyond a hit and nearer than this: neither finding nor background
+  std::size_t findings_max = 6;  // regions around findings in one bag
+  double jitter_mm = 5;          // of those, along each axis
+  double positive_share = 0.6;   // of the bags, from studies with findings
+  double positive_weight = 2;    // of a region with a finding in its loss
+  double ignore_mm = 16;         // beyond a hit and nearer than this: neither finding nor background
   double gain_spread = 0.2, offset_spread = 0.2;
 };
 

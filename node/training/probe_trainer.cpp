@@ -31,7 +31,8 @@ Result<TrainingOutcome> ProbeTrainer::train(const TrainingTask& task, const Trai
   }
   TrainingOutcome outcome;
   outcome.delta.resize(federation::total_size(ranges));
-  for (std::size_t i = 0; i < outcome.delta.size(); ++i) outcome.delta[i] = probe_delta(settings_.site_seed, task.round, i);
+  for (std::size_t i = 0; i < outcome.delta.size(); ++i)
+    outcome.delta[i] = probe_delta(settings_.site_seed, task.round, i);
   outcome.weight = settings_.studies;
   outcome.metric_sums = {1, 1, 0, 0};
   return outcome;

@@ -8,9 +8,9 @@
 namespace fovea::node {
 
 struct ProbeSettings {
-  std::uint64_t site_seed = 0;    // sites with different seeds send different updates
-  std::uint32_t studies = 20;     // the weight it reports, ≥ 1
-  std::uint32_t delay_ms = 0;     // how long one round's "training" lasts; progress is reported meanwhile
+  std::uint64_t site_seed = 0;  // sites with different seeds send different updates
+  std::uint32_t studies = 20;   // the weight it reports, ≥ 1
+  std::uint32_t delay_ms = 0;   // how long one round's "training" lasts; progress is reported meanwhile
 };
 
 class ProbeTrainer final : public Trainer {

@@ -38,17 +38,21 @@ struct Target {
   Point3 at{};
   double radius_mm = 0;
 };
-void draw_target(const Target& target, std::int64_t cells, double sigma_cells, std::size_t first, ProposerBatch& batch) {
+void draw_target(const Target& target, std::int64_t cells, double sigma_cells, std::size_t first,
+                 ProposerBatch& batch) {
   Index3 middle{};
   for (std::size_t axis = 0; axis < 3; ++axis) middle[axis] = std::lround(target.at[axis]);
   const auto reach = static_cast<std::int64_t>(std::ceil(3 * sigma_cells));
   for (std::int64_t k = std::max<std::int64_t>(0, middle[2] - reach); k <= std::min(cells - 1, middle[2] + reach); ++k)
-    for (std::int64_t j = std::max<std::int64_t>(0, middle[1] - reach); j <= std::min(cells - 1, middle[1] + reach); ++j)
-      for (std::int64_t i = std::max<std::int64_t>(0, middle[0] - reach); i <= std::min(cells - 1, middle[0] + reach); ++i) {
+    for (std::int64_t j = std::max<std::int64_t>(0, middle[1] - reach); j <= std::min(cells - 1, middle[1] + reach);
+         ++j)
+      for (std::int64_t i = std::max<std::int64_t>(0, middle[0] - reach); i <= std::min(cells - 1, middle[0] + reach);
+           ++i) {
         const auto square = static_cast<double>((i - middle[0]) * (i - middle[0]) + (j - middle[1]) * (j - middle[1]) +
                                                 (k - middle[2]) * (k - middle[2]));
         const std::size_t at = first + static_cast<std::size_t>((k * cells + j) * cells + i);
-        batch.heat[at] = std::max(batch.heat[at], static_cast<float>(std::exp(-square / (2 * sigma_cells * sigma_cells))));
+        batch.heat[at] =
+            std::max(batch.heat[at], static_cast<float>(std::exp(-square / (2 * sigma_cells * sigma_cells))));
         if (square > 0) continue;
         batch.log_radius[at] = static_cast<float>(std::log(std::max(target.radius_mm, 0.5)));
         batch.radius_weight[at] = 1;
@@ -110,9 +114,8 @@ void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& ra
     Target target{{}, finding.diameter_mm / 2};
     for (std::size_t axis = 0; axis < 3; ++axis)
       target.at[axis] = (cut.to_crop(axis, index[axis]) - 0.5) / static_cast<double>(kCellVoxels);
-    const bool inside = std::all_of(target.at.begin(), target.at.end(), [&](double at) {
-      return at > -3 && at < static_cast<double>(cells + 2);
-    });
+    const bool inside = std::all_of(target.at.begin(), target.at.end(),
+                                    [&](double at) { return at > -3 && at < static_cast<double>(cells + 2); });
     if (inside) draw_target(target, cells, sigma_cells, first, batch);
   }
 }

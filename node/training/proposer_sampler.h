@@ -1,20 +1,21 @@
 // Draws the proposer's training crops from a site's studies.
 #pragma once
 
-#include "node/saliency/proposer.h"
 #include "node/network/random_draws.h"
+#include "node/saliency/proposer.h"
 #include "node/training/training_set.h"
 
 namespace fovea::node {
 
 struct ProposerSampling {
-  // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals quiets what is noise in a small batch.
+  // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals quiets what is noise
+  // in a small batch.
   std::int64_t crops = 3;
-  std::int64_t edge = 32;              // coarse voxels, a multiple of kProposerStride
-  double finding_share = 2.0 / 3;      // of the crops, around a finding
-  double sigma_mm = 3;                 // of the target's Gaussian
-  double gain_spread = 0.2;            // intensities are scaled by 1 ± this …
-  double offset_spread = 0.2;          // … and shifted by ± this
+  std::int64_t edge = 32;          // coarse voxels, a multiple of kProposerStride
+  double finding_share = 2.0 / 3;  // of the crops, around a finding
+  double sigma_mm = 3;             // of the target's Gaussian
+  double gain_spread = 0.2;        // intensities are scaled by 1 ± this …
+  double offset_spread = 0.2;      // … and shifted by ± this
 };
 
 class ProposerSampler {

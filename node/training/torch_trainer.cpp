@@ -12,7 +12,9 @@
 namespace fovea::node {
 namespace {
 
-double& metric(TrainingOutcome& outcome, TrainingMetric which) { return outcome.metric_sums[static_cast<std::size_t>(which)]; }
+double& metric(TrainingOutcome& outcome, TrainingMetric which) {
+  return outcome.metric_sums[static_cast<std::size_t>(which)];
+}
 
 // Networks and settings that decide what a stored embedding means.
 Result<Digest> look_identity(const federation::ModelState& model, const LookSettings& look) {
@@ -35,8 +37,8 @@ struct TorchTrainer::Memory {
   std::optional<AdamW> optimiser_before;  // before it, so that an attempt at the same round starts alike
   std::optional<Digest> candidates_for;   // the proposer that made the candidates
   Candidates candidates;
-  std::optional<Digest> vectors_for;      // the networks that made the vectors
-  std::vector<StudyVectors> vectors;      // of the training studies
+  std::optional<Digest> vectors_for;  // the networks that made the vectors
+  std::vector<StudyVectors> vectors;  // of the training studies
 };
 
 struct TorchTrainer::Stage {
@@ -48,7 +50,8 @@ struct TorchTrainer::Stage {
 
   double learning_rate(std::uint32_t step, std::uint64_t warm_up) const {
     const std::uint64_t steps = task.local_steps;
-    return scheduled_learning_rate(task.learning_rate, (task.stage_round - 1) * steps + step, task.stage_rounds * steps, warm_up);
+    return scheduled_learning_rate(task.learning_rate, (task.stage_round - 1) * steps + step, task.stage_rounds * steps,
+                                   warm_up);
   }
 };
 
@@ -84,12 +87,15 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   else if (task.stage == "proposer") FOVEA_TRY(train_proposer(stage));
   else if (task.stage == "encoder") FOVEA_TRY(train_encoder(stage));
   else if (task.stage == "study") FOVEA_TRY(train_study(stage));
-  else return invalid_argument("training task: no stage \"" + task.stage + "\"; expected intensity, proposer, encoder or study");
+  else
+    return invalid_argument("training task: no stage \"" + task.stage +
+                            "\"; expected intensity, proposer, encoder or study");
 
   for (const federation::FlatRange& range : ranges)
     for (std::size_t i = range.offset; i < range.offset + range.size; ++i) {
       const float delta = parameters_.values()[i] - task.model[i];
-      if (!std::isfinite(delta)) return internal_error("training diverged: a weight is not finite; lower the plan's learning rate");
+      if (!std::isfinite(delta))
+        return internal_error("training diverged: a weight is not finite; lower the plan's learning rate");
       stage.outcome.delta.push_back(delta);
     }
   memory_->stage = task.stage;
@@ -112,13 +118,16 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
     for (std::int64_t line = 0; line < size[1] * size[2]; ++line) {
       coarse.copy_row({0, line % size[1], line / size[1]}, row);
       for (const float voxel : row)
-        if (voxel > body) sum += static_cast<double>(voxel), squares += static_cast<double>(voxel) * static_cast<double>(voxel), ++count;
+        if (voxel > body)
+          sum += static_cast<double>(voxel), squares += static_cast<double>(voxel) * static_cast<double>(voxel),
+              ++count;
     }
     if (count == 0) continue;
     mean += sum / count, square += squares / count;
     ++stage.outcome.weight;
   }
-  if (stage.outcome.weight == 0) return failed_precondition("training: no study here shows a body to measure; see fovea-node data check");
+  if (stage.outcome.weight == 0)
+    return failed_precondition("training: no study here shows a body to measure; see fovea-node data check");
   const auto put = [this, n = stage.outcome.weight](std::string_view name, double total, float unit) -> Result<void> {
     FOVEA_TRY_ASSIGN(const federation::FlatRange range, parameters_.layout().find(name));
     parameters_.values()[range.offset] = static_cast<float>(total / n / static_cast<double>(unit));
@@ -132,7 +141,8 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
 
 Result<void> TorchTrainer::train_proposer(Stage& stage) {
   const ProposerSampler sampler(training_, settings_.proposer);
-  if (sampler.studies() == 0) return failed_precondition("training: no study here has known findings; ingest masks or labels");
+  if (sampler.studies() == 0)
+    return failed_precondition("training: no study here has known findings; ingest masks or labels");
   FOVEA_TRY(validate(stage));
   for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
     const ProposerBatch batch = sampler.draw(stage.random);
@@ -151,7 +161,8 @@ Result<void> TorchTrainer::train_proposer(Stage& stage) {
 Result<void> TorchTrainer::train_encoder(Stage& stage) {
   FOVEA_TRY(refresh_candidates());
   const BagSampler sampler(training_, memory_->candidates, settings_.bags);
-  if (sampler.studies() == 0) return failed_precondition("training: no study here has known findings; ingest masks or labels");
+  if (sampler.studies() == 0)
+    return failed_precondition("training: no study here has known findings; ingest masks or labels");
   for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
     FOVEA_TRY_ASSIGN(const RegionBag bag, sampler.draw(stage.random));
     parameters_.zero_gradients();
@@ -171,12 +182,14 @@ Result<void> TorchTrainer::train_study(Stage& stage) {
   std::vector<std::size_t> labelled;
   for (std::size_t s = 0; s < training_.studies.size(); ++s)
     if (training_.studies[s].label && !memory_->vectors[s].embeddings.empty()) labelled.push_back(s);
-  if (labelled.empty()) return failed_precondition("training: no study here has a label; the stage \"study\" needs them");
+  if (labelled.empty())
+    return failed_precondition("training: no study here has a label; the stage \"study\" needs them");
   for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
     parameters_.zero_gradients();
     for (std::size_t n = 0; n < settings_.studies_a_step; ++n) {
       const std::size_t s = labelled[stage.random.below(labelled.size())];
-      FOVEA_TRY_ASSIGN(const double loss, accumulate_study_gradient(parameters_, memory_->vectors[s], *training_.studies[s].label));
+      FOVEA_TRY_ASSIGN(const double loss,
+                       accumulate_study_gradient(parameters_, memory_->vectors[s], *training_.studies[s].label));
       metric(stage.outcome, TrainingMetric::loss_sum) += loss;
       metric(stage.outcome, TrainingMetric::loss_count) += 1;
     }

@@ -24,20 +24,21 @@ struct TorchTrainerSettings {
   ProposerSampling proposer;
   BagSampling bags;
   AdamWSettings optimiser;
-  int threads = 1;                    // of torch; more give another order of sums, hence other last bits
-  std::uint64_t warm_up = 20;         // steps of a stage
-  std::size_t candidates = 64;        // regions a study offers to the bags
-  std::size_t studies_a_step = 4;     // in the stage "study"
-  std::size_t validation_studies = 2; // looked at before each round of the proposer, in turn, for the metrics; 0 for none
-  std::uint64_t site_seed = 0;        // of this site's draws: noise that hospitals share is not averaged away
+  int threads = 1;                 // of torch; more give another order of sums, hence other last bits
+  std::uint64_t warm_up = 20;      // steps of a stage
+  std::size_t candidates = 64;     // regions a study offers to the bags
+  std::size_t studies_a_step = 4;  // in the stage "study"
+  std::size_t validation_studies =
+      2;                        // looked at before each round of the proposer, in turn, for the metrics; 0 for none
+  std::uint64_t site_seed = 0;  // of this site's draws: noise that hospitals share is not averaged away
 };
 
 // One thread. Studies stay open and their coarse views in memory: some 2 MB a brain, so a node holds hundreds.
 class TorchTrainer final : public Trainer {
  public:
   // `embeddings` may be absent: then the stage "study" keeps them in memory only.
-  TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings settings, LearningSet training, LearningSet validation,
-               std::optional<EmbeddingStore> embeddings);
+  TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
+               LearningSet validation, std::optional<EmbeddingStore> embeddings);
   ~TorchTrainer() override;
 
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;

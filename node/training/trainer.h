@@ -25,21 +25,21 @@ enum class TrainingMetric : std::size_t { loss_sum = 0, loss_count = 1, hits = 2
 
 struct TrainingTask {
   RoundNumber round = 0;
-  std::string stage;                  // "proposer", "encoder", "study"
-  std::uint32_t stage_round = 1;      // position inside the stage, from 1, for schedules
+  std::string stage;              // "proposer", "encoder", "study"
+  std::uint32_t stage_round = 1;  // position inside the stage, from 1, for schedules
   std::uint32_t stage_rounds = 1;
   std::uint32_t local_steps = 0;
   double learning_rate = 0;
   std::uint64_t seed = 0;
-  std::span<const float> model;       // whole flat model, federation::ModelLayout order
-  std::vector<std::string> trains;    // tensor-name prefixes this stage trains
+  std::span<const float> model;     // whole flat model, federation::ModelLayout order
+  std::vector<std::string> trains;  // tensor-name prefixes this stage trains
 };
 
 struct TrainingOutcome {
-  std::vector<float> delta;           // trained tensors only, concatenated in layout order; finite
-  std::uint32_t weight = 0;           // studies used
+  std::vector<float> delta;  // trained tensors only, concatenated in layout order; finite
+  std::uint32_t weight = 0;  // studies used
   std::uint32_t studies_skipped = 0;
-  std::vector<double> metric_sums;    // kMetricCount values, finite, ≥ 0
+  std::vector<double> metric_sums;  // kMetricCount values, finite, ≥ 0
 };
 
 using TrainingProgress = std::function<bool(double fraction)>;  // fraction in [0, 1]; return false to cancel

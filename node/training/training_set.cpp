@@ -2,8 +2,8 @@
 
 namespace fovea::node {
 
-LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool findings_known,
-                                  std::vector<Finding> findings) {
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label,
+                                  bool findings_known, std::vector<Finding> findings) {
   LearningStudy study;
   study.code = std::move(code);
   study.prior = body_prior(scan->coarse(), scan->levels());
@@ -15,7 +15,8 @@ LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> 
 }
 
 Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule) {
-  if (std::string mismatch = bias_mismatch(records, rule.n4); !mismatch.empty()) return failed_precondition(std::move(mismatch));
+  if (std::string mismatch = bias_mismatch(records, rule.n4); !mismatch.empty())
+    return failed_precondition(std::move(mismatch));
   LearningSet set;
   for (const StudyRecord& record : records) {
     if (!record.usable) continue;
@@ -24,8 +25,8 @@ Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, cons
       ++set.skipped;
       continue;
     }
-    set.studies.push_back(make_learning_study(record.code, std::make_unique<BrickScan>(std::move(scan).value()), record.label,
-                                              record.has_mask, record.findings));
+    set.studies.push_back(make_learning_study(record.code, std::make_unique<BrickScan>(std::move(scan).value()),
+                                              record.label, record.has_mask, record.findings));
   }
   return set;
 }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "node/store/findings.h"
 #include "node/saliency/prior.h"
 #include "node/scan_view/scan_source.h"
+#include "node/store/findings.h"
 
 namespace fovea::node {
 
@@ -28,8 +28,8 @@ struct LearningSet {
 };
 
 // A study with its prior. A study labelled 0 has no findings, with or without a mask.
-LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label, bool findings_known,
-                                  std::vector<Finding> findings);
+LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label,
+                                  bool findings_known, std::vector<Finding> findings);
 
 // What a plan says of the voxels that its model sees.
 struct VoxelRule {
@@ -37,8 +37,8 @@ struct VoxelRule {
   bool n4;
 };
 
-// The usable studies of these records; one that fails to open is counted and left out. failed_precondition: some were taken in
-// with N4 and the rule asks for none, or the other way round; the message says how to mend it.
+// The usable studies of these records; one that fails to open is counted and left out. failed_precondition: some were
+// taken in with N4 and the rule asks for none, or the other way round; the message says how to mend it.
 Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule);
 
 }  // namespace fovea::node

@@ -25,7 +25,8 @@ Result<void> check_sizes(const VolumeGeometry& geometry) {
                               " voxels; a 3D scan needs at least 2 (a single slice is no volume: export the series)");
     if (size > kAxisVoxelsMax)
       return invalid_argument("size along " + std::string(kAxisNames[axis]) + ": " + std::to_string(size) +
-                              " voxels; at most " + std::to_string(kAxisVoxelsMax) + " are taken (is the header damaged?)");
+                              " voxels; at most " + std::to_string(kAxisVoxelsMax) +
+                              " are taken (is the header damaged?)");
     voxels *= size;  // at most 2^36: no overflow
   }
   if (voxels > kVolumeVoxelsMax)
@@ -41,16 +42,19 @@ double dot(const std::array<double, 9>& m, std::size_t a, std::size_t b) {
 Result<void> check_direction(const std::array<double, 9>& direction) {
   constexpr double kTolerance = 1e-3;
   for (const double value : direction)
-    if (!std::isfinite(value)) return invalid_argument("direction matrix: holds a value that is not a number; export the scan again");
+    if (!std::isfinite(value))
+      return invalid_argument("direction matrix: holds a value that is not a number; export the scan again");
   for (std::size_t a = 0; a < 3; ++a)
     if (std::abs(std::sqrt(dot(direction, a, a)) - 1) > kTolerance)
       return invalid_argument("direction matrix: column " + std::to_string(a + 1) + " has length " +
-                              number(std::sqrt(dot(direction, a, a))) + ", not 1 (singular or scaled); export the scan again");
+                              number(std::sqrt(dot(direction, a, a))) +
+                              ", not 1 (singular or scaled); export the scan again");
   for (std::size_t a = 0; a < 3; ++a) {
     const std::size_t b = (a + 1) % 3;
     if (std::abs(dot(direction, a, b)) > kTolerance)
-      return invalid_argument("direction matrix: columns " + std::to_string(a + 1) + " and " + std::to_string(b + 1) +
-                              " are not at right angles (sheared or singular); resample the scan to a rectangular grid");
+      return invalid_argument(
+          "direction matrix: columns " + std::to_string(a + 1) + " and " + std::to_string(b + 1) +
+          " are not at right angles (sheared or singular); resample the scan to a rectangular grid");
   }
   return {};
 }
@@ -74,8 +78,9 @@ Result<VolumeGeometry> checked_geometry(VolumeGeometry geometry) {
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double spacing = geometry.spacing_mm[axis];
     if (!(spacing >= kSpacingMinMm && spacing <= kSpacingMaxMm))
-      return invalid_argument("spacing along " + std::string(kAxisNames[axis]) + ": " + number(spacing) + " mm; expected " +
-                              number(kSpacingMinMm) + "–" + number(kSpacingMaxMm) + " mm (correct the header)");
+      return invalid_argument("spacing along " + std::string(kAxisNames[axis]) + ": " + number(spacing) +
+                              " mm; expected " + number(kSpacingMinMm) + "–" + number(kSpacingMaxMm) +
+                              " mm (correct the header)");
     if (!std::isfinite(geometry.origin_mm[axis]) || std::abs(geometry.origin_mm[axis]) > 1e6)
       return invalid_argument("origin " + std::string(kAxisNames[axis]) + ": " + number(geometry.origin_mm[axis]) +
                               " mm; expected a number within ±1e6 (correct the header)");
@@ -111,14 +116,17 @@ VolumeGeometry reordered(const VolumeGeometry& source, const CanonicalOrder& ord
     out.size[axis] = source.size[from];
     out.spacing_mm[axis] = source.spacing_mm[from];
     for (std::size_t row = 0; row < 3; ++row)
-      out.direction[row * 3 + axis] = order.flipped[axis] ? -source.direction[row * 3 + from] : source.direction[row * 3 + from];
+      out.direction[row * 3 + axis] = order.flipped[axis] ? -source.direction[row * 3 + from]
+                                                          : source.direction[row * 3 + from];
     if (order.flipped[axis]) corner[from] = static_cast<double>(source.size[from] - 1);
   }
   out.origin_mm = source.to_point(corner);
   return out;
 }
 
-bool only_flips(const CanonicalOrder& order) noexcept { return order.source_axis == std::array<std::size_t, 3>{0, 1, 2}; }
+bool only_flips(const CanonicalOrder& order) noexcept {
+  return order.source_axis == std::array<std::size_t, 3>{0, 1, 2};
+}
 
 SourceWalk source_walk(const VolumeGeometry& source, const CanonicalOrder& order) noexcept {
   const std::array<std::int64_t, 3> stride{1, source.size[0], source.size[0] * source.size[1]};

@@ -14,8 +14,8 @@
 
 namespace fovea::node {
 
-constexpr std::int64_t kAxisVoxelsMax = 4096;                    // along one axis
-constexpr std::int64_t kVolumeVoxelsMax = 512ll * 1024 * 1024;   // in all
+constexpr std::int64_t kAxisVoxelsMax = 4096;                   // along one axis
+constexpr std::int64_t kVolumeVoxelsMax = 512ll * 1024 * 1024;  // in all
 constexpr double kSpacingMinMm = 0.01;
 constexpr double kSpacingMaxMm = 50;
 
@@ -47,10 +47,11 @@ struct SliceRange {
   std::int64_t first = 0, count = 0;
 };
 
-// Copies source slices to their places in the canonical array `out`, converting with `convert`. `source` begins with the
-// first of those slices.
+// Copies source slices to their places in the canonical array `out`, converting with `convert`. `source` begins with
+// the first of those slices.
 template <class From, class To, class Convert>
-void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, const SliceRange& slices, To* out, Convert convert) {
+void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order,
+                           const SliceRange& slices, To* out, Convert convert) {
   const Index3 size = reordered(geometry, order).size;
   const SourceWalk walk = source_walk(geometry, order);
   // The canonical axis that runs through the slices, and the part of it they cover.
@@ -77,7 +78,8 @@ void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, c
 // Whether the canonical order only turns axes round, so that flip_in_place reaches it.
 bool only_flips(const CanonicalOrder& order) noexcept;
 
-// Exchanges two rows, each turned round when `reversed`; a row with itself is only turned round. `copy` has the room of a row.
+// Exchanges two rows, each turned round when `reversed`; a row with itself is only turned round. `copy` has the room of
+// a row.
 template <class T>
 void exchange_rows(T* a, T* b, std::int64_t count, bool reversed, T* copy) {
   const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
@@ -98,14 +100,17 @@ void flip_in_place(T* voxels, const Index3& size, const CanonicalOrder& order) {
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j) {
       const std::int64_t row = k * size[1] + j;
-      const std::int64_t other = (order.flipped[2] ? size[2] - 1 - k : k) * size[1] + (order.flipped[1] ? size[1] - 1 - j : j);
-      if (other >= row) exchange_rows(voxels + row * size[0], voxels + other * size[0], size[0], order.flipped[0], copy.data());
+      const std::int64_t other =
+          (order.flipped[2] ? size[2] - 1 - k : k) * size[1] + (order.flipped[1] ? size[1] - 1 - j : j);
+      if (other >= row)
+        exchange_rows(voxels + row * size[0], voxels + other * size[0], size[0], order.flipped[0], copy.data());
     }
 }
 
 // Copies a whole source array into canonical order.
 template <class From, class To, class Convert>
-void copy_canonical(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, To* out, Convert convert) {
+void copy_canonical(const From* source, const VolumeGeometry& geometry, const CanonicalOrder& order, To* out,
+                    Convert convert) {
   copy_canonical_slices(source, geometry, order, {0, geometry.size[2]}, out, convert);
 }
 

@@ -1,5 +1,5 @@
-// The grid of a volume as canonical bytes (common/codec.h), for every file and message that holds one: the size as three
-// u64, then spacing, origin and direction (row-major) as f64.
+// The grid of a volume as canonical bytes (common/codec.h), for every file and message that holds one: the size as
+// three u64, then spacing, origin and direction (row-major) as f64.
 #pragma once
 
 #include "common/codec.h"

@@ -22,14 +22,16 @@ Error constant_scan() {
   return invalid_argument("voxels: every one has the same value; the scan is empty (export it again)");
 }
 
-// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again. One pass over the scan,
-// in chunks that stay in the first cache; a run of one value, such as air, is counted in one go.
+// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again. One pass
+// over the scan, in chunks that stay in the first cache; a run of one value, such as air, is counted in one go.
 class Histogram {
  public:
-  explicit Histogram(std::span<const std::int16_t> voxels) : tables_(voxels.size() < kSmallScan ? 1 : kTables), low_(voxels.front()), total_(voxels.size()) {
+  explicit Histogram(std::span<const std::int16_t> voxels)
+      : tables_(voxels.size() < kSmallScan ? 1 : kTables), low_(voxels.front()), total_(voxels.size()) {
     lowest_ = highest_ = low_;
     counts_.resize(tables_);
-    for (std::size_t at = 0; at < voxels.size(); at += kChunk) count(voxels.subspan(at, std::min(kChunk, voxels.size() - at)));
+    for (std::size_t at = 0; at < voxels.size(); at += kChunk)
+      count(voxels.subspan(at, std::min(kChunk, voxels.size() - at)));
     add_tables_up();
   }
 
@@ -82,7 +84,8 @@ class Histogram {
     std::size_t at = 0;
     for (; at + kRun <= chunk.size(); at += kRun) {
       const std::int16_t* const run = chunk.data() + at;
-      if (std::memcmp(run, run + 1, (kRun - 1) * sizeof *run) == 0) counts_[static_cast<std::size_t>(*run - low_)] += kRun;
+      if (std::memcmp(run, run + 1, (kRun - 1) * sizeof *run) == 0)
+        counts_[static_cast<std::size_t>(*run - low_)] += kRun;
       else spread(run);
     }
     for (; at < chunk.size(); ++at) ++counts_[static_cast<std::size_t>(chunk[at] - low_)];
@@ -96,14 +99,16 @@ class Histogram {
       for (std::size_t t = 0; t < kTables; ++t) ++table[t][run[v + t] - low_];
   }
 
-  // Room grows by half of itself at least, so that a scan of rising values does not make it grow for each of its chunks.
+  // Room grows by half of itself at least, so that a scan of rising values does not make it grow for each of its
+  // chunks.
   void make_room(int low, int high) {
     lowest_ = std::min(lowest_, low), highest_ = std::max(highest_, high);
     const int last = low_ + static_cast<int>(values()) - 1;
     if (low >= low_ && high <= last) return;
     constexpr int kFirst = std::numeric_limits<std::int16_t>::min(), kLast = std::numeric_limits<std::int16_t>::max();
     const int slack = (std::max(high, last) - std::min(low, low_) + 1) / 2;
-    const int from = low < low_ ? std::max(kFirst, low - slack) : low_, to = high > last ? std::min(kLast, high + slack) : last;
+    const int from = low < low_ ? std::max(kFirst, low - slack) : low_,
+              to = high > last ? std::min(kLast, high + slack) : last;
     std::vector<std::uint32_t> grown(tables_ * static_cast<std::size_t>(to - from + 1));
     for (std::size_t t = 0; t < tables_; ++t)
       std::copy_n(counts_.data() + t * values(), values(), grown.data() + t * (grown.size() / tables_) + (low_ - from));
@@ -135,13 +140,16 @@ std::uint32_t sorted_key(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
   return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
 }
-float of_sorted_key(std::uint32_t key) noexcept { return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key); }
+float of_sorted_key(std::uint32_t key) noexcept {
+  return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
+}
 
-// The same questions for floats, without a copy of them: the top bits of a float, made to sort like the number, put it into a
-// bin; a rank is looked for among the voxels of its bin only.
+// The same questions for floats, without a copy of them: the top bits of a float, made to sort like the number, put it
+// into a bin; a rank is looked for among the voxels of its bin only.
 class Selection {
  public:
-  explicit Selection(std::span<const float> voxels) : voxels_(voxels), counts_(kBins), shift_(static_cast<double>(voxels.front())) {
+  explicit Selection(std::span<const float> voxels)
+      : voxels_(voxels), counts_(kBins), shift_(static_cast<double>(voxels.front())) {
     std::vector<std::uint32_t> others(kBins);  // in turn, as in Histogram
     std::size_t v = 0;
     for (; v + kLanes <= voxels.size(); v += kLanes) {
@@ -153,7 +161,8 @@ class Selection {
   }
 
   bool is_finite() const noexcept {
-    // One that is not finite makes a sum of squares infinite or not a number; nothing else does, a float's square being a small double.
+    // One that is not finite makes a sum of squares infinite or not a number; nothing else does, a float's square being
+    // a small double.
     return std::isfinite(squares_[0] + squares_[1] + squares_[2] + squares_[3]);
   }
   std::uint64_t total() const noexcept { return voxels_.size(); }
@@ -192,7 +201,8 @@ class Selection {
 
   void moments(IntensityStatistics& out) const {
     const double count = static_cast<double>(total());
-    const double sum = (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]), squares = (squares_[0] + squares_[1]) + (squares_[2] + squares_[3]);
+    const double sum = (sums_[0] + sums_[1]) + (sums_[2] + sums_[3]),
+                 squares = (squares_[0] + squares_[1]) + (squares_[2] + squares_[3]);
     out.minimum = lowest();
     out.maximum = *std::max_element(highs_.begin(), highs_.end());
     out.mean = static_cast<float>(shift_ + sum / count);
@@ -229,7 +239,9 @@ class Selection {
       for (std::size_t at = 0; at < voxels_.size(); at += kBlock) {
         const std::span<const float> block = voxels_.subspan(at, std::min(kBlock, voxels_.size() - at));
         std::uint32_t hits = 0;
-        const auto is_in = [&](float v) { return static_cast<std::uint32_t>(v >= low) & static_cast<std::uint32_t>(v <= high); };
+        const auto is_in = [&](float v) {
+          return static_cast<std::uint32_t>(v >= low) & static_cast<std::uint32_t>(v <= high);
+        };
         for (const float v : block) hits += is_in(v);
         if (hits == 0) continue;
         for (const float v : block) {
@@ -252,7 +264,9 @@ class Selection {
 
 template <class Counts>
 Result<IntensityStatistics> statistics_of(const Counts& counts) {
-  if (!counts.is_finite()) return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
+  if (!counts.is_finite())
+    return invalid_argument(
+        "voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
   IntensityStatistics out;
   counts.moments(out);
   if (out.minimum == out.maximum) return constant_scan();
@@ -267,7 +281,8 @@ Result<IntensityStatistics> statistics_of(const Counts& counts) {
   out.foreground_threshold = static_cast<float>(threshold);
   // What lies above a threshold is the end of the sorted voxels, so its ranks are ranks among all of them.
   const std::uint64_t below = counts.total() - foreground;
-  const auto [p16, median, p84] = counts.at_ranks(std::array{below + rank_of(0.16, foreground), below + rank_of(0.50, foreground), below + rank_of(0.84, foreground)});
+  const auto [p16, median, p84] = counts.at_ranks(std::array{
+      below + rank_of(0.16, foreground), below + rank_of(0.50, foreground), below + rank_of(0.84, foreground)});
   out.p16 = static_cast<float>(p16);
   out.median = static_cast<float>(median);
   out.p84 = static_cast<float>(p84);
@@ -288,9 +303,12 @@ Result<IntensityStatistics> intensity_statistics(const VoxelSpan& voxels) {
 }
 
 Result<Normalisation> parse_normalisation(std::string_view text) {
-  for (const Normalisation kind : {Normalisation::mr_foreground, Normalisation::ct_soft_tissue, Normalisation::ct_lung, Normalisation::ct_brain, Normalisation::pet_suv})
+  for (const Normalisation kind : {Normalisation::mr_foreground, Normalisation::ct_soft_tissue, Normalisation::ct_lung,
+                                   Normalisation::ct_brain, Normalisation::pet_suv})
     if (text == to_string(kind)) return kind;
-  return invalid_argument("intake.normalisation: expected mr-foreground, ct-soft-tissue, ct-lung, ct-brain or pet-suv, found \"" + std::string(text.substr(0, 40)) + "\"");
+  return invalid_argument(
+      "intake.normalisation: expected mr-foreground, ct-soft-tissue, ct-lung, ct-brain or pet-suv, found \"" +
+      std::string(text.substr(0, 40)) + "\"");
 }
 
 std::string_view to_string(Normalisation kind) noexcept {

@@ -18,9 +18,9 @@ using Index3 = std::array<std::int64_t, 3>;  // (i, j, k)
 using Point3 = std::array<double, 3>;        // (x, y, z), LPS, mm
 
 struct VolumeGeometry {
-  Index3 size{};                                        // voxels along i, j, k
-  Point3 spacing_mm{1, 1, 1};                           // > 0
-  Point3 origin_mm{};                                   // centre of voxel (0, 0, 0)
+  Index3 size{};                                               // voxels along i, j, k
+  Point3 spacing_mm{1, 1, 1};                                  // > 0
+  Point3 origin_mm{};                                          // centre of voxel (0, 0, 0)
   std::array<double, 9> direction{1, 0, 0, 0, 1, 0, 0, 0, 1};  // row-major; column a is the direction of index axis a
 
   std::size_t voxel_count() const noexcept {
@@ -29,8 +29,8 @@ struct VolumeGeometry {
   std::size_t offset(std::int64_t i, std::int64_t j, std::int64_t k) const noexcept {
     return static_cast<std::size_t>((k * size[1] + j) * size[0] + i);
   }
-  Point3 to_point(const Point3& index) const noexcept;   // continuous index → mm
-  Point3 to_index(const Point3& point) const noexcept;   // mm → continuous index
+  Point3 to_point(const Point3& index) const noexcept;  // continuous index → mm
+  Point3 to_index(const Point3& point) const noexcept;  // mm → continuous index
   bool operator==(const VolumeGeometry&) const = default;
 };
 

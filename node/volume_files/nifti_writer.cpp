@@ -61,7 +61,8 @@ std::size_t write_through_itk(const std::filesystem::path& path, const Volume& v
     io->SetDimensions(axis, static_cast<itk::SizeValueType>(geometry.size[axis]));
     io->SetSpacing(axis, geometry.spacing_mm[axis]);
     io->SetOrigin(axis, geometry.origin_mm[axis]);
-    io->SetDirection(axis, std::vector<double>{geometry.direction[axis], geometry.direction[3 + axis], geometry.direction[6 + axis]});
+    io->SetDirection(axis, std::vector<double>{geometry.direction[axis], geometry.direction[3 + axis],
+                                               geometry.direction[6 + axis]});
     region.SetSize(axis, static_cast<itk::SizeValueType>(geometry.size[axis]));
   }
   io->SetIORegion(region);

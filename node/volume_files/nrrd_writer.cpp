@@ -20,7 +20,8 @@ std::string header_of(const VolumeGeometry& geometry) {
   std::string directions;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     Point3 step{};
-    for (std::size_t row = 0; row < 3; ++row) step[row] = geometry.direction[row * 3 + axis] * geometry.spacing_mm[axis];
+    for (std::size_t row = 0; row < 3; ++row)
+      step[row] = geometry.direction[row * 3 + axis] * geometry.spacing_mm[axis];
     directions += " " + vector_text(step);
   }
   std::string out = "NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes:";
@@ -35,13 +36,16 @@ Result<void> write_nrrd(const std::filesystem::path& path, const Volume& volume)
   static_assert(std::endian::native == std::endian::little);
   if (path.extension() != ".nrrd") return invalid_argument(path.string() + ": expected the ending .nrrd");
   if (volume.voxels.size() != volume.geometry.voxel_count())
-    return invalid_argument("volume: " + std::to_string(volume.voxels.size()) + " voxels for a grid of " + std::to_string(volume.geometry.voxel_count()));
+    return invalid_argument("volume: " + std::to_string(volume.voxels.size()) + " voxels for a grid of " +
+                            std::to_string(volume.geometry.voxel_count()));
   std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return failed_precondition(path.string() + ": is there already; give another name, nothing is overwritten");
+  if (std::filesystem::exists(path, ignored))
+    return failed_precondition(path.string() + ": is there already; give another name, nothing is overwritten");
   const std::string header = header_of(volume.geometry);
   const auto voxels = std::as_bytes(std::span(volume.voxels));
   Bytes bytes(header.begin(), header.end());
-  bytes.insert(bytes.end(), reinterpret_cast<const std::uint8_t*>(voxels.data()), reinterpret_cast<const std::uint8_t*>(voxels.data()) + voxels.size());
+  bytes.insert(bytes.end(), reinterpret_cast<const std::uint8_t*>(voxels.data()),
+               reinterpret_cast<const std::uint8_t*>(voxels.data()) + voxels.size());
   return write_file_durably(path, bytes, FileMode::secret);
 }
 

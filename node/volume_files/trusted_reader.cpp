@@ -62,12 +62,13 @@ Result<Volume> read_trusted_volume(const std::filesystem::path& path) {
     source.geometry = &header.geometry;
   }
   Received received;
-  Result<void> read = read_volume_file(source, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
-    received.geometry = geometry;
-    received.storage = storage;
-    received.bytes.resize(geometry.voxel_count() * bytes_per_voxel(storage));
-    return received.bytes.data();
-  });
+  Result<void> read =
+      read_volume_file(source, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+        received.geometry = geometry;
+        received.storage = storage;
+        received.bytes.resize(geometry.voxel_count() * bytes_per_voxel(storage));
+        return received.bytes.data();
+      });
   if (!read) return read.error().with_context(path.string());
   return to_volume(received);
 }

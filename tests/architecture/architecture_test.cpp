@@ -17,23 +17,45 @@ const std::vector<SourceFile>& tree() {
   return files;
 }
 
-// Rooms from the ground up. A file may include its own layer and those below it; what libraries of one layer may include
-// of each other is declared in their CMakeLists.txt and held by cmake/CheckIncludes.cmake.
+// Rooms from the ground up. A file may include its own layer and those below it; what libraries of one layer may
+// include of each other is declared in their CMakeLists.txt and held by cmake/CheckIncludes.cmake.
 const std::vector<std::pair<std::string, int>> kLayers{
     {"common", 0},
     {"crypto", 1},
     {"federation", 2},
-    {"node/volume", 3}, {"node/intake/formats", 4}, {"node/intake/dicom", 5}, {"node/intake/parser", 6},
-    {"node/intake/parser/child", 7}, {"node/store", 4}, {"node/receive", 4}, {"node/picture", 5},
-    {"node/volume_files", 5}, {"node/intake", 8},
-    {"node/network", 3}, {"node/scan_view", 5}, {"node/saliency", 6}, {"node/embedding", 7}, {"node/training", 8},
+    {"node/volume", 3},
+    {"node/intake/formats", 4},
+    {"node/intake/dicom", 5},
+    {"node/intake/parser", 6},
+    {"node/intake/parser/child", 7},
+    {"node/store", 4},
+    {"node/receive", 4},
+    {"node/picture", 5},
+    {"node/volume_files", 5},
+    {"node/intake", 8},
+    {"node/network", 3},
+    {"node/scan_view", 5},
+    {"node/saliency", 6},
+    {"node/embedding", 7},
+    {"node/training", 8},
     {"node/evaluation", 9},
-    {"node/egress", 3}, {"coordinator/aggregation", 3}, {"coordinator/registry", 3}, {"coordinator/store", 3},
-    {"node/round", 4}, {"coordinator/round", 4},
-    {"federation/io", 10}, {"node/io", 10}, {"coordinator/io", 10},
-    {"node/commands", 11}, {"coordinator/commands", 11}, {"audit", 11},
-    {"node", 12}, {"coordinator", 12},
-    {"demo", 13}, {"bench", 13}, {"tests", 13},
+    {"node/egress", 3},
+    {"coordinator/aggregation", 3},
+    {"coordinator/registry", 3},
+    {"coordinator/store", 3},
+    {"node/round", 4},
+    {"coordinator/round", 4},
+    {"federation/io", 10},
+    {"node/io", 10},
+    {"coordinator/io", 10},
+    {"node/commands", 11},
+    {"coordinator/commands", 11},
+    {"audit", 11},
+    {"node", 12},
+    {"coordinator", 12},
+    {"demo", 13},
+    {"bench", 13},
+    {"tests", 13},
 };
 
 // The longest folder of kLayers that holds the path; -1 for none.
@@ -54,7 +76,9 @@ std::string layering_fault(const SourceFile& file, const Include& include) {
   const int target = layer_of(include.target);
   if (!include.quoted || target < 0) return "";
   if (target > layer_of(file.path)) return "points up";
-  const auto within = [](const std::string& path, const std::string& folder) { return path.rfind(folder + "/", 0) == 0; };
+  const auto within = [](const std::string& path, const std::string& folder) {
+    return path.rfind(folder + "/", 0) == 0;
+  };
   const bool product = !file.in("tests") && !file.in("demo") && !file.in("bench");
   if (!product) return "";
   for (const std::string role : {"node", "coordinator", "audit"})
@@ -96,9 +120,10 @@ const std::vector<Wall> kWalls{
      R"(^node/intake/(parser/child|formats|dicom)/)",
      R"(^(crypto/|federation/|node/(store|receive|io|commands)/|node/intake/[a-z_]+\.h|)"
      R"(node/intake/parser/(scan_parser|parser_process|shared_memory|scan_files|memory_budget)\.h))"},
-    {"stored scans are volumes and ciphers; where they come from is no concern of the store",
-     R"(^node/store/)", R"(^(federation|node/(?!store/|volume/))(/|\w))"},
-    {"the voxels' room knows nothing of files, keys or programs", R"(^node/volume/)", R"(^(crypto|federation|node/(?!volume/))(/|\w))"},
+    {"stored scans are volumes and ciphers; where they come from is no concern of the store", R"(^node/store/)",
+     R"(^(federation|node/(?!store/|volume/))(/|\w))"},
+    {"the voxels' room knows nothing of files, keys or programs", R"(^node/volume/)",
+     R"(^(crypto|federation|node/(?!volume/))(/|\w))"},
 };
 
 std::string wall_fault(const std::string& path, const std::string& target) {
@@ -138,11 +163,14 @@ struct LibraryRule {
 };
 
 const std::vector<LibraryRule> kLibraryRules{
-    {"torch", R"(^(torch|ATen|c10)/)", {R"(^node/(network|saliency|embedding|training|evaluation)/.*\.cpp$)", R"(^tests/unit/learning/.*\.cpp$)"}},
+    {"torch",
+     R"(^(torch|ATen|c10)/)",
+     {R"(^node/(network|saliency|embedding|training|evaluation)/.*\.cpp$)", R"(^tests/unit/learning/.*\.cpp$)"}},
     {"OpenSSL", R"(^openssl/)", {R"(^crypto/.*\.cpp$)", R"(^crypto/openssl_\w+\.h$)", R"(^bench/.*\.cpp$)"}},
     {"ZeroMQ", R"(^zmq)", {R"(^(node|coordinator|federation)/io/)", R"(^tests/)"}},
     {"DCMTK", R"(^dcmtk/)", {R"(^node/receive/dicom_receiver_main\.cpp$)", R"(^tests/)"}},
-    {"ITK", R"(^itk)",
+    {"ITK",
+     R"(^itk)",
      {R"(^node/intake/formats/(volume_reader|bias_field)\.cpp$)", R"(^node/volume_files/nifti_writer\.cpp$)",
       R"(^bench/.*\.cpp$)"}},
     {"GDCM", R"(^gdcm)", {R"(^node/intake/dicom/)"}},
@@ -158,7 +186,8 @@ TEST(Architecture, OutsideLibrariesStayInTheirRooms) {
     for (const SourceFile& file : tree())
       for (const Include& include : file.includes)
         if (std::regex_search(include.target, std::regex(rule.pattern))) {
-          EXPECT_TRUE(allowed(rule, file.path)) << place(file, include) << ": " << rule.library << " is not allowed here";
+          EXPECT_TRUE(allowed(rule, file.path))
+              << place(file, include) << ": " << rule.library << " is not allowed here";
         }
 }
 
@@ -171,7 +200,8 @@ TEST(Architecture, LibraryRuleRefusesAHeaderOutsideTheRoom) {
 }
 
 TEST(Architecture, RoundMachinesArePure) {
-  const std::regex impure(R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future|unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
+  const std::regex impure(
+      R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future|unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
   for (const SourceFile& file : tree()) {
     if (!file.in("node/round") && !file.in("coordinator/round") && !file.in("federation/secagg")) continue;
     for (const Include& include : file.includes)
@@ -198,8 +228,10 @@ TEST(Architecture, HeadersGuardThemselvesAndSayWhatTheyAreFor) {
 }
 
 // Functions at namespace scope: from a line in the first column that opens a body to the brace that closes it.
-std::vector<std::pair<std::size_t, std::size_t>> long_functions(const std::vector<std::string>& lines, std::size_t lines_max) {
-  static const std::regex not_a_function(R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|inline constexpr|TEST|\}|#|//))");
+std::vector<std::pair<std::size_t, std::size_t>> long_functions(const std::vector<std::string>& lines,
+                                                                std::size_t lines_max) {
+  static const std::regex not_a_function(
+      R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|inline constexpr|TEST|\}|#|//))");
   std::vector<std::pair<std::size_t, std::size_t>> out;
   for (std::size_t n = 0; n < lines.size(); ++n) {
     const std::string& line = lines[n];
@@ -236,7 +268,8 @@ TEST(Architecture, NamesDoNotHideWhatAThingIs) {
     for (std::size_t n = 0; n < file.lines.size(); ++n) {
       EXPECT_FALSE(std::regex_search(file.lines[n], vague)) << file.path << ":" << n + 1;
       EXPECT_FALSE(std::regex_search(file.lines[n], weak_random)) << file.path << ":" << n + 1 << " weak randomness";
-      EXPECT_FALSE(!stands_in_for_work && std::regex_search(file.lines[n], sleeping)) << file.path << ":" << n + 1 << " sleeps; wait on an event";
+      EXPECT_FALSE(!stands_in_for_work && std::regex_search(file.lines[n], sleeping))
+          << file.path << ":" << n + 1 << " sleeps; wait on an event";
     }
   }
 }

@@ -34,8 +34,10 @@ void decode_each(ByteView input) {
 }
 void messages(ByteView input) {
   using namespace federation;
-  decode_each<PlanOffer, RosterOffer, TrainTask, KeyList, RoutedShares, ChunkRequest, ConsistencyRequest, UnmaskRequest, RefusalNotice, AttemptAbandoned>(input);
-  decode_each<Hello, TrainingProgress, TrainingReady, KeysMessage, SharesMessage, MaskedStatement, ConsistencySignature, UnmaskShares, AttemptFailure>(input);
+  decode_each<PlanOffer, RosterOffer, TrainTask, KeyList, RoutedShares, ChunkRequest, ConsistencyRequest, UnmaskRequest,
+              RefusalNotice, AttemptAbandoned>(input);
+  decode_each<Hello, TrainingProgress, TrainingReady, KeysMessage, SharesMessage, MaskedStatement, ConsistencySignature,
+              UnmaskShares, AttemptFailure>(input);
   decode_each<RoundParameters, RoundEvidence, DealerFault, crypto::Share>(input);
   static_cast<void>(decode_chunk(input));
   static_cast<void>(read_journal(input));
@@ -95,15 +97,20 @@ Bytes dealer_fault_seed() {
   return out.encode();
 }
 
-Seeds message_seeds() { return {dealer_fault_seed(), Bytes{0xa1, 0x61, 'k', 0x01}, Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)}; }
+Seeds message_seeds() {
+  return {dealer_fault_seed(), Bytes{0xa1, 0x61, 'k', 0x01},
+          Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)};
+}
 
 Seeds document_seeds() {
-  return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",
-                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground","n4":false}})"});
+  return text_seeds(
+      {R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",
+       R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground","n4":false}})"});
 }
 
 Seeds ledger_seeds() {
-  return text_seeds({"origin\n12\nAAAA\n\n\u2014 key AAAA\n", R"({"at_ms":1,"detail":"d","rule":"r","type":"incident","version":1})"});
+  return text_seeds({"origin\n12\nAAAA\n\n\u2014 key AAAA\n",
+                     R"({"at_ms":1,"detail":"d","rule":"r","type":"incident","version":1})"});
 }
 
 // One tensor of one number.

@@ -28,8 +28,18 @@ class Feed {
   // Within ±bound, in eighths.
   double near(double bound) { return (static_cast<double>(below(256)) / 128 - 1) * bound; }
   double real() {
-    constexpr std::array<double, 12> kSpecial{0, -0.0, 1, -1, 0.01, 1e-300, 1e300, -1e300, 1e9, std::numeric_limits<double>::infinity(),
-                                              std::numeric_limits<double>::quiet_NaN(), 0.1};
+    constexpr std::array<double, 12> kSpecial{0,
+                                              -0.0,
+                                              1,
+                                              -1,
+                                              0.01,
+                                              1e-300,
+                                              1e300,
+                                              -1e300,
+                                              1e9,
+                                              std::numeric_limits<double>::infinity(),
+                                              std::numeric_limits<double>::quiet_NaN(),
+                                              0.1};
     const std::uint8_t kind = byte() % 3;
     if (kind == 0) return kSpecial[below(kSpecial.size())];
     if (kind == 1) return near(100);

@@ -1,5 +1,5 @@
-// One libFuzzer program for each target of parse_targets.h; FOVEA_FUZZ_TARGET names it. With FOVEA_FUZZ_SEEDS set to a folder it
-// first writes the target's seeds there.
+// One libFuzzer program for each target of parse_targets.h; FOVEA_FUZZ_TARGET names it. With FOVEA_FUZZ_SEEDS set to a
+// folder it first writes the target's seeds there.
 #include <cstdlib>
 #include <cstring>
 #include <string>

@@ -1,5 +1,6 @@
-// What only a build with ITK and GDCM has: our reading of DICOM data sets, and of gzip. The files are well-formed, so that the libraries
-// accept them and their values, which are the fuzzer's, reach our code. The libraries themselves meet hostile files in tests/hostile.
+// What only a build with ITK and GDCM has: our reading of DICOM data sets, and of gzip. The files are well-formed, so
+// that the libraries accept them and their values, which are the fuzzer's, reach our code. The libraries themselves
+// meet hostile files in tests/hostile.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,19 +33,41 @@ struct Field {
 };
 // All that our readers look at, beside sequences.
 constexpr std::array<Field, 46> kFields{{
-    {{0x0008, 0x0008}, "CS"}, {{0x0008, 0x0016}, "UI"}, {{0x0008, 0x0018}, "UI"}, {{0x0008, 0x0021}, "DA"}, {{0x0008, 0x0022}, "DA"}, {{0x0008, 0x0031}, "TM"},
-    {{0x0008, 0x0032}, "TM"}, {{0x0008, 0x0060}, "CS"}, {{0x0010, 0x0010}, "PN"}, {{0x0010, 0x0020}, "LO"}, {{0x0010, 0x1030}, "DS"}, {{0x0018, 0x0050}, "DS"},
-    {{0x0018, 0x0081}, "DS"}, {{0x0018, 0x0088}, "DS"}, {{0x0018, 0x1072}, "TM"}, {{0x0018, 0x1074}, "DS"}, {{0x0018, 0x1075}, "DS"}, {{0x0018, 0x1078}, "DT"},
-    {{0x0020, 0x000e}, "UI"}, {{0x0020, 0x0012}, "IS"}, {{0x0020, 0x0032}, "DS"}, {{0x0020, 0x0037}, "DS"}, {{0x0020, 0x0052}, "UI"}, {{0x0028, 0x0002}, "US"},
-    {{0x0028, 0x0004}, "CS"}, {{0x0028, 0x0008}, "IS"}, {{0x0028, 0x0010}, "US"}, {{0x0028, 0x0011}, "US"}, {{0x0028, 0x0030}, "DS"}, {{0x0028, 0x0051}, "CS"},
-    {{0x0028, 0x0100}, "US"}, {{0x0028, 0x0101}, "US"}, {{0x0028, 0x0103}, "US"}, {{0x0028, 0x0120}, "US"}, {{0x0028, 0x1052}, "DS"}, {{0x0028, 0x1053}, "DS"},
-    {{0x0054, 0x1001}, "CS"}, {{0x0054, 0x1102}, "CS"}, {{0x0062, 0x0001}, "CS"}, {{0x0062, 0x000b}, "US"}, {{0x0062, 0x000e}, "US"}, {{0x3006, 0x0022}, "IS"},
-    {{0x3006, 0x0042}, "CS"}, {{0x3006, 0x0050}, "DS"}, {{0x3006, 0x0084}, "IS"}, {{0x0029, 0x1010}, "OB"},
+    {{0x0008, 0x0008}, "CS"}, {{0x0008, 0x0016}, "UI"}, {{0x0008, 0x0018}, "UI"}, {{0x0008, 0x0021}, "DA"},
+    {{0x0008, 0x0022}, "DA"}, {{0x0008, 0x0031}, "TM"}, {{0x0008, 0x0032}, "TM"}, {{0x0008, 0x0060}, "CS"},
+    {{0x0010, 0x0010}, "PN"}, {{0x0010, 0x0020}, "LO"}, {{0x0010, 0x1030}, "DS"}, {{0x0018, 0x0050}, "DS"},
+    {{0x0018, 0x0081}, "DS"}, {{0x0018, 0x0088}, "DS"}, {{0x0018, 0x1072}, "TM"}, {{0x0018, 0x1074}, "DS"},
+    {{0x0018, 0x1075}, "DS"}, {{0x0018, 0x1078}, "DT"}, {{0x0020, 0x000e}, "UI"}, {{0x0020, 0x0012}, "IS"},
+    {{0x0020, 0x0032}, "DS"}, {{0x0020, 0x0037}, "DS"}, {{0x0020, 0x0052}, "UI"}, {{0x0028, 0x0002}, "US"},
+    {{0x0028, 0x0004}, "CS"}, {{0x0028, 0x0008}, "IS"}, {{0x0028, 0x0010}, "US"}, {{0x0028, 0x0011}, "US"},
+    {{0x0028, 0x0030}, "DS"}, {{0x0028, 0x0051}, "CS"}, {{0x0028, 0x0100}, "US"}, {{0x0028, 0x0101}, "US"},
+    {{0x0028, 0x0103}, "US"}, {{0x0028, 0x0120}, "US"}, {{0x0028, 0x1052}, "DS"}, {{0x0028, 0x1053}, "DS"},
+    {{0x0054, 0x1001}, "CS"}, {{0x0054, 0x1102}, "CS"}, {{0x0062, 0x0001}, "CS"}, {{0x0062, 0x000b}, "US"},
+    {{0x0062, 0x000e}, "US"}, {{0x3006, 0x0022}, "IS"}, {{0x3006, 0x0042}, "CS"}, {{0x3006, 0x0050}, "DS"},
+    {{0x3006, 0x0084}, "IS"}, {{0x0029, 0x1010}, "OB"},
 }};
-constexpr std::array<DicomTag, 12> kSequences{{{0x0020, 0x9113}, {0x0020, 0x9116}, {0x0028, 0x9110}, {0x0028, 0x9145}, {0x5200, 0x9229}, {0x5200, 0x9230},
-                                               {0x0054, 0x0016}, {0x0062, 0x0002}, {0x0062, 0x000a}, {0x3006, 0x0020}, {0x3006, 0x0039}, {0x3006, 0x0040}}};
-constexpr std::array<const char*, 10> kWords{"MONOCHROME1", "CLOSED_PLANAR", "BINARY", "FRACTIONAL", "DERIVED\\PRIMARY\\MOSAIC", "ATTN\\DECY", "BQML", "START",
-                                             "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.128"};
+constexpr std::array<DicomTag, 12> kSequences{{{0x0020, 0x9113},
+                                               {0x0020, 0x9116},
+                                               {0x0028, 0x9110},
+                                               {0x0028, 0x9145},
+                                               {0x5200, 0x9229},
+                                               {0x5200, 0x9230},
+                                               {0x0054, 0x0016},
+                                               {0x0062, 0x0002},
+                                               {0x0062, 0x000a},
+                                               {0x3006, 0x0020},
+                                               {0x3006, 0x0039},
+                                               {0x3006, 0x0040}}};
+constexpr std::array<const char*, 10> kWords{"MONOCHROME1",
+                                             "CLOSED_PLANAR",
+                                             "BINARY",
+                                             "FRACTIONAL",
+                                             "DERIVED\\PRIMARY\\MOSAIC",
+                                             "ATTN\\DECY",
+                                             "BQML",
+                                             "START",
+                                             "1.2.840.10008.5.1.4.1.1.4.1",
+                                             "1.2.840.10008.5.1.4.1.1.128"};
 
 std::string numbers(Feed& feed) {
   std::string out;
@@ -62,7 +85,8 @@ Bytes even(Bytes bytes) {
   return bytes;
 }
 
-// Fields that GDCM reads itself when it decodes pixels, and whose surprises end the process: for the child in its walls, not for a fuzzer.
+// Fields that GDCM reads itself when it decodes pixels, and whose surprises end the process: for the child in its
+// walls, not for a fuzzer.
 bool is_gdcms(const DicomTag& tag) { return tag.first == 0x0028; }
 
 void change_fields(DicomBytes& out, Feed& feed, int depth, bool with_pixels = false) {
@@ -112,7 +136,8 @@ void dicom_slices(ByteView input) {
     paths.emplace_back(files.back()->path());
     static_cast<void>(node::read_dicom_identity(paths.back()));
     if (const auto header = node::read_dicom_header(paths.back()); header)
-      for (const node::DicomFrame& frame : header->frames) FOVEA_CHECK(std::isfinite(frame.slope) && std::isfinite(frame.intercept) && frame.slope != 0);
+      for (const node::DicomFrame& frame : header->frames)
+        FOVEA_CHECK(std::isfinite(frame.slope) && std::isfinite(frame.intercept) && frame.slope != 0);
     static_cast<void>(node::describe_dicom(paths.back()));
   }
   static_cast<void>(node::count_dicom_volumes(paths));
@@ -138,7 +163,8 @@ DicomBytes structure_set(Feed& feed) {
       const int plane = static_cast<int>(feed.below(8));
       std::string corners;
       for (std::size_t n = feed.below(9); n > 0; --n)
-        corners += (corners.empty() ? "" : "\\") + node::decimal(feed.near(8)) + "\\" + node::decimal(feed.near(8)) + "\\" + std::to_string(plane);
+        corners += (corners.empty() ? "" : "\\") + node::decimal(feed.near(8)) + "\\" + node::decimal(feed.near(8)) +
+                   "\\" + std::to_string(plane);
       contour.text({0x3006, 0x0050}, "DS", corners);
       change_fields(contour, feed, 0);
     }
@@ -163,7 +189,8 @@ DicomBytes segmentation(Feed& feed) {
   std::vector<DicomBytes> groups(frames);
   for (std::size_t f = 0; f < frames; ++f) {
     DicomBytes place, plane, spacing, identification;
-    place.text({0x0020, 0x0032}, "DS", "0\\0\\" + node::decimal(feed.chance() ? feed.near(20) : 2.0 * static_cast<double>(f)));
+    place.text({0x0020, 0x0032}, "DS",
+               "0\\0\\" + node::decimal(feed.chance() ? feed.near(20) : 2.0 * static_cast<double>(f)));
     plane.text({0x0020, 0x0037}, "DS", "1\\0\\0\\0\\1\\0");
     spacing.text({0x0028, 0x0030}, "DS", "1\\1");
     identification.us({0x0062, 0x000b}, static_cast<std::uint16_t>(1 + feed.below(3)));
@@ -174,7 +201,11 @@ DicomBytes segmentation(Feed& feed) {
     change_fields(groups[f], feed, 1);
   }
   out.sequence({0x5200, 0x9230}, groups);
-  out.bytes({0x7fe0, 0x0010}, "OB", even(Bytes(feed.chance() ? feed.below(90) : bits ? 2 * frames : 16 * frames, 0xff)));
+  out.bytes({0x7fe0, 0x0010}, "OB",
+            even(Bytes(feed.chance() ? feed.below(90)
+                       : bits        ? 2 * frames
+                                     : 16 * frames,
+                       0xff)));
   change_fields(out, feed, 2);
   return out;
 }
@@ -200,12 +231,14 @@ void gzip(ByteView input) {
   const auto head = node::gzip_head(packed.number(), 544);
   if (head) FOVEA_CHECK(head->size() <= 544);
   Bytes whole(1000);
-  if (node::unpack_gzip(packed.number(), whole)) FOVEA_CHECK(!head || std::equal(head->begin(), head->end(), whole.begin()));
+  if (node::unpack_gzip(packed.number(), whole))
+    FOVEA_CHECK(!head || std::equal(head->begin(), head->end(), whole.begin()));
 }
 
 // 1000 zero bytes; nothing, with a name in the header.
 Seeds gzip_seeds() {
-  return {from_hex("1f8b08000000000002ff63601805a360140c77000080170b06e8030000").value(), Bytes{0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3, 0x61, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+  return {from_hex("1f8b08000000000002ff63601805a360140c77000080170b06e8030000").value(),
+          Bytes{0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3, 0x61, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
 }
 
 Seeds structured_seeds() {
@@ -218,7 +251,9 @@ Seeds structured_seeds() {
   return out;
 }
 
-constexpr std::array<ParseTarget, 3> kTargets{{{"dicom_slices", dicom_slices, structured_seeds}, {"dicom_labels", dicom_labels, structured_seeds}, {"gzip", gzip, gzip_seeds}}};
+constexpr std::array<ParseTarget, 3> kTargets{{{"dicom_slices", dicom_slices, structured_seeds},
+                                               {"dicom_labels", dicom_labels, structured_seeds},
+                                               {"gzip", gzip, gzip_seeds}}};
 
 }  // namespace
 

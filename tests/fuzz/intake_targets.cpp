@@ -11,17 +11,17 @@
 #include <sstream>
 
 #include "common/codec.h"
-#include "node/store/catalogue_row.h"
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/csa_header.h"
-#include "node/intake/label_tables.h"
-#include "node/intake/manifest.h"
-#include "node/intake/formats/nifti_voxels.h"
-#include "node/intake/parser/scan_protocol.h"
-#include "node/receive/sealed_scan.h"
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
+#include "node/intake/formats/nifti_voxels.h"
 #include "node/intake/formats/text_header.h"
+#include "node/intake/label_tables.h"
+#include "node/intake/manifest.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/receive/sealed_scan.h"
+#include "node/store/catalogue_row.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/parse_targets.h"
 #include "tests/fuzz/scratch_file.h"
@@ -35,16 +35,18 @@ Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 void nifti_header(ByteView input) {
   const Result<node::NiftiHeader> header = node::inspect_nifti(input);
   if (!header) return;
-  FOVEA_CHECK(header->geometry.voxel_count() >= 8 && header->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
+  FOVEA_CHECK(header->geometry.voxel_count() >= 8 &&
+              header->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
   FOVEA_CHECK(header->file_bytes() >= header->voxel_bytes && header->voxel_bytes >= header->geometry.voxel_count());
   if (header->file_bytes() > input.size()) return;
   const ByteView voxels = input.subspan(header->voxel_offset, header->voxel_bytes);
   Bytes stored(voxels.begin(), voxels.end());
   std::vector<std::byte> memory;
-  const Result<void> delivered = node::deliver_nifti(*header, stored, [&](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
-    memory.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
-    return memory.data();
-  });
+  const Result<void> delivered = node::deliver_nifti(
+      *header, stored, [&](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
+        memory.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
+        return memory.data();
+      });
   if (!node::can_stay_in_place(*header)) return;
   Bytes place(voxels.begin(), voxels.end());
   place.resize(node::bytes_in_place(*header));
@@ -60,7 +62,18 @@ Seeds nifti_seeds() {
     for (std::size_t n = 0; n < size; ++n) head[at + n] = static_cast<std::uint8_t>(value >> (8 * n));
   };
   put(0, 348, 4);
-  for (const auto& [at, value] : {std::pair{40U, 3U}, {42U, 4U}, {44U, 3U}, {46U, 2U}, {48U, 1U}, {50U, 1U}, {52U, 1U}, {54U, 1U}, {70U, 4U}, {72U, 16U}, {254U, 1U}}) put(at, value, 2);
+  for (const auto& [at, value] : {std::pair{40U, 3U},
+                                  {42U, 4U},
+                                  {44U, 3U},
+                                  {46U, 2U},
+                                  {48U, 1U},
+                                  {50U, 1U},
+                                  {52U, 1U},
+                                  {54U, 1U},
+                                  {70U, 4U},
+                                  {72U, 16U},
+                                  {254U, 1U}})
+    put(at, value, 2);
   const auto put_float = [&put](std::size_t at, float value) { put(at, std::bit_cast<std::uint32_t>(value), 4); };
   for (const std::size_t at : {76U, 80U, 84U, 88U, 112U, 280U, 300U, 320U}) put_float(at, 1);
   put_float(108, 352);
@@ -72,13 +85,15 @@ Seeds nifti_seeds() {
 }
 
 void tables(ByteView input) {
-  if (const auto rows = node::parse_manifest(as_text(input), "/table"); rows) FOVEA_CHECK(rows->size() <= node::kManifestRowsMax);
+  if (const auto rows = node::parse_manifest(as_text(input), "/table"); rows)
+    FOVEA_CHECK(rows->size() <= node::kManifestRowsMax);
   static_cast<void>(node::parse_study_labels(as_text(input)));
   static_cast<void>(node::parse_points(as_text(input)));
 }
 
 Seeds table_seeds() {
-  return {bytes_of("study,patient,image,mask,split,label\na,p,i.nii,,train,1\nb,\"q,r\",\"i\"\"2.nii\",m.nii,test,\n"), bytes_of("study,label,split\r\n1.2.3,1,validation\r\nx,0,\r\n"),
+  return {bytes_of("study,patient,image,mask,split,label\na,p,i.nii,,train,1\nb,\"q,r\",\"i\"\"2.nii\",m.nii,test,\n"),
+          bytes_of("study,label,split\r\n1.2.3,1,validation\r\nx,0,\r\n"),
           bytes_of("x_mm,y_mm,z_mm,radius_mm,label,study\n1,-2.5,3e1,4,2,a\n,,,,,b\n")};
 }
 
@@ -88,20 +103,32 @@ void parser_protocol(ByteView input) {
   static_cast<void>(node::decode_count_answer(input));
   static_cast<void>(node::decode_describe_answer(input));
   if (const auto answer = node::decode_volume_answer(input); answer)
-    FOVEA_CHECK(answer->geometry.voxel_count() > 0 && answer->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
+    FOVEA_CHECK(answer->geometry.voxel_count() > 0 &&
+                answer->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
 }
 
 Seeds protocol_seeds() {
   node::VolumeAnswer volume;
   volume.geometry.size = {4, 3, 2};
   volume.modality = "CT";
-  return {node::encode(node::ParserJob{.kind = node::JobKind::labels, .files = 2}), node::encode(node::JobFate{node::Fate::signalled, 11}),
-          node::encode_answer(Result<node::VolumeAnswer>(volume)), node::encode_answer(Result<node::VolumeAnswer>(invalid_argument("voxels: none"))),
-          node::encode_answer(Result<std::uint32_t>(3U)), node::encode_answer(Result<std::vector<node::DicomFile>>(std::vector<node::DicomFile>(2, {.is_image = true, .reason = "", .series = "1.2", .modality = "MR", .patient = "p", .instance = "1.2.3", .position = "0\\0\\1"})))};
+  return {node::encode(node::ParserJob{.kind = node::JobKind::labels, .files = 2}),
+          node::encode(node::JobFate{node::Fate::signalled, 11}),
+          node::encode_answer(Result<node::VolumeAnswer>(volume)),
+          node::encode_answer(Result<node::VolumeAnswer>(invalid_argument("voxels: none"))),
+          node::encode_answer(Result<std::uint32_t>(3U)),
+          node::encode_answer(
+              Result<std::vector<node::DicomFile>>(std::vector<node::DicomFile>(2, {.is_image = true,
+                                                                                    .reason = "",
+                                                                                    .series = "1.2",
+                                                                                    .modality = "MR",
+                                                                                    .patient = "p",
+                                                                                    .instance = "1.2.3",
+                                                                                    .position = "0\\0\\1"})))};
 }
 
 void catalogue_rows(ByteView input) {
-  if (const auto row = node::decode_facts(input); row) FOVEA_CHECK(node::decode_facts(node::encode_facts(*row)).has_value());
+  if (const auto row = node::decode_facts(input); row)
+    FOVEA_CHECK(node::decode_facts(node::encode_facts(*row)).has_value());
   if (const auto identity = node::decode_identity(input); identity) {
     const Bytes again = node::encode_identity(*identity);
     FOVEA_CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
@@ -118,7 +145,8 @@ Seeds row_seeds() {
 }
 
 void csa_header(ByteView input) {
-  for (const std::string_view tag : {"NumberOfImagesInMosaic", "SliceNormalVector"}) FOVEA_CHECK(node::csa_numbers(input, tag).size() <= 4096);
+  for (const std::string_view tag : {"NumberOfImagesInMosaic", "SliceNormalVector"})
+    FOVEA_CHECK(node::csa_numbers(input, tag).size() <= 4096);
 }
 
 // Two tags, as nibabel's documentation of the format describes them.
@@ -127,7 +155,9 @@ Seeds csa_seeds() {
   out.raw(as_bytes("SV10"));
   out.raw(Bytes{4, 3, 2, 1});
   out.raw(Bytes{2, 0, 0, 0, 77, 0, 0, 0});
-  const auto word = [&out](std::uint32_t value) { out.raw(Bytes{static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8), 0, 0}); };
+  const auto word = [&out](std::uint32_t value) {
+    out.raw(Bytes{static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8), 0, 0});
+  };
   for (const std::string_view name : {"NumberOfImagesInMosaic", "SliceNormalVector"}) {
     Bytes padded = bytes_of(name);
     padded.resize(64);
@@ -149,19 +179,31 @@ Point3 point(Feed& feed) { return {feed.real(), feed.real(), feed.real()}; }
 void slice_places(ByteView input) {
   Feed feed(input);
   std::vector<node::SlicePlace> slices(feed.below(24));
-  const node::SlicePlace usual{.rows = 4, .columns = 3, .row_spacing_mm = 1, .column_spacing_mm = 2, .row_direction = {1, 0, 0}, .column_direction = {0, 1, 0}, .position_mm = {}, .thickness_mm = 2};
+  const node::SlicePlace usual{.rows = 4,
+                               .columns = 3,
+                               .row_spacing_mm = 1,
+                               .column_spacing_mm = 2,
+                               .row_direction = {1, 0, 0},
+                               .column_direction = {0, 1, 0},
+                               .position_mm = {},
+                               .thickness_mm = 2};
   for (std::size_t s = 0; s < slices.size(); ++s) {
     slices[s] = usual;
     slices[s].position_mm = {0, 0, 2.0 * static_cast<double>(s)};
     if (feed.chance()) slices[s].position_mm = point(feed);
     if (feed.chance()) slices[s].row_direction = point(feed), slices[s].column_direction = point(feed);
-    if (feed.chance()) slices[s].row_spacing_mm = feed.real(), slices[s].column_spacing_mm = feed.real(), slices[s].thickness_mm = feed.real();
-    if (feed.chance()) slices[s].rows = static_cast<std::int64_t>(feed.below(9)) - 2, slices[s].columns = static_cast<std::int64_t>(feed.below(9)) - 2;
+    if (feed.chance())
+      slices[s].row_spacing_mm = feed.real(), slices[s].column_spacing_mm = feed.real(),
+      slices[s].thickness_mm = feed.real();
+    if (feed.chance())
+      slices[s].rows = static_cast<std::int64_t>(feed.below(9)) - 2,
+      slices[s].columns = static_cast<std::int64_t>(feed.below(9)) - 2;
   }
   const auto stack = node::stack_slices(slices);
   if (!stack) return;
   FOVEA_CHECK(node::checked_geometry(stack->geometry).has_value());
-  FOVEA_CHECK(std::set<std::size_t>(stack->order.begin(), stack->order.end()).size() == slices.size() && stack->order.size() == slices.size());
+  FOVEA_CHECK(std::set<std::size_t>(stack->order.begin(), stack->order.end()).size() == slices.size() &&
+              stack->order.size() == slices.size());
   if (!stack->resampling || stack->geometry.voxel_count() > 1'000'000) return;
   const std::vector<float> from(slices.size() * static_cast<std::size_t>(slices[0].rows * slices[0].columns), 1.0F);
   std::vector<float> out(stack->geometry.voxel_count());
@@ -173,7 +215,8 @@ void slice_places(ByteView input) {
 void contours(ByteView input) {
   Feed feed(input);
   VolumeGeometry grid;
-  grid.size = {2 + static_cast<std::int64_t>(feed.below(12)), 2 + static_cast<std::int64_t>(feed.below(12)), 2 + static_cast<std::int64_t>(feed.below(12))};
+  grid.size = {2 + static_cast<std::int64_t>(feed.below(12)), 2 + static_cast<std::int64_t>(feed.below(12)),
+               2 + static_cast<std::int64_t>(feed.below(12))};
   std::vector<node::Contour> drawn(feed.below(5));
   for (node::Contour& contour : drawn) {
     const double plane = static_cast<double>(feed.below(14)) - 1;
@@ -183,25 +226,40 @@ void contours(ByteView input) {
   const auto inside = node::voxels_inside(grid, drawn);
   if (!inside) return;
   FOVEA_CHECK(!inside->empty());
-  for (std::size_t v = 0; v < inside->size(); ++v) FOVEA_CHECK((*inside)[v] < grid.voxel_count() && (v == 0 || (*inside)[v - 1] < (*inside)[v]));
+  for (std::size_t v = 0; v < inside->size(); ++v)
+    FOVEA_CHECK((*inside)[v] < grid.voxel_count() && (v == 0 || (*inside)[v - 1] < (*inside)[v]));
 }
 
 void suv_fields(ByteView input) {
   Feed feed(input);
   const auto number = [&feed] { return feed.chance() ? std::optional<double>() : std::optional(feed.real()); };
-  node::PetFields fields{.units = feed.chance() ? "GML" : "BQML", .corrections = {"ATTN", "DECY"}, .decay_correction = "START", .weight_kg = number(), .dose_bq = number(), .half_life_s = number(),
-                         .injection_datetime = feed.text(26), .injection_time = feed.text(14), .series_date = feed.text(10), .series_time = feed.text(14), .acquisition_date = feed.text(10), .acquisition_time = feed.text(14)};
+  node::PetFields fields{.units = feed.chance() ? "GML" : "BQML",
+                         .corrections = {"ATTN", "DECY"},
+                         .decay_correction = "START",
+                         .weight_kg = number(),
+                         .dose_bq = number(),
+                         .half_life_s = number(),
+                         .injection_datetime = feed.text(26),
+                         .injection_time = feed.text(14),
+                         .series_date = feed.text(10),
+                         .series_time = feed.text(14),
+                         .acquisition_date = feed.text(10),
+                         .acquisition_time = feed.text(14)};
   if (const auto factor = node::suv_factor(fields); factor) FOVEA_CHECK(std::isfinite(*factor) && *factor > 0);
 }
 
-Seeds feed_seeds() { return {Bytes(200, 1), Bytes(200, 0), bytes_of("20260101120000.000000+0100 120000 20260101 20260102 130000")}; }
+Seeds feed_seeds() {
+  return {Bytes(200, 1), Bytes(200, 0), bytes_of("20260101120000.000000+0100 120000 20260101 20260102 130000")};
+}
 
 // A file from the disk: what opens was sealed by somebody who knew the key's public half, and is as long as it says.
 void sealed_scan(ByteView input) {
   static const crypto::AgreementKey key = crypto::AgreementKey::from_private(crypto::SecretKey());
   const ScratchFile file(input);
   const auto opened = node::open_sealed_scan(file.path(), 1 << 20, key);
-  if (opened) FOVEA_CHECK(node::sealed_scan_bytes(static_cast<std::uint64_t>(::lseek(opened->number(), 0, SEEK_END))) == input.size());
+  if (opened)
+    FOVEA_CHECK(node::sealed_scan_bytes(static_cast<std::uint64_t>(::lseek(opened->number(), 0, SEEK_END))) ==
+                input.size());
 }
 
 Seeds sealed_seeds() {
@@ -210,7 +268,9 @@ Seeds sealed_seeds() {
     const Descriptor plain(::memfd_create("seed", MFD_CLOEXEC)), sealed(::memfd_create("sealed", MFD_CLOEXEC));
     const Bytes scan(size, 5);
     FOVEA_CHECK(::pwrite(plain.number(), scan.data(), scan.size(), 0) == static_cast<ssize_t>(scan.size()));
-    FOVEA_CHECK(node::seal_stream(plain.number(), sealed.number(), 1 << 20, crypto::AgreementKey::from_private(crypto::SecretKey()).public_key()).has_value());
+    FOVEA_CHECK(node::seal_stream(plain.number(), sealed.number(), 1 << 20,
+                                  crypto::AgreementKey::from_private(crypto::SecretKey()).public_key())
+                    .has_value());
     Bytes bytes(node::sealed_scan_bytes(size));
     FOVEA_CHECK(::pread(sealed.number(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
     out.push_back(std::move(bytes));
@@ -233,7 +293,8 @@ void text_headers(ByteView input) {
   }
   if (!node::check_metaimage_header(input)) return;
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   const std::size_t last = lower.find("elementdatafile");
   FOVEA_CHECK(last != std::string::npos && lower.find("local", last) != std::string::npos);
   const std::size_t dimensions = lower.find("\nndims =");
@@ -241,9 +302,11 @@ void text_headers(ByteView input) {
 }
 
 Seeds text_header_seeds() {
-  return {bytes_of("NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nkey:=value\n"
+  return {bytes_of("NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 "
+                   "2\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nkey:=value\n"
                    "encoding: raw\nendian: little\n\nvoxels"),
-          bytes_of("ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nDimSize = 4 3 2\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\nvoxels")};
+          bytes_of("ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nDimSize = 4 3 "
+                   "2\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\nvoxels")};
 }
 
 constexpr std::array<ParseTarget, 10> kTargets{{{"nifti_header", nifti_header, nifti_seeds},

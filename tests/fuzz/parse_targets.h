@@ -1,4 +1,5 @@
-// Everything this project parses itself, behind one signature, for libFuzzer (preset "fuzz") and for a short run in every build.
+// Everything this project parses itself, behind one signature, for libFuzzer (preset "fuzz") and for a short run in
+// every build.
 #pragma once
 
 #include <span>
@@ -21,7 +22,8 @@ std::span<const ParseTarget> imaging_targets() noexcept;  // none without FOVEA_
 
 inline std::vector<ParseTarget> parse_targets() {
   std::vector<ParseTarget> out;
-  for (const auto& room : {federation_targets(), intake_targets(), imaging_targets()}) out.insert(out.end(), room.begin(), room.end());
+  for (const auto& room : {federation_targets(), intake_targets(), imaging_targets()})
+    out.insert(out.end(), room.begin(), room.end());
   return out;
 }
 

@@ -1,4 +1,5 @@
-// The fuzz targets in every build: on their seeds, on these cut and flipped, and on noise, they return and keep their promises.
+// The fuzz targets in every build: on their seeds, on these cut and flipped, and on noise, they return and keep their
+// promises.
 #include "tests/fuzz/parse_targets.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +35,8 @@ TEST_P(EachTarget, ReturnsFromDamage) {
     Bytes input = seeds[numbers_() % seeds.size()];
     for (unsigned changes = 1 + static_cast<unsigned>(numbers_() % 4); changes > 0 && !input.empty(); --changes) {
       std::uint8_t& byte = input[numbers_() % input.size()];
-      byte = numbers_() % 2 == 0 ? static_cast<std::uint8_t>(byte ^ 1U << numbers_() % 8) : static_cast<std::uint8_t>(numbers_());
+      byte = numbers_() % 2 == 0 ? static_cast<std::uint8_t>(byte ^ 1U << numbers_() % 8)
+                                 : static_cast<std::uint8_t>(numbers_());
     }
     GetParam().run(input);
   }
@@ -49,7 +51,8 @@ TEST_P(EachTarget, ReturnsFromNoise) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(ParseTargets, EachTarget, testing::ValuesIn(parse_targets()), [](const auto& target) { return std::string(target.param.name); });
+INSTANTIATE_TEST_SUITE_P(ParseTargets, EachTarget, testing::ValuesIn(parse_targets()),
+                         [](const auto& target) { return std::string(target.param.name); });
 
 TEST(ParseTargets, HaveNamesOfTheirOwn) {
   std::set<std::string> names;

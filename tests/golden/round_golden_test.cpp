@@ -1,6 +1,7 @@
 // A frozen round of five sites in which one drops out after its shares: every message, byte for byte, as direction,
 // site, kind and SHA-256, then the parameters hash, the opened secrets and the sum. A change of the wire format, of a
-// statement or of a derivation shows here. To accept one: FOVEA_GOLDEN_WRITE=1 round_golden_test, and say why in the commit.
+// statement or of a derivation shows here. To accept one: FOVEA_GOLDEN_WRITE=1 round_golden_test, and say why in the
+// commit.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -22,8 +23,9 @@ std::string transcript_of_the_round() {
     const auto kind = federation::claimed_kind(delivery.wire).value();
     if (delivery.site == 2 && dead) return false;
     if (delivery.site == 2 && kind == federation::MessageKind::shares) dead = true;
-    text << (delivery.direction == Direction::to_site ? "to   " : "from ") << world.federation().id(delivery.site).text() << ' '
-         << federation::to_string(kind) << ' ' << delivery.wire.size() << ' ' << to_hex(crypto::sha256(delivery.wire)) << '\n';
+    text << (delivery.direction == Direction::to_site ? "to   " : "from ")
+         << world.federation().id(delivery.site).text() << ' ' << federation::to_string(kind) << ' '
+         << delivery.wire.size() << ' ' << to_hex(crypto::sha256(delivery.wire)) << '\n';
     return true;
   };
   world.run([&] { return !world.results().empty(); });
@@ -33,7 +35,8 @@ std::string transcript_of_the_round() {
   text << "consistency " << to_hex(result.evidence.consistency()) << '\n';
   text << "transcript " << to_hex(result.transcript) << '\n';
   for (const auto& opened : result.evidence.opened)
-    text << "opened " << opened.site << (opened.kind == federation::RevealedSecret::self_seed ? " b " : " s ") << to_hex(opened.value) << '\n';
+    text << "opened " << opened.site << (opened.kind == federation::RevealedSecret::self_seed ? " b " : " s ")
+         << to_hex(opened.value) << '\n';
   for (const std::uint32_t word : result.sum.words) text << "sum " << word << '\n';
   return text.str();
 }

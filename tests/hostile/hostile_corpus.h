@@ -1,5 +1,5 @@
-// Files that a hospital should never have, made by code from a seed: each format we take, cut, flipped, lied about, nested and
-// packed beyond reason. None is anybody's data.
+// Files that a hospital should never have, made by code from a seed: each format we take, cut, flipped, lied about,
+// nested and packed beyond reason. None is anybody's data.
 #pragma once
 
 #include <cstdint>

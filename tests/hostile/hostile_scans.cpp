@@ -1,4 +1,5 @@
-// Writes the hostile corpus into a folder, for `fovea-node data ingest`: hostile_scans --out FOLDER [--count N] [--seed S]
+// Writes the hostile corpus into a folder, for `fovea-node data ingest`: hostile_scans --out FOLDER [--count N] [--seed
+// S]
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -16,6 +17,8 @@ int main(int count, char** words) {
   CLI11_PARSE(app, count, words);
   std::filesystem::create_directories(out);
   std::size_t written = 0;
-  fovea::hostile::each_hostile_file(seed, files, [&](const fovea::hostile::HostileFile& file) { written += fovea::replace_file(out / file.name, file.bytes) ? 1U : 0U; });
+  fovea::hostile::each_hostile_file(seed, files, [&](const fovea::hostile::HostileFile& file) {
+    written += fovea::replace_file(out / file.name, file.bytes) ? 1U : 0U;
+  });
   std::printf("%zu files, seed %llu\n", written, static_cast<unsigned long long>(seed));
 }

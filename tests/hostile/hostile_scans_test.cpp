@@ -14,7 +14,8 @@ namespace {
 TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
   const std::uint64_t seed = 20'251;
   ScratchFolder folder;
-  Result<ScanParser> parser = ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {.memory_bytes = 1ULL << 30U, .cpu_s = 10, .wall_ms = 20'000});
+  Result<ScanParser> parser = ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
+                                                {.memory_bytes = 1ULL << 30U, .cpu_s = 10, .wall_ms = 20'000});
   ASSERT_TRUE(parser) << parser.error().message;
   std::map<std::string, std::size_t> reasons;
   std::size_t volumes = 0, files = 0, deaths = 0;
@@ -23,9 +24,11 @@ TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
     ASSERT_TRUE(replace_file(path, file.bytes)) << file.what;
     ++files;
     const Result<std::vector<DicomFile>> described = parser->describe({&path, 1});
-    // A library that cannot go on has the file refused with a reason; none of these is a signal, the parser's end or a hang.
+    // A library that cannot go on has the file refused with a reason; none of these is a signal, the parser's end or a
+    // hang.
     if (!described) {
-      EXPECT_EQ(described.error().code, ErrorCode::invalid_argument) << file.name << ", " << file.what << ": " << described.error().message;
+      EXPECT_EQ(described.error().code, ErrorCode::invalid_argument)
+          << file.name << ", " << file.what << ": " << described.error().message;
     }
     const Result<ParsedVolume> read = parser->read_volume(path);
     if (read) {
@@ -33,7 +36,9 @@ TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
       EXPECT_EQ(voxel_count(read->voxels()), read->geometry().voxel_count());
     } else {
       const ErrorCode code = read.error().code;
-      EXPECT_TRUE(code == ErrorCode::invalid_argument || code == ErrorCode::internal || code == ErrorCode::deadline_exceeded) << file.what << ": " << read.error().message;
+      EXPECT_TRUE(code == ErrorCode::invalid_argument || code == ErrorCode::internal ||
+                  code == ErrorCode::deadline_exceeded)
+          << file.what << ": " << read.error().message;
       EXPECT_EQ(read.error().message.find("sandbox stopped"), std::string::npos) << file.what;
       EXPECT_EQ(read.error().message.find("died of signal"), std::string::npos) << file.name << ", " << file.what;
       deaths += code == ErrorCode::internal || code == ErrorCode::deadline_exceeded ? 1U : 0U;

@@ -1,5 +1,6 @@
-// Failure class: what a real run leaves behind does not stand an audit. Whole federations of processes, a hospital and a
-// coordinator killed on the way, a study forgotten; then fovea-audit against the pinned roster, the coordinator's receipts, and a changed byte.
+// Failure class: what a real run leaves behind does not stand an audit. Whole federations of processes, a hospital and
+// a coordinator killed on the way, a study forgotten; then fovea-audit against the pinned roster, the coordinator's
+// receipts, and a changed byte.
 #include <signal.h>
 
 #include <fstream>
@@ -19,10 +20,12 @@ class AuditTest : public FederationTest {
     arguments.insert(arguments.begin(), {"--json", "--quiet"});
     std::vector<std::string> rosters;
     std::error_code none;
-    for (const auto& roster : std::filesystem::directory_iterator(site_folder("anna") / "rosters", none)) rosters.push_back(roster.path().string());
+    for (const auto& roster : std::filesystem::directory_iterator(site_folder("anna") / "rosters", none))
+      rosters.push_back(roster.path().string());
     if (rosters.empty()) rosters.push_back((home() / "roster.json").string());  // before a site has met its coordinator
     for (const std::string& roster : rosters) arguments.insert(arguments.end(), {"--roster", roster});
-    for (const Json& key : invite["administrators"]) arguments.insert(arguments.end(), {"--admin", key.get<std::string>()});
+    for (const Json& key : invite["administrators"])
+      arguments.insert(arguments.end(), {"--admin", key.get<std::string>()});
     return run_program("fovea-audit", arguments, root() / ("audit-" + std::to_string(++commands_)));
   }
   static Json data_of(const Outcome& outcome) { return Json::parse(outcome.out)["data"]; }
@@ -59,7 +62,8 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 300");
   serve();
   for (const std::string& site : kSites)
-    start_site(site, site == "dora" ? std::vector<std::string>{"--until-complete", "--hold-after", "shares:2"} : std::vector<std::string>{"--until-complete"});
+    start_site(site, site == "dora" ? std::vector<std::string>{"--until-complete", "--hold-after", "shares:2"}
+                                    : std::vector<std::string>{"--until-complete"});
   wait_for_site("dora", "held");
   sites_.at("dora").signal(SIGKILL);
   ASSERT_EQ(sites_.at("dora").wait(kPatience), 128 + SIGKILL);
@@ -74,7 +78,8 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
   EXPECT_EQ(anna["facts"]["decisions"][0]["person"], "tester");
   // One byte of one entry.
   std::filesystem::path bundle;
-  for (const auto& file : std::filesystem::recursive_directory_iterator(site_folder("anna") / "ledger" / "tile" / "entries"))
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(site_folder("anna") / "ledger" / "tile" / "entries"))
     if (file.is_regular_file()) bundle = file.path();
   std::string bytes = read_text(bundle);
   bytes[bytes.find("masked-chunk")] = 'M';
@@ -87,7 +92,9 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
 TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
   const std::filesystem::path hospital = root() / "scans", data = site_folder("anna") / "data";
   std::filesystem::create_directories(hospital);
-  for (int n = 0; n < 5; ++n) std::ofstream(hospital / (std::to_string(n) + ".dcm"), std::ios::binary) << as_text(node::ct_slice(n, 2 * n).file());
+  for (int n = 0; n < 5; ++n)
+    std::ofstream(hospital / (std::to_string(n) + ".dcm"), std::ios::binary)
+        << as_text(node::ct_slice(n, 2 * n).file());
   const Outcome taken = node("anna", {"data", "ingest", hospital.string()});
   ASSERT_EQ(taken.exit_code, 0) << taken.err;
   const std::string code = Json::parse(node("anna", {"--json", "data", "list"}).out)["data"]["studies"][0]["code"];
@@ -105,7 +112,9 @@ TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
   EXPECT_NE(again.exit_code, 0);
   EXPECT_NE(again.err.find(code + " was forgotten at 20"), std::string::npos) << again.err;
 
-  const std::vector<std::string> verify{"verify", site_folder("anna").string(), "--canary", "Canary", "--canary", "CANARY-ID-99", "--canary", "1.2.3.4.5"};
+  const std::vector<std::string> verify{
+      "verify",   site_folder("anna").string(), "--canary", "Canary", "--canary", "CANARY-ID-99", "--canary",
+      "1.2.3.4.5"};
   const Outcome verified = audit(verify);
   ASSERT_EQ(verified.exit_code, 0) << verified.out << verified.err;
   const Json ledger = data_of(verified)["ledgers"][0];
@@ -118,7 +127,8 @@ TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
   EXPECT_EQ(incidents[1]["detail"], "study " + code + ": volumes, embeddings and identity were deleted");
 
   // The record of an erasure cannot be moved to another study.
-  for (const auto& file : std::filesystem::recursive_directory_iterator(site_folder("anna") / "ledger" / "tile" / "entries")) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(site_folder("anna") / "ledger" / "tile" / "entries")) {
     if (!file.is_regular_file()) continue;
     std::string bytes = read_text(file.path());
     const std::size_t at = bytes.find(code);
@@ -134,7 +144,8 @@ TEST_F(AuditTest, ARunInWhichTheCoordinatorWasKilledStandsAnAudit) {
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
   serve();
   for (const std::string& site : kSites) start_site(site, {"--until-complete"});
-  wait_for_coordinator("phase", [](const Json& event) { return event["round"] == 2 && event["phase"] == "collecting-masked"; });
+  wait_for_coordinator("phase",
+                       [](const Json& event) { return event["round"] == 2 && event["phase"] == "collecting-masked"; });
   server_->signal(SIGKILL);
   ASSERT_EQ(server_->wait(kPatience), 128 + SIGKILL);
   serve();

@@ -68,7 +68,8 @@ TEST_F(FaultsTest, ASiteWhoseDiskIsFullStopsSayingSoAndComesBackWhenItIsFreed) {
   disk.free();
   start_site("dora");
   const Json without = events_of(home() / "events.jsonl").back();
-  wait_for_coordinator("round_finished", [&](const Json& event) { return event["at_ms"] > without["at_ms"] && everyone(event); });
+  wait_for_coordinator("round_finished",
+                       [&](const Json& event) { return event["at_ms"] > without["at_ms"] && everyone(event); });
   stop_run();
 }
 
@@ -84,7 +85,8 @@ TEST_F(FaultsTest, ASecondProcessWithASitesKeysIsRefused) {
   start_site("dora-copy");
   const Json refused = wait_for_coordinator("second_process_refused");
   EXPECT_EQ(refused["site"], "dora");
-  wait_for_coordinator("round_finished", [&](const Json& event) { return event["at_ms"] > refused["at_ms"] && everyone(event); });
+  wait_for_coordinator("round_finished",
+                       [&](const Json& event) { return event["at_ms"] > refused["at_ms"] && everyone(event); });
   stop_run();
 }
 

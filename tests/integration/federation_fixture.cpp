@@ -4,7 +4,9 @@
 
 namespace fovea::test {
 
-bool contains(const Json& list, const std::string& site) { return std::find(list.begin(), list.end(), site) != list.end(); }
+bool contains(const Json& list, const std::string& site) {
+  return std::find(list.begin(), list.end(), site) != list.end();
+}
 
 void FederationTest::SetUp() {
   port_ = free_port();
@@ -49,7 +51,8 @@ void FederationTest::make_site(const std::string& site, bool on_roster) {
   }
 }
 
-void FederationTest::set_node_setting(const std::string& site, const std::string& line, const std::string& replacement) {
+void FederationTest::set_node_setting(const std::string& site, const std::string& line,
+                                      const std::string& replacement) {
   std::string text = read_text(site_folder(site) / "node.toml");
   const std::size_t at = text.find(line);
   ASSERT_NE(at, std::string::npos) << line;
@@ -59,7 +62,8 @@ void FederationTest::set_node_setting(const std::string& site, const std::string
 
 std::string FederationTest::make_plan(const PlanChoices& choices, const std::set<std::string>& without) {
   std::filesystem::remove(plan_file());
-  const Outcome made = coordinator({"plan", "new", "--architecture", choices.architecture, "--output", plan_file().string()});
+  const Outcome made =
+      coordinator({"plan", "new", "--architecture", choices.architecture, "--output", plan_file().string()});
   EXPECT_EQ(made.exit_code, 0) << made.err;
   Json plan = Json::parse(read_text(plan_file()));
   plan["stages"][0]["rounds"] = choices.rounds;
@@ -79,13 +83,16 @@ std::string FederationTest::make_plan(const PlanChoices& choices, const std::set
 
 // A hospital may approve a plan it got by another way before the node has fetched it.
 void FederationTest::approve(const std::string& site) {
-  std::filesystem::copy_file(plan_file(), site_folder(site) / "plans" / (plan_hash_ + ".json"), std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(plan_file(), site_folder(site) / "plans" / (plan_hash_ + ".json"),
+                             std::filesystem::copy_options::overwrite_existing);
   const Outcome approved = node(site, {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
   ASSERT_EQ(approved.exit_code, 0) << approved.err;
 }
 
 void FederationTest::serve() {
-  server_.emplace(Program::start("fovea-coordinator", {"--home", home().string(), "--json", "run", "start", plan_file().string()}, root() / "coordinator-log"));
+  server_.emplace(Program::start("fovea-coordinator",
+                                 {"--home", home().string(), "--json", "run", "start", plan_file().string()},
+                                 root() / "coordinator-log"));
 }
 
 void FederationTest::start_site(const std::string& site, std::vector<std::string> arguments) {

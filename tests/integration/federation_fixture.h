@@ -21,8 +21,8 @@ struct PlanChoices {
   int phase_s = 3;
   int progress_s = 5;
   std::string modality = "MR";
-  int largest = 0;            // cohort; that of "plan new" when 0
-  std::optional<int> seed{};  // that of "plan new" when none
+  int largest = 0;                    // cohort; that of "plan new" when 0
+  std::optional<int> seed{};          // that of "plan new" when none
   std::function<void(Json&)> edit{};  // what else is different
 };
 
@@ -55,7 +55,9 @@ class FederationTest : public ::testing::Test {
   // The first event of this name (and predicate) that is written after `after` earlier matches, within kPatience.
   using Wanted = std::function<bool(const Json&)>;
   Json wait_for(const std::filesystem::path& events, const std::string& name, const Wanted& wanted = {});
-  Json wait_for_coordinator(const std::string& name, const Wanted& wanted = {}) { return wait_for(home() / "events.jsonl", name, wanted); }
+  Json wait_for_coordinator(const std::string& name, const Wanted& wanted = {}) {
+    return wait_for(home() / "events.jsonl", name, wanted);
+  }
   Json wait_for_site(const std::string& site, const std::string& name, const Wanted& wanted = {}) {
     return wait_for(site_folder(site) / "events.jsonl", name, wanted);
   }

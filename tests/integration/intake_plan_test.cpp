@@ -11,7 +11,8 @@ namespace {
 class IntakePlanTest : public FederationTest {
  protected:
   // A series of cubes of 2 mm: a block of one value in air, so that every number that is measured of it is known.
-  void ingest_block(const std::string& site, const std::string& series, const char* sop_class, int value, const std::vector<std::string>& options = {}) {
+  void ingest_block(const std::string& site, const std::string& series, const char* sop_class, int value,
+                    const std::vector<std::string>& options = {}) {
     constexpr int kEdge = 24;
     const std::filesystem::path folder = root() / (site + series);
     std::filesystem::create_directories(folder);
@@ -25,7 +26,8 @@ class IntakePlanTest : public FederationTest {
       slice.us({0x0028, 0x0011}, kEdge);
       std::vector<std::int16_t> pixels(kEdge * kEdge, -1000);
       for (int at = 0; at < kEdge * kEdge; ++at)
-        if (n >= 6 && n < 18 && at / kEdge >= 6 && at / kEdge < 18 && at % kEdge >= 6 && at % kEdge < 18) pixels[static_cast<std::size_t>(at)] = static_cast<std::int16_t>(value);
+        if (n >= 6 && n < 18 && at / kEdge >= 6 && at / kEdge < 18 && at % kEdge >= 6 && at % kEdge < 18)
+          pixels[static_cast<std::size_t>(at)] = static_cast<std::int16_t>(value);
       slice.pixels(pixels);
       std::ofstream(folder / (std::to_string(n) + ".dcm"), std::ios::binary) << as_text(slice.file());
     }
@@ -40,11 +42,14 @@ constexpr const char* kMr = "1.2.840.10008.5.1.4.1.1.4";
 
 TEST_F(IntakePlanTest, ASiteWhoseMrDoesNotFitIsToldAtApprovalAndTakesNoPart) {
   ingest_block("anna", "1.2.3.10", kMr, 700);
-  make_plan({.architecture = "fovea-1", .rounds = 1, .edit = [](Json& plan) { plan["intake"]["n4"] = true; }}, {"anna", "berta", "clara", "dora"});
+  make_plan({.architecture = "fovea-1", .rounds = 1, .edit = [](Json& plan) { plan["intake"]["n4"] = true; }},
+            {"anna", "berta", "clara", "dora"});
   std::filesystem::copy_file(plan_file(), site_folder("anna") / "plans" / (plan_hash_ + ".json"));
   const Outcome approved = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
   EXPECT_EQ(approved.exit_code, 0);
-  const std::string expected = "intake.n4: the plan says true, but 1 of 1 studies here were taken in without N4; take them in again with it: fovea-node data ingest … --n4";
+  const std::string expected =
+      "intake.n4: the plan says true, but 1 of 1 studies here were taken in without N4; take them in again with it: "
+      "fovea-node data ingest … --n4";
   EXPECT_NE(approved.err.find("warning: " + expected), std::string::npos) << approved.err;
   serve();
   start_site("anna");
@@ -55,7 +60,8 @@ TEST_F(IntakePlanTest, ASiteWhoseMrDoesNotFitIsToldAtApprovalAndTakesNoPart) {
 // The number that tensor of one number holds.
 float number_in(const std::string& safetensors, const std::string& name) {
   std::uint64_t length = 0;
-  for (std::size_t n = 0; n < 8; ++n) length |= static_cast<std::uint64_t>(static_cast<unsigned char>(safetensors[n])) << (8 * n);
+  for (std::size_t n = 0; n < 8; ++n)
+    length |= static_cast<std::uint64_t>(static_cast<unsigned char>(safetensors[n])) << (8 * n);
   const Json header = Json::parse(safetensors.substr(8, length));
   float out = 0;
   std::memcpy(&out, safetensors.data() + 8 + length + header[name]["data_offsets"][0].get<std::size_t>(), sizeof out);
@@ -69,10 +75,12 @@ TEST_F(IntakePlanTest, TheIntensityStageMakesTheModelsMeanThatOfAllSitesStudies)
   ingest_block("berta", "1.2.3.12", kCt, 140);
   ingest_block("clara", "1.2.3.13", kCt, 90);
   ingest_block("dora", "1.2.3.14", kCt, -10);
-  make_plan({.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
-    plan["intake"]["normalisation"] = "ct-soft-tissue";
-    plan["stages"] = Json::parse(R"([{"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
-  }});
+  make_plan(
+      {.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
+         plan["intake"]["normalisation"] = "ct-soft-tissue";
+         plan["stages"] = Json::parse(
+             R"([{"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
+       }});
   serve();
   for (const std::string& site : kSites) start_site(site, {"--until-complete"});
   ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();

@@ -1,17 +1,18 @@
-// `fovea-node data listen` as a hospital runs it: the program, an archive's own tools (DCMTK) on the other side, and peers that
-// misbehave. Failure classes: a scan that is lost or lies in clear, a stranger who may send, one bad peer who ends it for all.
+// `fovea-node data listen` as a hospital runs it: the program, an archive's own tools (DCMTK) on the other side, and
+// peers that misbehave. Failure classes: a scan that is lost or lies in clear, a stranger who may send, one bad peer
+// who ends it for all.
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/integration/program.h"
 #include "tests/support/dicom_association.h"
-#include "tests/support/temporary_folder.h"
 #include "tests/support/dicom_files.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fovea::test {
 namespace {
@@ -68,23 +69,29 @@ class ListenTest : public ::testing::Test {
   void listen() {
     log_ = folder_.path() / ("listen-" + std::to_string(++commands_));
     fs::create_directories(log_);
-    listener_.emplace(Program::start("fovea-node", {"--site", site().string(), "--json", "data", "listen"}, log_ / "log"));
+    listener_.emplace(
+        Program::start("fovea-node", {"--site", site().string(), "--json", "data", "listen"}, log_ / "log"));
     expect_logged("listening as ANNA");
   }
   void expect_logged(const std::string& words) {
-    EXPECT_TRUE(wait_until(log_, [&] { return listener_->standard_error().find(words) != std::string::npos; }, kPatience))
-        << "never logged: " << words << "\n" << listener_->standard_error();
+    EXPECT_TRUE(wait_until(
+        log_, [&] { return listener_->standard_error().find(words) != std::string::npos; }, kPatience))
+        << "never logged: " << words << "\n"
+        << listener_->standard_error();
   }
   // The reports of the batches so far, in order.
   std::vector<Json> reports() const {
     std::vector<Json> out;
     std::istringstream lines(listener_->standard_output());
     for (std::string line; std::getline(lines, line);)
-      if (const Json one = Json::parse(line, nullptr, false); one.is_object() && one.value("command", "") == "data ingest") out.push_back(one["data"]);
+      if (const Json one = Json::parse(line, nullptr, false);
+          one.is_object() && one.value("command", "") == "data ingest")
+        out.push_back(one["data"]);
     return out;
   }
   Json wait_for_report(std::size_t number) {
-    const bool there = wait_until(log_, [&] { return reports().size() > number; }, kPatience);
+    const bool there = wait_until(
+        log_, [&] { return reports().size() > number; }, kPatience);
     EXPECT_TRUE(there) << listener_->standard_error() << listener_->standard_output();
     return there ? reports()[number] : Json::object();
   }
@@ -100,8 +107,11 @@ class ListenTest : public ::testing::Test {
     return last.value("data", Json::object());
   }
 
-  int peer(const std::string& tool, const std::string& calling = "PACS1", const std::string& called = "ANNA", const std::string& files = "") const {
-    return std::system((tool + " -aet " + calling + " -aec " + called + " -to 20 127.0.0.1 " + std::to_string(port_) + " " + files + " >/dev/null 2>&1").c_str());
+  int peer(const std::string& tool, const std::string& calling = "PACS1", const std::string& called = "ANNA",
+           const std::string& files = "") const {
+    return std::system((tool + " -aet " + calling + " -aec " + called + " -to 20 127.0.0.1 " + std::to_string(port_) +
+                        " " + files + " >/dev/null 2>&1")
+                           .c_str());
   }
   int echo() const { return peer("echoscu"); }
   int store(const std::string& files) const { return peer("storescu", "PACS1", "ANNA", files); }
@@ -109,7 +119,8 @@ class ListenTest : public ::testing::Test {
   // A made series in the archive; the files, for storescu.
   std::string make_series(const std::string& series) {
     std::string out;
-    for (int n = 0; n < kSlices; ++n) out += write(series + "-" + std::to_string(n) + ".dcm", slice(n, series).file()) + " ";
+    for (int n = 0; n < kSlices; ++n)
+      out += write(series + "-" + std::to_string(n) + ".dcm", slice(n, series).file()) + " ";
     return out;
   }
   std::string write(const std::string& name, const Bytes& bytes) const {
@@ -124,7 +135,8 @@ class ListenTest : public ::testing::Test {
       if (!entry.is_regular_file()) continue;
       ++files;
       const std::string bytes = read_text(entry.path());
-      for (const std::string& word : kIdentifying) EXPECT_EQ(bytes.find(word), std::string::npos) << word << " in " << entry.path();
+      for (const std::string& word : kIdentifying)
+        EXPECT_EQ(bytes.find(word), std::string::npos) << word << " in " << entry.path();
     }
     return files;
   }
@@ -164,7 +176,8 @@ TEST_F(ListenTest, ASeriesThatIsSentBecomesAStudy) {
   EXPECT_EQ(end["batches"], 2);
   EXPECT_EQ(received_files(), 0U);
   EXPECT_GT(expect_no_patient_on_disk(), 3U);
-  for (const std::string& word : kIdentifying) EXPECT_EQ((listener_->standard_error() + listener_->standard_output()).find(word), std::string::npos) << word;
+  for (const std::string& word : kIdentifying)
+    EXPECT_EQ((listener_->standard_error() + listener_->standard_output()).find(word), std::string::npos) << word;
 }
 
 TEST_F(ListenTest, WhatWaitsLiesSealedAndSurvivesAKill) {

@@ -32,7 +32,8 @@ void redirect(const std::filesystem::path& path, int target) {
 
 }  // namespace
 
-Program Program::start(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output) {
+Program Program::start(const std::string& program, const std::vector<std::string>& arguments,
+                       const std::filesystem::path& output) {
   const std::string path = std::string(FOVEA_BIN_DIR) + "/" + program;
   std::vector<char*> words{const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
@@ -51,7 +52,9 @@ Program Program::start(const std::string& program, const std::vector<std::string
 }
 
 Program::Program(Program&& other) noexcept
-    : process_(std::exchange(other.process_, -1)), handle_(std::exchange(other.handle_, -1)), output_(std::move(other.output_)) {}
+    : process_(std::exchange(other.process_, -1)),
+      handle_(std::exchange(other.handle_, -1)),
+      output_(std::move(other.output_)) {}
 
 Program& Program::operator=(Program&& other) noexcept {
   std::swap(process_, other.process_);
@@ -82,7 +85,8 @@ std::optional<int> Program::wait(std::chrono::milliseconds timeout) {
 std::string Program::standard_output() const { return read_text(with(output_, ".out")); }
 std::string Program::standard_error() const { return read_text(with(output_, ".err")); }
 
-Outcome run_program(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output) {
+Outcome run_program(const std::string& program, const std::vector<std::string>& arguments,
+                    const std::filesystem::path& output) {
   Program child = Program::start(program, arguments, output);
   const int code = child.wait(kCommandMax).value_or(-1);
   return {code, child.standard_output(), child.standard_error()};
@@ -107,12 +111,14 @@ std::string read_text(const std::filesystem::path& path) {
   return out.str();
 }
 
-bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds, std::chrono::milliseconds timeout) {
+bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds,
+                std::chrono::milliseconds timeout) {
   const Descriptor watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   ::inotify_add_watch(watch.number(), folder.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (!holds()) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd ready{watch.number(), POLLIN, 0};
     if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) return holds();
     char drained[8192];
@@ -139,7 +145,8 @@ LoopbackSocket::~LoopbackSocket() { ::close(descriptor_); }
 
 bool LoopbackSocket::listen_on(int port) const {
   const sockaddr_in address = loopback_at(port);
-  return ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(descriptor_, 1) == 0;
+  return ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+         ::listen(descriptor_, 1) == 0;
 }
 
 bool LoopbackSocket::connect_to(int port) const {
@@ -147,7 +154,9 @@ bool LoopbackSocket::connect_to(int port) const {
   return ::connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-void LoopbackSocket::send(const std::string& bytes) const { static_cast<void>(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
+void LoopbackSocket::send(const std::string& bytes) const {
+  static_cast<void>(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+}
 
 std::string LoopbackSocket::receive() const {
   std::string out(4096, '\0');

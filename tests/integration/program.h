@@ -1,5 +1,5 @@
-// A child process of a test: its output in a file, killed with the object, waited for with a deadline; and what else a test needs
-// to meet a program from outside.
+// A child process of a test: its output in a file, killed with the object, waited for with a deadline; and what else a
+// test needs to meet a program from outside.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,8 @@ namespace fovea::test {
 class Program {
  public:
   // `program` is a name in the build's bin folder. stdout and stderr go to `output`.out and .err.
-  static Program start(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output);
+  static Program start(const std::string& program, const std::vector<std::string>& arguments,
+                       const std::filesystem::path& output);
   Program(Program&& other) noexcept;
   Program& operator=(Program&& other) noexcept;
   ~Program();  // SIGKILL when it still runs
@@ -28,7 +29,8 @@ class Program {
   std::string standard_error() const;
 
  private:
-  Program(pid_t process, int handle, std::filesystem::path output) : process_(process), handle_(handle), output_(std::move(output)) {}
+  Program(pid_t process, int handle, std::filesystem::path output)
+      : process_(process), handle_(handle), output_(std::move(output)) {}
   pid_t process_ = -1;
   int handle_ = -1;  // pidfd
   std::filesystem::path output_;
@@ -39,7 +41,8 @@ struct Outcome {
   std::string out;
   std::string err;
 };
-Outcome run_program(const std::string& program, const std::vector<std::string>& arguments, const std::filesystem::path& output);
+Outcome run_program(const std::string& program, const std::vector<std::string>& arguments,
+                    const std::filesystem::path& output);
 
 // A TCP port that was free a moment ago.
 int free_port();
@@ -47,7 +50,8 @@ int free_port();
 std::string read_text(const std::filesystem::path& path);
 
 // Looks again whenever a file of the folder changes. False when `holds` still does not after `timeout`.
-bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds, std::chrono::milliseconds timeout);
+bool wait_until(const std::filesystem::path& folder, const std::function<bool()>& holds,
+                std::chrono::milliseconds timeout);
 
 // A loopback TCP socket that is closed with the object.
 class LoopbackSocket {

@@ -32,10 +32,12 @@ TEST_F(RefusalsTest, ASiteThatDidNotApproveThePlanSendsNoUpdateAndTheOthersGoOn)
   shorten_joining();
   make_plan({.rounds = 2}, {"dora"});
   serve();
-  for (const std::string& site : kSites) start_site(site, site == "dora" ? std::vector<std::string>{} : std::vector<std::string>{"--until-complete"});
+  for (const std::string& site : kSites)
+    start_site(site, site == "dora" ? std::vector<std::string>{} : std::vector<std::string>{"--until-complete"});
   EXPECT_EQ(wait_for_site("dora", "plan_waiting")["plan"], plan_hash_);
   expect_complete_run_of({"anna", "berta", "clara"});
-  for (const Json& event : events_of(site_folder("dora") / "events.jsonl")) EXPECT_NE(event["event"], "training_started");
+  for (const Json& event : events_of(site_folder("dora") / "events.jsonl"))
+    EXPECT_NE(event["event"], "training_started");
 }
 
 TEST_F(RefusalsTest, AnUnknownSiteIsTurnedAwayAtTheDoorAndTheRunGoesOn) {
@@ -69,7 +71,8 @@ TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsN
   serve();  // the plan is complete, so this begins another run of it
   EXPECT_NE(server_->wait(kPatience), 0);
   EXPECT_NE(server_->standard_error().find("another seed"), std::string::npos) << server_->standard_error();
-  const Json refused = wait_for_site("anna", "message_refused", [](const Json& event) { return event["reason"] == "model-already-released"; });
+  const Json refused = wait_for_site("anna", "message_refused",
+                                     [](const Json& event) { return event["reason"] == "model-already-released"; });
   EXPECT_NE(refused["why"].get<std::string>().find("in run "), std::string::npos);
   // Nor after a restart of the node, nor when its register is gone: the journal of the first run still says so.
   sites_.at("anna").signal(SIGTERM);
@@ -97,7 +100,8 @@ TEST_F(RefusalsTest, GarbageOnThePortLeavesHonestSitesAlone) {
   for (int n = 0; n < 20; ++n) {
     strangers.push_back(std::make_unique<LoopbackSocket>());
     ASSERT_TRUE(strangers.back()->connect_to(port_));
-    if (n % 2 == 0) strangers.back()->send(std::string(70'000, static_cast<char>(n * 13 + 1)));  // the others stay silent
+    if (n % 2 == 0)
+      strangers.back()->send(std::string(70'000, static_cast<char>(n * 13 + 1)));  // the others stay silent
   }
   for (const std::string& site : kSites) start_site(site, {"--until-complete"});
   expect_complete_run_of(kSites);
@@ -116,7 +120,8 @@ TEST_F(RefusalsTest, AMistakeInTheSettingsNamesLineColumnFieldAndFix) {
   set_node_setting("anna", "# port = 7443", "port = \"7443\"");
   const Outcome refused = node("anna", {"start"});
   EXPECT_EQ(refused.exit_code, 3) << refused.err;
-  for (const std::string part : {"node.toml:", "coordinator.port", "fix:"}) EXPECT_NE(refused.err.find(part), std::string::npos) << refused.err;
+  for (const std::string part : {"node.toml:", "coordinator.port", "fix:"})
+    EXPECT_NE(refused.err.find(part), std::string::npos) << refused.err;
   set_node_setting("anna", "port = \"7443\"", "prot = 7443");
   const Outcome misspelt = node("anna", {"start"});
   EXPECT_EQ(misspelt.exit_code, 3) << misspelt.err;

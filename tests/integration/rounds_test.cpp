@@ -10,13 +10,15 @@ class RoundsTest : public FederationTest {
  protected:
   static inline const std::vector<std::string> kFallen = {"clara", "dora"};
 
-  // A run in whose round 2 these two stop when they have signed: without the shares of one of them the sum stays closed.
+  // A run in whose round 2 these two stop when they have signed: without the shares of one of them the sum stays
+  // closed.
   void start_and_hold_two_after_they_signed() {
     make_plan({.rounds = 200, .phase_s = 2});
     for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
     serve();
     for (const std::string& site : kSites)
-      start_site(site, contains(kFallen, site) ? std::vector<std::string>{"--hold-after", "consistency:2"} : std::vector<std::string>{});
+      start_site(site, contains(kFallen, site) ? std::vector<std::string>{"--hold-after", "consistency:2"}
+                                               : std::vector<std::string>{});
     for (const std::string& site : kFallen) wait_for_site(site, "held");
   }
   void kill_site(const std::string& site) {
@@ -40,7 +42,8 @@ TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
     ASSERT_EQ(sites_.at(site).wait(kPatience), 0) << site;
     EXPECT_EQ(wait_for_site(site, "run_complete")["model"], data["model"]) << site;
     // No later sum may be of an earlier roster, after a restart either.
-    const std::filesystem::path model = site_folder(site) / "runs" / data["run"].get<std::string>() / "model.safetensors";
+    const std::filesystem::path model =
+        site_folder(site) / "runs" / data["run"].get<std::string>() / "model.safetensors";
     const std::string text = read_text(model);
     EXPECT_NE(text.find("\"fovea.epoch\":\""), std::string::npos) << site;
     EXPECT_EQ(text.find("\"fovea.epoch\":\"0\""), std::string::npos) << site;  // that of the initial weights
@@ -52,7 +55,8 @@ TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
     EXPECT_EQ(round["weight_sum"], 80);  // four probes of 20 studies each
     EXPECT_EQ(round["attempt"], 1);
   }
-  const Outcome exported = coordinator({"--json", "model", "export", "--output", (root() / "model.safetensors").string()});
+  const Outcome exported =
+      coordinator({"--json", "model", "export", "--output", (root() / "model.safetensors").string()});
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
   EXPECT_EQ(Json::parse(exported.out)["data"]["model"], data["model"]);
 }
@@ -61,7 +65,9 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   make_plan({.rounds = 200, .phase_s = 2});
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
   serve();
-  for (const std::string& site : kSites) start_site(site, site == "dora" ? std::vector<std::string>{"--hold-after", "shares:2"} : std::vector<std::string>{});
+  for (const std::string& site : kSites)
+    start_site(site,
+               site == "dora" ? std::vector<std::string>{"--hold-after", "shares:2"} : std::vector<std::string>{});
   wait_for_site("dora", "held");
   kill_site("dora");
   const Json without = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
@@ -70,10 +76,13 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   EXPECT_EQ(without["weight_sum"], 60);
 
   start_site("dora");
-  const Json again = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] > 2 && contains(event["contributors"], "dora"); });
+  const Json again = wait_for_coordinator("round_finished", [](const Json& event) {
+    return event["round"] > 2 && contains(event["contributors"], "dora");
+  });
   EXPECT_EQ(again["contributors"].size(), 4U);
   // It has the very model of the others: it applied the sum of the round in which it was killed.
-  const Json applied = wait_for_site("dora", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
+  const Json applied =
+      wait_for_site("dora", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
   EXPECT_EQ(applied["model"], again["model"]);
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
@@ -89,8 +98,11 @@ TEST_F(RoundsTest, AHospitalKilledAfterItSignedStillReleasesItsShares) {
   EXPECT_EQ(finished["weight_sum"], 80);
   EXPECT_EQ(finished["attempt"], 1);
   start_site("clara");  // the round is over: it takes the sum, and part in the rounds that follow
-  const Json again = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] > 2 && contains(event["contributors"], "clara"); });
-  const Json applied = wait_for_site("clara", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
+  const Json again = wait_for_coordinator("round_finished", [](const Json& event) {
+    return event["round"] > 2 && contains(event["contributors"], "clara");
+  });
+  const Json applied =
+      wait_for_site("clara", "sum_applied", [&](const Json& event) { return event["round"] == again["round"]; });
   EXPECT_EQ(applied["model"], again["model"]);
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
@@ -115,10 +127,13 @@ TEST_F(RoundsTest, ACoordinatorKilledWhileSharesAreReleasedKeepsTheSumThoughTheR
   EXPECT_EQ(adopted["sites"], 5);
   EXPECT_GE(adopted["at_ms"], finished["at_ms"]);
   // Under the new roster the run goes on from that sum.
-  const Json next = wait_for_coordinator("round_finished", [&](const Json& event) { return event["at_ms"] > adopted["at_ms"]; });
+  const Json next =
+      wait_for_coordinator("round_finished", [&](const Json& event) { return event["at_ms"] > adopted["at_ms"]; });
   EXPECT_GT(next["sums"], finished["sums"]);
   for (const std::string& site : kSites)
-    EXPECT_EQ(wait_for_site(site, "sum_applied", [](const Json& event) { return event["round"] == 2; })["model"], finished["model"]) << site;
+    EXPECT_EQ(wait_for_site(site, "sum_applied", [](const Json& event) { return event["round"] == 2; })["model"],
+              finished["model"])
+        << site;
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
 }
@@ -129,7 +144,8 @@ TEST_F(RoundsTest, ACoordinatorKilledMidRunGoesOnWithTheSameRun) {
   serve();
   start_all_sites();
   wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
-  wait_for_coordinator("phase", [](const Json& event) { return event["round"] == 3 && event["phase"] == "collecting-masked"; });
+  wait_for_coordinator("phase",
+                       [](const Json& event) { return event["round"] == 3 && event["phase"] == "collecting-masked"; });
   server_->signal(SIGKILL);
   EXPECT_EQ(server_->wait(kPatience), 128 + SIGKILL);
   serve();
@@ -148,7 +164,8 @@ TEST_F(RoundsTest, ARevokedSiteIsCutOffAndTheRunGoesOn) {
   wait_for_coordinator("round_finished", [](const Json& event) { return event["contributors"].size() == 4; });
   ASSERT_EQ(coordinator({"revoke", "clara"}).exit_code, 0);
   wait_for_site("clara", "refused");
-  const Json after = wait_for_coordinator("round_finished", [](const Json& event) { return !contains(event["contributors"], "clara"); });
+  const Json after = wait_for_coordinator("round_finished",
+                                          [](const Json& event) { return !contains(event["contributors"], "clara"); });
   EXPECT_EQ(after["contributors"], Json({"anna", "berta", "dora"}));
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);

@@ -27,7 +27,8 @@ inline Intercept deal_another_seed(World& world, RosterIndex bad, RoundNumber fr
       if (!concerned(statement.ref)) return true;
       statement.self_seed_commitment[0] ^= 1;
       statement.signature = f.identity(bad).sign(federation::masked_statement(
-          statement.ref.parameters, {bad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
+          statement.ref.parameters,
+          {bad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
       delivery.wire = f.from_site(bad, federation::MessageKind::masked_statement, statement.encode()).wire();
     }
     return true;
@@ -47,7 +48,8 @@ inline Intercept deal_another_mask_key(World& world, RosterIndex bad) {
     if (delivery.direction == Direction::to_site) {
       const auto opened = f.open_at_site(delivery.wire);
       if (opened->kind() == federation::MessageKind::parameters)
-        script->context = federation::AttemptContext::begin(federation::RoundParameters::decode(opened->payload()).value());
+        script->context =
+            federation::AttemptContext::begin(federation::RoundParameters::decode(opened->payload()).value());
       if (opened->kind() == federation::MessageKind::key_list) {
         script->context.keys = federation::KeyList::decode(opened->payload())->keys;
         script->context.key_list = federation::key_list_hash(script->context.parameters_hash, script->context.keys);
@@ -57,12 +59,16 @@ inline Intercept deal_another_mask_key(World& world, RosterIndex bad) {
     const auto opened = f.open_at_coordinator(bad, delivery.wire);
     const Digest& hash = script->context.parameters_hash;
     if (opened->kind() == federation::MessageKind::keys) {
-      script->secrets.emplace(federation::AttemptSecrets::derive(seed_of("bad dealer", script->context.parameters.attempt), bad));
+      script->secrets.emplace(
+          federation::AttemptSecrets::derive(seed_of("bad dealer", script->context.parameters.attempt), bad));
       federation::KeysMessage keys{.ref = script->context.ref(), .keys = {.channel = script->secrets->channel_key()}};
-      keys.keys.mask = crypto::AgreementKey::from_private(seed_of("another mask key", script->context.parameters.attempt)).public_key();
+      keys.keys.mask =
+          crypto::AgreementKey::from_private(seed_of("another mask key", script->context.parameters.attempt))
+              .public_key();
       keys.keys.signature = f.identity(bad).sign(federation::keys_statement(hash, bad, keys.keys));
       delivery.wire = f.from_site(bad, federation::MessageKind::keys, keys.encode()).wire();
-    } else if (opened->kind() == federation::MessageKind::attempt_failure && script->secrets && !script->context.keys.empty()) {
+    } else if (opened->kind() == federation::MessageKind::attempt_failure && script->secrets &&
+               !script->context.keys.empty()) {
       // The machine under it saw keys that are not its own.
       const federation::SharesMessage shares{.ref = script->context.ref(),
                                              .key_list = script->context.key_list,
@@ -77,7 +83,9 @@ inline Intercept deal_another_mask_key(World& world, RosterIndex bad) {
 
 // The first that loses a message ends it.
 inline Intercept both(Intercept first, Intercept second) {
-  return [first = std::move(first), second = std::move(second)](Delivery& delivery) { return first(delivery) && second(delivery); };
+  return [first = std::move(first), second = std::move(second)](Delivery& delivery) {
+    return first(delivery) && second(delivery);
+  };
 }
 
 }  // namespace fovea::test

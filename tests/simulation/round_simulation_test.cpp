@@ -63,8 +63,8 @@ TEST(RoundSimulation, EverySeedReachesItsRoundsWithoutViolation) {
   RecordProperty("stuck", std::to_string(stuck));
 }
 
-// The same with a dealer whose fault shows in R5. Where the sum can be repeated it is; a run ends only where a rule says that no
-// round can follow, and nobody ever releases two sums that differ by an honest site.
+// The same with a dealer whose fault shows in R5. Where the sum can be repeated it is; a run ends only where a rule
+// says that no round can follow, and nobody ever releases two sums that differ by an honest site.
 TEST(RoundSimulation, ABadDealerEndsNoRunThatOthersCanFinish) {
   const auto [first, count] = seeds_to_run(8);
   std::size_t repeated = 0;
@@ -72,7 +72,10 @@ TEST(RoundSimulation, ABadDealerEndsNoRunThatOthersCanFinish) {
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     World world(options_for(seed));
     world.intercept = deal_another_seed(world, static_cast<RosterIndex>(seed / 4 % world.federation().size()), 1, 3);
-    const auto over = [&] { return !world.aborted().empty() && world.aborted().back().reason == federation::RefusalReason::model_already_released; };
+    const auto over = [&] {
+      return !world.aborted().empty() &&
+             world.aborted().back().reason == federation::RefusalReason::model_already_released;
+    };
     const bool reached = world.run(over);
     EXPECT_TRUE(world.violations().empty()) << describe(world, seed);
     EXPECT_TRUE(reached || over()) << describe(world, seed);

@@ -37,11 +37,15 @@ TestFederation::TestFederation(std::size_t sites, std::uint64_t seed)
 }
 
 federation::SignedMessage TestFederation::from_coordinator(federation::MessageKind kind, ByteView payload) const {
-  return open_at_site(federation::seal_message({kind, run_, std::nullopt, roster_.epoch}, payload, coordinator_key_)).value();
+  return open_at_site(federation::seal_message({kind, run_, std::nullopt, roster_.epoch}, payload, coordinator_key_))
+      .value();
 }
 
-federation::SignedMessage TestFederation::from_site(RosterIndex site, federation::MessageKind kind, ByteView payload) const {
-  return open_at_coordinator(site, federation::seal_message({kind, run_, id(site), roster_.epoch}, payload, identity(site))).value();
+federation::SignedMessage TestFederation::from_site(RosterIndex site, federation::MessageKind kind,
+                                                    ByteView payload) const {
+  return open_at_coordinator(site,
+                             federation::seal_message({kind, run_, id(site), roster_.epoch}, payload, identity(site)))
+      .value();
 }
 
 Result<federation::SignedMessage> TestFederation::open_at_site(Bytes wire) const {
@@ -53,7 +57,12 @@ Result<federation::SignedMessage> TestFederation::open_at_coordinator(RosterInde
 }
 
 node::SiteConfig TestFederation::site_config(RosterIndex site, const node::SitePolicy& policy) const {
-  return {.self = id(site), .run = run_, .roster = roster_, .identity = identity(site).copy(), .policy = policy, .software = "test",
+  return {.self = id(site),
+          .run = run_,
+          .roster = roster_,
+          .identity = identity(site).copy(),
+          .policy = policy,
+          .software = "test",
           .rosters_past = {}};
 }
 

@@ -12,7 +12,9 @@ World::World(WorldOptions options)
 
 World::~World() = default;
 
-void World::at(std::int64_t delay_ms, std::function<void()> run) { timers_.push({now_ + delay_ms, order_++, std::move(run)}); }
+void World::at(std::int64_t delay_ms, std::function<void()> run) {
+  timers_.push({now_ + delay_ms, order_++, std::move(run)});
+}
 
 std::uint64_t World::draw(std::uint64_t bound) {
   std::array<std::uint8_t, 8> bytes{};
@@ -26,7 +28,9 @@ double World::chance() { return static_cast<double>(draw(1U << 20)) / (1U << 20)
 
 bool World::crashes_now() { return faulty() && options_.faults.crash > 0 && chance() < options_.faults.crash; }
 
-void World::violation(std::string what) { violations_.push_back("at " + std::to_string(now_) + " ms: " + std::move(what)); }
+void World::violation(std::string what) {
+  violations_.push_back("at " + std::to_string(now_) + " ms: " + std::move(what));
+}
 
 crypto::SecretKey World::fresh_seed() { return seed_of("attempt", options_.seed * 1'000'000 + seeds_drawn_++); }
 
@@ -35,7 +39,8 @@ void World::post(Delivery delivery) {
   if (faulty() && chance() < options_.faults.drop) return;
   const int copies = faulty() && chance() < options_.faults.duplicate ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    const auto delay = static_cast<std::int64_t>(draw(static_cast<std::uint64_t>(faulty() ? options_.faults.delay_ms + 1 : 2)));
+    const auto delay =
+        static_cast<std::int64_t>(draw(static_cast<std::uint64_t>(faulty() ? options_.faults.delay_ms + 1 : 2)));
     at(delay, [this, delivery] { deliver(delivery); });
   }
 }

@@ -1,8 +1,8 @@
 // One coordinator machine and N site machines on one thread, with a simulated network, disk and clock, from one seed.
 //
-// The network drops, delays, duplicates and reorders; a machine may be killed between any two effects of a step and comes
-// back from its durable records only. Site i's update is the one-hot i, so a finished sum must be the indicator of its
-// contributors. The oracles run inside and collect what they find in violations(): an empty list is a pass.
+// The network drops, delays, duplicates and reorders; a machine may be killed between any two effects of a step and
+// comes back from its durable records only. Site i's update is the one-hot i, so a finished sum must be the indicator
+// of its contributors. The oracles run inside and collect what they find in violations(): an empty list is a pass.
 #pragma once
 
 #include <cmath>
@@ -17,17 +17,17 @@
 namespace fovea::test {
 
 struct Faults {
-  double drop = 0;          // of a message
+  double drop = 0;  // of a message
   double duplicate = 0;
   std::int64_t delay_ms = 1;  // uniform in 0…delay_ms, so messages overtake each other
-  double crash = 0;         // of a machine, at each of its effects
+  double crash = 0;           // of a machine, at each of its effects
   std::int64_t heal_ms = 0;   // no faults from this time on
 };
 
 struct WorldOptions {
   std::size_t sites = 4;
   std::uint64_t seed = 1;
-  RoundNumber rounds = 3;      // sums to reach
+  RoundNumber rounds = 3;        // sums to reach
   std::size_t extra_floats = 0;  // beside the one-hot
   Faults faults;
   std::int64_t end_ms = 600'000;
@@ -66,7 +66,9 @@ class World {
   const std::vector<coordinator::BlamedSite>& blamed() const noexcept { return blamed_; }
   const std::vector<coordinator::RoundAborted>& aborted() const noexcept { return aborted_; }
   const std::optional<coordinator::SumToRepeat>& repeat() const noexcept { return repeat_; }
-  const std::vector<federation::RefusalReason>& site_refusals(RosterIndex site) const { return sites_.at(site).refusals; }
+  const std::vector<federation::RefusalReason>& site_refusals(RosterIndex site) const {
+    return sites_.at(site).refusals;
+  }
   const std::vector<federation::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
   const std::vector<Bytes>& site_journal(RosterIndex site) const { return sites_.at(site).journal; }
   const std::vector<Bytes>& site_register(RosterIndex site) const { return sites_.at(site).site_register; }
@@ -93,7 +95,8 @@ class World {
     // for the oracles
     std::map<std::pair<RoundNumber, RosterIndex>, federation::RevealedSecret> revealed;
     std::map<RoundNumber, Bytes> released;
-    std::map<Digest, std::pair<RoundNumber, std::vector<RosterIndex>>> summed;  // by model: round and U3 of the last release
+    std::map<Digest, std::pair<RoundNumber, std::vector<RosterIndex>>>
+        summed;  // by model: round and U3 of the last release
     std::vector<federation::RefusalReason> refusals;
   };
   struct Timer {

@@ -142,7 +142,8 @@ void World::check_result(const coordinator::RoundResult& result) {
     const double expected = contributed[i] ? one : 0;
     if (std::abs(value - expected) > 0.5) violation("the sum is not the indicator of its contributors");
   }
-  if (result.sum.weight_sum != result.contributors.size() || result.sum.metric_sums[1] != static_cast<double>(result.contributors.size()))
+  if (result.sum.weight_sum != result.contributors.size() ||
+      result.sum.metric_sums[1] != static_cast<double>(result.contributors.size()))
     violation("weights or counts inside the mask do not add up");
   if (result.contributors.size() < thresholds().threshold) violation("a sum of fewer than t sites");
   if (const auto refused = federation::check_evidence(result.evidence, federation_.roster()))

@@ -69,9 +69,11 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
   }
   if (effects.update) {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
-      const bool contributed = std::any_of(effects.update->evidence.committed.begin(), effects.update->evidence.committed.end(),
+      const bool contributed = std::any_of(effects.update->evidence.committed.begin(),
+                                           effects.update->evidence.committed.end(),
                                            [&](const auto& entry) { return entry.site == i; });
-      if ((effects.update->sum.sums()[i] != 0) != contributed) violation("a site took a sum that is not of the listed sites");
+      if ((effects.update->sum.sums()[i] != 0) != contributed)
+        violation("a site took a sum that is not of the listed sites");
     }
     site.model = next_model(site.model, effects.update->round, effects.update->transcript);
     site.model.epoch = effects.update->epoch;
@@ -86,7 +88,8 @@ void World::check_gate(RosterIndex index, const node::SiteOutbound& message) {
   if (federation::egress_scope(message.kind) != federation::MessageScope::round) return;
   const auto& gate = sites_[index].gate;
   if (!gate || gate->round != message.round || gate->attempt != message.attempt)
-    violation("a " + std::string(federation::to_string(message.kind)) + " of an attempt that the egress gate has not open");
+    violation("a " + std::string(federation::to_string(message.kind)) +
+              " of an attempt that the egress gate has not open");
 }
 
 void World::check_outbound(RosterIndex index, const node::SiteOutbound& message) {
@@ -116,14 +119,17 @@ void World::check_outbound(RosterIndex index, const node::SiteOutbound& message)
 
 // Two sums on one model that differ by an honest site would show that site's update.
 void World::check_repeated(RosterIndex index, const node::SignedMark& statement) {
-  const auto [last, first] = sites_[index].summed.emplace(statement.model_hash, std::pair(statement.ref.round, statement.voters));
+  const auto [last, first] =
+      sites_[index].summed.emplace(statement.model_hash, std::pair(statement.ref.round, statement.voters));
   auto& [round, voters] = last->second;
   if (first || round == statement.ref.round) return;
   std::vector<RosterIndex> changed;
-  std::set_symmetric_difference(voters.begin(), voters.end(), statement.voters.begin(), statement.voters.end(), std::back_inserter(changed));
+  std::set_symmetric_difference(voters.begin(), voters.end(), statement.voters.begin(), statement.voters.end(),
+                                std::back_inserter(changed));
   for (const RosterIndex site : changed)
     if (!bad_dealers.contains(site)) violation("two sums on one model that differ by an honest site");
-  if (!statement.repeats || statement.repeats->round != round) violation("a second release on a model that repeats nothing");
+  if (!statement.repeats || statement.repeats->round != round)
+    violation("a second release on a model that repeats nothing");
   last->second = {statement.ref.round, statement.voters};
 }
 

@@ -8,7 +8,8 @@
 
 namespace fovea::test {
 
-inline federation::IngressReceipt receipt_of(const EgressSite& site, federation::MessageKind kind, const Bytes& wire, RoundNumber round) {
+inline federation::IngressReceipt receipt_of(const EgressSite& site, federation::MessageKind kind, const Bytes& wire,
+                                             RoundNumber round) {
   federation::IngressReceipt out{.site = site.site};
   out.key = {site.run, round, 1};
   out.kind = std::string(federation::to_string(kind));
@@ -38,33 +39,47 @@ inline std::vector<federation::LedgerEntry> write_site_ledger(EgressSite& site, 
     site.parameters.round = round;
     const federation::AttemptRef ref = site.parameters.ref();
     send(round, {{MessageKind::training_ready,
-                  site.wire(MessageKind::training_ready, federation::TrainingReady{.round = round, .model_hash = site.model}.encode())}});
+                  site.wire(MessageKind::training_ready,
+                            federation::TrainingReady{.round = round, .model_hash = site.model}.encode())}});
     FOVEA_CHECK(gate.open_round(site.parameters, site.own()).has_value());
     send(round, {{MessageKind::keys, site.keys()}});
     FOVEA_CHECK(gate.record(federation::InputSealed{{site.run, round, 1}, filled(0x77)}).has_value());
-    const Bytes statement = federation::MaskedStatement{.ref = ref, .vector_hash = {}, .survivors_hash = {}, .self_seed_commitment = {}, .signature = {}}.encode();
-    send(round, {{MessageKind::masked_chunk, site.chunk(site.masked_words(2000))}, {MessageKind::masked_statement, site.wire(MessageKind::masked_statement, statement)}});
+    const Bytes statement = federation::MaskedStatement{
+        .ref = ref,
+        .vector_hash = {},
+        .survivors_hash = {},
+        .self_seed_commitment = {},
+        .signature = {}}.encode();
+    send(round, {{MessageKind::masked_chunk, site.chunk(site.masked_words(2000))},
+                 {MessageKind::masked_statement, site.wire(MessageKind::masked_statement, statement)}});
     send(round, {{MessageKind::consistency_signature,
-                  site.wire(MessageKind::consistency_signature, federation::ConsistencySignature{.ref = ref, .signature = {}}.encode())}});
-    send(round, {{MessageKind::unmask_shares, site.wire(MessageKind::unmask_shares, federation::UnmaskShares{.ref = ref, .shares = {}}.encode())}});
-    FOVEA_CHECK(gate.close_round({.key = {site.run, round, 1}, .outcome = "applied", .model = site.model, .cohort = 4}).has_value());
+                  site.wire(MessageKind::consistency_signature,
+                            federation::ConsistencySignature{.ref = ref, .signature = {}}.encode())}});
+    send(round, {{MessageKind::unmask_shares,
+                  site.wire(MessageKind::unmask_shares, federation::UnmaskShares{.ref = ref, .shares = {}}.encode())}});
+    FOVEA_CHECK(gate.close_round({.key = {site.run, round, 1}, .outcome = "applied", .model = site.model, .cohort = 4})
+                    .has_value());
   }
   FOVEA_CHECK(gate.publish().has_value());
   return receipts;
 }
 
-inline void write_ledger_of(const fs::path& folder, const std::string& origin, std::uint64_t key, const std::vector<federation::LedgerEntry>& entries) {
+inline void write_ledger_of(const fs::path& folder, const std::string& origin, std::uint64_t key,
+                            const std::vector<federation::LedgerEntry>& entries) {
   federation::Ledger ledger = federation::Ledger::open(ledger_options(folder, origin, key)).value();
   FOVEA_CHECK(ledger.append(kTestTime, entries).has_value());
   FOVEA_CHECK(ledger.publish().has_value());
 }
 
-inline std::vector<federation::LedgerEntry> read_ledger_entries(const fs::path& folder, const std::string& origin, std::uint64_t key) {
+inline std::vector<federation::LedgerEntry> read_ledger_entries(const fs::path& folder, const std::string& origin,
+                                                                std::uint64_t key) {
   std::vector<federation::LedgerEntry> out;
-  FOVEA_CHECK(federation::Ledger::open(ledger_options(folder, origin, key), [&out](std::uint64_t, const federation::StampedEntry& entry) {
-                out.push_back(entry.body);
-                return Result<void>();
-              }).has_value());
+  FOVEA_CHECK(
+      federation::Ledger::open(ledger_options(folder, origin, key), [&out](std::uint64_t,
+                                                                           const federation::StampedEntry& entry) {
+        out.push_back(entry.body);
+        return Result<void>();
+      }).has_value());
   return out;
 }
 

@@ -117,7 +117,8 @@ inline DicomBytes ct_slice(int slice, double z_mm) {
   out.text({0x0028, 0x1053}, "DS", "1");
   std::vector<std::int16_t> values;
   for (int row = 0; row < 5; ++row)
-    for (int column = 0; column < 6; ++column) values.push_back(static_cast<std::int16_t>(100 * slice + 10 * row + column));
+    for (int column = 0; column < 6; ++column)
+      values.push_back(static_cast<std::int16_t>(100 * slice + 10 * row + column));
   out.pixels(values);
   return out;
 }

@@ -61,8 +61,14 @@ struct EgressSite {
     return node::EgressGate::open(ledger_options(folder, "test/" + site.text(), log_key), policy(), clock);
   }
 
-  federation::SignedDocument approval(federation::ApprovalDecision decision = federation::ApprovalDecision::approved) const {
-    const federation::Approval text{.site = site, .plan = plan.hash, .decision = decision, .approver = "Dr. Test", .reason = "", .decided = kTestTime};
+  federation::SignedDocument approval(
+      federation::ApprovalDecision decision = federation::ApprovalDecision::approved) const {
+    const federation::Approval text{.site = site,
+                                    .plan = plan.hash,
+                                    .decision = decision,
+                                    .approver = "Dr. Test",
+                                    .reason = "",
+                                    .decided = kTestTime};
     federation::SignedDocument out{.kind = "approval", .document = text.document().value(), .signatures = {}};
     FOVEA_CHECK(out.sign(approver).has_value());
     return out;
@@ -83,7 +89,8 @@ struct EgressSite {
   }
   Bytes hello() const { return wire(federation::MessageKind::hello, federation::Hello{}.encode()); }
   Bytes ready() const {
-    return wire(federation::MessageKind::training_ready, federation::TrainingReady{.round = 1, .model_hash = model}.encode());
+    return wire(federation::MessageKind::training_ready,
+                federation::TrainingReady{.round = 1, .model_hash = model}.encode());
   }
   Bytes keys() const {
     return wire(federation::MessageKind::keys, federation::KeysMessage{.ref = parameters.ref(), .keys = {}}.encode());
@@ -97,7 +104,8 @@ struct EgressSite {
     std::vector<std::uint8_t> bytes(count * 4);
     random.fill(bytes);
     std::vector<std::uint32_t> words(count);
-    for (std::size_t i = 0; i < bytes.size(); ++i) words[i / 4] |= static_cast<std::uint32_t>(bytes[i]) << (8 * (i % 4));
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      words[i / 4] |= static_cast<std::uint32_t>(bytes[i]) << (8 * (i % 4));
     return words;
   }
 

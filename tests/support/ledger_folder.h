@@ -43,9 +43,12 @@ inline std::vector<std::string> files_in(const fs::path& folder) {
   return out;
 }
 
-inline crypto::SigningKey signing_key(std::uint64_t number) { return crypto::SigningKey::from_seed(numbered_key(number)); }
+inline crypto::SigningKey signing_key(std::uint64_t number) {
+  return crypto::SigningKey::from_seed(numbered_key(number));
+}
 
-inline federation::LedgerOptions ledger_options(const fs::path& folder, std::string origin = "test/st-anna", std::uint64_t key = 1) {
+inline federation::LedgerOptions ledger_options(const fs::path& folder, std::string origin = "test/st-anna",
+                                                std::uint64_t key = 1) {
   return {.folder = folder, .origin = std::move(origin), .key = signing_key(key)};
 }
 

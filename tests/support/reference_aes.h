@@ -96,8 +96,7 @@ class ReferenceAes256 {
   Block substitute_and_shift(const Block& state) const {
     Block out{};
     for (std::size_t column = 0; column < 4; ++column)
-      for (std::size_t row = 0; row < 4; ++row)
-        out[4 * column + row] = sbox_[state[4 * ((column + row) % 4) + row]];
+      for (std::size_t row = 0; row < 4; ++row) out[4 * column + row] = sbox_[state[4 * ((column + row) % 4) + row]];
     return out;
   }
   static void mix_columns(Block& state) {

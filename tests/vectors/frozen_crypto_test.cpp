@@ -29,8 +29,8 @@ Words mask_words(MaskPath path, std::string_view seed, std::uint64_t offset, std
 TEST(FrozenMask, SeedToWords) {
   for (const MaskPath path : mask_paths_available()) {
     SCOPED_TRACE(mask_path_name(path));
-    EXPECT_EQ(mask_words(path, kCountingKey, 0, 8), (Words{0xb60090f2, 0xd09f492a, 0x6a9af3a9, 0x80772edd, 0xae765df0,
-                                                           0xe59fb94a, 0x319bf6a6, 0x3d36c248}));
+    EXPECT_EQ(mask_words(path, kCountingKey, 0, 8),
+              (Words{0xb60090f2, 0xd09f492a, 0x6a9af3a9, 0x80772edd, 0xae765df0, 0xe59fb94a, 0x319bf6a6, 0x3d36c248}));
     EXPECT_EQ(mask_words(path, kCountingKey, 17179869183, 6),
               (Words{0x9e566e8c, 0x3a1a1d64, 0xf6cfbe80, 0x978ff3f0, 0x96cffd64, 0x28f87e36}));
     EXPECT_EQ(mask_words(path, kOnesKey, 1000003, 4), (Words{0x35b8a058, 0xa0390b3d, 0xad3263b9, 0xc81622f3}));

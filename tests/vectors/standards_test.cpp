@@ -168,9 +168,9 @@ TEST(Fips180, Sha256Examples) {
 
 TEST(Sp800_38A, F5_5CtrAes256OfTheReference) {
   const test::ReferenceAes256 aes(hex_array("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4"));
-  const Bytes plaintext = hex(
-      "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
-      "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710");
+  const Bytes plaintext =
+      hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+          "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710");
   const auto words = aes.words(hex_array<16>("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"), 0, plaintext.size() / 4);
   Bytes ciphertext = plaintext;
   for (std::size_t i = 0; i < ciphertext.size(); ++i)

@@ -1,4 +1,5 @@
-// Project Wycheproof's vectors for every primitive we use; they lie beside the source tree (shared/reference/wycheproof).
+// Project Wycheproof's vectors for every primitive we use; they lie beside the source tree
+// (shared/reference/wycheproof).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,7 +26,8 @@ class Wycheproof : public ::testing::Test {
  protected:
   // False after marking the test as skipped.
   bool open(std::string_view name) {
-    const std::filesystem::path path = std::filesystem::path(FOVEA_SOURCE_DIR) / "../shared/reference/wycheproof" / name;
+    const std::filesystem::path path =
+        std::filesystem::path(FOVEA_SOURCE_DIR) / "../shared/reference/wycheproof" / name;
     std::ifstream file(path);
     if (!file) return false;
     document_ = json::parse(file);

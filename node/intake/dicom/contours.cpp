@@ -7,9 +7,9 @@
 namespace fovea::node {
 namespace {
 
-constexpr double kFlat = 0.25;          // of the distance between slices: how far a corner may lie off its plane
-constexpr double kSamePlane = 0.1;      // likewise, for contours that count as one plane
-constexpr double kBridgeMax = 1.5;      // of the usual distance between planes: a wider gap is one between two things
+constexpr double kFlat = 0.25;      // of the distance between slices: how far a corner may lie off its plane
+constexpr double kSamePlane = 0.1;  // likewise, for contours that count as one plane
+constexpr double kBridgeMax = 1.5;  // of the usual distance between planes: a wider gap is one between two things
 
 struct Corner {
   double across = 0, along = 0;  // continuous indices within the plane: of the row's voxels, of the rows
@@ -36,7 +36,8 @@ Result<Spread> spread_of(const VolumeGeometry& geometry, const Contour& contour)
   for (const Point3& corner : contour) {
     const Point3 index = geometry.to_index(corner);
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (!(std::abs(index[axis]) <= 1e6)) return invalid_argument("contour: a corner is no number, or lies kilometres away");
+      if (!(std::abs(index[axis]) <= 1e6))
+        return invalid_argument("contour: a corner is no number, or lies kilometres away");
       out.low[axis] = std::min(out.low[axis], index[axis]);
       out.high[axis] = std::max(out.high[axis], index[axis]);
     }
@@ -50,12 +51,14 @@ Result<Axes> axes_of(const VolumeGeometry& geometry, std::span<const Contour> co
   for (const Contour& contour : contours) {
     if (contour.size() < 3) continue;
     FOVEA_TRY_ASSIGN(const Spread spread, spread_of(geometry, contour));
-    for (std::size_t axis = 0; axis < 3; ++axis) widest[axis] = std::max(widest[axis], spread.high[axis] - spread.low[axis]);
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      widest[axis] = std::max(widest[axis], spread.high[axis] - spread.low[axis]);
   }
   Axes out;
   out.stack = static_cast<std::size_t>(std::min_element(widest.begin(), widest.end()) - widest.begin());
   if (widest[out.stack] > 2 * kFlat)
-    return invalid_argument("contour: does not lie in a slice of this scan (drawn on another series, or on an oblique view?)");
+    return invalid_argument(
+        "contour: does not lie in a slice of this scan (drawn on another series, or on an oblique view?)");
   out.row = out.stack == 0 ? 1 : 0;
   out.column = out.stack == 2 ? 1 : 2;
   return out;
@@ -97,7 +100,9 @@ std::vector<Slab> slabs_of(const std::vector<Plane>& planes) {
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
     usual = sorted[sorted.size() / 2];
   }
-  const auto half = [&](std::size_t gap) { return 0.5 * (gap < gaps.size() && gaps[gap] <= kBridgeMax * usual ? gaps[gap] : usual); };
+  const auto half = [&](std::size_t gap) {
+    return 0.5 * (gap < gaps.size() && gaps[gap] <= kBridgeMax * usual ? gaps[gap] : usual);
+  };
   std::vector<Slab> out;
   for (std::size_t p = 0; p < planes.size(); ++p) out.push_back({planes[p].at - half(p - 1), planes[p].at + half(p)});
   return out;
@@ -117,17 +122,21 @@ void crossings(const Plane& plane, double row, std::vector<double>& out) {
   std::sort(out.begin(), out.end());
 }
 
-void fill_plane(const VolumeGeometry& geometry, const Axes& axes, const Plane& plane, std::int64_t slice, std::vector<std::uint32_t>& out) {
+void fill_plane(const VolumeGeometry& geometry, const Axes& axes, const Plane& plane, std::int64_t slice,
+                std::vector<std::uint32_t>& out) {
   double low = std::numeric_limits<double>::max(), high = -low;
   for (const std::vector<Corner>& contour : plane.contours)
     for (const Corner& corner : contour) low = std::min(low, corner.along), high = std::max(high, corner.along);
-  const auto clipped = [](double index, std::int64_t size) { return static_cast<std::int64_t>(std::clamp(std::ceil(index), 0.0, static_cast<double>(size))); };
+  const auto clipped = [](double index, std::int64_t size) {
+    return static_cast<std::int64_t>(std::clamp(std::ceil(index), 0.0, static_cast<double>(size)));
+  };
   std::vector<double> cuts;
   const std::int64_t last = clipped(std::floor(high) + 1, geometry.size[axes.column]);
   for (std::int64_t row = clipped(low, geometry.size[axes.column]); row < last; ++row) {
     crossings(plane, static_cast<double>(row), cuts);
     for (std::size_t c = 0; c + 1 < cuts.size(); c += 2)
-      for (std::int64_t i = clipped(cuts[c], geometry.size[axes.row]); i < clipped(cuts[c + 1], geometry.size[axes.row]); ++i) {
+      for (std::int64_t i = clipped(cuts[c], geometry.size[axes.row]);
+           i < clipped(cuts[c + 1], geometry.size[axes.row]); ++i) {
         Index3 at{};
         at[axes.row] = i, at[axes.column] = row, at[axes.stack] = slice;
         out.push_back(static_cast<std::uint32_t>(geometry.offset(at[0], at[1], at[2])));
@@ -146,7 +155,8 @@ Result<std::vector<std::uint32_t>> voxels_inside(const VolumeGeometry& geometry,
     constexpr double kRounding = 1e-6;
     const double last = static_cast<double>(geometry.size[axes.stack]) - 1;
     const double begin = std::max(0.0, std::ceil(slabs[p].begin - kRounding)), end = slabs[p].end - kRounding;
-    for (double slice = begin; slice < end && slice <= last; ++slice) fill_plane(geometry, axes, planes[p], static_cast<std::int64_t>(slice), out);
+    for (double slice = begin; slice < end && slice <= last; ++slice)
+      fill_plane(geometry, axes, planes[p], static_cast<std::int64_t>(slice), out);
   }
   if (out.empty()) return invalid_argument("contour: encloses no voxel of this scan (drawn for another series?)");
   std::sort(out.begin(), out.end());

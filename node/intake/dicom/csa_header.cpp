@@ -16,7 +16,9 @@ class Reader {
   bool good() const { return good_; }
   std::uint32_t word() {
     const ByteView at = take(4);
-    return at.size() < 4 ? 0 : at[0] | static_cast<std::uint32_t>(at[1]) << 8 | static_cast<std::uint32_t>(at[2]) << 16 | static_cast<std::uint32_t>(at[3]) << 24;
+    return at.size() < 4 ? 0
+                         : at[0] | static_cast<std::uint32_t>(at[1]) << 8 | static_cast<std::uint32_t>(at[2]) << 16 |
+                               static_cast<std::uint32_t>(at[3]) << 24;
   }
   // Up to the first zero byte of `size` bytes.
   std::string text(std::size_t size) {

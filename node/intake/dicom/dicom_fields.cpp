@@ -66,7 +66,8 @@ std::optional<double> number_of(const DataSet& data, const Tag& tag) {
 std::optional<int> short_of(const DataSet& data, const Tag& tag, bool is_signed) {
   const std::string_view at = raw_of(data, tag);
   if (at.size() < 2) return std::nullopt;
-  const auto value = static_cast<std::uint16_t>(static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) << 8);
+  const auto value =
+      static_cast<std::uint16_t>(static_cast<unsigned char>(at[0]) | static_cast<unsigned char>(at[1]) << 8);
   return is_signed ? static_cast<int>(static_cast<std::int16_t>(value)) : static_cast<int>(value);
 }
 

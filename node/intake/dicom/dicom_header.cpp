@@ -10,9 +10,9 @@
 
 #include <gdcmReader.h>
 
-#include "node/volume/canonical.h"
 #include "node/intake/dicom/csa_header.h"
 #include "node/intake/dicom/dicom_fields.h"
+#include "node/volume/canonical.h"
 
 namespace fovea::node {
 namespace {
@@ -21,9 +21,15 @@ using gdcm::DataSet;
 using gdcm::Tag;
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kImageClasses{{
-    {"1.2.840.10008.5.1.4.1.1.2", "CT"},      {"1.2.840.10008.5.1.4.1.1.2.1", "CT"},   {"1.2.840.10008.5.1.4.1.1.2.2", "CT"},
-    {"1.2.840.10008.5.1.4.1.1.4", "MR"},      {"1.2.840.10008.5.1.4.1.1.4.1", "MR"},   {"1.2.840.10008.5.1.4.1.1.4.4", "MR"},
-    {"1.2.840.10008.5.1.4.1.1.128", "PT"},    {"1.2.840.10008.5.1.4.1.1.130", "PT"},   {"1.2.840.10008.5.1.4.1.1.128.1", "PT"},
+    {"1.2.840.10008.5.1.4.1.1.2", "CT"},
+    {"1.2.840.10008.5.1.4.1.1.2.1", "CT"},
+    {"1.2.840.10008.5.1.4.1.1.2.2", "CT"},
+    {"1.2.840.10008.5.1.4.1.1.4", "MR"},
+    {"1.2.840.10008.5.1.4.1.1.4.1", "MR"},
+    {"1.2.840.10008.5.1.4.1.1.4.4", "MR"},
+    {"1.2.840.10008.5.1.4.1.1.128", "PT"},
+    {"1.2.840.10008.5.1.4.1.1.130", "PT"},
+    {"1.2.840.10008.5.1.4.1.1.128.1", "PT"},
 }};
 
 std::string modality_of_class(std::string_view sop_class) {
@@ -42,7 +48,9 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
   out.modality = modality_of_class(text_of(data, Tag(0x0008, 0x0016)));
   if (out.modality.empty()) {
     const std::string stated = text_of(data, Tag(0x0008, 0x0060));
-    return invalid_argument("a DICOM object of another kind" + (stated.empty() || stated.size() > 16 ? std::string() : " (" + stated + ")") + "; CT, MR and PET images are taken");
+    return invalid_argument("a DICOM object of another kind" +
+                            (stated.empty() || stated.size() > 16 ? std::string() : " (" + stated + ")") +
+                            "; CT, MR and PET images are taken");
   }
   out.series = text_of(data, Tag(0x0020, 0x000e));
   if (out.series.empty()) return invalid_argument("Series Instance UID: missing");
@@ -50,7 +58,8 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
     if (kind == "LOCALIZER") return invalid_argument("a localizer, no scan");
   }
   out.instance = text_of(data, Tag(0x0008, 0x0018));
-  if (!is_mosaic(data) && number_of(data, Tag(0x0028, 0x0008)).value_or(1) == 1) out.position = text_of(data, Tag(0x0020, 0x0032));
+  if (!is_mosaic(data) && number_of(data, Tag(0x0028, 0x0008)).value_or(1) == 1)
+    out.position = text_of(data, Tag(0x0020, 0x0032));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
   if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
   return out;
@@ -69,23 +78,32 @@ Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::i
     std::string value = fields.raw(sequence, tag);
     return value.empty() ? fields.raw(sequence, classic) : value;
   };
-  out.keys = {either(Tag(0x0018, 0x9114), Tag(0x0018, 0x9082), Tag(0x0018, 0x0081)), either(Tag(0x0020, 0x9111), Tag(0x0020, 0x9128), Tag(0x0020, 0x0100)),
-              either(Tag(0x0018, 0x9117), Tag(0x0018, 0x9087), Tag(0x0019, 0x100c)), either(Tag(0x0018, 0x9226), Tag(0x0008, 0x9007), Tag(0x0008, 0x0008)),
-              fields.raw(Tag(0x0018, 0x9117), Tag(0x0018, 0x9075)), fields.raw(Tag(0x0020, 0x9111), Tag(0x0020, 0x0012))};
+  out.keys = {either(Tag(0x0018, 0x9114), Tag(0x0018, 0x9082), Tag(0x0018, 0x0081)),
+              either(Tag(0x0020, 0x9111), Tag(0x0020, 0x9128), Tag(0x0020, 0x0100)),
+              either(Tag(0x0018, 0x9117), Tag(0x0018, 0x9087), Tag(0x0019, 0x100c)),
+              either(Tag(0x0018, 0x9226), Tag(0x0008, 0x9007), Tag(0x0008, 0x0008)),
+              fields.raw(Tag(0x0018, 0x9117), Tag(0x0018, 0x9075)),
+              fields.raw(Tag(0x0020, 0x9111), Tag(0x0020, 0x0012))};
   return out;
 }
 
-// The slices of a Siemens mosaic: tiles of one picture, whose position is that of the whole picture as if it were one slice.
-Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t rows, std::int64_t columns, std::int64_t& tiles_across) {
+// The slices of a Siemens mosaic: tiles of one picture, whose position is that of the whole picture as if it were one
+// slice.
+Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t rows, std::int64_t columns,
+                                              std::int64_t& tiles_across) {
   const std::string_view raw = raw_of(data, Tag(0x0029, 0x1010));
   const ByteView csa(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size());
-  const std::vector<double> count = csa_numbers(csa, "NumberOfImagesInMosaic"), normal = csa_numbers(csa, "SliceNormalVector");
+  const std::vector<double> count = csa_numbers(csa, "NumberOfImagesInMosaic"),
+                            normal = csa_numbers(csa, "SliceNormalVector");
   if (count.empty() || !(count[0] >= 2 && count[0] <= 4096) || normal.size() != 3)
-    return invalid_argument("Siemens mosaic: its private CSA header (0029,1010) is missing or incomplete, which says how the slices are stacked; export it as an enhanced object");
+    return invalid_argument(
+        "Siemens mosaic: its private CSA header (0029,1010) is missing or incomplete, which says how the slices are "
+        "stacked; export it as an enhanced object");
   const auto tiles = static_cast<std::int64_t>(count[0]);
   tiles_across = static_cast<std::int64_t>(std::ceil(std::sqrt(count[0])));
   if (rows % tiles_across != 0 || columns % tiles_across != 0)
-    return invalid_argument("Siemens mosaic: Rows or Columns are no multiple of the " + std::to_string(tiles_across) + " tiles");
+    return invalid_argument("Siemens mosaic: Rows or Columns are no multiple of the " + std::to_string(tiles_across) +
+                            " tiles");
   FOVEA_TRY_ASSIGN(DicomFrame frame, frame_of(FrameFields({&data}), rows / tiles_across, columns / tiles_across));
   const double distance = number_of(data, Tag(0x0018, 0x0088)).value_or(frame.place.thickness_mm);
   if (!(distance > 0)) return invalid_argument("Siemens mosaic: Spacing Between Slices: missing");
@@ -97,16 +115,18 @@ Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t 
   for (std::int64_t t = 0; t < tiles; ++t) {
     out.push_back(frame);
     for (std::size_t axis = 0; axis < 3; ++axis)
-      out.back().place.position_mm[axis] += 0.5 * static_cast<double>(columns - place.columns) * place.column_spacing_mm * r[axis] +
-                                            0.5 * static_cast<double>(rows - place.rows) * place.row_spacing_mm * c[axis] +
-                                            sign * distance * static_cast<double>(t) * across[axis];
+      out.back().place.position_mm[axis] +=
+          0.5 * static_cast<double>(columns - place.columns) * place.column_spacing_mm * r[axis] +
+          0.5 * static_cast<double>(rows - place.rows) * place.row_spacing_mm * c[axis] +
+          sign * distance * static_cast<double>(t) * across[axis];
   }
   return out;
 }
 
 Result<std::vector<DicomFrame>> frames_of(const DataSet& data, std::int64_t rows, std::int64_t columns) {
   const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
-  if (!(stated >= 1 && stated <= static_cast<double>(kAxisVoxelsMax))) return invalid_argument("Number of Frames: outside 1–4096");
+  if (!(stated >= 1 && stated <= static_cast<double>(kAxisVoxelsMax)))
+    return invalid_argument("Number of Frames: outside 1–4096");
   const auto count = static_cast<std::size_t>(stated);
   const Tag per_frame(0x5200, 0x9230);
   std::vector<DicomFrame> out;
@@ -118,7 +138,8 @@ Result<std::vector<DicomFrame>> frames_of(const DataSet& data, std::int64_t rows
   const DataSet shared = first_item(data, Tag(0x5200, 0x9229)).value_or(DataSet());
   const gdcm::SmartPointer<gdcm::SequenceOfItems> items = data.GetDataElement(per_frame).GetValueAsSQ();
   if (!items || items->GetNumberOfItems() != count)
-    return invalid_argument("Per-frame Functional Groups: not one for each of the " + std::to_string(count) + " frames");
+    return invalid_argument("Per-frame Functional Groups: not one for each of the " + std::to_string(count) +
+                            " frames");
   for (std::size_t f = 0; f < count; ++f) {
     const DataSet& own = items->GetItem(f + 1).GetNestedDataSet();
     Result<DicomFrame> frame = frame_of(FrameFields({&own, &shared, &data}), rows, columns);
@@ -178,7 +199,8 @@ Result<T> with_header(const std::filesystem::path& file, Use use) {
     gdcm::Reader reader;
     reader.SetFileName(file.c_str());
     const std::set<Tag> nothing_skipped;
-    if (!reader.ReadUpToTag(Tag(0x7fe0, 0x0010), nothing_skipped)) return invalid_argument("not DICOM, or damaged (copy the file again)");
+    if (!reader.ReadUpToTag(Tag(0x7fe0, 0x0010), nothing_skipped))
+      return invalid_argument("not DICOM, or damaged (copy the file again)");
     return use(reader.GetFile().GetDataSet());
   } catch (const std::exception&) {
     return invalid_argument("not DICOM, or damaged (copy the file again)");
@@ -187,8 +209,12 @@ Result<T> with_header(const std::filesystem::path& file, Use use) {
 
 }  // namespace
 
-Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file) { return with_header<DicomIdentity>(file, identity_of); }
+Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file) {
+  return with_header<DicomIdentity>(file, identity_of);
+}
 
-Result<DicomHeader> read_dicom_header(const std::filesystem::path& file) { return with_header<DicomHeader>(file, header_of); }
+Result<DicomHeader> read_dicom_header(const std::filesystem::path& file) {
+  return with_header<DicomHeader>(file, header_of);
+}
 
 }  // namespace fovea::node

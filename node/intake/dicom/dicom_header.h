@@ -24,12 +24,12 @@ struct DicomFrame {
 
 struct DicomHeader {
   std::string series, modality, patient, frame_of_reference;
-  bool inverted = false;               // MONOCHROME1
+  bool inverted = false;  // MONOCHROME1
   bool colour = false;
   unsigned bits_stored = 0;
-  std::optional<double> padding;       // PixelPaddingValue, as stored
-  std::vector<DicomFrame> frames;      // one, or as many as an enhanced object or a mosaic has
-  std::int64_t tiles_across = 0;       // of a Siemens mosaic: frames beside each other in one picture, rows of them below
+  std::optional<double> padding;   // PixelPaddingValue, as stored
+  std::vector<DicomFrame> frames;  // one, or as many as an enhanced object or a mosaic has
+  std::int64_t tiles_across = 0;   // of a Siemens mosaic: frames beside each other in one picture, rows of them below
   PetFields pet;
 };
 

@@ -12,10 +12,10 @@
 #include <gdcmImageReader.h>
 #include <gdcmReader.h>
 
-#include "node/volume/canonical.h"
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/dicom_fields.h"
 #include "node/intake/dicom/label_layers.h"
+#include "node/volume/canonical.h"
 
 namespace fovea::node {
 namespace {
@@ -47,7 +47,7 @@ struct Segmentation {
   unsigned bits = 0;             // of a voxel: 1, 8 or 16
   double threshold = 1;          // what counts as marked
   bool is_label_map = false;
-  Bytes voxels;                  // of all frames
+  Bytes voxels;  // of all frames
 };
 
 Result<std::vector<SegmentFrame>> frames_of(const DataSet& data, bool is_label_map, double& slice_distance_mm) {
@@ -82,22 +82,28 @@ Result<Bytes> decoded_voxels(const std::filesystem::path& file, std::size_t byte
   if (!reader.Read() || reader.GetImage().GetBufferLength() != bytes)
     return invalid_argument("pixels: missing, damaged, or in a transfer syntax that cannot be decoded");
   Bytes out(bytes);
-  if (!reader.GetImage().GetBuffer(reinterpret_cast<char*>(out.data()))) return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
+  if (!reader.GetImage().GetBuffer(reinterpret_cast<char*>(out.data())))
+    return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
   return out;
 }
 
 // One bit a voxel is packed across frames without a gap, the lowest bit first (PS3.5 8.1.1).
-Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File& dicom, std::size_t voxels, unsigned bits) {
+Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File& dicom, std::size_t voxels,
+                            unsigned bits) {
   const gdcm::TransferSyntax& syntax = dicom.GetHeader().GetDataSetTransferSyntax();
   const std::size_t bytes = (voxels * bits + 7) / 8;
   if (syntax == gdcm::TransferSyntax::ExplicitVRBigEndian)
-    return invalid_argument("Transfer Syntax: a big-endian segmentation; convert it to little endian (gdcmconv --explicit)");
+    return invalid_argument(
+        "Transfer Syntax: a big-endian segmentation; convert it to little endian (gdcmconv --explicit)");
   if (syntax.IsEncapsulated()) {
-    if (bits == 1) return invalid_argument("Transfer Syntax: compressed single bits; convert the segmentation to an uncompressed one (gdcmconv --raw)");
+    if (bits == 1)
+      return invalid_argument(
+          "Transfer Syntax: compressed single bits; convert the segmentation to an uncompressed one (gdcmconv --raw)");
     return decoded_voxels(file, bytes);
   }
   const Tag pixels(0x7fe0, 0x0010);
-  const gdcm::ByteValue* stored = dicom.GetDataSet().FindDataElement(pixels) ? dicom.GetDataSet().GetDataElement(pixels).GetByteValue() : nullptr;
+  const gdcm::ByteValue* stored =
+      dicom.GetDataSet().FindDataElement(pixels) ? dicom.GetDataSet().GetDataElement(pixels).GetByteValue() : nullptr;
   if (stored == nullptr || stored->GetPointer() == nullptr || stored->GetLength() < bytes)
     return invalid_argument("pixels: fewer than rows, columns and frames ask for (cut off?)");
   const auto* at = reinterpret_cast<const std::uint8_t*>(stored->GetPointer());
@@ -112,11 +118,15 @@ Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gd
   out.bits = static_cast<unsigned>(short_of(data, Tag(0x0028, 0x0100)).value_or(0));
   const std::string kind = text_of(data, Tag(0x0062, 0x0001));
   if (kind == "FRACTIONAL") out.threshold = 0.5 * short_of(data, Tag(0x0062, 0x000e)).value_or(255);
-  const bool fits = kind == "BINARY" ? out.bits == 1 || out.bits == 8 : kind == "FRACTIONAL" ? out.bits == 8 : is_label_map && (out.bits == 8 || out.bits == 16);
-  if (!fits) return invalid_argument("Segmentation Type: expected BINARY of 1 bit, FRACTIONAL of 8, or LABELMAP of 8 or 16");
+  const bool fits = kind == "BINARY"       ? out.bits == 1 || out.bits == 8
+                    : kind == "FRACTIONAL" ? out.bits == 8
+                                           : is_label_map && (out.bits == 8 || out.bits == 16);
+  if (!fits)
+    return invalid_argument("Segmentation Type: expected BINARY of 1 bit, FRACTIONAL of 8, or LABELMAP of 8 or 16");
   const SlicePlace& any = out.frames.front().place;
   const auto voxels = static_cast<std::uint64_t>(any.rows * any.columns) * out.frames.size();
-  if (voxels > static_cast<std::uint64_t>(kVolumeVoxelsMax) * kLabelLayersMax) return invalid_argument("segmentation: more voxels than are taken");
+  if (voxels > static_cast<std::uint64_t>(kVolumeVoxelsMax) * kLabelLayersMax)
+    return invalid_argument("segmentation: more voxels than are taken");
   FOVEA_TRY_ASSIGN(out.voxels, stored_voxels(file, dicom, voxels, out.bits));
   return out;
 }
@@ -131,8 +141,10 @@ Result<void> check_frames(const std::vector<SegmentFrame>& frames) {
   const SlicePlace& first = frames.front().place;
   for (const SegmentFrame& frame : frames)
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (!std::isfinite(frame.place.position_mm[axis])) return invalid_argument("slice position or orientation: not a number");
-      if (!(std::abs(frame.place.row_direction[axis] - first.row_direction[axis]) <= 1e-3 && std::abs(frame.place.column_direction[axis] - first.column_direction[axis]) <= 1e-3))
+      if (!std::isfinite(frame.place.position_mm[axis]))
+        return invalid_argument("slice position or orientation: not a number");
+      if (!(std::abs(frame.place.row_direction[axis] - first.row_direction[axis]) <= 1e-3 &&
+            std::abs(frame.place.column_direction[axis] - first.column_direction[axis]) <= 1e-3))
         return invalid_argument("segmentation: frames of different orientation; store each as an object of its own");
     }
   return {};
@@ -141,11 +153,15 @@ Result<void> check_frames(const std::vector<SegmentFrame>& frames) {
 // The distance of which every gap between planes is a whole multiple.
 Result<double> plane_distance(const std::vector<double>& gaps, double stated_mm) {
   const double least = *std::min_element(gaps.begin(), gaps.end());
-  const auto whole = [](double times) { return times >= 0.5 && std::abs(times - std::round(times)) <= kWholeTolerance; };
+  const auto whole = [](double times) {
+    return times >= 0.5 && std::abs(times - std::round(times)) <= kWholeTolerance;
+  };
   double out = least;
   if (stated_mm > kSamePlaneMm && whole(least / stated_mm)) out = least / std::round(least / stated_mm);
   for (const double gap : gaps)
-    if (!whole(gap / out)) return invalid_argument("segmentation: its planes lie at uneven distances; store it on the grid of an even series");
+    if (!whole(gap / out))
+      return invalid_argument(
+          "segmentation: its planes lie at uneven distances; store it on the grid of an even series");
   return out;
 }
 
@@ -157,13 +173,17 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   const Point3 normal{r[1] * c[2] - r[2] * c[1], r[2] * c[0] - r[0] * c[2], r[0] * c[1] - r[1] * c[0]};
   std::vector<std::size_t> order(frames.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return dot(frames[a].place.position_mm, normal) < dot(frames[b].place.position_mm, normal); });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return dot(frames[a].place.position_mm, normal) < dot(frames[b].place.position_mm, normal);
+  });
   std::vector<double> gaps;
   for (std::size_t f = 1; f < order.size(); ++f) {
-    const double gap = dot(frames[order[f]].place.position_mm, normal) - dot(frames[order[f - 1]].place.position_mm, normal);
+    const double gap =
+        dot(frames[order[f]].place.position_mm, normal) - dot(frames[order[f - 1]].place.position_mm, normal);
     if (gap > kSamePlaneMm) gaps.push_back(gap);
   }
-  double distance = any.thickness_mm > 0 ? any.thickness_mm : *std::min_element(image.spacing_mm.begin(), image.spacing_mm.end());
+  double distance = any.thickness_mm > 0 ? any.thickness_mm
+                                         : *std::min_element(image.spacing_mm.begin(), image.spacing_mm.end());
   if (!gaps.empty()) {
     FOVEA_TRY_ASSIGN(distance, plane_distance(gaps, segmentation.slice_distance_mm));
   }
@@ -172,7 +192,8 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   std::size_t planes = 2;  // a single marked plane still has a thickness
   for (const std::size_t f : order) {
     const double along = (dot(frames[f].place.position_mm, normal) - dot(origin, normal)) / distance;
-    if (!(along < static_cast<double>(kAxisVoxelsMax) - 1)) return invalid_argument("segmentation: planes too far apart for one volume");
+    if (!(along < static_cast<double>(kAxisVoxelsMax) - 1))
+      return invalid_argument("segmentation: planes too far apart for one volume");
     out.plane_of_frame[f] = static_cast<std::size_t>(std::llround(along));
     planes = std::max(planes, out.plane_of_frame[f] + 1);
   }
@@ -180,13 +201,15 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   const auto last = static_cast<double>(out.plane_of_frame[order.back()]);
   for (std::size_t p = 0; p < planes; ++p)
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      const double step = last > 0 ? (frames[order.back()].place.position_mm[axis] - origin[axis]) / last : normal[axis] * distance;
+      const double step = last > 0 ? (frames[order.back()].place.position_mm[axis] - origin[axis]) / last
+                                   : normal[axis] * distance;
       all[p].position_mm[axis] = origin[axis] + step * static_cast<double>(p);
     }
   FOVEA_TRY_ASSIGN(const StackedSlices stack, stack_slices(all));
   for (std::size_t f = 0; f < frames.size(); ++f)
     for (std::size_t axis = 0; axis < 3; ++axis)
-      if (!(std::abs(frames[f].place.position_mm[axis] - all[out.plane_of_frame[f]].position_mm[axis]) <= kSameSpotMm + kWholeTolerance * distance))
+      if (!(std::abs(frames[f].place.position_mm[axis] - all[out.plane_of_frame[f]].position_mm[axis]) <=
+            kSameSpotMm + kWholeTolerance * distance))
         return invalid_argument("segmentation: a frame lies beside the others, not above them (tiles of a slide?)");
   out.geometry = stack.geometry;
   return out;
@@ -213,27 +236,32 @@ Result<LabelLayers> draw_segments(const Segmentation& from, const SegmentGrid& g
     std::map<int, std::vector<std::uint32_t>> marked;  // a label map names its segments voxel by voxel
     for (const std::size_t f : frames)
       each_marked(from, f, pixels, [&, number = segment](std::size_t p, int value) {
-        marked[from.is_label_map ? value : number].push_back(static_cast<std::uint32_t>(grid.plane_of_frame[f] * pixels + p));
+        marked[from.is_label_map ? value : number].push_back(
+            static_cast<std::uint32_t>(grid.plane_of_frame[f] * pixels + p));
       });
     for (const auto& [label, voxels] : marked) FOVEA_TRY(out.add(label, voxels));
   }
   return out;
 }
 
-Result<void> deliver(const VolumeGeometry& geometry, const std::vector<std::int16_t>& labels, const VoxelAllocator& allocate) {
+Result<void> deliver(const VolumeGeometry& geometry, const std::vector<std::int16_t>& labels,
+                     const VoxelAllocator& allocate) {
   const CanonicalOrder order = canonical_order(geometry);
   FOVEA_TRY_ASSIGN(std::byte* const out, allocate(reordered(geometry, order), VoxelStorage::int16));
-  copy_canonical(labels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out), [](std::int16_t v) { return v; });
+  copy_canonical(labels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
+                 [](std::int16_t v) { return v; });
   return {};
 }
 
-Result<LabelFacts> finish(const LabelLayers& layers, const VolumeGeometry& geometry, const LabelGrid& grid, std::string frame, const VoxelAllocator& allocate) {
+Result<LabelFacts> finish(const LabelLayers& layers, const VolumeGeometry& geometry, const LabelGrid& grid,
+                          std::string frame, const VoxelAllocator& allocate) {
   if (grid.layer >= std::max(layers.count(), 1u)) return invalid_argument("labels: no such layer");
   FOVEA_TRY(deliver(geometry, layers.kept(), allocate));
   return LabelFacts{std::max(layers.count(), 1u), std::move(frame)};
 }
 
-Result<LabelFacts> read_segmentation(const std::filesystem::path& file, const gdcm::File& dicom, bool is_label_map, const LabelGrid& grid, const VoxelAllocator& allocate) {
+Result<LabelFacts> read_segmentation(const std::filesystem::path& file, const gdcm::File& dicom, bool is_label_map,
+                                     const LabelGrid& grid, const VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(const Segmentation segmentation, segmentation_of(file, dicom, is_label_map));
   FOVEA_TRY_ASSIGN(const SegmentGrid own, segment_grid(segmentation, grid.image));
   FOVEA_TRY_ASSIGN(const LabelLayers layers, draw_segments(segmentation, own, grid.layer));
@@ -256,11 +284,13 @@ std::optional<int> whole_number(const DataSet& data, const Tag& tag) {
 std::map<int, Region> regions_of(const DataSet& data) {
   std::map<int, Region> out;
   for (const DataSet& item : items_of(data, Tag(0x3006, 0x0020)))
-    if (const auto number = whole_number(item, Tag(0x3006, 0x0022))) out[*number].frame_of_reference = text_of(item, Tag(0x3006, 0x0024));
+    if (const auto number = whole_number(item, Tag(0x3006, 0x0022)))
+      out[*number].frame_of_reference = text_of(item, Tag(0x3006, 0x0024));
   for (const DataSet& item : items_of(data, Tag(0x3006, 0x0080))) {
     const std::string kind = text_of(item, Tag(0x3006, 0x00a4));
     const auto number = whole_number(item, Tag(0x3006, 0x0084));
-    if (number && (kind == "EXTERNAL" || kind == "SUPPORT" || kind == "FIXATION" || kind == "BOLUS")) out[*number].is_no_finding = true;
+    if (number && (kind == "EXTERNAL" || kind == "SUPPORT" || kind == "FIXATION" || kind == "BOLUS"))
+      out[*number].is_no_finding = true;
   }
   return out;
 }
@@ -271,7 +301,8 @@ Result<std::vector<Contour>> contours_of(const DataSet& region, std::size_t& cor
     const std::string kind = text_of(item, Tag(0x3006, 0x0042));
     if (kind != "CLOSED_PLANAR" && kind != "CLOSEDPLANAR_XOR") continue;
     const std::vector<double> numbers = numbers_of(item, Tag(0x3006, 0x0050), 3 * (kCornersMax - corners));
-    if (numbers.empty() || numbers.size() % 3 != 0) return invalid_argument("Contour Data: missing, no triples of numbers, or too many of them");
+    if (numbers.empty() || numbers.size() % 3 != 0)
+      return invalid_argument("Contour Data: missing, no triples of numbers, or too many of them");
     corners += numbers.size() / 3;
     Contour contour;
     for (std::size_t n = 0; n < numbers.size(); n += 3) contour.push_back({numbers[n], numbers[n + 1], numbers[n + 2]});
@@ -287,14 +318,18 @@ Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid
   std::size_t corners = 0, drawn = 0;
   for (const DataSet& item : items_of(data, Tag(0x3006, 0x0039))) {
     const auto number = whole_number(item, Tag(0x3006, 0x0084));
-    if (!number || !regions.contains(*number)) return invalid_argument("ROI Contour: Referenced ROI Number: missing, or names no region");
+    if (!number || !regions.contains(*number))
+      return invalid_argument("ROI Contour: Referenced ROI Number: missing, or names no region");
     const Region& region = regions[*number];
     if (region.is_no_finding) continue;
     const std::string where = "region " + std::to_string(*number);
     Result<std::vector<Contour>> contours = contours_of(item, corners);
     if (!contours) return contours.error().with_context(where);
     if (contours->empty()) continue;
-    if (drawn > 0 && region.frame_of_reference != frame) return invalid_argument(where + ": Referenced Frame of Reference: differs from another region's; keep one scan's regions in an object");
+    if (drawn > 0 && region.frame_of_reference != frame)
+      return invalid_argument(
+          where +
+          ": Referenced Frame of Reference: differs from another region's; keep one scan's regions in an object");
     frame = region.frame_of_reference;
     Result<std::vector<std::uint32_t>> voxels = voxels_inside(grid.image, *contours);
     if (!voxels) return voxels.error().with_context(where);
@@ -313,7 +348,8 @@ std::string referenced_series(const DataSet& data) {
   for (const DataSet& item : items_of(data, Tag(0x0008, 0x1115))) out.insert(text_of(item, Tag(0x0020, 0x000e)));
   for (const DataSet& frame : items_of(data, Tag(0x3006, 0x0010)))
     for (const DataSet& study : items_of(frame, Tag(0x3006, 0x0012)))
-      for (const DataSet& series : items_of(study, Tag(0x3006, 0x0014))) out.insert(text_of(series, Tag(0x0020, 0x000e)));
+      for (const DataSet& series : items_of(study, Tag(0x3006, 0x0014)))
+        out.insert(text_of(series, Tag(0x0020, 0x000e)));
   out.erase("");
   return out.size() == 1 ? *out.begin() : "";
 }
@@ -335,14 +371,16 @@ LabelObject describe_labels(const std::filesystem::path& file) {
   }
 }
 
-Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid, const VoxelAllocator& allocate) {
+Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
+                                     const VoxelAllocator& allocate) {
   gdcm::Reader reader;
   reader.SetFileName(file.c_str());
   if (!reader.Read()) return invalid_argument("not DICOM, or damaged (copy the file again)");
   const DataSet& data = reader.GetFile().GetDataSet();
   const std::string kind = text_of(data, Tag(0x0008, 0x0016));
   if (kind == kStructureSet) return read_structure_set(data, grid, allocate);
-  if (!is_label_class(kind)) return invalid_argument("SOP Class UID: no segmentation and no structure set; expected DICOM SEG or RTSTRUCT");
+  if (!is_label_class(kind))
+    return invalid_argument("SOP Class UID: no segmentation and no structure set; expected DICOM SEG or RTSTRUCT");
   return read_segmentation(file, reader.GetFile(), kind == kLabelMap, grid, allocate);
 }
 

@@ -29,6 +29,7 @@ LabelObject describe_labels(const std::filesystem::path& file);
 // Fractions count from one half of the object's maximum. Regions that describe no finding (EXTERNAL, SUPPORT, FIXATION,
 // BOLUS) and regions without a closed contour are left out.
 // invalid_argument: everything wrong with the object, or a layer beyond the last.
-Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid, const VoxelAllocator& allocate);
+Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
+                                     const VoxelAllocator& allocate);
 
 }  // namespace fovea::node

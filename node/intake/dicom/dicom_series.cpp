@@ -9,9 +9,9 @@
 
 #include <gdcmImageReader.h>
 
-#include "node/volume/canonical.h"
 #include "node/intake/dicom/dicom_header.h"
 #include "node/intake/dicom/dicom_labels.h"
+#include "node/volume/canonical.h"
 
 namespace fovea::node {
 namespace {
@@ -46,8 +46,10 @@ Result<Series> gather(std::span<const std::filesystem::path> files) {
     }
     if (header->colour) return invalid_argument("Samples per Pixel: a colour image is no scan");
     if (!out.headers.empty() && header->series != out.headers.front().series)
-      return invalid_argument("several series in one study: ingest the folder itself, which sorts them, or name one series' folder");
-    for (std::size_t frame = 0; frame < header->frames.size(); ++frame) out.slices.push_back({out.headers.size(), frame});
+      return invalid_argument(
+          "several series in one study: ingest the folder itself, which sorts them, or name one series' folder");
+    for (std::size_t frame = 0; frame < header->frames.size(); ++frame)
+      out.slices.push_back({out.headers.size(), frame});
     out.headers.push_back(std::move(header).value());
     out.files.push_back(file);
   }
@@ -79,7 +81,9 @@ std::vector<SliceList> split_by(const Series& series, Key key) {
     if (fresh) out.emplace_back();
     out[at->second].push_back(slice);
   }
-  const auto whole = [&](const SliceList& volume) { return volume.size() == out.front().size() && stack_of(series, volume); };
+  const auto whole = [&](const SliceList& volume) {
+    return volume.size() == out.front().size() && stack_of(series, volume);
+  };
   if (out.size() < 2 || !std::all_of(out.begin(), out.end(), whole)) out.clear();
   return out;
 }
@@ -89,7 +93,8 @@ std::vector<SliceList> volumes_of(const Series& series) {
   SliceList all(series.slices.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   if (stack_of(series, all)) return {all};
-  std::vector<SliceList> out = split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
+  std::vector<SliceList> out =
+      split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
   for (std::size_t key = 0; key < kVolumeKeys && out.empty(); ++key)
     out = split_by(series, [&](std::size_t slice) { return frame_at(series, slice).keys[key]; });
   if (out.empty())
@@ -106,7 +111,9 @@ Result<Series> collect(std::span<const std::filesystem::path> files, std::uint32
   FOVEA_TRY_ASSIGN(Series out, gather(files));
   const std::vector<SliceList> volumes = volumes_of(out);
   if (part == kOnlyVolume && volumes.size() > 1)
-    return invalid_argument("a series of " + std::to_string(volumes.size()) + " volumes (echoes, time points, weightings): ingest its folder without a table, which takes each of them");
+    return invalid_argument(
+        "a series of " + std::to_string(volumes.size()) +
+        " volumes (echoes, time points, weightings): ingest its folder without a table, which takes each of them");
   const std::size_t wanted = part == kOnlyVolume ? 0 : part;
   if (wanted >= volumes.size()) return invalid_argument("series: no such volume");
   FOVEA_TRY_ASSIGN(out.stack, stack_of(out, volumes[wanted]));
@@ -131,7 +138,7 @@ double stored_value(T raw, unsigned bits) {
 struct SliceValues {
   const DicomHeader& header;
   const DicomFrame& frame;
-  double factor = 1;     // SUV
+  double factor = 1;      // SUV
   double turn_about = 0;  // MONOCHROME1: value → turn_about − value, when `turned`
   bool turned = false;
 };
@@ -179,7 +186,8 @@ Result<Converter> converter_for(const gdcm::PixelFormat& format) {
 // The tiles of a mosaic one after the other, as if they were frames.
 std::vector<char> untiled(const std::vector<char>& picture, const DicomHeader& header, std::size_t pixel_bytes) {
   const SlicePlace& tile = header.frames.front().place;
-  const auto row_bytes = static_cast<std::size_t>(tile.columns) * pixel_bytes, rows = static_cast<std::size_t>(tile.rows), across = static_cast<std::size_t>(header.tiles_across);
+  const auto row_bytes = static_cast<std::size_t>(tile.columns) * pixel_bytes,
+             rows = static_cast<std::size_t>(tile.rows), across = static_cast<std::size_t>(header.tiles_across);
   std::vector<char> out;
   out.reserve(header.frames.size() * rows * row_bytes);
   for (std::size_t t = 0; t < header.frames.size(); ++t)
@@ -191,23 +199,28 @@ std::vector<char> untiled(const std::vector<char>& picture, const DicomHeader& h
 }
 
 // The frames of one file into their slices of the stack; slice_of_frame says kUnused for those of other volumes.
-Result<void> read_pixels(const Series& series, std::size_t file, const std::vector<std::size_t>& slice_of_frame, double factor, std::vector<float>& out) {
+Result<void> read_pixels(const Series& series, std::size_t file, const std::vector<std::size_t>& slice_of_frame,
+                         double factor, std::vector<float>& out) {
   gdcm::ImageReader reader;
   reader.SetFileName(series.files[file].c_str());
-  if (!reader.Read()) return invalid_argument("pixels: missing, damaged, or in a transfer syntax that cannot be decoded");
+  if (!reader.Read())
+    return invalid_argument("pixels: missing, damaged, or in a transfer syntax that cannot be decoded");
   const gdcm::Image& image = reader.GetImage();
   const DicomHeader& header = series.headers[file];
-  const std::size_t voxels = static_cast<std::size_t>(header.frames.front().place.rows * header.frames.front().place.columns);
+  const std::size_t voxels =
+      static_cast<std::size_t>(header.frames.front().place.rows * header.frames.front().place.columns);
   const gdcm::PixelFormat& format = image.GetPixelFormat();
   FOVEA_TRY_ASSIGN(const Converter converter, converter_for(format));
   const auto across = static_cast<std::size_t>(header.tiles_across);
   const std::size_t stored_frames = across > 0 ? across * across : header.frames.size();
   const std::size_t bytes = voxels * stored_frames * format.GetPixelSize();
-  if (image.GetBufferLength() != bytes) return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
+  if (image.GetBufferLength() != bytes)
+    return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
   // GDCM fills what an uncompressed file lacks with nothing at all.
   const gdcm::ByteValue* stored = image.GetDataElement().GetByteValue();
   if (stored != nullptr && !image.GetTransferSyntax().IsEncapsulated() && stored->GetLength() < bytes)
-    return invalid_argument("pixels: " + std::to_string(stored->GetLength()) + " bytes where rows, columns and frames ask for " + std::to_string(bytes) + " (cut off?)");
+    return invalid_argument("pixels: " + std::to_string(stored->GetLength()) +
+                            " bytes where rows, columns and frames ask for " + std::to_string(bytes) + " (cut off?)");
   std::vector<char> raw(bytes);
   if (!image.GetBuffer(raw.data())) return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
   if (across > 0) raw = untiled(raw, header, format.GetPixelSize());
@@ -219,7 +232,8 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
   for (std::size_t frame = 0; frame < header.frames.size(); ++frame)
     if (slice_of_frame[frame] != kUnused)
       converter.run(raw.data() + frame * voxels * format.GetPixelSize(), voxels,
-                    {header, header.frames[frame], how.factor, how.turn_about, how.turned}, out.data() + slice_of_frame[frame] * voxels);
+                    {header, header.frames[frame], how.factor, how.turn_about, how.turned},
+                    out.data() + slice_of_frame[frame] * voxels);
   return {};
 }
 
@@ -242,7 +256,8 @@ Result<double> factor_of(const Series& series) {
 // Every slice of the stack, in its order, then in the grid of the result.
 Result<std::vector<float>> read_values(const Series& series, double factor) {
   std::vector<std::vector<std::size_t>> slice_of_frame(series.files.size());
-  for (std::size_t file = 0; file < series.files.size(); ++file) slice_of_frame[file].assign(series.headers[file].frames.size(), kUnused);
+  for (std::size_t file = 0; file < series.files.size(); ++file)
+    slice_of_frame[file].assign(series.headers[file].frames.size(), kUnused);
   for (std::size_t k = 0; k < series.stack.order.size(); ++k) {
     const Slice& slice = series.slices[series.stack.order[k]];
     slice_of_frame[slice.file][slice.frame] = k;
@@ -250,7 +265,8 @@ Result<std::vector<float>> read_values(const Series& series, double factor) {
   const SlicePlace& place = frame_at(series, series.stack.order.front()).place;
   std::vector<float> slices(static_cast<std::size_t>(place.columns * place.rows) * series.stack.order.size());
   for (std::size_t file = 0; file < series.files.size(); ++file)
-    if (std::any_of(slice_of_frame[file].begin(), slice_of_frame[file].end(), [](std::size_t slice) { return slice != kUnused; }))
+    if (std::any_of(slice_of_frame[file].begin(), slice_of_frame[file].end(),
+                    [](std::size_t slice) { return slice != kUnused; }))
       FOVEA_TRY(read_pixels(series, file, slice_of_frame[file], factor, slices));
   if (!series.stack.resampling) return slices;
   std::vector<float> out(series.stack.geometry.voxel_count());
@@ -273,13 +289,15 @@ Result<void> fill_padding(std::vector<float>& voxels, bool is_ct) {
 }
 
 Result<void> deliver(const VolumeGeometry& geometry, const std::vector<float>& voxels, const VoxelAllocator& allocate) {
-  const bool whole = std::all_of(voxels.begin(), voxels.end(), [](float v) { return v == std::trunc(v) && v >= -32768 && v <= 32767; });
+  const bool whole = std::all_of(voxels.begin(), voxels.end(),
+                                 [](float v) { return v == std::trunc(v) && v >= -32768 && v <= 32767; });
   const CanonicalOrder order = canonical_order(geometry);
-  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(reordered(geometry, order), whole ? VoxelStorage::int16 : VoxelStorage::float32));
+  FOVEA_TRY_ASSIGN(std::byte* const out,
+                   allocate(reordered(geometry, order), whole ? VoxelStorage::int16 : VoxelStorage::float32));
   if (whole)
-    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out), [](float v) { return static_cast<std::int16_t>(v); });
-  else
-    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<float*>(out), [](float v) { return v; });
+    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
+                   [](float v) { return static_cast<std::int16_t>(v); });
+  else copy_canonical(voxels.data(), geometry, order, reinterpret_cast<float*>(out), [](float v) { return v; });
   return {};
 }
 
@@ -309,7 +327,8 @@ Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path>
   return static_cast<std::uint32_t>(volumes_of(series).size());
 }
 
-Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part, const VoxelAllocator& allocate) {
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
+                                      const VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(const Series series, collect(files, part));
   FOVEA_TRY_ASSIGN(const double factor, factor_of(series));
   FOVEA_TRY_ASSIGN(std::vector<float> voxels, read_values(series, factor));

@@ -21,13 +21,16 @@ struct SeriesFacts {
   std::string frame_of_reference;
 };
 
-// How many volumes the files of one series hold: echoes, time points or weightings that lie in the same places count each.
+// How many volumes the files of one series hold: echoes, time points or weightings that lie in the same places count
+// each.
 Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files);
 
 // The slices of one series, classic, mosaic or enhanced multi-frame, in any order; files that are no images are left
-// out. `part` says which of its volumes; kOnlyVolume: there must be one. Tilted and uneven stacks are resampled (slice_geometry.h).
-// Values: rescaled slice by slice; CT in HU with padding set to air; PET as SUVbw; MR in its own units, MONOCHROME1
-// turned round (CT and PET keep their units whatever the display). invalid_argument: everything wrong with the series.
-Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part, const VoxelAllocator& allocate);
+// out. `part` says which of its volumes; kOnlyVolume: there must be one. Tilted and uneven stacks are resampled
+// (slice_geometry.h). Values: rescaled slice by slice; CT in HU with padding set to air; PET as SUVbw; MR in its own
+// units, MONOCHROME1 turned round (CT and PET keep their units whatever the display). invalid_argument: everything
+// wrong with the series.
+Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
+                                      const VoxelAllocator& allocate);
 
 }  // namespace fovea::node

@@ -9,12 +9,14 @@ namespace fovea::node {
 
 Result<void> LabelLayers::add(std::int32_t label, std::span<const std::uint32_t> voxels) {
   if (label < 1 || label > std::numeric_limits<std::int16_t>::max())
-    return invalid_argument("labels: number " + std::to_string(label) + "; expected 1–32767 (number the segments or regions again)");
+    return invalid_argument("labels: number " + std::to_string(label) +
+                            "; expected 1–32767 (number the segments or regions again)");
   std::uint16_t taken = 0;
   for (const std::uint32_t voxel : voxels) taken = static_cast<std::uint16_t>(taken | taken_[voxel]);
   const auto layer = static_cast<std::uint32_t>(std::countr_one(taken));
   if (layer >= kLabelLayersMax)
-    return invalid_argument("labels: more than " + std::to_string(kLabelLayersMax) + " structures lie on one another; choose fewer");
+    return invalid_argument("labels: more than " + std::to_string(kLabelLayersMax) +
+                            " structures lie on one another; choose fewer");
   for (const std::uint32_t voxel : voxels) {
     taken_[voxel] = static_cast<std::uint16_t>(taken_[voxel] | 1u << layer);
     if (layer == wanted_) kept_[voxel] = static_cast<std::int16_t>(label);

@@ -1,5 +1,5 @@
-// Labels that may overlap, packed into as few label maps as they need: two structures that share a voxel lie in different
-// layers, so that none hides a part of another.
+// Labels that may overlap, packed into as few label maps as they need: two structures that share a voxel lie in
+// different layers, so that none hides a part of another.
 #pragma once
 
 #include <cstdint>

@@ -14,11 +14,12 @@ namespace {
 
 constexpr double kDirectionTolerance = 1e-3;
 constexpr double kSamePlaceMm = 0.01;
-constexpr double kGapTolerance = 0.05;   // of the usual distance: rounded positions, not another distance
-constexpr double kLeanMax = 0.01;        // in-plane drift per mm along the normal: half a degree
-constexpr double kCoverageMax = 1.25;    // of the slices' thickness: a distance that leaves nothing unseen
-constexpr double kPlaceMaxMm = 1e6;      // a kilometre from a scanner's middle: a damaged header, and no more than integers can count
-constexpr double kJumpMaxMm = 1;         // off a straight line through the first voxels
+constexpr double kGapTolerance = 0.05;  // of the usual distance: rounded positions, not another distance
+constexpr double kLeanMax = 0.01;       // in-plane drift per mm along the normal: half a degree
+constexpr double kCoverageMax = 1.25;   // of the slices' thickness: a distance that leaves nothing unseen
+constexpr double kPlaceMaxMm =
+    1e6;  // a kilometre from a scanner's middle: a damaged header, and no more than integers can count
+constexpr double kJumpMaxMm = 1;  // off a straight line through the first voxels
 
 double dot(const Point3& a, const Point3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 Point3 cross(const Point3& a, const Point3& b) {
@@ -42,16 +43,24 @@ Result<void> check_alike(std::span<const SlicePlace> slices) {
       for (const double value : *vector)
         if (!std::isfinite(value)) return invalid_argument("slice position or orientation: not a number");
     for (const double value : slice.position_mm)
-      if (std::abs(value) > kPlaceMaxMm) return invalid_argument("slice position: more than a kilometre away (a damaged header? export the series again)");
+      if (std::abs(value) > kPlaceMaxMm)
+        return invalid_argument(
+            "slice position: more than a kilometre away (a damaged header? export the series again)");
     if (slice.rows != first.rows || slice.columns != first.columns)
-      return invalid_argument("slices of different sizes in one series (" + std::to_string(first.columns) + "×" + std::to_string(first.rows) + " and " +
-                              std::to_string(slice.columns) + "×" + std::to_string(slice.rows) + "); send each stack as a series of its own");
-    if (!(std::abs(slice.row_spacing_mm - first.row_spacing_mm) <= 1e-3 && std::abs(slice.column_spacing_mm - first.column_spacing_mm) <= 1e-3))
-      return invalid_argument("slices of different pixel spacing in one series; send each stack as a series of its own");
-    if (!same_direction(slice.row_direction, first.row_direction) || !same_direction(slice.column_direction, first.column_direction))
-      return invalid_argument("slices of different orientation in one series (a localizer?); send each stack as a series of its own");
+      return invalid_argument("slices of different sizes in one series (" + std::to_string(first.columns) + "×" +
+                              std::to_string(first.rows) + " and " + std::to_string(slice.columns) + "×" +
+                              std::to_string(slice.rows) + "); send each stack as a series of its own");
+    if (!(std::abs(slice.row_spacing_mm - first.row_spacing_mm) <= 1e-3 &&
+          std::abs(slice.column_spacing_mm - first.column_spacing_mm) <= 1e-3))
+      return invalid_argument(
+          "slices of different pixel spacing in one series; send each stack as a series of its own");
+    if (!same_direction(slice.row_direction, first.row_direction) ||
+        !same_direction(slice.column_direction, first.column_direction))
+      return invalid_argument(
+          "slices of different orientation in one series (a localizer?); send each stack as a series of its own");
   }
-  if (std::abs(length(first.row_direction) - 1) > kDirectionTolerance || std::abs(length(first.column_direction) - 1) > kDirectionTolerance ||
+  if (std::abs(length(first.row_direction) - 1) > kDirectionTolerance ||
+      std::abs(length(first.column_direction) - 1) > kDirectionTolerance ||
       std::abs(dot(first.row_direction, first.column_direction)) > kDirectionTolerance)
     return invalid_argument("image orientation: the two directions are not of length 1 at right angles");
   return {};
@@ -64,7 +73,8 @@ double median_of(std::vector<double> values) {
 }
 
 std::string between(std::size_t gap, std::size_t slices) {
-  return "between slices " + std::to_string(gap + 1) + " and " + std::to_string(gap + 2) + " of " + std::to_string(slices);
+  return "between slices " + std::to_string(gap + 1) + " and " + std::to_string(gap + 2) + " of " +
+         std::to_string(slices);
 }
 
 // Why slices that are not evenly spaced cannot be taken; thickness[gap] is the mean of its two slices', or 0.
@@ -75,12 +85,15 @@ Result<void> check_coverage(const std::vector<double>& gaps, const std::vector<d
     const bool is_covered = thickness[k] > 0 && gaps[k] <= kCoverageMax * thickness[k];
     if (is_covered || std::abs(gaps[k] - usual) <= kGapTolerance * usual) continue;
     const double times = gaps[k] / usual;
-    if (std::round(times) >= 2 && std::abs(times - std::round(times)) <= kGapTolerance && *least >= (1 - kGapTolerance) * usual)
-      return invalid_argument(std::to_string(static_cast<long>(std::round(times)) - 1) + " slices are missing " + between(k, gaps.size() + 1) + ": " + mm(gaps[k]) +
-                              " instead of " + mm(usual) + "; send the whole series again");
-    return invalid_argument("the distance between slices changes from " + mm(*least) + " to " + mm(*most) + ", and slices " +
-                            (thickness[k] > 0 ? mm(thickness[k]) + " thick" : std::string("of unknown thickness")) + " leave a gap " + between(k, gaps.size() + 1) +
-                            "; send a reconstruction with even slices");
+    if (std::round(times) >= 2 && std::abs(times - std::round(times)) <= kGapTolerance &&
+        *least >= (1 - kGapTolerance) * usual)
+      return invalid_argument(std::to_string(static_cast<long>(std::round(times)) - 1) + " slices are missing " +
+                              between(k, gaps.size() + 1) + ": " + mm(gaps[k]) + " instead of " + mm(usual) +
+                              "; send the whole series again");
+    return invalid_argument("the distance between slices changes from " + mm(*least) + " to " + mm(*most) +
+                            ", and slices " +
+                            (thickness[k] > 0 ? mm(thickness[k]) + " thick" : std::string("of unknown thickness")) +
+                            " leave a gap " + between(k, gaps.size() + 1) + "; send a reconstruction with even slices");
   }
   return {};
 }
@@ -110,8 +123,10 @@ Result<SliceDistance> slice_distance(const Offsets& offsets, const std::vector<d
   for (std::size_t k = 1; k < offsets.along.size(); ++k) {
     gaps.push_back(offsets.along[k] - offsets.along[k - 1]);
     if (gaps.back() < kSamePlaceMm)
-      return invalid_argument("slices " + std::to_string(k) + " and " + std::to_string(k + 1) + " of " + std::to_string(offsets.along.size()) +
-                              " lie in the same place (several echoes, times or copies in one series); send each as a series of its own");
+      return invalid_argument(
+          "slices " + std::to_string(k) + " and " + std::to_string(k + 1) + " of " +
+          std::to_string(offsets.along.size()) +
+          " lie in the same place (several echoes, times or copies in one series); send each as a series of its own");
   }
   if (is_even(offsets.along, gaps)) return SliceDistance{offsets.along.back() / static_cast<double>(gaps.size()), true};
   FOVEA_TRY(check_coverage(gaps, thickness));
@@ -127,10 +142,15 @@ Result<bool> leans(const Offsets& offsets) {
   for (std::size_t k = 0; k < offsets.along.size(); ++k) {
     lean_mm = std::max(lean_mm, std::hypot(offsets.columns[k], offsets.rows[k]));
     const double share = offsets.along[k] / height;
-    jump_mm = std::max(jump_mm, std::hypot(offsets.columns[k] - share * offsets.columns.back(), offsets.rows[k] - share * offsets.rows.back()));
+    jump_mm = std::max(jump_mm, std::hypot(offsets.columns[k] - share * offsets.columns.back(),
+                                           offsets.rows[k] - share * offsets.rows.back()));
   }
-  if (jump_mm > kJumpMaxMm) return invalid_argument("the slices jump sideways by " + mm(jump_mm) + " (several stacks in one series?); send each stack as a series of its own");
-  if (lean_mm > height) return invalid_argument("the slices drift sideways by " + mm(lean_mm) + " over " + mm(height) + ", more than any gantry tilts; send a reconstruction at right angles");
+  if (jump_mm > kJumpMaxMm)
+    return invalid_argument("the slices jump sideways by " + mm(jump_mm) +
+                            " (several stacks in one series?); send each stack as a series of its own");
+  if (lean_mm > height)
+    return invalid_argument("the slices drift sideways by " + mm(lean_mm) + " over " + mm(height) +
+                            ", more than any gantry tilts; send a reconstruction at right angles");
   return lean_mm > 0.1 + kLeanMax * height;
 }
 
@@ -141,7 +161,8 @@ void place_slices(const Offsets& offsets, bool leaning, StackedSlices& out) {
   std::array<double, 2> low{}, high{};
   for (std::size_t k = 0; k < offsets.along.size(); ++k) {
     places.along.push_back(offsets.along[k] / geometry.spacing_mm[2]);
-    places.in_plane.push_back({leaning ? offsets.columns[k] / geometry.spacing_mm[0] : 0, leaning ? offsets.rows[k] / geometry.spacing_mm[1] : 0});
+    places.in_plane.push_back({leaning ? offsets.columns[k] / geometry.spacing_mm[0] : 0,
+                               leaning ? offsets.rows[k] / geometry.spacing_mm[1] : 0});
     for (std::size_t axis = 0; axis < 2; ++axis) {
       double& at = places.in_plane.back()[axis];
       if (std::abs(at) < 1e-3) at = 0;  // rounding of positions must not add a column
@@ -163,10 +184,13 @@ void place_slices(const Offsets& offsets, bool leaning, StackedSlices& out) {
 float sample(const float* slice, std::int64_t columns, std::int64_t rows, double column, double row) {
   constexpr float kNothing = std::numeric_limits<float>::quiet_NaN();
   constexpr double kRounding = 1e-6;
-  if (!(column >= -kRounding && row >= -kRounding && column <= static_cast<double>(columns - 1) + kRounding && row <= static_cast<double>(rows - 1) + kRounding)) return kNothing;
+  if (!(column >= -kRounding && row >= -kRounding && column <= static_cast<double>(columns - 1) + kRounding &&
+        row <= static_cast<double>(rows - 1) + kRounding))
+    return kNothing;
   const auto i = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(column + kRounding)), 0, columns - 1);
   const auto j = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(row + kRounding)), 0, rows - 1);
-  const auto u = static_cast<float>(column - static_cast<double>(i)), v = static_cast<float>(row - static_cast<double>(j));
+  const auto u = static_cast<float>(column - static_cast<double>(i)),
+             v = static_cast<float>(row - static_cast<double>(j));
   const auto at = [&](std::int64_t a, std::int64_t b) { return slice[b * columns + a]; };
   // A share of nothing is nothing, even of a neighbour that is not there.
   const bool two_i = std::abs(u) > 1e-5f, two_j = std::abs(v) > 1e-5f;
@@ -185,8 +209,9 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
   StackedSlices out;
   out.order.resize(slices.size());
   std::iota(out.order.begin(), out.order.end(), std::size_t{0});
-  std::stable_sort(out.order.begin(), out.order.end(),
-                   [&](std::size_t a, std::size_t b) { return dot(slices[a].position_mm, normal) < dot(slices[b].position_mm, normal); });
+  std::stable_sort(out.order.begin(), out.order.end(), [&](std::size_t a, std::size_t b) {
+    return dot(slices[a].position_mm, normal) < dot(slices[b].position_mm, normal);
+  });
   const Point3 origin = slices[out.order.front()].position_mm;
   Offsets offsets;
   std::vector<double> thickness;
@@ -219,7 +244,8 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
   return out;
 }
 
-void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from, std::span<float> out) {
+void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from,
+                     std::span<float> out) {
   const VolumeGeometry& geometry = stack.geometry;
   const SlicePositions& places = *stack.resampling;
   const auto plane = static_cast<std::size_t>(columns * rows);
@@ -233,9 +259,11 @@ void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int6
     for (std::int64_t j = 0; j < geometry.size[1]; ++j)
       for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
         const auto value = [&](std::size_t s) {
-          return sample(from.data() + s * plane, columns, rows, static_cast<double>(i) - places.in_plane[s][0], static_cast<double>(j) - places.in_plane[s][1]);
+          return sample(from.data() + s * plane, columns, rows, static_cast<double>(i) - places.in_plane[s][0],
+                        static_cast<double>(j) - places.in_plane[s][1]);
         };
-        out[geometry.offset(i, j, k)] = lower == upper ? value(upper) : value(lower) * (1 - share) + value(upper) * share;
+        out[geometry.offset(i, j, k)] = lower == upper ? value(upper)
+                                                       : value(lower) * (1 - share) + value(upper) * share;
       }
   }
 }

@@ -1,6 +1,6 @@
-// The grid of a DICOM series, computed from where each of its slices says it lies (PS3.3 C.7.6.2, image plane). Nothing is
-// averaged: an even upright stack is taken as it is; a tilted one (gantry tilt), or one of uneven distances whose slices
-// are thick enough to leave nothing unseen, is resampled; anything else is refused, and the message says where.
+// The grid of a DICOM series, computed from where each of its slices says it lies (PS3.3 C.7.6.2, image plane). Nothing
+// is averaged: an even upright stack is taken as it is; a tilted one (gantry tilt), or one of uneven distances whose
+// slices are thick enough to leave nothing unseen, is resampled; anything else is refused, and the message says where.
 #pragma once
 
 #include <array>
@@ -30,20 +30,22 @@ struct SlicePositions {
 };
 
 struct StackedSlices {
-  VolumeGeometry geometry;         // k along the normal row × column
-  std::vector<std::size_t> order;  // along the normal; without resampling slice k of the volume is the order[k]-th given
+  VolumeGeometry geometry;  // k along the normal row × column
+  std::vector<std::size_t>
+      order;  // along the normal; without resampling slice k of the volume is the order[k]-th given
   std::optional<SlicePositions> resampling;
 };
 
 // Tilted: in-plane rows and columns are added so that every slice fits in. Uneven: the result's distance is the tenth
 // percentile of the slices' distances, so that the finely sliced part stays fine.
-// invalid_argument: fewer than two slices; a position a kilometre away; mixed sizes, spacings or orientations; directions that are no directions;
-// two slices in one place; slices missing; uneven distances without a slice thickness, or wider than 1.25 times it;
-// slices that jump sideways, or lean by more than 45°.
+// invalid_argument: fewer than two slices; a position a kilometre away; mixed sizes, spacings or orientations;
+// directions that are no directions; two slices in one place; slices missing; uneven distances without a slice
+// thickness, or wider than 1.25 times it; slices that jump sideways, or lean by more than 45°.
 Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices);
 
-// Linear between the voxels of a slice and between slices; `from` holds the slices in `order`, `out` the result's voxels.
-// NaN where no slice reaches, and where a voxel that is needed is NaN.
-void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from, std::span<float> out);
+// Linear between the voxels of a slice and between slices; `from` holds the slices in `order`, `out` the result's
+// voxels. NaN where no slice reaches, and where a voxel that is needed is NaN.
+void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from,
+                     std::span<float> out);
 
 }  // namespace fovea::node

@@ -11,15 +11,15 @@
 namespace fovea::node {
 
 struct PetFields {
-  std::string units;                         // (0054,1001): BQML, or GML for SUV as stored
-  std::vector<std::string> corrections;      // (0028,0051)
-  std::string decay_correction;              // (0054,1102)
-  std::optional<double> weight_kg;           // (0010,1030)
-  std::optional<double> dose_bq;             // (0018,1074)
-  std::optional<double> half_life_s;         // (0018,1075)
-  std::string injection_datetime;            // (0018,1078), YYYYMMDDHHMMSS…, or empty
-  std::string injection_time;                // (0018,1072), HHMMSS…
-  std::string series_date, series_time;      // (0008,0021), (0008,0031)
+  std::string units;                               // (0054,1001): BQML, or GML for SUV as stored
+  std::vector<std::string> corrections;            // (0028,0051)
+  std::string decay_correction;                    // (0054,1102)
+  std::optional<double> weight_kg;                 // (0010,1030)
+  std::optional<double> dose_bq;                   // (0018,1074)
+  std::optional<double> half_life_s;               // (0018,1075)
+  std::string injection_datetime;                  // (0018,1078), YYYYMMDDHHMMSS…, or empty
+  std::string injection_time;                      // (0018,1072), HHMMSS…
+  std::string series_date, series_time;            // (0008,0021), (0008,0031)
   std::string acquisition_date, acquisition_time;  // of the earliest slice: (0008,0022), (0008,0032)
 };
 

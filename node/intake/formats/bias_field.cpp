@@ -58,7 +58,8 @@ std::vector<float> averages(const VolumeGeometry& geometry, const Blocks& blocks
   for (std::int64_t k = 0; k < geometry.size[2]; ++k)
     for (std::int64_t j = 0; j < geometry.size[1]; ++j)
       for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
-        const std::int64_t block = (k / blocks.step[2] * blocks.size[1] + j / blocks.step[1]) * blocks.size[0] + i / blocks.step[0];
+        const std::int64_t block =
+            (k / blocks.step[2] * blocks.size[1] + j / blocks.step[1]) * blocks.size[0] + i / blocks.step[0];
         sums[static_cast<std::size_t>(block)] += static_cast<double>(voxels[geometry.offset(i, j, k)]);
         ++counts[static_cast<std::size_t>(block)];
       }
@@ -68,7 +69,8 @@ std::vector<float> averages(const VolumeGeometry& geometry, const Blocks& blocks
 }
 
 // The logarithm of the field at the middle of every block.
-Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Blocks& blocks, const std::vector<float>& coarse) {
+Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Blocks& blocks,
+                                     const std::vector<float>& coarse) {
   std::vector<float> sorted = coarse;
   const auto p99 = sorted.begin() + static_cast<std::ptrdiff_t>((sorted.size() - 1) * 99 / 100);
   std::nth_element(sorted.begin(), p99, sorted.end());
@@ -76,7 +78,8 @@ Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Block
   const auto image = make_image<Scalar>(geometry, blocks);
   const auto mask = make_image<Mask>(geometry, blocks);
   std::copy(coarse.begin(), coarse.end(), image->GetBufferPointer());
-  std::transform(coarse.begin(), coarse.end(), mask->GetBufferPointer(), [threshold](float v) { return static_cast<unsigned char>(v > threshold && v > 0 ? 1 : 0); });
+  std::transform(coarse.begin(), coarse.end(), mask->GetBufferPointer(),
+                 [threshold](float v) { return static_cast<unsigned char>(v > threshold && v > 0 ? 1 : 0); });
   const auto inside = std::count(mask->GetBufferPointer(), mask->GetBufferPointer() + coarse.size(), 1);
   if (inside < 64) return invalid_argument("bias field: hardly anything of the scan lies above the background");
 
@@ -93,7 +96,8 @@ Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Block
   correction->SetConvergenceThreshold(1e-3f);
   correction->Update();
 
-  using Spline = itk::BSplineControlPointImageFilter<Correction::BiasFieldControlPointLatticeType, Correction::ScalarImageType>;
+  using Spline =
+      itk::BSplineControlPointImageFilter<Correction::BiasFieldControlPointLatticeType, Correction::ScalarImageType>;
   const auto spline = Spline::New();
   spline->SetInput(correction->GetLogBiasFieldControlPointLattice());
   spline->SetSplineOrder(correction->GetSplineOrder());
@@ -105,9 +109,13 @@ Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Block
   spline->Update();
   std::vector<float> out;
   out.reserve(coarse.size());
-  for (itk::ImageRegionConstIterator<Correction::ScalarImageType> at(spline->GetOutput(), spline->GetOutput()->GetLargestPossibleRegion()); !at.IsAtEnd(); ++at) out.push_back(at.Get()[0]);
+  for (itk::ImageRegionConstIterator<Correction::ScalarImageType> at(spline->GetOutput(),
+                                                                     spline->GetOutput()->GetLargestPossibleRegion());
+       !at.IsAtEnd(); ++at)
+    out.push_back(at.Get()[0]);
   double mean = 0;
-  for (std::size_t b = 0; b < out.size(); ++b) mean += mask->GetBufferPointer()[b] != 0 ? static_cast<double>(out[b]) / static_cast<double>(inside) : 0;
+  for (std::size_t b = 0; b < out.size(); ++b)
+    mean += mask->GetBufferPointer()[b] != 0 ? static_cast<double>(out[b]) / static_cast<double>(inside) : 0;
   if (out.size() != coarse.size() || !std::isfinite(mean)) return invalid_argument("bias field: the fit failed");
   for (float& v : out) v -= static_cast<float>(mean);
   return out;
@@ -121,7 +129,9 @@ struct Between {
 std::vector<Between> between(std::int64_t size, std::int64_t step, std::int64_t blocks) {
   std::vector<Between> out;
   for (std::int64_t i = 0; i < size; ++i) {
-    const double at = std::clamp((static_cast<double>(i) - 0.5 * static_cast<double>(step - 1)) / static_cast<double>(step), 0.0, static_cast<double>(blocks - 1));
+    const double at =
+        std::clamp((static_cast<double>(i) - 0.5 * static_cast<double>(step - 1)) / static_cast<double>(step), 0.0,
+                   static_cast<double>(blocks - 1));
     const auto low = static_cast<std::int64_t>(at);
     out.push_back({low, std::min(low + 1, blocks - 1), static_cast<float>(at - static_cast<double>(low))});
   }
@@ -135,14 +145,19 @@ Result<void> correct_bias(const VolumeGeometry& geometry, std::span<float> voxel
   itk::MultiThreaderBase::SetGlobalMaximumNumberOfThreads(1);
   const Blocks blocks = blocks_of(geometry);
   FOVEA_TRY_ASSIGN(const std::vector<float> field, log_field(geometry, blocks, averages(geometry, blocks, voxels)));
-  const std::vector<Between> x = between(geometry.size[0], blocks.step[0], blocks.size[0]), y = between(geometry.size[1], blocks.step[1], blocks.size[1]),
+  const std::vector<Between> x = between(geometry.size[0], blocks.step[0], blocks.size[0]),
+                             y = between(geometry.size[1], blocks.step[1], blocks.size[1]),
                              z = between(geometry.size[2], blocks.step[2], blocks.size[2]);
-  const auto at = [&](std::int64_t i, std::int64_t j, std::int64_t k) { return field[static_cast<std::size_t>((k * blocks.size[1] + j) * blocks.size[0] + i)]; };
+  const auto at = [&](std::int64_t i, std::int64_t j, std::int64_t k) {
+    return field[static_cast<std::size_t>((k * blocks.size[1] + j) * blocks.size[0] + i)];
+  };
   std::size_t voxel = 0;
   for (const Between& k : z)
     for (const Between& j : y)
       for (const Between& i : x) {
-        const auto row = [&](std::int64_t b, std::int64_t c) { return at(i.low, b, c) * (1 - i.share) + at(i.high, b, c) * i.share; };
+        const auto row = [&](std::int64_t b, std::int64_t c) {
+          return at(i.low, b, c) * (1 - i.share) + at(i.high, b, c) * i.share;
+        };
         const auto plane = [&](std::int64_t c) { return row(j.low, c) * (1 - j.share) + row(j.high, c) * j.share; };
         voxels[voxel++] /= std::exp(plane(k.low) * (1 - k.share) + plane(k.high) * k.share);
       }

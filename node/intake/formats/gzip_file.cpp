@@ -23,7 +23,8 @@ constexpr std::uint64_t kTrailingBytesMax = 16u << 20;  // after the bytes a hea
 // A gzip stream, in pieces, from the start of the file.
 class GzipStream {
  public:
-  GzipStream(int input, std::size_t block_bytes) : input_(input), size_(block_bytes), block_(std::make_unique_for_overwrite<std::uint8_t[]>(block_bytes)) {
+  GzipStream(int input, std::size_t block_bytes)
+      : input_(input), size_(block_bytes), block_(std::make_unique_for_overwrite<std::uint8_t[]>(block_bytes)) {
     stream_.next_in = block_.get();
     good_ = inflateInit2(&stream_, 15 + 16) == Z_OK;
   }
@@ -63,8 +64,7 @@ class GzipStream {
     if (stream_.avail_in == 0) refill();
     if (stream_.avail_in >= 2 && stream_.next_in[0] == 0x1f && stream_.next_in[1] == 0x8b)
       good_ = inflateReset2(&stream_, 15 + 16) == Z_OK;
-    else
-      ended_ = true;
+    else ended_ = true;
   }
 
   int input_;
@@ -78,14 +78,16 @@ class GzipStream {
 // The common case, one member with exactly `size` bytes in it: libdeflate takes half of zlib's time and checks the same
 // CRC. False: something is different, and zlib shall say what.
 bool unpack_whole(int input, std::span<std::uint8_t> out) {
-  struct stat info{};
+  struct stat info {};
   if (syscall(SYS_fstat, input, &info) != 0 || info.st_size <= 0) return false;
   const auto packed = static_cast<std::size_t>(info.st_size);
   void* const at = mmap(nullptr, packed, PROT_READ, MAP_PRIVATE | MAP_POPULATE, input, 0);
   if (at == MAP_FAILED) return false;
   std::size_t used = 0, got = 0;
   libdeflate_decompressor* const machine = libdeflate_alloc_decompressor();
-  const bool whole = machine != nullptr && libdeflate_gzip_decompress_ex(machine, at, packed, out.data(), out.size(), &used, &got) == LIBDEFLATE_SUCCESS &&
+  const bool whole = machine != nullptr &&
+                     libdeflate_gzip_decompress_ex(machine, at, packed, out.data(), out.size(), &used, &got) ==
+                         LIBDEFLATE_SUCCESS &&
                      used == packed && got == out.size();
   libdeflate_free_decompressor(machine);
   munmap(at, packed);
@@ -97,12 +99,14 @@ Result<void> unpack_in_pieces(int input, std::span<std::uint8_t> out) {
   GzipStream stream(input, kBlockBytes);
   FOVEA_TRY_ASSIGN(const std::size_t got, stream.read(out.data(), out.size()));
   if (got < out.size())
-    return invalid_argument("voxels: cut off after " + std::to_string(got) + " of " + std::to_string(out.size()) + " bytes (copy the file again)");
+    return invalid_argument("voxels: cut off after " + std::to_string(got) + " of " + std::to_string(out.size()) +
+                            " bytes (copy the file again)");
   const auto block = std::make_unique_for_overwrite<std::uint8_t[]>(kBlockBytes);
   for (std::uint64_t trailing = 0;;) {
     FOVEA_TRY_ASSIGN(const std::size_t more, stream.read(block.get(), kBlockBytes));
     if (more == 0) return {};
-    if ((trailing += more) > kTrailingBytesMax) return invalid_argument("gzip data: far more than its header promises (a decompression bomb?)");
+    if ((trailing += more) > kTrailingBytesMax)
+      return invalid_argument("gzip data: far more than its header promises (a decompression bomb?)");
   }
 }
 
@@ -127,7 +131,8 @@ void warm_up_gzip() {
   std::array<std::uint8_t, 1> out{};
   std::size_t used = 0, got = 0;
   libdeflate_decompressor* const machine = libdeflate_alloc_decompressor();
-  FOVEA_CHECK(machine != nullptr && libdeflate_gzip_decompress_ex(machine, kEmpty.data(), kEmpty.size(), out.data(), out.size(), &used, &got) == LIBDEFLATE_SUCCESS);
+  FOVEA_CHECK(machine != nullptr && libdeflate_gzip_decompress_ex(machine, kEmpty.data(), kEmpty.size(), out.data(),
+                                                                  out.size(), &used, &got) == LIBDEFLATE_SUCCESS);
   libdeflate_free_decompressor(machine);
 }
 

@@ -12,8 +12,8 @@ namespace fovea::node {
 // The first `size_max` decompressed bytes, fewer when the file is shorter. invalid_argument: damaged or cut off.
 Result<Bytes> gzip_head(int input, std::size_t size_max);
 
-// A whole decompressed file, of a size known from its own header, into `out`. invalid_argument: fewer bytes, more than a little padding
-// behind them (a bomb), or a checksum that fails.
+// A whole decompressed file, of a size known from its own header, into `out`. invalid_argument: fewer bytes, more than
+// a little padding behind them (a bomb), or a checksum that fails.
 Result<void> unpack_gzip(int input, std::span<std::uint8_t> out);
 
 // Unpacks a few bytes of its own, so that forked children find done what libraries do at their first file.

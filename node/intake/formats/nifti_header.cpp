@@ -85,10 +85,16 @@ RawHeader read_version_2(const Fields& f) {
 // Bits a voxel of each plain numeric type; 0: a type that is no scan (RGB, complex, 128-bit float).
 std::int64_t bits_of(std::int64_t datatype) {
   switch (datatype) {
-    case 2: case 256: return 8;
-    case 4: case 512: return 16;
-    case 8: case 16: case 768: return 32;
-    case 64: case 1024: case 1280: return 64;
+    case 2:
+    case 256: return 8;
+    case 4:
+    case 512: return 16;
+    case 8:
+    case 16:
+    case 768: return 32;
+    case 64:
+    case 1024:
+    case 1280: return 64;
     default: return 0;
   }
 }
@@ -96,7 +102,9 @@ std::int64_t bits_of(std::int64_t datatype) {
 Result<void> check_dimensions(const RawHeader& h) {
   if (h.dim[0] < 1 || h.dim[0] > 7)
     return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) + "; expected 3 (is the header damaged?)");
-  if (h.dim[0] < 3) return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) + "; a 2D image is no scan: export the whole series");
+  if (h.dim[0] < 3)
+    return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) +
+                            "; a 2D image is no scan: export the whole series");
   for (std::size_t i = 4; i <= static_cast<std::size_t>(h.dim[0]); ++i)
     if (h.dim[i] != 1)
       return invalid_argument("NIfTI dim[" + std::to_string(i) + "]: " + std::to_string(h.dim[i]) +
@@ -107,10 +115,12 @@ Result<void> check_dimensions(const RawHeader& h) {
 Result<void> check_voxels(const RawHeader& h) {
   const std::int64_t bits = bits_of(h.datatype);
   if (bits == 0)
-    return invalid_argument("NIfTI datatype: " + std::to_string(h.datatype) + "; expected a plain integer or float type (colour and complex images are not scans)");
+    return invalid_argument("NIfTI datatype: " + std::to_string(h.datatype) +
+                            "; expected a plain integer or float type (colour and complex images are not scans)");
   if (h.bits != bits)
-    return invalid_argument("NIfTI bitpix: " + std::to_string(h.bits) + " contradicts datatype " + std::to_string(h.datatype) +
-                            ", which has " + std::to_string(bits) + " (is the header damaged?)");
+    return invalid_argument("NIfTI bitpix: " + std::to_string(h.bits) + " contradicts datatype " +
+                            std::to_string(h.datatype) + ", which has " + std::to_string(bits) +
+                            " (is the header damaged?)");
   if (!std::isfinite(h.slope) || !std::isfinite(h.intercept))
     return invalid_argument("NIfTI scl_slope or scl_inter: not a number (correct the header)");
   if (!(h.voxel_offset >= 0 && h.voxel_offset <= 16.0 * 1024 * 1024))
@@ -120,9 +130,9 @@ Result<void> check_voxels(const RawHeader& h) {
 
 double unit_scale(std::int64_t units) {
   switch (units & 7) {
-    case 1: return 1000;    // metres
-    case 3: return 0.001;   // micrometres
-    default: return 1;      // millimetres, or not said
+    case 1: return 1000;   // metres
+    case 3: return 0.001;  // micrometres
+    default: return 1;     // millimetres, or not said
   }
 }
 
@@ -137,9 +147,9 @@ std::array<double, 9> rotation(const std::array<double, 3>& q) {
   } else {
     a = std::sqrt(rest);
   }
-  return {a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c),
-          2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b),
-          2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b};
+  return {a * a + b * b - c * c - d * d, 2 * (b * c - a * d),           2 * (b * d + a * c),
+          2 * (b * c + a * d),           a * a + c * c - b * b - d * d, 2 * (c * d - a * b),
+          2 * (b * d - a * c),           2 * (c * d + a * b),           a * a + d * d - c * c - b * b};
 }
 
 // Voxel index → RAS mm as columns (direction · spacing) and an offset.
@@ -159,15 +169,18 @@ Result<Affine> affine_of(const RawHeader& h) {
   }
   std::array<double, 9> turn{1, 0, 0, 0, 1, 0, 0, 0, 1};
   if (h.qform_code > 0) {
-    const double norm = h.quaternion[0] * h.quaternion[0] + h.quaternion[1] * h.quaternion[1] + h.quaternion[2] * h.quaternion[2];
-    if (!(norm <= 1.001)) return invalid_argument("NIfTI quaternion: longer than 1 or not a number (correct the header)");
+    const double norm =
+        h.quaternion[0] * h.quaternion[0] + h.quaternion[1] * h.quaternion[1] + h.quaternion[2] * h.quaternion[2];
+    if (!(norm <= 1.001))
+      return invalid_argument("NIfTI quaternion: longer than 1 or not a number (correct the header)");
     turn = rotation(h.quaternion);
     if (h.pixdim[0] < 0)
       for (std::size_t row = 0; row < 3; ++row) turn[row * 3 + 2] = -turn[row * 3 + 2];
     out.offset = h.offset;
   }
   for (std::size_t row = 0; row < 3; ++row)
-    for (std::size_t axis = 0; axis < 3; ++axis) out.columns[row * 3 + axis] = turn[row * 3 + axis] * h.pixdim[axis + 1];
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      out.columns[row * 3 + axis] = turn[row * 3 + axis] * h.pixdim[axis + 1];
   return out;
 }
 
@@ -217,14 +230,17 @@ bool is_for_nifti(ByteView head) noexcept { return looks_like_gzip(head) || look
 Result<NiftiHeader> inspect_nifti(ByteView head) {
   static_assert(std::endian::native == std::endian::little);
   const Signature signature = signature_of(head);
-  if (signature.version == Version::none) return invalid_argument("NIfTI header: the first number is neither 348 nor 540; this is no NIfTI file");
+  if (signature.version == Version::none)
+    return invalid_argument("NIfTI header: the first number is neither 348 nor 540; this is no NIfTI file");
   const std::size_t size = signature.version == Version::one ? 348 : 540;
   if (head.size() < size)
-    return invalid_argument("NIfTI header: cut off after " + std::to_string(head.size()) + " of " + std::to_string(size) + " bytes (copy the file again)");
+    return invalid_argument("NIfTI header: cut off after " + std::to_string(head.size()) + " of " +
+                            std::to_string(size) + " bytes (copy the file again)");
   const std::string_view magic = as_text(head.subspan(signature.version == Version::one ? 344 : 4, 3));
   if (magic == "ni1" || magic == "ni2")
     return invalid_argument("NIfTI magic: header and voxels in two files; convert to a single .nii file");
-  if (magic != "n+1" && magic != "n+2") return invalid_argument("NIfTI magic: missing; an Analyze 7.5 file or a damaged header: convert to .nii");
+  if (magic != "n+1" && magic != "n+2")
+    return invalid_argument("NIfTI magic: missing; an Analyze 7.5 file or a damaged header: convert to .nii");
 
   const Fields fields(head, signature.swapped);
   const RawHeader raw = signature.version == Version::one ? read_version_1(fields) : read_version_2(fields);

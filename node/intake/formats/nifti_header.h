@@ -13,12 +13,12 @@ namespace fovea::node {
 constexpr std::size_t kNiftiHeaderBytesMax = 544;  // NIfTI-2: 540 and four of extension flags
 
 struct NiftiHeader {
-  VolumeGeometry geometry;         // LPS, in file order, checked
-  std::uint64_t voxel_offset = 0;  // of the first voxel in the (decompressed) file
-  std::uint64_t voxel_bytes = 0;   // all voxels
-  std::int64_t datatype = 0;       // NIfTI's code
-  bool swapped = false;            // stored in the other byte order
-  double slope = 0, intercept = 0; // value = stored · slope + intercept, unless slope is 0
+  VolumeGeometry geometry;          // LPS, in file order, checked
+  std::uint64_t voxel_offset = 0;   // of the first voxel in the (decompressed) file
+  std::uint64_t voxel_bytes = 0;    // all voxels
+  std::int64_t datatype = 0;        // NIfTI's code
+  bool swapped = false;             // stored in the other byte order
+  double slope = 0, intercept = 0;  // value = stored · slope + intercept, unless slope is 0
   std::uint64_t file_bytes() const noexcept { return voxel_offset + voxel_bytes; }
 };
 

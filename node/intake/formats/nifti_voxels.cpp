@@ -13,16 +13,21 @@
 namespace fovea::node {
 namespace {
 
-constexpr std::size_t kBlock = 1024;  // voxels at a time: in the first cache and on few pages of the stack, whatever their type
+constexpr std::size_t kBlock =
+    1024;  // voxels at a time: in the first cache and on few pages of the stack, whatever their type
 
 struct Scaling {
   double slope = 1, intercept = 0;
   bool is_used() const noexcept { return slope != 1 || intercept != 0; }
   template <class T>
-  float of(T stored) const noexcept { return static_cast<float>(static_cast<double>(stored) * slope + intercept); }
+  float of(T stored) const noexcept {
+    return static_cast<float>(static_cast<double>(stored) * slope + intercept);
+  }
 };
 // nifti1.h: a slope of 0 means that there is none.
-Scaling scaling_of(const NiftiHeader& header) noexcept { return header.slope == 0 ? Scaling{} : Scaling{header.slope, header.intercept}; }
+Scaling scaling_of(const NiftiHeader& header) noexcept {
+  return header.slope == 0 ? Scaling{} : Scaling{header.slope, header.intercept};
+}
 
 // Calls visit with a value of the C++ type of the header's datatype.
 template <class Visit>
@@ -60,7 +65,8 @@ void each_block(std::span<const std::uint8_t> voxels, Visit visit) {
 // The other byte order, in place.
 template <std::size_t Size>
 void swap_bytes(std::span<std::uint8_t> voxels) {
-  using Word = std::conditional_t<Size == 2, std::uint16_t, std::conditional_t<Size == 4, std::uint32_t, std::uint64_t>>;
+  using Word =
+      std::conditional_t<Size == 2, std::uint16_t, std::conditional_t<Size == 4, std::uint32_t, std::uint64_t>>;
   for (std::size_t at = 0; at + Size <= voxels.size(); at += Size) {
     Word word = 0;
     std::memcpy(&word, voxels.data() + at, Size);
@@ -77,7 +83,8 @@ struct Range {
 
   template <class Value>
   void look_at(std::span<const Value> values) noexcept {
-    constexpr auto kLow = static_cast<Value>(std::numeric_limits<std::int16_t>::min()), kHigh = static_cast<Value>(std::numeric_limits<std::int16_t>::max());
+    constexpr auto kLow = static_cast<Value>(std::numeric_limits<std::int16_t>::min()),
+                   kHigh = static_cast<Value>(std::numeric_limits<std::int16_t>::max());
     constexpr auto kLargest = static_cast<double>(std::numeric_limits<float>::max());
     if constexpr (std::is_integral_v<Value>) {
       for (const Value value : values) {
@@ -86,14 +93,17 @@ struct Range {
       }
     } else {
       std::uint32_t numbers = 1, inside = 1, small = 1;
-      for (const Value value : values) numbers &= static_cast<std::uint32_t>(std::abs(value) <= static_cast<Value>(kLargest));
+      for (const Value value : values)
+        numbers &= static_cast<std::uint32_t>(std::abs(value) <= static_cast<Value>(kLargest));
       finite = finite && numbers != 0;
       if (!whole || !finite) return;
       // Two loops: what is outside must not be cast, and a condition in the second would keep it from being vectorised.
-      for (const Value value : values) inside &= static_cast<std::uint32_t>(value >= kLow) & static_cast<std::uint32_t>(value <= kHigh);
+      for (const Value value : values)
+        inside &= static_cast<std::uint32_t>(value >= kLow) & static_cast<std::uint32_t>(value <= kHigh);
       whole = inside != 0;
       if (!whole) return;
-      for (const Value value : values) small &= static_cast<std::uint32_t>(static_cast<Value>(static_cast<std::int32_t>(value)) == value);
+      for (const Value value : values)
+        small &= static_cast<std::uint32_t>(static_cast<Value>(static_cast<std::int32_t>(value)) == value);
       whole = small != 0;
     }
   }
@@ -117,9 +127,12 @@ Range range_of(std::span<const std::uint8_t> voxels, const Scaling& scaling) {
   return range;
 }
 
-Error not_numbers() { return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again"); }
+Error not_numbers() {
+  return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
+}
 
-// Voxel by voxel where they lie. Forward where they shrink, else backward: what is still to be read is never overwritten.
+// Voxel by voxel where they lie. Forward where they shrink, else backward: what is still to be read is never
+// overwritten.
 template <class From, class To, class Convert>
 void convert_in_place(std::uint8_t* memory, std::size_t count, Convert convert) {
   std::array<From, kBlock> from;
@@ -138,12 +151,13 @@ template <class T>
 bool holds_negative_zero(std::span<const T> values) noexcept {
   std::uint32_t found = 0;
   if constexpr (std::is_floating_point_v<T>)
-    for (const T value : values) found |= static_cast<std::uint32_t>(std::signbit(value)) & static_cast<std::uint32_t>(value == 0);
+    for (const T value : values)
+      found |= static_cast<std::uint32_t>(std::signbit(value)) & static_cast<std::uint32_t>(value == 0);
   return found != 0;
 }
 
-// Whole numbers become 16-bit ones on the same pass that finds them whole: what can shrink usually does. False: a voxel says otherwise
-// (or is a zero that its way there and back would change), and those before it were turned back.
+// Whole numbers become 16-bit ones on the same pass that finds them whole: what can shrink usually does. False: a voxel
+// says otherwise (or is a zero that its way there and back would change), and those before it were turned back.
 template <class T>
 bool shrink_in_place(std::span<std::uint8_t> memory) {
   std::array<T, kBlock> block;
@@ -179,8 +193,7 @@ void store(const NiftiHeader& header, const Scaling& scaling, const T* voxels, T
   const CanonicalOrder order = canonical_order(header.geometry);
   if (scaling.is_used())
     copy_canonical(voxels, header.geometry, order, out, [scaling](T v) { return static_cast<To>(scaling.of(v)); });
-  else
-    copy_canonical(voxels, header.geometry, order, out, [](T v) { return static_cast<To>(v); });
+  else copy_canonical(voxels, header.geometry, order, out, [](T v) { return static_cast<To>(v); });
 }
 
 void to_native(const NiftiHeader& header, std::span<std::uint8_t> voxels) {
@@ -201,7 +214,8 @@ Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> vo
     const Range range = range_of<T>(voxels, scaling);
     if (!range.finite) return not_numbers();
     const VolumeGeometry canonical = reordered(header.geometry, canonical_order(header.geometry));
-    FOVEA_TRY_ASSIGN(std::byte* const out, allocate(canonical, range.whole ? VoxelStorage::int16 : VoxelStorage::float32));
+    FOVEA_TRY_ASSIGN(std::byte* const out,
+                     allocate(canonical, range.whole ? VoxelStorage::int16 : VoxelStorage::float32));
     const auto* stored = reinterpret_cast<const T*>(voxels.data());
     std::vector<T> aligned;
     if (reinterpret_cast<std::uintptr_t>(voxels.data()) % alignof(T) != 0) {
@@ -216,11 +230,13 @@ Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> vo
 }
 
 bool can_stay_in_place(const NiftiHeader& header) noexcept {
-  return only_flips(canonical_order(header.geometry)) && header.voxel_bytes <= header.geometry.voxel_count() * sizeof(float);
+  return only_flips(canonical_order(header.geometry)) &&
+         header.voxel_bytes <= header.geometry.voxel_count() * sizeof(float);
 }
 
 std::uint64_t bytes_in_place(const NiftiHeader& header) noexcept {
-  const bool stays_small = !scaling_of(header).is_used() && with_type_of(header, [](auto type) { return kAlwaysInt16<decltype(type)>; });
+  const bool stays_small = !scaling_of(header).is_used() &&
+                           with_type_of(header, [](auto type) { return kAlwaysInt16<decltype(type)>; });
   return header.geometry.voxel_count() * bytes_per_voxel(stays_small ? VoxelStorage::int16 : VoxelStorage::float32);
 }
 
@@ -234,7 +250,8 @@ Result<VoxelStorage> deliver_nifti_in_place(const NiftiHeader& header, std::span
     using T = decltype(type);
     if constexpr (sizeof(T) > sizeof(std::int16_t))
       if (!scaling.is_used() && shrink_in_place<T>(voxels)) {
-        flip_in_place(reinterpret_cast<std::int16_t*>(memory.data()), header.geometry.size, canonical_order(header.geometry));
+        flip_in_place(reinterpret_cast<std::int16_t*>(memory.data()), header.geometry.size,
+                      canonical_order(header.geometry));
         return VoxelStorage::int16;
       }
     const Range range = range_of<T>(voxels, scaling);

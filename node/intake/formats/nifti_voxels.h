@@ -1,5 +1,6 @@
-// The voxels of a NIfTI file as canonical ones: byte order, data type, slope and intercept (nifti1.h), axes. Done here and not by
-// ITK, whose reader costs more than the voxels of a small scan; ITK's stays the reference, which tests hold this against.
+// The voxels of a NIfTI file as canonical ones: byte order, data type, slope and intercept (nifti1.h), axes. Done here
+// and not by ITK, whose reader costs more than the voxels of a small scan; ITK's stays the reference, which tests hold
+// this against.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +12,10 @@
 
 namespace fovea::node {
 
-// `voxels`: the file's header.voxel_bytes bytes from header.voxel_offset on, at any alignment. They are the caller's to lose:
-// the other byte order is turned round where they lie. Delivered as int16 where that loses nothing, else float: stored · slope +
-// intercept in double precision, unless the slope is 0. invalid_argument: a voxel that is not a finite number, before or
-// after that, or what `allocate` says.
+// `voxels`: the file's header.voxel_bytes bytes from header.voxel_offset on, at any alignment. They are the caller's to
+// lose: the other byte order is turned round where they lie. Delivered as int16 where that loses nothing, else float:
+// stored · slope + intercept in double precision, unless the slope is 0. invalid_argument: a voxel that is not a finite
+// number, before or after that, or what `allocate` says.
 Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> voxels, const VoxelAllocator& allocate);
 
 // The same without other memory, where the axes are only turned round: `memory` begins with the stored voxels, has

@@ -22,14 +22,14 @@ struct LabelGrid {
 
 // What a DICOM file is, from its header.
 struct DicomFile {
-  bool is_image = false;       // has pixels and belongs to an image series
-  std::string reason;          // why it is not taken, when it is not
-  std::string series;          // SeriesInstanceUID: an identifier, never shown
+  bool is_image = false;  // has pixels and belongs to an image series
+  std::string reason;     // why it is not taken, when it is not
+  std::string series;     // SeriesInstanceUID: an identifier, never shown
   std::string modality;
   std::string patient;
-  std::string instance;        // SOPInstanceUID: two files with the same are one slice
-  std::string position;        // of a file of one slice, as it stands there; empty in one of several slices
-  bool is_label = false;       // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
+  std::string instance;   // SOPInstanceUID: two files with the same are one slice
+  std::string position;   // of a file of one slice, as it stands there; empty in one of several slices
+  bool is_label = false;  // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
 };
 
 }  // namespace fovea::node

@@ -9,8 +9,8 @@
 namespace fovea::node {
 namespace {
 
-constexpr std::size_t kFieldBytesMax = 900;          // NrrdIO quotes lines in messages of 1024 bytes
-constexpr std::size_t kPairBytesMax = 256 * 1024;    // of NRRD's key/value pairs and comments, which are not quoted
+constexpr std::size_t kFieldBytesMax = 900;        // NrrdIO quotes lines in messages of 1024 bytes
+constexpr std::size_t kPairBytesMax = 256 * 1024;  // of NRRD's key/value pairs and comments, which are not quoted
 constexpr std::size_t kLinesMax = 20'000;
 constexpr int kDimensionsMax = 16;
 
@@ -45,10 +45,13 @@ std::string trimmed_lower(std::string_view text) {
 }
 
 Error at_line(const Lines& lines, std::string_view what) {
-  return invalid_argument("header line " + std::to_string(lines.number()) + ": " + std::string(what) + " (damaged? export the scan again)");
+  return invalid_argument("header line " + std::to_string(lines.number()) + ": " + std::string(what) +
+                          " (damaged? export the scan again)");
 }
 Error no_end() { return invalid_argument("header: does not end (cut off, or damaged; copy the file again)"); }
-Error elsewhere() { return invalid_argument("header: its voxels lie in another file; save header and voxels as one file"); }
+Error elsewhere() {
+  return invalid_argument("header: its voxels lie in another file; save header and voxels as one file");
+}
 
 Result<void> check_dimensions(const Lines& lines, std::string_view text) {
   const std::string value = trimmed_lower(text);
@@ -64,7 +67,8 @@ Result<void> check_nrrd_field(const Lines& lines, std::string_view line, std::se
   if (line.size() > kFieldBytesMax) return at_line(lines, "longer than " + std::to_string(kFieldBytesMax) + " bytes");
   const std::size_t colon = line.find(": ");
   const std::string name = trimmed_lower(line.substr(0, colon == std::string_view::npos ? line.find(':') : colon));
-  if (colon == std::string_view::npos && line.find(':') == std::string_view::npos) return at_line(lines, "no \"field: value\"");
+  if (colon == std::string_view::npos && line.find(':') == std::string_view::npos)
+    return at_line(lines, "no \"field: value\"");
   if (name == "data file" || name == "datafile") return elsewhere();
   if (!seen.insert(name).second) return at_line(lines, "a field that was there before");
   if (name == "dimension") return check_dimensions(lines, line.substr(line.find(':') + 1));

@@ -1,6 +1,6 @@
-// The headers of NRRD and MetaImage, looked through line by line before a library reads them: ITK's readers overflow a buffer on long
-// lines (NrrdIO's messages) and search for ever when a field comes twice with another meaning (MetaIO's NDims).
-// NRRD: teem.sourceforge.net/nrrd/format.html; MetaImage: itk.org/Wiki/ITK/MetaIO.
+// The headers of NRRD and MetaImage, looked through line by line before a library reads them: ITK's readers overflow a
+// buffer on long lines (NrrdIO's messages) and search for ever when a field comes twice with another meaning (MetaIO's
+// NDims). NRRD: teem.sourceforge.net/nrrd/format.html; MetaImage: itk.org/Wiki/ITK/MetaIO.
 #pragma once
 
 #include "common/bytes.h"
@@ -10,9 +10,9 @@ namespace fovea::node {
 
 constexpr std::size_t kTextHeaderBytesMax = 1u << 20;
 
-// `head`: the file's first kTextHeaderBytesMax bytes, or all of a shorter one. invalid_argument names the field or line, never its
-// contents: no end of the header, a line that is no field, too long a one, a field given twice, voxels in another file, a number of
-// dimensions other than 1–16.
+// `head`: the file's first kTextHeaderBytesMax bytes, or all of a shorter one. invalid_argument names the field or
+// line, never its contents: no end of the header, a line that is no field, too long a one, a field given twice, voxels
+// in another file, a number of dimensions other than 1–16.
 Result<void> check_nrrd_header(ByteView head);
 Result<void> check_metaimage_header(ByteView head);
 

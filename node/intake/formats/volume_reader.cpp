@@ -30,16 +30,20 @@ itk::ImageIOBase::Pointer reader_of(FileFormat format) {
 
 Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
   const unsigned dimensions = io.GetNumberOfDimensions();
-  if (dimensions < 3) return invalid_argument("dimensions: " + std::to_string(dimensions) + "; a 2D image is no scan: export the whole series");
+  if (dimensions < 3)
+    return invalid_argument("dimensions: " + std::to_string(dimensions) +
+                            "; a 2D image is no scan: export the whole series");
   for (unsigned axis = 3; axis < dimensions; ++axis)
     if (io.GetDimensions(axis) != 1)
       return invalid_argument("dimensions: more than 3; expected one 3D volume (split a time series first)");
   if (io.GetNumberOfComponents() != 1)
-    return invalid_argument("components: " + std::to_string(io.GetNumberOfComponents()) + " a voxel; expected one number a voxel");
+    return invalid_argument("components: " + std::to_string(io.GetNumberOfComponents()) +
+                            " a voxel; expected one number a voxel");
   VolumeGeometry out;
   for (unsigned axis = 0; axis < 3; ++axis) {
     if (io.GetDimensions(axis) > static_cast<std::size_t>(kAxisVoxelsMax))
-      return invalid_argument("size: an axis has more than " + std::to_string(kAxisVoxelsMax) + " voxels (is the header damaged?)");
+      return invalid_argument("size: an axis has more than " + std::to_string(kAxisVoxelsMax) +
+                              " voxels (is the header damaged?)");
     out.size[axis] = static_cast<std::int64_t>(io.GetDimensions(axis));
     out.spacing_mm[axis] = io.GetSpacing(axis);
     out.origin_mm[axis] = io.GetOrigin(axis);
@@ -70,13 +74,17 @@ class SliceSource {
   void each(Visit visit) {
     for (std::int64_t k = 0; k < size_[2]; k += step_) {
       if (loaded_ != k) load(k);
-      if (!visit(std::span(reinterpret_cast<const T*>(raw_.get()), static_cast<std::size_t>(step_) * slice_voxels_), k, step_)) return;
+      if (!visit(std::span(reinterpret_cast<const T*>(raw_.get()), static_cast<std::size_t>(step_) * slice_voxels_), k,
+                 step_))
+        return;
     }
   }
 
  private:
   void load(std::int64_t k) {
-    if (!raw_) raw_ = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(step_) * slice_voxels_ * io_.GetComponentSize());
+    if (!raw_)
+      raw_ = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(step_) * slice_voxels_ *
+                                                         io_.GetComponentSize());
     read_slices(k, step_, raw_.get());
     loaded_ = k;
   }
@@ -85,7 +93,9 @@ class SliceSource {
     itk::ImageIORegion region(io_.GetNumberOfDimensions());
     for (unsigned axis = 0; axis < io_.GetNumberOfDimensions(); ++axis) {
       region.SetIndex(axis, axis == 2 ? k : 0);
-      region.SetSize(axis, axis == 2 ? static_cast<itk::SizeValueType>(count) : axis < 2 ? static_cast<itk::SizeValueType>(size_[axis]) : 1);
+      region.SetSize(axis, axis == 2  ? static_cast<itk::SizeValueType>(count)
+                           : axis < 2 ? static_cast<itk::SizeValueType>(size_[axis])
+                                      : 1);
     }
     io_.SetIORegion(region);
     io_.Read(out);
@@ -129,7 +139,8 @@ void copy_all(SliceSource& source, const VolumeGeometry& geometry, const Canonic
 
 template <class T>
 Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const VoxelAllocator& allocate) {
-  constexpr bool kAlwaysFits = std::numeric_limits<T>::is_integer && sizeof(T) <= 2 && (sizeof(T) == 1 || std::numeric_limits<T>::is_signed);
+  constexpr bool kAlwaysFits = std::numeric_limits<T>::is_integer && sizeof(T) <= 2 &&
+                               (sizeof(T) == 1 || std::numeric_limits<T>::is_signed);
   bool finite = true, small = true;
   if constexpr (!kAlwaysFits)
     source.each<T>([&](std::span<const T> voxels, std::int64_t, std::int64_t) {
@@ -137,9 +148,12 @@ Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const 
       small = small && finite && fits_int16(voxels);
       return finite;
     });
-  if (!finite) return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
+  if (!finite)
+    return invalid_argument(
+        "voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
   const CanonicalOrder order = canonical_order(geometry);
-  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(reordered(geometry, order), small ? VoxelStorage::int16 : VoxelStorage::float32));
+  FOVEA_TRY_ASSIGN(std::byte* const out,
+                   allocate(reordered(geometry, order), small ? VoxelStorage::int16 : VoxelStorage::float32));
   if constexpr (std::is_same_v<T, short>)
     if (source.is_one_piece() && only_flips(order)) {
       auto* voxels = reinterpret_cast<std::int16_t*>(out);
@@ -152,7 +166,8 @@ Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const 
   return {};
 }
 
-Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const VolumeGeometry& geometry, const VoxelAllocator& allocate) {
+Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const VolumeGeometry& geometry,
+                        const VoxelAllocator& allocate) {
   switch (type) {
     case itk::IOComponentEnum::UCHAR: return deliver<unsigned char>(source, geometry, allocate);
     case itk::IOComponentEnum::CHAR: return deliver<signed char>(source, geometry, allocate);
@@ -202,9 +217,11 @@ Result<void> read_volume_file(const VolumeSource& source, const VoxelAllocator& 
     return invalid_argument("memory: the file needs more than the parser may use");
   } catch (const itk::ExceptionObject&) {
     // ITK's own text may quote the path and parts of the file.
-    return invalid_argument("contents: the file cannot be decoded in its format (damaged or cut off; copy or export it again)");
+    return invalid_argument(
+        "contents: the file cannot be decoded in its format (damaged or cut off; copy or export it again)");
   } catch (const std::exception&) {
-    return invalid_argument("contents: the file cannot be decoded in its format (damaged or cut off; copy or export it again)");
+    return invalid_argument(
+        "contents: the file cannot be decoded in its format (damaged or cut off; copy or export it again)");
   }
 }
 

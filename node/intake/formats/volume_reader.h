@@ -1,5 +1,5 @@
-// Reads one volume file through ITK, in the calling process, into canonical order: for the sandboxed parser (NRRD and MHA;
-// NIfTI is nifti_voxels.h) and for programs that read files they trust.
+// Reads one volume file through ITK, in the calling process, into canonical order: for the sandboxed parser (NRRD and
+// MHA; NIfTI is nifti_voxels.h) and for programs that read files they trust.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
-// Memory that workers share for what they open in memory: who asks for more than is free waits for its turn, in the order of asking, so
-// one scan may have all of it and none waits for ever. Any thread. A holder must not ask for more before it gave back what it has.
+// Memory that workers share for what they open in memory: who asks for more than is free waits for its turn, in the
+// order of asking, so one scan may have all of it and none waits for ever. Any thread. A holder must not ask for more
+// before it gave back what it has.
 #pragma once
 
 #include <condition_variable>

@@ -39,11 +39,13 @@ void ParserProcess::stop() {
 Result<void> ParserProcess::ensure_running() {
   if (child_) return {};
   int ends[2] = {-1, -1};
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return unavailable("scan parser: no socket pair");
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    return unavailable("scan parser: no socket pair");
   Descriptor ours(ends[0]), theirs(ends[1]);
-  // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the kernel
-  // gives them, since a child lives too short to earn back a fault for each small one.
-  const ChildProgram program{.path = program_, .environment = {"LD_BIND_NOW=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}};
+  // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the
+  // kernel gives them, since a child lives too short to earn back a fault for each small one.
+  const ChildProgram program{.path = program_,
+                             .environment = {"LD_BIND_NOW=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}};
   static_assert(kControlDescriptor == 3);  // the first that a child is handed
   FOVEA_TRY_ASSIGN(const pid_t pid, start_child(program, std::array{theirs.number()}));
   child_ = std::make_unique<Child>(Child{pid, std::move(ours)});

@@ -19,8 +19,8 @@ class ParserProcess {
   ~ParserProcess();
 
   bool is_running() const noexcept { return child_ != nullptr; }
-  // How the job's child ended. unavailable: the program cannot be started or reached; deadline_exceeded: it does not answer. After
-  // an error it is stopped, and the memories among `descriptors` must never be used again.
+  // How the job's child ended. unavailable: the program cannot be started or reached; deadline_exceeded: it does not
+  // answer. After an error it is stopped, and the memories among `descriptors` must never be used again.
   Result<JobFate> run(const ParserJob& job, std::span<const int> descriptors);
   void stop();
 

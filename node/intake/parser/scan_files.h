@@ -1,5 +1,5 @@
-// How a node opens the files that it hands to the parser: as they lie on the disk, or, when they were received and are sealed, in
-// memory.
+// How a node opens the files that it hands to the parser: as they lie on the disk, or, when they were received and are
+// sealed, in memory.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,7 @@ struct ScanFiles {
 std::uint64_t bytes_of(std::span<const std::filesystem::path> files);
 
 // To hold while the files are open; waits until there is room. invalid_argument: they need more than there is in all.
-Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files, std::span<const std::filesystem::path> files);
+Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files,
+                                                      std::span<const std::filesystem::path> files);
 
 }  // namespace fovea::node

@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kHeadersMemoryBytes = 512u << 20;  // beside their files
 
 std::uint64_t size_of(const Descriptor& file) {
-  struct stat info{};
+  struct stat info {};
   return fstat(file.number(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
@@ -39,10 +39,14 @@ Error fate_error(const JobFate& fate) {
   switch (fate.fate) {
     case Fate::timed_out: return deadline_exceeded("reading took longer than the time limit; the file was given up");
     case Fate::signalled:
-      if (fate.detail == SIGXCPU) return deadline_exceeded("reading took more processor time than the limit; the file was given up");
-      if (fate.detail == SIGSYS) return internal_error("the sandbox stopped the parser: the file made it do something forbidden");
-      return internal_error("the parser died of signal " + std::to_string(fate.detail) + " while reading; the file is damaged or hostile");
-    case Fate::failed: return internal_error("the parser gave up without an answer (status " + std::to_string(fate.detail) + ")");
+      if (fate.detail == SIGXCPU)
+        return deadline_exceeded("reading took more processor time than the limit; the file was given up");
+      if (fate.detail == SIGSYS)
+        return internal_error("the sandbox stopped the parser: the file made it do something forbidden");
+      return internal_error("the parser died of signal " + std::to_string(fate.detail) +
+                            " while reading; the file is damaged or hostile");
+    case Fate::failed:
+      return internal_error("the parser gave up without an answer (status " + std::to_string(fate.detail) + ")");
     case Fate::finished: break;
   }
   return internal_error("the parser gave no answer");
@@ -87,14 +91,20 @@ void allow_many_descriptors() {
 }  // namespace
 
 ScanParser::ScanParser(const std::filesystem::path& program, ParserLimits limits, ScanFiles scan_files)
-    : nifti_(program), itk_(itk_program(program)), limits_(limits), scan_files_(std::move(scan_files)),
+    : nifti_(program),
+      itk_(itk_program(program)),
+      limits_(limits),
+      scan_files_(std::move(scan_files)),
       results_(std::make_shared<SharedMemoryPool>(kResultBytes, SharedMemory::Size::fixed)),
       scratches_(std::make_shared<SharedMemoryPool>(kScratchBytesMax, SharedMemory::Size::free)) {}
 
-Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits, ScanFiles scan_files) {
+Result<ScanParser> ScanParser::start(const std::filesystem::path& program, const ParserLimits& limits,
+                                     ScanFiles scan_files) {
   for (const std::filesystem::path& file : {program, itk_program(program)})
     if (access(file.c_str(), X_OK) != 0)
-      return not_found(file.string() + ": the scan parser is missing (build or install fovea-scan-parser and fovea-scan-parser-itk beside fovea-node)");
+      return not_found(file.string() +
+                       ": the scan parser is missing (build or install fovea-scan-parser and fovea-scan-parser-itk "
+                       "beside fovea-node)");
   allow_many_descriptors();
   ScanParser out(program, limits, std::move(scan_files));
   FOVEA_TRY(out.prove_walls(out.nifti_));
@@ -118,12 +128,16 @@ Result<void> ScanParser::prove_walls(ParserProcess& program) {
   const Result<VolumeAnswer> walls = answer ? decode_volume_answer(*answer) : answer.error();
   if (!walls && walls.error().code == ErrorCode::permission_denied) return {};
   program.stop();
-  return unavailable("the parser's sandbox cannot be put up on this machine (kernel without seccomp?)" + (walls ? std::string() : ": " + walls.error().message));
+  return unavailable("the parser's sandbox cannot be put up on this machine (kernel without seccomp?)" +
+                     (walls ? std::string() : ": " + walls.error().message));
 }
 
-Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked, std::span<const std::filesystem::path> files) {
-  if (files.size() > kJobFilesMax) return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
-  FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in, memory_for(scan_files_, files));  // outlives the inputs
+Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked,
+                                                          std::span<const std::filesystem::path> files) {
+  if (files.size() > kJobFilesMax)
+    return invalid_argument("series: more than " + std::to_string(kJobFilesMax) + " files");
+  FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in,
+                   memory_for(scan_files_, files));  // outlives the inputs
   std::vector<Descriptor> inputs;
   std::vector<int> numbers(2);
   std::uint64_t bytes = 0;
@@ -142,8 +156,10 @@ Result<std::unique_ptr<SharedMemory>> ScanParser::run_job(const ParserJob& asked
   job.limits = limits_;
   // N4 takes as long as it takes; contours are drawn into the scan's grid, which counts like a file.
   if (!job.correct_bias) job.limits = limits_for_files(limits_, bytes + 2 * job.grid.image.voxel_count());
-  // What comes before the pixels fits in little; a length that a header only claims must not be filled with zeros for seconds.
-  if (job.kind == JobKind::describe || job.kind == JobKind::count) job.limits.memory_bytes = std::min(job.limits.memory_bytes, kHeadersMemoryBytes + 2 * bytes);
+  // What comes before the pixels fits in little; a length that a header only claims must not be filled with zeros for
+  // seconds.
+  if (job.kind == JobKind::describe || job.kind == JobKind::count)
+    job.limits.memory_bytes = std::min(job.limits.memory_bytes, kHeadersMemoryBytes + 2 * bytes);
   job.files = static_cast<std::uint32_t>(files.size());
   // After an error, whoever still holds these memories, they are never used again.
   FOVEA_TRY_ASSIGN(const JobFate fate, program.run(job, numbers));
@@ -177,7 +193,8 @@ Result<ParsedVolume> ScanParser::read_volume(const std::filesystem::path& file, 
   return take_volume({.kind = JobKind::volume, .part = part, .correct_bias = correct_bias}, {&file, 1});
 }
 
-Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files, std::uint32_t part, bool correct_bias) {
+Result<ParsedVolume> ScanParser::read_series(std::span<const std::filesystem::path> files, std::uint32_t part,
+                                             bool correct_bias) {
   return take_volume({.kind = JobKind::series, .part = part, .correct_bias = correct_bias}, files);
 }
 
@@ -193,7 +210,8 @@ Result<std::uint32_t> ScanParser::count_volumes(std::span<const std::filesystem:
 Result<std::vector<DicomFile>> ScanParser::describe(std::span<const std::filesystem::path> files) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, answer_of({.kind = JobKind::describe}, files));
   FOVEA_TRY_ASSIGN(std::vector<DicomFile> out, decode_describe_answer(bytes));
-  if (out.size() != files.size()) return internal_error("the parser described another number of files than it was given");
+  if (out.size() != files.size())
+    return internal_error("the parser described another number of files than it was given");
   return out;
 }
 

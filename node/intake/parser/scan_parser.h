@@ -1,7 +1,7 @@
-// The node's side of the sandboxed parser: two child programs that read the files of patients so that this process does not have
-// to, fovea-scan-parser for NIfTI and fovea-scan-parser-itk, started when it is first needed, for everything else. Each file is
-// parsed in a fresh fork of one of them, with no network, no file but those handed to it, and limits on memory and time; whatever
-// happens to it, read_* returns an error and the next file is read as if nothing had been.
+// The node's side of the sandboxed parser: two child programs that read the files of patients so that this process does
+// not have to, fovea-scan-parser for NIfTI and fovea-scan-parser-itk, started when it is first needed, for everything
+// else. Each file is parsed in a fresh fork of one of them, with no network, no file but those handed to it, and limits
+// on memory and time; whatever happens to it, read_* returns an error and the next file is read as if nothing had been.
 #pragma once
 
 #include <filesystem>
@@ -11,16 +11,17 @@
 #include <vector>
 
 #include "common/result.h"
-#include "node/volume/intensity.h"
 #include "node/intake/parser/parser_process.h"
 #include "node/intake/parser/scan_files.h"
 #include "node/intake/parser/scan_protocol.h"
 #include "node/intake/parser/shared_memory.h"
+#include "node/volume/intensity.h"
 #include "node/volume/volume.h"
 
 namespace fovea::node {
 
-// A canonical volume in memory that the parser's child filled; the child is dead, and the memory of a size it could not change.
+// A canonical volume in memory that the parser's child filled; the child is dead, and the memory of a size it could not
+// change.
 class ParsedVolume {
  public:
   ParsedVolume(ParsedVolume&&) noexcept = default;
@@ -49,9 +50,10 @@ std::filesystem::path default_parser_program();
 // One parser process. One thread at a time; make one for each worker.
 class ScanParser {
  public:
-  // `program`: that of NIfTI; the other lies beside it, its name with "-itk" behind it. not_found: one of them is missing;
-  // unavailable: it cannot be started, or its sandbox does not hold (of the second: at its first file).
-  static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits, ScanFiles scan_files = {});
+  // `program`: that of NIfTI; the other lies beside it, its name with "-itk" behind it. not_found: one of them is
+  // missing; unavailable: it cannot be started, or its sandbox does not hold (of the second: at its first file).
+  static Result<ScanParser> start(const std::filesystem::path& program, const ParserLimits& limits,
+                                  ScanFiles scan_files = {});
   ScanParser(ScanParser&&) noexcept = default;
   ScanParser& operator=(ScanParser&&) noexcept = default;
   ~ScanParser() = default;
@@ -61,9 +63,11 @@ class ScanParser {
   // than the limits; internal: the parser died of it (a signal), was stopped by the sandbox, or ran out of memory.
   // `part`: which volume of a DICOM series that holds several.
   // `correct_bias`: divide by N4's field, unless it is a CT or PET.
-  Result<ParsedVolume> read_volume(const std::filesystem::path& file, std::uint32_t part = kOnlyVolume, bool correct_bias = false);
+  Result<ParsedVolume> read_volume(const std::filesystem::path& file, std::uint32_t part = kOnlyVolume,
+                                   bool correct_bias = false);
   Result<std::vector<DicomFile>> describe(std::span<const std::filesystem::path> files);
-  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files, std::uint32_t part = kOnlyVolume, bool correct_bias = false);
+  Result<ParsedVolume> read_series(std::span<const std::filesystem::path> files, std::uint32_t part = kOnlyVolume,
+                                   bool correct_bias = false);
   // How many volumes the files of one DICOM series hold.
   Result<std::uint32_t> count_volumes(std::span<const std::filesystem::path> files);
   // A mask in a volume format (one layer, its own grid), DICOM SEG (its own grid) or RTSTRUCT (drawn into grid.image):

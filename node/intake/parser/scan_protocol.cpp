@@ -46,8 +46,9 @@ Result<void> check_status(ByteReader& in) {
 }
 
 Result<JobKind> job_kind(std::uint32_t value) {
-  for (const JobKind kind : {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::count, JobKind::crash, JobKind::allocate, JobKind::spin,
-                             JobKind::open_file, JobKind::open_socket, JobKind::find_leftovers})
+  for (const JobKind kind :
+       {JobKind::volume, JobKind::describe, JobKind::series, JobKind::labels, JobKind::count, JobKind::crash,
+        JobKind::allocate, JobKind::spin, JobKind::open_file, JobKind::open_socket, JobKind::find_leftovers})
     if (static_cast<std::uint32_t>(kind) == value) return kind;
   return invalid_argument("job: unknown kind");
 }
@@ -135,7 +136,8 @@ Result<VolumeAnswer> decode_volume_answer(ByteView bytes) {
   VolumeAnswer out;
   FOVEA_TRY_ASSIGN(out.geometry, get_checked_geometry(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
-  if (storage != static_cast<std::uint32_t>(VoxelStorage::int16) && storage != static_cast<std::uint32_t>(VoxelStorage::float32))
+  if (storage != static_cast<std::uint32_t>(VoxelStorage::int16) &&
+      storage != static_cast<std::uint32_t>(VoxelStorage::float32))
     return corruption("parser answer: unknown storage");
   out.storage = static_cast<VoxelStorage>(storage);
   FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextBytesMax));
@@ -158,7 +160,9 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   for (const DicomFile& file : *answer) {
     out.u8(file.is_image ? 1 : 0);
     out.u8(file.is_label ? 1 : 0);
-    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) out.sized(cut(*text, 120));
+    for (const std::string* text :
+         {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position})
+      out.sized(cut(*text, 120));
   }
   return std::move(out).take();
 }
@@ -174,7 +178,8 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
     file.is_image = is_image == 1;
     FOVEA_TRY_ASSIGN(const std::uint8_t is_label, in.u8("is label"));
     file.is_label = is_label == 1;
-    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
+    for (std::string* text :
+         {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
     }
   }

@@ -1,9 +1,9 @@
 // What the node and its sandboxed parser say to each other, over one SOCK_SEQPACKET Unix socket.
 //
-// The node sends a job: a header, then descriptors (the result memory, whose size is sealed, a scratch memory, then the input
-// files; at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer into the
-// result memory: u64 length and that many bytes of answer within the first kAnswerBytesMax, voxels from kVoxelOffset
-// on. When the child has ended, the parser sends its fate. Nothing the child wrote is believed unchecked.
+// The node sends a job: a header, then descriptors (the result memory, whose size is sealed, a scratch memory, then the
+// input files; at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer
+// into the result memory: u64 length and that many bytes of answer within the first kAnswerBytesMax, voxels from
+// kVoxelOffset on. When the child has ended, the parser sends its fate. Nothing the child wrote is believed unchecked.
 #pragma once
 
 #include <cstdint>
@@ -23,23 +23,24 @@ namespace fovea::node {
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kVoxelOffset = kAnswerBytesMax;
 constexpr std::uint64_t kResultBytes = kVoxelOffset + static_cast<std::uint64_t>(kVolumeVoxelsMax) * sizeof(float);
-constexpr std::uint64_t kScratchBytesMax = 8ull << 30;  // more than any header may promise: doubles, and what lies before them
+constexpr std::uint64_t kScratchBytesMax =
+    8ull << 30;  // more than any header may promise: doubles, and what lies before them
 constexpr std::size_t kDescriptorsPerMessage = 200;
 constexpr std::uint32_t kJobFilesMax = 8192;
 constexpr int kControlDescriptor = 3;  // where the parser program finds its end of the socket
 
 // The self-tests do what a hostile file might make the parser do; each must end the way its name says.
 enum class JobKind : std::uint32_t {
-  volume = 1,          // one file: NIfTI, NRRD or MHA
-  describe = 2,        // DICOM: what each file is
-  series = 3,          // DICOM: one volume from these files
-  count = 5,           // DICOM: how many volumes the files of one series hold
-  labels = 4,          // one file that marks structures: a mask in any volume format, DICOM SEG or RTSTRUCT
-  crash = 100,         // dies of a signal
-  allocate = 101,      // asks for more memory than the limit
-  spin = 102,          // never ends
-  open_file = 103,     // opens a file by path: must be refused
-  open_socket = 104,   // must be killed
+  volume = 1,            // one file: NIfTI, NRRD or MHA
+  describe = 2,          // DICOM: what each file is
+  series = 3,            // DICOM: one volume from these files
+  count = 5,             // DICOM: how many volumes the files of one series hold
+  labels = 4,            // one file that marks structures: a mask in any volume format, DICOM SEG or RTSTRUCT
+  crash = 100,           // dies of a signal
+  allocate = 101,        // asks for more memory than the limit
+  spin = 102,            // never ends
+  open_file = 103,       // opens a file by path: must be refused
+  open_socket = 104,     // must be killed
   find_leftovers = 105,  // looks for what an earlier file left in the shared memories
 };
 
@@ -49,15 +50,16 @@ struct ParserLimits {
   std::uint32_t wall_ms = 240'000;
 };
 
-// What files of so many bytes in all may use of `most`: time for what is in them, so that a small hostile one does not hold a worker
-// for minutes. The slowest decoder takes half a second for a megabyte of packed voxels; the wall clock leaves twice the processor's.
+// What files of so many bytes in all may use of `most`: time for what is in them, so that a small hostile one does not
+// hold a worker for minutes. The slowest decoder takes half a second for a megabyte of packed voxels; the wall clock
+// leaves twice the processor's.
 ParserLimits limits_for_files(const ParserLimits& most, std::uint64_t bytes) noexcept;
 
 struct ParserJob {
   JobKind kind = JobKind::volume;
   ParserLimits limits{};
   std::uint32_t files = 0;
-  LabelGrid grid{};  // of a labels job
+  LabelGrid grid{};                  // of a labels job
   std::uint32_t part = kOnlyVolume;  // of a volume or series job: which of a series' volumes
   bool correct_bias = false;         // of a volume or series job: N4, unless it is a CT or PET
 };
@@ -75,10 +77,10 @@ Result<JobFate> decode_fate(ByteView bytes);
 
 // The answer to a volume, series or labels job.
 struct VolumeAnswer {
-  VolumeGeometry geometry;      // canonical
+  VolumeGeometry geometry;  // canonical
   VoxelStorage storage = VoxelStorage::float32;
-  std::string modality;         // DICOM's code ("CT", "MR", "PT"), empty when the format does not say
-  std::string patient;          // what identifies the patient in the file; to be sealed, never shown
+  std::string modality;            // DICOM's code ("CT", "MR", "PT"), empty when the format does not say
+  std::string patient;             // what identifies the patient in the file; to be sealed, never shown
   std::string frame_of_reference;  // DICOM's UID of the space that positions are in; empty when not said
   std::uint32_t layers = 1;        // of a labels job: how many label maps the object's structures need
 };

@@ -23,7 +23,8 @@ Result<std::unique_ptr<SharedMemory>> SharedMemory::create(std::uint64_t capacit
   const int descriptor = memfd_create("fovea-scan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (descriptor < 0) return none;
   const bool fixed = size == Size::fixed;
-  if (fixed && (ftruncate(descriptor, static_cast<off_t>(capacity)) != 0 || fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)) {
+  if (fixed && (ftruncate(descriptor, static_cast<off_t>(capacity)) != 0 ||
+                fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)) {
     ::close(descriptor);
     return none;
   }
@@ -41,13 +42,16 @@ SharedMemory::~SharedMemory() {
 }
 
 bool SharedMemory::wipe(std::uint64_t kept_bytes, std::uint64_t bytes_max) noexcept {
-  struct stat info{};
-  if (fstat(descriptor_, &info) != 0 || static_cast<std::uint64_t>(info.st_blocks) * 512 > bytes_max || static_cast<std::uint64_t>(info.st_size) > capacity_)
+  struct stat info {};
+  if (fstat(descriptor_, &info) != 0 || static_cast<std::uint64_t>(info.st_blocks) * 512 > bytes_max ||
+      static_cast<std::uint64_t>(info.st_size) > capacity_)
     return false;
   const auto size = static_cast<off_t>(info.st_size);
   if (kept_bytes < static_cast<std::uint64_t>(info.st_size)) {
     const auto kept = static_cast<off_t>((kept_bytes + kPageBytes - 1) / kPageBytes * kPageBytes);
-    if (lseek(descriptor_, kept, SEEK_DATA) >= 0 && fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kept, size - kept) != 0) return false;
+    if (lseek(descriptor_, kept, SEEK_DATA) >= 0 &&
+        fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kept, size - kept) != 0)
+      return false;
   }
   // The kernel knows which pages were written, wherever a child put them.
   for (off_t at = lseek(descriptor_, 0, SEEK_DATA); at >= 0;) {
@@ -67,7 +71,8 @@ Result<std::unique_ptr<SharedMemory>> SharedMemoryPool::take() {
 }
 
 void SharedMemoryPool::give_back(std::unique_ptr<SharedMemory> memory, std::uint64_t used_bytes) {
-  if (memory && waiting_.size() < kKeptMax && memory->wipe(used_bytes, kKeptBytesMax)) waiting_.push_back(std::move(memory));
+  if (memory && waiting_.size() < kKeptMax && memory->wipe(used_bytes, kKeptBytesMax))
+    waiting_.push_back(std::move(memory));
 }
 
 }  // namespace fovea::node

@@ -25,7 +25,8 @@ struct ProgramResult {
 
 ProgramResult fovea_audit(const std::string& arguments) {
   ProgramResult result;
-  std::FILE* pipe = ::popen((std::string("'") + FOVEA_BIN_DIR + "/fovea-audit' --quiet " + arguments + " 2>/dev/null").c_str(), "r");
+  std::FILE* pipe =
+      ::popen((std::string("'") + FOVEA_BIN_DIR + "/fovea-audit' --quiet " + arguments + " 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) return result;
   for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) result.out.push_back(static_cast<char>(c));
   const int status = ::pclose(pipe);
@@ -117,7 +118,8 @@ TEST_F(AuditProgram, NamesTheEntryOfAChangedByteAndExitsWithSeven) {
   EXPECT_EQ(data["verdict"], "fail");
   const std::string where = data["ledgers"][0]["findings"][0]["where"];
   EXPECT_EQ(where.rfind("entry ", 0), 0U) << where;
-  EXPECT_EQ(fovea_audit("reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys()).code, kIntegrity);
+  EXPECT_EQ(fovea_audit("reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys()).code,
+            kIntegrity);
 }
 
 TEST_F(AuditProgram, BelievesNoLedgerWithoutAKeyAndNoRosterWithoutItsAdministrators) {
@@ -138,10 +140,12 @@ TEST_F(AuditProgram, ReconcilesSitesWithTheCoordinator) {
   EXPECT_EQ(data_of(good)["unlogged_bytes"], 0);
   EXPECT_GT(data_of(good)["sites"]["st-bern"]["matched"]["messages"], 0);
   // Leave one site's ledger out: all of its messages are unlogged.
-  const ProgramResult bad = fovea_audit("--json reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys());
+  const ProgramResult bad =
+      fovea_audit("--json reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys());
   EXPECT_EQ(bad.code, kIntegrity);
   EXPECT_GT(data_of(bad)["unlogged_bytes"], 0);
-  EXPECT_EQ(fovea_audit("reconcile --site " + path("coordinator") + " --coordinator " + path("st-anna") + keys()).code, 1);
+  EXPECT_EQ(fovea_audit("reconcile --site " + path("coordinator") + " --coordinator " + path("st-anna") + keys()).code,
+            1);
 }
 
 TEST_F(AuditProgram, ShowsAndExplainsEntries) {
@@ -150,7 +154,8 @@ TEST_F(AuditProgram, ShowsAndExplainsEntries) {
   const std::string index = std::to_string(shown["entries"].back()["index"].get<std::uint64_t>());
   const ProgramResult explained = fovea_audit("explain " + path("st-anna") + " " + index + keys());
   EXPECT_EQ(explained.code, 0);
-  for (const char* part : {"was about to send", "Permitted by: plan", "Checks passed", "under a checkpoint signed by test/st-anna"})
+  for (const char* part :
+       {"was about to send", "Permitted by: plan", "Checks passed", "under a checkpoint signed by test/st-anna"})
     EXPECT_NE(explained.out.find(part), std::string::npos) << part << "\n" << explained.out;
   EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 99999" + keys()).code, 1);
   EXPECT_NE(fovea_audit("show " + path("st-anna")).out.find("plan.approved"), std::string::npos);
@@ -160,10 +165,12 @@ TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
   const ProgramResult result = fovea_audit("--json report " + all() + keys() + " --out " + path("report.html"));
   EXPECT_EQ(result.code, 0) << result.out;
   const std::string html = test::slurp(folder.path() / "report.html");
-  for (const char* part : {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force", "Guarantees not in force",
-                           "Approvals", "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
+  for (const char* part :
+       {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force", "Guarantees not in force",
+        "Approvals", "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
-  for (const char* outside : {"http://", "https://", "<script", "src=", "@import"}) EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  for (const char* outside : {"http://", "https://", "<script", "src=", "@import"})
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
 }
 
 TEST_F(AuditProgram, FindsCanariesFromAFileAndDoesNotPrintThem) {

@@ -36,7 +36,8 @@ class AuditRules : public testing::Test {
 
   // The first entry of this type that satisfies `wanted`.
   template <class Entry>
-  static std::size_t find(const Entries& entries, const std::function<bool(const Entry&)>& wanted = [](const Entry&) { return true; }) {
+  static std::size_t find(
+      const Entries& entries, const std::function<bool(const Entry&)>& wanted = [](const Entry&) { return true; }) {
     for (std::size_t i = 0; i < entries.size(); ++i)
       if (const auto* entry = std::get_if<Entry>(&entries[i]); entry != nullptr && wanted(*entry)) return i;
     ADD_FAILURE() << "no such entry";
@@ -48,7 +49,8 @@ class AuditRules : public testing::Test {
 
   // Changes one entry and expects this rule to be reported for it (or for a given later one).
   template <class Entry>
-  void expect(const std::string& rule, std::size_t at, const std::function<void(Entry&)>& change, std::optional<std::size_t> where = {}) {
+  void expect(const std::string& rule, std::size_t at, const std::function<void(Entry&)>& change,
+              std::optional<std::size_t> where = {}) {
     Entries entries = honest;
     change(std::get<Entry>(entries[at]));
     expect_finding(audit_of(entries), rule, where.value_or(at));
@@ -56,8 +58,10 @@ class AuditRules : public testing::Test {
   static void expect_finding(const AuditedLedger& ledger, const std::string& rule, std::size_t where) {
     ASSERT_FALSE(ledger.sound()) << rule;
     const std::string name = "entry " + std::to_string(where);
-    const bool found = std::any_of(ledger.findings.begin(), ledger.findings.end(), [&](const Finding& f) { return f.rule == rule && f.where == name; });
-    EXPECT_TRUE(found) << rule << " at " << name << "; first was " << ledger.findings[0].where << " [" << ledger.findings[0].rule << "] " << ledger.findings[0].what;
+    const bool found = std::any_of(ledger.findings.begin(), ledger.findings.end(),
+                                   [&](const Finding& f) { return f.rule == rule && f.where == name; });
+    EXPECT_TRUE(found) << rule << " at " << name << "; first was " << ledger.findings[0].where << " ["
+                       << ledger.findings[0].rule << "] " << ledger.findings[0].what;
   }
 
   test::TemporaryFolder folder;
@@ -83,7 +87,8 @@ TEST_F(AuditRules, TheHonestLedgerPassesAndIsSummedUp) {
 }
 
 TEST_F(AuditRules, Owner) {
-  expect<EgressIntent>("owner", find_kind(honest, "keys"), [](EgressIntent& e) { e.site = SiteId::create("other").value(); });
+  expect<EgressIntent>("owner", find_kind(honest, "keys"),
+                       [](EgressIntent& e) { e.site = SiteId::create("other").value(); });
   Entries entries = honest;
   entries.insert(entries.end(), receipts.begin(), receipts.begin() + 1);
   expect_finding(audit_of(entries), "owner", honest.size());
@@ -98,11 +103,15 @@ TEST_F(AuditRules, Approval) {
   EgressSite other{folder.path() / "other"};
   other.site = SiteId::create("other").value();
   expect<federation::PlanApproved>("approval", at, [&](auto& e) { e.approval = other.approval().serialize(); });
-  expect<federation::PlanApproved>("approval", at, [&](auto& e) {
-    e.approval = site.approval(federation::ApprovalDecision::rejected).serialize();
-  });
+  expect<federation::PlanApproved>(
+      "approval", at, [&](auto& e) { e.approval = site.approval(federation::ApprovalDecision::rejected).serialize(); });
   // A forged approval permits nothing.
-  expect<federation::PlanApproved>("plan", at, [](auto& e) { e.approval = {1, 2, 3}; }, find_kind(honest, "keys"));
+  expect<federation::PlanApproved>(
+      "plan", at,
+      [](auto& e) {
+        e.approval = {1, 2, 3};
+      },
+      find_kind(honest, "keys"));
 }
 
 TEST_F(AuditRules, Plan) {
@@ -114,9 +123,11 @@ TEST_F(AuditRules, Plan) {
   expect<EgressIntent>("plan", keys, [](auto& e) { e.binding->plan[0] ^= 1U; });
   expect<EgressIntent>("plan", keys, [](auto& e) { e.binding->approver[0] ^= 1U; });
   expect<EgressIntent>("plan", keys, [](auto& e) { e.binding.reset(); });
-  expect<EgressIntent>("plan", find_kind(honest, "hello"), [&](auto& e) { e.binding = std::get<EgressIntent>(honest[keys]).binding; });
+  expect<EgressIntent>("plan", find_kind(honest, "hello"),
+                       [&](auto& e) { e.binding = std::get<EgressIntent>(honest[keys]).binding; });
   entries = honest;
-  const federation::PlanWithdrawn withdrawn{site.plan.hash, site.approver.verify_key(), site.approval(federation::ApprovalDecision::rejected).serialize()};
+  const federation::PlanWithdrawn withdrawn{site.plan.hash, site.approver.verify_key(),
+                                            site.approval(federation::ApprovalDecision::rejected).serialize()};
   const std::size_t chunk = find_kind(honest, "masked-chunk");
   entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(chunk), withdrawn);
   expect_finding(audit_of(entries), "plan", chunk + 1);
@@ -128,7 +139,8 @@ TEST_F(AuditRules, Round) {
   expect<EgressIntent>("round", keys, [](auto& e) { e.binding->model[0] ^= 1U; });
   expect<EgressIntent>("round", keys, [](auto& e) { e.binding->roster[0] ^= 1U; });
   expect<federation::RoundOpen>("round", find<federation::RoundOpen>(honest), [](auto& e) { e.roster[0] ^= 1U; });
-  expect<federation::RosterEpoch>("round", find<federation::RosterEpoch>(honest), [](auto& e) { e.roster[0] ^= 1U; }, keys);
+  expect<federation::RosterEpoch>(
+      "round", find<federation::RosterEpoch>(honest), [](auto& e) { e.roster[0] ^= 1U; }, keys);
   expect<federation::InputSealed>("round", find<federation::InputSealed>(honest), [](auto& e) { e.key.round = 9; });
   Entries entries = honest;
   const std::size_t unmask = find_kind(honest, "unmask-shares");

@@ -1,5 +1,5 @@
-// A patient who can be recognised anywhere is taken in by every way there is; then every byte of the site's folder and all that
-// was printed is searched for what identifies her.
+// A patient who can be recognised anywhere is taken in by every way there is; then every byte of the site's folder and
+// all that was printed is searched for what identifies her.
 #include <gtest/gtest.h>
 
 #include "common/durable_file.h"
@@ -15,7 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Name, id, birth date, study date, and the UIDs of study, series and slices.
-const std::vector<std::string> kIdentifying{"Canary^Dicom", "Canary", "CANARY-ID-99", "19610704", "20250317", "1.2.3.4.5.6.7.8", "1.2.3.4.5.900", "1.2.826.77.0"};
+const std::vector<std::string> kIdentifying{"Canary^Dicom", "Canary",          "CANARY-ID-99",  "19610704",
+                                            "20250317",     "1.2.3.4.5.6.7.8", "1.2.3.4.5.900", "1.2.826.77.0"};
 
 DicomBytes canary_slice(int n, double z_mm) {
   DicomBytes out = ct_slice(n, z_mm);
@@ -30,7 +31,8 @@ DicomBytes canary_slice(int n, double z_mm) {
 void make_hospital(const fs::path& folder) {
   fs::create_directories(folder / "Canary_good");
   fs::create_directories(folder / "Canary_gap");
-  for (int n = 0; n < 5; ++n) ASSERT_TRUE(replace_file(folder / "Canary_good" / (std::to_string(n) + ".dcm"), canary_slice(n, 2 * n).file()));
+  for (int n = 0; n < 5; ++n)
+    ASSERT_TRUE(replace_file(folder / "Canary_good" / (std::to_string(n) + ".dcm"), canary_slice(n, 2 * n).file()));
   for (int n : {0, 1, 4}) {
     DicomBytes gap = canary_slice(n, 2 * n);
     gap.text({0x0020, 0x000e}, "UI", "1.2.3.4.5.900.2");
@@ -39,7 +41,8 @@ void make_hospital(const fs::path& folder) {
   const Bytes whole = canary_slice(7, 7).file();
   ASSERT_TRUE(replace_file(folder / "Canary_cut.dcm", ByteView(whole).first(whole.size() - 30)));
   ASSERT_TRUE(write_nifti(folder / "Canary.nii.gz", make_scan({30, 28, 26}, 1), VoxelType::int16, true));
-  ASSERT_TRUE(replace_file(folder / "Canary.nrrd", as_bytes("NRRD0004\ncontent: Canary^Dicom CANARY-ID-99\nsizes: 0\n")));
+  ASSERT_TRUE(
+      replace_file(folder / "Canary.nrrd", as_bytes("NRRD0004\ncontent: Canary^Dicom CANARY-ID-99\nsizes: 0\n")));
 }
 
 std::vector<std::string> found_in(ByteView bytes) {
@@ -81,12 +84,14 @@ TEST(Canary, IsNowhereButSealed) {
     console.json = json;
     EXPECT_TRUE(run_data_list(console, site.path()));
     EXPECT_TRUE(run_data_check(console, site.path(), true));
-    for (const std::string& code : codes) static_cast<void>(run_data_show(console, site.path(), {code, site.path() / (code + ".png"), false}));
+    for (const std::string& code : codes)
+      static_cast<void>(run_data_show(console, site.path(), {code, site.path() / (code + ".png"), false}));
   }
   const std::string printed = testing::internal::GetCapturedStdout() + testing::internal::GetCapturedStderr();
   ASSERT_TRUE(taken) << taken.error().message;
   EXPECT_GE(codes.size(), 3U);
-  EXPECT_TRUE(found_in(as_bytes(printed)).empty()) << testing::PrintToString(found_in(as_bytes(printed))) << "\n" << printed;
+  EXPECT_TRUE(found_in(as_bytes(printed)).empty()) << testing::PrintToString(found_in(as_bytes(printed))) << "\n"
+                                                   << printed;
 
   std::size_t files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(site.path())) {

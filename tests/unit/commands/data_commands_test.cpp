@@ -36,7 +36,8 @@ class DataCommands : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(write_nifti(hospital_.path() / "scan.nii", make_scan({30, 28, 26}, 1), VoxelType::int16, false));
     ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.nii", as_bytes("no scan")));
-    const std::string table = std::string("study,patient,image,mask,split,label\nfirst,") + kCanary + ",scan.nii,,train,0\nsecond," + kCanary + ",bad.nii,,test,\n";
+    const std::string table = std::string("study,patient,image,mask,split,label\nfirst,") + kCanary +
+                              ",scan.nii,,train,0\nsecond," + kCanary + ",bad.nii,,test,\n";
     ASSERT_TRUE(write_file_durably(hospital_.path() / "studies.csv", as_bytes(table)));
     console_.json = true;
     link_parser_programs();
@@ -76,12 +77,19 @@ TEST_F(DataCommands, AStudysWholeLife) {
     EXPECT_EQ((p->out + p->err).find(kCanary), std::string::npos) << p->out << p->err;
 
   EXPECT_TRUE(printed([&] { return run_data_forget(console_, site(), code, 1); }).result);
-  EXPECT_EQ(printed([&] { return run_data_show(console_, site(), {code, {}, false}); }).result.error().code, ErrorCode::not_found);
+  EXPECT_EQ(printed([&] {
+              return run_data_show(console_, site(), {code, {}, false});
+            })
+                .result.error()
+                .code,
+            ErrorCode::not_found);
 }
 
 TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
-  ASSERT_TRUE(write_file_durably(hospital_.path() / "labels.csv", as_bytes("study,label,split\nscan,1,validation\nnobody,0,\n")));
-  ASSERT_TRUE(write_file_durably(hospital_.path() / "points.csv", as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan.nii,10,11,12,3\n")));
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "labels.csv",
+                                 as_bytes("study,label,split\nscan,1,validation\nnobody,0,\n")));
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "points.csv",
+                                 as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan.nii,10,11,12,3\n")));
   IngestRequest request = of(hospital_.path() / "scan.nii");
   request.labels = hospital_.path() / "labels.csv";
   request.points = hospital_.path() / "points.csv";
@@ -97,11 +105,13 @@ TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
   EXPECT_EQ(study["findings"][0]["center_mm"], nlohmann::json({10.0, 11.0, 12.0}));
   EXPECT_NE(study["identity"]["image"].get<std::string>().find("scan.nii"), std::string::npos);
 
-  ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.csv", as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan,10,11,twelve,3\n")));
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.csv",
+                                 as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan,10,11,twelve,3\n")));
   request.points = hospital_.path() / "bad.csv";
   const Printed refused = printed([&] { return run_data_ingest(console_, site(), request); });
   ASSERT_FALSE(refused.result);
-  EXPECT_NE(refused.result.error().message.find("line 2, column z_mm: \"twelve\""), std::string::npos) << refused.result.error().message;
+  EXPECT_NE(refused.result.error().message.find("line 2, column z_mm: \"twelve\""), std::string::npos)
+      << refused.result.error().message;
 }
 
 TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
@@ -110,14 +120,17 @@ TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
   std::string usable, refused;
   for (const auto& study : listed["studies"]) (study["usable"] ? usable : refused) = study["code"];
   const fs::path out = hospital_.path() / "out.nrrd";
-  const auto exported = [&](const std::vector<std::string>& codes, const fs::path& to) { return printed([&] { return run_data_export(console_, site(), codes, to); }).result; };
+  const auto exported = [&](const std::vector<std::string>& codes, const fs::path& to) {
+    return printed([&] { return run_data_export(console_, site(), codes, to); }).result;
+  };
   ASSERT_TRUE(exported({usable}, out));
   Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
   ASSERT_TRUE(parser);
   const Result<ParsedVolume> back = parser->read_volume(out), scan = parser->read_volume(hospital_.path() / "scan.nii");
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->geometry(), scan->geometry());
-  const auto a = std::get<std::span<const std::int16_t>>(back->voxels()), b = std::get<std::span<const std::int16_t>>(scan->voxels());
+  const auto a = std::get<std::span<const std::int16_t>>(back->voxels()),
+             b = std::get<std::span<const std::int16_t>>(scan->voxels());
   EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
   EXPECT_EQ(exported({usable}, out).error().code, ErrorCode::failed_precondition);
   EXPECT_EQ(exported({usable}, hospital_.path() / "out.nii").error().code, ErrorCode::invalid_argument);
@@ -132,7 +145,8 @@ TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
   for (const auto& entry : fs::directory_iterator(site() / "volumes"))
     if (entry.path().extension() == ".bricks") {
       Bytes bytes = *read_file(entry.path(), 1 << 20);
-      bytes[bytes.size() / 2] ^= 1;  // of a brick: the header and the bricks' lengths at the end are checked by every open
+      bytes[bytes.size() / 2] ^=
+          1;  // of a brick: the header and the bricks' lengths at the end are checked by every open
       ASSERT_TRUE(write_file_durably(entry.path(), bytes));
     }
   EXPECT_TRUE(printed([&] { return run_data_check(console_, site(), false); }).result);
@@ -142,7 +156,9 @@ TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
 }
 
 TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
-  const auto error_of = [&](const IngestRequest& wrong) { return printed([&] { return run_data_ingest(console_, site(), wrong); }).result.error().message; };
+  const auto error_of = [&](const IngestRequest& wrong) {
+    return printed([&] { return run_data_ingest(console_, site(), wrong); }).result.error().message;
+  };
   EXPECT_NE(error_of({}).find("nothing to take in"), std::string::npos);
   EXPECT_NE(error_of(of("/no/such/folder")).find("/no/such/folder"), std::string::npos);
   EXPECT_NE(error_of(of(hospital_.path() / "bad.nii")).find("every study was refused"), std::string::npos);
@@ -151,7 +167,8 @@ TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
   EXPECT_NE(error_of(wrong).find("split"), std::string::npos);
   wrong.finding_labels = "x";
   EXPECT_NE(error_of(wrong).find("finding labels"), std::string::npos);
-  EXPECT_EQ(printed([&] { return run_data_list(console_, site() / "nowhere"); }).result.error().code, ErrorCode::not_found);
+  EXPECT_EQ(printed([&] { return run_data_list(console_, site() / "nowhere"); }).result.error().code,
+            ErrorCode::not_found);
 }
 
 }  // namespace

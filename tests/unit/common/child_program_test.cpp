@@ -23,7 +23,8 @@ std::string written_by(const ChildProgram& program, int& status) {
   writing = Descriptor();
   std::string out;
   char block[256];
-  for (ssize_t got = 0; (got = ::read(reading.number(), block, sizeof block)) > 0;) out.append(block, static_cast<std::size_t>(got));
+  for (ssize_t got = 0; (got = ::read(reading.number(), block, sizeof block)) > 0;)
+    out.append(block, static_cast<std::size_t>(got));
   EXPECT_EQ(::waitpid(*child, &status, 0), *child);
   return out;
 }

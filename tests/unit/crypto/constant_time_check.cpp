@@ -1,6 +1,7 @@
-// Runs what handles secrets with the secrets marked as undefined memory: under valgrind's memcheck any branch on one and any
-// address computed from one is an error (Langley's ctgrind). What is public by design is marked defined again here, where
-// the reason stands beside it. OpenSSL's own primitives are not checked, nor the AVX-512 path, which valgrind cannot run.
+// Runs what handles secrets with the secrets marked as undefined memory: under valgrind's memcheck any branch on one
+// and any address computed from one is an error (Langley's ctgrind). What is public by design is marked defined again
+// here, where the reason stands beside it. OpenSSL's own primitives are not checked, nor the AVX-512 path, which
+// valgrind cannot run.
 #include <valgrind/memcheck.h>
 
 #include <cstdio>

@@ -36,9 +36,12 @@ TEST(Sha256DeathTest, RefusesUseAfterFinish) {
 
 TEST(TaggedHash, IsSha256OverTheDocumentedBytes) {
   const Bytes input = test::hex(
-      "09000000" "464f5645412f312f78"            // label "FOVEA/1/x"
-      "0300000000000000" "616263"                // "abc"
-      "0800000000000000" "0807060504030201");    // add_u64
+      "09000000"
+      "464f5645412f312f78"  // label "FOVEA/1/x"
+      "0300000000000000"
+      "616263"  // "abc"
+      "0800000000000000"
+      "0807060504030201");  // add_u64
   EXPECT_EQ(TaggedHash("FOVEA/1/x").add("abc").add_u64(0x0102030405060708).finish(), sha256(input));
 }
 

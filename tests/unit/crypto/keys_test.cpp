@@ -174,7 +174,8 @@ TEST(Gmac, IsTheTagOfAssociatedDataHoweverItIsCut) {
       Gmac mac(key);
       for (std::size_t at = 0; at < size; at += piece) mac.update(bytes.subspan(at, std::min(piece, size - at)));
       const GmacTag tag = mac.finish();
-      EXPECT_TRUE(std::equal(tag.begin(), tag.end(), reference.begin(), reference.end())) << size << " in pieces of " << piece;
+      EXPECT_TRUE(std::equal(tag.begin(), tag.end(), reference.begin(), reference.end()))
+          << size << " in pieces of " << piece;
     }
     EXPECT_NE(Gmac(key).update(bytes).finish(), Gmac(another).update(bytes).finish());
   }

@@ -62,7 +62,8 @@ INSTANTIATE_TEST_SUITE_P(Paths, EveryMaskPath,
 TEST_P(EveryMaskPath, MatchesTheReferenceAtEveryAlignmentAndLeavesTheRestAlone) {
   const std::vector<MaskKey> keys = some_keys(2, 1);
   for (const std::uint64_t offset : {0ULL, 1ULL, 2ULL, 3ULL, 4ULL, 1021ULL, (1ULL << 34) - 6, (1ULL << 61) + 7}) {
-    for (const std::size_t size : {0U, 1U, 2U, 3U, 4U, 5U, 15U, 16U, 17U, 31U, 32U, 35U, 127U, 128U, 129U, 147U, 300U}) {
+    for (const std::size_t size :
+         {0U, 1U, 2U, 3U, 4U, 5U, 15U, 16U, 17U, 31U, 32U, 35U, 127U, 128U, 129U, 147U, 300U}) {
       Words buffer(size + 2, kGuard);
       const Words start = some_words(size, 2);
       std::ranges::copy(start, buffer.begin() + 1);

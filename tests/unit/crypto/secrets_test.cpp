@@ -12,7 +12,9 @@ namespace fovea::crypto {
 namespace {
 
 template <class T>
-concept Printable = requires(std::ostringstream& out, const T& value) { out << value; };
+concept Printable = requires(std::ostringstream& out, const T& value) {
+  out << value;
+};
 
 // What must not compile.
 static_assert(!std::copyable<SecretBytes> && !std::copyable<SecretKey>);

@@ -1,4 +1,5 @@
-// DICOM SEG and RTSTRUCT: files made here, voxel by voxel and millimetre by millimetre; real ones where they are present.
+// DICOM SEG and RTSTRUCT: files made here, voxel by voxel and millimetre by millimetre; real ones where they are
+// present.
 #include <fstream>
 #include <functional>
 
@@ -15,7 +16,8 @@ namespace fs = std::filesystem;
 constexpr const char* kFrame = "1.2.77";
 
 ScanParser started() {
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {.memory_bytes = 1ull << 30, .cpu_s = 30, .wall_ms = 60'000});
+  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
+                                                {.memory_bytes = 1ull << 30, .cpu_s = 30, .wall_ms = 60'000});
   if (!parser) ADD_FAILURE() << parser.error().message;
   return std::move(parser).value();
 }
@@ -69,11 +71,13 @@ DicomBytes segmentation(const std::vector<Frame>& frames, bool fractional) {
   out.text({0x0028, 0x0004}, "CS", "MONOCHROME2");
   out.text({0x0028, 0x0008}, "IS", std::to_string(frames.size()));
   out.us({0x0028, 0x0010}, 5), out.us({0x0028, 0x0011}, 6);
-  out.us({0x0028, 0x0100}, fractional ? 8 : 1), out.us({0x0028, 0x0101}, fractional ? 8 : 1), out.us({0x0028, 0x0102}, fractional ? 7 : 0), out.us({0x0028, 0x0103}, 0);
+  out.us({0x0028, 0x0100}, fractional ? 8 : 1), out.us({0x0028, 0x0101}, fractional ? 8 : 1),
+      out.us({0x0028, 0x0102}, fractional ? 7 : 0), out.us({0x0028, 0x0103}, 0);
   out.text({0x0062, 0x0001}, "CS", fractional ? "FRACTIONAL" : "BINARY");
   if (fractional) out.us({0x0062, 0x000e}, 200);
   orientation.text({0x0020, 0x0037}, "DS", "1\\0\\0\\0\\1\\0");
-  measures.text({0x0018, 0x0050}, "DS", "2"), measures.text({0x0018, 0x0088}, "DS", "2"), measures.text({0x0028, 0x0030}, "DS", "0.8\\0.5");
+  measures.text({0x0018, 0x0050}, "DS", "2"), measures.text({0x0018, 0x0088}, "DS", "2"),
+      measures.text({0x0028, 0x0030}, "DS", "0.8\\0.5");
   shared.sequence({0x0020, 0x9116}, orientation), shared.sequence({0x0028, 0x9110}, measures);
   out.sequence({0x5200, 0x9229}, shared);
   std::vector<DicomBytes> own;
@@ -84,7 +88,8 @@ DicomBytes segmentation(const std::vector<Frame>& frames, bool fractional) {
   }
   out.sequence({0x5200, 0x9230}, own);
   Bytes packed((voxels.size() + 7) / 8);
-  for (std::size_t v = 0; v < voxels.size(); ++v) packed[v / 8] = static_cast<std::uint8_t>(packed[v / 8] | (voxels[v] != 0 ? 1u << v % 8 : 0u));
+  for (std::size_t v = 0; v < voxels.size(); ++v)
+    packed[v / 8] = static_cast<std::uint8_t>(packed[v / 8] | (voxels[v] != 0 ? 1u << v % 8 : 0u));
   Bytes stored = fractional ? voxels : packed;
   if (stored.size() % 2 != 0) stored.push_back(0);
   out.bytes({0x7fe0, 0x0010}, "OB", stored);
@@ -107,8 +112,10 @@ TEST(DicomSegmentation, BinarySegmentsLieWhereTheirFramesSayAndOverlapsStayApart
   ScanParser parser = started();
   const fs::path file = folder.path() / "seg";
   // Frames in no order; the plane at 54 mm was left out because nothing lies in it.
-  put(file, segmentation({{2, 56, voxels_at({7, 8})}, {1, 52, voxels_at({0, 7})}, {1, 56, voxels_at({8})}}, false).file());
-  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}), second = parser.read_labels(file, {scan_grid(), 1});
+  put(file,
+      segmentation({{2, 56, voxels_at({7, 8})}, {1, 52, voxels_at({0, 7})}, {1, 56, voxels_at({8})}}, false).file());
+  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
+                             second = parser.read_labels(file, {scan_grid(), 1});
   ASSERT_TRUE(first) << first.error().message;
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(first->layers(), 2u);
@@ -148,17 +155,51 @@ TEST(DicomSegmentation, EachBrokenOneIsNamed) {
     std::function<void(DicomBytes&)> change;
   };
   const std::vector<Broken> cases{
-      {"Rows", [](DicomBytes& b) { b.erase({0x0028, 0x0010}); }},
-      {"frames", [](DicomBytes& b) { b.text({0x0028, 0x0008}, "IS", "7"); }},
-      {"frames", [](DicomBytes& b) { b.erase({0x5200, 0x9230}); }},
-      {"Image Orientation", [](DicomBytes& b) { b.erase({0x5200, 0x9229}); }},
-      {"Segment Number", [](DicomBytes& b) { b.sequence({0x5200, 0x9230}, {seg_frame({0, 52, {}}), seg_frame({1, 56, {}})}); }},
-      {"uneven", [](DicomBytes& b) { b.sequence({0x5200, 0x9230}, {seg_frame({1, 52, {}}), seg_frame({1, 55, {}}), seg_frame({1, 59.1, {}})}), b.text({0x0028, 0x0008}, "IS", "3"), b.bytes({0x7fe0, 0x0010}, "OB", Bytes(12)); }},
-      {"Segmentation Type", [](DicomBytes& b) { b.text({0x0062, 0x0001}, "CS", "GUESSED"); }},
-      {"Segmentation Type", [](DicomBytes& b) { b.us({0x0028, 0x0100}, 16); }},
-      {"pixels", [](DicomBytes& b) { b.bytes({0x7fe0, 0x0010}, "OB", Bytes(4)); }},
-      {"pixels", [](DicomBytes& b) { b.erase({0x7fe0, 0x0010}); }},
-      {"SOP Class", [](DicomBytes& b) { b.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.2"); }},
+      {"Rows",
+       [](DicomBytes& b) {
+         b.erase({0x0028, 0x0010});
+       }},
+      {"frames",
+       [](DicomBytes& b) {
+         b.text({0x0028, 0x0008}, "IS", "7");
+       }},
+      {"frames",
+       [](DicomBytes& b) {
+         b.erase({0x5200, 0x9230});
+       }},
+      {"Image Orientation",
+       [](DicomBytes& b) {
+         b.erase({0x5200, 0x9229});
+       }},
+      {"Segment Number",
+       [](DicomBytes& b) {
+         b.sequence({0x5200, 0x9230}, {seg_frame({0, 52, {}}), seg_frame({1, 56, {}})});
+       }},
+      {"uneven",
+       [](DicomBytes& b) {
+         b.sequence({0x5200, 0x9230}, {seg_frame({1, 52, {}}), seg_frame({1, 55, {}}), seg_frame({1, 59.1, {}})}),
+             b.text({0x0028, 0x0008}, "IS", "3"), b.bytes({0x7fe0, 0x0010}, "OB", Bytes(12));
+       }},
+      {"Segmentation Type",
+       [](DicomBytes& b) {
+         b.text({0x0062, 0x0001}, "CS", "GUESSED");
+       }},
+      {"Segmentation Type",
+       [](DicomBytes& b) {
+         b.us({0x0028, 0x0100}, 16);
+       }},
+      {"pixels",
+       [](DicomBytes& b) {
+         b.bytes({0x7fe0, 0x0010}, "OB", Bytes(4));
+       }},
+      {"pixels",
+       [](DicomBytes& b) {
+         b.erase({0x7fe0, 0x0010});
+       }},
+      {"SOP Class",
+       [](DicomBytes& b) {
+         b.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.2");
+       }},
   };
   ScanParser parser = started();
   ScratchFolder folder;
@@ -168,7 +209,8 @@ TEST(DicomSegmentation, EachBrokenOneIsNamed) {
     put(folder.path() / "seg", bytes.file());
     const Result<ParsedVolume> read = parser.read_labels(folder.path() / "seg", {scan_grid(), 0});
     ASSERT_FALSE(read) << broken.named;
-    EXPECT_NE(read.error().message.find(broken.named), std::string::npos) << broken.named << ": " << read.error().message;
+    EXPECT_NE(read.error().message.find(broken.named), std::string::npos)
+        << broken.named << ": " << read.error().message;
   }
 }
 
@@ -185,7 +227,8 @@ DicomBytes contour(const std::vector<Point3>& corners, const char* kind = "CLOSE
 
 // A rectangle round the centres of voxels (i0…i1, j0…j1) of slice k of scan_grid().
 DicomBytes rectangle(int i0, int i1, int j0, int j1, int k) {
-  const double x0 = -10 + 0.5 * (i0 - 0.4), x1 = -10 + 0.5 * (i1 + 0.4), y0 = 20 + 0.8 * (j0 - 0.4), y1 = 20 + 0.8 * (j1 + 0.4), z = 50 + 2.0 * k;
+  const double x0 = -10 + 0.5 * (i0 - 0.4), x1 = -10 + 0.5 * (i1 + 0.4), y0 = 20 + 0.8 * (j0 - 0.4),
+               y1 = 20 + 0.8 * (j1 + 0.4), z = 50 + 2.0 * k;
   return contour({{x0, y0, z}, {x1, y0, z}, {x1, y1, z}, {x0, y1, z}});
 }
 
@@ -226,11 +269,14 @@ TEST(DicomStructures, RegionsAreDrawnIntoTheScansGrid) {
   ScratchFolder folder;
   ScanParser parser = started();
   const fs::path file = folder.path() / "rs";
-  put(file, structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2), rectangle(2, 2, 1, 2, 2)}},   // with a hole of two voxels
-                           {4, "EXTERNAL", {rectangle(0, 5, 0, 4, 1)}},
-                           {5, "MARKER", {contour({{-9, 21, 52}}, "POINT")}},
-                           {9, "CTV", {rectangle(4, 5, 4, 4, 2), rectangle(4, 5, 4, 4, 3)}}}).file());
-  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}), second = parser.read_labels(file, {scan_grid(), 1});
+  put(file,
+      structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2), rectangle(2, 2, 1, 2, 2)}},  // with a hole of two voxels
+                     {4, "EXTERNAL", {rectangle(0, 5, 0, 4, 1)}},
+                     {5, "MARKER", {contour({{-9, 21, 52}}, "POINT")}},
+                     {9, "CTV", {rectangle(4, 5, 4, 4, 2), rectangle(4, 5, 4, 4, 3)}}})
+          .file());
+  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
+                             second = parser.read_labels(file, {scan_grid(), 1});
   ASSERT_TRUE(first) << first.error().message;
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(first->layers(), 2u);
@@ -248,8 +294,10 @@ TEST(DicomStructures, EachBrokenOneIsNamed) {
   const std::vector<std::pair<const char*, DicomBytes>> cases{
       {"no region", structure_set({{1, "EXTERNAL", {rectangle(0, 4, 0, 4, 2)}}})},
       {"no region", structure_set({{1, "GTV", {contour({{0, 0, 0}}, "POINT")}}})},
-      {"region 2: contour: encloses no voxel", structure_set({{2, "GTV", {contour({{90, 90, 54}, {95, 90, 54}, {95, 95, 54}})}}})},
-      {"region 2: contour: does not lie in a slice", structure_set({{2, "GTV", {contour({{-10, 20, 50}, {-8, 20, 53}, {-8, 23, 58}, {-10, 22, 54}})}}})},
+      {"region 2: contour: encloses no voxel",
+       structure_set({{2, "GTV", {contour({{90, 90, 54}, {95, 90, 54}, {95, 95, 54}})}}})},
+      {"region 2: contour: does not lie in a slice",
+       structure_set({{2, "GTV", {contour({{-10, 20, 50}, {-8, 20, 53}, {-8, 23, 58}, {-10, 22, 54}})}}})},
       {"number 40000", structure_set({{40'000, "GTV", {rectangle(0, 4, 0, 4, 2)}}})},
   };
   ScanParser parser = started();
@@ -266,11 +314,13 @@ TEST(DicomStructures, EachBrokenOneIsNamed) {
   region.sequence({0x3006, 0x0040}, broken), region.text({0x3006, 0x0084}, "IS", "2");
   uneven.sequence({0x3006, 0x0039}, region);
   put(folder.path() / "rs", uneven.file());
-  EXPECT_NE(parser.read_labels(folder.path() / "rs", {scan_grid(), 0}).error().message.find("Contour Data"), std::string::npos);
+  EXPECT_NE(parser.read_labels(folder.path() / "rs", {scan_grid(), 0}).error().message.find("Contour Data"),
+            std::string::npos);
 }
 
 TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
-  const std::vector<Bytes> sound{segmentation({{1, 52, voxels_at({0})}, {2, 56, voxels_at({8})}}, false).file(), structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file()};
+  const std::vector<Bytes> sound{segmentation({{1, 52, voxels_at({0})}, {2, 56, voxels_at({8})}}, false).file(),
+                                 structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file()};
   ScratchFolder folder;
   ScanParser parser = started();
   const fs::path path = folder.path() / "labels";
@@ -280,7 +330,9 @@ TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
     Bytes harmed = sound[static_cast<std::size_t>(step) % 2];
     const auto size = static_cast<std::int64_t>(harmed.size());
     if (step % 4 < 2) harmed.resize(static_cast<std::size_t>(numbers.below(size)) + 1);
-    else harmed[132 + static_cast<std::size_t>(numbers.below(size - 132))] ^= static_cast<std::uint8_t>(1 + numbers.below(255));
+    else
+      harmed[132 + static_cast<std::size_t>(numbers.below(size - 132))] ^=
+          static_cast<std::uint8_t>(1 + numbers.below(255));
     put(path, harmed);
     const Result<ParsedVolume> read = parser.read_labels(path, {scan_grid(), 0});
     EXPECT_TRUE(read || !read.error().message.empty()) << "seed " << seed << " step " << step;
@@ -353,11 +405,14 @@ TEST(DicomLabelsCorpus, RealStructureSetsDrawTheMasksShippedBesideThem) {
   for (const char* study : {"pet-series/STS_001", "mr-series-STS_001"}) {
     const Result<ParsedVolume> mask = parser.read_volume(shared_dicom() / study / "nifti/mask/mask.nii.gz");
     ASSERT_TRUE(mask) << mask.error().message;
-    const Result<ParsedVolume> drawn = parser.read_labels(shared_dicom() / study / "dicom/mask/RS.dcm", {mask->geometry(), 0});
+    const Result<ParsedVolume> drawn =
+        parser.read_labels(shared_dicom() / study / "dicom/mask/RS.dcm", {mask->geometry(), 0});
     ASSERT_TRUE(drawn) << drawn.error().message;
-    const auto a = std::get<std::span<const std::int16_t>>(mask->voxels()), b = std::get<std::span<const std::int16_t>>(drawn->voxels());
+    const auto a = std::get<std::span<const std::int16_t>>(mask->voxels()),
+               b = std::get<std::span<const std::int16_t>>(drawn->voxels());
     std::size_t both = 0, one = 0;
-    for (std::size_t v = 0; v < a.size(); ++v) both += a[v] > 0 && b[v] > 0 ? 2u : 0u, one += (a[v] > 0 ? 1u : 0u) + (b[v] > 0 ? 1u : 0u);
+    for (std::size_t v = 0; v < a.size(); ++v)
+      both += a[v] > 0 && b[v] > 0 ? 2u : 0u, one += (a[v] > 0 ? 1u : 0u) + (b[v] > 0 ? 1u : 0u);
     const double dice = static_cast<double>(both) / static_cast<double>(one);
     RecordProperty(study, std::to_string(dice));
     EXPECT_GE(dice, 0.98) << study;
@@ -369,13 +424,16 @@ TEST(DicomLabelsCorpus, RealSegmentationsAreReadOrRefusedByName) {
   ScanParser parser = started();
   const fs::path folder = shared_dicom() / "segmentation/data/segmentations";
   // The .nrrd files beside them were made by dcmqi.
-  for (const auto& [seg, nrrd] : {std::pair{"liver.dcm", "liver_seg.nrrd"}, {"23x38x3/seg/label.seg", "23x38x3/nrrd/label.nrrd"},
+  for (const auto& [seg, nrrd] : {std::pair{"liver.dcm", "liver_seg.nrrd"},
+                                  {"23x38x3/seg/label.seg", "23x38x3/nrrd/label.nrrd"},
                                   {"sparse-labelmap-noppv.dcm", "sparse_labelmap_noppv_seg.nrrd"}}) {
-    const Result<ParsedVolume> read = parser.read_labels(folder / seg, {scan_grid(), 0}), expected = parser.read_volume(folder / nrrd);
+    const Result<ParsedVolume> read = parser.read_labels(folder / seg, {scan_grid(), 0}),
+                               expected = parser.read_volume(folder / nrrd);
     ASSERT_TRUE(read) << seg << ": " << read.error().message;
     ASSERT_TRUE(expected) << nrrd << ": " << expected.error().message;
     ASSERT_EQ(read->geometry().size, expected->geometry().size) << seg;
-    for (std::size_t axis = 0; axis < 3; ++axis) EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 1e-3) << seg;
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 1e-3) << seg;
     EXPECT_EQ(labels_of(read), labels_of(expected)) << seg;
   }
   const Result<ParsedVolume> overlaps = parser.read_labels(folder / "partial_overlaps.dcm", {scan_grid(), 0});

@@ -1,10 +1,11 @@
-// DICOM series: geometry from positions, values slice by slice, and refusals by name. Real files where they are present.
+// DICOM series: geometry from positions, values slice by slice, and refusals by name. Real files where they are
+// present.
 #include <fstream>
 #include <functional>
 
-#include "node/intake/scan_walk.h"
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
+#include "node/intake/scan_walk.h"
 #include "tests/support/dicom_files.h"
 #include "tests/support/scans.h"
 
@@ -14,7 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 ScanParser started(std::uint64_t memory_bytes = 1ull << 30) {
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {.memory_bytes = memory_bytes, .cpu_s = 30, .wall_ms = 60'000});
+  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
+                                                {.memory_bytes = memory_bytes, .cpu_s = 30, .wall_ms = 60'000});
   if (!parser) ADD_FAILURE() << parser.error().message;
   return std::move(parser).value();
 }
@@ -53,7 +55,8 @@ TEST(Dicom, SlicesAreSortedByPositionAndPlacedInMillimetres) {
   const std::vector<float> voxels = values(*read);
   for (std::int64_t k = 0; k < 5; ++k)
     for (std::int64_t j = 0; j < 5; ++j)
-      for (std::int64_t i = 0; i < 6; ++i) ASSERT_EQ(voxels[geometry.offset(i, j, k)], static_cast<float>(100 * k + 10 * j + i));
+      for (std::int64_t i = 0; i < 6; ++i)
+        ASSERT_EQ(voxels[geometry.offset(i, j, k)], static_cast<float>(100 * k + 10 * j + i));
 }
 
 TEST(Dicom, RescalePaddingAndUnsignedBitsAreHonouredSliceBySlice) {
@@ -74,10 +77,10 @@ TEST(Dicom, RescalePaddingAndUnsignedBitsAreHonouredSliceBySlice) {
   const Result<ParsedVolume> read = parser.read_series(files);
   ASSERT_TRUE(read) << read.error().message;
   const std::vector<float> voxels = values(*read);
-  EXPECT_EQ(voxels[0], -1024);                                              // the overlay is gone
-  EXPECT_EQ(voxels[read->geometry().offset(0, 0, 1)], -1000);               // padding became air
+  EXPECT_EQ(voxels[0], -1024);                                 // the overlay is gone
+  EXPECT_EQ(voxels[read->geometry().offset(0, 0, 1)], -1000);  // padding became air
   EXPECT_EQ(voxels[read->geometry().offset(1, 0, 1)], 2 * 101 - 1024);
-  EXPECT_EQ(voxels[read->geometry().offset(1, 0, 2)], 0.5f * 201 - 1024);   // its own slope
+  EXPECT_EQ(voxels[read->geometry().offset(1, 0, 2)], 0.5f * 201 - 1024);  // its own slope
 }
 
 TEST(Dicom, Monochrome1IsTurnedForMrAndKeptForCt) {
@@ -117,14 +120,16 @@ TEST(Dicom, PetBecomesSuvAndIsRefusedWithoutWhatThatNeeds) {
   // An hour is one half-life: half of 400 MBq is left, 80 kg.
   EXPECT_NEAR(values(*read)[7], 11 * 80'000.0 / 200e6, 1e-9);
 
-  const std::vector<std::pair<DicomTag, const char*>> needed{{{0x0010, 0x1030}, "Weight"}, {{0x0054, 0x0016}, "Dose"}, {{0x0054, 0x1001}, "Units"},
-                                                             {{0x0028, 0x0051}, "ATTN"},   {{0x0054, 0x1102}, "Decay"}, {{0x0008, 0x0032}, "Acquisition"}};
+  const std::vector<std::pair<DicomTag, const char*>> needed{
+      {{0x0010, 0x1030}, "Weight"}, {{0x0054, 0x0016}, "Dose"},  {{0x0054, 0x1001}, "Units"},
+      {{0x0028, 0x0051}, "ATTN"},   {{0x0054, 0x1102}, "Decay"}, {{0x0008, 0x0032}, "Acquisition"}};
   for (const auto& [tag, named] : needed) {
     ScratchFolder other;
-    const Result<ParsedVolume> refused = parser.read_series(write_series(other.path(), [&, erased = tag](int slice, DicomBytes& bytes) {
-      pet(slice, bytes);
-      bytes.erase(erased);
-    }));
+    const Result<ParsedVolume> refused =
+        parser.read_series(write_series(other.path(), [&, erased = tag](int slice, DicomBytes& bytes) {
+          pet(slice, bytes);
+          bytes.erase(erased);
+        }));
     ASSERT_FALSE(refused) << named;
     EXPECT_NE(refused.error().message.find(named), std::string::npos) << refused.error().message;
   }
@@ -140,33 +145,94 @@ TEST(Dicom, EachBrokenSeriesIsNamed) {
       {"missing", [&](int s, DicomBytes& b) { at_z(b, s < 3 ? 2 * s : 2 * s + 4); }},
       {"same place", [&](int s, DicomBytes& b) { at_z(b, s < 3 ? 2 * s : 2 * s - 2); }},
       {"distance between slices", [&](int s, DicomBytes& b) { at_z(b, s < 3 ? 2 * s : 3.1 * s - 3.3); }},
-      {"gap between slices 4 and 5", [&](int s, DicomBytes& b) { at_z(b, s < 3 ? 2 * s : 3.1 * s - 3.3), b.text({0x0018, 0x0050}, "DS", "1.5"); }},
-      {"more than any gantry tilts", [&](int s, DicomBytes& b) { b.text({0x0020, 0x0032}, "DS", "-10\\" + decimal(20 + 3 * s) + "\\" + decimal(2 * s)); }},
-      {"jump sideways", [&](int s, DicomBytes& b) { b.text({0x0020, 0x0032}, "DS", "-10\\" + decimal(s == 2 ? 23 : 20) + "\\" + decimal(2 * s)); }},
-      {"different orientation", [](int s, DicomBytes& b) { if (s == 1) b.text({0x0020, 0x0037}, "DS", "1\\0\\0\\0\\0\\-1"); }},
-      {"pixel spacing", [](int s, DicomBytes& b) { if (s == 1) b.text({0x0028, 0x0030}, "DS", "0.8\\0.6"); }},
-      {"different sizes", [](int s, DicomBytes& b) { if (s == 1) b.us({0x0028, 0x0010}, 6), b.us({0x0028, 0x0011}, 5); }},
-      {"Image Position", [](int s, DicomBytes& b) { if (s == 1) b.erase({0x0020, 0x0032}); }},
-      {"Image Orientation", [](int, DicomBytes& b) { b.text({0x0020, 0x0037}, "DS", "1\\0\\0"); }},
-      {"right angles", [](int, DicomBytes& b) { b.text({0x0020, 0x0037}, "DS", "1\\0\\0\\1\\0\\0"); }},
-      {"spacing", [](int, DicomBytes& b) { b.text({0x0028, 0x0030}, "DS", "0\\0"); }},
-      {"Rescale", [](int, DicomBytes& b) { b.text({0x0028, 0x1053}, "DS", "0"); }},
-      {"pixels", [](int s, DicomBytes& b) { if (s == 1) b.pixels({1, 2, 3}); }},
-      {"pixels", [](int s, DicomBytes& b) { if (s == 1) b.erase({0x7fe0, 0x0010}); }},
-      {"Rows", [](int, DicomBytes& b) { b.us({0x0028, 0x0010}, 60000); }},
-      {"Number of Frames", [](int, DicomBytes& b) { b.text({0x0028, 0x0008}, "IS", "999999999"); }},
-      {"colour", [](int, DicomBytes& b) { b.us({0x0028, 0x0002}, 3); }},
-      {"another kind", [](int, DicomBytes& b) { b.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.7"); }},
-      {"localizer", [](int, DicomBytes& b) { b.text({0x0008, 0x0008}, "CS", "ORIGINAL\\PRIMARY\\LOCALIZER"); }},
-      {"mosaic: its private CSA header", [](int, DicomBytes& b) { b.text({0x0008, 0x0008}, "CS", "ORIGINAL\\PRIMARY\\M\\MOSAIC"); }},
-      {"several series", [](int s, DicomBytes& b) { if (s == 1) b.text({0x0020, 0x000e}, "UI", "1.2.3.4.6"); }},
+      {"gap between slices 4 and 5",
+       [&](int s, DicomBytes& b) {
+         at_z(b, s < 3 ? 2 * s : 3.1 * s - 3.3), b.text({0x0018, 0x0050}, "DS", "1.5");
+       }},
+      {"more than any gantry tilts",
+       [&](int s, DicomBytes& b) {
+         b.text({0x0020, 0x0032}, "DS", "-10\\" + decimal(20 + 3 * s) + "\\" + decimal(2 * s));
+       }},
+      {"jump sideways",
+       [&](int s, DicomBytes& b) {
+         b.text({0x0020, 0x0032}, "DS", "-10\\" + decimal(s == 2 ? 23 : 20) + "\\" + decimal(2 * s));
+       }},
+      {"different orientation",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.text({0x0020, 0x0037}, "DS", "1\\0\\0\\0\\0\\-1");
+       }},
+      {"pixel spacing",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.text({0x0028, 0x0030}, "DS", "0.8\\0.6");
+       }},
+      {"different sizes",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.us({0x0028, 0x0010}, 6), b.us({0x0028, 0x0011}, 5);
+       }},
+      {"Image Position",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.erase({0x0020, 0x0032});
+       }},
+      {"Image Orientation",
+       [](int, DicomBytes& b) {
+         b.text({0x0020, 0x0037}, "DS", "1\\0\\0");
+       }},
+      {"right angles",
+       [](int, DicomBytes& b) {
+         b.text({0x0020, 0x0037}, "DS", "1\\0\\0\\1\\0\\0");
+       }},
+      {"spacing",
+       [](int, DicomBytes& b) {
+         b.text({0x0028, 0x0030}, "DS", "0\\0");
+       }},
+      {"Rescale",
+       [](int, DicomBytes& b) {
+         b.text({0x0028, 0x1053}, "DS", "0");
+       }},
+      {"pixels",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.pixels({1, 2, 3});
+       }},
+      {"pixels",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.erase({0x7fe0, 0x0010});
+       }},
+      {"Rows",
+       [](int, DicomBytes& b) {
+         b.us({0x0028, 0x0010}, 60000);
+       }},
+      {"Number of Frames",
+       [](int, DicomBytes& b) {
+         b.text({0x0028, 0x0008}, "IS", "999999999");
+       }},
+      {"colour",
+       [](int, DicomBytes& b) {
+         b.us({0x0028, 0x0002}, 3);
+       }},
+      {"another kind",
+       [](int, DicomBytes& b) {
+         b.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.7");
+       }},
+      {"localizer",
+       [](int, DicomBytes& b) {
+         b.text({0x0008, 0x0008}, "CS", "ORIGINAL\\PRIMARY\\LOCALIZER");
+       }},
+      {"mosaic: its private CSA header",
+       [](int, DicomBytes& b) {
+         b.text({0x0008, 0x0008}, "CS", "ORIGINAL\\PRIMARY\\M\\MOSAIC");
+       }},
+      {"several series",
+       [](int s, DicomBytes& b) {
+         if (s == 1) b.text({0x0020, 0x000e}, "UI", "1.2.3.4.6");
+       }},
   };
   ScanParser parser = started();
   for (const Broken& broken : cases) {
     ScratchFolder folder;
     const Result<ParsedVolume> read = parser.read_series(write_series(folder.path(), broken.change));
     ASSERT_FALSE(read) << broken.named;
-    EXPECT_NE(read.error().message.find(broken.named), std::string::npos) << broken.named << ": " << read.error().message;
+    EXPECT_NE(read.error().message.find(broken.named), std::string::npos)
+        << broken.named << ": " << read.error().message;
     EXPECT_EQ(read.error().message.find("CANARY"), std::string::npos);
   }
 }
@@ -180,8 +246,11 @@ TEST(Dicom, TruncationsAndFlippedBytesNeverHarmTheNode) {
   Numbers numbers(seed);
   for (int step = 0; step < 120; ++step) {
     Bytes harmed = sound;
-    if (step % 2 == 0) harmed.resize(static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(sound.size()))) + 1);
-    else harmed[132 + static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(sound.size()) - 132))] ^= static_cast<std::uint8_t>(1 + numbers.below(255));
+    if (step % 2 == 0)
+      harmed.resize(static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(sound.size()))) + 1);
+    else
+      harmed[132 + static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(sound.size()) - 132))] ^=
+          static_cast<std::uint8_t>(1 + numbers.below(255));
     put(path, harmed);
     const Result<std::vector<DicomFile>> described = parser.describe({&path, 1});
     EXPECT_TRUE(!described || described->size() == 1) << "seed " << seed << " step " << step;
@@ -241,25 +310,36 @@ TEST(Dicom, AFolderOfTwoSeriesAndOtherThingsIsSorted) {
   EXPECT_FALSE(found->not_scans[0].reason.empty());
 }
 
-// Slices of a value that is linear in patient millimetres: resampling must give back exactly that, wherever it gives anything.
-void expect_linear(const std::vector<Point3>& positions, const std::vector<double>& thickness, const Index3& size, double distance_mm) {
+// Slices of a value that is linear in patient millimetres: resampling must give back exactly that, wherever it gives
+// anything.
+void expect_linear(const std::vector<Point3>& positions, const std::vector<double>& thickness, const Index3& size,
+                   double distance_mm) {
   const auto direction = turned(25, -40);
   const auto value = [](const Point3& p) { return 3 * p[0] - 2 * p[1] + 5 * p[2]; };
   std::vector<SlicePlace> slices;
   std::vector<float> voxels;
   for (std::size_t s = 0; s < positions.size(); ++s) {
-    SlicePlace place{.rows = 20, .columns = 30, .row_spacing_mm = 0.7, .column_spacing_mm = 0.9, .row_direction = {}, .column_direction = {}, .position_mm = {}, .thickness_mm = thickness[s]};
+    SlicePlace place{.rows = 20,
+                     .columns = 30,
+                     .row_spacing_mm = 0.7,
+                     .column_spacing_mm = 0.9,
+                     .row_direction = {},
+                     .column_direction = {},
+                     .position_mm = {},
+                     .thickness_mm = thickness[s]};
     for (std::size_t row = 0; row < 3; ++row) {
       place.row_direction[row] = direction[row * 3];
       place.column_direction[row] = direction[row * 3 + 1];
-      for (std::size_t axis = 0; axis < 3; ++axis) place.position_mm[row] += direction[row * 3 + axis] * positions[s][axis];
+      for (std::size_t axis = 0; axis < 3; ++axis)
+        place.position_mm[row] += direction[row * 3 + axis] * positions[s][axis];
     }
     slices.push_back(place);
     for (std::int64_t j = 0; j < 20; ++j)
       for (std::int64_t i = 0; i < 30; ++i) {
         Point3 at = place.position_mm;
         for (std::size_t row = 0; row < 3; ++row)
-          at[row] += 0.9 * static_cast<double>(i) * place.row_direction[row] + 0.7 * static_cast<double>(j) * place.column_direction[row];
+          at[row] += 0.9 * static_cast<double>(i) * place.row_direction[row] +
+                     0.7 * static_cast<double>(j) * place.column_direction[row];
         voxels.push_back(static_cast<float>(value(at)));
       }
   }
@@ -277,7 +357,10 @@ void expect_linear(const std::vector<Point3>& positions, const std::vector<doubl
         const float got = out[stack->geometry.offset(i, j, k)];
         if (std::isnan(got)) continue;
         ++known;
-        ASSERT_NEAR(static_cast<double>(got), value(stack->geometry.to_point({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)})), 2e-3);
+        ASSERT_NEAR(
+            static_cast<double>(got),
+            value(stack->geometry.to_point({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)})),
+            2e-3);
       }
   EXPECT_GE(known, 30u * 19u * positions.size() * 8 / 10);
 }
@@ -303,7 +386,13 @@ TEST(StackSlices, UnevenDistancesAreResampledWhereSlicesAreThickEnough) {
   expect_linear(positions, thickness, {30, 43, 20}, 4);
   std::vector<SlicePlace> bare;
   for (const Point3& p : positions)
-    bare.push_back({.rows = 20, .columns = 30, .row_spacing_mm = 0.7, .column_spacing_mm = 0.9, .row_direction = {1, 0, 0}, .column_direction = {0, 1, 0}, .position_mm = {0, 0, p[2]}});
+    bare.push_back({.rows = 20,
+                    .columns = 30,
+                    .row_spacing_mm = 0.7,
+                    .column_spacing_mm = 0.9,
+                    .row_direction = {1, 0, 0},
+                    .column_direction = {0, 1, 0},
+                    .position_mm = {0, 0, p[2]}});
   EXPECT_NE(stack_slices(bare).error().message.find("unknown thickness"), std::string::npos);
 }
 
@@ -311,7 +400,13 @@ TEST(StackSlices, ObliqueStacksFromAnySideGiveTheSameGrid) {
   const auto direction = turned(25, -40);
   std::vector<SlicePlace> slices;
   for (int s = 0; s < 12; ++s) {
-    SlicePlace place{.rows = 20, .columns = 30, .row_spacing_mm = 0.7, .column_spacing_mm = 0.9, .row_direction = {}, .column_direction = {}, .position_mm = {}};
+    SlicePlace place{.rows = 20,
+                     .columns = 30,
+                     .row_spacing_mm = 0.7,
+                     .column_spacing_mm = 0.9,
+                     .row_direction = {},
+                     .column_direction = {},
+                     .position_mm = {}};
     for (std::size_t row = 0; row < 3; ++row) {
       place.row_direction[row] = direction[row * 3];
       place.column_direction[row] = direction[row * 3 + 1];
@@ -325,7 +420,8 @@ TEST(StackSlices, ObliqueStacksFromAnySideGiveTheSameGrid) {
   ASSERT_TRUE(forward && backward);
   EXPECT_NEAR(forward->geometry.spacing_mm[2], 1.3, 1e-9);
   EXPECT_EQ(forward->geometry.size, (Index3{30, 20, 12}));
-  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(forward->geometry.origin_mm[a], backward->geometry.origin_mm[a], 1e-9);
+  for (std::size_t a = 0; a < 3; ++a)
+    EXPECT_NEAR(forward->geometry.origin_mm[a], backward->geometry.origin_mm[a], 1e-9);
   EXPECT_EQ(backward->order.front(), 11u);
 }
 
@@ -343,14 +439,16 @@ Result<ParsedVolume> read_folder(ScanParser& parser, const fs::path& folder) {
 TEST(DicomCorpus, SeriesAgreeWithTheVolumesShippedBesideThem) {
   if (!fs::exists(shared_dicom())) GTEST_SKIP() << "shared/data/dicom is absent";
   ScanParser parser = started();
-  for (const auto& [series, nifti] : {std::pair{"pet-series/STS_001/dicom/image", "pet-series/STS_001/nifti/image/image.nii.gz"},
-                                      std::pair{"mr-series-STS_001/dicom/image", "mr-series-STS_001/nifti/image/image.nii.gz"}}) {
+  for (const auto& [series, nifti] :
+       {std::pair{"pet-series/STS_001/dicom/image", "pet-series/STS_001/nifti/image/image.nii.gz"},
+        std::pair{"mr-series-STS_001/dicom/image", "mr-series-STS_001/nifti/image/image.nii.gz"}}) {
     const Result<ParsedVolume> a = read_folder(parser, shared_dicom() / series);
     const Result<ParsedVolume> b = parser.read_volume(shared_dicom() / nifti);
     ASSERT_TRUE(a) << a.error().message;
     ASSERT_TRUE(b) << b.error().message;
     ASSERT_EQ(a->geometry().size, b->geometry().size);
-    for (std::size_t axis = 0; axis < 3; ++axis) EXPECT_NEAR(a->geometry().origin_mm[axis], b->geometry().origin_mm[axis], 1e-3);
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      EXPECT_NEAR(a->geometry().origin_mm[axis], b->geometry().origin_mm[axis], 1e-3);
     const std::vector<float> x = values(*a), y = values(*b);
     float worst = 0;
     for (std::size_t v = 0; v < x.size(); ++v) worst = std::max(worst, std::abs(x[v] - y[v]));
@@ -358,7 +456,8 @@ TEST(DicomCorpus, SeriesAgreeWithTheVolumesShippedBesideThem) {
   }
 }
 
-// One mosaic of 35 slices in explicit, implicit and big-endian, RLE, JPEG lossless (twice), JPEG-LS (twice) and JPEG 2000.
+// One mosaic of 35 slices in explicit, implicit and big-endian, RLE, JPEG lossless (twice), JPEG-LS (twice) and JPEG
+// 2000.
 TEST(DicomCorpus, EveryTransferSyntaxGivesTheSameVolume) {
   const fs::path folder = shared_dicom() / "transfer-syntaxes";
   if (!fs::exists(folder)) GTEST_SKIP() << "shared/data/dicom is absent";
@@ -369,7 +468,8 @@ TEST(DicomCorpus, EveryTransferSyntaxGivesTheSameVolume) {
     const Result<ParsedVolume> read = parser.read_volume(folder / "In" / (std::to_string(n) + ".dcm"));
     ASSERT_TRUE(read) << n << ": " << read.error().message;
     ASSERT_EQ(read->geometry().size, expected->geometry().size) << n;
-    for (std::size_t axis = 0; axis < 3; ++axis) EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 2e-3) << n;
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 2e-3) << n;
     EXPECT_EQ(values(*read), values(*expected)) << n;
   }
 }
@@ -404,7 +504,8 @@ TEST(DicomCorpus, UnevenSpacingIsResampledAndEverythingElseIsSurvived) {
   ASSERT_TRUE(found) << found.error().message;
   std::size_t taken = 0;
   for (const StudySource& source : found->sources) {
-    const Result<ParsedVolume> read = source.images.size() == 1 ? parser.read_volume(source.images[0], source.part) : parser.read_series(source.images, source.part);
+    const Result<ParsedVolume> read = source.images.size() == 1 ? parser.read_volume(source.images[0], source.part)
+                                                                : parser.read_series(source.images, source.part);
     taken += read ? 1u : 0u;
     if (!read) {
       EXPECT_FALSE(read.error().message.empty());

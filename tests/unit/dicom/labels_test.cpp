@@ -1,4 +1,5 @@
-// Contours as voxels, overlapping structures, and the tables of labels and points: against counts and places that geometry gives.
+// Contours as voxels, overlapping structures, and the tables of labels and points: against counts and places that
+// geometry gives.
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/label_layers.h"
 #include "node/intake/label_tables.h"
@@ -10,7 +11,8 @@
 namespace fovea::node {
 namespace {
 
-VolumeGeometry grid(const Index3& size, const Point3& spacing, const std::array<double, 9>& direction = {1, 0, 0, 0, 1, 0, 0, 0, 1}) {
+VolumeGeometry grid(const Index3& size, const Point3& spacing,
+                    const std::array<double, 9>& direction = {1, 0, 0, 0, 1, 0, 0, 0, 1}) {
   VolumeGeometry out;
   out.size = size;
   out.spacing_mm = spacing;
@@ -44,8 +46,18 @@ TEST(Contours, AContourWithinAnotherIsAHoleAndAKeyholeIsTheSameHole) {
   const VolumeGeometry geometry = grid({20, 20, 4}, {1, 1, 1});
   const std::vector<Contour> two{square(geometry, 1.5, 11.5, 2), square(geometry, 4.5, 8.5, 2)};
   // Out along the outer square, through a channel of no width to the inner one, round it the other way, and back.
-  const std::vector<Contour> keyhole{at(geometry, {{1.5, 1.5, 2}, {11.5, 1.5, 2}, {11.5, 11.5, 2}, {1.5, 11.5, 2}, {1.5, 6.2, 2}, {4.5, 6.2, 2},
-                                                   {4.5, 8.5, 2}, {8.5, 8.5, 2}, {8.5, 4.5, 2}, {4.5, 4.5, 2}, {4.5, 6.2, 2}, {1.5, 6.2, 2}})};
+  const std::vector<Contour> keyhole{at(geometry, {{1.5, 1.5, 2},
+                                                   {11.5, 1.5, 2},
+                                                   {11.5, 11.5, 2},
+                                                   {1.5, 11.5, 2},
+                                                   {1.5, 6.2, 2},
+                                                   {4.5, 6.2, 2},
+                                                   {4.5, 8.5, 2},
+                                                   {8.5, 8.5, 2},
+                                                   {8.5, 4.5, 2},
+                                                   {4.5, 4.5, 2},
+                                                   {4.5, 6.2, 2},
+                                                   {1.5, 6.2, 2}})};
   const auto holed = voxels_inside(geometry, two), keyed = voxels_inside(geometry, keyhole);
   ASSERT_TRUE(holed && keyed);
   EXPECT_EQ(holed->size(), 100u - 16u);
@@ -65,12 +77,12 @@ TEST(Contours, APlaneReachesHalfWayToItsNeighboursAndNotAcrossAGap) {
   };
   using Slices = std::vector<std::int64_t>;
   EXPECT_EQ(slices_of({5, 6, 7}), (Slices{5, 6, 7}));
-  EXPECT_EQ(slices_of({5.02, 5.98, 7.01}), (Slices{5, 6, 7}));           // rounded positions
-  EXPECT_EQ(slices_of({4, 6, 8}), (Slices{3, 4, 5, 6, 7, 8}));           // every second slice: twice as thick
-  EXPECT_EQ(slices_of({5, 6, 7, 20, 21}), (Slices{5, 6, 7, 20, 21}));    // two lesions of one region
-  EXPECT_EQ(slices_of({9, 9.5, 10, 10.5}), (Slices{9, 10}));             // drawn finer than the scan
+  EXPECT_EQ(slices_of({5.02, 5.98, 7.01}), (Slices{5, 6, 7}));         // rounded positions
+  EXPECT_EQ(slices_of({4, 6, 8}), (Slices{3, 4, 5, 6, 7, 8}));         // every second slice: twice as thick
+  EXPECT_EQ(slices_of({5, 6, 7, 20, 21}), (Slices{5, 6, 7, 20, 21}));  // two lesions of one region
+  EXPECT_EQ(slices_of({9, 9.5, 10, 10.5}), (Slices{9, 10}));           // drawn finer than the scan
   EXPECT_EQ(slices_of({9.3}), (Slices{9}));
-  EXPECT_EQ(slices_of({9, 11}), (Slices{9, 11}));                        // not enough to tell a habit from two lesions
+  EXPECT_EQ(slices_of({9, 11}), (Slices{9, 11}));  // not enough to tell a habit from two lesions
 }
 
 TEST(Contours, ABallDrawnOnCoronalSlicesHasItsVolume) {
@@ -84,7 +96,8 @@ TEST(Contours, ABallDrawnOnCoronalSlicesHasItsVolume) {
     std::vector<Point3> corners;
     for (int c = 0; c < 180; ++c) {
       const double angle = 2 * std::numbers::pi * c / 180;
-      corners.push_back({30.2 + ring * std::cos(angle) / 0.8, static_cast<double>(j), 29.6 + ring * std::sin(angle) / 0.8});
+      corners.push_back(
+          {30.2 + ring * std::cos(angle) / 0.8, static_cast<double>(j), 29.6 + ring * std::sin(angle) / 0.8});
     }
     contours.push_back(at(geometry, corners));
   }
@@ -101,7 +114,9 @@ TEST(Contours, WhatIsNoContourOfTheScanIsRefused) {
   const std::vector<Contour> line{at(geometry, {{2, 2, 2}, {9, 9, 2}})};
   std::vector<Contour> broken{square(geometry, 2.5, 7.5, 3)};
   broken[0][2][1] = std::nan("");
-  for (const std::vector<Contour>* contours : std::initializer_list<const std::vector<Contour>*>{&slanting, &elsewhere, &line, &broken}) EXPECT_FALSE(voxels_inside(geometry, *contours));
+  for (const std::vector<Contour>* contours :
+       std::initializer_list<const std::vector<Contour>*>{&slanting, &elsewhere, &line, &broken})
+    EXPECT_FALSE(voxels_inside(geometry, *contours));
 }
 
 TEST(LabelLayers, StructuresThatOverlapDoNotHideEachOther) {
@@ -128,9 +143,11 @@ StudySource source_of(const std::string& study, const std::string& image) {
 }
 
 TEST(LabelTables, PointsBecomeFindingsOfTheStudiesTheyName) {
-  const auto rows = parse_points("study,radius_mm,x_mm,y_mm,z_mm,label\nscan-1,5,1.5,-2,3e1,4\nscan-1,2.5,0,0,0,\nempty,,,,,\n");
+  const auto rows =
+      parse_points("study,radius_mm,x_mm,y_mm,z_mm,label\nscan-1,5,1.5,-2,3e1,4\nscan-1,2.5,0,0,0,\nempty,,,,,\n");
   ASSERT_TRUE(rows) << rows.error().message;
-  std::vector<StudySource> sources{source_of("/d/scan-1.nii.gz", "/d/scan-1.nii.gz"), source_of("1.2.3", "/d/empty"), source_of("empty", "/d/e.nii"), source_of("other", "/d/o.nii")};
+  std::vector<StudySource> sources{source_of("/d/scan-1.nii.gz", "/d/scan-1.nii.gz"), source_of("1.2.3", "/d/empty"),
+                                   source_of("empty", "/d/e.nii"), source_of("other", "/d/o.nii")};
   const auto first = points_of(*rows, sources[0], 2);
   ASSERT_TRUE(first);
   ASSERT_EQ(first->size(), 2u);
@@ -150,7 +167,8 @@ TEST(LabelTables, PointsBecomeFindingsOfTheStudiesTheyName) {
 TEST(LabelTables, StudyLabelsReachTheirStudiesAndTheRestIsCounted) {
   const auto rows = parse_study_labels("label,study,split\n1,1.2.840.5,test\n0,b,\n,c,validation\n1,nobody,\n");
   ASSERT_TRUE(rows) << rows.error().message;
-  std::vector<StudySource> sources{source_of("1.2.840.5", "/d/IM1"), source_of("/d/b.nii", "/d/b.nii"), source_of("/d/c.mha", "/d/c.mha")};
+  std::vector<StudySource> sources{source_of("1.2.840.5", "/d/IM1"), source_of("/d/b.nii", "/d/b.nii"),
+                                   source_of("/d/c.mha", "/d/c.mha")};
   const auto nowhere = apply_study_labels(*rows, sources);
   ASSERT_TRUE(nowhere) << nowhere.error().message;
   ASSERT_EQ(nowhere->size(), 1u);
@@ -169,18 +187,30 @@ TEST(LabelTables, StudyLabelsReachTheirStudiesAndTheRestIsCounted) {
 TEST(LabelTables, EachMistakeIsNamedWithLineAndColumn) {
   const std::string points = "study,x_mm,y_mm,z_mm,radius_mm,label\n", labels = "study,label,split\n";
   const std::vector<std::pair<std::string, std::string>> bad_points{
-      {"", "empty"}, {"study,x_mm,y_mm,radius_mm\n", "z_mm"}, {points + "a,1,2,3,4\n", "line 2: 5 cells"}, {points + "a,1,2,3,4,1\na,1,b,3,4,1\n", "line 3, column y_mm: \"b\""},
-      {points + "a,1,2,3,0,1\n", "line 2, column radius_mm"}, {points + "a,1,2,3,-4,1\n", "radius_mm"}, {points + "a,1,2,,4,1\n", "column z_mm: empty"},
-      {points + "a,nan,2,3,4,1\n", "x_mm"}, {points + "a,1,2,3,4,1.5\n", "column label"}, {points + "a,1,2,3,4,0\n", "label"}, {points + ",1,2,3,4,1\n", "column study"},
-      {points + "a,1mm,2,3,4,1\n", "x_mm"}, {points + "a,1,2,3,600,1\n", "radius_mm"}};
+      {"", "empty"},
+      {"study,x_mm,y_mm,radius_mm\n", "z_mm"},
+      {points + "a,1,2,3,4\n", "line 2: 5 cells"},
+      {points + "a,1,2,3,4,1\na,1,b,3,4,1\n", "line 3, column y_mm: \"b\""},
+      {points + "a,1,2,3,0,1\n", "line 2, column radius_mm"},
+      {points + "a,1,2,3,-4,1\n", "radius_mm"},
+      {points + "a,1,2,,4,1\n", "column z_mm: empty"},
+      {points + "a,nan,2,3,4,1\n", "x_mm"},
+      {points + "a,1,2,3,4,1.5\n", "column label"},
+      {points + "a,1,2,3,4,0\n", "label"},
+      {points + ",1,2,3,4,1\n", "column study"},
+      {points + "a,1mm,2,3,4,1\n", "x_mm"},
+      {points + "a,1,2,3,600,1\n", "radius_mm"}};
   for (const auto& [text, named] : bad_points) {
     const auto rows = parse_points(text);
     ASSERT_FALSE(rows) << text;
     EXPECT_NE(rows.error().message.find(named), std::string::npos) << rows.error().message;
   }
   const std::vector<std::pair<std::string, std::string>> bad_labels{
-      {"study,x\n", "label"}, {labels + "secret,2,\n", "line 2, column label: \"2\""}, {labels + "secret,1,\nsecret,1,\n", "line 3, column study"},
-      {labels + "secret,1,exam\n", "column split"}, {labels + ",1,\n", "column study: empty"}};
+      {"study,x\n", "label"},
+      {labels + "secret,2,\n", "line 2, column label: \"2\""},
+      {labels + "secret,1,\nsecret,1,\n", "line 3, column study"},
+      {labels + "secret,1,exam\n", "column split"},
+      {labels + ",1,\n", "column study: empty"}};
   for (const auto& [text, named] : bad_labels) {
     const auto rows = parse_study_labels(text);
     ASSERT_FALSE(rows) << text;

@@ -17,11 +17,12 @@ using test::EgressSite;
 
 std::vector<federation::StampedEntry> entries_of(const EgressSite& site) {
   std::vector<federation::StampedEntry> out;
-  const auto ledger = federation::Ledger::open(test::ledger_options(site.folder, "test/" + site.site.text(), site.log_key),
-                                               [&out](std::uint64_t, const federation::StampedEntry& entry) {
-                                                 out.push_back(entry);
-                                                 return Result<void>();
-                                               });
+  const auto ledger =
+      federation::Ledger::open(test::ledger_options(site.folder, "test/" + site.site.text(), site.log_key),
+                               [&out](std::uint64_t, const federation::StampedEntry& entry) {
+                                 out.push_back(entry);
+                                 return Result<void>();
+                               });
   EXPECT_TRUE(ledger) << ledger.error().message;
   return out;
 }
@@ -68,14 +69,16 @@ TEST_F(Gate, LetsARoundOutAndRecordsIt) {
   {
     EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
-    const Bytes hello = site.hello(), ready = site.ready(), keys = site.keys(), chunk = site.chunk(site.masked_words(2000));
+    const Bytes hello = site.hello(), ready = site.ready(), keys = site.keys(),
+                chunk = site.chunk(site.masked_words(2000));
     const auto tickets = intend(gate, {hello, ready, keys, chunk}).value();
     ASSERT_EQ(tickets.size(), 4U);
     EXPECT_EQ(gate.unconfirmed().size(), 4U);
     EXPECT_EQ(gate.run_bytes_spent(site.run), ready.size() + keys.size() + chunk.size());
     ASSERT_TRUE(gate.sent(tickets));
     EXPECT_TRUE(gate.unconfirmed().empty());
-    ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "applied", .model = test::filled(0x56), .cohort = 4}));
+    ASSERT_TRUE(
+        gate.close_round({.key = {site.run, 1, 1}, .outcome = "applied", .model = test::filled(0x56), .cohort = 4}));
     ASSERT_TRUE(gate.publish());
   }
   const auto entries = entries_of(site);
@@ -86,7 +89,8 @@ TEST_F(Gate, LetsARoundOutAndRecordsIt) {
   EXPECT_FALSE(intents[0].previous);
   EXPECT_EQ(intents[3].kind, "masked-chunk");
   EXPECT_EQ(intents[3].payload, crypto::sha256(site.chunk(site.masked_words(2000))));
-  EXPECT_EQ(intents[3].checks, (std::vector<std::string>{"kind", "length", "plan", "model", "uniform", "cohort", "budget"}));
+  EXPECT_EQ(intents[3].checks,
+            (std::vector<std::string>{"kind", "length", "plan", "model", "uniform", "cohort", "budget"}));
   EXPECT_EQ(intents[3].binding->clip, "0.05");
   EXPECT_EQ(intents[3].binding->noise, "none");
   EXPECT_EQ(intents[3].previous, 5U);
@@ -196,7 +200,9 @@ TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
   expect_refused(gate, {Bytes{}}, "kind");
   expect_refused(gate, {Bytes(100, 0)}, "kind");
   expect_refused(gate, {site.wire(MessageKind::aggregate_chunk, {})}, "kind");
-  expect_refused(gate, {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())}, "kind");
+  expect_refused(gate,
+                 {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())},
+                 "kind");
   Bytes unknown = site.hello();
   unknown[federation::kPayloadOffset + federation::read_envelope(unknown).value().payload.size()] = 13;  // the kind
   expect_refused(gate, {unknown}, "kind");
@@ -231,8 +237,10 @@ TEST_F(Gate, RefusesAChunkOfAnotherLengthThanTheVectors) {
 TEST_F(Gate, RefusesMoreSharesThanSites) {
   EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
-  federation::SharesMessage shares{.ref = site.parameters.ref(), .key_list = {}, .self_seed_commitment = {}, .shares = {}};
-  for (RosterIndex peer = 0; peer < 5; ++peer) shares.shares.push_back({.peer = peer, .mask_key_commitment = {}, .self_seed_commitment = {}, .sealed = {}});
+  federation::SharesMessage shares{
+      .ref = site.parameters.ref(), .key_list = {}, .self_seed_commitment = {}, .shares = {}};
+  for (RosterIndex peer = 0; peer < 5; ++peer)
+    shares.shares.push_back({.peer = peer, .mask_key_commitment = {}, .self_seed_commitment = {}, .sealed = {}});
   expect_refused(gate, {site.wire(MessageKind::shares, shares.encode())}, "length");
   shares.shares.resize(4);
   EXPECT_TRUE(intend(gate, {site.wire(MessageKind::shares, shares.encode())}));
@@ -310,7 +318,8 @@ TEST_F(Gate, RefusesARoundOnAnotherModelPlanRosterOrLength) {
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
   const federation::RoundParameters good = site.parameters;
   for (Digest federation::RoundParameters::*field :
-       {&federation::RoundParameters::plan_hash, &federation::RoundParameters::model_hash, &federation::RoundParameters::roster_hash}) {
+       {&federation::RoundParameters::plan_hash, &federation::RoundParameters::model_hash,
+        &federation::RoundParameters::roster_hash}) {
     site.parameters = good;
     (site.parameters.*field)[0] ^= 1U;
     EXPECT_EQ(gate.open_round(site.parameters, site.own()).error().code, ErrorCode::permission_denied);

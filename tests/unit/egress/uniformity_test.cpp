@@ -38,7 +38,8 @@ TEST(Uniformity, RefusesWhatAForgottenMaskWouldSend) {
   EXPECT_EQ(first_non_uniform_block(Bytes(4096)), 0U);
   EXPECT_EQ(first_non_uniform_block(Bytes(4096, 0xff)), 0U);
   EXPECT_EQ(first_non_uniform_block(Bytes(100)), 0U);
-  EXPECT_EQ(first_non_uniform_block(Bytes(300, 0x55)), std::nullopt);  // too short for byte counts: half of its bits are set
+  EXPECT_EQ(first_non_uniform_block(Bytes(300, 0x55)),
+            std::nullopt);  // too short for byte counts: half of its bits are set
 }
 
 TEST(Uniformity, NamesTheOneBlockWithoutItsMask) {

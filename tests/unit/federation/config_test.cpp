@@ -26,17 +26,21 @@ std::string mistake(std::string_view text) {
 }
 
 TEST(ConfigTest, AMistakeNamesLineColumnFieldAndFix) {
-  EXPECT_EQ(mistake("[site]\nid = \"anna\"\n[coordinator]\nport = \"7443\"\n"),
-            "node.toml:4:8  coordinator.port\n  expected an integer 1-65535, found the string \"7443\"\n  fix: port = 7443");
-  EXPECT_EQ(mistake("[site]\nid = \"anna\"\n[coordinator]\nport = 70000\n"),
-            "node.toml:4:8  coordinator.port\n  expected an integer 1-65535, found the integer 70000\n  fix: port = 65535");
+  EXPECT_EQ(
+      mistake("[site]\nid = \"anna\"\n[coordinator]\nport = \"7443\"\n"),
+      "node.toml:4:8  coordinator.port\n  expected an integer 1-65535, found the string \"7443\"\n  fix: port = 7443");
+  EXPECT_EQ(
+      mistake("[site]\nid = \"anna\"\n[coordinator]\nport = 70000\n"),
+      "node.toml:4:8  coordinator.port\n  expected an integer 1-65535, found the integer 70000\n  fix: port = 65535");
   EXPECT_EQ(mistake("[site]\nid = \"anna\"\n[policy]\ncohrt_min = 3\n"),
             "node.toml:4:13  policy.cohrt_min\n  is not a known setting\n  fix: did you mean policy.cohort_min?");
   EXPECT_NE(mistake("[site]\nid = \"Anna!\"\n").find("node.toml:2:6  site.id"), std::string::npos);
   EXPECT_NE(mistake("[site]\n").find("site.id\n  is missing"), std::string::npos);
   EXPECT_NE(mistake("[site\nid=1").find("node.toml:1:"), std::string::npos);
-  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"MR\", 3]\n").find("node.toml:4:21"), std::string::npos);
-  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"XX\"]\n").find("policy.modalities"), std::string::npos);
+  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"MR\", 3]\n").find("node.toml:4:21"),
+            std::string::npos);
+  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"XX\"]\n").find("policy.modalities"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ class DocumentsTest : public ::testing::Test {
  protected:
   crypto::SigningKey new_key() { return crypto::SigningKey::create(random_); }
   RosterSite new_site(std::string_view name) {
-    return {SiteId::create(name).value(), new_key().verify_key(), new_key().verify_key(), new_key().verify_key(), new_key().verify_key()};
+    return {SiteId::create(name).value(), new_key().verify_key(), new_key().verify_key(), new_key().verify_key(),
+            new_key().verify_key()};
   }
   Roster new_roster(std::vector<RosterSite> sites) {
     Roster out;
@@ -52,7 +53,8 @@ TEST_F(DocumentsTest, ARosterSurvivesItsFileAndKeepsItsHash) {
 TEST_F(DocumentsTest, EveryAdministratorMustHaveSignedARoster) {
   const RosterTrust both{"test", {administrator_.verify_key(), second_.verify_key()}, 1};
   const Roster roster = new_roster({new_site("anna")});
-  EXPECT_EQ(verify_roster(sign_roster(roster, {&administrator_}), both, now_).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(verify_roster(sign_roster(roster, {&administrator_}), both, now_).error().code,
+            ErrorCode::permission_denied);
   EXPECT_TRUE(verify_roster(sign_roster(roster, {&administrator_, &second_}), both, now_));
   // One key named twice is one administrator.
   const RosterTrust doubled{"test", {administrator_.verify_key(), administrator_.verify_key()}, 1};
@@ -64,7 +66,8 @@ TEST_F(DocumentsTest, EveryAdministratorMustHaveSignedARoster) {
 TEST_F(DocumentsTest, AChangedRosterIsFound) {
   SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
   document.document[document.document.find("anna")] = 'b';
-  EXPECT_EQ(verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code, ErrorCode::corruption);
+  EXPECT_EQ(verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code,
+            ErrorCode::corruption);
 }
 
 TEST_F(DocumentsTest, ARosterOutOfItsTimeEpochOrFederationIsRefused) {
@@ -73,7 +76,8 @@ TEST_F(DocumentsTest, ARosterOutOfItsTimeEpochOrFederationIsRefused) {
   EXPECT_EQ(verify_roster(document, {"test", keys, 4}, now_).error().code, ErrorCode::permission_denied);
   EXPECT_EQ(verify_roster(document, {"other", keys, 1}, now_).error().code, ErrorCode::permission_denied);
   EXPECT_EQ(verify_roster(document, {"test", keys, 1}, UnixMs{999}).error().code, ErrorCode::deadline_exceeded);
-  EXPECT_EQ(verify_roster(document, {"test", keys, 1}, UnixMs{1'001 + kRosterValidityMaxMs}).error().code, ErrorCode::deadline_exceeded);
+  EXPECT_EQ(verify_roster(document, {"test", keys, 1}, UnixMs{1'001 + kRosterValidityMaxMs}).error().code,
+            ErrorCode::deadline_exceeded);
 }
 
 TEST_F(DocumentsTest, RulesOfARoster) {
@@ -90,7 +94,8 @@ TEST_F(DocumentsTest, RulesOfARoster) {
 TEST_F(DocumentsTest, ADocumentOfAnotherKindDoesNotPass) {
   SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
   document.kind = "invite";
-  EXPECT_EQ(verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code,
+            ErrorCode::permission_denied);
   document.kind = "roster";
   SignedDocument relabelled = document;
   relabelled.kind = "approval";
@@ -99,7 +104,8 @@ TEST_F(DocumentsTest, ADocumentOfAnotherKindDoesNotPass) {
 }
 
 TEST_F(DocumentsTest, AnInviteIsSignedByOneItNames) {
-  const Invite invite{"test", "tcp://127.0.0.1:7443", new_key().verify_key(), new_key().verify_key(), {administrator_.verify_key()}};
+  const Invite invite{
+      "test", "tcp://127.0.0.1:7443", new_key().verify_key(), new_key().verify_key(), {administrator_.verify_key()}};
   SignedDocument document{"invite", invite.document().value(), {}};
   ASSERT_TRUE(document.sign(second_).has_value());
   EXPECT_EQ(verify_invite(document).error().code, ErrorCode::permission_denied);

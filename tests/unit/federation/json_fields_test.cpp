@@ -21,7 +21,8 @@ TEST(ParseJson, TakesOrdinaryDocuments) {
 
 TEST(ParseJson, RefusesWhatCouldBeReadInTwoWays) {
   EXPECT_NE(refusal(R"({"a":1,"a":2})").find("occurs twice"), std::string::npos);
-  EXPECT_NE(refusal(std::string(kJsonDepthMax + 1, '[') + std::string(kJsonDepthMax + 1, ']')).find("levels"), std::string::npos);
+  EXPECT_NE(refusal(std::string(kJsonDepthMax + 1, '[') + std::string(kJsonDepthMax + 1, ']')).find("levels"),
+            std::string::npos);
   EXPECT_NE(refusal("{} {}").find("not JSON at byte"), std::string::npos);
   EXPECT_NE(refusal("{/* */}").find("not JSON"), std::string::npos);
   EXPECT_NE(refusal("[NaN]").find("not JSON"), std::string::npos);
@@ -40,11 +41,13 @@ TEST(JsonFields, EveryErrorNamesTheFieldAndItsBounds) {
   EXPECT_EQ(fields.integer("f", 0, 10).error().message, "doc.f: expected an integer 0 to 10, found the number 1.5");
   EXPECT_EQ(fields.text("t", 4, 9).error().message, "doc.t: expected a text of 4 to 9 bytes, found 3 bytes");
   EXPECT_EQ(fields.text("none", 0, 9).error().message, "doc.none: is missing; add it");
-  EXPECT_EQ(fields.choice("t", {"abd", "xyz"}).error().message, "doc.t: expected one of \"abd\", \"xyz\"; did you mean \"abd\"?");
+  EXPECT_EQ(fields.choice("t", {"abd", "xyz"}).error().message,
+            "doc.t: expected one of \"abd\", \"xyz\"; did you mean \"abd\"?");
   EXPECT_EQ(fields.hex_bytes("hex", 1).error().message, "doc.hex: hex digits must be lower case");
   auto list = fields.objects("list", 1, 2).value();
   EXPECT_TRUE(list[0].boolean("x").value());
-  EXPECT_EQ(list[0].text("x", 0, 1).error().message, "doc.list[0].x: expected a text of 0 to 1 bytes, found true or false");
+  EXPECT_EQ(list[0].text("x", 0, 1).error().message,
+            "doc.list[0].x: expected a text of 0 to 1 bytes, found true or false");
 }
 
 TEST(JsonFields, UnknownFieldsAreNamedWithTheNearest) {

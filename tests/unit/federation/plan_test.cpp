@@ -51,7 +51,8 @@ TEST(PlanTest, N4IsForMrAndSaidEitherWay) {
 TEST(PlanTest, AStageThatMeasuresIntensityStandsAloneFirstAndOnceForCt) {
   Json plan = good_plan();
   plan["intake"]["normalisation"] = "ct-lung";
-  const Json stage = Json::parse(R"({"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1})");
+  const Json stage = Json::parse(
+      R"({"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1})");
   plan["stages"].insert(plan["stages"].begin(), stage);
   EXPECT_TRUE(parse(plan)) << parse(plan).error().message;
   const auto refused = [&plan](const char* pointer, const Json& value) {
@@ -60,9 +61,12 @@ TEST(PlanTest, AStageThatMeasuresIntensityStandsAloneFirstAndOnceForCt) {
     const auto parsed = parse(wrong);
     return parsed ? std::string() : parsed.error().message;
   };
-  EXPECT_NE(refused("/stages/0/rounds", 2).find("plan.stages[0]: the stage \"intensity\" comes first and has 1 round"), std::string::npos);
-  EXPECT_NE(refused("/stages/0/server_learning_rate", 0.5).find("plan.stages[0].server_learning_rate"), std::string::npos);
-  EXPECT_NE(refused("/stages/0/trains", Json::array({"intensity.", "probe."})).find("plan.stages[0].trains"), std::string::npos);
+  EXPECT_NE(refused("/stages/0/rounds", 2).find("plan.stages[0]: the stage \"intensity\" comes first and has 1 round"),
+            std::string::npos);
+  EXPECT_NE(refused("/stages/0/server_learning_rate", 0.5).find("plan.stages[0].server_learning_rate"),
+            std::string::npos);
+  EXPECT_NE(refused("/stages/0/trains", Json::array({"intensity.", "probe."})).find("plan.stages[0].trains"),
+            std::string::npos);
   EXPECT_NE(refused("/stages/1/trains", Json::array({"in"})).find("plan.stages[1].trains"), std::string::npos);
   EXPECT_NE(refused("/strategy/delta_max", 0.4).find("plan.strategy.delta_max"), std::string::npos);
   EXPECT_NE(refused("/intake/normalisation", "mr-foreground").find("is for CT"), std::string::npos);
@@ -82,10 +86,8 @@ class BadPlanTest : public ::testing::TestWithParam<Change> {};
 TEST_P(BadPlanTest, IsRefusedByName) {
   Json plan = good_plan();
   const Json::json_pointer pointer(GetParam().pointer);
-  if (GetParam().value.is_null())
-    plan.at(pointer.parent_pointer()).erase(pointer.back());
-  else
-    plan[pointer] = GetParam().value;
+  if (GetParam().value.is_null()) plan.at(pointer.parent_pointer()).erase(pointer.back());
+  else plan[pointer] = GetParam().value;
   const auto parsed = parse(plan);
   ASSERT_FALSE(parsed.has_value());
   EXPECT_EQ(parsed.error().code, ErrorCode::invalid_argument);
@@ -94,23 +96,28 @@ TEST_P(BadPlanTest, IsRefusedByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadPlanTest,
-    ::testing::Values(Change{"/fovea_plan", 2, "plan.fovea_plan"}, Change{"/name", "", "plan.name"},
-                      Change{"/privacy/mechanism", nullptr, "plan.privacy.mechanism: is missing"},
-                      Change{"/privacy/mechanism", "gauss", "plan.privacy.mechanism"}, Change{"/architecture", "probe-0", "plan.architecture"},
-                      Change{"/architecture", "probe-007", "plan.architecture"}, Change{"/architecture", "probe-99999999999", "plan.architecture"},
-                      Change{"/architecture", "resnet", "plan.architecture"}, Change{"/seed", -1, "plan.seed"},
-                      Change{"/seed", 9007199254740992ULL, "plan.seed"}, Change{"/stages", Json::array(), "plan.stages"},
-                      Change{"/stages/1/name", "one", "plan.stages[1].name"}, Change{"/stages/0/rounds", 0, "plan.stages[0].rounds"},
-                      Change{"/stages/0/rounds", 10000, "plan.stages"}, Change{"/stages/0/trains", Json::array(), "plan.stages[0].trains"},
-                      Change{"/stages/0/server_learning_rate", 0, "plan.stages[0].server_learning_rate"},
-                      Change{"/stages/1/server_learning_rate", nullptr, "plan.stages[1].server_learning_rate: is missing"},
-                      Change{"/look/exploration", 1.5, "plan.look.exploration"}, Change{"/cohort/largest", 2, "plan.cohort.largest"},
-                      Change{"/secure_aggregation/threshold", 2, "plan.secure_aggregation.threshold: expected 3 to 3"},
-                      Change{"/secure_aggregation/threshold", 4, "plan.secure_aggregation.threshold"},
-                      Change{"/secure_aggregation/honest_min", 3, "plan.secure_aggregation.honest_min"},
-                      Change{"/secure_aggregation/collduers_max", 1, "did you mean \"colluders_max\""},
-                      Change{"/finding/modality", "US", "plan.finding.modality"}, Change{"/strategy/delta_max", 0, "plan.strategy.delta_max"},
-                      Change{"/deadlines/phase_s", "20", "plan.deadlines.phase_s: expected an integer 1 to 3600, found a text"}));
+    ::testing::Values(
+        Change{"/fovea_plan", 2, "plan.fovea_plan"}, Change{"/name", "", "plan.name"},
+        Change{"/privacy/mechanism", nullptr, "plan.privacy.mechanism: is missing"},
+        Change{"/privacy/mechanism", "gauss", "plan.privacy.mechanism"},
+        Change{"/architecture", "probe-0", "plan.architecture"},
+        Change{"/architecture", "probe-007", "plan.architecture"},
+        Change{"/architecture", "probe-99999999999", "plan.architecture"},
+        Change{"/architecture", "resnet", "plan.architecture"}, Change{"/seed", -1, "plan.seed"},
+        Change{"/seed", 9007199254740992ULL, "plan.seed"}, Change{"/stages", Json::array(), "plan.stages"},
+        Change{"/stages/1/name", "one", "plan.stages[1].name"}, Change{"/stages/0/rounds", 0, "plan.stages[0].rounds"},
+        Change{"/stages/0/rounds", 10000, "plan.stages"},
+        Change{"/stages/0/trains", Json::array(), "plan.stages[0].trains"},
+        Change{"/stages/0/server_learning_rate", 0, "plan.stages[0].server_learning_rate"},
+        Change{"/stages/1/server_learning_rate", nullptr, "plan.stages[1].server_learning_rate: is missing"},
+        Change{"/look/exploration", 1.5, "plan.look.exploration"}, Change{"/cohort/largest", 2, "plan.cohort.largest"},
+        Change{"/secure_aggregation/threshold", 2, "plan.secure_aggregation.threshold: expected 3 to 3"},
+        Change{"/secure_aggregation/threshold", 4, "plan.secure_aggregation.threshold"},
+        Change{"/secure_aggregation/honest_min", 3, "plan.secure_aggregation.honest_min"},
+        Change{"/secure_aggregation/collduers_max", 1, "did you mean \"colluders_max\""},
+        Change{"/finding/modality", "US", "plan.finding.modality"},
+        Change{"/strategy/delta_max", 0, "plan.strategy.delta_max"},
+        Change{"/deadlines/phase_s", "20", "plan.deadlines.phase_s: expected an integer 1 to 3600, found a text"}));
 
 TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
   const Plan plan = parse(good_plan()).value();

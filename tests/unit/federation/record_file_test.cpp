@@ -17,7 +17,9 @@ using node::SiteMemory;
 class SiteRegisterTest : public ::testing::Test {
  protected:
   static RunId run(std::uint8_t number) { return RunId{{number}}; }
-  static node::UnmaskedMark unmasked(std::uint8_t model) { return {federation::AttemptRef{1, 1, Digest{9}}, Digest{model}, Bytes{1}}; }
+  static node::UnmaskedMark unmasked(std::uint8_t model) {
+    return {federation::AttemptRef{1, 1, Digest{9}}, Digest{model}, Bytes{1}};
+  }
 
   std::filesystem::path runs() const { return folder_.path() / "runs"; }
   std::filesystem::path journal(const RunId& id) const { return runs() / id.text() / "journal"; }
@@ -26,7 +28,8 @@ class SiteRegisterTest : public ::testing::Test {
   void write_journal(const RunId& id, const std::vector<std::uint8_t>& models) const {
     std::filesystem::create_directories(runs() / id.text());
     auto file = RecordFile::open(journal(id), RecordFile::Retain::at_open).value();
-    for (const std::uint8_t model : models) ASSERT_TRUE(file.append(std::vector<Bytes>{node::encode_mark(id, unmasked(model))}));
+    for (const std::uint8_t model : models)
+      ASSERT_TRUE(file.append(std::vector<Bytes>{node::encode_mark(id, unmasked(model))}));
   }
   std::map<Digest, RunId> released() const {
     const auto opened = node::open_site_register(path(), runs());

@@ -20,7 +20,9 @@ constexpr std::string_view kPlan = R"({"fovea_plan":1,"name":"test","finding":{"
 
 class RunStoreTest : public ::testing::Test {
  protected:
-  RunStore make() { return RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value(); }
+  RunStore make() {
+    return RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value();
+  }
   Result<RunStore> reopen() { return RunStore::open(folder_.path() / "run"); }
   static RoundRecord record(RoundNumber round) {
     RoundRecord out;
@@ -33,7 +35,8 @@ class RunStoreTest : public ::testing::Test {
     return out;
   }
   static federation::ModelState model(float value) {
-    return federation::ModelState::create(federation::make_layout("probe-10").value(), std::vector<float>(10, value)).value();
+    return federation::ModelState::create(federation::make_layout("probe-10").value(), std::vector<float>(10, value))
+        .value();
   }
 
   static Result<void> finish(RunStore& store, RoundNumber round, const std::vector<Bytes>& publication) {

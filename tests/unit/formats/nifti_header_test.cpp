@@ -32,7 +32,8 @@ class HeaderBytes {
 Bytes version_1(bool swapped) {
   HeaderBytes h(352, swapped);
   h.set<std::int32_t>(0, 348);
-  for (std::size_t i = 0; i < 4; ++i) h.set<std::int16_t>(40 + 2 * i, static_cast<std::int16_t>(std::array{3, 10, 12, 14}[i]));
+  for (std::size_t i = 0; i < 4; ++i)
+    h.set<std::int16_t>(40 + 2 * i, static_cast<std::int16_t>(std::array{3, 10, 12, 14}[i]));
   h.set<std::int16_t>(70, 4), h.set<std::int16_t>(72, 16);
   h.set<float>(76, 1);
   for (std::size_t i = 1; i < 4; ++i) h.set<float>(76 + 4 * i, 2);
@@ -81,7 +82,8 @@ TEST(NiftiHeader, RandomDamageIsRefusedOrGivesASaneGeometry) {
   for (int step = 0; step < 40'000; ++step) {
     Bytes file = step % 2 == 0 ? version_1(step % 4 == 0) : version_2(step % 3 == 0);
     for (std::int64_t n = 1 + numbers.below(6); n > 0; --n)
-      file[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(file.size())))] = static_cast<std::uint8_t>(numbers.next());
+      file[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(file.size())))] =
+          static_cast<std::uint8_t>(numbers.next());
     if (step % 7 == 0) file.resize(static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(file.size()))));
     const Result<NiftiHeader> header = inspect_nifti(file);
     if (!header) {
@@ -91,25 +93,30 @@ TEST(NiftiHeader, RandomDamageIsRefusedOrGivesASaneGeometry) {
     ASSERT_LE(header->voxel_bytes, 512ull * 1024 * 1024 * 8);
     for (std::size_t a = 0; a < 3; ++a) {
       ASSERT_GE(header->geometry.size[a], 2);
-      ASSERT_TRUE(header->geometry.spacing_mm[a] > 0 && std::isfinite(header->geometry.origin_mm[a])) << "seed " << seed << " step " << step;
+      ASSERT_TRUE(header->geometry.spacing_mm[a] > 0 && std::isfinite(header->geometry.origin_mm[a]))
+          << "seed " << seed << " step " << step;
     }
     const Point3 there = header->geometry.to_point({1, 2, 3}), back = header->geometry.to_index(there);
-    for (std::size_t a = 0; a < 3; ++a) ASSERT_NEAR(back[a], static_cast<double>(a + 1), 1e-3) << "seed " << seed << " step " << step;
+    for (std::size_t a = 0; a < 3; ++a)
+      ASSERT_NEAR(back[a], static_cast<double>(a + 1), 1e-3) << "seed " << seed << " step " << step;
   }
 }
 
 TEST(Manifest, RandomDamageNeverPassesForATable) {
-  const std::string sound = "study,patient,image,mask,split,label\n\"a\",p,\"x,\"\"y\"\".nii\",m.nii,train,1\r\nb,q,z.nii,,test,0\n";
+  const std::string sound =
+      "study,patient,image,mask,split,label\n\"a\",p,\"x,\"\"y\"\".nii\",m.nii,train,1\r\nb,q,z.nii,,test,0\n";
   const std::uint64_t seed = 4;
   Numbers numbers(seed);
   ASSERT_EQ(parse_manifest(sound, "/")->size(), 2u);
   for (int step = 0; step < 20'000; ++step) {
     std::string text = sound;
     for (std::int64_t n = 1 + numbers.below(4); n > 0; --n)
-      text[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(text.size())))] = "\",\r\n\0ax"[numbers.below(7)];
+      text[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(text.size())))] =
+          "\",\r\n\0ax"[numbers.below(7)];
     const auto rows = parse_manifest(text, "/");
     if (!rows) continue;
-    for (const StudySource& row : *rows) ASSERT_FALSE(row.identity.study.empty() || row.identity.image.empty()) << "seed " << seed << " step " << step;
+    for (const StudySource& row : *rows)
+      ASSERT_FALSE(row.identity.study.empty() || row.identity.image.empty()) << "seed " << seed << " step " << step;
   }
 }
 

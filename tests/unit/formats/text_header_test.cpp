@@ -7,12 +7,17 @@
 namespace fovea::node {
 namespace {
 
-const std::string kNrrd = "NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 2\nkey:=value\nkey:=value\nencoding: raw\n";
-const std::string kMeta = "ObjectType = Image\r\nNDims = 3\r\nDimSize = 4 3 2\r\nElementSpacing = 1 1 1\r\nElementType = MET_SHORT\r\n";
+const std::string kNrrd =
+    "NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 "
+    "2\nkey:=value\nkey:=value\nencoding: raw\n";
+const std::string kMeta =
+    "ObjectType = Image\r\nNDims = 3\r\nDimSize = 4 3 2\r\nElementSpacing = 1 1 1\r\nElementType = MET_SHORT\r\n";
 
 std::string why(const Result<void>& refused) { return refused ? "taken" : refused.error().message; }
 std::string nrrd(const std::string& more) { return why(check_nrrd_header(as_bytes(kNrrd + more + "\nvoxels"))); }
-std::string meta(const std::string& more, const std::string& data = "LOCAL") { return why(check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels"))); }
+std::string meta(const std::string& more, const std::string& data = "LOCAL") {
+  return why(check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels")));
+}
 
 TEST(TextHeader, SoundOnesAreTaken) {
   EXPECT_EQ(nrrd(""), "taken");
@@ -32,8 +37,13 @@ TEST(TextHeader, AFieldThatComesTwiceOrCountsNoDimensionsIsRefused) {
   EXPECT_NE(nrrd("Dimension: 4\n").find("line 10: a field that was there before"), std::string::npos);
   EXPECT_NE(meta("NDims = -3\n").find("line 6: a field that was there before"), std::string::npos);
   for (const std::string count : {"0", "-3", "17", "3x", ""}) {
-    EXPECT_NE(why(check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"), std::string::npos) << count;
-    EXPECT_NE(why(check_metaimage_header(as_bytes("NDims = " + count + "\nElementDataFile = LOCAL\n"))).find("number of dimensions"), std::string::npos) << count;
+    EXPECT_NE(why(check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"),
+              std::string::npos)
+        << count;
+    EXPECT_NE(why(check_metaimage_header(as_bytes("NDims = " + count + "\nElementDataFile = LOCAL\n")))
+                  .find("number of dimensions"),
+              std::string::npos)
+        << count;
   }
 }
 

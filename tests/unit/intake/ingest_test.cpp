@@ -4,12 +4,12 @@
 #include <fstream>
 
 #include "common/durable_file.h"
+#include "node/intake/scan_walk.h"
+#include "node/picture/montage.h"
 #include "node/store/brick_volume.h"
 #include "node/store/catalogue_row.h"
-#include "node/picture/montage.h"
-#include "node/volume_files/nifti_writer.h"
 #include "node/store/pyramid.h"
-#include "node/intake/scan_walk.h"
+#include "node/volume_files/nifti_writer.h"
 #include "tests/support/scans.h"
 
 namespace fovea::node {
@@ -43,8 +43,10 @@ void make_hospital(const fs::path& folder) {
   ASSERT_TRUE(write_nifti(folder / "a-mask.nii.gz", mask, VoxelType::uint8, true));
   ASSERT_TRUE(write_nifti(folder / "b.nii", make_scan({33, 31, 29}, 2), VoxelType::float32, false));
   write_text(folder / "c.nii", "this is no scan at all, whatever its name says");
-  write_text(folder / "studies.csv", std::string("study,patient,image,mask,split,label\n") + "first," + kCanary + ",a.nii.gz,a-mask.nii.gz,train,1\n" +
-                                         "second,\"Other, Patient\",b.nii,,test,0\n" + "third,third-patient,c.nii,,train,\n");
+  write_text(folder / "studies.csv", std::string("study,patient,image,mask,split,label\n") + "first," + kCanary +
+                                         ",a.nii.gz,a-mask.nii.gz,train,1\n" +
+                                         "second,\"Other, Patient\",b.nii,,test,0\n" +
+                                         "third,third-patient,c.nii,,train,\n");
 }
 
 TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
@@ -57,7 +59,8 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   IngestSettings chosen = settings();
   chosen.finding_labels = {3, 4};
   std::size_t last = 0;
-  const Result<IngestReport> report = ingest(*catalogue, *sources, chosen, [&](const IngestProgress& p) { last = p.done; });
+  const Result<IngestReport> report =
+      ingest(*catalogue, *sources, chosen, [&](const IngestProgress& p) { last = p.done; });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(last, 3u);
   EXPECT_EQ(report->taken, 2u);
@@ -73,7 +76,8 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   EXPECT_TRUE(record.has_mask);
   ASSERT_EQ(record.findings.size(), 2u);
   EXPECT_EQ(record.findings[0].voxels, 64u);
-  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
+  for (std::size_t a = 0; a < 3; ++a)
+    EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
   Result<BrickVolume> bricks = BrickVolume::open(record.bricks, record.volume_key);
   ASSERT_TRUE(bricks) << bricks.error().message;
   const Result<Volume> whole = bricks->read_all();
@@ -99,7 +103,8 @@ TEST(Ingest, WhatIsOpenedInMemoryMayTakeAllOfItOneAtATimeButNoMore) {
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
   const std::uint64_t largest = fs::file_size(hospital.path() / "b.nii");
-  Result<StudyCatalogue> small = StudyCatalogue::open(small_site.path(), true), large = StudyCatalogue::open(large_site.path(), true);
+  Result<StudyCatalogue> small = StudyCatalogue::open(small_site.path(), true),
+                         large = StudyCatalogue::open(large_site.path(), true);
   ASSERT_TRUE(sources && small && large);
   IngestSettings chosen = settings();
   chosen.workers = 2;
@@ -112,7 +117,8 @@ TEST(Ingest, WhatIsOpenedInMemoryMayTakeAllOfItOneAtATimeButNoMore) {
   ASSERT_TRUE(too_little) << too_little.error().message;
   EXPECT_EQ(too_little->taken, 1u);
   ASSERT_EQ(too_little->refused.size(), 2u);
-  EXPECT_NE(too_little->refused[0].reason.find("intake.memory_megabytes"), std::string::npos) << too_little->refused[0].reason;
+  EXPECT_NE(too_little->refused[0].reason.find("intake.memory_megabytes"), std::string::npos)
+      << too_little->refused[0].reason;
 }
 
 TEST(Ingest, ASecondTimeNothingIsDoneAndChangedLabelsAreTakenAgain) {
@@ -235,7 +241,8 @@ TEST(Ingest, EachStudySaysWhetherItsBiasFieldWasTakenOut) {
   ASSERT_TRUE(ingest(*catalogue, *sources, chosen, {}));
   EXPECT_EQ(bias_mismatch(*catalogue->list(), false), "");
   EXPECT_EQ(bias_mismatch(*catalogue->list(), true),
-            "intake.n4: the plan says true, but 2 of 2 studies here were taken in without N4; take them in again with it: fovea-node data ingest … --n4");
+            "intake.n4: the plan says true, but 2 of 2 studies here were taken in without N4; take them in again with "
+            "it: fovea-node data ingest … --n4");
   chosen.correct_bias = true;
   const Result<IngestReport> again = ingest(*catalogue, *sources, chosen, {});
   ASSERT_TRUE(again) << again.error().message;
@@ -348,7 +355,10 @@ TEST(Catalogue, AbsentOlderOrDamagedOneIsNamed) {
 }
 
 TEST(Manifest, RowsComeBackWithQuotesAndAnyColumnOrder) {
-  const auto rows = parse_manifest("\xef\xbb\xbfsplit,label,mask,image,patient,study,site\r\ntest,1,m.nii,\"a \"\"x\"\", b.nii\",P1,S1,here\r\n\r\ntrain,,,c.nii,P2,S2,\r\n", "/data");
+  const auto rows = parse_manifest(
+      "\xef\xbb\xbfsplit,label,mask,image,patient,study,site\r\ntest,1,m.nii,\"a \"\"x\"\", "
+      "b.nii\",P1,S1,here\r\n\r\ntrain,,,c.nii,P2,S2,\r\n",
+      "/data");
   ASSERT_TRUE(rows) << rows.error().message;
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[0].images.front(), fs::path("/data/a \"x\", b.nii"));
@@ -360,11 +370,17 @@ TEST(Manifest, RowsComeBackWithQuotesAndAnyColumnOrder) {
 
 TEST(Manifest, EachMistakeIsNamedWithItsLine) {
   const std::string header = "study,patient,image,mask,split,label\n";
-  const std::vector<std::pair<std::string, std::string>> cases{
-      {"", "empty"}, {"study,image\n", "patient"}, {header + "a,p,i.nii,,train\n", "line 2"}, {header + "a,p,i.nii,,training,1\n", "split"},
-      {header + "a,p,i.nii,,train,2\n", "label"}, {header + ",p,i.nii,,train,1\n", "study"}, {header + "a,,i.nii,,train,1\n", "patient"},
-      {header + "a,p,,,train,1\n", "image"}, {header + "a,p,i,,train,1\na,p,j,,train,1\n", "line 3"}, {header + "\"a,p,i,,train,1\n", "quote"},
-      {header + "\"a\"b,p,i,,train,1\n", "quote"}};
+  const std::vector<std::pair<std::string, std::string>> cases{{"", "empty"},
+                                                               {"study,image\n", "patient"},
+                                                               {header + "a,p,i.nii,,train\n", "line 2"},
+                                                               {header + "a,p,i.nii,,training,1\n", "split"},
+                                                               {header + "a,p,i.nii,,train,2\n", "label"},
+                                                               {header + ",p,i.nii,,train,1\n", "study"},
+                                                               {header + "a,,i.nii,,train,1\n", "patient"},
+                                                               {header + "a,p,,,train,1\n", "image"},
+                                                               {header + "a,p,i,,train,1\na,p,j,,train,1\n", "line 3"},
+                                                               {header + "\"a,p,i,,train,1\n", "quote"},
+                                                               {header + "\"a\"b,p,i,,train,1\n", "quote"}};
   for (const auto& [text, named] : cases) {
     const auto rows = parse_manifest(text, "/");
     ASSERT_FALSE(rows) << text;
@@ -396,14 +412,17 @@ TEST(Montage, DrawsABoxAroundTheFindingAndWritesAPng) {
   const Volume scan = make_scan({60, 50, 40}, 3);
   const VolumeKey key = fresh_volume_key();
   const Result<IntensityStatistics> statistics = intensity_statistics(std::span<const float>(scan.voxels));
-  ASSERT_TRUE(write_brick_volume(folder.path() / "a.bricks", key, {scan.geometry, *statistics, std::span<const float>(scan.voxels)}));
+  ASSERT_TRUE(write_brick_volume(folder.path() / "a.bricks", key,
+                                 {scan.geometry, *statistics, std::span<const float>(scan.voxels)}));
   Result<BrickVolume> volume = BrickVolume::open(folder.path() / "a.bricks", key);
   ASSERT_TRUE(volume);
-  const Result<Picture> picture = draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, "6 MM"}}, {.tiles_max = 4, .tile_pixels = 120});
+  const Result<Picture> picture =
+      draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, "6 MM"}}, {.tiles_max = 4, .tile_pixels = 120});
   ASSERT_TRUE(picture);
   EXPECT_EQ(picture->width(), 120);
   std::size_t red = 0;
-  for (std::size_t p = 0; p < picture->pixels().size(); p += 3) red += picture->pixels()[p] == 255 && picture->pixels()[p + 1] == 0 ? 1u : 0u;
+  for (std::size_t p = 0; p < picture->pixels().size(); p += 3)
+    red += picture->pixels()[p] == 255 && picture->pixels()[p + 1] == 0 ? 1u : 0u;
   EXPECT_GT(red, 70u);  // four sides of twenty pixels, and the caption
   ASSERT_TRUE(write_png(folder.path() / "a.png", *picture));
   ASSERT_TRUE(write_png(folder.path() / "b.png", *picture, PngColour::grey));
@@ -415,8 +434,9 @@ TEST(Montage, DrawsABoxAroundTheFindingAndWritesAPng) {
   EXPECT_FALSE(draw_montage(*volume, {}, {.tiles_max = 4, .tile_pixels = 5}));
 
   // Two boxes in one slice: in the first tile the first is bright and the second dim, in the second tile the other way.
-  const Result<Picture> both = draw_montage(*volume, {{brightest_point(scan), 10, {255, 0, 0}, ""}, {brightest_point(scan), 20, {0, 254, 0}, ""}},
-                                            {.tiles_max = 2, .tile_pixels = 120});
+  const Result<Picture> both = draw_montage(
+      *volume, {{brightest_point(scan), 10, {255, 0, 0}, ""}, {brightest_point(scan), 20, {0, 254, 0}, ""}},
+      {.tiles_max = 2, .tile_pixels = 120});
   ASSERT_TRUE(both);
   const auto count = [&](Rgb colour, int left) {
     std::size_t found = 0;

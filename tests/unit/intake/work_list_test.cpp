@@ -10,7 +10,8 @@
 namespace fovea::node {
 namespace {
 
-std::vector<StudySource> sources_of(const std::filesystem::path& folder, const std::vector<std::pair<std::string, std::size_t>>& files) {
+std::vector<StudySource> sources_of(const std::filesystem::path& folder,
+                                    const std::vector<std::pair<std::string, std::size_t>>& files) {
   std::vector<StudySource> out;
   for (const auto& [name, bytes] : files) {
     EXPECT_TRUE(replace_file(folder / name, Bytes(bytes, 1)));
@@ -29,7 +30,8 @@ std::vector<std::size_t> all_of(WorkList& list, unsigned worker) {
 
 TEST(WorkList, TheLargestFirstAndOneWorkerBeginsWithWhatIsForItk) {
   ScratchFolder folder;
-  const auto sources = sources_of(folder.path(), {{"a.nii", 10}, {"b.nii.gz", 30}, {"c.mha", 5}, {"d.nii", 20}, {"e.dcm", 50}, {"f.nii", 20}});
+  const auto sources = sources_of(
+      folder.path(), {{"a.nii", 10}, {"b.nii.gz", 30}, {"c.mha", 5}, {"d.nii", 20}, {"e.dcm", 50}, {"f.nii", 20}});
   WorkList first(sources), second(sources);
   EXPECT_EQ(all_of(first, 0), (std::vector<std::size_t>{4, 2, 1, 3, 5, 0}));
   EXPECT_EQ(all_of(second, 1), (std::vector<std::size_t>{1, 3, 5, 0, 4, 2}));
@@ -45,7 +47,8 @@ TEST(WorkList, EachIsGivenOutOnceAndAMissingFileIsNoReasonToLeaveOneOut) {
   sources.back().images = {folder.path() / "gone.nii"};
   WorkList list(sources);
   std::set<std::size_t> seen;
-  for (unsigned worker = 0; const auto next = list.next(worker); worker = 1 - worker) EXPECT_TRUE(seen.insert(*next).second);
+  for (unsigned worker = 0; const auto next = list.next(worker); worker = 1 - worker)
+    EXPECT_TRUE(seen.insert(*next).second);
   EXPECT_EQ(seen.size(), 4u);
 }
 

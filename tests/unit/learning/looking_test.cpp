@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "node/network/random_draws.h"
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/prior.h"
-#include "node/network/random_draws.h"
 #include "node/saliency/regions.h"
 #include "node/saliency/tiling.h"
 
@@ -22,7 +22,8 @@ Volume ball_volume(std::int64_t edge, double radius_voxels) {
   for (std::int64_t k = 0; k < volume.geometry.size[2]; ++k)
     for (std::int64_t j = 0; j < volume.geometry.size[1]; ++j)
       for (std::int64_t i = 0; i < volume.geometry.size[0]; ++i) {
-        const double x = static_cast<double>(i) - middle, y = static_cast<double>(j) - middle, z = static_cast<double>(k) - middle;
+        const double x = static_cast<double>(i) - middle, y = static_cast<double>(j) - middle,
+                     z = static_cast<double>(k) - middle;
         if (x * x + y * y + z * z < radius_voxels * radius_voxels) volume.voxels[volume.geometry.offset(i, j, k)] = 0;
       }
   return volume;
@@ -59,7 +60,8 @@ TEST(CoarseView, KeepsEveryValueToAStepAndLeavesAirAway) {
         for (std::int64_t i = -3; i < size[0] + 3; ++i) {
           const bool inside = i >= 0 && j >= 0 && k >= 0 && i < size[0] && j < size[1] && k < size[2];
           const float expected = inside ? volume.voxels[volume.geometry.offset(i, j, k)] : -4;
-          ASSERT_NEAR(row[static_cast<std::size_t>(i + 3)], expected, 4.0 / 32'767) << "seed " << seed << ", at " << i << ' ' << j << ' ' << k;
+          ASSERT_NEAR(row[static_cast<std::size_t>(i + 3)], expected, 4.0 / 32'767)
+              << "seed " << seed << ", at " << i << ' ' << j << ' ' << k;
         }
       }
   }
@@ -104,7 +106,8 @@ std::vector<double> naive_logits(const Prior& prior, const HeatMap& heat, std::s
   while (out.size() < count) {
     std::size_t best = struck.size();
     for (std::size_t cell = 0; cell < struck.size(); ++cell)
-      if (!struck[cell] && prior.weights[cell] > 0 && (best == struck.size() || heat.logits[cell] > heat.logits[best])) best = cell;
+      if (!struck[cell] && prior.weights[cell] > 0 && (best == struck.size() || heat.logits[cell] > heat.logits[best]))
+        best = cell;
     if (best == struck.size()) break;
     out.push_back(static_cast<double>(heat.logits[best]));
     for (std::size_t cell = 0; cell < struck.size(); ++cell)
@@ -156,7 +159,8 @@ TEST(Exploration, TakesItsShareOutsideWhatWasChosenAndSaysHowLikely) {
     for (std::size_t other = 0; regions[r].explored && other < 28; ++other)
       EXPECT_GE(distance_mm(regions[r].centre_mm, regions[other].centre_mm), 10 - 1e-9);
   }
-  const std::vector<Region> again = choose_regions(prior, heat, settings, 5), reseeded = choose_regions(prior, heat, settings, 6);
+  const std::vector<Region> again = choose_regions(prior, heat, settings, 5),
+                            reseeded = choose_regions(prior, heat, settings, 6);
   EXPECT_EQ(again.back().centre_mm, regions.back().centre_mm);
   EXPECT_NE(reseeded.back().centre_mm, regions.back().centre_mm);
 }

@@ -14,7 +14,8 @@ namespace fovea::node {
 class MemoryScan final : public ScanSource {
  public:
   // 1 mm voxels, edge³ of them; the coarse view averages 2³.
-  MemoryScan(std::int64_t edge, const std::vector<Finding>& findings, std::uint64_t seed) : counter_({edge, edge, edge}) {
+  MemoryScan(std::int64_t edge, const std::vector<Finding>& findings, std::uint64_t seed)
+      : counter_({edge, edge, edge}) {
     fine_.geometry.size = {edge, edge, edge};
     fine_.voxels.resize(fine_.geometry.voxel_count());
     RandomDraws random(seed);
@@ -23,10 +24,12 @@ class MemoryScan final : public ScanSource {
       for (std::int64_t j = 0; j < edge; ++j)
         for (std::int64_t i = 0; i < edge; ++i) {
           const Point3 at{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
-          const double far = std::sqrt((at[0] - middle) * (at[0] - middle) + (at[1] - middle) * (at[1] - middle) + (at[2] - middle) * (at[2] - middle));
+          const double far = std::sqrt((at[0] - middle) * (at[0] - middle) + (at[1] - middle) * (at[1] - middle) +
+                                       (at[2] - middle) * (at[2] - middle));
           double value = far < middle ? random.uniform(-1, 1) : -4;
           for (const Finding& finding : findings) {
-            const double x = at[0] - finding.center_mm[0], y = at[1] - finding.center_mm[1], z = at[2] - finding.center_mm[2];
+            const double x = at[0] - finding.center_mm[0], y = at[1] - finding.center_mm[1],
+                         z = at[2] - finding.center_mm[2];
             if (std::sqrt(x * x + y * y + z * z) < finding.diameter_mm / 2) value += 2;
           }
           fine_.voxels[fine_.geometry.offset(i, j, k)] = static_cast<float>(value);

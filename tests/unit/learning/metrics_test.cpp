@@ -69,10 +69,9 @@ TEST(RegionAuc, ComparesRegionsOfAllStudiesAndIsUndefinedWhereNoneHits) {
 }
 
 TEST(Recall, CountsByRankAndSize) {
-  const std::vector<StudyResult> studies{
-      study("a", 1, 1, {{5.9, 3, 1}, {6.0, 9, 2}, {10.0, 33, 33}}),
-      study("b", 1, 1, {{10.1, 32, 1}, {14, std::nullopt, std::nullopt}}),
-      study("c", 0, -1, {})};
+  const std::vector<StudyResult> studies{study("a", 1, 1, {{5.9, 3, 1}, {6.0, 9, 2}, {10.0, 33, 33}}),
+                                         study("b", 1, 1, {{10.1, 32, 1}, {14, std::nullopt, std::nullopt}}),
+                                         study("c", 0, -1, {})};
   EXPECT_EQ(recall_at(studies, 8).hits, 1U);
   EXPECT_EQ(recall_at(studies, 32).hits, 3U);
   EXPECT_EQ(recall_at(studies, 32).findings, 5U);
@@ -85,7 +84,8 @@ TEST(Recall, CountsByRankAndSize) {
 TEST(PatientInterval, KeepsAPatientsStudiesTogether) {
   std::vector<StudyResult> studies{study("a", 1, 1, {{5, 1, 1}}), study("b", 1, 1, {{5, std::nullopt, std::nullopt}})};
   studies[1].patient_code = studies[0].patient_code;
-  const auto interval = patient_interval(studies, [](auto all) { return recall_at(all, 32).value(); }, 200, 1);
+  const auto interval = patient_interval(
+      studies, [](auto all) { return recall_at(all, 32).value(); }, 200, 1);
   ASSERT_TRUE(interval);
   EXPECT_EQ(interval->low, 0.5);  // one patient: every resampling is the same
   EXPECT_EQ(interval->high, 0.5);
@@ -95,8 +95,11 @@ TEST(PatientInterval, CoversTheValueAndNarrowsWithPatients) {
   const auto width = [](std::size_t patients) {
     std::vector<StudyResult> studies;
     for (std::size_t n = 0; n < patients; ++n)
-      studies.push_back(study(std::to_string(n), 1, 0, {{5, n % 4 == 0 ? std::nullopt : std::optional<std::uint32_t>(1), 1}}));
-    const auto interval = patient_interval(studies, [](auto all) { return recall_at(all, 32).value(); }, 500, 3).value();
+      studies.push_back(
+          study(std::to_string(n), 1, 0, {{5, n % 4 == 0 ? std::nullopt : std::optional<std::uint32_t>(1), 1}}));
+    const auto interval = patient_interval(
+                              studies, [](auto all) { return recall_at(all, 32).value(); }, 500, 3)
+                              .value();
     EXPECT_LT(interval.low, 0.75);
     EXPECT_GT(interval.high, 0.75);
     return interval.high - interval.low;
@@ -117,7 +120,8 @@ TEST(Report, SaysWhyThereIsNoAuc) {
 }
 
 TEST(Report, GivesFiguresAsNumbersAndIntervalsBesideThem) {
-  const std::vector<StudyResult> studies{study("a", 1, 2, {{5, 1, 1}}), study("b", 0, 1, {}), study("c", 1, 3, {{7, 40, 1}}), study("d", 0, 0, {})};
+  const std::vector<StudyResult> studies{study("a", 1, 2, {{5, 1, 1}}), study("b", 0, 1, {}),
+                                         study("c", 1, 3, {{7, 40, 1}}), study("d", 0, 0, {})};
   const nlohmann::json report = report_json(studies, 1);
   EXPECT_EQ(report["auc"], 1.0);
   EXPECT_EQ(report["auc_interval"]["high"], 1.0);

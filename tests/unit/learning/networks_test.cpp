@@ -48,7 +48,8 @@ struct StageOfTest {
   double learning_rate;
 };
 
-Result<TrainingOutcome> train_stage(Trainer& trainer, const ModelState& model, const StageOfTest& stage, std::uint32_t round = 1) {
+Result<TrainingOutcome> train_stage(Trainer& trainer, const ModelState& model, const StageOfTest& stage,
+                                    std::uint32_t round = 1) {
   TrainingTask task;
   task.round = round;
   task.stage = stage.name;
@@ -107,7 +108,8 @@ TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
   small.studies.push_back(two_tissues("s-1", 0.5F, 1.5F));
   for (const char* code : {"s-2", "s-3", "s-4"}) large.studies.push_back(two_tissues(code, -1, 0));
   const federation::ModelLayout layout = federation::make_layout("fovea-1").value();
-  TorchTrainer a(layout, small_settings(), std::move(small), {}, std::nullopt), b(layout, small_settings(), std::move(large), {}, std::nullopt);
+  TorchTrainer a(layout, small_settings(), std::move(small), {}, std::nullopt),
+      b(layout, small_settings(), std::move(large), {}, std::nullopt);
   const StageOfTest stage{"intensity", {"intensity."}, 1, 1};
   const ModelState model = first_model();
   const TrainingOutcome from_a = train_stage(a, model, stage).value(), from_b = train_stage(b, model, stage).value();
@@ -119,7 +121,8 @@ TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
   EXPECT_NEAR(4 * moment(measured, "intensity.mean"), (1.0 + 3 * -0.5) / 4, 1e-3);
   EXPECT_NEAR(8 * moment(measured, "intensity.square"), (1.25 + 3 * 0.5) / 4, 1e-3);
   // Measured again by anybody from there, the same comes out: it is no step, it is a value.
-  EXPECT_NEAR(4 * moment(applied(measured, stage.trains, train_stage(a, measured, stage).value()), "intensity.mean"), 1.0, 1e-3);
+  EXPECT_NEAR(4 * moment(applied(measured, stage.trains, train_stage(a, measured, stage).value()), "intensity.mean"),
+              1.0, 1e-3);
 
   LearningSet nobody;
   TorchTrainer empty(layout, small_settings(), std::move(nobody), {}, std::nullopt);
@@ -139,14 +142,16 @@ TEST(IntensityStage, TheNetworksSeeStandardisedVoxels) {
   std::vector<float> crop(kRegionVoxels), by_hand(kRegionVoxels);
   ASSERT_TRUE(study.scan->read_region({24, 30, 28}, crop));
   std::transform(crop.begin(), crop.end(), by_hand.begin(), [](float v) { return (v - 0.25F) / 2; });
-  const auto expected = embed_regions(plain, by_hand).value(), found = embed_regions(moved, crop).value(), other = embed_regions(plain, crop).value();
+  const auto expected = embed_regions(plain, by_hand).value(), found = embed_regions(moved, crop).value(),
+             other = embed_regions(plain, crop).value();
   double far = 0;
   for (std::size_t i = 0; i < kEmbeddingSize; ++i) {
     EXPECT_NEAR(found[0][i], expected[0][i], 1e-4);
     far = std::max(far, static_cast<double>(std::abs(found[0][i] - other[0][i])));
   }
   EXPECT_GT(far, 1e-3);
-  const HeatMap heat = find_heat(moved, *study.scan, study.prior).value(), heat_plain = find_heat(plain, *study.scan, study.prior).value();
+  const HeatMap heat = find_heat(moved, *study.scan, study.prior).value(),
+                heat_plain = find_heat(plain, *study.scan, study.prior).value();
   EXPECT_NE(heat.logits, heat_plain.logits);
 }
 
@@ -180,7 +185,9 @@ TEST(Networks, LearnOneVolumeByHeart) {
 
 TEST(Networks, ARoundIsTheSameEachTime) {
   const ModelState model = first_model();
-  const StageOfTest stages[] = {{"proposer", {"proposer."}, 3, 3e-3}, {"encoder", {"encoder.", "region."}, 2, 2e-3}, {"study", {"study."}, 3, 2e-3}};
+  const StageOfTest stages[] = {{"proposer", {"proposer."}, 3, 3e-3},
+                                {"encoder", {"encoder.", "region."}, 2, 2e-3},
+                                {"study", {"study."}, 3, 2e-3}};
   for (const StageOfTest& stage : stages) {
     TorchTrainer first = small_trainer(), second = small_trainer();
     const TrainingOutcome a = train_stage(first, model, stage).value(), b = train_stage(second, model, stage).value();
@@ -226,7 +233,8 @@ TEST(Networks, RefuseTasksThatDoNotFit) {
   task.model = model.values();
   EXPECT_EQ(trainer.train(task, [](double) { return false; }).error().code, ErrorCode::deadline_exceeded);
   TorchTrainer nothing(model.layout(), small_settings(), {}, {}, std::nullopt);
-  EXPECT_EQ(train_stage(nothing, model, {"proposer", {"proposer."}, 1, 1e-3}).error().code, ErrorCode::failed_precondition);
+  EXPECT_EQ(train_stage(nothing, model, {"proposer", {"proposer."}, 1, 1e-3}).error().code,
+            ErrorCode::failed_precondition);
   EXPECT_EQ(train_stage(nothing, model, {"study", {"study."}, 1, 1e-3}).error().code, ErrorCode::failed_precondition);
 }
 

@@ -20,7 +20,8 @@ StoredStudy sample_study() {
   StoredStudy study{{{0, 0, 0}, {180, 216, 180}}, 1, {}};
   for (std::size_t r = 0; r < 32; ++r) {
     StoredRegion region;
-    for (std::size_t i = 0; i < kEmbeddingSize; ++i) region.embedding[i] = static_cast<std::int8_t>(static_cast<int>(i * 7 + r) % 255 - 127);
+    for (std::size_t i = 0; i < kEmbeddingSize; ++i)
+      region.embedding[i] = static_cast<std::int8_t>(static_cast<int>(i * 7 + r) % 255 - 127);
     region.place = {static_cast<std::int16_t>(-100), static_cast<std::int16_t>(r), 3000};
     region.radius = static_cast<std::uint8_t>(8 * r);
     region.logit = static_cast<std::int8_t>(-static_cast<int>(r));
@@ -112,14 +113,16 @@ TEST(EmbeddingStore, WhatTheCatalogueForgetsIsGoneHereToo) {
   const Result<void> again = catalogue.forget("s-abc", 1'700'000'000'001);
   EXPECT_EQ(again.error().code, ErrorCode::not_found);
   EXPECT_EQ(again.error().message, "study: s-abc was forgotten at 2023-11-14 22:13:20 UTC; nothing of it is left");
-  EXPECT_EQ(catalogue.forget("s-never", 1).error().message, "study: no such code in this site's catalogue (see: fovea-node data list)");
+  EXPECT_EQ(catalogue.forget("s-never", 1).error().message,
+            "study: no such code in this site's catalogue (see: fovea-node data list)");
 }
 
 TEST(EmbeddingStore, RefusesCodesThatAreNotCodes) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
-  for (const char* code : {"", "../x", "a/b", "a b", "a.emb"}) EXPECT_FALSE(store.put(code, identity(1), sample_study())) << code;
+  for (const char* code : {"", "../x", "a/b", "a b", "a.emb"})
+    EXPECT_FALSE(store.put(code, identity(1), sample_study())) << code;
 }
 
 TEST(StoredStudy, KeepsTraitsToWithinItsSteps) {

@@ -15,7 +15,8 @@ using nlohmann::json;
 
 TEST(CanonicalJson, WritesTheParseAndSortExampleOfRfc8785) {
   // Section 3.2.2 and 3.2.4, without its floating-point numbers, which entries may not hold.
-  const json value = json::parse(R"({"string":"\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/","literals":[null,true,false]})");
+  const json value =
+      json::parse(R"({"string":"\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/","literals":[null,true,false]})");
   EXPECT_EQ(canonical_json(value).value(),
             "{\"literals\":[null,true,false],\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}");
 }
@@ -27,9 +28,9 @@ TEST(CanonicalJson, EscapesControlCharactersAsTheStandardSays) {
 }
 
 TEST(CanonicalJson, SortsKeysAndWritesIntegersAsEcmaScriptDoes) {
-  const json value = {{"b", 1}, {"a", -7}, {"", 0}, {"B", kCanonicalIntegerMax}, {"10", -kCanonicalIntegerMax}, {"9", json::array()}};
-  EXPECT_EQ(canonical_json(value).value(),
-            R"({"":0,"10":-9007199254740991,"9":[],"B":9007199254740991,"a":-7,"b":1})");
+  const json value = {
+      {"b", 1}, {"a", -7}, {"", 0}, {"B", kCanonicalIntegerMax}, {"10", -kCanonicalIntegerMax}, {"9", json::array()}};
+  EXPECT_EQ(canonical_json(value).value(), R"({"":0,"10":-9007199254740991,"9":[],"B":9007199254740991,"a":-7,"b":1})");
 }
 
 TEST(CanonicalJson, RefusesWhatOtherImplementationsMightWriteDifferently) {
@@ -50,9 +51,9 @@ TEST(CanonicalJson, RefusesWhatOtherImplementationsMightWriteDifferently) {
 TEST(CanonicalJson, ReadsItsOwnTextAndNoOther) {
   const std::string text = R"({"a":[1,true,null,"x"],"b":{}})";
   EXPECT_EQ(canonical_json(parse_canonical_json(text, "entry").value()).value(), text);
-  for (const char* other : {R"({"b":{},"a":[1,true,null,"x"]})", R"({"a": 1})", R"({"a":1,"a":1})", R"({"a":-0})", R"({"a":1.0})",
-                            R"({"a":1e2})", R"({"a":01})", R"({"a":"\u0041"})", R"({"a":"\/"})", "{\"a\":1}\n", "", "{", "[1,]",
-                            R"({"a":"\ud800"})", "{\"a\":\"\xff\"}"}) {
+  for (const char* other : {R"({"b":{},"a":[1,true,null,"x"]})", R"({"a": 1})", R"({"a":1,"a":1})", R"({"a":-0})",
+                            R"({"a":1.0})", R"({"a":1e2})", R"({"a":01})", R"({"a":"\u0041"})", R"({"a":"\/"})",
+                            "{\"a\":1}\n", "", "{", "[1,]", R"({"a":"\ud800"})", "{\"a\":\"\xff\"}"}) {
     const auto refused = parse_canonical_json(other, "entry");
     ASSERT_FALSE(refused) << other;
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
@@ -63,9 +64,44 @@ TEST(CanonicalJson, ReadsItsOwnTextAndNoOther) {
 // The quick reader of the form against the definition: a text is canonical when writing its value gives it back.
 TEST(CanonicalJson, AgreesWithTheDefinitionOnDrawnTexts) {
   constexpr std::uint64_t kSeed = 20'261'122;
-  constexpr std::string_view kPieces[] = {"{", "}", "[", "]", ":", ",", "\"", "\\", " ", "\n", "-0", "-", "0", "1", "12", "1.5", "1e2", "true", "null",
-                                          "\"a\"", "\"b\"", "\"aa\"", "\"\"", "\"a\":1", "\"b\":2", "\\u0001", "\\u000a", "\\u001f", "\\u001F",
-                                          "\\u0041", "\\n", "\\/", "\\b", "\x01", "\xc3\xa9", "\xff", "9007199254740991", "9007199254740992"};
+  constexpr std::string_view kPieces[] = {"{",
+                                          "}",
+                                          "[",
+                                          "]",
+                                          ":",
+                                          ",",
+                                          "\"",
+                                          "\\",
+                                          " ",
+                                          "\n",
+                                          "-0",
+                                          "-",
+                                          "0",
+                                          "1",
+                                          "12",
+                                          "1.5",
+                                          "1e2",
+                                          "true",
+                                          "null",
+                                          "\"a\"",
+                                          "\"b\"",
+                                          "\"aa\"",
+                                          "\"\"",
+                                          "\"a\":1",
+                                          "\"b\":2",
+                                          "\\u0001",
+                                          "\\u000a",
+                                          "\\u001f",
+                                          "\\u001F",
+                                          "\\u0041",
+                                          "\\n",
+                                          "\\/",
+                                          "\\b",
+                                          "\x01",
+                                          "\xc3\xa9",
+                                          "\xff",
+                                          "9007199254740991",
+                                          "9007199254740992"};
   const crypto::SecretKey seed = test::numbered_key(kSeed);
   crypto::SeededRandom random(seed);
   const auto draw = [&random](std::size_t bound) {
@@ -74,7 +110,8 @@ TEST(CanonicalJson, AgreesWithTheDefinitionOnDrawnTexts) {
     return (std::size_t{bytes[0]} | std::size_t{bytes[1]} << 8U | std::size_t{bytes[2]} << 16U) % bound;
   };
   std::size_t accepted = 0;
-  const std::vector<std::string> starts = {R"({"a":[1,true,null,"x"],"b":{}})", R"(["\u0001\n",-5,"\\"])", R"({"a":{"a":1,"b":2},"b":{"a":1}})", "1", "\"a\""};
+  const std::vector<std::string> starts = {R"({"a":[1,true,null,"x"],"b":{}})", R"(["\u0001\n",-5,"\\"])",
+                                           R"({"a":{"a":1,"b":2},"b":{"a":1}})", "1", "\"a\""};
   for (int trial = 0; trial < 200'000; ++trial) {
     std::string text = starts[draw(starts.size())];
     for (std::size_t edits = draw(4); edits > 0; --edits) {
@@ -85,7 +122,8 @@ TEST(CanonicalJson, AgreesWithTheDefinitionOnDrawnTexts) {
     const json value = json::parse(text, nullptr, false);
     const auto written = value.is_discarded() ? Result<std::string>(invalid_argument("")) : canonical_json(value);
     const bool canonical = written && *written == text;
-    ASSERT_EQ(parse_canonical_json(text, "entry").has_value(), canonical) << "seed " << kSeed << " trial " << trial << ": " << text;
+    ASSERT_EQ(parse_canonical_json(text, "entry").has_value(), canonical)
+        << "seed " << kSeed << " trial " << trial << ": " << text;
     accepted += canonical ? 1U : 0U;
   }
   EXPECT_GT(accepted, 10'000U);

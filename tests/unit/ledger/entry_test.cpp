@@ -36,11 +36,17 @@ EgressIntent some_intent() {
 std::vector<LedgerEntry> one_of_each() {
   EgressIntent session{.site = SiteId::create("st-anna").value()};
   session.kind = "hello";
-  return {PlanApproved{digest(1), digest(2), {1, 2, 3}}, PlanWithdrawn{digest(1), digest(2), {4}},
-          RosterEpoch{7, digest(3), 4}, RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
-          InputSealed{some_key(), digest(5)}, some_intent(), session, EgressSent{5, 2},
+  return {PlanApproved{digest(1), digest(2), {1, 2, 3}},
+          PlanWithdrawn{digest(1), digest(2), {4}},
+          RosterEpoch{7, digest(3), 4},
+          RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
+          InputSealed{some_key(), digest(5)},
+          some_intent(),
+          session,
+          EgressSent{5, 2},
           IngressReceipt{SiteId::create("st-anna").value(), some_key(), "masked-chunk", digest(2), 983'149},
-          RoundClose{some_key(), "applied", digest(9), 4}, Incident{"plan", "nobody approved it"}};
+          RoundClose{some_key(), "applied", digest(9), 4},
+          Incident{"plan", "nobody approved it"}};
 }
 
 TEST(LedgerEntry, ReadsBackWhatItWrites) {
@@ -55,16 +61,17 @@ TEST(LedgerEntry, ReadsBackWhatItWrites) {
 
 // Pins the format: a change here breaks every ledger on disk and must come with a new version and document.
 TEST(LedgerEntry, HasAFixedTextForm) {
-  EXPECT_EQ(encode_entry({kTestTime, some_intent()}).value(),
-            R"({"approver":"0707070707070707070707070707070707070707070707070707070707070707","at_ms":1700000000000,"attempt":2,)"
-            R"("bytes_left":17,"bytes_spent":983149,"checks":["kind","length","plan","model","uniform","cohort","budget"],)"
-            R"("clip":"0.05","kind":"masked-chunk","length":983149,"model":"0505050505050505050505050505050505050505050505050505050505050505",)"
-            R"("noise":"none","payload":"0202020202020202020202020202020202020202020202020202020202020202",)"
-            R"("plan":"0404040404040404040404040404040404040404040404040404040404040404","previous":12,"privacy":"none",)"
-            R"("roster":"0606060606060606060606060606060606060606060606060606060606060606","round":3,)"
-            R"("run":"000102030405060708090a0b0c0d0e0f","site":"st-anna",)"
-            R"("software":"0303030303030303030303030303030303030303030303030303030303030303",)"
-            R"("to":"0101010101010101010101010101010101010101010101010101010101010101","type":"egress.intent","v":1})");
+  EXPECT_EQ(
+      encode_entry({kTestTime, some_intent()}).value(),
+      R"({"approver":"0707070707070707070707070707070707070707070707070707070707070707","at_ms":1700000000000,"attempt":2,)"
+      R"("bytes_left":17,"bytes_spent":983149,"checks":["kind","length","plan","model","uniform","cohort","budget"],)"
+      R"("clip":"0.05","kind":"masked-chunk","length":983149,"model":"0505050505050505050505050505050505050505050505050505050505050505",)"
+      R"("noise":"none","payload":"0202020202020202020202020202020202020202020202020202020202020202",)"
+      R"("plan":"0404040404040404040404040404040404040404040404040404040404040404","previous":12,"privacy":"none",)"
+      R"("roster":"0606060606060606060606060606060606060606060606060606060606060606","round":3,)"
+      R"("run":"000102030405060708090a0b0c0d0e0f","site":"st-anna",)"
+      R"("software":"0303030303030303030303030303030303030303030303030303030303030303",)"
+      R"("to":"0101010101010101010101010101010101010101010101010101010101010101","type":"egress.intent","v":1})");
 }
 
 TEST(LedgerEntry, RefusesEveryChangeOfForm) {

@@ -29,7 +29,9 @@ void write_ledger(const std::filesystem::path& folder, std::uint64_t entries, st
   ASSERT_TRUE(ledger.publish());
 }
 
-crypto::NoteKey test_note_key() { return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value(); }
+crypto::NoteKey test_note_key() {
+  return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value();
+}
 
 std::vector<LedgerProblem> problems_of(const std::filesystem::path& folder) {
   const auto checkpoint = read_checkpoint(folder, test_note_key());
@@ -181,7 +183,8 @@ TEST(LedgerDamage, DrawnFlipsInAThreeLevelLedgerAreFoundAndNamed) {
     const auto problems = problems_of(folder.path());
     ASSERT_FALSE(problems.empty()) << "seed " << kSeed << " trial " << trial << ": " << file << " byte " << at;
     EXPECT_TRUE(file.starts_with("tile/entries/") ? problems[0].where.starts_with("entry ") : problems[0].where == file)
-        << "seed " << kSeed << " trial " << trial << ": " << file << " byte " << at << " was reported as " << problems[0].where;
+        << "seed " << kSeed << " trial " << trial << ": " << file << " byte " << at << " was reported as "
+        << problems[0].where;
     test::spill(folder.path() / file, good);
   }
 }
@@ -194,7 +197,8 @@ TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
     const std::string good = test::slurp(folder.path() / file);
     std::filesystem::remove(folder.path() / file);
     ASSERT_FALSE(problems_of(folder.path()).empty()) << file;
-    EXPECT_NE(problems_of(folder.path())[0].what.find(file == "checkpoint" ? "checkpoint" : "missing"), std::string::npos);
+    EXPECT_NE(problems_of(folder.path())[0].what.find(file == "checkpoint" ? "checkpoint" : "missing"),
+              std::string::npos);
     EXPECT_FALSE(Ledger::open(ledger_options(folder.path()))) << file;
     test::spill(folder.path() / file, good.substr(0, good.size() - 1));
     EXPECT_FALSE(problems_of(folder.path()).empty()) << file;
@@ -265,7 +269,8 @@ TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
     EXPECT_EQ(test::slurp(folder.path() / "journal").size(), length - (length - synced_bytes) % record);
   }
   // Blocks that never reached the disk read as zeros.
-  test::spill(folder.path() / "journal", journal.substr(0, synced_bytes) + std::string(journal.size() - synced_bytes, '\0'));
+  test::spill(folder.path() / "journal",
+              journal.substr(0, synced_bytes) + std::string(journal.size() - synced_bytes, '\0'));
   EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 3U);
 }
 
@@ -317,7 +322,8 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
     }
     // The last case: the checkpoint is in place as well, the journal is not yet empty.
     if (count > written.size())
-      std::filesystem::copy(after.path() / "checkpoint", crashed.path() / "checkpoint", std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::copy(after.path() / "checkpoint", crashed.path() / "checkpoint",
+                            std::filesystem::copy_options::overwrite_existing);
     Ledger ledger = Ledger::open(ledger_options(crashed.path())).value();
     EXPECT_EQ(ledger.size(), 300U) << count;
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(300, 1)));

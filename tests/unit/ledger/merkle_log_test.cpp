@@ -13,21 +13,25 @@ using test::hex_array;
 
 // The eight entries and nine roots of the reference tests of Certificate Transparency (merkletree/*_test).
 const std::vector<Bytes>& known_entries() {
-  static const std::vector<Bytes> entries = {
-      {}, test::hex("00"), test::hex("10"), test::hex("2021"), test::hex("3031"), test::hex("40414243"),
-      test::hex("5051525354555657"), test::hex("606162636465666768696a6b6c6d6e6f")};
+  static const std::vector<Bytes> entries = {{},
+                                             test::hex("00"),
+                                             test::hex("10"),
+                                             test::hex("2021"),
+                                             test::hex("3031"),
+                                             test::hex("40414243"),
+                                             test::hex("5051525354555657"),
+                                             test::hex("606162636465666768696a6b6c6d6e6f")};
   return entries;
 }
-constexpr const char* kKnownRoots[] = {
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
-    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
-    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
-    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
-    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
-    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"};
+constexpr const char* kKnownRoots[] = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                                       "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+                                       "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+                                       "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+                                       "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+                                       "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+                                       "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+                                       "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+                                       "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"};
 
 // The definition of RFC 6962 section 2.1, word by word: slow and recursive.
 Digest naive_root(std::span<const Digest> leaves) {
@@ -51,7 +55,8 @@ std::vector<Digest> naive_subproof(std::size_t m, std::span<const Digest> leaves
   if (m == leaves.size()) return known ? std::vector<Digest>{} : std::vector<Digest>{naive_root(leaves)};
   std::size_t k = 1;
   while (k * 2 < leaves.size()) k *= 2;
-  std::vector<Digest> proof = m <= k ? naive_subproof(m, leaves.first(k), known) : naive_subproof(m - k, leaves.subspan(k), false);
+  std::vector<Digest> proof = m <= k ? naive_subproof(m, leaves.first(k), known)
+                                     : naive_subproof(m - k, leaves.subspan(k), false);
   proof.push_back(m <= k ? naive_root(leaves.subspan(k)) : naive_root(leaves.first(k)));
   return proof;
 }
@@ -145,7 +150,8 @@ TEST(MerkleLog, ProvesThatEverySmallTreeOnlyGrew) {
     for (std::uint64_t from = 1; from <= to; ++from) {
       auto proof = consistency_proof(from, to, subtrees_of(leaves)).value();
       EXPECT_EQ(proof, naive_subproof(from, std::span(leaves).first(to), true)) << from << " " << to;
-      const ConsistencyClaim claim{from, naive_root(std::span(leaves).first(from)), to, naive_root(std::span(leaves).first(to))};
+      const ConsistencyClaim claim{from, naive_root(std::span(leaves).first(from)), to,
+                                   naive_root(std::span(leaves).first(to))};
       EXPECT_EQ(check_consistency(claim, proof), ProofVerdict::valid) << from << " " << to;
       ConsistencyClaim rewritten = claim;
       rewritten.from_root[0] ^= 1U;

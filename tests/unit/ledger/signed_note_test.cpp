@@ -14,9 +14,11 @@ constexpr std::string_view kPeterSeed = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdX
 constexpr std::string_view kPeterText =
     "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
 constexpr std::string_view kPeterSignature =
-    "\xe2\x80\x94 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    "\xe2\x80\x94 PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 constexpr std::string_view kEnochSignature =
-    "\xe2\x80\x94 EnochRoot rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n";
+    "\xe2\x80\x94 EnochRoot "
+    "rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n";
 
 SigningKey peter() {
   const Bytes key = from_base64(kPeterSeed).value();
@@ -62,7 +64,8 @@ TEST(SignedNote, TellsAMissingSignatureFromAWrongOne) {
 }
 
 TEST(SignedNote, RefusesMalformedKeys) {
-  for (const char* bad : {"", "PeterNeumann", "PeterNeumann+c74f20a3", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+  for (const char* bad : {"", "PeterNeumann", "PeterNeumann+c74f20a3",
+                          "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
                           "Peter+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
                           "PeterNeumann+cc469956+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TWBADKEY==",
                           "PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"})
@@ -74,23 +77,27 @@ TEST(SignedNote, RefusesMalformedKeys) {
 
 TEST(SignedNote, RefusesMalformedNotes) {
   const std::string signature(kPeterSignature);
-  for (const std::string& bad : std::vector<std::string>{"", "text\n", "text\n" + signature, "text\n\n", "text\n\nno dash\n",
-                                 "text\n\n" + signature.substr(0, signature.size() - 1), "text\r\n\n" + signature,
-                                 "text\n\n\xe2\x80\x94 name AAAA\n", "text\n\n\xe2\x80\x94 name\n", "text\n\n\xe2\x80\x94  AAAAAAAA\n"})
+  for (const std::string& bad : std::vector<std::string>{
+           "", "text\n", "text\n" + signature, "text\n\n", "text\n\nno dash\n",
+           "text\n\n" + signature.substr(0, signature.size() - 1), "text\r\n\n" + signature,
+           "text\n\n\xe2\x80\x94 name AAAA\n", "text\n\n\xe2\x80\x94 name\n", "text\n\n\xe2\x80\x94  AAAAAAAA\n"})
     EXPECT_FALSE(SignedNote::parse(as_bytes(bad))) << bad;
   EXPECT_FALSE(sign_note("no newline", "PeterNeumann", peter()));
 }
 
 TEST(Checkpoint, RoundTripsAndAllowsExtensionLines) {
-  const Checkpoint checkpoint{"fovea.test/st-anna", 20852163, test::hex_array("79e5b49ba8e7d12f2b8a2b0ba9a3d1e1ae0cb2ca3b5f0f8a8e7fd5b0d5ae7c11")};
+  const Checkpoint checkpoint{"fovea.test/st-anna", 20852163,
+                              test::hex_array("79e5b49ba8e7d12f2b8a2b0ba9a3d1e1ae0cb2ca3b5f0f8a8e7fd5b0d5ae7c11")};
   EXPECT_EQ(Checkpoint::parse(checkpoint.text()).value(), checkpoint);
   EXPECT_EQ(Checkpoint::parse(checkpoint.text() + "more\n").value(), checkpoint);
 }
 
 TEST(Checkpoint, RefusesMalformedText) {
   const std::string root = to_base64(Digest{});
-  for (const std::string& bad : std::vector<std::string>{"", "\n1\n" + root + "\n", "o\n01\n" + root + "\n", "o\n-1\n" + root + "\n", "o\n+1\n" + root + "\n",
-                                 "o\n1 \n" + root + "\n", "o\n18446744073709551616\n" + root + "\n", "o\n1\n" + root, "o\n1\nAAAA\n", "o\n\n" + root + "\n"})
+  for (const std::string& bad : std::vector<std::string>{
+           "", "\n1\n" + root + "\n", "o\n01\n" + root + "\n", "o\n-1\n" + root + "\n", "o\n+1\n" + root + "\n",
+           "o\n1 \n" + root + "\n", "o\n18446744073709551616\n" + root + "\n", "o\n1\n" + root, "o\n1\nAAAA\n",
+           "o\n\n" + root + "\n"})
     EXPECT_FALSE(Checkpoint::parse(bad)) << bad;
 }
 

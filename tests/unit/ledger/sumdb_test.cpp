@@ -41,11 +41,14 @@ ProgramResult run(const std::string& command) {
 class Sumdb : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    if (!std::filesystem::exists(std::string(kGoPath) + "/src/golang.org/x/mod/sumdb/tlog") || run("go version").status != 0) return;
+    if (!std::filesystem::exists(std::string(kGoPath) + "/src/golang.org/x/mod/sumdb/tlog") ||
+        run("go version").status != 0)
+      return;
     folder = std::make_unique<test::TemporaryFolder>();
     const std::string cache = (folder->path() / "cache").string();
-    const ProgramResult built = run("env GO111MODULE=off GOFLAGS= GOPROXY=off GOPATH=" + std::string(kGoPath) + " GOCACHE='" + cache + "' go build -o '" +
-                                    (folder->path() / "check").string() + "' " FOVEA_SOURCE_DIR "/tests/unit/ledger/sumdb/check.go");
+    const ProgramResult built = run("env GO111MODULE=off GOFLAGS= GOPROXY=off GOPATH=" + std::string(kGoPath) +
+                                    " GOCACHE='" + cache + "' go build -o '" + (folder->path() / "check").string() +
+                                    "' " FOVEA_SOURCE_DIR "/tests/unit/ledger/sumdb/check.go");
     ASSERT_EQ(built.status, 0) << (built.lines.empty() ? "" : built.lines.back());
     available = true;
   }
@@ -63,7 +66,9 @@ class Sumdb : public testing::Test {
     }
     ASSERT_TRUE(ledger.publish());
   }
-  static crypto::NoteKey key() { return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value(); }
+  static crypto::NoteKey key() {
+    return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value();
+  }
   static ProgramResult check(const std::filesystem::path& path) {
     return run("'" + (folder->path() / "check").string() + "' '" + path.string() + "' '" + key().text() + "'");
   }
@@ -91,7 +96,8 @@ TEST_F(Sumdb, VerifiesLedgersOfEveryShapeAndComputesTheSameProofs) {
     const auto stored = stored_subtrees(path, size);
     std::size_t line = 0;
     for (const std::uint64_t index : {std::uint64_t{0}, size / 3, size - 1})
-      EXPECT_EQ(result.lines.at(line++), proof_text("record " + std::to_string(index), crypto::inclusion_proof(index, size, stored).value()));
+      EXPECT_EQ(result.lines.at(line++),
+                proof_text("record " + std::to_string(index), crypto::inclusion_proof(index, size, stored).value()));
     for (const std::uint64_t older : {std::uint64_t{1}, std::min(size, size / 2 + 1), size}) {
       const auto proof = crypto::consistency_proof(older, size, stored).value();
       EXPECT_EQ(result.lines.at(line++), proof_text("tree " + std::to_string(older), proof));
@@ -102,7 +108,8 @@ TEST_F(Sumdb, VerifiesLedgersOfEveryShapeAndComputesTheSameProofs) {
 TEST_F(Sumdb, RefusesWhatWeRefuse) {
   const std::filesystem::path path = folder->path() / "damaged";
   write(path, 300);
-  for (const char* file : {"checkpoint", "tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44"}) {
+  for (const char* file :
+       {"checkpoint", "tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44"}) {
     const std::string good = test::slurp(path / file);
     test::flip_byte(path / file, good.size() / 2);
     EXPECT_NE(check(path).status, 0) << file;

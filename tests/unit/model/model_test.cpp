@@ -50,7 +50,8 @@ TEST(Layout, RefusesAPrefixThatTrainsNothing) {
 TEST(Layout, ReadsArchitectureNames) {
   EXPECT_EQ(make_layout("probe-1000").value().size(), 1000U);
   EXPECT_GT(make_layout("fovea-1").value().size(), 500'000U);
-  for (const char* name : {"", "probe-", "probe-0", "probe-01", "probe--1", "probe-1x", "probe-99999999999", "fovea-2", "fovea-1 "})
+  for (const char* name :
+       {"", "probe-", "probe-0", "probe-01", "probe--1", "probe-1x", "probe-99999999999", "fovea-2", "fovea-1 "})
     EXPECT_FALSE(make_layout(name)) << name;
 }
 
@@ -74,11 +75,13 @@ TEST(ModelState, DigestCoversEveryValueNameAndShape) {
   values.back() = std::nextafter(0.5F, 1.0F);
   const ModelState changed = ModelState::create(layout, values).value();
   EXPECT_NE(changed.digest(), first);
-  EXPECT_EQ(changed.digest_of("a.").value(), ModelState::create(layout, std::vector<float>(layout.size(), 0.5F)).value().digest_of("a.").value());
+  EXPECT_EQ(changed.digest_of("a.").value(),
+            ModelState::create(layout, std::vector<float>(layout.size(), 0.5F)).value().digest_of("a.").value());
   EXPECT_FALSE(changed.digest_of("none."));
   const ModelLayout other = ModelLayout::create("small", {{.name = "a.weight", .shape = {3, 4}},
                                                           {.name = "a.bias", .shape = {4}},
-                                                          {.name = "b.weight", .shape = {2, 4}}}).value();
+                                                          {.name = "b.weight", .shape = {2, 4}}})
+                                .value();
   EXPECT_NE(ModelState::create(other, std::vector<float>(other.size(), 0.5F)).value().digest(), first);
 }
 
@@ -90,8 +93,10 @@ TEST(InitialWeights, AreTheSameEverywhere) {
 }
 
 TEST(InitialWeights, StayWithinTheirBoundAndFillIt) {
-  const ModelLayout layout = ModelLayout::create("wide", {{.name = "w", .shape = {400, 25}, .initial = InitialValue::kaiming_uniform},
-                                                          {.name = "c", .shape = {3}, .constant = -4}}).value();
+  const ModelLayout layout =
+      ModelLayout::create("wide", {{.name = "w", .shape = {400, 25}, .initial = InitialValue::kaiming_uniform},
+                                   {.name = "c", .shape = {3}, .constant = -4}})
+          .value();
   const ModelState state = initial_model(layout, 1).value();
   const double bound = std::sqrt(6.0 / 25);
   double low = 0, high = 0, sum = 0;

@@ -41,7 +41,8 @@ TEST(Safetensors, OneModelHasOneFile) {
   const ModelState model = initial_model(make_layout("fovea-1").value(), 7).value();
   const Bytes file = write_safetensors(model, {}).value();
   EXPECT_EQ(file, write_safetensors(read_safetensors(file).value().state, {}).value());
-  EXPECT_EQ(to_hex(crypto::sha256(write_safetensors(probe(), {}).value())), "d5f8360b961947112b7e836af284389c2c38402d04635ea5c63b507759a5e965");
+  EXPECT_EQ(to_hex(crypto::sha256(write_safetensors(probe(), {}).value())),
+            "d5f8360b961947112b7e836af284389c2c38402d04635ea5c63b507759a5e965");
 }
 
 TEST(Safetensors, RefusesEveryTruncationAndExtension) {
@@ -63,8 +64,8 @@ TEST(Safetensors, RefusesHostileHeaders) {
       R"("probe.values":{"dtype":"F32","shape":[3.0],"data_offsets":[0,12]})",
       R"("probe.values":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,12]})",
       R"("probe.values":{"dtype":"F32","shape":"3","data_offsets":[0,12]})",
-      R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[4,16]})",   // a gap
-      R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[0,8]})",    // too short
+      R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[4,16]})",  // a gap
+      R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[0,8]})",   // too short
       R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[12,0]})",
       R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[0]})",
       R"("probe.values":{"dtype":"F32","shape":[3]})",
@@ -79,12 +80,12 @@ TEST(Safetensors, RefusesHostileHeaders) {
 
 TEST(Safetensors, RefusesHostileFiles) {
   const std::string good = R"("probe.values":{"dtype":"F32","shape":[3],"data_offsets":[0,12]})";
-  for (const std::string& header : {std::string("{}"), std::string("[]"), std::string("null"), "{" + good + "}", std::string(100'000, '['),
-                                    std::string(kMetadata), "  " + header_of(good), header_of(good) + "{}", std::string("{\xff}"),
-                                    "{\"__metadata__\":{\"fovea.architecture\":\"nothing\"}," + good + "}",
-                                    "{\"__metadata__\":{\"fovea.architecture\":3}," + good + "}",
-                                    "{\"__metadata__\":[]," + good + "}",
-                                    "{\"__metadata__\":{\"fovea.architecture\":\"probe-67108864\"}," + good + "}"})
+  for (const std::string& header :
+       {std::string("{}"), std::string("[]"), std::string("null"), "{" + good + "}", std::string(100'000, '['),
+        std::string(kMetadata), "  " + header_of(good), header_of(good) + "{}", std::string("{\xff}"),
+        "{\"__metadata__\":{\"fovea.architecture\":\"nothing\"}," + good + "}",
+        "{\"__metadata__\":{\"fovea.architecture\":3}," + good + "}", "{\"__metadata__\":[]," + good + "}",
+        "{\"__metadata__\":{\"fovea.architecture\":\"probe-67108864\"}," + good + "}"})
     EXPECT_FALSE(read_safetensors(file_with(header))) << header.substr(0, 80);
 
   Bytes claims_gigabytes(16, 0xFF);
@@ -118,25 +119,43 @@ TEST(Safetensors, WriterRefusesMetadataThatNoReaderTakes) {
 }
 
 TEST(ModelUse, SurvivesTheFile) {
-  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .n4 = true, .regions = 32,
-                     .exploration = 0.125, .nms_mm = 10, .seed = 9007199254740991U, .plan_hash = "ab"};
+  const ModelUse use{.finding_kind = "lesion",
+                     .modality = "MR",
+                     .normalisation = "mr-foreground",
+                     .n4 = true,
+                     .regions = 32,
+                     .exploration = 0.125,
+                     .nms_mm = 10,
+                     .seed = 9007199254740991U,
+                     .plan_hash = "ab"};
   const Bytes file = write_safetensors(probe(), to_metadata(use)).value();
   EXPECT_EQ(read_model_use(read_safetensors(file).value().metadata).value(), use);
 }
 
 TEST(ModelUse, RefusesWhatIsMissingOrOutOfBounds) {
-  const ModelUse use{.finding_kind = "lesion", .modality = "MR", .normalisation = "mr-foreground", .n4 = true, .regions = 32,
-                     .exploration = 0.125, .nms_mm = 10, .seed = 7, .plan_hash = "ab"};
+  const ModelUse use{.finding_kind = "lesion",
+                     .modality = "MR",
+                     .normalisation = "mr-foreground",
+                     .n4 = true,
+                     .regions = 32,
+                     .exploration = 0.125,
+                     .nms_mm = 10,
+                     .seed = 7,
+                     .plan_hash = "ab"};
   const ModelMetadata good = to_metadata(use);
   for (const auto& [key, value] : good) {
     ModelMetadata metadata = good;
     metadata.erase(key);
     EXPECT_FALSE(read_model_use(metadata)) << key;
   }
-  for (const auto& [key, value] : std::map<std::string, std::string>{{"fovea.look.regions", "0"}, {"fovea.look.regions", "257"},
-                                                                    {"fovea.look.regions", "32 "}, {"fovea.look.exploration", "nan"},
-                                                                    {"fovea.look.exploration", "1.5"}, {"fovea.look.nms_mm", "-1"},
-                                                                    {"fovea.seed", "-1"}, {"fovea.n4", "yes"}}) {
+  for (const auto& [key, value] : std::map<std::string, std::string>{{"fovea.look.regions", "0"},
+                                                                     {"fovea.look.regions", "257"},
+                                                                     {"fovea.look.regions", "32 "},
+                                                                     {"fovea.look.exploration", "nan"},
+                                                                     {"fovea.look.exploration", "1.5"},
+                                                                     {"fovea.look.nms_mm", "-1"},
+                                                                     {"fovea.seed", "-1"},
+                                                                     {"fovea.n4", "yes"}}) {
     ModelMetadata metadata = good;
     metadata[key] = value;
     EXPECT_FALSE(read_model_use(metadata)) << key << " " << value;

@@ -1,4 +1,5 @@
-// Our reading of NIfTI voxels held against ITK's: every data type, byte order, scaling and order of axes, and real files.
+// Our reading of NIfTI voxels held against ITK's: every data type, byte order, scaling and order of axes, and real
+// files.
 #include "node/intake/formats/nifti_voxels.h"
 
 #include <algorithm>
@@ -6,8 +7,8 @@
 #include <fstream>
 
 #include "common/durable_file.h"
-#include "node/volume/canonical.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/volume/canonical.h"
 #include "node/volume_files/trusted_reader.h"
 #include "tests/support/scans.h"
 
@@ -20,12 +21,14 @@ struct Kind {
   std::int16_t datatype, bits;
 };
 std::size_t bytes_of(Kind kind) { return static_cast<std::size_t>(kind.bits) / 8; }
-constexpr Kind kKinds[] = {{2, 8}, {4, 16}, {8, 32}, {16, 32}, {64, 64}, {256, 8}, {512, 16}, {768, 32}, {1024, 64}, {1280, 64}};
+constexpr Kind kKinds[] = {{2, 8},   {4, 16},   {8, 32},   {16, 32},   {64, 64},
+                           {256, 8}, {512, 16}, {768, 32}, {1024, 64}, {1280, 64}};
 
 // A NIfTI-1 file of 7×6×5 voxels, byte by byte.
 class File {
  public:
-  File(Kind kind, bool swapped, std::uint32_t voxel_offset) : kind_(kind), swapped_(swapped), offset_(voxel_offset), bytes_(voxel_offset + kVoxels * bytes_of(kind)) {
+  File(Kind kind, bool swapped, std::uint32_t voxel_offset)
+      : kind_(kind), swapped_(swapped), offset_(voxel_offset), bytes_(voxel_offset + kVoxels * bytes_of(kind)) {
     put(0, std::int32_t{348});
     for (std::size_t i = 0; i < 4; ++i) put(40 + 2 * i, std::array<std::int16_t, 4>{3, 7, 6, 5}[i]);
     put(70, kind.datatype), put(72, kind.bits);
@@ -44,16 +47,20 @@ class File {
   void set_scaling(float slope, float intercept) { put(112, slope), put(116, intercept); }
   // Which patient axis each voxel axis runs along, and against which ones.
   void set_axes(const std::array<std::size_t, 3>& axes, unsigned flips) {
-    for (std::size_t axis = 0; axis < 3; ++axis) put(280 + 16 * axes[axis] + 4 * axis, (flips >> axis & 1U) != 0 ? -2.0f : 2.0f);
+    for (std::size_t axis = 0; axis < 3; ++axis)
+      put(280 + 16 * axes[axis] + 4 * axis, (flips >> axis & 1U) != 0 ? -2.0f : 2.0f);
   }
   void set_voxel(std::size_t v, std::int64_t value) {
     const std::size_t at = offset_ + v * bytes_of(kind_);
     switch (kind_.datatype) {
       case 16: return put(at, static_cast<float>(value));
       case 64: return put(at, static_cast<double>(value));
-      case 2: case 256: return put(at, static_cast<std::int8_t>(value));
-      case 4: case 512: return put(at, static_cast<std::int16_t>(value));
-      case 8: case 768: return put(at, static_cast<std::int32_t>(value));
+      case 2:
+      case 256: return put(at, static_cast<std::int8_t>(value));
+      case 4:
+      case 512: return put(at, static_cast<std::int16_t>(value));
+      case 8:
+      case 768: return put(at, static_cast<std::int32_t>(value));
       default: return put(at, value);
     }
   }
@@ -84,16 +91,18 @@ struct Delivered {
 };
 
 Result<Delivered> deliver(const Bytes& file) {
-  FOVEA_TRY_ASSIGN(const NiftiHeader header, inspect_nifti(ByteView(file).first(std::min(file.size(), kNiftiHeaderBytesMax))));
+  FOVEA_TRY_ASSIGN(const NiftiHeader header,
+                   inspect_nifti(ByteView(file).first(std::min(file.size(), kNiftiHeaderBytesMax))));
   Bytes stored(file.begin() + static_cast<std::ptrdiff_t>(header.voxel_offset), file.end());
   std::vector<std::byte> memory;
   Delivered out;
-  FOVEA_TRY(deliver_nifti(header, stored, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
-    memory.resize(geometry.voxel_count() * bytes_per_voxel(storage));
-    out.geometry = geometry;
-    out.storage = storage;
-    return memory.data();
-  }));
+  FOVEA_TRY(
+      deliver_nifti(header, stored, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+        memory.resize(geometry.voxel_count() * bytes_per_voxel(storage));
+        out.geometry = geometry;
+        out.storage = storage;
+        return memory.data();
+      }));
   out.voxels = as_floats(memory.data(), out.geometry.voxel_count(), out.storage);
   if (!can_stay_in_place(header)) return out;
   // Where it can be done in place, that gives the same.
@@ -127,8 +136,10 @@ TEST(NiftiVoxels, EveryTypeByteOrderAndScalingIsWhatItkReads) {
           file.set_axes({0, 1, 2}, 3);
           file.set_scaling(slope, intercept);
           // Narrow values fit int16 in every type; wide ones fill the smaller types and leave int16 in the larger ones.
-          for (std::size_t v = 0; v < File::kVoxels; ++v) file.set_voxel(v, wide ? numbers.below(4'000'000) : numbers.below(120));
-          expect_as_itk(folder.path() / "scan.nii", file.bytes(), "type " + std::to_string(kind.datatype) + " slope " + std::to_string(slope));
+          for (std::size_t v = 0; v < File::kVoxels; ++v)
+            file.set_voxel(v, wide ? numbers.below(4'000'000) : numbers.below(120));
+          expect_as_itk(folder.path() / "scan.nii", file.bytes(),
+                        "type " + std::to_string(kind.datatype) + " slope " + std::to_string(slope));
         }
 }
 
@@ -215,7 +226,8 @@ TEST(NiftiVoxels, RealFilesThroughTheParserAreWhatItkReads) {
   Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
   ASSERT_TRUE(parser) << parser.error().message;
   std::size_t compared = 0;
-  for (const char* folder : {"hippocampus/images", "head-neck-ct", "soft-tissue-sarcoma/pet", "soft-tissue-sarcoma/mr-t1"}) {
+  for (const char* folder :
+       {"hippocampus/images", "head-neck-ct", "soft-tissue-sarcoma/pet", "soft-tissue-sarcoma/mr-t1"}) {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(data / folder)) files.push_back(entry.path());
     std::sort(files.begin(), files.end());
@@ -224,7 +236,8 @@ TEST(NiftiVoxels, RealFilesThroughTheParserAreWhatItkReads) {
       const Result<ParsedVolume> ours = parser->read_volume(files[n]);
       ASSERT_TRUE(reference && ours) << files[n];
       EXPECT_EQ(ours->geometry(), reference->geometry) << files[n];
-      const std::vector<float> voxels = std::visit([](const auto& span) { return std::vector<float>(span.begin(), span.end()); }, ours->voxels());
+      const std::vector<float> voxels =
+          std::visit([](const auto& span) { return std::vector<float>(span.begin(), span.end()); }, ours->voxels());
       EXPECT_TRUE(voxels == reference->voxels) << files[n];
       ++compared;
     }

@@ -12,8 +12,8 @@
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
-#include "node/volume_files/nifti_writer.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/volume_files/nifti_writer.h"
 #include "tests/support/scans.h"
 
 namespace fovea::node {
@@ -94,8 +94,9 @@ TEST(ScanParser, TruncationAtEveryStructureIsRefusedAndTheNextFileRead) {
   const Bytes gz = packed(sound);
   ScanParser parser = started();
   const auto path = folder.path() / "cut.nii";
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4}, std::size_t{40}, std::size_t{112}, std::size_t{347}, std::size_t{348},
-                                 std::size_t{351}, std::size_t{352}, std::size_t{353}, sound.size() / 2, sound.size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{4}, std::size_t{40}, std::size_t{112}, std::size_t{347},
+        std::size_t{348}, std::size_t{351}, std::size_t{352}, std::size_t{353}, sound.size() / 2, sound.size() - 1}) {
     put(path, ByteView(sound).first(size));
     const Result<ParsedVolume> read = parser.read_volume(path);
     ASSERT_FALSE(read) << size;
@@ -122,21 +123,35 @@ TEST(ScanParser, EachHostileHeaderIsNamed) {
   const Bytes sound = sound_nifti(folder.path());
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<Hostile> cases = {
-      {"gigabytes claimed", [](Bytes& f) { for (std::size_t a = 0; a < 3; ++a) set_field<std::int16_t>(f, 42 + 2 * a, 4000); }, "size"},
+      {"gigabytes claimed",
+       [](Bytes& f) {
+         for (std::size_t a = 0; a < 3; ++a) set_field<std::int16_t>(f, 42 + 2 * a, 4000);
+       },
+       "size"},
       {"more than there is", [](Bytes& f) { set_field<std::int16_t>(f, 42, 400); }, "voxels"},
       {"axis too long", [](Bytes& f) { set_field<std::int16_t>(f, 42, 32767); }, "size"},
       {"negative size", [](Bytes& f) { set_field<std::int16_t>(f, 44, -5); }, "size"},
       {"zero size", [](Bytes& f) { set_field<std::int16_t>(f, 44, 0); }, "size"},
       {"two dimensions", [](Bytes& f) { set_field<std::int16_t>(f, 40, 2); }, "dim[0]"},
       {"one slice", [](Bytes& f) { set_field<std::int16_t>(f, 46, 1); }, "size"},
-      {"a time series", [](Bytes& f) { set_field<std::int16_t>(f, 40, 4), set_field<std::int16_t>(f, 48, 9); }, "dim[4]"},
+      {"a time series", [](Bytes& f) { set_field<std::int16_t>(f, 40, 4), set_field<std::int16_t>(f, 48, 9); },
+       "dim[4]"},
       {"absurd dim[0]", [](Bytes& f) { set_field<std::int16_t>(f, 40, 1000); }, "dim[0]"},
       {"colour", [](Bytes& f) { set_field<std::int16_t>(f, 70, 128), set_field<std::int16_t>(f, 72, 24); }, "datatype"},
       {"bits that lie", [](Bytes& f) { set_field<std::int16_t>(f, 72, 8); }, "bitpix"},
       {"slope not a number", [nan](Bytes& f) { set_field(f, 112, nan); }, "scl_slope"},
-      {"zero spacing", [](Bytes& f) { for (std::size_t a = 0; a < 12; ++a) set_field(f, 280 + 4 * a, 0.0f); }, "spacing"},
+      {"zero spacing",
+       [](Bytes& f) {
+         for (std::size_t a = 0; a < 12; ++a) set_field(f, 280 + 4 * a, 0.0f);
+       },
+       "spacing"},
       {"spacing not a number", [nan](Bytes& f) { set_field(f, 280, nan); }, "spacing"},
-      {"singular transform", [](Bytes& f) { for (std::size_t row = 0; row < 3; ++row) set_field(f, 280 + 16 * row, 1.0f), set_field(f, 284 + 16 * row, 1.0f); }, "direction"},
+      {"singular transform",
+       [](Bytes& f) {
+         for (std::size_t row = 0; row < 3; ++row)
+           set_field(f, 280 + 16 * row, 1.0f), set_field(f, 284 + 16 * row, 1.0f);
+       },
+       "direction"},
       {"origin infinite", [](Bytes& f) { set_field(f, 292, std::numeric_limits<float>::infinity()); }, "origin"},
       {"voxels before the header's end", [](Bytes& f) { set_field(f, 108, -1e9f); }, "vox_offset"},
       {"two files", [](Bytes& f) { f[345] = 'i'; }, "magic"},
@@ -154,7 +169,8 @@ TEST(ScanParser, EachHostileHeaderIsNamed) {
       ASSERT_FALSE(read) << hostile.what;
       EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << hostile.what;
       const bool format = std::string_view(hostile.named) == "format";
-      EXPECT_NE(read.error().message.find(format && gzip ? "NIfTI" : hostile.named), std::string::npos) << hostile.what << ": " << read.error().message;
+      EXPECT_NE(read.error().message.find(format && gzip ? "NIfTI" : hostile.named), std::string::npos)
+          << hostile.what << ": " << read.error().message;
     }
 }
 
@@ -287,12 +303,14 @@ TEST(ScanParser, AFileFindsNothingOfTheOneBefore) {
 TEST(SharedMemory, WipesWhereverAChildWroteAndLetsGoOfTooMuch) {
   Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
-  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}}) ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
+  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}})
+    ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
   constexpr std::uint64_t kAll = UINT64_MAX;
   EXPECT_FALSE((*memory)->wipe(kAll, 4096));
   EXPECT_EQ((*memory)->data()[60'000'000], 't');
   ASSERT_TRUE((*memory)->wipe(kAll, 1u << 20));
-  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}}) EXPECT_EQ((*memory)->data()[at], 0);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}})
+    EXPECT_EQ((*memory)->data()[at], 0);
   EXPECT_NE(ftruncate((*memory)->descriptor(), 4096), 0);  // sealed
 }
 
@@ -300,15 +318,17 @@ TEST(SharedMemory, PagesOfALargerFileAreLetGoAndThoseBelowKept) {
   Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   const auto held_bytes = [&] {
-    struct stat info{};
+    struct stat info {};
     EXPECT_EQ(fstat((*memory)->descriptor(), &info), 0);
     return static_cast<std::uint64_t>(info.st_blocks) * 512;
   };
   const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}}) ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
+  for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}})
+    ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
   ASSERT_TRUE((*memory)->wipe(6'000'000, 1u << 20));
   EXPECT_EQ(held_bytes(), 2 * page);
-  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}}) EXPECT_EQ((*memory)->data()[at], 0);
+  for (const std::size_t at : {std::size_t{0}, std::size_t{5'000'000}, std::size_t{60'000'000}})
+    EXPECT_EQ((*memory)->data()[at], 0);
   // A byte of the file in the last page that is kept, and one behind it.
   ASSERT_EQ(pwrite((*memory)->descriptor(), "xy", 2, 5'000'000), 2);
   ASSERT_TRUE((*memory)->wipe(5'000'001, 1u << 20));
@@ -330,7 +350,9 @@ TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
   ScanParser parser = started();
   const auto start = std::chrono::steady_clock::now();
   const Result<ParsedVolume> brain = parser.read_volume(path);
-  RecordProperty("parse_ms", static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
+  RecordProperty(
+      "parse_ms",
+      static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
   ASSERT_TRUE(brain) << brain.error().message;
   EXPECT_EQ(brain->geometry().size, (Index3{181, 217, 181}));
 }
@@ -338,7 +360,9 @@ TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
 // Version 2 of a sound version 1 file: the same facts at other places and widths.
 Bytes as_version_2(const Bytes& one) {
   Bytes out(544);
-  const auto at = [&](std::size_t offset, auto like) { return std::memcpy(&like, one.data() + offset, sizeof like), like; };
+  const auto at = [&](std::size_t offset, auto like) {
+    return std::memcpy(&like, one.data() + offset, sizeof like), like;
+  };
   set_field(out, 0, std::int32_t{540});
   std::memcpy(out.data() + 4, "n+2\0\r\n\032\n", 8);
   set_field(out, 12, at(70, std::int16_t{})), set_field(out, 14, at(72, std::int16_t{}));
@@ -385,9 +409,14 @@ Volume shaded_ball() {
   for (std::int64_t k = 0; k < 70; ++k)
     for (std::int64_t j = 0; j < 80; ++j)
       for (std::int64_t i = 0; i < 90; ++i) {
-        const double x = static_cast<double>(i - 45) / 40, y = static_cast<double>(j - 40) / 36, z = static_cast<double>(k - 35) / 32;
-        const double tissue = x * x + y * y + z * z > 1 ? 10 : static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 == 0 ? 600 : 400;
-        out.voxels[out.geometry.offset(i, j, k)] = static_cast<float>(std::floor(tissue * std::exp(0.3 * x + 0.1 * y * z) + 12 * numbers.unit()));
+        const double x = static_cast<double>(i - 45) / 40, y = static_cast<double>(j - 40) / 36,
+                     z = static_cast<double>(k - 35) / 32;
+        const double tissue = x * x + y * y + z * z > 1 ? 10
+                              : static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 == 0
+                                  ? 600
+                                  : 400;
+        out.voxels[out.geometry.offset(i, j, k)] =
+            static_cast<float>(std::floor(tissue * std::exp(0.3 * x + 0.1 * y * z) + 12 * numbers.unit()));
       }
   return out;
 }
@@ -396,9 +425,12 @@ Volume shaded_ball() {
 double unevenness(const Volume& truth, const VoxelSpan& voxels) {
   double sum = 0, squares = 0, count = 0;
   for (std::size_t v = 0; v < truth.voxels.size(); ++v) {
-    const auto x = static_cast<double>(static_cast<std::int64_t>(v) % 90 - 45) / 40, y = static_cast<double>(static_cast<std::int64_t>(v) / 90 % 80 - 40) / 36,
+    const auto x = static_cast<double>(static_cast<std::int64_t>(v) % 90 - 45) / 40,
+               y = static_cast<double>(static_cast<std::int64_t>(v) / 90 % 80 - 40) / 36,
                z = static_cast<double>(static_cast<std::int64_t>(v) / 7200 - 35) / 32;
-    if (x * x + y * y + z * z > 0.9 || static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 != 0) continue;
+    if (x * x + y * y + z * z > 0.9 ||
+        static_cast<int>(std::floor(4 * x) + std::floor(4 * y) + std::floor(4 * z)) % 2 != 0)
+      continue;
     const double value = std::visit([v](const auto& span) { return static_cast<double>(span[v]); }, voxels);
     sum += value, squares += value * value, ++count;
   }
@@ -411,7 +443,8 @@ TEST(ScanParser, N4TakesOutASmoothFieldWhenItIsAskedFor) {
   const Volume scan = shaded_ball();
   ASSERT_TRUE(write_nifti(folder.path() / "mr.nii", scan, VoxelType::int16, false));
   ScanParser parser = started();
-  const Result<ParsedVolume> plain = parser.read_volume(folder.path() / "mr.nii"), even = parser.read_volume(folder.path() / "mr.nii", kOnlyVolume, true);
+  const Result<ParsedVolume> plain = parser.read_volume(folder.path() / "mr.nii"),
+                             even = parser.read_volume(folder.path() / "mr.nii", kOnlyVolume, true);
   ASSERT_TRUE(plain) << plain.error().message;
   ASSERT_TRUE(even) << even.error().message;
   EXPECT_EQ(even->geometry(), plain->geometry());

@@ -27,9 +27,14 @@ class Listening {
  public:
   Listening(DicomConfig config, const fs::path& incoming) : stop_(eventfd(0, EFD_CLOEXEC)) {
     config.port = 0;
-    Result<DicomListener> opened = DicomListener::open(config, {.receiver_program = fs::path(FOVEA_BIN_DIR) / "fovea-dicom-receiver", .incoming = incoming, .seal_for = key_.public_key()},
-                                                       {.log = [this](DicomEvent event, const std::string& detail) { say(std::string(to_string(event)) + " " + detail); },
-                                                        .batch_ready = [this](const fs::path& batch) { take(batch); }});
+    Result<DicomListener> opened = DicomListener::open(
+        config,
+        {.receiver_program = fs::path(FOVEA_BIN_DIR) / "fovea-dicom-receiver",
+         .incoming = incoming,
+         .seal_for = key_.public_key()},
+        {.log = [this](DicomEvent event,
+                       const std::string& detail) { say(std::string(to_string(event)) + " " + detail); },
+         .batch_ready = [this](const fs::path& batch) { take(batch); }});
     if (!opened) {
       ADD_FAILURE() << opened.error().message;
       return;
@@ -51,7 +56,9 @@ class Listening {
   // Waits until an event that begins so was said.
   bool said(const std::string& begin) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return std::any_of(events_.begin(), events_.end(), [&](const std::string& e) { return e.starts_with(begin); }); });
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] {
+      return std::any_of(events_.begin(), events_.end(), [&](const std::string& e) { return e.starts_with(begin); });
+    });
   }
   std::string all() {
     const std::lock_guard lock(mutex_);
@@ -92,7 +99,8 @@ class Listening {
     return out;
   }
 
-  crypto::AgreementKey key_ = crypto::AgreementKey::from_private(crypto::SecretKey());  // the same for every listener here
+  crypto::AgreementKey key_ =
+      crypto::AgreementKey::from_private(crypto::SecretKey());  // the same for every listener here
   int stop_;
   std::unique_ptr<DicomListener> listener_;
   std::mutex mutex_;
@@ -114,7 +122,9 @@ DicomConfig config_for(const std::string& peer = "PACS1@127.0.0.1") {
 }
 
 int run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); }
-std::string titles(const std::string& calling = "PACS1", const std::string& called = "SITE-A") { return " -aet " + calling + " -aec " + called + " -to 10 127.0.0.1 "; }
+std::string titles(const std::string& calling = "PACS1", const std::string& called = "SITE-A") {
+  return " -aet " + calling + " -aec " + called + " -to 10 127.0.0.1 ";
+}
 
 class DicomListenerTest : public testing::Test {
  protected:
@@ -139,16 +149,21 @@ TEST_F(DicomListenerTest, AnswersEchoAndHandsOnWhatIsStored) {
   // The pixels arrived as they were; only the meta header is the receiver's.
   const Bytes sent = ct_slice(0, 0).elements();
   const std::string tail(as_text(sent).substr(sent.size() - 60));
-  EXPECT_TRUE(std::any_of(files.begin(), files.end(), [&](const Bytes& file) { return as_text(file).find(tail) != std::string_view::npos; }));
-  for (const std::string canary : {"Canary", "CANARY", "1.2.3.4.5"}) EXPECT_EQ(listening.all().find(canary), std::string::npos) << listening.all();
+  EXPECT_TRUE(std::any_of(files.begin(), files.end(),
+                          [&](const Bytes& file) { return as_text(file).find(tail) != std::string_view::npos; }));
+  for (const std::string canary : {"Canary", "CANARY", "1.2.3.4.5"})
+    EXPECT_EQ(listening.all().find(canary), std::string::npos) << listening.all();
 }
 
 TEST_F(DicomListenerTest, EachRefusalSaysWhatWasOfferedAndWhatIsExpected) {
   Listening listening(config_for(), incoming());
   EXPECT_NE(run("echoscu" + titles("STRANGER") + listening.port()), 0);
-  EXPECT_TRUE(listening.said("refused address 127.0.0.1: it calls itself \"STRANGER\", from its address \"PACS1\" may send")) << listening.all();
+  EXPECT_TRUE(
+      listening.said("refused address 127.0.0.1: it calls itself \"STRANGER\", from its address \"PACS1\" may send"))
+      << listening.all();
   EXPECT_NE(run("storescu" + titles("PACS1", "OTHER") + listening.port() + " " + slice(0).string()), 0);
-  EXPECT_TRUE(listening.said("refused address 127.0.0.1: it called \"OTHER\", this node is \"SITE-A\"")) << listening.all();
+  EXPECT_TRUE(listening.said("refused address 127.0.0.1: it called \"OTHER\", this node is \"SITE-A\""))
+      << listening.all();
   listening.stop();
   EXPECT_TRUE(listening.received().empty());
 }
@@ -156,7 +171,8 @@ TEST_F(DicomListenerTest, EachRefusalSaysWhatWasOfferedAndWhatIsExpected) {
 TEST_F(DicomListenerTest, AnAddressThatIsNotAllowedIsNotSpokenTo) {
   Listening listening(config_for("PACS1@10.9.8.7"), incoming());
   EXPECT_NE(run("echoscu" + titles() + listening.port()), 0);
-  EXPECT_TRUE(listening.said("refused address 127.0.0.1 is not among those that may send (10.9.8.7)")) << listening.all();
+  EXPECT_TRUE(listening.said("refused address 127.0.0.1 is not among those that may send (10.9.8.7)"))
+      << listening.all();
 }
 
 TEST_F(DicomListenerTest, LimitsOnFilesAndOnAssociationsHold) {
@@ -172,7 +188,8 @@ TEST_F(DicomListenerTest, LimitsOnFilesAndOnAssociationsHold) {
   none.associations_max = 0;
   Listening listening(none, incoming());
   EXPECT_NE(run("echoscu" + titles() + listening.port()), 0);
-  EXPECT_TRUE(listening.said("refused address 127.0.0.1: 0 associations are open, at most 0 may be")) << listening.all();
+  EXPECT_TRUE(listening.said("refused address 127.0.0.1: 0 associations are open, at most 0 may be"))
+      << listening.all();
 }
 
 TEST_F(DicomListenerTest, GarbageOnTheSocketHurtsNobody) {
@@ -202,7 +219,8 @@ TEST_F(DicomListenerTest, WhatAnEarlierRunLeftIsHandedOnFirst) {
 TEST(DicomPeer, IsATitleAndANumericAddress) {
   EXPECT_EQ(parse_dicom_peer("PACS 1@10.0.0.5")->ae_title, "PACS 1");
   EXPECT_EQ(parse_dicom_peer("P@::ffff:10.0.0.5")->address, "10.0.0.5");
-  for (const char* wrong : {"PACS1", "@10.0.0.5", "PACS1@host", "A-TITLE-OF-SEVENTEEN@10.0.0.5", "PA\\CS@10.0.0.5", "PACS1@", " P@10.0.0.5", "P,Q@10.0.0.5"})
+  for (const char* wrong : {"PACS1", "@10.0.0.5", "PACS1@host", "A-TITLE-OF-SEVENTEEN@10.0.0.5", "PA\\CS@10.0.0.5",
+                            "PACS1@", " P@10.0.0.5", "P,Q@10.0.0.5"})
     EXPECT_FALSE(parse_dicom_peer(wrong)) << wrong;
   EXPECT_FALSE(is_ae_title(std::string("a\0b", 3)));
 }

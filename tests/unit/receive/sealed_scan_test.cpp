@@ -52,11 +52,13 @@ class SealedScan : public testing::Test {
   ScratchFolder folder_;
   fs::path file_ = folder_.path() / "scan.sealed";
   crypto::SystemRandom random_;
-  crypto::AgreementKey key_ = crypto::AgreementKey::generate(random_), stranger_ = crypto::AgreementKey::generate(random_);
+  crypto::AgreementKey key_ = crypto::AgreementKey::generate(random_),
+                       stranger_ = crypto::AgreementKey::generate(random_);
 };
 
 TEST_F(SealedScan, OpensToWhatWasSealedForItsKeyOnly) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'535}, std::size_t{65'536}, std::size_t{65'537}, std::size_t{300'000}}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'535}, std::size_t{65'536},
+                                 std::size_t{65'537}, std::size_t{300'000}}) {
     const Bytes scan = noise(size);
     const SealedStream sealed = seal(scan);
     EXPECT_TRUE(sealed.whole);
@@ -73,18 +75,21 @@ TEST_F(SealedScan, EveryChangedOrMissingPartIsNoticed) {
   seal(noise(3 * 65'536));  // ends with an empty piece, without which it would look whole
   const Bytes whole = *read_file(file_, 1 << 20);
   const std::size_t piece = 65'536 + 16;
-  for (const std::size_t size : {std::size_t{0}, std::size_t{20}, std::size_t{40}, 40 + piece, 40 + 3 * piece, whole.size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{20}, std::size_t{40}, 40 + piece, 40 + 3 * piece, whole.size() - 1}) {
     ASSERT_TRUE(replace_file(file_, ByteView(whole).first(size)));
     EXPECT_EQ(open(key_).error().code, ErrorCode::corruption) << "cut to " << size;
   }
-  for (const std::size_t at : {std::size_t{0}, std::size_t{10}, std::size_t{41}, std::size_t{40} + piece, whole.size() - 1}) {
+  for (const std::size_t at :
+       {std::size_t{0}, std::size_t{10}, std::size_t{41}, std::size_t{40} + piece, whole.size() - 1}) {
     Bytes changed = whole;
     changed[at] ^= 1;
     ASSERT_TRUE(replace_file(file_, changed));
     EXPECT_EQ(open(key_).error().code, ErrorCode::corruption) << "changed at " << at;
   }
   Bytes exchanged = whole;
-  std::swap_ranges(exchanged.begin() + 40, exchanged.begin() + 40 + static_cast<std::ptrdiff_t>(piece), exchanged.begin() + 40 + static_cast<std::ptrdiff_t>(piece));
+  std::swap_ranges(exchanged.begin() + 40, exchanged.begin() + 40 + static_cast<std::ptrdiff_t>(piece),
+                   exchanged.begin() + 40 + static_cast<std::ptrdiff_t>(piece));
   ASSERT_TRUE(replace_file(file_, exchanged));
   EXPECT_EQ(open(key_).error().code, ErrorCode::corruption);
   Bytes longer = whole;

@@ -13,7 +13,9 @@ class RestartAttack : public CoordinatorAttack {
   node::SiteMachine restarted(const std::vector<Bytes>& extra = {}, const std::vector<Bytes>& site_register = {}) {
     std::vector<Bytes> journal = scene.world.site_journal(kSite);
     journal.insert(journal.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal, site_register).value();
+    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal,
+                                             site_register)
+                       .value();
     const auto effects = machine.step(scene.world.initial_model());
     completed_register = effects.site_register;
     return machine;
@@ -24,12 +26,15 @@ class RestartAttack : public CoordinatorAttack {
 };
 
 TEST_F(RestartAttack, ARestartedSiteRepeatsOnlyTheStatementItSigned) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  auto request =
+      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+          .value();
   const auto first = tell(request);
   auto site = restarted(first.journal);
   auto smaller = request;
   smaller.committed.pop_back();
-  expect_refused(site.step(message(MessageKind::consistency_request, smaller.encode())), RefusalReason::second_statement);
+  expect_refused(site.step(message(MessageKind::consistency_request, smaller.encode())),
+                 RefusalReason::second_statement);
   const auto again = site.step(message(MessageKind::consistency_request, request.encode()));
   expect_sends(again, MessageKind::consistency_signature);
   EXPECT_EQ(again.outbound.back().wire, first.outbound.back().wire);
@@ -61,7 +66,8 @@ TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesExactlyWhatItWouldHave
   auto site = restarted();
   expect_refused(site.step(message(MessageKind::unmask_request, few.encode())), RefusalReason::too_few_signatures);
   expect_refused(site.step(message(MessageKind::unmask_request, forged.encode())), RefusalReason::bad_signature);
-  expect_refused(site.step(message(MessageKind::unmask_request, other_attempt.encode())), RefusalReason::unexpected_kind);
+  expect_refused(site.step(message(MessageKind::unmask_request, other_attempt.encode())),
+                 RefusalReason::unexpected_kind);
   const auto effects = site.step(message(MessageKind::unmask_request, held.payload()));
   expect_sends(effects, MessageKind::unmask_shares);
   EXPECT_EQ(effects.journal.size(), 1U);
@@ -73,8 +79,10 @@ TEST_F(RestartAttack, AModelReleasedInAnotherRunIsNotReleasedAgain) {
   const RunId other_run{.bytes = {9}};
   const node::ReleasedMark released{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
   auto site = restarted({}, {node::encode_mark(other_run, released)});
-  expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
-  const auto task = federation::TrainTask{.round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
+  expect_refused(site.step(message(MessageKind::unmask_request, held.payload())),
+                 RefusalReason::model_already_released);
+  const auto task = federation::TrainTask{
+      .round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(site.step(message(MessageKind::train_task, task.encode())), RefusalReason::model_already_released);
 }
 
@@ -94,7 +102,8 @@ TEST_F(RestartAttack, AReleaseThatTheRegisterLacksIsCompletedUnlessAnotherRunToo
 
   const node::ReleasedMark elsewhere{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
   auto too_late = restarted(first.journal, {node::encode_mark(RunId{.bytes = {9}}, elsewhere)});
-  expect_refused(too_late.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::model_already_released);
+  expect_refused(too_late.step(message(MessageKind::unmask_request, held.payload())),
+                 RefusalReason::model_already_released);
 }
 
 TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {
@@ -109,7 +118,8 @@ TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {
 TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
   auto p = parameters();
   const auto joined = [&](RoundNumber round) {
-    return restarted({node::encode_mark(scene.world.federation().run(), node::JoinedMark{federation::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
+    return restarted({node::encode_mark(scene.world.federation().run(),
+                                        node::JoinedMark{federation::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
   };
   const auto task = [&](RoundNumber round) {
     return federation::TrainTask{.round = round, .plan_hash = p.plan_hash, .model_hash = p.model_hash}.encode();
@@ -142,8 +152,9 @@ TEST_F(RestartAttack, OnlyTheAttemptThatWasJoinedIsClosedAndOnlyOnce) {
   const auto& journal = scene.world.site_journal(kSite);
   const auto ref = node::SiteMemory::restore(scene.world.federation().run(), journal)->joined->ref;
   const auto abandon = [&](node::SiteMachine& site, RoundNumber round, AttemptNumber attempt, bool round_over) {
-    return site.step(message(MessageKind::attempt_abandoned,
-                             federation::AttemptAbandoned{round, attempt, RefusalReason::deadline_passed, round_over}.encode()));
+    return site.step(
+        message(MessageKind::attempt_abandoned,
+                federation::AttemptAbandoned{round, attempt, RefusalReason::deadline_passed, round_over}.encode()));
   };
   auto& signed_site = scene.world.site(kSite);
   auto site = restarted();
@@ -160,16 +171,21 @@ TEST_F(RestartAttack, OnlyTheAttemptThatWasJoinedIsClosedAndOnlyOnce) {
 // The gate is closed: what cannot leave must not be marked as released.
 TEST_F(RestartAttack, AnAbandonedStatementIsNeitherRepeatedNorReleased) {
   const auto request = scene.hold_to_site(kSite, MessageKind::consistency_request);
-  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()), MessageKind::consistency_signature);
+  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
+               MessageKind::consistency_signature);
   const auto ref = federation::ConsistencyRequest::decode(request.payload())->ref;
-  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()), MessageKind::consistency_signature);
-  scene.tell(kSite, MessageKind::attempt_abandoned, federation::AttemptAbandoned{ref.round, ref.attempt, RefusalReason::deadline_passed, false}.encode());
-  expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.payload()), RefusalReason::forgotten_after_restart);
+  expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
+               MessageKind::consistency_signature);
+  scene.tell(kSite, MessageKind::attempt_abandoned,
+             federation::AttemptAbandoned{ref.round, ref.attempt, RefusalReason::deadline_passed, false}.encode());
+  expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
+                 RefusalReason::forgotten_after_restart);
 
   Scene other;
   const auto unmask = other.hold_to_site(kSite, MessageKind::unmask_request);
   const auto signed_ref = federation::UnmaskRequest::decode(unmask.payload())->ref;
-  const federation::AttemptAbandoned abandoned{signed_ref.round, signed_ref.attempt, RefusalReason::deadline_passed, false};
+  const federation::AttemptAbandoned abandoned{signed_ref.round, signed_ref.attempt, RefusalReason::deadline_passed,
+                                               false};
   other.tell(kSite, MessageKind::attempt_abandoned, abandoned.encode());
   const auto refused = other.tell(kSite, MessageKind::unmask_request, unmask.payload());
   expect_refused(refused, RefusalReason::forgotten_after_restart);
@@ -180,7 +196,8 @@ TEST_F(RestartAttack, AnAbandonedStatementIsNeitherRepeatedNorReleased) {
   expect_sends(released.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
   expect_sends(released.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
   released.tell(kSite, MessageKind::attempt_abandoned, abandoned.encode());
-  expect_refused(released.tell(kSite, MessageKind::unmask_request, held.payload()), RefusalReason::forgotten_after_restart);
+  expect_refused(released.tell(kSite, MessageKind::unmask_request, held.payload()),
+                 RefusalReason::forgotten_after_restart);
 }
 
 TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
@@ -192,7 +209,8 @@ TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
   EXPECT_EQ(again.outbound.back().wire, first.outbound.back().wire);
   auto other = federation::UnmaskRequest::decode(held.payload()).value();
   other.ref.attempt += 1;
-  expect_refused(site.step(message(MessageKind::unmask_request, other.encode())), RefusalReason::round_already_unmasked);
+  expect_refused(site.step(message(MessageKind::unmask_request, other.encode())),
+                 RefusalReason::round_already_unmasked);
 }
 
 TEST_F(RestartAttack, ARestartedSiteDoesNotJoinTheSameAttemptAgain) {
@@ -200,7 +218,8 @@ TEST_F(RestartAttack, ARestartedSiteDoesNotJoinTheSameAttemptAgain) {
   Bytes p;
   for (const Delivery& delivery : scene.world.trace()) {
     const auto opened = scene.world.federation().open_at_site(delivery.wire);
-    if (opened && opened->kind() == MessageKind::parameters) p.assign(opened->payload().begin(), opened->payload().end());
+    if (opened && opened->kind() == MessageKind::parameters)
+      p.assign(opened->payload().begin(), opened->payload().end());
   }
   auto site = restarted();
   auto event = message(MessageKind::parameters, p);
@@ -218,17 +237,21 @@ class PublishedSum : public CoordinatorAttack {
     machine.step(node::ModelAdopted(model));
     return machine;
   }
-  node::SiteMachine absent_site(const node::SitePolicy& policy) const { return absent_site(policy, scene.world.initial_model()); }
+  node::SiteMachine absent_site(const node::SitePolicy& policy) const {
+    return absent_site(policy, scene.world.initial_model());
+  }
   node::SiteMachine absent_site() const { return absent_site(scene.world.policy()); }
   node::SiteEffects publish_to(node::SiteMachine& site, const federation::RoundEvidence& e) const {
-    return site.step(node::MessageReceived{scene.world.federation().from_coordinator(MessageKind::round_evidence, e.encode()), std::nullopt});
+    return site.step(node::MessageReceived{
+        scene.world.federation().from_coordinator(MessageKind::round_evidence, e.encode()), std::nullopt});
   }
 
   federation::RoundEvidence evidence() {
     return federation::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload()).value();
   }
   // A sum of the coordinator's own making, with evidence that names it.
-  node::SiteEffects publish(federation::RoundEvidence e, const std::vector<std::uint32_t>& words, bool honest_hash = true) {
+  node::SiteEffects publish(federation::RoundEvidence e, const std::vector<std::uint32_t>& words,
+                            bool honest_hash = true) {
     const auto ref = e.parameters.ref();
     const Bytes chunk = federation::encode_chunk(ref, 0, words);
     federation::VectorHash hash(ref.parameters, words.size());
@@ -279,7 +302,8 @@ TEST_F(PublishedSum, EvidenceThatDoesNotHoldIsRefused) {
   refused([](auto& bad) { bad.committed.pop_back(), bad.signatures.pop_back(); }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.committed.resize(2); }, RefusalReason::too_few_survivors);
   refused([](auto& bad) { bad.opened[0].value[0] ^= 1; }, RefusalReason::share_commitment_differs);
-  refused([](auto& bad) { bad.opened[0].kind = federation::RevealedSecret::mask_key; }, RefusalReason::evidence_incomplete);
+  refused([](auto& bad) { bad.opened[0].kind = federation::RevealedSecret::mask_key; },
+          RefusalReason::evidence_incomplete);
   refused([](auto& bad) { bad.keys[0].keys.mask[0] ^= 1; }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.parameters.model_hash[0] ^= 1; }, RefusalReason::model_differs);
   refused([](auto& bad) { bad.parameters.previous_transcript[0] ^= 1; }, RefusalReason::transcript_differs);
@@ -356,7 +380,8 @@ TEST_F(ColludersSum, ASumOfAnotherShapeThanThePlansIsRefused) {
   };
   refused([](auto& bad) { bad.plan_hash[0] ^= 1; }, RefusalReason::plan_not_approved);
   refused([](auto& bad) { bad.dimension += 1; }, RefusalReason::dimension_differs);
-  refused([](auto& bad) { bad.dimension = (1U << 26) + 6; }, RefusalReason::dimension_differs);  // would allocate 268 MB
+  refused([](auto& bad) { bad.dimension = (1U << 26) + 6; },
+          RefusalReason::dimension_differs);  // would allocate 268 MB
   refused([](auto& bad) { bad.encoding.scale /= 2; }, RefusalReason::scale_out_of_bounds);
   refused([](auto& bad) { bad.encoding.delta_max /= 2; }, RefusalReason::scale_out_of_bounds);
   refused([](auto& bad) { bad.encoding.metric_scale *= 2; }, RefusalReason::scale_out_of_bounds);

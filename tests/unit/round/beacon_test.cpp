@@ -11,7 +11,8 @@ class BeaconAttack : public ::testing::Test {
   Scene scene{sparse_options()};
   node::SiteEffects tell(MessageKind kind, ByteView payload) { return scene.tell(kSite, kind, payload); }
   template <class Message>
-  void refused(const Message& honest, MessageKind kind, RefusalReason reason, const std::function<void(Message&)>& forge) {
+  void refused(const Message& honest, MessageKind kind, RefusalReason reason,
+               const std::function<void(Message&)>& forge) {
     Message forged = honest;
     forge(forged);
     expect_refused(tell(kind, forged.encode()), reason);
@@ -20,7 +21,9 @@ class BeaconAttack : public ::testing::Test {
 };
 
 TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
-  const auto list = federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload()).value();
+  const auto list =
+      federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
+          .value();
   const auto kind = MessageKind::beacon_commitments;
   using List = federation::BeaconCommitments;
   refused<List>(list, kind, RefusalReason::roster_differs, [](List& m) { m.roster[0] ^= 1; });
@@ -39,33 +42,43 @@ TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
   expect_refused(tell(kind, second.encode()), RefusalReason::beacon_differs);
   // Nor after a restart.
   std::vector<Bytes> kept = first.site_register;
-  auto restarted = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}, kept).value();
-  expect_refused(restarted.step(node::MessageReceived{scene.world.federation().from_coordinator(kind, second.encode()), std::nullopt}),
+  auto restarted =
+      node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}, kept).value();
+  expect_refused(restarted.step(node::MessageReceived{scene.world.federation().from_coordinator(kind, second.encode()),
+                                                      std::nullopt}),
                  RefusalReason::beacon_differs);
 }
 
 TEST_F(BeaconAttack, AnotherCommitmentForThisSiteIsRefused) {
-  auto list = federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload()).value();
+  auto list =
+      federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
+          .value();
   const auto honest = list;
   // Signed by this site, but for another roster: the signature does not hold here.
   const auto& identity = scene.world.federation().identity(kSite);
   list.sites[kSite] = federation::commit_to_beacon(identity, Digest{1}, kSite);
   expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::bad_signature);
-  // Properly signed with this site's key, but not what it has committed itself to: somebody else has the key, or an old copy of the site.
+  // Properly signed with this site's key, but not what it has committed itself to: somebody else has the key, or an old
+  // copy of the site.
   const Digest commitment{7};
-  list.sites[kSite] = {commitment, identity.sign(crypto::TaggedHash("FOVEA/1/beacon-statement").add(roster()).add_u64(kSite).add(commitment).finish())};
+  list.sites[kSite] = {
+      commitment,
+      identity.sign(
+          crypto::TaggedHash("FOVEA/1/beacon-statement").add(roster()).add_u64(kSite).add(commitment).finish())};
   ASSERT_TRUE(federation::is_commitment_of(list.sites[kSite], scene.world.federation().roster(), kSite));
   expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::own_entry_altered);
   expect_sends(tell(MessageKind::beacon_commitments, honest.encode()), MessageKind::beacon_nonce);
 }
 
 TEST_F(BeaconAttack, ABeaconOfOtherNoncesOrCommitmentsIsRefused) {
-  const auto honest = federation::BeaconTranscript::decode(scene.hold_to_site(kSite, MessageKind::beacon).payload()).value();
+  const auto honest =
+      federation::BeaconTranscript::decode(scene.hold_to_site(kSite, MessageKind::beacon).payload()).value();
   const auto kind = MessageKind::beacon;
   using Beacon = federation::BeaconTranscript;
   refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces[4][0] ^= 1; });
   refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces.clear(); });
-  refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.commitments.sites[4].commitment[0] ^= 1; });
+  refused<Beacon>(honest, kind, RefusalReason::beacon_differs,
+                  [](Beacon& m) { m.commitments.sites[4].commitment[0] ^= 1; });
   const auto adopted = tell(kind, honest.encode());
   EXPECT_FALSE(adopted.refusal.has_value());
   EXPECT_EQ(adopted.site_register.size(), 1U);
@@ -96,7 +109,8 @@ TEST(Beacon, DependsOnEveryNonceAndOnTheRoster) {
 }
 
 // The parameters of the first attempt, when these sites' messages of a kind are lost.
-federation::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites, const WorldOptions& options) {
+federation::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites,
+                                             const WorldOptions& options) {
   World world(options);
   federation::RoundParameters out;
   world.intercept = [&](Delivery& delivery) {
@@ -126,7 +140,8 @@ TEST(Beacon, ComesInTimeWhileStragglersWouldBeWaitedFor) {
     if (first.round != 0) return true;
     if (delivery.direction == Direction::to_site) {
       const auto opened = world.federation().open_at_site(delivery.wire);
-      if (opened->kind() == MessageKind::parameters) first = federation::RoundParameters::decode(opened->payload()).value();
+      if (opened->kind() == MessageKind::parameters)
+        first = federation::RoundParameters::decode(opened->payload()).value();
       return true;
     }
     const MessageKind kind = federation::claimed_kind(delivery.wire).value();

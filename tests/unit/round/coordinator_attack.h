@@ -18,7 +18,9 @@ class CoordinatorAttack : public ::testing::Test {
   node::SiteEffects tell(const federation::RoundParameters& p) { return tell(MessageKind::parameters, p.encode()); }
   node::SiteEffects tell(const federation::KeyList& m) { return tell(MessageKind::key_list, m.encode()); }
   node::SiteEffects tell(const federation::RoutedShares& m) { return tell(MessageKind::routed_shares, m.encode()); }
-  node::SiteEffects tell(const federation::ConsistencyRequest& m) { return tell(MessageKind::consistency_request, m.encode()); }
+  node::SiteEffects tell(const federation::ConsistencyRequest& m) {
+    return tell(MessageKind::consistency_request, m.encode());
+  }
   node::SiteEffects tell(const federation::UnmaskRequest& m) { return tell(MessageKind::unmask_request, m.encode()); }
 };
 

@@ -128,8 +128,8 @@ TEST_F(CoordinatorAttack, ASeedUsedBeforeIsRefused) {
   auto p = parameters();
   auto& site = scene.world.site(kSite);
   const auto with_seed = [&](std::uint64_t number) {
-    return site.step(node::MessageReceived{scene.world.federation().from_coordinator(MessageKind::parameters, p.encode()),
-                                           seed_of("reuse", number)});
+    return site.step(node::MessageReceived{
+        scene.world.federation().from_coordinator(MessageKind::parameters, p.encode()), seed_of("reuse", number)});
   };
   expect_sends(with_seed(1), MessageKind::keys);
   p.attempt += 1;
@@ -171,7 +171,8 @@ TEST_F(CoordinatorAttack, ALowOrderKeyOfAColludingSiteIsRefused) {
     auto bad = list;
     federation::AdvertisedKeys& keys = bad.keys[3].keys;
     (channel ? keys.channel : keys.mask) = crypto::AgreementPublicKey{};  // the all-zero point
-    keys.signature = scene.world.federation().identity(3).sign(federation::keys_statement(list.ref.parameters, 3, keys));
+    keys.signature =
+        scene.world.federation().identity(3).sign(federation::keys_statement(list.ref.parameters, 3, keys));
     expect_refused(tell(bad), RefusalReason::low_order_key);
   }
   expect_sends(tell(honest), MessageKind::shares);
@@ -192,13 +193,15 @@ TEST_F(CoordinatorAttack, AKeyOfAnEarlierAttemptIsRefused) {
   auto p = federation::RoundParameters{};
   for (const Delivery& delivery : scene.world.trace()) {
     const auto opened = scene.world.federation().open_at_site(delivery.wire);
-    if (opened && opened->kind() == MessageKind::parameters) p = federation::RoundParameters::decode(opened->payload()).value();
+    if (opened && opened->kind() == MessageKind::parameters)
+      p = federation::RoundParameters::decode(opened->payload()).value();
   }
   p.attempt += 1;
   auto effects = tell(p);
   expect_sends(effects, MessageKind::keys);
   const auto own = federation::KeysMessage::decode(
-      scene.world.federation().open_at_coordinator(kSite, effects.outbound.back().wire)->payload()).value();
+                       scene.world.federation().open_at_coordinator(kSite, effects.outbound.back().wire)->payload())
+                       .value();
   federation::KeyList second{.ref = own.ref, .keys = {}};
   for (RosterIndex i = 0; i < 4; ++i) {
     federation::AdvertisedKeys keys{.channel = crypto::AgreementKey::from_private(seed_of("c", i)).public_key(),
@@ -213,7 +216,8 @@ TEST_F(CoordinatorAttack, AKeyOfAnEarlierAttemptIsRefused) {
 // ---- R2
 
 TEST_F(CoordinatorAttack, SurvivorsOutsideTheKeyListOrWithoutTheSiteAreRefused) {
-  auto routed = federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+  auto routed =
+      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
   const auto honest = routed;
   auto extra = routed;
   extra.survivors.push_back(9);
@@ -231,7 +235,8 @@ TEST_F(CoordinatorAttack, SurvivorsOutsideTheKeyListOrWithoutTheSiteAreRefused) 
 }
 
 TEST_F(CoordinatorAttack, ShareCiphertextsSwappedOrChangedAreRefused) {
-  auto routed = federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+  auto routed =
+      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
   auto swapped = routed;
   std::swap(swapped.shares[0].sealed, swapped.shares[1].sealed);
   expect_refused(tell(swapped), RefusalReason::share_unreadable);
@@ -244,7 +249,8 @@ TEST_F(CoordinatorAttack, ShareCiphertextsSwappedOrChangedAreRefused) {
 }
 
 TEST_F(CoordinatorAttack, ASecondSurvivorListIsRefused) {
-  auto routed = federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+  auto routed =
+      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
   expect_sends(tell(routed), MessageKind::masked_statement);
   routed.survivors.pop_back();
   routed.shares.pop_back();
@@ -254,7 +260,9 @@ TEST_F(CoordinatorAttack, ASecondSurvivorListIsRefused) {
 // ---- R4
 
 TEST_F(CoordinatorAttack, ConsistencyRequestsThatDoNotHoldAreRefused) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  auto request =
+      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+          .value();
   const auto honest = request;
   auto forged = request;
   forged.committed[0].vector_hash[0] ^= 1;
@@ -275,13 +283,17 @@ TEST_F(CoordinatorAttack, ConsistencyRequestsThatDoNotHoldAreRefused) {
 }
 
 TEST_F(CoordinatorAttack, TheSamePeerTwiceInOneListIsRefused) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  auto request =
+      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+          .value();
   request.committed[1] = request.committed[0];
   expect_refused(tell(request), RefusalReason::malformed);
 }
 
 TEST_F(CoordinatorAttack, ASecondDifferentU3IsRefused) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  auto request =
+      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+          .value();
   const auto first = tell(request);
   expect_sends(first, MessageKind::consistency_signature);
   auto smaller = request;
@@ -296,7 +308,8 @@ TEST_F(CoordinatorAttack, ASecondDifferentU3IsRefused) {
 // ---- R5
 
 TEST_F(CoordinatorAttack, UnmaskingWithoutTSignaturesOnTheSameStatementIsRefused) {
-  auto request = federation::UnmaskRequest::decode(scene.hold_to_site(kSite, MessageKind::unmask_request).payload()).value();
+  auto request =
+      federation::UnmaskRequest::decode(scene.hold_to_site(kSite, MessageKind::unmask_request).payload()).value();
   const auto honest = request;
   auto few = request;
   few.signatures.resize(2);
@@ -314,7 +327,9 @@ TEST_F(CoordinatorAttack, UnmaskingWithoutTSignaturesOnTheSameStatementIsRefused
 }
 
 TEST_F(CoordinatorAttack, UnmaskingBeforeTheConsistencyStatementIsRefused) {
-  auto request = federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload()).value();
+  auto request =
+      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+          .value();
   expect_refused(tell(federation::UnmaskRequest{.ref = request.ref, .signatures = {}}), RefusalReason::unexpected_kind);
 }
 
@@ -334,11 +349,13 @@ TEST_F(CoordinatorAttack, AnotherAttemptOfAnUnmaskedRoundIsRefused) {
   federation::RoundParameters again;
   for (const Delivery& delivery : scene.world.trace()) {
     const auto opened = scene.world.federation().open_at_site(delivery.wire);
-    if (opened && opened->kind() == MessageKind::parameters) again = federation::RoundParameters::decode(opened->payload()).value();
+    if (opened && opened->kind() == MessageKind::parameters)
+      again = federation::RoundParameters::decode(opened->payload()).value();
   }
   again.attempt += 1;
   expect_refused(tell(again), RefusalReason::round_already_unmasked);
-  auto task = federation::TrainTask{.round = 1, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
+  auto task = federation::TrainTask{
+      .round = 1, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::round_already_unmasked);
 }
 
@@ -346,7 +363,8 @@ TEST_F(CoordinatorAttack, ASecondReleaseOnOneModelIsRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   expect_sends(scene.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
   // The coordinator says that the round was lost, and asks for the same model again, now without one site.
-  auto task = federation::TrainTask{.round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
+  auto task = federation::TrainTask{
+      .round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::model_already_released);
 }
 
@@ -356,12 +374,15 @@ TEST_F(CoordinatorAttack, MessagesOfAnotherRunEpochOrSenderAreRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::parameters);
   const TestFederation& f = scene.world.federation();
   const auto received = [&](const RunId& run, EpochNumber epoch) {
-    auto wire = federation::seal_message({MessageKind::parameters, run, std::nullopt, epoch}, held.payload(), f.coordinator_key());
-    return scene.world.site(kSite).step(node::MessageReceived{f.open_at_site(std::move(wire)).value(), seed_of("x", 1)});
+    auto wire = federation::seal_message({MessageKind::parameters, run, std::nullopt, epoch}, held.payload(),
+                                         f.coordinator_key());
+    return scene.world.site(kSite).step(
+        node::MessageReceived{f.open_at_site(std::move(wire)).value(), seed_of("x", 1)});
   };
   expect_refused(received(RunId{}, 1), RefusalReason::wrong_run);
   expect_refused(received(f.run(), 2), RefusalReason::wrong_epoch);
-  expect_refused(scene.world.site(kSite).step(node::MessageReceived{f.from_site(2, MessageKind::hello, federation::Hello{}.encode()), {}}),
+  expect_refused(scene.world.site(kSite).step(
+                     node::MessageReceived{f.from_site(2, MessageKind::hello, federation::Hello{}.encode()), {}}),
                  RefusalReason::unknown_sender);
 }
 

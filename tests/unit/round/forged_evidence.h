@@ -14,8 +14,9 @@ inline federation::RoundEvidence signed_by_all(const TestFederation& f, const fe
   out.survivors = p.candidates;
   const Digest survivors = federation::survivors_hash(hash, out.survivors);
   for (const RosterIndex site : p.candidates) {
-    federation::AdvertisedKeys keys{.channel = crypto::AgreementKey::from_private(seed_of("forged-c", site)).public_key(),
-                                    .mask = crypto::AgreementKey::from_private(seed_of("forged-s", site)).public_key()};
+    federation::AdvertisedKeys keys{
+        .channel = crypto::AgreementKey::from_private(seed_of("forged-c", site)).public_key(),
+        .mask = crypto::AgreementKey::from_private(seed_of("forged-s", site)).public_key()};
     keys.signature = f.identity(site).sign(federation::keys_statement(hash, site, keys));
     out.keys.push_back({site, keys});
     federation::OpenedSecret opened{.site = site, .kind = federation::RevealedSecret::self_seed};

@@ -24,24 +24,27 @@ federation::NeighbourCounts LoneSite::counts(const LoneSiteOptions& options) {
 LoneSite::LoneSite(const LoneSiteOptions& options) : options_(options), federation_(options.sites) {
   const federation::NeighbourCounts graph = counts(options);
   const auto least = static_cast<std::uint16_t>(options.sites - options.lost_max);
-  federation::RoundParameters p{.run = federation_.run(),
-                                .round = 1,
-                                .attempt = 1,
-                                .plan_hash = federation_.plan(),
-                                .model_hash = federation_.plan(),
-                                .roster_hash = federation_.roster().hash,
-                                .candidates = {},
-                                .thresholds = {options.corrupt_max, static_cast<std::uint16_t>(graph.threshold), options.honest_min},
-                                .dimension = static_cast<std::uint32_t>(federation::vector_words(kFloats)),
-                                .encoding = federation::make_encoding(options.sites, 1, 1).value(),
-                                .phase_ms = 2000};
-  p.graph = federation::GraphParameters{static_cast<std::uint16_t>(options.sites), static_cast<std::uint16_t>(graph.neighbours), least, beacon()};
+  federation::RoundParameters p{
+      .run = federation_.run(),
+      .round = 1,
+      .attempt = 1,
+      .plan_hash = federation_.plan(),
+      .model_hash = federation_.plan(),
+      .roster_hash = federation_.roster().hash,
+      .candidates = {},
+      .thresholds = {options.corrupt_max, static_cast<std::uint16_t>(graph.threshold), options.honest_min},
+      .dimension = static_cast<std::uint32_t>(federation::vector_words(kFloats)),
+      .encoding = federation::make_encoding(options.sites, 1, 1).value(),
+      .phase_ms = 2000};
+  p.graph = federation::GraphParameters{static_cast<std::uint16_t>(options.sites),
+                                        static_cast<std::uint16_t>(graph.neighbours), least, beacon()};
   for (RosterIndex site = 0; site < options.sites; ++site) p.candidates.push_back(site);
   context_ = federation::AttemptContext::begin(std::move(p));
   for (RosterIndex site = 0; site < options.sites; ++site)
     peers_.push_back(federation::AttemptSecrets::derive(seed_of("peer", site), site));
 
-  const std::uint32_t cohort_min = std::uint32_t{options.corrupt_max} + options.honest_min;  // so low that the rules of the graph decide
+  const std::uint32_t cohort_min =
+      std::uint32_t{options.corrupt_max} + options.honest_min;  // so low that the rules of the graph decide
   const node::SitePolicy policy{options.corrupt_max, options.honest_min, cohort_min, {federation_.plan()}};
   const std::vector<Bytes> site_register = {
       node::encode_mark(federation_.run(), node::BeaconMark{federation_.roster().hash, beacon()})};
@@ -50,7 +53,8 @@ LoneSite::LoneSite(const LoneSiteOptions& options) : options_(options), federati
                                     .next = {.dimension = parameters().dimension, .delta_max = 1, .weight_max = 1}});
   const federation::TrainTask task{.round = 1, .plan_hash = federation_.plan(), .model_hash = federation_.plan()};
   tell(MessageKind::train_task, task.encode());
-  machine_->step(node::TrainingFinished{1, {.delta = std::vector<float>(kFloats, 0.5F), .weight = 1, .metric_sums = {}}});
+  machine_->step(
+      node::TrainingFinished{1, {.delta = std::vector<float>(kFloats, 0.5F), .weight = 1, .metric_sums = {}}});
 }
 
 node::SiteEffects LoneSite::tell(MessageKind kind, ByteView payload) {
@@ -89,7 +93,8 @@ void LoneSite::mask() {
   expect_sends(effects, MessageKind::masked_statement);
   const auto opened = federation_.open_at_coordinator(options_.self, effects.outbound.back().wire);
   const auto statement = federation::MaskedStatement::decode(opened->payload()).value();
-  own_ = federation::CommittedVector{options_.self, statement.vector_hash, statement.self_seed_commitment, statement.signature};
+  own_ = federation::CommittedVector{options_.self, statement.vector_hash, statement.self_seed_commitment,
+                                     statement.signature};
 }
 
 void LoneSite::advance_to(MessageKind kind) {
@@ -106,7 +111,8 @@ federation::ConsistencyRequest LoneSite::consistency_request(std::span<const Ros
   federation::ConsistencyRequest out{.ref = context_.ref(), .survivors = everybody(), .committed = {}};
   const Digest survivors = federation::survivors_hash(hash, out.survivors);
   for (const RosterIndex site : committed) {
-    federation::CommittedVector entry{.site = site, .vector_hash = Digest{1}, .self_seed_commitment = peers_[site].self_seed_commitment(hash)};
+    federation::CommittedVector entry{
+        .site = site, .vector_hash = Digest{1}, .self_seed_commitment = peers_[site].self_seed_commitment(hash)};
     entry.signature = federation_.identity(site).sign(
         federation::masked_statement(hash, {site, entry.vector_hash, survivors, entry.self_seed_commitment}));
     out.committed.push_back(site == options_.self ? *own_ : entry);
@@ -114,8 +120,10 @@ federation::ConsistencyRequest LoneSite::consistency_request(std::span<const Ros
   return out;
 }
 
-federation::UnmaskRequest LoneSite::unmask_request(const federation::ConsistencyRequest& request, std::span<const RosterIndex> signers) const {
-  const Digest statement = federation::consistency_statement(context_.parameters_hash, {context_.key_list, request.survivors, request.committed});
+federation::UnmaskRequest LoneSite::unmask_request(const federation::ConsistencyRequest& request,
+                                                   std::span<const RosterIndex> signers) const {
+  const Digest statement = federation::consistency_statement(context_.parameters_hash,
+                                                             {context_.key_list, request.survivors, request.committed});
   federation::UnmaskRequest out{.ref = request.ref, .signatures = {}};
   for (const RosterIndex site : signers) out.signatures.push_back({site, federation_.identity(site).sign(statement)});
   return out;

@@ -1,5 +1,6 @@
-// One real site in a round of the sparse graph; the coordinator and all other sites are the test's, which has every key. So
-// an attack on a federation of hundreds costs what one site does. Nothing is random, and U1 = U2 = the whole roster.
+// One real site in a round of the sparse graph; the coordinator and all other sites are the test's, which has every
+// key. So an attack on a federation of hundreds costs what one site does. Nothing is random, and U1 = U2 = the whole
+// roster.
 #pragma once
 
 #include "federation/secagg/masking.h"
@@ -32,10 +33,11 @@ class LoneSite {
   federation::RoutedShares routed_shares() const;
   federation::ConsistencyRequest consistency_request(std::span<const RosterIndex> committed) const;
   // The statement over this request, signed by these sites.
-  federation::UnmaskRequest unmask_request(const federation::ConsistencyRequest& request, std::span<const RosterIndex> signers) const;
+  federation::UnmaskRequest unmask_request(const federation::ConsistencyRequest& request,
+                                           std::span<const RosterIndex> signers) const;
 
-  // Answers everything honestly up to the message of `kind`, which is not sent yet: parameters, key_list, routed_shares or
-  // consistency_request.
+  // Answers everything honestly up to the message of `kind`, which is not sent yet: parameters, key_list, routed_shares
+  // or consistency_request.
   void advance_to(MessageKind kind);
   void mask();  // the last of these steps
   std::vector<RosterIndex> everybody() const { return context_.parameters.candidates; }

@@ -1,4 +1,5 @@
-// Wire messages: one encoding each, every truncation and every left-over byte refused; the envelope refuses any changed bit.
+// Wire messages: one encoding each, every truncation and every left-over byte refused; the envelope refuses any changed
+// bit.
 #include <gtest/gtest.h>
 
 #include "coordinator/round/sum_to_repeat.h"
@@ -25,7 +26,8 @@ void expect_canonical(const Message& message) {
   ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
   EXPECT_EQ(decoded->encode(), bytes);
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_FALSE(Message::decode(ByteView(bytes).first(size)).has_value()) << "of " << bytes.size() << " bytes, the first " << size;
+    EXPECT_FALSE(Message::decode(ByteView(bytes).first(size)).has_value())
+        << "of " << bytes.size() << " bytes, the first " << size;
   Bytes longer = bytes;
   longer.push_back(0);
   const auto left_over = Message::decode(longer);
@@ -93,7 +95,8 @@ TEST(Messages, WhatRepeatsASumIsCanonical) {
                           .shares = {1, 2, 3},
                           .openings = {{.holder = 0}, {.holder = 2}}};
   expect_canonical(fault);
-  expect_canonical(coordinator::SumToRepeat{kRef, TrainTask{.round = 3}, Digest{1}, {0, 2}, 4, {Bytes(1, 7), Bytes(2, 8)}});
+  expect_canonical(
+      coordinator::SumToRepeat{kRef, TrainTask{.round = 3}, Digest{1}, {0, 2}, 4, {Bytes(1, 7), Bytes(2, 8)}});
   auto twice = fault;
   twice.openings[1].holder = 0;
   EXPECT_FALSE(DealerFault::decode(twice.encode()).has_value());
@@ -115,7 +118,7 @@ TEST(Messages, ARepetitionOutOfBoundsIsRefused) {
   EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 3; }));
   EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 1025; }));
   EXPECT_TRUE(refused([](auto& p) { p.encoding = make_encoding(3, 1, 1).value(); }));  // four sites could wrap
-  EXPECT_EQ(repeated_parameters().survivors_min(), 3U);  // all of them
+  EXPECT_EQ(repeated_parameters().survivors_min(), 3U);                                // all of them
   EXPECT_EQ(repeated_parameters().signatures_min(), 2U);
 }
 
@@ -161,7 +164,9 @@ TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
 TEST(Marks, TheLastReleaseOfARunOnAModelIsTheOneThatCounts) {
   const RunId run{.bytes = {1}};
   const Digest model{7};
-  const auto mark = [&](RoundNumber round) { return node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = model, .survivors = {0, 1}, .committed = {0}}; };
+  const auto mark = [&](RoundNumber round) {
+    return node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = model, .survivors = {0, 1}, .committed = {0}};
+  };
   const auto last = [&](const std::vector<std::pair<RunId, RoundNumber>>& order) {
     std::vector<Bytes> site_register;
     for (const auto& [of, round] : order) site_register.push_back(node::encode_mark(of, mark(round)));
@@ -222,7 +227,8 @@ TEST(Envelope, AnyChangedByteIsRefused) {
     EXPECT_FALSE(f.open_at_coordinator(1, changed).has_value()) << "byte " << i;
   }
   for (std::size_t size = 0; size < wire.size(); ++size) {
-    EXPECT_FALSE(f.open_at_coordinator(1, Bytes(wire.begin(), wire.begin() + static_cast<std::ptrdiff_t>(size))).has_value());
+    EXPECT_FALSE(
+        f.open_at_coordinator(1, Bytes(wire.begin(), wire.begin() + static_cast<std::ptrdiff_t>(size))).has_value());
   }
   Bytes longer = wire;
   longer.push_back(0);
@@ -252,7 +258,8 @@ TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
 TEST(Envelope, SealingIsDeterministicSoAResendIsTheSameBytes) {
   const TestFederation f(3);
   const Bytes payload = TrainingReady{1, Digest{1}}.encode();
-  EXPECT_EQ(f.from_site(1, MessageKind::training_ready, payload).wire(), f.from_site(1, MessageKind::training_ready, payload).wire());
+  EXPECT_EQ(f.from_site(1, MessageKind::training_ready, payload).wire(),
+            f.from_site(1, MessageKind::training_ready, payload).wire());
 }
 
 TEST(FramedJournal, ATornTailIsCutAndADamagedMiddleIsAnError) {

@@ -1,5 +1,5 @@
-// A malicious coordinator, with colluding sites, that wants a second release on one model: forged evidence of a dealer's fault, and
-// true evidence for another sum than the one it allows.
+// A malicious coordinator, with colluding sites, that wants a second release on one model: forged evidence of a
+// dealer's fault, and true evidence for another sum than the one it allows.
 #include <algorithm>
 
 #include "tests/simulation/bad_dealer.h"
@@ -12,7 +12,11 @@ constexpr RosterIndex kBad = 2;
 constexpr RosterIndex kAway = 7;  // in no round: of U0 to U3 are 0 to 6
 
 WorldOptions options() {
-  return {.sites = 8, .seed = 7, .rounds = 1, .faults = {}, .thresholds = federation::Thresholds{.colluders_max = 2, .threshold = 5, .honest_min = 2}};
+  return {.sites = 8,
+          .seed = 7,
+          .rounds = 1,
+          .faults = {},
+          .thresholds = federation::Thresholds{.colluders_max = 2, .threshold = 5, .honest_min = 2}};
 }
 
 // kSite has released its shares in round 1, which kBad spoilt, and has not seen the evidence yet.
@@ -26,7 +30,8 @@ class RepeatAttack : public ::testing::Test {
   void SetUp() override {
     world.intercept = both(deal_another_seed(world, kBad), [this](Delivery& delivery) {
       if (delivery.site == kAway) return false;
-      return unmask_reaches_site || delivery.site != kSite || federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_request;
+      return unmask_reaches_site || delivery.site != kSite ||
+             federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_request;
     });
   }
   void spoil_round() {
@@ -45,19 +50,27 @@ class RepeatAttack : public ::testing::Test {
     for (const Delivery& delivery : world.trace()) {
       if (delivery.direction == Direction::to_site) continue;
       const auto opened = world.federation().open_at_coordinator(delivery.site, delivery.wire);
-      if (delivery.site == dealer && opened->kind() == MessageKind::keys) out.keys = federation::KeysMessage::decode(opened->payload())->keys;
+      if (delivery.site == dealer && opened->kind() == MessageKind::keys)
+        out.keys = federation::KeysMessage::decode(opened->payload())->keys;
       if (delivery.site == dealer && opened->kind() == MessageKind::shares) out.shares = delivery.wire;
       if (delivery.site == dealer || opened->kind() != MessageKind::unmask_shares || out.openings.size() == 5) continue;
       const auto released = federation::UnmaskShares::decode(opened->payload()).value();
       for (const federation::RevealedShare& share : released.shares)
         if (share.subject == dealer) out.openings.push_back({delivery.site, share.share});
     }
-    std::sort(out.openings.begin(), out.openings.end(), [](const auto& a, const auto& b) { return a.holder < b.holder; });
+    std::sort(out.openings.begin(), out.openings.end(),
+              [](const auto& a, const auto& b) { return a.holder < b.holder; });
     return out;
   }
-  node::SiteEffects show(const federation::DealerFault& evidence) { return scene.tell(kSite, MessageKind::dealer_fault, evidence.encode()); }
+  node::SiteEffects show(const federation::DealerFault& evidence) {
+    return scene.tell(kSite, MessageKind::dealer_fault, evidence.encode());
+  }
   Bytes task(RoundNumber round = 2) const {
-    federation::TrainTask out{.round = 1, .stage_round = 1, .seed = 7, .plan_hash = world.federation().plan(), .model_hash = world.federation().plan()};
+    federation::TrainTask out{.round = 1,
+                              .stage_round = 1,
+                              .seed = 7,
+                              .plan_hash = world.federation().plan(),
+                              .model_hash = world.federation().plan()};
     out.round = round;
     return out.encode();
   }
@@ -78,7 +91,9 @@ class RepeatAttack : public ::testing::Test {
   node::SiteMachine restarted(const std::vector<Bytes>& extra = {}) {
     std::vector<Bytes> site_register = world.site_register(kSite);
     site_register.insert(site_register.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(world.federation().site_config(kSite, world.policy()), world.site_journal(kSite), site_register).value();
+    auto machine = node::SiteMachine::create(world.federation().site_config(kSite, world.policy()),
+                                             world.site_journal(kSite), site_register)
+                       .value();
     machine.step(world.initial_model());
     return machine;
   }
@@ -152,7 +167,8 @@ TEST_F(RepeatAttack, SharesThatTheDealerDidNotSignAreRefused) {
   expect_useless(forged, RefusalReason::malformed);
   forged.shares = fault.shares;  // those of the bad dealer under an honest one's name
   expect_useless(forged, RefusalReason::bad_signature);
-  forged.shares = world.federation().from_site(4, MessageKind::training_ready, federation::TrainingReady{1, {}}.encode()).wire();
+  forged.shares =
+      world.federation().from_site(4, MessageKind::training_ready, federation::TrainingReady{1, {}}.encode()).wire();
   expect_useless(forged, RefusalReason::malformed);
 }
 
@@ -200,7 +216,9 @@ TEST_F(RepeatAttack, EvidenceUnderAnotherRosterIsRefused) {
   site.step(node::RosterAdopted{renewed});  // and what was shown before is forgotten: it named sites by their place
   const TestFederation& f = world.federation();
   const auto tell_newly = [&](MessageKind kind, ByteView payload) {
-    auto opened = f.open_at_site(federation::seal_message({kind, f.run(), std::nullopt, 2}, payload, f.coordinator_key())).value();
+    auto opened =
+        f.open_at_site(federation::seal_message({kind, f.run(), std::nullopt, 2}, payload, f.coordinator_key()))
+            .value();
     return site.step(node::MessageReceived{std::move(opened), std::nullopt});
   };
   expect_refused(tell_newly(MessageKind::train_task, task()), RefusalReason::model_already_released);
@@ -220,10 +238,10 @@ TEST_F(RepeatAttack, OnlyTheExactSitesRepeatASum) {
     p.encoding = federation::make_encoding(encoded_for, 1, 1).value();
     expect_refused(scene.tell(kSite, MessageKind::parameters, p.encode()), reason);
   };
-  refused({0, 1, 3, 4, 5}, RefusalReason::cohort_differs);           // one missing: the difference would be its update
-  refused({0, 1, 3, 4, 5, kAway}, RefusalReason::cohort_differs);    // one swapped
-  refused({0, 1, kBad, 3, 4, 5}, RefusalReason::cohort_differs);     // the bad one for an honest one
-  refused({0, 1, 3, 4, 5, 6, kAway}, RefusalReason::malformed);      // one added: nothing was encoded for so many
+  refused({0, 1, 3, 4, 5}, RefusalReason::cohort_differs);         // one missing: the difference would be its update
+  refused({0, 1, 3, 4, 5, kAway}, RefusalReason::cohort_differs);  // one swapped
+  refused({0, 1, kBad, 3, 4, 5}, RefusalReason::cohort_differs);   // the bad one for an honest one
+  refused({0, 1, 3, 4, 5, 6, kAway}, RefusalReason::malformed);    // one added: nothing was encoded for so many
   refused({0, 1, 3, 4, 5, 6, kAway}, RefusalReason::update_differs, 8);
   refused({0, 1, kBad, 3, 4, 5, 6}, RefusalReason::update_differs, 8);
   expect_sends(scene.tell(kSite, MessageKind::parameters, honest.encode()), MessageKind::keys);
@@ -237,8 +255,18 @@ TEST_F(RepeatAttack, AnotherEncodingOrAnotherReleaseIsNotRepeated) {
     change(p);
     expect_refused(scene.tell(kSite, MessageKind::parameters, p.encode()), reason);
   };
-  refused([](auto& p) { p.repeats.reset(); p.encoding = federation::make_encoding(6, 1, 1).value(); }, RefusalReason::model_already_released);
-  refused([](auto& p) { p.repeats->encoded_for = 8; p.encoding = federation::make_encoding(8, 1, 1).value(); }, RefusalReason::update_differs);
+  refused(
+      [](auto& p) {
+        p.repeats.reset();
+        p.encoding = federation::make_encoding(6, 1, 1).value();
+      },
+      RefusalReason::model_already_released);
+  refused(
+      [](auto& p) {
+        p.repeats->encoded_for = 8;
+        p.encoding = federation::make_encoding(8, 1, 1).value();
+      },
+      RefusalReason::update_differs);
   refused([](auto& p) { p.encoding.scale *= 0.5; }, RefusalReason::scale_out_of_bounds);
   refused([](auto& p) { p.repeats->released.attempt += 1; }, RefusalReason::stale_attempt);
   refused([](auto& p) { p.repeats->released.parameters[0] ^= 1; }, RefusalReason::stale_attempt);
@@ -258,8 +286,10 @@ TEST_F(RepeatAttack, AStatementOverFewerSitesIsNotSigned) {
   const auto honest = scene.hold_to_site(kSite, MessageKind::consistency_request);
   auto request = federation::ConsistencyRequest::decode(honest.payload()).value();
   request.committed.pop_back();  // five are left, which is t
-  expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.encode()), RefusalReason::too_few_survivors);
-  expect_sends(scene.tell(kSite, MessageKind::consistency_request, honest.payload()), MessageKind::consistency_signature);
+  expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.encode()),
+                 RefusalReason::too_few_survivors);
+  expect_sends(scene.tell(kSite, MessageKind::consistency_request, honest.payload()),
+               MessageKind::consistency_signature);
 }
 
 TEST_F(RepeatAttack, OneEvidenceAllowsOneRelease) {
@@ -280,7 +310,8 @@ TEST_F(RepeatAttack, AStatementThatRepeatsAnOlderReleaseIsNotOpened) {
   const auto ref = federation::UnmaskRequest::decode(request.payload())->ref;
   ASSERT_EQ(ref.round, 2U);
   const auto released = [&](const RunId& run, RoundNumber round) {
-    return node::encode_mark(run, node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = world.federation().plan()});
+    return node::encode_mark(run,
+                             node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = world.federation().plan()});
   };
   auto later = restarted({released(world.federation().run(), 3)});
   expect_refused(tell(later, MessageKind::unmask_request, request.payload()), RefusalReason::model_already_released);
@@ -307,7 +338,8 @@ TEST_F(RepeatAttack, ARestartedSiteWithAnotherUpdateDoesNotRepeat) {
   }
 }
 
-// It was in U3 and never got the signatures, so its register is empty; the difference of the two sums would be of its updates.
+// It was in U3 and never got the signatures, so its register is empty; the difference of the two sums would be of its
+// updates.
 TEST_F(RepeatAttack, ASiteThatDidNotReleaseRepeatsItsOwnUpdateToo) {
   unmask_reaches_site = false;
   spoil_round();
@@ -347,7 +379,8 @@ TEST_F(RepeatAttack, EvidenceShownToSomeSitesOnlyOpensNothing) {
   }
 }
 
-// With the fault of a second dealer, found in the repetition, the sum of the first release may not be repeated once more.
+// With the fault of a second dealer, found in the repetition, the sum of the first release may not be repeated once
+// more.
 TEST_F(RepeatAttack, TheReleaseToRepeatIsTheLastOne) {
   world.intercept = both(world.intercept, deal_another_seed(world, 5, 2, 2));
   world.run([&] { return world.aborted().size() == 2; });

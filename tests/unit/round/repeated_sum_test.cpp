@@ -75,7 +75,8 @@ TEST(RepeatedSum, AFurtherDealerFoundInTheRepetitionShrinksTheSumOnceMore) {
   expect_repeated(scene, {0, 1, 2, 5, 6}, {3, 4});
   EXPECT_EQ(scene.world.aborted().size(), 2U);
   EXPECT_EQ(scene.world.results()[0].evidence.parameters.repeats->released.round, 2U);
-  EXPECT_EQ(scene.world.results()[0].evidence.parameters.repeats->encoded_for, 7U);  // the words are those of the first attempt
+  EXPECT_EQ(scene.world.results()[0].evidence.parameters.repeats->encoded_for,
+            7U);  // the words are those of the first attempt
 }
 
 TEST(RepeatedSum, BelowThePlansSmallestCohortTheRunEndsWithItsReason) {
@@ -85,7 +86,8 @@ TEST(RepeatedSum, BelowThePlansSmallestCohortTheRunEndsWithItsReason) {
   ASSERT_EQ(scene.world.aborted().size(), 1U);
   EXPECT_EQ(scene.world.aborted()[0].reason, RefusalReason::model_already_released);
   EXPECT_FALSE(scene.world.aborted()[0].repeat.has_value());
-  EXPECT_NE(scene.world.aborted()[0].detail.find("the plan asks for 5"), std::string::npos) << scene.world.aborted()[0].detail;
+  EXPECT_NE(scene.world.aborted()[0].detail.find("the plan asks for 5"), std::string::npos)
+      << scene.world.aborted()[0].detail;
   EXPECT_TRUE(scene.world.results().empty());
   EXPECT_TRUE(scene.world.violations().empty());
 }
@@ -102,7 +104,8 @@ TEST(RepeatedSum, ASiteThatAsksForALargerCohortEndsTheRunWithItsReason) {
   ASSERT_EQ(world.aborted().size(), 2U);
   EXPECT_EQ(world.aborted()[1].reason, RefusalReason::model_already_released);
   EXPECT_FALSE(world.aborted()[1].repeat.has_value());
-  EXPECT_NE(world.aborted()[1].detail.find(world.federation().id(3).text() + " (cohort-too-small)"), std::string::npos) << world.aborted()[1].detail;
+  EXPECT_NE(world.aborted()[1].detail.find(world.federation().id(3).text() + " (cohort-too-small)"), std::string::npos)
+      << world.aborted()[1].detail;
   EXPECT_TRUE(world.violations().empty());
 }
 
@@ -111,7 +114,8 @@ TEST(RepeatedSum, ASiteThatAsksForALargerCohortEndsTheRunWithItsReason) {
 bool is_of_repetition(const World& world) { return world.aborted().size() >= 1; }
 
 TEST(RepeatedSum, ASiteThatIsAwayIsWaitedForAndNoSmallerSumIsReleased) {
-  for (const MessageKind lost : {MessageKind::training_ready, MessageKind::keys, MessageKind::shares, MessageKind::masked_statement}) {
+  for (const MessageKind lost :
+       {MessageKind::training_ready, MessageKind::keys, MessageKind::shares, MessageKind::masked_statement}) {
     Scene scene(5, 1);
     World& world = scene.world;
     world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) {
@@ -153,7 +157,8 @@ TEST(RepeatedSum, ASiteThatGoesAfterItsVectorIsInTheSum) {
 TEST(RepeatedSum, WithoutOneSiteForGoodNothingIsReleasedAndTheReasonSaysSo) {
   Scene scene(5, 1);
   World& world = scene.world;
-  world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) { return !is_of_repetition(world) || delivery.site != 0; });
+  world.intercept = both(deal_another_seed(world, 2),
+                         [&](Delivery& delivery) { return !is_of_repetition(world) || delivery.site != 0; });
   world.run([&] { return world.aborted().size() == 2; });
   ASSERT_EQ(world.aborted().size(), 2U);
   EXPECT_EQ(world.aborted()[1].reason, RefusalReason::deadline_passed);
@@ -163,12 +168,14 @@ TEST(RepeatedSum, WithoutOneSiteForGoodNothingIsReleasedAndTheReasonSaysSo) {
   EXPECT_TRUE(world.violations().empty());
 }
 
-// Shares of the repetition were released, too few for its sum: nothing shrinks it any more, and the run ends as any other does.
+// Shares of the repetition were released, too few for its sum: nothing shrinks it any more, and the run ends as any
+// other does.
 TEST(RepeatedSum, ARepetitionThatCannotBeOpenedIsNotRepeatedAgain) {
   Scene scene(5, 1);
   World& world = scene.world;
   world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) {
-    return !is_of_repetition(world) || delivery.site > 1 || federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_shares;
+    return !is_of_repetition(world) || delivery.site > 1 ||
+           federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_shares;
   });
   world.run([&] { return world.aborted().size() == 3; });
   ASSERT_EQ(world.aborted().size(), 3U);
@@ -180,13 +187,16 @@ TEST(RepeatedSum, ARepetitionThatCannotBeOpenedIsNotRepeatedAgain) {
 // ---- restarts
 
 TEST(RepeatedSum, TheCoordinatorRestartsInEveryPhaseOfTheRepetition) {
-  for (const RoundPhase at : {RoundPhase::announced, RoundPhase::collecting_keys, RoundPhase::collecting_shares, RoundPhase::collecting_masked,
-                              RoundPhase::collecting_consistency, RoundPhase::collecting_unmask}) {
+  for (const RoundPhase at :
+       {RoundPhase::announced, RoundPhase::collecting_keys, RoundPhase::collecting_shares,
+        RoundPhase::collecting_masked, RoundPhase::collecting_consistency, RoundPhase::collecting_unmask}) {
     Scene scene(5, 1);
     World& world = scene.world;
     world.intercept = deal_another_seed(world, 2);
     bool killed = false;
-    world.run([&] { return is_of_repetition(world) && world.coordinator().phase() == at && std::exchange(killed, true) == false; });
+    world.run([&] {
+      return is_of_repetition(world) && world.coordinator().phase() == at && std::exchange(killed, true) == false;
+    });
     ASSERT_TRUE(killed) << coordinator::to_string(at);
     world.kill_coordinator(100);
     EXPECT_TRUE(world.run()) << coordinator::to_string(at) << world.where();
@@ -207,13 +217,16 @@ TEST(RepeatedSum, TheCoordinatorRestartsBeforeItFindsTheFault) {
 
 TEST(RepeatedSum, EachSiteRestartsInEveryPhaseOfTheRepetition) {
   for (const RosterIndex site : {RosterIndex{0}, RosterIndex{4}})
-    for (const node::SitePhase at : {node::SitePhase::unmasked, node::SitePhase::ready, node::SitePhase::keys_sent, node::SitePhase::shares_sent,
-                                     node::SitePhase::masked_sent, node::SitePhase::consistency_signed}) {
+    for (const node::SitePhase at :
+         {node::SitePhase::unmasked, node::SitePhase::ready, node::SitePhase::keys_sent, node::SitePhase::shares_sent,
+          node::SitePhase::masked_sent, node::SitePhase::consistency_signed}) {
       Scene scene(5, 1);
       World& world = scene.world;
       world.intercept = deal_another_seed(world, 2);
       bool killed = false;
-      world.run([&] { return is_of_repetition(world) && world.site(site).phase() == at && std::exchange(killed, true) == false; });
+      world.run([&] {
+        return is_of_repetition(world) && world.site(site).phase() == at && std::exchange(killed, true) == false;
+      });
       ASSERT_TRUE(killed) << node::to_string(at);
       world.kill_site(site, 300);
       EXPECT_TRUE(world.run()) << node::to_string(at) << world.where();

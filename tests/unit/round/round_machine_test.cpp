@@ -11,7 +11,8 @@ void die_after(Scene& scene, RosterIndex site, MessageKind kind) {
   scene.world.intercept = [&scene, site, kind, dead = false](Delivery& delivery) mutable {
     if (delivery.site != site) return true;
     if (dead) return false;
-    if (delivery.direction == Direction::to_coordinator && federation::claimed_kind(delivery.wire).value() == kind) dead = true;
+    if (delivery.direction == Direction::to_coordinator && federation::claimed_kind(delivery.wire).value() == kind)
+      dead = true;
     return true;
   };
   scene.world.run([&] { return !scene.world.results().empty(); });
@@ -36,7 +37,8 @@ TEST_P(DropOutTest, TheRoundCompletesWithoutTheSite) {
 INSTANTIATE_TEST_SUITE_P(EachStep, DropOutTest,
                          ::testing::Values(DropOut{MessageKind::training_ready, 4}, DropOut{MessageKind::keys, 4},
                                            DropOut{MessageKind::shares, 4}, DropOut{MessageKind::masked_statement, 5},
-                                           DropOut{MessageKind::consistency_signature, 5}, DropOut{MessageKind::unmask_shares, 5}),
+                                           DropOut{MessageKind::consistency_signature, 5},
+                                           DropOut{MessageKind::unmask_shares, 5}),
                          [](const auto& row) {
                            std::string name(federation::to_string(row.param.after));
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -61,8 +63,9 @@ TEST(RoundMachine, BelowTheThresholdTheAttemptIsRepeatedAndNothingIsPublished) {
 }
 
 TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
-  for (const RoundPhase at : {RoundPhase::announced, RoundPhase::collecting_keys, RoundPhase::collecting_shares,
-                              RoundPhase::collecting_masked, RoundPhase::collecting_consistency, RoundPhase::collecting_unmask}) {
+  for (const RoundPhase at :
+       {RoundPhase::announced, RoundPhase::collecting_keys, RoundPhase::collecting_shares,
+        RoundPhase::collecting_masked, RoundPhase::collecting_consistency, RoundPhase::collecting_unmask}) {
     Scene scene(4, 1);
     bool killed = false;
     scene.world.run([&] {
@@ -77,7 +80,8 @@ TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
     EXPECT_TRUE(scene.world.run()) << coordinator::to_string(at);
     EXPECT_TRUE(scene.world.violations().empty()) << coordinator::to_string(at) << scene.world.violations().front();
     ASSERT_EQ(scene.world.results().size(), 1U);
-    EXPECT_EQ(scene.world.results()[0].attempt, at == RoundPhase::announced || at == RoundPhase::collecting_unmask ? 1U : 2U);
+    EXPECT_EQ(scene.world.results()[0].attempt,
+              at == RoundPhase::announced || at == RoundPhase::collecting_unmask ? 1U : 2U);
   }
 }
 
@@ -149,7 +153,8 @@ TEST(RoundMachine, AModelOnWhichSharesWereReleasedWithoutASumIsNotUsedAgain) {
   Scene scene(4, 1);
   scene.world.intercept = [&](Delivery& delivery) {
     if (delivery.direction != Direction::to_coordinator || delivery.site > 1) return true;
-    return scene.world.federation().open_at_coordinator(delivery.site, delivery.wire)->kind() != MessageKind::unmask_shares;
+    return scene.world.federation().open_at_coordinator(delivery.site, delivery.wire)->kind() !=
+           MessageKind::unmask_shares;
   };
   scene.world.run([&] { return scene.world.aborted().size() == 2; });
   ASSERT_EQ(scene.world.aborted().size(), 2U);
@@ -254,9 +259,10 @@ TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
 TEST(RoundMachine, MalformedMessagesOfEveryKindAreRefusedAndAnswered) {
   Scene scene(4, 1);
   const TestFederation& f = scene.world.federation();
-  for (const MessageKind kind : {MessageKind::hello, MessageKind::training_progress, MessageKind::training_ready, MessageKind::keys,
-                                 MessageKind::shares, MessageKind::masked_chunk, MessageKind::masked_statement,
-                                 MessageKind::consistency_signature, MessageKind::unmask_shares, MessageKind::attempt_failure}) {
+  for (const MessageKind kind :
+       {MessageKind::hello, MessageKind::training_progress, MessageKind::training_ready, MessageKind::keys,
+        MessageKind::shares, MessageKind::masked_chunk, MessageKind::masked_statement,
+        MessageKind::consistency_signature, MessageKind::unmask_shares, MessageKind::attempt_failure}) {
     const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{f.from_site(1, kind, Bytes{1})});
     ASSERT_TRUE(effects.refusal.has_value()) << federation::to_string(kind);
     EXPECT_EQ(effects.refusal->reason, RefusalReason::malformed);
@@ -281,7 +287,8 @@ TEST(RoundMachine, ThePublishedEvidenceRecomputesTheExactSum) {
     federation::copy_words(federation::decode_chunk(opened->payload())->words, words);
     crypto::add_words(sum, words);
   }
-  federation::AttemptContext context{.parameters = e.parameters, .parameters_hash = e.parameters.hash(), .keys = e.keys, .key_list = {}};
+  federation::AttemptContext context{
+      .parameters = e.parameters, .parameters_hash = e.parameters.hash(), .keys = e.keys, .key_list = {}};
   std::vector<crypto::MaskKey> masks;
   for (const federation::OpenedSecret& opened : e.opened) {
     auto secret = crypto::SecretKey::from(opened.value, "opened").value();

@@ -16,15 +16,20 @@ using federation::RefusalReason;
 class Scene {
  public:
   explicit Scene(const WorldOptions& options) : world(options) {}
-  explicit Scene(std::size_t sites = 4, RoundNumber rounds = 2) : world({.sites = sites, .seed = 7, .rounds = rounds, .faults = {}}) {}
+  explicit Scene(std::size_t sites = 4, RoundNumber rounds = 2)
+      : world({.sites = sites, .seed = 7, .rounds = rounds, .faults = {}}) {}
 
-  // Runs until the coordinator sends `kind` to `site`; that message and its repetitions are held back, the first is returned.
-  federation::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) { return hold(Direction::to_site, site, kind); }
+  // Runs until the coordinator sends `kind` to `site`; that message and its repetitions are held back, the first is
+  // returned.
+  federation::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) {
+    return hold(Direction::to_site, site, kind);
+  }
   federation::SignedMessage hold_to_coordinator(RosterIndex site, MessageKind kind) {
     return hold(Direction::to_coordinator, site, kind);
   }
 
-  // A site that lies: each of its messages of `kind` is replaced by what `forge` makes of the payload, under its own key.
+  // A site that lies: each of its messages of `kind` is replaced by what `forge` makes of the payload, under its own
+  // key.
   template <class Message>
   void corrupt(RosterIndex site, MessageKind kind, std::function<void(Message&)> forge) {
     world.intercept = [this, site, kind, forge](Delivery& delivery) {
@@ -71,7 +76,8 @@ class Scene {
 // The event was refused for this reason, and nothing that could reveal anything left the site.
 inline void expect_refused(const node::SiteEffects& effects, RefusalReason reason) {
   ASSERT_TRUE(effects.refusal.has_value()) << "not refused";
-  EXPECT_EQ(effects.refusal->reason, reason) << federation::to_string(effects.refusal->reason) << ": " << effects.refusal->detail;
+  EXPECT_EQ(effects.refusal->reason, reason)
+      << federation::to_string(effects.refusal->reason) << ": " << effects.refusal->detail;
   EXPECT_TRUE(effects.journal.empty());
   for (const node::SiteOutbound& message : effects.outbound)
     EXPECT_TRUE(message.kind == MessageKind::attempt_failure || message.kind == MessageKind::hello)

@@ -18,7 +18,8 @@ class SiteAttack : public ::testing::Test {
     EXPECT_TRUE(scene.world.violations().empty());
     ASSERT_FALSE(scene.world.blamed().empty()) << "nobody was named";
     EXPECT_EQ(scene.world.blamed().front().site, scene.world.federation().id(kBad));
-    EXPECT_EQ(scene.world.blamed().front().reason, reason) << federation::to_string(scene.world.blamed().front().reason);
+    EXPECT_EQ(scene.world.blamed().front().reason, reason)
+        << federation::to_string(scene.world.blamed().front().reason);
     ASSERT_EQ(scene.world.results().size(), 1U);
     EXPECT_EQ(scene.world.results().front().contributors.size(), contributors);
   }
@@ -37,7 +38,8 @@ TEST_F(SiteAttack, ABadSignatureUnderItsKeysIsNamed) {
 TEST_F(SiteAttack, ALowOrderKeyIsNamed) {
   scene.corrupt<federation::KeysMessage>(kBad, MessageKind::keys, [&](auto& m) {
     m.keys.mask = {1};
-    m.keys.signature = scene.world.federation().identity(kBad).sign(federation::keys_statement(m.ref.parameters, kBad, m.keys));
+    m.keys.signature =
+        scene.world.federation().identity(kBad).sign(federation::keys_statement(m.ref.parameters, kBad, m.keys));
   });
   expect_named(RefusalReason::low_order_key, 3);
 }
@@ -48,17 +50,20 @@ TEST_F(SiteAttack, SharesForTheWrongSitesAreNamed) {
 }
 
 TEST_F(SiteAttack, AVectorThatIsNotWhatWasSignedIsNamed) {
-  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement, [](auto& m) { m.vector_hash[0] ^= 1; });
+  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement,
+                                             [](auto& m) { m.vector_hash[0] ^= 1; });
   expect_named(RefusalReason::vector_hash_differs, 3);
 }
 
 TEST_F(SiteAttack, AnotherSelfSeedCommitmentIsNamed) {
-  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement, [](auto& m) { m.self_seed_commitment[0] ^= 1; });
+  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement,
+                                             [](auto& m) { m.self_seed_commitment[0] ^= 1; });
   expect_named(RefusalReason::share_commitment_differs, 3);
 }
 
 TEST_F(SiteAttack, ABadConsistencySignatureIsNamedAndTheOthersFinish) {
-  scene.corrupt<federation::ConsistencySignature>(kBad, MessageKind::consistency_signature, [](auto& m) { m.signature[0] ^= 1; });
+  scene.corrupt<federation::ConsistencySignature>(kBad, MessageKind::consistency_signature,
+                                                  [](auto& m) { m.signature[0] ^= 1; });
   expect_named(RefusalReason::bad_signature, 4);
 }
 
@@ -80,9 +85,8 @@ TEST_F(SiteAttack, ABadRevealedShareIsNamedAndTheOthersFinish) {
 }
 
 TEST_F(SiteAttack, SharesOfTheWrongKindAreNamed) {
-  scene.corrupt<federation::UnmaskShares>(kBad, MessageKind::unmask_shares, [](auto& m) {
-    m.shares[0].secret = federation::RevealedSecret::mask_key;
-  });
+  scene.corrupt<federation::UnmaskShares>(kBad, MessageKind::unmask_shares,
+                                          [](auto& m) { m.shares[0].secret = federation::RevealedSecret::mask_key; });
   expect_named(RefusalReason::bad_revealed_share, 4);
 }
 
@@ -94,8 +98,9 @@ TEST_F(SiteAttack, ALateVectorIsRefused) {
     if (opened->kind() == MessageKind::masked_chunk) late = delivery.wire;
     return opened->kind() != MessageKind::masked_chunk && opened->kind() != MessageKind::masked_statement;
   };
-  ASSERT_TRUE(scene.world.run([&] { return scene.world.coordinator().phase() == coordinator::RoundPhase::collecting_unmask; }) ||
-              !late.empty());
+  ASSERT_TRUE(scene.world.run([&] {
+    return scene.world.coordinator().phase() == coordinator::RoundPhase::collecting_unmask;
+  }) || !late.empty());
   auto opened = scene.world.federation().open_at_coordinator(kBad, late);
   const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{std::move(*opened)});
   ASSERT_TRUE(effects.refusal.has_value());
@@ -110,7 +115,8 @@ TEST_F(SiteAttack, ASecondDifferentChunkIsRefused) {
   const auto ref = federation::MaskedStatement::decode(chunk.payload())->ref;
   scene.world.run([n = 0]() mutable { return ++n > 20; });
   const std::vector<std::uint32_t> words(scene.world.contribution(0).delta.size() + federation::kTailWords, 7);
-  auto other = scene.world.federation().from_site(kBad, MessageKind::masked_chunk, federation::encode_chunk(ref, 0, words));
+  auto other =
+      scene.world.federation().from_site(kBad, MessageKind::masked_chunk, federation::encode_chunk(ref, 0, words));
   const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{std::move(other)});
   ASSERT_TRUE(effects.refusal.has_value());
   EXPECT_EQ(effects.refusal->reason, RefusalReason::second_statement);
@@ -120,9 +126,15 @@ TEST_F(SiteAttack, AMessageInAnotherSitesNameIsRefused) {
   const TestFederation& f = scene.world.federation();
   const Bytes payload = federation::TrainingReady{1, f.plan()}.encode();
   // Signed by 2 in the name of 1, and signed by 2 as 2 on the connection of 1.
-  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(1), 1}, payload, f.identity(2))).has_value());
-  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(2), 1}, payload, f.identity(2))).has_value());
-  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::train_task, f.run(), f.id(1), 1}, payload, f.identity(1))).has_value());
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(1), 1},
+                                                                 payload, f.identity(2)))
+                   .has_value());
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(2), 1},
+                                                                 payload, f.identity(2)))
+                   .has_value());
+  EXPECT_FALSE(f.open_at_coordinator(
+                    1, federation::seal_message({MessageKind::train_task, f.run(), f.id(1), 1}, payload, f.identity(1)))
+                   .has_value());
 }
 
 TEST_F(SiteAttack, AnUnreadableShareEndsInADisputeAndTheRoundGoesOn) {
@@ -140,7 +152,9 @@ TEST_F(SiteAttack, AFalseAccuserOfTwoSitesIsNamed) {
   scene.world.intercept = [&](Delivery& delivery) {
     if (delivery.direction != Direction::to_coordinator) return true;
     const auto opened = scene.world.federation().open_at_coordinator(delivery.site, delivery.wire);
-    if (opened->kind() == MessageKind::masked_chunk && delivery.site == 3 && accused < 2 && scene.world.blamed().empty()) return false;
+    if (opened->kind() == MessageKind::masked_chunk && delivery.site == 3 && accused < 2 &&
+        scene.world.blamed().empty())
+      return false;
     if (opened->kind() != MessageKind::masked_chunk || delivery.site != kBad || accused > 1) return true;
     const auto ref = federation::decode_chunk(opened->payload())->ref;
     const federation::AttemptFailure failure{ref.round, ref.attempt, RefusalReason::share_unreadable, accused};

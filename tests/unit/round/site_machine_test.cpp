@@ -19,7 +19,12 @@ class SiteMachineTest : public ::testing::Test {
     return out;
   }
   federation::TrainTask task(RoundNumber round = 1) const {
-    return {.round = round, .stage_index = 0, .stage_round = 1, .seed = 3, .plan_hash = federation.plan(), .model_hash = model};
+    return {.round = round,
+            .stage_index = 0,
+            .stage_round = 1,
+            .seed = 3,
+            .plan_hash = federation.plan(),
+            .model_hash = model};
   }
   node::SiteEffects tell(node::SiteMachine& site, MessageKind kind, const Bytes& payload) {
     return site.step(node::MessageReceived{federation.from_coordinator(kind, payload), std::nullopt});
@@ -43,7 +48,8 @@ TEST_F(SiteMachineTest, ConnectedSaysHelloWithWhereTheSiteStands) {
   auto site = machine();
   const auto effects = site.step(node::Connected{});
   expect_sends(effects, MessageKind::hello);
-  const auto hello = federation::Hello::decode(federation.open_at_coordinator(1, effects.outbound[0].wire)->payload()).value();
+  const auto hello =
+      federation::Hello::decode(federation.open_at_coordinator(1, effects.outbound[0].wire)->payload()).value();
   EXPECT_EQ(hello.model_hash, model);
   EXPECT_EQ(hello.last_round, 0U);
 }
@@ -159,7 +165,8 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
       {MessageKind::key_list, federation::KeyList{ref, {}}.encode()},
       {MessageKind::routed_shares, federation::RoutedShares{ref, {}, {}}.encode()},
       {MessageKind::chunk_request, federation::ChunkRequest{.ref = ref, .chunks = {}}.encode()},
-      {MessageKind::consistency_request, federation::ConsistencyRequest{.ref = ref, .survivors = {}, .committed = {}}.encode()},
+      {MessageKind::consistency_request,
+       federation::ConsistencyRequest{.ref = ref, .survivors = {}, .committed = {}}.encode()},
   };
   auto idle = machine();
   auto training = machine();
@@ -169,7 +176,8 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
   ready.step(node::TrainingFinished{1, contribution()});
   for (auto* site : {&idle, &training, &ready}) {
     const auto before = site->phase();
-    for (const auto& [kind, payload] : messages) expect_refused(tell(*site, kind, payload), RefusalReason::unexpected_kind);
+    for (const auto& [kind, payload] : messages)
+      expect_refused(tell(*site, kind, payload), RefusalReason::unexpected_kind);
     expect_refused(tell(*site, MessageKind::unmask_request, federation::UnmaskRequest{ref, {}}.encode()),
                    RefusalReason::unexpected_kind);
     EXPECT_EQ(site->phase(), before);
@@ -178,10 +186,11 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
 
 TEST_F(SiteMachineTest, MalformedPayloadsAreRefusedInEveryKind) {
   auto site = machine();
-  for (const MessageKind kind : {MessageKind::train_task, MessageKind::parameters, MessageKind::key_list, MessageKind::routed_shares,
-                                 MessageKind::chunk_request, MessageKind::consistency_request, MessageKind::unmask_request,
-                                 MessageKind::aggregate_chunk, MessageKind::round_evidence, MessageKind::refusal,
-                                 MessageKind::attempt_abandoned})
+  for (const MessageKind kind :
+       {MessageKind::train_task, MessageKind::parameters, MessageKind::key_list, MessageKind::routed_shares,
+        MessageKind::chunk_request, MessageKind::consistency_request, MessageKind::unmask_request,
+        MessageKind::aggregate_chunk, MessageKind::round_evidence, MessageKind::refusal,
+        MessageKind::attempt_abandoned})
     expect_refused(tell(site, kind, Bytes{1, 2, 3}), RefusalReason::malformed);
 }
 
@@ -190,7 +199,8 @@ TEST_F(SiteMachineTest, ParametersBeforeTheUpdateIsThereAreRefused) {
   const auto held = scene.hold_to_site(1, MessageKind::parameters);
   auto site = node::SiteMachine::create(federation.site_config(1, policy), {}).value();
   site.step(node::ModelAdopted{0, model, {}});
-  auto event = node::MessageReceived{federation.from_coordinator(MessageKind::parameters, held.payload()), seed_of("s", 1)};
+  auto event =
+      node::MessageReceived{federation.from_coordinator(MessageKind::parameters, held.payload()), seed_of("s", 1)};
   expect_refused(site.step(std::move(event)), RefusalReason::not_ready);
 }
 
@@ -198,10 +208,12 @@ TEST_F(SiteMachineTest, AnAbandonedAttemptKeepsTheUpdateAndForgetsTheSecrets) {
   Scene scene;
   const auto list = scene.hold_to_site(1, MessageKind::key_list);
   const auto ref = federation::KeyList::decode(list.payload())->ref;
-  expect_refused(scene.tell(1, MessageKind::attempt_abandoned, federation::AttemptAbandoned{1, 9, RefusalReason::late_vector, false}.encode()),
+  expect_refused(scene.tell(1, MessageKind::attempt_abandoned,
+                            federation::AttemptAbandoned{1, 9, RefusalReason::late_vector, false}.encode()),
                  RefusalReason::stale_attempt);
-  const auto effects = scene.tell(1, MessageKind::attempt_abandoned,
-                                  federation::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
+  const auto effects =
+      scene.tell(1, MessageKind::attempt_abandoned,
+                 federation::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
   EXPECT_FALSE(effects.refusal.has_value());
   EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
   expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::forgotten_after_restart);

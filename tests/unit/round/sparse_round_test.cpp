@@ -1,7 +1,7 @@
 // Rounds of more than 128 sites: secrets and masks with neighbours only.
 #include "coordinator/round/round_core.h"
-#include "tests/unit/round/forged_evidence.h"
 #include "tests/simulation/bad_dealer.h"
+#include "tests/unit/round/forged_evidence.h"
 #include "tests/unit/round/lone_site.h"
 #include "tests/unit/round/sparse_world.h"
 
@@ -11,7 +11,8 @@ namespace {
 std::vector<RosterIndex> ring_of(const federation::RoundParameters& p) {
   crypto::SeededRandom random(crypto::SecretKey::from(p.graph->beacon, "beacon").value());
   std::vector<RosterIndex> out;
-  for (const std::uint32_t site : federation::shuffled_positions(p.graph->roster_sites, random)) out.push_back(static_cast<RosterIndex>(site));
+  for (const std::uint32_t site : federation::shuffled_positions(p.graph->roster_sites, random))
+    out.push_back(static_cast<RosterIndex>(site));
   return out;
 }
 
@@ -57,7 +58,8 @@ TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {
   world.kill_coordinator(500);
   ASSERT_TRUE(world.run()) << told(world) << world.where();
   EXPECT_EQ(killed, 2U);
-  EXPECT_TRUE(world.violations().empty()) << told(world);  // the sum is the indicator of the contributors: checked inside
+  EXPECT_TRUE(world.violations().empty())
+      << told(world);  // the sum is the indicator of the contributors: checked inside
   const auto& result = world.results().front();
   ASSERT_TRUE(result.evidence.parameters.graph.has_value());
   const auto k = result.evidence.parameters.graph->neighbours;
@@ -89,7 +91,8 @@ TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {
   EXPECT_EQ(federation::check_evidence(result.evidence, larger)->reason, RefusalReason::graph_differs);
 }
 
-// The parameters of the second attempt, when these sites' messages of a kind are lost in the first; `lost` gets the first's.
+// The parameters of the second attempt, when these sites' messages of a kind are lost in the first; `lost` gets the
+// first's.
 using Losing = std::function<std::set<RosterIndex>(const federation::RoundParameters&)>;
 std::optional<federation::RoundParameters> second_attempt(World& world, MessageKind kind, const Losing& losing) {
   std::set<RosterIndex> lost;
@@ -123,24 +126,27 @@ TEST(SparseRound, ANeighbourhoodBelowTheThresholdIsTriedAgain) {
   EXPECT_TRUE(world.violations().empty()) << told(world);
 }
 
-// The same number of signatures lost as above, but spread over the ring: around every site there are enough, in all too few.
+// The same number of signatures lost as above, but spread over the ring: around every site there are enough, in all too
+// few.
 TEST(SparseRound, FewerSignaturesThanTheSmallestSumAreTriedAgain) {
   World world(sparse_options());
-  const auto second = second_attempt(world, MessageKind::consistency_signature, [&](const federation::RoundParameters& p) {
-    const auto context = federation::AttemptContext::begin(p);
-    const auto ring = ring_of(p);
-    std::set<RosterIndex> out;
-    for (std::size_t i = 0; i <= kLost; ++i) out.insert(ring[i * 9]);
-    std::vector<RosterIndex> left = p.candidates;
-    std::erase_if(left, [&](RosterIndex site) { return out.contains(site); });
-    EXPECT_FALSE(context.find_isolated(p.candidates, left).has_value());
-    return out;
-  });
+  const auto second =
+      second_attempt(world, MessageKind::consistency_signature, [&](const federation::RoundParameters& p) {
+        const auto context = federation::AttemptContext::begin(p);
+        const auto ring = ring_of(p);
+        std::set<RosterIndex> out;
+        for (std::size_t i = 0; i <= kLost; ++i) out.insert(ring[i * 9]);
+        std::vector<RosterIndex> left = p.candidates;
+        std::erase_if(left, [&](RosterIndex site) { return out.contains(site); });
+        EXPECT_FALSE(context.find_isolated(p.candidates, left).has_value());
+        return out;
+      });
   ASSERT_TRUE(second.has_value()) << told(world) << world.where();
   EXPECT_TRUE(world.results().empty());
 }
 
-// Against the plain definition: the largest set in which everybody has t neighbours is what is left when all who lack them go at once, again and again.
+// Against the plain definition: the largest set in which everybody has t neighbours is what is left when all who lack
+// them go at once, again and again.
 TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOut) {
   federation::RoundParameters p;
   p.thresholds.threshold = 3;
@@ -174,7 +180,8 @@ TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOut) {
 
 class SparseAttack : public ::testing::Test {
  protected:
-  static constexpr LoneSiteOptions kOptions{.sites = kSites, .self = kSite, .corrupt_max = 7, .lost_max = kLost, .honest_min = 3};
+  static constexpr LoneSiteOptions kOptions{
+      .sites = kSites, .self = kSite, .corrupt_max = 7, .lost_max = kLost, .honest_min = 3};
   LoneSite site{kOptions};
   const std::size_t t = LoneSite::counts(kOptions).threshold;
   const std::size_t s = kSites - kOptions.lost_max;
@@ -189,13 +196,14 @@ class SparseAttack : public ::testing::Test {
   }
   std::vector<RosterIndex> strangers() const {
     std::vector<RosterIndex> out = site.everybody();
-    std::erase_if(out, [&](RosterIndex other) { return other == kSite || site.context().are_neighbours(other, kSite); });
+    std::erase_if(out,
+                  [&](RosterIndex other) { return other == kSite || site.context().are_neighbours(other, kSite); });
     return out;
   }
 
   template <class Message>
-  void refused(const Message& honest, MessageKind kind, RefusalReason reason, const std::function<void(Message&)>& forge,
-               std::string_view detail = {}) {
+  void refused(const Message& honest, MessageKind kind, RefusalReason reason,
+               const std::function<void(Message&)>& forge, std::string_view detail = {}) {
     Message forged = honest;
     forge(forged);
     const auto effects = tell(kind, forged.encode());
@@ -211,8 +219,11 @@ TEST_F(SparseAttack, AnotherGraphThanTheBeaconsIsRefused) {
   refused<P>(honest, kind, RefusalReason::beacon_differs, [](P& p) { p.graph->beacon[0] ^= 1; });
   refused<P>(honest, kind, RefusalReason::graph_differs, [](P& p) { p.graph->roster_sites += 1; });
   refused<P>(honest, kind, RefusalReason::threshold_too_low, [](P& p) { p.graph->neighbours -= 8; });
-  refused<P>(honest, kind, RefusalReason::threshold_too_low, [](P& p) { p.thresholds.threshold = p.graph->neighbours / 2 + 1; });
-  refused<P>(honest, kind, RefusalReason::threshold_too_low, [](P& p) { p.graph->survivors_min = 68; }, "at least 69 must sign one statement");
+  refused<P>(honest, kind, RefusalReason::threshold_too_low,
+             [](P& p) { p.thresholds.threshold = p.graph->neighbours / 2 + 1; });
+  refused<P>(
+      honest, kind, RefusalReason::threshold_too_low, [](P& p) { p.graph->survivors_min = 68; },
+      "at least 69 must sign one statement");
   refused<P>(honest, kind, RefusalReason::honest_too_few, [](P& p) { p.graph->survivors_min = 9; });
   refused<P>(honest, kind, RefusalReason::malformed, [](P& p) { p.graph.reset(); });
   refused<P>(honest, kind, RefusalReason::malformed, [](P& p) { p.candidates.resize(128); });
@@ -221,8 +232,8 @@ TEST_F(SparseAttack, AnotherGraphThanTheBeaconsIsRefused) {
   expect_sends(tell(kind, honest.encode()), MessageKind::keys);
 }
 
-// In each of U1, U2 and U3: all neighbours but t − 1 are left out, which still leaves enough sites in all; and then enough
-// neighbours, but too few sites in all.
+// In each of U1, U2 and U3: all neighbours but t − 1 are left out, which still leaves enough sites in all; and then
+// enough neighbours, but too few sites in all.
 TEST_F(SparseAttack, TooFewNeighboursAreRefusedAtEveryStep) {
   const auto few = without(neighbours(), neighbours().size() - t + 1);
   const auto fewer = without(strangers(), kSites - s + 1);
@@ -236,21 +247,25 @@ TEST_F(SparseAttack, TooFewNeighboursAreRefusedAtEveryStep) {
     SCOPED_TRACE(detail);
     site = LoneSite(kOptions);
     site.advance_to(MessageKind::key_list);
-    refused<federation::KeyList>(site.key_list(), MessageKind::key_list, reason,
-                                 [&](auto& m) { keep(m.keys, sites, [](const auto& e) { return e.site; }); }, detail + std::string("U1"));
+    refused<federation::KeyList>(
+        site.key_list(), MessageKind::key_list, reason,
+        [&](auto& m) { keep(m.keys, sites, [](const auto& e) { return e.site; }); }, detail + std::string("U1"));
     expect_sends(tell(MessageKind::key_list, site.key_list().encode()), MessageKind::shares);
     const auto routed = site.routed_shares();
-    refused<federation::RoutedShares>(routed, MessageKind::routed_shares, reason, [&](auto& m) {
-      keep(m.survivors, sites, [](RosterIndex e) { return e; });
-      keep(m.shares, sites, [](const auto& e) { return e.peer; });
-    }, detail + std::string("U2"));
+    refused<federation::RoutedShares>(
+        routed, MessageKind::routed_shares, reason,
+        [&](auto& m) {
+          keep(m.survivors, sites, [](RosterIndex e) { return e; });
+          keep(m.shares, sites, [](const auto& e) { return e.peer; });
+        },
+        detail + std::string("U2"));
     refused<federation::RoutedShares>(routed, MessageKind::routed_shares, RefusalReason::survivors_not_subset,
                                       [](auto& m) { m.shares.pop_back(); });
     site.mask();
     const auto request = site.consistency_request(site.everybody());
-    refused<federation::ConsistencyRequest>(request, MessageKind::consistency_request, reason,
-                                            [&](auto& m) { keep(m.committed, sites, [](const auto& e) { return e.site; }); },
-                                            detail + std::string("U3"));
+    refused<federation::ConsistencyRequest>(
+        request, MessageKind::consistency_request, reason,
+        [&](auto& m) { keep(m.committed, sites, [](const auto& e) { return e.site; }); }, detail + std::string("U3"));
     expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
   }
 }
@@ -260,7 +275,9 @@ TEST_F(SparseAttack, SitesThatDoNotExistAreRefusedInEveryList) {
   static constexpr RosterIndex kNobody = 65535;
   const auto not_subset = RefusalReason::survivors_not_subset;
   site.advance_to(MessageKind::key_list);
-  refused<federation::KeyList>(site.key_list(), MessageKind::key_list, not_subset, [](auto& m) { m.keys.push_back({kNobody, m.keys.back().keys}); });
+  refused<federation::KeyList>(site.key_list(), MessageKind::key_list, not_subset, [](auto& m) {
+    m.keys.push_back({kNobody, m.keys.back().keys});
+  });
   expect_sends(tell(MessageKind::key_list, site.key_list().encode()), MessageKind::shares);
   refused<federation::RoutedShares>(site.routed_shares(), MessageKind::routed_shares, not_subset,
                                     [](auto& m) { m.survivors.push_back(kNobody); });
@@ -271,8 +288,10 @@ TEST_F(SparseAttack, SitesThatDoNotExistAreRefusedInEveryList) {
     m.committed.back().site = kNobody;
   });
   expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
-  refused<federation::UnmaskRequest>(site.unmask_request(request, site.everybody()), MessageKind::unmask_request, not_subset,
-                                     [](auto& m) { m.signatures.push_back({kNobody, m.signatures.back().signature}); });
+  refused<federation::UnmaskRequest>(site.unmask_request(request, site.everybody()), MessageKind::unmask_request,
+                                     not_subset, [](auto& m) {
+                                       m.signatures.push_back({kNobody, m.signatures.back().signature});
+                                     });
 }
 
 TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
@@ -280,14 +299,18 @@ TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
   const auto kind = MessageKind::round_evidence;
   const Evidence evidence = signed_by_all(site.federation(), site.parameters());
   const auto too_few = RefusalReason::too_few_signatures;
-  refused<Evidence>(evidence, kind, RefusalReason::survivors_not_subset,
-                    [](auto& m) { m.signatures.push_back({65535, m.signatures.back().signature}); });
+  refused<Evidence>(evidence, kind, RefusalReason::survivors_not_subset, [](auto& m) {
+    m.signatures.push_back({65535, m.signatures.back().signature});
+  });
   refused<Evidence>(evidence, kind, RefusalReason::beacon_differs, [](auto& m) { m.parameters.graph->beacon[0] ^= 1; });
-  refused<Evidence>(evidence, kind, RefusalReason::threshold_too_low, [](auto& m) { m.parameters.graph->neighbours -= 8; });
-  refused<Evidence>(evidence, kind, RefusalReason::honest_too_few, [](auto& m) { m.parameters.graph->survivors_min = 9; });
+  refused<Evidence>(evidence, kind, RefusalReason::threshold_too_low,
+                    [](auto& m) { m.parameters.graph->neighbours -= 8; });
+  refused<Evidence>(evidence, kind, RefusalReason::honest_too_few,
+                    [](auto& m) { m.parameters.graph->survivors_min = 9; });
   const auto signed_only_by = [](const std::vector<RosterIndex>& sites) {
     return [&sites](Evidence& m) {
-      std::erase_if(m.signatures, [&](const auto& e) { return !std::binary_search(sites.begin(), sites.end(), e.site); });
+      std::erase_if(m.signatures,
+                    [&](const auto& e) { return !std::binary_search(sites.begin(), sites.end(), e.site); });
     };
   };
   const auto few = without(neighbours(), neighbours().size() - t + 1);
@@ -298,12 +321,14 @@ TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
   for (std::size_t i = 0; i <= kLost; ++i) spread.push_back(ring[i * 9]);
   const auto fewer = without(spread, spread.size());
   ASSERT_FALSE(site.context().find_isolated(site.everybody(), fewer).has_value());
-  refused<Evidence>(evidence, kind, too_few, signed_only_by(fewer), std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
+  refused<Evidence>(evidence, kind, too_few, signed_only_by(fewer),
+                    std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
 
   // Who was away when the beacon was drawn checks all but the positions.
   const node::SitePolicy policy{7, 3, static_cast<std::uint32_t>(s), {site.federation().plan()}};
   auto absent = node::SiteMachine::create(site.federation().site_config(kSite, policy), {}).value();
-  absent.step(node::ModelAdopted{.model_hash = site.federation().plan(), .next = {.dimension = site.parameters().dimension, .delta_max = 1, .weight_max = 1}});
+  absent.step(node::ModelAdopted{.model_hash = site.federation().plan(),
+                                 .next = {.dimension = site.parameters().dimension, .delta_max = 1, .weight_max = 1}});
   const auto publish = [&](const Evidence& e) {
     return absent.step(node::MessageReceived{site.federation().from_coordinator(kind, e.encode()), std::nullopt});
   };
@@ -344,16 +369,20 @@ TEST_F(SparseRelease, TakesSignaturesOfEnoughNeighboursAndOfEnoughSitesInAll) {
   others.erase(others.begin());  // not in U3 anyway
   const Request one_short = signed_without(others, committed.size() - s + 1);
   ASSERT_EQ(one_short.signatures.size(), s - 1);
-  refused<Request>(honest, kind, too_few, as(one_short), std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
+  refused<Request>(honest, kind, too_few, as(one_short),
+                   std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
   refused<Request>(honest, kind, RefusalReason::bad_signature, [](Request& m) { m.signatures[3].signature[0] ^= 1; });
   // Of a site that is not next to this one: none may be bad.
   const RosterIndex stranger = others.front();
   refused<Request>(honest, kind, RefusalReason::bad_signature, [&](Request& m) {
-    std::find_if(m.signatures.begin(), m.signatures.end(), [&](const auto& e) { return e.site == stranger; })->signature[0] ^= 1;
+    std::find_if(m.signatures.begin(), m.signatures.end(), [&](const auto& e) {
+      return e.site == stranger;
+    })->signature[0] ^= 1;
   });
   // A proper signature of the one site that is not in U3.
   const RosterIndex outside = strangers().front();
-  refused<Request>(honest, kind, RefusalReason::survivors_not_subset, [&](Request& m) { m = site.unmask_request(request, site.everybody()); });
+  refused<Request>(honest, kind, RefusalReason::survivors_not_subset,
+                   [&](Request& m) { m = site.unmask_request(request, site.everybody()); });
   ASSERT_TRUE(std::none_of(committed.begin(), committed.end(), [&](RosterIndex other) { return other == outside; }));
   // Exactly enough, this site's own among them.
   const Request just = signed_without(others, committed.size() - s);
@@ -382,13 +411,14 @@ TEST(SparseReleaseOfManyLost, NeedsTSignaturesOfNeighboursHoweverManyOthersSigne
   const auto refused = site.tell(MessageKind::unmask_request, few.encode());
   expect_refused(refused, RefusalReason::too_few_signatures);
   EXPECT_NE(refused.refusal->detail.find("of sites that count here"), std::string::npos) << refused.refusal->detail;
-  expect_sends(site.tell(MessageKind::unmask_request, without(neighbours.size() - t).encode()), MessageKind::unmask_shares);
+  expect_sends(site.tell(MessageKind::unmask_request, without(neighbours.size() - t).encode()),
+               MessageKind::unmask_shares);
 }
 
-// A coordinator has t − k/2 colluders on each of two seams of the ring, fewer around any one site than k and t exclude. It
-// leaves some sites of the first arc out of the U3 that it shows there, and others out of the one it shows in the second. With
-// the colluders' signatures on both, everybody has t neighbours that signed the same as it did: were that all, the two arcs would
-// open one sum over fewer sites than s.
+// A coordinator has t − k/2 colluders on each of two seams of the ring, fewer around any one site than k and t exclude.
+// It leaves some sites of the first arc out of the U3 that it shows there, and others out of the one it shows in the
+// second. With the colluders' signatures on both, everybody has t neighbours that signed the same as it did: were that
+// all, the two arcs would open one sum over fewer sites than s.
 class TwoSeams : public ::testing::TestWithParam<bool> {};
 
 TEST_P(TwoSeams, TwoSurvivorListsInTwoArcsAreNotOpened) {
@@ -423,7 +453,8 @@ TEST_P(TwoSeams, TwoSurvivorListsInTwoArcsAreNotOpened) {
   expect_refused(refused, RefusalReason::too_few_signatures);
   EXPECT_TRUE(refused.site_register.empty());
   // One statement for both arcs is opened.
-  expect_sends(site.tell(MessageKind::unmask_request, site.unmask_request(request, committed).encode()), MessageKind::unmask_shares);
+  expect_sends(site.tell(MessageKind::unmask_request, site.unmask_request(request, committed).encode()),
+               MessageKind::unmask_shares);
 }
 
 INSTANTIATE_TEST_SUITE_P(EachArc, TwoSeams, ::testing::Bool());
@@ -435,7 +466,8 @@ TEST(SparseRound, WhereAGraphIsSafeTheSmallestSumIsAMajority) {
   for (const std::uint32_t sites : {130U, 200U})
     for (std::uint32_t corrupt = 0; corrupt < sites / 3; corrupt += sites / 10)
       for (std::uint32_t lost = sites / 20; lost < sites / 2 && lost + corrupt < sites; lost += sites / 10) {
-        if (!federation::choose_neighbours({sites, corrupt, lost, federation::kGraphSecurityBits, federation::kGraphCorrectnessBits})) {
+        if (!federation::choose_neighbours(
+                {sites, corrupt, lost, federation::kGraphSecurityBits, federation::kGraphCorrectnessBits})) {
           ++unsafe;
           continue;
         }

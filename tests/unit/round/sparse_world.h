@@ -12,7 +12,10 @@ inline constexpr std::size_t kLost = 14;
 inline constexpr RosterIndex kSite = 5;
 
 inline WorldOptions sparse_options(RoundNumber rounds = 1) {
-  return {.sites = kSites, .seed = 21, .rounds = rounds, .faults = {},
+  return {.sites = kSites,
+          .seed = 21,
+          .rounds = rounds,
+          .faults = {},
           .thresholds = federation::Thresholds{.colluders_max = 7, .threshold = kSites - kLost, .honest_min = 3}};
 }
 

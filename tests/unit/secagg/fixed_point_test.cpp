@@ -11,7 +11,8 @@ namespace {
 
 using namespace federation;
 
-RoundParameters parameters_for(std::size_t sites, std::size_t floats, double delta_max = 0.5, std::uint32_t weight_max = 100) {
+RoundParameters parameters_for(std::size_t sites, std::size_t floats, double delta_max = 0.5,
+                               std::uint32_t weight_max = 100) {
   RoundParameters p;
   p.round = p.attempt = 1;
   for (std::size_t i = 0; i < sites; ++i) p.candidates.push_back(static_cast<RosterIndex>(i));
@@ -22,7 +23,8 @@ RoundParameters parameters_for(std::size_t sites, std::size_t floats, double del
   return p;
 }
 
-std::vector<std::uint32_t> encode(const RoundParameters& p, const Contribution& c, std::span<const std::int32_t> noise = {}) {
+std::vector<std::uint32_t> encode(const RoundParameters& p, const Contribution& c,
+                                  std::span<const std::int32_t> noise = {}) {
   std::vector<std::uint32_t> words(p.dimension);
   ContributionEncoder::create(p, c, noise).value().fill(0, words);
   return words;
@@ -39,14 +41,17 @@ TEST(ContributionDigest, TellsContributionsAndSitesApart) {
   others[2].delta.pop_back();
   others[3].weight = 4;
   others[4].metric_sums[3] = 1;
-  for (const Contribution& other : others) EXPECT_NE(contribution_digest(first, own), contribution_digest(other, own)) << &other - others.data();
+  for (const Contribution& other : others)
+    EXPECT_NE(contribution_digest(first, own), contribution_digest(other, own)) << &other - others.data();
   EXPECT_NE(contribution_digest(first, own), contribution_digest(first, another));
 }
 
 TEST(Thresholds, TheTableOfTheDesign) {
-  struct Row { std::uint32_t n, m, t, drops, honest; };
-  for (const Row& row : {Row{3, 0, 2, 1, 2}, Row{4, 1, 3, 1, 2}, Row{5, 1, 4, 1, 3}, Row{10, 3, 7, 3, 4}, Row{20, 6, 14, 6, 8},
-                         Row{100, 33, 67, 33, 34}}) {
+  struct Row {
+    std::uint32_t n, m, t, drops, honest;
+  };
+  for (const Row& row : {Row{3, 0, 2, 1, 2}, Row{4, 1, 3, 1, 2}, Row{5, 1, 4, 1, 3}, Row{10, 3, 7, 3, 4},
+                         Row{20, 6, 14, 6, 8}, Row{100, 33, 67, 33, 34}}) {
     EXPECT_EQ(threshold_min(row.n, row.m), row.t) << row.n;
     EXPECT_EQ(row.n - row.t, row.drops);
     EXPECT_EQ(row.t - row.m, row.honest);
@@ -72,7 +77,8 @@ TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
     EXPECT_LE(std::abs(std::int64_t{static_cast<std::int32_t>(words[0])}), bound);
     EXPECT_LE(high, std::numeric_limits<std::int32_t>::max());
     EXPECT_GE(low, -std::int64_t{std::numeric_limits<std::int32_t>::max()});
-    EXPECT_GT(high, std::numeric_limits<std::int32_t>::max() - 4 * static_cast<std::int64_t>(sites)) << "precision is given away";
+    EXPECT_GT(high, std::numeric_limits<std::int32_t>::max() - 4 * static_cast<std::int64_t>(sites))
+        << "precision is given away";
     EXPECT_EQ(words.back(), 1U);
   }
 }
@@ -107,7 +113,8 @@ TEST(Encoding, ChunksEqualTheWhole) {
 TEST(Encoding, NoiseIsAddedAndStaysWithinTheBound) {
   const auto p = parameters_for(4, 3);
   const Contribution c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
-  const std::vector<std::int32_t> noise = {-7, std::numeric_limits<std::int32_t>::max(), std::numeric_limits<std::int32_t>::min()};
+  const std::vector<std::int32_t> noise = {-7, std::numeric_limits<std::int32_t>::max(),
+                                           std::numeric_limits<std::int32_t>::min()};
   const auto words = encode(p, c, noise);
   EXPECT_EQ(static_cast<std::int32_t>(words[0]), -7);
   EXPECT_EQ(static_cast<std::int32_t>(words[1]), word_bound(4));
@@ -149,7 +156,8 @@ TEST(Sum, DecodesWhatTheSitesPutIn) {
   EXPECT_EQ(decoded->sites, 3U);
   EXPECT_DOUBLE_EQ(decoded->metric_sums[0], 4.5);
   EXPECT_DOUBLE_EQ(decoded->metric_sums[1], -6);
-  const double mean = static_cast<double>(decoded->sums()[0]) * decoded->weight_max / (decoded->scale * static_cast<double>(decoded->weight_sum));
+  const double mean = static_cast<double>(decoded->sums()[0]) * decoded->weight_max /
+                      (decoded->scale * static_cast<double>(decoded->weight_sum));
   EXPECT_NEAR(mean, (0.25 - 0.5 + 0.1) / 3, 1e-7);
 }
 
@@ -180,7 +188,8 @@ TEST(Parameters, OneEncodingAndStrictBounds) {
   const Bytes bytes = p.encode();
   ASSERT_TRUE(RoundParameters::decode(bytes).has_value()) << RoundParameters::decode(bytes).error().message;
   EXPECT_EQ(*RoundParameters::decode(bytes), p);
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(RoundParameters::decode(ByteView(bytes).first(size)).has_value());
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(RoundParameters::decode(ByteView(bytes).first(size)).has_value());
   const auto refused = [&](auto change) {
     auto bad = p;
     change(bad);

@@ -35,7 +35,8 @@ struct AttemptOf {
     for (Peer& peer : peers) peer.dealt = peer.secrets.deal(context).value();
     for (Peer& peer : peers)
       for (const Peer& dealer : peers)
-        if (&dealer != &peer) peer.held.push_back(peer.secrets.open(context, sealed(dealer.secrets.self(), peer.secrets.self())).value());
+        if (&dealer != &peer)
+          peer.held.push_back(peer.secrets.open(context, sealed(dealer.secrets.self(), peer.secrets.self())).value());
   }
   SealedShares sealed(RosterIndex dealer, RosterIndex recipient) const {
     SealedShares out;
@@ -65,7 +66,8 @@ struct AttemptOf {
       crypto::add_words(out.sum, y);
     }
     for (const Peer& peer : peers)
-      out.dealers.push_back({peer.secrets.self(), peer.secrets.self_seed_commitment(context.parameters_hash), peer.dealt->sealed});
+      out.dealers.push_back(
+          {peer.secrets.self(), peer.secrets.self_seed_commitment(context.parameters_hash), peer.dealt->sealed});
     for (const RosterIndex site : responders) {
       coordinator::UnmaskResponse response{.site = site, .shares = {}};
       for (const RosterIndex subject : out.survivors) {
@@ -131,7 +133,8 @@ TEST(Unmask, ADealerWhoseSharesDoNotGiveItsCommittedSecretIsNamed) {
 TEST(Unmask, ThreadsDoNotChangeTheSum) {
   AttemptOf attempt(5);
   const std::vector<RosterIndex> committed = {0, 1, 3, 4};
-  EXPECT_EQ(coordinator::unmask(attempt.work(committed, committed), 1).sum, coordinator::unmask(attempt.work(committed, committed), 2).sum);
+  EXPECT_EQ(coordinator::unmask(attempt.work(committed, committed), 1).sum,
+            coordinator::unmask(attempt.work(committed, committed), 2).sum);
 }
 
 TEST(Masking, BothSidesOfAPairDeriveOneSeed) {
@@ -149,8 +152,7 @@ TEST(Masking, EverySeedIsBoundToParametersModelAndDimension) {
   const auto seeds = [&](const AttemptContext& context) {
     std::vector<Bytes> out;
     const auto masks = attempt.peers[0].secrets.masks(context, std::vector<RosterIndex>{0, 1, 2}).value();
-    for (const auto& key : masks)
-      out.emplace_back(key.seed.view().begin(), key.seed.view().end());
+    for (const auto& key : masks) out.emplace_back(key.seed.view().begin(), key.seed.view().end());
     return out;
   };
   const auto base = seeds(attempt.context);
@@ -211,7 +213,8 @@ TEST(Statements, EachIsBoundToItsLabelParametersAndFields) {
   EXPECT_NE(survivors_hash(p, std::vector<RosterIndex>{1, 2}), survivors_hash(p, std::vector<RosterIndex>{1, 3}));
   EXPECT_NE(keys_statement(p, 1, {}), keys_statement(p, 2, {}));
   EXPECT_NE(self_seed_commitment(p, 1, Bytes(32)), self_seed_commitment(p, 2, Bytes(32)));
-  EXPECT_NE(share_commitment(p, {1, 2, RevealedSecret::mask_key}, Bytes(44)), share_commitment(p, {1, 2, RevealedSecret::self_seed}, Bytes(44)));
+  EXPECT_NE(share_commitment(p, {1, 2, RevealedSecret::mask_key}, Bytes(44)),
+            share_commitment(p, {1, 2, RevealedSecret::self_seed}, Bytes(44)));
   const std::vector<RosterIndex> u2 = {0, 1, 2};
   const std::vector<CommittedVector> u3 = {{.site = 0}, {.site = 1}};
   auto other = u3;

@@ -23,7 +23,8 @@ std::vector<std::int16_t> whole_numbers(const Volume& scan) { return {scan.voxel
 
 BrickVolume stored(const std::filesystem::path& path, const Volume& scan, bool as_float) {
   const std::vector<std::int16_t> whole = whole_numbers(scan);
-  const VoxelSpan span = as_float ? VoxelSpan(std::span<const float>(scan.voxels)) : VoxelSpan(std::span<const std::int16_t>(whole));
+  const VoxelSpan span = as_float ? VoxelSpan(std::span<const float>(scan.voxels))
+                                  : VoxelSpan(std::span<const std::int16_t>(whole));
   const Result<IntensityStatistics> statistics = intensity_statistics(span);
   EXPECT_TRUE(statistics);
   EXPECT_TRUE(write_brick_volume(path, site_key(), {scan.geometry, *statistics, span}));
@@ -79,7 +80,9 @@ TEST(BrickVolume, BoxesInsideAcrossAndOutsideEqualTheNaiveReading) {
       std::size_t at = 0;
       for (std::int64_t k = 0; k < size[2]; ++k)
         for (std::int64_t j = 0; j < size[1]; ++j)
-          for (std::int64_t i = 0; i < size[0]; ++i) ASSERT_EQ(out[at++], naive(scan, low[0] + i, low[1] + j, low[2] + k)) << "seed " << seed << " step " << step;
+          for (std::int64_t i = 0; i < size[0]; ++i)
+            ASSERT_EQ(out[at++], naive(scan, low[0] + i, low[1] + j, low[2] + k))
+                << "seed " << seed << " step " << step;
     }
     const Result<Volume> all = volume.read_all();
     ASSERT_TRUE(all);
@@ -101,7 +104,8 @@ TEST(BrickVolume, ACropAtTheGridsSpacingReadsJustItself) {
   for (std::int64_t k = 0; k < 32; ++k)
     for (std::int64_t j = 0; j < 32; ++j)
       for (std::int64_t i = 0; i < 32; ++i)
-        ASSERT_EQ(crop[at++], naive(scan, std::lround(origin[0]) + i, std::lround(origin[1]) + j, std::lround(origin[2]) + k));
+        ASSERT_EQ(crop[at++],
+                  naive(scan, std::lround(origin[0]) + i, std::lround(origin[1]) + j, std::lround(origin[2]) + k));
   // Again, and half over the edge: only what is new and inside counts.
   ASSERT_TRUE(volume.read_crop({50.2, 40.7, 39.9}, 32, 1, crop, kOutside));
   EXPECT_EQ(volume.counter().distinct(), 32u * 32 * 32);
@@ -117,7 +121,8 @@ TEST(BrickVolume, ACropAtAnotherSpacingIsLinearAndCountsItsHalo) {
   Volume scan = make_scan({60, 50, 40}, 23);
   for (std::int64_t k = 0; k < 40; ++k)
     for (std::int64_t j = 0; j < 50; ++j)
-      for (std::int64_t i = 0; i < 60; ++i) scan.voxels[scan.geometry.offset(i, j, k)] = static_cast<float>(3 * i + 5 * j - 7 * k);
+      for (std::int64_t i = 0; i < 60; ++i)
+        scan.voxels[scan.geometry.offset(i, j, k)] = static_cast<float>(3 * i + 5 * j - 7 * k);
   scan.geometry.spacing_mm = {1, 2, 3.5};
   BrickVolume volume = stored(folder.path() / "a.bricks", scan, false);
   constexpr std::int64_t kEdge = 16;
@@ -130,11 +135,15 @@ TEST(BrickVolume, ACropAtAnotherSpacingIsLinearAndCountsItsHalo) {
   for (std::int64_t k = 0; k < kEdge; ++k)
     for (std::int64_t j = 0; j < kEdge; ++j)
       for (std::int64_t i = 0; i < kEdge; ++i) {
-        const double expected = 3 * (first[0] + static_cast<double>(i)) + 5 * (first[1] + static_cast<double>(j) / 2) - 7 * (first[2] + static_cast<double>(k) / 3.5);
+        const double expected = 3 * (first[0] + static_cast<double>(i)) + 5 * (first[1] + static_cast<double>(j) / 2) -
+                                7 * (first[2] + static_cast<double>(k) / 3.5);
         ASSERT_NEAR(static_cast<double>(crop[at++]), expected, 1e-3);
       }
-  const auto voxels_along = [](double start, double length) { return std::floor(start + length) + 1 - std::floor(start) + 1; };
-  EXPECT_DOUBLE_EQ(static_cast<double>(volume.counter().distinct()), 16 * voxels_along(first[1], 15.0 / 2) * voxels_along(first[2], 15.0 / 3.5));
+  const auto voxels_along = [](double start, double length) {
+    return std::floor(start + length) + 1 - std::floor(start) + 1;
+  };
+  EXPECT_DOUBLE_EQ(static_cast<double>(volume.counter().distinct()),
+                   16 * voxels_along(first[1], 15.0 / 2) * voxels_along(first[2], 15.0 / 3.5));
 }
 
 TEST(BrickVolume, ACentreThatIsNoPlaceIsRefused) {
@@ -230,7 +239,8 @@ TEST(CoarseLevel, AveragesAreasWithOddSizesAndKeepsPlaces) {
   for (const Index3 at : {Index3{0, 0, 0}, Index3{5, 5, 5}, Index3{9, 9, 8}}) {
     double sum = 0;
     for (std::int64_t v = 0; v < 8; ++v)
-      sum += static_cast<double>(scan.voxels[scan.geometry.offset(2 * at[0] + (v & 1), 2 * at[1] + (v >> 1 & 1), 2 * at[2] + (v >> 2))]);
+      sum += static_cast<double>(
+          scan.voxels[scan.geometry.offset(2 * at[0] + (v & 1), 2 * at[1] + (v >> 1 & 1), 2 * at[2] + (v >> 2))]);
     EXPECT_NEAR(static_cast<double>(coarse.voxels[coarse.geometry.offset(at[0], at[1], at[2])]), sum / 8, 1e-3);
   }
   // Coarse voxel (0,0,0) covers fine voxels 0 and 1 along each axis: its centre lies between them.
@@ -238,7 +248,8 @@ TEST(CoarseLevel, AveragesAreasWithOddSizesAndKeepsPlaces) {
   for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(coarse.geometry.origin_mm[a], expected[a], 1e-9);
   // The last coarse voxel along i covers one fine voxel only, and is its value alone.
   double last = 0;
-  for (std::int64_t v = 0; v < 4; ++v) last += static_cast<double>(scan.voxels[scan.geometry.offset(20, 2 + (v & 1), 2 + (v >> 1))]);
+  for (std::int64_t v = 0; v < 4; ++v)
+    last += static_cast<double>(scan.voxels[scan.geometry.offset(20, 2 + (v & 1), 2 + (v >> 1))]);
   EXPECT_NEAR(static_cast<double>(coarse.voxels[coarse.geometry.offset(10, 1, 1)]), last / 4, 1e-3);
 }
 
@@ -250,7 +261,8 @@ TEST(CoarseLevel, FractionalRatiosKeepTheMeanAndCoarseAxesAreLinear) {
   EXPECT_NEAR(mean_of(coarse.voxels), mean_of(scan.voxels), 0.02 * mean_of(scan.voxels));
   Volume ramp = scan;
   for (std::int64_t k = 0; k < 12; ++k)
-    for (std::int64_t p = 0; p < 1600; ++p) ramp.voxels[static_cast<std::size_t>(k * 1600 + p)] = static_cast<float>(10 * k);
+    for (std::int64_t p = 0; p < 1600; ++p)
+      ramp.voxels[static_cast<std::size_t>(k * 1600 + p)] = static_cast<float>(10 * k);
   const Volume up = coarse_level(ramp.geometry, std::span<const float>(ramp.voxels), 2);
   for (std::int64_t k = 3; k < 27; ++k) {
     const double source_k = ((static_cast<double>(k) + 0.5) * 2) / 5 - 0.5;
@@ -286,8 +298,9 @@ TEST(CoarseLevel, ScansOfAnyRangeAreStoredWithinAStep) {
     const Volume exact = coarse_level(scan.geometry, voxels, 2);
     ASSERT_EQ(kept.steps.size(), exact.voxels.size());
     for (std::size_t v = 0; v < kept.steps.size(); ++v)
-      EXPECT_NEAR(static_cast<double>(kept.steps[v]) * static_cast<double>(kept.slope) + static_cast<double>(kept.intercept), static_cast<double>(exact.voxels[v]),
-                  0.51 * static_cast<double>(kept.slope))
+      EXPECT_NEAR(
+          static_cast<double>(kept.steps[v]) * static_cast<double>(kept.slope) + static_cast<double>(kept.intercept),
+          static_cast<double>(exact.voxels[v]), 0.51 * static_cast<double>(kept.slope))
           << high;
   }
 }
@@ -300,7 +313,9 @@ TEST(IntensityStatistics, AgreeWithSortingForBothStorages) {
   ASSERT_TRUE(a && b);
   std::vector<float> sorted = scan.voxels;
   std::sort(sorted.begin(), sorted.end());
-  const auto rank = [](double share, std::size_t n) { return static_cast<std::size_t>(std::ceil(share * static_cast<double>(n))) - 1; };
+  const auto rank = [](double share, std::size_t n) {
+    return static_cast<std::size_t>(std::ceil(share * static_cast<double>(n))) - 1;
+  };
   const float p99 = sorted[rank(0.99, sorted.size())];
   std::vector<float> foreground;
   for (const float v : sorted)
@@ -322,7 +337,10 @@ void expect_as_sorted(std::vector<T> voxels, const char* what) {
   const Result<IntensityStatistics> s = intensity_statistics(std::span<const T>(voxels));
   ASSERT_TRUE(s) << what << ": " << s.error().message;
   std::sort(voxels.begin(), voxels.end());
-  const auto at = [](const std::vector<T>& sorted, double share) { return static_cast<float>(sorted[static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1]); };
+  const auto at = [](const std::vector<T>& sorted, double share) {
+    return static_cast<float>(
+        sorted[static_cast<std::size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1]);
+  };
   const float p99 = at(voxels, 0.99);
   const double threshold = p99 > 0 ? 0.25 * static_cast<double>(p99) : 0;
   std::vector<T> foreground;
@@ -335,12 +353,15 @@ void expect_as_sorted(std::vector<T> voxels, const char* what) {
   EXPECT_EQ(s->p84, at(foreground, 0.84)) << what;
   EXPECT_EQ(s->minimum, static_cast<float>(voxels.front())) << what;
   EXPECT_EQ(s->maximum, static_cast<float>(voxels.back())) << what;
-  EXPECT_FLOAT_EQ(s->foreground_fraction, static_cast<float>(static_cast<double>(foreground.size()) / static_cast<double>(voxels.size()))) << what;
+  EXPECT_FLOAT_EQ(s->foreground_fraction,
+                  static_cast<float>(static_cast<double>(foreground.size()) / static_cast<double>(voxels.size())))
+      << what;
   double mean = 0, squares = 0;
   for (const T v : voxels) mean += static_cast<double>(v) / static_cast<double>(voxels.size());
   for (const T v : voxels) squares += (static_cast<double>(v) - mean) * (static_cast<double>(v) - mean);
   EXPECT_NEAR(s->mean, mean, 1e-6 * std::abs(mean) + 1e-6) << what;
-  EXPECT_NEAR(s->deviation, std::sqrt(squares / static_cast<double>(voxels.size())), 1e-5 * s->deviation + 1e-6) << what;
+  EXPECT_NEAR(s->deviation, std::sqrt(squares / static_cast<double>(voxels.size())), 1e-5 * s->deviation + 1e-6)
+      << what;
 }
 
 TEST(IntensityStatistics, AgreeWithSortingWhateverTheSpread) {
@@ -358,10 +379,13 @@ TEST(IntensityStatistics, AgreeWithSortingWhateverTheSpread) {
     for (float& v : out) v = value();
     return out;
   };
-  expect_as_sorted(real(7'001, [&] { return static_cast<float>(std::exp(40 * numbers.unit() - 20)); }), "seventeen decades");
+  expect_as_sorted(real(7'001, [&] { return static_cast<float>(std::exp(40 * numbers.unit() - 20)); }),
+                   "seventeen decades");
   expect_as_sorted(real(7'002, [&] { return static_cast<float>(numbers.unit() - 0.5); }), "either side of zero");
   expect_as_sorted(real(7'003, [&] { return static_cast<float>(100'000 + 0.01 * numbers.unit()); }), "far from zero");
-  expect_as_sorted(real(7'005, [&] { return numbers.below(2) == 0 ? -0.0f : static_cast<float>(numbers.below(3)) * 1e-44f; }), "both zeros and denormal numbers");
+  expect_as_sorted(
+      real(7'005, [&] { return numbers.below(2) == 0 ? -0.0f : static_cast<float>(numbers.below(3)) * 1e-44f; }),
+      "both zeros and denormal numbers");
   expect_as_sorted(real(2'007, [&] { return -static_cast<float>(numbers.unit()) - 1; }), "all below zero, real");
 }
 
@@ -378,7 +402,15 @@ TEST(IntensityStatistics, EmptyConstantAndNotANumberAreRefused) {
 }
 
 TEST(Normalise, EachKindMapsItsAnchors) {
-  const IntensityStatistics s{.minimum = 0, .maximum = 1000, .mean = 0, .deviation = 0, .p99 = 900, .foreground_threshold = 225, .median = 500, .p16 = 400, .p84 = 600};
+  const IntensityStatistics s{.minimum = 0,
+                              .maximum = 1000,
+                              .mean = 0,
+                              .deviation = 0,
+                              .p99 = 900,
+                              .foreground_threshold = 225,
+                              .median = 500,
+                              .p16 = 400,
+                              .p84 = 600};
   std::vector<float> mr{500, 600, 400, 5000, -5000};
   normalise(mr, s, Normalisation::mr_foreground);
   EXPECT_EQ(mr, (std::vector<float>{0, 1, -1, 4, -4}));
@@ -397,7 +429,8 @@ TEST(Normalise, EachKindMapsItsAnchors) {
   EXPECT_FLOAT_EQ(pet[2], std::log(2.0f));
   EXPECT_FLOAT_EQ(pet[3], std::log(51.0f));
   EXPECT_FALSE(parse_normalisation("mr"));
-  for (const char* name : {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"}) EXPECT_EQ(to_string(*parse_normalisation(name)), name);
+  for (const char* name : {"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain", "pet-suv"})
+    EXPECT_EQ(to_string(*parse_normalisation(name)), name);
 }
 
 }  // namespace

@@ -68,7 +68,8 @@ TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
       const Finding& finding = (*found)[f];
       EXPECT_EQ(finding.label, expected[f].label);
       EXPECT_EQ(finding.voxels, expected[f].voxels);
-      for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(finding.center_mm[a], expected[f].centre[a], 1e-6) << "seed " << seed;
+      for (std::size_t a = 0; a < 3; ++a)
+        EXPECT_NEAR(finding.center_mm[a], expected[f].centre[a], 1e-6) << "seed " << seed;
       const double volume = std::numbers::pi / 6 * finding.diameter_mm * finding.diameter_mm * finding.diameter_mm;
       EXPECT_NEAR(volume, static_cast<double>(finding.voxels) * 0.8 * 1.2 * 3, 1e-6);
     }
@@ -105,7 +106,8 @@ TEST(Findings, FractionsAndNoiseAreRefused) {
 TEST(Findings, LabelsAreParsedStrictly) {
   EXPECT_EQ(*parse_finding_labels("3,4"), (std::vector<std::int32_t>{3, 4}));
   EXPECT_TRUE(parse_finding_labels("")->empty());
-  for (const char* bad : {"0", "-1", "3,", ",3", "a", "3;4", "99999999999"}) EXPECT_FALSE(parse_finding_labels(bad)) << bad;
+  for (const char* bad : {"0", "-1", "3,", ",3", "a", "3;4", "99999999999"})
+    EXPECT_FALSE(parse_finding_labels(bad)) << bad;
 }
 
 TEST(Findings, GridsAreComparedInMillimetres) {

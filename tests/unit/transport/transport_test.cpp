@@ -35,16 +35,18 @@ class TransportTest : public ::testing::Test {
   void SetUp() override {
     roster_.emplace(anna_.public_key(), site_named("anna"));
     roster_.emplace(berta_.public_key(), site_named("berta"));
-    auto started = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0"}, server_key_, [this](const federation::CurvePublicKey& key) {
-      const auto found = roster_.find(key);
-      return found == roster_.end() ? std::nullopt : std::optional<SiteId>(found->second);
-    });
+    auto started =
+        ZmqServer::start({.endpoint = "tcp://127.0.0.1:0"}, server_key_, [this](const federation::CurvePublicKey& key) {
+          const auto found = roster_.find(key);
+          return found == roster_.end() ? std::nullopt : std::optional<SiteId>(found->second);
+        });
     ASSERT_TRUE(started.has_value()) << started.error().message;
     server_ = std::move(started).value();
   }
 
   std::unique_ptr<ZmqTransport> dial(const crypto::AgreementKey& key, const crypto::AgreementKey& expected) {
-    auto transport = ZmqTransport::connect({.endpoint = server_->endpoint(), .coordinator_key = expected.public_key()}, key);
+    auto transport =
+        ZmqTransport::connect({.endpoint = server_->endpoint(), .coordinator_key = expected.public_key()}, key);
     EXPECT_TRUE(transport.has_value());
     return std::move(transport).value();
   }
@@ -85,7 +87,8 @@ TEST_F(TransportTest, ASiteIsKnownByItsKeyAndGetsItsAnswer) {
   ASSERT_TRUE(say(*anna, bytes_of("hello")));
   EXPECT_EQ(inbox_[0].site, site_named("anna"));
   EXPECT_EQ(inbox_[0].payload, bytes_of("hello"));
-  EXPECT_EQ(server_->send(site_named("anna"), shared(bytes_of("no session yet"))), coordinator::SendVerdict::no_session);
+  EXPECT_EQ(server_->send(site_named("anna"), shared(bytes_of("no session yet"))),
+            coordinator::SendVerdict::no_session);
   ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
   ASSERT_EQ(server_->send(site_named("anna"), shared(bytes_of("welcome"))), coordinator::SendVerdict::queued);
   std::optional<Bytes> answer;
@@ -184,9 +187,8 @@ TEST_F(TransportTest, CutSessionsKeepOutWhoIsNoLongerOnTheRoster) {
   const std::uint64_t before = anna->connection_count();
   roster_.erase(berta_.public_key());
   ASSERT_TRUE(server_->cut_sessions().has_value());
-  EXPECT_TRUE(pump({anna.get(), berta.get()}, [&] {
-    return anna->connection_count() > before && berta->state() == ConnectionState::refused;
-  }));
+  EXPECT_TRUE(pump({anna.get(), berta.get()},
+                   [&] { return anna->connection_count() > before && berta->state() == ConnectionState::refused; }));
 }
 
 TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
@@ -196,7 +198,8 @@ TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
   ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
   constexpr std::size_t kCount = 50;  // far more than libzmq's own queue takes
   for (std::size_t i = 0; i < kCount; ++i)
-    ASSERT_EQ(server_->send(site_named("anna"), shared(Bytes(900'000, static_cast<std::uint8_t>(i)))), coordinator::SendVerdict::queued);
+    ASSERT_EQ(server_->send(site_named("anna"), shared(Bytes(900'000, static_cast<std::uint8_t>(i)))),
+              coordinator::SendVerdict::queued);
   std::size_t arrived = 0;
   ASSERT_TRUE(pump({anna.get()}, [&] {
     while (const auto message = anna->receive()) {
@@ -209,9 +212,11 @@ TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
 }
 
 TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
-  auto small = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0", .outbox_bytes_max = 4'000'000}, server_key_, [this](const federation::CurvePublicKey& key) {
-    return key == anna_.public_key() ? std::optional<SiteId>(site_named("anna")) : std::nullopt;
-  });
+  auto small = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0", .outbox_bytes_max = 4'000'000}, server_key_,
+                                [this](const federation::CurvePublicKey& key) {
+                                  return key == anna_.public_key() ? std::optional<SiteId>(site_named("anna"))
+                                                                   : std::nullopt;
+                                });
   ASSERT_TRUE(small.has_value());
   server_ = std::move(small).value();
   const auto anna = dial(anna_);
@@ -220,12 +225,14 @@ TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
   ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
   const auto payload = shared(Bytes(900'000));
   bool full = false;
-  for (int i = 0; i < 1000 && !full; ++i) full = server_->send(site_named("anna"), payload) == coordinator::SendVerdict::outbox_full;
+  for (int i = 0; i < 1000 && !full; ++i)
+    full = server_->send(site_named("anna"), payload) == coordinator::SendVerdict::outbox_full;
   EXPECT_TRUE(full);
 }
 
 TEST_F(TransportTest, APortInUseSaysSo) {
-  const auto second = ZmqServer::start({.endpoint = server_->endpoint()}, server_key_, [](const auto&) { return std::nullopt; });
+  const auto second =
+      ZmqServer::start({.endpoint = server_->endpoint()}, server_key_, [](const auto&) { return std::nullopt; });
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, ErrorCode::unavailable);
   EXPECT_NE(second.error().message.find("choose another port"), std::string::npos);

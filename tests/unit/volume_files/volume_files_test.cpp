@@ -11,9 +11,7 @@
 namespace fovea::node {
 namespace {
 
-double distance(const Point3& a, const Point3& b) {
-  return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
-}
+double distance(const Point3& a, const Point3& b) { return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]); }
 
 // Every voxel of `file` must lie where `scan` has the same value.
 void expect_same_in_space(const Volume& scan, const Volume& read, double tolerance_mm) {
@@ -22,10 +20,12 @@ void expect_same_in_space(const Volume& scan, const Volume& read, double toleran
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j)
       for (std::int64_t i = 0; i < size[0]; ++i) {
-        const Point3 point = read.geometry.to_point({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)});
+        const Point3 point =
+            read.geometry.to_point({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)});
         const Point3 index = scan.geometry.to_index(point);
         const Index3 at{std::lround(index[0]), std::lround(index[1]), std::lround(index[2])};
-        const Point3 back = scan.geometry.to_point({static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
+        const Point3 back = scan.geometry.to_point(
+            {static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
         ASSERT_LE(distance(point, back), tolerance_mm);
         ASSERT_EQ(read.voxels[read.geometry.offset(i, j, k)], scan.voxels[scan.geometry.offset(at[0], at[1], at[2])]);
       }
@@ -86,8 +86,10 @@ TEST(VolumeFiles, IntegerTypesRoundAndClip) {
 TEST(VolumeFiles, AFileThatContradictsItsNameOrIsAbsentIsRefused) {
   ScratchFolder folder;
   const Volume scan = make_scan({4, 4, 4}, 4);
-  EXPECT_EQ(write_nifti(folder.path() / "a.nii.gz", scan, VoxelType::int16, false).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(write_nifti(folder.path() / "no" / "a.nii", scan, VoxelType::int16, false).error().code, ErrorCode::unavailable);
+  EXPECT_EQ(write_nifti(folder.path() / "a.nii.gz", scan, VoxelType::int16, false).error().code,
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(write_nifti(folder.path() / "no" / "a.nii", scan, VoxelType::int16, false).error().code,
+            ErrorCode::unavailable);
   EXPECT_EQ(read_trusted_volume(folder.path() / "none.nii").error().code, ErrorCode::not_found);
   EXPECT_EQ(read_trusted_volume(folder.path()).error().code, ErrorCode::invalid_argument);
 }
@@ -98,7 +100,9 @@ TEST(VolumeFiles, TemplateBrainReadsInTalairachPlace) {
   const auto start = std::chrono::steady_clock::now();
   const Result<Volume> brain = read_trusted_volume(path);
   ASSERT_TRUE(brain) << brain.error().message;
-  RecordProperty("read_ms", static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
+  RecordProperty(
+      "read_ms",
+      static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
   EXPECT_EQ(brain->geometry.size, (Index3{181, 217, 181}));
   // The file's voxel (0,0,0) is at RAS (−90, −125, −71): the right, back, bottom corner.
   EXPECT_NEAR(brain->geometry.origin_mm[0], -90, 1e-6);

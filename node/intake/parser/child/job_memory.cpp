@@ -27,15 +27,18 @@ void leave_answer(int result, const Bytes& answer) {
   munmap(at, answer.size() + 8);
 }
 
-// Maps every page now, since a fault for each would cost more. Those that an earlier file left in the memory come sixteen at a time
-// when one of them is read (the kernel's fault-around); new ones are made by the kernel in one go.
+// Maps every page now, since a fault for each would cost more. Those that an earlier file left in the memory come
+// sixteen at a time when one of them is read (the kernel's fault-around); new ones are made by the kernel in one go.
 void populate(int memory, std::uint64_t offset, std::span<std::uint8_t> bytes) {
   constexpr std::size_t kAtATime = std::size_t{16} * 4096;
   const off_t hole = lseek(memory, static_cast<off_t>(offset), SEEK_HOLE);
-  const std::size_t present = hole < 0 ? 0 : std::min<std::size_t>(static_cast<std::uint64_t>(hole) - offset, bytes.size());
-  for (std::size_t at = 0; at < present; at += kAtATime) [[maybe_unused]] const std::uint8_t read = static_cast<const volatile std::uint8_t&>(bytes[at]);
+  const std::size_t present = hole < 0 ? 0
+                                       : std::min<std::size_t>(static_cast<std::uint64_t>(hole) - offset, bytes.size());
+  for (std::size_t at = 0; at < present; at += kAtATime)
+    [[maybe_unused]] const std::uint8_t read = static_cast<const volatile std::uint8_t&>(bytes[at]);
   const std::size_t page = present / 4096 * 4096;
-  if (page < bytes.size()) madvise(bytes.data() + page, bytes.size() - page, MADV_POPULATE_WRITE);  // from Linux 5.14 on; before, by faults
+  if (page < bytes.size())
+    madvise(bytes.data() + page, bytes.size() - page, MADV_POPULATE_WRITE);  // from Linux 5.14 on; before, by faults
 }
 
 Result<MappedMemory> MappedMemory::map(int memory, std::uint64_t offset, std::uint64_t bytes) {

@@ -16,7 +16,8 @@ namespace fovea::node {
 namespace {
 
 int g_result = -1;
-Bytes* g_answers = nullptr;  // by Ending, each with its length before it; made beforehand, since a handler must not ask for memory
+Bytes* g_answers =
+    nullptr;  // by Ending, each with its length before it; made beforehand, since a handler must not ask for memory
 constexpr std::size_t kHandlerStackBytes = 64 * 1024;
 constexpr std::uintptr_t kNearStackBytes = 1u << 20;  // a frame of a library that recurses is smaller
 
@@ -47,15 +48,17 @@ void on_fault(int, siginfo_t* info, void* context) {
 
 void prepare_last_words() {
   static std::array<Bytes, 2> answers{
-      with_length(invalid_argument("contents: the file contradicts its own format (damaged or cut off; copy or export it again)")),
-      with_length(invalid_argument("structure: nested deeper than can be read (damaged or hostile; export the series again)"))};
+      with_length(invalid_argument(
+          "contents: the file contradicts its own format (damaged or cut off; copy or export it again)")),
+      with_length(
+          invalid_argument("structure: nested deeper than can be read (damaged or hostile; export the series again)"))};
   static std::array<std::uint8_t, kHandlerStackBytes> handler_stack;
   g_answers = answers.data();
   std::set_terminate([] { end_with(Ending::contradiction); });
   stack_t stack{};
   stack.ss_sp = handler_stack.data();
   stack.ss_size = handler_stack.size();
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_sigaction = on_fault;
   action.sa_flags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND);
   if (sigaltstack(&stack, nullptr) == 0) sigaction(SIGSEGV, &action, nullptr);

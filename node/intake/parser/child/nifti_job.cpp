@@ -23,11 +23,13 @@ struct NiftiFile {
   bool packed = false;
   NiftiHeader header;
   // Bytes of memory before the voxels, whole pages: an unpacked file brings along what lies before them.
-  std::uint64_t lead_bytes() const noexcept { return packed ? (header.voxel_offset + kPageBytes - 1) / kPageBytes * kPageBytes : 0; }
+  std::uint64_t lead_bytes() const noexcept {
+    return packed ? (header.voxel_offset + kPageBytes - 1) / kPageBytes * kPageBytes : 0;
+  }
 };
 
 Result<std::uint64_t> file_size(int input) {
-  struct stat info{};
+  struct stat info {};
   if (syscall(SYS_fstat, input, &info) != 0) return internal_error("file size: unknown");
   return static_cast<std::uint64_t>(info.st_size);
 }
@@ -41,7 +43,8 @@ Result<NiftiFile> inspect_file(int input) {
   FOVEA_TRY_ASSIGN(out.header, inspect_nifti(head));
   FOVEA_TRY_ASSIGN(const std::uint64_t size, file_size(input));
   if (out.header.file_bytes() > size * (out.packed ? kDeflateRatioMax : 1))
-    return invalid_argument("voxels: the header promises " + std::to_string(out.header.file_bytes()) + " bytes, more than a file of " + std::to_string(size) +
+    return invalid_argument("voxels: the header promises " + std::to_string(out.header.file_bytes()) +
+                            " bytes, more than a file of " + std::to_string(size) +
                             " can hold (cut off, or a damaged header; copy the file again)");
   return out;
 }
@@ -61,12 +64,14 @@ Result<void> read_exactly(int input, std::uint64_t position, std::span<std::uint
 Result<void> load_voxels(const NiftiFile& file, std::span<std::uint8_t> memory) {
   const std::span<std::uint8_t> voxels = memory.subspan(file.lead_bytes(), file.header.voxel_bytes);
   if (!file.packed) return read_exactly(file.input, file.header.voxel_offset, voxels);
-  return unpack_gzip(file.input, memory.subspan(file.lead_bytes() - file.header.voxel_offset, file.header.file_bytes()));
+  return unpack_gzip(file.input,
+                     memory.subspan(file.lead_bytes() - file.header.voxel_offset, file.header.file_bytes()));
 }
 
 // The voxels never leave the result: unpacked, converted and turned round where the node will find them.
 Result<VolumeAnswer> parse_in_place(const NiftiFile& file, int result) {
-  FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset - file.lead_bytes(), file.lead_bytes() + bytes_in_place(file.header)));
+  FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset - file.lead_bytes(),
+                                                                file.lead_bytes() + bytes_in_place(file.header)));
   FOVEA_TRY(load_voxels(file, mapped.bytes()));
   VolumeAnswer answer;
   answer.geometry = reordered(file.header.geometry, canonical_order(file.header.geometry));
@@ -76,7 +81,8 @@ Result<VolumeAnswer> parse_in_place(const NiftiFile& file, int result) {
 
 Result<VolumeAnswer> parse_through_scratch(const NiftiFile& file, const JobDescriptors& descriptors) {
   const std::uint64_t bytes = file.lead_bytes() + file.header.voxel_bytes;
-  if (ftruncate(descriptors.scratch, static_cast<off_t>(bytes)) != 0) return invalid_argument("memory: the file needs more than the parser may use");
+  if (ftruncate(descriptors.scratch, static_cast<off_t>(bytes)) != 0)
+    return invalid_argument("memory: the file needs more than the parser may use");
   FOVEA_TRY_ASSIGN(const MappedMemory scratch, MappedMemory::map(descriptors.scratch, 0, bytes));
   FOVEA_TRY(load_voxels(file, scratch.bytes()));
   VolumeAnswer answer;
@@ -89,13 +95,15 @@ Result<VolumeAnswer> parse_through_scratch(const NiftiFile& file, const JobDescr
 
 Result<VolumeAnswer> parse_nifti(const JobDescriptors& descriptors) {
   FOVEA_TRY_ASSIGN(const NiftiFile file, inspect_file(descriptors.inputs[0]));
-  if (can_stay_in_place(file.header) && file.lead_bytes() <= kVoxelOffset - kPageBytes) return parse_in_place(file, descriptors.result);
+  if (can_stay_in_place(file.header) && file.lead_bytes() <= kVoxelOffset - kPageBytes)
+    return parse_in_place(file, descriptors.result);
   return parse_through_scratch(file, descriptors);
 }
 
 Bytes answer_nifti_job(const ParserJob& job, const JobDescriptors& descriptors) {
   const bool known = (job.kind == JobKind::volume || job.kind == JobKind::labels) && !job.correct_bias;
-  return encode_answer(known ? parse_nifti(descriptors) : Result<VolumeAnswer>(internal_error("job: not one of this program's")));
+  return encode_answer(known ? parse_nifti(descriptors)
+                             : Result<VolumeAnswer>(internal_error("job: not one of this program's")));
 }
 
 void warm_up_nifti() { warm_up_gzip(); }

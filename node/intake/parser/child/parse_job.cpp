@@ -3,13 +3,13 @@
 #include <cstring>
 #include <string>
 
-#include "node/intake/formats/bias_field.h"
 #include "node/intake/dicom/dicom_labels.h"
 #include "node/intake/dicom/dicom_series.h"
+#include "node/intake/formats/bias_field.h"
 #include "node/intake/formats/nifti_header.h"
-#include "node/intake/parser/child/nifti_job.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/formats/volume_reader.h"
+#include "node/intake/parser/child/nifti_job.h"
 #include "node/volume/modality.h"
 
 namespace fovea::node {
@@ -29,7 +29,8 @@ Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
 
 std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors) {
   std::vector<std::filesystem::path> out;
-  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n) out.push_back(virtual_path(descriptors.folder, n, ".dcm"));
+  for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n)
+    out.push_back(virtual_path(descriptors.folder, n, ".dcm"));
   return out;
 }
 
@@ -53,11 +54,14 @@ Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
   if (is_for_nifti(head)) return parse_nifti(descriptors);
   if (is_dicom(head)) return parse_series(descriptors, part);  // one enhanced object is a whole volume
-  const bool is_nrrd = begins(head, "NRRD000"), is_metaimage = as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType");
+  const bool is_nrrd = begins(head, "NRRD000"),
+             is_metaimage = as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType");
   if (is_nrrd || is_metaimage) {
     FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
     FOVEA_TRY(is_nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
-    return read_into({virtual_path(descriptors.folder, 0, is_nrrd ? ".nrrd" : ".mha"), is_nrrd ? FileFormat::nrrd : FileFormat::metaimage, nullptr}, descriptors.result);
+    return read_into({virtual_path(descriptors.folder, 0, is_nrrd ? ".nrrd" : ".mha"),
+                      is_nrrd ? FileFormat::nrrd : FileFormat::metaimage, nullptr},
+                     descriptors.result);
   }
   return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
 }
@@ -67,7 +71,8 @@ Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const Label
   if (!is_dicom(head)) return parse_volume(descriptors, kOnlyVolume);
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
-  FOVEA_TRY_ASSIGN(LabelFacts facts, read_dicom_labels(virtual_path(descriptors.folder, 0, ".dcm"), grid, memory.into(answer)));
+  FOVEA_TRY_ASSIGN(LabelFacts facts,
+                   read_dicom_labels(virtual_path(descriptors.folder, 0, ".dcm"), grid, memory.into(answer)));
   answer.layers = facts.layers;
   answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
@@ -118,7 +123,9 @@ void warm_up_libraries() {
   // A path that does not exist: each reader goes as far as it can without a file.
   for (const FileFormat format : {FileFormat::nrrd, FileFormat::metaimage}) {
     const VolumeSource source{virtual_path(kVirtualFolder, 0, ".none"), format, nullptr};
-    const Result<void> refused = read_volume_file(source, [](const VolumeGeometry&, VoxelStorage) -> Result<std::byte*> { return internal_error("unreachable"); });
+    const Result<void> refused = read_volume_file(
+        source,
+        [](const VolumeGeometry&, VoxelStorage) -> Result<std::byte*> { return internal_error("unreachable"); });
     FOVEA_CHECK(!refused);
   }
   FOVEA_CHECK(!describe_dicom(virtual_path(kVirtualFolder, 0, ".none")).is_image);

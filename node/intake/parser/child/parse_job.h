@@ -1,5 +1,5 @@
-// The jobs of fovea-scan-parser-itk, which knows every format: what the forked child does, inside its walls, from handed descriptors
-// to answer.
+// The jobs of fovea-scan-parser-itk, which knows every format: what the forked child does, inside its walls, from
+// handed descriptors to answer.
 #pragma once
 
 #include "common/bytes.h"

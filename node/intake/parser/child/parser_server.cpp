@@ -38,8 +38,8 @@ JobFate wait_for(pid_t child, std::uint32_t wall_ms) {
   const int watched = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
   pollfd ended{watched, POLLIN, 0};
   int events = -1;
-  if (watched >= 0)
-    do events = poll(&ended, 1, static_cast<int>(wall_ms));
+  if (watched >= 0) do
+      events = poll(&ended, 1, static_cast<int>(wall_ms));
     while (events < 0 && errno == EINTR);
   const bool late = events <= 0;
   if (late) kill(child, SIGKILL);
@@ -53,8 +53,10 @@ JobFate wait_for(pid_t child, std::uint32_t wall_ms) {
   return {code == 0 ? Fate::finished : Fate::failed, code};
 }
 
-// Limits itself, raises the walls, does the job, leaves its answer in the result memory. Exit status 0: an answer is there.
-[[noreturn]] void run_child(const ParserProgram& program, const ParserJob& job, const std::vector<int>& handed, const Walls& walls) {
+// Limits itself, raises the walls, does the job, leaves its answer in the result memory. Exit status 0: an answer is
+// there.
+[[noreturn]] void run_child(const ParserProgram& program, const ParserJob& job, const std::vector<int>& handed,
+                            const Walls& walls) {
   // A parser that dies takes its child with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::close(kControlDescriptor);
@@ -64,11 +66,13 @@ JobFate wait_for(pid_t child, std::uint32_t wall_ms) {
   const JobDescriptors descriptors{.result = handed[0], .scratch = handed[1], .inputs = inputs};
   Result<void> up = limit_resources(job.limits, walls.address_space);
   if (up) up = raise_walls(walls.filter, inputs);
-  leave_answer(descriptors.result, up ? answer_job(program, job, descriptors) : encode_answer(Result<VolumeAnswer>(up.error())));
+  leave_answer(descriptors.result,
+               up ? answer_job(program, job, descriptors) : encode_answer(Result<VolumeAnswer>(up.error())));
   _exit(0);
 }
 
-JobFate run_forked(const ParserProgram& program, const ParserJob& job, const std::vector<int>& descriptors, const Walls& walls) {
+JobFate run_forked(const ParserProgram& program, const ParserJob& job, const std::vector<int>& descriptors,
+                   const Walls& walls) {
   const pid_t child = fork();
   if (child == 0) run_child(program, job, descriptors, walls);
   if (child < 0) return {Fate::failed, 5};
@@ -104,7 +108,9 @@ bool is_started_by_a_node() {
 // Does what a hostile file might make a parser do.
 Result<VolumeAnswer> provoke(JobKind kind, const JobDescriptors& descriptors) {
   if (kind == JobKind::find_leftovers)
-    return holds_something(descriptors.result) || holds_something(descriptors.scratch) ? internal_error("memory: an earlier file left something") : invalid_argument("memory: clean");
+    return holds_something(descriptors.result) || holds_something(descriptors.scratch)
+               ? internal_error("memory: an earlier file left something")
+               : invalid_argument("memory: clean");
   if (kind == JobKind::crash) __builtin_trap();
   if (kind == JobKind::allocate) {
     // Touched, so that no optimiser and no overcommit makes it nothing.
@@ -131,7 +137,8 @@ Bytes answer_job(const ParserProgram& program, const ParserJob& job, const JobDe
   } catch (const std::bad_alloc&) {
     return encode_answer(Result<VolumeAnswer>(invalid_argument("memory: the file needs more than the parser may use")));
   } catch (const std::exception&) {
-    return encode_answer(Result<VolumeAnswer>(invalid_argument("contents: the file cannot be decoded (damaged or cut off; copy it again)")));
+    return encode_answer(Result<VolumeAnswer>(
+        invalid_argument("contents: the file cannot be decoded (damaged or cut off; copy it again)")));
   }
 }
 

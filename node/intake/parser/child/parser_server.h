@@ -1,5 +1,5 @@
-// What every parser program is: a process that loads its libraries once and then forks a child for each job, so that every file
-// meets a fresh process and this one never sees a byte of any.
+// What every parser program is: a process that loads its libraries once and then forks a child for each job, so that
+// every file meets a fresh process and this one never sees a byte of any.
 #pragma once
 
 #include "common/bytes.h"

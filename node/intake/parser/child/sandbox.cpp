@@ -31,7 +31,8 @@ int descriptor_of(const char* path) {
     if (*path++ != expected) return -1;
   std::size_t number = 0;
   int digits = 0;
-  for (; *path >= '0' && *path <= '9' && digits < 6; ++path, ++digits) number = number * 10 + static_cast<std::size_t>(*path - '0');
+  for (; *path >= '0' && *path <= '9' && digits < 6; ++path, ++digits)
+    number = number * 10 + static_cast<std::size_t>(*path - '0');
   return digits > 0 && number < g_input_count ? g_inputs[number] : -1;
 }
 
@@ -55,7 +56,8 @@ long answer(int number, const long* a) {
   switch (number) {
     case SYS_openat: return open_virtual(text(1));
     case SYS_newfstatat:
-      if ((a[3] & AT_EMPTY_PATH) != 0 && *text(1) == '\0') return or_errno(syscall(SYS_fstat, static_cast<int>(a[0]), a[2]));
+      if ((a[3] & AT_EMPTY_PATH) != 0 && *text(1) == '\0')
+        return or_errno(syscall(SYS_fstat, static_cast<int>(a[0]), a[2]));
       return stat_virtual(text(1), reinterpret_cast<void*>(a[2]));
     case SYS_faccessat: return descriptor_of(text(1)) < 0 ? -ENOENT : 0;
 #ifdef SYS_open
@@ -77,7 +79,8 @@ void on_trap(int, siginfo_t* info, void* context) {
   registers[REG_RAX] = answer(info->si_syscall, arguments);
 #elif defined(__aarch64__)
   auto* registers = machine->uc_mcontext.regs;
-  const long arguments[4] = {static_cast<long>(registers[0]), static_cast<long>(registers[1]), static_cast<long>(registers[2]), static_cast<long>(registers[3])};
+  const long arguments[4] = {static_cast<long>(registers[0]), static_cast<long>(registers[1]),
+                             static_cast<long>(registers[2]), static_cast<long>(registers[3])};
   registers[0] = static_cast<unsigned long long>(answer(info->si_syscall, arguments));
 #else
 #error "the parser's sandbox knows x86-64 and arm64"
@@ -86,7 +89,7 @@ void on_trap(int, siginfo_t* info, void* context) {
 }
 
 Result<void> install_trap() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_sigaction = on_trap;
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   if (sigaction(SIGSYS, &action, nullptr) != 0) return unavailable("sandbox: no signal handler");
@@ -101,22 +104,28 @@ bool allow(scmp_filter_ctx filter, std::span<const int> calls, std::uint32_t act
 
 bool fill(scmp_filter_ctx filter) {
   // Memory that is never executable, reading and seeking in what is open, and leaving.
-  const int allowed[] = {SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(lseek),
-                         SCMP_SYS(fstat), SCMP_SYS(close), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise),
-                         SCMP_SYS(futex), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-                         SCMP_SYS(ftruncate), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid),
-                         SCMP_SYS(gettid), SCMP_SYS(sched_yield), SCMP_SYS(fcntl), SCMP_SYS(dup)};
-  const int trapped[] = {SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(faccessat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access)};
+  const int allowed[] = {SCMP_SYS(read),           SCMP_SYS(readv),     SCMP_SYS(pread64),       SCMP_SYS(write),
+                         SCMP_SYS(writev),         SCMP_SYS(lseek),     SCMP_SYS(fstat),         SCMP_SYS(close),
+                         SCMP_SYS(munmap),         SCMP_SYS(mremap),    SCMP_SYS(brk),           SCMP_SYS(madvise),
+                         SCMP_SYS(futex),          SCMP_SYS(exit),      SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn),
+                         SCMP_SYS(rt_sigprocmask), SCMP_SYS(ftruncate), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+                         SCMP_SYS(getrandom),      SCMP_SYS(getpid),    SCMP_SYS(gettid),        SCMP_SYS(sched_yield),
+                         SCMP_SYS(fcntl),          SCMP_SYS(dup)};
+  const int trapped[] = {SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(faccessat), SCMP_SYS(open),
+                         SCMP_SYS(stat),   SCMP_SYS(lstat),      SCMP_SYS(access)};
   // What libraries try and can do without; OpenJPEG decodes alone when it gets no threads.
-  const int refused[] = {SCMP_SYS(ioctl), SCMP_SYS(getcwd), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(unlink), SCMP_SYS(statx), SCMP_SYS(uname),
-                         SCMP_SYS(sysinfo), SCMP_SYS(sched_getaffinity), SCMP_SYS(faccessat2), SCMP_SYS(clone3), SCMP_SYS(clone), SCMP_SYS(rt_sigaction), SCMP_SYS(fadvise64), SCMP_SYS(statfs)};
+  const int refused[] = {
+      SCMP_SYS(ioctl),  SCMP_SYS(getcwd), SCMP_SYS(readlink),     SCMP_SYS(readlinkat),        SCMP_SYS(unlink),
+      SCMP_SYS(statx),  SCMP_SYS(uname),  SCMP_SYS(sysinfo),      SCMP_SYS(sched_getaffinity), SCMP_SYS(faccessat2),
+      SCMP_SYS(clone3), SCMP_SYS(clone),  SCMP_SYS(rt_sigaction), SCMP_SYS(fadvise64),         SCMP_SYS(statfs)};
   if (!allow(filter, allowed, SCMP_ACT_ALLOW) || !allow(filter, trapped, SCMP_ACT_TRAP)) return false;
   if (!allow(filter, refused, SCMP_ACT_ERRNO(ENOSYS))) return false;
   const auto not_executable = [&](int call) {
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
   };
   // A process that aborts may signal itself; the handler's default is death.
-  const bool abort_allowed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
+  const bool abort_allowed =
+      seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, SIGABRT)) == 0;
   return not_executable(SCMP_SYS(mmap)) && not_executable(SCMP_SYS(mprotect)) && abort_allowed;
 }
 
@@ -140,7 +149,8 @@ std::uint64_t address_space_bytes() {
 
 Result<void> limit_resources(const ParserLimits& limits, std::uint64_t address_space) {
   // The second past the soft limit is for SIGXCPU to end the process; then SIGKILL does.
-  const bool good = address_space > 0 && set_limit(RLIMIT_AS, address_space + limits.memory_bytes, address_space + limits.memory_bytes) &&
+  const bool good = address_space > 0 &&
+                    set_limit(RLIMIT_AS, address_space + limits.memory_bytes, address_space + limits.memory_bytes) &&
                     set_limit(RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1) && set_limit(RLIMIT_CORE, 0, 0) &&
                     prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   if (!good) return unavailable("sandbox: the kernel refused a resource limit");
@@ -156,7 +166,7 @@ Result<WallFilter> WallFilter::compile() {
   const bool tree = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
   const bool good = tree && file >= 0 && fill(filter) && seccomp_export_bpf(filter, file) == 0;
   seccomp_release(filter);
-  struct stat info{};
+  struct stat info {};
   WallFilter out;
   if (good && fstat(file, &info) == 0) {
     const auto bytes = static_cast<std::size_t>(info.st_size);

@@ -30,8 +30,8 @@ class WallFilter {
   std::vector<sock_filter> program_;
 };
 
-// Installs the trap and the filter for the rest of the process's life, after limit_resources. `inputs` must stay open and
-// stay in place. unavailable: the kernel has no seccomp; then nothing may be parsed.
+// Installs the trap and the filter for the rest of the process's life, after limit_resources. `inputs` must stay open
+// and stay in place. unavailable: the kernel has no seccomp; then nothing may be parsed.
 Result<void> raise_walls(const WallFilter& filter, std::span<const int> inputs);
 
 }  // namespace fovea::node

@@ -1,13 +1,16 @@
-// fovea-scan-parser-itk: started by fovea-node, never by hand, when the first file comes that is no NIfTI. ITK and GDCM are in it.
+// fovea-scan-parser-itk: started by fovea-node, never by hand, when the first file comes that is no NIfTI. ITK and GDCM
+// are in it.
 #include <cassert>
 
 #include "node/intake/parser/child/last_words.h"
 #include "node/intake/parser/child/parse_job.h"
 #include "node/intake/parser/child/parser_server.h"
 
-// Debian's GDCM asserts that files keep to the standard. Taking the place of the C library's function (Linux Standard Base, libc) makes
-// that a refusal; our own checks do not go this way.
-extern "C" void __assert_fail(const char*, const char*, unsigned int, const char*) noexcept { fovea::node::end_with(fovea::node::Ending::contradiction); }
+// Debian's GDCM asserts that files keep to the standard. Taking the place of the C library's function (Linux Standard
+// Base, libc) makes that a refusal; our own checks do not go this way.
+extern "C" void __assert_fail(const char*, const char*, unsigned int, const char*) noexcept {
+  fovea::node::end_with(fovea::node::Ending::contradiction);
+}
 
 int main() {
   return fovea::node::serve_jobs({.answer = fovea::node::answer_any_job, .warm_up = fovea::node::warm_up_libraries});
