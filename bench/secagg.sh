@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Secure aggregation: masks against raw EVP and memory, a site, the coordinator, and Flower's SecAgg+ client beside ours
+# needs: secagg_bench
 set -euo pipefail
-json= arguments=()
+json="" arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     --json) [ $# -ge 2 ] || { echo "--json needs a file" >&2; exit 2; }; json=$2; shift 2 ;;

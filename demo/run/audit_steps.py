@@ -1,4 +1,4 @@
-"""The audit: offline verification, reconciliation with the coordinator's receipts, a planted change, and a search for names."""
+"""The audit: offline verification, reconciliation with the receipts, a planted change, and a search for names."""
 
 import csv
 import json
@@ -27,7 +27,8 @@ def forbidden_words(manifests):
     for path in manifests.values():
         with open(path, newline="", encoding="utf-8") as rows:
             for row in csv.DictReader(rows):
-                words.update([row["patient"], row["image"].rsplit("/", 1)[-1]] + ([row["mask"].rsplit("/", 1)[-1]] if row["mask"] else []))
+                files = [row["image"]] + ([row["mask"]] if row["mask"] else [])
+                words.update([row["patient"], *(file.rsplit("/", 1)[-1] for file in files)])
     return sorted(words)
 
 
@@ -41,32 +42,63 @@ def audit(federation, out, programs, manifests, rounds):
     entries = {name: part["entries"] for name, part in zip(ledgers, verified["ledgers"])}
     sent = {name: part["facts"]["bytes"] for name, part in zip(ledgers, verified["ledgers"])}
     for name, count in entries.items():
-        say(f"{name}: {count} entries verified offline against the key in the roster; {sent[name] / 1e6:.1f} MB left, "
-            f"{sent[name] / 1e6 / rounds:.2f} MB a round")
+        say(
+            f"{name}: {count} entries verified offline against the key in the roster; {sent[name] / 1e6:.1f} MB left, "
+            f"{sent[name] / 1e6 / rounds:.2f} MB per round"
+        )
 
     site_words = [word for ledger in ledgers.values() for word in ("--site", ledger)]
-    reconciled = json.loads(run([auditor, "--json", "reconcile", *site_words, "--coordinator", federation.folder / "ledger",
-                                 *trust], log=log).stdout)["data"]
+    reconciled = json.loads(
+        run(
+            [auditor, "--json", "reconcile", *site_words, "--coordinator", federation.folder / "ledger", *trust],
+            log=log,
+        ).stdout
+    )["data"]
     matched = sum(site["matched"]["bytes"] for site in reconciled["sites"].values())
     unconfirmed = sum(site["unconfirmed"]["bytes"] for site in reconciled["sites"].values())
-    say(f"bytes in the hospitals' ledgers against the coordinator's receipts: {matched} match, {unconfirmed} written down but never received, "
-        f"{reconciled['unlogged_bytes']} received but not written down")
+    say(
+        f"bytes in the hospitals' ledgers against the coordinator's receipts: {matched} match, "
+        f"{unconfirmed} recorded but never received, {reconciled['unlogged_bytes']} received but not recorded"
+    )
 
     words = forbidden_words(manifests)
     canaries = out / "results" / "identifiers.txt"
     canaries.write_text("\n".join(words) + "\n", encoding="utf-8")
     run([auditor, "verify", *ledgers.values(), *trust, "--canary-file", canaries], log=log)
-    say(f"none of {len(words)} file names and patient identifiers is in a ledger")
+    say(f"none of the {len(words)} file names and patient identifiers appears in a ledger")
 
     copy, tile, position = tamper(federation.hospitals[0], out)
     changed = run([auditor, "verify", copy, *trust], log=log, check=False)
     if changed.returncode != 7:
-        raise StepFailed(f"a ledger with a changed byte was not refused (exit code {changed.returncode})\n{changed.stdout}{changed.stderr}")
-    say(f"one bit flipped in a copy ({tile}, byte {position}): refused, exit code 7:")
+        raise StepFailed(
+            f"a ledger with a changed byte was not refused (exit code {changed.returncode})\n"
+            f"{changed.stdout}{changed.stderr}"
+        )
+    say(f"one bit flipped in a copy ({tile}, byte {position}): refused with exit code 7:")
     for line in (changed.stdout + changed.stderr).strip().splitlines()[:4]:
         say(f"  {line}")
 
-    run([auditor, "report", *ledgers.values(), federation.folder / "ledger", *trust, "--out", out / "results" / "audit.html"], log=log)
-    return {"ledger_entries": entries, "egress_bytes": sent, "unlogged_bytes": reconciled["unlogged_bytes"],
-            "audit": {"verified": verified["verdict"] == "pass", "reconciled": reconciled["verdict"] == "pass", "tampered_copy_refused": True,
-                      "matched_bytes": matched, "unconfirmed_bytes": unconfirmed}}
+    run(
+        [
+            auditor,
+            "report",
+            *ledgers.values(),
+            federation.folder / "ledger",
+            *trust,
+            "--out",
+            out / "results" / "audit.html",
+        ],
+        log=log,
+    )
+    return {
+        "ledger_entries": entries,
+        "egress_bytes": sent,
+        "unlogged_bytes": reconciled["unlogged_bytes"],
+        "audit": {
+            "verified": verified["verdict"] == "pass",
+            "reconciled": reconciled["verdict"] == "pass",
+            "tampered_copy_refused": True,
+            "matched_bytes": matched,
+            "unconfirmed_bytes": unconfirmed,
+        },
+    }

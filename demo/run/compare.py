@@ -1,4 +1,6 @@
-"""The same training without a federation: each hospital alone with the same steps, and all data pooled with the same total."""
+"""The same training without a federation, to compare with.
+
+Each hospital alone trains with the same steps; all data pooled with the same total of steps."""
 
 import concurrent.futures
 import json
@@ -15,7 +17,10 @@ def compare(federation, plan, folder, programs, federated):
         out = folder / f"{name}.json"
         test = [word for site in sites.values() for word in ("--test-site", site)]
         train = [word for site in chosen for word in ("--train-site", site)]
-        run([programs / "fovea-baselines", "--mode", mode, "--plan", plan, *train, *test, "--out", out], log=federation.root / "logs" / "compare.log")
+        run(
+            [programs / "fovea-baselines", "--mode", mode, "--plan", plan, *train, *test, "--out", out],
+            log=federation.root / "logs" / "compare.log",
+        )
         return json.loads(out.read_text(encoding="utf-8"))
 
     # The pooled training is as long as all the others together, so it runs beside them.
@@ -24,9 +29,15 @@ def compare(federation, plan, folder, programs, federated):
         single = {name: pool.submit(baseline, "single", name, [site]) for name, site in sites.items()}
         facts = {"pooled": pooled.result(), "single": {name: task.result() for name, task in single.items()}}
     say("every model on all hospitals' test patients:")
-    table(["trained on"] + HEADER[1:], [row_of(f"{name} alone", part) for name, part in facts["single"].items()] +
-          [row_of("federation", federated), row_of("all data pooled", facts["pooled"])])
+    table(
+        ["trained on"] + HEADER[1:],
+        [row_of(f"{name} alone", part) for name, part in facts["single"].items()]
+        + [row_of("federation", federated), row_of("all data pooled", facts["pooled"])],
+    )
     best = max(part["recall_at"]["32"] or 0 for part in facts["single"].values())
     ours = federated["recall_at"]["32"] or 0
-    say(f"recall at 32: federation {ours:.3f}, best single hospital {best:.3f}, pooled {facts['pooled']['recall_at']['32']:.3f}")
+    say(
+        f"recall at 32: federation {ours:.3f}, best single hospital {best:.3f}, "
+        f"pooled {facts['pooled']['recall_at']['32']:.3f}"
+    )
     return facts

@@ -1,4 +1,4 @@
-"""The demonstration's federation: one coordinator and several hospitals, as processes that share nothing but sockets."""
+"""The demonstration's federation: one coordinator and several hospitals, processes that share nothing but sockets."""
 
 import json
 import re
@@ -8,10 +8,20 @@ from processes import Events, Process
 from show import StepFailed, run, say
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class HeldPort:
+    """A free port of this machine, kept from other programs until the coordinator listens on it, and after.
+
+    The socket is bound but never listens. Linux lets the coordinator bind beside it, as both allow the address to be
+    reused, while whoever asks for any free port gets another one."""
+
+    def __init__(self):
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.number = self.held.getsockname()[1]
+
+    def release(self):
+        self.held.close()
 
 
 def set_option(path, section, key, value):
@@ -49,8 +59,9 @@ class Hospital:
 class Federation:
     """The coordinator and its hospitals in one folder."""
 
-    def __init__(self, root, programs, manifests):
+    def __init__(self, root, programs, manifests, port):
         self.root = root
+        self.port = port
         self.programs = programs
         self.folder = root / "coordinator"
         self.log = root / "logs" / "coordinator.log"
@@ -68,7 +79,7 @@ class Federation:
 
     def join(self):
         """Keys are made in each hospital's own folder; only public keys travel, in a file each way."""
-        self.call("init", "demonstration", "--host", "127.0.0.1", "--port", str(free_port()))
+        self.call("init", "demonstration", "--host", "127.0.0.1", "--port", str(self.port.number))
         set_option(self.folder / "coordinator.toml", "listen", "host", '"127.0.0.1"')
         set_option(self.folder / "coordinator.toml", "rounds", "joining_s", "120")
         invite = self.root / "invite.json"
@@ -105,3 +116,4 @@ class Federation:
         for process in self.running():
             if process:
                 process.wait(20)
+        self.port.release()

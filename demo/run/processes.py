@@ -17,7 +17,9 @@ class Process:
         self.name = name
         self.log = log
         with open(log, "ab") as out:
-            self.child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            self.child = subprocess.Popen(
+                [str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL
+            )
         self.wait_descriptor = os.pidfd_open(self.child.pid)
         self.peak_kb = 0
 
@@ -39,7 +41,9 @@ class Process:
             return self.child.wait(timeout=seconds)
         except subprocess.TimeoutExpired as error:
             self.kill()
-            raise StepFailed(f"{self.name} did not end within {seconds} s; its log is {self.log}\n{self.tail()}") from error
+            raise StepFailed(
+                f"{self.name} did not end within {seconds} s; its log is {self.log}\n{self.tail()}"
+            ) from error
 
     def sleep_until_exit(self, seconds):
         """Returns after `seconds`, or at once when the process ends."""
@@ -95,4 +99,6 @@ class Events:
             if ended:
                 raise StepFailed(f"{process.name} ended early; the end of {process.log}:\n{process.tail()}")
             process.sleep_until_exit(0.1)
-        raise StepFailed(f"{process.name} did not get there within {seconds} s; the end of {process.log}:\n{process.tail()}")
+        raise StepFailed(
+            f"{process.name} did not get there within {seconds} s; the end of {process.log}:\n{process.tail()}"
+        )

@@ -57,13 +57,23 @@ def soft_tissue_sarcoma(folder, modality):
                 vendor = row["mr_vendor"].lower()
                 by_vendor.setdefault(vendor, Site(vendor)).studies.append(Study(row["patient"], image, mask))
     sites = sorted(by_vendor.values(), key=lambda site: site.name)
-    remarks = ["sites are the vendors of the patients' MR scanners, a natural split",
-               "every patient has a tumour, so there is no study AUC"]
+    remarks = [
+        "sites are the vendors of the patients' MR scanners, a natural split",
+        "every patient has a tumour, so there is no study AUC",
+    ]
     small = [site.name for site in sites if len(site.studies) < 3]
     if small:
         remarks.append(f"very few patients at: {', '.join(small)}")
-    return DataSet("soft-tissue sarcoma, " + ("PET" if modality == "pet" else "MR T1"), "PET" if modality == "pet" else "MR",
-                   "pet-suv" if modality == "pet" else "mr-foreground", "tumour", "", 0, sites, remarks)
+    return DataSet(
+        "soft-tissue sarcoma, " + ("PET" if modality == "pet" else "MR T1"),
+        "PET" if modality == "pet" else "MR",
+        "pet-suv" if modality == "pet" else "mr-foreground",
+        "tumour",
+        "",
+        0,
+        sites,
+        remarks,
+    )
 
 
 def head_neck_ct(folder, labels, site_count):
@@ -72,10 +82,19 @@ def head_neck_ct(folder, labels, site_count):
         mask = image.with_name(image.name.replace("_ct.", "_structures."))
         if mask.exists():
             studies.append(Study(re.sub(r"_ct\.nii\.gz$", "", image.name), image, mask))
-    return DataSet(f"head-and-neck CT, structures {labels}", "CT", "ct-soft-tissue", f"structures {labels}", labels, -1024,
-                   _artificial_sites(studies, site_count),
-                   ["the split into sites is artificial: the set has no site labels",
-                    "every patient has the chosen structures, so there is no study AUC"])
+    return DataSet(
+        f"head-and-neck CT, structures {labels}",
+        "CT",
+        "ct-soft-tissue",
+        f"structures {labels}",
+        labels,
+        -1024,
+        _artificial_sites(studies, site_count),
+        [
+            "the split into sites is artificial: the set has no site labels",
+            "every patient has the chosen structures, so there is no study AUC",
+        ],
+    )
 
 
 def paired_folder(folder, modality, labels, site_count):
@@ -86,8 +105,16 @@ def paired_folder(folder, modality, labels, site_count):
         if mask.exists():
             studies.append(Study(image.name.split("_image.")[0], image, mask))
     normalisation = {"pet": "pet-suv", "ct": "ct-soft-tissue", "mr": "mr-foreground"}[modality]
-    return DataSet(folder.name, modality.upper(), normalisation, "finding", labels, 0, _artificial_sites(studies, site_count),
-                   ["the split into sites is artificial: files were dealt out by a hash of their names"])
+    return DataSet(
+        folder.name,
+        modality.upper(),
+        normalisation,
+        "finding",
+        labels,
+        0,
+        _artificial_sites(studies, site_count),
+        ["the split into sites is artificial: files were dealt out by a hash of their names"],
+    )
 
 
 def recognise(folder, modality, labels, site_count=4):
@@ -103,9 +130,12 @@ def recognise(folder, modality, labels, site_count=4):
         found = paired_folder(folder, modality or "mr", labels, site_count)
     found.sites = [site for site in found.sites if len(site.studies) >= 2]
     if len(found.sites) < 3:
-        raise ValueError(f"{folder}: found {sum(len(s.studies) for s in found.sites)} studies with masks at {len(found.sites)} sites, "
-                         "need at least 2 at each of 3 sites; expected soft-tissue-sarcoma, head-neck-ct, or files "
-                         "NAME_image.nii.gz with NAME_mask.nii.gz")
+        raise ValueError(
+            f"{folder}: found {sum(len(s.studies) for s in found.sites)} studies with masks "
+            f"at {len(found.sites)} sites, "
+            "need at least 2 at each of 3 sites; expected soft-tissue-sarcoma, head-neck-ct, or files "
+            "NAME_image.nii.gz with NAME_mask.nii.gz"
+        )
     return found
 
 

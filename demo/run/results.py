@@ -1,4 +1,4 @@
-"""What the model finds on held-back patients, and a picture of one of them."""
+"""What the model finds on held-out patients, and a picture of one of them."""
 
 import json
 
@@ -24,15 +24,24 @@ def evaluate(federation, folder, programs):
 
 
 def picture(federation, data_set, model, manifests, folder):
-    """One test patient that has findings, looked at by the model."""
+    """One test patient with findings, and the regions that the model looked at."""
     import csv
+
     for hospital in federation.hospitals:
         with open(manifests[hospital.name], newline="", encoding="utf-8") as rows:
             for row in csv.DictReader(rows):
                 if row["split"] == "test" and row["mask"]:
                     out = folder / "picture.png"
-                    hospital.call("predict", manifests[hospital.name].parent / row["image"], "--model", model, "--picture", out,
-                                  f"--intensity-offset={data_set.intensity_offset}")
+                    image = manifests[hospital.name].parent / row["image"]
+                    hospital.call(
+                        "predict",
+                        image,
+                        "--model",
+                        model,
+                        "--picture",
+                        out,
+                        f"--intensity-offset={data_set.intensity_offset}",
+                    )
                     return out
     return None
 
@@ -49,11 +58,32 @@ def with_interval(value, interval):
 
 def row_of(name, facts):
     sizes = facts["recall_at_32_by_size"]
-    return [name, facts["studies"], with_interval(facts["auc"], facts["auc_interval"]), number(facts["region_auc"])] + [number(facts["recall_at"][k]) for k in ("8", "16", "32")] + [
-        number(sizes[group]["recall"]) for group in ("under_6_mm", "from_6_to_10_mm", "above_10_mm")] + [f"{100 * facts['voxels_read_fraction']:.1f} %"]
+    recalls = [number(facts["recall_at"][k]) for k in ("8", "16", "32")]
+    by_size = [number(sizes[group]["recall"]) for group in ("under_6_mm", "from_6_to_10_mm", "above_10_mm")]
+    return [
+        name,
+        facts["studies"],
+        with_interval(facts["auc"], facts["auc_interval"]),
+        number(facts["region_auc"]),
+        *recalls,
+        *by_size,
+        f"{100 * facts['voxels_read_fraction']:.1f} %",
+    ]
 
 
-HEADER = ["test patients of", "n", "study AUC (95 %)", "region AUC", "@8", "@16", "@32", "<6 mm", "6–10", ">10", "voxels read"]
+HEADER = [
+    "test patients of",
+    "n",
+    "study AUC (95 %)",
+    "region AUC",
+    "@8",
+    "@16",
+    "@32",
+    "<6 mm",
+    "6–10",
+    ">10",
+    "voxels read",
+]
 
 
 def print_results(facts, all_facts):
@@ -61,4 +91,7 @@ def print_results(facts, all_facts):
     table(HEADER, [row_of(name, part) for name, part in facts["by_hospital"].items()] + [row_of("all", facts)])
     for note in facts["notes"]:
         say(f"note: {note}")
-    say(f"{all_facts['rounds']} rounds in {all_facts['training_seconds']:.0f} s; looking at a study took {facts['seconds_a_study']:.2f} s")
+    say(
+        f"{all_facts['rounds']} rounds in {all_facts['training_seconds']:.0f} s; "
+        f"prediction takes {facts['seconds_a_study']:.2f} s per study"
+    )

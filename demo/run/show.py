@@ -31,7 +31,7 @@ class step:
         if kind is None:
             print(f"   ({seconds:.1f} s)", flush=True)
         elif kind is StepFailed:
-            print(f"\nfailed in step {_step_number}, \"{self.title}\", after {seconds:.1f} s:\n{error}", file=sys.stderr)
+            print(f'\nfailed in step {_step_number}, "{self.title}", after {seconds:.1f} s:\n{error}', file=sys.stderr)
             sys.exit(1)
         return False
 
@@ -48,7 +48,10 @@ def run(command, log=None, check=True, **options):
         with open(log, "a", encoding="utf-8") as out:
             out.write(f"$ {' '.join(str(part) for part in command)}\n{done.stderr}{done.stdout}")
     if check and done.returncode != 0:
-        raise StepFailed(f"{' '.join(str(part) for part in command)}\nended with exit code {done.returncode}\n{done.stderr.strip()[-2000:]}")
+        raise StepFailed(
+            f"{' '.join(str(part) for part in command)}\nended with exit code {done.returncode}\n"
+            f"{done.stderr.strip()[-2000:]}"
+        )
     return done
 
 
@@ -56,6 +59,11 @@ def table(header, rows):
     cells = [header] + [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for number, row in enumerate(cells):
-        say("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths))))
+        say(
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths))
+            )
+        )
         if number == 0:
             say("  ".join("-" * width for width in widths))

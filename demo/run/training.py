@@ -1,4 +1,4 @@
-"""The run: approvals, rounds, one hospital killed with SIGKILL in the middle of a round and back afterwards."""
+"""The run: approvals, rounds, and one hospital that is killed in the middle of a round and comes back."""
 
 import json
 import time
@@ -34,7 +34,10 @@ def approve(federation):
         hospital.events.wait_for(lambda e: e["event"] == "plan_offered", hospital.process, 60)
         offered = hospital.call("plan", "list")[-1]["plan"]
         hospital.call("plan", "approve", offered, "--by", "demonstration script")
-    say(f"plan {offered[:16]} read and approved at {len(federation.hospitals)} hospitals (this script answers for their administrators)")
+    say(
+        f"plan {offered[:16]} read and approved at {len(federation.hospitals)} hospitals "
+        "(this script acts for their administrators)"
+    )
 
 
 def watch(federation, events, victim, rounds):
@@ -44,13 +47,19 @@ def watch(federation, events, victim, rounds):
     end = last + RUN_SECONDS_MAX
     while closed < rounds:
         if time.monotonic() > end:
-            raise StepFailed(f"round {closed + 1} did not close; the coordinator's log: {federation.process.log}\n{federation.process.tail()}")
+            raise StepFailed(
+                f"round {closed + 1} did not close; the coordinator's log: {federation.process.log}\n"
+                f"{federation.process.tail()}"
+            )
         federation.process.sleep_until_exit(0.1)
         federation.note_memory()
         if killed_in is None and any(e["event"] == "held" for e in victim.events.read()):
             killed_in = closed + 1
             victim.process.kill()
-            say(f"round {killed_in}: {victim.name} shared its keys and was killed (SIGKILL) before its masked input")
+            say(
+                f"round {killed_in}: {victim.name} was killed (SIGKILL) after sharing its keys, "
+                "before sending its masked input"
+            )
         for event in events.read():
             if event["event"] == "round_started":
                 stage = event["stage"]
@@ -64,13 +73,18 @@ def watch(federation, events, victim, rounds):
             dropouts += [{"round": closed, "site": name} for name in missing]
             if killed_in and returned_in is None and victim.name in names and closed > killed_in:
                 returned_in = closed
-            say(f"round {closed:2d} of {rounds} · {stage:8s} · sum of {len(names)} hospitals" +
-                (f" without {', '.join(missing)}" if missing else "") + f" · {took:.1f} s")
+            say(
+                f"round {closed:2d} of {rounds} · {stage:8s} · sum of {len(names)} hospitals"
+                + (f" without {', '.join(missing)}" if missing else "")
+                + f" · {took:.1f} s"
+            )
             if closed == killed_in:
                 victim.start()
                 say(f"          {victim.name} starts again; it fetches the sums it missed and checks them")
         if not federation.process.running() and closed < rounds:
-            raise StepFailed(f"the coordinator ended early; its log: {federation.process.log}\n{federation.process.tail()}")
+            raise StepFailed(
+                f"the coordinator ended early; its log: {federation.process.log}\n" f"{federation.process.tail()}"
+            )
     return dropouts, killed_in, returned_in
 
 
@@ -87,8 +101,16 @@ def train(federation, plan):
     approve(federation)
     dropouts, killed_in, returned_in = watch(federation, events, victim, rounds)
     if killed_in is None or returned_in is None:
-        raise StepFailed(f"{victim.name} was to be killed in round {KILL_ROUND} and to return: killed in {killed_in}, back in {returned_in}")
+        raise StepFailed(
+            f"{victim.name} should have been killed in round {KILL_ROUND} and have returned: "
+            f"killed in {killed_in}, back in {returned_in}"
+        )
     say(f"{victim.name} took part again from round {returned_in}")
     federation.finish()
-    return {"rounds": rounds, "dropouts": dropouts, "killed": {"site": victim.name, "round": killed_in, "back_in_round": returned_in},
-            "training_seconds": round(time.monotonic() - start, 1), "resident_peak_mb": federation.peak_kb // 1024}
+    return {
+        "rounds": rounds,
+        "dropouts": dropouts,
+        "killed": {"site": victim.name, "round": killed_in, "back_in_round": returned_in},
+        "training_seconds": round(time.monotonic() - start, 1),
+        "resident_peak_mb": federation.peak_kb // 1024,
+    }

@@ -1,0 +1,93 @@
+"""Checks tracked Markdown: prose wrapped at 120 columns, and links within the repository that lead somewhere.
+
+Tables and code blocks are as wide as they need to be, and the target of a link does not count."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+COLUMNS_MAX = 120
+LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
+REFERENCE = re.compile(r"^\[[^\]]+\]:\s*(\S+)")
+
+
+def prose_lines(text):
+    """(number, line) of everything that is not in a code block."""
+    fence = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        mark = re.match(r"\s*(```+|~~~+)", line)
+        if mark and fence is None:
+            fence = mark.group(1)
+        elif mark and line.strip().startswith(fence):
+            fence = None
+        elif fence is None:
+            yield number, line
+
+
+def anchor_of(heading):
+    """The anchor that the usual renderers make of a heading."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading.strip().lower())
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def anchors(path):
+    found = set()
+    for _, line in prose_lines(path.read_text(encoding="utf-8")):
+        heading = re.match(r"#{1,6}\s+(.*?)\s*#*$", line)
+        if heading:
+            name, number = anchor_of(heading.group(1)), 0
+            while (name if number == 0 else f"{name}-{number}") in found:
+                number += 1
+            found.add(name if number == 0 else f"{name}-{number}")
+        found.update(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", line))
+    return found
+
+
+def broken(path, target):
+    """Why a link leads nowhere; None if it is fine or leads out of the repository."""
+    if re.match(r"[a-z][a-z0-9+.-]*:", target):
+        return None
+    name, _, anchor = target.partition("#")
+    place = path.parent / name if name else path
+    if not place.exists():
+        return f"no such file: {target}"
+    if anchor and place.suffix == ".md" and anchor not in anchors(place):
+        return f"no such heading: {target}"
+    return None
+
+
+def faults(path):
+    for number, line in prose_lines(path.read_text(encoding="utf-8")):
+        shown = LINK.sub("]()", line)
+        if (
+            len(shown) > COLUMNS_MAX
+            and not line.lstrip().startswith("|")
+            and " " in shown.strip()
+            and not REFERENCE.match(line)
+        ):
+            yield number, f"prose of {len(shown)} columns"
+        code_free = re.sub(r"`[^`]*`", "", line)
+        for target in LINK.findall(code_free) + REFERENCE.findall(code_free):
+            reason = broken(path, target)
+            if reason:
+                yield number, reason
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    names = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "-z", "--", "*.md"], capture_output=True, text=True, check=True
+    ).stdout
+    found = 0
+    for name in filter(None, names.split("\0")):
+        if (root / name).is_file():
+            for number, fault in faults(root / name):
+                print(f"{name}:{number}: {fault}")
+                found += 1
+    print(f"{found} faults in Markdown")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,485 @@
+"""Tests of scripts/: first run on a fresh machine, progress, parallel use, single rooms and cases, lint, bench build.
+
+Nothing here reaches the network or installs anything."""
+
+import fcntl
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from checkout import SOURCE, Checkout, Terminal  # noqa: E402
+
+sys.path += [str(SOURCE / "demo" / "run"), str(SOURCE / "scripts" / "lint-tools")]
+import documents  # noqa: E402
+import duplicates  # noqa: E402
+import run_folder  # noqa: E402
+from federation import HeldPort  # noqa: E402
+
+HOLD_LOCK = """
+import fcntl, sys
+file = open(sys.argv[1], "r+")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class InCheckout(unittest.TestCase):
+    def setUp(self):
+        self.checkout = Checkout()
+        self.addCleanup(self.checkout.close)
+
+    def ends(self, code, *command, **more):
+        """Runs a command that must end with this exit code; returns what it printed."""
+        found, output = self.checkout.run(*command, **more)
+        self.assertEqual(found, code, output)
+        return output
+
+    def commit(self, subject):
+        who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", "add", "--all", "."], cwd=self.checkout.root, check=True)
+        subprocess.run(
+            ["git", *who, "commit", "--quiet", "--allow-empty", "-m", subject], cwd=self.checkout.root, check=True
+        )
+
+    def start_history(self):
+        self.checkout.write(".gitignore", "/build/\n/fake/\n/system/\n")
+        subprocess.run(["git", "init", "--quiet"], cwd=self.checkout.root, check=True)
+        self.commit("lint: check the form of the code")
+
+
+class Packages(InCheckout):
+    def hold(self, name):
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLD_LOCK, str(self.checkout.system / name)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.addCleanup(holder.stdout.close)
+        self.addCleanup(holder.wait)
+        self.addCleanup(holder.stdin.close)
+        self.assertEqual(holder.stdout.readline(), "held\n")
+        return holder
+
+    def install(self, code, **answers):
+        for name, text in answers.items():
+            (self.checkout.fake / name.replace("_", ".")).write_text(text)
+        return self.ends(code, "scripts/setup", "--packages", "coverage")
+
+    def test_missing_packages_are_installed(self):
+        output = self.install(0)
+        self.assertIn("missing: gcovr python3", output)
+        calls = (self.checkout.fake / "calls").read_text()
+        self.assertRegex(calls, "install -y --no-install-recommends gcovr python3")
+
+    def test_nothing_is_called_when_nothing_is_missing(self):
+        self.checkout.packages_are_there()
+        self.install(0)
+        self.assertFalse((self.checkout.fake / "calls").exists())
+
+    def test_lock_holder_is_named_and_waited_for(self):
+        holder = self.hold("var/lib/dpkg/lock-frontend")
+        setup = self.checkout.start("scripts/setup", "--packages", "coverage")
+        lines = iter(setup.stdout.readline, "")
+        waiting = next(line for line in lines if "apt is in use" in line)
+        self.assertIn(f"(process {holder.pid})", waiting)
+        self.assertIn("lock-frontend", waiting)
+        self.assertFalse((self.checkout.fake / "calls").exists())
+        holder.stdin.close()
+        output = "".join(lines)
+        setup.stdout.close()
+        self.assertEqual(setup.wait(), 0, output)
+
+    def test_waiting_for_a_lock_has_an_end(self):
+        self.hold("var/lib/dpkg/lock-frontend")
+        output = self.ends(1, "scripts/setup", "--packages", "coverage", FOVEA_APT_WAIT_S="1")
+        self.assertIn("for more than 1 s", output)
+
+    def test_lists_lock_lost_to_another_update_is_tried_again(self):
+        self.install(
+            0, update_once="E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)\n"
+        )
+        calls = (self.checkout.fake / "calls").read_text().splitlines()
+        self.assertEqual([call.split()[-1] for call in calls if "update" in call.split()], ["update", "update"])
+
+    def test_failures_name_the_package_and_the_fix(self):
+        cases = {
+            "E: Unable to locate package gcovr": ["apt finds no package gcovr", "sources.list"],
+            "E: Package 'gcovr' has no installation candidate": ["apt finds no package gcovr"],
+            "E: Failed to fetch http://deb.debian.org/debian/pool/main/g/gcovr/gcovr_5.2-1_all.deb  404  Not Found": [
+                "no longer has this version of gcovr"
+            ],
+            "The following packages have unmet dependencies:\n gcovr : Depends: python3-lxml but it is not going to be "
+            "installed\nE: Unable to correct problems, you have held broken packages.": [
+                "dependencies of gcovr cannot be met",
+                "apt-mark showhold",
+            ],
+            "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'": [
+                "cannot be reached",
+                "gcovr python3",
+                "name server",
+            ],
+            "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.": [
+                "interrupted",
+                "dpkg --configure -a",
+            ],
+            "Errors were encountered while processing:\n gcovr\nE: Sub-process dpkg returned an error code (1)": [
+                "dpkg could not install gcovr"
+            ],
+            "E: You don't have enough free space in /var/cache/apt/archives/.": ["the disk is full"],
+            "E: something never seen": ["E: something never seen"],
+        }
+        for text, wanted in cases.items():
+            with self.subTest(text):
+                output = self.install(100, install_out=text + "\n", install_rc="100")
+                for words in wanted:
+                    self.assertIn(words, output)
+                log = re.search(r"the whole log: .*? (/.*install\.log)$", output, re.MULTILINE)
+                self.assertIn(text, pathlib.Path(log.group(1)).read_text())
+
+    def test_progress_of_apt_is_no_log(self):
+        lines = "".join(f"pmstatus:gcovr:{n}.0:Unpacking gcovr (all)\n" for n in range(100))
+        output = self.install(0, install_out=lines + "Setting up gcovr\n")
+        self.assertNotIn("pmstatus", output)
+        self.assertNotIn("Setting up", output)
+
+    def test_another_system_is_warned_of(self):
+        self.checkout.write("system/etc/os-release", 'ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04"\n')
+        self.assertIn("warning: this is Ubuntu 22.04", self.install(0))
+
+    def test_full_disk_is_refused_before_anything_is_done(self):
+        self.checkout.program("df", "#!/bin/sh\necho header\necho /dev/x 1 1 102400 1% /\n")
+        output = self.ends(1, "scripts/setup", "build", "--target", "demo_programs")
+        self.assertIn("not enough room", output)
+        self.assertIn(str(self.checkout.root / "build/release"), output)
+        self.assertIn("missing (disk mounted at /)", output)
+        self.assertNotIn("Build (preset", output)
+        self.assertFalse((self.checkout.fake / "calls").exists())
+
+
+class Building(InCheckout):
+    def setUp(self):
+        super().setUp()
+        self.checkout.packages_are_there()
+
+    def test_needs_are_said_first_and_progress_is_quiet_without_a_terminal(self):
+        output = self.ends(0, "scripts/setup", "--target", "demo_programs")
+        self.assertRegex(output.splitlines()[0], "What this needs")
+        self.assertRegex(output, r"compiling +about \d+ minutes on \d+ cores")
+        self.assertIn("crypto/shamir.cpp:7: warning: planted", output)
+        self.assertNotRegex(output, r"compiling \d+ of")
+        self.assertNotIn("@fovea@", output)
+        self.assertNotIn("\r", output)
+
+    def test_a_line_each_interval_without_a_terminal(self):
+        output = self.ends(0, "scripts/setup", "--target", "demo_programs", FOVEA_PROGRESS_S="0")
+        self.assertRegex(output, r"(?m)^    compiling \d+ of \d+, \d+ s$")
+
+    def test_one_line_rewritten_on_a_terminal(self):
+        terminal = Terminal(self.checkout, "scripts/setup", "--target", "demo_programs")
+        self.assertEqual(terminal.exit_code(), 0, terminal.text)
+        self.assertRegex(terminal.text, "\r\x1b\\[K    compiling 7 of 7, 0 s")
+        self.assertNotRegex(terminal.text, r"compiling \d+ of \d+, [^\r]*\n")
+        self.assertRegex(terminal.text, "\r\x1b\\[Kcrypto/shamir.cpp:7: warning: planted\r\n")
+
+    def test_a_failed_step_is_shown_with_its_output(self):
+        output = self.ends(1, "scripts/setup", "--target", "broken")
+        self.assertIn("FAILED: broken.done", output)
+        self.assertIn("planted error", output)
+        log = re.search(r"whole output: (.*)", output).group(1)
+        self.assertIn("exit 1", pathlib.Path(log).read_text())
+
+    def test_interrupt_key_stops_the_build(self):
+        terminal = Terminal(self.checkout, "scripts/setup", "--target", "slow")
+        terminal.read_until("compiling, 1 s")
+        compiler = int((self.checkout.root / "build/release/slow.pid").read_text())
+        terminal.press(b"\x03")
+        self.assertNotEqual(terminal.exit_code(), 0)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(compiler, 0)
+
+    def test_second_build_waits_for_the_first(self):
+        (self.checkout.root / "build").mkdir()
+        with open(self.checkout.root / "build/lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            print(4711, file=lock, flush=True)
+            setup = self.checkout.start("scripts/setup", "--target", "demo_programs")
+            lines = iter(setup.stdout.readline, "")
+            self.assertIn("(process 4711)", next(line for line in lines if "another build" in line))
+        output = "".join(lines)
+        setup.stdout.close()
+        self.assertEqual(setup.wait(), 0, output)
+        self.assertIn("the other build ended", output)
+
+    def test_moved_checkout_is_configured_again(self):
+        self.ends(0, "scripts/setup", "--target", "demo_programs")
+        cache = self.checkout.root / "build/release/CMakeCache.txt"
+        cache.write_text(
+            cache.read_text().replace(
+                f"CMAKE_HOME_DIRECTORY:INTERNAL={self.checkout.root}", "CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere"
+            )
+        )
+        self.assertIn("Configure", self.ends(0, "scripts/setup", "--target", "demo_programs"))
+        self.assertNotIn("Configure", self.ends(0, "scripts/setup", "--target", "demo_programs"))
+
+
+class RoomsAndCases(InCheckout):
+    def setUp(self):
+        super().setUp()
+        self.checkout.packages_are_there()
+
+    def test_room_builds_and_runs_only_that_room(self):
+        output = self.ends(0, "scripts/test", "--room", "crypto")
+        self.assertIn("crypto.all", output)
+        self.assertIn("100% tests passed, 0 tests failed out of 1", output)
+        self.assertTrue((self.checkout.root / "build/dev/tests/crypto_test").exists())
+        self.assertFalse((self.checkout.root / "build/dev/tests/round_test").exists())
+
+    def test_unknown_room_lists_the_rooms(self):
+        self.assertIn("there are: crypto round", self.ends(2, "scripts/test", "--room", "cellar"))
+
+    def test_case_finds_its_program(self):
+        cases = {
+            "Shamir*": "crypto_test",
+            "Field.Inverts": "crypto_test",
+            "*AddsUp": "round_test",
+            "sum": None,
+            "SumTest": "round_test",
+        }
+        for pattern, program in cases.items():
+            with self.subTest(pattern):
+                output = self.ends(0 if program else 2, "scripts/test", "--case", pattern)
+                self.assertEqual(re.findall(r"(?m)^ran (\w+)", output), [program] if program else [])
+
+    def test_case_filter_reaches_parameterised_tests(self):
+        output = self.ends(0, "scripts/test", "--case", "Field.Inverts")
+        self.assertIn("--gtest_filter=Field.Inverts:*/Field.Inverts:Field.Inverts/*:*/Field.Inverts/*", output)
+
+    def test_everything_ends_with_the_closing_line_of_ctest(self):
+        self.ends(0, "scripts/setup", "--target", "tests_crypto", "--target", "tests_round")
+        output = self.ends(0, "scripts/test")
+        self.assertRegex(output, r"100% tests passed, 0 tests failed out of 2(.|\n)*Total Test time \(real\) = .*\n$")
+
+
+class Demonstration(unittest.TestCase):
+    def setUp(self):
+        self.checkout = Checkout()
+        self.addCleanup(self.checkout.close)
+
+    def test_copies_write_to_folders_of_their_own(self):
+        default = self.checkout.root / "demo-run"
+        first, first_lock = run_folder.choose(None, default)
+        second, second_lock = run_folder.choose(None, default)
+        self.assertEqual([first, second], [default, self.checkout.root / "demo-run-2"])
+        with self.assertRaises(SystemExit):
+            run_folder.choose(default, default)
+        os.close(first_lock)
+        again, again_lock = run_folder.choose(None, default)
+        self.assertEqual(again, default)
+        os.close(again_lock)
+        os.close(second_lock)
+
+    def test_intake_is_kept_and_the_rest_made_new(self):
+        run = self.checkout.root / "demo-run"
+        for name in ("scans-1/a", "hospitals/h/data/b", "hospitals/h/ledger/c", "logs/d", "coordinator/e"):
+            self.checkout.write(f"demo-run/{name}", "")
+        run_folder.prepare(run, fresh=False)
+        kept = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+        self.assertEqual(kept, {"scans-1/a", "hospitals/h/data/b"})
+        run_folder.prepare(run, fresh=True)
+        self.assertEqual([path for path in run.rglob("*") if path.is_file()], [])
+
+    def test_a_held_port_is_given_to_nobody_else_but_a_listener_can_have_it(self):
+        ports = [HeldPort() for _ in range(20)]
+        self.assertEqual(len({port.number for port in ports}), 20)
+        with socket.socket() as stranger:
+            with self.assertRaises(OSError):
+                stranger.bind(("127.0.0.1", ports[0].number))
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", ports[0].number))
+            listener.listen()
+            with socket.create_connection(("127.0.0.1", ports[0].number)):
+                pass
+        for port in ports:
+            port.release()
+
+    def test_says_first_what_it_listens_on(self):
+        self.checkout.packages_are_there()
+        self.checkout.program("python3", '#!/bin/sh\necho "demonstration $*"\n')
+        code, output = self.checkout.run("scripts/demo", "--seed", "7")
+        self.assertEqual(code, 0, output)
+        self.assertLess(
+            output.index("listens on 127.0.0.1 only"), output.index("Build (preset release: demo_programs)")
+        )
+        self.assertIn("--seed 7", output)
+
+
+BODY = [
+    "int total = 0;",
+    "for (int i = 0; i < limit; ++i) {",
+    "if (values[i] > bound) {",
+    "total += values[i] * weight(i);",
+    "} else if (values[i] < 0) {",
+    "total -= penalty(values[i], i);",
+    "}",
+    "record(total, i);",
+    "}",
+    "return finish(total, limit);",
+]
+RENAMED = [re.sub(r"\b(total|i|values|limit|bound)\b", r"other_\1", line).replace("0", "17") for line in BODY]
+
+
+def installed_jscpd():
+    found = sorted((SOURCE / "build" / "lint").glob("jscpd-*/node_modules/.bin/jscpd"))
+    return found[-1] if found else None
+
+
+class Lint(InCheckout):
+    def plant(self, name, lines):
+        self.checkout.write(
+            name, f"// {name}\nvoid {pathlib.Path(name).stem}(long a) {{\n" + "\n".join(lines) + "\n}\n"
+        )
+
+    def duplicates(self, code):
+        return self.ends(
+            code,
+            sys.executable,
+            "scripts/lint-tools/duplicates.py",
+            "--jscpd",
+            installed_jscpd(),
+            "--work",
+            self.checkout.root / "work",
+        )
+
+    @unittest.skipUnless(installed_jscpd(), "jscpd is not installed (scripts/lint duplicates installs it)")
+    def test_equal_and_renamed_runs_are_found_and_nine_lines_are_not(self):
+        self.plant("crypto/first.cpp", BODY[:8])
+        self.checkout.write(
+            "node/other.h", "struct Other {\n  double x;\n};\nint third(float y) {\n" + "\n".join(BODY[:8]) + "\n}\n"
+        )
+        self.assertIn(" 0 runs of 10", self.duplicates(0))
+        self.plant("crypto/first.cpp", BODY)
+        self.checkout.write(
+            "node/other.h", "struct Other {\n  double x;\n};\nint third(float y) {\n" + "\n".join(BODY) + "\n}\n"
+        )
+        self.assertRegex(self.duplicates(1), r"crypto/first.cpp:3-1\d and node/other.h:5-1\d: 1\d lines, equal")
+        self.checkout.write(
+            "node/other.h", "struct Other {\n  double x;\n};\nint third(float y) {\n" + "\n".join(RENAMED) + "\n}\n"
+        )
+        self.assertRegex(
+            self.duplicates(1), r"crypto/first.cpp:3-1\d and node/other.h:5-1\d: 1\d lines, alike in shape"
+        )
+        self.checkout.write("scripts/duplicates-allowed.txt", "crypto/first.cpp ~ node/other.h  # planted by a test\n")
+        self.assertIn("(listed: planted by a test)", self.duplicates(0))
+        self.plant("crypto/first.cpp", [])
+        self.assertIn("which have no run in common any more", self.duplicates(1))
+
+    def test_tables_count_once(self):
+        self.assertEqual(duplicates.without_repeats(['case A: return "a";', 'case B: return "b c";'] * 5), 1)
+        self.assertGreater(duplicates.without_repeats(BODY), 7)
+
+    def test_comments_and_includes_are_not_counted(self):
+        file = self.checkout.write(
+            "crypto/a.cpp", '#include <a>\n/* x\n y */ int a; // b\n\nauto s = R"(// no comment)";\n'
+        )
+        self.assertEqual(duplicates.counted_lines(file), [(3, "int a;"), (5, 'auto s = R"(// no comment)";')])
+
+    def test_an_allowed_run_needs_a_reason(self):
+        file = self.checkout.write("allowed.txt", "a.cpp ~ b.cpp\n")
+        with self.assertRaises(SystemExit):
+            duplicates.allowed_pairs(file)
+
+    def test_long_lines_are_found_in_characters(self):
+        self.checkout.write("crypto/a.cpp", "// " + "é" * 117 + "\n// " + "x" * 118 + "\n")
+        self.start_history()
+        output = self.ends(1, "scripts/lint", "lines")
+        self.assertIn("crypto/a.cpp:2: 121 columns", output)
+        self.assertNotIn("crypto/a.cpp:1:", output)
+
+    def test_subjects_of_commits(self):
+        self.start_history()
+        self.ends(0, "scripts/lint", "commits")
+        self.commit("Fix things")
+        self.assertIn('not "area: what changes": Fix things', self.ends(1, "scripts/lint", "commits"))
+        self.commit("crypto: " + "x" * 65)
+        self.assertIn("a subject of 73 characters", self.ends(1, "scripts/lint", "commits"))
+
+    def test_documents(self):
+        self.checkout.write("there.md", "# A heading, `here`\n")
+        page = self.checkout.write(
+            "page.md",
+            "[a](there.md#a-heading-here) [b](gone.md) [c](there.md#nowhere)\n"
+            "```\n" + "x " * 100 + "\n```\n| " + "x " * 100 + "|\n" + "word " * 30 + "\n"
+            "[d](https://example.org/" + "x" * 130 + ")\n",
+        )
+        self.assertEqual(
+            list(documents.faults(page)),
+            [(1, "no such file: gone.md"), (1, "no such heading: there.md#nowhere"), (6, "prose of 150 columns")],
+        )
+
+    def test_missing_tool_is_an_error_only_when_strict(self):
+        self.start_history()
+        empty = self.checkout.root / "fake" / "only"
+        empty.mkdir()
+        for name in ("bash", "git", "dirname", "mkdir", "date", "id"):
+            (empty / name).symlink_to(
+                subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
+            )
+        self.assertIn("left out: shellcheck is not installed", self.ends(0, "scripts/lint", "shell", PATH=str(empty)))
+        self.assertIn("shellcheck is not installed", self.ends(1, "scripts/lint", "--strict", "shell", PATH=str(empty)))
+
+
+class BenchBuild(InCheckout):
+    KEYS = [
+        "demo_build_s",
+        "full_build_s",
+        "one_file_to_test_s",
+        "objects_demo",
+        "files_in_largest_folder",
+        "lines_over_120",
+        "duplicate_runs_10",
+    ]
+
+    def measure(self, *words):
+        self.checkout.packages_are_there()
+        self.checkout.write("federation/a.h", "")
+        self.checkout.write("federation/b.h", "")
+        for name in ("node", "npm"):
+            self.checkout.program(name, "#!/bin/sh\nexit 1\n")
+        self.start_history()
+        lock = SOURCE / "scripts/lint-tools/package-lock.json"
+        key = subprocess.run(["sha256sum", lock], capture_output=True, text=True, check=True).stdout[:12]
+        jscpd = self.checkout.write(
+            f"build/lint/jscpd-{key}/node_modules/.bin/jscpd",
+            "#!/bin/sh\n"
+            'while [ $# -gt 0 ]; do [ "$1" != --output ] || out=$2; shift; done\n'
+            'mkdir -p "$out"; echo \'{"duplicates": []}\' > "$out/jscpd-report.json"\n',
+        )
+        jscpd.chmod(0o755)
+        self.ends(0, "scripts/bench", "build", *words, "--json", "facts.json")
+        return json.loads((self.checkout.root / "facts.json").read_text())
+
+    def test_all_keys(self):
+        facts = self.measure()
+        self.assertEqual([key for key in self.KEYS if facts.get(key) is None], [])
+        self.assertGreaterEqual(facts["full_build_s"], facts["demo_build_s"])
+        self.assertEqual((facts["files_in_largest_folder"], facts["duplicate_runs_10"]), (2, 0))
+        self.assertFalse((self.checkout.root / "build/release").exists(), "the checkout itself must not be built")
+        self.assertEqual(list((self.checkout.root / "build").glob("bench-build-*")), [])
+
+    def test_quick_leaves_the_builds_out(self):
+        facts = self.measure("--quick")
+        self.assertEqual([key for key in self.KEYS if facts[key] is None], ["demo_build_s", "full_build_s"])
+
+
+if __name__ == "__main__":
+    unittest.main()
