@@ -1,17 +1,30 @@
 #include "audit/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "audit/describe.h"
 #include "audit/report.h"
 #include "audit/views.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/durable_file.h"
 #include "crypto/merkle_log.h"
+#include "crypto/signed_note.h"
+#include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
 #include "federation/ledger/tile_check.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::audit {
 namespace {
@@ -22,7 +35,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t kCanaryFileMax = std::size_t{16} << 20U;
 constexpr std::size_t kCanaryBytesMin = 3;
 
-// What every command that verifies is told: whose keys to believe.
+// Whose keys to believe: options of every command that verifies.
 struct KeyOptions {
   std::vector<std::string> keys, rosters, administrators;
 
@@ -132,7 +145,7 @@ Result<void> verify(Console& console, const VerifyOptions& options) {
   return {};
 }
 
-// --- show and explain: what the entries say; nothing is vouched for ---
+// --- show: what entries say, unverified ---
 
 struct ShowOptions {
   std::string folder, type;
@@ -164,6 +177,8 @@ Result<void> show(Console& console, const ShowOptions& options) {
                console.json ? "" : text_table(rows));
   return {};
 }
+
+// --- explain: one entry in words, with the proof that it is in the ledger ---
 
 struct ExplainOptions {
   KeyOptions keys;
@@ -232,7 +247,7 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   std::vector<std::string> folders = options.sites;
   folders.push_back(options.coordinator);
   FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, folders, ring, {}));
-  // A broken ledger is reported as broken before its role is asked for: what it says of itself is not known.
+  // A broken ledger is reported as broken whatever its role: what it says of itself cannot be believed.
   const AuditedLedger& coordinator = ledgers.back();
   if (coordinator.sound() && !coordinator.coordinator)
     return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
@@ -288,7 +303,7 @@ Result<void> report(Console& console, const ReportOptions& options) {
   return {};
 }
 
-// Each command's options live as long as its callback.
+// A command whose options live as long as its callback.
 template <class Options>
 void add_command(CLI::App& command, Console& console, std::string name, std::shared_ptr<Options> options,
                  Result<void> (*body)(Console&, const Options&)) {
@@ -300,7 +315,7 @@ void add_command(CLI::App& command, Console& console, std::string name, std::sha
 void add_show_commands(CLI::App& app, Console& console) {
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show_command =
-      app.add_subcommand("show", "List the entries of a ledger (says what is written, verifies nothing)");
+      app.add_subcommand("show", "List the entries of a ledger as they are written; verifies nothing");
   show_command->add_option("folder", shown->folder, "The ledger, or the folder of its site")->required();
   show_command->add_option("--from", shown->from, "First entry");
   show_command->add_option("--count", shown->count, "How many");

@@ -2,42 +2,56 @@
 
 #include <array>
 #include <cstdio>
+#include <variant>
+#include <vector>
+
+#include "federation/ledger/egress_rules.h"
+#include "federation/messages/message_kind.h"
 
 namespace fovea::audit {
 namespace {
 
+using federation::MessageKind;
 using federation::RoundKey;
 
 struct KindText {
-  std::string_view kind, meaning, limit;
+  MessageKind kind;
+  std::string_view meaning, limit;
 };
 
 constexpr std::array kKindTexts{
-    KindText{"hello",
+    KindText{MessageKind::hello,
              "a greeting: the last round this site applied, hashes of model and transcript, the program's version",
              "fixed fields and one text of at most 80 bytes, the program's name"},
-    KindText{"training-progress", "how far the local training is, in thousandths",
+    KindText{MessageKind::training_progress, "how far the local training is, in thousandths",
              "a round number and a number from 0 to 1000"},
-    KindText{"training-ready", "that the local training is done, and on which model", "a round number and a hash"},
-    KindText{"keys", "fresh public keys of one round", "two public keys and a signature; drawn at random"},
-    KindText{"shares", "shares of this round's secret keys, each sealed to one other site",
-             "a fixed number of bytes a site; sealed so that the coordinator cannot read them"},
-    KindText{"masked-chunk", "a piece of the model update under its masks",
+    KindText{MessageKind::training_ready, "that the local training is done, and on which model",
+             "a round number and a hash"},
+    KindText{MessageKind::keys, "fresh public keys of one round", "two public keys and a signature; drawn at random"},
+    KindText{MessageKind::shares, "shares of this round's secret keys, each sealed to one other site",
+             "a fixed number of bytes per site; sealed so that the coordinator cannot read them"},
+    KindText{MessageKind::masked_chunk, "a piece of the model update under its masks",
              "as many bytes as the model's trained part has, indistinguishable from random ones until at least the "
-             "threshold of "
-             "sites help to remove the masks, and then only from the sum"},
-    KindText{"masked-statement", "a signature over the masked update and the list of sites in the round",
+             "threshold of sites help to remove the masks, and then only from the sum"},
+    KindText{MessageKind::masked_statement, "a signature over the masked update and the list of sites in the round",
              "hashes and a signature"},
-    KindText{"consistency-signature", "a signature that every site saw the same list", "a signature"},
-    KindText{"unmask-shares", "shares that remove masks from the sum, one kind for each site", "one share a site"},
-    KindText{"attempt-failure", "that this site cannot or will not go on, with a reason from a fixed list",
+    KindText{MessageKind::consistency_signature, "a signature that every site saw the same list", "a signature"},
+    KindText{MessageKind::unmask_shares, "shares that remove masks from the sum, one kind for each site",
+             "one share per site"},
+    KindText{MessageKind::attempt_failure, "that this site cannot or will not go on, with a reason from a fixed list",
              "numbers from a fixed list"},
+    KindText{MessageKind::beacon_commitment,
+             "a promise of this site's part of the random draw from which the sites' neighbours follow, made once per "
+             "list of members",
+             "two hashes and a signature"},
+    KindText{MessageKind::beacon_nonce, "this site's part of that draw, shown once every site has promised its own",
+             "two hashes and 32 random bytes"},
 };
+static_assert(federation::covers(kKindTexts, federation::is_sent_by_site));
 
-const KindText* kind_text(std::string_view kind) {
-  for (const KindText& text : kKindTexts)
-    if (text.kind == kind) return &text;
-  return nullptr;
+const KindText* kind_text(std::string_view name) {
+  const auto kind = federation::egress_kind(name);
+  return kind ? federation::find_entry(kKindTexts, *kind) : nullptr;
 }
 
 std::string round_text(const RoundKey& key) {
@@ -171,6 +185,8 @@ std::string_view kind_limit(std::string_view kind) {
   const KindText* text = kind_text(kind);
   return text == nullptr ? "unknown" : text->limit;
 }
+
+std::size_t kind_count() noexcept { return kKindTexts.size(); }
 
 std::string one_line(const federation::LedgerEntry& entry) {
   return std::visit([](const auto& body) { return line(body); }, entry);

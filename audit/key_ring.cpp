@@ -1,8 +1,11 @@
 #include "audit/key_ring.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <string_view>
+#include <utility>
 
-#include "common/durable_file.h"
+#include "federation/files/signed_document_file.h"
 #include "federation/ledger/entry.h"
 
 namespace fovea::audit {
@@ -16,17 +19,15 @@ Result<void> KeyRing::add_key(std::string_view text) {
 }
 
 Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::vector<PublicKeyBytes>& administrators) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, federation::kSignedDocumentBytesMax * 2));
-  Result<federation::SignedDocument> document = federation::SignedDocument::parse(bytes);
-  if (!document) return document.error().with_context(file.string());
-  Result<std::size_t> signed_by = document->count_valid("roster", administrators);
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(file));
+  Result<std::size_t> signed_by = document.count_valid("roster", administrators);
   if (!signed_by) return signed_by.error().with_context(file.string());
   if (*signed_by != administrators.size())
     return permission_denied(file.string() + ": " + std::to_string(*signed_by) + " of " +
                              std::to_string(administrators.size()) +
                              " administrators have signed this roster; all of them must");
   if (administrators.empty()) pinned_ = false;
-  Result<federation::Roster> roster = federation::Roster::parse(document->document);
+  Result<federation::Roster> roster = federation::Roster::parse(document.document);
   if (!roster) return roster.error().with_context(file.string());
   const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
     FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(origin, key));

@@ -4,13 +4,17 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/ids.h"
 #include "crypto/signed_note.h"
 #include "federation/membership/roster.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::audit {
 

@@ -1,11 +1,18 @@
 #include "audit/ledger_audit.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
+#include <variant>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "federation/ledger/entry.h"
 #include "federation/ledger/journal.h"
 #include "federation/ledger/tile_check.h"
 
@@ -16,7 +23,7 @@ namespace fs = std::filesystem;
 
 std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
 
-// Evidence inside an entry is base64: look into it as well.
+// Signed documents inside an entry are base64, which hides a canary: they are searched decoded.
 ByteView evidence_of(const federation::LedgerEntry& entry) {
   if (const auto* approved = std::get_if<federation::PlanApproved>(&entry)) return approved->approval;
   if (const auto* withdrawn = std::get_if<federation::PlanWithdrawn>(&entry)) return withdrawn->approval;
@@ -25,8 +32,8 @@ ByteView evidence_of(const federation::LedgerEntry& entry) {
 
 bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-// Entries are full of hex and base64, in which a short identifier such as "4711" or "ab12" turns up by chance, and of
-// numbers, which may equal one. So a short plain word counts only as a word of its own and not as a bare JSON number.
+// Entries are full of hex and base64, in which a short identifier such as "4711" or "ab12" occurs by chance, and of
+// numbers, which may equal one. So a short plain word counts only as a whole word, and not as a bare JSON number.
 bool occurs(std::string_view text, std::string_view canary) {
   constexpr std::size_t kCertainBytes = 12;
   const bool short_word = canary.size() < kCertainBytes && std::all_of(canary.begin(), canary.end(), is_alphanumeric);
@@ -41,8 +48,7 @@ bool occurs(std::string_view text, std::string_view canary) {
   return false;
 }
 
-// Reading the JSON is what an audit spends its time on: entries are read in batches by all processors, and then go
-// through the rules in their order.
+// An audit spends its time on parsing JSON: entries are parsed in batches on all cores, then judged in order.
 class EntryAuditor {
  public:
   EntryAuditor(std::string origin, const KeyRing& ring, const std::vector<std::string>& canaries)
@@ -53,7 +59,7 @@ class EntryAuditor {
     if (batch_.size() == kBatch) flush();
   }
 
-  // Must be called before the rules are asked for what they found.
+  // To be called before the findings are read.
   void flush() {
     const std::size_t workers = batch_.size() < kBatch ? 1 : std::max(1U, std::thread::hardware_concurrency());
     const auto decode = [this, workers](std::size_t first) {
@@ -99,7 +105,7 @@ class EntryAuditor {
   const std::vector<std::string>& canaries_;
 };
 
-// The first line of the note, before anything is verified: it only chooses the key to verify with.
+// The first line of the note, unverified: it only chooses the key to verify with.
 std::string claimed_origin(ByteView note) {
   const std::string_view text = as_text(note);
   return std::string(text.substr(0, text.find('\n')));
@@ -121,17 +127,17 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
     if (fault.empty()) fault = signed_checkpoint.error().message;
   }
   if (!fault.empty()) return corruption(fault);
-  // A name that was changed in the file looks like a ledger of somebody else: say both.
+  // With a changed name in it the file looks like somebody else's ledger: the message says both.
   return permission_denied(
       out.folder.string() + "/checkpoint: is signed as \"" + out.origin.substr(0, 80) +
       "\", for which no key was given; give the roster (--roster) or the key (--key), or the name was changed");
 }
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
-  const auto journal = federation::read_journal(out.folder / "journal");
+  const auto journal = federation::read_ledger_journal(out.folder / "journal");
   if (!journal) return auditor.rules().report("journal", "integrity", journal.error().message);
   std::uint64_t expected = out.checkpoint.size;
-  for (const federation::JournalEntry& record : journal->entries) {
+  for (const federation::LedgerJournalEntry& record : journal->entries) {
     if (record.index < expected) continue;
     if (record.index > expected) {
       auditor.rules().report(

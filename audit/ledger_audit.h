@@ -1,12 +1,14 @@
 // One ledger folder, audited offline: signature, tiles, entries, rules, and texts that must not be in it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "audit/key_ring.h"
 #include "audit/ledger_rules.h"
+#include "crypto/merkle_log.h"
 #include "crypto/signed_note.h"
 
 namespace fovea::audit {
@@ -31,10 +33,9 @@ struct AuditedLedger {
 // The folder that holds the ledger: `folder` itself or its "ledger" (a site's or the coordinator's folder). not_found.
 Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
 
-// Faults of the ledger are findings, not errors. A ledger of which the ring has no key is a finding too. Error:
-// not_found without a ledger. A canary is a text that must not occur; a finding names it by its position only, never by
-// its text. A canary of fewer than 12 letters and digits counts only as a word of its own: hashes hold short ones by
-// chance.
+// Faults of the ledger are findings, not errors; so is a ledger for which the ring has no key. not_found: no ledger.
+// A canary is a text that must not occur; a finding names it by its position only, never by its text. A canary of fewer
+// than 12 letters and digits counts only as a whole word: hashes hold short ones by chance.
 Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,
                                    const std::vector<std::string>& canaries = {});
 

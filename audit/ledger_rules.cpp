@@ -1,6 +1,9 @@
 #include "audit/ledger_rules.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <variant>
 
 #include "federation/ledger/egress_rules.h"
 #include "federation/membership/approval.h"

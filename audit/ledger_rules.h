@@ -1,4 +1,4 @@
-// The rules that the entries of one ledger must obey, checked in order without reading back. A site's gate enforces the
+// The rules that the entries of one ledger must obey, checked in one pass in their order. A site's gate enforces the
 // same rules when it writes; an auditor believes only what can be checked again here.
 //
 //   owner     only the entries that such a ledger may hold, about this site
@@ -13,15 +13,21 @@
 //   sent      a confirmation is of an intent that was open
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "audit/key_ring.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/ids.h"
 #include "federation/ledger/entry.h"
+#include "federation/membership/signed_document.h"
 #include "federation/messages/message_kind.h"
 
 namespace fovea::audit {

@@ -1,9 +1,11 @@
 #include "audit/reconciliation.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace fovea::audit {
 namespace {

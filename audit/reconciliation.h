@@ -1,5 +1,5 @@
-// Whether what sites say they sent is what the coordinator says it received, message by message: by site, kind, SHA-256
-// and length of the bytes that went to the socket.
+// Compares what sites say they sent with what the coordinator says it received, message by message: by site, kind,
+// SHA-256 and length of the bytes that went to the socket.
 #pragma once
 
 #include <cstdint>

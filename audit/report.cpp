@@ -1,9 +1,14 @@
 #include "audit/report.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <set>
+#include <string_view>
 
 #include "audit/describe.h"
 #include "audit/views.h"
+#include "common/bytes.h"
 
 namespace fovea::audit {
 namespace {
@@ -11,9 +16,11 @@ namespace {
 constexpr std::string_view kStyle = R"(
 body{font:11pt/1.45 Georgia,serif;max-width:52em;margin:2em auto;padding:0 1em;color:#111}
 h1{font-size:1.6em;margin-bottom:.2em}h2{font-size:1.15em;margin-top:1.8em;border-bottom:1px solid #999}
-table{border-collapse:collapse;width:100%;margin:.6em 0}th,td{text-align:left;vertical-align:top;padding:.3em .6em .3em 0;border-bottom:1px solid #ddd}
-td.n,th.n{text-align:right}code{font:9pt/1.3 monospace;overflow-wrap:anywhere}
-.verdict{font-size:1.2em;padding:.7em 1em;border:2px solid}.pass{border-color:#1a6b2f;background:#eef7f0}.fail{border-color:#a11;background:#fbeeee}
+table{border-collapse:collapse;width:100%;margin:.6em 0}
+th,td{text-align:left;vertical-align:top;padding:.3em .6em .3em 0;border-bottom:1px solid #ddd}
+code{font:9pt/1.3 monospace;overflow-wrap:anywhere}
+.verdict{font-size:1.2em;padding:.7em 1em;border:2px solid}
+.pass{border-color:#1a6b2f;background:#eef7f0}.fail{border-color:#a11;background:#fbeeee}
 .small{font-size:.85em;color:#444}@media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}
 )";
 
@@ -87,12 +94,16 @@ std::string departure_section(const ReportInput& input) {
   return out;
 }
 
-std::string_view kNeverLeaves = R"(<h2>What never leaves</h2>
-<p>Scans, parts of scans, masks, labels, embeddings, patient lists, file names and patient identifiers, a single site's update in clear,
-its losses and its numbers of studies. The gate through which every message goes knows ten kinds of message, reads each of them
-field by field before it leaves, and refuses a byte too many; none of the kinds has a field for any of these. Updates, counts and losses
-travel only inside a masked vector.</p>
-)";
+std::string never_leaves_section() {
+  return "<h2>What never leaves</h2>\n"
+         "<p>Scans, parts of scans, masks, labels, embeddings, patient lists, file names and patient identifiers, a "
+         "single site's update in clear, its losses and its numbers of studies. The gate through which every message "
+         "goes knows " +
+         std::to_string(kind_count()) +
+         " kinds of message, reads each of them field by field before it leaves, and refuses a message with a byte too "
+         "many; none of the kinds has a field for any of these. Updates, counts and losses travel only inside a masked "
+         "vector.</p>\n";
+}
 
 struct Guarantee {
   std::string promise, rests_on, broken_by;
@@ -222,7 +233,7 @@ std::string html_report(const ReportInput& input) {
       utc_text(input.now) + "</p>\n";
   out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
          escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
-  out += scope_section(input) + departure_section(input) + std::string(kNeverLeaves) + reconciliation_section(input) +
+  out += scope_section(input) + departure_section(input) + never_leaves_section() + reconciliation_section(input) +
          guarantees_section(input) + approvals_section(input) + budget_section(input) + exceptions_section(input);
   out +=
       "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the "

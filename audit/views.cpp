@@ -1,9 +1,12 @@
 #include "audit/views.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "audit/describe.h"
+#include "common/bytes.h"
 #include "common/console.h"
 
 namespace fovea::audit {

@@ -17,7 +17,7 @@ nlohmann::ordered_json to_json(const Reconciliation& reconciliation);
 std::string to_text(const AuditedLedger& ledger);
 std::string to_text(const Reconciliation& reconciliation);
 
-// One sentence over all of it.
+// The outcome in one sentence.
 std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
 bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
 

@@ -1,13 +1,27 @@
-// How long an auditor waits, and what a durable intent costs a round:
+// How long an audit takes, and what durable intents cost a round:
 //   audit_bench [entries, default 1000000] [folder, default a temporary one; kept when given]
 // Writes a ledger of honest rounds (nine messages each), audits it as `fovea-audit verify` does, and times the gate.
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "audit/ledger_audit.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/ids.h"
+#include "crypto/hash.h"
 #include "federation/ledger/egress_rules.h"
+#include "federation/ledger/entry.h"
+#include "federation/ledger/ledger.h"
+#include "federation/messages/vector_chunk.h"
+#include "node/egress/egress_gate.h"
 #include "tests/support/audited_run.h"
 #include "tests/support/temporary_folder.h"
 

@@ -3,16 +3,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "common/bytes.h"
+#include "common/result.h"
 
 #include "node/intake/parser/scan_protocol.h"
 
 namespace fovea::node {
 namespace {
 
-// Names for descriptors, as the trap of the sandbox gives them.
+// Links to descriptors in a folder of their own, named as the trap of the sandbox names them.
 class NamedDescriptors {
  public:
   NamedDescriptors() {
@@ -24,6 +30,7 @@ class NamedDescriptors {
   NamedDescriptors& operator=(const NamedDescriptors&) = delete;
   ~NamedDescriptors() { std::filesystem::remove_all(folder_); }
 
+  // The folder, with links to these inputs only.
   const std::string& name(const std::vector<int>& inputs, bool dicom) {
     clear();
     for (std::size_t n = 0; n < inputs.size(); ++n)
@@ -45,7 +52,8 @@ class NamedDescriptors {
   std::vector<std::string> links_;
 };
 
-void pretend_walls(int result) {
+// The answer of a sandboxed child to a job that tries to open a file.
+void pretend_sandbox(int result) {
   const Bytes answer = encode_answer(Result<VolumeAnswer>(permission_denied("no sandbox: a benchmark")));
   const std::uint64_t length = answer.size();
   const bool written = pwrite(result, &length, sizeof length, 0) == sizeof length &&
@@ -55,7 +63,7 @@ void pretend_walls(int result) {
 
 }  // namespace
 
-int serve_without_walls(const ParserProgram& program, bool by_name) {
+int serve_without_sandbox(const ParserProgram& program, bool by_name) {
   NamedDescriptors names;
   program.warm_up();
   for (;;) {
@@ -70,7 +78,7 @@ int serve_without_walls(const ParserProgram& program, bool by_name) {
       job = *decoded;
     } while (descriptors.size() < job.files + 2U);
     if (job.kind == JobKind::open_file) {
-      pretend_walls(descriptors[0]);
+      pretend_sandbox(descriptors[0]);
     } else {
       std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
       inputs.push_back(descriptors[1]);

@@ -1,6 +1,8 @@
 #include "bench/cohort.h"
 
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include "federation/secagg/fixed_point.h"
 #include "federation/secagg/statements.h"
@@ -11,7 +13,7 @@ using federation::AttemptSecrets;
 
 namespace {
 
-constexpr std::uint64_t kAttemptSeeds = 1U << 20;  // apart from the identities' seeds
+constexpr std::uint64_t kAttemptSeeds = 1U << 20;  // beyond the seeds of the identities
 
 federation::RoundParameters make_parameters(const CohortShape& shape) {
   federation::RoundParameters parameters;

@@ -1,10 +1,15 @@
-// Simulated sites of one attempt, made with the code the real sites run.
+// Simulated sites of one attempt, made with the code that real sites run.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "common/ids.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/signature.h"
 #include "federation/secagg/masking.h"
+#include "federation/secagg/parameters.h"
 
 namespace fovea::bench {
 
@@ -29,8 +34,8 @@ struct Cohort {
 // Keys made, signed and listed: the state after R1.
 Cohort make_cohort(const CohortShape& shape, std::uint64_t seed);
 
-// What `dealer` sends `recipient`, dealt as if the two were the whole list: a full deal by each of a thousand
-// simulated peers would take longer than what is measured.
+// The shares that `dealer` sends to `recipient`, dealt as if these two were the whole list: a full deal by each of a
+// thousand simulated peers would take longer than the measurement.
 federation::SealedShares sealed_for(Cohort& cohort, RosterIndex dealer, RosterIndex recipient);
 
 crypto::SecretKey numbered_seed(std::uint64_t number);

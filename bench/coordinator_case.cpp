@@ -1,9 +1,17 @@
+#include "bench/coordinator_case.h"
+
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/cohort.h"
-#include "bench/coordinator_cases.h"
 #include "bench/masked_vectors.h"
+#include "common/check.h"
 #include "coordinator/aggregation/unmask.h"
 #include "federation/secagg/neighbour_graph.h"
 #include "federation/secagg/statements.h"
@@ -17,7 +25,7 @@ using federation::RevealedSecret;
 // The drop-outs are the last sites of the roster.
 bool dropped(const RoundShape& shape, RosterIndex site) { return site >= shape.sites - shape.dropped; }
 
-// What stays in the sum: for each survivor its self mask and the masks it shares with drop-outs.
+// The masks that stay in the sum: of each survivor its self mask and those it shares with drop-outs.
 std::vector<crypto::MaskKey> masks_left(const Cohort& cohort, const RoundShape& shape) {
   std::vector<crypto::MaskKey> masks;
   for (const SimulatedSite& site : cohort.sites) {
@@ -39,24 +47,24 @@ federation::HeldShares opened(const Cohort& cohort, const coordinator::DealerCom
 }
 
 // Every site deals, and enough survivors release what they hold: the first t, or in a sparse graph all of them.
-coordinator::UnmaskWork make_work(Cohort& cohort, const RoundShape& shape) {
-  coordinator::UnmaskWork work;
-  work.context = cohort.context;
+coordinator::UnmaskInput make_input(Cohort& cohort, const RoundShape& shape) {
+  coordinator::UnmaskInput input;
+  input.context = cohort.context;
   std::vector<std::optional<federation::HeldShares>> own;
   for (SimulatedSite& site : cohort.sites) {
-    work.survivors.push_back(site.index);
-    if (!dropped(shape, site.index)) work.committed.push_back(site.index);
+    input.survivors.push_back(site.index);
+    if (!dropped(shape, site.index)) input.committed.push_back(site.index);
     auto dealt = site.secrets.deal(cohort.context).value();
-    work.dealers.push_back({.dealer = site.index,
-                            .self_seed_commitment = site.secrets.self_seed_commitment(cohort.context.parameters_hash),
-                            .shares = std::move(dealt.sealed)});
+    input.dealers.push_back({.dealer = site.index,
+                             .self_seed_commitment = site.secrets.self_seed_commitment(cohort.context.parameters_hash),
+                             .shares = std::move(dealt.sealed)});
     own.push_back(std::move(dealt.own));
   }
-  const std::size_t responders = shape.sparse ? work.committed.size() : cohort.context.parameters.thresholds.threshold;
+  const std::size_t responders = shape.sparse ? input.committed.size() : cohort.context.parameters.thresholds.threshold;
   for (std::size_t i = 0; i < responders; ++i) {
     const SimulatedSite& responder = cohort.sites[i];
     coordinator::UnmaskResponse response{.site = responder.index, .shares = {}};
-    for (const coordinator::DealerCommitments& dealer : work.dealers) {
+    for (const coordinator::DealerCommitments& dealer : input.dealers) {
       if (!cohort.context.holds_share(responder.index, dealer.dealer)) continue;
       const RevealedSecret kind = dropped(shape, dealer.dealer) ? RevealedSecret::mask_key : RevealedSecret::self_seed;
       const federation::HeldShares held =
@@ -68,18 +76,10 @@ coordinator::UnmaskWork make_work(Cohort& cohort, const RoundShape& shape) {
       std::ranges::copy(encoded.view(), share.share.begin());
       response.shares.push_back(share);
     }
-    work.responses.push_back(std::move(response));
+    input.responses.push_back(std::move(response));
   }
-  return work;
+  return input;
 }
-
-}  // namespace
-
-std::string RoundShape::name() const {
-  return std::to_string(sites) + "x" + std::to_string(words / 1'000'000) + "M_" + std::to_string(dropped) + "dropped";
-}
-
-namespace {
 
 // k and t for 20 % corrupt and 10 % dropped, as the design states them.
 CohortShape cohort_shape(const RoundShape& shape) {
@@ -102,17 +102,21 @@ CohortShape cohort_shape(const RoundShape& shape) {
 
 }  // namespace
 
+std::string RoundShape::name() const {
+  return std::to_string(sites) + "x" + std::to_string(words / 1'000'000) + "M_" + std::to_string(dropped) + "dropped";
+}
+
 void run_coordinator_case(const RoundShape& shape, const Options& options, Report& report) {
   Cohort cohort = make_cohort(cohort_shape(shape), shape.sparse ? 5000 : 1000);
   const std::uint32_t senders = shape.sites - shape.dropped;
   const MaskedVectors vectors(senders, shape.words, masks_left(cohort, shape), options.threads);
-  coordinator::UnmaskWork work = make_work(cohort, shape);
+  coordinator::UnmaskInput input = make_input(cohort, shape);
 
   const MemoryPeak memory;
   const Stopwatch watch;
-  work.sum = take_in(vectors, senders, shape.words, options.threads).sum;
-  const double intake = watch.seconds();
-  const coordinator::UnmaskOutcome outcome = coordinator::unmask(std::move(work), options.threads);
+  input.sum = receive_all(vectors, senders, shape.words, options.threads).sum;
+  const double receiving = watch.seconds();
+  const coordinator::UnmaskOutcome outcome = coordinator::unmask(std::move(input), options.threads);
   const double seconds = watch.seconds();
   const double core_seconds = watch.core_seconds();
   const std::uint64_t peak = memory.bytes();
@@ -122,7 +126,7 @@ void run_coordinator_case(const RoundShape& shape, const Options& options, Repor
     FOVEA_CHECK(outcome.sum[word] == MaskedVectors::expected(senders, word));
   const std::string name = "coordinator_" + shape.name();
   report.add(name + "_s", seconds, "s", std::to_string(options.threads) + " threads; the sum is exact");
-  report.add(name + "_intake_s", intake, "s", "of it: chunks read, hashed, signatures checked, added");
+  report.add(name + "_intake_s", receiving, "s", "of it: chunks read, hashed, signatures checked, added");
   report.add(name + "_core_s", core_seconds, "s", shape.sparse ? "sparse graph" : "complete graph");
   // The name without a shape belongs to the headline case, 100 sites × 10 M words with 10 dropped.
   report.add(shape.headline ? "coordinator_peak_over_model" : name + "_peak_over_model",

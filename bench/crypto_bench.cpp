@@ -1,13 +1,19 @@
-// The primitives one by one (google-benchmark; its own flags apply, --benchmark_format=json for JSON).
+// Each primitive by itself (google-benchmark; its own flags apply, --benchmark_format=json for JSON).
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
+#include <vector>
 
+#include "common/bytes.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"
 #include "crypto/key_agreement.h"
 #include "crypto/mask_stream.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
 #include "crypto/signature.h"
 

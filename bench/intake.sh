@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Intake: taken share and crashes over the corpora, disk to bricks against plain ITK, peak memory, what the sandbox costs
+# Intake: studies ingested, crashes over the corpora, disk to bricks beside plain ITK, peak memory, the sandbox's cost
 set -euo pipefail
 exec python3 "$FOVEA_ROOT/bench/intake.py" "$@"

@@ -1,20 +1,29 @@
 // Intake from disk to bricks against plain ITK on the same files, with and without the sandbox; called by
 // bench/intake.py.
-//   intake_bench itk LIST                           reads with plain ITK; LIST: a file or the folder of one series a line
-//   intake_bench sandboxed|bare WORKERS SITE LIST   takes the same in, with or without the sandbox
+//   intake_bench itk LIST                           reads with plain ITK
+//   intake_bench sandboxed|bare WORKERS SITE LIST   ingests the same, with or without the sandbox
 //   intake_bench large FILE.nii.gz                  makes the largest volume: 512×512×320 int16
-//   intake_bench generate FOLDER                    makes a set of small and middle volumes where there is no real data
+//   intake_bench generate FOLDER                    makes small and middle-sized volumes, where there is no real data
+// A line of LIST is a file, or the folder of one series.
 #include <sys/resource.h>
 
-#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "bench/itk_reader.h"
 #include "bench/measure.h"
+#include "common/check.h"
+#include "common/result.h"
 #include "node/intake/ingest.h"
 #include "node/intake/scan_walk.h"
+#include "node/store/study_catalogue.h"
+#include "node/volume/volume.h"
 #include "node/volume_files/nifti_writer.h"
 
 namespace fovea::bench {
@@ -33,8 +42,8 @@ StudySource source_of(const fs::path& path) {
   return out;
 }
 
-// By the wall, and of the processor in this process and the parsers that ended: the second stands on a busy machine
-// too.
+// By the wall clock, and processor time of this process and the parsers that ended: a busy machine disturbs the second
+// less.
 struct Seconds {
   double wall = 0, core = 0;
 };
@@ -58,7 +67,7 @@ class Timer {
   double core_start_ = cores();
 };
 
-// Seconds of one ingest of everything into a fresh site, the start of the parsers included.
+// Seconds of one ingest of all sources into a fresh site, the start of the parsers included.
 Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::path& site, const fs::path& parser,
                             unsigned workers) {
   fs::remove_all(site);
@@ -72,7 +81,7 @@ Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::p
   const Seconds seconds = timer.seconds();
   for (const node::Refusal& refusal : report.refused)
     std::fprintf(stderr, "refused: %s: %s\n", refusal.name.c_str(), refusal.reason.c_str());
-  if (report.taken != sources.size())
+  if (report.ingested != sources.size())
     return failed_precondition("a study of the comparison was not taken: figures would compare different work");
   return seconds;
 }
@@ -107,7 +116,7 @@ Result<void> read_all_with_itk(const fs::path& list) {
   return {};
 }
 
-Result<void> take_all_in(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
+Result<void> ingest_all(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
   std::vector<StudySource> sources = sources_in(list);
   FOVEA_TRY(node::expand_folders(sources));
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, site, parser, workers));
@@ -115,7 +124,7 @@ Result<void> take_all_in(const fs::path& parser, unsigned workers, const fs::pat
   return {};
 }
 
-// Something like tissue with noise in its low bits, which is what makes scans hard to compress.
+// Waves like tissue, with noise in the low bits: it is noise that makes scans hard to compress.
 Volume tissue(const Index3& size, double spacing_mm, std::uint64_t seed) {
   Volume out;
   out.geometry.size = size;
@@ -147,7 +156,7 @@ Result<void> run(const std::vector<std::string>& words) {
   if (what == "itk") return read_all_with_itk(words.at(1));
   if (what == "sandboxed" || what == "bare") {
     const fs::path parser = program_folder() / (what == "bare" ? "fovea-bare-parser" : "fovea-scan-parser");
-    return take_all_in(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
+    return ingest_all(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
   }
   if (what == "large")
     return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);

@@ -7,6 +7,8 @@
 #include <itkImageSeriesReader.h>
 #include <itkNiftiImageIO.h>
 
+#include <string>
+
 namespace fovea::bench {
 namespace {
 

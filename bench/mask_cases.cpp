@@ -2,10 +2,16 @@
 
 #include <openssl/evp.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "common/check.h"
 #include "crypto/mask_stream.h"
 #include "crypto/random_source.h"
 
@@ -39,7 +45,7 @@ double evp_rate(const MaskKey& key, const std::vector<std::uint8_t>& zeros, std:
   return kVectorBytes / watch.core_seconds() / 1e9;
 }
 
-// Bytes read and written by the copy of a vector that no cache holds.
+// Bytes read and written when copying a vector larger than any cache.
 double copy_rate(const std::vector<std::uint8_t>& from, std::vector<std::uint8_t>& to) {
   const Stopwatch watch;
   std::memcpy(to.data(), from.data(), from.size());
@@ -59,7 +65,7 @@ void run_mask_cases(const Options& options, Report& report) {
   const std::vector<std::uint8_t> zeros(4 * kWords);
   std::vector<std::uint8_t> out(4 * kWords);
 
-  // Interleaved, so that what slows the machine down slows all of them down.
+  // Interleaved, so that other load on the machine slows all of them down alike.
   std::map<MaskPath, std::vector<double>> mask_rates;
   std::vector<double> evp_rates;
   std::vector<double> copy_rates;

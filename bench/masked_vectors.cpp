@@ -4,8 +4,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <thread>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/check.h"
 #include "crypto/hash.h"
 #include "crypto/random_source.h"
 #include "crypto/signature.h"
@@ -55,9 +61,9 @@ void MaskedVectors::read(std::uint32_t site, std::uint64_t first, std::span<std:
   FOVEA_CHECK(got == static_cast<ssize_t>(out.size_bytes()));
 }
 
-Intake take_in(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t words, std::uint32_t threads) {
-  Intake intake{.sum = std::vector<std::uint32_t>(words)};
-  // Stands for the envelope's signature: the simulated chunks have none of their own, and each costs one check.
+ReceivedSum receive_all(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t words, std::uint32_t threads) {
+  ReceivedSum received{.sum = std::vector<std::uint32_t>(words)};
+  // Stands for the signature of each chunk's envelope: simulated chunks have none, and each costs one check.
   crypto::SystemRandom random;
   const crypto::SigningKey signer = crypto::SigningKey::create(random);
   const Digest envelope = crypto::sha256(as_bytes("an envelope"));
@@ -76,7 +82,7 @@ Intake take_in(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t 
         hash_check += digest[0];
         FOVEA_CHECK(crypto::check_signature(signer.verify_key(), envelope, signature) ==
                     crypto::SignatureVerdict::valid);
-        crypto::add_words(std::span(intake.sum).subspan(first, chunk.size()), chunk);
+        crypto::add_words(std::span(received.sum).subspan(first, chunk.size()), chunk);
       }
     }
   };
@@ -85,8 +91,8 @@ Intake take_in(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t 
     for (std::uint32_t i = 1; i < threads; ++i) others.emplace_back(work);
     work();
   }
-  intake.hash_check = hash_check;
-  return intake;
+  received.hash_check = hash_check;
+  return received;
 }
 
 }  // namespace fovea::bench

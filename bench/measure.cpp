@@ -3,10 +3,14 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/check.h"
 
 namespace fovea::bench {
 
@@ -44,7 +48,8 @@ double median(std::vector<double> values) {
 
 void return_large_buffers_to_the_system() {
   FOVEA_CHECK(::mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1);
-  // Setting one ends the adaption of the other, and a heap that is cut after each message is cleared anew for the next.
+  // Setting the first ends the automatic adaption of the second, and a heap trimmed after each message would be zeroed
+  // again for the next.
   FOVEA_CHECK(::mallopt(M_TRIM_THRESHOLD, 64 << 20) == 1);
 }
 

@@ -3,9 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -15,7 +13,7 @@ namespace fovea::bench {
 class Stopwatch {
  public:
   Stopwatch();
-  double seconds() const;       // by the wall
+  double seconds() const;       // by the wall clock
   double core_seconds() const;  // of all threads of this process
 
  private:
@@ -25,7 +23,7 @@ class Stopwatch {
 
 double median(std::vector<double> values);
 
-// Vectors of 1 MiB and more get pages of their own, so that a freed one does not hide the next; smaller ones (the
+// Vectors of 1 MiB and more get pages of their own, so that a freed one leaves the resident memory; smaller ones (the
 // chunks of a vector) are kept, as the programs keep them. Call first.
 void return_large_buffers_to_the_system();
 

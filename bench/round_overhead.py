@@ -1,7 +1,7 @@
 """Round overhead: one coordinator and N node processes run a plan "probe-P" on loopback.
 
-The overhead of a round is the time between two published sums less the longest "training" of a site in it
-(a probe makes P numbers, nothing is learnt). Every durable write of a round is inside.
+The overhead of a round is the time between two published sums, less the longest "training" of a site in it
+(a probe makes P numbers; nothing is learnt). It includes every durable write of the round.
 """
 
 import argparse
@@ -78,8 +78,10 @@ def main():
         root = pathlib.Path(folder)
         coordinator, plan_file = make_federation(programs, root, sites, chosen.parameters, rounds)
         nodes = [
-            subprocess.Popen([programs / "fovea-node", "--site", root / site, "--quiet", "start", "--until-complete"],
-                             stderr=subprocess.DEVNULL)
+            subprocess.Popen(
+                [programs / "fovea-node", "--site", root / site, "--quiet", "start", "--until-complete"],
+                stderr=subprocess.DEVNULL,
+            )
             for site in sites
         ]
         try:
@@ -93,7 +95,8 @@ def main():
         finished = [e for e in events(root / "coordinator" / "events.jsonl") if e["event"] == "round_finished"]
     clean = [e for e in finished if len(e["contributors"]) == chosen.sites and e["attempt"] == 1]
     overheads = [
-        after["at_ms"] - before["at_ms"] - trained.get(after["round"], 0) for before, after in zip(finished, finished[1:])
+        after["at_ms"] - before["at_ms"] - trained.get(after["round"], 0)
+        for before, after in zip(finished, finished[1:])
     ]
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = {
@@ -108,11 +111,19 @@ def main():
         "cpu_seconds_all_processes": round(usage.ru_utime + usage.ru_stime, 2),
         "load_average": os.getloadavg()[0],
     }
-    print(f"{chosen.sites} sites, {chosen.parameters:,} parameters, {len(finished)} rounds "
-          f"({len(clean)} with every site at the first try)")
-    print(f"round overhead: median {result['overhead_ms_median']:.0f} ms, "
-          f"from {result['overhead_ms_min']:.0f} to {result['overhead_ms_max']:.0f} ms (target: 150 ms on two idle cores)")
-    print(f"probe training: median {result['training_ms_median']:.0f} ms, not counted; load average {result['load_average']:.1f}")
+    print(
+        f"{chosen.sites} sites, {chosen.parameters:,} parameters, {len(finished)} rounds "
+        f"({len(clean)} with every site at the first try)"
+    )
+    print(
+        f"round overhead: median {result['overhead_ms_median']:.0f} ms, "
+        f"from {result['overhead_ms_min']:.0f} to {result['overhead_ms_max']:.0f} ms "
+        "(target: 150 ms on two idle cores)"
+    )
+    print(
+        f"probe training: median {result['training_ms_median']:.0f} ms, not counted; "
+        f"load average {result['load_average']:.1f}"
+    )
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0

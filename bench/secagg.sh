@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Secure aggregation: masks against raw EVP and memory, a site, the coordinator, and Flower's SecAgg+ client beside ours
+# Secure aggregation: masks beside raw EVP and memory, a site, the coordinator, and Flower's SecAgg+ client beside ours
 # needs: secagg_bench
 set -euo pipefail
 json="" arguments=()
@@ -14,16 +14,19 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$FOVEA_BIN/secagg_bench" "${arguments[@]}" --json "$work/ours.json"
 
-# Flower in a virtual environment of its own, made once for each set of pinned versions.
+# Flower in a virtual environment of its own, made once per set of pinned versions.
 requirements=$FOVEA_ROOT/bench/peers/flower_requirements.txt
 venv=$FOVEA_BUILD/peers/flower-$(sha256sum "$requirements" | cut -c1-12)
 if [ ! -e "$venv/ready" ]; then
   echo "making the virtual environment of the peer (once)" >&2
-  if python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$requirements" >&2; then touch "$venv/ready"; fi
+  if python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$requirements" >&2; then
+    touch "$venv/ready"
+  fi
 fi
 if [ -e "$venv/ready" ]; then
-  "$venv/bin/python" "$FOVEA_ROOT/bench/peers/flower_client.py" --sites 10 --parameters 10000000 --runs 3 > "$work/flower.json"
-  "$venv/bin/python" "$FOVEA_ROOT/bench/peers/compare_flower.py" "$work/ours.json" "$work/flower.json"
+  peers=$FOVEA_ROOT/bench/peers
+  "$venv/bin/python" "$peers/flower_client.py" --sites 10 --parameters 10000000 --runs 3 > "$work/flower.json"
+  "$venv/bin/python" "$peers/compare_flower.py" "$work/ours.json" "$work/flower.json"
 else
   echo "flwr could not be installed; the comparison with Flower is left out" >&2
 fi

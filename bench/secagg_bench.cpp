@@ -1,10 +1,11 @@
 // Secure aggregation measured: masks, one site, the coordinator. Prints a table; --json FILE writes the same figures.
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <utility>
 
-#include "bench/coordinator_cases.h"
+#include "bench/coordinator_case.h"
 #include "bench/mask_cases.h"
 #include "bench/site_cases.h"
 

@@ -1,8 +1,18 @@
 #include "bench/site_cases.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/cohort.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/ids.h"
+#include "crypto/mask_stream.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/secagg/fixed_point.h"
@@ -34,7 +44,7 @@ struct SiteCase {
   std::uint32_t parameters = 0;
 };
 
-// Everything other sites send, made before the clock starts.
+// All that other sites send, made before the clock starts.
 struct Peers {
   std::vector<federation::SealedShares> sealed;  // to site 0, by dealer
   std::vector<CommittedVector> committed;        // of all sites
@@ -59,19 +69,19 @@ Peers make_peers(Cohort& cohort, std::span<const RosterIndex> survivors) {
   return peers;
 }
 
-// Each phase once, in order, as node/round does it.
+// Each phase once, in order, as node/round runs it.
 class SiteRun {
  public:
   SiteRun(Cohort& cohort, const Peers& peers, std::span<const RosterIndex> survivors)
       : cohort_(cohort), peers_(peers), survivors_(survivors), self_(cohort.sites.front()) {}
 
-  SiteWork run(const federation::Contribution& contribution) {
+  SiteWork run(const federation::LocalUpdate& update) {
     const Stopwatch watch;
     time(work_.seconds.keys, [&] { keys(); });
     time(work_.seconds.shares, [&] { shares(); });
     std::vector<crypto::MaskKey> masks;
     time(work_.seconds.seeds, [&] { masks = self_.secrets.masks(context(), survivors_).value(); });
-    time(work_.seconds.vector, [&] { vector(contribution, masks); });
+    time(work_.seconds.vector, [&] { vector(update, masks); });
     time(work_.seconds.consistency, [&] { consistency(); });
     work_.wall_seconds = watch.seconds();
     return work_;
@@ -122,9 +132,9 @@ class SiteRun {
       held_.push_back(self_.secrets.open(context(), sealed).value());
   }
 
-  void vector(const federation::Contribution& contribution, const std::vector<crypto::MaskKey>& masks) {
+  void vector(const federation::LocalUpdate& update, const std::vector<crypto::MaskKey>& masks) {
     const std::size_t words = context().parameters.dimension;
-    const auto encoder = federation::ContributionEncoder::create(context().parameters, contribution).value();
+    const auto encoder = federation::UpdateEncoder::create(context().parameters, update).value();
     federation::VectorHash hash(context().parameters_hash, words);
     std::vector<std::uint32_t> chunk;
     for (std::size_t index = 0; index < federation::chunk_count(words); ++index) {
@@ -200,14 +210,13 @@ void run_case(const SiteCase& shape, int turns, Report& report) {
   Cohort cohort = make_cohort(cohort_shape, 1);
   const std::vector<RosterIndex> survivors = cohort.context.parameters.candidates;
   const Peers peers = make_peers(cohort, survivors);
-  federation::Contribution contribution;
-  contribution.delta.resize(shape.parameters);
-  for (std::size_t i = 0; i < contribution.delta.size(); ++i)
-    contribution.delta[i] = 1e-5F * static_cast<float>(i % 8191) - 0.04F;
-  contribution.weight = 100;
+  federation::LocalUpdate update;
+  update.delta.resize(shape.parameters);
+  for (std::size_t i = 0; i < update.delta.size(); ++i) update.delta[i] = 1e-5F * static_cast<float>(i % 8191) - 0.04F;
+  update.weight = 100;
 
   std::vector<SiteWork> runs;
-  for (int turn = 0; turn < turns; ++turn) runs.push_back(SiteRun(cohort, peers, survivors).run(contribution));
+  for (int turn = 0; turn < turns; ++turn) runs.push_back(SiteRun(cohort, peers, survivors).run(update));
   std::ranges::sort(runs, {}, [](const SiteWork& run) { return run.seconds.total(); });
   const SiteWork& middle = runs[runs.size() / 2];
   const std::string name = name_of(shape);

@@ -1,9 +1,9 @@
 # Fails when a file includes a header of a target that its own target does not declare.
 # usage: cmake -DROOT=<source> -DMANIFEST=<includes_declared.cmake> -P CheckIncludes.cmake
 #
-# A compiler cannot notice this: all of our headers lie under one include root, and Debian's under another. A .cpp file
-# may use what its target DEPENDS on or PRIVATE_DEPENDS on, a header what its target DEPENDS on, both with whatever those
-# make public. A header of ours that no target owns is an error too.
+# A compiler cannot notice this: all of our headers lie under one include root, and Debian's under another. A .cpp
+# file may use what its target DEPENDS on or PRIVATE_DEPENDS on, a header what its target DEPENDS on, both with
+# whatever those make public. A header of ours that no target owns is an error too.
 cmake_minimum_required(VERSION 3.25)
 include(${MANIFEST})
 

@@ -1,9 +1,19 @@
-# Every outside library, as an imported target, named once. All of them are Debian 12 packages.
+# Every outside library, as an imported target, named once, and every outside program that a build uses. All of them are
+# Debian 12 packages.
+find_program(FOVEA_CCACHE ccache)
+if(FOVEA_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers are found in the cache only if it may ignore the times of what they include.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${FOVEA_CCACHE})
+endif()
+
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+# A vector or matrix that is declared without a value is zero, never whatever lay in its memory.
+target_compile_definitions(Eigen3::Eigen INTERFACE EIGEN_INITIALIZE_MATRICES_BY_ZERO)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(CLI11 REQUIRED)
@@ -52,7 +62,9 @@ if(FOVEA_WITH_IMAGING)
     ITKCommon ITKIOImageBase ITKIONIFTI ITKIONRRD ITKIOMeta ITKIOGDCM ITKImageGrid ITKBiasCorrection)
   add_library(fovea_itk INTERFACE)
   target_include_directories(fovea_itk SYSTEM INTERFACE ${ITK_INCLUDE_DIRS})
-  target_link_libraries(fovea_itk INTERFACE ${ITK_LIBRARIES})
+  # ITK brings an older Eigen, which its headers would take beside ours: one program, one Eigen.
+  target_compile_definitions(fovea_itk INTERFACE ITK_USE_SYSTEM_EIGEN)
+  target_link_libraries(fovea_itk INTERFACE ${ITK_LIBRARIES} Eigen3::Eigen)
   add_library(fovea_gdcm INTERFACE)
   target_include_directories(fovea_gdcm SYSTEM INTERFACE ${GDCM_INCLUDE_DIRS} ${ITK_INCLUDE_DIRS})
   target_link_libraries(fovea_gdcm INTERFACE gdcmMSFF gdcmDSED gdcmCommon)

@@ -39,15 +39,56 @@ function(fovea_configure_target target)
   target_link_options(${target} PRIVATE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 endfunction()
 
-# fovea_library(NAME [SOURCES a.cpp …] [HEADERS h.h …] [DEPENDS lib …] [PRIVATE_DEPENDS lib …])
+# How much the optimiser is worth (-O2 unless a target says otherwise). Most code waits for disks, networks and
+# people; loops over voxels, weights and masks do not. The levels change no result: no flag here lets the compiler
+# reorder floating-point arithmetic.
+
+# Headers that nearly every source includes, compiled once for all targets of a kind. A build with
+# CMAKE_DISABLE_PRECOMPILE_HEADERS (preset ci) shows that each file includes what it uses all the same.
+function(fovea_precompiled_headers kind)
+  cmake_parse_arguments(ARG "" "" "HEADERS;DEPENDS" ${ARGN})
+  add_library(fovea_precompiled_${kind} STATIC ${CMAKE_SOURCE_DIR}/cmake/precompiled.cpp)
+  fovea_configure_target(fovea_precompiled_${kind})
+  target_link_libraries(fovea_precompiled_${kind} PRIVATE ${ARG_DEPENDS})
+  target_precompile_headers(fovea_precompiled_${kind} PRIVATE ${_fovea_common_headers} ${ARG_HEADERS})
+endfunction()
+set(_fovea_common_headers
+  <algorithm> <array> <bit> <chrono> <cmath> <cstdint> <cstring> <filesystem> <functional> <map> <memory> <optional>
+  <set> <span> <string> <string_view> <tuple> <utility> <variant> <vector>)
+
+# The kind of a target by what it does: HOT (-O3) loops over voxels, weights and masks, COLD (-O1) runs once per
+# command, TESTS (-O1) are tests. libtorch is compiled with definitions of its own, so headers are not shared with
+# what uses it.
+macro(fovea_choose_speed name)
+  set(_precompiled common)
+  set(_level)
+  if(ARG_HOT)
+    set(_level -O3)
+  elseif(ARG_COLD)
+    set(_level -O1)
+    set(_precompiled commands)
+    target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:spdlog::spdlog,INTERFACE_COMPILE_DEFINITIONS>)
+  elseif(ARG_TESTS)
+    set(_level -O1)
+    set(_precompiled tests)
+    target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:GTest::gtest,INTERFACE_COMPILE_DEFINITIONS>)
+  endif()
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:${_level}>)
+  if(NOT "fovea_torch" IN_LIST ARG_PRIVATE_DEPENDS)
+    target_precompile_headers(${name} REUSE_FROM fovea_precompiled_${_precompiled})
+  endif()
+endmacro()
+
+# fovea_library(NAME [HOT|COLD] [SOURCES a.cpp …] [HEADERS h.h …] [DEPENDS lib …] [PRIVATE_DEPENDS lib …])
 # DEPENDS are visible to users of the headers; PRIVATE_DEPENDS are seen by the .cpp files only. A header belongs to the
 # library that compiles the .cpp file of its name; HEADERS are those without one. cmake/CheckIncludes.cmake holds every
 # library to what it declares here.
 function(fovea_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "HOT;COLD" "" "SOURCES;HEADERS;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   if(ARG_SOURCES)
     add_library(${name} STATIC ${ARG_SOURCES})
     fovea_configure_target(${name})
+    fovea_choose_speed(${name})
     target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
   else()  # headers alone
     add_library(${name} INTERFACE)
@@ -57,13 +98,25 @@ function(fovea_library name)
   fovea_declare_includes(${name})
 endfunction()
 
-# fovea_program(NAME SOURCES main.cpp … [DEPENDS lib …])
+# fovea_program(NAME [HOT|COLD] SOURCES main.cpp … [DEPENDS lib …])
 function(fovea_program name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "HOT;COLD;TESTS" "" "SOURCES;HEADERS;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   fovea_configure_target(${name})
+  fovea_choose_speed(${name})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
   set(ARG_PRIVATE_DEPENDS)
   fovea_declare_includes(${name})
+endfunction()
+
+# fovea_embed_text(TARGET FILE text HEADER header NAME constant)
+# The .cpp files of TARGET can include HEADER, in which the constant fovea::NAME is the text of FILE (below the
+# source folder): one text serves as the commented example and in the program.
+function(fovea_embed_text target)
+  cmake_parse_arguments(ARG "" "FILE;HEADER;NAME" "" ${ARGN})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${ARG_FILE})
+  file(READ ${CMAKE_SOURCE_DIR}/${ARG_FILE} ARG_TEXT)
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/embedded_text.h.in ${CMAKE_BINARY_DIR}/generated/${ARG_HEADER} @ONLY)
+  target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/generated)
 endfunction()

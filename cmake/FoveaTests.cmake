@@ -1,6 +1,6 @@
 # Tests by rooms: tests/unit/crypto is room "crypto", tests/simulation room "simulation". Each room has a target
-# tests_ROOM that builds what it needs; the names of its cases begin with "ROOM.", and their label is the kind of test (the
-# first folder: unit, simulation, integration, …).
+# tests_ROOM that builds what it needs; the names of its cases begin with "ROOM.", and their label is the kind of test
+# (the first folder: unit, simulation, integration, …).
 
 # The room and the kind of the folder that is being read.
 function(_fovea_test_room room kind)
@@ -13,7 +13,7 @@ endfunction()
 
 # fovea_test_program(NAME SOURCES … [DEPENDS lib …]): a program in the build's tests/ folder, part of its room's target.
 function(fovea_test_program name)
-  fovea_program(${name} ${ARGN})
+  fovea_program(${name} TESTS ${ARGN})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   _fovea_test_room(room kind)
   if(NOT TARGET tests_${room})
@@ -35,11 +35,12 @@ endfunction()
 
 # fovea_test(NAME SOURCES test.cpp … [HEADERS h.h …] [DEPENDS lib …] [PROGRAMS program …]
 #            [TIMEOUT s] [WHOLE])
-# A GoogleTest program, each case of it an entry of ctest; WHOLE: one entry for all, where cases share an expensive start.
-# PROGRAMS are those that the cases start.
+# A GoogleTest program, each case of it an entry of ctest; WHOLE: one entry for all, where cases share an expensive
+# start. PROGRAMS are those that the cases start.
 function(fovea_test name)
   cmake_parse_arguments(ARG "WHOLE" "TIMEOUT" "SOURCES;HEADERS;DEPENDS;PROGRAMS" ${ARGN})
-  fovea_test_program(${name} SOURCES ${ARG_SOURCES} HEADERS ${ARG_HEADERS} DEPENDS ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  fovea_test_program(${name} SOURCES ${ARG_SOURCES} HEADERS ${ARG_HEADERS} DEPENDS
+                     ${ARG_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE FOVEA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              FOVEA_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   if(ARG_PROGRAMS)

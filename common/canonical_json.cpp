@@ -1,6 +1,7 @@
 #include "common/canonical_json.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>

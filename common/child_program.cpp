@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "common/descriptor.h"

@@ -1,4 +1,4 @@
-// Starts another program of ours with nothing of this process but what it is handed.
+// Starts another program of ours, which gets nothing of this process but what it is handed.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,7 @@
 #include "common/closest_name.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 namespace fovea {

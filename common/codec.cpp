@@ -1,6 +1,10 @@
 #include "common/codec.h"
 
+#include <cstddef>
 #include <limits>
+
+#include "common/check.h"
+#include "common/result.h"
 
 namespace fovea {
 

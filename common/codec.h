@@ -3,12 +3,16 @@
 // reader refuses bytes that are left over, so a message cannot be re-encoded under an unchanged signature.
 #pragma once
 
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea {
 

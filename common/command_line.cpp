@@ -1,7 +1,11 @@
 #include "common/command_line.h"
 
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "common/closest_name.h"
 
@@ -26,6 +30,19 @@ std::string unexpected_word(const CLI::App& app) {
 }
 
 }  // namespace
+
+void keep_large_buffers(int bytes) {
+  ::mallopt(M_MMAP_THRESHOLD, bytes);
+  ::mallopt(M_TRIM_THRESHOLD, bytes);
+}
+
+void add_program_options(CLI::App& app, Console& console) {
+  app.set_version_flag("--version", app.get_name() + " " FOVEA_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("--json", console.json, "Print data as one JSON line on stdout");
+  app.add_flag("--quiet", console.quiet, "No progress on stderr");
+}
 
 int run_command_line(CLI::App& app, int argc, char** argv, const Console& console) {
   try {

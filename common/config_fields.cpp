@@ -3,9 +3,13 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <sstream>
+#include <utility>
 
 #include "common/bytes.h"
+#include "common/check.h"
 #include "common/closest_name.h"
 #include "common/durable_file.h"
 
@@ -159,6 +163,16 @@ Result<std::optional<std::vector<std::string>>> ConfigFields::texts(std::string_
   return Out(std::move(out));
 }
 
+Result<void> ConfigFields::log_level_into(std::string_view key, std::string& out) {
+  FOVEA_TRY_ASSIGN(const auto level, text(key, 1, 10));
+  if (!level) return {};
+  constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
+  if (std::find(kLevels.begin(), kLevels.end(), *level) == kLevels.end())
+    return wrong(key, "\"debug\", \"info\", \"warn\" or \"error\"", leaf(key) + " = \"info\"");
+  out = *level;
+  return {};
+}
+
 Error ConfigFields::wrong(std::string_view key, const std::string& expected, const std::string& fix) const {
   const toml::node* node = state_->table.at_path(key).node();
   if (node == nullptr)
@@ -176,6 +190,13 @@ Result<void> ConfigFields::finish() const {
                             (nearest.empty() ? "remove the line" : "did you mean " + nearest + "?"));
   }
   return {};
+}
+
+std::string with_setting(std::string_view text, std::string_view example, std::string_view setting) {
+  std::string out(text);
+  const std::size_t at = out.find(example);
+  FOVEA_CHECK(at != std::string::npos);
+  return out.replace(at, example.size(), setting);
 }
 
 }  // namespace fovea

@@ -5,6 +5,7 @@
 //     fix: port = 11112
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -35,6 +36,16 @@ class ConfigFields {
   // Absent is an error for these.
   Result<std::string> required_text(std::string_view key, std::size_t size_min, std::size_t size_max);
 
+  // The same into `out`, which keeps its value where the key is absent.
+  template <class T>
+  Result<void> integer_into(std::string_view key, std::int64_t min, std::int64_t max, T& out) {
+    FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> value, integer(key, min, max));
+    if (value) out = static_cast<T>(*value);
+    return {};
+  }
+  // "debug", "info", "warn" or "error".
+  Result<void> log_level_into(std::string_view key, std::string& out);
+
   // The error for a value that was read but breaks a further rule, at the value's place.
   Error wrong(std::string_view key, const std::string& expected, const std::string& fix) const;
 
@@ -46,5 +57,8 @@ class ConfigFields {
   explicit ConfigFields(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// `text` with the line `example`, which must be in it, replaced: how a commented example becomes somebody's settings.
+std::string with_setting(std::string_view text, std::string_view example, std::string_view setting);
 
 }  // namespace fovea

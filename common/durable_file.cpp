@@ -5,10 +5,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/descriptor.h"
+#include "common/result.h"
 
 namespace fovea {
 namespace {

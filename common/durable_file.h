@@ -2,9 +2,13 @@
 // After a failed fsync nothing is retried: the caller stops and recovers from what is on disk.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <utility>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea {
 
@@ -13,11 +17,10 @@ enum class FileMode { normal, secret };  // 0644 and 0600
 // Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
 Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
 
-// Replaces `path` whole for whoever reads it, without waiting for the disk: for a status that the next start makes
-// anew.
+// Replaces `path` whole for its readers, without waiting for the disk: for a status that the next start writes anew.
 Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
 
-// A file written piece by piece under a temporary name, which takes its place when finished: whoever reads `path` sees
+// A file written piece by piece under a temporary name and renamed into place when finished: a reader of `path` sees
 // the old file or the whole new one. Durable after sync_filesystem. One that is dropped unfinished leaves nothing
 // behind.
 class StagedFile {

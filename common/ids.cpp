@@ -1,5 +1,9 @@
 #include "common/ids.h"
 
+#include <cstddef>
+
+#include "common/result.h"
+
 namespace fovea {
 
 Result<SiteId> SiteId::create(std::string_view text) {

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea {
 

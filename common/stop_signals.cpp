@@ -1,6 +1,7 @@
 #include "common/stop_signals.h"
 
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -16,12 +17,17 @@ void pass_on(int number, siginfo_t*, void* context) {
   ::kill(::getpid(), number);
 }
 
-}  // namespace
-
-void block_signals(std::initializer_list<int> signals) {
+sigset_t set_of(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : signals) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+void block_signals(std::initializer_list<int> signals) {
+  const sigset_t set = set_of(signals);
   FOVEA_CHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   struct sigaction action {};
   action.sa_sigaction = pass_on;
@@ -29,6 +35,19 @@ void block_signals(std::initializer_list<int> signals) {
   action.sa_mask = set;
   for (const int number : signals) FOVEA_CHECK(::sigaction(number, &action, nullptr) == 0);
   ::signal(SIGPIPE, SIG_IGN);
+}
+
+Result<Descriptor> open_signals(std::initializer_list<int> signals) {
+  const sigset_t set = set_of(signals);
+  Descriptor out(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!out) return unavailable("cannot make a signalfd; raise the limit of open files");
+  return out;
+}
+
+int next_signal(const Descriptor& signals) {
+  signalfd_siginfo info{};
+  const ssize_t size = ::read(signals.number(), &info, sizeof info);
+  return size == static_cast<ssize_t>(sizeof info) ? static_cast<int>(info.ssi_signo) : 0;
 }
 
 }  // namespace fovea

@@ -1,8 +1,14 @@
 #include "crypto/aead.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <utility>
 
+#include "common/check.h"
+#include "common/result.h"
 #include "crypto/openssl_objects.h"
 
 namespace fovea::crypto {

@@ -3,9 +3,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/secret_bytes.h"
 
 namespace fovea::crypto {
@@ -16,11 +20,11 @@ inline constexpr std::size_t kAeadTagBytes = 16;
 // The ciphertext with the tag behind it: plaintext.size() + 16 bytes.
 Bytes aead_seal(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext);
 
-// The same into memory of the caller's: `sealed` has plaintext.size() + 16 bytes and does not overlap it.
+// The same into the caller's memory: `sealed` has plaintext.size() + 16 bytes and does not overlap it.
 void aead_seal_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView plaintext,
                     std::span<std::uint8_t> sealed);
 
-// Opens into memory of the caller's, sealed.size() − 16 bytes; on error that memory holds nothing to rely on.
+// Opens into the caller's memory of sealed.size() − 16 bytes, whose contents are unspecified on error.
 Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed,
                             std::span<std::uint8_t> plaintext);
 
@@ -28,8 +32,8 @@ Result<void> aead_open_into(const SecretKey& key, const AeadNonce& nonce, ByteVi
 Result<SecretBytes> aead_open(const SecretKey& key, const AeadNonce& nonce, ByteView associated_data, ByteView sealed);
 
 // GMAC (SP 800-38D): the tag of bytes that come in pieces and stay in the clear, at five times the speed of a hash.
-// Always under the same nonce, so it serves whoever compares bytes with what he saw before: tags, like the key, are
-// shown to nobody else.
+// Always under the same nonce, so only for comparing bytes with those seen before: whoever saw two tags could forge
+// others, so tags are kept as secret as the key.
 using GmacTag = std::array<std::uint8_t, kAeadTagBytes>;
 class Gmac {
  public:

@@ -3,8 +3,11 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
+#include <array>
+#include <cstddef>
 #include <limits>
 
+#include "common/check.h"
 #include "crypto/openssl_objects.h"
 
 namespace fovea::crypto {

@@ -1,7 +1,13 @@
 #include "crypto/hkdf.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 
+#include "common/check.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::crypto {

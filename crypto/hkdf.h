@@ -1,7 +1,10 @@
 // HKDF-SHA-256 (RFC 5869): from a shared secret to keys of one purpose each.
 #pragma once
 
+#include <cstddef>
+
 #include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/secret_bytes.h"
 
 namespace fovea::crypto {

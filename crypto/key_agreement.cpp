@@ -1,29 +1,22 @@
 #include "crypto/key_agreement.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "common/check.h"
+#include "common/result.h"
 #include "crypto/openssl_objects.h"
 
 namespace fovea::crypto {
 
 namespace {
 
-openssl::KeyHandle private_handle(const SecretKey& scalar) {
-  openssl::KeyHandle handle(
-      EVP_PKEY_new_raw_private_key_ex(nullptr, "X25519", nullptr, scalar.view().data(), SecretKey::size()));
-  FOVEA_CHECK(handle != nullptr);
-  return handle;
-}
-
-AgreementPublicKey public_of(const openssl::KeyHandle& handle) {
-  AgreementPublicKey out{};
-  std::size_t size = out.size();
-  FOVEA_CHECK(EVP_PKEY_get_raw_public_key(handle.get(), out.data(), &size) == 1 && size == out.size());
-  return out;
-}
-
 // Derives with one private key again and again.
 class Deriver {
  public:
-  explicit Deriver(const openssl::KeyHandle& key) : context_(EVP_PKEY_CTX_new_from_pkey(nullptr, key.get(), nullptr)) {
+  explicit Deriver(const KeyPair& key) : context_(EVP_PKEY_CTX_new_from_pkey(nullptr, key.handle(), nullptr)) {
     FOVEA_CHECK(context_ != nullptr && EVP_PKEY_derive_init(context_.get()) == 1);
   }
 
@@ -49,36 +42,12 @@ class Deriver {
 
 }  // namespace
 
-struct AgreementKey::Prepared {
-  openssl::KeyHandle handle;
-};
-
-AgreementKey::AgreementKey(SecretKey scalar, std::unique_ptr<Prepared> prepared)
-    : scalar_(std::move(scalar)), public_(public_of(prepared->handle)), prepared_(std::move(prepared)) {}
-AgreementKey::AgreementKey(AgreementKey&&) noexcept = default;
-AgreementKey& AgreementKey::operator=(AgreementKey&&) noexcept = default;
-AgreementKey::~AgreementKey() = default;
-
-AgreementKey AgreementKey::generate(RandomSource& random) { return from_private(random.secret_key()); }
-
-AgreementKey AgreementKey::from_private(const SecretKey& scalar) {
-  return AgreementKey(scalar.copy(), std::make_unique<Prepared>(Prepared{private_handle(scalar)}));
-}
-
-AgreementKey AgreementKey::copy() const {
-  FOVEA_CHECK(prepared_ != nullptr && EVP_PKEY_up_ref(prepared_->handle.get()) == 1);
-  return AgreementKey(scalar_.copy(),
-                      std::make_unique<Prepared>(Prepared{openssl::KeyHandle(prepared_->handle.get())}));
-}
-
 Result<SecretKey> AgreementKey::shared_secret(const AgreementPublicKey& peer) const {
-  FOVEA_CHECK(prepared_ != nullptr);
-  return Deriver(prepared_->handle).derive(peer);
+  return Deriver(pair_).derive(peer);
 }
 
 Result<std::vector<SecretKey>> AgreementKey::shared_secrets(std::span<const AgreementPublicKey> peers) const {
-  FOVEA_CHECK(prepared_ != nullptr);
-  Deriver deriver(prepared_->handle);
+  Deriver deriver(pair_);
   std::vector<SecretKey> secrets;
   secrets.reserve(peers.size());
   for (std::size_t i = 0; i < peers.size(); ++i) {
@@ -89,6 +58,8 @@ Result<std::vector<SecretKey>> AgreementKey::shared_secrets(std::span<const Agre
   return secrets;
 }
 
-AgreementPublicKey agreement_public_key(const SecretKey& scalar) { return public_of(private_handle(scalar)); }
+AgreementPublicKey agreement_public_key(const SecretKey& scalar) {
+  return KeyPair(KeyPair::Algorithm::x25519, scalar).public_key();
+}
 
 }  // namespace fovea::crypto

@@ -1,32 +1,30 @@
 // X25519 (RFC 7748).
 #pragma once
 
-#include <array>
-#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "common/bytes.h"
+#include "common/result.h"
+#include "crypto/key_pair.h"
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 
 namespace fovea::crypto {
 
-using AgreementPublicKey = std::array<std::uint8_t, 32>;
+using AgreementPublicKey = KeyPair::PublicKey;
 
-// A private key and its public key. Several threads may use one key at once.
+// A private key and its public key; move-only. Several threads may use one key at once.
 class AgreementKey {
  public:
-  static AgreementKey generate(RandomSource& random);
-  static AgreementKey from_private(const SecretKey& scalar);  // any 32 bytes; clamped in use as the RFC says
+  static AgreementKey generate(RandomSource& random) { return from_private(random.secret_key()); }
+  static AgreementKey from_private(const SecretKey& scalar) {  // any 32 bytes; clamped in use as the RFC says
+    return AgreementKey(KeyPair(KeyPair::Algorithm::x25519, scalar));
+  }
 
-  const AgreementPublicKey& public_key() const noexcept { return public_; }
-  const SecretKey& private_key() const noexcept { return scalar_; }  // what R2 shares among the sites
-  AgreementKey copy() const;
-
-  AgreementKey(AgreementKey&&) noexcept;
-  AgreementKey& operator=(AgreementKey&&) noexcept;
-  ~AgreementKey();
+  const AgreementPublicKey& public_key() const noexcept { return pair_.public_key(); }
+  const SecretKey& private_key() const noexcept { return pair_.secret(); }  // what R2 shares among the sites
+  AgreementKey copy() const { return AgreementKey(pair_.copy()); }
 
   // permission_denied for a peer key of low order (all-zero output).
   Result<SecretKey> shared_secret(const AgreementPublicKey& peer) const;
@@ -35,11 +33,8 @@ class AgreementKey {
   Result<std::vector<SecretKey>> shared_secrets(std::span<const AgreementPublicKey> peers) const;
 
  private:
-  struct Prepared;  // the key in OpenSSL's form; making it costs as much as an agreement
-  AgreementKey(SecretKey scalar, std::unique_ptr<Prepared> prepared);
-  SecretKey scalar_;
-  AgreementPublicKey public_{};
-  std::unique_ptr<Prepared> prepared_;
+  explicit AgreementKey(KeyPair pair) : pair_(std::move(pair)) {}
+  KeyPair pair_;
 };
 
 // The public key of a revealed private key: how the coordinator checks a reconstructed s_j against S_j.

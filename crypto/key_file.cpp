@@ -1,6 +1,12 @@
 #include "crypto/key_file.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/result.h"
 
 namespace fovea::crypto {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "common/result.h"
 #include "crypto/secret_bytes.h"
 
 namespace fovea::crypto {

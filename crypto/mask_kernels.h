@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "crypto/mask_stream.h"
+#include "crypto/secret_bytes.h"
 
 #if defined(__x86_64__)
 #define FOVEA_MASK_KERNELS_X86 1
@@ -20,7 +21,7 @@ namespace fovea::crypto::mask {
 inline constexpr std::size_t kRoundKeys = 15;  // AES-256
 inline constexpr std::size_t kBlockWords = 4;
 
-// An expanded AES-256 key. Wiped when it goes.
+// An expanded AES-256 key. Wiped on destruction.
 struct alignas(64) KeySchedule {
   std::array<std::uint8_t, 16 * kRoundKeys> bytes{};
   KeySchedule() = default;

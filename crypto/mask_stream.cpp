@@ -1,10 +1,14 @@
 #include "crypto/mask_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <memory>
 #include <thread>
 
+#include "common/bytes.h"
+#include "common/check.h"
 #include "crypto/mask_kernels.h"
 #include "crypto/openssl_objects.h"
 

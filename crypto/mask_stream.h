@@ -29,7 +29,7 @@ void apply_masks(std::span<std::uint32_t> accumulator, std::uint64_t word_offset
 void apply_masks(std::span<std::uint32_t> accumulator, std::uint64_t word_offset, std::span<const MaskKey> keys,
                  std::uint32_t threads);
 
-// sum[i] += values[i] modulo 2^32: how the coordinator takes in a masked chunk. Sizes must be equal.
+// sum[i] += values[i] modulo 2^32: how the coordinator adds a masked chunk to its sum. Sizes must be equal.
 void add_words(std::span<std::uint32_t> sum, std::span<const std::uint32_t> values) noexcept;
 
 enum class MaskPath { vaes_avx512, aes_ni, portable };

@@ -1,10 +1,13 @@
 // FIPS 197 with the AES-NI instructions: constant time, no tables. Eight blocks are in flight, which hides the
 // latency of aesenc on every processor that has it.
 #include "crypto/mask_kernels.h"
+#include "crypto/secret_bytes.h"
 
 #if FOVEA_MASK_KERNELS_X86
 
 #include <immintrin.h>
+#include <cstddef>
+#include <cstdint>
 
 #define FOVEA_AES_NI __attribute__((target("aes,ssse3,sse4.1")))
 

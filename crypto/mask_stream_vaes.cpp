@@ -1,10 +1,13 @@
-// The same with VAES on 512-bit registers: four blocks a register, eight registers in flight, the fifteen round
+// The same with VAES on 512-bit registers: four blocks per register, eight registers in flight, the fifteen round
 // keys held in registers for the whole tile.
 #include "crypto/mask_kernels.h"
 
 #if FOVEA_MASK_KERNELS_X86
 
 #include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
 
 #define FOVEA_VAES __attribute__((target("aes,vaes,avx512f,avx512bw")))
 

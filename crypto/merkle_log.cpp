@@ -1,7 +1,12 @@
 #include "crypto/merkle_log.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
+#include <string>
 
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::crypto {
@@ -48,7 +53,7 @@ class ProofReader {
 
 Digest merkle_leaf(ByteView entry) {
   static constexpr std::uint8_t kPrefix = 0x00;
-  // One buffer and one call: the incremental interface allocates, which at 10^6 entries is what one waits for.
+  // One buffer and one call: the incremental interface allocates, which would take most of the time at 10^6 entries.
   thread_local Bytes buffer;
   buffer.assign(1, kPrefix);
   buffer.insert(buffer.end(), entry.begin(), entry.end());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea::crypto {
 

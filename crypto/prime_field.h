@@ -3,10 +3,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "common/result.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
 
 namespace fovea::crypto {

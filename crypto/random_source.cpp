@@ -3,7 +3,10 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
+#include "common/check.h"
 #include "crypto/openssl_objects.h"
 
 namespace fovea::crypto {

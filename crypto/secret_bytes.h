@@ -9,9 +9,12 @@
 #include <memory>
 #include <ostream>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea::crypto {
 

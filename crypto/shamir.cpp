@@ -1,8 +1,12 @@
 #include "crypto/shamir.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
 
 #include "common/codec.h"
+#include "common/result.h"
 #include "crypto/prime_field.h"
 
 namespace fovea::crypto {
@@ -41,7 +45,7 @@ void draw_field_elements(std::span<std::uint64_t> out, RandomSource& random) {
   }
 }
 
-// Whether shares fit together is told to whoever combines them. Kept apart so that the check of constant time
+// Whether shares fit together is public. Kept apart so that the check of constant time
 // (tests/unit/crypto/constant_time_check.cpp) can name this one branch.
 [[gnu::noinline]] Result<void> public_verdict(std::uint64_t excess) {
   if (excess == 0) return {};

@@ -9,11 +9,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 
@@ -24,7 +27,7 @@ inline constexpr std::size_t kShareBytes = 4 + 8 * kShareLimbs;  // x as u32, th
 inline constexpr std::uint32_t kSharePointMax = 1U << 20;
 inline constexpr std::size_t kSharesMax = 4096;  // of one secret
 
-// One share of one secret. Wiped when it goes; move-only.
+// One share of one secret. Wiped on destruction; move-only.
 class Share {
  public:
   // invalid_argument: not 44 bytes, x outside 1–kSharePointMax, or a value not below p.
@@ -77,7 +80,7 @@ struct DecodedSecret {
   std::vector<std::uint32_t> bad_points;  // shares that are not on the polynomial, ascending
 };
 
-// The secret from n ≥ threshold shares of which at most ⌊(n − threshold) / 2⌋ are wrong, and whose those are.
+// The secret from n ≥ threshold shares of which at most ⌊(n − threshold) / 2⌋ are wrong, and which ones.
 // invalid_argument as above. corruption: more are wrong than can be corrected.
 Result<DecodedSecret> decode_shares(std::span<const Share> shares, std::uint32_t threshold);
 

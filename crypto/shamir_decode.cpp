@@ -1,7 +1,15 @@
 // Gao, "A new algorithm for decoding Reed–Solomon codes" (2003): interpolate through all shares, then stop the
 // extended Euclidean algorithm on (∏(x − x_i), interpolant) half way; the quotient is the polynomial shared.
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/result.h"
 #include "crypto/prime_field.h"
 #include "crypto/shamir.h"
 

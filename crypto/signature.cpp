@@ -1,7 +1,14 @@
 #include "crypto/signature.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
 
+#include "common/check.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 #include "crypto/openssl_objects.h"
 
@@ -35,13 +42,6 @@ bool below(std::span<const std::uint8_t, 32> a, const Encoding& b) {
   return std::lexicographical_compare(a.rbegin(), a.rend(), b.rbegin(), b.rend());
 }
 
-openssl::KeyHandle private_handle(const SecretKey& seed) {
-  openssl::KeyHandle handle(
-      EVP_PKEY_new_raw_private_key_ex(nullptr, "ED25519", nullptr, seed.view().data(), SecretKey::size()));
-  FOVEA_CHECK(handle != nullptr);
-  return handle;
-}
-
 openssl::HashContext new_hash_context() {
   openssl::HashContext context(EVP_MD_CTX_new());
   FOVEA_CHECK(context != nullptr);
@@ -59,36 +59,9 @@ SignatureVerdict check_key(const VerifyKey& key) {
 
 }  // namespace
 
-struct SigningKey::Prepared {
-  openssl::KeyHandle handle;
-};
-
-SigningKey::SigningKey(SecretKey seed, std::unique_ptr<Prepared> prepared)
-    : seed_(std::move(seed)), prepared_(std::move(prepared)) {
-  std::size_t size = public_.size();
-  FOVEA_CHECK(EVP_PKEY_get_raw_public_key(prepared_->handle.get(), public_.data(), &size) == 1);
-  FOVEA_CHECK(size == public_.size());
-}
-SigningKey::SigningKey(SigningKey&&) noexcept = default;
-SigningKey& SigningKey::operator=(SigningKey&&) noexcept = default;
-SigningKey::~SigningKey() = default;
-
-SigningKey SigningKey::create(RandomSource& random) { return from_seed(random.secret_key()); }
-
-SigningKey SigningKey::from_seed(const SecretKey& seed) {
-  return SigningKey(seed.copy(), std::make_unique<Prepared>(Prepared{private_handle(seed)}));
-}
-
-SigningKey SigningKey::copy() const {
-  FOVEA_CHECK(prepared_ != nullptr && EVP_PKEY_up_ref(prepared_->handle.get()) == 1);
-  return SigningKey(seed_.copy(), std::make_unique<Prepared>(Prepared{openssl::KeyHandle(prepared_->handle.get())}));
-}
-
 Signature SigningKey::sign(ByteView message) const {
-  FOVEA_CHECK(prepared_ != nullptr);
   const openssl::HashContext context = new_hash_context();
-  FOVEA_CHECK(
-      EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, prepared_->handle.get(), nullptr) == 1);
+  FOVEA_CHECK(EVP_DigestSignInit_ex(context.get(), nullptr, nullptr, nullptr, nullptr, pair_.handle(), nullptr) == 1);
   Signature signature{};
   std::size_t size = signature.size();
   FOVEA_CHECK(EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1);

@@ -3,41 +3,38 @@
 #pragma once
 
 #include <array>
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "common/bytes.h"
+#include "common/result.h"
+#include "crypto/key_pair.h"
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 
 namespace fovea::crypto {
 
-using VerifyKey = std::array<std::uint8_t, 32>;
+using VerifyKey = KeyPair::PublicKey;
 using Signature = std::array<std::uint8_t, 64>;
 
-// A private key and its public key. Several threads may use one key at once.
+// A private key and its public key; move-only. Several threads may use one key at once.
 class SigningKey {
  public:
-  static SigningKey create(RandomSource& random);
-  static SigningKey from_seed(const SecretKey& seed);
+  static SigningKey create(RandomSource& random) { return from_seed(random.secret_key()); }
+  static SigningKey from_seed(const SecretKey& seed) { return SigningKey(KeyPair(KeyPair::Algorithm::ed25519, seed)); }
 
-  const VerifyKey& verify_key() const noexcept { return public_; }
-  const SecretKey& seed() const noexcept { return seed_; }  // for the key file
-  SigningKey copy() const;
-
-  SigningKey(SigningKey&&) noexcept;
-  SigningKey& operator=(SigningKey&&) noexcept;
-  ~SigningKey();
+  const VerifyKey& verify_key() const noexcept { return pair_.public_key(); }
+  const SecretKey& seed() const noexcept { return pair_.secret(); }  // for the key file
+  SigningKey copy() const { return SigningKey(pair_.copy()); }
 
   Signature sign(ByteView message) const;
 
  private:
-  struct Prepared;  // the key in OpenSSL's form; making it costs as much as a signature
-  SigningKey(SecretKey seed, std::unique_ptr<Prepared> prepared);
-  SecretKey seed_;
-  VerifyKey public_{};
-  std::unique_ptr<Prepared> prepared_;
+  explicit SigningKey(KeyPair pair) : pair_(std::move(pair)) {}
+  KeyPair pair_;
 };
 
 enum class SignatureVerdict {
@@ -54,8 +51,8 @@ std::string_view to_string(SignatureVerdict verdict) noexcept;
 SignatureVerdict check_signature(const VerifyKey& key, ByteView message, ByteView signature);
 
 // Remembers what was found valid, since the evidence of a round repeats the signatures that were checked one by one
-// while it ran, and a verification costs a hundred hashes. Key, message and signature must all be the same. Not for
-// several threads.
+// while it ran, and a verification costs a hundred hashes. Key, message and signature must all be the same. One thread
+// at a time.
 class VerifiedSignatures {
  public:
   VerifiedSignatures() = default;

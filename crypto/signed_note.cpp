@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <utility>
 
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::crypto {

@@ -6,6 +6,7 @@
 // (a witness's cosignature, ML-DSA) are carried and not interpreted.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/signature.h"
 
 namespace fovea::crypto {

@@ -1,21 +1,47 @@
 // fovea-baselines: the same training without a federation's secrecy, to compare with it. Each hospital alone, all
 // data pooled, or the federation's own averaging inside one process; the same plan, steps and evaluation.
+// docs/phantom.md describes the hospitals.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <map>
+#include <iterator>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "crypto/mask_stream.h"
+#include "federation/membership/plan.h"
 #include "federation/model/federated_averaging.h"
 #include "federation/model/initial_weights.h"
+#include "federation/model/layout.h"
+#include "federation/model/local_update.h"
 #include "federation/model/model_use.h"
+#include "federation/model/round_sum.h"
+#include "federation/model/safetensors.h"
+#include "federation/model/state.h"
+#include "federation/secagg/fixed_point.h"
+#include "federation/secagg/parameters.h"
 #include "node/evaluation/evaluate.h"
+#include "node/evaluation/loaded_model.h"
+#include "node/evaluation/metrics.h"
 #include "node/evaluation/report.h"
+#include "node/network/network_blocks.h"
+#include "node/store/study_catalogue.h"
 #include "node/training/torch_trainer.h"
+#include "node/training/trainer.h"
+#include "node/training/training_set.h"
 
 namespace fovea::demo {
 namespace {
@@ -23,6 +49,8 @@ namespace {
 namespace fs = std::filesystem;
 using federation::ModelState;
 using nlohmann::json;
+
+const std::string kSingle = "single", kPooled = "pooled", kFederated = "federated-in-process";
 
 struct Options {
   std::string mode;
@@ -41,23 +69,23 @@ Result<std::vector<node::StudyRecord>> records_of(const fs::path& site, node::Sp
   return catalogue.list_usable(split);
 }
 
-// One trainer a hospital, or one for all: pooled training sees the hospitals' studies as one set.
+// One trainer per hospital, or one for all: pooled training sees the hospitals' studies as one set.
 Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Options& options,
                                                                        const federation::Plan& plan,
                                                                        const federation::ModelLayout& layout) {
-  FOVEA_TRY_ASSIGN(const node::Normalisation kind, node::parse_normalisation(plan.normalisation));
+  FOVEA_TRY_ASSIGN(const node::EvaluationSettings wanted, node::evaluation_settings(federation::model_use_of(plan)));
   node::TorchTrainerSettings settings;
-  settings.look = {plan.look.regions, plan.look.exploration, plan.look.nms_mm};
+  settings.look = wanted.look;
   settings.validation_studies = 0;
   std::vector<std::vector<node::StudyRecord>> groups;
   for (const fs::path& site : options.train_sites) {
     FOVEA_TRY_ASSIGN(std::vector<node::StudyRecord> records, records_of(site, node::Split::train));
-    if (groups.empty() || options.mode == "federated-in-process") groups.emplace_back();
+    if (groups.empty() || options.mode == kFederated) groups.emplace_back();
     groups.back().insert(groups.back().end(), records.begin(), records.end());
   }
   std::vector<std::unique_ptr<node::TorchTrainer>> trainers;
   for (const auto& records : groups) {
-    FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, {kind, plan.n4}));
+    FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, wanted.voxels));
     ++settings.site_seed;
     trainers.push_back(
         std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
@@ -65,54 +93,60 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
   return trainers;
 }
 
-// The update as it would come out of the masked sum: clipped, weighted, rounded to integers, added.
+// A federation's sum without its masks: each update is clipped, weighted and rounded to ring words, and these are
+// added.
 class Sum {
  public:
-  Sum(std::size_t size, const federation::PlanStrategy& strategy, std::size_t sites)
-      : strategy_(strategy), sums_(size) {
-    scale_ = static_cast<double>(1U << 30U) / (strategy.delta_max * static_cast<double>(sites));
+  static Result<Sum> create(std::size_t values, const federation::PlanStrategy& strategy, std::size_t sites) {
+    Sum out;
+    FOVEA_TRY_ASSIGN(out.parameters_.encoding,
+                     federation::make_encoding(sites, strategy.delta_max, strategy.weight_max));
+    out.parameters_.candidates.resize(sites);
+    out.parameters_.dimension = static_cast<std::uint32_t>(federation::vector_words(values));
+    out.words_.resize(out.parameters_.dimension);
+    return out;
   }
-  void add(const node::TrainingOutcome& outcome) {
-    const std::uint32_t weight = std::min(outcome.weight, strategy_.weight_max);
-    for (std::size_t i = 0; i < sums_.size(); ++i) {
-      const double delta = std::clamp(static_cast<double>(outcome.delta[i]), -strategy_.delta_max, strategy_.delta_max);
-      if (delta != static_cast<double>(outcome.delta[i])) ++clipped_;
-      sums_[i] += static_cast<std::int32_t>(std::lround(scale_ * weight * delta / strategy_.weight_max));
-    }
-    weight_sum_ += weight;
+
+  Result<void> add(node::TrainingOutcome outcome) {
+    const auto is_clipped = [limit = parameters_.encoding.delta_max](float delta) {
+      return std::abs(static_cast<double>(delta)) > limit;
+    };
+    clipped_ += static_cast<std::size_t>(std::count_if(outcome.delta.begin(), outcome.delta.end(), is_clipped));
+    outcome.weight = std::min(outcome.weight, parameters_.encoding.weight_max);
+    FOVEA_TRY_ASSIGN(const auto encoder, federation::UpdateEncoder::create(parameters_, outcome));
+    std::vector<std::uint32_t> vector(words_.size());
+    encoder.fill(0, vector);
+    crypto::add_words(words_, vector);
+    return {};
   }
-  std::size_t clipped() const noexcept { return clipped_; }
+
+  std::size_t clipped() const noexcept { return clipped_; }  // values so far
+
   Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges,
-                           double server_learning_rate) const {
-    return federation::apply_federated_averaging(
-        model, ranges, {sums_, scale_, strategy_.weight_max, weight_sum_, server_learning_rate});
+                           double server_learning_rate) && {
+    FOVEA_TRY_ASSIGN(const federation::RoundSum sum,
+                     federation::decode_sum(parameters_, std::move(words_), parameters_.candidates.size()));
+    return federation::apply_federated_averaging(model, ranges, sum, server_learning_rate);
   }
 
  private:
-  federation::PlanStrategy strategy_;
-  std::vector<std::int32_t> sums_;
-  double scale_ = 0;
-  std::uint64_t weight_sum_ = 0;
+  Sum() = default;
+  federation::RoundParameters parameters_;
+  std::vector<std::uint32_t> words_;
   std::size_t clipped_ = 0;
 };
 
 Result<std::vector<node::StudyResult>> evaluate(const Options& options, const federation::Plan& plan,
                                                 const ModelState& model) {
-  FOVEA_TRY_ASSIGN(const node::Normalisation kind, node::parse_normalisation(plan.normalisation));
   FOVEA_TRY_ASSIGN(const node::Split split, node::parse_split(options.split));
+  FOVEA_TRY_ASSIGN(const node::EvaluationSettings settings, node::evaluation_settings(federation::model_use_of(plan)));
   node::NetworkParameters parameters(model.layout());
   FOVEA_TRY(parameters.load(model.values()));
-  const node::LookSettings look{plan.look.regions, plan.look.exploration, plan.look.nms_mm};
   std::vector<node::StudyResult> results;
   for (const fs::path& site : options.test_sites) {
     FOVEA_TRY_ASSIGN(const std::vector<node::StudyRecord> records, records_of(site, split));
-    for (const node::StudyRecord& record : records) {
-      FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set({&record, 1}, {kind, plan.n4}));
-      if (set.studies.empty()) continue;
-      FOVEA_TRY_ASSIGN(node::StudyResult result,
-                       node::evaluate_study(parameters, set.studies.front(), record.patient_code, look, plan.seed));
-      results.push_back(std::move(result));
-    }
+    FOVEA_TRY_ASSIGN(node::Evaluation evaluation, node::evaluate_studies(parameters, records, settings, {}));
+    std::move(evaluation.studies.begin(), evaluation.studies.end(), std::back_inserter(results));
   }
   return results;
 }
@@ -137,9 +171,9 @@ class Run {
   Result<void> one_round(std::vector<std::unique_ptr<node::TorchTrainer>>& trainers, RoundNumber round,
                          const federation::PlanStage& stage, std::uint32_t stage_round) {
     FOVEA_TRY_ASSIGN(const auto ranges, model_.layout().ranges(stage.trains));
-    // Pooled training takes in one process as many steps as all hospitals together.
+    // Pooled training makes as many steps in one process as all hospitals together.
     const double factor =
-        options_.steps_scale * (options_.mode == "pooled" ? static_cast<double>(options_.train_sites.size()) : 1);
+        options_.steps_scale * (options_.mode == kPooled ? static_cast<double>(options_.train_sites.size()) : 1);
     node::TrainingTask task;
     task.round = round;
     task.stage = stage.name;
@@ -150,29 +184,29 @@ class Run {
     task.seed = plan_.seed;
     task.model = model_.values();
     task.trains = stage.trains;
-    Sum sum(federation::total_size(ranges), plan_.strategy, trainers.size());
     double loss = 0, count = 0;
-    const bool federated = options_.mode == "federated-in-process";
+    std::vector<node::TrainingOutcome> outcomes;
     for (const auto& trainer : trainers) {
-      FOVEA_TRY_ASSIGN(const node::TrainingOutcome outcome, trainer->train(task, {}));
-      loss += outcome.metric_sums[0];
-      count += outcome.metric_sums[1];
-      if (federated) {
-        sum.add(outcome);
-      } else {
-        FOVEA_TRY_ASSIGN(model_, moved(ranges, outcome.delta));
-      }
+      FOVEA_TRY_ASSIGN(node::TrainingOutcome outcome, trainer->train(task, {}));
+      loss += outcome.metric_sums[static_cast<std::size_t>(federation::TrainingMetric::loss_sum)];
+      count += outcome.metric_sums[static_cast<std::size_t>(federation::TrainingMetric::loss_count)];
+      outcomes.push_back(std::move(outcome));
     }
-    if (federated) {
-      FOVEA_TRY_ASSIGN(model_, sum.apply(model_, ranges, stage.server_learning_rate));
+    std::size_t clipped = 0;
+    if (options_.mode == kFederated) {
+      FOVEA_TRY_ASSIGN(Sum sum, Sum::create(federation::total_size(ranges), plan_.strategy, outcomes.size()));
+      for (node::TrainingOutcome& outcome : outcomes) FOVEA_TRY(sum.add(std::move(outcome)));
+      clipped = sum.clipped();
+      FOVEA_TRY_ASSIGN(model_, std::move(sum).apply(model_, ranges, stage.server_learning_rate));
+    } else {
+      FOVEA_TRY_ASSIGN(model_, moved(ranges, outcomes.front().delta));
     }
     std::fprintf(stderr, "round %2u of %u · %-8s · loss %.4f%s\n", round, plan_.rounds_total(), stage.name.c_str(),
-                 loss / std::max(count, 1.0),
-                 sum.clipped() > 0 ? (" · clipped " + std::to_string(sum.clipped())).c_str() : "");
+                 loss / std::max(count, 1.0), clipped > 0 ? (" · clipped " + std::to_string(clipped)).c_str() : "");
     return {};
   }
 
-  // Training without a federation keeps its updates as they are: nothing is clipped or rounded.
+  // Without a federation nothing is clipped or rounded.
   Result<ModelState> moved(std::span<const federation::FlatRange> ranges, std::span<const float> delta) const {
     std::vector<float> values(model_.values().begin(), model_.values().end());
     std::size_t next = 0;
@@ -210,19 +244,19 @@ Result<void> run(const Options& options) {
 int main_of(int argc, char** argv) {
   Options options;
   CLI::App app{
-      "Trains without a federation, to compare: one hospital alone, all data pooled, or averaging in one process. Only "
-      "a "
-      "demonstration that plays every hospital can do this."};
+      "Trains without a federation, to compare: one hospital alone, all data pooled, or averaging in one process. "
+      "Only a demonstration that plays every hospital can do this."};
   app.add_option("--mode", options.mode, "single, pooled or federated-in-process")
       ->required()
-      ->check(CLI::IsMember({"single", "pooled", "federated-in-process"}));
+      ->check(CLI::IsMember({kSingle, kPooled, kFederated}));
   app.add_option("--plan", options.plan,
-                 "The plan whose stages and steps are taken; pooled takes them once for each hospital")
+                 "The plan whose stages and steps are used; pooled makes the steps of every hospital")
       ->required();
   app.add_option("--train-site", options.train_sites, "Folder of a hospital that trains")->required();
-  app.add_option("--test-site", options.test_sites, "Folder of a hospital whose held-back patients are looked at")
+  app.add_option("--test-site", options.test_sites,
+                 "Folder of a hospital on whose held-back patients the model is tested")
       ->required();
-  app.add_option("--split", options.split, "Which patients to look at: test, or validation to choose settings")
+  app.add_option("--split", options.split, "Which patients to test on: test, or validation to choose settings")
       ->capture_default_str();
   app.add_option("--out", options.out, "Write the report to this JSON file");
   app.add_option("--model-out", options.model_out, "Write the model to this safetensors file");
@@ -233,8 +267,8 @@ int main_of(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (options.mode == "single" && options.train_sites.size() != 1) {
-    std::cerr << "--mode single takes exactly one --train-site\n";
+  if (options.mode == kSingle && options.train_sites.size() != 1) {
+    std::cerr << "--mode single needs exactly one --train-site\n";
     return 2;
   }
   if (const auto done = run(options); !done) {

@@ -1,14 +1,19 @@
 // fovea-summary: pools the evaluations that several hospitals wrote (`fovea-node evaluate --json`) into one. Only the
-// demonstration may do this: it plays every hospital. Between real hospitals such rows stay at home.
+// demonstration may do this, since it plays every hospital. The rows of a real hospital never leave it.
 #include <CLI/CLI.hpp>
-#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/result.h"
+#include "node/evaluation/metrics.h"
 #include "node/evaluation/report.h"
 
 namespace fovea::demo {
@@ -58,7 +63,7 @@ int run(int argc, char** argv) {
   std::vector<std::filesystem::path> files;
   bool as_json = false;
   std::uint64_t seed = 1;
-  CLI::App app{"Pools several hospitals' evaluations, as only a demonstration that plays them all may."};
+  CLI::App app{"Pools the evaluations of several hospitals, which only a demonstration that plays them all may do."};
   app.add_option("FILES", files, "What `fovea-node evaluate` wrote")->required();
   app.add_flag("--json", as_json, "One line of JSON instead of text");
   app.add_option("--seed", seed, "Seed of the patient resampling")->capture_default_str();

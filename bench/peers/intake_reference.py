@@ -3,26 +3,30 @@
 
 usage: intake_reference.py --node PATH_TO_fovea-node --data DIR --json FILE [--no-packages]
 
-Corpus: DIR, the data files that Debian's python3-pydicom and python3-nibabel ship (--no-packages leaves those out), and files made here
-with nibabel and pydicom: flipped, permuted, oblique and left-handed grids in every type, NIfTI-1 and 2, both byte orders, plain and
-gzipped; DICOM series in several transfer syntaxes, with slopes slice by slice, padding, MONOCHROME1, a tilted gantry. Each root is ingested into a site folder of its own, in a temporary folder that is removed at the end.
+Corpus: DIR, the data files that Debian's python3-pydicom and python3-nibabel ship (--no-packages leaves those out),
+and files made here with nibabel and pydicom: flipped, permuted, oblique and left-handed grids in every type, NIfTI-1
+and 2, both byte orders, plain and gzipped; DICOM series in several transfer syntaxes, with slopes slice by slice,
+padding, MONOCHROME1, a tilted gantry. Each root is ingested into a site folder of its own, in a temporary folder that
+is removed at the end.
 
-The reference is written from the standard (PS3.3 C.7.6.2, C.7.6.16, C.11.1), not from Fovea's code: files are grouped by Series
-Instance UID, copies of one SOP instance count once, slices lie where Image Position (Patient) says. A volume is consistent when its slices
-have one size, one spacing, one orientation, and lie at even distances (5 %) on one line at right angles to them. A series of several
-such volumes (files, echoes, time points) is as many volumes. Siemens mosaics are read by nibabel. Series that are whole but uneven or
-tilted are listed apart as `resampled`: a node may refuse them, but what it takes must agree in patient millimetres.
+The reference is written from the standard (PS3.3 C.7.6.2, C.7.6.16, C.11.1), not from Fovea's code: files are grouped
+by Series Instance UID, copies of one SOP instance count once, slices lie where Image Position (Patient) says. A
+volume is consistent when its slices have one size, one spacing, one orientation, and lie at even distances (5 %) on
+one line at right angles to them. A series of several such volumes (files, echoes, time points) is as many volumes.
+Siemens mosaics are read by nibabel. Series that are whole but uneven or tilted are listed apart as `resampled`: a
+node may refuse them, but what it takes must agree in patient millimetres.
 
-Compared, for every volume that a node took: each voxel centre must map to a voxel centre (0.01 mm), and every voxel must be equal
-(1e-3 and 1e-5 relative; SUV for PET, computed here from the header's fields).
+Compared, for every volume that a node took: each voxel centre must map to a voxel centre (0.01 mm), and every voxel
+must be equal (1e-3 and 1e-5 relative; SUV for PET, computed here from the header's fields).
 
-JSON written to FILE (also printed): taken_fraction (of the volumes the reference reads), wrong_geometries (volumes whose shape, place or
-values differ, or that no reference volume explains), consistent, taken, resampled, refused (list: file, reason, and whether the
-reference reads it as a volume), wrong (list: file, why), unchecked (taken, but the reference cannot decode the pixels).
-Exit status: 0 whatever the figures are, 1 when the comparison itself could not be made.
+JSON written to FILE (also printed): taken_fraction (of the volumes the reference reads), wrong_geometries (volumes
+whose shape, place or values differ, or that no reference volume explains), consistent, taken, resampled, refused
+(list: file, reason, and whether the reference reads it as a volume), wrong (list: file, why), unchecked (taken, but
+the reference cannot decode the pixels). Exit status: 0 whatever the figures are, 1 when the comparison itself could
+not be made.
 
-Needs Debian's python3-pydicom, python3-nibabel, python3-numpy; with python3-gdcm it decodes JPEG, JPEG-LS and JPEG 2000 too.
-"""
+Needs Debian's python3-pydicom, python3-nibabel, python3-numpy; with python3-gdcm it decodes JPEG, JPEG-LS and JPEG
+2000 too."""
 import argparse
 import gzip
 import hashlib
@@ -40,12 +44,18 @@ import pydicom
 from nibabel.nicom import dicomwrappers
 
 IMAGE_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2": "CT", "1.2.840.10008.5.1.4.1.1.2.1": "CT", "1.2.840.10008.5.1.4.1.1.2.2": "CT",
-    "1.2.840.10008.5.1.4.1.1.4": "MR", "1.2.840.10008.5.1.4.1.1.4.1": "MR", "1.2.840.10008.5.1.4.1.1.4.4": "MR",
-    "1.2.840.10008.5.1.4.1.1.128": "PT", "1.2.840.10008.5.1.4.1.1.130": "PT", "1.2.840.10008.5.1.4.1.1.128.1": "PT",
+    "1.2.840.10008.5.1.4.1.1.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.2.1": "CT",
+    "1.2.840.10008.5.1.4.1.1.2.2": "CT",
+    "1.2.840.10008.5.1.4.1.1.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.4.1": "MR",
+    "1.2.840.10008.5.1.4.1.1.4.4": "MR",
+    "1.2.840.10008.5.1.4.1.1.128": "PT",
+    "1.2.840.10008.5.1.4.1.1.130": "PT",
+    "1.2.840.10008.5.1.4.1.1.128.1": "PT",
 }
-PLACE_MM = 0.01        # how far a voxel centre may lie from where the reference has it
-EVEN = 0.05            # of the usual distance between slices
+PLACE_MM = 0.01  # how far a voxel centre may lie from where the reference has it
+EVEN = 0.05  # of the usual distance between slices
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -70,7 +80,9 @@ class Slice:
         self.slope = float(_field(groups, "PixelValueTransformationSequence", "RescaleSlope", 1))
         self.intercept = float(_field(groups, "PixelValueTransformationSequence", "RescaleIntercept", 0))
         self.echo = _number(_field(groups, "MREchoSequence", "EffectiveEchoTime", dataset.get("EchoTime")))
-        self.time = _number(_field(groups, "FrameContentSequence", "TemporalPositionIndex", dataset.get("TemporalPositionIdentifier")))
+        self.time = _number(
+            _field(groups, "FrameContentSequence", "TemporalPositionIndex", dataset.get("TemporalPositionIdentifier"))
+        )
         self.kind = str(_field(groups, "MRImageFrameTypeSequence", "FrameType", ""))
         self.b_value = _number(_field(groups, "MRDiffusionSequence", "DiffusionBValue", dataset.get("DiffusionBValue")))
 
@@ -110,7 +122,12 @@ def stack_of(slices):
     normal = np.cross(first.row, first.column)
     if any(s.dataset.Rows != first.dataset.Rows or s.dataset.Columns != first.dataset.Columns for s in slices):
         return "mixed", None, None
-    if any(np.abs(s.row - first.row).max() > 1e-3 or np.abs(s.column - first.column).max() > 1e-3 or np.abs(s.spacing - first.spacing).max() > 1e-3 for s in slices):
+    if any(
+        np.abs(s.row - first.row).max() > 1e-3
+        or np.abs(s.column - first.column).max() > 1e-3
+        or np.abs(s.spacing - first.spacing).max() > 1e-3
+        for s in slices
+    ):
         return "mixed", None, None
     offsets = np.array([s.position - first.position for s in slices])
     order = np.argsort(offsets @ normal, kind="stable")
@@ -135,23 +152,36 @@ def split_stacks(slices):
         groups = {}
         for s in slices:
             groups.setdefault(key(s), []).append(s)
-        if len(groups) > 1 and len({len(g) for g in groups.values()}) == 1 and all(stack_of(g)[0] == "even" for g in groups.values()):
+        if (
+            len(groups) > 1
+            and len({len(g) for g in groups.values()}) == 1
+            and all(stack_of(g)[0] == "even" for g in groups.values())
+        ):
             return list(groups.values())
     return None
 
 
 def seconds(date, time):
     from datetime import datetime, timezone
+
     whole, _, part = str(time).partition(".")
-    return datetime.strptime(str(date) + whole, "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc).timestamp() + float("0." + (part or "0"))
+    return datetime.strptime(str(date) + whole, "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc).timestamp() + float(
+        "0." + (part or "0")
+    )
 
 
 def suv_factor(slices):
     """Body-weight SUV per rescaled unit, the QIBA vendor-neutral rule."""
-    d = min((s.dataset for s in slices), key=lambda d: str(d.get("AcquisitionDate", "")) + str(d.get("AcquisitionTime", "")))
+    d = min(
+        (s.dataset for s in slices), key=lambda d: str(d.get("AcquisitionDate", "")) + str(d.get("AcquisitionTime", ""))
+    )
     if d.get("Units") == "GML":
         return 1.0
-    if d.get("Units") != "BQML" or d.get("DecayCorrection") != "START" or not {"ATTN", "DECY"} <= set(d.get("CorrectedImage", [])):
+    if (
+        d.get("Units") != "BQML"
+        or d.get("DecayCorrection") != "START"
+        or not {"ATTN", "DECY"} <= set(d.get("CorrectedImage", []))
+    ):
         raise ValueError("no SUV can be computed")
     drug = d.RadiopharmaceuticalInformationSequence[0]
     acquired = seconds(d.AcquisitionDate, d.AcquisitionTime)
@@ -163,7 +193,11 @@ def suv_factor(slices):
     else:
         injected = seconds(d.SeriesDate, drug.RadiopharmaceuticalStartTime)
         injected -= 86400 if injected > start else 0
-    return float(d.PatientWeight) * 1000 / (float(drug.RadionuclideTotalDose) * 2 ** (-(start - injected) / float(drug.RadionuclideHalfLife)))
+    return (
+        float(d.PatientWeight)
+        * 1000
+        / (float(drug.RadionuclideTotalDose) * 2 ** (-(start - injected) / float(drug.RadionuclideHalfLife)))
+    )
 
 
 _decoded = {}
@@ -193,7 +227,7 @@ def plane_values(s):
     padding = d.get("PixelPaddingValue")
     padded = np.zeros(stored.shape, bool) if padding is None else stored == int(padding)
     if d.get("PhotometricInterpretation") == "MONOCHROME1" and IMAGE_CLASSES[d.SOPClassUID] == "MR":
-        stored = (-1 if d.PixelRepresentation else 2 ** d.BitsStored - 1) - stored
+        stored = (-1 if d.PixelRepresentation else 2**d.BitsStored - 1) - stored
     return (stored * s.slope + s.intercept).T, padded.T
 
 
@@ -207,7 +241,9 @@ def volume_of(slices, order):
     planes = [plane_values(slices[n]) for n in order]
     if any(p[0] is None for p in planes):
         return Volume(slices[0].path, affine, np.full((first.dataset.Columns, first.dataset.Rows, len(slices)), np.nan))
-    return Volume(slices[0].path, affine, np.stack([p[0] for p in planes], 2) * factor, np.stack([p[1] for p in planes], 2))
+    return Volume(
+        slices[0].path, affine, np.stack([p[0] for p in planes], 2) * factor, np.stack([p[1] for p in planes], 2)
+    )
 
 
 def mosaic_volume(path):
@@ -281,7 +317,18 @@ def read_nifti(path):
         return Series([path], "unreadable: " + type(error).__name__)
 
 
-NRRD_TYPES = {"uchar": "u1", "unsigned char": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "unsigned short": "u2", "ushort": "u2", "int": "i4", "float": "f4", "double": "f8"}
+NRRD_TYPES = {
+    "uchar": "u1",
+    "unsigned char": "u1",
+    "uint8": "u1",
+    "short": "i2",
+    "int16": "i2",
+    "unsigned short": "u2",
+    "ushort": "u2",
+    "int": "i4",
+    "float": "f4",
+    "double": "f8",
+}
 
 
 def read_nrrd(path):
@@ -294,7 +341,9 @@ def read_nrrd(path):
             return Series([path], "no single volume")
         if fields["encoding"] in ("gzip", "gz"):
             body = gzip.decompress(body)
-        kind = np.dtype(NRRD_TYPES[fields["type"]]).newbyteorder("<" if fields.get("endian", "little") == "little" else ">")
+        kind = np.dtype(NRRD_TYPES[fields["type"]]).newbyteorder(
+            "<" if fields.get("endian", "little") == "little" else ">"
+        )
         values = np.frombuffer(body, kind, int(np.prod(sizes))).reshape(sizes, order="F").astype(float)
         vector = lambda text: [float(n) for n in text.strip("()").split(",")]
         affine = np.eye(4)
@@ -352,7 +401,12 @@ class Node:
         self.program, self.site, self.folder = program, os.path.join(folder, "site"), folder
 
     def run(self, *words):
-        done = subprocess.run([self.program, "--site", self.site, "--json", "--quiet", *words], capture_output=True, text=True, timeout=1200)
+        done = subprocess.run(
+            [self.program, "--site", self.site, "--json", "--quiet", *words],
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
             raise RuntimeError("fovea-node " + " ".join(words[:2]) + ": " + done.stderr.strip()[-400:])
@@ -387,7 +441,12 @@ def difference(reference, taken):
         return f"shape {taken.values.shape}, expected {values.shape}"
     for corner in np.ndindex(2, 2, 2):
         at = np.array(corner) * (np.array(reference.values.shape) - 1)
-        there = np.array([at[axes[a]] if turn[a, axes[a]] > 0 else reference.values.shape[axes[a]] - 1 - at[axes[a]] for a in range(3)])
+        there = np.array(
+            [
+                at[axes[a]] if turn[a, axes[a]] > 0 else reference.values.shape[axes[a]] - 1 - at[axes[a]]
+                for a in range(3)
+            ]
+        )
         expected, found = reference.affine @ [*at, 1], taken.affine @ [*there, 1]
         if np.linalg.norm((expected - found)[:3]) > PLACE_MM:
             return f"a corner lies {np.linalg.norm((expected - found)[:3]):.3f} mm off"
@@ -396,12 +455,15 @@ def difference(reference, taken):
     wrong = np.abs(values - taken.values) > 1e-3 + 1e-5 * np.abs(values)
     if padded is not None:
         wrong &= ~padded
-    return f"{int(wrong.sum())} voxels differ, by {np.abs(values - taken.values)[wrong].max():.4g}" if wrong.any() else ""
+    return (
+        f"{int(wrong.sum())} voxels differ, by {np.abs(values - taken.values)[wrong].max():.4g}" if wrong.any() else ""
+    )
 
 
 def resampled_difference(slices, taken):
-    """An uneven or tilted series, taken by resampling: wherever a voxel of the result lies on a plane of a slice it must have the value
-    that linear interpolation in that slice gives; elsewhere the one between the two neighbouring slices."""
+    """An uneven or tilted series, taken by resampling: wherever a voxel of the result lies on a plane of a slice it
+    must have the value that linear interpolation in that slice gives; elsewhere the one between the two
+    neighbouring slices."""
     first = slices[0]
     normal = np.cross(first.row, first.column)
     values = [plane_values(s) for s in slices]
@@ -430,11 +492,13 @@ def resampled_difference(slices, taken):
             if not good:
                 break
             a, b = u - i, v - j
-            box = planes[n][i:i + 2, j:j + 2]
+            box = planes[n][i : i + 2, j : j + 2]
             good = not np.isnan(box).any()
             if not good:
                 break
-            value += share * ((1 - a) * (1 - b) * box[0, 0] + a * (1 - b) * box[1, 0] + (1 - a) * b * box[0, 1] + a * b * box[1, 1])
+            value += share * (
+                (1 - a) * (1 - b) * box[0, 0] + a * (1 - b) * box[1, 0] + (1 - a) * b * box[0, 1] + a * b * box[1, 1]
+            )
         if good:
             inside += 1
             worst = max(worst, abs(value - taken.values[tuple(at)]))
@@ -452,7 +516,9 @@ def compare_root(node, root, out):
         path = study["identity"]["image"]
         series = by_path.get(path)
         if not study["usable"]:
-            out["refused"].append({"file": path, "reason": study["reason"], "reference": series.state if series else "not an image"})
+            out["refused"].append(
+                {"file": path, "reason": study["reason"], "reference": series.state if series else "not an image"}
+            )
             continue
         taken = node.volume(study)
         if series is not None and series.state == "resampled":
@@ -463,7 +529,13 @@ def compare_root(node, root, out):
             continue
         whys = [difference(v, taken) for v in series.volumes] if series else []
         if "" not in whys:
-            out["wrong"].append({"file": path, "why": "; ".join(whys) or "the reference sees no volume here: " + (series.state if series else "not an image")})
+            out["wrong"].append(
+                {
+                    "file": path,
+                    "why": "; ".join(whys)
+                    or "the reference sees no volume here: " + (series.state if series else "not an image"),
+                }
+            )
             continue
         for n, why in enumerate(whys):
             counted[id(series)][n] += why == ""
@@ -479,12 +551,23 @@ def compare_root(node, root, out):
 
 def rotation(about_z, about_x):
     a, b = np.radians([about_z, about_x])
-    return np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]) @ np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    return np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]) @ np.array(
+        [[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]
+    )
 
 
 def make_nifti(folder, numbers):
-    turns = {"plain": np.eye(3), "x": np.diag([-1, 1, 1]), "y": np.diag([1, -1, 1]), "z": np.diag([1, 1, -1]), "xy": np.diag([-1, -1, 1]),
-             "permuted": np.eye(3)[[2, 0, 1]], "swapped": np.eye(3)[[1, 0, 2]], "oblique": rotation(20, -35), "left": rotation(-50, 10) @ np.diag([-1, 1, 1])}
+    turns = {
+        "plain": np.eye(3),
+        "x": np.diag([-1, 1, 1]),
+        "y": np.diag([1, -1, 1]),
+        "z": np.diag([1, 1, -1]),
+        "xy": np.diag([-1, -1, 1]),
+        "permuted": np.eye(3)[[2, 0, 1]],
+        "swapped": np.eye(3)[[1, 0, 2]],
+        "oblique": rotation(20, -35),
+        "left": rotation(-50, 10) @ np.diag([-1, 1, 1]),
+    }
     types = [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64]
     for n, (name, turn) in enumerate(turns.items()):
         affine = np.eye(4)
@@ -503,14 +586,24 @@ def make_nifti(folder, numbers):
 def make_slice(n, position, orientation, spacing, pixels, series, modality="CT"):
     d = pydicom.Dataset()
     d.file_meta = pydicom.dataset.FileMetaDataset()
-    d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}[modality]
+    d.SOPClassUID = d.file_meta.MediaStorageSOPClassUID = {
+        "CT": "1.2.840.10008.5.1.4.1.1.2",
+        "MR": "1.2.840.10008.5.1.4.1.1.4",
+    }[modality]
     d.SOPInstanceUID = d.file_meta.MediaStorageSOPInstanceUID = f"{series}.{n + 1}"
     d.SeriesInstanceUID, d.StudyInstanceUID, d.PatientID, d.Modality = series, "1.2.3", "made", modality
-    d.ImagePositionPatient, d.ImageOrientationPatient = [f"{v:.6f}" for v in position], [f"{v:.9f}" for v in orientation]
+    d.ImagePositionPatient, d.ImageOrientationPatient = [f"{v:.6f}" for v in position], [
+        f"{v:.9f}" for v in orientation
+    ]
     d.PixelSpacing, d.SliceThickness = [str(v) for v in spacing], "2.5"
     d.Rows, d.Columns = pixels.shape
     d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
-    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 12 if pixels.dtype.kind == "u" else 16, 11 if pixels.dtype.kind == "u" else 15, int(pixels.dtype.kind == "i")
+    d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = (
+        16,
+        12 if pixels.dtype.kind == "u" else 16,
+        11 if pixels.dtype.kind == "u" else 15,
+        int(pixels.dtype.kind == "i"),
+    )
     d.RescaleSlope, d.RescaleIntercept = "1", "-1024"
     d.PixelData = pixels.tobytes()
     return d
@@ -518,9 +611,17 @@ def make_slice(n, position, orientation, spacing, pixels, series, modality="CT")
 
 def make_dicom(folder, numbers):
     """One folder of seven slices for each peculiarity."""
-    syntaxes = {"explicit": pydicom.uid.ExplicitVRLittleEndian, "implicit": pydicom.uid.ImplicitVRLittleEndian, "big": pydicom.uid.ExplicitVRBigEndian,
-                "deflated": pydicom.uid.DeflatedExplicitVRLittleEndian, "rle": pydicom.uid.RLELossless, "slopes": pydicom.uid.ExplicitVRLittleEndian,
-                "padding": pydicom.uid.ImplicitVRLittleEndian, "inverted": pydicom.uid.ExplicitVRLittleEndian, "tilted": pydicom.uid.ExplicitVRLittleEndian}
+    syntaxes = {
+        "explicit": pydicom.uid.ExplicitVRLittleEndian,
+        "implicit": pydicom.uid.ImplicitVRLittleEndian,
+        "big": pydicom.uid.ExplicitVRBigEndian,
+        "deflated": pydicom.uid.DeflatedExplicitVRLittleEndian,
+        "rle": pydicom.uid.RLELossless,
+        "slopes": pydicom.uid.ExplicitVRLittleEndian,
+        "padding": pydicom.uid.ImplicitVRLittleEndian,
+        "inverted": pydicom.uid.ExplicitVRLittleEndian,
+        "tilted": pydicom.uid.ExplicitVRLittleEndian,
+    }
     for number, (name, syntax) in enumerate(syntaxes.items()):
         os.mkdir(os.path.join(folder, name))
         turn = np.eye(3) if name == "tilted" else rotation(15 * number, -20 * number) @ np.diag([(-1) ** number, 1, 1])
@@ -528,7 +629,15 @@ def make_dicom(folder, numbers):
         for n in range(7):
             pixels = numbers.integers(0, 4000, (9, 11)).astype(np.int16 if number % 2 else np.uint16)
             position = np.array([-30, 12, 100]) + normal * 2.5 * n + (turn[:, 1] * 0.8 * n if name == "tilted" else 0)
-            d = make_slice(n, position, [*turn[:, 0], *turn[:, 1]], [0.8, 0.6], pixels, f"1.2.826.{number + 1}", "MR" if name == "inverted" else "CT")
+            d = make_slice(
+                n,
+                position,
+                [*turn[:, 0], *turn[:, 1]],
+                [0.8, 0.6],
+                pixels,
+                f"1.2.826.{number + 1}",
+                "MR" if name == "inverted" else "CT",
+            )
             if name == "slopes":
                 d.RescaleSlope, d.RescaleIntercept = str(1 + 0.25 * n), str(-100 * n)
             if name == "padding":
@@ -536,7 +645,10 @@ def make_dicom(folder, numbers):
             if name == "inverted":
                 d.PhotometricInterpretation = "MONOCHROME1"
             d.file_meta.TransferSyntaxUID = syntax
-            d.is_little_endian, d.is_implicit_VR = syntax != pydicom.uid.ExplicitVRBigEndian, syntax == pydicom.uid.ImplicitVRLittleEndian
+            d.is_little_endian, d.is_implicit_VR = (
+                syntax != pydicom.uid.ExplicitVRBigEndian,
+                syntax == pydicom.uid.ImplicitVRLittleEndian,
+            )
             if name == "big":
                 d.PixelData = pixels.byteswap().tobytes()
             if name == "rle":
@@ -563,11 +675,17 @@ def main():
     warnings.simplefilter("ignore")
     roots = [asked.data]
     if not asked.no_packages:
-        roots += [os.path.join(pydicom.__path__[0], "data"), os.path.join(nibabel.__path__[0], "tests", "data"), os.path.join(nibabel.__path__[0], "nicom", "tests", "data")]
+        roots += [
+            os.path.join(pydicom.__path__[0], "data"),
+            os.path.join(nibabel.__path__[0], "tests", "data"),
+            os.path.join(nibabel.__path__[0], "nicom", "tests", "data"),
+        ]
     out = {"consistent": 0, "taken": 0, "resampled": [], "refused": [], "wrong": [], "missed": [], "unchecked": []}
     for root in [*roots, None]:
         with tempfile.TemporaryDirectory(prefix="fovea-reference-") as folder:
-            compare_root(Node(asked.node, folder), os.path.realpath(root or make_corpus(os.path.join(folder, "made"))), out)
+            compare_root(
+                Node(asked.node, folder), os.path.realpath(root or make_corpus(os.path.join(folder, "made"))), out
+            )
     result = {"taken_fraction": out["taken"] / max(out["consistent"], 1), "wrong_geometries": len(out["wrong"]), **out}
     text = json.dumps(result, indent=1)
     with open(asked.json, "w") as file:

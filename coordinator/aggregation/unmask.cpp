@@ -1,7 +1,16 @@
 #include "coordinator/aggregation/unmask.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <utility>
 
+#include "common/check.h"
+#include "common/contains.h"
+#include "crypto/key_agreement.h"
+#include "crypto/mask_stream.h"
+#include "crypto/secret_bytes.h"
+#include "crypto/shamir.h"
 #include "federation/secagg/statements.h"
 
 namespace fovea::coordinator {
@@ -10,11 +19,7 @@ namespace {
 using federation::RefusalReason;
 using federation::RevealedSecret;
 
-bool contains(const std::vector<RosterIndex>& sites, RosterIndex site) {
-  return std::binary_search(sites.begin(), sites.end(), site);
-}
-
-// The entry of `site` in a list that is ascending by the member `key`; null when there is none.
+// The entry of `site` in a list that is sorted by the member `key`; null when there is none.
 template <class Entry>
 const Entry* find_entry(const std::vector<Entry>& list, RosterIndex Entry::*key, RosterIndex site) {
   const auto found = std::lower_bound(list.begin(), list.end(), site,
@@ -30,15 +35,15 @@ struct CheckedShare {
 
 class Unmasking {
  public:
-  explicit Unmasking(UnmaskWork work)
-      : work_(std::move(work)), threshold_(work_.context.parameters.thresholds.threshold) {}
+  explicit Unmasking(UnmaskInput input)
+      : input_(std::move(input)), threshold_(input_.context.parameters.thresholds.threshold) {}
 
   UnmaskOutcome run(std::uint32_t threads) {
-    for (const DealerCommitments& dealer : work_.dealers) open_secret(dealer);
-    const bool complete = outcome_.opened.size() == work_.survivors.size() &&
-                          outcome_.opened.size() == work_.dealers.size();
+    for (const DealerCommitments& dealer : input_.dealers) open_secret(dealer);
+    const bool complete = outcome_.opened.size() == input_.survivors.size() &&
+                          outcome_.opened.size() == input_.dealers.size();
     outcome_.complete = complete && remove_masks(threads);
-    outcome_.sum = std::move(work_.sum);
+    outcome_.sum = std::move(input_.sum);
     return std::move(outcome_);
   }
 
@@ -49,12 +54,12 @@ class Unmasking {
       outcome_.blames.push_back(entry);
   }
 
-  // The shares of one dealer that hold against its commitments; the dealer's own last, because it alone has none.
+  // The shares of one dealer that match its commitments; its own, to which it did not commit, last.
   std::vector<CheckedShare> checked_shares(const DealerCommitments& dealer, RevealedSecret kind) {
     std::vector<CheckedShare> shares;
     std::optional<CheckedShare> own;
-    for (const UnmaskResponse& response : work_.responses) {
-      if (!work_.context.holds_share(response.site, dealer.dealer)) continue;
+    for (const UnmaskResponse& response : input_.responses) {
+      if (!input_.context.holds_share(response.site, dealer.dealer)) continue;
       const federation::RevealedShare* revealed =
           find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
       if (revealed == nullptr || revealed->secret != kind) continue;
@@ -67,7 +72,7 @@ class Unmasking {
       const federation::SealedShares* promised =
           find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
       if (promised == nullptr) continue;
-      auto share = federation::open_commitment(work_.context.parameters_hash, {dealer.dealer, response.site, kind},
+      auto share = federation::open_commitment(input_.context.parameters_hash, {dealer.dealer, response.site, kind},
                                                revealed->share, *promised);
       if (!share) {
         blame(response.site, RefusalReason::bad_revealed_share);
@@ -80,8 +85,8 @@ class Unmasking {
   }
 
   void open_secret(const DealerCommitments& dealer) {
-    const RevealedSecret kind = contains(work_.committed, dealer.dealer) ? RevealedSecret::self_seed
-                                                                         : RevealedSecret::mask_key;
+    const RevealedSecret kind = contains(input_.committed, dealer.dealer) ? RevealedSecret::self_seed
+                                                                          : RevealedSecret::mask_key;
     std::vector<CheckedShare> checked = checked_shares(dealer, kind);
     if (checked.size() < threshold_) return;
     std::vector<crypto::Share> shares;
@@ -89,8 +94,8 @@ class Unmasking {
     const auto secret = crypto::combine_shares(shares);
     // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
     const federation::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment,
-                                                work_.context.find(dealer.dealer)->mask};
-    if (!secret || !federation::is_committed_secret(work_.context.parameters_hash, committed, *secret)) {
+                                                input_.context.find(dealer.dealer)->mask};
+    if (!secret || !federation::is_committed_secret(input_.context.parameters_hash, committed, *secret)) {
       blame(dealer.dealer, RefusalReason::inconsistent_dealer);
       note_dealing(dealer.dealer, kind, checked, shares);
       return;
@@ -121,13 +126,13 @@ class Unmasking {
       auto value = crypto::SecretKey::from(opened.value, "opened secret");
       FOVEA_CHECK(value.has_value());
       if (opened.kind == RevealedSecret::self_seed) {
-        keys.push_back({federation::self_mask_seed(work_.context, opened.site, *value), crypto::MaskSign::subtract});
+        keys.push_back({federation::self_mask_seed(input_.context, opened.site, *value), crypto::MaskSign::subtract});
         continue;
       }
       const auto mask_key = crypto::AgreementKey::from_private(*value);
-      for (const RosterIndex peer : work_.committed) {
-        if (!work_.context.are_neighbours(opened.site, peer)) continue;
-        auto seed = federation::pair_seed(work_.context, mask_key, opened.site, peer);
+      for (const RosterIndex peer : input_.committed) {
+        if (!input_.context.are_neighbours(opened.site, peer)) continue;
+        auto seed = federation::pair_seed(input_.context, mask_key, opened.site, peer);
         if (!seed) {
           blame(peer, RefusalReason::low_order_key);
           return false;
@@ -136,17 +141,17 @@ class Unmasking {
         keys.push_back({std::move(*seed), peer < opened.site ? crypto::MaskSign::subtract : crypto::MaskSign::add});
       }
     }
-    crypto::apply_masks(work_.sum, 0, keys, threads);
+    crypto::apply_masks(input_.sum, 0, keys, threads);
     return true;
   }
 
-  UnmaskWork work_;
+  UnmaskInput input_;
   std::size_t threshold_;
   UnmaskOutcome outcome_;
 };
 
 }  // namespace
 
-UnmaskOutcome unmask(UnmaskWork work, std::uint32_t threads) { return Unmasking(std::move(work)).run(threads); }
+UnmaskOutcome unmask(UnmaskInput input, std::uint32_t threads) { return Unmasking(std::move(input)).run(threads); }
 
 }  // namespace fovea::coordinator

@@ -1,10 +1,13 @@
-// The end of a round at the coordinator: secrets put together from released shares and checked, masks removed.
+// The end of a round at the coordinator: secrets are combined from released shares and checked, then masks are removed.
 // A pure function of its input; runs on a worker when the vector is large.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/masking.h"
@@ -31,7 +34,7 @@ struct Blame {
   bool operator==(const Blame&) const = default;
 };
 
-struct UnmaskWork {
+struct UnmaskInput {
   federation::AttemptContext context;      // P, H(P), U1, K
   std::vector<RosterIndex> survivors;      // U2
   std::vector<RosterIndex> committed;      // U3
@@ -40,8 +43,8 @@ struct UnmaskWork {
   std::vector<std::uint32_t> sum;  // Σ y over U3
 };
 
-// t shares that others released of one dealer's secret, each as it committed to, which do not give the secret it
-// committed to.
+// A dealer's fault: t released shares, none of them its own, each the one it committed to, which do not give the secret
+// it committed to.
 struct BadDealing {
   RosterIndex dealer = 0;
   federation::RevealedSecret secret = federation::RevealedSecret::self_seed;
@@ -53,12 +56,11 @@ struct UnmaskOutcome {
   std::vector<std::uint32_t> sum;                // Σ x when complete, else as it came
   std::vector<federation::OpenedSecret> opened;  // ascending, one for each site of U2 when complete
   std::vector<Blame> blames;                     // bad_revealed_share: the responder; inconsistent_dealer: the dealer
-  std::vector<BadDealing>
-      dealings;  // what shows an inconsistent dealer to anybody; none where its own share was needed
+  std::vector<BadDealing> dealings;  // evidence of inconsistent dealers; none where a dealer's own share was needed
 };
 
 // A revealed share counts only if it is the one its dealer committed to (the dealer's own share has no commitment and
 // is used only when it is needed). X25519_base(s_j) = S_j and H(b_j) = Bcom_j are checked before any mask is removed.
-UnmaskOutcome unmask(UnmaskWork work, std::uint32_t threads = 1);
+UnmaskOutcome unmask(UnmaskInput input, std::uint32_t threads = 1);
 
 }  // namespace fovea::coordinator

@@ -1,8 +1,11 @@
 // The subcommands of `fovea-coordinator`.
 #pragma once
 
+#include <filesystem>
+
 #include "common/clock.h"
 #include "common/console.h"
+#include "common/result.h"
 #include "coordinator/registry/coordinator_folder.h"
 
 namespace CLI {
@@ -21,8 +24,8 @@ struct CommandContext {
   Result<CoordinatorConfig> config();
 };
 
-void add_federation_commands(CLI::App& app,
-                             CommandContext& context);  // init, invite, sign, cosign, sites, revoke, administrator
+// init, invite, sign, cosign, sites, revoke, administrator
+void add_federation_commands(CLI::App& app, CommandContext& context);
 void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
 void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
 void add_model_commands(CLI::App& app, CommandContext& context);  // model export

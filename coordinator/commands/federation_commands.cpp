@@ -1,9 +1,26 @@
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/console.h"
 #include "common/durable_file.h"
+#include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "crypto/key_file.h"
+#include "crypto/random_source.h"
+#include "crypto/signature.h"
+#include "federation/files/signed_document_file.h"
+#include "federation/membership/invite.h"
+#include "federation/membership/join_request.h"
+#include "federation/membership/roster.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -81,10 +98,8 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
         "sign: name the join requests to sign, or --renew to sign the present sites for another week");
   RosterChange change;
   for (const std::string& file : choice.files) {
-    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, federation::kSignedDocumentBytesMax));
-    auto document = federation::SignedDocument::parse(bytes);
-    if (!document) return document.error().with_context(file);
-    auto request = federation::verify_join_request(*document);
+    FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(file));
+    auto request = federation::verify_join_request(document);
     if (!request) return request.error().with_context(file);
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);

@@ -1,6 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/store/run_store.h"

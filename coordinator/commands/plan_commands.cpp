@@ -1,6 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/commands/default_plan.h"
@@ -20,7 +27,7 @@ struct Choice {
   std::optional<std::uint64_t> seed;
 };
 
-// Sites take part in one sum on a model, ever, and the first model of a run follows from architecture and seed.
+// A site takes part in one sum per model, ever, and the first model of a run follows from architecture and seed.
 std::uint64_t fresh_seed() {
   crypto::SystemRandom random;
   std::array<std::uint8_t, 8> bytes{};
@@ -88,8 +95,7 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
                    "\"fovea-1\", or \"probe-N\" to test the network without learning")
       ->capture_default_str();
   fresh
-      ->add_option("--seed", choice->seed,
-                   "Of the first model; drawn at random when not given. A model serves one run only")
+      ->add_option("--seed", choice->seed, "Of the first model; random by default. A seed can be used for one run only")
       ->check(CLI::Range(std::uint64_t{0}, (std::uint64_t{1} << 53U) - 1));
   fresh->callback([&context, choice] { context.console.run("plan new", [&] { return run_new(context, *choice); }); });
   auto* validate = plan->add_subcommand("validate", "Check a plan and print its hash");

@@ -1,22 +1,33 @@
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/console.h"
+#include "common/descriptor.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
+#include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/io/run_driver.h"
-#include "coordinator/store/round_record.h"
+#include "coordinator/store/run_store.h"
+#include "crypto/random_source.h"
+#include "federation/io/program_log.h"
+#include "federation/membership/plan.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -30,45 +41,21 @@ struct Choice {
   bool fresh = false;
 };
 
-void set_up_log(const std::string& level) {
-  auto logger = spdlog::stderr_logger_mt("fovea-coordinator");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  logger->set_level(spdlog::level::from_str(level));
-  spdlog::set_default_logger(std::move(logger));
+// The process that serves holds a lock on this file, whose text is its process id.
+fs::path serving_file(const fs::path& home) { return home / "serving"; }
+
+Result<FileLock> lock_serving(const fs::path& home) {
+  FOVEA_TRY_ASSIGN(
+      FileLock lock,
+      FileLock::take(
+          serving_file(home),
+          home.string() +
+              ": another fovea-coordinator serves from this folder; stop it with: fovea-coordinator run stop"));
+  FOVEA_TRY(lock.write(std::to_string(::getpid()) + "\n"));
+  return lock;
 }
 
-// The process that serves holds this lock; its text is the process id.
-class ServingLock {
- public:
-  static Result<ServingLock> take(const fs::path& home) {
-    const fs::path path = home / "serving";
-    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor < 0) return unavailable(path.string() + ": cannot open");
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-      ::close(descriptor);
-      return failed_precondition(
-          home.string() +
-          ": another fovea-coordinator serves from this folder; stop it with: fovea-coordinator run stop");
-    }
-    const std::string text = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(descriptor, 0) != 0 || ::write(descriptor, text.data(), text.size()) < 0) {
-      ::close(descriptor);
-      return unavailable(path.string() + ": cannot write");
-    }
-    return ServingLock(descriptor);
-  }
-  ServingLock(ServingLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  ServingLock& operator=(ServingLock&&) = delete;
-  ~ServingLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
- private:
-  explicit ServingLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
-};
-
-// A run of this plan that has not ended is gone on with.
+// Resumes a run of this plan that has not ended, unless a new one is asked for.
 Result<std::unique_ptr<RunStore>> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
   const CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(plan_bytes));
@@ -76,8 +63,8 @@ Result<std::unique_ptr<RunStore>> choose_run(CommandContext& context, ByteView p
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
     FOVEA_TRY_ASSIGN(RunStore store, RunStore::open(*path));
     if (store.plan().hash != plan.hash || store.complete()) continue;
-    context.console.progress("going on with run " + store.facts().run.text() + ": " + std::to_string(store.sums()) +
-                             " of " + std::to_string(plan.rounds_total()) + " rounds are done");
+    context.console.progress("resuming run " + store.facts().run.text() + ": " + std::to_string(store.sums()) + " of " +
+                             std::to_string(plan.rounds_total()) + " rounds are done");
     return std::make_unique<RunStore>(std::move(store));
   }
   crypto::SystemRandom random;
@@ -90,13 +77,13 @@ Result<std::unique_ptr<RunStore>> choose_run(CommandContext& context, ByteView p
 
 Result<void> run_start(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const CoordinatorConfig config, context.config());
-  set_up_log(context.console.quiet ? "error" : config.log_level);
+  federation::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level);
   FOVEA_TRY_ASSIGN(const Bytes plan_bytes, read_file(choice.plan, federation::kPlanBytesMax));
   if (const auto plan = federation::Plan::parse(plan_bytes); !plan) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.plan);
   }
-  FOVEA_TRY_ASSIGN(const ServingLock lock, ServingLock::take(context.home));
+  FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
   FOVEA_TRY_ASSIGN(auto store, choose_run(context, plan_bytes, choice.fresh));
   block_stop_signals();
   FOVEA_TRY_ASSIGN(
@@ -120,7 +107,7 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
                            std::to_string(done.sums()) + " of " + std::to_string(done.plan().rounds_total()) +
                            " rounds\nsummary " + summary +
                            (complete ? "\nnext: fovea-coordinator model export --output model.safetensors"
-                                     : "\ngo on with the same command"));
+                                     : "\nresume it with the same command"));
   return {};
 }
 
@@ -149,11 +136,8 @@ Result<void> run_list(CommandContext& context) {
 }
 
 Result<pid_t> serving_process(const fs::path& home) {
-  const fs::path path = home / "serving";
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool free = descriptor < 0 || ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
-  if (descriptor >= 0) ::close(descriptor);
-  if (free) return failed_precondition(home.string() + ": no run is being served");
+  const fs::path path = serving_file(home);
+  if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
   FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
   const std::string_view digits = as_text(text);
   pid_t process = 0;
@@ -166,18 +150,18 @@ Result<void> run_stop(CommandContext& context) {
   FOVEA_TRY_ASSIGN(const pid_t process, serving_process(context.home));
   if (::kill(process, SIGTERM) != 0) return unavailable("cannot signal process " + std::to_string(process));
   context.console.data("run stop", {{"pid", process}},
-                       "asked process " + std::to_string(process) + " to stop; the run can go on later");
+                       "asked process " + std::to_string(process) + " to stop; the run can be resumed later");
   return {};
 }
 
 // Prints each line of events.jsonl as it is written, until the run ends.
 Result<void> run_watch(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
-  const fs::path path = context.folder().root() / "events.jsonl";
+  const fs::path path = context.folder().events();
   std::ifstream events(path);
   if (!events) return not_found(path.string() + ": no run was served yet");
-  const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (watch < 0 || ::inotify_add_watch(watch, path.c_str(), IN_MODIFY) < 0)
+  const Descriptor watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!watch || ::inotify_add_watch(watch.number(), path.c_str(), IN_MODIFY) < 0)
     return unavailable("cannot watch " + path.string());
   bool over = !serving_process(context.home);
   while (true) {
@@ -191,14 +175,13 @@ Result<void> run_watch(CommandContext& context) {
     }
     if (over) break;
     events.clear();
-    pollfd waiting{watch, POLLIN, 0};
+    pollfd waiting{watch.number(), POLLIN, 0};
     ::poll(&waiting, 1, 1'000);
     char drained[4096];
-    while (::read(watch, drained, sizeof drained) > 0) {
+    while (::read(watch.number(), drained, sizeof drained) > 0) {
     }
     over = !serving_process(context.home);
   }
-  ::close(watch);
   return {};
 }
 
@@ -208,14 +191,14 @@ void add_run_commands(CLI::App& app, CommandContext& context) {
   auto choice = std::make_shared<Choice>();
   auto* run = app.add_subcommand("run", "Runs: a plan being executed");
   run->require_subcommand(1);
-  auto* start = run->add_subcommand("start", "Serve a plan to its end; goes on with a run that was interrupted");
+  auto* start = run->add_subcommand("start", "Serve a plan to its end; resumes a run that was interrupted");
   start->add_option("plan", choice->plan, "The plan's file")->required();
-  start->add_flag("--new", choice->fresh, "Begin a new run even if one of this plan is open");
+  start->add_flag("--new", choice->fresh, "Begin a new run even if one of this plan is unfinished");
   start->callback(
       [&context, choice] { context.console.run("run start", [&] { return run_start(context, *choice); }); });
   auto* list = run->add_subcommand("list", "Runs and how far they are");
   list->callback([&context] { context.console.run("run list", [&] { return run_list(context); }); });
-  auto* stop = run->add_subcommand("stop", "Stop the process that serves; the run can go on later");
+  auto* stop = run->add_subcommand("stop", "Stop the process that serves; the run can be resumed later");
   stop->callback([&context] { context.console.run("run stop", [&] { return run_stop(context); }); });
   auto* watch = run->add_subcommand("watch", "Print events as JSON lines until the run ends");
   watch->callback([&context] { context.console.run("run watch", [&] { return run_watch(context); }); });

@@ -2,8 +2,18 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -19,15 +29,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kShowEveryMs = 1'000;
-constexpr std::int64_t kRosterLookEveryMs = 1'000;
+constexpr std::int64_t kRosterCheckEveryMs = 1'000;
 constexpr std::int64_t kConfirmationsMaxMs = 10'000;
-
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM}) sigaddset(&set, number);
-  return set;
-}
 
 std::string minutes_and_seconds(std::int64_t ms) {
   const std::int64_t seconds = std::max<std::int64_t>(0, ms) / 1000;
@@ -35,7 +38,8 @@ std::string minutes_and_seconds(std::int64_t ms) {
   return two(seconds / 60) + ":" + two(seconds % 60);
 }
 
-std::string_view people_word(RoundPhase phase) noexcept {
+// After "3 of 4", for a person.
+std::string_view words_for(RoundPhase phase) noexcept {
   switch (phase) {
     case RoundPhase::announced: return "ready";
     case RoundPhase::collecting_keys: return "sent keys";
@@ -43,9 +47,9 @@ std::string_view people_word(RoundPhase phase) noexcept {
     case RoundPhase::collecting_masked: return "masked";
     case RoundPhase::collecting_consistency: return "signed";
     case RoundPhase::collecting_unmask: return "unmasked";
-    case RoundPhase::unmasking: return "taking masks off";
+    case RoundPhase::unmasking: return "removing masks";
     case RoundPhase::finished: return "finished";
-    case RoundPhase::aborted: return "given up";
+    case RoundPhase::aborted: return "aborted";
   }
   return "";
 }
@@ -61,9 +65,7 @@ std::string join(const std::vector<SiteId>& sites) {
 void block_stop_signals() { block_signals({SIGINT, SIGTERM}); }
 
 RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-RunDriver::~RunDriver() {
-  if (parts_ != nullptr && parts_->signals >= 0) ::close(parts_->signals);
-}
+RunDriver::~RunDriver() = default;
 
 const std::string& RunDriver::endpoint() const noexcept { return parts_->server->endpoint(); }
 const RunStore& RunDriver::store() const noexcept { return *parts_->options.store; }
@@ -73,20 +75,14 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
   FOVEA_TRY_ASSIGN(federation::Invite facts, folder.federation());
   FOVEA_TRY_ASSIGN(CoordinatorKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(federation::Roster roster, folder.roster(clock.wall()));
-  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.root() / "events.jsonl", clock));
-  std::optional<federation::RoundKey> opened_attempt;
-  const auto learn = [&](std::uint64_t, const federation::StampedEntry& entry) -> Result<void> {
-    if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) opened_attempt = open->key;
-    return {};
-  };
+  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
   FOVEA_TRY_ASSIGN(
       federation::Ledger ledger,
       federation::Ledger::open({.folder = folder.ledger(),
                                 .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
-                                .key = keys.signing.copy()},
-                               learn));
+                                .key = keys.signing.copy()}));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
-  const sigset_t set = stop_signals();
+  FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM}));
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
   std::unique_ptr<Parts> parts(new Parts{.options = std::move(options),
                                          .clock = &clock,
@@ -96,9 +92,9 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .events = std::move(events),
                                          .ledger = std::move(ledger),
                                          .unmasker = std::move(unmasker),
-                                         .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)});
+                                         .signals = std::move(signals)});
   Parts& inner = *parts;
-  FOVEA_TRY(inner.take_up_round());
+  FOVEA_TRY(inner.resume_round());
   FOVEA_TRY_ASSIGN(
       inner.server,
       ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
@@ -108,8 +104,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
       }));
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
-  inner.last_roster_look = clock.monotonic();
-  inner.opened_attempt = opened_attempt;
+  inner.last_roster_check = clock.monotonic();
   inner.limit_cohort();
   return std::unique_ptr<RunDriver>(new RunDriver(std::move(parts)));
 }
@@ -142,10 +137,9 @@ Result<RunEnd> RunDriver::run() {
 }
 
 Result<void> RunDriver::Parts::loop_once() {
-  const int descriptors[] = {signals, unmasker->descriptor()};
+  const int descriptors[] = {signals.number(), unmasker->descriptor()};
   FOVEA_TRY(server->wait(std::chrono::milliseconds(kTickEveryMs), descriptors));
-  signalfd_siginfo info{};
-  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) stop = true;
+  while (next_signal(signals) != 0) stop = true;
   constexpr int kMessagesMax = 64;  // then look at the clock again
   for (int i = 0; i < kMessagesMax && !stop; ++i) {
     std::optional<InboundMessage> message = server->receive();
@@ -164,7 +158,7 @@ Result<void> RunDriver::Parts::tick() {
   last_tick = now;
   if (machine) FOVEA_TRY(feed(Tick{now}));
   if (now.value - last_shown.value >= kShowEveryMs) show_progress();
-  if (now.value - last_roster_look.value >= kRosterLookEveryMs) FOVEA_TRY(look_for_roster());
+  if (now.value - last_roster_check.value >= kRosterCheckEveryMs) FOVEA_TRY(check_for_new_roster());
   return {};
 }
 
@@ -176,12 +170,12 @@ void RunDriver::Parts::show_progress() {
   if (!machine) {
     std::size_t present = 0;
     for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
-    line += std::to_string(present) + " of " + std::to_string(roster.sites.size()) + " sites are here, at least " +
+    line += std::to_string(present) + " of " + std::to_string(roster.sites.size()) + " sites are connected, at least " +
             std::to_string(plan.cohort.smallest) + " are needed";
   } else {
     const RoundProgress progress = machine->progress();
     line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
-            std::string(people_word(progress.phase));
+            std::string(words_for(progress.phase));
     if (!progress.waiting_for.empty())
       line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
     line += ", quorum " + std::to_string(plan.secure_aggregation.threshold);
@@ -191,8 +185,8 @@ void RunDriver::Parts::show_progress() {
 }
 
 // Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends
-// under that roster, even if a newer one is in force since. Whom the newer one removed is not listened to meanwhile.
-Result<void> RunDriver::Parts::take_up_round() {
+// under that roster, even if a newer one is in force since. Sites that the newer one removed are ignored meanwhile.
+Result<void> RunDriver::Parts::resume_round() {
   RunStore& store = *options.store;
   if (store.complete()) return {};
   FOVEA_TRY_ASSIGN(journal_at_start, store.begin_round(store.next_round()));
@@ -222,8 +216,8 @@ Result<void> RunDriver::Parts::take_up_round() {
   return {};
 }
 
-Result<void> RunDriver::Parts::look_for_roster() {
-  last_roster_look = clock->monotonic();
+Result<void> RunDriver::Parts::check_for_new_roster() {
+  last_roster_check = clock->monotonic();
   std::error_code error;
   const auto time = fs::last_write_time(options.folder.roster_file(), error);
   if (!error && time != roster_time) {
@@ -235,16 +229,16 @@ Result<void> RunDriver::Parts::look_for_roster() {
   return next_roster ? adopt_roster() : Result<void>();
 }
 
-// Whether everybody is still there with whom the sum has to be repeated, under the roster of its release.
+// Whether `newer` still has every site that the sum must be repeated with. Until then the roster of its release stays.
 bool RunDriver::Parts::may_repeat_under(const federation::Roster& newer) const {
   return repeat && std::all_of(repeat->sites.begin(), repeat->sites.end(),
                                [&](RosterIndex site) { return newer.find(roster.sites[site].id) != nullptr; });
 }
 
-// A newer epoch: every session is cut, so that a site that was removed is gone within a moment, and the round in
-// progress, which is bound to the old roster, is tried again under the new one. Once shares were asked for, the round
-// must end first: sites release one sum on a model, ever. Until then a removed site is not listened to. So must a sum
-// that is repeated, unless a site that it needs is removed.
+// A newer epoch: every session is cut, so that a removed site is gone at once, and the round in progress, which is
+// bound to the old roster, is tried again under the new one. Once shares were asked for, that round must end first,
+// because sites release one sum per model, ever; a removed site is ignored until then. So must a sum that is repeated,
+// unless a site that it needs is removed.
 Result<void> RunDriver::Parts::adopt_roster() {
   const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
   if (releasing_at_start || phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
@@ -267,7 +261,7 @@ Result<void> RunDriver::Parts::adopt_roster() {
   return server->cut_sessions();
 }
 
-// Every site that is here should have the last sum before the port closes.
+// Every connected site should have the last sum before the port closes.
 Result<void> RunDriver::Parts::wait_for_confirmations() {
   const RoundRecord* last = options.store->last_sum();
   const std::int64_t deadline = clock->monotonic().value + kConfirmationsMaxMs;

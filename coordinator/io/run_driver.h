@@ -1,13 +1,16 @@
 // The serving process of one run: listens, greets sites, runs round machines (coordinator/round) to the plan's end.
 // One event loop; effects are performed in the machine's order: journal → store the sum → ledger → send → unmask.
 //
-// Killed anywhere, the next start resumes: the store says which rounds ended, the journal what became of the last.
+// After a kill at any moment the next start resumes: the store says which rounds ended, the journal how far the last
+// one came.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "common/clock.h"
+#include "common/result.h"
 #include "coordinator/io/zmq_server.h"
 #include "coordinator/registry/coordinator_folder.h"
 #include "coordinator/store/run_store.h"

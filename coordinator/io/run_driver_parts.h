@@ -1,14 +1,32 @@
 // What the serving process is made of; private to coordinator/io/run_*.cpp.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/descriptor.h"
+#include "common/ids.h"
 #include "coordinator/io/run_driver.h"
 #include "coordinator/io/unmask_worker.h"
 #include "coordinator/round/round_machine.h"
 #include "federation/io/event_log.h"
+#include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
+#include "federation/membership/invite.h"
+#include "federation/membership/roster.h"
+#include "federation/messages/beacon_messages.h"
+#include "federation/messages/envelope.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/secagg/parameters.h"
 
 namespace fovea::coordinator {
 
@@ -21,7 +39,7 @@ struct RunDriver::Parts {
   federation::EventLog events;
   federation::Ledger ledger;
   std::unique_ptr<UnmaskWorker> unmasker;
-  int signals = -1;  // signalfd
+  Descriptor signals;  // SIGINT, SIGTERM
   std::unique_ptr<ZmqServer> server{};
 
   // A site whose session said that it takes part in this run.
@@ -32,9 +50,9 @@ struct RunDriver::Parts {
   std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
   std::optional<RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
-  bool releasing_at_start = false;      // it was past R4: it ends before anything else, under the roster it began with
-  std::optional<SumToRepeat> repeat{};  // what the next round has to be
-  RoundNumber round = 0;                // of the machine
+  bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
+  std::optional<SumToRepeat> repeat{};    // what the next round has to be
+  RoundNumber round = 0;                  // of the machine
   MonotonicMs round_began{};
   MonotonicMs next_round_not_before{};   // after rounds without a sum: ever longer pauses
   std::uint32_t rounds_without_sum = 0;  // in a row
@@ -42,27 +60,26 @@ struct RunDriver::Parts {
   MonotonicMs last_tick{};
   MonotonicMs last_saved{};
   MonotonicMs last_shown{};
-  MonotonicMs last_roster_look{};
+  MonotonicMs last_roster_check{};
   std::filesystem::file_time_type roster_time{};
   std::uint32_t cohort_largest = 0;                 // of a round: the plan's, as far as the roster allows it
   std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;
-  std::optional<federation::RoundKey> opened_attempt{};  // the newest in the ledger; parameters sent again open nothing
   bool stop = false;
 
   // run_driver.cpp
   Result<void> loop_once();
   Result<void> tick();
   void show_progress();
-  Result<void> take_up_round();  // at the start, before anybody is listened to
+  Result<void> resume_round();  // at the start, before the port opens
   bool may_repeat_under(const federation::Roster& newer) const;
-  Result<void> look_for_roster();
+  Result<void> check_for_new_roster();
   Result<void> adopt_roster();
   Result<void> wait_for_confirmations();
   Result<void> write_summary();
 
-  // run_session.cpp: who is there, what they lack
+  // run_session.cpp: who is connected, and what each of them lacks
   Result<void> handle(InboundMessage message);
   Result<void> handle_hello(const InboundMessage& message, const federation::SignedMessage& opened);
   Result<void> record_receipt(const SiteId& site, const federation::SignedMessage& message);
@@ -92,6 +109,7 @@ struct RunDriver::Parts {
   Result<void> store_sum(const RoundResult& result);
   Result<void> publish(RoundResult result);
   Result<void> end_without_sum(const RoundAborted& aborted);
+  Result<void> record_opening(const federation::RoundParameters& opened);
   Result<void> send_all(std::vector<RoundOutbound> outbound);
   Result<void> record(federation::LedgerEntry entry);
   Result<void> sync_ledger();

@@ -1,11 +1,26 @@
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json.hpp>
 
 #include "common/durable_file.h"
 #include "coordinator/io/run_driver_parts.h"
 #include "crypto/hash.h"
-#include "federation/model/federated_averaging.h"
+#include "federation/membership/plan.h"
+#include "federation/model/apply_sum.h"
+#include "federation/model/layout.h"
+#include "federation/model/state.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -15,10 +30,10 @@ using federation::MessageKind;
 constexpr std::uint32_t kRoundsWithoutSumMax = 12;
 constexpr std::int64_t kPauseMinMs = 250;
 constexpr std::int64_t kPauseMaxMs = 30'000;
-// The model's file and the ledger's checkpoint can be made again from what is durable, so short rounds share one.
+// The model's file and the ledger's checkpoint can be made again from what is durable, so short rounds share one save.
 constexpr std::int64_t kSaveEveryMs = 2'000;
 
-// What came a moment after it was needed: the fourth answer where three are enough.
+// An answer that came a moment after it was needed: the fourth where three are enough.
 bool is_late(federation::RefusalReason reason) {
   return reason == federation::RefusalReason::unexpected_kind || reason == federation::RefusalReason::stale_round ||
          reason == federation::RefusalReason::stale_attempt;
@@ -56,7 +71,7 @@ void RunDriver::Parts::limit_cohort() {
         roster.sites.size(), cohort_largest);
 }
 
-// A site that is still catching up cannot train on this model yet; the last sum itself may be on its way.
+// A site that lacks more than the last sum is still catching up and cannot train on this model yet.
 bool RunDriver::Parts::is_present(const SiteId& site) const {
   const auto state = joined.find(site);
   if (state == joined.end() || !server->has_session(site)) return false;
@@ -66,7 +81,7 @@ bool RunDriver::Parts::is_present(const SiteId& site) const {
          }) <= 1;
 }
 
-// Who may come, present sites first when the plan's largest cohort is below the roster's size.
+// Who is invited: present sites first, where the plan's largest cohort is below the roster's size.
 RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) const {
   std::vector<RosterIndex> present;
   std::vector<RosterIndex> absent;
@@ -74,9 +89,9 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
     if (left_out.contains(roster.sites[i].id)) continue;
     (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
   }
-  const std::size_t largest = releasing_at_start ? roster.sites.size()
-                                                 : cohort_largest;  // whoever was in it can still release
-  // Whoever sat out comes first next time.
+  // Whoever was in a round that is past R4 can still release.
+  const std::size_t largest = releasing_at_start ? roster.sites.size() : cohort_largest;
+  // By turns: whoever sat out comes first next time.
   if (present.size() > largest)
     std::rotate(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(number % present.size()), present.end());
   present.resize(std::min(present.size(), largest));
@@ -87,7 +102,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
   return out;
 }
 
-// Those with whom a sum has to be repeated, whoever is here: the round waits for them, and ends if they do not come.
+// Exactly the sites that a sum must be repeated with, present or not: the round waits for them, and ends without them.
 RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
   Cohort out{0, repeat->sites, {}};
   for (const RosterIndex site : repeat->sites)
@@ -104,7 +119,7 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
   if (!releasing_at_start && !repeat && cohort.present < plan.cohort.smallest) return {};
   const std::size_t hoped = repeat ? repeat->sites.size() : cohort_largest;
   const std::int64_t waited = clock->monotonic().value - last_joined.value;
-  // Only before the first round of this process: later ones start with whoever is here.
+  // Only before the first round of this process: later ones start with whoever is connected.
   if (!releasing_at_start && round == 0 && cohort.present < hoped &&
       waited < static_cast<std::int64_t>(options.config.joining_s) * 1000)
     return {};
@@ -149,7 +164,7 @@ Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
                    .delta_max = plan.strategy.delta_max,
                    .weight_max = plan.strategy.weight_max,
                    .limits = {}};
-  if (repeat) {  // with the update that answered the round before
+  if (repeat) {  // the update of the round before answers it
     setup.task = repeat->task;
     setup.task.round = round;
     setup.repeat = repeat;
@@ -166,7 +181,7 @@ std::filesystem::path RunDriver::Parts::beacon_file() const {
   return options.folder.root() / "beacons" / to_hex(roster.hash);
 }
 
-// The beacon belongs to the roster, whatever runs there are under it.
+// A beacon belongs to its roster and serves every run under it.
 Result<std::optional<federation::BeaconTranscript>> RunDriver::Parts::stored_beacon() const {
   constexpr std::size_t kBeaconBytesMax = std::size_t{1} << 20U;
   const auto bytes = read_file(beacon_file(), kBeaconBytesMax);
@@ -209,6 +224,7 @@ Result<void> RunDriver::Parts::perform(RoundEffects effects) {
   FOVEA_TRY(options.store->append_journal(effects.journal));
   if (effects.beacon) FOVEA_TRY(store_beacon(*effects.beacon));
   if (effects.finished) FOVEA_TRY(store_sum(*effects.finished));
+  if (effects.opened) FOVEA_TRY(record_opening(*effects.opened));
   FOVEA_TRY(send_all(std::move(effects.outbound)));
   if (effects.unmask) unmasker->begin(std::move(*effects.unmask));
   if (effects.finished) return publish(std::move(*effects.finished));
@@ -216,32 +232,24 @@ Result<void> RunDriver::Parts::perform(RoundEffects effects) {
   return {};
 }
 
+Result<void> RunDriver::Parts::record_opening(const federation::RoundParameters& opened) {
+  return record(federation::RoundOpen{.key = {opened.run, opened.round, opened.attempt},
+                                      .plan = opened.plan_hash,
+                                      .model = opened.model_hash,
+                                      .roster = opened.roster_hash,
+                                      .parameters = opened.hash(),
+                                      .cohort = static_cast<std::uint32_t>(opened.candidates.size()),
+                                      .threshold = opened.thresholds.threshold});
+}
+
 Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
   if (outbound.empty()) return {};
-  for (const RoundOutbound& message : outbound)
-    if (message.kind == MessageKind::parameters) {
-      auto opened =
-          federation::SignedMessage::open(message.wire, {.sender = std::nullopt, .key = keys.signing.verify_key()});
-      if (!opened) return opened.error();
-      FOVEA_TRY_ASSIGN(const auto announced, federation::RoundParameters::decode(opened->payload()));
-      const federation::RoundKey key{announced.run, announced.round, announced.attempt};
-      if (opened_attempt == key) break;
-      opened_attempt = key;
-      FOVEA_TRY(record(federation::RoundOpen{.key = key,
-                                             .plan = announced.plan_hash,
-                                             .model = announced.model_hash,
-                                             .roster = announced.roster_hash,
-                                             .parameters = announced.hash(),
-                                             .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
-                                             .threshold = announced.thresholds.threshold}));
-      break;
-    }
   FOVEA_TRY(sync_ledger());
   for (RoundOutbound& message : outbound) {
     const auto wire = std::make_shared<const Bytes>(std::move(message.wire));
     for (const SiteId& site : message.to)
       if (server->send(site, wire) == SendVerdict::outbox_full)
-        spdlog::warn("{}: takes messages too slowly; a {} was dropped", site.text(),
+        spdlog::warn("{}: reads messages too slowly; a {} was dropped", site.text(),
                      federation::to_string(message.kind));
   }
   return {};
@@ -265,14 +273,7 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   FOVEA_TRY_ASSIGN(const federation::PlanPosition position, store.plan().position(store.sums() + 1));
   const federation::PlanStage& stage = store.plan().stages[position.stage_index];
   std::future<Result<void>> publication = store.begin_publication(result.round, result.publication);
-  FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(stage.trains));
-  FOVEA_TRY_ASSIGN(federation::ModelState model,
-                   federation::apply_federated_averaging(store.model(), ranges,
-                                                         {.sums = result.sum.sums(),
-                                                          .scale = result.sum.scale,
-                                                          .weight_max = result.sum.weight_max,
-                                                          .weight_sum = result.sum.weight_sum,
-                                                          .server_learning_rate = stage.server_learning_rate}));
+  FOVEA_TRY_ASSIGN(federation::ModelState model, federation::apply_sum(store.model(), stage, result.sum));
   RoundRecord ended = describe(result.round, result.attempt);
   ended.transcript = result.transcript;
   ended.contributors = names(result.contributors);
@@ -307,7 +308,7 @@ Result<void> RunDriver::Parts::publish(RoundResult result) {
   }
   machine.reset();
   FOVEA_TRY(begin_round_when_ready());
-  // While the sites apply the sum: what a crash may cost, because it can be made again or is synced already.
+  // While the sites apply the sum. A crash may cost it: it can be made again, or is durable already.
   const MonotonicMs now = clock->monotonic();
   if (now.value - last_saved.value < kSaveEveryMs) return sync_ledger();
   last_saved = now;
@@ -344,7 +345,7 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   if (rounds_without_sum >= kRoundsWithoutSumMax)
     return deadline_exceeded(std::to_string(rounds_without_sum) +
                              " rounds in a row ended without a sum, the last with \"" + ended.aborted +
-                             "\"; mend the cause and start the run again, it goes on where it stands");
+                             "\"; fix the cause and start the run again; it resumes where it stopped");
   const std::int64_t pause_ms = std::min(kPauseMaxMs, kPauseMinMs << std::min<std::uint32_t>(rounds_without_sum, 16));
   next_round_not_before = MonotonicMs{clock->monotonic().value + pause_ms};
   return {};

@@ -1,10 +1,19 @@
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
 #include <nlohmann/json.hpp>
 
 #include "common/codec.h"
 #include "coordinator/io/run_driver_parts.h"
 #include "crypto/hash.h"
+#include "federation/membership/signed_document.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/site_messages.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -13,7 +22,7 @@ using federation::MessageKind;
 
 std::shared_ptr<const Bytes> shared(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
 
-// The random word of a node's start, from "fovea-node 0.1.0 start <16 hex digits>".
+// Tells two starts of a node apart, from its "fovea-node 0.1.0 start <16 hex digits>".
 BootId boot_of(const std::string& software) {
   BootId out{};
   const Digest digest = crypto::sha256(as_bytes(software));
@@ -38,7 +47,8 @@ federation::RoundKey key_of(const federation::SignedMessage& message) {
 
 Result<void> RunDriver::Parts::handle(InboundMessage message) {
   const federation::RosterSite* site = roster.find(message.site);
-  if (site == nullptr || (next_roster && next_roster->find(message.site) == nullptr)) return {};  // cut in a moment
+  if (site == nullptr || (next_roster && next_roster->find(message.site) == nullptr))
+    return {};  // removed: its session is about to be cut
   const auto claimed = federation::claimed_kind(message.payload);
   auto opened =
       federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
@@ -59,7 +69,7 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
     return {};
   }
   if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
-  // Whoever trained for this round has computed the model of the last sum.
+  // A site that trained for this round has computed the model of the last sum.
   if (const auto state = joined.find(message.site);
       opened->kind() == MessageKind::training_ready && state != joined.end())
     if (const RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
@@ -102,7 +112,7 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const
   joined[message.site].last_round = hello->last_round;
   if (first_time) {
     last_joined = clock->monotonic();
-    spdlog::info("{} takes part; it has {} as its last round", message.site.text(), hello->last_round);
+    spdlog::info("{} joined; the last round it applied is {}", message.site.text(), hello->last_round);
     events.write("site_joined", {{"site", message.site.text()}, {"last_round", hello->last_round}});
   }
   return send_missed_sum(message.site, hello->last_round);
@@ -121,7 +131,7 @@ void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Byte
       site, shared(federation::seal_message(
                 {.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
                 payload, keys.signing)));
-  if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: takes messages too slowly; one was dropped", site.text());
+  if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: reads messages too slowly; one was dropped", site.text());
 }
 
 void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind, federation::RefusalReason reason) {

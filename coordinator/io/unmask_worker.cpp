@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <utility>
 
 namespace fovea::coordinator {
 
@@ -18,12 +20,12 @@ UnmaskWorker::~UnmaskWorker() {
   ::close(wake_);
 }
 
-void UnmaskWorker::begin(UnmaskWork work) {
+void UnmaskWorker::begin(UnmaskInput input) {
   if (thread_.joinable()) thread_.join();
   take();
-  thread_ = std::jthread([this, work = std::move(work)]() mutable {
+  thread_ = std::jthread([this, input = std::move(input)]() mutable {
     const std::uint32_t threads = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
-    outcome_ = unmask(std::move(work), threads);
+    outcome_ = unmask(std::move(input), threads);
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
   });

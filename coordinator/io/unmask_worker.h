@@ -1,10 +1,11 @@
-// Takes masks off on its own thread, so that the loop goes on answering while a large vector is worked on.
+// Removes masks on a thread of its own, so that the event loop goes on answering while a large vector is unmasked.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <thread>
 
+#include "common/result.h"
 #include "coordinator/aggregation/unmask.h"
 
 namespace fovea::coordinator {
@@ -15,7 +16,7 @@ class UnmaskWorker {
   ~UnmaskWorker();  // waits for what runs
 
   int descriptor() const noexcept { return wake_; }
-  void begin(UnmaskWork work);  // one at a time; an older one is waited for and forgotten
+  void begin(UnmaskInput input);  // one at a time; an older one is waited for and its outcome dropped
   std::optional<UnmaskOutcome> take();
 
  private:

@@ -3,7 +3,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::coordinator {

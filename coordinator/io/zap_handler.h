@@ -2,8 +2,10 @@
 // Bind it before the listening socket: libzmq without a handler accepts every key.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 #include <zmq.hpp>
 
 #include "common/ids.h"
@@ -20,7 +22,7 @@ class ZapHandler {
   ZapHandler(zmq::context_t& context, Admission admission);
 
   zmq::socket_t& socket() noexcept { return socket_; }
-  // Answers every waiting request. Anything but CURVE in our domain with a listed key is refused.
+  // Answers every waiting request. Refused: anything but CURVE, another domain, a key that is not on the roster.
   void answer_waiting();
   std::uint64_t refused_count() const noexcept { return refused_count_; }
   std::uint64_t accepted_count() const noexcept { return accepted_count_; }

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <utility>
 
 #include "crypto/random_source.h"
 
@@ -14,17 +16,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSelfTestMax{4'000};
 // A full peer among writable ones keeps ZMQ_POLLOUT set, so a backlog is retried by the clock instead.
 constexpr milliseconds kRetryEvery{2};
-
-// libzmq keeps the bytes alive through this owner until they are on the wire.
-void release_payload(void*, void* owner) { delete static_cast<std::shared_ptr<const Bytes>*>(owner); }
-
-zmq::message_t share(const std::shared_ptr<const Bytes>& payload) {
-  auto owner = std::make_unique<std::shared_ptr<const Bytes>>(payload);
-  // libzmq never writes to a message it sends.
-  zmq::message_t out(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload, owner.get());
-  owner.release();
-  return out;
-}
 
 }  // namespace
 
@@ -113,7 +104,7 @@ std::optional<InboundMessage> ZmqServer::receive() {
         more = part.more();
         parts.push_back(std::move(part));
       }
-      if (parts.size() != 1) continue;  // not one of ours: a message is one frame
+      if (parts.size() != 1) continue;  // not from a Fovea node: a message is one frame
       // Set by our ZAP handler at the handshake; the peer cannot choose it.
       auto site = SiteId::create(parts[0].gets("User-Id"));
       if (!site) continue;
@@ -167,7 +158,7 @@ ZmqServer::Attempt ZmqServer::send_now(const std::string& session, const std::sh
   try {
     zmq::message_t address(session.data(), session.size());
     if (!router_->send(address, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Attempt::would_block;
-    zmq::message_t body = share(payload);
+    zmq::message_t body = federation::message_of(payload);
     // After the address was accepted the body always fits: libzmq checked the pipe for the whole message.
     if (!router_->send(body, zmq::send_flags::dontwait)) return Attempt::would_block;
     return Attempt::sent;
@@ -196,7 +187,7 @@ Result<void> ZmqServer::cut_sessions() {
     peers_.clear();
     router_->set(zmq::sockopt::linger, 0);
     router_->close();
-    // The I/O thread frees the port a moment after close(); bounded by the self-test's patience.
+    // The I/O thread frees the port a moment after close().
     const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
     while (true) {
       try {

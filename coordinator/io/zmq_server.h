@@ -5,7 +5,10 @@
 // connected; the same process may come back on a new connection (its boot id tells).
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -17,6 +20,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 #include "coordinator/io/zap_handler.h"
+#include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
 
 namespace fovea::coordinator {

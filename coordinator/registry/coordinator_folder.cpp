@@ -1,10 +1,19 @@
 #include "coordinator/registry/coordinator_folder.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "common/config_fields.h"
 #include "common/durable_file.h"
 #include "coordinator/registry/default_config.h"
 #include "crypto/key_file.h"
+#include "crypto/random_source.h"
+#include "federation/files/signed_document_file.h"
 #include "federation/membership/site_fields.h"
 
 namespace fovea::coordinator {
@@ -14,21 +23,6 @@ namespace fs = std::filesystem;
 
 // Clocks of hospitals differ: a roster is valid from a little before it is signed.
 constexpr std::int64_t kClockSlackMs = 10 * 60 * 1000;
-
-Result<federation::SignedDocument> read_document(const fs::path& path) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, federation::kSignedDocumentBytesMax));
-  auto document = federation::SignedDocument::parse(bytes);
-  if (!document) return document.error().with_context(path.string());
-  return document;
-}
-
-std::string config_text(std::uint16_t port) {
-  std::string text(kDefaultConfig);
-  const std::string example = "port = 7443";
-  const std::size_t at = text.find(example);
-  FOVEA_CHECK(at != std::string::npos);
-  return text.replace(at, example.size(), "port = " + std::to_string(port));
-}
 
 Result<std::vector<federation::RosterSite>> changed_sites(std::vector<federation::RosterSite> sites,
                                                           const RosterChange& change) {
@@ -52,17 +46,16 @@ Result<federation::Invite> CoordinatorFolder::create(const NewFederation& federa
   FOVEA_TRY(federation::check_federation_name(federation.name));
   if (fs::exists(root_ / "invite.json"))
     return failed_precondition(root_.string() + ": holds a federation already; choose another folder with --home");
-  for (const char* part : {"keys", "plans", "runs"}) FOVEA_TRY(create_directories_durably(root_ / part));
-  std::error_code error;
-  fs::permissions(root_ / "keys", fs::perms::owner_all, error);
+  const federation::KeyFolder keys = key_folder();
+  FOVEA_TRY(keys.create());
+  FOVEA_TRY(create_directories_durably(runs()));
   crypto::SystemRandom random;
-  const crypto::SigningKey administrator = crypto::SigningKey::create(random);
-  const crypto::SigningKey signing = crypto::SigningKey::create(random);
-  const crypto::AgreementKey transport = crypto::AgreementKey::generate(random);
-  FOVEA_TRY(crypto::write_key_file(administrator_key_file(), administrator.seed()));
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/signing.key", signing.seed()));
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/transport.key", transport.private_key()));
-  FOVEA_TRY(write_file_durably(config(), as_bytes(config_text(federation.port))));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey administrator, keys.create_signing_key("administrator", random));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey signing, keys.create_signing_key("signing", random));
+  FOVEA_TRY_ASSIGN(const crypto::AgreementKey transport, keys.create_agreement_key("transport", random));
+  const std::string settings =
+      with_setting(kDefaultCoordinatorConfig, "port = 7443", "port = " + std::to_string(federation.port));
+  FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
   federation::Invite invite{.federation = federation.name,
                             .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
                             .coordinator_transport_key = transport.public_key(),
@@ -79,7 +72,7 @@ Result<federation::Invite> CoordinatorFolder::create(const NewFederation& federa
 }
 
 Result<federation::Invite> CoordinatorFolder::federation() const {
-  auto document = read_document(root_ / "invite.json");
+  auto document = federation::read_signed_document(root_ / "invite.json");
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": holds no federation; run: fovea-coordinator --home " + root_.string() +
                      " init NAME");
@@ -92,9 +85,9 @@ Result<Bytes> CoordinatorFolder::invite_bytes() const {
 }
 
 Result<CoordinatorKeys> CoordinatorFolder::keys() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey signing, crypto::read_key_file(root_ / "keys/signing.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, crypto::read_key_file(root_ / "keys/transport.key"));
-  return CoordinatorKeys{crypto::SigningKey::from_seed(signing), crypto::AgreementKey::from_private(transport)};
+  FOVEA_TRY_ASSIGN(crypto::SigningKey signing, key_folder().signing_key("signing"));
+  FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, key_folder().agreement_key("transport"));
+  return CoordinatorKeys{std::move(signing), std::move(transport)};
 }
 
 Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& key_file) const {
@@ -108,7 +101,7 @@ Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& 
 }
 
 Result<federation::SignedDocument> CoordinatorFolder::roster_document() const {
-  auto document = read_document(roster_file());
+  auto document = federation::read_signed_document(roster_file());
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(roster_file().string() +
                      ": no roster is in force yet; run fovea-coordinator sign, and cosign with two administrators");
@@ -136,7 +129,7 @@ Result<federation::Roster> CoordinatorFolder::newest_roster() const {
 
 Result<federation::Roster> CoordinatorFolder::replaced_roster(const Digest& hash) const {
   const fs::path file = root_ / "rosters" / (to_hex(hash) + ".json");
-  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, read_document(file));
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(file));
   FOVEA_TRY_ASSIGN(federation::Roster roster, signed_roster(file, document));
   if (roster.hash != hash) return corruption(file.string() + ": is another roster than its name says");
   return roster;
@@ -171,7 +164,7 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
 }
 
 Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator) const {
-  auto document = read_document(root_ / "roster-next.json");
+  auto document = federation::read_signed_document(root_ / "roster-next.json");
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found("no roster waits for a second signature; run fovea-coordinator sign first");
   if (!document) return document.error();

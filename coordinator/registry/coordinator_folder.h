@@ -1,25 +1,36 @@
 // The coordinator's folder: its keys, settings, the roster and what it signs.
 //
-//   coordinator.toml   settings                       keys/administrator.key  signs rosters and invites
-//   federation.json    name, address, public keys     keys/signing.key        signs messages and the ledger
-//   invite.json        for sites that want to join    keys/transport.key      CURVE
-//   roster.json        the epoch in force             roster-next.json        waits for the second administrator
-//   rosters/<hash>.json  epochs that were replaced: a round may have to end under one
-//   plans/<hash>.json  plans that were started        runs/<run>/…            see coordinator/store/run_store.h
+//   coordinator.toml    settings                         keys/administrator.key  signs rosters and invites
+//   invite.json         the federation's public facts    keys/signing.key        signs messages and the ledger
+//   roster.json         the roster in force              keys/transport.key      CURVE
+//   roster-next.json    waits for the second administrator's signature
+//   rosters/<hash>.json replaced rosters: a round may have to end under one
+//   beacons/<hash>      of rosters that needed one       ledger/                 what arrived
+//   runs/<run>/…        coordinator/store/run_store.h    events.jsonl            what happened, for scripts
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "crypto/signature.h"
+#include "federation/files/key_folder.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/join_request.h"
 #include "federation/membership/roster.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::coordinator {
 
+// coordinator.toml (commented example: configs/coordinator.toml).
 struct CoordinatorConfig {
   std::string listen_host = "0.0.0.0";
   std::uint16_t listen_port = 7443;
@@ -28,8 +39,8 @@ struct CoordinatorConfig {
   std::uint32_t attempts_max = 5;
   std::string log_level = "info";
 
+  // not_found: no such file; invalid_argument names file, line, setting and fix.
   static Result<CoordinatorConfig> read(const std::filesystem::path& path);
-  static Result<CoordinatorConfig> parse(std::string_view text, const std::string& source);
 };
 
 struct CoordinatorKeys {
@@ -37,7 +48,7 @@ struct CoordinatorKeys {
   crypto::AgreementKey transport;
 };
 
-// What a change of the roster needs from the person who makes it.
+// A change of the roster; a site that is on it already is replaced.
 struct RosterChange {
   std::vector<federation::RosterSite> added;
   std::vector<SiteId> removed;
@@ -56,8 +67,9 @@ class CoordinatorFolder {
   std::filesystem::path config() const { return root_ / "coordinator.toml"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
   std::filesystem::path runs() const { return root_ / "runs"; }
+  std::filesystem::path events() const { return root_ / "events.jsonl"; }
   std::filesystem::path roster_file() const { return root_ / "roster.json"; }
-  std::filesystem::path administrator_key_file() const { return root_ / "keys/administrator.key"; }
+  std::filesystem::path administrator_key_file() const { return key_folder().file("administrator"); }
 
   // Keys, settings, an empty first roster and the invite. failed_precondition when there is a federation already.
   // `second_administrator`: the public key of another person, whose signature every later roster needs too.
@@ -77,13 +89,12 @@ class CoordinatorFolder {
   // The roster in force, verified at `now`.
   Result<federation::Roster> roster(UnixMs now) const;
   Result<federation::SignedDocument> roster_document() const;
-  // One that was replaced, whatever its validity: for a round whose shares are being released under it. not_found
-  // otherwise.
+  // A replaced roster, whatever its validity: for a round whose shares are being released under it. not_found.
   Result<federation::Roster> replaced_roster(const Digest& hash) const;
-  // The newest roster whatever its validity: what the next epoch starts from.
+  // The newest roster, whatever its validity: the next epoch starts from it.
   Result<federation::Roster> newest_roster() const;
 
-  // Signs the next epoch. invalid_argument: a site that is not there, or a key in use.
+  // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already.
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
   // The second signature under the roster that waits.
   Result<SignedRoster> cosign(const crypto::SigningKey& administrator) const;
@@ -93,6 +104,7 @@ class CoordinatorFolder {
   Result<federation::Roster> signed_roster(const std::filesystem::path& file,
                                            const federation::SignedDocument& document) const;
   Result<void> keep_replaced() const;
+  federation::KeyFolder key_folder() const { return federation::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;
 };

@@ -1,5 +1,9 @@
-// The beacon of the roster, drawn once with all its sites while they train. The list of commitments is fixed durably
-// before anybody sees it, since sites show their nonces for one list only.
+// The beacon of the roster, drawn once with all its sites while they train. The list of commitments is durable before
+// any site sees it, because sites show their nonces for one list only.
+#include <cstdint>
+#include <utility>
+#include <vector>
+
 #include "coordinator/round/round_core.h"
 
 namespace fovea::coordinator {

@@ -1,6 +1,11 @@
 #include "coordinator/round/round_core.h"
 
-#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace fovea::coordinator {
 
@@ -22,13 +27,6 @@ std::string_view to_string(RoundPhase phase) noexcept {
   return "unknown";
 }
 
-std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed) {
-  std::vector<RosterIndex> out;
-  out.reserve(committed.size());
-  for (const federation::CommittedVector& entry : committed) out.push_back(entry.site);
-  return out;
-}
-
 std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites) {
   std::vector<RosterIndex> pruned;
   if (!context.graph) return pruned;  // there every site counts for every other
@@ -37,10 +35,6 @@ std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& contex
     std::erase(sites, *isolated);
   }
   return pruned;
-}
-
-bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
-  return std::find(sites.begin(), sites.end(), site) != sites.end();
 }
 
 void RoundMachine::Core::refuse(RefusalReason reason, std::string detail) {

@@ -1,25 +1,40 @@
-// The inside of RoundMachine: its phases and what lives beside them. Included by coordinator/round/*.cpp only.
+// The inside of RoundMachine: its phases, and the state that outlasts a phase. Included by coordinator/round/*.cpp
+// only.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/contains.h"
+#include "common/ids.h"
+#include "common/overloaded.h"
 #include "coordinator/round/round_machine.h"
+#include "crypto/key_agreement.h"
+#include "crypto/signature.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/messages/vector_chunk.h"
+#include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/epoch_beacon.h"
 #include "federation/secagg/masking.h"
+#include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
 
 namespace fovea::coordinator {
 
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
-inline constexpr const char* kNoWayOn =
+inline constexpr const char* kNeedsNewSeed =
     " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
 
 // What a site is doing about this round's task.
@@ -34,7 +49,7 @@ struct Trainee {
 };
 
 // One site's masked vector on its way in.
-struct Upload {
+struct IncomingVector {
   bool granted = false;  // it was told to send, and holds a staging slot
   std::vector<std::uint32_t> words;
   std::vector<std::optional<Digest>> chunks;
@@ -72,7 +87,7 @@ struct CollectingMasked {
   federation::AttemptContext context;
   std::vector<DealerCommitments> dealers;
   std::vector<RosterIndex> survivors;
-  std::map<RosterIndex, Upload> uploads;  // of sites that are neither in the sum nor gone
+  std::map<RosterIndex, IncomingVector> incoming;  // of sites that are neither in the sum nor gone
   std::map<RosterIndex, federation::CommittedVector> committed;
   std::vector<std::uint32_t> sum;
 };
@@ -135,7 +150,7 @@ struct RoundMachine::Core {
   void on_training_ready(const federation::SignedMessage& message, RosterIndex site);
   void announce(const std::vector<RosterIndex>& sites);
   void consider_start();
-  bool ends_for_want_of_sites();
+  bool ends_for_lack_of_sites();
   // Of the plan; when a sum is repeated, exactly all of those it is repeated with.
   std::size_t cohort_min() const { return setup.repeat ? setup.invited.size() : setup.cohort_smallest; }
   std::size_t cohort_max() const { return setup.repeat ? setup.invited.size() : setup.cohort_largest; }
@@ -143,10 +158,10 @@ struct RoundMachine::Core {
   void retry(federation::RefusalReason reason, const std::string& detail);
   void abort(federation::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
-  // Whether to wait on: for sites that still train, or for the beacon where `sites`, who are ready for the attempt, are
-  // more than the complete graph takes.
+  // Whether to go on waiting: for sites that still train, or for the beacon where more sites are ready than the
+  // complete graph takes.
   bool waits_for_stragglers(const Announced& announced, std::size_t sites) const;
-  // At most `most` of the ready sites; other ones in each round.
+  // At most `most` of the ready sites, by turns from round to round.
   std::vector<RosterIndex> choose_cohort(std::vector<RosterIndex> ready, std::size_t most) const;
   bool is_awaited(RosterIndex site, const Trainee& trainee) const;
 
@@ -155,9 +170,9 @@ struct RoundMachine::Core {
   bool has_beacon() const { return beacon && !beacon->nonces.empty(); }
   void on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site);
   void on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site);
-  void ask_beacon(
-      const std::vector<RosterIndex>& sites);  // what each of them still has to say; the result, when there is one
-  std::vector<RosterIndex> beacon_silent() const;
+  // Asks `sites` for what they still owe the beacon, or shows them the finished one.
+  void ask_beacon(const std::vector<RosterIndex>& sites);
+  std::vector<RosterIndex> beacon_silent() const;  // sites that have not answered yet
   federation::GraphParameters graph_parameters() const;
 
   // round_keys.cpp: R1 and R2
@@ -170,11 +185,11 @@ struct RoundMachine::Core {
   // round_masked.cpp: R3
   void on_masked_chunk(const federation::SignedMessage& message, RosterIndex site);
   void on_masked_statement(const federation::SignedMessage& message, RosterIndex site);
-  void finish_upload(CollectingMasked& masked, RosterIndex site);
-  void grant_uploads(CollectingMasked& masked);
+  void finish_vector(CollectingMasked& masked, RosterIndex site);
+  void grant_vectors(CollectingMasked& masked);
   void send_routed(const CollectingMasked& masked, RosterIndex site);
   void consider_masked();
-  void request_missing(CollectingMasked& masked, RosterIndex site, Upload& upload);
+  void request_missing(CollectingMasked& masked, RosterIndex site, IncomingVector& vector);
   std::size_t staging_slots() const;
 
   // round_unmask.cpp: R4, R5 and the sum
@@ -203,10 +218,7 @@ struct RoundMachine::Core {
   bool is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message, RosterIndex site);
 };
 
-// Takes from `sites` whoever has fewer than t neighbours left in it, until all have enough; the sites taken out.
+// Removes from `sites` whoever has fewer than t neighbours left in it, until all have enough. Returns the removed.
 std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites);
-
-std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed);
-bool contains(std::span<const RosterIndex> sites, RosterIndex site);
 
 }  // namespace fovea::coordinator

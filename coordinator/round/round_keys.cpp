@@ -1,7 +1,14 @@
 // R1 and R2 at the coordinator: keys and sealed shares collected, checked and routed. Nothing here is secret.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "coordinator/round/round_core.h"
+#include "crypto/secret_bytes.h"
 
 namespace fovea::coordinator {
 
@@ -63,7 +70,7 @@ void RoundMachine::Core::consider_keys(bool deadline) {
       trainees[site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
   for (const auto& [site, keys] : collecting.keys) to.push_back(site);
-  // Who has too few neighbours left could not share its secrets; it is ready for the next attempt.
+  // A site with too few neighbours left could not share its secrets; it stays ready for the next attempt.
   prune_isolated(collecting.context, to);
   if (to.size() < std::max<std::size_t>(p.survivors_min(), cohort_min()))
     return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(to.size()) + " sites only");
@@ -117,17 +124,17 @@ void RoundMachine::Core::consider_shares(bool deadline) {
                  "shares of " + std::to_string(masked.survivors.size()) + " sites only");
   for (const RosterIndex site : masked.survivors) {
     masked.dealers.push_back(std::move(collecting.dealers.at(site)));
-    masked.uploads.emplace(site, Upload{});
+    masked.incoming.emplace(site, IncomingVector{});
   }
   masked.context = std::move(collecting.context);
   phase = std::move(masked);
   progress = asked = now;
-  grant_uploads(std::get<CollectingMasked>(phase));
+  grant_vectors(std::get<CollectingMasked>(phase));
 }
 
 // Two sites contradict each other about a share, and nobody else can tell who is right: the accused sits out the
-// round's further attempts. Who is in disputes with more than m others is bad for certain, as at most m sites are:
-// then it is the one left out, and those it accused come back.
+// round's further attempts. At most m sites are bad, so a site in dispute with more than m others certainly is: then it
+// is left out, and the sites it accused come back.
 void RoundMachine::Core::dispute(RosterIndex accuser, RosterIndex accused) {
   disputes.emplace(std::min(accuser, accused), std::max(accuser, accused));
   const auto degree = [&](RosterIndex site) {

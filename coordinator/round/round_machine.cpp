@@ -1,10 +1,17 @@
 #include "coordinator/round/round_machine.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <utility>
 
+#include "common/contains.h"
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
+#include "federation/messages/attempt_ref.h"
 
 namespace fovea::coordinator {
 
@@ -43,7 +50,7 @@ Result<void> check_setup(const RoundSetup& setup) {
   return {};
 }
 
-// k and t for the sites that the plan assumes bad, and lost: all that are not in the smallest sum.
+// k and t for as many colluders as the plan assumes, and as many drop-outs as the smallest sum allows.
 Result<federation::NeighbourCounts> choose_graph(std::size_t roster_sites, const federation::Thresholds& thresholds) {
   const auto sites = static_cast<std::uint32_t>(roster_sites);
   return federation::choose_neighbours({.sites = sites,
@@ -200,37 +207,26 @@ void RoundMachine::Core::on(MessageReceived event) {
   if (header.epoch != setup.roster.epoch)
     return refuse_to(*site, message, RefusalReason::wrong_epoch, "another roster epoch");
   if (const auto trainee = trainees.find(*site); trainee != trainees.end()) trainee->second.heard = now;
-  switch (message.kind()) {
-    case MessageKind::hello: return on_hello(message, *site);
-    case MessageKind::training_progress: return on_training_progress(message, *site);
-    case MessageKind::training_ready: return on_training_ready(message, *site);
-    case MessageKind::keys: return on_keys(message, *site);
-    case MessageKind::shares: return on_shares(message, *site);
-    case MessageKind::masked_chunk: return on_masked_chunk(message, *site);
-    case MessageKind::masked_statement: return on_masked_statement(message, *site);
-    case MessageKind::consistency_signature: return on_consistency_signature(message, *site);
-    case MessageKind::unmask_shares: return on_unmask_shares(message, *site);
-    case MessageKind::attempt_failure: return on_failure(message, *site);
-    case MessageKind::beacon_commitment: return on_beacon_commitment(message, *site);
-    case MessageKind::beacon_nonce: return on_beacon_nonce(message, *site);
-    case MessageKind::beacon_request:
-    case MessageKind::beacon_commitments:
-    case MessageKind::beacon:
-    case MessageKind::dealer_fault:
-    case MessageKind::plan_offer:
-    case MessageKind::roster_offer:
-    case MessageKind::train_task:
-    case MessageKind::parameters:
-    case MessageKind::key_list:
-    case MessageKind::routed_shares:
-    case MessageKind::chunk_request:
-    case MessageKind::consistency_request:
-    case MessageKind::unmask_request:
-    case MessageKind::aggregate_chunk:
-    case MessageKind::round_evidence:
-    case MessageKind::refusal:
-    case MessageKind::attempt_abandoned: return refuse(RefusalReason::unexpected_kind, "not a message of a site");
-  }
+  struct Handler {
+    MessageKind kind;
+    void (Core::*handle)(const federation::SignedMessage&, RosterIndex);
+  };
+  static constexpr std::array kHandlers{Handler{MessageKind::hello, &Core::on_hello},
+                                        Handler{MessageKind::training_progress, &Core::on_training_progress},
+                                        Handler{MessageKind::training_ready, &Core::on_training_ready},
+                                        Handler{MessageKind::keys, &Core::on_keys},
+                                        Handler{MessageKind::shares, &Core::on_shares},
+                                        Handler{MessageKind::masked_chunk, &Core::on_masked_chunk},
+                                        Handler{MessageKind::masked_statement, &Core::on_masked_statement},
+                                        Handler{MessageKind::consistency_signature, &Core::on_consistency_signature},
+                                        Handler{MessageKind::unmask_shares, &Core::on_unmask_shares},
+                                        Handler{MessageKind::attempt_failure, &Core::on_failure},
+                                        Handler{MessageKind::beacon_commitment, &Core::on_beacon_commitment},
+                                        Handler{MessageKind::beacon_nonce, &Core::on_beacon_nonce}};
+  static_assert(federation::covers(kHandlers, federation::is_sent_by_site));
+  const Handler* const handler = federation::find_entry(kHandlers, message.kind());
+  if (handler == nullptr) return refuse(RefusalReason::unexpected_kind, "not a message of a site");
+  (this->*handler->handle)(message, *site);
 }
 
 void RoundMachine::Core::on(UnmaskFinished event) {
@@ -255,10 +251,10 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
   effects.notices.push_back(id_of(site).text() + " refused: " + std::string(federation::to_string(decoded->reason)));
   Trainee& trainee = trainees[site];
   trainee.failure = decoded->reason;
-  // It has not seen the evidence, or forgot it in a restart: it is shown again with the task.
+  // It has not seen the evidence, or forgot it in a restart: the evidence is sent again with the task.
   const bool unshown = setup.repeat && decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
-    // These mend themselves: a person approves the plan, or the site catches up; then it says hello.
+    // These pass: a person approves the plan, or the site catches up; then it says hello.
     const bool may_recover = decoded->reason == RefusalReason::plan_not_approved ||
                              decoded->reason == RefusalReason::model_differs ||
                              decoded->reason == RefusalReason::transcript_differs;
@@ -267,13 +263,13 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
     return consider_start();
   }
   if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");
-  const bool lost_work = unshown || decoded->reason == RefusalReason::not_ready ||
-                         decoded->reason == RefusalReason::forgotten_after_restart;
-  trainee.readiness = lost_work ? Readiness::awaited : Readiness::failed;
+  const bool lost_update = unshown || decoded->reason == RefusalReason::not_ready ||
+                           decoded->reason == RefusalReason::forgotten_after_restart;
+  trainee.readiness = lost_update ? Readiness::awaited : Readiness::failed;
   if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
     trainee.readiness = Readiness::ready;
     dispute(site, *decoded->accused);
-  } else if (!lost_work) {
+  } else if (!lost_update) {
     trainee.final_failure = decoded->reason != RefusalReason::bad_signature &&
                             decoded->reason != RefusalReason::parameters_differ;
   }
@@ -305,8 +301,8 @@ void RoundMachine::Core::ask_again(RosterIndex site) {
               send({site}, MessageKind::key_list, federation::KeyList{p.context.ref(), p.context.keys}.encode());
           },
           [&](CollectingMasked& p) {
-            const auto upload = p.uploads.find(site);
-            if (upload != p.uploads.end() && upload->second.granted) request_missing(p, site, upload->second);
+            const auto vector = p.incoming.find(site);
+            if (vector != p.incoming.end() && vector->second.granted) request_missing(p, site, vector->second);
           },
           [&](CollectingConsistency& p) {
             if (contains(sites_of(p.attempt.committed), site) && !p.signatures.contains(site) && !p.gone.contains(site))
@@ -335,7 +331,7 @@ void RoundMachine::Core::repeat_requests() {
   for (const auto& [site, trainee] : trainees) ask_again(site);
 }
 
-// Only a site that the phase waits for counts as gone: the phase ends when answered and gone make up the whole.
+// Only a site that the phase waits for counts as gone: the phase ends when every site has answered or is gone.
 void RoundMachine::Core::drop(RosterIndex site) {
   std::visit(Overloaded{
                  [&](Announced&) { consider_start(); },
@@ -352,8 +348,8 @@ void RoundMachine::Core::drop(RosterIndex site) {
                    consider_shares(false);
                  },
                  [&](CollectingMasked& p) {
-                   p.uploads.erase(site);
-                   grant_uploads(p);
+                   p.incoming.erase(site);
+                   grant_vectors(p);
                    consider_masked();
                  },
                  [&](CollectingConsistency& p) {
@@ -381,15 +377,15 @@ void RoundMachine::Core::close_phase_at_deadline() {
                  },
                  [&](CollectingMasked& p) {
                    std::vector<RosterIndex> silent;
-                   for (const auto& [site, upload] : p.uploads)
-                     if (upload.granted && now.value - upload.progress.value >= setup.limits.phase_ms)
+                   for (const auto& [site, vector] : p.incoming)
+                     if (vector.granted && now.value - vector.progress.value >= setup.limits.phase_ms)
                        silent.push_back(site);
                    if (silent.empty()) return;
                    for (const RosterIndex site : silent) {
                      trainees[site].readiness = Readiness::awaited;
-                     p.uploads.erase(site);
+                     p.incoming.erase(site);
                    }
-                   grant_uploads(p);
+                   grant_vectors(p);
                    consider_masked();
                  },
                  [&](CollectingConsistency&) {

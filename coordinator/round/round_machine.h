@@ -1,5 +1,5 @@
 // The coordinator's side of one round, as a pure machine: train → ready → R0 … R5 → sum. No clock, socket, file, thread
-// or random source inside. One machine a round; attempts (each with fresh keys at the sites) are inside.
+// or random source inside. One machine per round; it makes the attempts, each with fresh keys at the sites.
 //
 // A driver:
 //
@@ -7,9 +7,12 @@
 //   perform(machine.step(Begin{now}));
 //   on a frame of a site: perform(machine.step(MessageReceived{std::move(opened)}));   Tick{now} a few times a second
 //   perform(effects), strictly in field order:
-//     1 append effects.journal, one sync; store effects.beacon       2 effects.finished: apply the sum, store model and publication durably
-//     3 send effects.outbound, then finished->publication to every site     4 run effects.unmask, then step(UnmaskFinished{…})
-//     5 effects.aborted: the round is over without a sum; the next round number is `aborted->next_round`, its setup says `aborted->repeat`
+//     1 append effects.journal, one sync; store effects.beacon
+//     2 effects.finished: apply the sum, store model and publication durably
+//     3 record effects.opened in the ledger, durably; send effects.outbound, then finished->publication to every site
+//     4 run effects.unmask, then step(UnmaskFinished{…})
+//     5 effects.aborted: the round is over without a sum; the next one has the number `aborted->next_round`, and its
+//       setup says `aborted->repeat`
 //
 // step() never fails: a refused message has `refusal` set and changes nothing. Sites answer a repeated request with the
 // same bytes, so lost messages are mended by asking again (resend_ms).
@@ -23,25 +26,38 @@
 // exactly the other sites of it, who are shown the evidence with the task. It waits for all of them; each attempt that
 // lacks one is tried again.
 //
-// Memory: one accumulator, and one staging vector for each site that is uploading; a site is told to upload only when
+// Memory: one accumulator, and one staging vector for each site that is sending; a site is told to send only when
 // a staging slot is free (staging_slots_max), and its vector enters the sum only when it is complete and signed for.
 // So at most (1 + slots) · 4 · dimension bytes, whatever the number of sites.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "coordinator/aggregation/unmask.h"
 #include "coordinator/round/sum_to_repeat.h"
+#include "crypto/signature.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/beacon_messages.h"
+#include "federation/messages/coordinator_messages.h"
 #include "federation/messages/envelope.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/secagg/fixed_point.h"
+#include "federation/secagg/parameters.h"
+#include "federation/secagg/round_evidence.h"
 
 namespace fovea::coordinator {
 
@@ -69,10 +85,10 @@ struct RoundSetup {
   std::uint32_t delta_size = 0;  // trained floats
   double delta_max = 0;
   std::uint32_t weight_max = 0;
-  std::optional<federation::BeaconTranscript>
-      beacon{};  // of this roster, as far as it was drawn (RoundEffects::beacon)
-  std::optional<SumToRepeat>
-      repeat{};  // RoundAborted::repeat of the round before: `invited` are its sites, `task` its task, renumbered
+  // Of this roster, as far as it was drawn (RoundEffects::beacon).
+  std::optional<federation::BeaconTranscript> beacon{};
+  // RoundAborted::repeat of the round before: `invited` are its sites, `task` is its task under the new number.
+  std::optional<SumToRepeat> repeat{};
   RoundLimits limits;
 };
 
@@ -112,7 +128,7 @@ struct RoundResult {
   Digest transcript{};
   federation::RoundEvidence evidence;
   federation::RoundSum sum;
-  std::vector<Bytes> publication;    // sealed aggregate chunks and evidence: for every site, now and when it catches up
+  std::vector<Bytes> publication;    // sealed evidence and chunks of the sum, for every site now and when it catches up
   std::vector<SiteId> contributors;  // U3
   std::vector<SiteId> dropouts;      // ready for the last attempt, and not in the sum
 };
@@ -131,12 +147,13 @@ struct BlamedSite {
 };
 
 struct RoundEffects {
-  std::vector<Bytes> journal;  // 1
-  std::optional<federation::BeaconTranscript>
-      beacon;                                  // 1, durable too; for the setups of later rounds under this roster
-  std::optional<RoundResult> finished;         // 2
+  std::vector<Bytes> journal;                          // 1
+  std::optional<federation::BeaconTranscript> beacon;  // 1, durable too; for later rounds' setups under this roster
+  std::optional<RoundResult> finished;                 // 2
+  // 3: the attempt that this step announces to its candidates, once; they may get its parameters again later
+  std::optional<federation::RoundParameters> opened;
   std::vector<RoundOutbound> outbound;         // 3
-  std::optional<UnmaskWork> unmask;            // 4
+  std::optional<UnmaskInput> unmask;           // 4
   std::optional<RoundAborted> aborted;         // 5
   std::vector<BlamedSite> blamed;              // leave it out of later rounds until an administrator decides
   std::optional<federation::Refusal> refusal;  // the message was refused

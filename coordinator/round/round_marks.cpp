@@ -1,6 +1,23 @@
 #include "coordinator/round/round_marks.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/byte_fields.h"
+#include "common/bytes.h"
 #include "common/codec.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/site_messages.h"
+#include "federation/messages/vector_chunk.h"
+#include "federation/secagg/masking.h"
+#include "federation/secagg/parameters.h"
+#include "federation/secagg/statements.h"
 
 namespace fovea::coordinator {
 namespace {
@@ -9,8 +26,35 @@ constexpr std::uint8_t kAttemptMark = 1;
 constexpr std::uint8_t kUnmaskMark1 = 2;  // of version 0.1: without the signed messages of R2
 constexpr std::uint8_t kUnmaskMark = 3;
 
-Result<DealerCommitments> read_dealer(ByteReader& reader, RosterIndex site, std::map<RosterIndex, Bytes>& wires) {
-  FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.shares", federation::kWireBytesMax));
+// What every record begins with.
+struct MarkHead {
+  std::uint8_t type = 0;
+  RoundNumber round = 0;
+  AttemptNumber attempt = 0;
+};
+
+template <class Fields>
+void head(Fields& f, FieldsOf<Fields, MarkHead> mark) {
+  f.u8("mark.type", mark.type);
+  f.u32("mark.round", mark.round);
+  f.u32("mark.attempt", mark.attempt);
+}
+
+// Of a mark of R5, what stands before R2 of each survivor and the sum.
+template <class Fields>
+void statement(Fields& f, FieldsOf<Fields, CollectingUnmask> collecting) {
+  auto& attempt = collecting.attempt;
+  f.nested("mark.parameters", attempt.context.parameters, federation::kParametersBytesMax);
+  federation::entry_list(f, attempt.context.keys, &federation::ListedKeys::site);
+  federation::site_list(f, "mark.survivors", attempt.survivors);
+  federation::entry_list(f, attempt.committed, &federation::CommittedVector::site);
+  federation::entry_list(f, collecting.signatures, &federation::SiteSignature::site);
+}
+
+Result<DealerCommitments> read_dealer(FieldReader& f, RosterIndex site, std::map<RosterIndex, Bytes>& wires) {
+  ByteView wire;
+  f.bytes("mark.shares", wire, federation::kWireBytesMax);
+  FOVEA_TRY(f.status());
   FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope envelope,
                    federation::read_envelope(wire));  // it was checked before it was written
   FOVEA_TRY_ASSIGN(federation::SharesMessage shares, federation::SharesMessage::decode(envelope.payload));
@@ -18,28 +62,27 @@ Result<DealerCommitments> read_dealer(ByteReader& reader, RosterIndex site, std:
   return DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
 }
 
-Result<DealerCommitments> read_dealer_1(ByteReader& reader) {
+Result<DealerCommitments> read_dealer_1(FieldReader& f) {
   DealerCommitments out;
-  FOVEA_TRY_ASSIGN(out.dealer, reader.u16("mark.dealer"));
-  FOVEA_TRY_ASSIGN(out.self_seed_commitment, reader.array<32>("mark.self_seed_commitment"));
-  FOVEA_TRY_ASSIGN(out.shares, federation::read_sealed_list(reader));
+  f.u16("mark.dealer", out.dealer);
+  f.array("mark.self_seed_commitment", out.self_seed_commitment);
+  federation::entry_list(f, out.shares, &federation::SealedShares::peer);
+  FOVEA_TRY(f.status());
   return out;
 }
 
 Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std::map<RosterIndex, Bytes>& wires) {
+  FieldReader f(reader);
   CollectingUnmask out;
   CommittedAttempt& attempt = out.attempt;
-  FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("mark.parameters", 4096));
-  FOVEA_TRY_ASSIGN(federation::RoundParameters p, federation::RoundParameters::decode(parameters));
-  attempt.context = federation::AttemptContext::begin(std::move(p));
-  FOVEA_TRY_ASSIGN(attempt.context.keys, federation::read_listed_keys(reader));
+  statement(f, out);
+  FOVEA_TRY(f.status());
+  std::vector<federation::ListedKeys> keys = std::move(attempt.context.keys);
+  attempt.context = federation::AttemptContext::begin(std::move(attempt.context.parameters));
+  attempt.context.keys = std::move(keys);
   attempt.context.key_list = federation::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
-  FOVEA_TRY_ASSIGN(attempt.survivors, federation::read_sites(reader, "mark.survivors"));
-  FOVEA_TRY_ASSIGN(attempt.committed, federation::read_committed(reader));
-  FOVEA_TRY_ASSIGN(out.signatures, federation::read_site_signatures(reader));
   for (const RosterIndex site : attempt.survivors) {
-    FOVEA_TRY_ASSIGN(DealerCommitments dealer,
-                     type == kUnmaskMark ? read_dealer(reader, site, wires) : read_dealer_1(reader));
+    FOVEA_TRY_ASSIGN(DealerCommitments dealer, type == kUnmaskMark ? read_dealer(f, site, wires) : read_dealer_1(f));
     attempt.dealers.push_back(std::move(dealer));
   }
   const std::size_t words = attempt.context.parameters.dimension;
@@ -54,9 +97,8 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std:
 Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt) {
   ByteWriter writer;
   writer.reserve(16);
-  writer.u8(kAttemptMark);
-  writer.u32(round);
-  writer.u32(attempt);
+  FieldWriter f(writer);
+  head(f, {kAttemptMark, round, attempt});
   return std::move(writer).take();
 }
 
@@ -65,14 +107,9 @@ Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<Rost
   const federation::RoundParameters& parameters = attempt.context.parameters;
   ByteWriter writer;
   writer.reserve(4 * attempt.sum.size() + (std::size_t{64} << 10));
-  writer.u8(kUnmaskMark);
-  writer.u32(parameters.round);
-  writer.u32(parameters.attempt);
-  writer.sized(parameters.encode());
-  federation::write_listed_keys(writer, attempt.context.keys);
-  federation::write(writer, attempt.survivors);
-  federation::write_committed(writer, attempt.committed);
-  federation::write_site_signatures(writer, collecting.signatures);
+  FieldWriter f(writer);
+  head(f, {kUnmaskMark, parameters.round, parameters.attempt});
+  statement(f, collecting);
   for (const RosterIndex site : attempt.survivors) writer.sized(share_wires.at(site));
   writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(attempt.sum.data()), 4 * attempt.sum.size()));
   return std::move(writer).take();
@@ -83,13 +120,15 @@ Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> jour
   for (std::size_t i = 0; i < journal.size(); ++i) {
     const auto read = [&]() -> Result<void> {
       ByteReader reader(journal[i]);
-      FOVEA_TRY_ASSIGN(const std::uint8_t type, reader.u8("mark.type"));
-      FOVEA_TRY_ASSIGN(const RoundNumber of_round, reader.u32("mark.round"));
-      FOVEA_TRY_ASSIGN(const AttemptNumber attempt, reader.u32("mark.attempt"));
+      FieldReader f(reader);
+      MarkHead mark;
+      head(f, mark);
+      FOVEA_TRY(f.status());
+      const std::uint8_t type = mark.type;
       if (type != kAttemptMark && type != kUnmaskMark && type != kUnmaskMark1)
         return invalid_argument("mark.type: unknown number " + std::to_string(type));
-      if (of_round != round) return {};
-      memory.attempt_last = std::max(memory.attempt_last, attempt);
+      if (mark.round != round) return {};
+      memory.attempt_last = std::max(memory.attempt_last, mark.attempt);
       if (type != kAttemptMark) {
         FOVEA_TRY_ASSIGN(memory.unmask, read_unmask(reader, type, memory.share_wires));
       }

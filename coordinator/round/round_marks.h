@@ -1,8 +1,10 @@
-// What the coordinator remembers of a round across a restart: which attempts were begun, and, from R5 on, all that is
-// needed to go on collecting shares (R5 is asked for once a round, so it must not be lost).
+// What the coordinator remembers of a round across a restart: which attempts were begun and, from R5 on, all that is
+// needed to go on collecting shares (sites release once per round, so it must not be lost).
 //   record := u8 type · u32 round · u32 attempt · fields
 #pragma once
 
+#include <map>
+#include <optional>
 #include <span>
 #include <vector>
 

@@ -1,8 +1,18 @@
-// R3 at the coordinator: masked vectors arrive by chunk into a bounded number of staging vectors; a complete and signed
-// one is added to the sum and its staging freed, an incomplete one never touches the sum.
+// R3 at the coordinator: masked vectors arrive in chunks, in a bounded number of staging slots. A complete and signed
+// vector is added to the sum and its slot freed; an incomplete one never touches the sum.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/check.h"
 #include "coordinator/round/round_core.h"
+#include "crypto/mask_stream.h"
 
 namespace fovea::coordinator {
 
@@ -33,28 +43,28 @@ void RoundMachine::Core::send_routed(const CollectingMasked& masked, RosterIndex
   send({site}, MessageKind::routed_shares, routed.encode());
 }
 
-void RoundMachine::Core::grant_uploads(CollectingMasked& masked) {
-  std::size_t used = static_cast<std::size_t>(std::count_if(masked.uploads.begin(), masked.uploads.end(),
+void RoundMachine::Core::grant_vectors(CollectingMasked& masked) {
+  std::size_t used = static_cast<std::size_t>(std::count_if(masked.incoming.begin(), masked.incoming.end(),
                                                             [](const auto& entry) { return entry.second.granted; }));
-  for (auto& [site, upload] : masked.uploads) {
-    if (upload.granted) continue;
+  for (auto& [site, vector] : masked.incoming) {
+    if (vector.granted) continue;
     if (used == staging_slots()) return;
     ++used;
-    upload.granted = true;
-    upload.missing = federation::chunk_count(masked.context.parameters.dimension);
-    upload.chunks.resize(upload.missing);
-    upload.progress = upload.asked = now;
+    vector.granted = true;
+    vector.missing = federation::chunk_count(masked.context.parameters.dimension);
+    vector.chunks.resize(vector.missing);
+    vector.progress = vector.asked = now;
     send_routed(masked, site);
   }
 }
 
-void RoundMachine::Core::request_missing(CollectingMasked& masked, RosterIndex site, Upload& upload) {
-  if (now.value - upload.progress.value < setup.limits.resend_ms / 2) return;  // it is sending
-  if (upload.missing == upload.chunks.size()) send_routed(masked, site);
-  federation::ChunkRequest request{.ref = masked.context.ref(), .chunks = {}, .statement = !upload.statement};
-  for (std::uint32_t i = 0; i < upload.chunks.size() && request.chunks.size() < kChunksAskedAtOnce; ++i)
-    if (!upload.chunks[i]) request.chunks.push_back(i);
-  upload.asked = now;
+void RoundMachine::Core::request_missing(CollectingMasked& masked, RosterIndex site, IncomingVector& vector) {
+  if (now.value - vector.progress.value < setup.limits.resend_ms / 2) return;  // it is sending
+  if (vector.missing == vector.chunks.size()) send_routed(masked, site);
+  federation::ChunkRequest request{.ref = masked.context.ref(), .chunks = {}, .statement = !vector.statement};
+  for (std::uint32_t i = 0; i < vector.chunks.size() && request.chunks.size() < kChunksAskedAtOnce; ++i)
+    if (!vector.chunks[i]) request.chunks.push_back(i);
+  vector.asked = now;
   send({site}, MessageKind::chunk_request, request.encode());
 }
 
@@ -66,27 +76,27 @@ void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& messag
     return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
   if (!is_current(chunk->ref, message, site)) return;
   if (masked->committed.contains(site)) return;
-  const auto found = masked->uploads.find(site);
-  if (found == masked->uploads.end() || !found->second.granted)
+  const auto found = masked->incoming.find(site);
+  if (found == masked->incoming.end() || !found->second.granted)
     return refuse_to(site, message, RefusalReason::late_vector, "this site's vector is no longer awaited, or not yet");
-  Upload& upload = found->second;
+  IncomingVector& vector = found->second;
   const std::size_t dimension = masked->context.parameters.dimension;
-  if (chunk->index >= upload.chunks.size() ||
+  if (chunk->index >= vector.chunks.size() ||
       chunk->words.size() != 4 * federation::chunk_size(dimension, chunk->index))
     return refuse_to(site, message, RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
-  if (const auto& arrived = upload.chunks[chunk->index]) {
+  if (const auto& arrived = vector.chunks[chunk->index]) {
     if (*arrived != message.payload_digest())
       refuse_to(site, message, RefusalReason::second_statement,
                 "a second, different chunk " + std::to_string(chunk->index));
     return;
   }
-  if (upload.words.empty()) upload.words.resize(dimension);
+  if (vector.words.empty()) vector.words.resize(dimension);
   const std::size_t first = chunk->index * federation::kChunkWords;
-  federation::copy_words(chunk->words, std::span(upload.words).subspan(first, chunk->words.size() / 4));
-  upload.chunks[chunk->index] = message.payload_digest();
-  --upload.missing;
-  upload.progress = progress = now;
-  finish_upload(*masked, site);
+  federation::copy_words(chunk->words, std::span(vector.words).subspan(first, chunk->words.size() / 4));
+  vector.chunks[chunk->index] = message.payload_digest();
+  --vector.missing;
+  vector.progress = progress = now;
+  finish_vector(*masked, site);
 }
 
 void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& message, RosterIndex site) {
@@ -97,29 +107,29 @@ void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& me
     return refuse_to(site, message, RefusalReason::late_vector, "masked vectors are not collected now");
   if (!is_current(decoded->ref, message, site)) return;
   if (masked->committed.contains(site)) return;
-  const auto found = masked->uploads.find(site);
-  if (found == masked->uploads.end() || !found->second.granted)
+  const auto found = masked->incoming.find(site);
+  if (found == masked->incoming.end() || !found->second.granted)
     return refuse_to(site, message, RefusalReason::late_vector, "this site's vector is no longer awaited, or not yet");
   if (found->second.statement) return;
   found->second.statement = *decoded;
   found->second.statement_wire = message.wire();
   found->second.progress = progress = now;
-  finish_upload(*masked, site);
+  finish_vector(*masked, site);
 }
 
-void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex site) {
-  Upload& upload = masked.uploads.at(site);
-  if (upload.missing > 0 || !upload.statement) return;
-  const federation::MaskedStatement& statement = *upload.statement;
+void RoundMachine::Core::finish_vector(CollectingMasked& masked, RosterIndex site) {
+  IncomingVector& vector = masked.incoming.at(site);
+  if (vector.missing > 0 || !vector.statement) return;
+  const federation::MaskedStatement& statement = *vector.statement;
   const Digest& hash = masked.context.parameters_hash;
-  federation::VectorHash vector(hash, upload.words.size());
-  for (const std::optional<Digest>& chunk : upload.chunks) vector.add_chunk(*chunk);
+  federation::VectorHash vector_hash(hash, vector.words.size());
+  for (const std::optional<Digest>& chunk : vector.chunks) vector_hash.add_chunk(*chunk);
   const auto dealer = std::find_if(masked.dealers.begin(), masked.dealers.end(),
                                    [&](const DealerCommitments& entry) { return entry.dealer == site; });
   const federation::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash,
                                                 statement.self_seed_commitment};
   std::optional<RefusalReason> broken;
-  if (vector.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
+  if (vector_hash.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
   else if (statement.survivors_hash != federation::survivors_hash(hash, masked.survivors))
     broken = RefusalReason::statement_differs;
   else if (statement.self_seed_commitment != dealer->self_seed_commitment)
@@ -128,22 +138,22 @@ void RoundMachine::Core::finish_upload(CollectingMasked& masked, RosterIndex sit
            crypto::SignatureVerdict::valid)
     broken = RefusalReason::bad_signature;
   if (broken) {
-    blame(site, *broken, {share_wires[site], upload.statement_wire});
+    blame(site, *broken, {share_wires[site], vector.statement_wire});
     refuse(*broken, id_of(site).text() + ": the masked vector is not what it signed");
     return drop(site);
   }
-  if (masked.sum.empty()) masked.sum = std::move(upload.words);
-  else crypto::add_words(masked.sum, upload.words);
+  if (masked.sum.empty()) masked.sum = std::move(vector.words);
+  else crypto::add_words(masked.sum, vector.words);
   masked.committed.emplace(site, federation::CommittedVector{site, statement.vector_hash,
                                                              statement.self_seed_commitment, statement.signature});
-  masked.uploads.erase(site);
-  grant_uploads(masked);
+  masked.incoming.erase(site);
+  grant_vectors(masked);
   consider_masked();
 }
 
 void RoundMachine::Core::consider_masked() {
   auto& masked = std::get<CollectingMasked>(phase);
-  if (!masked.uploads.empty()) return;
+  if (!masked.incoming.empty()) return;
   std::vector<RosterIndex> committed;
   for (const auto& [site, entry] : masked.committed) committed.push_back(site);
   if (committed.size() < masked.context.parameters.survivors_min())

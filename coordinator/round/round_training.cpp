@@ -1,6 +1,14 @@
-// Announcing the task, waiting for trained sites, and beginning, repeating or giving up attempts.
+// Announcing the task, waiting for trained sites, and beginning, repeating or aborting attempts.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/check.h"
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
 
@@ -53,7 +61,7 @@ std::vector<RosterIndex> RoundMachine::Core::ready_sites() const {
 void RoundMachine::Core::consider_start() {
   auto* announced = std::get_if<Announced>(&phase);
   if (announced == nullptr) return;
-  if (ends_for_want_of_sites()) return;
+  if (ends_for_lack_of_sites()) return;
   std::vector<RosterIndex> ready = ready_sites();
   if (ready.size() < cohort_min()) {
     announced->quorum.reset();
@@ -83,8 +91,9 @@ void RoundMachine::Core::consider_start() {
   start_attempt(choose_cohort(std::move(ready), most));
 }
 
-// The plan's number of sites cannot be reached, or a site that the sum has to be repeated with will not come.
-bool RoundMachine::Core::ends_for_want_of_sites() {
+// Ends the round where the plan's smallest cohort is out of reach, or a site that the sum must be repeated with
+// refuses.
+bool RoundMachine::Core::ends_for_lack_of_sites() {
   std::size_t possible = 0;
   std::size_t released = 0;
   std::string missing;
@@ -100,14 +109,14 @@ bool RoundMachine::Core::ends_for_want_of_sites() {
   if (possible >= cohort_min()) return false;
   if (setup.repeat) {
     abort(RefusalReason::model_already_released, "the sum of round " + std::to_string(setup.repeat->released.round) +
-                                                     " cannot be repeated without " + missing + "." + kNoWayOn);
+                                                     " cannot be repeated without " + missing + "." + kNeedsNewSeed);
     effects.aborted->repeat.reset();
   } else if (possible + released >= setup.cohort_smallest) {
     abort(RefusalReason::model_already_released,
           std::to_string(released) +
               " sites have released their shares of a sum on this model before, and never do so twice: two "
               "sums that differ by one site would show its update." +
-              kNoWayOn);
+              kNeedsNewSeed);
   } else {
     abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) +
                                                " sites can take part, the plan asks for " +
@@ -163,8 +172,9 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
   if (sparse) parameters.graph = graph_parameters();
   if (setup.repeat) parameters.repeats = federation::RepeatedSum{setup.repeat->released, setup.repeat->encoded_for};
   federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
-  // Durable first: an attempt number names one set of keys, so it must not come again after a restart.
+  // Durable first: an attempt number stands for one set of keys, so it must not be used again after a restart.
   effects.journal.push_back(encode_attempt_mark(setup.task.round, attempt));
+  effects.opened = context.parameters;
   send(candidates, MessageKind::parameters, context.parameters.encode());
   phase = CollectingKeys{.context = std::move(context), .keys = {}, .gone = {}};
   progress = asked = now;

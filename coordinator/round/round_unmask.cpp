@@ -1,5 +1,13 @@
 // R4, R5 and the publication of the sum.
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
@@ -49,8 +57,7 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
       trainees[entry.site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
   for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
-  // Each site asks for s signatures in all and t of sites that count for it; and each secret has to be opened by sites
-  // that signed.
+  // Each site demands s signatures in all, t of them by holders of its shares; and only sites that signed open secrets.
   if (to.size() < collecting.attempt.context.parameters.signatures_min())
     return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only");
   if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
@@ -61,7 +68,7 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   for (const auto& [site, signature] : collecting.signatures) next.signatures.push_back({site, signature});
   next.attempt = std::move(collecting.attempt);
   next.since = now;
-  // Durable first: sites release shares once a round, so a coordinator that lost this could never finish the round.
+  // Durable first: sites release shares once per round, so a coordinator that lost this could never finish it.
   effects.journal.push_back(encode_unmask_mark(next, share_wires));
   ask_unmask(next, to);
   phase = std::move(next);
@@ -118,14 +125,14 @@ void RoundMachine::Core::consider_unmask() {
     return;
   }
   collecting.tried = collecting.responses.size();
-  UnmaskWork work{.context = collecting.attempt.context,
-                  .survivors = collecting.attempt.survivors,
-                  .committed = sites_of(collecting.attempt.committed),
-                  .dealers = collecting.attempt.dealers,
-                  .responses = {},
-                  .sum = std::move(collecting.attempt.sum)};
-  for (const auto& [site, shares] : collecting.responses) work.responses.push_back({site, shares});
-  effects.unmask = std::move(work);
+  UnmaskInput input{.context = collecting.attempt.context,
+                    .survivors = collecting.attempt.survivors,
+                    .committed = sites_of(collecting.attempt.committed),
+                    .dealers = collecting.attempt.dealers,
+                    .responses = {},
+                    .sum = std::move(collecting.attempt.sum)};
+  for (const auto& [site, shares] : collecting.responses) input.responses.push_back({site, shares});
+  effects.unmask = std::move(input);
   phase = Unmasking{std::move(collecting)};
 }
 
@@ -141,7 +148,7 @@ std::optional<federation::DealerFault> RoundMachine::Core::describe_fault(const 
                                  .openings = dealing.openings};
 }
 
-// The secrets of these dealers cannot be had, so this sum stays shut. Without them it can be had in another round.
+// The secrets of these dealers cannot be opened, nor can this sum. Another round can make the sum without them.
 void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings) {
   const federation::RoundParameters& p = attempt_.context.parameters;
   SumToRepeat repeat{.released = p.ref(),
@@ -160,10 +167,11 @@ void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const st
   const std::string left = std::to_string(repeat.sites.size()) + " sites";
   if (repeat.faults.size() < dealings.size())
     return abort(RefusalReason::model_already_released,
-                 what + "the evidence was not in the journal of an older version." + kNoWayOn);
+                 what + "the evidence was not in the journal of an older version." + kNeedsNewSeed);
   if (repeat.sites.size() < setup.cohort_smallest)
     return abort(RefusalReason::model_already_released, what + left + " are left of the sum, the plan asks for " +
-                                                            std::to_string(setup.cohort_smallest) + "." + kNoWayOn);
+                                                            std::to_string(setup.cohort_smallest) + "." +
+                                                            kNeedsNewSeed);
   abort(RefusalReason::inconsistent_dealer, what + "the sum is repeated with the other " + left + " of it");
   effects.aborted->repeat = std::move(repeat);
 }

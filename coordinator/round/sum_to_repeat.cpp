@@ -1,39 +1,21 @@
 #include "coordinator/round/sum_to_repeat.h"
 
+#include "common/byte_fields.h"
 #include "federation/messages/envelope.h"
 
 namespace fovea::coordinator {
 
-Bytes SumToRepeat::encode() const {
-  ByteWriter writer;
-  federation::write(writer, released);
-  writer.sized(task.encode());
-  writer.raw(roster);
-  federation::write(writer, sites);
-  writer.u16(encoded_for);
-  writer.u32(static_cast<std::uint32_t>(faults.size()));
-  for (const Bytes& fault : faults) writer.sized(fault);
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, SumToRepeat> repeat) {
+  fields(f, repeat.released);
+  f.nested("repeat.task", repeat.task, 4096);
+  f.array("repeat.roster", repeat.roster);
+  federation::site_list(f, "repeat.sites", repeat.sites);
+  f.u16("repeat.encoded_for", repeat.encoded_for);
+  f.list("repeat.faults", repeat.faults, {federation::kCohortMax},
+         [](Fields& g, auto& fault, auto*) { g.bytes("repeat.faults", fault, federation::kWireBytesMax); });
 }
-
-Result<SumToRepeat> SumToRepeat::decode(ByteView bytes) {
-  ByteReader reader(bytes);
-  SumToRepeat out;
-  FOVEA_TRY_ASSIGN(out.released, federation::read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(const ByteView task, reader.sized("repeat.task", 4096));
-  FOVEA_TRY_ASSIGN(out.task, federation::TrainTask::decode(task));
-  FOVEA_TRY_ASSIGN(out.roster, reader.array<32>("repeat.roster"));
-  FOVEA_TRY_ASSIGN(out.sites, federation::read_sites(reader, "repeat.sites"));
-  FOVEA_TRY_ASSIGN(out.encoded_for, reader.u16("repeat.encoded_for"));
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("repeat.faults"));
-  if (count > federation::kCohortMax)
-    return invalid_argument("repeat.faults: at most " + std::to_string(federation::kCohortMax));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(const ByteView fault, reader.sized("repeat.faults", federation::kWireBytesMax));
-    out.faults.emplace_back(fault.begin(), fault.end());
-  }
-  FOVEA_TRY(reader.finish("repeat"));
-  return out;
-}
+Bytes SumToRepeat::encode() const { return encode_fields(*this); }
+Result<SumToRepeat> SumToRepeat::decode(ByteView bytes) { return decode_fields<SumToRepeat>(bytes, "repeat"); }
 
 }  // namespace fovea::coordinator

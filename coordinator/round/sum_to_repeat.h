@@ -1,10 +1,15 @@
-// A sum whose shares were released but which could not be opened, for a dealer's fault
+// A sum whose shares were released but which could not be opened, because of a dealer's fault
 // (federation/secagg/dealer_fault.h): what the next round has to be. The driver keeps it on disk from the end of the
-// round until the sum is there, or a site will not repeat it.
+// round until the sum is made, or a site refuses to repeat it.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "federation/messages/attempt_ref.h"
 #include "federation/messages/coordinator_messages.h"
 
 namespace fovea::coordinator {

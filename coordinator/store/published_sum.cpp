@@ -1,10 +1,15 @@
 #include "coordinator/store/published_sum.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "federation/messages/envelope.h"
+#include "federation/messages/message_kind.h"
 #include "federation/messages/vector_chunk.h"
-#include "federation/model/federated_averaging.h"
+#include "federation/model/apply_sum.h"
 #include "federation/secagg/fixed_point.h"
 #include "federation/secagg/round_evidence.h"
 
@@ -43,13 +48,7 @@ Result<federation::ModelState> apply_publication(const federation::ModelState& m
   if (filled != words.size()) return corruption("publication: chunks are missing");
   FOVEA_TRY_ASSIGN(const federation::RoundSum sum,
                    federation::decode_sum(evidence->parameters, std::move(words), evidence->committed.size()));
-  FOVEA_TRY_ASSIGN(const auto ranges, model.layout().ranges(stage.trains));
-  return federation::apply_federated_averaging(model, ranges,
-                                               {.sums = sum.sums(),
-                                                .scale = sum.scale,
-                                                .weight_max = sum.weight_max,
-                                                .weight_sum = sum.weight_sum,
-                                                .server_learning_rate = stage.server_learning_rate});
+  return federation::apply_sum(model, stage, sum);
 }
 
 }  // namespace fovea::coordinator

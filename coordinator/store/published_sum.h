@@ -1,4 +1,4 @@
-// The next model from what was published with a sum, when the model's own file was lost with a crash.
+// The next model from what was published with a sum, where the model's own file was lost in a crash.
 #pragma once
 
 #include <vector>

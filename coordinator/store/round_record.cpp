@@ -1,6 +1,10 @@
 #include "coordinator/store/round_record.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "common/json_fields.h"
 
@@ -22,7 +26,8 @@ Result<RoundRecord> read_record(JsonFields fields, const nlohmann::json& value) 
   FOVEA_TRY_ASSIGN(out.weight_sum, fields.integer("weight_sum", 0, UINT64_MAX));
   const auto metrics = value.find("metric_sums");
   if (metrics == value.end() || !metrics->is_array() || metrics->size() != out.metric_sums.size())
-    return invalid_argument(fields.path_of("metric_sums") + ": expected a list of 4 numbers");
+    return invalid_argument(fields.path_of("metric_sums") + ": expected a list of " +
+                            std::to_string(out.metric_sums.size()) + " numbers");
   for (std::size_t i = 0; i < out.metric_sums.size(); ++i) {
     if (!(*metrics)[i].is_number()) return invalid_argument(fields.path_of("metric_sums") + ": expected numbers");
     out.metric_sums[i] = (*metrics)[i].get<double>();

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "common/bytes.h"
+#include "common/result.h"
 #include "coordinator/store/run_store.h"
 
 namespace fovea::coordinator {

@@ -1,25 +1,31 @@
 #include "coordinator/store/run_store.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <span>
+#include <system_error>
+#include <utility>
 
+#include "common/check.h"
 #include "common/codec.h"
+#include "common/durable_file.h"
 #include "common/json_fields.h"
 #include "coordinator/store/published_sum.h"
 #include "coordinator/store/round_record.h"
 #include "federation/model/initial_weights.h"
+#include "federation/model/layout.h"
 #include "federation/model/safetensors.h"
-#include "federation/secagg/framed_journal.h"
 
 namespace fovea::coordinator {
 namespace {
 
 namespace fs = std::filesystem;
+using federation::RecordFile;
 
-constexpr std::size_t kJournalBytesMax = std::size_t{8} << 30U;
-constexpr std::size_t kHistoryBytesMax = std::size_t{256} << 20U;
 constexpr std::size_t kPublicationBytesMax = std::size_t{1} << 30U;
 constexpr std::size_t kRepeatBytesMax = std::size_t{256} << 20U;
 constexpr std::uint32_t kModelsKept = 2;  // the newest, and the one before it should the newest be unreadable
@@ -36,13 +42,8 @@ Bytes round_header(RoundNumber round) {
   return std::move(writer).take();
 }
 
-Result<federation::JournalContents> read_framed(const fs::path& path, AppendFile& file, std::size_t size_max) {
-  if (file.size() == 0) return federation::JournalContents{};
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, size_max));
-  auto contents = federation::read_journal(bytes);
-  if (!contents) return contents.error().with_context(path.string());
-  if (contents->intact_bytes < bytes.size()) FOVEA_TRY(file.truncate(contents->intact_bytes));
-  return contents;
+Result<RecordFile> open_records(const fs::path& path) {
+  return RecordFile::open(path, RecordFile::Retain::at_open, FileMode::normal);
 }
 
 }  // namespace
@@ -59,9 +60,8 @@ Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, Byte
 
 Result<RunStore> RunStore::open(const fs::path& folder) {
   if (!fs::exists(folder / "run.json")) return not_found(folder.string() + ": is not a run");
-  FOVEA_TRY_ASSIGN(AppendFile journal, AppendFile::open(folder / "journal"));
-  FOVEA_TRY_ASSIGN(AppendFile history, AppendFile::open(folder / "history"));
-  RunStore store(folder, std::move(journal), std::move(history));
+  FOVEA_TRY_ASSIGN(RecordFile history, open_records(folder / "history"));
+  RunStore store(folder, std::move(history));
   FOVEA_TRY(store.load());
   return store;
 }
@@ -80,9 +80,7 @@ Result<void> RunStore::load() {
   FOVEA_TRY_ASSIGN(plan_, federation::Plan::parse(plan_bytes_));
   if (plan_.hash != facts_.plan) return corruption((folder_ / "plan.json").string() + ": is not the plan of run.json");
 
-  FOVEA_TRY_ASSIGN(const federation::JournalContents past,
-                   read_framed(folder_ / "history", history_file_, kHistoryBytesMax));
-  for (const Bytes& bytes : past.records) {
+  for (const Bytes& bytes : history_file_.take_records()) {
     FOVEA_TRY_ASSIGN(RoundRecord record, decode_round_record(bytes));
     if (record.aborted.empty()) ++sums_;
     history_.push_back(std::move(record));
@@ -134,29 +132,26 @@ const RoundRecord* RunStore::last_sum() const noexcept {
 }
 
 Result<std::vector<Bytes>> RunStore::begin_round(RoundNumber round) {
-  federation::JournalContents contents;
-  if (!std::exchange(journal_known_, true)) {
-    FOVEA_TRY_ASSIGN(contents, read_framed(folder_ / "journal", journal_, kJournalBytesMax));
+  if (!journal_) {
+    FOVEA_TRY_ASSIGN(journal_, open_records(folder_ / "journal"));
   }
-  if (!contents.records.empty() && contents.records.front() == round_header(round)) {
-    contents.records.erase(contents.records.begin());
-    return std::move(contents.records);
+  std::vector<Bytes> records = journal_->take_records();
+  if (!records.empty() && records.front() == round_header(round)) {
+    records.erase(records.begin());
+    return records;
   }
-  FOVEA_TRY(journal_.truncate(0));
-  FOVEA_TRY(journal_.append(federation::frame_record(round_header(round))));
+  FOVEA_TRY(journal_->restart(round_header(round)));
   return std::vector<Bytes>();
 }
 
 Result<void> RunStore::append_journal(std::span<const Bytes> records) {
-  if (records.empty()) return {};
-  for (const Bytes& record : records) FOVEA_TRY(journal_.append(federation::frame_record(record)));
-  return journal_.sync();
+  FOVEA_CHECK(journal_.has_value());
+  return journal_->append(records);
 }
 
 Result<void> RunStore::append_history(const RoundRecord& record) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, encode_round_record(record));
-  FOVEA_TRY(history_file_.append(federation::frame_record(bytes)));
-  FOVEA_TRY(history_file_.sync());
+  FOVEA_TRY(history_file_.append(std::span(&bytes, 1)));
   history_.push_back(record);
   return {};
 }

@@ -4,22 +4,29 @@
 //   journal                         the round in progress: number, then records of the round machine
 //   history                         one record for each round that ended (federation/secagg/framed_journal.h)
 //   publications/<round>            what was published with the sum, for sites that catch up
-//   repeats/<round>                 the sum that the round after has to repeat, with the evidence why (coordinator/round/sum_to_repeat.h)
+//   repeats/<round>                 the sum that the round after has to repeat, with the evidence why
+//                                   (coordinator/round/sum_to_repeat.h)
 //   models/<sums>.safetensors       the newest models
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
-#include "common/durable_file.h"
 #include "common/ids.h"
+#include "common/result.h"
+#include "federation/files/record_file.h"
 #include "federation/membership/plan.h"
+#include "federation/model/local_update.h"
 #include "federation/model/state.h"
 
 namespace fovea::coordinator {
@@ -35,7 +42,7 @@ struct RoundRecord {
   std::vector<std::string> contributors;
   std::vector<std::string> dropouts;
   std::uint64_t weight_sum = 0;
-  std::array<double, 4> metric_sums{};
+  std::array<double, federation::kMetricCount> metric_sums{};
   double seconds = 0;
   std::string aborted;         // why
   RoundNumber next_round = 0;  // the number of the round that follows
@@ -68,7 +75,8 @@ class RunStore {
   const Digest& model_digest() const noexcept { return model_digest_; }
   std::filesystem::path model_file() const { return model_file(sums_); }
 
-  // The records of `round` that a killed process left; empties the journal of an older round.
+  // The records of `round` that a killed process left; empties the journal of an older round. Called before
+  // append_journal().
   Result<std::vector<Bytes>> begin_round(RoundNumber round);
   Result<void> append_journal(std::span<const Bytes> records);
 
@@ -91,8 +99,8 @@ class RunStore {
   Result<std::optional<Publication>> publication_after(RoundNumber round) const;
 
  private:
-  RunStore(std::filesystem::path folder, AppendFile journal, AppendFile history)
-      : folder_(std::move(folder)), journal_(std::move(journal)), history_file_(std::move(history)) {}
+  RunStore(std::filesystem::path folder, federation::RecordFile history)
+      : folder_(std::move(folder)), history_file_(std::move(history)) {}
   Result<void> append_history(const RoundRecord& record);
   Result<void> load();
   Result<void> load_model();
@@ -103,9 +111,8 @@ class RunStore {
   std::filesystem::path model_file(std::uint32_t sums) const;
 
   std::filesystem::path folder_;
-  bool journal_known_ = false;  // nothing in the journal is from before this process
-  AppendFile journal_;
-  AppendFile history_file_;
+  std::optional<federation::RecordFile> journal_;  // from the first begin_round() on: to list runs needs no journal
+  federation::RecordFile history_file_;
   RunFacts facts_;
   Bytes plan_bytes_;
   federation::Plan plan_;

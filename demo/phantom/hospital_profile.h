@@ -1,6 +1,5 @@
-// The four demonstration hospitals. They are skewed on purpose, so that no one of them sees the whole
-// picture: one meets mostly small lesions, one mostly large ones, one few positive patients, and one
-// images with another tissue contrast. docs/phantom.md describes how patients are made.
+// The four demonstration hospitals. Each is skewed on purpose: one sees mostly small lesions, one mostly large ones,
+// one few positive patients, and one another tissue contrast. docs/phantom.md describes how patients are made.
 #pragma once
 
 #include <array>

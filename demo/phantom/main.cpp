@@ -1,17 +1,24 @@
 // fovea-phantom: makes the demonstration hospitals' scans from a real brain MR. See docs/phantom.md.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/result.h"
+#include "demo/phantom/hospital_profile.h"
 #include "demo/phantom/patient.h"
+#include "node/network/random_draws.h"
 #include "node/volume_files/nifti_writer.h"
 #include "node/volume_files/trusted_reader.h"
 
@@ -41,7 +48,7 @@ struct Job {
   int index;
 };
 
-// What a hospital's tables say of one patient.
+// One patient in a hospital's tables.
 struct Row {
   std::string study;    // one line of studies.csv
   std::string lesions;  // its lines of lesions.csv
@@ -53,7 +60,7 @@ std::string stem_of(const Job& job, const Split& split) {
   return text;
 }
 
-// Everything the scans depend on, so that a second run knows whether they are the same.
+// Everything that the scans depend on, so that a second run knows whether to make them again.
 std::string description(const Options& options) {
   return "fovea-phantom 1 seed " + std::to_string(options.seed) + " training " + std::to_string(options.training) +
          " validation " + std::to_string(options.validation) + " test " + std::to_string(options.test) + "\n";
@@ -63,7 +70,7 @@ Result<Row> make_one(const Template& base, const Options& options, const Job& jo
   const HospitalProfile& hospital = kHospitals[job.hospital];
   const Patient patient =
       make_patient(base, hospital,
-                   RandomStream::keyed({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
+                   node::keyed_draws({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
   const fs::path folder = options.out / hospital.name;
   const std::string stem = stem_of(job, split);
   FOVEA_TRY(node::write_nifti(folder / (stem + ".nii"), patient.image, node::VoxelType::int16, false));
@@ -157,13 +164,15 @@ int run(int argc, char** argv) {
   app.add_option("--out", options.out, "Folder to write to")->required();
   app.add_option("--templates", options.templates, "Folder with ch2.nii.gz and ch2bet.nii.gz")->capture_default_str();
   app.add_option("--seed", options.seed, "Seed of everything random")->capture_default_str();
-  app.add_option("--training", options.training, "Training patients a hospital")
+  app.add_option("--training", options.training, "Training patients per hospital")
       ->capture_default_str()
       ->check(CLI::Range(1, 999));
-  app.add_option("--validation", options.validation, "Validation patients a hospital")
+  app.add_option("--validation", options.validation, "Validation patients per hospital")
       ->capture_default_str()
       ->check(CLI::Range(0, 999));
-  app.add_option("--test", options.test, "Test patients a hospital")->capture_default_str()->check(CLI::Range(0, 999));
+  app.add_option("--test", options.test, "Test patients per hospital")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 999));
   app.add_option("--jobs", options.jobs, "Threads")->capture_default_str()->check(CLI::Range(1, 64));
   try {
     app.parse(argc, argv);

@@ -3,12 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "demo/phantom/smooth_field.h"
 
 namespace fovea::demo {
 namespace {
+
+using node::RandomDraws;
 
 constexpr double kWarpKnotMm = 34;
 constexpr double kWarpAmplitudeMm = 4.0;
@@ -23,39 +29,33 @@ constexpr double kIntensitySpread = 0.15;
 // Patient voxel index → template voxel index: affine about the middle of the head, then a smooth displacement.
 class Anatomy {
  public:
-  Anatomy(const Index3& size, RandomStream& random)
+  Anatomy(const Index3& size, RandomDraws& random)
       : size_(size),
         dx_(size, kWarpKnotMm, kWarpAmplitudeMm, random),
         dy_(size, kWarpKnotMm, kWarpAmplitudeMm, random),
         dz_(size, kWarpKnotMm, kWarpAmplitudeMm, random) {
-    std::array<double, 3> angle{};
-    std::array<double, 3> scale{};
-    for (std::size_t axis = 0; axis < 3; ++axis) {
+    Eigen::Vector3d angle = Eigen::Vector3d::Zero(), scale = Eigen::Vector3d::Ones();
+    for (unsigned axis = 0; axis < 3; ++axis) {
       angle[axis] = random.uniform(-kRotationMaxRad, kRotationMaxRad);
       scale[axis] = 1.0 + random.uniform(-kScaleSpread, kScaleSpread);
       shift_[axis] = random.uniform(-kShiftMaxMm, kShiftMaxMm);
       middle_[axis] = static_cast<double>(size[axis] - 1) / 2;
     }
-    if (random.chance(0.5)) scale[0] = -scale[0];  // brains are nearly symmetric: mirror half of them
+    if (random.chance(0.5)) scale[0] = -scale[0];  // mirrored, since brains are nearly symmetric
     const double ca = std::cos(angle[0]), sa = std::sin(angle[0]);
     const double cb = std::cos(angle[1]), sb = std::sin(angle[1]);
     const double cc = std::cos(angle[2]), sc = std::sin(angle[2]);
-    matrix_ = {cb * cc * scale[0],
-               (sa * sb * cc - ca * sc) * scale[1],
-               (ca * sb * cc + sa * sc) * scale[2],
-               cb * sc * scale[0],
-               (sa * sb * sc + ca * cc) * scale[1],
-               (ca * sb * sc - sa * cc) * scale[2],
-               -sb * scale[0],
-               sa * cb * scale[1],
-               ca * cb * scale[2]};
+    // About x, then y, then z.
+    Eigen::Matrix3d rotation;
+    rotation << cb * cc, sa * sb * cc - ca * sc, ca * sb * cc + sa * sc,  //
+        cb * sc, sa * sb * sc + ca * cc, ca * sb * sc - sa * cc,          //
+        -sb, sa * cb, ca * cb;
+    matrix_ = rotation * scale.asDiagonal();
   }
 
   Point3 to_template(double i, double j, double k) const noexcept {
     Point3 out = affine(i, j, k);
-    out[0] += static_cast<double>(dx_.at(i, j, k));
-    out[1] += static_cast<double>(dy_.at(i, j, k));
-    out[2] += static_cast<double>(dz_.at(i, j, k));
+    out += Eigen::Vector3f(dx_.at(i, j, k), dy_.at(i, j, k), dz_.at(i, j, k)).cast<double>();
     return out;
   }
 
@@ -67,28 +67,25 @@ class Anatomy {
     const Point3 start = affine(0, static_cast<double>(j), static_cast<double>(k));
     for (std::int64_t i = 0; i < size_[0]; ++i) {
       const float step = static_cast<float>(i);
-      x[i] += static_cast<float>(start[0]) + step * static_cast<float>(matrix_[0]);
-      y[i] += static_cast<float>(start[1]) + step * static_cast<float>(matrix_[3]);
-      z[i] += static_cast<float>(start[2]) + step * static_cast<float>(matrix_[6]);
+      x[i] += static_cast<float>(start[0]) + step * static_cast<float>(matrix_(0, 0));
+      y[i] += static_cast<float>(start[1]) + step * static_cast<float>(matrix_(1, 0));
+      z[i] += static_cast<float>(start[2]) + step * static_cast<float>(matrix_(2, 0));
     }
   }
 
  private:
   Point3 affine(double i, double j, double k) const noexcept {
-    const std::array<double, 3> from{i - middle_[0], j - middle_[1], k - middle_[2]};
-    Point3 out{};
-    for (std::size_t row = 0; row < 3; ++row) {
-      out[row] = middle_[row] + shift_[row];
-      for (std::size_t axis = 0; axis < 3; ++axis) out[row] += matrix_[row * 3 + axis] * from[axis];
-    }
+    const Eigen::Vector3d from = Point3(i, j, k) - middle_;
+    Point3 out = middle_ + shift_;
+    for (unsigned axis = 0; axis < 3; ++axis) out += matrix_.col(axis) * from[axis];
     return out;
   }
 
   Index3 size_;
   SmoothField dx_, dy_, dz_;
-  std::array<double, 9> matrix_{};
-  Point3 shift_{};
-  Point3 middle_{};
+  Eigen::Matrix3d matrix_ = Eigen::Matrix3d::Identity();
+  Eigen::Vector3d shift_ = Eigen::Vector3d::Zero();
+  Point3 middle_ = Point3::Zero();
 };
 
 float sample(const Volume& volume, float x, float y, float z) noexcept {
@@ -111,19 +108,19 @@ float sample(const Volume& volume, float x, float y, float z) noexcept {
 }
 
 struct PlacedLesion {
-  Point3 index{};  // on the 1 mm grid
+  Point3 index = Point3::Zero();  // on the 1 mm grid
   double radius_mm = 0;
   double contrast = 0;
-  std::array<double, 3> stretch{1, 1, 1};  // semi-axes over the radius; their product is 1
+  Eigen::Vector3d stretch = Eigen::Vector3d::Ones();  // semi-axes over the radius; their product is 1
 
   // How much of the lesion is at this place: 1 inside, 0 outside, ½ on its border.
   double presence(double i, double j, double k) const noexcept {
-    const double x = (i - index[0]) / stretch[0], y = (j - index[1]) / stretch[1], z = (k - index[2]) / stretch[2];
-    return 1.0 / (1.0 + std::exp((std::sqrt(x * x + y * y + z * z) - radius_mm) / kEdgeMm));
+    const double distance_mm = (Point3(i, j, k) - index).cwiseQuotient(stretch).norm();
+    return 1.0 / (1.0 + std::exp((distance_mm - radius_mm) / kEdgeMm));
   }
 };
 
-double draw_diameter_mm(const HospitalProfile& hospital, RandomStream& random) {
+double draw_diameter_mm(const HospitalProfile& hospital, RandomDraws& random) {
   const double kind = random.uniform();
   if (kind < hospital.small_fraction) return random.uniform(kLesionDiameterMinMm, 6.0);
   if (kind < hospital.small_fraction + hospital.large_fraction) return random.uniform(10.0, kLesionDiameterMaxMm);
@@ -131,18 +128,17 @@ double draw_diameter_mm(const HospitalProfile& hospital, RandomStream& random) {
 }
 
 std::optional<Point3> draw_place(const Template& base, const Anatomy& anatomy, const std::vector<PlacedLesion>& others,
-                                 double radius_mm, double gap_mm, RandomStream& random) {
+                                 double radius_mm, double gap_mm, RandomDraws& random) {
   const auto& size = base.head.geometry.size;
   for (int tries = 0; tries < 20000; ++tries) {
-    Point3 index{};
-    for (std::size_t axis = 0; axis < 3; ++axis) index[axis] = random.uniform(12, static_cast<double>(size[axis]) - 13);
+    Point3 index = Point3::Zero();
+    for (unsigned axis = 0; axis < 3; ++axis) index[axis] = random.uniform(12, static_cast<double>(size[axis]) - 13);
     const Point3 at = anatomy.to_template(index[0], index[1], index[2]);
     const std::int64_t i = std::llround(at[0]), j = std::llround(at[1]), k = std::llround(at[2]);
     if (i < 0 || j < 0 || k < 0 || i >= size[0] || j >= size[1] || k >= size[2]) continue;
     if (base.placeable[base.head.geometry.offset(i, j, k)] == 0) continue;
     const bool clear = std::all_of(others.begin(), others.end(), [&](const PlacedLesion& other) {
-      return std::hypot(index[0] - other.index[0], index[1] - other.index[1], index[2] - other.index[2]) >
-             1.2 * (radius_mm + other.radius_mm) + gap_mm;
+      return (index - other.index).norm() > 1.2 * (radius_mm + other.radius_mm) + gap_mm;
     });
     if (clear) return index;
   }
@@ -150,11 +146,11 @@ std::optional<Point3> draw_place(const Template& base, const Anatomy& anatomy, c
 }
 
 std::vector<PlacedLesion> place_lesions(const Template& base, const Anatomy& anatomy, const HospitalProfile& hospital,
-                                        RandomStream& random) {
+                                        RandomDraws& random) {
   std::vector<PlacedLesion> lesions;
   if (!random.chance(hospital.positive_fraction)) return lesions;
   const std::uint64_t count = 1 + random.below(kLesionsMax);
-  const double gap_mm = 4.0 + 2.0 * hospital.slice_thickness_mm;  // neighbours stay separate components of the mask
+  const double gap_mm = 4.0 + 2.0 * hospital.slice_thickness_mm;  // so that they are separate components of the mask
   for (std::uint64_t n = 0; n < count; ++n) {
     PlacedLesion lesion;
     lesion.radius_mm = draw_diameter_mm(hospital, random) / 2;
@@ -169,7 +165,7 @@ std::vector<PlacedLesion> place_lesions(const Template& base, const Anatomy& ana
   return lesions;
 }
 
-// Adds the lesions to the 1 mm image, and their presence (0…1) times their number to `mask`.
+// Adds the lesions to the 1 mm image; `presence` and `number` say per voxel which lesion is there and how much of it.
 void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matter, Volume& image,
                     std::vector<float>& presence, std::vector<std::uint8_t>& number) {
   const auto& geometry = image.geometry;
@@ -177,7 +173,7 @@ void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matte
     const PlacedLesion& lesion = lesions[n];
     const double reach = 1.3 * lesion.radius_mm + 8 * kEdgeMm;
     Index3 low{}, high{};
-    for (std::size_t axis = 0; axis < 3; ++axis) {
+    for (unsigned axis = 0; axis < 3; ++axis) {
       low[axis] = std::max<std::int64_t>(0, std::llround(lesion.index[axis] - reach));
       high[axis] = std::min<std::int64_t>(geometry.size[axis] - 1, std::llround(lesion.index[axis] + reach));
     }
@@ -195,11 +191,11 @@ void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matte
   }
 }
 
-// Values of a standard normal distribution by table: two look-ups a voxel are most of the cost of noise.
+// Values of a standard normal distribution by table, since noise needs two per voxel.
 class NormalTable {
  public:
   NormalTable() {
-    RandomStream random(20);
+    RandomDraws random(20);
     for (float& value : values_) value = static_cast<float>(random.normal());
   }
   float operator[](std::uint64_t bits) const noexcept { return values_[bits & (kSize - 1)]; }
@@ -210,7 +206,7 @@ class NormalTable {
 };
 
 // Thick slices average thin ones; then bias field, scanner scale and Rician noise.
-void scan(const Volume& fine, const HospitalProfile& hospital, double white_matter, Volume& out, RandomStream& random) {
+void scan(const Volume& fine, const HospitalProfile& hospital, double white_matter, Volume& out, RandomDraws& random) {
   static const NormalTable normals;
   const std::int64_t thickness = hospital.slice_thickness_mm;
   const auto& size = fine.geometry.size;
@@ -271,8 +267,8 @@ Template make_template(Volume head, const Volume& brain, double margin_mm) {
   out.placeable.assign(geometry.voxel_count(), 0);
   double sum = 0;
   std::size_t count = 0;
-  constexpr float kTissueMin = 72, kTissueMax = 125,
-                  kWhiteMin = 105;  // Colin27 units: CSF lies below, fat and vessels above
+  // Template units: cerebrospinal fluid lies below, fat and vessels above.
+  constexpr float kTissueMin = 72, kTissueMax = 125, kWhiteMin = 105;
   for (std::int64_t k = reach; k < size[2] - reach; ++k)
     for (std::int64_t j = reach; j < size[1] - reach; ++j)
       for (std::int64_t i = reach; i < size[0] - reach; ++i) {
@@ -290,7 +286,7 @@ Template make_template(Volume head, const Volume& brain, double margin_mm) {
   return out;
 }
 
-Patient make_patient(const Template& base, const HospitalProfile& hospital, RandomStream random) {
+Patient make_patient(const Template& base, const HospitalProfile& hospital, node::RandomDraws random) {
   const auto& geometry = base.head.geometry;
   const auto& size = geometry.size;
   const Anatomy anatomy(size, random);

@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "demo/phantom/hospital_profile.h"
-#include "demo/phantom/random_stream.h"
+#include "node/network/random_draws.h"
 #include "node/volume/volume.h"
 
 namespace fovea::demo {
 
-// The template on one 1 mm grid: intensities of the whole head, and how deep each voxel lies in the brain.
+// The template on one 1 mm grid: intensities of the whole head, and where lesions may be put.
 struct Template {
   Volume head;                          // template units
   std::vector<std::uint8_t> placeable;  // 1 where a lesion's centre may lie: brain tissue, a few mm from its border
@@ -21,7 +21,7 @@ struct Template {
 Template make_template(Volume head, const Volume& brain, double margin_mm);
 
 struct Lesion {
-  Point3 center_mm{};  // LPS
+  Point3 center_mm = Point3::Zero();  // LPS
   double diameter_mm = 0;
   double contrast = 0;  // of white matter
 };
@@ -32,6 +32,6 @@ struct Patient {
   std::vector<Lesion> lesions;
 };
 
-Patient make_patient(const Template& base, const HospitalProfile& hospital, RandomStream random);
+Patient make_patient(const Template& base, const HospitalProfile& hospital, node::RandomDraws random);
 
 }  // namespace fovea::demo

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace fovea::demo {
 namespace {
@@ -13,12 +16,14 @@ std::array<double, 4> bspline_weights(double t) noexcept {
           t * t * t / 6.0};
 }
 
-// Sum of squared weights of a cubic B-spline at a typical point, in one dimension: keeps `amplitude` honest.
+// Sum of squared weights of a cubic B-spline at a typical point, in one dimension: divided by it, the values have the
+// standard deviation `amplitude`.
 constexpr double kEnergyPerAxis = 0.479;
 
 }  // namespace
 
-SmoothField::SmoothField(const Index3& size, double knot_mm, double amplitude, RandomStream& random) : voxels_(size) {
+SmoothField::SmoothField(const Index3& size, double knot_mm, double amplitude, node::RandomDraws& random)
+    : voxels_(size) {
   Index3 knots{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     size_[axis] = (size[axis] - 1) / kStep + 2;
@@ -76,8 +81,8 @@ void SmoothField::row(std::int64_t j, std::int64_t k, float* out) const noexcept
 float SmoothField::at(double i, double j, double k) const noexcept {
   std::array<std::int64_t, 3> base{};
   std::array<float, 3> part{};
-  const std::array<double, 3> index{i, j, k};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  const Eigen::Vector3d index(i, j, k);
+  for (unsigned axis = 0; axis < 3; ++axis) {
     const double position = std::clamp(index[axis] / kStep, 0.0, static_cast<double>(size_[axis]) - 1.001);
     base[axis] = static_cast<std::int64_t>(position);
     part[axis] = static_cast<float>(position - static_cast<double>(base[axis]));

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "demo/phantom/random_stream.h"
+#include "node/network/random_draws.h"
 #include "node/volume/volume.h"
 
 namespace fovea::demo {
@@ -13,9 +13,9 @@ namespace fovea::demo {
 class SmoothField {
  public:
   // Values have standard deviation near `amplitude`; structures are about `knot_mm` wide (1 mm voxels).
-  SmoothField(const Index3& size, double knot_mm, double amplitude, RandomStream& random);
+  SmoothField(const Index3& size, double knot_mm, double amplitude, node::RandomDraws& random);
 
-  // The row of values at (·, j, k), one a voxel, into out[0 … size[0]).
+  // The row of values at (·, j, k), one per voxel, into out[0 … size[0]).
   void row(std::int64_t j, std::int64_t k, float* out) const noexcept;
   float at(double i, double j, double k) const noexcept;
 

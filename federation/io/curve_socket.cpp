@@ -20,6 +20,8 @@ std::optional<ConnectionEvent> translate(std::uint16_t event) {
   }
 }
 
+void release_payload(void*, void* owner) { delete static_cast<std::shared_ptr<const Bytes>*>(owner); }
+
 constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                                ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED;
@@ -56,6 +58,14 @@ void set_curve_client(zmq::socket_t& socket, const crypto::AgreementKey& own, co
   socket.set(zmq::sockopt::curve_publickey, zmq::const_buffer(own.public_key().data(), own.public_key().size()));
   socket.set(zmq::sockopt::curve_secretkey,
              zmq::const_buffer(own.private_key().view().data(), own.private_key().view().size()));
+}
+
+zmq::message_t message_of(const std::shared_ptr<const Bytes>& payload) {
+  auto owner = std::make_unique<std::shared_ptr<const Bytes>>(payload);
+  // libzmq never writes to a message it sends.
+  zmq::message_t out(const_cast<std::uint8_t*>(payload->data()), payload->size(), release_payload, owner.get());
+  owner.release();
+  return out;
 }
 
 Error zmq_failure(const zmq::error_t& error, const std::string& action) {

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <zmq.hpp>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/key_agreement.h"
 
 namespace fovea::federation {
@@ -33,6 +36,9 @@ void set_limits(zmq::socket_t& socket);
 // CURVE with these keys. Throws zmq::error_t.
 void set_curve_server(zmq::socket_t& socket, const crypto::AgreementKey& own);
 void set_curve_client(zmq::socket_t& socket, const crypto::AgreementKey& own, const CurvePublicKey& server);
+
+// A message whose bytes are the payload itself: libzmq keeps it alive until it is on the wire.
+zmq::message_t message_of(const std::shared_ptr<const Bytes>& payload);
 
 // "errno text" of a zmq failure as a Result error; EADDRINUSE says which port to change.
 Error zmq_failure(const zmq::error_t& error, const std::string& action);

@@ -11,13 +11,6 @@
 
 namespace fovea::federation {
 
-// What must be in force.
-enum class MessageScope {
-  session,  // nothing of a plan is in it: a greeting, the reason of a refusal
-  plan,     // an approved plan
-  round,    // an open attempt under an approved plan
-};
-
 // Absent for the kinds that sites do not send.
 std::optional<MessageScope> egress_scope(MessageKind kind);
 // The kind of an entry's text; absent when no site sends it.

@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
+#include <cstddef>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 #include "common/canonical_json.h"
 #include "common/json_fields.h"
@@ -14,7 +19,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kIntegerMax = static_cast<std::uint64_t>(kCanonicalIntegerMax);
-constexpr std::uint32_t kNumberMax = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kWordMax = 40;  // kinds, rules, outcomes
 constexpr std::size_t kDetailMax = 500;
 constexpr std::size_t kApprovalMax = 16 * 1024;
@@ -24,251 +28,225 @@ constexpr std::uint64_t kEntryVersion = 1;
 // The version of an entry is part of what is hashed: an auditor of a later version still reads this one.
 json header(std::string_view type, UnixMs at) { return {{"at_ms", at.value}, {"type", type}, {"v", kEntryVersion}}; }
 
-void put_key(json& out, const RoundKey& key) {
-  out["run"] = key.run.text();
-  out["round"] = key.round;
-  out["attempt"] = key.attempt;
-}
+template <class Number>
+constexpr std::uint64_t kLargest = std::min<std::uint64_t>(kIntegerMax, std::numeric_limits<Number>::max());
 
-Result<RoundKey> take_key(JsonFields& in) {
-  RoundKey key;
-  FOVEA_TRY_ASSIGN(key.run.bytes, in.hex<16>("run"));
-  FOVEA_TRY_ASSIGN(key.round, in.integer32("round", 0, kNumberMax));
-  FOVEA_TRY_ASSIGN(key.attempt, in.integer32("attempt", 0, kNumberMax));
-  return key;
-}
+using Choices = std::initializer_list<std::string_view>;
 
-Result<SiteId> take_site(JsonFields& in) {
-  FOVEA_TRY_ASSIGN(const std::string text, in.text("site", 1, kWordMax));
-  return SiteId::create(text);
-}
+// The two sides of a field list: one writes the fields of an entry, the other reads them and checks their bounds.
+class FieldWriter {
+ public:
+  explicit FieldWriter(json& out) : out_(out) {}
 
-// --- one writer and one reader an entry type, side by side ---
-
-constexpr std::string_view type_of(const PlanApproved&) { return "plan.approved"; }
-constexpr std::string_view type_of(const PlanWithdrawn&) { return "plan.withdrawn"; }
-constexpr std::string_view type_of(const RosterEpoch&) { return "roster.epoch"; }
-constexpr std::string_view type_of(const RoundOpen&) { return "round.open"; }
-constexpr std::string_view type_of(const InputSealed&) { return "input.sealed"; }
-constexpr std::string_view type_of(const EgressIntent&) { return "egress.intent"; }
-constexpr std::string_view type_of(const EgressSent&) { return "egress.sent"; }
-constexpr std::string_view type_of(const IngressReceipt&) { return "ingress.receipt"; }
-constexpr std::string_view type_of(const RoundClose&) { return "round.close"; }
-constexpr std::string_view type_of(const Incident&) { return "incident"; }
-
-template <class Decision>  // PlanApproved and PlanWithdrawn have the same fields
-void put_decision(json& out, const Decision& entry) {
-  out["plan"] = to_hex(entry.plan);
-  out["approver"] = to_hex(entry.approver);
-  out["approval"] = to_base64(entry.approval);
-}
-
-template <class Decision>
-Result<LedgerEntry> take_decision(JsonFields& in) {
-  Decision out;
-  FOVEA_TRY_ASSIGN(out.plan, in.hex<32>("plan"));
-  FOVEA_TRY_ASSIGN(out.approver, in.hex<32>("approver"));
-  FOVEA_TRY_ASSIGN(const std::string approval, in.text("approval", 1, kApprovalMax));
-  FOVEA_TRY_ASSIGN(out.approval, from_base64(approval));
-  return LedgerEntry(std::move(out));
-}
-
-void put(json& out, const PlanApproved& entry) { put_decision(out, entry); }
-void put(json& out, const PlanWithdrawn& entry) { put_decision(out, entry); }
-
-void put(json& out, const RosterEpoch& entry) {
-  out["epoch"] = entry.epoch;
-  out["roster"] = to_hex(entry.roster);
-  out["sites"] = entry.sites;
-}
-
-Result<LedgerEntry> take_roster_epoch(JsonFields& in) {
-  RosterEpoch out;
-  FOVEA_TRY_ASSIGN(out.epoch, in.integer("epoch", 1, kIntegerMax));
-  FOVEA_TRY_ASSIGN(out.roster, in.hex<32>("roster"));
-  FOVEA_TRY_ASSIGN(out.sites, in.integer32("sites", 0, kNumberMax));
-  return LedgerEntry(out);
-}
-
-void put(json& out, const RoundOpen& entry) {
-  put_key(out, entry.key);
-  out["plan"] = to_hex(entry.plan);
-  out["model"] = to_hex(entry.model);
-  out["roster"] = to_hex(entry.roster);
-  out["parameters"] = to_hex(entry.parameters);
-  out["cohort"] = entry.cohort;
-  out["threshold"] = entry.threshold;
-  out["dimension"] = entry.dimension;
-}
-
-Result<LedgerEntry> take_round_open(JsonFields& in) {
-  RoundOpen out;
-  FOVEA_TRY_ASSIGN(out.key, take_key(in));
-  FOVEA_TRY_ASSIGN(out.plan, in.hex<32>("plan"));
-  FOVEA_TRY_ASSIGN(out.model, in.hex<32>("model"));
-  FOVEA_TRY_ASSIGN(out.roster, in.hex<32>("roster"));
-  FOVEA_TRY_ASSIGN(out.parameters, in.hex<32>("parameters"));
-  FOVEA_TRY_ASSIGN(out.cohort, in.integer32("cohort", 0, kNumberMax));
-  FOVEA_TRY_ASSIGN(out.threshold, in.integer32("threshold", 0, kNumberMax));
-  FOVEA_TRY_ASSIGN(out.dimension, in.integer32("dimension", 0, kNumberMax));
-  return LedgerEntry(out);
-}
-
-void put(json& out, const InputSealed& entry) {
-  put_key(out, entry.key);
-  out["commitment"] = to_hex(entry.commitment);
-}
-
-Result<LedgerEntry> take_input_sealed(JsonFields& in) {
-  InputSealed out;
-  FOVEA_TRY_ASSIGN(out.key, take_key(in));
-  FOVEA_TRY_ASSIGN(out.commitment, in.hex<32>("commitment"));
-  return LedgerEntry(out);
-}
-
-void put_binding(json& out, const PlanBinding& binding) {
-  out["plan"] = to_hex(binding.plan);
-  out["model"] = to_hex(binding.model);
-  out["roster"] = to_hex(binding.roster);
-  out["approver"] = to_hex(binding.approver);
-  out["clip"] = binding.clip;
-  out["noise"] = binding.noise;
-  out["privacy"] = binding.privacy;
-}
-
-Result<PlanBinding> take_binding(JsonFields& in) {
-  PlanBinding out;
-  FOVEA_TRY_ASSIGN(out.plan, in.hex<32>("plan"));
-  FOVEA_TRY_ASSIGN(out.model, in.hex<32>("model"));
-  FOVEA_TRY_ASSIGN(out.roster, in.hex<32>("roster"));
-  FOVEA_TRY_ASSIGN(out.approver, in.hex<32>("approver"));
-  FOVEA_TRY_ASSIGN(out.clip, in.text("clip", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(out.noise, in.text("noise", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(out.privacy, in.text("privacy", 1, kWordMax));
-  return out;
-}
-
-void put(json& out, const EgressIntent& entry) {
-  put_key(out, entry.key);
-  out["site"] = entry.site.text();
-  out["to"] = to_hex(entry.destination);
-  out["kind"] = entry.kind;
-  out["payload"] = to_hex(entry.payload);
-  out["length"] = entry.length;
-  out["software"] = to_hex(entry.software);
-  if (entry.binding) put_binding(out, *entry.binding);
-  out["bytes_spent"] = entry.bytes_spent;
-  out["bytes_left"] = entry.bytes_left;
-  out["checks"] = entry.checks;
-  if (entry.previous) out["previous"] = *entry.previous;
-}
-
-Result<LedgerEntry> take_egress_intent(JsonFields& in) {
-  FOVEA_TRY_ASSIGN(SiteId site, take_site(in));
-  EgressIntent out{.site = std::move(site)};
-  FOVEA_TRY_ASSIGN(out.key, take_key(in));
-  FOVEA_TRY_ASSIGN(out.destination, in.hex<32>("to"));
-  FOVEA_TRY_ASSIGN(out.kind, in.text("kind", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(out.payload, in.hex<32>("payload"));
-  FOVEA_TRY_ASSIGN(out.length, in.integer("length", 0, kIntegerMax));
-  FOVEA_TRY_ASSIGN(out.software, in.hex<32>("software"));
-  if (in.has("plan")) {
-    FOVEA_TRY_ASSIGN(out.binding, take_binding(in));
+  Result<void> hex(const char* name, ByteView value) { return put(name, to_hex(value)); }
+  Result<void> base64(const char* name, const Bytes& value) { return put(name, to_base64(value)); }
+  template <class Number>
+  Result<void> number(const char* name, Number value, std::uint64_t /*min*/ = 0) {
+    return put(name, value);
   }
-  FOVEA_TRY_ASSIGN(out.bytes_spent, in.integer("bytes_spent", 0, kIntegerMax));
-  FOVEA_TRY_ASSIGN(out.bytes_left, in.integer("bytes_left", 0, kIntegerMax));
-  FOVEA_TRY_ASSIGN(out.checks, in.texts("checks", 0, kChecksMax, kWordMax));
-  if (in.has("previous")) {
-    FOVEA_TRY_ASSIGN(out.previous, in.integer("previous", 0, kIntegerMax));
+  Result<void> text(const char* name, const std::string& value, std::size_t /*min*/, std::size_t /*max*/) {
+    return put(name, value);
   }
-  return LedgerEntry(std::move(out));
+  Result<void> choice(const char* name, const std::string& value, Choices /*allowed*/) { return put(name, value); }
+  Result<void> texts(const char* name, const std::vector<std::string>& value) { return put(name, value); }
+  Result<void> site(const char* name, const SiteId& value) { return put(name, value.text()); }
+  template <class Value, class Fields>
+  Result<void> optional(const char* /*first*/, const std::optional<Value>& value, const Fields& fields) {
+    return value ? fields(*value) : Result<void>();
+  }
+
+ private:
+  Result<void> put(const char* name, json value) {
+    out_[name] = std::move(value);
+    return {};
+  }
+  json& out_;
+};
+
+class FieldReader {
+ public:
+  explicit FieldReader(JsonFields& in) : in_(in) {}
+
+  template <std::size_t Size>
+  Result<void> hex(const char* name, std::array<std::uint8_t, Size>& value) {
+    FOVEA_TRY_ASSIGN(value, in_.hex<Size>(name));
+    return {};
+  }
+  Result<void> base64(const char* name, Bytes& value) {
+    FOVEA_TRY_ASSIGN(const std::string encoded, in_.text(name, 1, kApprovalMax));
+    FOVEA_TRY_ASSIGN(value, from_base64(encoded));
+    return {};
+  }
+  template <class Number>
+  Result<void> number(const char* name, Number& value, std::uint64_t min = 0) {
+    FOVEA_TRY_ASSIGN(const std::uint64_t read, in_.integer(name, min, kLargest<Number>));
+    value = static_cast<Number>(read);
+    return {};
+  }
+  Result<void> text(const char* name, std::string& value, std::size_t min, std::size_t max) {
+    FOVEA_TRY_ASSIGN(value, in_.text(name, min, max));
+    return {};
+  }
+  Result<void> choice(const char* name, std::string& value, Choices allowed) {
+    FOVEA_TRY_ASSIGN(value, in_.choice(name, allowed));
+    return {};
+  }
+  Result<void> texts(const char* name, std::vector<std::string>& value) {
+    FOVEA_TRY_ASSIGN(value, in_.texts(name, 0, kChecksMax, kWordMax));
+    return {};
+  }
+  Result<void> site(const char* name, SiteId& value) {
+    FOVEA_TRY_ASSIGN(const std::string id, in_.text(name, 1, kWordMax));
+    FOVEA_TRY_ASSIGN(value, SiteId::create(id));
+    return {};
+  }
+  // Present when the field `first` is.
+  template <class Value, class Fields>
+  Result<void> optional(const char* first, std::optional<Value>& value, const Fields& fields) {
+    return in_.has(first) ? fields(value.emplace()) : Result<void>();
+  }
+
+ private:
+  JsonFields& in_;
+};
+
+// --- the fields of each entry type; `Entry` is const when they are written ---
+
+template <class Entry, class Type>
+concept Is = std::same_as<std::remove_const_t<Entry>, Type>;
+
+template <class F>
+Result<void> list(F& f, Is<RoundKey> auto& key) {
+  FOVEA_TRY(f.hex("run", key.run.bytes));
+  FOVEA_TRY(f.number("round", key.round));
+  return f.number("attempt", key.attempt);
 }
 
-void put(json& out, const EgressSent& entry) {
-  out["first"] = entry.first;
-  out["count"] = entry.count;
+template <class F, class Decision>
+requires Is<Decision, PlanApproved> || Is<Decision, PlanWithdrawn> Result<void> list(F& f, Decision& entry) {
+  FOVEA_TRY(f.hex("plan", entry.plan));
+  FOVEA_TRY(f.hex("approver", entry.approver));
+  return f.base64("approval", entry.approval);
 }
 
-Result<LedgerEntry> take_egress_sent(JsonFields& in) {
-  EgressSent out;
-  FOVEA_TRY_ASSIGN(out.first, in.integer("first", 0, kIntegerMax));
-  FOVEA_TRY_ASSIGN(out.count, in.integer("count", 1, kIntegerMax));
-  return LedgerEntry(out);
+template <class F>
+Result<void> list(F& f, Is<RosterEpoch> auto& entry) {
+  FOVEA_TRY(f.number("epoch", entry.epoch, 1));
+  FOVEA_TRY(f.hex("roster", entry.roster));
+  return f.number("sites", entry.sites);
 }
 
-void put(json& out, const IngressReceipt& entry) {
-  put_key(out, entry.key);
-  out["site"] = entry.site.text();
-  out["kind"] = entry.kind;
-  out["payload"] = to_hex(entry.payload);
-  out["length"] = entry.length;
+template <class F>
+Result<void> list(F& f, Is<RoundOpen> auto& entry) {
+  FOVEA_TRY(list(f, entry.key));
+  FOVEA_TRY(f.hex("plan", entry.plan));
+  FOVEA_TRY(f.hex("model", entry.model));
+  FOVEA_TRY(f.hex("roster", entry.roster));
+  FOVEA_TRY(f.hex("parameters", entry.parameters));
+  FOVEA_TRY(f.number("cohort", entry.cohort));
+  FOVEA_TRY(f.number("threshold", entry.threshold));
+  return f.number("dimension", entry.dimension);
 }
 
-Result<LedgerEntry> take_ingress_receipt(JsonFields& in) {
-  FOVEA_TRY_ASSIGN(SiteId site, take_site(in));
-  IngressReceipt out{.site = std::move(site)};
-  FOVEA_TRY_ASSIGN(out.key, take_key(in));
-  FOVEA_TRY_ASSIGN(out.kind, in.text("kind", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(out.payload, in.hex<32>("payload"));
-  FOVEA_TRY_ASSIGN(out.length, in.integer("length", 0, kIntegerMax));
-  return LedgerEntry(std::move(out));
+template <class F>
+Result<void> list(F& f, Is<InputSealed> auto& entry) {
+  FOVEA_TRY(list(f, entry.key));
+  return f.hex("commitment", entry.commitment);
 }
 
-void put(json& out, const RoundClose& entry) {
-  put_key(out, entry.key);
-  out["outcome"] = entry.outcome;
-  out["model"] = to_hex(entry.model);
-  out["cohort"] = entry.cohort;
+template <class F>
+Result<void> list(F& f, Is<PlanBinding> auto& binding) {
+  FOVEA_TRY(f.hex("plan", binding.plan));
+  FOVEA_TRY(f.hex("model", binding.model));
+  FOVEA_TRY(f.hex("roster", binding.roster));
+  FOVEA_TRY(f.hex("approver", binding.approver));
+  FOVEA_TRY(f.text("clip", binding.clip, 1, kWordMax));
+  FOVEA_TRY(f.text("noise", binding.noise, 1, kWordMax));
+  return f.text("privacy", binding.privacy, 1, kWordMax);
 }
 
-Result<LedgerEntry> take_round_close(JsonFields& in) {
-  RoundClose out;
-  FOVEA_TRY_ASSIGN(out.key, take_key(in));
-  FOVEA_TRY_ASSIGN(out.outcome, in.choice("outcome", {"applied", "abandoned"}));
-  FOVEA_TRY_ASSIGN(out.model, in.hex<32>("model"));
-  FOVEA_TRY_ASSIGN(out.cohort, in.integer32("cohort", 0, kNumberMax));
-  return LedgerEntry(std::move(out));
+template <class F>
+Result<void> list(F& f, Is<EgressIntent> auto& entry) {
+  FOVEA_TRY(f.site("site", entry.site));
+  FOVEA_TRY(list(f, entry.key));
+  FOVEA_TRY(f.hex("to", entry.destination));
+  FOVEA_TRY(f.text("kind", entry.kind, 1, kWordMax));
+  FOVEA_TRY(f.hex("payload", entry.payload));
+  FOVEA_TRY(f.number("length", entry.length));
+  FOVEA_TRY(f.hex("software", entry.software));
+  FOVEA_TRY(f.optional("plan", entry.binding, [&f](auto& binding) { return list(f, binding); }));
+  FOVEA_TRY(f.number("bytes_spent", entry.bytes_spent));
+  FOVEA_TRY(f.number("bytes_left", entry.bytes_left));
+  FOVEA_TRY(f.texts("checks", entry.checks));
+  return f.optional("previous", entry.previous, [&f](auto& index) { return f.number("previous", index); });
 }
 
-void put(json& out, const Incident& entry) {
-  out["rule"] = entry.rule;
-  out["detail"] = entry.detail;
+template <class F>
+Result<void> list(F& f, Is<EgressSent> auto& entry) {
+  FOVEA_TRY(f.number("first", entry.first));
+  return f.number("count", entry.count, 1);
 }
 
-Result<LedgerEntry> take_incident(JsonFields& in) {
-  Incident out;
-  FOVEA_TRY_ASSIGN(out.rule, in.text("rule", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(out.detail, in.text("detail", 0, kDetailMax));
+template <class F>
+Result<void> list(F& f, Is<IngressReceipt> auto& entry) {
+  FOVEA_TRY(f.site("site", entry.site));
+  FOVEA_TRY(list(f, entry.key));
+  FOVEA_TRY(f.text("kind", entry.kind, 1, kWordMax));
+  FOVEA_TRY(f.hex("payload", entry.payload));
+  return f.number("length", entry.length);
+}
+
+template <class F>
+Result<void> list(F& f, Is<RoundClose> auto& entry) {
+  FOVEA_TRY(list(f, entry.key));
+  FOVEA_TRY(f.choice("outcome", entry.outcome, {"applied", "abandoned"}));
+  FOVEA_TRY(f.hex("model", entry.model));
+  return f.number("cohort", entry.cohort);
+}
+
+template <class F>
+Result<void> list(F& f, Is<Incident> auto& entry) {
+  FOVEA_TRY(f.text("rule", entry.rule, 1, kWordMax));
+  return f.text("detail", entry.detail, 0, kDetailMax);
+}
+
+// What an entry is before its fields are read. A site's id has no empty value.
+template <class Entry>
+Entry blank() {
+  if constexpr (requires(Entry e) { e.site; }) return Entry{.site = SiteId::create("unread").value()};
+  else return Entry{};
+}
+
+template <class Entry>
+Result<LedgerEntry> read_entry_of(JsonFields& in) {
+  Entry out = blank<Entry>();
+  FieldReader reader(in);
+  FOVEA_TRY(list(reader, out));
   return LedgerEntry(std::move(out));
 }
 
 struct EntryReader {
   std::string_view type;
-  Result<LedgerEntry> (*take)(JsonFields&);
+  Result<LedgerEntry> (*read)(JsonFields&);
 };
 
-constexpr std::array kReaders{
-    EntryReader{"plan.approved", take_decision<PlanApproved>},
-    EntryReader{"plan.withdrawn", take_decision<PlanWithdrawn>},
-    EntryReader{"roster.epoch", take_roster_epoch},
-    EntryReader{"round.open", take_round_open},
-    EntryReader{"input.sealed", take_input_sealed},
-    EntryReader{"egress.intent", take_egress_intent},
-    EntryReader{"egress.sent", take_egress_sent},
-    EntryReader{"ingress.receipt", take_ingress_receipt},
-    EntryReader{"round.close", take_round_close},
-    EntryReader{"incident", take_incident},
-};
+// One for each alternative of LedgerEntry.
+template <class... Entries>
+constexpr std::array<EntryReader, sizeof...(Entries)> readers_of(std::type_identity<std::variant<Entries...>>) {
+  return {EntryReader{Entries::kType, read_entry_of<Entries>}...};
+}
+constexpr std::array kReaders = readers_of(std::type_identity<LedgerEntry>{});
 
 }  // namespace
 
 std::string_view entry_type(const LedgerEntry& entry) noexcept {
-  return std::visit([](const auto& body) { return type_of(body); }, entry);
+  return std::visit([](const auto& body) { return body.kType; }, entry);
 }
 
 Result<std::string> encode_entry(const StampedEntry& entry) {
   json out = header(entry_type(entry.body), entry.at);
-  std::visit([&out](const auto& body) { put(out, body); }, entry.body);
+  FieldWriter writer(out);
+  FOVEA_TRY(std::visit([&writer](const auto& body) { return list(writer, body); }, entry.body));
   FOVEA_TRY_ASSIGN(std::string text, canonical_json(out));
   // The reader's bounds are the writer's bounds: nothing goes into a ledger that cannot be read back.
   if (auto readable = decode_entry(as_bytes(text), "ledger entry"); !readable) return readable.error();
@@ -287,7 +265,7 @@ Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source) {
   const auto reader =
       std::find_if(kReaders.begin(), kReaders.end(), [&](const EntryReader& r) { return r.type == type; });
   if (reader == kReaders.end()) return invalid_argument(std::string(source) + ".type: unknown entry type");
-  FOVEA_TRY_ASSIGN(LedgerEntry body, reader->take(in));
+  FOVEA_TRY_ASSIGN(LedgerEntry body, reader->read(in));
   FOVEA_TRY(in.finish());
   return StampedEntry{UnixMs{static_cast<std::int64_t>(at)}, std::move(body)};
 }

@@ -1,7 +1,9 @@
-// What a ledger can say: one struct an entry, canonical JSON as bytes (docs/ledger-format.md).
-// Entries hold names of sites, numbers, digests and public keys; never payloads, patients or file names.
+// What a ledger can say: one struct per type of entry, canonical JSON as bytes (docs/ledger-format.md). `kType` is the
+// type as entries name it. Entries hold names of sites, numbers, digests and public keys; never payloads, patients or
+// file names.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,8 +11,10 @@
 #include <variant>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::federation {
@@ -28,17 +32,20 @@ struct RoundKey {
 
 // A person of the hospital approved (or withdrew) a plan: the signed approval itself, as it was picked up.
 struct PlanApproved {
+  static constexpr std::string_view kType = "plan.approved";
   Digest plan{};
   PublicKeyBytes approver{};
   Bytes approval;  // bytes of the signed document (federation/membership/approval.h)
 };
 struct PlanWithdrawn {
+  static constexpr std::string_view kType = "plan.withdrawn";
   Digest plan{};
   PublicKeyBytes approver{};
   Bytes approval;  // a signed rejection
 };
 
 struct RosterEpoch {
+  static constexpr std::string_view kType = "roster.epoch";
   EpochNumber epoch = 0;
   Digest roster{};
   std::uint32_t sites = 0;
@@ -46,6 +53,7 @@ struct RosterEpoch {
 
 // The site has accepted (or the coordinator has announced) the parameters of an attempt.
 struct RoundOpen {
+  static constexpr std::string_view kType = "round.open";
   RoundKey key{};
   Digest plan{};
   Digest model{};
@@ -58,6 +66,7 @@ struct RoundOpen {
 
 // Commitment to the integers that go under the mask, made before they do.
 struct InputSealed {
+  static constexpr std::string_view kType = "input.sealed";
   RoundKey key{};
   Digest commitment{};  // SHA-256(salt ‖ integers); the salt stays in the site
 };
@@ -74,6 +83,7 @@ struct PlanBinding {
 };
 
 struct EgressIntent {
+  static constexpr std::string_view kType = "egress.intent";
   SiteId site;
   RoundKey key{};
   PublicKeyBytes destination{};
@@ -90,12 +100,14 @@ struct EgressIntent {
 
 // The intents first … first + count − 1 were handed to the socket (none of them confirmed before).
 struct EgressSent {
+  static constexpr std::string_view kType = "egress.sent";
   std::uint64_t first = 0;
   std::uint64_t count = 0;
 };
 
 // The coordinator has received a message of a site.
 struct IngressReceipt {
+  static constexpr std::string_view kType = "ingress.receipt";
   SiteId site;
   RoundKey key{};
   std::string kind{};
@@ -104,6 +116,7 @@ struct IngressReceipt {
 };
 
 struct RoundClose {
+  static constexpr std::string_view kType = "round.close";
   RoundKey key{};
   std::string outcome;       // "applied" or "abandoned"
   Digest model{};            // after the round
@@ -111,6 +124,7 @@ struct RoundClose {
 };
 
 struct Incident {
+  static constexpr std::string_view kType = "incident";
   std::string rule;    // a short word: "plan", "length", "torn-tail", …
   std::string detail;  // for a person; no patient data
 };

@@ -1,8 +1,12 @@
 #include "federation/ledger/journal.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <string_view>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/codec.h"
 #include "crypto/hash.h"
 #include "federation/ledger/entry.h"
@@ -59,7 +63,7 @@ bool proves_synced(ByteView bytes, std::size_t position) {
 
 }  // namespace
 
-Result<LedgerJournalContents> read_journal(const std::filesystem::path& path) {
+Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& path) {
   LedgerJournalContents out;
   Result<Bytes> bytes = read_file(path, kJournalBytesMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return out;
@@ -84,27 +88,27 @@ Result<LedgerJournalContents> read_journal(const std::filesystem::path& path) {
   return out;
 }
 
-Result<Journal> Journal::open(const std::filesystem::path& path, const LedgerJournalContents& contents) {
+Result<LedgerJournal> LedgerJournal::open(const std::filesystem::path& path, const LedgerJournalContents& contents) {
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
   if (contents.torn_bytes > 0) FOVEA_TRY(file.truncate(contents.sound_bytes));
   // What was read may still be in the page cache only, if the last writer was killed before its sync.
   FOVEA_TRY(file.sync());
-  return Journal(std::move(file), contents.sound_bytes);
+  return LedgerJournal(std::move(file), contents.sound_bytes);
 }
 
-Result<void> Journal::append(std::uint64_t first_index, const std::vector<std::string>& entries) {
+Result<void> LedgerJournal::append(std::uint64_t first_index, const std::vector<std::string>& entries) {
   ByteWriter out;
   for (std::size_t i = 0; i < entries.size(); ++i) write_record(out, first_index + i, durable_, entries[i]);
   return file_.append(out.bytes());
 }
 
-Result<void> Journal::sync() {
+Result<void> LedgerJournal::sync() {
   FOVEA_TRY(file_.sync());
   durable_ = file_.size();
   return {};
 }
 
-Result<void> Journal::clear() {
+Result<void> LedgerJournal::clear() {
   FOVEA_TRY(file_.truncate(0));
   durable_ = 0;
   return {};

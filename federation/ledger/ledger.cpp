@@ -1,15 +1,12 @@
 #include "federation/ledger/ledger.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "federation/ledger/journal.h"
 #include "federation/ledger/tile.h"
 #include "federation/ledger/tile_check.h"
@@ -21,27 +18,6 @@ namespace fs = std::filesystem;
 
 // More than this many entries outside the tiles would make a start slow.
 constexpr std::uint64_t kUnpublishedMax = 16'384;
-
-// Held on the folder itself for as long as the ledger is open: a second process with the same key is refused.
-class FolderLock {
- public:
-  static Result<FolderLock> take(const fs::path& folder) {
-    FolderLock lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (lock.descriptor_ < 0) return unavailable(folder.string() + ": cannot open the ledger's folder");
-    if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0)
-      return failed_precondition(folder.string() + ": another process has this ledger open; stop it first");
-    return lock;
-  }
-  FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
- private:
-  explicit FolderLock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
-};
 
 bool contains_files(const fs::path& folder) {
   std::error_code error;
@@ -55,7 +31,7 @@ Error problem_error(const fs::path& folder, const LedgerProblem& problem) {
 }
 
 // Files of a publish that was interrupted before its checkpoint. What they held is still in the journal.
-Result<void> remove_strangers(const fs::path& folder, const std::vector<LedgerProblem>& problems) {
+Result<void> remove_uncovered(const fs::path& folder, const std::vector<LedgerProblem>& problems) {
   for (const LedgerProblem& problem : problems) {
     std::error_code error;
     fs::remove(folder / problem.where, error);
@@ -69,8 +45,8 @@ Result<void> remove_strangers(const fs::path& folder, const std::vector<LedgerPr
 struct Ledger::State {
   LedgerOptions options;
   crypto::NoteKey note_key;
-  FolderLock lock;
-  std::optional<Journal> journal{};
+  FileLock lock;  // on the folder itself: a second process with the same key is refused
+  std::optional<LedgerJournal> journal{};
   crypto::MerkleFrontier frontier{};
   TileBuilder tiles{};
   std::uint64_t published_size = 0;
@@ -115,10 +91,10 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
     add(std::string(as_text(bytes)));
   });
   const auto damage = std::find_if(check.problems.begin(), check.problems.end(),
-                                   [](const LedgerProblem& problem) { return problem.kind != ProblemKind::stranger; });
+                                   [](const LedgerProblem& problem) { return problem.kind != ProblemKind::uncovered; });
   if (damage != check.problems.end()) return problem_error(options.folder, *damage);
   if (!refused) return refused;
-  FOVEA_TRY(remove_strangers(options.folder, check.problems));
+  FOVEA_TRY(remove_uncovered(options.folder, check.problems));
   tiles.published();
   published_size = found->checkpoint.size;
   recovery.entries_published = published_size;
@@ -126,15 +102,15 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
 }
 
 Result<void> Ledger::State::load_journal(const Visitor& visit) {
-  FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_journal(options.folder / "journal"));
+  FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_ledger_journal(options.folder / "journal"));
   recovery.torn_bytes = contents.torn_bytes;
-  FOVEA_TRY_ASSIGN(Journal opened, Journal::open(options.folder / "journal", contents));
+  FOVEA_TRY_ASSIGN(LedgerJournal opened, LedgerJournal::open(options.folder / "journal", contents));
   journal.emplace(std::move(opened));
   if (!contents.entries.empty() && contents.entries.front().index > published_size)
     return corruption("ledger " + options.folder.string() + ": entries " + std::to_string(published_size) + " to " +
                       std::to_string(contents.entries.front().index - 1) +
                       " are missing between checkpoint and journal");
-  for (JournalEntry& record : contents.entries) {
+  for (LedgerJournalEntry& record : contents.entries) {
     if (record.index < published_size) continue;  // a crash between the checkpoint and the journal's clearing
     FOVEA_TRY_ASSIGN(const StampedEntry entry,
                      decode_entry(as_bytes(record.entry), "journal entry " + std::to_string(record.index)));
@@ -166,8 +142,8 @@ Result<void> Ledger::State::write_published() {
   return {};
 }
 
-// Nobody reads them any more: the only checkpoint in this folder is the new one. What stays is removed at the next
-// start.
+// Of tiles that a newer one replaced: no checkpoint in this folder names them any more. What stays is removed at the
+// next start.
 void Ledger::State::remove_old_partials(std::uint64_t old_size) const {
   for (unsigned level = 0; tile_width(level, 0, old_size) > 0; ++level) {
     const std::uint64_t index = (old_size >> (level * kTileHeight)) / kTileWidth;
@@ -191,7 +167,9 @@ Ledger::~Ledger() = default;
 Result<Ledger> Ledger::open(LedgerOptions options, const Visitor& visit) {
   FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(options.origin, options.key.verify_key()));
   FOVEA_TRY(create_directories_durably(options.folder));
-  FOVEA_TRY_ASSIGN(FolderLock lock, FolderLock::take(options.folder));
+  FOVEA_TRY_ASSIGN(FileLock lock,
+                   FileLock::take(options.folder,
+                                  options.folder.string() + ": another process has this ledger open; stop it first"));
   auto state = std::make_unique<State>(
       State{.options = std::move(options), .note_key = std::move(note_key), .lock = std::move(lock)});
   FOVEA_TRY(state->load_published(visit));

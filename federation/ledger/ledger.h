@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "crypto/merkle_log.h"
 #include "crypto/signature.h"

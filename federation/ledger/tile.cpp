@@ -1,6 +1,8 @@
 #include "federation/ledger/tile.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <utility>
 
 #include "common/check.h"
 #include "crypto/merkle_log.h"

@@ -3,6 +3,7 @@
 // under one level-0 tile, each after its big-endian uint16 length.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>

@@ -1,8 +1,10 @@
 #include "federation/ledger/tile_check.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <set>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -29,7 +31,7 @@ class TileChecker {
       if (!levels_[level].empty()) check_upper_tile(level);
     if (root_known_ && frontier_.root() != checkpoint_.root)
       report("checkpoint", "its root is not the root of the entries and tiles in this folder");
-    look_for_strangers();
+    look_for_uncovered();
     return std::move(out_);
   }
 
@@ -163,7 +165,7 @@ class TileChecker {
   }
 
   // A file that nothing commits to could be taken for part of the ledger.
-  void look_for_strangers() {
+  void look_for_uncovered() {
     const std::vector<std::string> paths = tile_paths(checkpoint_.size);
     const std::set<std::string> expected(paths.begin(), paths.end());
     std::error_code error;
@@ -171,7 +173,7 @@ class TileChecker {
       if (at->is_directory(error)) continue;
       const std::string path = at->path().lexically_relative(folder_).generic_string();
       if (!expected.contains(path))
-        report(path, "is not covered by the checkpoint (left over from an interrupted write?)", ProblemKind::stranger);
+        report(path, "is not covered by the checkpoint (left over from an interrupted write?)", ProblemKind::uncovered);
     }
   }
 

@@ -2,6 +2,7 @@
 // Used by the owner at start and by an auditor offline. Reads each file once; memory does not grow with the log.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -17,7 +18,7 @@ namespace fovea::federation {
 enum class ProblemKind {
   changed,
   missing,
-  stranger,  // a file that nothing commits to: what an interrupted publish leaves, or an addition by somebody
+  uncovered,  // a file that nothing commits to: left by an interrupted publish, or added by somebody
 };
 
 struct LedgerProblem {

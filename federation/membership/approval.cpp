@@ -1,6 +1,10 @@
 #include "federation/membership/approval.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
 #include "common/json_fields.h"
 

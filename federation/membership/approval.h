@@ -3,9 +3,12 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::federation {

@@ -1,7 +1,10 @@
 #include "federation/membership/invite.h"
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
+#include "common/bytes.h"
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/result.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::federation {

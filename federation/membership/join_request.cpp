@@ -1,7 +1,12 @@
 #include "federation/membership/join_request.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 

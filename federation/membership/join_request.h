@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/clock.h"
+#include "common/result.h"
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
 

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "common/json_fields.h"
 #include "crypto/hash.h"
@@ -132,7 +136,8 @@ Result<void> read_architecture(JsonFields& fields, Plan& plan) {
                           std::to_string(kProbeSizeMax));
 }
 
-// "intensity" is no learning but a measurement: its sum means what it should only alone, once, first and unscaled.
+// The stage "intensity" measures and trains nothing: its mean is right only if the stage comes first, runs once, trains
+// no other tensor and is not scaled.
 Result<void> check_intensity_stage(const JsonFields& fields, const Plan& plan) {
   constexpr std::string_view kTensors = "intensity.";
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
@@ -144,20 +149,20 @@ Result<void> check_intensity_stage(const JsonFields& fields, const Plan& plan) {
     if (stage.name != "intensity") {
       if (touches)
         return invalid_argument(path +
-                                ".trains: \"intensity.\" is measured, by a stage named \"intensity\", not trained");
+                                ".trains: \"intensity.\" is not trained but measured, by a stage named \"intensity\"");
       continue;
     }
     if (stage.trains != std::vector<std::string>{std::string(kTensors)})
-      return invalid_argument(path + ".trains: of the stage \"intensity\", expected [\"intensity.\"]");
+      return invalid_argument(path + ".trains: expected [\"intensity.\"] for the stage \"intensity\"");
     if (s != 0 || stage.rounds != 1)
       return invalid_argument(path + ": the stage \"intensity\" comes first and has 1 round");
     if (stage.server_learning_rate != 1)
       return invalid_argument(
-          path + ".server_learning_rate: of the stage \"intensity\", expected 1: the mean is taken as it is");
+          path + ".server_learning_rate: expected 1 for the stage \"intensity\", whose mean is not scaled");
     if (plan.strategy.delta_max < 0.5)
       return invalid_argument(
           fields.path_of("strategy") +
-          ".delta_max: with a stage \"intensity\", expected at least 0.5, which its numbers may reach");
+          ".delta_max: expected at least 0.5 with a stage \"intensity\", whose values can be as large");
     if (!plan.normalisation.starts_with("ct-"))
       return invalid_argument(path + ": the stage \"intensity\" is for CT; " + plan.normalisation +
                               " has a scale of its own in each scan or unit");

@@ -1,7 +1,8 @@
-// A plan: what is trained, how, and under which limits. Known by the SHA-256 of its exact bytes, which
-// a person at each site approves; nothing is ever re-encoded. Format: docs in configs/plan.json.
+// A plan: what is trained, how, and under which limits. Known by the SHA-256 of its exact bytes, which a person at each
+// site approves; nothing is ever re-encoded. Example: configs/plan.json.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,7 +17,7 @@ inline constexpr std::size_t kPlanBytesMax = 64 * 1024;
 inline constexpr std::uint32_t kPlanRoundsMax = 10'000;  // over all stages
 
 struct PlanFinding {
-  std::string kind;      // free words of the federation, for example "lesion"
+  std::string kind;      // a word of the federation's choice, for example "lesion"
   std::string modality;  // "MR", "CT" or "PET"
 };
 
@@ -37,7 +38,7 @@ struct PlanStage {
 
 struct PlanStrategy {
   std::string name;              // "fedavg"
-  std::uint32_t weight_max = 0;  // most studies one site may count with in a round
+  std::uint32_t weight_max = 0;  // the most studies that count for one site in a round
   double delta_max = 0;          // clip bound of one coordinate of an update
 };
 
@@ -80,8 +81,8 @@ struct Plan {
   std::string privacy_mechanism;  // "none"; there is no default
   PlanDeadlines deadlines;
 
-  // invalid_argument names the field, its bounds and what to do. Rules that span fields are checked
-  // too: smallest cohort >= threshold, threshold - m >= h, t >= floor((smallest + m) / 2) + 1.
+  // invalid_argument names the field, its bounds and what to do. Rules that span fields are checked too:
+  // cohort.smallest ≥ t, t − m ≥ h, t ≥ ⌊(cohort.smallest + m) / 2⌋ + 1.
   static Result<Plan> parse(ByteView exact_bytes);
 
   std::uint32_t rounds_total() const noexcept;

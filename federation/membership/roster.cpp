@@ -1,8 +1,12 @@
 #include "federation/membership/roster.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "common/json_fields.h"
 #include "crypto/hash.h"

@@ -1,13 +1,18 @@
-// The roster: who belongs to the federation in one epoch, signed by its administrators and pinned at
-// every node, so that the coordinator cannot invent sites. Valid for at most seven days.
+// The roster: who belongs to the federation in one epoch, signed by its administrators and pinned at every node, so
+// that the coordinator cannot invent sites. Valid for at most seven days.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::federation {

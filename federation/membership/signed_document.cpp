@@ -1,7 +1,9 @@
 #include "federation/membership/signed_document.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "common/codec.h"
 #include "common/json_fields.h"

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/bytes.h"
+#include "common/ids.h"
 
 namespace fovea::federation {
 

@@ -1,7 +1,10 @@
 // The fields of a site as the roster and the join request write them.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
 
 #include "common/json_fields.h"
 #include "federation/membership/roster.h"
@@ -10,7 +13,7 @@ namespace fovea::federation {
 
 inline constexpr std::size_t kFederationNameMax = 80;  // bytes
 
-// Printable ASCII without spaces, '+', '/' and quotes: the name is part of the ledgers' origins.
+// 1 to 80 letters, digits, '-', '_' and '.': the name is part of the ledgers' origins. invalid_argument otherwise.
 Result<void> check_federation_name(std::string_view name);
 // The field "federation".
 Result<std::string> read_federation_name(JsonFields& fields);

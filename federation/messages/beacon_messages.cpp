@@ -1,119 +1,73 @@
 #include "federation/messages/beacon_messages.h"
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/result.h"
 #include "federation/messages/attempt_ref.h"
 
 namespace fovea::federation {
-namespace {
 
-void write_commitment(ByteWriter& writer, const BeaconCommitment& entry) {
-  writer.raw(entry.commitment);
-  writer.raw(entry.signature);
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconRequest> request) {
+  f.array("beacon.roster", request.roster);
 }
 
-Result<BeaconCommitment> read_commitment(ByteReader& reader) {
-  BeaconCommitment out;
-  FOVEA_TRY_ASSIGN(out.commitment, reader.array<32>("beacon.commitment"));
-  FOVEA_TRY_ASSIGN(out.signature, reader.array<64>("beacon.signature"));
-  return out;
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconCommitment> entry) {
+  f.array("beacon.commitment", entry.commitment);
+  f.array("beacon.signature", entry.signature);
 }
 
-void write_commitments(ByteWriter& writer, const BeaconCommitments& list) {
-  writer.raw(list.roster);
-  writer.u32(static_cast<std::uint32_t>(list.sites.size()));
-  for (const BeaconCommitment& entry : list.sites) write_commitment(writer, entry);
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconCommitmentMessage> message) {
+  f.array("beacon.roster", message.roster);
+  fields(f, message.commitment);
 }
 
-Result<BeaconCommitments> read_commitments(ByteReader& reader) {
-  BeaconCommitments out;
-  FOVEA_TRY_ASSIGN(out.roster, reader.array<32>("beacon.roster"));
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "beacon.commitments"));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(const BeaconCommitment entry, read_commitment(reader));
-    out.sites.push_back(entry);
-  }
-  return out;
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconCommitments> list) {
+  f.array("beacon.roster", list.roster);
+  f.list("beacon.commitments", list.sites, {kCohortMax}, [](Fields& g, auto& entry, auto*) { fields(g, entry); });
 }
 
-}  // namespace
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconNonceMessage> message) {
+  f.array("beacon.roster", message.roster);
+  f.array("beacon.commitments", message.commitments);
+  f.array("beacon.nonce", message.nonce);
+}
 
-Bytes BeaconRequest::encode() const { return Bytes(roster.begin(), roster.end()); }
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconTranscript> transcript) {
+  fields(f, transcript.commitments);
+  f.list("beacon.nonces", transcript.nonces, {kCohortMax}, [&](Fields& g, auto& nonce, auto*) {
+    g.require(transcript.nonces.size() == transcript.commitments.sites.size(), "beacon.nonces",
+              "expected none, or one for each commitment");
+    g.array("beacon.nonce", nonce);
+  });
+}
 
+Bytes BeaconRequest::encode() const { return encode_fields(*this); }
+Bytes BeaconCommitmentMessage::encode() const { return encode_fields(*this); }
+Bytes BeaconCommitments::encode() const { return encode_fields(*this); }
+Bytes BeaconNonceMessage::encode() const { return encode_fields(*this); }
+Bytes BeaconTranscript::encode() const { return encode_fields(*this); }
+
+// The name of a message is for the error about bytes that are left over.
 Result<BeaconRequest> BeaconRequest::decode(ByteView payload) {
-  ByteReader reader(payload);
-  BeaconRequest out;
-  FOVEA_TRY_ASSIGN(out.roster, reader.array<32>("beacon.roster"));
-  FOVEA_TRY(reader.finish("beacon request"));
-  return out;
+  return decode_fields<BeaconRequest>(payload, "beacon request");
 }
-
-Bytes BeaconCommitmentMessage::encode() const {
-  ByteWriter writer;
-  writer.raw(roster);
-  write_commitment(writer, commitment);
-  return std::move(writer).take();
-}
-
 Result<BeaconCommitmentMessage> BeaconCommitmentMessage::decode(ByteView payload) {
-  ByteReader reader(payload);
-  BeaconCommitmentMessage out;
-  FOVEA_TRY_ASSIGN(out.roster, reader.array<32>("beacon.roster"));
-  FOVEA_TRY_ASSIGN(out.commitment, read_commitment(reader));
-  FOVEA_TRY(reader.finish("beacon commitment"));
-  return out;
+  return decode_fields<BeaconCommitmentMessage>(payload, "beacon commitment");
 }
-
-Bytes BeaconCommitments::encode() const {
-  ByteWriter writer;
-  write_commitments(writer, *this);
-  return std::move(writer).take();
-}
-
 Result<BeaconCommitments> BeaconCommitments::decode(ByteView payload) {
-  ByteReader reader(payload);
-  FOVEA_TRY_ASSIGN(BeaconCommitments out, read_commitments(reader));
-  FOVEA_TRY(reader.finish("beacon commitments"));
-  return out;
+  return decode_fields<BeaconCommitments>(payload, "beacon commitments");
 }
-
-Bytes BeaconNonceMessage::encode() const {
-  ByteWriter writer;
-  writer.raw(roster);
-  writer.raw(commitments);
-  writer.raw(nonce);
-  return std::move(writer).take();
-}
-
 Result<BeaconNonceMessage> BeaconNonceMessage::decode(ByteView payload) {
-  ByteReader reader(payload);
-  BeaconNonceMessage out;
-  FOVEA_TRY_ASSIGN(out.roster, reader.array<32>("beacon.roster"));
-  FOVEA_TRY_ASSIGN(out.commitments, reader.array<32>("beacon.commitments"));
-  FOVEA_TRY_ASSIGN(out.nonce, reader.array<32>("beacon.nonce"));
-  FOVEA_TRY(reader.finish("beacon nonce"));
-  return out;
+  return decode_fields<BeaconNonceMessage>(payload, "beacon nonce");
 }
-
-Bytes BeaconTranscript::encode() const {
-  ByteWriter writer;
-  write_commitments(writer, commitments);
-  writer.u32(static_cast<std::uint32_t>(nonces.size()));
-  for (const BeaconNonce& nonce : nonces) writer.raw(nonce);
-  return std::move(writer).take();
-}
-
 Result<BeaconTranscript> BeaconTranscript::decode(ByteView payload) {
-  ByteReader reader(payload);
-  BeaconTranscript out;
-  FOVEA_TRY_ASSIGN(out.commitments, read_commitments(reader));
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "beacon.nonces"));
-  if (count != 0 && count != out.commitments.sites.size())
-    return invalid_argument("beacon.nonces: expected none, or one for each commitment");
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(const BeaconNonce nonce, reader.array<32>("beacon.nonce"));
-    out.nonces.push_back(nonce);
-  }
-  FOVEA_TRY(reader.finish("beacon"));
-  return out;
+  return decode_fields<BeaconTranscript>(payload, "beacon");
 }
 
 }  // namespace fovea::federation

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/codec.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "crypto/signature.h"
 
 namespace fovea::federation {

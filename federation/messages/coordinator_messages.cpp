@@ -1,268 +1,131 @@
 #include "federation/messages/coordinator_messages.h"
 
+#include <cstddef>
+
+#include "common/result.h"
+
 namespace fovea::federation {
 namespace {
 
 constexpr std::size_t kChunksMax = 1024;  // of the largest model
 
-// Lists carry each site once, in roster order.
-Result<RosterIndex> read_next_site(ByteReader& reader, std::string_view field, const RosterIndex* previous) {
-  FOVEA_TRY_ASSIGN(const RosterIndex site, reader.u16(field));
-  if (previous != nullptr && site <= *previous)
-    return invalid_argument(std::string(field) + ": must be strictly ascending");
-  return site;
-}
-
-Bytes encode_document(const Bytes& document) {
-  ByteWriter writer;
-  writer.sized(document);
-  return std::move(writer).take();
-}
-
-Result<Bytes> decode_document(ByteView payload, std::string_view field) {
-  ByteReader reader(payload);
-  FOVEA_TRY_ASSIGN(const ByteView view, reader.sized(field, kDocumentBytesMax));
-  FOVEA_TRY(reader.finish(field));
-  return Bytes(view.begin(), view.end());
-}
-
 }  // namespace
 
-void write_listed_keys(ByteWriter& writer, const std::vector<ListedKeys>& list) {
-  writer.u32(static_cast<std::uint32_t>(list.size()));
-  for (const ListedKeys& entry : list) {
-    writer.u16(entry.site);
-    write(writer, entry.keys);
-  }
-}
-
-Result<std::vector<ListedKeys>> read_listed_keys(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "keys"));
-  std::vector<ListedKeys> list(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "keys.site", i > 0 ? &list[i - 1].site : nullptr));
-    FOVEA_TRY_ASSIGN(list[i].keys, read_advertised_keys(reader, "keys"));
-  }
-  return list;
-}
-
-void write_committed(ByteWriter& writer, const std::vector<CommittedVector>& list) {
-  writer.u32(static_cast<std::uint32_t>(list.size()));
-  for (const CommittedVector& entry : list) {
-    writer.u16(entry.site);
-    writer.raw(entry.vector_hash);
-    writer.raw(entry.self_seed_commitment);
-    writer.raw(entry.signature);
-  }
-}
-
-Result<std::vector<CommittedVector>> read_committed(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "committed"));
-  std::vector<CommittedVector> list(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "committed.site", i > 0 ? &list[i - 1].site : nullptr));
-    FOVEA_TRY_ASSIGN(list[i].vector_hash, reader.array<32>("committed.vector_hash"));
-    FOVEA_TRY_ASSIGN(list[i].self_seed_commitment, reader.array<32>("committed.self_seed_commitment"));
-    FOVEA_TRY_ASSIGN(list[i].signature, reader.array<64>("committed.signature"));
-  }
-  return list;
-}
-
-void write_site_signatures(ByteWriter& writer, const std::vector<SiteSignature>& list) {
-  writer.u32(static_cast<std::uint32_t>(list.size()));
-  for (const SiteSignature& entry : list) {
-    writer.u16(entry.site);
-    writer.raw(entry.signature);
-  }
-}
-
-Result<std::vector<SiteSignature>> read_site_signatures(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "signatures"));
-  std::vector<SiteSignature> list(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(list[i].site, read_next_site(reader, "signatures.site", i > 0 ? &list[i - 1].site : nullptr));
-    FOVEA_TRY_ASSIGN(list[i].signature, reader.array<64>("signatures.signature"));
-  }
-  return list;
-}
-
-Bytes PlanOffer::encode() const { return encode_document(plan); }
-Result<PlanOffer> PlanOffer::decode(ByteView payload) {
-  FOVEA_TRY_ASSIGN(Bytes plan, decode_document(payload, "plan"));
-  return PlanOffer{std::move(plan)};
-}
-
-Bytes RosterOffer::encode() const { return encode_document(signed_document); }
-Result<RosterOffer> RosterOffer::decode(ByteView payload) {
-  FOVEA_TRY_ASSIGN(Bytes document, decode_document(payload, "roster"));
-  return RosterOffer{std::move(document)};
-}
-
-Bytes TrainTask::encode() const {
-  ByteWriter writer;
-  writer.u32(round);
-  writer.u32(stage_index);
-  writer.u32(stage_round);
-  writer.u64(seed);
-  writer.raw(plan_hash);
-  writer.raw(model_hash);
-  writer.raw(previous_transcript);
-  return std::move(writer).take();
-}
-
-Result<TrainTask> TrainTask::decode(ByteView payload) {
-  ByteReader reader(payload);
-  TrainTask out;
-  FOVEA_TRY_ASSIGN(out.round, reader.u32("task.round"));
-  if (out.round == 0) return invalid_argument("task.round: counts from 1");
-  FOVEA_TRY_ASSIGN(out.stage_index, reader.u32("task.stage_index"));
-  FOVEA_TRY_ASSIGN(out.stage_round, reader.u32("task.stage_round"));
-  FOVEA_TRY_ASSIGN(out.seed, reader.u64("task.seed"));
-  FOVEA_TRY_ASSIGN(out.plan_hash, reader.array<32>("task.plan_hash"));
-  FOVEA_TRY_ASSIGN(out.model_hash, reader.array<32>("task.model_hash"));
-  FOVEA_TRY_ASSIGN(out.previous_transcript, reader.array<32>("task.previous_transcript"));
-  FOVEA_TRY(reader.finish("train task"));
+std::vector<RosterIndex> sites_of(std::span<const CommittedVector> committed) {
+  std::vector<RosterIndex> out;
+  out.reserve(committed.size());
+  for (const CommittedVector& entry : committed) out.push_back(entry.site);
   return out;
 }
 
-Bytes KeyList::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
-  write_listed_keys(writer, keys);
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, PlanOffer> offer) {
+  f.bytes("plan", offer.plan, kDocumentBytesMax);
 }
 
-Result<KeyList> KeyList::decode(ByteView payload) {
-  ByteReader reader(payload);
-  KeyList out;
-  FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.keys, read_listed_keys(reader));
-  FOVEA_TRY(reader.finish("key list"));
-  return out;
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, RosterOffer> offer) {
+  f.bytes("roster", offer.signed_document, kDocumentBytesMax);
 }
 
-Bytes RoutedShares::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
-  write(writer, survivors);
-  write_sealed_list(writer, shares);
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, TrainTask> task) {
+  f.u32("task.round", task.round);
+  f.require(task.round > 0, "task.round", "counts from 1");
+  f.u32("task.stage_index", task.stage_index);
+  f.u32("task.stage_round", task.stage_round);
+  f.u64("task.seed", task.seed);
+  f.array("task.plan_hash", task.plan_hash);
+  f.array("task.model_hash", task.model_hash);
+  f.array("task.previous_transcript", task.previous_transcript);
 }
 
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, KeyList> list) {
+  fields(f, list.ref);
+  entry_list(f, list.keys, &ListedKeys::site);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, RoutedShares> routed) {
+  fields(f, routed.ref);
+  site_list(f, "survivors", routed.survivors);
+  entry_list(f, routed.shares, &SealedShares::peer);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ChunkRequest> request) {
+  fields(f, request.ref);
+  f.boolean("chunk request.statement", request.statement);
+  f.list("chunk request.chunks", request.chunks, {kChunksMax},
+         [](Fields& g, auto& chunk, const std::uint32_t* previous) {
+           g.u32("chunk request.chunk", chunk);
+           g.require(previous == nullptr || chunk > *previous, "chunk request.chunk", "must be strictly ascending");
+         });
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ConsistencyRequest> request) {
+  fields(f, request.ref);
+  site_list(f, "survivors", request.survivors);
+  entry_list(f, request.committed, &CommittedVector::site);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, UnmaskRequest> request) {
+  fields(f, request.ref);
+  entry_list(f, request.signatures, &SiteSignature::site);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, RefusalNotice> notice) {
+  f.u32("refusal.round", notice.round);
+  f.u32("refusal.attempt", notice.attempt);
+  f.u16_enum("refusal.refused", notice.refused, message_kind);
+  f.u16_enum("refusal.reason", notice.reason, refusal_reason);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, AttemptAbandoned> abandoned) {
+  f.u32("abandoned.round", abandoned.round);
+  f.u32("abandoned.attempt", abandoned.attempt);
+  f.u16_enum("abandoned.reason", abandoned.reason, refusal_reason);
+  f.boolean("abandoned.round_over", abandoned.round_over);
+}
+
+Bytes PlanOffer::encode() const { return encode_fields(*this); }
+Bytes RosterOffer::encode() const { return encode_fields(*this); }
+Bytes TrainTask::encode() const { return encode_fields(*this); }
+Bytes KeyList::encode() const { return encode_fields(*this); }
+Bytes RoutedShares::encode() const { return encode_fields(*this); }
+Bytes ChunkRequest::encode() const { return encode_fields(*this); }
+Bytes ConsistencyRequest::encode() const { return encode_fields(*this); }
+Bytes UnmaskRequest::encode() const { return encode_fields(*this); }
+Bytes RefusalNotice::encode() const { return encode_fields(*this); }
+Bytes AttemptAbandoned::encode() const { return encode_fields(*this); }
+
+// The name of a message is for the error about bytes that are left over.
+Result<PlanOffer> PlanOffer::decode(ByteView payload) { return decode_fields<PlanOffer>(payload, "plan"); }
+Result<RosterOffer> RosterOffer::decode(ByteView payload) { return decode_fields<RosterOffer>(payload, "roster"); }
+Result<TrainTask> TrainTask::decode(ByteView payload) { return decode_fields<TrainTask>(payload, "train task"); }
+Result<KeyList> KeyList::decode(ByteView payload) { return decode_fields<KeyList>(payload, "key list"); }
 Result<RoutedShares> RoutedShares::decode(ByteView payload) {
-  ByteReader reader(payload);
-  RoutedShares out;
-  FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.survivors, read_sites(reader, "survivors"));
-  FOVEA_TRY_ASSIGN(out.shares, read_sealed_list(reader));
-  FOVEA_TRY(reader.finish("routed shares"));
-  return out;
+  return decode_fields<RoutedShares>(payload, "routed shares");
 }
-
-Bytes ChunkRequest::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
-  writer.u8(statement ? 1 : 0);
-  writer.u32(static_cast<std::uint32_t>(chunks.size()));
-  for (const std::uint32_t chunk : chunks) writer.u32(chunk);
-  return std::move(writer).take();
-}
-
 Result<ChunkRequest> ChunkRequest::decode(ByteView payload) {
-  ByteReader reader(payload);
-  ChunkRequest out;
-  FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(const std::uint8_t statement, reader.u8("chunk request.statement"));
-  if (statement > 1) return invalid_argument("chunk request.statement: expected 0 or 1");
-  out.statement = statement == 1;
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "chunk request.chunks", kChunksMax));
-  out.chunks.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(out.chunks[i], reader.u32("chunk request.chunk"));
-    if (i > 0 && out.chunks[i] <= out.chunks[i - 1])
-      return invalid_argument("chunk request.chunk: must be strictly ascending");
-  }
-  FOVEA_TRY(reader.finish("chunk request"));
-  return out;
+  return decode_fields<ChunkRequest>(payload, "chunk request");
 }
-
-Bytes ConsistencyRequest::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
-  write(writer, survivors);
-  write_committed(writer, committed);
-  return std::move(writer).take();
-}
-
 Result<ConsistencyRequest> ConsistencyRequest::decode(ByteView payload) {
-  ByteReader reader(payload);
-  ConsistencyRequest out;
-  FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.survivors, read_sites(reader, "survivors"));
-  FOVEA_TRY_ASSIGN(out.committed, read_committed(reader));
-  FOVEA_TRY(reader.finish("consistency request"));
-  return out;
+  return decode_fields<ConsistencyRequest>(payload, "consistency request");
 }
-
-Bytes UnmaskRequest::encode() const {
-  ByteWriter writer;
-  write(writer, ref);
-  write_site_signatures(writer, signatures);
-  return std::move(writer).take();
-}
-
 Result<UnmaskRequest> UnmaskRequest::decode(ByteView payload) {
-  ByteReader reader(payload);
-  UnmaskRequest out;
-  FOVEA_TRY_ASSIGN(out.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.signatures, read_site_signatures(reader));
-  FOVEA_TRY(reader.finish("unmask request"));
-  return out;
+  return decode_fields<UnmaskRequest>(payload, "unmask request");
 }
-
-Bytes RefusalNotice::encode() const {
-  ByteWriter writer;
-  writer.u32(round);
-  writer.u32(attempt);
-  writer.u16(static_cast<std::uint16_t>(refused));
-  writer.u16(static_cast<std::uint16_t>(reason));
-  return std::move(writer).take();
-}
-
 Result<RefusalNotice> RefusalNotice::decode(ByteView payload) {
-  ByteReader reader(payload);
-  RefusalNotice out;
-  FOVEA_TRY_ASSIGN(out.round, reader.u32("refusal.round"));
-  FOVEA_TRY_ASSIGN(out.attempt, reader.u32("refusal.attempt"));
-  FOVEA_TRY_ASSIGN(const std::uint16_t refused, reader.u16("refusal.refused"));
-  FOVEA_TRY_ASSIGN(out.refused, message_kind(refused));
-  FOVEA_TRY_ASSIGN(const std::uint16_t reason, reader.u16("refusal.reason"));
-  FOVEA_TRY_ASSIGN(out.reason, refusal_reason(reason));
-  FOVEA_TRY(reader.finish("refusal"));
-  return out;
+  return decode_fields<RefusalNotice>(payload, "refusal");
 }
-
-Bytes AttemptAbandoned::encode() const {
-  ByteWriter writer;
-  writer.u32(round);
-  writer.u32(attempt);
-  writer.u16(static_cast<std::uint16_t>(reason));
-  writer.u8(round_over ? 1 : 0);
-  return std::move(writer).take();
-}
-
 Result<AttemptAbandoned> AttemptAbandoned::decode(ByteView payload) {
-  ByteReader reader(payload);
-  AttemptAbandoned out;
-  FOVEA_TRY_ASSIGN(out.round, reader.u32("abandoned.round"));
-  FOVEA_TRY_ASSIGN(out.attempt, reader.u32("abandoned.attempt"));
-  FOVEA_TRY_ASSIGN(const std::uint16_t reason, reader.u16("abandoned.reason"));
-  FOVEA_TRY_ASSIGN(out.reason, refusal_reason(reason));
-  FOVEA_TRY_ASSIGN(const std::uint8_t over, reader.u8("abandoned.round_over"));
-  if (over > 1) return invalid_argument("abandoned.round_over: expected 0 or 1");
-  out.round_over = over == 1;
-  FOVEA_TRY(reader.finish("abandoned"));
-  return out;
+  return decode_fields<AttemptAbandoned>(payload, "abandoned");
 }
 
 }  // namespace fovea::federation

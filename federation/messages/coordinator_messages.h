@@ -3,10 +3,19 @@
 // finished round is federation/secagg/round_evidence.h.
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "crypto/signature.h"
+#include "federation/messages/attempt_ref.h"
 #include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/messages/site_messages.h"
 
 namespace fovea::federation {
@@ -44,17 +53,14 @@ struct ListedKeys {
   RosterIndex site = 0;
   AdvertisedKeys keys;
   bool operator==(const ListedKeys&) const = default;
+  static constexpr EntryNames kNames{.list = "keys", .prefix = "keys", .site = "keys.site"};
 };
 
-// Lists that the evidence of a round repeats (federation/secagg/round_evidence.h).
-struct CommittedVector;
-struct SiteSignature;
-void write_listed_keys(ByteWriter& writer, const std::vector<ListedKeys>& list);
-void write_committed(ByteWriter& writer, const std::vector<CommittedVector>& list);
-void write_site_signatures(ByteWriter& writer, const std::vector<SiteSignature>& list);
-Result<std::vector<ListedKeys>> read_listed_keys(ByteReader& reader);
-Result<std::vector<CommittedVector>> read_committed(ByteReader& reader);
-Result<std::vector<SiteSignature>> read_site_signatures(ByteReader& reader);
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ListedKeys> entry) {
+  f.u16("site", entry.site);
+  fields(f, entry.keys);
+}
 
 // R1, answered: the keys of U1, ascending.
 struct KeyList {
@@ -89,7 +95,17 @@ struct CommittedVector {
   Digest self_seed_commitment{};
   crypto::Signature signature{};  // of masked_statement
   bool operator==(const CommittedVector&) const = default;
+  static constexpr EntryNames kNames{.list = "committed", .prefix = "committed", .site = "committed.site"};
 };
+std::vector<RosterIndex> sites_of(std::span<const CommittedVector> committed);
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, CommittedVector> entry) {
+  f.u16("site", entry.site);
+  f.array("vector_hash", entry.vector_hash);
+  f.array("self_seed_commitment", entry.self_seed_commitment);
+  f.array("signature", entry.signature);
+}
 
 // R4: U2, and U3 with what each of its sites committed to.
 struct ConsistencyRequest {
@@ -104,7 +120,14 @@ struct SiteSignature {
   RosterIndex site = 0;
   crypto::Signature signature{};
   bool operator==(const SiteSignature&) const = default;
+  static constexpr EntryNames kNames{.list = "signatures", .prefix = "signatures", .site = "signatures.site"};
 };
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, SiteSignature> entry) {
+  f.u16("site", entry.site);
+  f.array("signature", entry.signature);
+}
 
 // R5: the signatures of R4, ascending.
 struct UnmaskRequest {

@@ -1,5 +1,14 @@
 #include "federation/messages/envelope.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/byte_fields.h"
+#include "common/check.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::federation {
@@ -24,6 +33,18 @@ void begin_wire(ByteWriter& writer, std::size_t payload_size) {
 
 }  // namespace
 
+// What stands behind the payload, but for the signature.
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, MessageHeader> header) {
+  f.u16_enum("envelope.kind", header.kind, message_kind);
+  f.array("envelope.run", header.run.bytes);
+  std::string sender = header.sender ? header.sender->text() : std::string();
+  f.text("envelope.sender", sender, kSiteIdMax);
+  if constexpr (Fields::kReads)
+    if (!sender.empty()) f.read(header.sender, [&] { return SiteId::create(sender); });
+  f.u64("envelope.epoch", header.epoch);
+}
+
 Result<UncheckedEnvelope> read_envelope(ByteView wire) {
   if (wire.size() > kWireBytesMax)
     return invalid_argument("message: " + std::to_string(wire.size()) + " bytes, at most " +
@@ -35,14 +56,9 @@ Result<UncheckedEnvelope> read_envelope(ByteView wire) {
     return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
                             std::to_string(version));
   FOVEA_TRY_ASSIGN(out.payload, reader.sized("envelope.payload", kWireBytesMax));
-  FOVEA_TRY_ASSIGN(const std::uint16_t number, reader.u16("envelope.kind"));
-  FOVEA_TRY_ASSIGN(out.header.kind, message_kind(number));
-  FOVEA_TRY_ASSIGN(out.header.run.bytes, reader.array<16>("envelope.run"));
-  FOVEA_TRY_ASSIGN(const std::string sender, reader.text("envelope.sender", kSiteIdMax));
-  if (!sender.empty()) {
-    FOVEA_TRY_ASSIGN(out.header.sender, SiteId::create(sender));
-  }
-  FOVEA_TRY_ASSIGN(out.header.epoch, reader.u64("envelope.epoch"));
+  FieldReader header(reader);
+  fields(header, out.header);
+  FOVEA_TRY(header.status());
   FOVEA_TRY_ASSIGN(out.signature, reader.array<64>("envelope.signature"));
   FOVEA_TRY(reader.finish("envelope"));
   return out;
@@ -88,17 +104,13 @@ Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::
 
 SealedPayload seal_written(const MessageHeader& header, std::size_t size, const std::function<void(ByteWriter&)>& write,
                            const crypto::SigningKey& key) {
-  const std::string_view sender = header.sender ? std::string_view(header.sender->text()) : std::string_view();
   ByteWriter writer;
-  writer.reserve(size + sender.size() + 128);
+  writer.reserve(size + kSiteIdMax + 128);
   begin_wire(writer, size);
   write(writer);
   FOVEA_CHECK(writer.bytes().size() == kPayloadOffset + size);
   const Digest digest = crypto::sha256(writer.bytes());
-  writer.u16(static_cast<std::uint16_t>(header.kind));
-  writer.raw(header.run.bytes);
-  writer.sized(sender);
-  writer.u64(header.epoch);
+  write_fields(writer, header);
   writer.raw(key.sign(signed_bytes(header, digest)));
   FOVEA_CHECK(writer.bytes().size() <= kWireBytesMax);
   return {std::move(writer).take(), digest};

@@ -13,12 +13,14 @@
 //   if (!opened) …refuse and count…; machine.step(MessageReceived{std::move(*opened)});
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 
 #include "common/bytes.h"
 #include "common/codec.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "crypto/signature.h"
 #include "federation/messages/message_kind.h"
 

@@ -3,49 +3,37 @@
 #include <string>
 
 namespace fovea::federation {
+namespace {
+
+// What a site sends is numbered below 32, and so can be told from the number alone.
+constexpr std::uint16_t kCoordinatorFirst = 32;
+
+constexpr bool is_ordered() {
+  std::uint16_t previous = 0;
+  for (const MessageKindInfo& info : kMessageKinds) {
+    const auto number = static_cast<std::uint16_t>(info.kind);
+    if (number <= previous || is_sent_by_site(info) != (number < kCoordinatorFirst)) return false;
+    previous = number;
+  }
+  return true;
+}
+static_assert(is_ordered());
+
+}  // namespace
+
+const MessageKindInfo* find_kind(MessageKind kind) noexcept { return find_entry(kMessageKinds, kind); }
 
 std::string_view to_string(MessageKind kind) noexcept {
-  switch (kind) {
-    case MessageKind::hello: return "hello";
-    case MessageKind::training_progress: return "training-progress";
-    case MessageKind::training_ready: return "training-ready";
-    case MessageKind::keys: return "keys";
-    case MessageKind::shares: return "shares";
-    case MessageKind::masked_chunk: return "masked-chunk";
-    case MessageKind::masked_statement: return "masked-statement";
-    case MessageKind::consistency_signature: return "consistency-signature";
-    case MessageKind::unmask_shares: return "unmask-shares";
-    case MessageKind::attempt_failure: return "attempt-failure";
-    case MessageKind::plan_offer: return "plan-offer";
-    case MessageKind::roster_offer: return "roster-offer";
-    case MessageKind::train_task: return "train-task";
-    case MessageKind::parameters: return "parameters";
-    case MessageKind::key_list: return "key-list";
-    case MessageKind::routed_shares: return "routed-shares";
-    case MessageKind::chunk_request: return "chunk-request";
-    case MessageKind::consistency_request: return "consistency-request";
-    case MessageKind::unmask_request: return "unmask-request";
-    case MessageKind::aggregate_chunk: return "aggregate-chunk";
-    case MessageKind::round_evidence: return "round-evidence";
-    case MessageKind::refusal: return "refusal";
-    case MessageKind::attempt_abandoned: return "attempt-abandoned";
-    case MessageKind::beacon_commitment: return "beacon-commitment";
-    case MessageKind::beacon_nonce: return "beacon-nonce";
-    case MessageKind::beacon_request: return "beacon-request";
-    case MessageKind::beacon_commitments: return "beacon-commitments";
-    case MessageKind::beacon: return "beacon";
-    case MessageKind::dealer_fault: return "dealer-fault";
-  }
-  return "unknown";
+  const MessageKindInfo* info = find_kind(kind);
+  return info != nullptr ? info->name : "unknown";
 }
 
 Result<MessageKind> message_kind(std::uint16_t number) {
-  const bool site = number >= 1 && number <= 12;
-  const bool coordinator = number >= 32 && number <= 48;
-  if (!site && !coordinator) return invalid_argument("message kind: unknown number " + std::to_string(number));
-  return static_cast<MessageKind>(number);
+  const auto kind = static_cast<MessageKind>(number);
+  if (find_kind(kind) == nullptr) return invalid_argument("message kind: unknown number " + std::to_string(number));
+  return kind;
 }
 
-bool is_from_site(MessageKind kind) noexcept { return static_cast<std::uint16_t>(kind) < 32; }
+bool is_from_site(MessageKind kind) noexcept { return static_cast<std::uint16_t>(kind) < kCoordinatorFirst; }
 
 }  // namespace fovea::federation

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/result.h"
 
@@ -40,8 +41,8 @@ enum class RefusalReason : std::uint16_t {
   graph_differs = 35,   // not the neighbours that the epoch's beacon gives, or too few for the sites assumed bad
   beacon_differs = 36,  // not the beacon of this roster that was fixed first
   round_too_far = 37,   // a round number further ahead than rounds without a sum explain
-  cohort_differs =
-      38,  // a sum is repeated with exactly the sites of the released one, less the dealers whose fault is proven
+  // a sum is repeated with exactly the sites of the released one, less the dealers whose fault is proven
+  cohort_differs = 38,
   update_differs = 39,  // a sum is repeated with exactly the vectors of the released one
   // R1 and R2
   own_entry_missing = 40,
@@ -88,5 +89,7 @@ struct Refusal {
   RefusalReason reason = RefusalReason::malformed;
   std::string detail;
 };
+
+inline Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
 
 }  // namespace fovea::federation

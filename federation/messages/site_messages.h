@@ -3,10 +3,18 @@
 // Names of the rounds R1 to R5 as in docs/protocol: Bonawitz et al., CCS 2017, active variant.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "crypto/shamir.h"
 #include "crypto/signature.h"
@@ -17,7 +25,7 @@ namespace fovea::federation {
 
 // On connecting, after silence, and when something that kept the site from a task is mended: where it stands.
 struct Hello {
-  RoundNumber last_round = 0;  // last aggregate applied; 0 before the first
+  RoundNumber last_round = 0;  // last sum applied; 0 before the first
   Digest transcript{};         // of that round; zero before the first
   Digest model_hash{};         // of the model the site computed; zero before it has one
   std::string software;        // at most 80 bytes
@@ -48,8 +56,13 @@ struct AdvertisedKeys {
   bool operator==(const AdvertisedKeys&) const = default;
 };
 
-void write(ByteWriter& writer, const AdvertisedKeys& keys);
-Result<AdvertisedKeys> read_advertised_keys(ByteReader& reader, const std::string& field);
+// In a group, which names them.
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, AdvertisedKeys> keys) {
+  f.array("channel", keys.channel);
+  f.array("mask", keys.mask);
+  f.array("signature", keys.signature);
+}
 
 struct KeysMessage {
   AttemptRef ref;
@@ -61,17 +74,22 @@ struct KeysMessage {
 inline constexpr std::size_t kSealedSharesBytes = 2 * crypto::kShareBytes + 16;  // two shares and the tag
 
 // R2, for one recipient: both shares sealed to it, and a commitment to each, by which a wrong share is
-// traced to whoever sent it.
+// traced to its sender.
 struct SealedShares {
   RosterIndex peer = 0;  // the recipient; in RoutedShares the dealer
   Digest mask_key_commitment{};
   Digest self_seed_commitment{};
   std::array<std::uint8_t, kSealedSharesBytes> sealed{};
+  static constexpr EntryNames kNames{.list = "shares", .prefix = "shares", .site = "shares.peer"};
 };
 
-// Shared with RoutedShares (coordinator_messages.h).
-void write_sealed_list(ByteWriter& writer, const std::vector<SealedShares>& list);
-Result<std::vector<SealedShares>> read_sealed_list(ByteReader& reader);
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, SealedShares> shares) {
+  f.u16("peer", shares.peer);
+  f.array("mask_key_commitment", shares.mask_key_commitment);
+  f.array("self_seed_commitment", shares.self_seed_commitment);
+  f.array("sealed", shares.sealed);
+}
 
 struct SharesMessage {
   AttemptRef ref;
@@ -103,12 +121,22 @@ struct ConsistencySignature {
 
 enum class RevealedSecret : std::uint8_t { self_seed = 1, mask_key = 2 };  // b_j of a survivor, s_j of a drop-out
 
-Result<RevealedSecret> read_revealed_secret(ByteReader& reader, const std::string& field);
+template <class Fields>
+void revealed_secret(Fields& f, std::string_view field, FieldsOf<Fields, RevealedSecret> secret) {
+  auto number = static_cast<std::uint8_t>(secret);
+  f.u8(field, number);
+  f.require(number == 1 || number == 2, field, "expected 1 or 2");
+  if constexpr (Fields::kReads) secret = static_cast<RevealedSecret>(number);
+}
 
 struct RevealedShare {
   RosterIndex subject = 0;  // whose secret
   RevealedSecret secret = RevealedSecret::self_seed;
   std::array<std::uint8_t, crypto::kShareBytes> share{};
+  static constexpr EntryNames kNames{.list = "unmask.shares",
+                                     .prefix = "unmask",
+                                     .site = "unmask.subject",
+                                     .rule = "must be strictly ascending, one share a site"};
 };
 
 // R5: exactly one share for each site of U2, ascending.

@@ -1,11 +1,29 @@
 #include "federation/messages/vector_chunk.h"
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string>
+#include <utility>
+
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/codec.h"
+#include "common/result.h"
+#include "crypto/signature.h"
 
 namespace fovea::federation {
 
 static_assert(std::endian::native == std::endian::little, "ring words are copied as they lie in memory");
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ChunkView> chunk) {
+  fields(f, chunk.ref);
+  f.u32("chunk.index", chunk.index);
+  f.rest("chunk.words", chunk.words);
+}
 
 namespace {
 
@@ -13,9 +31,8 @@ constexpr std::size_t kChunkHeaderBytes = 4 + 4 + 32 + 4;
 
 void write_chunk(ByteWriter& writer, const AttemptRef& ref, std::uint32_t index, std::span<const std::uint32_t> words) {
   FOVEA_CHECK(!words.empty() && words.size() <= kChunkWords);
-  write(writer, ref);
-  writer.u32(index);
-  writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(words.data()), words.size_bytes()));
+  write_fields(writer,
+               ChunkView{ref, index, {reinterpret_cast<const std::uint8_t*>(words.data()), words.size_bytes()}});
 }
 
 }  // namespace
@@ -35,14 +52,10 @@ Bytes encode_chunk(const AttemptRef& ref, std::uint32_t index, std::span<const s
 }
 
 Result<ChunkView> decode_chunk(ByteView payload) {
-  ByteReader reader(payload);
-  ChunkView chunk;
-  FOVEA_TRY_ASSIGN(chunk.ref, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(chunk.index, reader.u32("chunk.index"));
-  const std::size_t size = reader.left();
+  FOVEA_TRY_ASSIGN(const ChunkView chunk, decode_fields<ChunkView>(payload, "chunk"));
+  const std::size_t size = chunk.words.size();
   if (size == 0 || size % 4 != 0 || size > 4 * kChunkWords)
     return invalid_argument("chunk.words: " + std::to_string(size) + " bytes, expected 4 to 983040 in fours");
-  FOVEA_TRY_ASSIGN(chunk.words, reader.raw("chunk.words", size));
   return chunk;
 }
 

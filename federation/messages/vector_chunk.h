@@ -2,8 +2,13 @@
 //   payload := attempt ref · u32 index · words
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 
+#include "common/bytes.h"
+#include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/envelope.h"
 

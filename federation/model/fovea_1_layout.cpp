@@ -1,6 +1,11 @@
 #include "federation/model/fovea_1_layout.h"
 
+#include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "common/result.h"
 
 namespace fovea::federation {
 namespace {

@@ -2,8 +2,10 @@
 // compute is in node/saliency and node/embedding; the sizes there are read from these shapes.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
+#include "common/result.h"
 #include "federation/model/layout.h"
 
 namespace fovea::federation {

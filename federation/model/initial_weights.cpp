@@ -1,9 +1,17 @@
 #include "federation/model/initial_weights.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 #include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
+#include "federation/model/layout.h"
 
 namespace fovea::federation {
 namespace {

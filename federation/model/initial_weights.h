@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "common/result.h"
+#include "federation/model/layout.h"
 #include "federation/model/state.h"
 
 namespace fovea::federation {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "federation/model/fovea_1_layout.h"
 
@@ -37,7 +38,7 @@ Result<ModelLayout> make_probe_layout(std::string_view architecture) {
   if (error != std::errc{} || end != digits.data() + digits.size() || size == 0 || size > kModelSizeMax ||
       digits.front() == '0')
     return invalid_argument("architecture: expected probe-N with 1 ≤ N ≤ " + std::to_string(kModelSizeMax));
-  // Random values, so that another seed is another model: a site takes part in one sum on a model, ever.
+  // Random values, so that another seed is another model: a site takes part in one sum per model.
   return ModelLayout::create(
       std::string(architecture),
       {TensorSpec{.name = "probe.values", .shape = {size}, .initial = InitialValue::kaiming_uniform}});

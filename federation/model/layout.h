@@ -63,7 +63,7 @@ class ModelLayout {
   std::size_t size_ = 0;
 };
 
-// Floats in these ranges: the length of a delta or of an aggregate.
+// Floats in these ranges: the length of a delta or of a sum.
 std::size_t total_size(std::span<const FlatRange> ranges) noexcept;
 
 // "fovea-1", or "probe-N" (one tensor "probe.values" of N floats, 1 ≤ N ≤ kModelSizeMax).

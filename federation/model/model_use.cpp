@@ -2,6 +2,11 @@
 
 #include <array>
 #include <charconv>
+#include <string_view>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/result.h"
 
 namespace fovea::federation {
 namespace {

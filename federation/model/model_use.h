@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "common/result.h"
 #include "federation/membership/plan.h"
 #include "federation/model/safetensors.h"
 

@@ -1,10 +1,18 @@
 #include "federation/model/safetensors.h"
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/codec.h"
 #include "common/json_fields.h"
+#include "common/result.h"
+#include "federation/model/layout.h"
 
 namespace fovea::federation {
 namespace {

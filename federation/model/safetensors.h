@@ -4,10 +4,13 @@
 // non-finite values, and anything above its limits, each by name.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "federation/model/state.h"
 
 namespace fovea::federation {

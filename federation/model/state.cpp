@@ -1,8 +1,13 @@
 #include "federation/model/state.h"
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
 
 #include "common/finite.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::federation {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "federation/model/layout.h"
 
 namespace fovea::federation {

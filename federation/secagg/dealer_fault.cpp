@@ -1,14 +1,22 @@
 #include "federation/secagg/dealer_fault.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
 #include <variant>
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/result.h"
+#include "crypto/secret_bytes.h"
+#include "crypto/shamir.h"
 #include "federation/messages/envelope.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
 
 namespace fovea::federation {
 namespace {
-
-Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
 
 // The dealer's R2, if it is its own and of this attempt.
 std::variant<SharesMessage, Refusal> open_shares(const DealerFault& fault, const Roster& roster) {
@@ -44,43 +52,23 @@ bool is_committed_secret(const Digest& parameters, const CommittedSecret& commit
   return self_seed_commitment(parameters, committed.dealer, secret.view()) == committed.self_seed_commitment;
 }
 
-Bytes DealerFault::encode() const {
-  ByteWriter writer;
-  writer.sized(parameters.encode());
-  writer.u16(dealer);
-  writer.u8(static_cast<std::uint8_t>(secret));
-  write(writer, keys);
-  writer.sized(shares);
-  writer.u32(static_cast<std::uint32_t>(openings.size()));
-  for (const ShareOpening& opening : openings) {
-    writer.u16(opening.holder);
-    writer.raw(opening.share);
-  }
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ShareOpening> opening) {
+  f.u16("holder", opening.holder);
+  f.array("share", opening.share);
 }
 
-Result<DealerFault> DealerFault::decode(ByteView payload) {
-  ByteReader reader(payload);
-  DealerFault out;
-  FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("fault.parameters", 4096));
-  FOVEA_TRY_ASSIGN(out.parameters, RoundParameters::decode(parameters));
-  FOVEA_TRY_ASSIGN(out.dealer, reader.u16("fault.dealer"));
-  FOVEA_TRY_ASSIGN(out.secret, read_revealed_secret(reader, "fault.secret"));
-  FOVEA_TRY_ASSIGN(out.keys, read_advertised_keys(reader, "fault.keys"));
-  FOVEA_TRY_ASSIGN(const ByteView shares, reader.sized("fault.shares", kWireBytesMax));
-  out.shares.assign(shares.begin(), shares.end());
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "fault.openings"));
-  out.openings.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    ShareOpening& opening = out.openings[i];
-    FOVEA_TRY_ASSIGN(opening.holder, reader.u16("fault.openings.holder"));
-    if (i > 0 && opening.holder <= out.openings[i - 1].holder)
-      return invalid_argument("fault.openings.holder: must be strictly ascending, one share a holder");
-    FOVEA_TRY_ASSIGN(opening.share, reader.array<crypto::kShareBytes>("fault.openings.share"));
-  }
-  FOVEA_TRY(reader.finish("fault"));
-  return out;
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, DealerFault> fault) {
+  f.nested("fault.parameters", fault.parameters, kParametersBytesMax);
+  f.u16("fault.dealer", fault.dealer);
+  revealed_secret(f, "fault.secret", fault.secret);
+  f.group("fault.keys", fault.keys);
+  f.bytes("fault.shares", fault.shares, kWireBytesMax);
+  entry_list(f, fault.openings, &ShareOpening::holder);
 }
+Bytes DealerFault::encode() const { return encode_fields(*this); }
+Result<DealerFault> DealerFault::decode(ByteView payload) { return decode_fields<DealerFault>(payload, "fault"); }
 
 std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster& roster) {
   const RoundParameters& p = fault.parameters;

@@ -3,17 +3,27 @@
 // itself, and goes on only then.
 //
 // It cannot be made against an honest dealer, whoever colludes with the coordinator:
-//   * everything that the dealer is held to is signed by it under H(P): its mask key S in R1; Bcom and a commitment to each share in R2;
+//   * everything that the dealer is held to is signed by it under H(P): its mask key S in R1; Bcom and a commitment to
+//     each share in R2;
 //   * a share counts only if it opens that commitment, so those of an honest dealer lie on its polynomial;
 //   * t is that of P itself, and exactly t shares are taken: fewer of them would give another secret for any dealer.
 // What it shows is the dealer's own: t shares of its self seed, where it is in U3, or of its mask key, where it dropped
 // out. R5 has given these to the coordinator already, and no share that others dealt is among them.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "crypto/key_agreement.h"
+#include "crypto/secret_bytes.h"
+#include "crypto/shamir.h"
 #include "federation/membership/roster.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
@@ -38,6 +48,10 @@ struct ShareOpening {
   RosterIndex holder = 0;
   std::array<std::uint8_t, crypto::kShareBytes> share{};
   bool operator==(const ShareOpening&) const = default;
+  static constexpr EntryNames kNames{.list = "fault.openings",
+                                     .prefix = "fault.openings",
+                                     .site = "fault.openings.holder",
+                                     .rule = "must be strictly ascending, one share a holder"};
 };
 
 struct DealerFault {

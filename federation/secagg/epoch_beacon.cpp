@@ -1,5 +1,9 @@
 #include "federation/secagg/epoch_beacon.h"
 
+#include <string>
+
+#include "common/bytes.h"
+#include "common/ids.h"
 #include "crypto/hash.h"
 
 namespace fovea::federation {

@@ -9,6 +9,8 @@
 
 #include <optional>
 
+#include "common/bytes.h"
+#include "common/ids.h"
 #include "crypto/signature.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/beacon_messages.h"

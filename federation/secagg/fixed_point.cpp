@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
 
+#include "common/check.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"
+#include "federation/messages/attempt_ref.h"
 
 namespace fovea::federation {
 namespace {
@@ -40,58 +45,57 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
   return Encoding{.scale = scale, .delta_max = delta_max, .metric_scale = kMetricScale, .weight_max = weight_max};
 }
 
-Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own) {
+Digest update_digest(const LocalUpdate& update, const crypto::SecretKey& own) {
   const crypto::SecretKey key =
       crypto::hkdf_sha256({.secret = own.view(), .salt = {}, .info = as_bytes("FOVEA/1/contribution")});
-  const std::span<const float> delta(contribution.delta);
+  const std::span<const float> delta(update.delta);
   crypto::TaggedHash hash("FOVEA/1/contribution");
   hash.add(crypto::Gmac(key)
                .update(ByteView(reinterpret_cast<const std::uint8_t*>(delta.data()), delta.size_bytes()))
                .finish())
       .add_u64(delta.size())
-      .add_u64(contribution.weight);
-  for (const double metric : contribution.metric_sums) hash.add_u64(std::bit_cast<std::uint64_t>(metric));
+      .add_u64(update.weight);
+  for (const double metric : update.metric_sums) hash.add_u64(std::bit_cast<std::uint64_t>(metric));
   return hash.finish();
 }
 
-Digest update_digest(const RoundParameters& parameters, const Digest& contribution) {
+Digest vector_digest(const RoundParameters& parameters, const Digest& update) {
   const Encoding& encoding = parameters.encoding;
   crypto::TaggedHash hash("FOVEA/1/update");
-  hash.add(contribution).add_u64(parameters.encoded_for()).add_u64(encoding.weight_max);
+  hash.add(update).add_u64(parameters.encoded_for()).add_u64(encoding.weight_max);
   for (const double value : {encoding.scale, encoding.delta_max, encoding.metric_scale})
     hash.add_u64(std::bit_cast<std::uint64_t>(value));
   return hash.finish();
 }
 
-Result<ContributionEncoder> ContributionEncoder::create(const RoundParameters& parameters,
-                                                        const Contribution& contribution,
-                                                        std::span<const std::int32_t> noise) {
+Result<UpdateEncoder> UpdateEncoder::create(const RoundParameters& parameters, const LocalUpdate& update,
+                                            std::span<const std::int32_t> noise) {
   const Encoding& encoding = parameters.encoding;
-  if (vector_words(contribution.delta.size()) != parameters.dimension)
-    return invalid_argument("contribution: " + std::to_string(contribution.delta.size()) + " values, the round has " +
+  if (vector_words(update.delta.size()) != parameters.dimension)
+    return invalid_argument("update: " + std::to_string(update.delta.size()) + " values, the round has " +
                             std::to_string(parameters.dimension - kTailWords));
-  if (contribution.weight == 0 || contribution.weight > encoding.weight_max)
-    return invalid_argument("contribution.weight: outside 1 to " + std::to_string(encoding.weight_max));
-  if (!noise.empty() && noise.size() != contribution.delta.size())
-    return invalid_argument("contribution.noise: one integer for each value");
-  ContributionEncoder out;
-  out.contribution_ = &contribution;
+  if (update.weight == 0 || update.weight > encoding.weight_max)
+    return invalid_argument("update.weight: outside 1 to " + std::to_string(encoding.weight_max));
+  if (!noise.empty() && noise.size() != update.delta.size())
+    return invalid_argument("update.noise: one integer for each value");
+  UpdateEncoder out;
+  out.update_ = &update;
   out.noise_ = noise;
-  out.factor_ = encoding.scale * static_cast<double>(contribution.weight) / static_cast<double>(encoding.weight_max);
+  out.factor_ = encoding.scale * static_cast<double>(update.weight) / static_cast<double>(encoding.weight_max);
   out.clip_ = encoding.delta_max;
   out.bound_ = word_bound(parameters.encoded_for());
-  out.tail_[0] = contribution.weight;
+  out.tail_[0] = update.weight;
   for (std::size_t i = 0; i < kMetricCount; ++i) {
-    const double metric = contribution.metric_sums[i];
-    if (!std::isfinite(metric)) return invalid_argument("contribution.metric_sums: not finite");
+    const double metric = update.metric_sums[i];
+    if (!std::isfinite(metric)) return invalid_argument("update.metric_sums: not finite");
     out.tail_[1 + i] = to_word(clamp_to(metric * encoding.metric_scale, static_cast<double>(out.bound_)));
   }
   out.tail_[kTailWords - 1] = 1;
   return out;
 }
 
-void ContributionEncoder::fill(std::size_t first, std::span<std::uint32_t> out) const {
-  const std::span<const float> delta(contribution_->delta);
+void UpdateEncoder::fill(std::size_t first, std::span<std::uint32_t> out) const {
+  const std::span<const float> delta(update_->delta);
   FOVEA_CHECK(first + out.size() <= vector_words(delta.size()));
   const std::size_t floats = first < delta.size() ? std::min(out.size(), delta.size() - first) : 0;
   // |clip · factor| ≤ scale · delta_max ≤ bound, and rounding cannot pass an integer bound. The last clamp makes it

@@ -3,20 +3,25 @@
 // with |x| ≤ bound = ⌊(2^31 − 1) / n⌋ for n = RoundParameters::encoded_for(), which is |U0| or more, by construction:
 // every word is clipped, so a sum of n sites cannot wrap; the canary, last, sums to the number of sites in the sum.
 //
-//   site:        ContributionEncoder::create(parameters, contribution) → fill(first_word, words) chunk by chunk
+//   site:        UpdateEncoder::create(parameters, update) → fill(first_word, words) chunk by chunk
 //   coordinator: decode_sum(parameters, sum, sites) → RoundSum
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/secret_bytes.h"
+#include "federation/model/local_update.h"
+#include "federation/model/round_sum.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::federation {
 
-inline constexpr std::size_t kMetricCount = 4;                   // loss_sum, loss_count, hits, findings
 inline constexpr std::size_t kTailWords = 1 + kMetricCount + 1;  // weight, metrics, canary
 
 // The ring words of a vector for a delta of this many floats.
@@ -29,52 +34,31 @@ constexpr std::int64_t word_bound(std::size_t sites) { return 0x7FFFFFFF / stati
 // invalid_argument: delta_max not positive and finite, weight_max 0 or above the bound.
 Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max);
 
-// What one site's training gave. Cleartext of the site: never sent, never logged.
-struct Contribution {
-  std::vector<float> delta;
-  std::uint32_t weight = 0;  // studies used, ≥ 1
-  std::array<double, kMetricCount> metric_sums{};
-};
-
-// Names the ring words that a contribution has under these parameters: equal for two attempts whose words are equal.
+// Names the ring words that an update has under these parameters: equal for two attempts whose words are equal.
 // The site keeps it to itself, and repeats a released sum with the same words only.
-Digest update_digest(const RoundParameters& parameters, const Digest& contribution);
+Digest vector_digest(const RoundParameters& parameters, const Digest& update);
 // Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash.
-Digest contribution_digest(const Contribution& contribution, const crypto::SecretKey& own);
+Digest update_digest(const LocalUpdate& update, const crypto::SecretKey& own);
 
-// Encodes a contribution range by range. Holds views: `contribution` and `noise` must outlive it.
-class ContributionEncoder {
+// Encodes an update range by range. Holds views: `update` and `noise` must outlive it.
+class UpdateEncoder {
  public:
   // invalid_argument: a wrong length, or weight 0 or above weight_max. Finite values are checked by check_finite.
   // `noise`: integers to add (differential privacy), one for each float, or empty; the sum is clipped to the bound.
-  static Result<ContributionEncoder> create(const RoundParameters& parameters, const Contribution& contribution,
-                                            std::span<const std::int32_t> noise = {});
+  static Result<UpdateEncoder> create(const RoundParameters& parameters, const LocalUpdate& update,
+                                      std::span<const std::int32_t> noise = {});
 
   // Words [first, first + out.size()) of x.
   void fill(std::size_t first, std::span<std::uint32_t> out) const;
 
  private:
-  ContributionEncoder() = default;
-  const Contribution* contribution_ = nullptr;
+  UpdateEncoder() = default;
+  const LocalUpdate* update_ = nullptr;
   std::span<const std::int32_t> noise_;
   double factor_ = 0;  // scale · w / w_max
   double clip_ = 0;
   std::int64_t bound_ = 0;
   std::array<std::uint32_t, kTailWords> tail_{};
-};
-
-// A finished sum, in the shape federated averaging takes.
-struct RoundSum {
-  std::vector<std::uint32_t> words;  // trained floats only: Σ round(scale · w_i · Δ_i / w_max), two's complement
-  double scale = 0;
-  std::uint32_t weight_max = 0;
-  std::uint64_t weight_sum = 0;
-  std::array<double, kMetricCount> metric_sums{};
-  std::uint32_t sites = 0;
-
-  std::span<const std::int32_t> sums() const noexcept {
-    return {reinterpret_cast<const std::int32_t*>(words.data()), words.size()};
-  }
 };
 
 // Checks the canary (= `sites`), |word| ≤ sites · bound and 1 ≤ Σw ≤ sites · w_max, then takes the vector apart.

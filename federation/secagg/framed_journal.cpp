@@ -1,9 +1,15 @@
 #include "federation/secagg/framed_journal.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "common/codec.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 
 namespace fovea::federation {
@@ -70,8 +76,7 @@ Result<JournalContents> read_journal(ByteView file) {
           "journal: the record at byte " + std::to_string(out.intact_bytes) + " is damaged" +
           (next ? ", and whole records follow from byte " + std::to_string(out.intact_bytes + *next) : std::string()) +
           ": that is no unfinished last write, so nothing is cut off\n  fix: check the disk, and put back a copy of "
-          "this file that "
-          "is not older than the last start");
+          "this file that is not older than the last start");
     }
     out.records.emplace_back(record.begin(), record.end());
     out.intact_bytes += kFrameBytes + record.size();

@@ -1,13 +1,17 @@
 // The frame of a record in a round journal file: u32 length · 8 bytes of SHA-256 · record. Pure; the driver owns the
 // file.
 //
-//   start:  contents = read_journal(read_file(path)); if (contents.intact_bytes < size) file.truncate(contents.intact_bytes);
+//   start:  contents = read_journal(read_file(path));
+//           if (contents.intact_bytes < size) file.truncate(contents.intact_bytes);
 //   write:  for each record of an effect: file.append(frame_record(record)); then one file.sync().
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/result.h"
 
 namespace fovea::federation {
 

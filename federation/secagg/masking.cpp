@@ -1,9 +1,22 @@
 #include "federation/secagg/masking.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
 
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/codec.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/aead.h"
 #include "crypto/hkdf.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/statements.h"
 
 namespace fovea::federation {

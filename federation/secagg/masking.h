@@ -7,13 +7,22 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "crypto/mask_stream.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
+#include "federation/messages/attempt_ref.h"
 #include "federation/messages/coordinator_messages.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/neighbour_graph.h"
 #include "federation/secagg/parameters.h"
 

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <numeric>
 #include <string>
+#include <utility>
+
+#include "common/check.h"
 
 namespace fovea::federation {
 

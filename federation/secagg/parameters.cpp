@@ -1,8 +1,14 @@
 #include "federation/secagg/parameters.h"
 
-#include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/result.h"
 #include "crypto/hash.h"
 #include "federation/secagg/fixed_point.h"
 
@@ -10,25 +16,6 @@ namespace fovea::federation {
 namespace {
 
 constexpr std::uint32_t kDimensionMax = (std::uint32_t{1} << 26) + kTailWords;
-
-void write_double(ByteWriter& writer, double value) { writer.u64(std::bit_cast<std::uint64_t>(value)); }
-
-Result<double> read_positive(ByteReader& reader, std::string_view field) {
-  FOVEA_TRY_ASSIGN(const std::uint64_t bits, reader.u64(field));
-  const double value = std::bit_cast<double>(bits);
-  if (!std::isfinite(value) || !(value > 0))
-    return invalid_argument(std::string(field) + ": must be finite and above 0");
-  return value;
-}
-
-Result<Encoding> read_encoding(ByteReader& reader) {
-  Encoding out;
-  FOVEA_TRY_ASSIGN(out.scale, read_positive(reader, "parameters.scale"));
-  FOVEA_TRY_ASSIGN(out.delta_max, read_positive(reader, "parameters.delta_max"));
-  FOVEA_TRY_ASSIGN(out.metric_scale, read_positive(reader, "parameters.metric_scale"));
-  FOVEA_TRY_ASSIGN(out.weight_max, reader.u32("parameters.weight_max"));
-  return out;
-}
 
 Result<void> check_encoding(const Encoding& encoding, std::size_t sites) {
   const auto bound = static_cast<double>(word_bound(sites));
@@ -51,22 +38,6 @@ Result<void> check_graph(const RoundParameters& p) {
   if (graph.survivors_min < 2 || graph.survivors_min > p.candidates.size())
     return invalid_argument("parameters.graph.survivors_min: from 2 to the number of candidates");
   return {};
-}
-
-Result<GraphParameters> read_graph(ByteReader& reader) {
-  GraphParameters out;
-  FOVEA_TRY_ASSIGN(out.roster_sites, reader.u16("parameters.graph.roster_sites"));
-  FOVEA_TRY_ASSIGN(out.neighbours, reader.u16("parameters.graph.neighbours"));
-  FOVEA_TRY_ASSIGN(out.survivors_min, reader.u16("parameters.graph.survivors_min"));
-  FOVEA_TRY_ASSIGN(out.beacon, reader.array<32>("parameters.graph.beacon"));
-  return out;
-}
-
-Result<RepeatedSum> read_repeats(ByteReader& reader) {
-  RepeatedSum out;
-  FOVEA_TRY_ASSIGN(out.released, read_attempt_ref(reader));
-  FOVEA_TRY_ASSIGN(out.encoded_for, reader.u16("parameters.repeats.encoded_for"));
-  return out;
 }
 
 Result<void> check_repeats(const RoundParameters& p) {
@@ -108,69 +79,51 @@ std::optional<RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t
   return std::nullopt;
 }
 
-Bytes RoundParameters::encode() const {
-  ByteWriter writer;
-  writer.raw(run.bytes);
-  writer.u32(round);
-  writer.u32(attempt);
-  writer.raw(previous_transcript);
-  writer.raw(plan_hash);
-  writer.raw(model_hash);
-  writer.raw(roster_hash);
-  write(writer, candidates);
-  writer.u16(thresholds.colluders_max);
-  writer.u16(thresholds.threshold);
-  writer.u16(thresholds.honest_min);
-  writer.u32(dimension);
-  writer.u8(ring_bits);
-  write_double(writer, encoding.scale);
-  write_double(writer, encoding.delta_max);
-  write_double(writer, encoding.metric_scale);
-  writer.u32(encoding.weight_max);
-  writer.u8(noise);
-  writer.u64(noise_scale);
-  writer.u32(phase_ms);
-  if (graph) {
-    writer.u16(graph->roster_sites);
-    writer.u16(graph->neighbours);
-    writer.u16(graph->survivors_min);
-    writer.raw(graph->beacon);
-  }
-  if (repeats) {
-    write(writer, repeats->released);
-    writer.u16(repeats->encoded_for);
-  }
-  return std::move(writer).take();
+template <class Fields>
+void positive(Fields& f, std::string_view field, FieldsOf<Fields, double> value) {
+  f.f64(field, value);
+  f.require(std::isfinite(value) && value > 0, field, "must be finite and above 0");
 }
 
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, RoundParameters> p) {
+  f.array("parameters.run", p.run.bytes);
+  f.u32("parameters.round", p.round);
+  f.u32("parameters.attempt", p.attempt);
+  f.array("parameters.previous_transcript", p.previous_transcript);
+  f.array("parameters.plan_hash", p.plan_hash);
+  f.array("parameters.model_hash", p.model_hash);
+  f.array("parameters.roster_hash", p.roster_hash);
+  site_list(f, "parameters.candidates", p.candidates);
+  f.require(p.candidates.size() >= 2, "parameters.candidates", "at least 2 sites");
+  f.u16("parameters.colluders_max", p.thresholds.colluders_max);
+  f.u16("parameters.threshold", p.thresholds.threshold);
+  f.u16("parameters.honest_min", p.thresholds.honest_min);
+  f.u32("parameters.dimension", p.dimension);
+  f.u8("parameters.ring_bits", p.ring_bits);
+  positive(f, "parameters.scale", p.encoding.scale);
+  positive(f, "parameters.delta_max", p.encoding.delta_max);
+  positive(f, "parameters.metric_scale", p.encoding.metric_scale);
+  f.u32("parameters.weight_max", p.encoding.weight_max);
+  f.u8("parameters.noise", p.noise);
+  f.u64("parameters.noise_scale", p.noise_scale);
+  f.u32("parameters.phase_ms", p.phase_ms);
+  if (f.present(p.graph, p.candidates.size() > kCompleteGraphMax)) {
+    f.u16("parameters.graph.roster_sites", p.graph->roster_sites);
+    f.u16("parameters.graph.neighbours", p.graph->neighbours);
+    f.u16("parameters.graph.survivors_min", p.graph->survivors_min);
+    f.array("parameters.graph.beacon", p.graph->beacon);
+  }
+  if (f.present(p.repeats, f.left() > 0)) {
+    fields(f, p.repeats->released);
+    f.u16("parameters.repeats.encoded_for", p.repeats->encoded_for);
+  }
+}
+
+Bytes RoundParameters::encode() const { return encode_fields(*this); }
+
 Result<RoundParameters> RoundParameters::decode(ByteView payload) {
-  ByteReader reader(payload);
-  RoundParameters out;
-  FOVEA_TRY_ASSIGN(out.run.bytes, reader.array<16>("parameters.run"));
-  FOVEA_TRY_ASSIGN(out.round, reader.u32("parameters.round"));
-  FOVEA_TRY_ASSIGN(out.attempt, reader.u32("parameters.attempt"));
-  FOVEA_TRY_ASSIGN(out.previous_transcript, reader.array<32>("parameters.previous_transcript"));
-  FOVEA_TRY_ASSIGN(out.plan_hash, reader.array<32>("parameters.plan_hash"));
-  FOVEA_TRY_ASSIGN(out.model_hash, reader.array<32>("parameters.model_hash"));
-  FOVEA_TRY_ASSIGN(out.roster_hash, reader.array<32>("parameters.roster_hash"));
-  FOVEA_TRY_ASSIGN(out.candidates, read_sites(reader, "parameters.candidates"));
-  if (out.candidates.size() < 2) return invalid_argument("parameters.candidates: at least 2 sites");
-  FOVEA_TRY_ASSIGN(out.thresholds.colluders_max, reader.u16("parameters.colluders_max"));
-  FOVEA_TRY_ASSIGN(out.thresholds.threshold, reader.u16("parameters.threshold"));
-  FOVEA_TRY_ASSIGN(out.thresholds.honest_min, reader.u16("parameters.honest_min"));
-  FOVEA_TRY_ASSIGN(out.dimension, reader.u32("parameters.dimension"));
-  FOVEA_TRY_ASSIGN(out.ring_bits, reader.u8("parameters.ring_bits"));
-  FOVEA_TRY_ASSIGN(out.encoding, read_encoding(reader));
-  FOVEA_TRY_ASSIGN(out.noise, reader.u8("parameters.noise"));
-  FOVEA_TRY_ASSIGN(out.noise_scale, reader.u64("parameters.noise_scale"));
-  FOVEA_TRY_ASSIGN(out.phase_ms, reader.u32("parameters.phase_ms"));
-  if (out.candidates.size() > kCompleteGraphMax) {
-    FOVEA_TRY_ASSIGN(out.graph, read_graph(reader));
-  }
-  if (reader.left() > 0) {
-    FOVEA_TRY_ASSIGN(out.repeats, read_repeats(reader));
-  }
-  FOVEA_TRY(reader.finish("parameters"));
+  FOVEA_TRY_ASSIGN(RoundParameters out, decode_fields<RoundParameters>(payload, "parameters"));
   FOVEA_TRY(check_bounds(out));
   return out;
 }

@@ -2,10 +2,14 @@
 // H(P) is the salt of every key derivation and a field of every statement of the attempt.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/refusal_reason.h"
 
@@ -44,8 +48,8 @@ struct Encoding {
 struct GraphParameters {
   std::uint16_t roster_sites = 0;  // n, positions on the ring
   std::uint16_t neighbours = 0;    // k
-  std::uint16_t survivors_min =
-      0;            // s: fewest sites in U1, U2 and U3, and that sign U3; n − s are assumed lost at most
+  // s: the fewest sites in U1, U2 and U3, and that sign U3; at most n − s are assumed lost.
+  std::uint16_t survivors_min = 0;
   Digest beacon{};  // federation/secagg/epoch_beacon.h
   bool operator==(const GraphParameters&) const = default;
 };
@@ -56,8 +60,8 @@ struct GraphParameters {
 // show together is what one of them shows.
 struct RepeatedSum {
   AttemptRef released;  // the attempt whose shares were released last
-  std::uint16_t encoded_for =
-      0;  // sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates
+  // The sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates.
+  std::uint16_t encoded_for = 0;
   bool operator==(const RepeatedSum&) const = default;
 };
 
@@ -65,6 +69,8 @@ struct RepeatedSum {
 inline constexpr std::uint32_t kGraphSecurityBits = 40;
 // A round has to be repeated with probability at most 2^-20.
 inline constexpr std::uint32_t kGraphCorrectnessBits = 20;
+
+inline constexpr std::size_t kParametersBytesMax = 4096;  // of an encoded P, where it lies in another record
 
 struct RoundParameters {
   RunId run;

@@ -1,7 +1,18 @@
 #include "federation/secagg/round_evidence.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
 
+#include "common/byte_fields.h"
+#include "common/bytes.h"
+#include "common/contains.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "crypto/secret_bytes.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/masking.h"
 #include "federation/secagg/statements.h"
 
@@ -9,19 +20,6 @@ namespace fovea::federation {
 namespace {
 
 using Check = std::optional<Refusal>;
-
-Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
-
-template <class List, class Site>
-bool contains(const List& list, const Site& site) {
-  return std::find(list.begin(), list.end(), site) != list.end();
-}
-
-std::vector<RosterIndex> sites_of(std::span<const CommittedVector> committed) {
-  std::vector<RosterIndex> out;
-  for (const CommittedVector& entry : committed) out.push_back(entry.site);
-  return out;
-}
 
 Check check_sets(const RoundEvidence& e, const Roster& roster) {
   if (e.parameters.roster_hash != roster.hash)
@@ -114,42 +112,23 @@ Digest RoundEvidence::consistency() const {
 
 Digest RoundEvidence::transcript() const { return transcript_hash(parameters.hash(), consistency(), sum_hash); }
 
-Bytes RoundEvidence::encode() const {
-  ByteWriter writer;
-  writer.sized(parameters.encode());
-  write_listed_keys(writer, keys);
-  write(writer, survivors);
-  write_committed(writer, committed);
-  write_site_signatures(writer, signatures);
-  writer.u32(static_cast<std::uint32_t>(opened.size()));
-  for (const OpenedSecret& secret : opened) {
-    writer.u16(secret.site);
-    writer.u8(static_cast<std::uint8_t>(secret.kind));
-    writer.raw(secret.value);
-  }
-  writer.raw(sum_hash);
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, RoundEvidence> e) {
+  f.nested("evidence.parameters", e.parameters, kParametersBytesMax);
+  entry_list(f, e.keys, &ListedKeys::site);
+  site_list(f, "evidence.survivors", e.survivors);
+  entry_list(f, e.committed, &CommittedVector::site);
+  entry_list(f, e.signatures, &SiteSignature::site);
+  f.list("evidence.opened", e.opened, {kCohortMax}, [](Fields& g, auto& secret, auto*) {
+    g.u16("evidence.opened.site", secret.site);
+    revealed_secret(g, "evidence.opened.kind", secret.kind);
+    g.array("evidence.opened.value", secret.value);
+  });
+  f.array("evidence.sum_hash", e.sum_hash);
 }
-
+Bytes RoundEvidence::encode() const { return encode_fields(*this); }
 Result<RoundEvidence> RoundEvidence::decode(ByteView payload) {
-  ByteReader reader(payload);
-  RoundEvidence out;
-  FOVEA_TRY_ASSIGN(const ByteView parameters, reader.sized("evidence.parameters", 4096));
-  FOVEA_TRY_ASSIGN(out.parameters, RoundParameters::decode(parameters));
-  FOVEA_TRY_ASSIGN(out.keys, read_listed_keys(reader));
-  FOVEA_TRY_ASSIGN(out.survivors, read_sites(reader, "evidence.survivors"));
-  FOVEA_TRY_ASSIGN(out.committed, read_committed(reader));
-  FOVEA_TRY_ASSIGN(out.signatures, read_site_signatures(reader));
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, read_count(reader, "evidence.opened"));
-  out.opened.resize(count);
-  for (OpenedSecret& secret : out.opened) {
-    FOVEA_TRY_ASSIGN(secret.site, reader.u16("evidence.opened.site"));
-    FOVEA_TRY_ASSIGN(secret.kind, read_revealed_secret(reader, "evidence.opened.kind"));
-    FOVEA_TRY_ASSIGN(secret.value, reader.array<32>("evidence.opened.value"));
-  }
-  FOVEA_TRY_ASSIGN(out.sum_hash, reader.array<32>("evidence.sum_hash"));
-  FOVEA_TRY(reader.finish("evidence"));
-  return out;
+  return decode_fields<RoundEvidence>(payload, "evidence");
 }
 
 std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster) {

@@ -2,12 +2,19 @@
 // check_evidence; an auditor who also holds the masked vectors can recompute the sum to the last bit.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/signature.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/coordinator_messages.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::federation {
@@ -27,7 +34,7 @@ struct RoundEvidence {
   std::vector<CommittedVector> committed;  // U3
   std::vector<SiteSignature> signatures;   // of the consistency statement
   std::vector<OpenedSecret> opened;        // one for each site of U2, ascending
-  Digest sum_hash{};                       // VectorHash over the aggregate chunks
+  Digest sum_hash{};                       // VectorHash over the chunks of the sum
 
   Digest consistency() const;
   Digest transcript() const;

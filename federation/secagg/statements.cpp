@@ -1,5 +1,12 @@
 #include "federation/secagg/statements.h"
 
+#include <cstddef>
+#include <cstdint>
+
+#include "common/bytes.h"
+#include "common/check.h"
+#include "common/ids.h"
+#include "federation/messages/site_messages.h"
 #include "federation/messages/vector_chunk.h"
 
 namespace fovea::federation {

@@ -2,11 +2,15 @@
 // "FOVEA/1/…" label, bound to H(P). A signature is over the 32 bytes of the hash.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/ids.h"
 #include "crypto/hash.h"
 #include "federation/messages/coordinator_messages.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::federation {

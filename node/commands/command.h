@@ -13,11 +13,15 @@
 //     });
 //   }
 //
-// Long work reports with context.console.progress(). The context outlives the app.
+// Long work reports with context.console.progress(). The context outlives the app. Only the files that add subcommands
+// include CLI11.
 #pragma once
+
+#include <filesystem>
 
 #include "common/clock.h"
 #include "common/console.h"
+#include "common/result.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
 
@@ -35,6 +39,8 @@ struct CommandContext {
   SiteFolder folder() const { return SiteFolder(site); }
   // node.toml of the site; a mistake in it sets exit code 3.
   Result<NodeConfig> config();
+  // Log lines go to stderr, from the settings' level on; only errors with --quiet. Once per process.
+  void set_up_log(const NodeConfig& config) const;
 };
 
 void add_site_commands(CLI::App& app, CommandContext& context);     // init, join, status
@@ -42,8 +48,7 @@ void add_start_command(CLI::App& app, CommandContext& context);     // start
 void add_plan_commands(CLI::App& app, CommandContext& context);     // plan …
 void add_doctor_command(CLI::App& app, CommandContext& context);    // doctor
 void add_egress_commands(CLI::App& app, CommandContext& context);   // egress list
-void add_data_commands(CLI::App& app, CommandContext& context);     // data … (node/commands/data_commands.cpp)
-void add_listen_command(CLI::App& data, CommandContext& context);   // data listen (node/commands/listen_command.cpp)
+void add_data_commands(CLI::App& app, CommandContext& context);     // data …
 void add_predict_command(CLI::App& app, CommandContext& context);   // predict (with learning)
 void add_evaluate_command(CLI::App& app, CommandContext& context);  // evaluate (with learning)
 

@@ -1,15 +1,20 @@
-// The words of `fovea-node data …` that tests call without a program around them.
+// What `fovea-node data …` does, without the command line: tests call it too. Each function prints through the console
+// and returns the error to show; nothing is changed by a request that is refused for a mistake in it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/console.h"
-#include "node/intake/ingest.h"
-#include "node/store/study_catalogue.h"
+#include "common/result.h"
+#include "crypto/key_agreement.h"
 
 namespace fovea::node {
+
+struct CommandContext;
 
 struct IngestRequest {
   std::vector<std::filesystem::path> paths;  // folders and files
@@ -19,23 +24,26 @@ struct IngestRequest {
   std::filesystem::path labels, points;      // CSV tables of study labels and of points (label_tables.h), or none
   double intensity_offset = 0;
   bool correct_bias = false;                   // N4, of MR
-  unsigned workers = 0;                        // 0: one a core
+  unsigned workers = 0;                        // 0: one per core
   std::uint64_t memory_bytes = 8'000'000'000;  // of all workers and their parsers
-  std::shared_ptr<const crypto::AgreementKey>
-      received_for;  // opens what `data listen` received; none: files of other origin
+  // Opens what `data listen` received; none: files of other origin.
+  std::shared_ptr<const crypto::AgreementKey> received_for;
 };
 
-struct CommandContext;
 // intake.memory_megabytes of the site's settings, or the default where there are none.
 Result<std::uint64_t> memory_allowance(CommandContext& context);
-
-// Each runs in the site's data folder, prints through the console and returns the error to show.
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request);
+
+// Receives scans by DICOM and ingests them into `split`, until SIGINT or SIGTERM.
+Result<void> run_data_listen(CommandContext& context, const std::string& split);
+
 // `with_identity` also prints what is sealed.
 Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder,
                            bool with_identity = false);
+// corruption: a study is damaged on disk. `deep` reads every voxel.
 Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep);
+
 struct ShowRequest {
   std::string code;
   std::filesystem::path picture;  // empty: none
@@ -43,11 +51,16 @@ struct ShowRequest {
 };
 Result<void> run_data_show(const Console& console, const std::filesystem::path& data_folder,
                            const ShowRequest& request);
+
 // Writes stored volumes as NRRD for a person to look at with other tools: one to the file `out` (.nrrd), or each to
 // `out`/CODE.nrrd. Nothing is overwritten; a refused study is an error.
 Result<void> run_data_export(const Console& console, const std::filesystem::path& data_folder,
                              const std::vector<std::string>& codes, const std::filesystem::path& out);
+
+// Deletes the study and keeps its code and `unix_ms` in the catalogue.
 Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code,
                              std::int64_t unix_ms);
+// The same, asked for at a terminal unless `agreed`, and recorded in the ledger of a site that has joined a federation.
+Result<void> forget_on_record(CommandContext& context, const std::string& code, bool agreed);
 
 }  // namespace fovea::node

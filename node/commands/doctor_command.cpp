@@ -1,5 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
 
 #include "node/commands/command.h"
 #include "node/io/reachability.h"
@@ -12,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::chrono::milliseconds kPatience{5'000};
 constexpr std::uintmax_t kDiskFreeMin = std::uintmax_t{2} << 30U;
 
-// Walks from this machine to the coordinator; what depends on a failed step is skipped.
+// The steps from this machine to the coordinator; what depends on a failed step is skipped.
 class Checkup {
  public:
   template <class T>
@@ -48,7 +54,7 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
 
 Result<std::string> check_roster(const SiteFolder& folder, const federation::RosterSite& site, UnixMs now) {
   FOVEA_TRY_ASSIGN(const auto roster, folder.roster(now));
-  if (!roster) return not_found("no valid roster is here yet; the coordinator sends it when the node starts");
+  if (!roster) return not_found("there is no valid roster yet; the coordinator sends it when the node starts");
   if (roster->find(site.id) == nullptr)
     return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
   return "epoch " + std::to_string(roster->epoch) + ", " + std::to_string(roster->sites.size()) + " sites, valid for " +
@@ -65,7 +71,7 @@ void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConf
   const auto keys = folder.keys();
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
   checkup.step("CURVE and roster key", try_curve(endpoint, invite, *keys, kPatience),
-               "the coordinator knows this site, and holds the invite's key");
+               "the coordinator knows this site and holds the invite's key");
 }
 
 Result<void> run_doctor(CommandContext& context) {
@@ -90,18 +96,18 @@ Result<void> run_doctor(CommandContext& context) {
       checkup.skip("connection", "join a federation first");
     }
     if (std::filesystem::exists(folder.data() / "catalogue.sqlite"))
-      checkup.step("data", Result<void>(), "a catalogue is here; fovea-node data check looks closer");
-    else checkup.skip("data", "no scans were taken in yet: fovea-node data ingest");
+      checkup.step("data", Result<void>(), "there is a catalogue; fovea-node data check looks closer");
+    else checkup.skip("data", "no scans were ingested yet: fovea-node data ingest");
   }
   context.console.data("doctor", checkup.json(), text_table(checkup.rows()));
-  if (checkup.first_failure()) return checkup.first_failure()->with_context("the first thing to mend");
+  if (checkup.first_failure()) return checkup.first_failure()->with_context("fix this first");
   return {};
 }
 
 }  // namespace
 
 void add_doctor_command(CLI::App& app, CommandContext& context) {
-  auto* doctor = app.add_subcommand("doctor", "Check every hop to the coordinator and say what to mend");
+  auto* doctor = app.add_subcommand("doctor", "Check every step from here to the coordinator and say what to fix");
   doctor->callback([&context] { context.console.run("doctor", [&] { return run_doctor(context); }); });
 }
 

@@ -1,7 +1,15 @@
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/bytes.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
@@ -11,8 +19,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Choice {
-  bool all = false;
+struct ListOptions {
+  bool all = false;  // every message, not only sums
 };
 
 struct Egress {
@@ -21,7 +29,7 @@ struct Egress {
   federation::EgressIntent intent;
 };
 
-// Every message of the published ledger; the tiles are verified on the way.
+// Every message of the published ledger; its tiles are verified as they are read.
 Result<std::vector<Egress>> read_egress(const SiteFolder& folder) {
   FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const federation::Invite invite, folder.invite());
@@ -45,12 +53,12 @@ Result<std::vector<Egress>> read_egress(const SiteFolder& folder) {
       });
   if (unreadable) return *unreadable;
   for (const federation::LedgerProblem& problem : check.problems)
-    if (problem.kind != federation::ProblemKind::stranger)
+    if (problem.kind != federation::ProblemKind::uncovered)
       return corruption(problem.where + ": " + problem.what + "; run fovea-audit verify for the whole picture");
   return out;
 }
 
-Result<void> run_list(CommandContext& context, const Choice& choice) {
+Result<void> run_list(CommandContext& context, const ListOptions& options) {
   FOVEA_TRY_ASSIGN(const std::vector<Egress> messages, read_egress(context.folder()));
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> kinds;
   std::uint64_t bytes = 0;
@@ -62,7 +70,7 @@ Result<void> run_list(CommandContext& context, const Choice& choice) {
     ++count;
     total += intent.length;
     bytes += intent.length;
-    if (!choice.all) continue;
+    if (!options.all) continue;
     const std::string hash = to_hex(intent.payload);
     list.push_back({{"entry", message.index},
                     {"at_ms", message.at.value},
@@ -83,22 +91,22 @@ Result<void> run_list(CommandContext& context, const Choice& choice) {
   }
   totals.push_back({"all", std::to_string(messages.size()), std::to_string(bytes)});
   Json data = {{"messages", messages.size()}, {"bytes", bytes}, {"kinds", summary}};
-  if (choice.all) data["list"] = list;
+  if (options.all) data["list"] = list;
   context.console.data("egress list", data,
-                       choice.all ? text_table(rows) + "\n\n" + text_table(totals) : text_table(totals));
+                       options.all ? text_table(rows) + "\n\n" + text_table(totals) : text_table(totals));
   return {};
 }
 
 }  // namespace
 
 void add_egress_commands(CLI::App& app, CommandContext& context) {
-  auto choice = std::make_shared<Choice>();
+  auto options = std::make_shared<ListOptions>();
   auto* egress = app.add_subcommand("egress", "What has left this site, from its ledger");
   egress->require_subcommand(1);
   auto* list = egress->add_subcommand("list", "Messages and bytes by kind, up to the last checkpoint");
-  list->add_flag("--all", choice->all, "Every message");
+  list->add_flag("--all", options->all, "List every message");
   list->callback(
-      [&context, choice] { context.console.run("egress list", [&] { return run_list(context, *choice); }); });
+      [&context, options] { context.console.run("egress list", [&] { return run_list(context, *options); }); });
 }
 
 }  // namespace fovea::node

@@ -1,7 +1,16 @@
+// The trainer of "fovea-1" plans: this site's studies, opened, and its embeddings.
+#include <memory>
+#include <utility>
+
 #include "common/clock.h"
+#include "common/result.h"
+#include "federation/model/layout.h"
 #include "node/commands/trainer_choice.h"
+#include "node/embedding/embedding_store.h"
 #include "node/store/study_catalogue.h"
 #include "node/training/torch_trainer.h"
+#include "node/training/training_set.h"
+#include "node/volume/intensity.h"
 
 namespace fovea::node {
 
@@ -19,6 +28,7 @@ Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& p
   TorchTrainerSettings settings;
   settings.look = {.regions = plan.look.regions, .exploration = plan.look.exploration, .nms_mm = plan.look.nms_mm};
   settings.site_seed = site_seed(config.site);
+  settings.threads = static_cast<int>(config.training.threads);
   const VoxelRule rule{kind, plan.n4};
   FOVEA_TRY_ASSIGN(LearningSet training, open_learning_set(train, rule));
   FOVEA_TRY_ASSIGN(LearningSet validating, open_learning_set(validation, rule));

@@ -1,7 +1,14 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "crypto/signature.h"
 #include "federation/membership/plan.h"
 #include "node/commands/command.h"
 #include "node/store/study_catalogue.h"
@@ -89,13 +96,13 @@ Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
   for (const std::string& line : added) human += "+ " + line + "\n";
   if (!human.empty()) human.pop_back();
   context.console.data("plan diff", {{"removed", removed}, {"added", added}},
-                       human.empty() ? "the same in every field" : human);
+                       human.empty() ? "both plans have the same fields" : human);
   return {};
 }
 
-// A person who approves a plan learns at once that the site's studies do not fit it. Not an error: they can be taken in
+// Whoever approves a plan learns at once that the site's studies do not fit it. Not an error: they can be ingested
 // again before it starts.
-void warn_of_mismatch(const CommandContext& context, const federation::Plan& plan) {
+void warn_about_mismatch(const CommandContext& context, const federation::Plan& plan) {
   const Result<StudyCatalogue> catalogue = StudyCatalogue::open(context.folder().data(), false);
   if (!catalogue) return;
   const Result<std::vector<StudyRecord>> records = catalogue->list();
@@ -113,7 +120,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice, feder
   if (approve) {
     FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
     FOVEA_TRY(check_policy(config.policy, plan));
-    if (!plan.probe_size) warn_of_mismatch(context, plan);
+    if (!plan.probe_size) warn_about_mismatch(context, plan);
   }
   federation::Approval approval{.site = site.id,
                                 .plan = hash,
@@ -139,21 +146,21 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice, feder
 
 void add_plan_commands(CLI::App& app, CommandContext& context) {
   auto choice = std::make_shared<PlanChoice>();
-  auto* plan = app.add_subcommand("plan", "Plans that the coordinator offered, and a person's decision about them");
+  auto* plan = app.add_subcommand("plan", "Plans that the coordinator offered, and this site's decisions about them");
   plan->require_subcommand(1);
   auto* list = plan->add_subcommand("list", "Plans and decisions");
   list->callback([&context] { context.console.run("plan list", [&] { return run_list(context); }); });
   auto* show = plan->add_subcommand("show", "A plan's exact text, and whether this site's policy allows it");
-  show->add_option("plan", choice->hash, "Its hash, or the first digits")->required();
+  show->add_option("plan", choice->hash, "The plan's hash, or its first digits")->required();
   show->callback([&context, choice] { context.console.run("plan show", [&] { return run_show(context, *choice); }); });
   auto* diff = plan->add_subcommand("diff", "What changed between two plans");
   diff->add_option("before", choice->hash, "A plan's hash")->required();
-  diff->add_option("after", choice->other, "Another's")->required();
+  diff->add_option("after", choice->other, "Another plan's hash")->required();
   diff->callback([&context, choice] { context.console.run("plan diff", [&] { return run_diff(context, *choice); }); });
   for (const bool approve : {true, false}) {
     auto* decide = plan->add_subcommand(approve ? "approve" : "reject",
-                                        approve ? "Let this site take part in a plan" : "Refuse a plan");
-    decide->add_option("plan", choice->hash, "Its hash, or the first digits")->required();
+                                        approve ? "Let this site take part in a plan" : "Keep this site out of a plan");
+    decide->add_option("plan", choice->hash, "The plan's hash, or its first digits")->required();
     decide->add_option("--by", choice->approver, "Name or role of the person who decides")->required();
     decide->add_option("--reason", choice->reason, "Why; kept with the decision");
     decide->callback([&context, choice, approve] {

@@ -1,20 +1,31 @@
 // `fovea-node predict`: where a trained model would look in a new scan, and what it thinks of it.
-#include <spdlog/spdlog.h>
-#include <CLI/CLI.hpp>
+#include <stdlib.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/bytes.h"
 #include "node/commands/command.h"
+#include "node/commands/study_text.h"
 #include "node/embedding/look.h"
 #include "node/evaluation/loaded_model.h"
 #include "node/intake/parser/scan_parser.h"
 #include "node/picture/montage.h"
+#include "node/scan_view/brick_scan.h"
 #include "node/store/pyramid.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 namespace {
@@ -29,7 +40,7 @@ struct PredictRequest {
   double intensity_offset = 0;
 };
 
-// A folder of its own, readable by this user only, gone with the object: the scan's bricks lie in it meanwhile.
+// A temporary folder for the bricks of the scan, readable by this user only; deleted with the object.
 class PrivateFolder {
  public:
   static Result<PrivateFolder> create() {
@@ -52,15 +63,16 @@ class PrivateFolder {
   std::filesystem::path path_;
 };
 
-// The file, parsed in the sandbox, with the bias field taken out when the model was trained so, as bricks and a coarse
-// view in the folder.
-Result<StudyRecord> take_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
+// Parses the file in the sandbox, divides by the bias field if the model was trained so, and stores bricks and a coarse
+// level in the folder.
+Result<StudyRecord> store_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
   FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(default_parser_program(), {}));
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file, kOnlyVolume, n4));
   StudyRecord record;
   record.geometry = parsed.geometry();
-  record.bricks = folder / "scan.bricks";
-  record.level_2mm = folder / "scan.2mm";
+  const StoredFiles files = stored_files(folder, "scan");
+  record.bricks = files.bricks;
+  record.level_2mm = files.level_2mm;
   record.volume_key = fresh_volume_key();
   VoxelSpan voxels = parsed.voxels();
   std::vector<float> shifted;
@@ -78,13 +90,13 @@ Result<StudyRecord> take_scan(const PredictRequest& request, bool n4, const std:
   return record;
 }
 
-double chance(double logit) { return 1 / (1 + std::exp(-logit)); }
+double probability(double logit) { return 1 / (1 + std::exp(-logit)); }
 
-// The regions, best first by the region head.
+// A region and what the heads say of it; listed best first by the region head.
 struct Ranked {
   Region region;
   RegionAssessment assessment;
-  Point3 centre_mm{};  // refined
+  Point3 centre_mm = Point3::Zero();  // refined
 };
 
 std::vector<Ranked> rank(const StudyLook& look, const VolumeGeometry& geometry) {
@@ -97,12 +109,6 @@ std::vector<Ranked> rank(const StudyLook& look, const VolumeGeometry& geometry) 
   return ranked;
 }
 
-std::string fixed(double value, int digits) {
-  char text[48];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
 Json regions_json(const std::vector<Ranked>& ranked) {
   Json out = Json::array();
   const auto rounded = [](double value, double unit) { return std::round(value / unit) * unit; };
@@ -111,8 +117,8 @@ Json regions_json(const std::vector<Ranked>& ranked) {
         {{"center_mm",
           {rounded(item.centre_mm[0], 0.01), rounded(item.centre_mm[1], 0.01), rounded(item.centre_mm[2], 0.01)}},
          {"diameter_mm", rounded(2 * item.assessment.radius_mm, 0.1)},
-         {"score", rounded(chance(item.assessment.logit), 1e-4)},
-         {"proposer_score", rounded(chance(item.region.logit), 1e-4)},
+         {"score", rounded(probability(item.assessment.logit), 1e-4)},
+         {"proposer_score", rounded(probability(item.region.logit), 1e-4)},
          {"explored", item.region.explored},
          {"inclusion_probability", item.region.inclusion}});
   return out;
@@ -123,8 +129,9 @@ std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) 
       {"region", "score", "x mm (left)", "y mm (back)", "z mm (head)", "diameter mm", "why"}};
   for (std::size_t r = 0; r < std::min(shown, ranked.size()); ++r) {
     const Ranked& item = ranked[r];
-    rows.push_back({std::to_string(r + 1), fixed(chance(item.assessment.logit), 3), fixed(item.centre_mm[0], 1),
-                    fixed(item.centre_mm[1], 1), fixed(item.centre_mm[2], 1), fixed(2 * item.assessment.radius_mm, 1),
+    rows.push_back({std::to_string(r + 1), number(probability(item.assessment.logit), "%.3f"),
+                    number(item.centre_mm[0], "%.1f"), number(item.centre_mm[1], "%.1f"),
+                    number(item.centre_mm[2], "%.1f"), number(2 * item.assessment.radius_mm, "%.1f"),
                     item.region.explored ? "explored" : "proposed"});
   }
   return text_table(rows);
@@ -140,7 +147,7 @@ Result<void> write_picture(const std::filesystem::path& path, const StudyRecord&
     MarkedBox box;
     box.center_mm = ranked[r].centre_mm;
     box.edge_mm = std::max(2 * ranked[r].assessment.radius_mm + kMarginMm, 16.0);
-    box.caption = std::to_string(r + 1) + " " + fixed(chance(ranked[r].assessment.logit), 2);
+    box.caption = std::to_string(r + 1) + " " + number(probability(ranked[r].assessment.logit), "%.2f");
     boxes.push_back(std::move(box));
   }
   FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, boxes, {.window = ct_window(kind)}));
@@ -150,33 +157,34 @@ Result<void> write_picture(const std::filesystem::path& path, const StudyRecord&
 Result<void> run_predict(const Console& console, const PredictRequest& request) {
   FOVEA_TRY_ASSIGN(const LoadedModel model, load_model(request.model));
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
-  auto record = take_scan(request, model.use.n4, folder.path());
+  auto record = store_scan(request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
-  if (ct_window(model.normalisation) && record->statistics.minimum >= 0)
-    spdlog::warn(
-        "the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give "
+  if (ct_window(model.settings.voxels.normalisation) && record->statistics.minimum >= 0)
+    console.progress(
+        "warning: the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give "
         "--intensity-offset -1024");
 
   const auto begin = std::chrono::steady_clock::now();
-  FOVEA_TRY_ASSIGN(BrickScan scan, BrickScan::open(*record, model.normalisation));
+  FOVEA_TRY_ASSIGN(BrickScan scan, BrickScan::open(*record, model.settings.voxels.normalisation));
   const Prior prior = body_prior(scan.coarse(), scan.levels());
-  FOVEA_TRY_ASSIGN(const StudyLook look,
-                   look_at(model.parameters, scan, prior, model.look, look_seed(model.use.seed, to_hex(model.digest))));
+  FOVEA_TRY_ASSIGN(const StudyLook look, look_at(model.parameters, scan, prior, model.settings.look,
+                                                 look_seed(model.use.seed, to_hex(model.digest))));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::vector<Ranked> ranked = rank(look, prior.grid.geometry);
 
   Json json{{"finding", model.use.finding_kind},
-            {"study_score", chance(look.logit)},
+            {"study_score", probability(look.logit)},
             {"regions", regions_json(ranked)},
             {"voxels_read_fraction", look.fraction_read},
             {"seconds", seconds},
             {"model", to_hex(model.digest)},
             {"plan", model.use.plan_hash}};
-  std::string human = "study score " + fixed(chance(look.logit), 3) + " for " + model.use.finding_kind + "; " +
-                      std::to_string(ranked.size()) + " regions looked at, " + fixed(100 * look.fraction_read, 1) +
-                      " % of the voxels read, " + fixed(seconds, 2) + " s\n" + regions_table(ranked, request.shown);
+  std::string human = "study score " + number(probability(look.logit), "%.3f") + " for " + model.use.finding_kind +
+                      "; " + std::to_string(ranked.size()) + " regions looked at, " +
+                      number(100 * look.fraction_read, "%.1f") + " % of the voxels read, " + number(seconds, "%.2f") +
+                      " s\n" + regions_table(ranked, request.shown);
   if (!request.picture.empty()) {
-    FOVEA_TRY(write_picture(request.picture, *record, model.normalisation, ranked));
+    FOVEA_TRY(write_picture(request.picture, *record, model.settings.voxels.normalisation, ranked));
     json["picture"] = request.picture.string();
     human += "\npicture in " + request.picture.string();
   }

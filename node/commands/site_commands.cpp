@@ -1,8 +1,14 @@
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 #include "common/durable_file.h"
+#include "common/ids.h"
 #include "common/json_fields.h"
+#include "federation/files/signed_document_file.h"
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
 
@@ -17,7 +23,7 @@ Result<void> run_init(CommandContext& context, const std::string& name) {
   FOVEA_TRY_ASSIGN(const federation::RosterSite site, context.folder().create(id));
   const std::string print = federation::fingerprint(site.identity_key);
   context.console.data("init", {{"site", id.text()}, {"folder", context.site.string()}, {"fingerprint", print}},
-                       "site " + id.text() + " made in " + context.site.string() + "\nfingerprint " + print +
+                       "site " + id.text() + " created in " + context.site.string() + "\nfingerprint " + print +
                            "\nnext: fovea-node --site " + context.site.string() + " join INVITE");
   return {};
 }
@@ -25,20 +31,18 @@ Result<void> run_init(CommandContext& context, const std::string& name) {
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file) {
   const SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(invite_file, federation::kSignedDocumentBytesMax));
-  auto document = federation::SignedDocument::parse(bytes);
-  if (!document) return document.error().with_context(invite_file.string());
-  auto invite = federation::verify_invite(*document);
+  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(invite_file));
+  auto invite = federation::verify_invite(document);
   if (!invite) return invite.error().with_context(invite_file.string());
   if (const auto pinned = folder.invite(); pinned && pinned->administrators != invite->administrators)
-    return failed_precondition(folder.root().string() + ": has joined the federation " + pinned->federation +
-                               "; make a new site folder for another one");
+    return failed_precondition(folder.root().string() + ": has already joined the federation " + pinned->federation +
+                               "; create another site folder for a second one");
   FOVEA_TRY_ASSIGN(const SiteKeys keys, folder.keys());
   const federation::JoinRequest request{invite->federation, site, context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
-  FOVEA_TRY(folder.pin_invite(*document));
+  FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
   const std::string print = federation::fingerprint(site.identity_key);
@@ -88,23 +92,14 @@ Result<void> run_status(CommandContext& context) {
 
 }  // namespace
 
-Result<NodeConfig> CommandContext::config() {
-  auto config = NodeConfig::read(folder().config());
-  if (!config && config.error().code == ErrorCode::not_found) {
-    FOVEA_TRY(folder().site());  // says to run init
-    return config.error();
-  }
-  if (!config) console.configuration_failed = true;
-  return config;
-}
-
 void add_site_commands(CLI::App& app, CommandContext& context) {
   static_cast<void>(app.add_option("--site", context.site, "The site's folder")->capture_default_str());
-  auto* init = app.add_subcommand("init", "Make a site: its folder, keys and settings");
-  auto* name = init->add_option("name", "How the federation calls this hospital, for example st-anna")->required();
+  auto* init = app.add_subcommand("init", "Create a site: its folder, keys and settings");
+  auto* name = init->add_option("name", "This hospital's name in the federation, for example st-anna")->required();
   init->callback(
       [&context, name] { context.console.run("init", [&] { return run_init(context, name->as<std::string>()); }); });
-  auto* join = app.add_subcommand("join", "Join the federation of an invite and write a request for its administrator");
+  auto* join =
+      app.add_subcommand("join", "Join the federation that an invite names, and write a request for its administrator");
   auto* invite = join->add_option("invite", "The invite file")->required();
   join->callback([&context, invite] {
     context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); });

@@ -1,7 +1,7 @@
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include "node/commands/command.h"
 #include "node/commands/trainer_choice.h"
@@ -15,20 +15,13 @@ struct StartOptions {
   bool until_complete = false;
 };
 
-void set_up_log(const std::string& level) {
-  auto logger = spdlog::stderr_logger_mt("fovea-node");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  logger->set_level(spdlog::level::from_str(level));
-  spdlog::set_default_logger(std::move(logger));
-}
-
 Result<void> run_start(CommandContext& context, const StartOptions& options) {
   FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
   std::optional<HoldPoint> hold;
   if (!options.hold_after.empty()) {
     FOVEA_TRY_ASSIGN(hold, HoldPoint::parse(options.hold_after));
   }
-  set_up_log(context.console.quiet ? "error" : config.log_level);
+  context.set_up_log(config);
   block_stop_signals();
   const SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(auto driver, SiteDriver::open({.folder = folder,
@@ -48,7 +41,7 @@ Result<void> run_start(CommandContext& context, const StartOptions& options) {
 void add_start_command(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<StartOptions>();
   auto* start = app.add_subcommand("start", "Run the node: connect, take part in approved plans, until SIGTERM");
-  start->add_flag("--until-complete", options->until_complete, "End when the plan's last round is applied");
+  start->add_flag("--until-complete", options->until_complete, "Exit when the plan's last round is applied");
   start->add_option("--hold-after", options->hold_after,
                     "For tests and demonstrations: stop at keys:R, shares:R, masked:R or consistency:R of round R "
                     "until killed or SIGCONT");

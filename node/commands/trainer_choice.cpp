@@ -1,6 +1,10 @@
 #include "node/commands/trainer_choice.h"
 
+#include <utility>
+
+#include "common/bytes.h"
 #include "crypto/hash.h"
+#include "federation/model/layout.h"
 #include "node/training/probe_trainer.h"
 
 namespace fovea::node {

@@ -1,8 +1,11 @@
 // Which trainer an approved plan gets at this site.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
+#include "common/ids.h"
+#include "common/result.h"
 #include "federation/membership/plan.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
@@ -10,7 +13,7 @@
 
 namespace fovea::node {
 
-// For what a site draws at random: different at each site, the same at each start.
+// Seeds what a site draws at random: another at each site, the same at each start.
 std::uint64_t site_seed(const SiteId& site);
 
 // failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.

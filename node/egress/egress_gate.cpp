@@ -3,7 +3,9 @@
 #include <array>
 #include <charconv>
 #include <utility>
+#include <variant>
 
+#include "common/check.h"
 #include "crypto/hash.h"
 #include "federation/membership/approval.h"
 #include "node/egress/outbound_message.h"

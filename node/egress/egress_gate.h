@@ -18,10 +18,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/ledger/ledger.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
@@ -36,7 +39,7 @@ struct EgressPolicy {
   Digest software{};                         // SHA-256 of the running program
   federation::PublicKeyBytes approver{};     // the only key whose approvals count
   federation::PublicKeyBytes destination{};  // the coordinator's transport key: where messages go
-  std::uint32_t cohort_min = 2;              // never aggregate among fewer sites than this
+  std::uint32_t cohort_min = 2;              // no sum over fewer sites than this
   std::uint64_t run_bytes_max = 0;           // of one run, over restarts; 0 lets nothing out
   std::uint64_t session_bytes_max = 0;       // of messages that belong to no approved plan, since open()
   // File names and patient identifiers of the site's data: a message that holds one is refused. Those shorter than

@@ -1,10 +1,12 @@
 // What a message on its way out is, read from its wire bytes alone: the closed list of kinds, and for each its strict
-// reader, so that its length is a function of its contents and nothing can ride along.
+// reader, so that its length is a function of its contents and no other byte can travel in it.
 #pragma once
 
 #include <optional>
 
 #include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/ledger/entry.h"
 #include "federation/messages/envelope.h"
@@ -20,7 +22,7 @@ struct OutboundMessage {
   federation::RoundKey key;
   std::optional<Digest> parameters;            // H(P) that a message of a round names
   std::optional<Digest> model;                 // that the message names
-  std::size_t sites = 0;                       // entries of its list, one a site
+  std::size_t sites = 0;                       // entries of its list, one per site
   std::optional<federation::ChunkView> chunk;  // of a masked vector; views the wire
 };
 

@@ -1,12 +1,13 @@
 #include "node/embedding/embedding_store.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <cstddef>
+#include <string>
+#include <system_error>
 
 #include "common/codec.h"
 #include "crypto/aead.h"
-#include "crypto/hash.h"
 #include "crypto/random_source.h"
 
 namespace fovea::node {
@@ -35,7 +36,7 @@ Bytes encode(const StoredStudy& study) {
   ByteWriter writer;
   writer.u32(static_cast<std::uint32_t>(study.regions.size()));
   for (const Point3* corner : {&study.box.low, &study.box.high})
-    for (const double mm : *corner) writer.u32(std::bit_cast<std::uint32_t>(static_cast<float>(mm)));
+    for (const double mm : *corner) writer.f32(static_cast<float>(mm));
   writer.u8(study.label ? static_cast<std::uint8_t>(*study.label) : 255);
   for (const StoredRegion& region : study.regions) {
     for (const std::int8_t number : region.embedding) writer.u8(static_cast<std::uint8_t>(number));
@@ -68,8 +69,8 @@ Result<StoredStudy> decode(ByteView bytes) {
   if (count > kRegionsMax) return corruption("embeddings: too many regions");
   for (Point3* corner : {&study.box.low, &study.box.high})
     for (double& mm : *corner) {
-      FOVEA_TRY_ASSIGN(const std::uint32_t word, reader.u32("box"));
-      mm = static_cast<double>(std::bit_cast<float>(word));
+      FOVEA_TRY_ASSIGN(const float number, reader.f32("box"));
+      mm = static_cast<double>(number);
     }
   FOVEA_TRY_ASSIGN(const std::uint8_t label, reader.u8("label"));
   if (label < 2) study.label = label;
@@ -100,7 +101,7 @@ StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<i
     StoredRegion stored;
     stored.embedding = quantised(look.vectors.embeddings[r]);
     const Point3 index = geometry.to_index(look.regions[r].centre_mm);
-    for (std::size_t axis = 0; axis < 3; ++axis) {
+    for (unsigned axis = 0; axis < 3; ++axis) {
       const double middle = (study.box.low[axis] + study.box.high[axis]) / 2;
       stored.place[axis] = static_cast<std::int16_t>(
           level(index[axis] * geometry.spacing_mm[axis] - middle, kPlaceScale, -32767, 32767));
@@ -113,13 +114,13 @@ StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<i
 }
 
 StudyVectors to_vectors(const StoredStudy& study) {
-  // A geometry whose mm along the axes are the box's: traits need no more of the scan.
+  // Default geometry: mm along the axes equal indices, and traits_of reads nothing else of it.
   const VolumeGeometry geometry;
   StudyVectors vectors;
   for (const StoredRegion& stored : study.regions) {
     vectors.embeddings.push_back(dequantised(stored.embedding));
     Region region;
-    for (std::size_t axis = 0; axis < 3; ++axis)
+    for (unsigned axis = 0; axis < 3; ++axis)
       region.centre_mm[axis] = (study.box.low[axis] + study.box.high[axis]) / 2 + stored.place[axis] / kPlaceScale;
     region.radius_mm = stored.radius / kRadiusScale;
     region.logit = stored.logit / kLogitScale;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstddef>
 
 #include "node/saliency/proposer.h"
 
@@ -13,27 +13,18 @@ constexpr float kLevels = 127;
 
 // mm along the scan's axes, from the first voxel.
 Point3 axis_mm(const VolumeGeometry& geometry, const Point3& point) {
-  const Point3 index = geometry.to_index(point);
-  return {index[0] * geometry.spacing_mm[0], index[1] * geometry.spacing_mm[1], index[2] * geometry.spacing_mm[2]};
+  return geometry.to_index(point).cwiseProduct(geometry.spacing_mm);
 }
 
 }  // namespace
 
 BodyBox BodyBox::of(const Prior& prior) {
-  constexpr double kFar = std::numeric_limits<double>::max();
-  BodyBox box{{kFar, kFar, kFar}, {-kFar, -kFar, -kFar}};
-  const VolumeGeometry& geometry = prior.grid.geometry;
-  for (std::int64_t k = 0; k < geometry.size[2]; ++k)
-    for (std::int64_t j = 0; j < geometry.size[1]; ++j)
-      for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
-        if (prior.weights[geometry.offset(i, j, k)] < 1) continue;
-        const Index3 at{i, j, k};
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-          const double mm = static_cast<double>(at[axis]) * geometry.spacing_mm[axis];
-          box.low[axis] = std::min(box.low[axis], mm);
-          box.high[axis] = std::max(box.high[axis], mm);
-        }
-      }
+  const CellBox cells = box_of_cells_above(prior, kMarginPrior);
+  BodyBox box;
+  for (unsigned axis = 0; axis < 3; ++axis) {
+    box.low[axis] = static_cast<double>(cells.low[axis]) * prior.grid.geometry.spacing_mm[axis];
+    box.high[axis] = static_cast<double>(cells.high[axis] - 1) * prior.grid.geometry.spacing_mm[axis];
+  }
   return box;
 }
 
@@ -42,7 +33,7 @@ Traits traits_of(const Region& region, const BodyBox& box, const VolumeGeometry&
   traits[0] = static_cast<float>(std::clamp(region.logit, -20.0, 20.0) / 4);
   traits[1] = static_cast<float>(std::log(std::clamp(region.radius_mm, 0.2, 50.0)) - 1.4);
   const Point3 at = axis_mm(geometry, region.centre_mm);
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     const double half = std::max((box.high[axis] - box.low[axis]) / 2, 1.0);
     traits[2 + axis] = static_cast<float>(std::clamp((at[axis] - box.low[axis]) / half - 1, -1.5, 1.5));
   }
@@ -75,9 +66,9 @@ Result<StudyLook> look_at(const NetworkParameters& parameters, ScanSource& scan,
                           const LookSettings& settings, std::uint64_t seed) {
   StudyLook look;
   scan.begin_session();
-  FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters, scan, prior));
+  FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters, scan.coarse(), prior));
   look.regions = choose_regions(prior, heat, settings, seed);
-  if (look.regions.empty()) return failed_precondition("study: no place to look at");
+  if (look.regions.empty()) return failed_precondition("study: the prior leaves no place to look at");
   FOVEA_TRY_ASSIGN(const std::vector<float> crops, read_regions(scan, look.regions));
   FOVEA_TRY_ASSIGN(look.vectors.embeddings, embed_regions(parameters, crops));
   for (Embedding& embedding : look.vectors.embeddings) embedding = dequantised(quantised(embedding));
@@ -97,9 +88,8 @@ std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcep
 
 Point3 refined_centre(const Region& region, const RegionAssessment& assessment,
                       const VolumeGeometry& geometry) noexcept {
-  Point3 index = geometry.to_index(region.centre_mm);
-  for (std::size_t axis = 0; axis < 3; ++axis) index[axis] += assessment.offset_mm[axis] / geometry.spacing_mm[axis];
-  return geometry.to_point(index);
+  const Eigen::Vector3d offset = assessment.offset_mm.cwiseQuotient(geometry.spacing_mm);
+  return geometry.to_point(geometry.to_index(region.centre_mm) + offset);
 }
 
 }  // namespace fovea::node

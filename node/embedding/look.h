@@ -1,26 +1,32 @@
 // Looking at one study: proposer, regions, encoder, heads. What training, evaluation and prediction share.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "common/result.h"
 #include "node/embedding/region_network.h"
+#include "node/network/network_blocks.h"
+#include "node/saliency/prior.h"
 #include "node/saliency/regions.h"
 #include "node/scan_view/scan_source.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
-// The box around the prior, in mm along the scan's axes: positions of regions are told relative to it.
+// The box around the body, in mm along the scan's axes; positions of regions are relative to it.
 struct BodyBox {
-  Point3 low{}, high{};
+  Point3 low = Point3::Zero(), high = Point3::Zero();
   static BodyBox of(const Prior& prior);
 };
 
-// Proposer logit, log radius and position as the heads take them: each of order one.
+// Proposer logit, log radius and position, scaled for the heads so that each is of order one.
 Traits traits_of(const Region& region, const BodyBox& box, const VolumeGeometry& geometry);
 
-// Embeddings as they are kept: eight bits a number.
+// Embeddings as they are stored: eight bits per number.
 using StoredEmbedding = std::array<std::int8_t, kEmbeddingSize>;
 StoredEmbedding quantised(const Embedding& embedding) noexcept;
 Embedding dequantised(const StoredEmbedding& stored) noexcept;
@@ -33,17 +39,18 @@ struct StudyLook {
   double fraction_read = 0;  // of the full-resolution voxels, halos included
 };
 
-// Crops of all regions, one after another.
+// The crops of all regions, one after another. Errors are the scan's.
 Result<std::vector<float>> read_regions(ScanSource& scan, std::span<const Region> regions);
 
-// Stages 1 to 4. `seed` draws the exploration. Begins a new read session of the scan.
+// Stages 1 to 4. `seed` draws the exploration. Begins a new read session of the scan. failed_precondition: the prior
+// leaves no place to look at; internal: torch failed; others are the scan's.
 Result<StudyLook> look_at(const NetworkParameters& parameters, ScanSource& scan, const Prior& prior,
                           const LookSettings& settings, std::uint64_t seed);
 
 // A seed of its own for each study.
 std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcept;
 
-// A region after the region head: where the finding's centre is thought to be.
+// Where the region head expects the finding's centre, in mm.
 Point3 refined_centre(const Region& region, const RegionAssessment& assessment,
                       const VolumeGeometry& geometry) noexcept;
 

@@ -1,25 +1,22 @@
 #include "node/embedding/region_network.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <cmath>
-#include <exception>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <tuple>
+
+#include "node/saliency/regions.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 namespace {
 
 constexpr double kOffsetScaleMm = 8;  // offsets are learnt in this unit
-constexpr std::int64_t kTraits = federation::kRegionTraits;
-
-template <class Work>
-auto guarded(Work work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const std::exception& error) {
-    return internal_error(std::string("region network: ") + error.what());
-  }
-}
+constexpr std::string_view kNetwork = "region network";
 
 at::Tensor residual_block(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
                           bool halve) {
@@ -42,17 +39,12 @@ at::Tensor encode(const NetworkParameters& parameters, std::span<const float> cr
   return at::tanh(linear_layer(parameters, "encoder.out", pooled));
 }
 
-at::Tensor traits_tensor(std::span<const Traits> traits) {
-  at::Tensor out = at::empty({static_cast<std::int64_t>(traits.size()), kTraits}, at::kFloat);
+// A row of the tensor for each array.
+template <std::size_t kColumns>
+at::Tensor rows_tensor(const std::vector<std::array<float, kColumns>>& rows) {
+  at::Tensor out = at::empty({static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(kColumns)}, at::kFloat);
   float* to = out.data_ptr<float>();
-  for (const Traits& row : traits) to = std::copy(row.begin(), row.end(), to);
-  return out;
-}
-
-at::Tensor embeddings_tensor(std::span<const Embedding> embeddings) {
-  at::Tensor out = at::empty({static_cast<std::int64_t>(embeddings.size()), std::int64_t{kEmbeddingSize}}, at::kFloat);
-  float* to = out.data_ptr<float>();
-  for (const Embedding& row : embeddings) to = std::copy(row.begin(), row.end(), to);
+  for (const std::array<float, kColumns>& row : rows) to = std::copy(row.begin(), row.end(), to);
   return out;
 }
 
@@ -91,7 +83,7 @@ at::Tensor label_loss(const at::Tensor& logits, int label) {
 }
 
 at::Tensor bag_loss(const NetworkParameters& parameters, const RegionBag& bag) {
-  const at::Tensor inputs = at::cat({encode(parameters, bag.crops), traits_tensor(bag.traits)}, 1);
+  const at::Tensor inputs = at::cat({encode(parameters, bag.crops), rows_tensor(bag.traits)}, 1);
   const at::Tensor outputs = region_outputs(parameters, inputs);
   const at::Tensor objectness = outputs.select(1, 0);
   const at::Tensor weight = view_of(bag.weight, {bag.count});
@@ -108,19 +100,19 @@ at::Tensor bag_loss(const NetworkParameters& parameters, const RegionBag& bag) {
   const at::Tensor geometry_weight = view_of(bag.geometry_weight, {bag.count});
   const at::Tensor error = at::smooth_l1_loss(outputs.narrow(1, 1, 4), geometry, at::Reduction::None).sum(1);
   loss = loss + (error * geometry_weight).sum() / geometry_weight.sum().clamp_min(1);
-  // The study heads learn from the region head's logits; they must not bend them.
+  // The study heads learn from the region head's logits, which their loss must not change: hence the detach.
   if (bag.label) loss = loss + 0.5 * label_loss(study_outputs(parameters, inputs, objectness.detach()), *bag.label);
   return loss;
 }
 
 at::Tensor region_inputs(const StudyVectors& study) {
-  return at::cat({embeddings_tensor(study.embeddings), traits_tensor(study.traits)}, 1);
+  return at::cat({rows_tensor(study.embeddings), rows_tensor(study.traits)}, 1);
 }
 
 }  // namespace
 
 Result<double> accumulate_bag_gradient(NetworkParameters& parameters, const RegionBag& bag) {
-  return guarded([&]() -> Result<double> {
+  return guarded(kNetwork, [&]() -> Result<double> {
     const at::Tensor loss = bag_loss(parameters, bag);
     loss.backward();
     return loss.item<double>();
@@ -128,7 +120,7 @@ Result<double> accumulate_bag_gradient(NetworkParameters& parameters, const Regi
 }
 
 Result<double> accumulate_study_gradient(NetworkParameters& parameters, const StudyVectors& study, int label) {
-  return guarded([&]() -> Result<double> {
+  return guarded(kNetwork, [&]() -> Result<double> {
     const at::Tensor inputs = region_inputs(study);
     const at::Tensor objectness = region_outputs(parameters, inputs).select(1, 0).detach();
     const at::Tensor loss = label_loss(study_outputs(parameters, inputs, objectness), label);
@@ -138,9 +130,9 @@ Result<double> accumulate_study_gradient(NetworkParameters& parameters, const St
 }
 
 Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters, std::span<const float> crops) {
-  return guarded([&]() -> Result<std::vector<Embedding>> {
-    const at::NoGradGuard no_gradient;
-    constexpr std::size_t kAtOnce = 8 * kRegionVoxels;  // activations of more leave the cache
+  return guarded(kNetwork, [&]() -> Result<std::vector<Embedding>> {
+    const c10::NoGradGuard no_gradient;
+    constexpr std::size_t kAtOnce = 8 * kRegionVoxels;  // the activations of more do not fit a cache
     std::vector<Embedding> out;
     for (std::size_t begin = 0; begin < crops.size(); begin += kAtOnce) {
       const at::Tensor vectors =
@@ -154,16 +146,16 @@ Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters
 }
 
 Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& parameters, const StudyVectors& study) {
-  return guarded([&]() -> Result<std::vector<RegionAssessment>> {
-    const at::NoGradGuard no_gradient;
+  return guarded(kNetwork, [&]() -> Result<std::vector<RegionAssessment>> {
+    const c10::NoGradGuard no_gradient;
     const at::Tensor outputs = region_outputs(parameters, region_inputs(study)).contiguous();
     const float* from = outputs.data_ptr<float>();
     std::vector<RegionAssessment> assessments(study.embeddings.size());
     for (RegionAssessment& region : assessments) {
       region.logit = static_cast<double>(from[0]);
-      for (std::size_t axis = 0; axis < 3; ++axis)
+      for (unsigned axis = 0; axis < 3; ++axis)
         region.offset_mm[axis] = static_cast<double>(from[1 + axis]) * kOffsetScaleMm;
-      region.radius_mm = std::exp(std::clamp(static_cast<double>(from[4]), -2.0, 4.0));
+      region.radius_mm = radius_of_log(from[4]);
       from += federation::kRegionOutputs;
     }
     return assessments;
@@ -171,8 +163,8 @@ Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& pa
 }
 
 Result<double> study_logit(const NetworkParameters& parameters, const StudyVectors& study) {
-  return guarded([&]() -> Result<double> {
-    const at::NoGradGuard no_gradient;
+  return guarded(kNetwork, [&]() -> Result<double> {
+    const c10::NoGradGuard no_gradient;
     const at::Tensor inputs = region_inputs(study);
     return study_outputs(parameters, inputs, region_outputs(parameters, inputs).select(1, 0)).mean().item<double>();
   });

@@ -4,13 +4,16 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "common/result.h"
 #include "federation/model/fovea_1_layout.h"
 #include "node/network/network_blocks.h"
-#include "node/saliency/regions.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
@@ -18,10 +21,11 @@ inline constexpr std::size_t kEmbeddingSize = federation::kEmbeddingSize;
 using Embedding = std::array<float, kEmbeddingSize>;  // each in (−1, 1)
 using Traits = std::array<float, federation::kRegionTraits>;
 
-// What the region head says.
+// The region head's outputs.
 struct RegionAssessment {
-  double logit = 0;    // of holding a finding
-  Point3 offset_mm{};  // from the region's centre to the finding's, along the scan's axes
+  double logit = 0;  // of holding a finding
+  // From the region's centre to the finding's, along the scan's axes.
+  Eigen::Vector3d offset_mm = Eigen::Vector3d::Zero();
   double radius_mm = 0;
 };
 
@@ -30,10 +34,10 @@ struct RegionBag {
   std::int64_t count = 0;
   std::vector<float> crops;  // count · kRegionVoxels
   std::vector<Traits> traits;
-  std::vector<float> objectness;  // 0 or 1
-  std::vector<float> weight;      // of the objectness; 0 where it is unclear
-  std::vector<Point3> offset_mm;  // where geometry_weight > 0
-  std::vector<float> log_radius;  // ln(mm), where geometry_weight > 0
+  std::vector<float> objectness;           // 0 or 1
+  std::vector<float> weight;               // of the objectness; 0 where it is unclear
+  std::vector<Eigen::Vector3d> offset_mm;  // where geometry_weight > 0
+  std::vector<float> log_radius;           // ln(mm), where geometry_weight > 0
   std::vector<float> geometry_weight;
   std::optional<int> label;  // of the study
 };
@@ -48,9 +52,10 @@ struct StudyVectors {
 Result<double> accumulate_bag_gradient(NetworkParameters& parameters, const RegionBag& bag);
 Result<double> accumulate_study_gradient(NetworkParameters& parameters, const StudyVectors& study, int label);
 
+// Inference, without gradients; one embedding per kRegionVoxels of `crops`. internal: torch failed.
 Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters, std::span<const float> crops);
 Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& parameters, const StudyVectors& study);
-Result<double> study_logit(const NetworkParameters& parameters,
-                           const StudyVectors& study);  // the mean of the three heads
+// The mean of the three study heads.
+Result<double> study_logit(const NetworkParameters& parameters, const StudyVectors& study);
 
 }  // namespace fovea::node

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "node/saliency/hit_rule.h"
 
@@ -16,7 +18,7 @@ std::optional<std::uint32_t> first_hit(const StudyLook& look, std::span<const st
   return std::nullopt;
 }
 
-std::vector<RegionResult> judge_regions(const StudyLook& look, std::span<const Finding> findings) {
+std::vector<RegionResult> match_regions(const StudyLook& look, std::span<const Finding> findings) {
   std::vector<RegionResult> out;
   for (std::size_t r = 0; r < look.regions.size(); ++r) {
     const bool hits = std::any_of(findings.begin(), findings.end(),
@@ -53,9 +55,28 @@ Result<StudyResult> evaluate_study(const NetworkParameters& parameters, Learning
   result.logit = look.logit;
   result.findings_known = study.findings_known;
   result.findings = match_findings(look, study.findings);
-  if (study.findings_known) result.regions = judge_regions(look, study.findings);
+  if (study.findings_known) result.regions = match_regions(look, study.findings);
   result.fraction_read = look.fraction_read;
   return result;
+}
+
+Result<Evaluation> evaluate_studies(const NetworkParameters& parameters, std::span<const StudyRecord> records,
+                                    const EvaluationSettings& settings, const EvaluationProgress& progress) {
+  if (std::string mismatch = bias_mismatch(records, settings.voxels.n4); !mismatch.empty())
+    return failed_precondition(std::move(mismatch));
+  Evaluation out;
+  for (std::size_t n = 0; n < records.size(); ++n) {
+    FOVEA_TRY_ASSIGN(LearningSet set, open_learning_set(records.subspan(n, 1), settings.voxels));
+    if (set.studies.empty()) {
+      ++out.skipped;
+    } else {
+      FOVEA_TRY_ASSIGN(StudyResult result, evaluate_study(parameters, set.studies.front(), records[n].patient_code,
+                                                          settings.look, settings.seed));
+      out.studies.push_back(std::move(result));
+    }
+    if (progress) progress(n + 1);
+  }
+  return out;
 }
 
 }  // namespace fovea::node

@@ -1,8 +1,19 @@
 #include "node/evaluation/loaded_model.h"
 
+#include <utility>
+
 #include "common/durable_file.h"
+#include "federation/model/safetensors.h"
+#include "node/volume/intensity.h"
 
 namespace fovea::node {
+
+Result<EvaluationSettings> evaluation_settings(const federation::ModelUse& use) {
+  FOVEA_TRY_ASSIGN(const Normalisation normalisation, parse_normalisation(use.normalisation));
+  return EvaluationSettings{{normalisation, use.n4},
+                            {.regions = use.regions, .exploration = use.exploration, .nms_mm = use.nms_mm},
+                            use.seed};
+}
 
 Result<LoadedModel> load_model(const std::filesystem::path& path) {
   FOVEA_TRY_ASSIGN(const Bytes file, read_file(path, federation::kSafetensorsFileMax));
@@ -13,13 +24,12 @@ Result<LoadedModel> load_model(const std::filesystem::path& path) {
                             " does not look at scans; use a model of fovea-1");
   auto use = federation::read_model_use(stored->metadata);
   if (!use) return use.error().with_context(path.string());
-  FOVEA_TRY_ASSIGN(const Normalisation normalisation, parse_normalisation(use->normalisation));
+  FOVEA_TRY_ASSIGN(const EvaluationSettings settings, evaluation_settings(*use));
 
   prepare_torch(1);
   NetworkParameters parameters(stored->state.layout());
   FOVEA_TRY(parameters.load(stored->state.values()));
-  const LookSettings look{use->regions, use->exploration, use->nms_mm};
-  return LoadedModel{std::move(parameters), std::move(*use), normalisation, look, stored->state.digest()};
+  return LoadedModel{std::move(parameters), std::move(*use), settings, stored->state.digest()};
 }
 
 }  // namespace fovea::node

@@ -1,25 +1,28 @@
-// A model file made ready for looking: what `predict` and `evaluate` start from.
+// A model file ready for looking at scans: what `predict` and `evaluate` start from.
 #pragma once
 
 #include <filesystem>
 
+#include "common/bytes.h"
+#include "common/result.h"
 #include "federation/model/model_use.h"
+#include "node/evaluation/evaluate.h"
 #include "node/network/network_blocks.h"
-#include "node/saliency/regions.h"
-#include "node/volume/intensity.h"
 
 namespace fovea::node {
 
 struct LoadedModel {
   NetworkParameters parameters;
   federation::ModelUse use;
-  Normalisation normalisation;
-  LookSettings look;
+  EvaluationSettings settings;
   Digest digest{};
 };
 
-// Also readies torch for one thread. Errors name the file: not_found, corruption, or invalid_argument when it holds
-// no model of an architecture that can look.
+// invalid_argument: a normalisation that this program does not know.
+Result<EvaluationSettings> evaluation_settings(const federation::ModelUse& use);
+
+// Also prepares torch for one thread. Errors name the file: not_found, corruption, or invalid_argument when its model
+// is of an architecture that does not look at scans.
 Result<LoadedModel> load_model(const std::filesystem::path& path);
 
 }  // namespace fovea::node

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "node/network/random_draws.h"
 
@@ -44,15 +46,30 @@ std::string_view to_string(SizeGroup group) noexcept {
   return "";
 }
 
-RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank, std::optional<SizeGroup> group) {
+namespace {
+
+using Rank = std::optional<std::uint32_t>;
+
+RecallCount count_hits(std::span<const StudyResult> studies, std::uint32_t rank, Rank FindingResult::*order,
+                       std::optional<SizeGroup> group) {
   RecallCount count;
   for (const StudyResult& study : studies)
     for (const FindingResult& finding : study.findings) {
       if (group && size_group(finding.diameter_mm) != *group) continue;
       ++count.findings;
-      if (finding.rank && *finding.rank <= rank) ++count.hits;
+      if (finding.*order && *(finding.*order) <= rank) ++count.hits;
     }
   return count;
+}
+
+}  // namespace
+
+RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank, std::optional<SizeGroup> group) {
+  return count_hits(studies, rank, &FindingResult::rank, group);
+}
+
+RecallCount reordered_recall_at(std::span<const StudyResult> studies, std::uint32_t rank) {
+  return count_hits(studies, rank, &FindingResult::rank_reordered, std::nullopt);
 }
 
 std::optional<double> study_auc(std::span<const StudyResult> studies) {

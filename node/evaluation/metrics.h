@@ -3,34 +3,34 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include "common/result.h"
 
 namespace fovea::node {
 
 inline constexpr std::array<std::uint32_t, 3> kRecallRanks{8, 16, 32};
 
-// What became of one finding.
+// Whether, and how early, a finding was hit.
 struct FindingResult {
   double diameter_mm = 0;
   std::optional<std::uint32_t> rank;            // of the first region looked at that hit it, from 1
   std::optional<std::uint32_t> rank_reordered;  // the same after the region head ordered the regions
 };
 
-// What became of one region that was looked at.
+// A region that was looked at.
 struct RegionResult {
   double logit = 0;      // the region head's
-  bool finding = false;  // it hit one
+  bool finding = false;  // it hits one
 };
 
 struct StudyResult {
-  std::string code;  // salted codes, no names
+  std::string code;  // this and the next: codes under the site's key, no names
   std::string patient_code;
   std::optional<int> label;
   double logit = 0;  // the study score is its logistic
@@ -47,7 +47,7 @@ struct ScoredLabel {
 };
 
 // The chance that a positive scores above a negative, ties counting half (Mann and Whitney 1947).
-// Nothing where a class is missing.
+// Nothing if a class is missing.
 std::optional<double> area_under_curve(std::span<const ScoredLabel> items);
 
 enum class SizeGroup : std::size_t { under_6_mm = 0, from_6_to_10_mm = 1, above_10_mm = 2 };
@@ -65,6 +65,8 @@ struct RecallCount {
 // Findings whose first hit came within the first `rank` regions, in one size group or all.
 RecallCount recall_at(std::span<const StudyResult> studies, std::uint32_t rank,
                       std::optional<SizeGroup> group = std::nullopt);
+// The same in the region head's order.
+RecallCount reordered_recall_at(std::span<const StudyResult> studies, std::uint32_t rank);
 
 struct Interval {
   double low = 0, high = 0;  // 95 %

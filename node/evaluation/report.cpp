@@ -1,9 +1,13 @@
 #include "node/evaluation/report.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 namespace fovea::node {
 namespace {
@@ -26,17 +30,6 @@ double mean_of(std::span<const StudyResult> studies, double StudyResult::*member
   double sum = 0;
   for (const StudyResult& study : studies) sum += study.*member;
   return studies.empty() ? 0 : sum / static_cast<double>(studies.size());
-}
-
-// The recall of the region head's own order.
-std::optional<double> reordered_recall(std::span<const StudyResult> studies, std::uint32_t rank) {
-  RecallCount count;
-  for (const StudyResult& study : studies)
-    for (const FindingResult& finding : study.findings) {
-      ++count.findings;
-      if (finding.rank_reordered && *finding.rank_reordered <= rank) ++count.hits;
-    }
-  return count.value();
 }
 
 json notes_of(std::span<const StudyResult> studies) {
@@ -90,7 +83,7 @@ json summary_json(std::span<const StudyResult> studies, std::uint64_t seed) {
   json at = json::object(), reordered = json::object(), by_size = json::object();
   for (const std::uint32_t rank : kRecallRanks) {
     at[std::to_string(rank)] = number(recall_at(studies, rank).value());
-    reordered[std::to_string(rank)] = number(reordered_recall(studies, rank));
+    reordered[std::to_string(rank)] = number(reordered_recall_at(studies, rank).value());
   }
   for (const SizeGroup group : kGroups) {
     const RecallCount count = recall_at(studies, 32, group);

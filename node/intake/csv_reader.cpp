@@ -1,6 +1,7 @@
 #include "node/intake/csv_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fovea::node {
 namespace {

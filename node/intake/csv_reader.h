@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,9 @@ struct CsvRow {
   std::size_t line = 0;  // where it starts, from 1
   std::vector<std::string> cells;
 };
+
+// Whether a file is taken for such a table, by its ending.
+inline bool is_table_name(const std::filesystem::path& file) { return file.extension() == ".csv"; }
 
 class CsvReader {
  public:

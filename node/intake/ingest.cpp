@@ -4,21 +4,24 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "common/durable_file.h"
 #include "crypto/hash.h"
+#include "crypto/secret_bytes.h"
 #include "node/intake/study_intake.h"
 #include "node/intake/work_list.h"
 
 namespace fovea::node {
 namespace {
 
-// Raised when bricks, levels, statistics or findings come out differently, so that studies are taken in again.
+// Raised when bricks, levels, statistics or findings come out differently, so that studies are ingested again.
 constexpr std::uint64_t kIntakeVersion = 5;
 
-// Rows wait for each other, so that one wait for the disk serves many studies. A crash costs at most this much work.
+// Rows are kept in batches, so that one wait for the disk serves many studies. A crash costs at most one batch.
 constexpr std::size_t kBatchStudies = 64;
 constexpr std::uint64_t kBatchBytes = 512u << 20;  // of files read
 
@@ -47,7 +50,7 @@ class IngestRun {
     while (!stopped_) {
       const std::optional<std::size_t> next = work_list_.next(worker);
       if (!next) break;
-      if (Result<void> done = study(*parser, *next); !done) return stop(done.error());
+      if (Result<void> done = process(*parser, *next); !done) return stop(done.error());
     }
     if (Result<void> done = keep_waiting_rows(); !done) stop(done.error());
   }
@@ -74,7 +77,7 @@ class IngestRun {
     hash.add(std::to_string(settings_.intensity_offset));
     hash.add_u64(settings_.correct_bias ? 1 : 0);
     for (const std::int32_t label : settings_.finding_labels) hash.add_u64(static_cast<std::uint64_t>(label));
-    // Salted: an unsalted hash of a scan would let anyone who has the scan recognise it.
+    // Salted: an unsalted hash would let anyone who has the scan recognise it.
     return catalogue_.study_code(hash.finish());
   }
 
@@ -85,8 +88,9 @@ class IngestRun {
     return catalogue_.study_code(hash.finish());
   }
 
-  // Whether this study still has to be taken in; claims its code if so. What an earlier ingest of other settings left
-  // is withdrawn before its files are replaced: a crash must not leave a row that speaks of files half new.
+  // Whether this study still has to be ingested; claims its code if so. The row of an earlier ingest with other
+  // settings is withdrawn before its files are replaced: a crash must not leave a row that describes half-replaced
+  // files.
   Result<bool> claim(const std::string& code, const std::string& print) {
     const std::lock_guard lock(mutex_);
     if (!claimed_.insert(code).second) return false;
@@ -99,13 +103,13 @@ class IngestRun {
       return false;
     FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue_.identity(code));
     record.usable = false;
-    record.reason = "it was being taken in again when that was interrupted (ingest it again)";
+    record.reason = "a repeated ingest of it was interrupted (ingest it again)";
     const CatalogueEntry withdrawn{std::move(record), identity, ""};
     FOVEA_TRY(catalogue_.add({&withdrawn, 1}));
     return true;
   }
 
-  // Files first, rows after: a study is in the catalogue only when its volumes are on the disk.
+  // Files before rows: a study is in the catalogue only when its volumes are on the disk.
   Result<void> keep_waiting_rows() {
     std::vector<CatalogueEntry> rows;
     {
@@ -114,7 +118,7 @@ class IngestRun {
       waiting_bytes_ = 0;
     }
     if (rows.empty()) return {};
-    FOVEA_TRY(sync_filesystem(catalogue_.volume_path("", "").parent_path()));
+    FOVEA_TRY(sync_filesystem(catalogue_.volumes_folder()));
     const std::lock_guard lock(mutex_);
     return catalogue_.add(rows);
   }
@@ -125,7 +129,7 @@ class IngestRun {
     return waiting_.size() >= kBatchStudies || waiting_bytes_ >= kBatchBytes;
   }
 
-  Result<void> study(ScanParser& parser, std::size_t number) {
+  Result<void> process(ScanParser& parser, std::size_t number) {
     const StudySource& source = sources_[number];
     const Result<ContentTags> contents = tag_contents(source, settings_.scan_files, content_key_);
     if (!contents && is_site_failure(contents.error())) return contents.error();
@@ -139,7 +143,7 @@ class IngestRun {
       tell(number, contents->bytes);
       return {};
     }
-    Result<StudyRecord> record = take_in(parser, catalogue_, source, code, settings_);
+    Result<StudyRecord> record = ingest_study(parser, catalogue_, source, code, settings_);
     if (!record && is_site_failure(record.error())) return record.error();
     if (!record) return refuse(number, code, record.error(), print);
     bool flush = false;
@@ -147,7 +151,7 @@ class IngestRun {
       const std::lock_guard lock(mutex_);
       record->patient_code = catalogue_.patient_code(source.identity.patient);
       waiting_.push_back({std::move(record).value(), source.identity, print});
-      ++report_.taken;
+      ++report_.ingested;
       tell(number, contents->bytes);
       flush = enough_waiting(contents->bytes);
     }
@@ -161,10 +165,12 @@ class IngestRun {
     record.split = source.split;
     record.label = source.label;
     record.reason = why.message;
-    // What an earlier, better copy left under this code is no longer what the catalogue says.
-    for (const std::string_view ending : {".bricks", ".2mm"}) {
+    // An earlier, readable copy may have left volumes under this code; the catalogue no longer says that they are
+    // there.
+    const auto [bricks, level_2mm] = stored_files(catalogue_.volumes_folder(), code);
+    for (const std::filesystem::path* const stale : {&bricks, &level_2mm}) {
       std::error_code ignored;
-      std::filesystem::remove(catalogue_.volume_path(code, ending), ignored);
+      std::filesystem::remove(*stale, ignored);
     }
     bool flush = false;
     {

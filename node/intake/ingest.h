@@ -1,6 +1,7 @@
-// Takes studies in: parse in the sandbox, statistics, findings, bricks, coarse levels, catalogue.
+// Ingests studies: parsed in the sandbox, then statistics, findings, bricks, coarse level and catalogue row.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -9,7 +10,9 @@
 
 #include "common/result.h"
 #include "node/intake/manifest.h"
+#include "node/intake/parser/scan_files.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/intake/parser/scan_protocol.h"
 #include "node/store/study_catalogue.h"
 
 namespace fovea::node {
@@ -18,7 +21,7 @@ struct IngestSettings {
   std::vector<std::int32_t> finding_labels;  // of masks; empty: every label above zero
   float intensity_offset = 0;                // added to every voxel, e.g. −1024 for a CT stored as HU + 1024
   bool correct_bias = false;                 // of MR, by N4
-  unsigned workers = 1;                      // threads, each with a parser of its own
+  unsigned workers = 1;                      // threads, one parser each
   std::filesystem::path parser_program;
   ParserLimits limits;
   ScanFiles scan_files;
@@ -29,21 +32,21 @@ struct IngestProgress {
   std::uint64_t bytes = 0, total_bytes = 0;  // of their files
 };
 
-// A study that was not taken. `name` is for the local terminal only.
+// A study that was refused. `name` is for the local terminal only.
 struct Refusal {
   std::string name, code, reason;
 };
 
 struct IngestReport {
-  std::size_t taken = 0;
+  std::size_t ingested = 0;
   std::size_t already_there = 0;  // the same contents and settings, now or earlier
   std::uint64_t bytes = 0;
   std::vector<Refusal> refused;  // in order of the sources
 };
 
-// Every source ends up taken, found to be there already, or refused (and listed in the catalogue with its reason);
-// a bad one never stops the others. Errors are of the site, not of a study: the catalogue or the disk fails
-// (unavailable), the parser program is missing (not_found). `progress` is called from several threads, one at a time.
+// Every source ends up ingested, found to be there already, or refused (and listed in the catalogue with the reason); a
+// bad one never stops the others. An error is the site's, not a study's: the catalogue or the disk fails (unavailable),
+// the parser program is missing (not_found). `progress` is called from several threads, one at a time.
 Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 

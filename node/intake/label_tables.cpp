@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <numbers>
 #include <set>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "node/intake/csv_reader.h"
 
@@ -78,7 +82,7 @@ bool has_study_column(const CsvRow& header) {
 Result<Finding> finding_of(const Cells& cells) {
   Finding out;
   constexpr std::string_view kAxes[3] = {"x_mm", "y_mm", "z_mm"};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     FOVEA_TRY_ASSIGN(out.center_mm[axis], cells.number(kAxes[axis], -kCoordinateMaxMm, kCoordinateMaxMm,
                                                        "millimetres in patient coordinates (LPS)"));
   }
@@ -102,7 +106,7 @@ Result<Rows> read_table(const std::filesystem::path& file, Parse parse) {
   return out;
 }
 
-// A volume file has no name but its path: then its file name will do, with or without its ending.
+// A volume file is named by its path: its file name will do, with or without the ending.
 std::vector<std::string> names_of(const StudySource& source) {
   std::vector<std::string> out{source.identity.study};
   const std::filesystem::path& image = source.images.front();
@@ -120,7 +124,7 @@ class Names {
     for (std::size_t s = 0; s < sources.size(); ++s)
       for (const std::string& name : names_of(sources[s])) sources_[name].push_back(s);
   }
-  // nullopt: nobody is called so.
+  // nullopt: no source has that name.
   Result<std::optional<std::size_t>> find(const std::string& study, std::size_t line) const {
     const auto found = sources_.find(study);
     if (found == sources_.end()) return std::optional<std::size_t>();
@@ -201,32 +205,32 @@ std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows,
 
 Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows,
                                                     std::vector<StudySource>& sources) {
-  std::vector<std::size_t> nowhere;
+  std::vector<std::size_t> unmatched;
   const Names names(sources);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     FOVEA_TRY_ASSIGN(const std::optional<std::size_t> at, names.find(rows[r].study, rows[r].line));
     if (!at) {
-      nowhere.push_back(r);
+      unmatched.push_back(r);
       continue;
     }
     sources[*at].label = rows[r].label;
     if (rows[r].split) sources[*at].split = *rows[r].split;
   }
-  return nowhere;
+  return unmatched;
 }
 
 Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table,
                                               std::vector<StudySource>& sources) {
-  std::vector<std::size_t> nowhere;
+  std::vector<std::size_t> unmatched;
   const Names names(sources);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     if (rows[r].study.empty())
       return invalid_argument("line 1: the column \"study\" is missing; it says whose points they are");
     FOVEA_TRY_ASSIGN(const std::optional<std::size_t> at, names.find(rows[r].study, rows[r].line));
-    if (!at) nowhere.push_back(r);
+    if (!at) unmatched.push_back(r);
     else if (!sources[*at].mask) sources[*at].mask = table;
   }
-  return nowhere;
+  return unmatched;
 }
 
 }  // namespace fovea::node

@@ -17,6 +17,8 @@
 
 #include "common/result.h"
 #include "node/intake/manifest.h"
+#include "node/store/findings.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 
@@ -39,17 +41,17 @@ Result<std::vector<PointRow>> parse_points(std::string_view text);
 Result<std::vector<StudyLabelRow>> read_study_labels(const std::filesystem::path& file);
 Result<std::vector<PointRow>> read_points(const std::filesystem::path& file);
 
-// The findings that a table of points gives a source: all rows when it has no study column. nullopt: it says nothing of
-// the source. Their voxels are those of a ball in a grid of `voxel_mm3`.
+// The findings that a table of points gives a source: all rows when it has no study column. nullopt: no row names the
+// source. Their voxels are those of a ball in a grid of `voxel_mm3`.
 std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
                                               double voxel_mm3);
 
-// Gives labels and splits to the sources they name; the rows that name none come back, in order.
+// Gives labels and splits to the sources that the rows name; returns the rows that name none, in order.
 // invalid_argument: a row that names several sources.
 Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows,
                                                     std::vector<StudySource>& sources);
 
-// Makes `table` the mask of the sources that it names and that have none; the rows that name none come back.
+// Makes `table` the mask of the sources that it names and that have none; returns the rows that name no source.
 // invalid_argument: as above, or the table has no study column.
 Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table,
                                               std::vector<StudySource>& sources);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "node/intake/csv_reader.h"
 

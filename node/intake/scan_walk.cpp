@@ -1,10 +1,17 @@
 #include "node/intake/scan_walk.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
+
+#include "node/intake/csv_reader.h"
+#include "node/intake/formats/file_format.h"
+#include "node/intake/formats/scan_facts.h"
 
 namespace fovea::node {
 namespace {
@@ -14,13 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kFilesMax = 2'000'000;
 constexpr std::size_t kDescribeBatch = 500;
 constexpr std::uintmax_t kDescribeBatchBytes = 256u << 20;  // received scans are opened in memory
-
-bool is_volume_file(const fs::path& path) {
-  const std::string name = path.filename().string();
-  for (const std::string_view ending : {".nii", ".nii.gz", ".nrrd", ".mha"})
-    if (name.size() > ending.size() && name.ends_with(ending)) return true;
-  return false;
-}
 
 struct Walked {
   std::vector<fs::path> files, links;
@@ -61,7 +61,7 @@ StudySource file_source(const fs::path& path, Split split) {
   return out;
 }
 
-// Gives each series the label object that refers to it. Several for one series would be a choice, which is a person's.
+// Gives each series the label object that refers to it. Where several do, a person has to choose.
 void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels,
                    const std::map<std::string, std::size_t>& series, FoundStudies& out) {
   for (const auto& [name, files] : labels) {
@@ -88,9 +88,8 @@ void split_volumes(const std::set<std::size_t>& several, ScanParser& parser, Fou
     const Result<std::uint32_t> volumes = several.contains(s) ? parser.count_volumes(source.images)
                                                               : Result<std::uint32_t>(1u);
     if (volumes && *volumes > kSeriesVolumesMax) {
-      out.not_scans.push_back(
-          {source.images.front(), "a series of " + std::to_string(*volumes) +
-                                      " volumes in one place: a film of something (function, perfusion), not a scan"});
+      out.not_scans.push_back({source.images.front(), "a time series of " + std::to_string(*volumes) +
+                                                          " volumes (function, perfusion), not a scan"});
     } else if (!volumes || *volumes == 1) {  // what cannot be counted is refused with its reason when it is read
       sources.push_back(std::move(source));
     } else {
@@ -106,7 +105,7 @@ void split_volumes(const std::set<std::size_t>& several, ScanParser& parser, Fou
   out.sources = std::move(sources);
 }
 
-// The next files that are described in one go.
+// The next files to describe together.
 std::span<const fs::path> next_batch(std::span<const fs::path> files) {
   std::size_t count = 0;
   for (std::uintmax_t bytes = 0; count < std::min(kDescribeBatch, files.size()); ++count) {
@@ -123,7 +122,7 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
   std::map<std::string, std::size_t> series;
   std::map<std::string, std::vector<fs::path>> labels;
   std::set<std::string> instances, positions;
-  std::set<std::size_t> several;  // sources of which two slices lie in one place, or of files of several slices
+  std::set<std::size_t> several;  // sources with two slices in one place, or with several slices in a file
   std::span<const fs::path> batch;
   for (std::span<const fs::path> left(files); !left.empty(); left = left.subspan(batch.size())) {
     batch = next_batch(left);
@@ -175,13 +174,13 @@ Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, Split spli
   FoundStudies out;
   std::vector<fs::path> others;
   for (const fs::path& file : walked.files) {
-    if (is_volume_file(file)) out.sources.push_back(file_source(file, split));
-    else if (file.extension() == ".csv")
-      out.not_scans.push_back({file, "a table: it is taken behind --manifest, --labels or --points"});
+    if (format_of_name(file)) out.sources.push_back(file_source(file, split));
+    else if (is_table_name(file))
+      out.not_scans.push_back({file, "a table: give it with --manifest, --labels or --points"});
     else others.push_back(file);
   }
   for (const fs::path& link : walked.links)
-    out.not_scans.push_back({link, "a link, which is not followed; name what it stands for"});
+    out.not_scans.push_back({link, "a symbolic link, which is not followed; name its target"});
   FOVEA_TRY(group_series(others, split, parser, out));
   return out;
 }

@@ -1,4 +1,4 @@
-// Finds the studies in folders and files that a person points at.
+// Finds the studies in the folders and files that a person names.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "node/intake/manifest.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 
@@ -18,7 +19,7 @@ struct NotAScan {
 
 struct FoundStudies {
   std::vector<StudySource> sources;
-  std::vector<NotAScan> not_scans;  // files that were pointed at or met, and why they are left alone
+  std::vector<NotAScan> not_scans;  // files that were named or found, and why they are left alone
 };
 
 // A label object (DICOM SEG or RTSTRUCT) that refers to one found series, as the only one to do so, becomes its mask.

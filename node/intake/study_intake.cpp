@@ -7,18 +7,31 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstddef>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/descriptor.h"
+#include "node/intake/csv_reader.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/label_tables.h"
+#include "node/intake/parser/memory_budget.h"
 #include "node/store/brick_volume.h"
+#include "node/store/findings.h"
 #include "node/store/pyramid.h"
+#include "node/volume/intensity.h"
 #include "node/volume/modality.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
 
 constexpr double kFindingToleranceMm = 1;
-constexpr double kLevelSpacingMm = 2;
 
 Result<std::uint64_t> tag_file(const ScanFiles& scan_files, const std::filesystem::path& path, crypto::Gmac& mac) {
   FOVEA_TRY_ASSIGN(const std::optional<MemoryBudget::Share> opened_in, memory_for(scan_files, {&path, 1}));
@@ -37,7 +50,7 @@ Result<std::uint64_t> tag_file(const ScanFiles& scan_files, const std::filesyste
   }
 }
 
-// Adds the offset without touching a voxel where the store can do it by itself.
+// Adds the offset: as the store's intercept where voxels are int16, else to a copy of the voxels.
 struct ShiftedVoxels {
   VoxelSpan span;
   float intercept = 0;
@@ -61,7 +74,7 @@ void shift(IntensityStatistics& s, float offset) {
 
 bool inside(const VolumeGeometry& geometry, const Point3& point) {
   const Point3 index = geometry.to_index(point);
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     const double slack = 0.5 + kFindingToleranceMm / geometry.spacing_mm[axis];
     if (!(index[axis] >= -slack && index[axis] <= static_cast<double>(geometry.size[axis] - 1) + slack)) return false;
   }
@@ -72,8 +85,7 @@ bool inside(const VolumeGeometry& geometry, const Point3& point) {
 Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGeometry& image,
                                        const std::vector<std::int32_t>& labels) {
   FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(*source.mask));
-  std::optional<std::vector<Finding>> out =
-      points_of(rows, source, image.spacing_mm[0] * image.spacing_mm[1] * image.spacing_mm[2]);
+  std::optional<std::vector<Finding>> out = points_of(rows, source, image.spacing_mm.prod());
   if (!out)
     return invalid_argument(
         "the table of points does not name this study; give it a row with empty coordinates if it holds nothing");
@@ -84,7 +96,7 @@ Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGe
   return std::move(*out);
 }
 
-// A mask, segmentation or structure set: structures that overlap come in layers of their own.
+// A mask, segmentation or structure set: structures that overlap come in separate layers.
 Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file,
                                            const ParsedVolume& scan, const std::vector<std::int32_t>& labels) {
   std::vector<Finding> out;
@@ -105,7 +117,7 @@ Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesy
 
 Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
                                          const std::vector<std::int32_t>& labels) {
-  const bool is_table = source.mask->extension() == ".csv";
+  const bool is_table = is_table_name(*source.mask);
   FOVEA_TRY_ASSIGN(std::vector<Finding> out, is_table ? points_in(source, scan.geometry(), labels)
                                                       : structures_in(parser, *source.mask, scan, labels));
   for (const Finding& finding : out)
@@ -121,22 +133,21 @@ Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool c
   return parser.read_series(source.images, source.part, correct_bias);
 }
 
-// The bricks and, beside them, what of the 2 mm level is not in them already.
+// The bricks and the stored part of the coarse level.
 Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& code, const StudyRecord& record,
                            const ShiftedVoxels& voxels) {
-  const std::filesystem::path bricks = catalogue.volume_path(code, ".bricks"),
-                              level = catalogue.volume_path(code, ".2mm");
+  const auto [bricks, level] = stored_files(catalogue.volumes_folder(), code);
   FOVEA_TRY(write_brick_volume(bricks, catalogue.volume_key(),
                                {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
   std::error_code failed;
   std::filesystem::remove(level, failed);
-  if (!has_axis_finer_than(record.geometry, kLevelSpacingMm)) {
-    // Nothing to average: the same bytes under both names.
+  if (!has_axis_finer_than(record.geometry, kCoarseSpacingMm)) {
+    // Nothing to average: one file under both names.
     std::filesystem::create_hard_link(bricks, level, failed);
     if (!failed) return {};
   }
   const Bounds bounds{record.statistics.minimum - voxels.intercept, record.statistics.maximum - voxels.intercept};
-  const StoredLevel coarse = stored_level(record.geometry, voxels.span, kLevelSpacingMm, bounds);
+  const StoredLevel coarse = stored_level(record.geometry, voxels.span, kCoarseSpacingMm, bounds);
   return write_brick_volume(level, catalogue.volume_key(),
                             {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps),
                              coarse.slope, coarse.intercept + voxels.intercept});
@@ -168,8 +179,8 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
   return out;
 }
 
-Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
-                            const std::string& code, const IngestSettings& settings) {
+Result<StudyRecord> ingest_study(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
+                                 const std::string& code, const IngestSettings& settings) {
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
   StudyRecord record;
   record.code = code;

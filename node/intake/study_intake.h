@@ -1,12 +1,21 @@
 // One study from its files to its record: what an ingest worker does.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
+#include "common/result.h"
 #include "crypto/aead.h"
+#include "crypto/secret_bytes.h"
 #include "node/intake/ingest.h"
+#include "node/intake/manifest.h"
+#include "node/intake/parser/scan_files.h"
+#include "node/intake/parser/scan_parser.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 
-// What a study's files hold, as this site knows it again.
+// Tags by which this site recognises the contents of a study's files.
 struct ContentTags {
   crypto::GmacTag image{}, mask{};
   std::uint64_t bytes = 0;
@@ -15,10 +24,10 @@ struct ContentTags {
 // fault of the site.
 Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& scan_files, const crypto::SecretKey& key);
 
-// A refusal of the study carries the reason; an error of the site (disk, parser program) does too, told apart by
-// is_site_failure. On success the bricks and level of `code` are written, durable after sync_filesystem.
-Result<StudyRecord> take_in(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
-                            const std::string& code, const IngestSettings& settings);
+// The error is the reason of the study's refusal, or a failure of the site (disk, parser program): is_site_failure
+// tells them apart. On success the bricks and level of `code` are written, durable after sync_filesystem.
+Result<StudyRecord> ingest_study(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
+                                 const std::string& code, const IngestSettings& settings);
 
 bool is_site_failure(const Error& error) noexcept;
 

@@ -1,8 +1,8 @@
 #include "node/intake/work_list.h"
 
 #include <algorithm>
-#include <string>
 
+#include "node/intake/formats/file_format.h"
 #include "node/intake/parser/scan_files.h"
 
 namespace fovea::node {
@@ -13,8 +13,7 @@ std::uint64_t size_of(const StudySource& source) {
 }
 
 bool is_named_like_nifti(const StudySource& source) {
-  const std::string name = source.images.front().filename().string();
-  return source.images.size() == 1 && (name.ends_with(".nii") || name.ends_with(".nii.gz"));
+  return source.images.size() == 1 && format_of_name(source.images.front()) == FileFormat::nifti;
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-// Which study a worker takes in next. The largest come first, so that no worker ends long after the others. Each worker
+// Which study a worker ingests next. The largest come first, so that no worker ends long after the others. Each worker
 // has a NIfTI parser and one of ITK to start, so one worker begins with what is for ITK and the others with NIfTI: the
-// slow start is not paid twice for the sake of a last study. Which parser reads a file is decided by its first bytes;
-// here its name is guess enough.
+// slow start is not paid twice for the sake of a last study. A file's first bytes decide which parser reads it; here
+// its name is a good enough guess.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -17,13 +18,12 @@ class WorkList {
  public:
   explicit WorkList(const std::vector<StudySource>& sources);
 
-  // Each source once, by its number; none when all were given out. Any thread; of equals the first in the list comes
-  // first.
+  // Each source once, by its number; none when all were given out. Any thread; of equally large ones the first in the
+  // list comes first.
   std::optional<std::size_t> next(unsigned worker);
 
-  std::uint64_t bytes(std::size_t source) const noexcept {
-    return bytes_[source];
-  }  // of its files, as far as they are there
+  // Of the source's files; a missing one counts nothing.
+  std::uint64_t bytes(std::size_t source) const noexcept { return bytes_[source]; }
   std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
  private:

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "common/bytes.h"
@@ -28,7 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr int kConnection = 3, kEvents = 4;  // in the receiver
+constexpr int kConnection = 3, kEvents = 4;  // descriptors in the receiver
 constexpr int kBacklog = 16;
 constexpr std::size_t kEventLineMax = 1024;
 
@@ -105,7 +106,7 @@ Result<DicomPeer> parse_dicom_peer(const std::string& text) {
   if (!is_ae_title(out.ae_title))
     return invalid_argument("the AE title has 1-16 letters, digits, spaces, '_', '-' or '.'");
   const auto address = numeric_address(out.address, 0);
-  if (!address) return invalid_argument("behind '@' a numeric address is expected, for example \"PACS1@10.0.0.5\"");
+  if (!address) return invalid_argument("expected a numeric address after '@', for example \"PACS1@10.0.0.5\"");
   out.address = shown_address(*address);
   return out;
 }
@@ -149,14 +150,14 @@ struct DicomListener::Impl {
     return {};
   }
 
-  Result<void> hand_on() {
+  Result<void> hand_over() {
     const fs::path done = batch;
     FOVEA_TRY(begin_batch());
     hooks.batch_ready(done);
     return {};
   }
 
-  // What may come in from this address; empty: nobody.
+  // The AE titles that may send from this address, with commas between; empty: none.
   std::string titles_from(const std::string& address) const {
     std::string out;
     for (const DicomPeer& peer : config.peers)
@@ -185,21 +186,21 @@ struct DicomListener::Impl {
     const std::uint64_t waiting = folder_bytes(incoming);
     if (waiting >= config.incoming_bytes_max)
       return hooks.log(DicomEvent::full, "address " + address + ": " + std::to_string(waiting) +
-                                             " bytes wait to be taken in, at most " +
+                                             " bytes wait to be ingested, at most " +
                                              std::to_string(config.incoming_bytes_max) + " may");
     start(connection, address, titles, config.incoming_bytes_max - waiting);
   }
 
   void start(const Descriptor& connection, const std::string& address, const std::string& titles, std::uint64_t room) {
     int ends[2] = {-1, -1};
-    if (::pipe2(ends, O_CLOEXEC) != 0) return hooks.log(DicomEvent::failed, "no pipe to a receiver");
+    if (::pipe2(ends, O_CLOEXEC) != 0) return hooks.log(DicomEvent::failed, "cannot make a pipe to a receiver");
     Descriptor ours(ends[0]), theirs(ends[1]);
     fcntl(ours.number(), F_SETFL, O_NONBLOCK);
     const ChildProgram receiver{.path = program,
                                 .arguments = {batch.string(), config.ae_title, titles,
                                               std::to_string(config.pdu_bytes_max), std::to_string(config.idle_s),
                                               std::to_string(config.file_bytes_max), std::to_string(room), seal_for}};
-    static_assert(kConnection == 3 && kEvents == 4);  // the first that a child is handed
+    static_assert(kConnection == 3 && kEvents == 4);  // start_child numbers them from 3
     const Result<pid_t> process = start_child(receiver, std::array{connection.number(), theirs.number()});
     if (!process) return hooks.log(DicomEvent::failed, process.error().message);
     Association association;
@@ -243,7 +244,7 @@ struct DicomListener::Impl {
     }
   }
 
-  static void bury(const Association& association, bool kill_it) {
+  static void reap(const Association& association, bool kill_it) {
     if (kill_it) kill(association.process, SIGKILL);
     int status = 0;
     while (waitpid(association.process, &status, 0) < 0 && errno == EINTR) {
@@ -262,32 +263,33 @@ struct DicomListener::Impl {
       for (const Association& association : open) watched.push_back({association.events.number(), POLLIN, 0});
       const bool settling = open.empty() && batch_has_files;
       const int ready = poll(watched.data(), watched.size(), settling ? static_cast<int>(until_settled().count()) : -1);
-      if (ready < 0 && errno != EINTR) return unavailable("dicom: waiting failed");
+      if (ready < 0 && errno != EINTR)
+        return unavailable(std::string("dicom: waiting for connections failed: ") + std::strerror(errno));
       if (ready > 0 && watched[1].revents != 0) return finish();
       for (std::size_t n = open.size(); n-- > 0;)
         if (ready > 0 && watched[n + 2].revents != 0 && !read_events(open[n])) {
-          bury(open[n], false);
+          reap(open[n], false);
           open.erase(open.begin() + static_cast<std::ptrdiff_t>(n));
         }
       if (ready > 0 && (watched[0].revents & POLLIN) != 0) accept_one();
-      if (open.empty() && batch_has_files && until_settled().count() == 0) FOVEA_TRY(hand_on());
+      if (open.empty() && batch_has_files && until_settled().count() == 0) FOVEA_TRY(hand_over());
     }
   }
 
   Result<void> finish() {
     for (Association& association : open) {
-      bury(association, true);
+      reap(association, true);
       read_events(association);
     }
     open.clear();
-    if (batch_has_files) FOVEA_TRY(hand_on());
+    if (batch_has_files) FOVEA_TRY(hand_over());
     std::error_code ignored;
     fs::remove_all(batch, ignored);
     return {};
   }
 
   ~Impl() {
-    for (const Association& association : open) bury(association, true);
+    for (const Association& association : open) reap(association, true);
   }
 };
 
@@ -312,14 +314,14 @@ Result<DicomListener> DicomListener::open(DicomConfig config, Places places, Hoo
   SocketAddress own;
   own.size = sizeof own.storage;
   if (getsockname(impl->socket.number(), reinterpret_cast<sockaddr*>(&own.storage), &own.size) != 0)
-    return unavailable("dicom.port: unknown");
+    return unavailable("dicom.port: cannot ask which port was given");
   impl->port = ntohs(own.storage.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&own.storage)->sin_port
                                                       : reinterpret_cast<sockaddr_in6*>(&own.storage)->sin6_port);
   std::error_code failed;
   fs::create_directories(impl->incoming, failed);
   if (::chmod(impl->incoming.c_str(), 0700) != 0)
     return unavailable(impl->incoming.string() + ": cannot be made private: " + std::strerror(errno));
-  std::vector<fs::path> left;
+  std::vector<fs::path> left;  // by an earlier run
   for (const auto& entry : fs::directory_iterator(impl->incoming, failed)) left.push_back(entry.path());
   std::sort(left.begin(), left.end());
   for (const fs::path& batch : left) impl->hooks.batch_ready(batch);

@@ -2,8 +2,8 @@
 // C-ECHO).
 //
 // One poll loop accepts connections, compares the peer's address with the allow-list, and starts fovea-dicom-receiver
-// for each association that may go on; DICOM itself is spoken there. Received files wait, sealed, in a batch folder;
-// when nobody has sent for settle_s and no association is open, the batch is handed on, and a new one begins.
+// for each association that is allowed; DICOM itself is spoken there. Received files wait, sealed, in a batch folder;
+// when nobody has sent for settle_s and no association is open, the batch is handed over, and a new one begins.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@ struct DicomPeer {
 };
 // "AE@address"; invalid_argument says what is wrong.
 Result<DicomPeer> parse_dicom_peer(const std::string& text);
-// Up to 16 characters: letters, digits, space, '_', '-', '.', not at the ends a space.
+// 1-16 characters: letters, digits, '_', '-', '.', and spaces but at the ends.
 bool is_ae_title(const std::string& text) noexcept;
 
 struct DicomConfig {
@@ -49,23 +49,23 @@ class DicomListener {
   struct Hooks {
     // For a log: the event and, of a refusal, what was offered and what is expected. Never anything of a patient.
     std::function<void(DicomEvent event, const std::string& detail)> log;
-    // A batch that is complete; the folder is the callee's to remove. Called in the loop.
+    // A complete batch; the callee removes its folder. Called in the loop.
     std::function<void(const std::filesystem::path& batch)> batch_ready;
   };
   struct Places {
     std::filesystem::path receiver_program;
     std::filesystem::path incoming;         // where received scans wait, sealed
-    crypto::AgreementPublicKey seal_for{};  // the receivers can seal for it, and open nothing (sealed_scan.h)
+    crypto::AgreementPublicKey seal_for{};  // for which receivers seal; they can open nothing (sealed_scan.h)
   };
   // invalid_argument names the setting; unavailable: the port is taken, or the receiver program is missing. `incoming`
-  // is made, mode 0700; batches that an earlier run left there are handed on first.
+  // is made, mode 0700; batches that an earlier run left there are handed over first.
   static Result<DicomListener> open(DicomConfig config, Places places, Hooks hooks);
   DicomListener(DicomListener&&) noexcept;
   DicomListener& operator=(DicomListener&&) noexcept;
   ~DicomListener();
 
   std::uint16_t port() const noexcept;
-  // Runs until `stop_descriptor` becomes readable; open associations are ended, the last batch is handed on.
+  // Runs until `stop_descriptor` becomes readable; open associations are ended, the last batch is handed over.
   Result<void> run(int stop_descriptor);
 
  private:

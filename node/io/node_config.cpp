@@ -1,27 +1,40 @@
 #include "node/io/node_config.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/config_fields.h"
+#include "federation/messages/attempt_ref.h"
+#include "node/round/site_machine.h"
 
 namespace fovea::node {
 namespace {
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
+constexpr std::uint32_t kColludersMax = 127;
+constexpr auto kCohortMax = static_cast<std::uint32_t>(federation::kCohortMax);
 
-Result<void> read_u32(ConfigFields& fields, std::string_view key, std::uint32_t max, std::uint32_t& out,
-                      std::uint32_t min = 0) {
-  FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> value, fields.integer(key, min, max));
-  if (value) out = static_cast<std::uint32_t>(*value);
-  return {};
+// The bounds of SitePolicy: what the round machine would refuse when a run opens, long after the file was written, is
+// refused when the file is read.
+Result<void> read_cohort_rules(ConfigFields& fields, PolicyConfig& out) {
+  FOVEA_TRY(fields.integer_into("policy.colluders_max", 0, kColludersMax, out.colluders_max));
+  FOVEA_TRY(fields.integer_into("policy.honest_min", kHonestMin, kCohortMax - out.colluders_max, out.honest_min));
+  FOVEA_TRY(fields.integer_into("policy.cohort_min", kHonestMin, kCohortMax, out.cohort_min));
+  const std::uint32_t least = out.honest_min + out.colluders_max;
+  if (out.cohort_min >= least) return {};
+  return fields.wrong("policy.cohort_min",
+                      "an integer " + std::to_string(least) + "-" + std::to_string(kCohortMax) +
+                          " (at least honest_min + colluders_max)",
+                      "cohort_min = " + std::to_string(least));
 }
 
 Result<PolicyConfig> read_policy(ConfigFields& fields) {
   PolicyConfig out;
-  FOVEA_TRY(read_u32(fields, "policy.colluders_max", 127, out.colluders_max));
-  FOVEA_TRY(read_u32(fields, "policy.honest_min", 1024, out.honest_min, 1));
-  FOVEA_TRY(read_u32(fields, "policy.cohort_min", 1024, out.cohort_min, 2));
-  FOVEA_TRY(read_u32(fields, "policy.rounds_max", federation::kPlanRoundsMax, out.rounds_max, 1));
+  FOVEA_TRY(read_cohort_rules(fields, out));
+  FOVEA_TRY(fields.integer_into("policy.rounds_max", 1, federation::kPlanRoundsMax, out.rounds_max));
   FOVEA_TRY_ASSIGN(const auto modalities, fields.texts("policy.modalities", 3));
   if (modalities) out.modalities = *modalities;
   for (const std::string& modality : out.modalities)
@@ -56,8 +69,7 @@ Result<DicomConfig> read_dicom(ConfigFields& fields) {
   if (bind) out.bind = *bind;
   if (!parse_dicom_peer("X@" + out.bind))
     return fields.wrong("dicom.bind", "a numeric address of this machine", "bind = \"127.0.0.1\"");
-  FOVEA_TRY_ASSIGN(const auto port, fields.integer("dicom.port", 1, 65535));
-  if (port) out.port = static_cast<std::uint16_t>(*port);
+  FOVEA_TRY(fields.integer_into("dicom.port", 1, 65535, out.port));
   FOVEA_TRY_ASSIGN(const auto peers, fields.texts("dicom.allow", 256));
   for (const std::string& text : peers.value_or(std::vector<std::string>{})) {
     Result<DicomPeer> peer = parse_dicom_peer(text);
@@ -66,10 +78,10 @@ Result<DicomConfig> read_dicom(ConfigFields& fields) {
                           "allow = [\"PACS1@10.0.0.5\"]");
     out.peers.push_back(std::move(peer).value());
   }
-  FOVEA_TRY(read_u32(fields, "dicom.associations_max", 64, out.associations_max, 1));
-  FOVEA_TRY(read_u32(fields, "dicom.pdu_bytes_max", 131'072, out.pdu_bytes_max, 4'096));
-  FOVEA_TRY(read_u32(fields, "dicom.idle_s", 3'600, out.idle_s, 1));
-  FOVEA_TRY(read_u32(fields, "dicom.settle_s", 3'600, out.settle_s));
+  FOVEA_TRY(fields.integer_into("dicom.associations_max", 1, 64, out.associations_max));
+  FOVEA_TRY(fields.integer_into("dicom.pdu_bytes_max", 4'096, 131'072, out.pdu_bytes_max));
+  FOVEA_TRY(fields.integer_into("dicom.idle_s", 1, 3'600, out.idle_s));
+  FOVEA_TRY(fields.integer_into("dicom.settle_s", 0, 3'600, out.settle_s));
   FOVEA_TRY(read_bytes(fields, "dicom.file_megabytes_max", out.file_bytes_max));
   FOVEA_TRY(read_bytes(fields, "dicom.incoming_megabytes_max", out.incoming_bytes_max));
   return out;
@@ -91,22 +103,17 @@ Result<NodeConfig> read_fields(ConfigFields fields) {
   FOVEA_TRY_ASSIGN(const auto port, fields.integer("coordinator.port", 1, 65535));
   if (port) out.coordinator_port = static_cast<std::uint16_t>(*port);
   FOVEA_TRY_ASSIGN(out.policy, read_policy(fields));
-  FOVEA_TRY(read_u32(fields, "training.threads", 256, out.training.threads, 1));
-  FOVEA_TRY(read_u32(fields, "training.probe_delay_ms", 600'000, out.training.probe_delay_ms));
-  FOVEA_TRY_ASSIGN(const auto seed, fields.integer("training.probe_seed", 0, std::int64_t{1} << 53U));
-  if (seed) out.training.probe_seed = static_cast<std::uint64_t>(*seed);
+  FOVEA_TRY(fields.integer_into("training.threads", 1, 256, out.training.threads));
+  FOVEA_TRY(fields.integer_into("training.probe_delay_ms", 0, 600'000, out.training.probe_delay_ms));
+  FOVEA_TRY(fields.integer_into("training.probe_seed", 0, std::int64_t{1} << 53U, out.training.probe_seed));
   FOVEA_TRY_ASSIGN(out.intake, read_intake(fields));
   FOVEA_TRY_ASSIGN(out.dicom, read_dicom(fields));
-  FOVEA_TRY_ASSIGN(const auto level, fields.text("log.level", 1, 10));
-  if (level) out.log_level = *level;
-  const std::vector<std::string> levels = {"debug", "info", "warn", "error"};
-  if (std::find(levels.begin(), levels.end(), out.log_level) == levels.end())
-    return fields.wrong("log.level", "\"debug\", \"info\", \"warn\" or \"error\"", "level = \"info\"");
+  FOVEA_TRY(fields.log_level_into("log.level", out.log_level));
   FOVEA_TRY(fields.finish());
   return out;
 }
 
-Error refused(const std::string& rule, const std::string& why) {
+Error refused_by(const std::string& rule, const std::string& why) {
   return permission_denied("plan refused by policy rule " + rule + ": " + why);
 }
 
@@ -127,16 +134,16 @@ Result<void> check_policy(const PolicyConfig& policy, const federation::Plan& pl
     return "the plan has " + std::to_string(plan_value) + ", this site demands at least " + std::to_string(own);
   };
   if (std::find(policy.modalities.begin(), policy.modalities.end(), plan.finding.modality) == policy.modalities.end())
-    return refused("modalities", plan.finding.modality + " is not among the modalities this site allows");
+    return refused_by("modalities", plan.finding.modality + " is not among the modalities this site allows");
   if (plan.cohort.smallest < policy.cohort_min)
-    return refused("cohort_min", asks(plan.cohort.smallest, policy.cohort_min));
+    return refused_by("cohort_min", asks(plan.cohort.smallest, policy.cohort_min));
   if (plan.secure_aggregation.colluders_max < policy.colluders_max)
-    return refused("colluders_max", asks(plan.secure_aggregation.colluders_max, policy.colluders_max));
+    return refused_by("colluders_max", asks(plan.secure_aggregation.colluders_max, policy.colluders_max));
   if (plan.secure_aggregation.honest_min < policy.honest_min)
-    return refused("honest_min", asks(plan.secure_aggregation.honest_min, policy.honest_min));
+    return refused_by("honest_min", asks(plan.secure_aggregation.honest_min, policy.honest_min));
   if (plan.rounds_total() > policy.rounds_max)
-    return refused("rounds_max", "the plan has " + std::to_string(plan.rounds_total()) + " rounds, this site allows " +
-                                     std::to_string(policy.rounds_max));
+    return refused_by("rounds_max", "the plan has " + std::to_string(plan.rounds_total()) +
+                                        " rounds, this site allows " + std::to_string(policy.rounds_max));
   return {};
 }
 

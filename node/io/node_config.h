@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/membership/plan.h"
 #include "node/io/dicom_listener.h"
 
@@ -17,7 +19,7 @@ namespace fovea::node {
 struct PolicyConfig {
   std::uint32_t colluders_max = 1;  // m: sites that may work together with the coordinator
   std::uint32_t honest_min = 2;     // h: honest sites in every sum
-  std::uint32_t cohort_min = 3;     // sites in a round
+  std::uint32_t cohort_min = 3;     // sites in a round, at least honest_min + colluders_max
   std::vector<std::string> modalities = {"MR", "CT", "PET"};
   std::uint32_t rounds_max = 1000;
   std::uint64_t run_bytes_max = 0;  // bytes that may leave in one run
@@ -30,7 +32,7 @@ struct TrainingConfig {
 };
 
 struct IntakeConfig {
-  std::uint64_t memory_bytes = 8'000'000'000;  // that taking in scans may use, parsers included
+  std::uint64_t memory_bytes = 8'000'000'000;  // that an ingest may use, parsers included
 };
 
 struct NodeConfig {
@@ -43,6 +45,8 @@ struct NodeConfig {
   DicomConfig dicom;
   std::string log_level = "info";
 
+  // not_found: no such file; invalid_argument names file, line, field, bounds and fix. A value that is accepted here is
+  // one that the round machine, the gate and the listener accept.
   static Result<NodeConfig> read(const std::filesystem::path& path);
   static Result<NodeConfig> parse(std::string_view text, const std::string& source);
 };

@@ -1,18 +1,24 @@
 #include "node/io/site_driver.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
+#include "common/bytes.h"
+#include "common/durable_file.h"
 #include "common/stop_signals.h"
 #include "crypto/hash.h"
+#include "crypto/random_source.h"
 #include "node/io/reachability.h"
 #include "node/io/site_driver_parts.h"
+#include "node/io/site_register.h"
 
 namespace fovea::node {
 namespace {
@@ -22,30 +28,12 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kStatusEveryMs = 1'000;
 constexpr std::int64_t kIdleAfterMs = 5;
-// Publishing waits for the disk some six times. Its entries are durable without it, so rounds shorter than this share
-// one.
+// To publish a checkpoint waits for the disk some six times. Entries are durable without it, so rounds shorter than
+// this share one.
 constexpr std::int64_t kPublishEveryMs = 2'000;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
-constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // greetings and refusals since the start
+constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // of hellos and failures that belong to no approved plan
 constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
-
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGCONT}) sigaddset(&set, number);
-  return set;
-}
-
-Result<int> lock_folder(const fs::path& root) {
-  const fs::path path = root / "lock";
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) return unavailable(path.string() + ": cannot open");
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    ::close(descriptor);
-    return failed_precondition(root.string() + ": another fovea-node runs on this folder; stop it first");
-  }
-  return descriptor;
-}
 
 Result<EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config, const federation::RosterSite& self,
                              const federation::Invite& invite, const SiteKeys& keys, const Clock& clock) {
@@ -90,11 +78,7 @@ Result<HoldPoint> HoldPoint::parse(std::string_view text) {
 
 SiteDriver::SiteDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-SiteDriver::~SiteDriver() {
-  if (parts_ == nullptr) return;
-  if (parts_->signals >= 0) ::close(parts_->signals);
-  if (parts_->lock >= 0) ::close(parts_->lock);
-}
+SiteDriver::~SiteDriver() = default;
 
 Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
   const SiteFolder folder = options.folder;
@@ -104,16 +88,19 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                             "\", the name this folder was made for\n  fix: id = \"" + self.id.text() + "\"");
   FOVEA_TRY_ASSIGN(const federation::Invite invite, folder.invite());
   FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
-  FOVEA_TRY_ASSIGN(const int lock, lock_folder(folder.root()));
+  FOVEA_TRY_ASSIGN(FileLock lock,
+                   FileLock::take(folder.root() / "lock",
+                                  folder.root().string() + ": another fovea-node runs on this folder; stop it first"));
   FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
   FOVEA_TRY_ASSIGN(EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
-  FOVEA_TRY_ASSIGN(RecordFile site_register, open_site_register(folder.site_register(), folder.runs()));
+  FOVEA_TRY_ASSIGN(federation::RecordFile site_register, open_site_register(folder.site_register(), folder.runs()));
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
   FOVEA_TRY_ASSIGN(std::optional<federation::Roster> roster, folder.roster(clock.wall()));
-  const sigset_t set = stop_signals();
-  std::unique_ptr<Parts> parts(new Parts{.options = std::move(options),
+  FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT}));
+  std::unique_ptr<Parts> parts(new Parts{.lock = std::move(lock),
+                                         .options = std::move(options),
                                          .clock = &clock,
                                          .self = self,
                                          .keys = std::move(keys),
@@ -123,8 +110,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                                          .site_register = std::move(site_register),
                                          .transport = std::move(transport),
                                          .software = software_text(),
-                                         .signals = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
-                                         .lock = lock});
+                                         .signals = std::move(signals)});
   parts->roster = std::move(roster);
   if (parts->roster) FOVEA_TRY(parts->gate.pin_roster(*parts->roster));
   return std::unique_ptr<SiteDriver>(new SiteDriver(std::move(parts)));
@@ -146,9 +132,9 @@ Result<void> SiteDriver::run() {
 Result<void> SiteDriver::Parts::loop_once() {
   const bool publishes = publish_due && clock->monotonic().value - last_publish.value >= kPublishEveryMs;
   const std::chrono::milliseconds timeout(resume_pending ? 1 : publishes ? kIdleAfterMs : kTickEveryMs);
-  const int descriptors[] = {signals, worker ? worker->descriptor() : signals};
+  const int descriptors[] = {signals.number(), worker ? worker->descriptor() : signals.number()};
   FOVEA_TRY(transport->wait(timeout, descriptors));
-  FOVEA_TRY(handle_signals());
+  handle_signals();
   show_connection();
   if (transport->connection_count() != greeted_connection) {
     greeted_connection = transport->connection_count();
@@ -176,11 +162,9 @@ Result<void> SiteDriver::Parts::loop_once() {
   return tick();
 }
 
-Result<void> SiteDriver::Parts::handle_signals() {
-  signalfd_siginfo info{};
-  while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-    if (info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM) stop = true;
-  return {};
+void SiteDriver::Parts::handle_signals() {
+  for (int number = next_signal(signals); number != 0; number = next_signal(signals))
+    if (number != SIGCONT) stop = true;
 }
 
 Result<void> SiteDriver::Parts::tick() {

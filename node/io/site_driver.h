@@ -9,7 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "common/ids.h"
+#include "common/result.h"
 #include "federation/io/event_log.h"
 #include "node/egress/egress_gate.h"
 #include "node/io/node_config.h"
@@ -21,15 +24,15 @@
 
 namespace fovea::node {
 
-// Makes the trainer for an approved plan; an error is told to the coordinator as a failure of this site.
+// Makes the trainer for an approved plan; an error is reported to the coordinator as a failure of this site.
 using TrainerFactory = std::function<Result<std::unique_ptr<Trainer>>(const federation::Plan&)>;
 
-// For tests and demonstrations: stop handling messages at a chosen point, so that a kill there is exact. The point is
-// reached when the coordinator's answer to what was sent has arrived, so the coordinator is known to have it.
+// For tests and demonstrations: stop handling messages at a chosen point of a round, for a kill exactly there. The
+// point is reached when the coordinator's answer to what was sent has arrived: then the coordinator surely has it.
 struct HoldPoint {
   federation::MessageKind answer = federation::MessageKind::routed_shares;
   RoundNumber round = 0;
-  std::string text;  // as given, "shares:5"
+  std::string text{};  // as given, "shares:5"
   // "keys:R", "shares:R", "masked:R" or "consistency:R".
   static Result<HoldPoint> parse(std::string_view text);
 };

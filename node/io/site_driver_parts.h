@@ -1,14 +1,29 @@
 // What the site's daemon is made of; private to node/io/site_*.cpp.
 #pragma once
 
-#include <deque>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/descriptor.h"
+#include "common/file_lock.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "federation/io/event_log.h"
 #include "federation/membership/plan.h"
+#include "federation/membership/roster.h"
 #include "node/io/site_driver.h"
+#include "node/io/site_run.h"
+#include "node/io/zmq_transport.h"
 
 namespace fovea::node {
 
 struct SiteDriver::Parts {
+  FileLock lock;  // of the folder; first, so that it is held until everything else is closed
   SiteDriverOptions options;
   const Clock* clock = nullptr;
   federation::RosterSite self;
@@ -16,11 +31,10 @@ struct SiteDriver::Parts {
   federation::Invite invite;
   federation::EventLog events;
   EgressGate gate;
-  RecordFile site_register;
+  federation::RecordFile site_register;
   std::unique_ptr<ZmqTransport> transport;
   std::string software;  // name, version and a random word of this start: tells a reconnect from a second process
-  int signals = -1;      // signalfd
-  int lock = -1;         // held while the daemon runs
+  Descriptor signals;    // signalfd
 
   std::optional<federation::Roster> roster{};
   struct Offer {
@@ -46,12 +60,12 @@ struct SiteDriver::Parts {
 
   // site_driver.cpp
   Result<void> loop_once();
-  Result<void> handle_signals();
+  void handle_signals();
   Result<void> tick();
   void show_connection();
   void write_status();
 
-  // site_session.cpp: who we are, the roster, plans and their approval
+  // site_session.cpp: hello, roster, plans and their approval
   Result<void> on_connected();
   Result<void> handle_frame(Bytes frame);
   Result<void> take_roster(const federation::SignedMessage& message);
@@ -64,6 +78,7 @@ struct SiteDriver::Parts {
 
   // site_effects.cpp
   Result<void> feed(SiteEvent event);
+  void log(const SiteEffects& effects);
   Result<void> take_round_message(federation::SignedMessage message);
   Result<void> open_round_at_gate(const federation::RoundParameters& joined);
   void close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort);
@@ -71,7 +86,7 @@ struct SiteDriver::Parts {
   Result<void> send_own(federation::MessageKind kind, const RunId& run, const Bytes& payload);
   Result<void> begin_training(const federation::TrainTask& task);
   Result<void> take_training_reports();
-  Result<std::optional<SiteEvent>> apply(const ModelUpdate& update);
+  Result<std::optional<SiteEvent>> apply(const VerifiedSum& sum);
 };
 
 }  // namespace fovea::node

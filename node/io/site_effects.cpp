@@ -1,6 +1,10 @@
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+#include <variant>
 
 #include "crypto/random_source.h"
 #include "node/io/site_driver_parts.h"
@@ -10,57 +14,31 @@ namespace {
 
 using federation::MessageKind;
 
-// Every round's model can be had again from the published sums, so the file follows at leisure.
+// A round's model can be derived again from the published sums, so the file need not follow at once.
 constexpr std::int64_t kSaveEveryMs = 10'000;
 
-std::string event_name(MessageKind kind) {
-  switch (kind) {
-    case MessageKind::hello: return "hello_sent";
-    case MessageKind::training_ready: return "ready_sent";
-    case MessageKind::keys: return "keys_sent";
-    case MessageKind::shares: return "shares_sent";
-    case MessageKind::masked_statement: return "masked_sent";
-    case MessageKind::consistency_signature: return "consistency_sent";
-    case MessageKind::unmask_shares: return "unmask_sent";
-    case MessageKind::attempt_failure: return "failure_sent";
-    case MessageKind::training_progress:
-    case MessageKind::masked_chunk:
-    case MessageKind::plan_offer:
-    case MessageKind::roster_offer:
-    case MessageKind::train_task:
-    case MessageKind::parameters:
-    case MessageKind::key_list:
-    case MessageKind::routed_shares:
-    case MessageKind::chunk_request:
-    case MessageKind::consistency_request:
-    case MessageKind::unmask_request:
-    case MessageKind::aggregate_chunk:
-    case MessageKind::round_evidence:
-    case MessageKind::refusal:
-    case MessageKind::attempt_abandoned:
-    case MessageKind::beacon_commitment:
-    case MessageKind::beacon_nonce:
-    case MessageKind::beacon_request:
-    case MessageKind::beacon_commitments:
-    case MessageKind::beacon:
-    case MessageKind::dealer_fault: return {};
-  }
-  return {};
-}
-
 }  // namespace
+
+void SiteDriver::Parts::log(const SiteEffects& effects) {
+  for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
+  if (const auto& refusal = effects.refusal) {
+    spdlog::warn("refused: {}: {}", federation::to_string(refusal->reason), refusal->detail);
+    events.write("message_refused", {{"reason", federation::to_string(refusal->reason)}, {"why", refusal->detail}});
+  }
+  if (const auto& notice = effects.refused_by_coordinator) {
+    spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused),
+                 federation::to_string(notice->reason));
+    events.write("refused_by_coordinator",
+                 {{"kind", federation::to_string(notice->refused)}, {"reason", federation::to_string(notice->reason)}});
+  }
+}
 
 Result<void> SiteDriver::Parts::feed(SiteEvent first) {
   std::optional<SiteEvent> next(std::move(first));
   while (next) {
     SiteEffects effects = machine->step(std::move(*next));
     next.reset();
-    for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
-    if (effects.refusal) {
-      spdlog::warn("refused: {}: {}", federation::to_string(effects.refusal->reason), effects.refusal->detail);
-      events.write("message_refused",
-                   {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
-    }
+    log(effects);
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
     if (effects.abandoned) close_round_at_gate(effects.abandoned->round, "abandoned", 0);
@@ -68,8 +46,8 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
     FOVEA_TRY(send(std::move(effects.outbound)));
     if (effects.cancel_training) worker->cancel();
     if (effects.start_training) FOVEA_TRY(begin_training(*effects.start_training));
-    if (effects.update) {
-      FOVEA_TRY_ASSIGN(next, apply(*effects.update));
+    if (effects.verified_sum) {
+      FOVEA_TRY_ASSIGN(next, apply(*effects.verified_sum));
     }
     if (effects.more) resume_pending = true;
     // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
@@ -80,15 +58,6 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
 
 Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage message) {
   if (!machine) return {};
-  if (message.kind() == MessageKind::refusal) {
-    const auto notice = federation::RefusalNotice::decode(message.payload());
-    if (notice) {
-      spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused),
-                   federation::to_string(notice->reason));
-      events.write("refused_by_coordinator", {{"kind", federation::to_string(notice->refused)},
-                                              {"reason", federation::to_string(notice->reason)}});
-    }
-  }
   std::optional<crypto::SecretKey> seed;
   if (message.kind() == MessageKind::parameters) {
     crypto::SystemRandom random;
@@ -97,8 +66,8 @@ Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage mes
   return feed(MessageReceived{std::move(message), std::move(seed)});
 }
 
-// The gate follows the machine: it never opens or closes an attempt on the coordinator's word alone. It still has
-// checks of its own.
+// The gate opens or closes an attempt when the machine does, never on the coordinator's word alone; and it checks the
+// parameters itself.
 Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParameters& joined) {
   FOVEA_TRY_ASSIGN(const std::uint32_t dimension, run->dimension());
   const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
@@ -119,7 +88,7 @@ void SiteDriver::Parts::close_round_at_gate(RoundNumber round, const char* outco
 }
 
 Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
-  // Nothing is promised to the ledger that cannot leave now: the machine says it again after the next hello.
+  // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};
   std::vector<ByteView> wires;
   wires.reserve(batch.size());
@@ -132,12 +101,13 @@ Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
     return {};
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const std::string event = event_name(batch[i].kind);
+    const federation::MessageKindInfo* const kind = federation::find_kind(batch[i].kind);
     if (const auto queued = transport->send(std::move(batch[i].wire)); !queued) {
       spdlog::warn("not sent: {}", queued.error().message);
       return gate.sent(std::span(*tickets).first(i));
     }
-    if (!event.empty()) events.write(event, {{"round", batch[i].round}, {"attempt", batch[i].attempt}});
+    if (kind != nullptr && !kind->sent_event.empty())
+      events.write(std::string(kind->sent_event), {{"round", batch[i].round}, {"attempt", batch[i].attempt}});
   }
   return gate.sent(*tickets);
 }
@@ -187,41 +157,35 @@ Result<void> SiteDriver::Parts::take_training_reports() {
       FOVEA_TRY(feed(TrainingFailed{report->round}));
       continue;
     }
-    federation::Contribution contribution{.delta = std::move(outcome->delta)};
-    contribution.weight = std::min(outcome->weight, run->plan().strategy.weight_max);
-    std::copy_n(outcome->metric_sums.begin(), std::min(outcome->metric_sums.size(), contribution.metric_sums.size()),
-                contribution.metric_sums.begin());
+    federation::LocalUpdate update = static_cast<federation::LocalUpdate&&>(*outcome);
+    update.weight = std::min(update.weight, run->plan().strategy.weight_max);
     events.write("training_finished", {{"round", report->round}, {"studies_skipped", outcome->studies_skipped}});
-    FOVEA_TRY(feed(TrainingFinished{report->round, std::move(contribution)}));
+    FOVEA_TRY(feed(TrainingFinished{report->round, std::move(update)}));
   }
   return {};
 }
 
-Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const ModelUpdate& update) {
+Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const VerifiedSum& sum) {
   if (run->complete()) {
-    spdlog::warn("round {}: a sum came after the plan's last round; ignored", update.round);
+    spdlog::warn("round {}: a sum came after the plan's last round; ignored", sum.round);
     return std::optional<SiteEvent>();
   }
-  FOVEA_TRY(run->apply(update));
+  FOVEA_TRY(run->apply(sum));
   FOVEA_TRY(gate.set_model(run->model_digest()));
-  const std::size_t sites = update.evidence.committed.size();
-  close_round_at_gate(update.round, "applied", static_cast<std::uint32_t>(sites));
+  const std::size_t sites = sum.evidence.committed.size();
+  close_round_at_gate(sum.round, "applied", static_cast<std::uint32_t>(sites));
   publish_due = true;
-  bool in_sum = false;
-  const auto own_index = roster->index_of(self.id);
-  for (const auto& committed : update.evidence.committed)
-    in_sum = in_sum || (own_index && committed.site == *own_index);
-  events.write("sum_applied", {{"round", update.round},
+  events.write("sum_applied", {{"round", sum.round},
                                {"sums_applied", run->sums_applied()},
                                {"sites", sites},
-                               {"in_sum", in_sum},
-                               {"weight_sum", update.sum.weight_sum},
-                               {"metric_sums", update.sum.metric_sums},
+                               {"in_sum", sum.in_sum},
+                               {"weight_sum", sum.sum.weight_sum},
+                               {"metric_sums", sum.sum.metric_sums},
                                {"model", to_hex(run->model_digest())}});
-  spdlog::info("round {} applied: {} sites, {} of {} rounds done", update.round, sites, run->sums_applied(),
+  spdlog::info("round {} applied: {} sites, {} of {} rounds done", sum.round, sites, run->sums_applied(),
                run->plan().rounds_total());
   const MonotonicMs now = clock->monotonic();
-  greeting_due = run->complete() || machine->round() != update.round;
+  greeting_due = run->complete() || machine->round() != sum.round;
   if (run->complete() || now.value - last_save.value >= kSaveEveryMs) {
     FOVEA_TRY(run->save_model());
     last_save = now;

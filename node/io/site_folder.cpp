@@ -2,11 +2,18 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "common/config_fields.h"
 #include "common/durable_file.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
-#include "crypto/key_file.h"
+#include "crypto/random_source.h"
+#include "federation/files/signed_document_file.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/site_fields.h"
 #include "node/io/default_config.h"
@@ -18,49 +25,27 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kSiteFileMax = 64 * 1024;
 
-ByteView text_bytes(const std::string& text) { return as_bytes(text); }
-
-std::string config_text(const SiteId& id) {
-  std::string text(kDefaultConfig);
-  const std::string example = "id = \"st-anna\"";
-  const std::size_t at = text.find(example);
-  FOVEA_CHECK(at != std::string::npos);
-  text.replace(at, example.size(), "id = \"" + id.text() + "\"");
-  return text;
-}
-
-Result<federation::SignedDocument> read_document(const fs::path& path) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, federation::kSignedDocumentBytesMax));
-  auto document = federation::SignedDocument::parse(bytes);
-  if (!document) return document.error().with_context(path.string());
-  return document;
-}
-
 }  // namespace
 
 Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
   if (fs::exists(root_ / "site.json"))
     return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
-  for (const char* part : {"keys", "plans", "approvals", "runs", "data"})
-    FOVEA_TRY(create_directories_durably(root_ / part));
-  std::error_code error;
-  fs::permissions(root_ / "keys", fs::perms::owner_all, error);
+  const federation::KeyFolder keys = key_folder();
+  FOVEA_TRY(keys.create());
+  for (const char* part : {"plans", "approvals", "runs", "data"}) FOVEA_TRY(create_directories_durably(root_ / part));
   crypto::SystemRandom random;
-  const crypto::SigningKey identity = crypto::SigningKey::create(random);
-  const crypto::SigningKey log = crypto::SigningKey::create(random);
-  const crypto::SigningKey approver = crypto::SigningKey::create(random);
-  const crypto::AgreementKey transport = crypto::AgreementKey::generate(random);
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/identity.key", identity.seed()));
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/log.key", log.seed()));
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/approver.key", approver.seed()));
-  FOVEA_TRY(crypto::write_key_file(root_ / "keys/transport.key", transport.private_key()));
-  FOVEA_TRY(write_file_durably(config(), text_bytes(config_text(id))));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey identity, keys.create_signing_key("identity", random));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey log, keys.create_signing_key("log", random));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey approver, keys.create_signing_key("approver", random));
+  FOVEA_TRY_ASSIGN(const crypto::AgreementKey transport, keys.create_agreement_key("transport", random));
+  const std::string settings = with_setting(kDefaultNodeConfig, "id = \"st-anna\"", "id = \"" + id.text() + "\"");
+  FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
   federation::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(),
                               approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", 1}};
   federation::write_site_fields(site, value);
   // Last: a folder with site.json is a complete site.
-  FOVEA_TRY(write_file_durably(root_ / "site.json", text_bytes(value.dump(1) + "\n")));
+  FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(value.dump(1) + "\n")));
   return site;
 }
 
@@ -79,20 +64,17 @@ Result<federation::RosterSite> SiteFolder::site() const {
 }
 
 Result<SiteKeys> SiteFolder::keys() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey identity, crypto::read_key_file(root_ / "keys/identity.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey log, crypto::read_key_file(root_ / "keys/log.key"));
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey transport, crypto::read_key_file(root_ / "keys/transport.key"));
-  return SiteKeys{crypto::SigningKey::from_seed(identity), crypto::SigningKey::from_seed(log),
-                  crypto::AgreementKey::from_private(transport)};
+  const federation::KeyFolder keys = key_folder();
+  FOVEA_TRY_ASSIGN(crypto::SigningKey identity, keys.signing_key("identity"));
+  FOVEA_TRY_ASSIGN(crypto::SigningKey log, keys.signing_key("log"));
+  FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, keys.agreement_key("transport"));
+  return SiteKeys{std::move(identity), std::move(log), std::move(transport)};
 }
 
-Result<crypto::SigningKey> SiteFolder::approver_key() const {
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, crypto::read_key_file(root_ / "keys/approver.key"));
-  return crypto::SigningKey::from_seed(seed);
-}
+Result<crypto::SigningKey> SiteFolder::approver_key() const { return key_folder().signing_key("approver"); }
 
 Result<federation::Invite> SiteFolder::invite() const {
-  auto document = read_document(root_ / "invite.json");
+  auto document = federation::read_signed_document(root_ / "invite.json");
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() +
                      " join INVITE");
@@ -107,7 +89,7 @@ Result<void> SiteFolder::pin_invite(const federation::SignedDocument& invite) co
 Result<std::optional<federation::Roster>> SiteFolder::roster(UnixMs now) const {
   using Out = std::optional<federation::Roster>;
   FOVEA_TRY_ASSIGN(const federation::Invite pinned, invite());
-  auto document = read_document(root_ / "roster.json");
+  auto document = federation::read_signed_document(root_ / "roster.json");
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
   auto roster = federation::verify_roster(*document, {pinned.federation, pinned.administrators, 1}, now);
@@ -129,7 +111,7 @@ std::vector<federation::Roster> SiteFolder::past_rosters() const {
   if (!pinned) return out;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) {
-    const auto document = read_document(entry.path());
+    const auto document = federation::read_signed_document(entry.path());
     if (!document) continue;
     const auto valid = document->count_valid("roster", pinned->administrators);
     if (!valid || *valid != pinned->administrators.size()) continue;  // a damaged file is a missing one
@@ -174,7 +156,7 @@ Result<Digest> SiteFolder::find_plan(std::string_view prefix) const {
 
 Result<std::optional<federation::SignedDocument>> SiteFolder::decision(const Digest& hash) const {
   using Out = std::optional<federation::SignedDocument>;
-  auto document = read_document(approval(hash));
+  auto document = federation::read_signed_document(approval(hash));
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
   return Out(std::move(document).value());

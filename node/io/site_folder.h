@@ -12,10 +12,17 @@
 
 #include <filesystem>
 #include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "crypto/signature.h"
+#include "federation/files/key_folder.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/roster.h"
@@ -57,7 +64,7 @@ class SiteFolder {
   // The newest roster that was verified here, if any, checked again.
   Result<std::optional<federation::Roster>> roster(UnixMs now) const;
   Result<void> keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const;
-  // Rosters of all epochs this site has seen, to check the sums of rounds that were run under them.
+  // The rosters of all epochs that this site has verified: sums made under them must still be checked.
   std::vector<federation::Roster> past_rosters() const;
   Result<std::vector<Digest>> plans() const;           // hashes, sorted
   Result<Bytes> plan_bytes(const Digest& hash) const;  // corruption when the bytes do not have this hash
@@ -66,6 +73,8 @@ class SiteFolder {
   Result<std::optional<federation::SignedDocument>> decision(const Digest& hash) const;
 
  private:
+  federation::KeyFolder key_folder() const { return federation::KeyFolder(root_ / "keys"); }
+
   std::filesystem::path root_;
 };
 

@@ -1,10 +1,14 @@
 #include "node/io/site_run.h"
 
 #include <charconv>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
 
+#include "common/durable_file.h"
 #include "common/json_fields.h"
-#include "federation/model/federated_averaging.h"
+#include "federation/model/apply_sum.h"
 #include "federation/model/initial_weights.h"
 #include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
@@ -54,6 +58,7 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::Plan& plan) {
   FOVEA_TRY(create_directories_durably(folder));
   FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
+  using federation::RecordFile;
   FOVEA_TRY_ASSIGN(RecordFile journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
   SiteRun out(folder, run, plan, std::move(journal));
   FOVEA_TRY(out.load_model());
@@ -108,21 +113,14 @@ Result<ModelAdopted> SiteRun::adopted() const {
   return out;
 }
 
-Result<void> SiteRun::apply(const ModelUpdate& update) {
+Result<void> SiteRun::apply(const VerifiedSum& sum) {
   FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
-  FOVEA_TRY_ASSIGN(const auto ranges, model_->layout().ranges(current->trains));
-  FOVEA_TRY_ASSIGN(federation::ModelState next,
-                   federation::apply_federated_averaging(*model_, ranges,
-                                                         {.sums = update.sum.sums(),
-                                                          .scale = update.sum.scale,
-                                                          .weight_max = update.sum.weight_max,
-                                                          .weight_sum = update.sum.weight_sum,
-                                                          .server_learning_rate = current->server_learning_rate}));
+  FOVEA_TRY_ASSIGN(federation::ModelState next, federation::apply_sum(*model_, *current, sum.sum));
   model_ = std::make_shared<const federation::ModelState>(std::move(next));
   model_digest_ = model_->digest();
-  last_round_ = update.round;
-  transcript_ = update.transcript;
-  roster_epoch_ = update.epoch;
+  last_round_ = sum.round;
+  transcript_ = sum.transcript;
+  roster_epoch_ = sum.epoch;
   ++sums_applied_;
   return {};
 }

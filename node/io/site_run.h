@@ -1,27 +1,33 @@
-// One run at one site, on disk and in memory: the approved plan, the round machine's journal, and the model
-// as this site computed it from the published sums.
+// One run at one site, on disk and in memory: the approved plan, the round machine's journal, and the model as this
+// site derived it from the published sums.
 //
 //   runs/<run>/run.json           which plan
 //   runs/<run>/journal            records of the round machine (federation/secagg/framed_journal.h)
-//   runs/<run>/model.safetensors  the model, with the round, transcript, roster epoch and number of sums in its metadata
+//   runs/<run>/model.safetensors  the model; round, transcript, roster epoch and number of sums in its metadata
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "federation/files/record_file.h"
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
-#include "node/io/record_file.h"
 #include "node/round/site_machine.h"
 
 namespace fovea::node {
 
 class SiteRun {
  public:
-  // Makes the folder at first; later takes up what is there. The model on disk may be some rounds old: the machine
-  // says so in its hello, and the coordinator sends the sums that are missing.
+  // Makes the folder at first; later continues from what is there. The model on disk may be some rounds old: the
+  // machine's hello says so, and the coordinator sends the sums that are missing.
+  // permission_denied: the run was opened here under another plan; corruption: a damaged journal or model file.
   static Result<SiteRun> open(const std::filesystem::path& folder, const RunId& run, const federation::Plan& plan);
 
   const RunId& run() const noexcept { return run_; }
@@ -46,20 +52,20 @@ class SiteRun {
   // Durable when it returns. After an error the run cannot go on.
   Result<void> append_journal(std::span<const Bytes> records) { return journal_.append(records); }
   // The next model, in memory. corruption when the sum does not fit the plan.
-  Result<void> apply(const ModelUpdate& update);
+  Result<void> apply(const VerifiedSum& sum);
   // The model as a file; `predict` and `evaluate` read it.
   Result<void> save_model() const;
   std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
 
  private:
-  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, RecordFile journal)
+  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, federation::RecordFile journal)
       : folder_(std::move(folder)), run_(run), plan_(std::move(plan)), journal_(std::move(journal)) {}
   Result<void> load_model();
 
   std::filesystem::path folder_;
   RunId run_;
   federation::Plan plan_;
-  RecordFile journal_;
+  federation::RecordFile journal_;
   std::shared_ptr<const federation::ModelState> model_;  // shared with the training thread
   Digest model_digest_{};
   RoundNumber last_round_ = 0;

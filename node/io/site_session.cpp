@@ -1,17 +1,30 @@
+// Who the site is to the coordinator, the roster, and plans until a person has decided about them.
+#include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <zmq.hpp>
+#include <utility>
 
+#include "common/codec.h"
 #include "common/durable_file.h"
+#include "common/stop_signals.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/site_messages.h"
 #include "node/io/site_driver_parts.h"
 
 namespace fovea::node {
 
 using federation::MessageKind;
+
+namespace {
+
+Result<void> ignore(const char* what, const Error& why) {
+  spdlog::warn("ignored a {}: {}", what, why.message);
+  return {};
+}
+
+}  // namespace
 
 Result<void> SiteDriver::Parts::on_connected() {
   if (machine) return feed(Connected{});
@@ -28,37 +41,8 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
     events.write("message_ignored", {{"why", opened.error().message}});
     return {};
   }
-  switch (opened->kind()) {
-    case MessageKind::roster_offer: return take_roster(*opened);
-    case MessageKind::plan_offer: return take_plan(*opened);
-    case MessageKind::hello:
-    case MessageKind::training_progress:
-    case MessageKind::training_ready:
-    case MessageKind::keys:
-    case MessageKind::shares:
-    case MessageKind::masked_chunk:
-    case MessageKind::masked_statement:
-    case MessageKind::consistency_signature:
-    case MessageKind::unmask_shares:
-    case MessageKind::attempt_failure:
-    case MessageKind::train_task:
-    case MessageKind::parameters:
-    case MessageKind::key_list:
-    case MessageKind::routed_shares:
-    case MessageKind::chunk_request:
-    case MessageKind::consistency_request:
-    case MessageKind::unmask_request:
-    case MessageKind::aggregate_chunk:
-    case MessageKind::round_evidence:
-    case MessageKind::refusal:
-    case MessageKind::attempt_abandoned:
-    case MessageKind::beacon_commitment:
-    case MessageKind::beacon_nonce:
-    case MessageKind::beacon_request:
-    case MessageKind::beacon_commitments:
-    case MessageKind::beacon:
-    case MessageKind::dealer_fault: break;
-  }
+  if (opened->kind() == MessageKind::roster_offer) return take_roster(*opened);
+  if (opened->kind() == MessageKind::plan_offer) return take_plan(*opened);
   FOVEA_TRY(hold_if_asked(*opened));
   if (stop) return {};
   return take_round_message(std::move(*opened));
@@ -66,9 +50,9 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
 
 Result<void> SiteDriver::Parts::take_roster(const federation::SignedMessage& message) {
   auto offered = federation::RosterOffer::decode(message.payload());
-  if (!offered) return spdlog::warn("ignored a roster: {}", offered.error().message), Result<void>();
+  if (!offered) return ignore("roster", offered.error());
   auto document = federation::SignedDocument::parse(offered->signed_document);
-  if (!document) return spdlog::warn("ignored a roster: {}", document.error().message), Result<void>();
+  if (!document) return ignore("roster", document.error());
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
   auto verified =
       federation::verify_roster(*document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
@@ -96,7 +80,7 @@ Result<void> SiteDriver::Parts::take_roster(const federation::SignedMessage& mes
 Result<void> SiteDriver::Parts::take_plan(const federation::SignedMessage& message) {
   const RunId offered_run = message.header().run;
   auto offered = federation::PlanOffer::decode(message.payload());
-  if (!offered) return spdlog::warn("ignored a plan: {}", offered.error().message), Result<void>();
+  if (!offered) return ignore("plan", offered.error());
   auto plan = federation::Plan::parse(offered->plan);
   if (!plan) return refuse_plan(offered_run, federation::RefusalReason::malformed, plan.error());
   if (run && run->run() == offered_run) return {};
@@ -184,8 +168,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                               {"rounds_total", accepted.plan.rounds_total()}});
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
-  FOVEA_TRY(
-      feed(Tick{clock->monotonic()}));  // the machine has no clock: without this its deadlines would begin at zero
+  FOVEA_TRY(feed(Tick{clock->monotonic()}));  // else the machine, which has no clock, would count from zero
   FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
   FOVEA_TRY(feed(std::move(adopted)));
   return feed(Connected{});
@@ -200,12 +183,11 @@ Result<void> SiteDriver::Parts::hold_if_asked(const federation::SignedMessage& m
   events.write("held", {{"at", options.hold->text}, {"round", *round}});
   options.hold.reset();
   while (!stop) {
-    zmq::pollitem_t items[] = {{nullptr, signals, ZMQ_POLLIN, 0}};
-    zmq::poll(items, 1, std::chrono::milliseconds(-1));
-    signalfd_siginfo info{};
-    if (::read(signals, &info, sizeof info) != static_cast<ssize_t>(sizeof info)) continue;
-    if (info.ssi_signo == SIGCONT) break;
-    stop = true;
+    pollfd waiting{signals.number(), POLLIN, 0};
+    ::poll(&waiting, 1, -1);
+    const int number = next_signal(signals);
+    if (number == SIGCONT) break;
+    if (number != 0) stop = true;
   }
   return {};
 }

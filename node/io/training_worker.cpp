@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
+#include <utility>
 
 namespace fovea::node {
 namespace {
@@ -20,7 +22,7 @@ Result<TrainingOutcome> train_guarded(Trainer& trainer, const TrainingTask& task
 }  // namespace
 
 TrainingWorker::TrainingWorker(std::unique_ptr<Trainer> trainer, int wake)
-    : trainer_(std::move(trainer)), wake_(wake), thread_([this](const std::stop_token& stop) { work(stop); }) {}
+    : trainer_(std::move(trainer)), wake_(wake), thread_([this](const std::stop_token& stop) { train_jobs(stop); }) {}
 
 Result<std::unique_ptr<TrainingWorker>> TrainingWorker::start(std::unique_ptr<Trainer> trainer) {
   const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -70,7 +72,7 @@ void TrainingWorker::report(TrainingReport report) {
   [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
 }
 
-void TrainingWorker::work(const std::stop_token& stop) {
+void TrainingWorker::train_jobs(const std::stop_token& stop) {
   while (true) {
     TrainingJob job;
     std::uint64_t generation = 0;

@@ -1,5 +1,5 @@
-// The one thread that trains. The daemon's loop starts and cancels work and collects reports when
-// descriptor() is readable; nothing else is shared.
+// The one thread that trains. The daemon's loop begins and cancels training and takes reports when descriptor() is
+// readable; the threads share nothing else.
 #pragma once
 
 #include <condition_variable>
@@ -12,12 +12,13 @@
 #include <variant>
 
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/model/state.h"
 #include "node/training/trainer.h"
 
 namespace fovea::node {
 
-// The task's model view is filled in from the shared state, which lives as long as the work.
+// The task's view of the model is filled in from the shared state, which lives as long as the training.
 struct TrainingJob {
   TrainingTask task;
   std::shared_ptr<const federation::ModelState> model;
@@ -34,13 +35,13 @@ class TrainingWorker {
   ~TrainingWorker();  // cancels and joins
 
   int descriptor() const noexcept { return wake_; }
-  void begin(TrainingJob job);  // cancels what runs
+  void begin(TrainingJob job);  // cancels a training that runs
   void cancel();
   std::optional<TrainingReport> take();  // never blocks
 
  private:
   TrainingWorker(std::unique_ptr<Trainer> trainer, int wake);
-  void work(const std::stop_token& stop);
+  void train_jobs(const std::stop_token& stop);
   void report(TrainingReport report);
 
   std::unique_ptr<Trainer> trainer_;
@@ -48,7 +49,7 @@ class TrainingWorker {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<TrainingJob> next_;     // guarded by mutex_
-  std::uint64_t generation_ = 0;        // guarded by mutex_: work of an older one is cancelled
+  std::uint64_t generation_ = 0;        // guarded by mutex_: training of an older one is cancelled
   std::deque<TrainingReport> reports_;  // guarded by mutex_; one progress report at most
   std::jthread thread_;                 // last: joined before the rest goes
 };

@@ -3,20 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace fovea::node {
-namespace {
-
-void release_payload(void*, void* owner) { delete static_cast<Bytes*>(owner); }
-
-zmq::message_t own(Bytes payload) {
-  auto owner = std::make_unique<Bytes>(std::move(payload));
-  zmq::message_t out(owner->data(), owner->size(), release_payload, owner.get());
-  owner.release();
-  return out;
-}
-
-}  // namespace
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
     : options_(std::move(options)), key_(key.copy()), context_(1) {
@@ -33,8 +24,8 @@ void ZmqTransport::dial() {
   dealer_->connect(options_.endpoint);
 }
 
-// libzmq 4.3.4 gives a connection up for good when its handshake is refused; a site that is put on the roster
-// later must get in without being started again.
+// libzmq 4.3.4 gives a connection up for good when its handshake is refused; a site that is put on the roster later
+// must get in without a restart.
 void ZmqTransport::redial_when_due() {
   if (!redial_at_ || std::chrono::steady_clock::now() < *redial_at_) return;
   redial_at_.reset();
@@ -86,7 +77,7 @@ void ZmqTransport::follow_connection() {
         break;
       case ConnectionEvent::lost:
         if (state_ == ConnectionState::connected) state_ = ConnectionState::connecting;
-        // ZMQ_IMMEDIATE dropped what was under way; what waited here belongs to the same conversation.
+        // ZMQ_IMMEDIATE dropped what was under way, and what waited here is of the same session.
         outbox_.clear();
         outbox_bytes_ = 0;
         break;
@@ -101,7 +92,7 @@ std::optional<Bytes> ZmqTransport::receive() {
     while (true) {
       zmq::message_t message;
       if (!dealer_->recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
-      if (message.more()) {  // not one of ours: a message is one frame
+      if (message.more()) {  // not of the protocol: a message is one frame
         while (message.more())
           if (!dealer_->recv(message)) return std::nullopt;
         continue;
@@ -125,7 +116,7 @@ Result<void> ZmqTransport::send(Bytes payload) {
     return failed_precondition("more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait to be sent");
   try {
     outbox_bytes_ += payload.size();
-    outbox_.push_back(own(std::move(payload)));
+    outbox_.push_back(federation::message_of(std::make_shared<const Bytes>(std::move(payload))));
     flush();
     return {};
   } catch (const zmq::error_t& error) {

@@ -1,8 +1,9 @@
 // The node's one connection, dialled out to the coordinator: a DEALER under CURVE. One thread owns it.
-// Nothing is sent that the egress gate has not recorded; that order is the driver's (site_driver.h).
+// The driver (site_driver.h) sends only what the egress gate has recorded.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -10,6 +11,8 @@
 #include <string>
 
 #include "common/bytes.h"
+#include "common/result.h"
+#include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
 
 namespace fovea::node {
@@ -42,7 +45,7 @@ class ZmqTransport {
 
   std::size_t outbox_bytes() const noexcept { return outbox_bytes_; }  // queued here, not yet with libzmq
   ConnectionState state() const noexcept { return state_; }
-  // Counts connections: another number than before means that a hello is due.
+  // Grows with each connection: then a hello is due.
   std::uint64_t connection_count() const noexcept { return connection_count_; }
 
  private:

@@ -6,13 +6,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <functional>
 #include <map>
+#include <utility>
 
+#include "common/check.h"
 #include "federation/model/fovea_1_layout.h"
 
 namespace fovea::node {
 
 void prepare_torch(int threads) {
+  FOVEA_CHECK(threads >= 1);
   at::set_num_threads(threads);
   constexpr int kKeepBytes = 256 * 1024 * 1024;
   mallopt(M_MMAP_THRESHOLD, kKeepBytes);
@@ -80,7 +85,7 @@ const at::Tensor& NetworkParameters::operator[](std::string_view name) const {
 }
 
 at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images) {
-  constexpr float kVarianceMin = 1e-4F;  // of a federation whose voxels are all the same
+  constexpr float kVarianceMin = 1e-4F;  // for a federation whose voxels are all equal
   const float mean = federation::kIntensityMeanUnit * *parameters[federation::kIntensityMean].data_ptr<float>();
   const float square = federation::kIntensitySquareUnit * *parameters[federation::kIntensitySquare].data_ptr<float>();
   const float deviation = std::sqrt(std::max(square - mean * mean, kVarianceMin));
@@ -88,10 +93,22 @@ at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& i
   return (images - mean) / deviation;
 }
 
+namespace {
+
+// Along an axis. oneDNN 3, which libtorch 2 computes with, then gives wrong weight gradients in bfloat16.
+bool smaller_than_kernel(const at::Tensor& input, const at::Tensor& weight) {
+  for (std::int64_t axis = 2; axis < 5; ++axis)
+    if (input.size(axis) < weight.size(axis)) return true;
+  return false;
+}
+
+}  // namespace
+
 at::Tensor convolution(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
                        std::int64_t stride, std::int64_t padding) {
   const at::Tensor& weight = parameters[name + ".weight"];
-  if (!convolutions_in_bfloat16()) return at::conv3d(input, weight, {}, stride, padding);
+  if (!convolutions_in_bfloat16() || smaller_than_kernel(input, weight))
+    return at::conv3d(input, weight, {}, stride, padding);
   return at::conv3d(input.to(at::kBFloat16), weight.to(at::kBFloat16), {}, stride, padding).to(at::kFloat);
 }
 

@@ -1,13 +1,16 @@
 // What the networks share: parameters that view one flat buffer, and the layers built on them. Torch types are
-// declared, never included: only the .cpp files that define networks see torch.
+// declared, never included: only the .cpp files that define networks see torch, 1.13.1 or any 2.x.
 #pragma once
 
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/result.h"
 #include "federation/model/layout.h"
 
 namespace at {
@@ -16,12 +19,15 @@ class Tensor;
 
 namespace fovea::node {
 
-// Sets torch to `threads` threads (one a process is fastest beside other processes) and keeps freed
-// activations in the process instead of returning them to the system each step. Process-wide; call it first.
+// Gives torch `threads` threads, at least 1: one per process is fastest beside other processes. Torch's own default is
+// never relied on: it is one in some builds and every core in others. Also keeps freed activations in the process
+// instead of returning them to the system at each step. The count holds for the calling thread, in some builds for the
+// whole process: call it on each thread that computes, before it does.
 void prepare_torch(int threads);
 
 // Whether convolutions run in bfloat16 with float32 weights, sums and norms around them: where the processor
-// multiplies bfloat16 itself (twice as fast in training, five times in inference here), unless switched off.
+// multiplies bfloat16 itself (faster in training and more so in inference), unless switched off, and where the input
+// is at least as large as the kernel. use_bfloat16 is for the whole process; not while another thread computes.
 bool convolutions_in_bfloat16() noexcept;
 void use_bfloat16(bool wanted) noexcept;
 
@@ -39,7 +45,7 @@ class NetworkParameters {
   std::span<float> values() noexcept { return values_; }
   std::span<float> gradients() noexcept { return gradients_; }
   void zero_gradients() noexcept;
-  const at::Tensor& operator[](std::string_view name) const;  // the name must exist
+  const at::Tensor& operator[](std::string_view name) const;  // the layout has a tensor of this name
 
  private:
   struct Tensors;
@@ -48,7 +54,7 @@ class NetworkParameters {
   std::unique_ptr<Tensors> tensors_;
 };
 
-// Normalised voxels on the federation's scale: less the model's intensity mean, over its deviation
+// Normalised voxels on the federation's scale: (image − mean) / deviation, both the model's
 // (federation/model/fovea_1_layout.h).
 at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images);
 
@@ -63,13 +69,23 @@ at::Tensor convolution_norm(const NetworkParameters& parameters, const std::stri
 at::Tensor convolution(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input,
                        std::int64_t stride, std::int64_t padding);
 // A 3³ convolution with bias → ReLU at every voxel, given as 8 groups of channels on the grid of 2³ cells (one group
-// for each voxel of a cell): one strided convolution does it several times faster than the plain order of things.
-// Left in the precision it was computed in.
+// for each voxel of a cell): one strided convolution is several times faster than one at every voxel. The result stays
+// in the precision it was computed in.
 at::Tensor convolution_relu_in_cells(const NetworkParameters& parameters, const std::string& name,
                                      const at::Tensor& input);
 at::Tensor linear_layer(const NetworkParameters& parameters, const std::string& name, const at::Tensor& input);
 
 // A tensor that views these floats; they must outlive it.
 at::Tensor view_of(std::span<const float> values, const std::vector<std::int64_t>& shape);
+
+// What `work` returns, a Result; whatever torch throws in it becomes internal: "<network>: <what torch said>".
+template <class Work>
+auto guarded(std::string_view network, Work work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return internal_error(error.what()).with_context(network);
+  }
+}
 
 }  // namespace fovea::node

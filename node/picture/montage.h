@@ -9,12 +9,14 @@
 #include "common/result.h"
 #include "node/picture/png.h"
 #include "node/store/brick_volume.h"
+#include "node/volume/intensity.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
 // A cube to draw: the middle and edge length in mm, a colour, and a few upper-case characters beside it.
 struct MarkedBox {
-  Point3 center_mm{};
+  Point3 center_mm = Point3::Zero();
   double edge_mm = 0;
   Rgb colour{255, 96, 0};
   std::string caption;

@@ -2,11 +2,13 @@
 
 #include <png.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 
+#include "common/bytes.h"
 #include "common/check.h"
 #include "common/durable_file.h"
 

@@ -19,12 +19,12 @@ class Picture {
   Picture(int width, int height, Rgb fill = {0, 0, 0});
   int width() const noexcept { return width_; }
   int height() const noexcept { return height_; }
-  const std::vector<std::uint8_t>& pixels() const noexcept { return pixels_; }  // 3 bytes a pixel
+  const std::vector<std::uint8_t>& pixels() const noexcept { return pixels_; }  // 3 bytes per pixel
 
   // Outside the picture: nothing happens.
   void set(int x, int y, Rgb colour) noexcept;
   void rectangle(int x0, int y0, int x1, int y1, Rgb colour) noexcept;  // outline, both corners included
-  // Digits, upper-case letters and " .-+/:%" in a 5×7 face, `zoom` pixels a dot; other characters leave a gap.
+  // Digits, upper-case letters and " .-+/:%" in a 5×7 face, `zoom` pixels per dot; other characters leave a gap.
   void text(int x, int y, std::string_view text, Rgb colour, int zoom = 1) noexcept;
 
  private:

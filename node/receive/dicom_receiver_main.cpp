@@ -18,16 +18,21 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "common/bytes.h"
 #include "common/descriptor.h"
+#include "common/result.h"
+#include "crypto/key_agreement.h"
 #include "node/receive/sealed_scan.h"
 
 namespace {
@@ -42,7 +47,7 @@ void tell(const std::string& event) {
   if (write(kEvents, line.data(), line.size()) < 0) _exit(1);
 }
 
-// AE titles come from strangers: 16 printable characters at most reach a log.
+// An AE title comes from the peer: at most 16 printable characters of it reach a log.
 std::string shown(const OFString& title) {
   std::string out;
   for (std::size_t n = 0; n < title.size() && out.size() < 16; ++n)

@@ -7,12 +7,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <span>
 #include <string>
 
+#include "common/bytes.h"
 #include "crypto/aead.h"
 #include "crypto/hkdf.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
 
 namespace fovea::node {
 namespace {
@@ -36,7 +40,7 @@ crypto::AeadNonce nonce_of(std::uint64_t piece, bool last) {
   return out;
 }
 
-// Fills as much of `out` as there is; less only at the end.
+// Fills `out`; less only at the end of the input.
 Result<std::size_t> read_up_to(int in, std::span<std::uint8_t> out) {
   std::size_t have = 0;
   while (have < out.size()) {

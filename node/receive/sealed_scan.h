@@ -1,6 +1,6 @@
-// Received scans on their way to be taken in: sealed from the first byte that touches a disk. The receiver, which
-// speaks with strangers, holds a public key only: it can seal a scan and can open none, not even the one it has just
-// sealed.
+// Received scans until they are ingested: sealed from the first byte that touches a disk. The receiver, which talks to
+// machines that nobody here controls, holds a public key only: it can seal a scan and open none, not even one that it
+// has just sealed.
 //
 // File: "FOVSCN1\n", an ephemeral X25519 public key (32), then the contents in pieces of 64 KiB, each with AES-256-GCM
 // and 16 bytes longer; the last piece, which may be empty, is marked (STREAM: Hoang, Reyhanitabar, Rogaway, Vizar,
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string_view>
 
 #include "common/descriptor.h"
 #include "common/result.h"

@@ -1,7 +1,12 @@
-// R0 to R3 at a site. What it checks and why: docs/protocol; Bonawitz et al., CCS 2017, figure 4.
+// R0 to R3 at a site. What it checks and why: docs/protocol.md; Bonawitz et al., CCS 2017, figure 4.
 #include <algorithm>
+#include <cstdint>
 #include <set>
+#include <string_view>
+#include <utility>
 
+#include "common/check.h"
+#include "crypto/hash.h"
 #include "node/round/site_core.h"
 
 namespace fovea::node {
@@ -34,9 +39,8 @@ std::vector<crypto::AgreementPublicKey> public_keys(std::span<const federation::
 
 std::optional<Refusal> SiteMachine::Core::check_round_unreleased(RoundNumber round) const {
   if (!memory.unmasked || round > memory.unmasked->ref.round) return std::nullopt;
-  return refused(
-      RefusalReason::round_already_unmasked,
-      "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; one unmask a round, ever");
+  return refused(RefusalReason::round_already_unmasked,
+                 "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released; once per round");
 }
 
 // The graph is the one that the roster's beacon gives, and has enough neighbours for the sites this site assumes bad.
@@ -137,29 +141,29 @@ std::optional<Refusal> SiteMachine::Core::check_neighbourhood(const federation::
 }
 
 std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::RoundParameters& p,
-                                                           const Work& work) const {
+                                                           const TrainedUpdate& trained) const {
   if (p.run != config.run) return refused(RefusalReason::wrong_run, "parameters of another run");
-  if (p.round != work.task.round || p.round <= model.round)
+  if (p.round != trained.task.round || p.round <= model.round)
     return refused(RefusalReason::stale_round, "round " + std::to_string(p.round) + ", the task in hand is round " +
-                                                   std::to_string(work.task.round));
+                                                   std::to_string(trained.task.round));
   if (auto release = check_round_unreleased(p.round)) return release;
   if (p.roster_hash != config.roster.hash) return refused(RefusalReason::roster_differs, "not the pinned roster");
   if (!on_roster || !contains(p.candidates, self))
     return refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back())) return refused(RefusalReason::list_out_of_order, "a candidate is not in the roster");
-  if (p.plan_hash != work.task.plan_hash)
+  if (p.plan_hash != trained.task.plan_hash)
     return refused(RefusalReason::plan_not_approved, "another plan than the task's");
-  if (p.model_hash != model.model_hash || p.model_hash != work.task.model_hash)
+  if (p.model_hash != model.model_hash || p.model_hash != trained.task.model_hash)
     return refused(RefusalReason::model_differs, "not the model this site computed");
   if (p.previous_transcript != model.transcript)
     return refused(RefusalReason::transcript_differs, "not the successor of the last round known here");
   if (auto demand = check_demands(p, p.candidates.size(), config.roster, Speech::announced)) return demand;
   if (auto shape = check_plan(p)) return shape;
-  if (federation::vector_words(work.contribution.delta.size()) != p.dimension)
+  if (federation::vector_words(trained.update.delta.size()) != p.dimension)
     return refused(RefusalReason::dimension_differs, "the trained update has another length");
-  if (auto encoder = federation::ContributionEncoder::create(p, work.contribution); !encoder)
+  if (auto encoder = federation::UpdateEncoder::create(p, trained.update); !encoder)
     return refused(RefusalReason::scale_out_of_bounds, encoder.error().message);
-  return check_repeated(p, work);
+  return check_repeated(p, trained);
 }
 
 void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, std::optional<crypto::SecretKey> seed) {
@@ -183,7 +187,7 @@ void SiteMachine::Core::on_parameters(const federation::SignedMessage& message, 
       return refuse_attempt(
           refused(RefusalReason::forgotten_after_restart, "this attempt's keys are gone; a new attempt is needed"));
   }
-  const Work* current = work();
+  const TrainedUpdate* current = trained_update();
   if (current == nullptr) {
     if (auto release = check_round_unreleased(p.round)) return refuse_attempt(std::move(*release));
     if (auto release = check_task_unreleased(p.model_hash)) return refuse_attempt(std::move(*release));
@@ -202,7 +206,7 @@ void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::Sec
   const federation::RoundParameters& p = context.parameters;
   mark(JoinedMark{.ref = ref,
                   .seed_tag = seed_tag(seed),
-                  .update = federation::update_digest(p, work()->digest),
+                  .vector = federation::vector_digest(p, trained_update()->digest),
                   .repeats = p.repeats ? std::optional(p.repeats->released) : std::nullopt});
   effects.joined = context.parameters;
 
@@ -212,7 +216,7 @@ void SiteMachine::Core::join(federation::RoundParameters parameters, crypto::Sec
   keys.keys.signature = config.identity.sign(federation::keys_statement(ref.parameters, self, keys.keys));
   SiteOutbound message = seal(MessageKind::keys, keys.encode(), ref);
   send(message);
-  std::optional<Work> kept = take_work();
+  std::optional<TrainedUpdate> kept = take_trained_update();
   phase = KeysSent{std::move(*kept), std::move(joined), std::move(message)};
 }
 
@@ -278,7 +282,7 @@ void SiteMachine::Core::deal_shares(KeysSent& from, federation::KeyList list) {
       .shares = std::move(dealt->sealed)};
   SiteOutbound message = seal(MessageKind::shares, shares.encode(), shares.ref);
   send(message);
-  phase = SharesSent{std::move(from.work), std::move(from.attempt), std::move(dealt->own), std::move(message)};
+  phase = SharesSent{std::move(from.trained), std::move(from.attempt), std::move(dealt->own), std::move(message)};
 }
 
 void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
@@ -291,9 +295,7 @@ void SiteMachine::Core::on_key_list(const federation::SignedMessage& message) {
     if (sent != nullptr) send(*sent);
   };
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
+                 [&](BetweenAttempts auto&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent& p) {
                    if (auto broken = check_key_list(p, *decoded)) {
                      if (decoded->ref == p.attempt.context.ref()) report_failure(decoded->ref, broken->reason);
@@ -348,7 +350,7 @@ void SiteMachine::Core::start_masking(SharesSent& from, federation::RoutedShares
   if (!masks) return refuse(RefusalReason::low_order_key, masks.error().message);
   if (from.own) held.push_back(std::move(*from.own));
   federation::VectorHash hash(context.parameters_hash, context.parameters.dimension);
-  phase = MaskedSending{.masked = {.work = std::move(from.work),
+  phase = MaskedSending{.masked = {.trained = std::move(from.trained),
                                    .attempt = std::move(from.attempt),
                                    .held = std::move(held),
                                    .survivors = std::move(routed.survivors),
@@ -366,9 +368,7 @@ void SiteMachine::Core::on_routed_shares(const federation::SignedMessage& messag
     if (decoded->survivors != masked.survivors) refuse(RefusalReason::second_statement, "a second, different U2");
   };
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
+                 [&](BetweenAttempts auto&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent& p) {
                    if (auto broken = check_routed(p, *decoded)) {
@@ -391,7 +391,7 @@ federation::SealedPayload SiteMachine::Core::make_chunk(const MaskedAttempt& mas
   const federation::RoundParameters& p = masked.attempt.context.parameters;
   const std::size_t first = index * federation::kChunkWords;
   words.resize(federation::chunk_size(p.dimension, index));
-  const auto encoder = federation::ContributionEncoder::create(p, masked.work.contribution);
+  const auto encoder = federation::UpdateEncoder::create(p, masked.trained.update);
   FOVEA_CHECK(encoder.has_value());  // checked in R0
   encoder->fill(first, words);
   crypto::apply_masks(words, first, masked.masks);
@@ -433,9 +433,7 @@ void SiteMachine::Core::on_chunk_request(const federation::SignedMessage& messag
   auto decoded = federation::ChunkRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   std::visit(Overloaded{
-                 [&](Idle&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Training&) { refuse_forgotten(message, decoded->ref); },
-                 [&](Ready&) { refuse_forgotten(message, decoded->ref); },
+                 [&](BetweenAttempts auto&) { refuse_forgotten(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) {},  // they are still on their way

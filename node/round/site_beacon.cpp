@@ -1,4 +1,6 @@
 // The roster's beacon at a site: commit, show the nonce once for one list, check and keep the result.
+#include <utility>
+
 #include "federation/messages/beacon_messages.h"
 #include "federation/secagg/epoch_beacon.h"
 #include "node/round/site_core.h"

@@ -1,5 +1,8 @@
 #include "node/round/site_core.h"
 
+#include <string_view>
+#include <utility>
+
 namespace fovea::node {
 
 using federation::MessageKind;
@@ -85,26 +88,26 @@ void SiteMachine::Core::say_ready(const federation::TrainTask& task) {
   send(seal(MessageKind::training_ready, ready.encode(), {.round = task.round}));
 }
 
-const Work* SiteMachine::Core::work() const noexcept {
+const TrainedUpdate* SiteMachine::Core::trained_update() const noexcept {
   return std::visit(Overloaded{
-                        [](const Idle&) -> const Work* { return nullptr; },
-                        [](const Training&) -> const Work* { return nullptr; },
-                        [](const Ready& p) { return &p.work; },
-                        [](const KeysSent& p) { return &p.work; },
-                        [](const SharesSent& p) { return &p.work; },
-                        [](const MaskedSending& p) { return &p.masked.work; },
-                        [](const MaskedSent& p) { return &p.masked.work; },
-                        [](const ConsistencySigned& p) { return &p.work; },
-                        [](const Unmasked& p) { return &p.work; },
+                        [](const Idle&) -> const TrainedUpdate* { return nullptr; },
+                        [](const Training&) -> const TrainedUpdate* { return nullptr; },
+                        [](const Ready& p) { return &p.trained; },
+                        [](const KeysSent& p) { return &p.trained; },
+                        [](const SharesSent& p) { return &p.trained; },
+                        [](const MaskedSending& p) { return &p.masked.trained; },
+                        [](const MaskedSent& p) { return &p.masked.trained; },
+                        [](const ConsistencySigned& p) { return &p.trained; },
+                        [](const Unmasked& p) { return &p.trained; },
                     },
                     phase);
 }
 
-std::optional<Work> SiteMachine::Core::take_work() {
+std::optional<TrainedUpdate> SiteMachine::Core::take_trained_update() {
   // The const view above names where the update lies; the phase is about to be replaced by the caller.
-  const Work* found = work();
+  const TrainedUpdate* found = trained_update();
   if (found == nullptr) return std::nullopt;
-  return std::move(const_cast<Work&>(*found));
+  return std::move(const_cast<TrainedUpdate&>(*found));
 }
 
 const Attempt* SiteMachine::Core::attempt() const noexcept {
@@ -124,7 +127,7 @@ const Attempt* SiteMachine::Core::attempt() const noexcept {
 
 void SiteMachine::Core::abandon_attempt() {
   if (attempt() == nullptr) return;
-  std::optional<Work> left = take_work();
+  std::optional<TrainedUpdate> left = take_trained_update();
   phase = Ready{std::move(*left)};
 }
 

@@ -1,37 +1,48 @@
-// The inside of SiteMachine: its phases and what lives beside them. Included by node/round/*.cpp only.
+// The state of SiteMachine: its phases, and what outlives a phase. Included by node/round/*.cpp only.
 #pragma once
 
-#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/contains.h"
+#include "common/ids.h"
+#include "common/overloaded.h"
+#include "crypto/key_agreement.h"
+#include "crypto/mask_stream.h"
+#include "crypto/secret_bytes.h"
+#include "crypto/signature.h"
+#include "federation/membership/roster.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/messages/vector_chunk.h"
+#include "federation/model/local_update.h"
 #include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/masking.h"
+#include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
 #include "node/round/site_machine.h"
 #include "node/round/site_marks.h"
 
 namespace fovea::node {
 
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
-inline bool contains(std::span<const RosterIndex> sites, RosterIndex site) {
-  return std::find(sites.begin(), sites.end(), site) != sites.end();
-}
-inline federation::Refusal refused(federation::RefusalReason reason, std::string detail) {
-  return {reason, std::move(detail)};
-}
-
 // A trained update, and the task it answers.
-struct Work {
+struct TrainedUpdate {
   federation::TrainTask task;
-  federation::Contribution contribution;
-  Digest digest{};  // federation::contribution_digest: stays when the contribution is let go
+  federation::LocalUpdate update;
+  Digest digest{};  // federation::update_digest: stays when the update is let go
 };
 
 // One attempt's public context and secrets. Wiped with the phase that owns it.
@@ -42,7 +53,7 @@ struct Attempt {
 
 // R3.
 struct MaskedAttempt {
-  Work work;
+  TrainedUpdate trained;
   Attempt attempt;
   std::vector<federation::HeldShares> held;  // one for each site of U2 that shares with this one
   std::vector<RosterIndex> survivors;        // U2
@@ -55,15 +66,15 @@ struct Training {
   RoundNumber started_round = 0;  // the round under whose number the training was started
 };
 struct Ready {
-  Work work;
+  TrainedUpdate trained;
 };
 struct KeysSent {
-  Work work;
+  TrainedUpdate trained;
   Attempt attempt;
   SiteOutbound sent;
 };
 struct SharesSent {
-  Work work;
+  TrainedUpdate trained;
   Attempt attempt;
   std::optional<federation::HeldShares> own;  // none in a sparse graph
   SiteOutbound sent;
@@ -80,15 +91,19 @@ struct MaskedSent {
 };
 // Every secret of the attempt is wiped: what R5 needs is in the signed mark.
 struct ConsistencySigned {
-  Work work;
+  TrainedUpdate trained;
   federation::AttemptRef ref;
 };
 // The update is kept until the sum is published: should a dealer's fault be shown, the sum is repeated with the same
 // one.
 struct Unmasked {
-  Work work;
+  TrainedUpdate trained;
   federation::AttemptRef ref;
 };
+// Phases with no attempt in memory. After a restart the journal may still answer for the attempt before.
+template <class P>
+concept BetweenAttempts = std::same_as<P, Idle> || std::same_as<P, Training> || std::same_as<P, Ready>;
+
 using Phase =
     std::variant<Idle, Training, Ready, KeysSent, SharesSent, MaskedSending, MaskedSent, ConsistencySigned, Unmasked>;
 
@@ -105,13 +120,14 @@ struct IncomingSum {
   federation::RoundEvidence evidence;
   federation::AttemptRef ref;
   EpochNumber epoch = 0;
+  bool in_sum = false;
   std::vector<std::uint32_t> words;
   std::vector<std::optional<Digest>> chunks;  // payload digest of each that has come
   std::size_t missing = 0;
 };
 
-// A coordinator stops after a dozen rounds in a row without a sum, and a person starts it again. A site that followed a
-// round number without bound could be led to the last one, after which no round comes.
+// A coordinator stops after a dozen rounds in a row without a sum, until a person starts it again. A site that followed
+// round numbers without bound could be led to the last one, after which no round can come.
 inline constexpr RoundNumber kRoundsAheadMax = 10'000;
 
 struct SiteMachine::Core {
@@ -121,7 +137,7 @@ struct SiteMachine::Core {
   SiteMemory memory;
   ModelAdopted model;
   bool has_model = false;
-  std::optional<federation::AttemptRef> abandoned;  // joined, then given up by the coordinator: its statement is dead
+  std::optional<federation::AttemptRef> abandoned;  // joined, then given up by the coordinator: its statement is void
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
@@ -132,7 +148,7 @@ struct SiteMachine::Core {
   SiteEffects effects;  // of the running step
   mutable crypto::VerifiedSignatures verified{};
 
-  // site_machine.cpp: one function an event
+  // site_machine.cpp: one function per event
   void on(Connected);
   void on(MessageReceived event);
   void on(const ModelAdopted& event);
@@ -156,7 +172,8 @@ struct SiteMachine::Core {
   void deal_shares(KeysSent& from, federation::KeyList list);
   void start_masking(SharesSent& from, federation::RoutedShares routed);
   void send_chunks(MaskedSending& from);
-  std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p, const Work& work) const;
+  std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p,
+                                                      const TrainedUpdate& trained) const;
   // The rules that hold for a round whoever speaks of it: the coordinator in R0 and R1, or the evidence of a published
   // sum. `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may
   // name any.
@@ -178,7 +195,7 @@ struct SiteMachine::Core {
   federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index,
                                        std::vector<std::uint32_t>& words) const;
 
-  // site_repeat.cpp: one release a model, unless a dealer's fault is shown
+  // site_repeat.cpp: one release per model, unless a dealer's fault is shown
   void on_dealer_fault(const federation::SignedMessage& message);
   std::optional<federation::Refusal> check_fault(const federation::DealerFault& fault,
                                                  const ReleasedMark& released) const;
@@ -187,7 +204,8 @@ struct SiteMachine::Core {
   federation::Refusal refuse_released(const Release& release) const;
   std::optional<federation::Refusal> check_task_unreleased(const Digest& model_hash) const;
   std::optional<federation::Refusal> check_unreleased(const SignedMark& statement) const;
-  std::optional<federation::Refusal> check_repeated(const federation::RoundParameters& p, const Work& work) const;
+  std::optional<federation::Refusal> check_repeated(const federation::RoundParameters& p,
+                                                    const TrainedUpdate& trained) const;
 
   // site_beacon.cpp: the roster's beacon
   void on_beacon_request(const federation::SignedMessage& message);
@@ -206,11 +224,11 @@ struct SiteMachine::Core {
   std::optional<federation::Refusal> check_unmask(const SignedMark& statement,
                                                   const federation::UnmaskRequest& request) const;
 
-  // site_update.cpp: the sum
+  // site_sum.cpp: the sum
   void on_evidence(const federation::SignedMessage& message);
   std::optional<federation::Refusal> check_published(const federation::RoundEvidence& evidence) const;
   void on_aggregate_chunk(const federation::SignedMessage& message);
-  void finish_update();
+  void finish_sum();
   const federation::Roster* roster_named(const Digest& hash) const;
 
   // site_core.cpp
@@ -229,8 +247,8 @@ struct SiteMachine::Core {
   void say_hello();
   void say_ready(const federation::TrainTask& task);
   // The update of a phase that still has one; null otherwise. `take` leaves the phase without it.
-  const Work* work() const noexcept;
-  std::optional<Work> take_work();
+  const TrainedUpdate* trained_update() const noexcept;
+  std::optional<TrainedUpdate> take_trained_update();
   const Attempt* attempt() const noexcept;
   // The attempt joined last, unless the coordinator gave it up: the one that the egress gate has open.
   bool is_open(const federation::AttemptRef& ref) const noexcept {

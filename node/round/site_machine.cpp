@@ -1,9 +1,14 @@
 #include "node/round/site_machine.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <utility>
 
 #include "common/finite.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
 #include "node/round/site_core.h"
 
 namespace fovea::node {
@@ -16,23 +21,24 @@ namespace {
 // An attempt on which the coordinator is silent for this many of its phase deadlines is given up.
 constexpr std::int64_t kSilentPhases = 10;
 
-// The same work under another round number: a round was lost after training, and the update is still good.
-bool same_work(const federation::TrainTask& a, const federation::TrainTask& b) {
+// The same task under another round number: a round was lost after training, and the update is still good.
+bool same_task(const federation::TrainTask& a, const federation::TrainTask& b) {
   return a.plan_hash == b.plan_hash && a.model_hash == b.model_hash && a.previous_transcript == b.previous_transcript &&
          a.stage_index == b.stage_index && a.stage_round == b.stage_round && a.seed == b.seed;
 }
 
-Result<void> check_policy(const SitePolicy& policy) {
-  if (policy.honest_min < 2)
-    return invalid_argument("policy.honest_min: at least 2, or the sum is one site's own update");
+}  // namespace
+
+Result<void> check_policy_bounds(const SitePolicy& policy) {
+  if (policy.honest_min < kHonestMin)
+    return invalid_argument("policy.honest_min: at least " + std::to_string(kHonestMin) +
+                            ", or the sum is one site's own update");
   if (policy.cohort_min < policy.honest_min + policy.colluders_max)
     return invalid_argument("policy.cohort_min: at least honest_min + colluders_max");
   if (policy.cohort_min > federation::kCohortMax)
     return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::kCohortMax));
   return {};
 }
-
-}  // namespace
 
 SiteMachine::SiteMachine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 SiteMachine::SiteMachine(SiteMachine&&) noexcept = default;
@@ -41,7 +47,7 @@ SiteMachine::~SiteMachine() = default;
 
 Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes> journal,
                                         std::span<const Bytes> site_register) {
-  FOVEA_TRY(check_policy(config.policy));
+  FOVEA_TRY(check_policy_bounds(config.policy));
   if (config.software.size() > 80) return invalid_argument("software: at most 80 bytes");
   if (config.chunks_per_step == 0) return invalid_argument("chunks_per_step: at least 1");
   const auto index = config.roster.index_of(config.self);
@@ -79,7 +85,7 @@ SitePhase SiteMachine::phase() const noexcept { return static_cast<SitePhase>(co
 RoundNumber SiteMachine::round() const noexcept {
   if (const auto* training = std::get_if<Training>(&core_->phase)) return training->task.round;
   if (const auto* unmasked = std::get_if<Unmasked>(&core_->phase)) return unmasked->ref.round;
-  return core_->work() != nullptr ? core_->work()->task.round : 0;
+  return core_->trained_update() != nullptr ? core_->trained_update()->task.round : 0;
 }
 
 AttemptNumber SiteMachine::attempt() const noexcept {
@@ -104,37 +110,32 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (!published && header.epoch != config.roster.epoch)
     return refuse(RefusalReason::wrong_epoch, "roster epoch " + std::to_string(header.epoch) + ", pinned is " +
                                                   std::to_string(config.roster.epoch));
-  switch (message.kind()) {
-    case MessageKind::train_task: return on_train_task(message);
-    case MessageKind::parameters: return on_parameters(message, std::move(event.seed));
-    case MessageKind::key_list: return on_key_list(message);
-    case MessageKind::routed_shares: return on_routed_shares(message);
-    case MessageKind::chunk_request: return on_chunk_request(message);
-    case MessageKind::consistency_request: return on_consistency_request(message);
-    case MessageKind::unmask_request: return on_unmask_request(message);
-    case MessageKind::aggregate_chunk: return on_aggregate_chunk(message);
-    case MessageKind::round_evidence: return on_evidence(message);
-    case MessageKind::refusal: return on_notice(message);
-    case MessageKind::attempt_abandoned: return on_abandoned(message);
-    case MessageKind::beacon_request: return on_beacon_request(message);
-    case MessageKind::beacon_commitments: return on_beacon_commitments(message);
-    case MessageKind::beacon: return on_beacon(message);
-    case MessageKind::dealer_fault: return on_dealer_fault(message);
-    case MessageKind::beacon_commitment:
-    case MessageKind::beacon_nonce:
-    case MessageKind::plan_offer:
-    case MessageKind::roster_offer:
-    case MessageKind::hello:
-    case MessageKind::training_progress:
-    case MessageKind::training_ready:
-    case MessageKind::keys:
-    case MessageKind::shares:
-    case MessageKind::masked_chunk:
-    case MessageKind::masked_statement:
-    case MessageKind::consistency_signature:
-    case MessageKind::unmask_shares:
-    case MessageKind::attempt_failure: return refuse_unexpected(message);
-  }
+  if (message.kind() == MessageKind::parameters) return on_parameters(message, std::move(event.seed));
+  struct Handler {
+    MessageKind kind;
+    void (Core::*handle)(const federation::SignedMessage&);
+  };
+  static constexpr std::array kHandlers{Handler{MessageKind::train_task, &Core::on_train_task},
+                                        Handler{MessageKind::key_list, &Core::on_key_list},
+                                        Handler{MessageKind::routed_shares, &Core::on_routed_shares},
+                                        Handler{MessageKind::chunk_request, &Core::on_chunk_request},
+                                        Handler{MessageKind::consistency_request, &Core::on_consistency_request},
+                                        Handler{MessageKind::unmask_request, &Core::on_unmask_request},
+                                        Handler{MessageKind::aggregate_chunk, &Core::on_aggregate_chunk},
+                                        Handler{MessageKind::round_evidence, &Core::on_evidence},
+                                        Handler{MessageKind::refusal, &Core::on_notice},
+                                        Handler{MessageKind::attempt_abandoned, &Core::on_abandoned},
+                                        Handler{MessageKind::beacon_request, &Core::on_beacon_request},
+                                        Handler{MessageKind::beacon_commitments, &Core::on_beacon_commitments},
+                                        Handler{MessageKind::beacon, &Core::on_beacon},
+                                        Handler{MessageKind::dealer_fault, &Core::on_dealer_fault}};
+  static_assert(federation::covers(kHandlers, [](const federation::MessageKindInfo& info) {
+    const bool of_the_driver = info.kind == MessageKind::plan_offer || info.kind == MessageKind::roster_offer;
+    return !federation::is_sent_by_site(info) && !of_the_driver && info.kind != MessageKind::parameters;
+  }));
+  const Handler* const handler = federation::find_entry(kHandlers, message.kind());
+  if (handler == nullptr) return refuse_unexpected(message);
+  (this->*handler->handle)(message);
 }
 
 void SiteMachine::Core::on(const ModelAdopted& event) {
@@ -151,7 +152,7 @@ void SiteMachine::Core::on(const ModelAdopted& event) {
     phase = Idle{};
   };
   if (const auto* training = std::get_if<Training>(&phase)) return stale(training->task);
-  if (work() != nullptr) stale(work()->task);
+  if (trained_update() != nullptr) stale(trained_update()->task);
 }
 
 void SiteMachine::Core::on(TrainingAdvanced event) {
@@ -167,14 +168,14 @@ void SiteMachine::Core::on(TrainingFinished event) {
     return refuse(RefusalReason::unexpected_kind,
                   "no training of round " + std::to_string(event.round) + " is running");
   const federation::TrainTask task = training->task;
-  if (!all_finite(event.contribution.delta)) {
+  if (!all_finite(event.update.delta)) {
     // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
     report_failure({.round = task.round}, RefusalReason::update_not_finite);
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
   }
-  const Digest digest = federation::contribution_digest(event.contribution, config.identity.seed());
-  phase = Ready{{task, std::move(event.contribution), digest}};
+  const Digest digest = federation::update_digest(event.update, config.identity.seed());
+  phase = Ready{{task, std::move(event.update), digest}};
   say_ready(task);
 }
 
@@ -186,7 +187,7 @@ void SiteMachine::Core::on(TrainingFailed event) {
 }
 
 void SiteMachine::Core::on(PolicyChanged event) {
-  if (auto checked = check_policy(event.policy); !checked)
+  if (auto checked = check_policy_bounds(event.policy); !checked)
     return refuse(RefusalReason::local_policy, checked.error().message);
   config.policy = std::move(event.policy);
   say_hello();  // a task refused for want of an approval is offered again
@@ -254,19 +255,19 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
   };
   if (auto* training = std::get_if<Training>(&phase)) {
     if (task.round < training->task.round) return refuse(RefusalReason::stale_round, "a newer task is being trained");
-    if (same_work(task, training->task)) {
+    if (same_task(task, training->task)) {
       training->task = task;
       return;
     }
     effects.cancel_training = true;
     return start();
   }
-  const Work* current = work();
+  const TrainedUpdate* current = trained_update();
   if (current == nullptr) return start();
   if (task.round < current->task.round) return refuse(RefusalReason::stale_round, "a newer task is in hand");
-  if (!same_work(task, current->task)) return start();
+  if (!same_task(task, current->task)) return start();
   if (task.round == current->task.round) return say_ready(task);
-  std::optional<Work> kept = take_work();
+  std::optional<TrainedUpdate> kept = take_trained_update();
   kept->task = task;
   phase = Ready{std::move(*kept)};
   say_ready(task);
@@ -295,8 +296,7 @@ void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
 void SiteMachine::Core::on_notice(const federation::SignedMessage& message) {
   auto decoded = federation::RefusalNotice::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  effects.notices.push_back("the coordinator refused " + std::string(federation::to_string(decoded->refused)) + ": " +
-                            std::string(federation::to_string(decoded->reason)));
+  effects.refused_by_coordinator = *decoded;
 }
 
 }  // namespace fovea::node

@@ -10,27 +10,34 @@
 //                      seed = opened->kind() == MessageKind::parameters ? a fresh random.secret_key() : none
 //                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed)}));
 //   perform(effects), strictly in field order:
-//     1 append effects.journal to the journal of the run, one sync; then effects.site_register to that of the site, one sync
+//     1 append effects.journal to the journal of the run and sync, then effects.site_register to the register of the
+//       site and sync
 //     2 egress-close effects.abandoned, egress-open effects.joined, egress-intend, then send effects.outbound
-//     3 start or cancel training   4 apply effects.update, then step(ModelAdopted{…}) at once
+//     3 start or cancel training   4 apply effects.verified_sum, then step(ModelAdopted{…}) at once
 //     while (effects.more) perform(machine.step(Resume{}))
 //
 // step() never fails: a refused event has `refusal` set and leaves the state as it was (a message to tell the
 // coordinator may be in outbound). Keys and seeds of an attempt live in memory only and are wiped at R4 or when it
-// ends. A machine made from a journal sends recorded bytes only: before R4 it sits the attempt out (and says so), after
-// R4 it can still answer R5 with the release that its signed mark fixed. The journal therefore holds shares of other
-// sites' secrets: mode 0600. The register holds no secret; it must never be older than the site: restored from a
-// backup, it could allow a second release.
+// ends. A machine made from a journal sends recorded bytes only: before R4 it takes no further part in the attempt (and
+// says so), after R4 it can still answer R5 with the release that its signed mark fixed. The journal therefore holds
+// shares of other sites' secrets: mode 0600. The register holds no secret; it must never be older than the site:
+// restored from a backup, it could allow a second release.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/clock.h"
+#include "common/ids.h"
+#include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/envelope.h"
@@ -39,13 +46,19 @@
 
 namespace fovea::node {
 
-// What the hospital demands, whatever a plan or the coordinator says.
+// With one honest site in a sum, the sum less what the colluders sent is that site's own update.
+inline constexpr std::uint32_t kHonestMin = 2;
+
+// What the hospital demands, whatever a plan or the coordinator says. Bounds: honest_min at least kHonestMin,
+// cohort_min at least honest_min + colluders_max and at most federation::kCohortMax.
 struct SitePolicy {
   std::uint32_t colluders_max = 0;  // m, absolute
   std::uint32_t honest_min = 0;     // h, absolute
   std::uint32_t cohort_min = 0;     // fewest sites with keys in an attempt (|U1|)
   std::vector<Digest> plans_approved;
 };
+// invalid_argument names the value that is out of bounds.
+Result<void> check_policy_bounds(const SitePolicy& policy);
 
 struct SiteConfig {
   SiteId self;
@@ -74,7 +87,7 @@ struct NextSum {
 };
 // The site computed this model itself (initial weights, or an applied update).
 struct ModelAdopted {
-  RoundNumber round = 0;  // last aggregate in it; 0 for the initial weights
+  RoundNumber round = 0;  // last sum in it; 0 for the initial weights
   Digest model_hash{};
   Digest transcript{};    // of that round; zero for the initial weights
   EpochNumber epoch = 0;  // of the roster of that round; 0 for the initial weights
@@ -86,7 +99,7 @@ struct TrainingAdvanced {
 };
 struct TrainingFinished {
   RoundNumber round = 0;
-  federation::Contribution contribution;
+  federation::LocalUpdate update;
 };
 struct TrainingFailed {
   RoundNumber round = 0;
@@ -113,10 +126,11 @@ struct SiteOutbound {
 };
 
 // A verified sum to apply to the model whose hash the machine was told.
-struct ModelUpdate {
+struct VerifiedSum {
   RoundNumber round = 0;
   Digest transcript{};
   EpochNumber epoch = 0;  // of the roster that the evidence names
+  bool in_sum = false;    // this site's update is part of it
   federation::RoundEvidence evidence;
   federation::RoundSum sum;
 };
@@ -129,10 +143,11 @@ struct SiteEffects {
   std::vector<SiteOutbound> outbound;                   // 2
   bool cancel_training = false;                         // 3
   std::optional<federation::TrainTask> start_training;  // 3
-  std::optional<ModelUpdate> update;                    // 4
+  std::optional<VerifiedSum> verified_sum;              // 4
   bool more = false;                                    // feed Resume when outbound is sent
   std::optional<federation::Refusal> refusal;           // the event was refused: log it as a warning
-  std::vector<std::string> notices;                     // for the log; no secrets
+  std::optional<federation::RefusalNotice> refused_by_coordinator;  // for the log: the event was this notice
+  std::vector<std::string> notices;                                 // for the log; no secrets
 };
 
 enum class SitePhase {
@@ -164,7 +179,7 @@ class SiteMachine {
   SitePhase phase() const noexcept;
   RoundNumber round() const noexcept;       // of the current task; 0 in idle
   AttemptNumber attempt() const noexcept;   // of the current attempt; 0 before R1
-  RoundNumber last_round() const noexcept;  // last aggregate adopted
+  RoundNumber last_round() const noexcept;  // last sum adopted
 
  private:
   struct Core;

@@ -1,180 +1,144 @@
 #include "node/round/site_marks.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "common/byte_fields.h"
+#include "common/check.h"
 #include "common/codec.h"
+#include "common/overloaded.h"
 #include "federation/messages/envelope.h"
 
 namespace fovea::node {
 namespace {
 
-enum class MarkType : std::uint8_t {
-  joined_1 = 1,  // the marks with a number in their name are of version 0.1: written no more
-  signed_statement_1 = 2,
-  unmasked = 3,
-  released_1 = 4,
-  beacon_list = 5,
-  beacon = 6,
-  joined = 7,
-  signed_statement = 8,
-  released = 9,
-};
+// A mark of version 0.1 ends before the fields that let a sum be repeated. It is read, and written no more.
+enum class MarkVersion { before_repeats, current };
 
-bool names_an_attempt(MarkType type) { return type != MarkType::beacon_list && type != MarkType::beacon; }
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-
-void write_repeats(ByteWriter& writer, const std::optional<federation::AttemptRef>& repeats) {
-  writer.u8(repeats ? 1 : 0);
-  if (repeats) federation::write(writer, *repeats);
+template <class Fields>
+void repeats(Fields& f, FieldsOf<Fields, std::optional<federation::AttemptRef>> ref) {
+  bool given = ref.has_value();
+  f.boolean("mark.repeats", given);
+  if (f.present(ref, given)) fields(f, *ref);
 }
 
-Result<std::optional<federation::AttemptRef>> read_repeats(ByteReader& reader) {
-  FOVEA_TRY_ASSIGN(const std::uint8_t given, reader.u8("mark.repeats"));
-  if (given > 1) return invalid_argument("mark.repeats: expected 0 or 1");
-  if (given == 0) return std::optional<federation::AttemptRef>();
-  FOVEA_TRY_ASSIGN(const federation::AttemptRef ref, federation::read_attempt_ref(reader));
-  return std::optional(ref);
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, JoinedMark> mark, MarkVersion version) {
+  fields(f, mark.ref);
+  f.array("mark.seed_tag", mark.seed_tag);
+  if (version == MarkVersion::before_repeats) return;
+  f.array("mark.update", mark.vector);
+  repeats(f, mark.repeats);
 }
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, SignedMark> mark, MarkVersion version) {
+  fields(f, mark.ref);
+  f.array("mark.request", mark.request);
+  f.array("mark.statement", mark.statement);
+  f.array("mark.model_hash", mark.model_hash);
+  f.u16("mark.signatures_min", mark.signatures_min);
+  f.u16("mark.threshold", mark.threshold);
+  federation::site_list(f, "mark.voters", mark.voters);
+  federation::site_list(f, "mark.holders", mark.holders);
+  f.bytes("mark.wire", mark.wire, federation::kWireBytesMax);
+  f.bytes("mark.release", mark.release, federation::kWireBytesMax);
+  if (version == MarkVersion::before_repeats) return;
+  federation::site_list(f, "mark.survivors", mark.survivors);
+  repeats(f, mark.repeats);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, UnmaskedMark> mark, MarkVersion) {
+  fields(f, mark.ref);
+  f.array("mark.model_hash", mark.model_hash);
+  f.bytes("mark.wire", mark.wire, federation::kWireBytesMax);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ReleasedMark> mark, MarkVersion version) {
+  fields(f, mark.ref);
+  f.array("mark.model_hash", mark.model_hash);
+  if (version == MarkVersion::before_repeats) return;
+  federation::site_list(f, "mark.survivors", mark.survivors);
+  federation::site_list(f, "mark.committed", mark.committed);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconListMark> mark, MarkVersion) {
+  f.array("mark.roster", mark.roster);
+  f.array("mark.list", mark.list);
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, BeaconMark> mark, MarkVersion) {
+  f.array("mark.roster", mark.roster);
+  f.array("mark.beacon", mark.beacon);
+}
+
+template <class Mark>
+Result<SiteMark> read(ByteReader& reader, MarkVersion version) {
+  FieldReader f(reader);
+  Mark mark;
+  fields(f, mark, version);
+  FOVEA_TRY(f.finish("mark"));
+  return SiteMark(std::move(mark));
+}
+
+// The numbers are on disk and never reused.
+struct MarkType {
+  std::uint8_t number;
+  MarkVersion version;
+  std::size_t alternative;  // of SiteMark
+  Result<SiteMark> (*read)(ByteReader&, MarkVersion);
+};
+constexpr std::array kMarkTypes{
+    MarkType{1, MarkVersion::before_repeats, 0, read<JoinedMark>},
+    MarkType{2, MarkVersion::before_repeats, 1, read<SignedMark>},
+    MarkType{3, MarkVersion::current, 2, read<UnmaskedMark>},
+    MarkType{4, MarkVersion::before_repeats, 3, read<ReleasedMark>},
+    MarkType{5, MarkVersion::current, 4, read<BeaconListMark>},
+    MarkType{6, MarkVersion::current, 5, read<BeaconMark>},
+    MarkType{7, MarkVersion::current, 0, read<JoinedMark>},
+    MarkType{8, MarkVersion::current, 1, read<SignedMark>},
+    MarkType{9, MarkVersion::current, 3, read<ReleasedMark>},
+};
 
 struct DecodedMark {
   RunId run;
   SiteMark mark;
 };
 
-Result<SiteMark> read_fields(ByteReader& reader, MarkType type, const federation::AttemptRef& ref) {
-  switch (type) {
-    case MarkType::joined_1:
-    case MarkType::joined: {
-      JoinedMark mark{.ref = ref};
-      FOVEA_TRY_ASSIGN(mark.seed_tag, reader.array<32>("mark.seed_tag"));
-      if (type == MarkType::joined_1) return SiteMark(mark);
-      FOVEA_TRY_ASSIGN(mark.update, reader.array<32>("mark.update"));
-      FOVEA_TRY_ASSIGN(mark.repeats, read_repeats(reader));
-      return SiteMark(mark);
-    }
-    case MarkType::signed_statement_1:
-    case MarkType::signed_statement: {
-      SignedMark mark{.ref = ref};
-      FOVEA_TRY_ASSIGN(mark.request, reader.array<32>("mark.request"));
-      FOVEA_TRY_ASSIGN(mark.statement, reader.array<32>("mark.statement"));
-      FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
-      FOVEA_TRY_ASSIGN(mark.signatures_min, reader.u16("mark.signatures_min"));
-      FOVEA_TRY_ASSIGN(mark.threshold, reader.u16("mark.threshold"));
-      FOVEA_TRY_ASSIGN(mark.voters, federation::read_sites(reader, "mark.voters"));
-      FOVEA_TRY_ASSIGN(mark.holders, federation::read_sites(reader, "mark.holders"));
-      FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.wire", federation::kWireBytesMax));
-      mark.wire.assign(wire.begin(), wire.end());
-      FOVEA_TRY_ASSIGN(const ByteView release, reader.sized("mark.release", federation::kWireBytesMax));
-      mark.release.assign(release.begin(), release.end());
-      if (type == MarkType::signed_statement_1) return SiteMark(std::move(mark));
-      FOVEA_TRY_ASSIGN(mark.survivors, federation::read_sites(reader, "mark.survivors"));
-      FOVEA_TRY_ASSIGN(mark.repeats, read_repeats(reader));
-      return SiteMark(std::move(mark));
-    }
-    case MarkType::unmasked: {
-      UnmaskedMark mark{.ref = ref};
-      FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
-      FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("mark.wire", federation::kWireBytesMax));
-      mark.wire.assign(wire.begin(), wire.end());
-      return SiteMark(std::move(mark));
-    }
-    case MarkType::released_1:
-    case MarkType::released: {
-      ReleasedMark mark{.ref = ref};
-      FOVEA_TRY_ASSIGN(mark.model_hash, reader.array<32>("mark.model_hash"));
-      if (type == MarkType::released_1) return SiteMark(mark);
-      FOVEA_TRY_ASSIGN(mark.survivors, federation::read_sites(reader, "mark.survivors"));
-      FOVEA_TRY_ASSIGN(mark.committed, federation::read_sites(reader, "mark.committed"));
-      return SiteMark(mark);
-    }
-    case MarkType::beacon_list: {
-      BeaconListMark mark;
-      FOVEA_TRY_ASSIGN(mark.roster, reader.array<32>("mark.roster"));
-      FOVEA_TRY_ASSIGN(mark.list, reader.array<32>("mark.list"));
-      return SiteMark(mark);
-    }
-    case MarkType::beacon: {
-      BeaconMark mark;
-      FOVEA_TRY_ASSIGN(mark.roster, reader.array<32>("mark.roster"));
-      FOVEA_TRY_ASSIGN(mark.beacon, reader.array<32>("mark.beacon"));
-      return SiteMark(mark);
-    }
-  }
-  return invalid_argument("mark.type: unknown number " + std::to_string(static_cast<int>(type)));
-}
-
 Result<DecodedMark> decode_mark(ByteView record) {
   ByteReader reader(record);
-  FOVEA_TRY_ASSIGN(const std::uint8_t type, reader.u8("mark.type"));
+  FOVEA_TRY_ASSIGN(const std::uint8_t number, reader.u8("mark.type"));
   RunId run;
   FOVEA_TRY_ASSIGN(run.bytes, reader.array<16>("mark.run"));
-  federation::AttemptRef ref;
-  if (names_an_attempt(static_cast<MarkType>(type))) {
-    FOVEA_TRY_ASSIGN(ref, federation::read_attempt_ref(reader));
+  for (const MarkType& type : kMarkTypes) {
+    if (type.number != number) continue;
+    FOVEA_TRY_ASSIGN(SiteMark mark, type.read(reader, type.version));
+    return DecodedMark{run, std::move(mark)};
   }
-  FOVEA_TRY_ASSIGN(SiteMark mark, read_fields(reader, static_cast<MarkType>(type), ref));
-  FOVEA_TRY(reader.finish("mark"));
-  return DecodedMark{run, std::move(mark)};
+  return invalid_argument("mark.type: unknown number " + std::to_string(number));
 }
 
 }  // namespace
 
 Bytes encode_mark(const RunId& run, const SiteMark& mark) {
+  const auto type = std::find_if(kMarkTypes.begin(), kMarkTypes.end(), [&](const MarkType& entry) {
+    return entry.version == MarkVersion::current && entry.alternative == mark.index();
+  });
+  FOVEA_CHECK(type != kMarkTypes.end());
   ByteWriter writer;
   writer.reserve(128);
-  const auto start = [&](MarkType type, const federation::AttemptRef& ref) {
-    writer.u8(static_cast<std::uint8_t>(type));
-    writer.raw(run.bytes);
-    federation::write(writer, ref);
-  };
-  std::visit(Overloaded{
-                 [&](const JoinedMark& m) {
-                   start(MarkType::joined, m.ref);
-                   writer.raw(m.seed_tag);
-                   writer.raw(m.update);
-                   write_repeats(writer, m.repeats);
-                 },
-                 [&](const SignedMark& m) {
-                   start(MarkType::signed_statement, m.ref);
-                   writer.raw(m.request);
-                   writer.raw(m.statement);
-                   writer.raw(m.model_hash);
-                   writer.u16(m.signatures_min);
-                   writer.u16(m.threshold);
-                   federation::write(writer, m.voters);
-                   federation::write(writer, m.holders);
-                   writer.sized(m.wire);
-                   writer.sized(m.release);
-                   federation::write(writer, m.survivors);
-                   write_repeats(writer, m.repeats);
-                 },
-                 [&](const UnmaskedMark& m) {
-                   start(MarkType::unmasked, m.ref);
-                   writer.raw(m.model_hash);
-                   writer.sized(m.wire);
-                 },
-                 [&](const ReleasedMark& m) {
-                   start(MarkType::released, m.ref);
-                   writer.raw(m.model_hash);
-                   federation::write(writer, m.survivors);
-                   federation::write(writer, m.committed);
-                 },
-                 [&](const BeaconListMark& m) {
-                   writer.u8(static_cast<std::uint8_t>(MarkType::beacon_list));
-                   writer.raw(run.bytes);
-                   writer.raw(m.roster);
-                   writer.raw(m.list);
-                 },
-                 [&](const BeaconMark& m) {
-                   writer.u8(static_cast<std::uint8_t>(MarkType::beacon));
-                   writer.raw(run.bytes);
-                   writer.raw(m.roster);
-                   writer.raw(m.beacon);
-                 },
-             },
-             mark);
+  writer.u8(type->number);
+  writer.raw(run.bytes);
+  FieldWriter f(writer);
+  std::visit([&](const auto& m) { fields(f, m, type->version); }, mark);
   return std::move(writer).take();
 }
 

@@ -1,12 +1,13 @@
 // What a site remembers across a restart: the durable marks of its journal. No key or seed is among them, and of the
 // shares only what R5 would release under the one statement that was signed: with U3 fixed that message is fixed, so a
-// site that restarts after R4 can still finish the round, byte for byte, and nothing else.
+// site that restarts after R4 can still finish the round with the same bytes, and can do nothing else.
 //   record := u8 type · 16 run · attempt ref (none in marks of a beacon) · fields
-// A run has a journal of its own. What must hold across runs lies in the register of the site: one release a model,
+// A run has a journal of its own. What must hold across runs lies in the register of the site: one release per model,
 // ever, but for a sum that is repeated without a dealer whose fault is proven. Marks of older versions are read; they
 // let nothing be repeated.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,7 +15,9 @@
 #include <variant>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/ids.h"
+#include "common/result.h"
 #include "federation/messages/attempt_ref.h"
 
 namespace fovea::node {
@@ -23,7 +26,7 @@ namespace fovea::node {
 struct JoinedMark {
   federation::AttemptRef ref;
   Digest seed_tag{};
-  Digest update{};                                  // of the ring words that it would send (federation::update_digest)
+  Digest vector{};                                  // of the ring words that it would send (federation::vector_digest)
   std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats
 
   // Whether it was, or repeated, the attempt `other`.
@@ -36,18 +39,17 @@ struct SignedMark {
   Digest request{};  // payload digest of the request
   Digest statement{};
   Digest model_hash{};
-  std::uint16_t signatures_min = 0;      // of U3
-  std::uint16_t threshold = 0;           // of those, by sites that hold shares of this one: t of the attempt
-  std::vector<RosterIndex> voters{};     // U3
-  std::vector<RosterIndex> holders{};    // of U3: all of it, or this site's neighbours
-  Bytes wire{};                          // the signature as it was sent, to send again
-  Bytes release{};                       // what R5 will send when t sites have signed the statement
-  std::vector<RosterIndex> survivors{};  // U2
-  std::optional<federation::AttemptRef>
-      repeats{};  // the attempt whose sum it repeats: the dealers' faults were checked
+  std::uint16_t signatures_min = 0;                 // of U3
+  std::uint16_t threshold = 0;                      // of those, by sites that hold shares of this one: t of the attempt
+  std::vector<RosterIndex> voters{};                // U3
+  std::vector<RosterIndex> holders{};               // of U3: all of it, or this site's neighbours
+  Bytes wire{};                                     // the signature as it was sent, to send again
+  Bytes release{};                                  // what R5 will send when t sites have signed the statement
+  std::vector<RosterIndex> survivors{};             // U2
+  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats: the faults were checked
 };
 
-// R5: shares were released. At most one a round, and one for a statement.
+// R5: shares were released. At most once per round, and once per statement.
 struct UnmaskedMark {
   federation::AttemptRef ref;
   Digest model_hash{};
@@ -86,7 +88,7 @@ using SiteMark = std::variant<JoinedMark, SignedMark, UnmaskedMark, ReleasedMark
 
 Bytes encode_mark(const RunId& run, const SiteMark& mark);
 
-// The sum of all marks.
+// What all marks together say.
 struct SiteMemory {
   std::optional<JoinedMark> joined;           // the last of this run
   std::optional<SignedMark> consistency;      // the last of this run
@@ -94,9 +96,8 @@ struct SiteMemory {
   std::map<Digest, Release> released_models;  // of every run, by model
   std::map<Digest, Digest> beacon_lists;      // by roster
   std::map<Digest, Digest> beacons;           // by roster
-  std::vector<ReleasedMark>
-      unregistered;            // of this run's journal, not in the register: the site fell over between the two
-  std::set<Digest> seed_tags;  // of every run
+  std::set<Digest> seed_tags;                 // of every run
+  std::vector<ReleasedMark> unregistered;     // in this run's journal but not in the register: a crash came between
 
   void apply(const RunId& run, const SiteMark& mark);
   // True unless this release, a later one, or one of another run on the model is known.

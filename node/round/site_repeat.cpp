@@ -1,8 +1,9 @@
-// One release a model at a site, ever; and the one exception: a sum that could not be opened is repeated without the
-// dealers whose fault is proven, over exactly the other sites and with exactly the same vectors. Whoever could open the
-// first sum after all, which takes such a dealer's help, then knows no more by the second. Why each rule is needed:
-// docs/protocol.md.
+// A site releases shares once per model. The one exception: a sum that could not be opened is repeated without the
+// dealers whose fault is proven, over exactly the other sites and with exactly the same vectors. Whoever opens the
+// first sum after all, which takes the help of such a dealer, learns nothing more from the second. Why each rule is
+// needed: docs/protocol.md.
 #include <algorithm>
+#include <utility>
 
 #include "node/round/site_core.h"
 
@@ -17,7 +18,7 @@ const Release* SiteMachine::Core::release_on(const Digest& model_hash) const {
   return found == memory.released_models.end() ? nullptr : &found->second;
 }
 
-// Evidence is of one attempt: once its sum was repeated and released, it is used up.
+// Evidence is about one attempt: once its sum was repeated and released, it allows no further repetition.
 bool SiteMachine::Core::may_repeat(const Release& release) const {
   return release.run == config.run && release.mark.ref == faults.ref && !faults.dealers.empty();
 }
@@ -47,9 +48,10 @@ std::optional<Refusal> SiteMachine::Core::check_unreleased(const SignedMark& sta
   return refuse_released(*release);
 }
 
-// In R0. That the words are the same holds for who has not released too: a site of the first sum that could be led to
-// send another update in the second would show, in their difference, what it changed.
-std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::RoundParameters& p, const Work& work) const {
+// In R0. The vector must be the same at a site that has not released too: if a site of the first sum could be led to
+// send another update in the second, the difference of the sums would show what it changed.
+std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::RoundParameters& p,
+                                                         const TrainedUpdate& trained) const {
   const Release* release = release_on(p.model_hash);
   if (!p.repeats) return release == nullptr ? std::nullopt : std::optional(refuse_released(*release));
   const federation::AttemptRef& repeated = p.repeats->released;
@@ -57,7 +59,7 @@ std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::Round
     return refused(RefusalReason::stale_attempt, "repeats attempt " + std::to_string(repeated.attempt) + " of round " +
                                                      std::to_string(repeated.round) +
                                                      ", which is not the one that this site joined last");
-  if (memory.joined->update != federation::update_digest(p, work.digest))
+  if (memory.joined->vector != federation::vector_digest(p, trained.digest))
     return refused(RefusalReason::update_differs,
                    "a sum is repeated with the same vectors only, and this site's update is another one now");
   if (release == nullptr) return std::nullopt;

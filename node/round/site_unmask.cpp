@@ -1,6 +1,9 @@
 // R4 and R5 at a site: one statement signed, then one release of shares, each durable before it is sent.
 #include <algorithm>
+#include <cstdint>
+#include <utility>
 
+#include "common/check.h"
 #include "node/round/site_core.h"
 
 namespace fovea::node {
@@ -9,16 +12,6 @@ using federation::MessageKind;
 using federation::Refusal;
 using federation::RefusalReason;
 using federation::RevealedSecret;
-
-namespace {
-
-std::vector<RosterIndex> sites_of(std::span<const federation::CommittedVector> committed) {
-  std::vector<RosterIndex> out;
-  for (const federation::CommittedVector& entry : committed) out.push_back(entry.site);
-  return out;
-}
-
-}  // namespace
 
 // ---- R4
 
@@ -58,7 +51,7 @@ SiteOutbound SiteMachine::Core::make_release(const MaskedSent& from, std::span<c
     const auto held = std::find_if(from.masked.held.begin(), from.masked.held.end(),
                                    [&](const federation::HeldShares& entry) { return entry.dealer == subject; });
     FOVEA_CHECK(held != from.masked.held.end());
-    // Exactly one kind a peer: with both, its vector would be open.
+    // Exactly one kind per peer: both secrets together would unmask its vector.
     const bool in_sum = contains(committed, subject);
     const auto share = in_sum ? held->self_seed.encode() : held->mask_key.encode();
     federation::RevealedShare revealed{.subject = subject,
@@ -91,8 +84,8 @@ void SiteMachine::Core::sign_consistency(MaskedSent& from, const federation::Con
   // Durable first: a site that forgot what it signed could be asked to sign a second U3.
   mark(std::move(signing));
   send(std::move(message));
-  phase =
-      ConsistencySigned{std::move(from.masked.work), signature.ref};  // and every secret of the attempt is wiped here
+  // Every secret of the attempt is wiped with the phase that ends here.
+  phase = ConsistencySigned{std::move(from.masked.trained), signature.ref};
 }
 
 void SiteMachine::Core::resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
@@ -107,9 +100,7 @@ void SiteMachine::Core::on_consistency_request(const federation::SignedMessage& 
   auto decoded = federation::ConsistencyRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   std::visit(Overloaded{
-                 [&](Idle&) { resend_signature(message, decoded->ref); },
-                 [&](Training&) { resend_signature(message, decoded->ref); },
-                 [&](Ready&) { resend_signature(message, decoded->ref); },
+                 [&](BetweenAttempts auto&) { resend_signature(message, decoded->ref); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) { refuse_unexpected(message); },
@@ -165,15 +156,15 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   const federation::AttemptRef& ref = request.ref;
   if (memory.unmasked && memory.unmasked->ref == ref) {
     if (!is_open(ref)) return refuse_forgotten(message, ref);
-    // Marked, but never sent: the site fell over, and released a sum on this model in another run since.
+    // Marked but never sent: the site crashed, and has since released shares on this model in another run.
     if (const Release& release = memory.released_models.at(memory.unmasked->model_hash); release.run != config.run)
       return refuse(refuse_released(release));
     return send({MessageKind::unmask_shares, ref.round, ref.attempt, memory.unmasked->wire});
   }
   if (memory.unmasked && memory.unmasked->ref.round >= ref.round)
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
-  // A statement is dead once a later attempt was joined, or its own abandoned: the gate is closed, and a release that
-  // cannot leave must not use the model up.
+  // A statement is void once a later attempt was joined, or its own was abandoned: the gate is closed, and a release
+  // that cannot leave must not use the model up.
   if (!memory.consistency || memory.consistency->ref != ref || !is_open(ref)) return refuse_forgotten(message, ref);
   if (auto broken = check_unmask(*memory.consistency, request)) {
     report_failure(ref, broken->reason);
@@ -185,8 +176,8 @@ void SiteMachine::Core::release_shares(const federation::SignedMessage& message,
   complete_register();
   send(std::move(release));
   if (auto* signed_phase = std::get_if<ConsistencySigned>(&phase)) {
-    Work work = std::move(signed_phase->work);
-    phase = Unmasked{std::move(work), ref};
+    TrainedUpdate trained = std::move(signed_phase->trained);
+    phase = Unmasked{std::move(trained), ref};
   }
 }
 
@@ -194,10 +185,8 @@ void SiteMachine::Core::on_unmask_request(const federation::SignedMessage& messa
   auto decoded = federation::UnmaskRequest::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   std::visit(Overloaded{
-                 // A site that restarted after R4 is in one of the first three.
-                 [&](Idle&) { release_shares(message, *decoded); },
-                 [&](Training&) { release_shares(message, *decoded); },
-                 [&](Ready&) { release_shares(message, *decoded); },
+                 // Here too: a site may have restarted after R4.
+                 [&](BetweenAttempts auto&) { release_shares(message, *decoded); },
                  [&](KeysSent&) { refuse_unexpected(message); },
                  [&](SharesSent&) { refuse_unexpected(message); },
                  [&](MaskedSending&) { refuse_unexpected(message); },

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 
 namespace fovea::node {
 namespace {
@@ -11,8 +12,7 @@ constexpr std::array<Index3, 6> kNeighbours{{{1, 0, 0}, {-1, 0, 0}, {0, 1, 0}, {
 
 template <class Visit>
 void for_neighbours(const Index3& size, std::size_t at, Visit visit) {
-  const auto index = static_cast<std::int64_t>(at);
-  const Index3 here{index % size[0], index / size[0] % size[1], index / (size[0] * size[1])};
+  const Index3 here = cell_index(size, at);
   for (const Index3& step : kNeighbours) {
     const Index3 next{here[0] + step[0], here[1] + step[1], here[2] + step[2]};
     if (next[0] < 0 || next[1] < 0 || next[2] < 0 || next[0] >= size[0] || next[1] >= size[1] || next[2] >= size[2])
@@ -21,7 +21,7 @@ void for_neighbours(const Index3& size, std::size_t at, Visit visit) {
   }
 }
 
-// The cells reachable from `seeds` over cells equal to `value`; they are marked with `mark`.
+// Marks the cells that can be reached from `seeds` over cells equal to `value` with `mark`, and counts them.
 std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vector<std::size_t> seeds,
                   std::uint8_t value, std::uint8_t mark) {
   for (const std::size_t seed : seeds) cells[seed] = mark;
@@ -84,14 +84,32 @@ void fill_holes(const Index3& size, std::vector<std::uint8_t>& cells) {
 
 }  // namespace
 
+Index3 cell_index(const Index3& size, std::size_t offset) noexcept {
+  const auto at = static_cast<std::int64_t>(offset);
+  return {at % size[0], at / size[0] % size[1], at / (size[0] * size[1])};
+}
+
+CellBox box_of_cells_above(const Prior& prior, float weight) noexcept {
+  const Index3& size = prior.grid.geometry.size;
+  CellBox box{size, {0, 0, 0}};
+  for (std::size_t cell = 0; cell < prior.weights.size(); ++cell) {
+    if (!(prior.weights[cell] > weight)) continue;
+    const Index3 at = cell_index(size, cell);
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      box.low[axis] = std::min(box.low[axis], at[axis]);
+      box.high[axis] = std::max(box.high[axis], at[axis] + 1);
+    }
+  }
+  return box;
+}
+
 CellGrid CellGrid::over(const VolumeGeometry& coarse) {
   CellGrid grid{coarse};
   constexpr double kMiddle = static_cast<double>(kCellVoxels - 1) / 2;
-  grid.geometry.origin_mm = coarse.to_point({kMiddle, kMiddle, kMiddle});
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  grid.geometry.origin_mm = coarse.to_point(Point3::Constant(kMiddle));
+  grid.geometry.spacing_mm = coarse.spacing_mm * static_cast<double>(kCellVoxels);
+  for (std::size_t axis = 0; axis < 3; ++axis)
     grid.geometry.size[axis] = (coarse.size[axis] + kCellVoxels - 1) / kCellVoxels;
-    grid.geometry.spacing_mm[axis] = coarse.spacing_mm[axis] * static_cast<double>(kCellVoxels);
-  }
   return grid;
 }
 

@@ -1,9 +1,12 @@
-// Stage 1: where in the scan the patient is. It masks generously and never proposes.
+// Stage 1: where in the scan the patient is. It leaves out what is surely air, and proposes nothing.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
-#include "node/scan_view/scan_source.h"
+#include "node/scan_view/coarse_view.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
@@ -22,7 +25,17 @@ struct Prior {
 };
 inline constexpr float kMarginPrior = 0.25F;
 
-// Everything above the body level, its largest part, holes filled. A scan without a body gets 1 everywhere.
+// The largest connected part above the body level, holes filled. A scan without a body gets 1 everywhere.
 Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels);
+
+// The index of the cell at an offset of a grid's values; inverse of VolumeGeometry::offset.
+Index3 cell_index(const Index3& size, std::size_t offset) noexcept;
+
+// The smallest box around all cells whose weight is above `weight`; empty() where there is none.
+struct CellBox {
+  Index3 low{}, high{};  // cells; high is one past the end
+  bool empty() const noexcept { return high[0] <= low[0]; }
+};
+CellBox box_of_cells_above(const Prior& prior, float weight) noexcept;
 
 }  // namespace fovea::node

@@ -1,11 +1,13 @@
 #include "node/saliency/proposer.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <array>
-#include <exception>
+#include <cstddef>
 #include <span>
+#include <string>
 
 #include "node/saliency/tiling.h"
 
@@ -20,7 +22,7 @@ struct Outputs {
   at::Tensor radius;  // N × cells, ln(mm)
 };
 
-// The coarse features, brought to the fine ones' channels and grid, added to them.
+// Lateral connection: the coarse features, with the fine ones' channels and on their grid, added to them.
 at::Tensor joined(const NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse,
                   const at::Tensor& fine) {
   const auto size = fine.sizes();
@@ -29,7 +31,8 @@ at::Tensor joined(const NetworkParameters& parameters, const std::string& name, 
 }
 
 Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
-  // Every step down joins whole cells, so a cell's middle stays where its voxels are and flips are symmetric.
+  // Every strided step covers whole cells without padding, so a cell's middle stays where its voxels are, and the
+  // network treats a flipped crop alike.
   const at::Tensor first = convolution_relu_in_cells(parameters, "proposer.first", standardised(parameters, images));
   const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.padding = 0});
   const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
@@ -37,16 +40,18 @@ Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
   middle = convolution_norm(parameters, "proposer.middle", middle, {});
   at::Tensor coarse = convolution_norm(parameters, "proposer.down2", middle, {.stride = 2, .padding = 0});
   coarse = convolution_norm(parameters, "proposer.coarse", coarse, {});
-  // Added, not concatenated: half the multiply-adds of the whole network for the same recall.
+  // Adding instead of concatenating halves the multiply-adds of the whole network.
   const at::Tensor up1 =
       convolution_norm(parameters, "proposer.up1", joined(parameters, "proposer.lateral1", coarse, middle), {});
   const at::Tensor up2 =
       convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
-  return {at::conv3d(up2, parameters["proposer.heat.weight"], parameters["proposer.heat.bias"]).squeeze(1),
-          at::conv3d(up2, parameters["proposer.radius.weight"], parameters["proposer.radius.bias"]).squeeze(1)};
+  const auto head = [&](const std::string& name) {
+    return at::conv3d(up2, parameters[name + ".weight"], parameters[name + ".bias"]).squeeze(1);
+  };
+  return {head("proposer.heat"), head("proposer.radius")};
 }
 
-// Zhou et al. 2019, equation 1 (alpha 2, beta 4), plus the radius at the centres.
+// Zhou et al. 2019, equation 1 with α = 2 and β = 4, and the L1 loss of the log radius at the centres.
 at::Tensor loss_of(const Outputs& outputs, const ProposerBatch& batch) {
   const std::int64_t cells = batch.edge / kCellVoxels;
   const std::vector<std::int64_t> shape{batch.count, cells, cells, cells};
@@ -65,42 +70,16 @@ at::Tensor loss_of(const Outputs& outputs, const ProposerBatch& batch) {
   return heat_loss + 0.2 * radius_loss;
 }
 
-struct Box {
-  Index3 low{}, high{};  // cells; high is one past the end
-};
-
-Box box_of(const Prior& prior) {
-  const VolumeGeometry& geometry = prior.grid.geometry;
-  Box box{geometry.size, {0, 0, 0}};
-  for (std::int64_t k = 0; k < geometry.size[2]; ++k)
-    for (std::int64_t j = 0; j < geometry.size[1]; ++j)
-      for (std::int64_t i = 0; i < geometry.size[0]; ++i) {
-        if (prior.weights[geometry.offset(i, j, k)] <= 0) continue;
-        const Index3 at{i, j, k};
-        for (std::size_t axis = 0; axis < 3; ++axis) {
-          box.low[axis] = std::min(box.low[axis], at[axis]);
-          box.high[axis] = std::max(box.high[axis], at[axis] + 1);
-        }
-      }
-  return box;
-}
-
 using TileAt = std::array<AxisTiles::Tile, 3>;
 
-// Writes the tile into `out`, which has its size.
-void copy_tile(const CoarseView& coarse, const TileAt& at, const Index3& edge, std::span<float> out) {
-  const auto length = static_cast<std::size_t>(edge[0]);
-  for (std::int64_t k = 0; k < edge[2]; ++k)
-    for (std::int64_t j = 0; j < edge[1]; ++j)
-      coarse.copy_row({at[0].begin, at[1].begin + j, at[2].begin + k},
-                      out.subspan(static_cast<std::size_t>(k * edge[1] + j) * length, length));
-}
+Index3 corner_of(const TileAt& at) { return {at[0].begin, at[1].begin, at[2].begin}; }
 
 // One past the last cell that a tile owns along an axis of `cells` cells.
 std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
   return std::min((tile.own_end + kCellVoxels - 1) / kCellVoxels, cells);
 }
 
+// Copies the cells that the tile owns and the prior holds into the heat map.
 void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const Index3& edge, const Prior& prior,
                 HeatMap& heat) {
   const VolumeGeometry& geometry = prior.grid.geometry;
@@ -142,22 +121,19 @@ std::vector<TileAt> tiles_of(const std::array<AxisTiles, 3>& axes, const Prior& 
 }  // namespace
 
 Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch) {
-  try {
+  return guarded("proposer", [&]() -> Result<double> {
     const Outputs outputs =
         forward(parameters, view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
     const at::Tensor loss = loss_of(outputs, batch);
     loss.backward();
     return loss.item<double>();
-  } catch (const std::exception& error) {
-    return internal_error(std::string("proposer: ") + error.what());
-  }
+  });
 }
 
-Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource& scan, const Prior& prior) {
-  const CoarseView& coarse = scan.coarse();
+Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView& coarse, const Prior& prior) {
   HeatMap heat{std::vector<float>(prior.weights.size(), kNoHeat), std::vector<float>(prior.weights.size(), 0)};
-  const Box box = box_of(prior);
-  if (box.high[0] <= box.low[0]) return heat;
+  const CellBox box = box_of_cells_above(prior, 0);
+  if (box.empty()) return heat;
   std::array<AxisTiles, 3> axes;
   Index3 edge{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -167,23 +143,21 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource&
   }
   const std::vector<TileAt> tiles = tiles_of(axes, prior);
   const auto voxels = static_cast<std::size_t>(edge[0] * edge[1] * edge[2]);
-  try {
-    const at::NoGradGuard no_gradient;
+  return guarded("proposer", [&]() -> Result<HeatMap> {
+    const c10::NoGradGuard no_gradient;
     std::vector<float> images;
     for (std::size_t begin = 0; begin < tiles.size(); begin += kTilesAtOnce) {
       const std::size_t count = std::min(kTilesAtOnce, tiles.size() - begin);
       images.resize(count * voxels);
       for (std::size_t t = 0; t < count; ++t)
-        copy_tile(coarse, tiles[begin + t], edge, std::span(images).subspan(t * voxels, voxels));
+        coarse.copy_box(corner_of(tiles[begin + t]), edge, std::span(images).subspan(t * voxels, voxels));
       const Outputs outputs =
           forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
       for (std::size_t t = 0; t < count; ++t)
         keep_owned(outputs, static_cast<std::int64_t>(t), tiles[begin + t], edge, prior, heat);
     }
-  } catch (const std::exception& error) {
-    return internal_error(std::string("proposer: ") + error.what());
-  }
-  return heat;
+    return std::move(heat);
+  });
 }
 
 }  // namespace fovea::node

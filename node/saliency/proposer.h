@@ -1,18 +1,20 @@
-// Stage 2: a small 3D U-Net over the coarse volume that says where a finding may be. Heat map after
+// Stage 2: a small 3D U-Net over the coarse view that says where a finding may be. Heat map after
 // Zhou et al. 2019, "Objects as points"; GroupNorm throughout.
 #pragma once
 
-#include <span>
+#include <cstdint>
 #include <vector>
 
+#include "common/result.h"
 #include "node/network/network_blocks.h"
+#include "node/saliency/prior.h"
 #include "node/saliency/regions.h"
-#include "node/scan_view/scan_source.h"
+#include "node/scan_view/coarse_view.h"
 
 namespace fovea::node {
 
-// Crops of the coarse volume with what should be found in them. A crop has edge³ coarse voxels and
-// (edge / 2)³ cells; edge is a multiple of kProposerStride.
+// Crops of the coarse view with what should be found in them. A crop has edge³ coarse voxels and (edge / 2)³ cells;
+// edge is a multiple of kProposerStride.
 inline constexpr std::int64_t kProposerStride = 8;
 struct ProposerBatch {
   std::int64_t count = 0;
@@ -26,8 +28,9 @@ struct ProposerBatch {
 // Mean loss of the batch; its gradient is added to parameters.gradients(). internal: torch failed.
 Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch);
 
-// The heat map of a whole scan, in overlapping tiles over the prior; cells outside the prior get kNoHeat.
-Result<HeatMap> find_heat(const NetworkParameters& parameters, const ScanSource& scan, const Prior& prior);
+// The heat map of a whole scan, in overlapping tiles over the prior; cells outside the prior get kNoHeat. internal:
+// torch failed.
+Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView& coarse, const Prior& prior);
 
 inline constexpr float kNoHeat = -20;
 

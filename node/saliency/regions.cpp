@@ -2,58 +2,46 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "common/check.h"
 #include "node/network/random_draws.h"
 
 namespace fovea::node {
 namespace {
 
-double squared_distance(const Point3& a, const Point3& b) {
-  const double x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
-  return x * x + y * y + z * z;
-}
-
-Index3 index_of(const VolumeGeometry& geometry, std::size_t cell) {
-  const auto at = static_cast<std::int64_t>(cell);
-  return {at % geometry.size[0], at / geometry.size[0] % geometry.size[1], at / (geometry.size[0] * geometry.size[1])};
-}
-
 Point3 centre_of(const VolumeGeometry& geometry, std::size_t cell) {
-  const Index3 at = index_of(geometry, cell);
+  const Index3 at = cell_index(geometry.size, cell);
   return geometry.to_point({static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
 }
 
-// The heat's centroid over the cell and its 26 neighbours: better than the cell's middle by a millimetre or two.
+// The heat's centroid over the cell and its 26 neighbours.
 Point3 refined_centre(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
-  const Index3 at = index_of(geometry, cell);
+  const Index3 at = cell_index(geometry.size, cell);
   double total = 0;
-  Point3 sum{};
+  Point3 sum = Point3::Zero();
   for (std::int64_t k = std::max<std::int64_t>(0, at[2] - 1); k <= std::min(geometry.size[2] - 1, at[2] + 1); ++k)
     for (std::int64_t j = std::max<std::int64_t>(0, at[1] - 1); j <= std::min(geometry.size[1] - 1, at[1] + 1); ++j)
       for (std::int64_t i = std::max<std::int64_t>(0, at[0] - 1); i <= std::min(geometry.size[0] - 1, at[0] + 1); ++i) {
         const double logit = static_cast<double>(heat.logits[geometry.offset(i, j, k)]);
         const double weight = 1 / (1 + std::exp(-logit));
         total += weight;
-        sum[0] += weight * static_cast<double>(i);
-        sum[1] += weight * static_cast<double>(j);
-        sum[2] += weight * static_cast<double>(k);
+        sum += weight * Point3(static_cast<double>(i), static_cast<double>(j), static_cast<double>(k));
       }
   if (!(total > 0)) return centre_of(geometry, cell);
-  return geometry.to_point({sum[0] / total, sum[1] / total, sum[2] / total});
+  return geometry.to_point(sum / total);
 }
 
 Region region_at(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
   Region region;
   region.centre_mm = centre_of(geometry, cell);
-  region.radius_mm = std::exp(std::clamp(static_cast<double>(heat.log_radius[cell]), -2.0, 4.0));
+  region.radius_mm = radius_of_log(heat.log_radius[cell]);
   region.logit = static_cast<double>(heat.logits[cell]);
   return region;
 }
 
 bool is_clear(const Point3& point, const std::vector<Point3>& taken, double distance_min_mm) {
   return std::none_of(taken.begin(), taken.end(), [&](const Point3& other) {
-    return squared_distance(point, other) < distance_min_mm * distance_min_mm;
+    return (point - other).squaredNorm() < distance_min_mm * distance_min_mm;
   });
 }
 
@@ -83,6 +71,10 @@ void explore(const Prior& prior, const HeatMap& heat, double nms_mm, std::size_t
 }
 
 }  // namespace
+
+double radius_of_log(float log_radius) noexcept {
+  return std::exp(std::clamp(static_cast<double>(log_radius), -2.0, 4.0));
+}
 
 std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat, std::size_t count_max, double nms_mm) {
   const VolumeGeometry& geometry = prior.grid.geometry;

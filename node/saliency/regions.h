@@ -1,12 +1,14 @@
 // From a heat map to the regions that are looked at: non-maximum suppression, the top K, and a share of
-// exploration drawn from the prior with logged inclusion probabilities, so that what the proposer misses
+// exploration drawn from the prior with known inclusion probabilities, so that what the proposer misses
 // can be estimated (Horvitz and Thompson 1952).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "node/saliency/prior.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
@@ -17,7 +19,7 @@ struct HeatMap {
 };
 
 struct Region {
-  Point3 centre_mm{};
+  Point3 centre_mm = Point3::Zero();
   double radius_mm = 0;
   double logit = 0;       // of the proposer, at its centre
   double inclusion = 1;   // probability with which this region was drawn; 1 when chosen by rank
@@ -29,6 +31,9 @@ struct LookSettings {
   double exploration = 0.125;  // share of the regions, 0 to 1
   double nms_mm = 10;
 };
+
+// A radius in mm from a network's ln(mm), bounded to 0.1 to 55 mm, so that no output of a network overflows.
+double radius_of_log(float log_radius) noexcept;
 
 // The `count_max` cells of highest logit with prior > 0, none closer than `nms_mm` to a better one;
 // equal logits in order of cell. Centres are refined to the heat's centroid over the neighbouring cells.

@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "node/volume/volume.h"
-
 namespace fovea::node {
 
 struct TileSettings {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 namespace fovea::node {
 namespace {
@@ -53,6 +55,14 @@ void CoarseView::copy_row(const Index3& from, std::span<float> out) const noexce
   const std::int16_t* row = steps_.data() + (k * size_[1] + j) * size_[0] + (first - begin_[0]);
   std::transform(row, row + (last - first), out.begin() + (first - from[0]),
                  [this](std::int16_t steps) { return static_cast<float>(steps) * step_; });
+}
+
+void CoarseView::copy_box(const Index3& from, const Index3& size, std::span<float> out) const noexcept {
+  const auto length = static_cast<std::size_t>(size[0]);
+  for (std::int64_t k = 0; k < size[2]; ++k)
+    for (std::int64_t j = 0; j < size[1]; ++j)
+      copy_row({from[0], from[1] + j, from[2] + k},
+               out.subspan(static_cast<std::size_t>(k * size[1] + j) * length, length));
 }
 
 }  // namespace fovea::node

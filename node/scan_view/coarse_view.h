@@ -1,7 +1,9 @@
-// The coarse view of a scan as it is kept in memory: a node holds one of every study it trains on. Normalised values
-// in 16-bit steps of 1/32767 of the largest, within the box that holds anything but air; everywhere else is air.
+// The coarse view of a scan: all of it in cubes of 2 mm, in memory; a node holds one of every study it trains on. It is
+// all that node/saliency sees of a scan. Normalised values in 16-bit steps of 1/32767 of the largest, within the box
+// that holds anything but air; everywhere else is air.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -10,16 +12,25 @@
 
 namespace fovea::node {
 
+// Normalised values with a meaning of their own.
+struct IntensityLevels {
+  float air = 0;   // what lies outside the scan
+  float body = 0;  // voxels above it belong to the patient, roughly
+};
+
+// Immutable once made: any number of threads may read it.
 class CoarseView {
  public:
   CoarseView() = default;
-  // `air`: the value of what lies outside the scan, and of the margins that are left away.
+  // `air`: the value outside the scan, and of the margins that are left out.
   CoarseView(const Volume& volume, float air);
 
   const VolumeGeometry& geometry() const noexcept { return geometry_; }  // of the whole volume
 
   // Values at (i, j, k), (i + 1, j, k), …; indices outside the volume read as air.
   void copy_row(const Index3& from, std::span<float> out) const noexcept;
+  // The box of `size` voxels from index `from`, i fastest; `out` has that many values.
+  void copy_box(const Index3& from, const Index3& size, std::span<float> out) const noexcept;
 
   std::size_t bytes() const noexcept { return steps_.size() * sizeof(std::int16_t); }
 

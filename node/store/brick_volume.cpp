@@ -6,12 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 
+#include "common/check.h"
 #include "common/codec.h"
 #include "common/durable_file.h"
 #include "crypto/aead.h"
@@ -19,6 +22,7 @@
 #include "crypto/random_source.h"
 #include "node/volume/canonical.h"
 #include "node/volume/geometry_codec.h"
+#include "node/volume/intensity_codec.h"
 
 namespace fovea::node {
 namespace {
@@ -88,18 +92,11 @@ Bytes associated_data(ByteView prefix, const std::filesystem::path& path) {
   return std::move(out).take();
 }
 
-std::array<float IntensityStatistics::*, 9> statistic_fields() {
-  using S = IntensityStatistics;
-  return {&S::minimum, &S::maximum, &S::mean, &S::deviation, &S::p99, &S::foreground_threshold,
-          &S::median,  &S::p16,     &S::p84};
-}
-
 Bytes encode_header(const Header& header) {
   ByteWriter out;
   out.u32(header.is_float ? kStoredFloat : kStoredInt16);
   put_geometry(out, header.geometry);
-  for (const auto field : statistic_fields()) out.f32(header.statistics.*field);
-  out.f32(header.statistics.foreground_fraction);
+  put_statistics(out, header.statistics);
   out.f32(header.slope);
   out.f32(header.intercept);
   Bytes bytes = std::move(out).take();
@@ -136,22 +133,19 @@ Result<Header> decode_header(ByteView bytes) {
   if (storage != kStoredInt16 && storage != kStoredFloat) return corruption("storage: unknown");
   out.is_float = storage == kStoredFloat;
   FOVEA_TRY_ASSIGN(out.geometry, decode_geometry(in));
-  for (const auto field : statistic_fields()) {
-    FOVEA_TRY_ASSIGN(out.statistics.*field, in.f32("statistics"));
-  }
-  FOVEA_TRY_ASSIGN(out.statistics.foreground_fraction, in.f32("statistics"));
+  FOVEA_TRY_ASSIGN(out.statistics, get_statistics(in));
   FOVEA_TRY_ASSIGN(out.slope, in.f32("slope"));
   FOVEA_TRY_ASSIGN(out.intercept, in.f32("intercept"));
   return out;
 }
 
-// A bit for each row (j, k) of a brick, in whole words: set where all its voxels are equal.
+// The mask has a bit for each row (j, k) of a brick, in whole words: set where all voxels of the row are equal.
 std::size_t row_mask_bytes(const BrickBox& box) {
   return static_cast<std::size_t>((box.size[1] * box.size[2] + 31) / 32) * 4;
 }
 
-// A brick as it is stored: which rows are of one value, then the rows, those with one voxel. Air is half of many a
-// scan. The bytes used.
+// Packs a brick as it is stored: the mask of constant rows, then the rows, a constant one as a single voxel; half of
+// many scans is air. Returns the bytes used.
 template <class T>
 std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box,
                        std::span<std::uint8_t> out) {
@@ -162,9 +156,9 @@ std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const Bric
   for (std::int64_t k = 0; k < box.size[2]; ++k)
     for (std::int64_t j = 0; j < box.size[1]; ++j, ++row) {
       const T* from = voxels.data() + ((box.low[2] + k) * size[1] + box.low[1] + j) * size[0] + box.low[0];
-      const bool is_even = std::memcmp(from, from + 1, row_bytes - sizeof(T)) == 0;
-      if (is_even) out[row / 8] = static_cast<std::uint8_t>(out[row / 8] | 1U << row % 8);
-      const std::size_t bytes = is_even ? sizeof(T) : row_bytes;
+      const bool is_constant = std::memcmp(from, from + 1, row_bytes - sizeof(T)) == 0;
+      if (is_constant) out[row / 8] = static_cast<std::uint8_t>(out[row / 8] | 1U << row % 8);
+      const std::size_t bytes = is_constant ? sizeof(T) : row_bytes;
       std::memcpy(to, from, bytes);
       to += bytes;
     }
@@ -180,13 +174,13 @@ Bytes unpack_brick(ByteView packed, const BrickBox& box) {
   Bytes out(box.voxels() * sizeof(T));
   ByteView left = packed.subspan(row_mask_bytes(box));
   for (std::size_t row = 0; row < rows; ++row) {
-    const bool is_even = (packed[row / 8] >> row % 8 & 1U) != 0;
-    const std::size_t bytes = (is_even ? 1 : row_voxels) * sizeof(T);
+    const bool is_constant = (packed[row / 8] >> row % 8 & 1U) != 0;
+    const std::size_t bytes = (is_constant ? 1 : row_voxels) * sizeof(T);
     if (left.size() < bytes) return {};
     std::uint8_t* const to = out.data() + row * row_voxels * sizeof(T);
     T value{};
     std::memcpy(&value, left.data(), sizeof value);
-    if (is_even)
+    if (is_constant)
       for (std::size_t v = 0; v < row_voxels; ++v) std::memcpy(to + v * sizeof(T), &value, sizeof value);
     else std::memcpy(to, left.data(), bytes);
     left = left.subspan(bytes);
@@ -253,7 +247,7 @@ Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeK
   FOVEA_TRY(file.append(prefix));
   FOVEA_TRY(file.append(crypto::aead_seal(sealing, nonce_of(0), associated_data(prefix, path), header)));
   thread_local Bytes plain(kBrickBytesMax),
-      sealed(kBrickBytesMax + crypto::kAeadTagBytes);  // a worker's next volume needs them again
+      sealed(kBrickBytesMax + crypto::kAeadTagBytes);  // reused by this thread's next volume
   std::uint64_t number = 0;
   ByteWriter lengths;
   for (const BrickBox& box : brick_boxes(size)) {

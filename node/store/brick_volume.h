@@ -1,15 +1,18 @@
 // A canonical volume on disk in bricks of 64³ voxels, and the counter that says how much of it was read.
 //
 // File format "FOVBRK3" (little-endian; constants, writer and reader change together, docs/intake.md):
-//   64 bytes in clear: magic, version, a random salt; then the header, each brick, and the bricks' lengths, sealed with AES-256-GCM
-//   under a key derived from the site's volume key and the salt (HKDF), each 16 bytes longer than its contents. Nonce: 0 for the
-//   header, 1 + n for brick n, the one after the last brick's for the lengths. The clear bytes and the volume's name (its file name
-//   up to the first dot) are authenticated, so neither bricks nor files can be exchanged. Voxels i fastest, edge bricks clipped
-//   to the volume; a row of equal voxels is stored as one.
+//   64 bytes in clear: magic, version, a random salt;
+//   then the header, each brick, and the bricks' lengths, sealed with AES-256-GCM under a key derived from the site's
+//   volume key and the salt (HKDF), each 16 bytes longer than its contents.
+//   Nonce: 0 for the header, 1 + n for brick n, the one after the last brick's for the lengths.
+//   The clear bytes and the volume's name (its file name up to the first dot) are authenticated, so neither bricks nor
+//   files can be exchanged.
+//   Voxels i fastest, edge bricks clipped to the volume; a row of equal voxels is stored as one.
 // A brick is opened, and so checked, when it is first touched. The stored coarse level (pyramid.h) uses the same
 // format.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -18,6 +21,7 @@
 
 #include "common/bytes.h"
 #include "common/result.h"
+#include "crypto/secret_bytes.h"
 #include "node/store/volume_key.h"
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
@@ -50,11 +54,11 @@ class ReadCounter {
   std::uint64_t voxels_;
   std::uint64_t distinct_ = 0;
   std::uint64_t total_ = 0;
-  std::vector<std::uint64_t> seen_;  // one bit a voxel
+  std::vector<std::uint64_t> seen_;  // one bit per voxel
 };
 
-// Writes a brick file, sealed, brick by brick: it needs the memory of a brick, and is there whole or not at all.
-// Durable after sync_filesystem. int16 voxels stand for value · slope + intercept.
+// Writes a sealed brick file, brick by brick, with memory for one brick; the file appears whole or not at all. Durable
+// after sync_filesystem. int16 voxels stand for value · slope + intercept.
 struct BrickContents {
   const VolumeGeometry& geometry;
   const IntensityStatistics& statistics;
@@ -63,7 +67,7 @@ struct BrickContents {
 };
 Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key, const BrickContents& contents);
 
-// Read access to a brick file. Every voxel that leaves goes past the counter. Move-only; one thread.
+// Read access to a brick file. Every voxel handed out is counted. Move-only; one thread.
 class BrickVolume {
  public:
   // not_found, or corruption naming the file (by its name in the node's own store, a code) and the field; a wrong key

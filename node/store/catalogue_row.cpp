@@ -1,7 +1,15 @@
 #include "node/store/catalogue_row.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "common/codec.h"
+#include "node/store/findings.h"
 #include "node/volume/geometry_codec.h"
+#include "node/volume/intensity_codec.h"
 
 namespace fovea::node {
 namespace {
@@ -10,14 +18,6 @@ constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kVersionWithoutBias = 1;  // does not say whether N4 was asked for
 constexpr std::uint8_t kLabelUnknown = 2;
 constexpr std::size_t kTextMax = 8192;
-
-// The same order for writing and reading.
-template <class Statistics, class Visit>
-void each_statistic(Statistics& s, Visit visit) {
-  for (auto* value : {&s.minimum, &s.maximum, &s.mean, &s.deviation, &s.p99, &s.foreground_threshold, &s.median, &s.p16,
-                      &s.p84, &s.foreground_fraction})
-    visit(*value);
-}
 
 Result<Finding> get_finding(ByteReader& in) {
   Finding out;
@@ -40,7 +40,7 @@ Bytes encode_facts(const StudyRecord& record) {
   out.u8(record.has_mask ? 1 : 0);
   out.u8(record.bias_corrected ? 1 : 0);
   put_geometry(out, record.geometry);
-  each_statistic(record.statistics, [&](float value) { out.f32(value); });
+  put_statistics(out, record.statistics);
   out.u32(static_cast<std::uint32_t>(record.findings.size()));
   for (const Finding& finding : record.findings) {
     for (const double value : finding.center_mm) out.f64(value);
@@ -68,13 +68,7 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
     out.bias_corrected = bias_corrected == 1;
   }
   FOVEA_TRY_ASSIGN(out.geometry, get_geometry(in));
-  Result<void> statistics;
-  each_statistic(out.statistics, [&](float& value) {
-    Result<float> read = in.f32("statistics");
-    if (read) value = *read;
-    else statistics = read.error();
-  });
-  FOVEA_TRY(statistics);
+  FOVEA_TRY_ASSIGN(out.statistics, get_statistics(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t findings, in.u32("findings"));
   if (findings > kFindingsMax) return corruption("catalogue row: too many findings");
   for (std::uint32_t f = 0; f < findings; ++f) {
@@ -85,7 +79,7 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.reason, in.text("reason", kTextMax));
   FOVEA_TRY(in.finish("catalogue row"));
   if (version != kVersion && out.reason.empty())
-    out.reason = "taken in by an earlier version, which did not note whether N4 was used (ingest it again)";
+    out.reason = "ingested by an earlier version, which did not record whether N4 was used (ingest it again)";
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/bytes.h"
+#include "common/result.h"
 #include "node/store/study_catalogue.h"
 
 namespace fovea::node {

@@ -1,9 +1,16 @@
 // BrickVolume's crops: snapping to the grid where that is exact enough, linear interpolation elsewhere.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
+#include "common/check.h"
+#include "common/result.h"
 #include "node/store/brick_volume.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
@@ -70,8 +77,8 @@ std::vector<float> interpolate_axis(const std::vector<float>& in, Index3& size, 
 }  // namespace
 
 Point3 BrickVolume::crop_origin(const Point3& centre, std::int64_t edge, double spacing_mm) const noexcept {
-  Point3 out{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  Point3 out = Point3::Zero();
+  for (unsigned axis = 0; axis < 3; ++axis) {
     const double half = 0.5 * static_cast<double>(edge - 1);
     if (snaps(geometry_.spacing_mm[axis], spacing_mm)) out[axis] = std::round(centre[axis] - half);
     else out[axis] = centre[axis] - half * spacing_mm / geometry_.spacing_mm[axis];
@@ -89,7 +96,7 @@ Result<void> BrickVolume::read_crop(const Point3& centre, std::int64_t edge, dou
   Index3 low{}, size{};
   std::array<AxisSamples, 3> samples;
   bool on_grid = true;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     low[axis] = static_cast<std::int64_t>(std::llround(first[axis]));
     size[axis] = edge;
     if (snaps(geometry_.spacing_mm[axis], spacing_mm)) continue;

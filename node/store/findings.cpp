@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 #include <string>
+#include <utility>
+#include <variant>
 
 namespace fovea::node {
 namespace {
@@ -98,7 +100,7 @@ void join_neighbours(Runs& runs, const Index3& size) {
 }
 
 struct Sum {
-  Point3 index{};
+  Point3 index = Point3::Zero();
   std::uint64_t voxels = 0;
 };
 
@@ -126,12 +128,11 @@ Result<std::vector<Finding>> summarise(Runs& runs, const VolumeGeometry& geometr
       sum.index[1] += count * static_cast<double>(static_cast<std::int64_t>(row) % geometry.size[1]);
       sum.index[2] += count * static_cast<double>(static_cast<std::int64_t>(row) / geometry.size[1]);
     }
-  const double voxel_mm3 = geometry.spacing_mm[0] * geometry.spacing_mm[1] * geometry.spacing_mm[2];
+  const double voxel_mm3 = geometry.spacing_mm.prod();
   std::vector<Finding> out;
   for (std::size_t f = 0; f < sums.size(); ++f) {
     const double count = static_cast<double>(sums[f].voxels);
-    const Point3 middle{sums[f].index[0] / count, sums[f].index[1] / count, sums[f].index[2] / count};
-    out.push_back({geometry.to_point(middle), std::cbrt(6 * count * voxel_mm3 / std::numbers::pi),
+    out.push_back({geometry.to_point(sums[f].index / count), std::cbrt(6 * count * voxel_mm3 / std::numbers::pi),
                    runs.all[roots[f]].label, sums[f].voxels});
   }
   return out;
@@ -169,11 +170,10 @@ Result<std::vector<Finding>> find_components(const VolumeGeometry& geometry, con
 bool same_grid(const VolumeGeometry& a, const VolumeGeometry& b, double tolerance_mm) {
   if (a.size != b.size) return false;
   for (unsigned corner = 0; corner < 8; ++corner) {
-    Point3 index{};
-    for (std::size_t axis = 0; axis < 3; ++axis)
+    Point3 index = Point3::Zero();
+    for (unsigned axis = 0; axis < 3; ++axis)
       if ((corner >> axis & 1u) != 0) index[axis] = static_cast<double>(a.size[axis] - 1);
-    const Point3 p = a.to_point(index), q = b.to_point(index);
-    if (!(std::hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]) <= tolerance_mm)) return false;
+    if (!((a.to_point(index) - b.to_point(index)).norm() <= tolerance_mm)) return false;
   }
   return true;
 }

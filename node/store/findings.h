@@ -1,6 +1,7 @@
 // Findings of a study: connected components of a mask.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -13,9 +14,9 @@
 namespace fovea::node {
 
 struct Finding {
-  Point3 center_mm{};      // centroid of its voxels, LPS
-  double diameter_mm = 0;  // of the sphere of equal volume
-  std::int32_t label = 0;  // the mask's value
+  Point3 center_mm = Point3::Zero();  // centroid of its voxels, LPS
+  double diameter_mm = 0;             // of the sphere of equal volume
+  std::int32_t label = 0;             // the mask's value
   std::uint64_t voxels = 0;
   bool operator==(const Finding&) const = default;
 };

@@ -1,9 +1,14 @@
 #include "node/store/pyramid.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <span>
+#include <variant>
 #include <vector>
 
+#include "common/check.h"
 #include "node/store/brick_volume.h"
 
 namespace fovea::node {
@@ -50,7 +55,7 @@ std::int64_t coarse_size(std::int64_t size, double voxel_mm, double target_mm) {
       1, static_cast<std::int64_t>(std::ceil(static_cast<double>(size) * voxel_mm / target_mm - 1e-6)));
 }
 
-// A tap a voxel: the axis stays as it is.
+// One tap per voxel: the axis stays as it is.
 std::vector<Tap> identity_taps(std::int64_t size) {
   std::vector<Tap> out(static_cast<std::size_t>(size));
   for (std::int64_t v = 0; v < size; ++v) out[static_cast<std::size_t>(v)] = {v, {1}};
@@ -97,17 +102,17 @@ struct Resampling {
 };
 
 // spacing_mm: that of the result, for each axis.
-Resampling resampling_to(const VolumeGeometry& geometry, const Point3& spacing_mm) {
+Resampling resampling_to(const VolumeGeometry& geometry, const Eigen::Vector3d& spacing_mm) {
   Resampling out;
-  Point3 corner{};  // continuous index of the coarse origin
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     out.taps[axis] = taps_along(geometry.size[axis], geometry.spacing_mm[axis], spacing_mm[axis]);
     out.geometry.size[axis] = static_cast<std::int64_t>(out.taps[axis].size());
-    out.geometry.spacing_mm[axis] = spacing_mm[axis];
-    corner[axis] = 0.5 * spacing_mm[axis] / geometry.spacing_mm[axis] - 0.5;
   }
+  out.geometry.spacing_mm = spacing_mm;
   out.geometry.direction = geometry.direction;
-  out.geometry.origin_mm = geometry.to_point(corner);
+  // The lower outer faces coincide: half a voxel of the result below its first voxel's middle.
+  const Point3 first = (0.5 * spacing_mm).cwiseQuotient(geometry.spacing_mm).array() - 0.5;
+  out.geometry.origin_mm = geometry.to_point(first);
   return out;
 }
 
@@ -115,7 +120,7 @@ Resampling resampling_to(const VolumeGeometry& geometry, const Point3& spacing_m
 
 Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm) {
   FOVEA_CHECK(spacing_mm > 0 && voxel_count(voxels) == geometry.voxel_count());
-  const Resampling to = resampling_to(geometry, {spacing_mm, spacing_mm, spacing_mm});
+  const Resampling to = resampling_to(geometry, Eigen::Vector3d::Constant(spacing_mm));
   Volume out{to.geometry, {}};
   out.voxels.reserve(to.geometry.voxel_count());
   const auto keep = [&](std::span<const float> row) { out.voxels.insert(out.voxels.end(), row.begin(), row.end()); };
@@ -124,25 +129,22 @@ Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, dou
 }
 
 bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept {
-  return std::any_of(geometry.spacing_mm.begin(), geometry.spacing_mm.end(),
-                     [&](double mm) { return mm < spacing_mm; });
+  return geometry.spacing_mm.minCoeff() < spacing_mm;
 }
 
 StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm,
                          const Bounds& bounds) {
   FOVEA_CHECK(voxel_count(voxels) == geometry.voxel_count());
-  Point3 spacing = geometry.spacing_mm;
-  for (double& mm : spacing) mm = std::max(mm, spacing_mm);
-  const Resampling to = resampling_to(geometry, spacing);
-  // In double: the range of floats is none. One too small to be cut into steps is one value.
+  const Resampling to = resampling_to(geometry, geometry.spacing_mm.cwiseMax(spacing_mm));
+  // In double: the difference of two floats may be no float. A range too small to be cut into steps is one value.
   const auto slope = static_cast<float>((static_cast<double>(bounds.high) - static_cast<double>(bounds.low)) / 65534);
   StoredLevel out{to.geometry, {}, std::isnormal(slope) ? slope : 1.0f, 0};
   out.intercept = bounds.low + 32767.0f * out.slope;
   out.steps.reserve(to.geometry.voxel_count());
   std::vector<std::int16_t> steps(to.taps[0].size());
   const float scale = 1.0f / out.slope;
-  // Rounded by adding a half, bounded as an integer: lrint, or bounds on the float, would keep the loop from being
-  // vectorised. No step lies further outside than rounding carries it.
+  // Rounded by adding a half and clamped as an integer: lrint, or clamping the float, would keep the loop from being
+  // vectorised. No step lies further outside than rounding carries it, so the cast is defined.
   const auto keep = [&](std::span<const float> row) {
     std::transform(row.begin(), row.end(), steps.begin(), [&](float v) {
       const float step = (v - out.intercept) * scale;
@@ -158,9 +160,8 @@ StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels
 Result<Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm) {
   FOVEA_TRY_ASSIGN(BrickVolume stored, BrickVolume::open(path, key));
   FOVEA_TRY_ASSIGN(Volume level, stored.read_all());
-  for (const double mm : level.geometry.spacing_mm)
-    if (mm != spacing_mm) return coarse_level(level.geometry, std::span<const float>(level.voxels), spacing_mm);
-  return level;
+  if (level.geometry.spacing_mm == Eigen::Vector3d::Constant(spacing_mm)) return level;
+  return coarse_level(level.geometry, std::span<const float>(level.voxels), spacing_mm);
 }
 
 }  // namespace fovea::node

@@ -1,7 +1,8 @@
-// The coarse isotropic level of a scan, made from its bricks' neighbour on disk. Making the stored part reads every
-// voxel once, at intake; reading the level later does not count as reading the scan at full resolution.
+// The coarse isotropic level of a scan. Making the stored part of it reads every voxel once, at ingest; reading the
+// level later does not count as reading the scan at full resolution.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -12,13 +13,15 @@
 
 namespace fovea::node {
 
+constexpr double kCoarseSpacingMm = 2;  // of the level that every study is stored with
+
 // The canonical volume resampled to cubes of `spacing_mm`, same axes, its lower outer faces aligned. An axis finer
 // than the target is averaged over the area each coarse voxel covers; a coarser one is interpolated linearly.
 Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm);
 
-// What of that level is worth storing: the axes finer than `spacing_mm` averaged, the others left as they are, since
-// interpolating them again costs less than reading the result. coarse_level of it is coarse_level of the scan, but for
-// rounding: 16-bit steps between the scan's bounds are half the bytes at 1/65534 of its range.
+// The part of that level that is worth storing: axes finer than `spacing_mm` are averaged, the others left as they are,
+// since interpolating them again costs less than reading the result. coarse_level() of it is coarse_level() of the scan
+// up to rounding: 16-bit steps between the scan's bounds halve the bytes at 1/65534 of its range.
 struct StoredLevel {
   VolumeGeometry geometry;
   std::vector<std::int16_t> steps;  // a value is step · slope + intercept

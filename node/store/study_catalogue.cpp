@@ -23,10 +23,10 @@ constexpr std::string_view kDatabase = "catalogue.sqlite";
 constexpr std::string_view kKeyFile = "catalogue.key";
 constexpr std::string_view kVolumes = "volumes";
 constexpr std::size_t kKeyBytes = 32;
-constexpr int kSchemaVersion = 2;  // 2: files are known again by another tag, so that codes of 1 are not found
+constexpr int kSchemaVersion = 2;  // 2: another tag of a file's contents, so version 1 has other codes
 constexpr int kBusyMs = 10'000;
-constexpr std::string_view kAlphabet =
-    "abcdefghijkmnpqrstuvwxyz23456789";  // 32 letters none of which is taken for another
+// 32 characters that are not mistaken for each other.
+constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";
 
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
@@ -116,11 +116,12 @@ struct StudyCatalogue::Impl {
     out.patient_code = row.getColumn("patient_code").getString();
     out.usable = row.getColumn("usable").getInt() == 1 && out.reason.empty();
     const int split = row.getColumn("split").getInt();
-    if (split < 0 || split > 2) return corruption("catalogue: a split that is none");
+    if (split < 0 || split > 2) return corruption("catalogue: unknown split");
     out.split = static_cast<Split>(split);
     if (out.usable) {
-      out.bricks = path_of(out.code, ".bricks");
-      out.level_2mm = path_of(out.code, ".2mm");
+      StoredFiles files = stored_files(folder / kVolumes, out.code);
+      out.bricks = std::move(files.bricks);
+      out.level_2mm = std::move(files.level_2mm);
       out.volume_key = volume_key;
     }
     return out;
@@ -139,19 +140,19 @@ struct StudyCatalogue::Impl {
   // Volumes, and what other rooms keep of the study below this folder: every file named <code>.<something>.
   Result<void> remove_files_of(std::string_view code) const {
     std::error_code failed;
-    std::vector<std::filesystem::path> doomed;
+    std::vector<std::filesystem::path> found;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, failed))
-      if (entry.path().filename().string().starts_with(std::string(code) + ".")) doomed.push_back(entry.path());
-    for (const std::filesystem::path& path : doomed)
+      if (entry.path().filename().string().starts_with(std::string(code) + ".")) found.push_back(entry.path());
+    for (const std::filesystem::path& path : found)
       if (!failed) std::filesystem::remove(path, failed);
     if (failed) return unavailable("study: a stored volume could not be deleted; is the disk writable?");
     return {};
   }
-
-  std::filesystem::path path_of(std::string_view code, std::string_view ending) const {
-    return folder / kVolumes / (std::string(code) + std::string(ending));
-  }
 };
+
+StoredFiles stored_files(const std::filesystem::path& folder, std::string_view code) {
+  return {folder / (std::string(code) + ".bricks"), folder / (std::string(code) + ".2mm")};
+}
 
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
   std::size_t mr = 0, other = 0;
@@ -162,9 +163,9 @@ std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
   }
   if (other == 0) return "";
   const std::string begin = "intake.n4: the plan says " + std::string(n4 ? "true" : "false") + ", but " +
-                            std::to_string(other) + " of " + std::to_string(mr) + " studies here were taken in ";
-  return begin + (n4 ? "without N4; take them in again with it: fovea-node data ingest … --n4"
-                     : "with N4; take them in again without it: fovea-node data ingest …, no --n4");
+                            std::to_string(other) + " of " + std::to_string(mr) + " studies here were ingested ";
+  return begin + (n4 ? "without N4; ingest them again with it: fovea-node data ingest … --n4"
+                     : "with N4; ingest them again without it: fovea-node data ingest …, no --n4");
 }
 
 StudyCatalogue::StudyCatalogue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -215,9 +216,7 @@ std::string StudyCatalogue::patient_code(std::string_view patient) const {
 
 crypto::SecretKey StudyCatalogue::content_key() const { return impl_->content_key.copy(); }
 
-std::filesystem::path StudyCatalogue::volume_path(std::string_view code, std::string_view ending) const {
-  return impl_->path_of(code, ending);
-}
+std::filesystem::path StudyCatalogue::volumes_folder() const { return impl_->folder / kVolumes; }
 
 const VolumeKey& StudyCatalogue::volume_key() const noexcept { return impl_->volume_key; }
 

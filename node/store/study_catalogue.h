@@ -6,6 +6,7 @@
 // a `data list` beside it can both read.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "common/bytes.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
+#include "crypto/secret_bytes.h"
 #include "node/store/findings.h"
 #include "node/store/volume_key.h"
 #include "node/volume/intensity.h"
@@ -48,6 +50,13 @@ struct StudyRecord {
   std::string reason;  // why not, when refused; names no patient and no file
 };
 
+// The files that hold a study's volume, both named <code>.<ending>.
+struct StoredFiles {
+  std::filesystem::path bricks;     // BrickVolume::open
+  std::filesystem::path level_2mm;  // read_level
+};
+StoredFiles stored_files(const std::filesystem::path& folder, std::string_view code);
+
 // What identifies a study to the people of the site. Sealed on disk.
 struct StudyIdentity {
   std::string study, patient, image, mask;
@@ -65,8 +74,8 @@ struct CatalogueCounts {
   std::size_t usable = 0, refused = 0;
 };
 
-// Why these studies cannot serve a plan that asks for N4 on MR, or for none; empty when they can. CT and PET are never
-// in the way.
+// Why these studies cannot serve a plan that asks for N4 on MR, or for none; empty when they can. CT and PET are not
+// looked at.
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4);
 
 class StudyCatalogue {
@@ -82,13 +91,13 @@ class StudyCatalogue {
   // Salted codes: the same bytes give the same code at this site, and another code at any other.
   std::string study_code(ByteView contents) const;
   std::string patient_code(std::string_view patient) const;
-  std::filesystem::path volume_path(std::string_view code, std::string_view ending) const;
+  std::filesystem::path volumes_folder() const;
 
-  // Under which the contents of files are known again.
+  // The key under which a site recognises the contents of files.
   crypto::SecretKey content_key() const;
   // The key of every volume of this site.
   const VolumeKey& volume_key() const noexcept;
-  // The key for which received scans are sealed (sealed_scan.h).
+  // Received scans are sealed for this key (sealed_scan.h).
   crypto::AgreementKey receiving_key() const;
 
   // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"

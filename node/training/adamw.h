@@ -1,6 +1,7 @@
 // AdamW (Loshchilov and Hutter 2019) over the trained parts of a flat model, with the gradient clipped by its norm.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>

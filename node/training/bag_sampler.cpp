@@ -2,48 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <span>
 
+#include "common/check.h"
+#include "node/embedding/look.h"
 #include "node/saliency/hit_rule.h"
+#include "node/scan_view/scan_source.h"
 
 namespace fovea::node {
 namespace {
 
-// Mirrors a crop in place along the chosen axes.
-void flip_crop(std::span<float> crop, const std::array<bool, 3>& flipped) {
-  const auto edge = static_cast<std::size_t>(kRegionEdge);
-  if (flipped[0])
-    for (std::size_t row = 0; row < edge * edge; ++row) {
-      const std::span<float> voxels = crop.subspan(row * edge, edge);
-      std::reverse(voxels.begin(), voxels.end());
-    }
-  const auto swap_rows = [&](std::size_t a, std::size_t b, std::size_t count) {
-    std::swap_ranges(crop.begin() + static_cast<std::ptrdiff_t>(a),
-                     crop.begin() + static_cast<std::ptrdiff_t>(a + count),
-                     crop.begin() + static_cast<std::ptrdiff_t>(b));
-  };
-  if (flipped[1])
-    for (std::size_t k = 0; k < edge; ++k)
-      for (std::size_t j = 0; j < edge / 2; ++j)
-        swap_rows((k * edge + j) * edge, (k * edge + edge - 1 - j) * edge, edge);
-  if (flipped[2])
-    for (std::size_t k = 0; k < edge / 2; ++k) swap_rows(k * edge * edge, (edge - 1 - k) * edge * edge, edge * edge);
-}
-
 const Finding* nearest_finding(const Point3& point, const std::vector<Finding>& findings) {
   const auto nearest = std::min_element(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) {
-    return distance_mm(point, a.center_mm) < distance_mm(point, b.center_mm);
+    return (point - a.center_mm).norm() < (point - b.center_mm).norm();
   });
   return nearest == findings.end() ? nullptr : &*nearest;
 }
 
 struct Truth {
   const Finding* finding = nullptr;
-  Point3 offset_mm{};  // along the scan's axes
+  Eigen::Vector3d offset_mm = Eigen::Vector3d::Zero();  // along the scan's axes
 };
 
 void add_truth(const Region& region, const Truth& truth, const BagSampling& sampling, RegionBag& bag) {
   const bool known = truth.finding != nullptr;
-  const double distance = known ? distance_mm(region.centre_mm, truth.finding->center_mm) : 0;
+  const double distance = known ? (region.centre_mm - truth.finding->center_mm).norm() : 0;
   const bool hit = known && is_hit(region.centre_mm, *truth.finding);
   const bool unclear = known && !hit && distance < sampling.ignore_mm;
   bag.objectness.push_back(hit ? 1 : 0);
@@ -51,24 +35,24 @@ void add_truth(const Region& region, const Truth& truth, const BagSampling& samp
   constexpr double kOffsetReachMm = 12;
   const bool has_geometry = known && distance < kOffsetReachMm;
   bag.geometry_weight.push_back(has_geometry ? 1 : 0);
-  bag.offset_mm.push_back(has_geometry ? truth.offset_mm : Point3{});
+  bag.offset_mm.push_back(has_geometry ? truth.offset_mm : Eigen::Vector3d(0, 0, 0));
   bag.log_radius.push_back(has_geometry ? static_cast<float>(std::log(std::max(truth.finding->diameter_mm / 2, 0.5)))
                                         : 0);
 }
 
 }  // namespace
 
-BagSampler::BagSampler(const LearningSet& set, const Candidates& candidates, BagSampling sampling)
-    : set_(set), candidates_(candidates), sampling_(sampling) {
-  FOVEA_CHECK(set.studies.size() == candidates.size());
-  for (std::size_t s = 0; s < candidates.size(); ++s) {
-    if (!set.studies[s].findings_known || candidates[s].empty()) continue;
+BagSampler::BagSampler(const LearningSet& set, const ProposedRegions& proposed, BagSampling sampling)
+    : set_(set), proposed_(proposed), sampling_(sampling) {
+  FOVEA_CHECK(set.studies.size() == proposed.size());
+  for (std::size_t s = 0; s < proposed.size(); ++s) {
+    if (!set.studies[s].findings_known || proposed[s].empty()) continue;
     (set.studies[s].findings.empty() ? without_ : with_).push_back(s);
   }
 }
 
 std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& random) const {
-  const std::vector<Region>& candidates = candidates_[study];
+  const std::vector<Region>& proposed = proposed_[study];
   std::vector<Region> regions;
   std::vector<const Finding*> findings;
   for (const Finding& finding : set_.studies[study].findings) findings.push_back(&finding);
@@ -76,9 +60,9 @@ std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& ran
     const std::size_t chosen = random.below(findings.size());
     Region region;
     region.centre_mm = findings[chosen]->center_mm;
-    // The traits of the nearest candidate: what the proposer would have said here.
-    const auto near = std::min_element(candidates.begin(), candidates.end(), [&](const Region& a, const Region& b) {
-      return distance_mm(region.centre_mm, a.centre_mm) < distance_mm(region.centre_mm, b.centre_mm);
+    // Logit and radius of the nearest proposed region stand for the proposer's at this place.
+    const auto near = std::min_element(proposed.begin(), proposed.end(), [&](const Region& a, const Region& b) {
+      return (region.centre_mm - a.centre_mm).norm() < (region.centre_mm - b.centre_mm).norm();
     });
     region.logit = near->logit;
     region.radius_mm = near->radius_mm;
@@ -87,9 +71,9 @@ std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& ran
     findings.erase(findings.begin() + static_cast<std::ptrdiff_t>(chosen));
   }
   while (regions.size() < sampling_.regions) {
-    const double place = random.uniform();  // squared: the better ranked, the oftener
-    Region region = candidates[std::min(
-        static_cast<std::size_t>(place * place * static_cast<double>(candidates.size())), candidates.size() - 1)];
+    const double place = random.uniform();  // squared below, so that better ranked regions are drawn more often
+    Region region = proposed[std::min(static_cast<std::size_t>(place * place * static_cast<double>(proposed.size())),
+                                      proposed.size() - 1)];
     for (double& mm : region.centre_mm) mm += random.uniform(-2, 2);
     regions.push_back(region);
   }
@@ -109,21 +93,18 @@ Result<RegionBag> BagSampler::draw(RandomDraws& random) const {
   bag.count = static_cast<std::int64_t>(regions.size());
   bag.label = study.label;
   FOVEA_TRY_ASSIGN(bag.crops, read_regions(*study.scan, regions));
-  const auto gain = static_cast<float>(1 + random.uniform(-sampling_.gain_spread, sampling_.gain_spread));
-  const auto offset = static_cast<float>(random.uniform(-sampling_.offset_spread, sampling_.offset_spread));
-  for (float& voxel : bag.crops) voxel = voxel * gain + offset;
+  draw_intensity_change(sampling_.intensity, random).apply(bag.crops);
   for (std::size_t r = 0; r < regions.size(); ++r) {
-    std::array<bool, 3> flipped{};
-    for (bool& axis : flipped) axis = random.chance(0.5);
-    flip_crop(std::span(bag.crops).subspan(r * kRegionVoxels, kRegionVoxels), flipped);
+    const Flips flipped = draw_flips(random);
+    flip_cube(std::span(bag.crops).subspan(r * kRegionVoxels, kRegionVoxels), kRegionEdge, flipped);
     bag.traits.push_back(traits_of(regions[r], box, geometry));
-    Truth truth{nearest_finding(regions[r].centre_mm, study.findings), {}};
+    Truth truth{.finding = nearest_finding(regions[r].centre_mm, study.findings)};
     if (truth.finding != nullptr) {
-      const Point3 from_index = geometry.to_index(regions[r].centre_mm),
-                   to_index = geometry.to_index(truth.finding->center_mm);
-      for (std::size_t axis = 0; axis < 3; ++axis)
-        truth.offset_mm[axis] =
-            (to_index[axis] - from_index[axis]) * geometry.spacing_mm[axis] * (flipped[axis] ? -1 : 1);
+      const Eigen::Vector3d voxels =
+          geometry.to_index(truth.finding->center_mm) - geometry.to_index(regions[r].centre_mm);
+      truth.offset_mm = voxels.cwiseProduct(geometry.spacing_mm);
+      for (unsigned axis = 0; axis < 3; ++axis)
+        if (flipped[axis]) truth.offset_mm[axis] *= -1;
     }
     add_truth(regions[r], truth, sampling_, bag);
   }

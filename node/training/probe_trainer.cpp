@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
+
+#include "node/network/random_draws.h"
 
 namespace fovea::node {
 
 float probe_delta(std::uint64_t site_seed, RoundNumber round, std::size_t index) noexcept {
-  // SplitMix64's finaliser (Steele et al. 2014) over the three coordinates.
-  std::uint64_t word = site_seed * 0x9E3779B97F4A7C15U + round * 0xD1B54A32D192ED03U + index;
-  word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9U;
-  word = (word ^ (word >> 27)) * 0x94D049BB133111EBU;
-  word ^= word >> 31;
+  const std::uint64_t word = mixed_bits(site_seed * 0x9E3779B97F4A7C15U + round * 0xD1B54A32D192ED03U + index);
   const auto step = static_cast<std::int64_t>(word & 0x3FFFU) - 0x2000;  // ±2^13 steps of 2^-20
   return static_cast<float>(std::max<std::int64_t>(step, -0x1FFF)) * 0x1p-20F;
 }

@@ -2,13 +2,18 @@
 // integration tests and the round-overhead benchmark run real rounds without torch.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
+#include "common/ids.h"
+#include "common/result.h"
 #include "federation/model/layout.h"
 #include "node/training/trainer.h"
 
 namespace fovea::node {
 
 struct ProbeSettings {
-  std::uint64_t site_seed = 0;  // sites with different seeds send different updates
+  std::uint64_t site_seed = 0;  // sites with different seeds have different deltas
   std::uint32_t studies = 20;   // the weight it reports, ≥ 1
   std::uint32_t delay_ms = 0;   // how long one round's "training" lasts; progress is reported meanwhile
 };
@@ -16,7 +21,7 @@ struct ProbeSettings {
 class ProbeTrainer final : public Trainer {
  public:
   ProbeTrainer(federation::ModelLayout layout, ProbeSettings settings);
-  // delta[i] is probe_delta(settings, task.round, i); loss_sum and loss_count are 1, hits 0, findings 0.
+  // delta[i] is probe_delta(settings.site_seed, task.round, i); loss_sum and loss_count are 1, hits and findings 0.
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;
 
  private:
@@ -24,7 +29,7 @@ class ProbeTrainer final : public Trainer {
   ProbeSettings settings_;
 };
 
-// The update of coordinate `index` in a round: a multiple of 2^-20 in (-2^-7, 2^-7), so tests can foresee every sum.
+// The delta of coordinate `index` in a round: a multiple of 2^-20 in (-2^-7, 2^-7), so tests can foresee every sum.
 float probe_delta(std::uint64_t site_seed, RoundNumber round, std::size_t index) noexcept;
 
 }  // namespace fovea::node

@@ -2,6 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+
+#include "common/check.h"
+#include "node/saliency/prior.h"
+#include "node/scan_view/coarse_view.h"
+#include "node/store/pyramid.h"
 
 namespace fovea::node {
 namespace {
@@ -9,9 +15,8 @@ namespace {
 // How one crop is cut: crop index c along an axis is coarse index begin + c, or begin + edge − 1 − c if flipped.
 struct Cut {
   Index3 begin{};
-  std::array<bool, 3> flipped{};
+  Flips flipped{};
   std::int64_t edge = 0;
-  float gain = 1, offset = 0;
 
   double to_crop(std::size_t axis, double coarse) const noexcept {
     const double at = coarse - static_cast<double>(begin[axis]);
@@ -19,29 +24,15 @@ struct Cut {
   }
 };
 
-void copy_image(const CoarseView& coarse, const Cut& cut, std::span<float> out) {
-  const auto source = [&](std::size_t axis, std::int64_t c) {
-    return cut.begin[axis] + (cut.flipped[axis] ? cut.edge - 1 - c : c);
-  };
-  const auto length = static_cast<std::size_t>(cut.edge);
-  for (std::int64_t z = 0; z < cut.edge; ++z)
-    for (std::int64_t y = 0; y < cut.edge; ++y) {
-      const std::span<float> row = out.subspan(static_cast<std::size_t>(z * cut.edge + y) * length, length);
-      coarse.copy_row({cut.begin[0], source(1, y), source(2, z)}, row);
-      if (cut.flipped[0]) std::reverse(row.begin(), row.end());
-      for (float& value : row) value = value * cut.gain + cut.offset;
-    }
-}
-
-// Raises the heat around a finding to its Gaussian, and notes its radius at its cell. `at` is in cells.
+// Raises the heat around a finding to its Gaussian, and sets its radius at its cell. `at` is in cells.
 struct Target {
-  Point3 at{};
+  Point3 at = Point3::Zero();
   double radius_mm = 0;
 };
 void draw_target(const Target& target, std::int64_t cells, double sigma_cells, std::size_t first,
                  ProposerBatch& batch) {
   Index3 middle{};
-  for (std::size_t axis = 0; axis < 3; ++axis) middle[axis] = std::lround(target.at[axis]);
+  for (unsigned axis = 0; axis < 3; ++axis) middle[axis] = std::lround(target.at[axis]);
   const auto reach = static_cast<std::int64_t>(std::ceil(3 * sigma_cells));
   for (std::int64_t k = std::max<std::int64_t>(0, middle[2] - reach); k <= std::min(cells - 1, middle[2] + reach); ++k)
     for (std::int64_t j = std::max<std::int64_t>(0, middle[1] - reach); j <= std::min(cells - 1, middle[1] + reach);
@@ -87,9 +78,8 @@ ProposerSampler::Place ProposerSampler::draw_place(RandomDraws& random, bool at_
     if (prior.weights[cell] >= 1) break;
   }
   const Index3& size = prior.grid.geometry.size;
-  const auto at = static_cast<std::int64_t>(cell);
-  const Index3 index{at % size[0], at / size[0] % size[1], at / (size[0] * size[1])};
-  for (std::size_t axis = 0; axis < 3; ++axis) place.middle[axis] = static_cast<double>(index[axis] * kCellVoxels);
+  const Index3 index = cell_index(size, cell);
+  for (unsigned axis = 0; axis < 3; ++axis) place.middle[axis] = static_cast<double>(index[axis] * kCellVoxels);
   return place;
 }
 
@@ -97,26 +87,25 @@ void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& ra
   const CoarseView& coarse = place.study->scan->coarse();
   Cut cut;
   cut.edge = sampling_.edge;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    cut.begin[axis] = std::lround(place.middle[axis]) - sampling_.edge / 2;
-    cut.flipped[axis] = random.chance(0.5);
-  }
-  cut.gain = static_cast<float>(1 + random.uniform(-sampling_.gain_spread, sampling_.gain_spread));
-  cut.offset = static_cast<float>(random.uniform(-sampling_.offset_spread, sampling_.offset_spread));
+  for (unsigned axis = 0; axis < 3; ++axis) cut.begin[axis] = std::lround(place.middle[axis]) - sampling_.edge / 2;
+  cut.flipped = draw_flips(random);
+  const IntensityChange change = draw_intensity_change(sampling_.intensity, random);
   const auto voxels = static_cast<std::size_t>(sampling_.edge * sampling_.edge * sampling_.edge);
-  copy_image(coarse, cut, std::span(batch.images).subspan(crop * voxels, voxels));
+  const std::span<float> image = std::span(batch.images).subspan(crop * voxels, voxels);
+  coarse.copy_box(cut.begin, {cut.edge, cut.edge, cut.edge}, image);
+  flip_cube(image, cut.edge, cut.flipped);
+  change.apply(image);
 
   const std::int64_t cells = sampling_.edge / kCellVoxels;
   const double sigma_cells = sampling_.sigma_mm / (kCoarseSpacingMm * static_cast<double>(kCellVoxels));
   const std::size_t first = crop * static_cast<std::size_t>(cells * cells * cells);
   for (const Finding& finding : place.study->findings) {
     const Point3 index = coarse.geometry().to_index(finding.center_mm);
-    Target target{{}, finding.diameter_mm / 2};
-    for (std::size_t axis = 0; axis < 3; ++axis)
+    Target target{.radius_mm = finding.diameter_mm / 2};
+    for (unsigned axis = 0; axis < 3; ++axis)
       target.at[axis] = (cut.to_crop(axis, index[axis]) - 0.5) / static_cast<double>(kCellVoxels);
-    const bool inside = std::all_of(target.at.begin(), target.at.end(),
-                                    [&](double at) { return at > -3 && at < static_cast<double>(cells + 2); });
-    if (inside) draw_target(target, cells, sigma_cells, first, batch);
+    if (target.at.minCoeff() > -3 && target.at.maxCoeff() < static_cast<double>(cells + 2))
+      draw_target(target, cells, sigma_cells, first, batch);
   }
 }
 

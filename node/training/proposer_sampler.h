@@ -1,21 +1,28 @@
 // Draws the proposer's training crops from a site's studies.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
 #include "node/network/random_draws.h"
 #include "node/saliency/proposer.h"
+#include "node/store/findings.h"
+#include "node/training/augmentation.h"
 #include "node/training/training_set.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
 struct ProposerSampling {
-  // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals quiets what is noise
-  // in a small batch.
+  // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals evens out the noise
+  // of small batches.
   std::int64_t crops = 3;
   std::int64_t edge = 32;          // coarse voxels, a multiple of kProposerStride
   double finding_share = 2.0 / 3;  // of the crops, around a finding
   double sigma_mm = 3;             // of the target's Gaussian
-  double gain_spread = 0.2;        // intensities are scaled by 1 ± this …
-  double offset_spread = 0.2;      // … and shifted by ± this
+  IntensitySpread intensity;
 };
 
 class ProposerSampler {
@@ -30,7 +37,7 @@ class ProposerSampler {
  private:
   struct Place {
     const LearningStudy* study = nullptr;
-    Point3 middle{};  // continuous coarse index
+    Point3 middle = Point3::Zero();  // continuous coarse index
   };
   Place draw_place(RandomDraws& random, bool at_finding) const;
   void fill(const Place& place, std::size_t crop, RandomDraws& random, ProposerBatch& batch) const;

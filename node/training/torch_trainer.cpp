@@ -2,18 +2,34 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "crypto/hash.h"
 #include "federation/model/fovea_1_layout.h"
+#include "federation/model/layout.h"
 #include "federation/model/state.h"
+#include "node/embedding/look.h"
+#include "node/embedding/region_network.h"
+#include "node/network/random_draws.h"
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/proposer.h"
+#include "node/saliency/regions.h"
+#include "node/scan_view/coarse_view.h"
 
 namespace fovea::node {
 namespace {
 
+using federation::TrainingMetric;
+
 double& metric(TrainingOutcome& outcome, TrainingMetric which) {
   return outcome.metric_sums[static_cast<std::size_t>(which)];
+}
+
+Error no_findings_known() {
+  return failed_precondition("training: no study here has known findings; ingest masks or labels");
 }
 
 // Networks and settings that decide what a stored embedding means.
@@ -34,9 +50,9 @@ struct TorchTrainer::Memory {
   std::vector<std::string> trains;
   RoundNumber round = 0;
   std::optional<AdamW> optimiser;         // after `round`
-  std::optional<AdamW> optimiser_before;  // before it, so that an attempt at the same round starts alike
-  std::optional<Digest> candidates_for;   // the proposer that made the candidates
-  Candidates candidates;
+  std::optional<AdamW> optimiser_before;  // before it, so that another attempt at the same round starts alike
+  std::optional<Digest> proposed_by;      // digest of the proposer
+  ProposedRegions proposed;
   std::optional<Digest> vectors_for;  // the networks that made the vectors
   std::vector<StudyVectors> vectors;  // of the training studies
 };
@@ -47,6 +63,16 @@ struct TorchTrainer::Stage {
   AdamW optimiser;
   RandomDraws random;
   TrainingOutcome outcome;
+
+  void add_loss(double loss) {
+    metric(outcome, TrainingMetric::loss_sum) += loss;
+    metric(outcome, TrainingMetric::loss_count) += 1;
+  }
+
+  Result<void> report(double done) const {
+    if (progress && !progress(done)) return deadline_exceeded("training was cancelled");
+    return {};
+  }
 
   double learning_rate(std::uint32_t step, std::uint64_t warm_up) const {
     const std::uint64_t steps = task.local_steps;
@@ -69,7 +95,7 @@ TorchTrainer::TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings 
 TorchTrainer::~TorchTrainer() = default;
 
 Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const TrainingProgress& progress) {
-  prepare_torch(settings_.threads);  // the thread count is the calling thread's in some builds of torch
+  prepare_torch(settings_.threads);  // on this thread, which may be another than the constructor's
   if (task.stage_round == 0 || task.stage_round > task.stage_rounds)
     return invalid_argument("training task: stage_round must be 1 to stage_rounds");
   FOVEA_TRY_ASSIGN(const std::vector<federation::FlatRange> ranges, parameters_.layout().ranges(task.trains));
@@ -80,7 +106,6 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   const std::optional<AdamW>& carried = again ? memory_->optimiser_before : memory_->optimiser;
   AdamW optimiser = same_stage && carried ? *carried : AdamW(parameters_.layout(), ranges, settings_.optimiser);
   Stage stage{task, progress, optimiser, draws_of_round(task.seed, settings_.site_seed, task.round), {}};
-  stage.outcome.metric_sums.assign(kMetricCount, 0);
   stage.outcome.studies_skipped = training_.skipped;
 
   if (task.stage == "intensity") FOVEA_TRY(measure_intensity(stage));
@@ -106,7 +131,7 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   return std::move(stage.outcome);
 }
 
-// Every study counts the same, however many voxels it has. Read from the coarse level, which the proposer sees too.
+// Every study counts the same, however many voxels it has. Measured on the coarse view, which the proposer sees too.
 Result<void> TorchTrainer::measure_intensity(Stage& stage) {
   double mean = 0, square = 0;
   for (const LearningStudy& study : training_.studies) {
@@ -135,44 +160,44 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
   };
   FOVEA_TRY(put(federation::kIntensityMean, mean, federation::kIntensityMeanUnit));
   FOVEA_TRY(put(federation::kIntensitySquare, square, federation::kIntensitySquareUnit));
-  if (stage.progress && !stage.progress(1)) return deadline_exceeded("training was cancelled");
+  return stage.report(1);
+}
+
+// Local steps of the optimiser; `accumulate` adds the gradient of one.
+template <class Accumulate>
+Result<void> TorchTrainer::run_steps(Stage& stage, Accumulate accumulate) {
+  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
+    parameters_.zero_gradients();
+    FOVEA_TRY(accumulate());
+    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
+    FOVEA_TRY(stage.report(static_cast<double>(step + 1) / stage.task.local_steps));
+  }
   return {};
 }
 
 Result<void> TorchTrainer::train_proposer(Stage& stage) {
   const ProposerSampler sampler(training_, settings_.proposer);
-  if (sampler.studies() == 0)
-    return failed_precondition("training: no study here has known findings; ingest masks or labels");
+  if (sampler.studies() == 0) return no_findings_known();
   FOVEA_TRY(validate(stage));
-  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
-    const ProposerBatch batch = sampler.draw(stage.random);
-    parameters_.zero_gradients();
-    FOVEA_TRY_ASSIGN(const double loss, accumulate_proposer_gradient(parameters_, batch));
-    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
-    metric(stage.outcome, TrainingMetric::loss_sum) += loss;
-    metric(stage.outcome, TrainingMetric::loss_count) += 1;
-    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
-      return deadline_exceeded("training was cancelled");
-  }
+  FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
+    FOVEA_TRY_ASSIGN(const double loss, accumulate_proposer_gradient(parameters_, sampler.draw(stage.random)));
+    stage.add_loss(loss);
+    return {};
+  }));
   stage.outcome.weight = static_cast<std::uint32_t>(sampler.studies());
   return {};
 }
 
 Result<void> TorchTrainer::train_encoder(Stage& stage) {
-  FOVEA_TRY(refresh_candidates());
-  const BagSampler sampler(training_, memory_->candidates, settings_.bags);
-  if (sampler.studies() == 0)
-    return failed_precondition("training: no study here has known findings; ingest masks or labels");
-  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
+  FOVEA_TRY(refresh_proposals());
+  const BagSampler sampler(training_, memory_->proposed, settings_.bags);
+  if (sampler.studies() == 0) return no_findings_known();
+  FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
     FOVEA_TRY_ASSIGN(const RegionBag bag, sampler.draw(stage.random));
-    parameters_.zero_gradients();
     FOVEA_TRY_ASSIGN(const double loss, accumulate_bag_gradient(parameters_, bag));
-    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
-    metric(stage.outcome, TrainingMetric::loss_sum) += loss;
-    metric(stage.outcome, TrainingMetric::loss_count) += 1;
-    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
-      return deadline_exceeded("training was cancelled");
-  }
+    stage.add_loss(loss);
+    return {};
+  }));
   stage.outcome.weight = static_cast<std::uint32_t>(sampler.studies());
   return {};
 }
@@ -184,27 +209,23 @@ Result<void> TorchTrainer::train_study(Stage& stage) {
     if (training_.studies[s].label && !memory_->vectors[s].embeddings.empty()) labelled.push_back(s);
   if (labelled.empty())
     return failed_precondition("training: no study here has a label; the stage \"study\" needs them");
-  for (std::uint32_t step = 0; step < stage.task.local_steps; ++step) {
-    parameters_.zero_gradients();
-    for (std::size_t n = 0; n < settings_.studies_a_step; ++n) {
+  FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
+    for (std::size_t n = 0; n < settings_.studies_per_step; ++n) {
       const std::size_t s = labelled[stage.random.below(labelled.size())];
       FOVEA_TRY_ASSIGN(const double loss,
                        accumulate_study_gradient(parameters_, memory_->vectors[s], *training_.studies[s].label));
-      metric(stage.outcome, TrainingMetric::loss_sum) += loss;
-      metric(stage.outcome, TrainingMetric::loss_count) += 1;
+      stage.add_loss(loss);
     }
-    const float share = 1 / static_cast<float>(settings_.studies_a_step);
+    const float share = 1 / static_cast<float>(settings_.studies_per_step);
     for (float& gradient : parameters_.gradients()) gradient *= share;
-    stage.optimiser.step(parameters_.values(), parameters_.gradients(), stage.learning_rate(step, settings_.warm_up));
-    if (stage.progress && !stage.progress(static_cast<double>(step + 1) / stage.task.local_steps))
-      return deadline_exceeded("training was cancelled");
-  }
+    return {};
+  }));
   stage.outcome.weight = static_cast<std::uint32_t>(labelled.size());
   return {};
 }
 
-// How the model that the round starts from does on a few studies held back here: hits and findings go into the
-// masked metrics, so that the federation sees its recall without any site's own.
+// Recall of the model that the round starts from, on a few studies held back here: hits and findings go into the
+// masked metrics, so that the federation sees its own recall and no site's.
 Result<void> TorchTrainer::validate(Stage& stage) {
   std::vector<LearningStudy*> studies;
   for (LearningStudy& study : validation_.studies)
@@ -212,7 +233,7 @@ Result<void> TorchTrainer::validate(Stage& stage) {
   const std::size_t count = std::min(settings_.validation_studies, studies.size());
   for (std::size_t s = 0; s < count; ++s) {
     LearningStudy* study = studies[(stage.task.round * count + s) % studies.size()];
-    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, *study->scan, study->prior));
+    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, study->scan->coarse(), study->prior));
     const std::vector<Region> regions =
         choose_regions(study->prior, heat, settings_.look, look_seed(stage.task.seed, study->code));
     for (const Finding& finding : study->findings) {
@@ -225,26 +246,29 @@ Result<void> TorchTrainer::validate(Stage& stage) {
   return {};
 }
 
-Result<void> TorchTrainer::refresh_candidates() {
-  const std::vector<float> values(parameters_.values().begin(), parameters_.values().end());
-  FOVEA_TRY_ASSIGN(const federation::ModelState model, federation::ModelState::create(parameters_.layout(), values));
+Result<federation::ModelState> TorchTrainer::current_model() {
+  const std::span<const float> values = parameters_.values();
+  return federation::ModelState::create(parameters_.layout(), {values.begin(), values.end()});
+}
+
+Result<void> TorchTrainer::refresh_proposals() {
+  FOVEA_TRY_ASSIGN(const federation::ModelState model, current_model());
   FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
-  if (memory_->candidates_for == proposer) return {};
-  Candidates candidates;
+  if (memory_->proposed_by == proposer) return {};
+  ProposedRegions proposed;
   for (const LearningStudy& study : training_.studies) {
-    std::vector<Region>& regions = candidates.emplace_back();
+    std::vector<Region>& regions = proposed.emplace_back();
     if (!study.findings_known) continue;
-    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, *study.scan, study.prior));
-    regions = suppress_non_maxima(study.prior, heat, settings_.candidates, settings_.look.nms_mm);
+    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, study.scan->coarse(), study.prior));
+    regions = suppress_non_maxima(study.prior, heat, settings_.proposed_regions, settings_.look.nms_mm);
   }
-  memory_->candidates = std::move(candidates);
-  memory_->candidates_for = proposer;
+  memory_->proposed = std::move(proposed);
+  memory_->proposed_by = proposer;
   return {};
 }
 
 Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
-  const std::vector<float> values(parameters_.values().begin(), parameters_.values().end());
-  FOVEA_TRY_ASSIGN(const federation::ModelState model, federation::ModelState::create(parameters_.layout(), values));
+  FOVEA_TRY_ASSIGN(const federation::ModelState model, current_model());
   FOVEA_TRY_ASSIGN(const Digest identity, look_identity(model, settings_.look));
   if (memory_->vectors_for == identity) return {};
   std::vector<StudyVectors> vectors;

@@ -1,16 +1,24 @@
 // The learning Trainer for "fovea-1": one site's local steps in a plan's stages.
-//   "intensity" no steps: mean and mean square of the body's voxels, which the round's sum makes those of all sites (CT)
+//   "intensity" no steps: mean and mean square of the body's voxels, which the round's sum makes those of all sites
 //   "proposer"  crops of the coarse volume; heat map and radius
 //   "encoder"   bags of regions where the proposer looks; region head and study heads with it
-//   "study"     study heads on sealed embeddings, made once for the networks at hand
+//   "study"     study heads on stored embeddings, made once for each pair of proposer and encoder
 // A plan may train fewer tensors than a stage touches: the others keep their values.
 #pragma once
 
-#include <map>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 
+#include "common/bytes.h"
+#include "common/result.h"
+#include "federation/model/layout.h"
+#include "federation/model/state.h"
 #include "node/embedding/embedding_store.h"
+#include "node/embedding/region_network.h"
+#include "node/network/network_blocks.h"
+#include "node/saliency/regions.h"
 #include "node/training/adamw.h"
 #include "node/training/bag_sampler.h"
 #include "node/training/proposer_sampler.h"
@@ -24,16 +32,16 @@ struct TorchTrainerSettings {
   ProposerSampling proposer;
   BagSampling bags;
   AdamWSettings optimiser;
-  int threads = 1;                 // of torch; more give another order of sums, hence other last bits
-  std::uint64_t warm_up = 20;      // steps of a stage
-  std::size_t candidates = 64;     // regions a study offers to the bags
-  std::size_t studies_a_step = 4;  // in the stage "study"
-  std::size_t validation_studies =
-      2;                        // looked at before each round of the proposer, in turn, for the metrics; 0 for none
-  std::uint64_t site_seed = 0;  // of this site's draws: noise that hospitals share is not averaged away
+  int threads = 1;                    // of torch; more give another order of sums, hence other last bits
+  std::uint64_t warm_up = 20;         // steps of a stage
+  std::size_t proposed_regions = 64;  // per study, from which the bags are drawn
+  std::size_t studies_per_step = 4;   // in the stage "study"
+  // Looked at before each round of the proposer, in turn, for the metrics; 0 for none.
+  std::size_t validation_studies = 2;
+  std::uint64_t site_seed = 0;  // of this site's draws: noise that all sites share would not average out
 };
 
-// One thread. Studies stay open and their coarse views in memory: some 2 MB a brain, so a node holds hundreds.
+// One thread. Studies stay open and their coarse views in memory, some 2 MB per brain. After an error it is as before.
 class TorchTrainer final : public Trainer {
  public:
   // `embeddings` may be absent: then the stage "study" keeps them in memory only.
@@ -51,7 +59,10 @@ class TorchTrainer final : public Trainer {
   Result<void> train_encoder(Stage& stage);
   Result<void> train_study(Stage& stage);
   Result<void> validate(Stage& stage);
-  Result<void> refresh_candidates();
+  template <class Accumulate>
+  Result<void> run_steps(Stage& stage, Accumulate accumulate);
+  Result<federation::ModelState> current_model();
+  Result<void> refresh_proposals();
   Result<void> refresh_vectors(std::uint64_t seed);
   Result<StudyVectors> vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed);
 

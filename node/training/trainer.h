@@ -1,27 +1,23 @@
-// One round's local work, as the round's driver sees it. Torch-free: the driver links any Trainer.
+// One round's local training, as the round's driver sees it. Torch-free: the driver links any Trainer.
 //
 // A Trainer is used by one thread at a time and may keep caches (crops, optimiser state) between calls.
 // The same task on the same data gives the same outcome. `train` returns deadline_exceeded when the
 // progress callback asked to stop; failed_precondition when there is nothing to train on;
-// invalid_argument for a task that does not fit the trainer's model. After an error the trainer is as before.
+// invalid_argument for a task that does not fit the trainer's model; internal when training failed or diverged.
+// After an error the trainer is as before.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "common/ids.h"
 #include "common/result.h"
+#include "federation/model/local_update.h"
 
 namespace fovea::node {
-
-inline constexpr std::size_t kMetricCount = 4;
-
-// Positions in TrainingOutcome::metric_sums.
-enum class TrainingMetric : std::size_t { loss_sum = 0, loss_count = 1, hits = 2, findings = 3 };
 
 struct TrainingTask {
   RoundNumber round = 0;
@@ -35,11 +31,9 @@ struct TrainingTask {
   std::vector<std::string> trains;  // tensor-name prefixes this stage trains
 };
 
-struct TrainingOutcome {
-  std::vector<float> delta;  // trained tensors only, concatenated in layout order; finite
-  std::uint32_t weight = 0;  // studies used
+// An update, whose weight has no upper bound yet and whose metric sums are not negative.
+struct TrainingOutcome : federation::LocalUpdate {
   std::uint32_t studies_skipped = 0;
-  std::vector<double> metric_sums;  // kMetricCount values, finite, ≥ 0
 };
 
 using TrainingProgress = std::function<bool(double fraction)>;  // fraction in [0, 1]; return false to cancel

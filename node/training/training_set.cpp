@@ -1,5 +1,9 @@
 #include "node/training/training_set.h"
 
+#include <utility>
+
+#include "node/scan_view/brick_scan.h"
+
 namespace fovea::node {
 
 LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label,

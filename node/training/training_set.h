@@ -1,15 +1,19 @@
-// What a site trains on: its studies with what is known of them, held open and coarse views in memory.
+// What a site trains on: its studies with what is known of them, held open, their coarse views in memory.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "common/result.h"
 #include "node/saliency/prior.h"
 #include "node/scan_view/scan_source.h"
 #include "node/store/findings.h"
+#include "node/store/study_catalogue.h"
+#include "node/volume/intensity.h"
 
 namespace fovea::node {
 
@@ -31,14 +35,14 @@ struct LearningSet {
 LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label,
                                   bool findings_known, std::vector<Finding> findings);
 
-// What a plan says of the voxels that its model sees.
+// A plan's demands on the voxels that its model sees.
 struct VoxelRule {
   Normalisation normalisation;
-  bool n4;
+  bool n4;  // ingested with the bias field divided out
 };
 
 // The usable studies of these records; one that fails to open is counted and left out. failed_precondition: some were
-// taken in with N4 and the rule asks for none, or the other way round; the message says how to mend it.
+// ingested with N4 and the rule asks for none, or the reverse; the message says what to do.
 Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule);
 
 }  // namespace fovea::node

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -26,7 +27,7 @@ Result<VolumeGeometry> checked_geometry(VolumeGeometry geometry);
 
 // For each canonical axis: which source axis it runs along, and whether against it.
 struct CanonicalOrder {
-  std::array<std::size_t, 3> source_axis{0, 1, 2};
+  std::array<unsigned, 3> source_axis{0, 1, 2};
   std::array<bool, 3> flipped{};
   bool is_identity() const noexcept { return *this == CanonicalOrder{}; }
   bool operator==(const CanonicalOrder&) const = default;
@@ -42,7 +43,7 @@ struct SourceWalk {
 };
 SourceWalk source_walk(const VolumeGeometry& source, const CanonicalOrder& order) noexcept;
 
-// Some of the source's slices, all of them below each other along its last axis.
+// Consecutive slices of the source along its last axis.
 struct SliceRange {
   std::int64_t first = 0, count = 0;
 };
@@ -66,7 +67,7 @@ void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, c
       const From* at = source + (walk.start + k * walk.step[2] + j * walk.step[1] + low[0] * walk.step[0] - skipped);
       To* to = out + ((k * size[1] + j) * size[0] + low[0]);
       const std::int64_t row = high[0] - low[0];
-      if (walk.step[0] == 1)  // written out, so that both are vectorised
+      if (walk.step[0] == 1)  // two loops of their own, so that both are vectorised
         for (std::int64_t i = 0; i < row; ++i) to[i] = convert(at[i]);
       else if (walk.step[0] == -1)
         for (std::int64_t i = 0; i < row; ++i) to[i] = convert(*(at - i));
@@ -75,11 +76,11 @@ void copy_canonical_slices(const From* source, const VolumeGeometry& geometry, c
     }
 }
 
-// Whether the canonical order only turns axes round, so that flip_in_place reaches it.
+// Whether the order only flips axes, so that flip_in_place can do it.
 bool only_flips(const CanonicalOrder& order) noexcept;
 
-// Exchanges two rows, each turned round when `reversed`; a row with itself is only turned round. `copy` has the room of
-// a row.
+// Exchanges two rows and reverses both when `reversed`; a row exchanged with itself is only reversed. `copy` has room
+// for one row.
 template <class T>
 void exchange_rows(T* a, T* b, std::int64_t count, bool reversed, T* copy) {
   const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
@@ -92,7 +93,7 @@ void exchange_rows(T* a, T* b, std::int64_t count, bool reversed, T* copy) {
     for (std::int64_t i = 0; i < count; ++i) b[i] = copy[count - 1 - i];
 }
 
-// A source array of that size turned round in place along the axes that `order` flips.
+// Flips a source array of that size in place, along the axes that `order` flips.
 template <class T>
 void flip_in_place(T* voxels, const Index3& size, const CanonicalOrder& order) {
   if (!order.flipped[0] && !order.flipped[1] && !order.flipped[2]) return;

@@ -1,5 +1,7 @@
 #include "node/volume/geometry_codec.h"
 
+#include <cstdint>
+
 #include "node/volume/canonical.h"
 
 namespace fovea::node {
@@ -8,7 +10,7 @@ void put_geometry(ByteWriter& out, const VolumeGeometry& geometry) {
   for (const std::int64_t size : geometry.size) out.u64(static_cast<std::uint64_t>(size));
   for (const double value : geometry.spacing_mm) out.f64(value);
   for (const double value : geometry.origin_mm) out.f64(value);
-  for (const double value : geometry.direction) out.f64(value);
+  for (const double value : geometry.direction.reshaped<Eigen::RowMajor>()) out.f64(value);
 }
 
 Result<VolumeGeometry> get_geometry(ByteReader& in) {
@@ -24,9 +26,10 @@ Result<VolumeGeometry> get_geometry(ByteReader& in) {
   for (double& value : out.origin_mm) {
     FOVEA_TRY_ASSIGN(value, in.f64("origin"));
   }
-  for (double& value : out.direction) {
-    FOVEA_TRY_ASSIGN(value, in.f64("direction"));
-  }
+  for (unsigned row = 0; row < 3; ++row)
+    for (unsigned axis = 0; axis < 3; ++axis) {
+      FOVEA_TRY_ASSIGN(out.direction(row, axis), in.f64("direction"));
+    }
   return out;
 }
 

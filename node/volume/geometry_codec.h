@@ -3,14 +3,16 @@
 #pragma once
 
 #include "common/codec.h"
+#include "common/result.h"
 #include "node/volume/volume.h"
 
 namespace fovea::node {
 
 void put_geometry(ByteWriter& out, const VolumeGeometry& geometry);
 
-// What the bytes say. corruption: a size above kAxisVoxelsMax, or fewer bytes than a geometry has. Nothing else is
-// promised of the numbers: who does not trust their writer passes the result to checked_geometry().
+// What the bytes say. corruption: a size above kAxisVoxelsMax; invalid_argument: fewer bytes than a geometry has.
+// Nothing else is promised of the numbers: a caller that does not trust their writer passes the result to
+// checked_geometry().
 Result<VolumeGeometry> get_geometry(ByteReader& in);
 
 }  // namespace fovea::node

@@ -7,10 +7,18 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "common/check.h"
 
 namespace fovea::node {
 namespace {
+
+// By Normalisation.
+constexpr std::array<std::string_view, 5> kNormalisationNames{"mr-foreground", "ct-soft-tissue", "ct-lung", "ct-brain",
+                                                              "pet-suv"};
+static_assert(static_cast<std::size_t>(Normalisation::pet_suv) + 1 == kNormalisationNames.size());
 
 // Lower nearest rank: the smallest value with at least `share` of the others at or below it.
 std::uint64_t rank_of(double share, std::uint64_t count) {
@@ -22,8 +30,8 @@ Error constant_scan() {
   return invalid_argument("voxels: every one has the same value; the scan is empty (export it again)");
 }
 
-// Counts of the 16-bit values that occur: all statistics follow from them without touching the voxels again. One pass
-// over the scan, in chunks that stay in the first cache; a run of one value, such as air, is counted in one go.
+// Counts of the 16-bit values that occur: all statistics follow from them without reading the voxels again. One pass
+// over the scan, in chunks that stay in the first-level cache; a run of one value, such as air, is counted at once.
 class Histogram {
  public:
   explicit Histogram(std::span<const std::int16_t> voxels)
@@ -32,7 +40,7 @@ class Histogram {
     counts_.resize(tables_);
     for (std::size_t at = 0; at < voxels.size(); at += kChunk)
       count(voxels.subspan(at, std::min(kChunk, voxels.size() - at)));
-    add_tables_up();
+    merge_tables();
   }
 
   bool is_finite() const noexcept { return true; }
@@ -91,7 +99,7 @@ class Histogram {
     for (; at < chunk.size(); ++at) ++counts_[static_cast<std::size_t>(chunk[at] - low_)];
   }
 
-  // Tables in turn: voxels alike would wait for one counter.
+  // Tables in turn: equal voxels in one table would wait for the same counter.
   void spread(const std::int16_t* run) noexcept {
     std::array<std::uint32_t*, kTables> table;
     for (std::size_t t = 0; t < kTables; ++t) table[t] = counts_.data() + t % tables_ * values();
@@ -99,8 +107,7 @@ class Histogram {
       for (std::size_t t = 0; t < kTables; ++t) ++table[t][run[v + t] - low_];
   }
 
-  // Room grows by half of itself at least, so that a scan of rising values does not make it grow for each of its
-  // chunks.
+  // Grows by at least half, so that a scan of rising values does not grow it with every chunk.
   void make_room(int low, int high) {
     lowest_ = std::min(lowest_, low), highest_ = std::max(highest_, high);
     const int last = low_ + static_cast<int>(values()) - 1;
@@ -117,7 +124,7 @@ class Histogram {
   }
 
   // One table, from the lowest value to the highest.
-  void add_tables_up() {
+  void merge_tables() {
     std::vector<std::uint32_t> sum(static_cast<std::size_t>(highest_ - lowest_ + 1));
     for (std::size_t t = 0; t < tables_; ++t) {
       const std::uint32_t* const table = counts_.data() + t * values() + (lowest_ - low_);
@@ -135,7 +142,7 @@ class Histogram {
   std::uint64_t total_;
 };
 
-// IEEE 754: positive numbers sort like their bits, negative ones the other way round. −0 is 0.
+// IEEE 754: positive numbers sort like their bits, negative ones in reverse. −0 counts as 0.
 std::uint32_t sorted_key(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value + 0.0f);
   return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
@@ -144,8 +151,8 @@ float of_sorted_key(std::uint32_t key) noexcept {
   return std::bit_cast<float>((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
 }
 
-// The same questions for floats, without a copy of them: the top bits of a float, made to sort like the number, put it
-// into a bin; a rank is looked for among the voxels of its bin only.
+// The same for floats, without a copy of them: the top bits of a float, mapped so that they sort like the number, are
+// its bin, and a rank is searched among the voxels of its bin only.
 class Selection {
  public:
   explicit Selection(std::span<const float> voxels)
@@ -161,8 +168,8 @@ class Selection {
   }
 
   bool is_finite() const noexcept {
-    // One that is not finite makes a sum of squares infinite or not a number; nothing else does, a float's square being
-    // a small double.
+    // A voxel that is not finite makes its sum of squares infinite or NaN; nothing else can, since the square of a
+    // float is far below the largest double.
     return std::isfinite(squares_[0] + squares_[1] + squares_[2] + squares_[3]);
   }
   std::uint64_t total() const noexcept { return voxels_.size(); }
@@ -183,7 +190,7 @@ class Selection {
     std::array<std::size_t, N> bins{};
     std::array<std::uint64_t, N> within{};
     std::uint64_t seen = 0;
-    std::size_t bin = bin_of(lowest());  // those before are empty, the half of negative numbers for most scans
+    std::size_t bin = bin_of(lowest());  // the bins before are empty: for most scans, all of the negative half
     for (std::size_t r = 0; r < N; ++r) {
       while (seen + counts_[bin] <= ranks[r]) seen += counts_[bin++];
       bins[r] = bin;
@@ -216,7 +223,7 @@ class Selection {
   float lowest() const noexcept { return *std::min_element(lows_.begin(), lows_.end()); }
   static std::size_t bin_of(float value) noexcept { return sorted_key(value) >> (32 - kBinBits); }
 
-  // Sums of differences from one of the voxels: what cancels is then as small as the scan's own spread.
+  // Sums of differences from one of the voxels: cancellation is then no larger than the scan's own spread.
   void look_at(float voxel, std::size_t lane) noexcept {
     const double difference = static_cast<double>(voxel) - shift_;
     sums_[lane] += difference;
@@ -225,7 +232,7 @@ class Selection {
     highs_[lane] = std::max(highs_[lane], voxel);
   }
 
-  // The voxels of each of those bins: whole blocks in which no voxel lies between a bin's bounds are skipped.
+  // The voxels of each of those bins. Blocks without a voxel between a bin's bounds are skipped.
   template <std::size_t N>
   std::array<std::vector<float>, N> members(const std::array<std::size_t, N>& bins) const {
     constexpr std::size_t kBlock = 64;
@@ -234,7 +241,7 @@ class Selection {
       const auto first = static_cast<std::uint32_t>(bins[b] << (32 - kBinBits));
       const float low = of_sorted_key(first), high = of_sorted_key(first | ((1U << (32 - kBinBits)) - 1));
       std::vector<float>& found = out[b];
-      found.resize(counts_[bins[b]] + 1);  // one more: each voxel is written down before it is known whether it stays
+      found.resize(counts_[bins[b]] + 1);  // one more: a voxel is stored before it is known whether it counts
       std::size_t kept = 0;
       for (std::size_t at = 0; at < voxels_.size(); at += kBlock) {
         const std::span<const float> block = voxels_.subspan(at, std::min(kBlock, voxels_.size() - at));
@@ -279,7 +286,7 @@ Result<IntensityStatistics> statistics_of(const Counts& counts) {
   }
   out.p99 = static_cast<float>(p99);
   out.foreground_threshold = static_cast<float>(threshold);
-  // What lies above a threshold is the end of the sorted voxels, so its ranks are ranks among all of them.
+  // The foreground is the end of the sorted voxels, so a rank in it is a rank among all voxels, `below` higher.
   const std::uint64_t below = counts.total() - foreground;
   const auto [p16, median, p84] = counts.at_ranks(std::array{
       below + rank_of(0.16, foreground), below + rank_of(0.50, foreground), below + rank_of(0.84, foreground)});
@@ -303,24 +310,14 @@ Result<IntensityStatistics> intensity_statistics(const VoxelSpan& voxels) {
 }
 
 Result<Normalisation> parse_normalisation(std::string_view text) {
-  for (const Normalisation kind : {Normalisation::mr_foreground, Normalisation::ct_soft_tissue, Normalisation::ct_lung,
-                                   Normalisation::ct_brain, Normalisation::pet_suv})
-    if (text == to_string(kind)) return kind;
+  for (std::size_t kind = 0; kind < kNormalisationNames.size(); ++kind)
+    if (text == kNormalisationNames[kind]) return static_cast<Normalisation>(kind);
   return invalid_argument(
       "intake.normalisation: expected mr-foreground, ct-soft-tissue, ct-lung, ct-brain or pet-suv, found \"" +
       std::string(text.substr(0, 40)) + "\"");
 }
 
-std::string_view to_string(Normalisation kind) noexcept {
-  switch (kind) {
-    case Normalisation::mr_foreground: return "mr-foreground";
-    case Normalisation::ct_soft_tissue: return "ct-soft-tissue";
-    case Normalisation::ct_lung: return "ct-lung";
-    case Normalisation::ct_brain: return "ct-brain";
-    case Normalisation::pet_suv: return "pet-suv";
-  }
-  return "";
-}
+std::string_view to_string(Normalisation kind) noexcept { return kNormalisationNames[static_cast<std::size_t>(kind)]; }
 
 std::optional<HuWindow> ct_window(Normalisation kind) noexcept {
   switch (kind) {

@@ -1,6 +1,7 @@
-// Intensity statistics of one scan, computed once at intake, and the normalisations a plan can ask for.
+// Intensity statistics of one scan, computed once at ingest, and the normalisations that a plan can ask for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -17,7 +18,7 @@ using VoxelSpan = std::variant<std::span<const std::int16_t>, std::span<const fl
 std::size_t voxel_count(const VoxelSpan& voxels) noexcept;
 
 // All values in the scan's own units. Percentiles are exact order statistics (lower nearest rank).
-// The foreground is what lies above foreground_threshold = 0.25 · p99 (design: imaging); where that leaves
+// The foreground is what lies above foreground_threshold = 0.25 · p99; where that leaves
 // nothing (p99 <= 0 and no positive voxel), it is the whole scan.
 struct IntensityStatistics {
   float minimum = 0, maximum = 0, mean = 0, deviation = 0;  // of all voxels

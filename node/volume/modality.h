@@ -5,7 +5,7 @@
 
 namespace fovea::node {
 
-// N4 corrects the field of a magnet's coils, which CT and PET do not have.
+// N4 corrects the sensitivity of an MR scanner's coils; CT and PET have none.
 inline bool has_bias_field(std::string_view modality) noexcept { return modality != "CT" && modality != "PT"; }
 
 }  // namespace fovea::node

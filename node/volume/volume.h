@@ -4,7 +4,7 @@
 //   point_mm = origin_mm + direction · (spacing_mm ∘ index),  all in DICOM's LPS axes (x to the left,
 // y to the back, z to the head). voxels are stored z-y-x (k slowest), as float in the scan's own units
 // (HU, SUV, MR units). Canonical volumes have axes permuted and flipped so that the direction matrix is
-// as near to the identity as the scan allows; what obliqueness is left stays in `direction`.
+// as near to the identity as the scan allows; `direction` keeps the rest of the obliqueness.
 #pragma once
 
 #include <array>
@@ -12,16 +12,18 @@
 #include <cstdint>
 #include <vector>
 
+#include <Eigen/Core>
+
 namespace fovea {
 
 using Index3 = std::array<std::int64_t, 3>;  // (i, j, k)
-using Point3 = std::array<double, 3>;        // (x, y, z), LPS, mm
+using Point3 = Eigen::Vector3d;              // a place: (x, y, z), LPS, mm, or a continuous index
 
 struct VolumeGeometry {
-  Index3 size{};                                               // voxels along i, j, k
-  Point3 spacing_mm{1, 1, 1};                                  // > 0
-  Point3 origin_mm{};                                          // centre of voxel (0, 0, 0)
-  std::array<double, 9> direction{1, 0, 0, 0, 1, 0, 0, 0, 1};  // row-major; column a is the direction of index axis a
+  Index3 size{};                                            // voxels along i, j, k
+  Eigen::Vector3d spacing_mm = Eigen::Vector3d::Ones();     // > 0
+  Point3 origin_mm = Point3::Zero();                        // centre of voxel (0, 0, 0)
+  Eigen::Matrix3d direction = Eigen::Matrix3d::Identity();  // column a is the direction of index axis a
 
   std::size_t voxel_count() const noexcept {
     return static_cast<std::size_t>(size[0]) * static_cast<std::size_t>(size[1]) * static_cast<std::size_t>(size[2]);

@@ -1,4 +1,4 @@
-// How voxels leave a reader, and who gives the memory for them.
+// The type in which a reader delivers voxels, and where it gets the memory for them.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace fovea::node {
 enum class VoxelStorage : std::uint32_t { int16 = 1, float32 = 2 };
 constexpr std::size_t bytes_per_voxel(VoxelStorage storage) noexcept { return storage == VoxelStorage::int16 ? 2 : 4; }
 
-// Gives memory for that many bytes of canonical voxels, once, after every check of the header passed.
+// Provides the memory for the canonical voxels. Called once, after the header has passed every check.
 using VoxelAllocator = std::function<Result<std::byte*>(const VolumeGeometry& geometry, VoxelStorage storage)>;
 
 }  // namespace fovea::node

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <itkNiftiImageIO.h>
 #include <zlib.h>
@@ -61,8 +65,8 @@ std::size_t write_through_itk(const std::filesystem::path& path, const Volume& v
     io->SetDimensions(axis, static_cast<itk::SizeValueType>(geometry.size[axis]));
     io->SetSpacing(axis, geometry.spacing_mm[axis]);
     io->SetOrigin(axis, geometry.origin_mm[axis]);
-    io->SetDirection(axis, std::vector<double>{geometry.direction[axis], geometry.direction[3 + axis],
-                                               geometry.direction[6 + axis]});
+    const Eigen::Vector3d along = geometry.direction.col(axis);
+    io->SetDirection(axis, std::vector<double>(along.begin(), along.end()));
     region.SetSize(axis, static_cast<itk::SizeValueType>(geometry.size[axis]));
   }
   io->SetIORegion(region);

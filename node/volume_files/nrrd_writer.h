@@ -1,6 +1,6 @@
-// A stored volume as one NRRD file (text header, raw little-endian floats, left-posterior-superior mm), which ITK-SNAP,
-// 3D Slicer and any reader of a page of code can open. For a physicist who wants to see what was taken in.
-// Format: https://teem.sourceforge.net/nrrd/format.html (NRRD0004).
+// A stored volume as one NRRD file (text header, raw little-endian floats, left-posterior-superior mm), for a physicist
+// who wants to see in ITK-SNAP, 3D Slicer or a script what was ingested. Format:
+// https://teem.sourceforge.net/nrrd/format.html (NRRD0004).
 #pragma once
 
 #include <filesystem>

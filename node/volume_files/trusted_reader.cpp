@@ -1,22 +1,22 @@
 #include "node/volume_files/trusted_reader.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <zlib.h>
 
+#include "common/bytes.h"
+#include "node/intake/formats/file_format.h"
 #include "node/intake/formats/nifti_header.h"
 #include "node/intake/formats/volume_reader.h"
+#include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
 namespace {
-
-Result<FileFormat> format_of(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  if (name.ends_with(".nii") || name.ends_with(".nii.gz")) return FileFormat::nifti;
-  if (name.ends_with(".nrrd")) return FileFormat::nrrd;
-  if (name.ends_with(".mha")) return FileFormat::metaimage;
-  return invalid_argument(path.string() + ": expected a file ending in .nii, .nii.gz, .nrrd or .mha");
-}
 
 // zlib reads a plain file as it is.
 Result<NiftiHeader> nifti_header_of(const std::filesystem::path& path) {
@@ -52,8 +52,9 @@ Volume to_volume(const Received& received) {
 
 Result<Volume> read_trusted_volume(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return not_found(path.string() + ": no such file");
-  VolumeSource source{.path = path};
-  FOVEA_TRY_ASSIGN(source.format, format_of(path));
+  const std::optional<FileFormat> format = format_of_name(path);
+  if (!format) return invalid_argument(path.string() + ": expected a file ending in .nii, .nii.gz, .nrrd or .mha");
+  VolumeSource source{.path = path, .format = *format};
   NiftiHeader header;
   if (source.format == FileFormat::nifti) {
     Result<NiftiHeader> inspected = nifti_header_of(path);

@@ -5,6 +5,7 @@
 #include <map>
 #include <regex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/architecture/source_tree.h"
@@ -20,6 +21,7 @@ const std::vector<SourceFile>& tree() {
 // Rooms from the ground up. A file may include its own layer and those below it; what libraries of one layer may
 // include of each other is declared in their CMakeLists.txt and held by cmake/CheckIncludes.cmake.
 const std::vector<std::pair<std::string, int>> kLayers{
+    {"cmake", 0},
     {"common", 0},
     {"crypto", 1},
     {"federation", 2},
@@ -122,6 +124,8 @@ const std::vector<Wall> kWalls{
      R"(node/intake/parser/(scan_parser|parser_process|shared_memory|scan_files|memory_budget)\.h))"},
     {"stored scans are volumes and ciphers; where they come from is no concern of the store", R"(^node/store/)",
      R"(^(federation|node/(?!store/|volume/))(/|\w))"},
+    {"where to look is decided on the coarse view alone", R"(^node/saliency/)",
+     R"(^node/(scan_view/(scan_source|brick_scan)\.h|store/(brick_volume|pyramid|study_catalogue)\.h))"},
     {"the voxels' room knows nothing of files, keys or programs", R"(^node/volume/)",
      R"(^(crypto|federation|node/(?!volume/))(/|\w))"},
 };
@@ -151,6 +155,8 @@ TEST(Architecture, WallRuleFindsPlantedFaults) {
   EXPECT_NE(wall_fault("node/intake/formats/nifti_header.cpp", "node/intake/manifest.h"), "");
   EXPECT_NE(wall_fault("node/store/pyramid.cpp", "node/intake/parser/scan_protocol.h"), "");
   EXPECT_NE(wall_fault("node/volume/canonical.cpp", "node/store/pyramid.h"), "");
+  EXPECT_NE(wall_fault("node/saliency/proposer.cpp", "node/scan_view/scan_source.h"), "");
+  EXPECT_NE(wall_fault("node/saliency/prior.cpp", "node/store/brick_volume.h"), "");
   EXPECT_EQ(wall_fault("node/intake/parser/child/nifti_job.cpp", "node/intake/parser/scan_protocol.h"), "");
   EXPECT_EQ(wall_fault("node/intake/parser/child/nifti_job.cpp", "node/intake/parser/child/sandbox.h"), "");
   EXPECT_EQ(wall_fault("node/store/pyramid.cpp", "node/volume/intensity.h"), "");
@@ -200,8 +206,8 @@ TEST(Architecture, LibraryRuleRefusesAHeaderOutsideTheRoom) {
 }
 
 TEST(Architecture, RoundMachinesArePure) {
-  const std::regex impure(
-      R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future|unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
+  const std::regex impure(R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future)$|)"
+                          R"(^(unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
   for (const SourceFile& file : tree()) {
     if (!file.in("node/round") && !file.in("coordinator/round") && !file.in("federation/secagg")) continue;
     for (const Include& include : file.includes)
@@ -231,7 +237,8 @@ TEST(Architecture, HeadersGuardThemselvesAndSayWhatTheyAreFor) {
 std::vector<std::pair<std::size_t, std::size_t>> long_functions(const std::vector<std::string>& lines,
                                                                 std::size_t lines_max) {
   static const std::regex not_a_function(
-      R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|inline constexpr|TEST|\}|#|//))");
+      R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|)"
+      R"(inline constexpr|TEST|\}|#|//))");
   std::vector<std::pair<std::size_t, std::size_t>> out;
   for (std::size_t n = 0; n < lines.size(); ++n) {
     const std::string& line = lines[n];
@@ -256,6 +263,99 @@ TEST(Architecture, TheLengthRuleCountsLines) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].first, 1U);
   EXPECT_EQ(found[0].second, 3U);
+}
+
+// Characters, not bytes: a continuation byte of UTF-8 counts nothing.
+std::size_t columns_of(const std::string& line) {
+  return static_cast<std::size_t>(
+      std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+constexpr std::size_t kColumnsMax = 120;
+
+// Numbers of the lines that are wider.
+std::vector<std::size_t> wide_lines(const std::vector<std::string>& lines) {
+  std::vector<std::size_t> out;
+  for (std::size_t n = 0; n < lines.size(); ++n)
+    if (columns_of(lines[n]) > kColumnsMax) out.push_back(n + 1);
+  return out;
+}
+
+TEST(Architecture, LinesHaveAtMost120Columns) {
+  for (const SourceFile& file : tree())
+    for (const std::size_t line : wide_lines(file.lines))
+      ADD_FAILURE() << file.path << ":" << line << " has more than " << kColumnsMax << " columns";
+}
+
+TEST(Architecture, TheColumnRuleCountsCharactersAndFindsPlantedFaults) {
+  EXPECT_EQ(columns_of("\u00e9\u2260\U0001d11e"), 3U);  // two, three and four bytes
+  std::string accents;
+  for (int n = 0; n < 120; ++n) accents += "\u00e9";
+  EXPECT_EQ(wide_lines({"", std::string(120, 'x'), std::string(121, 'x'), accents, accents + "x"}),
+            (std::vector<std::size_t>{3, 5}));
+}
+
+constexpr std::size_t kFolderFilesMax = 40;
+
+// Folders of product code with more source files than that.
+std::vector<std::string> crowded_folders(const std::vector<SourceFile>& files) {
+  std::map<std::string, std::size_t> counts;
+  for (const SourceFile& file : files)
+    if (!file.in("tests") && !file.in("demo") && !file.in("bench"))
+      ++counts[file.path.substr(0, file.path.find_last_of('/'))];
+  std::vector<std::string> out;
+  for (const auto& [folder, count] : counts)
+    if (count > kFolderFilesMax) out.push_back(folder + ": " + std::to_string(count) + " files");
+  return out;
+}
+
+TEST(Architecture, AFolderHoldsAtMostFortySourceFiles) {
+  EXPECT_EQ(crowded_folders(tree()), std::vector<std::string>());
+}
+
+TEST(Architecture, TheFolderRuleFindsPlantedFaults) {
+  std::vector<SourceFile> files;
+  for (int n = 0; n < 40; ++n)
+    for (const std::string folder : {"node/io/", "node/io/deeper/", "tests/unit/io/"})
+      files.push_back({folder + std::to_string(n) + ".cpp", {}, {}});
+  EXPECT_EQ(crowded_folders(files), std::vector<std::string>());
+  files.push_back({"node/io/more.h", {}, {}});
+  files.push_back({"tests/unit/io/more.cpp", {}, {}});
+  EXPECT_EQ(crowded_folders(files), std::vector<std::string>{"node/io: 41 files"});
+}
+
+// What a line of a build file does wrong; empty when nothing.
+std::string build_fault(const std::string& path, const std::string& line) {
+  static const std::regex optional(R"(^[^#]*\b(if|elseif)\s*\([^#)]*\bEXISTS\b)", std::regex::icase);
+  static const std::regex finding(
+      R"(^[^#]*\b(find_(package|library|path|file|program)|pkg_(check_modules|search_module))\s*\()",
+      std::regex::icase);
+  const bool is_list = path == "CMakeLists.txt" || path.ends_with("/CMakeLists.txt");
+  if (is_list && std::regex_search(line, optional))
+    return "builds only what happens to be there: a file that is missing would go unnoticed";
+  if (path != "cmake/FoveaDependencies.cmake" && std::regex_search(line, finding))
+    return "looks for something outside; cmake/FoveaDependencies.cmake is the place for that";
+  return "";
+}
+
+TEST(Architecture, BuildsAreCompleteAndNameOutsideThingsInOnePlace) {
+  const std::vector<SourceFile> files = read_build_files(FOVEA_SOURCE_DIR);
+  ASSERT_FALSE(files.empty());
+  for (const SourceFile& file : files)
+    for (std::size_t n = 0; n < file.lines.size(); ++n)
+      EXPECT_EQ(build_fault(file.path, file.lines[n]), "") << file.path << ":" << n + 1 << ": " << file.lines[n];
+}
+
+TEST(Architecture, TheBuildRuleFindsPlantedFaults) {
+  EXPECT_NE(build_fault("node/io/CMakeLists.txt", "if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/a.cpp)"), "");
+  EXPECT_NE(build_fault("CMakeLists.txt", "  elseif (NOT EXISTS b.cpp)"), "");
+  EXPECT_NE(build_fault("node/io/CMakeLists.txt", "find_package(ZLIB REQUIRED)"), "");
+  EXPECT_NE(build_fault("cmake/FoveaTests.cmake", "  Find_Program(X x)"), "");
+  EXPECT_NE(build_fault("audit/CMakeLists.txt", "pkg_check_modules(ZMQ libzmq)"), "");
+  EXPECT_EQ(build_fault("cmake/FoveaDependencies.cmake", "find_package(ZLIB REQUIRED)"), "");
+  EXPECT_EQ(build_fault("cmake/FoveaIncludes.cmake", "if(EXISTS ${header})"), "");
+  EXPECT_EQ(build_fault("audit/CMakeLists.txt", "# if(EXISTS x) and find_package(x) are no commands here"), "");
+  EXPECT_EQ(build_fault("audit/CMakeLists.txt", "if(FOVEA_WITH_IMAGING)"), "");
 }
 
 TEST(Architecture, NamesDoNotHideWhatAThingIs) {

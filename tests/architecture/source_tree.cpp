@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <utility>
 
 namespace fovea::test {
 
@@ -19,7 +20,10 @@ std::vector<Include> find_includes(const std::vector<std::string>& lines) {
   return out;
 }
 
-std::vector<SourceFile> read_source_tree(const std::string& root) {
+namespace {
+
+template <class Wanted>
+std::vector<SourceFile> read_files(const std::string& root, Wanted wanted) {
   std::vector<SourceFile> files;
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
     const std::string name = it->path().filename().string();
@@ -27,17 +31,29 @@ std::vector<SourceFile> read_source_tree(const std::string& root) {
       it.disable_recursion_pending();
       continue;
     }
-    const std::string extension = it->path().extension().string();
-    if (!it->is_regular_file() || (extension != ".h" && extension != ".cpp")) continue;
+    if (!it->is_regular_file() || !wanted(it->path())) continue;
     SourceFile file;
     file.path = fs::relative(it->path(), root).generic_string();
     std::ifstream in(it->path());
     for (std::string line; std::getline(in, line);) file.lines.push_back(line);
-    file.includes = find_includes(file.lines);
     files.push_back(std::move(file));
   }
   std::sort(files.begin(), files.end(), [](const SourceFile& a, const SourceFile& b) { return a.path < b.path; });
   return files;
+}
+
+}  // namespace
+
+std::vector<SourceFile> read_source_tree(const std::string& root) {
+  std::vector<SourceFile> files =
+      read_files(root, [](const fs::path& path) { return path.extension() == ".h" || path.extension() == ".cpp"; });
+  for (SourceFile& file : files) file.includes = find_includes(file.lines);
+  return files;
+}
+
+std::vector<SourceFile> read_build_files(const std::string& root) {
+  return read_files(
+      root, [](const fs::path& path) { return path.filename() == "CMakeLists.txt" || path.extension() == ".cmake"; });
 }
 
 }  // namespace fovea::test

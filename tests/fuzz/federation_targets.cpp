@@ -1,7 +1,11 @@
 // What comes from peers, coordinators, auditors and people's editors.
 #include <array>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/canonical_json.h"
 #include "common/codec.h"
 #include "common/config_fields.h"
@@ -103,9 +107,10 @@ Seeds message_seeds() {
 }
 
 Seeds document_seeds() {
-  return text_seeds(
-      {R"({"version":1,"name":"x","list":[1,2,{"a":null}]})", R"({"document":"{}","kind":"plan","signatures":[]})",
-       R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},"intake":{"normalisation":"mr-foreground","n4":false}})"});
+  return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})",
+                     R"({"document":"{}","kind":"plan","signatures":[]})",
+                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},)"
+                     R"("intake":{"normalisation":"mr-foreground","n4":false}})"});
 }
 
 Seeds ledger_seeds() {

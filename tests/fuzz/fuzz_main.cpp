@@ -1,8 +1,11 @@
 // One libFuzzer program for each target of parse_targets.h; FOVEA_FUZZ_TARGET names it. With FOVEA_FUZZ_SEEDS set to a
 // folder it first writes the target's seeds there.
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "common/durable_file.h"
 #include "tests/fuzz/parse_targets.h"

@@ -5,23 +5,43 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <optional>
 #include <set>
+#include <span>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
+#include "common/check.h"
 #include "common/codec.h"
+#include "common/descriptor.h"
+#include "common/result.h"
+#include "crypto/key_agreement.h"
+#include "crypto/secret_bytes.h"
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/csa_header.h"
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
 #include "node/intake/formats/nifti_voxels.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/label_tables.h"
 #include "node/intake/manifest.h"
 #include "node/intake/parser/scan_protocol.h"
 #include "node/receive/sealed_scan.h"
 #include "node/store/catalogue_row.h"
+#include "node/store/study_catalogue.h"
+#include "node/volume/canonical.h"
+#include "node/volume/volume.h"
+#include "node/volume/voxel_storage.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/parse_targets.h"
 #include "tests/fuzz/scratch_file.h"
@@ -185,7 +205,7 @@ void slice_places(ByteView input) {
                                .column_spacing_mm = 2,
                                .row_direction = {1, 0, 0},
                                .column_direction = {0, 1, 0},
-                               .position_mm = {},
+                               .position_mm = Point3::Zero(),
                                .thickness_mm = 2};
   for (std::size_t s = 0; s < slices.size(); ++s) {
     slices[s] = usual;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <random>
 #include <set>
 #include <string>
@@ -18,7 +20,7 @@ class EachTarget : public testing::TestWithParam<ParseTarget> {
   std::minstd_rand numbers_{static_cast<unsigned>(kSeed)};
 };
 
-TEST_P(EachTarget, ReturnsFromItsSeedsWholeAndCut) {
+TEST_P(EachTarget, ReturnsFromItsSeedsWholeAndTruncated) {
   const Seeds seeds = GetParam().seeds();
   ASSERT_FALSE(seeds.empty());
   for (const Bytes& seed : seeds) {
@@ -54,7 +56,7 @@ TEST_P(EachTarget, ReturnsFromNoise) {
 INSTANTIATE_TEST_SUITE_P(ParseTargets, EachTarget, testing::ValuesIn(parse_targets()),
                          [](const auto& target) { return std::string(target.param.name); });
 
-TEST(ParseTargets, HaveNamesOfTheirOwn) {
+TEST(ParseTargets, HaveDistinctNames) {
   std::set<std::string> names;
   for (const ParseTarget& target : parse_targets()) EXPECT_TRUE(names.insert(target.name).second) << target.name;
 }

@@ -1,6 +1,8 @@
 // Writes the hostile corpus into a folder, for `fovea-node data ingest`: hostile_scans --out FOLDER [--count N] [--seed
 // S]
 #include <CLI/CLI.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 
 #include "common/durable_file.h"

@@ -1,10 +1,18 @@
 // Every hostile file gives a volume or a refusal with a reason, and costs nobody else anything.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "common/durable_file.h"
+#include "common/result.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/volume/intensity.h"
 #include "tests/hostile/hostile_corpus.h"
 #include "tests/support/scans.h"
 

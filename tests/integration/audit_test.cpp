@@ -57,7 +57,7 @@ class AuditTest : public FederationTest {
   }
 };
 
-TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
+TEST_F(AuditTest, ARunInWhichAHospitalWasKilledPassesAnAudit) {
   make_plan({.rounds = 4, .phase_s = 2});
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 300");
   serve();
@@ -89,7 +89,7 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledStandsAnAudit) {
   EXPECT_EQ(data_of(changed)["ledgers"][0]["findings"][0]["where"].get<std::string>().rfind("entry ", 0), 0U);
 }
 
-TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
+TEST_F(AuditTest, AnErasureIsRecordedWithoutSayingWhose) {
   const std::filesystem::path hospital = root() / "scans", data = site_folder("anna") / "data";
   std::filesystem::create_directories(hospital);
   for (int n = 0; n < 5; ++n)
@@ -139,7 +139,7 @@ TEST_F(AuditTest, AnErasureIsOnRecordWithoutSayingWhose) {
   EXPECT_EQ(audit(verify).exit_code, kIntegrity);
 }
 
-TEST_F(AuditTest, ARunInWhichTheCoordinatorWasKilledStandsAnAudit) {
+TEST_F(AuditTest, ARunInWhichTheCoordinatorWasKilledPassesAnAudit) {
   make_plan({.rounds = 4});
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
   serve();

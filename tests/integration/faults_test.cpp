@@ -49,7 +49,7 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-TEST_F(FaultsTest, ASiteWhoseDiskIsFullStopsSayingSoAndComesBackWhenItIsFreed) {
+TEST_F(FaultsTest, ASiteWhoseDiskIsFullStopsWithTheReasonAndResumesWhenItIsFreed) {
   const std::filesystem::path original = root() / "dora-original";
   std::filesystem::rename(site_folder("dora"), original);
   const SmallDisk disk(site_folder("dora"));

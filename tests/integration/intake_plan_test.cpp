@@ -48,7 +48,7 @@ TEST_F(IntakePlanTest, ASiteWhoseMrDoesNotFitIsToldAtApprovalAndTakesNoPart) {
   const Outcome approved = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
   EXPECT_EQ(approved.exit_code, 0);
   const std::string expected =
-      "intake.n4: the plan says true, but 1 of 1 studies here were taken in without N4; take them in again with it: "
+      "intake.n4: the plan says true, but 1 of 1 studies here were ingested without N4; ingest them again with it: "
       "fovea-node data ingest … --n4";
   EXPECT_NE(approved.err.find("warning: " + expected), std::string::npos) << approved.err;
   serve();
@@ -75,12 +75,12 @@ TEST_F(IntakePlanTest, TheIntensityStageMakesTheModelsMeanThatOfAllSitesStudies)
   ingest_block("berta", "1.2.3.12", kCt, 140);
   ingest_block("clara", "1.2.3.13", kCt, 90);
   ingest_block("dora", "1.2.3.14", kCt, -10);
-  make_plan(
-      {.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
-         plan["intake"]["normalisation"] = "ct-soft-tissue";
-         plan["stages"] = Json::parse(
-             R"([{"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
-       }});
+  make_plan({.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
+               plan["intake"]["normalisation"] = "ct-soft-tissue";
+               plan["stages"] = Json::parse(
+                   R"([{"name":"intensity","rounds":1,"trains":["intensity."],
+                  "local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
+             }});
   serve();
   for (const std::string& site : kSites) start_site(site, {"--until-complete"});
   ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();

@@ -180,7 +180,7 @@ TEST_F(ListenTest, ASeriesThatIsSentBecomesAStudy) {
     EXPECT_EQ((listener_->standard_error() + listener_->standard_output()).find(word), std::string::npos) << word;
 }
 
-TEST_F(ListenTest, WhatWaitsLiesSealedAndSurvivesAKill) {
+TEST_F(ListenTest, WaitingScansLieSealedAndSurviveAKill) {
   set("settle_s = 0", "settle_s = 3600");
   listen();
   EXPECT_EQ(store(make_series("1.2.826.77.0.20")), 0);
@@ -236,7 +236,7 @@ TEST_F(ListenTest, AnAddressThatIsNotOnTheListIsRefusedWhateverItsTitle) {
   EXPECT_EQ(stop()["refused"], 1);
 }
 
-TEST_F(ListenTest, OneBadPeerEndsItForNobody) {
+TEST_F(ListenTest, OneBadPeerStopsNoOther) {
   set("file_megabytes_max = 2000", "file_megabytes_max = 1");
   listen();
   // Larger than is allowed.
@@ -275,7 +275,7 @@ TEST_F(ListenTest, OneBadPeerEndsItForNobody) {
   expect_no_patient_on_disk();
 }
 
-TEST_F(ListenTest, WithoutAnybodyWhoMaySendItDoesNotStart) {
+TEST_F(ListenTest, WithAnEmptyAllowListItDoesNotStart) {
   set("allow = [\"PACS1@127.0.0.1\"]", "allow = []");
   const Outcome refused = node({"data", "listen"});
   EXPECT_NE(refused.exit_code, 0);

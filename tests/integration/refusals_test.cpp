@@ -40,7 +40,7 @@ TEST_F(RefusalsTest, ASiteThatDidNotApproveThePlanSendsNoUpdateAndTheOthersGoOn)
     EXPECT_NE(event["event"], "training_started");
 }
 
-TEST_F(RefusalsTest, AnUnknownSiteIsTurnedAwayAtTheDoorAndTheRunGoesOn) {
+TEST_F(RefusalsTest, AnUnknownSiteIsRefusedAtTheHandshakeAndTheRunGoesOn) {
   shorten_joining();
   make_plan({.rounds = 2});
   make_site("eve", false);
@@ -53,6 +53,7 @@ TEST_F(RefusalsTest, AnUnknownSiteIsTurnedAwayAtTheDoorAndTheRunGoesOn) {
 }
 
 TEST_F(RefusalsTest, APlanThatAsksForLessThanTheSitesPolicyIsRefusedByTheRulesName) {
+  set_node_setting("anna", "colluders_max = 1", "colluders_max = 0");  // cohort_min, 3, is at least their sum
   set_node_setting("anna", "honest_min = 2", "honest_min = 3");
   make_plan({.rounds = 1}, {"anna", "berta", "clara", "dora"});
   std::filesystem::copy_file(plan_file(), site_folder("anna") / "plans" / (plan_hash_ + ".json"));

@@ -138,7 +138,7 @@ TEST_F(RoundsTest, ACoordinatorKilledWhileSharesAreReleasedKeepsTheSumThoughTheR
   EXPECT_EQ(server_->wait(kPatience), 0);
 }
 
-TEST_F(RoundsTest, ACoordinatorKilledMidRunGoesOnWithTheSameRun) {
+TEST_F(RoundsTest, ACoordinatorKilledMidRunResumesTheSameRun) {
   make_plan({.rounds = 6});
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
   serve();

@@ -1,4 +1,4 @@
-"""A checkout in miniature for the tests of scripts/: the real scripts, a project without compiler, and fake programs."""
+"""A checkout in miniature for the tests of scripts/: the real scripts, a project without compiler, fake programs."""
 
 import os
 import pathlib

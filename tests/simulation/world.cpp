@@ -111,8 +111,8 @@ node::SitePolicy World::policy() const {
           .plans_approved = {federation_.plan()}};
 }
 
-federation::Contribution World::contribution(RosterIndex site) const {
-  federation::Contribution out;
+federation::LocalUpdate World::update(RosterIndex site) const {
+  federation::LocalUpdate out;
   out.delta.resize(options_.sites + options_.extra_floats);
   out.delta[site] = 1;
   for (std::size_t i = options_.sites; i < out.delta.size(); ++i)
@@ -123,7 +123,7 @@ federation::Contribution World::contribution(RosterIndex site) const {
 }
 
 node::ModelAdopted World::initial_model() const {
-  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(contribution(0).delta.size()));
+  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(update(0).delta.size()));
   return {.model_hash = federation_.plan(), .next = {.dimension = dimension, .delta_max = 1, .weight_max = 1}};
 }
 

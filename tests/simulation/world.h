@@ -79,7 +79,7 @@ class World {
   std::string where() const;  // the phase of each machine, for a failing seed
   std::int64_t now_ms() const noexcept { return now_; }
   node::SitePolicy policy() const;
-  federation::Contribution contribution(RosterIndex site) const;
+  federation::LocalUpdate update(RosterIndex site) const;
   node::ModelAdopted initial_model() const;  // the plan's hash stands for the initial weights
   std::size_t crashes() const noexcept { return crashes_; }
 
@@ -134,6 +134,8 @@ class World {
   void tick_coordinator(std::uint64_t life);
   void perform(coordinator::RoundEffects effects);
   void on_hello(RosterIndex site, const federation::SignedMessage& message);
+  void record_opening(const federation::RoundParameters& opened);
+  void check_opened(const Bytes& wire);
   void check_result(const coordinator::RoundResult& result);
   void begin_round();
 
@@ -159,6 +161,7 @@ class World {
   node::ModelAdopted model_;
   std::vector<std::pair<RoundNumber, std::vector<Bytes>>> publications_;
   std::set<RosterIndex> excluded_;
+  std::map<std::pair<RoundNumber, AttemptNumber>, Digest> opened_;  // H(P) of each attempt in its ledger
 
   std::vector<coordinator::RoundResult> results_;
   std::vector<coordinator::BlamedSite> blamed_;

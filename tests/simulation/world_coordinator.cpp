@@ -27,7 +27,7 @@ coordinator::RoundSetup World::setup() const {
           .thresholds = demanded,
           .cohort_smallest = std::max<std::uint32_t>(options_.cohort_smallest, demanded.threshold),
           .cohort_largest = static_cast<std::uint32_t>(options_.sites),
-          .delta_size = static_cast<std::uint32_t>(contribution(0).delta.size()),
+          .delta_size = static_cast<std::uint32_t>(update(0).delta.size()),
           .delta_max = 1,
           .weight_max = 1,
           .beacon = beacon_,
@@ -105,8 +105,10 @@ void World::perform(coordinator::RoundEffects effects) {
     repeat_ = effects.aborted->repeat;
     over = true;
   }
+  if (effects.opened) record_opening(*effects.opened);
   for (const coordinator::RoundOutbound& message : effects.outbound) {
     if (crashed()) return;
+    if (message.kind == MessageKind::parameters) check_opened(message.wire);
     for (const SiteId& to : message.to) post({Direction::to_site, *federation_.roster().index_of(to), message.wire});
   }
   if (effects.finished) {
@@ -122,6 +124,20 @@ void World::perform(coordinator::RoundEffects effects) {
   at(1000, [this, life] {
     if (coordinator_up_ && life == coordinator_life_) begin_round();
   });
+}
+
+// The ledger's rule: attempts only go forward, over crashes too.
+void World::record_opening(const federation::RoundParameters& opened) {
+  const std::pair key{opened.round, opened.attempt};
+  if (!opened_.empty() && opened_.rbegin()->first >= key) violation("an attempt was opened twice, or late");
+  opened_.insert_or_assign(key, opened.hash());
+}
+
+void World::check_opened(const Bytes& wire) {
+  const auto parameters = federation::RoundParameters::decode(federation_.open_at_site(wire)->payload()).value();
+  const auto found = opened_.find({parameters.round, parameters.attempt});
+  if (found == opened_.end() || found->second != parameters.hash())
+    violation("parameters went out that no attempt was opened with");
 }
 
 void World::on_hello(RosterIndex site, const federation::SignedMessage& message) {

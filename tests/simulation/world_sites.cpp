@@ -64,19 +64,19 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
     at(1 + static_cast<std::int64_t>(draw(200)), [this, index, round, life] {
       Site& trained = sites_[index];
       if (!trained.machine || trained.life != life) return;
-      perform(index, trained.machine->step(node::TrainingFinished{round, contribution(index)}));
+      perform(index, trained.machine->step(node::TrainingFinished{round, update(index)}));
     });
   }
-  if (effects.update) {
+  if (effects.verified_sum) {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
-      const bool contributed = std::any_of(effects.update->evidence.committed.begin(),
-                                           effects.update->evidence.committed.end(),
+      const bool contributed = std::any_of(effects.verified_sum->evidence.committed.begin(),
+                                           effects.verified_sum->evidence.committed.end(),
                                            [&](const auto& entry) { return entry.site == i; });
-      if ((effects.update->sum.sums()[i] != 0) != contributed)
+      if ((effects.verified_sum->sum.sums()[i] != 0) != contributed)
         violation("a site took a sum that is not of the listed sites");
     }
-    site.model = next_model(site.model, effects.update->round, effects.update->transcript);
-    site.model.epoch = effects.update->epoch;
+    site.model = next_model(site.model, effects.verified_sum->round, effects.verified_sum->transcript);
+    site.model.epoch = effects.verified_sum->epoch;
     perform(index, site.machine->step(node::ModelAdopted(site.model)));
     if (!site.machine) return;
   }

@@ -1,8 +1,12 @@
 // Ledgers of a small run, written through the real gate and the coordinator's real ledger: for tests of the auditor.
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/check.h"
 #include "federation/messages/message_kind.h"
 #include "tests/support/egress_site.h"
 

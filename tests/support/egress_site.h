@@ -1,12 +1,18 @@
 // A site with an open gate: keys, plan, approval, round and messages for tests of what may leave.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
+#include "common/check.h"
 #include "common/clock.h"
+#include "common/result.h"
 #include "crypto/hash.h"
+#include "crypto/secret_bytes.h"
 #include "federation/membership/approval.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/site_messages.h"

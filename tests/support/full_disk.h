@@ -1,6 +1,8 @@
 // A disk that is full for as long as the object lives: no file of this process may grow beyond a size.
 #pragma once
 
+#include <cstddef>
+
 #include <signal.h>
 #include <sys/resource.h>
 

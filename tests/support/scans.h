@@ -52,10 +52,12 @@ inline Volume make_scan(const Index3& size, std::uint64_t seed) {
 }
 
 // A rotation about z, then x, in degrees.
-inline std::array<double, 9> turned(double about_z, double about_x) {
+inline Eigen::Matrix3d turned(double about_z, double about_x) {
   const double a = about_z * 3.14159265358979 / 180, b = about_x * 3.14159265358979 / 180;
   const double ca = std::cos(a), sa = std::sin(a), cb = std::cos(b), sb = std::sin(b);
-  return {ca, -sa, 0, cb * sa, cb * ca, -sb, sb * sa, sb * ca, cb};
+  Eigen::Matrix3d out;
+  out << ca, -sa, 0, cb * sa, cb * ca, -sb, sb * sa, sb * ca, cb;
+  return out;
 }
 
 // A folder of its own for each test, removed afterwards.

@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "crypto/hash.h"
 #include "crypto/mask_stream.h"
+#include "crypto/random_source.h"
 #include "crypto/shamir.h"
 #include "tests/support/hex.h"
 

@@ -1,6 +1,10 @@
 // Each primitive against the examples of the standard that defines it.
 #include <gtest/gtest.h>
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"

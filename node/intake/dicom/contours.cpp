@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <utility>
 
 namespace fovea::node {
 namespace {
 
 constexpr double kFlat = 0.25;      // of the distance between slices: how far a corner may lie off its plane
 constexpr double kSamePlane = 0.1;  // likewise, for contours that count as one plane
-constexpr double kBridgeMax = 1.5;  // of the usual distance between planes: a wider gap is one between two things
+constexpr double kBridgeMax = 1.5;  // of the usual distance between planes: a wider gap lies between two structures
 
 struct Corner {
   double across = 0, along = 0;  // continuous indices within the plane: of the row's voxels, of the rows
@@ -23,40 +25,36 @@ struct Plane {
 
 // The axes of the grid as the contours use them.
 struct Axes {
-  std::size_t stack = 2, row = 0, column = 1;
+  unsigned stack = 2, row = 0, column = 1;
 };
 
 struct Spread {
-  Point3 low, high;
+  Point3 low = Point3::Zero(), high = Point3::Zero();
 };
 
 Result<Spread> spread_of(const VolumeGeometry& geometry, const Contour& contour) {
   constexpr double kFar = std::numeric_limits<double>::max();
-  Spread out{{kFar, kFar, kFar}, {-kFar, -kFar, -kFar}};
+  Spread out{Point3::Constant(kFar), Point3::Constant(-kFar)};
   for (const Point3& corner : contour) {
     const Point3 index = geometry.to_index(corner);
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (!(std::abs(index[axis]) <= 1e6))
-        return invalid_argument("contour: a corner is no number, or lies kilometres away");
-      out.low[axis] = std::min(out.low[axis], index[axis]);
-      out.high[axis] = std::max(out.high[axis], index[axis]);
-    }
+    if (!(index.array().abs() <= 1e6).all())
+      return invalid_argument("contour: a corner is not a number, or lies kilometres away");
+    out.low = out.low.cwiseMin(index);
+    out.high = out.high.cwiseMax(index);
   }
   return out;
 }
 
 // The axis at right angles to which every contour lies.
 Result<Axes> axes_of(const VolumeGeometry& geometry, std::span<const Contour> contours) {
-  Point3 widest{};
+  Eigen::Vector3d widest = Eigen::Vector3d::Zero();
   for (const Contour& contour : contours) {
     if (contour.size() < 3) continue;
     FOVEA_TRY_ASSIGN(const Spread spread, spread_of(geometry, contour));
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      widest[axis] = std::max(widest[axis], spread.high[axis] - spread.low[axis]);
+    widest = widest.cwiseMax(spread.high - spread.low);
   }
   Axes out;
-  out.stack = static_cast<std::size_t>(std::min_element(widest.begin(), widest.end()) - widest.begin());
-  if (widest[out.stack] > 2 * kFlat)
+  if (widest.minCoeff(&out.stack) > 2 * kFlat)
     return invalid_argument(
         "contour: does not lie in a slice of this scan (drawn on another series, or on an oblique view?)");
   out.row = out.stack == 0 ? 1 : 0;
@@ -86,7 +84,7 @@ std::vector<Plane> planes_of(const VolumeGeometry& geometry, const Axes& axes, s
   return out;
 }
 
-// The slices from `begin` to before `end` (continuous indices) that a plane of contours speaks for: half way to its
+// The slices from `begin` to before `end` (continuous indices) that a plane of contours covers: half way to its
 // neighbours, half the usual distance where there is none.
 struct Slab {
   double begin = 0, end = 0;
@@ -94,7 +92,7 @@ struct Slab {
 std::vector<Slab> slabs_of(const std::vector<Plane>& planes) {
   std::vector<double> gaps;
   for (std::size_t p = 1; p < planes.size(); ++p) gaps.push_back(planes[p].at - planes[p - 1].at);
-  double usual = 1;  // two planes apart may be two things: it takes three to show a habit
+  double usual = 1;  // a single gap may lie between two structures: it takes two to tell the usual distance
   if (gaps.size() >= 2) {
     std::vector<double> sorted = gaps;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());

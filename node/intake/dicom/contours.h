@@ -18,7 +18,7 @@ using Contour = std::vector<Point3>;  // corners in order, LPS mm; the last is j
 // half way to its neighbours, so contours drawn on every second slice leave none out; across more than 1.5 times the
 // usual distance it reaches only half of that distance. Contours of fewer than three corners enclose nothing.
 // invalid_argument: a contour that does not lie in a plane of the grid (to a quarter of its slices' distance), that has
-// corners that are no numbers, or no voxel of the scan inside any of them.
+// corners that are not numbers, or no voxel of the scan inside any of them.
 Result<std::vector<std::uint32_t>> voxels_inside(const VolumeGeometry& geometry, std::span<const Contour> contours);
 
 }  // namespace fovea::node

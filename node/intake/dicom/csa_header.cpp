@@ -1,5 +1,7 @@
 #include "node/intake/dicom/csa_header.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 

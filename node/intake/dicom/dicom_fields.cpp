@@ -137,11 +137,9 @@ Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::i
   out.columns = columns;
   out.row_spacing_mm = spacing[0];
   out.column_spacing_mm = spacing[1];
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    out.position_mm[axis] = position[axis];
-    out.row_direction[axis] = orientation[axis];
-    out.column_direction[axis] = orientation[axis + 3];
-  }
+  out.position_mm = Point3(position.data());
+  out.row_direction = Eigen::Vector3d(orientation.data());
+  out.column_direction = Eigen::Vector3d(orientation.data() + 3);
   const std::vector<double> thickness = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0050));
   if (thickness.size() == 1 && thickness[0] > 0) out.thickness_mm = thickness[0];
   return out;

@@ -1,10 +1,12 @@
 // Single fields of a DICOM data set, as GDCM parsed it: for the parser's readers only, inside the walls.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gdcmDataSet.h>
@@ -18,7 +20,7 @@ namespace fovea::node {
 // Without padding; empty when the element is missing. At most 4096 bytes are looked at.
 std::string text_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
 std::vector<std::string> list_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
-// Decimal strings of any length; empty when one of them is no number, or when there are more than `count_max`.
+// Decimal strings of any length; empty when one of them is not a number, or when there are more than `count_max`.
 std::vector<double> numbers_of(const gdcm::DataSet& data, const gdcm::Tag& tag, std::size_t count_max = 1024);
 std::optional<double> number_of(const gdcm::DataSet& data, const gdcm::Tag& tag);  // the first, when finite
 // The bytes as they stand; empty when the element is missing or a sequence. Lives as long as `data`.
@@ -30,7 +32,7 @@ std::vector<gdcm::DataSet> items_of(const gdcm::DataSet& data, const gdcm::Tag& 
 std::optional<gdcm::DataSet> first_item(const gdcm::DataSet& data, const gdcm::Tag& tag);
 
 // Orientation, position, spacing and rescale may stand in a frame's own groups, in the shared ones, or at the top:
-// the first of `groups` that has the field is believed (PS3.3 C.7.6.16).
+// the first of `groups` that has the field counts (PS3.3 C.7.6.16).
 class FrameFields {
  public:
   explicit FrameFields(std::vector<const gdcm::DataSet*> groups) : groups_(std::move(groups)) {}

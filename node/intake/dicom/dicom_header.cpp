@@ -7,12 +7,16 @@
 #include <exception>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include <gdcmReader.h>
+#include <Eigen/Geometry>
 
+#include "common/bytes.h"
 #include "node/intake/dicom/csa_header.h"
 #include "node/intake/dicom/dicom_fields.h"
 #include "node/volume/canonical.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
@@ -50,12 +54,12 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
     const std::string stated = text_of(data, Tag(0x0008, 0x0060));
     return invalid_argument("a DICOM object of another kind" +
                             (stated.empty() || stated.size() > 16 ? std::string() : " (" + stated + ")") +
-                            "; CT, MR and PET images are taken");
+                            "; CT, MR and PET images are accepted");
   }
   out.series = text_of(data, Tag(0x0020, 0x000e));
   if (out.series.empty()) return invalid_argument("Series Instance UID: missing");
   for (const std::string& kind : list_of(data, Tag(0x0008, 0x0008))) {
-    if (kind == "LOCALIZER") return invalid_argument("a localizer, no scan");
+    if (kind == "LOCALIZER") return invalid_argument("a localizer, not a scan");
   }
   out.instance = text_of(data, Tag(0x0008, 0x0018));
   if (!is_mosaic(data) && number_of(data, Tag(0x0028, 0x0008)).value_or(1) == 1)
@@ -102,23 +106,22 @@ Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t 
   const auto tiles = static_cast<std::int64_t>(count[0]);
   tiles_across = static_cast<std::int64_t>(std::ceil(std::sqrt(count[0])));
   if (rows % tiles_across != 0 || columns % tiles_across != 0)
-    return invalid_argument("Siemens mosaic: Rows or Columns are no multiple of the " + std::to_string(tiles_across) +
-                            " tiles");
+    return invalid_argument("Siemens mosaic: Rows or Columns are not a multiple of the " +
+                            std::to_string(tiles_across) + " tiles");
   FOVEA_TRY_ASSIGN(DicomFrame frame, frame_of(FrameFields({&data}), rows / tiles_across, columns / tiles_across));
   const double distance = number_of(data, Tag(0x0018, 0x0088)).value_or(frame.place.thickness_mm);
   if (!(distance > 0)) return invalid_argument("Siemens mosaic: Spacing Between Slices: missing");
-  SlicePlace& place = frame.place;
-  const Point3 &r = place.row_direction, &c = place.column_direction;
-  const Point3 across{r[1] * c[2] - r[2] * c[1], r[2] * c[0] - r[0] * c[2], r[0] * c[1] - r[1] * c[0]};
-  const double sign = across[0] * normal[0] + across[1] * normal[1] + across[2] * normal[2] < 0 ? -1 : 1;
+  const SlicePlace& place = frame.place;
+  const Eigen::Vector3d across = place.row_direction.cross(place.column_direction);
+  const double sign = across.dot(Eigen::Vector3d(normal.data())) < 0 ? -1 : 1;
+  // From the corner of the whole picture to that of a tile in its middle.
+  const Eigen::Vector3d inwards =
+      0.5 * static_cast<double>(columns - place.columns) * place.column_spacing_mm * place.row_direction +
+      0.5 * static_cast<double>(rows - place.rows) * place.row_spacing_mm * place.column_direction;
   std::vector<DicomFrame> out;
   for (std::int64_t t = 0; t < tiles; ++t) {
     out.push_back(frame);
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      out.back().place.position_mm[axis] +=
-          0.5 * static_cast<double>(columns - place.columns) * place.column_spacing_mm * r[axis] +
-          0.5 * static_cast<double>(rows - place.rows) * place.row_spacing_mm * c[axis] +
-          sign * distance * static_cast<double>(t) * across[axis];
+    out.back().place.position_mm += inwards + sign * distance * static_cast<double>(t) * across;
   }
   return out;
 }

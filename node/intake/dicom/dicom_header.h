@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,7 +15,7 @@
 
 namespace fovea::node {
 
-// What may tell the volumes of one series apart: echo, time point, diffusion weighting, kind of picture, acquisition.
+// What may tell the volumes of one series apart: echo, time point, diffusion weighting, image type, acquisition.
 constexpr std::size_t kVolumeKeys = 6;
 
 struct DicomFrame {
@@ -29,7 +31,7 @@ struct DicomHeader {
   unsigned bits_stored = 0;
   std::optional<double> padding;   // PixelPaddingValue, as stored
   std::vector<DicomFrame> frames;  // one, or as many as an enhanced object or a mosaic has
-  std::int64_t tiles_across = 0;   // of a Siemens mosaic: frames beside each other in one picture, rows of them below
+  std::int64_t tiles_across = 0;   // of a Siemens mosaic: frames beside each other in one image, in rows
   PetFields pet;
 };
 

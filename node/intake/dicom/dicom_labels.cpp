@@ -3,19 +3,25 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <exception>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <gdcmImageReader.h>
 #include <gdcmReader.h>
+#include <Eigen/Geometry>
 
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/dicom_fields.h"
 #include "node/intake/dicom/label_layers.h"
 #include "node/volume/canonical.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
@@ -31,10 +37,6 @@ constexpr std::size_t kCornersMax = 20'000'000;
 constexpr double kSamePlaneMm = 0.01;
 constexpr double kSameSpotMm = 0.1;
 constexpr double kWholeTolerance = 0.05;
-
-double dot(const Point3& a, const Point3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-
-// ---- segmentations ----
 
 struct SegmentFrame {
   int segment = 0;  // 0 in a label map, whose voxels name their segments
@@ -126,12 +128,12 @@ Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gd
   const SlicePlace& any = out.frames.front().place;
   const auto voxels = static_cast<std::uint64_t>(any.rows * any.columns) * out.frames.size();
   if (voxels > static_cast<std::uint64_t>(kVolumeVoxelsMax) * kLabelLayersMax)
-    return invalid_argument("segmentation: more voxels than are taken");
+    return invalid_argument("segmentation: more voxels than are accepted");
   FOVEA_TRY_ASSIGN(out.voxels, stored_voxels(file, dicom, voxels, out.bits));
   return out;
 }
 
-// The planes of a segmentation, completed by those that were left out because nothing lies in them.
+// The planes of a segmentation, with those that were left out because nothing lies in them.
 struct SegmentGrid {
   VolumeGeometry geometry;
   std::vector<std::size_t> plane_of_frame;
@@ -139,14 +141,15 @@ struct SegmentGrid {
 
 Result<void> check_frames(const std::vector<SegmentFrame>& frames) {
   const SlicePlace& first = frames.front().place;
-  for (const SegmentFrame& frame : frames)
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      if (!std::isfinite(frame.place.position_mm[axis]))
-        return invalid_argument("slice position or orientation: not a number");
-      if (!(std::abs(frame.place.row_direction[axis] - first.row_direction[axis]) <= 1e-3 &&
-            std::abs(frame.place.column_direction[axis] - first.column_direction[axis]) <= 1e-3))
-        return invalid_argument("segmentation: frames of different orientation; store each as an object of its own");
-    }
+  const auto is_near = [](const Eigen::Vector3d& a, const Eigen::Vector3d& b) {
+    return ((a - b).array().abs() <= 1e-3).all();
+  };
+  for (const SegmentFrame& frame : frames) {
+    if (!frame.place.position_mm.allFinite()) return invalid_argument("slice position or orientation: not a number");
+    if (!is_near(frame.place.row_direction, first.row_direction) ||
+        !is_near(frame.place.column_direction, first.column_direction))
+      return invalid_argument("segmentation: frames of different orientation; store each as an object of its own");
+  }
   return {};
 }
 
@@ -169,21 +172,17 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   const std::vector<SegmentFrame>& frames = segmentation.frames;
   FOVEA_TRY(check_frames(frames));
   const SlicePlace& any = frames.front().place;
-  const Point3 &r = any.row_direction, &c = any.column_direction;
-  const Point3 normal{r[1] * c[2] - r[2] * c[1], r[2] * c[0] - r[0] * c[2], r[0] * c[1] - r[1] * c[0]};
+  const Eigen::Vector3d normal = any.row_direction.cross(any.column_direction);
+  const auto height = [&](std::size_t f) { return frames[f].place.position_mm.dot(normal); };
   std::vector<std::size_t> order(frames.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return dot(frames[a].place.position_mm, normal) < dot(frames[b].place.position_mm, normal);
-  });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return height(a) < height(b); });
   std::vector<double> gaps;
   for (std::size_t f = 1; f < order.size(); ++f) {
-    const double gap =
-        dot(frames[order[f]].place.position_mm, normal) - dot(frames[order[f - 1]].place.position_mm, normal);
+    const double gap = height(order[f]) - height(order[f - 1]);
     if (gap > kSamePlaneMm) gaps.push_back(gap);
   }
-  double distance = any.thickness_mm > 0 ? any.thickness_mm
-                                         : *std::min_element(image.spacing_mm.begin(), image.spacing_mm.end());
+  double distance = any.thickness_mm > 0 ? any.thickness_mm : image.spacing_mm.minCoeff();
   if (!gaps.empty()) {
     FOVEA_TRY_ASSIGN(distance, plane_distance(gaps, segmentation.slice_distance_mm));
   }
@@ -191,7 +190,7 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   const Point3 origin = frames[order.front()].place.position_mm;
   std::size_t planes = 2;  // a single marked plane still has a thickness
   for (const std::size_t f : order) {
-    const double along = (dot(frames[f].place.position_mm, normal) - dot(origin, normal)) / distance;
+    const double along = (height(f) - height(order.front())) / distance;
     if (!(along < static_cast<double>(kAxisVoxelsMax) - 1))
       return invalid_argument("segmentation: planes too far apart for one volume");
     out.plane_of_frame[f] = static_cast<std::size_t>(std::llround(along));
@@ -199,18 +198,16 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
   }
   std::vector<SlicePlace> all(planes, frames[order.front()].place);
   const auto last = static_cast<double>(out.plane_of_frame[order.back()]);
-  for (std::size_t p = 0; p < planes; ++p)
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const double step = last > 0 ? (frames[order.back()].place.position_mm[axis] - origin[axis]) / last
-                                   : normal[axis] * distance;
-      all[p].position_mm[axis] = origin[axis] + step * static_cast<double>(p);
-    }
+  Eigen::Vector3d step = normal * distance;
+  if (last > 0) step = (frames[order.back()].place.position_mm - origin) / last;
+  for (std::size_t p = 0; p < planes; ++p) all[p].position_mm = origin + step * static_cast<double>(p);
   FOVEA_TRY_ASSIGN(const StackedSlices stack, stack_slices(all));
-  for (std::size_t f = 0; f < frames.size(); ++f)
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      if (!(std::abs(frames[f].place.position_mm[axis] - all[out.plane_of_frame[f]].position_mm[axis]) <=
-            kSameSpotMm + kWholeTolerance * distance))
-        return invalid_argument("segmentation: a frame lies beside the others, not above them (tiles of a slide?)");
+  const double tolerance_mm = kSameSpotMm + kWholeTolerance * distance;
+  for (std::size_t f = 0; f < frames.size(); ++f) {
+    const Eigen::Vector3d off = frames[f].place.position_mm - all[out.plane_of_frame[f]].position_mm;
+    if (!(off.array().abs() <= tolerance_mm).all())
+      return invalid_argument("segmentation: a frame lies beside the others, not above them (tiles of a slide?)");
+  }
   out.geometry = stack.geometry;
   return out;
 }
@@ -267,8 +264,6 @@ Result<LabelFacts> read_segmentation(const std::filesystem::path& file, const gd
   FOVEA_TRY_ASSIGN(const LabelLayers layers, draw_segments(segmentation, own, grid.layer));
   return finish(layers, own.geometry, grid, text_of(dicom.GetDataSet(), Tag(0x0020, 0x0052)), allocate);
 }
-
-// ---- structure sets ----
 
 struct Region {
   std::string frame_of_reference;
@@ -339,8 +334,6 @@ Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid
   if (drawn == 0) return invalid_argument("structure set: no region with a closed contour");
   return finish(layers, grid.image, grid, frame, allocate);
 }
-
-// ---- both ----
 
 // The one series that the object refers to.
 std::string referenced_series(const DataSet& data) {

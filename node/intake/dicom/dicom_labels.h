@@ -2,6 +2,7 @@
 // binary, fractional and label map) and RT Structure Set (PS3.3 A.19).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 

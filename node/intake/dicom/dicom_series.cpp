@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include <gdcmImageReader.h>
 
 #include "node/intake/dicom/dicom_header.h"
 #include "node/intake/dicom/dicom_labels.h"
 #include "node/volume/canonical.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
@@ -44,7 +47,7 @@ Result<Series> gather(std::span<const std::filesystem::path> files) {
       last = std::move(header).error();
       continue;
     }
-    if (header->colour) return invalid_argument("Samples per Pixel: a colour image is no scan");
+    if (header->colour) return invalid_argument("Samples per Pixel: a colour image is not a scan");
     if (!out.headers.empty() && header->series != out.headers.front().series)
       return invalid_argument(
           "several series in one study: ingest the folder itself, which sorts them, or name one series' folder");
@@ -71,7 +74,7 @@ Result<StackedSlices> stack_of(const Series& series, const SliceList& chosen) {
   return out;
 }
 
-// The slices by `key`, in order of appearance, when that gives several whole volumes of as many slices each.
+// The slices grouped by `key`, in order of appearance, if that gives several whole volumes of equally many slices.
 template <class Key>
 std::vector<SliceList> split_by(const Series& series, Key key) {
   std::map<std::string, std::size_t> number;
@@ -113,7 +116,7 @@ Result<Series> collect(std::span<const std::filesystem::path> files, std::uint32
   if (part == kOnlyVolume && volumes.size() > 1)
     return invalid_argument(
         "a series of " + std::to_string(volumes.size()) +
-        " volumes (echoes, time points, weightings): ingest its folder without a table, which takes each of them");
+        " volumes (echoes, time points, weightings): ingest its folder without a table, which ingests each of them");
   const std::size_t wanted = part == kOnlyVolume ? 0 : part;
   if (wanted >= volumes.size()) return invalid_argument("series: no such volume");
   FOVEA_TRY_ASSIGN(out.stack, stack_of(out, volumes[wanted]));
@@ -138,12 +141,12 @@ double stored_value(T raw, unsigned bits) {
 struct SliceValues {
   const DicomHeader& header;
   const DicomFrame& frame;
-  double factor = 1;      // SUV
-  double turn_about = 0;  // MONOCHROME1: value → turn_about − value, when `turned`
-  bool turned = false;
+  double factor = 1;        // SUV
+  double invert_about = 0;  // MONOCHROME1: value → invert_about − value, when `inverted`
+  bool inverted = false;
 };
 
-// Padding becomes NaN here and air in the end, when the volume's own values are known.
+// Padding becomes NaN here, and air once the volume's own values are known.
 template <class T>
 void convert(const char* raw, std::size_t voxels, const SliceValues& how, float* out) {
   const auto* source = reinterpret_cast<const T*>(raw);
@@ -153,7 +156,7 @@ void convert(const char* raw, std::size_t voxels, const SliceValues& how, float*
       out[v] = std::numeric_limits<float>::quiet_NaN();
       continue;
     }
-    if (how.turned) value = how.turn_about - value;
+    if (how.inverted) value = how.invert_about - value;
     out[v] = static_cast<float>((value * how.frame.slope + how.frame.intercept) * how.factor);
   }
 }
@@ -180,7 +183,7 @@ Result<Converter> converter_for(const gdcm::PixelFormat& format) {
     case gdcm::PixelFormat::SINGLEBIT:
     case gdcm::PixelFormat::UNKNOWN: break;
   }
-  return invalid_argument("pixels: stored as a type that no scan has");
+  return invalid_argument("pixels: unsupported pixel type");
 }
 
 // The tiles of a mosaic one after the other, as if they were frames.
@@ -216,7 +219,7 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
   const std::size_t bytes = voxels * stored_frames * format.GetPixelSize();
   if (image.GetBufferLength() != bytes)
     return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
-  // GDCM fills what an uncompressed file lacks with nothing at all.
+  // GDCM does not refuse an uncompressed file that lacks pixels.
   const gdcm::ByteValue* stored = image.GetDataElement().GetByteValue();
   if (stored != nullptr && !image.GetTransferSyntax().IsEncapsulated() && stored->GetLength() < bytes)
     return invalid_argument("pixels: " + std::to_string(stored->GetLength()) +
@@ -227,12 +230,12 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
   const unsigned bits = std::min<unsigned>(header.bits_stored, format.GetBitsAllocated());
   const bool is_signed = format.GetPixelRepresentation() == 1;
   SliceValues how{.header = header, .frame = header.frames.front(), .factor = factor};
-  how.turned = header.inverted && header.modality == "MR";
-  how.turn_about = is_signed ? -1 : std::exp2(bits) - 1;  // lowest + highest storable value
+  how.inverted = header.inverted && header.modality == "MR";
+  how.invert_about = is_signed ? -1 : std::exp2(bits) - 1;  // lowest + highest storable value
   for (std::size_t frame = 0; frame < header.frames.size(); ++frame)
     if (slice_of_frame[frame] != kUnused)
       converter.run(raw.data() + frame * voxels * format.GetPixelSize(), voxels,
-                    {header, header.frames[frame], how.factor, how.turn_about, how.turned},
+                    {header, header.frames[frame], how.factor, how.invert_about, how.inverted},
                     out.data() + slice_of_frame[frame] * voxels);
   return {};
 }

@@ -1,6 +1,7 @@
 // DICOM through GDCM, inside the parser's walls: what a file is, and a series of files as one canonical volume.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -12,7 +13,7 @@
 
 namespace fovea::node {
 
-// Reads the header only. Never an error: what cannot be read is no image, and says why.
+// Reads the header only. Never an error: a file that cannot be read is no image, and the reason says why.
 DicomFile describe_dicom(const std::filesystem::path& file);
 
 struct SeriesFacts {
@@ -28,7 +29,7 @@ Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path>
 // The slices of one series, classic, mosaic or enhanced multi-frame, in any order; files that are no images are left
 // out. `part` says which of its volumes; kOnlyVolume: there must be one. Tilted and uneven stacks are resampled
 // (slice_geometry.h). Values: rescaled slice by slice; CT in HU with padding set to air; PET as SUVbw; MR in its own
-// units, MONOCHROME1 turned round (CT and PET keep their units whatever the display). invalid_argument: everything
+// units, MONOCHROME1 inverted (CT and PET keep their units whatever the display). invalid_argument: everything
 // wrong with the series.
 Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
                                       const VoxelAllocator& allocate);

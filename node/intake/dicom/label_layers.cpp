@@ -16,7 +16,7 @@ Result<void> LabelLayers::add(std::int32_t label, std::span<const std::uint32_t>
   const auto layer = static_cast<std::uint32_t>(std::countr_one(taken));
   if (layer >= kLabelLayersMax)
     return invalid_argument("labels: more than " + std::to_string(kLabelLayersMax) +
-                            " structures lie on one another; choose fewer");
+                            " structures share a voxel; choose fewer");
   for (const std::uint32_t voxel : voxels) {
     taken_[voxel] = static_cast<std::uint16_t>(taken_[voxel] | 1u << layer);
     if (layer == wanted_) kept_[voxel] = static_cast<std::int16_t>(label);

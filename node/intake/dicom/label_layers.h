@@ -1,7 +1,8 @@
 // Labels that may overlap, packed into as few label maps as they need: two structures that share a voxel lie in
-// different layers, so that none hides a part of another.
+// different layers, so that none hides part of another.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,7 +18,7 @@ class LabelLayers {
   LabelLayers(std::size_t voxels, std::uint32_t wanted) : taken_(voxels), kept_(voxels), wanted_(wanted) {}
 
   // Puts a structure into the first layer where its voxels are free. invalid_argument: the label is outside 1–32767,
-  // or more than kLabelLayersMax structures lie on one another.
+  // or more than kLabelLayersMax structures share a voxel.
   Result<void> add(std::int32_t label, std::span<const std::uint32_t> voxels);
 
   std::uint32_t count() const noexcept { return count_; }

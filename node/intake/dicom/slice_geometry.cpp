@@ -7,6 +7,8 @@
 #include <numeric>
 #include <string>
 
+#include <Eigen/Geometry>
+
 #include "node/volume/canonical.h"
 
 namespace fovea::node {
@@ -16,17 +18,9 @@ constexpr double kDirectionTolerance = 1e-3;
 constexpr double kSamePlaceMm = 0.01;
 constexpr double kGapTolerance = 0.05;  // of the usual distance: rounded positions, not another distance
 constexpr double kLeanMax = 0.01;       // in-plane drift per mm along the normal: half a degree
-constexpr double kCoverageMax = 1.25;   // of the slices' thickness: a distance that leaves nothing unseen
-constexpr double kPlaceMaxMm =
-    1e6;  // a kilometre from a scanner's middle: a damaged header, and no more than integers can count
-constexpr double kJumpMaxMm = 1;  // off a straight line through the first voxels
-
-double dot(const Point3& a, const Point3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
-Point3 cross(const Point3& a, const Point3& b) {
-  return {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
-}
-Point3 minus(const Point3& a, const Point3& b) { return {a[0] - b[0], a[1] - b[1], a[2] - b[2]}; }
-double length(const Point3& a) { return std::sqrt(dot(a, a)); }
+constexpr double kCoverageMax = 1.25;   // of the slices' thickness: a distance that leaves no gap
+constexpr double kPlaceMaxMm = 1e6;     // a kilometre from the scanner: a damaged header; keeps indices within integers
+constexpr double kJumpMaxMm = 1;        // off a straight line through the first voxels
 
 std::string mm(double value) {
   char text[32];
@@ -34,18 +28,17 @@ std::string mm(double value) {
   return text;
 }
 
-bool same_direction(const Point3& a, const Point3& b) { return length(minus(a, b)) <= kDirectionTolerance; }
+bool same_direction(const Eigen::Vector3d& a, const Eigen::Vector3d& b) {
+  return (a - b).norm() <= kDirectionTolerance;
+}
 
 Result<void> check_alike(std::span<const SlicePlace> slices) {
   const SlicePlace& first = slices.front();
   for (const SlicePlace& slice : slices) {
-    for (const Point3* vector : {&slice.row_direction, &slice.column_direction, &slice.position_mm})
-      for (const double value : *vector)
-        if (!std::isfinite(value)) return invalid_argument("slice position or orientation: not a number");
-    for (const double value : slice.position_mm)
-      if (std::abs(value) > kPlaceMaxMm)
-        return invalid_argument(
-            "slice position: more than a kilometre away (a damaged header? export the series again)");
+    if (!slice.row_direction.allFinite() || !slice.column_direction.allFinite() || !slice.position_mm.allFinite())
+      return invalid_argument("slice position or orientation: not a number");
+    if (slice.position_mm.cwiseAbs().maxCoeff() > kPlaceMaxMm)
+      return invalid_argument("slice position: more than a kilometre away (a damaged header? export the series again)");
     if (slice.rows != first.rows || slice.columns != first.columns)
       return invalid_argument("slices of different sizes in one series (" + std::to_string(first.columns) + "×" +
                               std::to_string(first.rows) + " and " + std::to_string(slice.columns) + "×" +
@@ -59,9 +52,9 @@ Result<void> check_alike(std::span<const SlicePlace> slices) {
       return invalid_argument(
           "slices of different orientation in one series (a localizer?); send each stack as a series of its own");
   }
-  if (std::abs(length(first.row_direction) - 1) > kDirectionTolerance ||
-      std::abs(length(first.column_direction) - 1) > kDirectionTolerance ||
-      std::abs(dot(first.row_direction, first.column_direction)) > kDirectionTolerance)
+  if (std::abs(first.row_direction.norm() - 1) > kDirectionTolerance ||
+      std::abs(first.column_direction.norm() - 1) > kDirectionTolerance ||
+      std::abs(first.row_direction.dot(first.column_direction)) > kDirectionTolerance)
     return invalid_argument("image orientation: the two directions are not of length 1 at right angles");
   return {};
 }
@@ -77,7 +70,7 @@ std::string between(std::size_t gap, std::size_t slices) {
          std::to_string(slices);
 }
 
-// Why slices that are not evenly spaced cannot be taken; thickness[gap] is the mean of its two slices', or 0.
+// Why slices that are not evenly spaced cannot be used; thickness[gap] is the mean of its two slices', or 0.
 Result<void> check_coverage(const std::vector<double>& gaps, const std::vector<double>& thickness) {
   const double usual = median_of(gaps);
   const auto [least, most] = std::minmax_element(gaps.begin(), gaps.end());
@@ -170,8 +163,8 @@ void place_slices(const Offsets& offsets, bool leaning, StackedSlices& out) {
       high[axis] = std::max(high[axis], at);
     }
   }
-  Point3 corner{};
-  for (std::size_t axis = 0; axis < 2; ++axis) {
+  Point3 corner = Point3::Zero();
+  for (unsigned axis = 0; axis < 2; ++axis) {
     corner[axis] = std::floor(low[axis]);
     geometry.size[axis] += static_cast<std::int64_t>(std::ceil(high[axis]) - corner[axis]);
     for (auto& place : places.in_plane) place[axis] -= corner[axis];
@@ -192,7 +185,7 @@ float sample(const float* slice, std::int64_t columns, std::int64_t rows, double
   const auto u = static_cast<float>(column - static_cast<double>(i)),
              v = static_cast<float>(row - static_cast<double>(j));
   const auto at = [&](std::int64_t a, std::int64_t b) { return slice[b * columns + a]; };
-  // A share of nothing is nothing, even of a neighbour that is not there.
+  // Weight 0 times NaN would be NaN: a neighbour without a share is not read at all.
   const bool two_i = std::abs(u) > 1e-5f, two_j = std::abs(v) > 1e-5f;
   const float near = two_i ? at(i, j) * (1 - u) + at(i + 1, j) * u : at(i, j);
   if (!two_j) return near;
@@ -202,25 +195,25 @@ float sample(const float* slice, std::int64_t columns, std::int64_t rows, double
 }  // namespace
 
 Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
-  if (slices.size() < 2) return invalid_argument("a single slice is no volume: send the whole series");
+  if (slices.size() < 2) return invalid_argument("a single slice is not a volume: send the whole series");
   FOVEA_TRY(check_alike(slices));
   const SlicePlace& any = slices.front();
-  const Point3 normal = cross(any.row_direction, any.column_direction);
+  const Eigen::Vector3d normal = any.row_direction.cross(any.column_direction);
   StackedSlices out;
   out.order.resize(slices.size());
   std::iota(out.order.begin(), out.order.end(), std::size_t{0});
   std::stable_sort(out.order.begin(), out.order.end(), [&](std::size_t a, std::size_t b) {
-    return dot(slices[a].position_mm, normal) < dot(slices[b].position_mm, normal);
+    return slices[a].position_mm.dot(normal) < slices[b].position_mm.dot(normal);
   });
   const Point3 origin = slices[out.order.front()].position_mm;
   Offsets offsets;
   std::vector<double> thickness;
   for (std::size_t k = 0; k < out.order.size(); ++k) {
     const SlicePlace& slice = slices[out.order[k]];
-    const Point3 offset = minus(slice.position_mm, origin);
-    offsets.along.push_back(dot(offset, normal));
-    offsets.columns.push_back(dot(offset, any.row_direction));
-    offsets.rows.push_back(dot(offset, any.column_direction));
+    const Eigen::Vector3d offset = slice.position_mm - origin;
+    offsets.along.push_back(offset.dot(normal));
+    offsets.columns.push_back(offset.dot(any.row_direction));
+    offsets.rows.push_back(offset.dot(any.column_direction));
     if (k == 0) continue;
     const double before = slices[out.order[k - 1]].thickness_mm;
     thickness.push_back(before > 0 && slice.thickness_mm > 0 ? 0.5 * (before + slice.thickness_mm) : 0);
@@ -231,11 +224,7 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
   geometry.size = {any.columns, any.rows, static_cast<std::int64_t>(slices.size())};
   geometry.spacing_mm = {any.column_spacing_mm, any.row_spacing_mm, distance.mm};
   geometry.origin_mm = origin;
-  for (std::size_t row = 0; row < 3; ++row) {
-    geometry.direction[row * 3] = any.row_direction[row];
-    geometry.direction[row * 3 + 1] = any.column_direction[row];
-    geometry.direction[row * 3 + 2] = normal[row];
-  }
+  geometry.direction << any.row_direction, any.column_direction, normal;
   FOVEA_TRY_ASSIGN(geometry, checked_geometry(geometry));
   if (leaning || !distance.is_even) {
     place_slices(offsets, leaning, out);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <string_view>
 
 namespace fovea::node {
 namespace {
@@ -51,11 +53,11 @@ Result<double> suv_factor(const PetFields& fields) {
   if (fields.units == "GML") return 1.0;
   if (fields.units != "BQML")
     return invalid_argument("PET Units: \"" + fields.units.substr(0, 8) +
-                            "\"; expected BQML or GML (counts cannot be turned into SUV)");
+                            "\"; expected BQML or GML (counts cannot be converted to SUV)");
   if (!holds(fields.corrections, "ATTN"))
-    return invalid_argument("PET Corrected Image: ATTN is missing; only attenuation-corrected series are taken");
+    return invalid_argument("PET Corrected Image: ATTN is missing; only attenuation-corrected series are accepted");
   if (!holds(fields.corrections, "DECY"))
-    return invalid_argument("PET Corrected Image: DECY is missing; only decay-corrected series are taken");
+    return invalid_argument("PET Corrected Image: DECY is missing; only decay-corrected series are accepted");
   if (fields.decay_correction != "START") return invalid_argument("PET Decay Correction: expected START");
   if (!fields.weight_kg || !(*fields.weight_kg > 0.2 && *fields.weight_kg < 600)) return missing("Patient's Weight");
   if (!fields.dose_bq || !(*fields.dose_bq > 1e3 && *fields.dose_bq < 1e12))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include <itkBSplineControlPointImageFilter.h>
@@ -15,7 +17,7 @@ namespace {
 
 constexpr double kCoarseMm = 4;
 constexpr unsigned kLevels = 4;
-constexpr unsigned kStepsALevel = 50;
+constexpr unsigned kStepsPerLevel = 50;
 
 using Scalar = itk::Image<float, 3>;
 using Mask = itk::Image<unsigned char, 3>;
@@ -28,7 +30,7 @@ struct Blocks {
 
 Blocks blocks_of(const VolumeGeometry& geometry) {
   Blocks out;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     out.step[axis] = std::max<std::int64_t>(1, std::llround(kCoarseMm / geometry.spacing_mm[axis]));
     out.size[axis] = (geometry.size[axis] + out.step[axis] - 1) / out.step[axis];
   }
@@ -91,7 +93,7 @@ Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Block
   levels.Fill(kLevels);
   correction->SetNumberOfFittingLevels(levels);
   Correction::VariableSizeArrayType steps(kLevels);
-  steps.Fill(kStepsALevel);
+  steps.Fill(kStepsPerLevel);
   correction->SetMaximumNumberOfIterations(steps);
   correction->SetConvergenceThreshold(1e-3f);
   correction->Update();

@@ -13,6 +13,9 @@
 #include <memory>
 #include <string>
 
+#include "common/check.h"
+#include "node/intake/formats/nifti_header.h"
+
 namespace fovea::node {
 namespace {
 
@@ -62,8 +65,7 @@ class GzipStream {
   // RFC 1952: members may follow each other; anything else behind one is padding.
   void end_of_member() {
     if (stream_.avail_in == 0) refill();
-    if (stream_.avail_in >= 2 && stream_.next_in[0] == 0x1f && stream_.next_in[1] == 0x8b)
-      good_ = inflateReset2(&stream_, 15 + 16) == Z_OK;
+    if (looks_like_gzip({stream_.next_in, stream_.avail_in})) good_ = inflateReset2(&stream_, 15 + 16) == Z_OK;
     else ended_ = true;
   }
 
@@ -75,8 +77,8 @@ class GzipStream {
   bool good_ = false, ended_ = false;
 };
 
-// The common case, one member with exactly `size` bytes in it: libdeflate takes half of zlib's time and checks the same
-// CRC. False: something is different, and zlib shall say what.
+// The common case, one member with exactly that many bytes: libdeflate takes half of zlib's time and checks the same
+// CRC. False: anything else, for zlib to read or to refuse.
 bool unpack_whole(int input, std::span<std::uint8_t> out) {
   struct stat info {};
   if (syscall(SYS_fstat, input, &info) != 0 || info.st_size <= 0) return false;

@@ -1,6 +1,7 @@
-// gzip files (RFC 1952) from a descriptor, inside the parser's walls: never more bytes than somebody checked first.
+// gzip files (RFC 1952) from a descriptor, inside the parser's walls: never more bytes than were checked before.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -16,7 +17,7 @@ Result<Bytes> gzip_head(int input, std::size_t size_max);
 // a little padding behind them (a bomb), or a checksum that fails.
 Result<void> unpack_gzip(int input, std::span<std::uint8_t> out);
 
-// Unpacks a few bytes of its own, so that forked children find done what libraries do at their first file.
+// Unpacks a few bytes of its own, so that no forked child has to do what libraries do at their first file.
 void warm_up_gzip();
 
 }  // namespace fovea::node

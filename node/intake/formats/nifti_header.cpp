@@ -5,6 +5,9 @@
 #include <bit>
 #include <cmath>
 #include <string>
+#include <string_view>
+
+#include <Eigen/Geometry>
 
 #include "node/volume/canonical.h"
 
@@ -34,8 +37,8 @@ struct RawHeader {
   std::int64_t datatype = 0, bits = 0, sform_code = 0, qform_code = 0, units = 0;
   std::array<double, 8> pixdim{};
   double voxel_offset = 0, slope = 0, intercept = 0;
-  std::array<double, 3> quaternion{}, offset{};
-  std::array<double, 12> sform{};
+  Eigen::Vector3d quaternion = Eigen::Vector3d::Zero(), offset = Eigen::Vector3d::Zero();  // qform: (b, c, d), and mm
+  Eigen::Affine3d sform = Eigen::Affine3d::Identity();
 };
 
 RawHeader read_version_1(const Fields& f) {
@@ -52,11 +55,11 @@ RawHeader read_version_1(const Fields& f) {
   h.units = f.at<std::int8_t>(123);
   h.qform_code = f.at<std::int16_t>(252);
   h.sform_code = f.at<std::int16_t>(254);
-  for (std::size_t i = 0; i < 3; ++i) {
+  for (unsigned i = 0; i < 3; ++i) {
     h.quaternion[i] = static_cast<double>(f.at<float>(256 + 4 * i));
     h.offset[i] = static_cast<double>(f.at<float>(268 + 4 * i));
   }
-  for (std::size_t i = 0; i < 12; ++i) h.sform[i] = static_cast<double>(f.at<float>(280 + 4 * i));
+  for (unsigned i = 0; i < 12; ++i) h.sform(i / 4, i % 4) = static_cast<double>(f.at<float>(280 + 4 * i));
   return h;
 }
 
@@ -73,16 +76,16 @@ RawHeader read_version_2(const Fields& f) {
   h.intercept = f.at<double>(184);
   h.qform_code = f.at<std::int32_t>(344);
   h.sform_code = f.at<std::int32_t>(348);
-  for (std::size_t i = 0; i < 3; ++i) {
+  for (unsigned i = 0; i < 3; ++i) {
     h.quaternion[i] = f.at<double>(352 + 8 * i);
     h.offset[i] = f.at<double>(376 + 8 * i);
   }
-  for (std::size_t i = 0; i < 12; ++i) h.sform[i] = f.at<double>(400 + 8 * i);
+  for (unsigned i = 0; i < 12; ++i) h.sform(i / 4, i % 4) = f.at<double>(400 + 8 * i);
   h.units = f.at<std::int32_t>(500);
   return h;
 }
 
-// Bits a voxel of each plain numeric type; 0: a type that is no scan (RGB, complex, 128-bit float).
+// Bits per voxel of each plain numeric type; 0: unsupported (RGB, complex, 128-bit float).
 std::int64_t bits_of(std::int64_t datatype) {
   switch (datatype) {
     case 2:
@@ -104,7 +107,7 @@ Result<void> check_dimensions(const RawHeader& h) {
     return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) + "; expected 3 (is the header damaged?)");
   if (h.dim[0] < 3)
     return invalid_argument("NIfTI dim[0]: " + std::to_string(h.dim[0]) +
-                            "; a 2D image is no scan: export the whole series");
+                            "; a 2D image is not a scan: export the whole series");
   for (std::size_t i = 4; i <= static_cast<std::size_t>(h.dim[0]); ++i)
     if (h.dim[i] != 1)
       return invalid_argument("NIfTI dim[" + std::to_string(i) + "]: " + std::to_string(h.dim[i]) +
@@ -137,69 +140,46 @@ double unit_scale(std::int64_t units) {
 }
 
 // The rotation of a unit quaternion (b, c, d), a >= 0, as in nifti1.h, method 2.
-std::array<double, 9> rotation(const std::array<double, 3>& q) {
-  double b = q[0], c = q[1], d = q[2];
-  const double rest = 1 - (b * b + c * c + d * d);
+Eigen::Matrix3d rotation(Eigen::Vector3d q) {
+  const double rest = 1 - q.squaredNorm();
   double a = 0;
-  if (rest < 1e-7) {
-    const double length = std::sqrt(b * b + c * c + d * d);
-    b /= length, c /= length, d /= length;
-  } else {
-    a = std::sqrt(rest);
-  }
-  return {a * a + b * b - c * c - d * d, 2 * (b * c - a * d),           2 * (b * d + a * c),
-          2 * (b * c + a * d),           a * a + c * c - b * b - d * d, 2 * (c * d - a * b),
-          2 * (b * d - a * c),           2 * (c * d + a * b),           a * a + d * d - c * c - b * b};
+  if (rest < 1e-7) q.normalize();
+  else a = std::sqrt(rest);
+  const double b = q[0], c = q[1], d = q[2];
+  Eigen::Matrix3d out;
+  out << a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c),  //
+      2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b),     //
+      2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b;
+  return out;
 }
 
-// Voxel index → RAS mm as columns (direction · spacing) and an offset.
-struct Affine {
-  std::array<double, 9> columns{};
-  Point3 offset{};
-};
-
-Result<Affine> affine_of(const RawHeader& h) {
-  Affine out;
-  if (h.sform_code > 0) {
-    for (std::size_t row = 0; row < 3; ++row) {
-      for (std::size_t axis = 0; axis < 3; ++axis) out.columns[row * 3 + axis] = h.sform[row * 4 + axis];
-      out.offset[row] = h.sform[row * 4 + 3];
-    }
-    return out;
-  }
-  std::array<double, 9> turn{1, 0, 0, 0, 1, 0, 0, 0, 1};
+// Voxel index → RAS, in the header's unit of length.
+Result<Eigen::Affine3d> affine_of(const RawHeader& h) {
+  if (h.sform_code > 0) return h.sform;
+  Eigen::Affine3d out = Eigen::Affine3d::Identity();
   if (h.qform_code > 0) {
-    const double norm =
-        h.quaternion[0] * h.quaternion[0] + h.quaternion[1] * h.quaternion[1] + h.quaternion[2] * h.quaternion[2];
-    if (!(norm <= 1.001))
+    if (!(h.quaternion.squaredNorm() <= 1.001))
       return invalid_argument("NIfTI quaternion: longer than 1 or not a number (correct the header)");
-    turn = rotation(h.quaternion);
-    if (h.pixdim[0] < 0)
-      for (std::size_t row = 0; row < 3; ++row) turn[row * 3 + 2] = -turn[row * 3 + 2];
-    out.offset = h.offset;
+    out.linear() = rotation(h.quaternion);
+    if (h.pixdim[0] < 0) out.linear().col(2) *= -1;
+    out.translation() = h.offset;
   }
-  for (std::size_t row = 0; row < 3; ++row)
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      out.columns[row * 3 + axis] = turn[row * 3 + axis] * h.pixdim[axis + 1];
+  for (unsigned axis = 0; axis < 3; ++axis) out.linear().col(axis) *= h.pixdim[axis + 1];
   return out;
 }
 
 Result<VolumeGeometry> geometry_of(const RawHeader& h) {
-  FOVEA_TRY_ASSIGN(Affine affine, affine_of(h));
+  FOVEA_TRY_ASSIGN(const Eigen::Affine3d affine, affine_of(h));
+  const Eigen::Vector3d to_lps(-1, -1, 1);  // from RAS
   const double scale = unit_scale(h.units);
   VolumeGeometry out;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
+  for (unsigned axis = 0; axis < 3; ++axis) {
     out.size[axis] = h.dim[axis + 1];
-    double length = 0;
-    for (std::size_t row = 0; row < 3; ++row) length += affine.columns[row * 3 + axis] * affine.columns[row * 3 + axis];
-    length = std::sqrt(length);
-    out.spacing_mm[axis] = length * scale;
-    for (std::size_t row = 0; row < 3; ++row) {
-      const double sign = row < 2 ? -1 : 1;  // RAS → LPS
-      out.direction[row * 3 + axis] = sign * affine.columns[row * 3 + axis] / length;
-    }
+    const Eigen::Vector3d step = affine.linear().col(axis);
+    out.spacing_mm[axis] = step.norm() * scale;
+    out.direction.col(axis) = to_lps.cwiseProduct(step) / step.norm();
   }
-  for (std::size_t row = 0; row < 3; ++row) out.origin_mm[row] = (row < 2 ? -1 : 1) * affine.offset[row] * scale;
+  out.origin_mm = to_lps.cwiseProduct(affine.translation()) * scale;
   return checked_geometry(out);
 }
 
@@ -225,13 +205,11 @@ bool looks_like_nifti(ByteView head) noexcept { return signature_of(head).versio
 
 bool looks_like_gzip(ByteView head) noexcept { return head.size() >= 2 && head[0] == 0x1f && head[1] == 0x8b; }
 
-bool is_for_nifti(ByteView head) noexcept { return looks_like_gzip(head) || looks_like_nifti(head); }
-
 Result<NiftiHeader> inspect_nifti(ByteView head) {
   static_assert(std::endian::native == std::endian::little);
   const Signature signature = signature_of(head);
   if (signature.version == Version::none)
-    return invalid_argument("NIfTI header: the first number is neither 348 nor 540; this is no NIfTI file");
+    return invalid_argument("NIfTI header: the first number is neither 348 nor 540; this is not a NIfTI file");
   const std::size_t size = signature.version == Version::one ? 348 : 540;
   if (head.size() < size)
     return invalid_argument("NIfTI header: cut off after " + std::to_string(head.size()) + " of " +

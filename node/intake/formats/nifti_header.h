@@ -2,6 +2,7 @@
 // Formats: nifti1.h and nifti2.h of the NIfTI Data Format Working Group.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "common/bytes.h"
@@ -17,16 +18,14 @@ struct NiftiHeader {
   std::uint64_t voxel_offset = 0;   // of the first voxel in the (decompressed) file
   std::uint64_t voxel_bytes = 0;    // all voxels
   std::int64_t datatype = 0;        // NIfTI's code
-  bool swapped = false;             // stored in the other byte order
+  bool swapped = false;             // byte-swapped: stored in the other byte order
   double slope = 0, intercept = 0;  // value = stored · slope + intercept, unless slope is 0
   std::uint64_t file_bytes() const noexcept { return voxel_offset + voxel_bytes; }
 };
 
 // True when the first bytes are a single-file NIfTI header of either version and byte order.
 bool looks_like_nifti(ByteView head) noexcept;
-bool looks_like_gzip(ByteView head) noexcept;
-// Whether a file with these first bytes is for the NIfTI parser: NIfTI of either version, plain or gzipped.
-bool is_for_nifti(ByteView head) noexcept;
+bool looks_like_gzip(ByteView head) noexcept;  // RFC 1952
 
 // `head`: the first kNiftiHeaderBytesMax bytes of the decompressed file, or all of a shorter one.
 // The geometry follows sform when its code is set, else qform, else the plain spacing.

@@ -3,18 +3,21 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <type_traits>
 #include <vector>
 
+#include "common/check.h"
 #include "node/volume/canonical.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
 
-constexpr std::size_t kBlock =
-    1024;  // voxels at a time: in the first cache and on few pages of the stack, whatever their type
+// Voxels at a time: within the first-level cache and few pages of the stack, whatever their type.
+constexpr std::size_t kBlock = 1024;
 
 struct Scaling {
   double slope = 1, intercept = 0;
@@ -50,7 +53,7 @@ auto with_type_of(const NiftiHeader& header, Visit visit) {
 template <class T>
 constexpr bool kAlwaysInt16 = std::is_integral_v<T> && (sizeof(T) == 1 || std::is_same_v<T, std::int16_t>);
 
-// Every voxel is looked at in blocks, copied to where it is aligned.
+// Visits all voxels in blocks, copied to where they are aligned.
 template <class T, class Visit>
 void each_block(std::span<const std::uint8_t> voxels, Visit visit) {
   std::array<T, kBlock> block;
@@ -62,7 +65,7 @@ void each_block(std::span<const std::uint8_t> voxels, Visit visit) {
   }
 }
 
-// The other byte order, in place.
+// Swaps the byte order in place.
 template <std::size_t Size>
 void swap_bytes(std::span<std::uint8_t> voxels) {
   using Word =
@@ -109,7 +112,7 @@ struct Range {
   }
 };
 
-// Stored voxels as they count: themselves, or scaled.
+// Of the values that the stored voxels stand for: themselves, or scaled.
 template <class T>
 Range range_of(std::span<const std::uint8_t> voxels, const Scaling& scaling) {
   Range range;
@@ -131,8 +134,8 @@ Error not_numbers() {
   return invalid_argument("voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
 }
 
-// Voxel by voxel where they lie. Forward where they shrink, else backward: what is still to be read is never
-// overwritten.
+// Converts where the voxels lie: forward where they shrink, else backward, so that nothing is overwritten before it is
+// read.
 template <class From, class To, class Convert>
 void convert_in_place(std::uint8_t* memory, std::size_t count, Convert convert) {
   std::array<From, kBlock> from;
@@ -156,8 +159,8 @@ bool holds_negative_zero(std::span<const T> values) noexcept {
   return found != 0;
 }
 
-// Whole numbers become 16-bit ones on the same pass that finds them whole: what can shrink usually does. False: a voxel
-// says otherwise (or is a zero that its way there and back would change), and those before it were turned back.
+// Converts whole numbers to int16 in the same pass that checks them, since most scans can shrink. False: some voxel
+// does not fit (or is −0, which would come back as 0), and the voxels before it were converted back.
 template <class T>
 bool shrink_in_place(std::span<std::uint8_t> memory) {
   std::array<T, kBlock> block;

@@ -12,14 +12,14 @@
 
 namespace fovea::node {
 
-// `voxels`: the file's header.voxel_bytes bytes from header.voxel_offset on, at any alignment. They are the caller's to
-// lose: the other byte order is turned round where they lie. Delivered as int16 where that loses nothing, else float:
-// stored · slope + intercept in double precision, unless the slope is 0. invalid_argument: a voxel that is not a finite
-// number, before or after that, or what `allocate` says.
+// `voxels`: the file's header.voxel_bytes bytes from header.voxel_offset on, at any alignment; byte-swapped ones are
+// swapped in place. Delivered as int16 where that loses nothing, else float: stored · slope + intercept in double
+// precision, unless the slope is 0. invalid_argument: a voxel that is not a finite number before or after scaling, or
+// what `allocate` says.
 Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> voxels, const VoxelAllocator& allocate);
 
-// The same without other memory, where the axes are only turned round: `memory` begins with the stored voxels, has
-// bytes_in_place(header) bytes, lies as voxels of 4 bytes do, and begins with the canonical ones afterwards.
+// The same without other memory, where axes are only flipped: `memory` begins with the stored voxels, has
+// bytes_in_place(header) bytes, is aligned for voxels of 4 bytes, and begins with the canonical voxels afterwards.
 bool can_stay_in_place(const NiftiHeader& header) noexcept;
 std::uint64_t bytes_in_place(const NiftiHeader& header) noexcept;
 Result<VoxelStorage> deliver_nifti_in_place(const NiftiHeader& header, std::span<std::uint8_t> memory);

@@ -1,4 +1,4 @@
-// What is said about scan files across the parser's walls: by the readers inside them and by the node outside.
+// Facts about scan files that cross the parser's walls, as the readers inside and the node outside name them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ constexpr std::uint32_t kLabelLayersMax = 16;  // label maps of one label object
 constexpr std::uint32_t kOnlyVolume = 0xffffffff;  // for `part`: the series must hold one volume
 constexpr std::uint32_t kSeriesVolumesMax = 16;    // more is a long time series, not a scan
 
-// What a labels job is about: the scan's canonical grid, into which contours are drawn, and which of the label maps is
-// wanted (structures that overlap lie in different ones).
+// What a labels job needs: the scan's canonical grid, into which contours are drawn, and which label map is wanted
+// (structures that overlap lie in different ones).
 struct LabelGrid {
   VolumeGeometry image{.size = {2, 2, 2}};
   std::uint32_t layer = 0;
@@ -23,7 +23,7 @@ struct LabelGrid {
 // What a DICOM file is, from its header.
 struct DicomFile {
   bool is_image = false;  // has pixels and belongs to an image series
-  std::string reason;     // why it is not taken, when it is not
+  std::string reason;     // why it is no image, when it is none
   std::string series;     // SeriesInstanceUID: an identifier, never shown
   std::string modality;
   std::string patient;

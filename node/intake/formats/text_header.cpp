@@ -58,7 +58,7 @@ Result<void> check_dimensions(const Lines& lines, std::string_view text) {
   int dimensions = 0;
   const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), dimensions);
   if (failed != std::errc() || end != value.data() + value.size() || dimensions < 1 || dimensions > kDimensionsMax)
-    return at_line(lines, "the number of dimensions is no number from 1 to " + std::to_string(kDimensionsMax));
+    return at_line(lines, "the number of dimensions is not a number from 1 to " + std::to_string(kDimensionsMax));
   return {};
 }
 
@@ -70,7 +70,7 @@ Result<void> check_nrrd_field(const Lines& lines, std::string_view line, std::se
   if (colon == std::string_view::npos && line.find(':') == std::string_view::npos)
     return at_line(lines, "no \"field: value\"");
   if (name == "data file" || name == "datafile") return elsewhere();
-  if (!seen.insert(name).second) return at_line(lines, "a field that was there before");
+  if (!seen.insert(name).second) return at_line(lines, "a field given twice");
   if (name == "dimension") return check_dimensions(lines, line.substr(line.find(':') + 1));
   return {};
 }
@@ -97,7 +97,7 @@ Result<void> check_metaimage_header(ByteView head) {
     const std::size_t equals = line->find('=');
     if (equals == std::string_view::npos || equals > kFieldBytesMax) return at_line(lines, "no \"Field = value\"");
     const std::string name = trimmed_lower(line->substr(0, equals)), value = trimmed_lower(line->substr(equals + 1));
-    if (!seen.insert(name).second) return at_line(lines, "a field that was there before");
+    if (!seen.insert(name).second) return at_line(lines, "a field given twice");
     if (name == "ndims") FOVEA_TRY(check_dimensions(lines, value));
     if (name != "elementdatafile") continue;
     if (value != "local") return elsewhere();

@@ -3,6 +3,8 @@
 // NDims). NRRD: teem.sourceforge.net/nrrd/format.html; MetaImage: itk.org/Wiki/ITK/MetaIO.
 #pragma once
 
+#include <cstddef>
+
 #include "common/bytes.h"
 #include "common/result.h"
 
@@ -11,8 +13,8 @@ namespace fovea::node {
 constexpr std::size_t kTextHeaderBytesMax = 1u << 20;
 
 // `head`: the file's first kTextHeaderBytesMax bytes, or all of a shorter one. invalid_argument names the field or
-// line, never its contents: no end of the header, a line that is no field, too long a one, a field given twice, voxels
-// in another file, a number of dimensions other than 1–16.
+// line, never its contents: no end of the header, a line that is not a field, a line that is too long, a field given
+// twice, voxels in another file, a number of dimensions other than 1–16.
 Result<void> check_nrrd_header(ByteView head);
 Result<void> check_metaimage_header(ByteView head);
 

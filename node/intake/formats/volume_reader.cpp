@@ -1,17 +1,22 @@
 #include "node/intake/formats/volume_reader.h"
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <new>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <itkMetaImageIO.h>
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
 
+#include "common/check.h"
 #include "node/volume/canonical.h"
 
 namespace fovea::node {
@@ -24,6 +29,7 @@ itk::ImageIOBase::Pointer reader_of(FileFormat format) {
     case FileFormat::nifti: return itk::NiftiImageIO::New().GetPointer();
     case FileFormat::nrrd: return itk::NrrdImageIO::New().GetPointer();
     case FileFormat::metaimage: return itk::MetaImageIO::New().GetPointer();
+    case FileFormat::dicom: break;
   }
   return nullptr;
 }
@@ -32,13 +38,13 @@ Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
   const unsigned dimensions = io.GetNumberOfDimensions();
   if (dimensions < 3)
     return invalid_argument("dimensions: " + std::to_string(dimensions) +
-                            "; a 2D image is no scan: export the whole series");
+                            "; a 2D image is not a scan: export the whole series");
   for (unsigned axis = 3; axis < dimensions; ++axis)
     if (io.GetDimensions(axis) != 1)
       return invalid_argument("dimensions: more than 3; expected one 3D volume (split a time series first)");
   if (io.GetNumberOfComponents() != 1)
     return invalid_argument("components: " + std::to_string(io.GetNumberOfComponents()) +
-                            " a voxel; expected one number a voxel");
+                            " per voxel; expected one number per voxel");
   VolumeGeometry out;
   for (unsigned axis = 0; axis < 3; ++axis) {
     if (io.GetDimensions(axis) > static_cast<std::size_t>(kAxisVoxelsMax))
@@ -48,7 +54,7 @@ Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
     out.spacing_mm[axis] = io.GetSpacing(axis);
     out.origin_mm[axis] = io.GetOrigin(axis);
     const std::vector<double> column = io.GetDirection(axis);
-    for (std::size_t row = 0; row < 3; ++row) out.direction[row * 3 + axis] = column.at(row);
+    for (unsigned row = 0; row < 3; ++row) out.direction(row, axis) = column.at(row);
   }
   return checked_geometry(out);
 }
@@ -189,6 +195,7 @@ Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const Vo
 
 Result<void> read_through_itk(const VolumeSource& source, const VoxelAllocator& allocate) {
   const itk::ImageIOBase::Pointer io = reader_of(source.format);
+  FOVEA_CHECK(io.IsNotNull() && "DICOM is for dicom_series.h");
   io->SetFileName(source.path.string());
   io->ReadImageInformation();
   VolumeGeometry geometry;

@@ -5,12 +5,11 @@
 #include <filesystem>
 
 #include "common/result.h"
+#include "node/intake/formats/file_format.h"
 #include "node/volume/volume.h"
 #include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
-
-enum class FileFormat { nifti, nrrd, metaimage };
 
 // The voxels become int16 where that loses nothing, else float. The geometry of a NIfTI file comes from its own
 // header (nifti_header.h), since readers differ in which of its two transforms they believe; of the others, from

@@ -1,6 +1,6 @@
-// Memory that workers share for what they open in memory: who asks for more than is free waits for its turn, in the
-// order of asking, so one scan may have all of it and none waits for ever. Any thread. A holder must not ask for more
-// before it gave back what it has.
+// Memory that workers share for files opened in memory. Requests are served in order, each as soon as enough is free,
+// so that one scan may have all of it and none starves. Any thread. A holder must return its share before it asks
+// again.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +18,7 @@ class MemoryBudget {
   MemoryBudget& operator=(const MemoryBudget&) = delete;
   ~MemoryBudget() = default;
 
-  // Given back when it goes.
+  // Given back on destruction.
   class Share {
    public:
     Share(Share&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(other.bytes_) {}

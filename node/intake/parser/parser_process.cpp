@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <utility>
 
+#include "common/bytes.h"
 #include "common/child_program.h"
 
 namespace fovea::node {
@@ -29,7 +31,7 @@ ParserProcess::~ParserProcess() { stop(); }
 
 void ParserProcess::stop() {
   if (!child_) return;
-  child_->socket = Descriptor();  // end of input: the program leaves by itself
+  child_->socket = Descriptor();  // end of input: the program exits by itself
   kill(child_->pid, SIGKILL);
   while (waitpid(child_->pid, nullptr, 0) < 0 && errno == EINTR) {
   }
@@ -43,7 +45,7 @@ Result<void> ParserProcess::ensure_running() {
     return unavailable("scan parser: no socket pair");
   Descriptor ours(ends[0]), theirs(ends[1]);
   // Symbols are bound once at the start instead of in every forked child; large buffers lie in huge pages where the
-  // kernel gives them, since a child lives too short to earn back a fault for each small one.
+  // kernel gives them, since a child does not live long enough to pay for a fault per small page.
   const ChildProgram program{.path = program_,
                              .environment = {"LD_BIND_NOW=1", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"}};
   static_assert(kControlDescriptor == 3);  // the first that a child is handed

@@ -23,7 +23,7 @@ struct ScanFiles {
   std::shared_ptr<MemoryBudget> memory;  // what opened files lie in; none when they lie on the disk
 };
 
-// Of all of them; what is not there counts nothing here and is said when it is opened.
+// Of all of them; a missing file counts nothing, and opening it is the error.
 std::uint64_t bytes_of(std::span<const std::filesystem::path> files);
 
 // To hold while the files are open; waits until there is room. invalid_argument: they need more than there is in all.

@@ -9,11 +9,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <optional>
 #include <utility>
 
+#include "common/check.h"
 #include "common/codec.h"
-#include "node/intake/formats/nifti_header.h"
+#include "common/descriptor.h"
+#include "node/intake/formats/file_format.h"
+#include "node/intake/parser/memory_budget.h"
+#include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
 namespace {
@@ -25,12 +31,12 @@ std::uint64_t size_of(const Descriptor& file) {
   return fstat(file.number(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
-// Which program reads a file is all that this process learns from its bytes.
+// All that this process learns from a file's bytes is which program reads it.
 bool begins_like_nifti(int input) {
   std::array<std::uint8_t, 4> head{};
   const ssize_t got = pread(input, head.data(), head.size(), 0);
   const auto first = ByteView(head).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return is_for_nifti(first);
+  return format_of_contents(first) == FileFormat::nifti;
 }
 
 std::filesystem::path itk_program(const std::filesystem::path& program) { return program.string() + "-itk"; }
@@ -62,7 +68,7 @@ Result<Bytes> copy_answer(const SharedMemory& memory) {
 }  // namespace
 
 ParsedVolume::~ParsedVolume() {
-  // Whole numbers too may have been floats while they were read.
+  // Voxels that end as int16 may have been floats while they were read.
   if (pool_) pool_->give_back(std::move(memory_), kVoxelOffset + geometry().voxel_count() * sizeof(float));
 }
 
@@ -118,7 +124,7 @@ ParserProcess& ScanParser::program_for(const ParserJob& job, std::span<const int
   return one_file && begins_like_nifti(inputs.front()) ? nifti_ : itk_;
 }
 
-// A sandbox that does not hold is no sandbox: proved at every first start of a program, before it is given a file.
+// Proves at every start of a program that its sandbox holds, before it is given a file.
 Result<void> ScanParser::prove_walls(ParserProcess& program) {
   FOVEA_TRY_ASSIGN(const std::unique_ptr<SharedMemory> result, results_->take());
   FOVEA_TRY_ASSIGN(const std::unique_ptr<SharedMemory> scratch, scratches_->take());

@@ -1,16 +1,21 @@
 // The node's side of the sandboxed parser: two child programs that read the files of patients so that this process does
 // not have to, fovea-scan-parser for NIfTI and fovea-scan-parser-itk, started when it is first needed, for everything
 // else. Each file is parsed in a fresh fork of one of them, with no network, no file but those handed to it, and limits
-// on memory and time; whatever happens to it, read_* returns an error and the next file is read as if nothing had been.
+// on memory and time; whatever happens to it, read_* returns an error and the next file is read as if nothing had
+// happened.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/result.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/parser/parser_process.h"
 #include "node/intake/parser/scan_files.h"
 #include "node/intake/parser/scan_protocol.h"
@@ -20,8 +25,8 @@
 
 namespace fovea::node {
 
-// A canonical volume in memory that the parser's child filled; the child is dead, and the memory of a size it could not
-// change.
+// A canonical volume in memory that the parser's child filled. The child is dead, and could not change the memory's
+// size.
 class ParsedVolume {
  public:
   ParsedVolume(ParsedVolume&&) noexcept = default;

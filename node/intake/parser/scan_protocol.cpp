@@ -4,10 +4,14 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
+#include "common/check.h"
 #include "common/codec.h"
 #include "node/volume/canonical.h"
 #include "node/volume/geometry_codec.h"
@@ -27,7 +31,7 @@ void put_error(ByteWriter& out, const Error& error) {
   out.sized(cut(error.message, kReasonBytesMax));
 }
 
-// Nothing the other side wrote is believed unchecked.
+// Nothing that the other side wrote is used unchecked.
 Result<VolumeGeometry> get_checked_geometry(ByteReader& in) {
   FOVEA_TRY_ASSIGN(const VolumeGeometry geometry, get_geometry(in));
   return checked_geometry(geometry);

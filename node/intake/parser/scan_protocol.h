@@ -1,11 +1,12 @@
-// What the node and its sandboxed parser say to each other, over one SOCK_SEQPACKET Unix socket.
+// The protocol between the node and its sandboxed parser, over one SOCK_SEQPACKET Unix socket.
 //
 // The node sends a job: a header, then descriptors (the result memory, whose size is sealed, a scratch memory, then the
 // input files; at most kDescriptorsPerMessage a message). The parser forks a child for the job, which writes its answer
 // into the result memory: u64 length and that many bytes of answer within the first kAnswerBytesMax, voxels from
-// kVoxelOffset on. When the child has ended, the parser sends its fate. Nothing the child wrote is believed unchecked.
+// kVoxelOffset on. When the child has ended, the parser sends its fate. Nothing that the child wrote is used unchecked.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -23,8 +24,8 @@ namespace fovea::node {
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kVoxelOffset = kAnswerBytesMax;
 constexpr std::uint64_t kResultBytes = kVoxelOffset + static_cast<std::uint64_t>(kVolumeVoxelsMax) * sizeof(float);
-constexpr std::uint64_t kScratchBytesMax =
-    8ull << 30;  // more than any header may promise: doubles, and what lies before them
+// More than any header may promise: kVolumeVoxelsMax doubles, and what lies before them.
+constexpr std::uint64_t kScratchBytesMax = 8ull << 30;
 constexpr std::size_t kDescriptorsPerMessage = 200;
 constexpr std::uint32_t kJobFilesMax = 8192;
 constexpr int kControlDescriptor = 3;  // where the parser program finds its end of the socket

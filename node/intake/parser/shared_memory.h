@@ -1,6 +1,6 @@
-// Memory that a node shares with the parser's children, one after the other. Every page of it costs more than the bytes
-// in it, so it is used again; between two files all that was written is overwritten with zeros, wherever it was
-// written, so a child finds what it would find in fresh memory.
+// Memory that a node shares with the parser's children, one after the other. New pages cost more than overwriting old
+// ones, so it is reused; between two files every written byte is set to zero, wherever it lies, so that a child finds
+// what it would find in fresh memory.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class SharedMemory {
   const std::uint8_t* data() const noexcept { return data_; }  // of a free one, only below its size
   std::uint64_t capacity() const noexcept { return capacity_; }
 
-  // Overwrites every page that was written below `kept_bytes` and lets go of those above, when they are at most
-  // `bytes_max`. False: not done, let go of the memory instead. Nobody else may hold it any more.
+  // Overwrites every page that was written below `kept_bytes` and releases those above, if they are at most `bytes_max`
+  // in all. False: not done; release the memory instead. Nobody else may hold it any more.
   bool wipe(std::uint64_t kept_bytes, std::uint64_t bytes_max) noexcept;
 
  private:
@@ -38,7 +38,7 @@ class SharedMemory {
   std::uint64_t capacity_;
 };
 
-// Memories of one kind that wait for the next file. One thread.
+// Memories of one kind, kept for the next file. One thread.
 class SharedMemoryPool {
  public:
   SharedMemoryPool(std::uint64_t capacity, SharedMemory::Size size) : capacity_(capacity), size_(size) {}

@@ -71,7 +71,7 @@ class AuditRules : public testing::Test {
   int ledgers = 0;
 };
 
-TEST_F(AuditRules, TheHonestLedgerPassesAndIsSummedUp) {
+TEST_F(AuditRules, AnHonestLedgerPassesAndIsSummarised) {
   const AuditedLedger ledger = audit_ledger(folder.path() / "honest", ring).value();
   EXPECT_TRUE(ledger.sound()) << ledger.findings[0].where << " " << ledger.findings[0].what;
   EXPECT_TRUE(ledger.notices.empty());
@@ -86,7 +86,7 @@ TEST_F(AuditRules, TheHonestLedgerPassesAndIsSummedUp) {
   EXPECT_TRUE(audit_of(honest).sound());
 }
 
-TEST_F(AuditRules, Owner) {
+TEST_F(AuditRules, ALedgerHoldsOnlyItsOwnersEntries) {
   expect<EgressIntent>("owner", find_kind(honest, "keys"),
                        [](EgressIntent& e) { e.site = SiteId::create("other").value(); });
   Entries entries = honest;
@@ -95,7 +95,7 @@ TEST_F(AuditRules, Owner) {
   expect_finding(audit_of(honest, "test/coordinator", 4), "owner", find<EgressIntent>(honest));
 }
 
-TEST_F(AuditRules, Approval) {
+TEST_F(AuditRules, AnApprovalIsTheApproversAndAboutThisPlan) {
   const std::size_t at = find<federation::PlanApproved>(honest);
   expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approval = {1, 2, 3}; });
   expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approver[0] ^= 1U; });
@@ -114,7 +114,7 @@ TEST_F(AuditRules, Approval) {
       find_kind(honest, "keys"));
 }
 
-TEST_F(AuditRules, Plan) {
+TEST_F(AuditRules, NothingLeavesUnderAPlanThatIsNotApproved) {
   Entries entries = honest;
   std::rotate(entries.begin(), entries.begin() + 1, entries.end());  // the approval after everything that needed it
   const AuditedLedger late = audit_of(entries);
@@ -133,7 +133,7 @@ TEST_F(AuditRules, Plan) {
   expect_finding(audit_of(entries), "plan", chunk + 1);
 }
 
-TEST_F(AuditRules, Round) {
+TEST_F(AuditRules, WhatLeavesInARoundBelongsToTheOpenAttempt) {
   const std::size_t keys = find_kind(honest, "keys");
   expect<EgressIntent>("round", keys, [](auto& e) { e.key.attempt = 2; });
   expect<EgressIntent>("round", keys, [](auto& e) { e.binding->model[0] ^= 1U; });
@@ -148,7 +148,7 @@ TEST_F(AuditRules, Round) {
   expect_finding(audit_of(entries), "round", unmask + 2);
 }
 
-TEST_F(AuditRules, Order) {
+TEST_F(AuditRules, AttemptsOnlyGoForward) {
   const std::size_t second = find<federation::RoundOpen>(honest, [](const auto& e) { return e.key.round == 2; });
   expect<federation::RoundOpen>("order", second, [](auto& e) { e.key.round = 1; });
   expect<federation::RoundOpen>("order", second, [](auto& e) { e.threshold = 1; });
@@ -158,7 +158,7 @@ TEST_F(AuditRules, Order) {
   expect<federation::RoundClose>("order", close, [](auto& e) { e.cohort = 5; });
 }
 
-TEST_F(AuditRules, Checks) {
+TEST_F(AuditRules, EveryMessagePassedTheChecksOfItsKind) {
   const std::size_t chunk = find_kind(honest, "masked-chunk");
   expect<EgressIntent>("checks", chunk, [](auto& e) { e.kind = "embedding"; });
   expect<EgressIntent>("checks", chunk, [](auto& e) { std::erase(e.checks, "uniform"); });
@@ -166,7 +166,7 @@ TEST_F(AuditRules, Checks) {
   expect<EgressIntent>("checks", find_kind(honest, "hello"), [](auto& e) { e.checks.clear(); });
 }
 
-TEST_F(AuditRules, Chain) {
+TEST_F(AuditRules, EachEgressNamesTheOneBeforeIt) {
   const std::size_t keys = find_kind(honest, "keys");
   expect<EgressIntent>("chain", keys, [](auto& e) { e.previous.reset(); });
   expect<EgressIntent>("chain", keys, [](auto& e) { *e.previous += 1; });
@@ -176,14 +176,14 @@ TEST_F(AuditRules, Chain) {
   expect_finding(audit_of(entries), "chain", keys);
 }
 
-TEST_F(AuditRules, Budget) {
+TEST_F(AuditRules, BytesAddUpFromEgressToEgress) {
   const std::size_t keys = find_kind(honest, "keys");
   expect<EgressIntent>("budget", keys, [](auto& e) { e.bytes_spent -= 1; });
   expect<EgressIntent>("budget", keys, [](auto& e) { e.length -= 1; });
   expect<EgressIntent>("budget", find_kind(honest, "hello"), [](auto& e) { e.bytes_spent += 1; });
 }
 
-TEST_F(AuditRules, Once) {
+TEST_F(AuditRules, OneVectorPerAttemptAndOneReleasePerRound) {
   const std::size_t unmask = find_kind(honest, "unmask-shares");
   Entries entries = honest;
   EgressIntent again = std::get<EgressIntent>(honest[unmask]);
@@ -200,7 +200,7 @@ TEST_F(AuditRules, Once) {
   expect_finding(audit_of(entries), "once", chunk + 1);
 }
 
-TEST_F(AuditRules, Sent) {
+TEST_F(AuditRules, OnlyOpenIntentsAreConfirmed) {
   const std::size_t sent = find<federation::EgressSent>(honest);
   expect<federation::EgressSent>("sent", sent, [](auto& e) { e.count = 2; });
   expect<federation::EgressSent>("sent", sent, [](auto& e) { e.first = 9'999; });
@@ -238,7 +238,7 @@ TEST_F(AuditRules, UnknownSignersAreNotBelieved) {
   EXPECT_EQ(audit_ledger(folder.path() / "nothing", ring).error().code, ErrorCode::not_found);
 }
 
-TEST_F(AuditRules, EntriesWithoutACheckpointAreReadAndSaidToBeSo) {
+TEST_F(AuditRules, EntriesAfterTheCheckpointAreReadAndReportedAsUnsigned) {
   const std::filesystem::path path = folder.path() / "live";
   {
     federation::Ledger ledger = federation::Ledger::open(test::ledger_options(path, kOrigin, 1)).value();

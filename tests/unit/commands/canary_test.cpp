@@ -1,9 +1,15 @@
-// A patient who can be recognised anywhere is taken in by every way there is; then every byte of the site's folder and
-// all that was printed is searched for what identifies her.
+// Failure class: what identifies a patient lies unsealed in the site's folder, or is printed. The scans of one patient
+// are ingested in every way there is; then every byte of the folder and of the output is searched.
 #include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/durable_file.h"
 #include "node/commands/data_commands.h"
+#include "node/store/study_catalogue.h"
 #include "node/volume_files/nifti_writer.h"
 #include "tests/support/dicom_files.h"
 #include "tests/support/parser_programs.h"
@@ -52,10 +58,10 @@ std::vector<std::string> found_in(ByteView bytes) {
   return out;
 }
 
-TEST(Canary, IsNowhereButSealed) {
+TEST(Canary, PatientIdentifiersAppearOnlySealed) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
-  // The search itself works: it finds her in the hospital's own files.
+  // The search itself works: it finds her identifiers in the hospital's own files.
   const Result<Bytes> slice = read_file(hospital.path() / "Canary_good" / "0.dcm", 1 << 20);
   ASSERT_TRUE(slice);
   EXPECT_EQ(found_in(*slice).size(), kIdentifying.size());
@@ -66,8 +72,8 @@ TEST(Canary, IsNowhereButSealed) {
   request.paths = {hospital.path()};
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  console.json = true;  // without it, the local terminal is told the names of refused files
-  const Result<void> taken = run_data_ingest(console, site.path(), request);
+  console.json = true;  // without it, the local terminal is shown the names of refused files
+  const Result<void> ingested = run_data_ingest(console, site.path(), request);
   std::vector<std::string> codes;
   {
     Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), false);
@@ -78,7 +84,7 @@ TEST(Canary, IsNowhereButSealed) {
     ASSERT_FALSE(codes.empty());
     const Result<StudyIdentity> identity = catalogue->identity(codes.front());
     ASSERT_TRUE(identity);
-    EXPECT_FALSE(found_in(as_bytes(identity->patient)).empty());  // it is there for who may see it
+    EXPECT_FALSE(found_in(as_bytes(identity->patient)).empty());  // sealed, for who may see it
   }
   for (const bool json : {true, false}) {
     console.json = json;
@@ -88,7 +94,7 @@ TEST(Canary, IsNowhereButSealed) {
       static_cast<void>(run_data_show(console, site.path(), {code, site.path() / (code + ".png"), false}));
   }
   const std::string printed = testing::internal::GetCapturedStdout() + testing::internal::GetCapturedStderr();
-  ASSERT_TRUE(taken) << taken.error().message;
+  ASSERT_TRUE(ingested) << ingested.error().message;
   EXPECT_GE(codes.size(), 3U);
   EXPECT_TRUE(found_in(as_bytes(printed)).empty()) << testing::PrintToString(found_in(as_bytes(printed))) << "\n"
                                                    << printed;

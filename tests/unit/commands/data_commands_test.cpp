@@ -1,9 +1,20 @@
-// `fovea-node data …` as a person meets it: what it prints, and what it must never print.
+// `fovea-node data …` as a user sees it: what it prints, and what it must never print.
 #include "node/commands/data_commands.h"
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "common/durable_file.h"
+#include "node/intake/parser/scan_parser.h"
 #include "node/volume_files/nifti_writer.h"
 #include "tests/support/parser_programs.h"
 #include "tests/support/scans.h"
@@ -54,11 +65,11 @@ class DataCommands : public testing::Test {
   Console console_;
 };
 
-TEST_F(DataCommands, AStudysWholeLife) {
-  const Printed taken = printed([&] { return run_data_ingest(console_, site(), request()); });
-  ASSERT_TRUE(taken.result) << taken.result.error().message;
-  EXPECT_EQ(data_of(taken)["taken"], 1);
-  EXPECT_EQ(data_of(taken)["refused"].size(), 1u);
+TEST_F(DataCommands, AStudyIsIngestedListedCheckedShownAndForgotten) {
+  const Printed ingested = printed([&] { return run_data_ingest(console_, site(), request()); });
+  ASSERT_TRUE(ingested.result) << ingested.result.error().message;
+  EXPECT_EQ(data_of(ingested)["taken"], 1);
+  EXPECT_EQ(data_of(ingested)["refused"].size(), 1u);
 
   const Printed list = printed([&] { return run_data_list(console_, site()); });
   EXPECT_EQ(data_of(list)["usable"], 1);
@@ -73,7 +84,7 @@ TEST_F(DataCommands, AStudysWholeLife) {
   EXPECT_TRUE(fs::exists(site() / "picture.png"));
   const Printed named = printed([&] { return run_data_show(console_, site(), {code, {}, true}); });
   EXPECT_EQ(data_of(named)["identity"]["patient"], kCanary);
-  for (const Printed* p : {&taken, &list, &shown})
+  for (const Printed* p : {&ingested, &list, &shown})
     EXPECT_EQ((p->out + p->err).find(kCanary), std::string::npos) << p->out << p->err;
 
   EXPECT_TRUE(printed([&] { return run_data_forget(console_, site(), code, 1); }).result);
@@ -93,10 +104,10 @@ TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
   IngestRequest request = of(hospital_.path() / "scan.nii");
   request.labels = hospital_.path() / "labels.csv";
   request.points = hospital_.path() / "points.csv";
-  const Printed taken = printed([&] { return run_data_ingest(console_, site(), request); });
-  ASSERT_TRUE(taken.result) << taken.result.error().message;
-  EXPECT_NE(taken.err.find("1 rows name no scan"), std::string::npos) << taken.err;
-  EXPECT_NE(taken.err.find("line 3"), std::string::npos) << taken.err;
+  const Printed ingested = printed([&] { return run_data_ingest(console_, site(), request); });
+  ASSERT_TRUE(ingested.result) << ingested.result.error().message;
+  EXPECT_NE(ingested.err.find("1 row names no scan"), std::string::npos) << ingested.err;
+  EXPECT_NE(ingested.err.find("line 3"), std::string::npos) << ingested.err;
   const nlohmann::json study = data_of(printed([&] { return run_data_list(console_, site(), true); }))["studies"][0];
   EXPECT_EQ(study["split"], "validation");
   EXPECT_EQ(study["label"], 1);
@@ -159,7 +170,7 @@ TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
   const auto error_of = [&](const IngestRequest& wrong) {
     return printed([&] { return run_data_ingest(console_, site(), wrong); }).result.error().message;
   };
-  EXPECT_NE(error_of({}).find("nothing to take in"), std::string::npos);
+  EXPECT_NE(error_of({}).find("nothing to ingest"), std::string::npos);
   EXPECT_NE(error_of(of("/no/such/folder")).find("/no/such/folder"), std::string::npos);
   EXPECT_NE(error_of(of(hospital_.path() / "bad.nii")).find("every study was refused"), std::string::npos);
   IngestRequest wrong = of(hospital_.path() / "scan.nii");

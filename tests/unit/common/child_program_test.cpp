@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
 
 #include "common/descriptor.h"
 
@@ -29,7 +30,7 @@ std::string written_by(const ChildProgram& program, int& status) {
   return out;
 }
 
-TEST(ChildProgram, HasItsArgumentsItsEnvironmentAndWhatItWasHanded) {
+TEST(ChildProgram, GetsItsArgumentsEnvironmentAndDescriptorsOnly) {
   ASSERT_EQ(::setenv("FOVEA_OF_THE_PARENT", "seen", 1), 0);
   const ChildProgram program{.path = "/bin/sh",
                              .arguments = {"-c", "echo \"$1 $GIVEN $FOVEA_OF_THE_PARENT\" >&4; exit 7", "sh", "word"},
@@ -41,7 +42,7 @@ TEST(ChildProgram, HasItsArgumentsItsEnvironmentAndWhatItWasHanded) {
   EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
-TEST(ChildProgram, ThatIsNotThereIsNamed) {
+TEST(ChildProgram, AMissingOneIsNamedInTheError) {
   const Result<pid_t> child = start_child({.path = "/no/such/program"}, {});
   ASSERT_FALSE(child);
   EXPECT_EQ(child.error().code, ErrorCode::unavailable);

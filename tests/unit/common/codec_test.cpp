@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/bytes.h"
 #include "common/ids.h"
 
 namespace fovea {
@@ -27,6 +33,37 @@ TEST(Codec, IsLittleEndianOnTheWire) {
   ByteWriter writer;
   writer.u32(1);
   EXPECT_EQ(to_hex(writer.bytes()), "01000000");
+}
+
+TEST(Codec, FloatsKeepEveryBit) {
+  // Signalling and quiet NaN with a payload, -0, the smallest subnormal, infinity, the largest number.
+  for (const std::uint32_t bits : {0x7fa12345U, 0xffc54321U, 0x80000000U, 1U, 0x7f800000U, 0x7f7fffffU}) {
+    ByteWriter writer;
+    writer.f32(std::bit_cast<float>(bits));
+    ByteReader reader(writer.bytes());
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(*reader.f32("a")), bits);
+    EXPECT_EQ(*ByteReader(writer.bytes()).u32("a"), bits) << "little-endian as the integers";
+    EXPECT_TRUE(reader.finish("message").has_value());
+  }
+  for (const std::uint64_t bits : {0x7ff4000012345678U, 0xfff8000087654321U, 0x8000000000000000U, std::uint64_t{1},
+                                   0x7ff0000000000000U, 0x7fefffffffffffffU}) {
+    ByteWriter writer;
+    writer.f64(std::bit_cast<double>(bits));
+    ByteReader reader(writer.bytes());
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(*reader.f64("a")), bits);
+    EXPECT_EQ(*ByteReader(writer.bytes()).u64("a"), bits) << "little-endian as the integers";
+    EXPECT_TRUE(reader.finish("message").has_value());
+  }
+}
+
+TEST(Codec, RefusesATruncatedFloatAndNamesIt) {
+  const Bytes bytes(8);
+  for (std::size_t size = 0; size < 4; ++size)
+    EXPECT_EQ(ByteReader(ByteView(bytes).first(size)).f32("spacing").error().message,
+              "spacing: needs 4 bytes, " + std::to_string(size) + " are left");
+  for (std::size_t size = 0; size < 8; ++size)
+    EXPECT_EQ(ByteReader(ByteView(bytes).first(size)).f64("scale").error().message,
+              "scale: needs 8 bytes, " + std::to_string(size) + " are left");
 }
 
 TEST(Codec, RefusesTruncationAtEveryLength) {

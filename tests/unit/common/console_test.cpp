@@ -12,7 +12,7 @@
 namespace fovea {
 namespace {
 
-// Puts something in the place of stdin and stderr until it goes.
+// Replaces stdin and stderr while it exists.
 class Redirected {
  public:
   Redirected(int in, int error) : in_(::dup(STDIN_FILENO)), error_(::dup(STDERR_FILENO)) { put(in, error); }
@@ -46,7 +46,7 @@ struct Terminal {
   }
 };
 
-TEST(Console, AskedAtATerminalOnlyYesIsYes) {
+TEST(Console, AtATerminalOnlyYesConfirms) {
   const Terminal terminal;
   ASSERT_GE(terminal.theirs.number(), 0);
   EXPECT_TRUE(terminal.answers("y\n"));

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <string>
+
 #include "tests/support/temporary_folder.h"
 
 namespace fovea {

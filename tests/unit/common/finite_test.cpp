@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <limits>
 #include <vector>
 
@@ -10,12 +11,12 @@ namespace {
 
 using Limits = std::numeric_limits<float>;
 
-TEST(AllFinite, TakesEveryNumberThereIs) {
+TEST(AllFinite, AcceptsEveryFiniteNumber) {
   EXPECT_TRUE(all_finite({}));
   EXPECT_TRUE(all_finite(std::vector<float>{1, -2, 0, -0.0F, Limits::max(), Limits::lowest(), Limits::denorm_min()}));
 }
 
-TEST(AllFinite, FindsOneValueThatIsNoneWhereverItIs) {
+TEST(AllFinite, FindsOneNonFiniteValueAtAnyPosition) {
   for (const float bad : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), -Limits::quiet_NaN()})
     for (std::size_t at = 0; at < 37; ++at) {
       std::vector<float> values(37, 1);

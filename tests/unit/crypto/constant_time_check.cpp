@@ -4,9 +4,17 @@
 // valgrind cannot run.
 #include <valgrind/memcheck.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <span>
+#include <vector>
 
+#include "common/check.h"
 #include "crypto/mask_kernels.h"
+#include "crypto/mask_stream.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
 
 namespace {

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <string>
+
+#include "common/result.h"
 #include "crypto/hkdf.h"
 #include "tests/support/hex.h"
 

@@ -1,9 +1,14 @@
 // Key agreement, signatures and sealing: what the standards' vectors do not cover.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/key_agreement.h"
+#include "crypto/random_source.h"
 #include "crypto/signature.h"
 #include "tests/support/hex.h"
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <string>
 
 #include "crypto/random_source.h"
 #include "tests/support/hex.h"

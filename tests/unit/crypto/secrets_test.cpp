@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <concepts>
 #include <sstream>
+#include <utility>
 
 #include "crypto/random_source.h"
 #include "tests/support/hex.h"
@@ -42,7 +44,7 @@ TEST(SecretArray, RefusesAnotherLengthByName) {
   EXPECT_EQ(key.error().message, "site key: expected 32 bytes, found 31");
 }
 
-TEST(SecretArray, IsWipedWhenItGoes) {
+TEST(SecretArray, IsWipedOnDestruction) {
   alignas(SecretKey) std::array<std::uint8_t, sizeof(SecretKey)> memory{};
   auto* const key = new (memory.data()) SecretKey(test::numbered_key(0xffffffffffffffff));
   key->~SecretKey();

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
+#include <string>
 
 #include "crypto/prime_field.h"
 #include "tests/support/hex.h"

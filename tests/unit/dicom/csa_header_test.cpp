@@ -1,6 +1,10 @@
 // Siemens' private header: what a sound one says, and that every cut of it says nothing or the same.
 #include "node/intake/dicom/csa_header.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace fovea::node {
@@ -33,7 +37,7 @@ Bytes sound() {
   return out;
 }
 
-TEST(CsaHeader, NumbersComeBackByTheNameOfTheirTag) {
+TEST(CsaHeader, NumbersAreFoundByTheNameOfTheirTag) {
   const Bytes header = sound();
   EXPECT_EQ(csa_numbers(header, "SliceNormalVector"), (std::vector<double>{0, -0.5, 0.8660254}));
   EXPECT_EQ(csa_numbers(header, "NumberOfImagesInMosaic"), (std::vector<double>{35}));
@@ -41,7 +45,7 @@ TEST(CsaHeader, NumbersComeBackByTheNameOfTheirTag) {
   EXPECT_TRUE(csa_numbers(header, "SliceNormal").empty());
 }
 
-TEST(CsaHeader, CutsAndHugeCountsSayNothing) {
+TEST(CsaHeader, CutsAndHugeCountsGiveNothing) {
   const Bytes header = sound();
   for (std::size_t size = 0; size < header.size(); ++size) {
     const std::vector<double> numbers = csa_numbers(ByteView(header).first(size), "NumberOfImagesInMosaic");

@@ -1,10 +1,18 @@
 // DICOM SEG and RTSTRUCT: files made here, voxel by voxel and millimetre by millimetre; real ones where they are
 // present.
+#include <filesystem>
 #include <fstream>
 #include <functional>
+#include <span>
+#include <utility>
+#include <variant>
 
+#include "common/bytes.h"
 #include "node/intake/ingest.h"
+#include "node/intake/parser/scan_parser.h"
 #include "node/intake/scan_walk.h"
+#include "node/store/study_catalogue.h"
+#include "node/volume/volume.h"
 #include "tests/support/dicom_files.h"
 #include "tests/support/scans.h"
 
@@ -149,7 +157,7 @@ TEST(DicomSegmentation, FractionsCountFromOneHalfAndOnePlaneIsEnough) {
   EXPECT_EQ(read->geometry().spacing_mm[2], 2);
 }
 
-TEST(DicomSegmentation, EachBrokenOneIsNamed) {
+TEST(DicomSegmentation, EachBrokenOneIsRefusedByName) {
   struct Broken {
     const char* named;
     std::function<void(DicomBytes&)> change;
@@ -290,7 +298,7 @@ TEST(DicomStructures, RegionsAreDrawnIntoTheScansGrid) {
   EXPECT_EQ(labels_of(second), over);
 }
 
-TEST(DicomStructures, EachBrokenOneIsNamed) {
+TEST(DicomStructures, EachBrokenOneIsRefusedByName) {
   const std::vector<std::pair<const char*, DicomBytes>> cases{
       {"no region", structure_set({{1, "EXTERNAL", {rectangle(0, 4, 0, 4, 2)}}})},
       {"no region", structure_set({{1, "GTV", {contour({{0, 0, 0}}, "POINT")}}})},
@@ -341,7 +349,7 @@ TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
   EXPECT_TRUE(parser.read_labels(path, {scan_grid(), 0}));
 }
 
-IngestReport taken_in(const fs::path& hospital, const fs::path& site, std::vector<StudyRecord>& records) {
+IngestReport ingested(const fs::path& hospital, const fs::path& site, std::vector<StudyRecord>& records) {
   ScanParser parser = started();
   Result<FoundStudies> found = find_studies({hospital}, Split::train, parser);
   Result<StudyCatalogue> catalogue = StudyCatalogue::open(site, true);
@@ -354,26 +362,26 @@ IngestReport taken_in(const fs::path& hospital, const fs::path& site, std::vecto
   return *report;
 }
 
-TEST(DicomLabels, BesideTheirSeriesTheyBecomeItsFindings) {
+TEST(DicomLabels, LabelsBesideTheirSeriesBecomeItsFindings) {
   ScratchFolder hospital, site;
   write_scan(hospital.path());
   put(hospital.path() / "rs", structure_set({{3, "GTV", {rectangle(0, 1, 0, 1, 1), rectangle(4, 5, 3, 4, 3)}}}).file());
   std::vector<StudyRecord> records;
-  EXPECT_EQ(taken_in(hospital.path(), site.path(), records).taken, 1u);
+  EXPECT_EQ(ingested(hospital.path(), site.path(), records).ingested, 1u);
   ASSERT_EQ(records.size(), 1u);
   ASSERT_EQ(records[0].findings.size(), 2u);
   EXPECT_EQ(records[0].label, 1);
   EXPECT_EQ(records[0].findings[0].label, 3);
   const Point3 expected{-10 + 0.25, 20 + 0.4, 52};
-  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(records[0].findings[0].center_mm[a], expected[a], 1e-6);
+  for (unsigned a = 0; a < 3; ++a) EXPECT_NEAR(records[0].findings[0].center_mm[a], expected[a], 1e-6);
 }
 
-TEST(DicomLabels, OfAnotherFrameOfReferenceOrSeriesTheyAreNotTaken) {
+TEST(DicomLabels, LabelsOfAnotherFrameOfReferenceOrOneOfSeveralAreNotUsed) {
   ScratchFolder hospital, site;
   write_scan(hospital.path());
   put(hospital.path() / "rs", structure_set({{3, "GTV", {rectangle(0, 1, 0, 1, 1)}}}, "1.2.78").file());
   std::vector<StudyRecord> records;
-  const IngestReport report = taken_in(hospital.path(), site.path(), records);
+  const IngestReport report = ingested(hospital.path(), site.path(), records);
   ASSERT_EQ(report.refused.size(), 1u);
   EXPECT_NE(report.refused[0].reason.find("Frame of Reference"), std::string::npos) << report.refused[0].reason;
 
@@ -390,13 +398,12 @@ TEST(DicomSeries, ASliceSentTwiceIsOneSlice) {
   write_scan(hospital.path());
   fs::copy_file(hospital.path() / "slice2", hospital.path() / "again");
   std::vector<StudyRecord> records;
-  EXPECT_EQ(taken_in(hospital.path(), site.path(), records).taken, 1u);
+  EXPECT_EQ(ingested(hospital.path(), site.path(), records).ingested, 1u);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].geometry.size[2], 5);
 }
 
-// ---- real files ----
-
+// Real files.
 fs::path shared_dicom() { return fs::path(FOVEA_SOURCE_DIR) / ".." / "shared" / "data" / "dicom"; }
 
 TEST(DicomLabelsCorpus, RealStructureSetsDrawTheMasksShippedBesideThem) {
@@ -432,7 +439,7 @@ TEST(DicomLabelsCorpus, RealSegmentationsAreReadOrRefusedByName) {
     ASSERT_TRUE(read) << seg << ": " << read.error().message;
     ASSERT_TRUE(expected) << nrrd << ": " << expected.error().message;
     ASSERT_EQ(read->geometry().size, expected->geometry().size) << seg;
-    for (std::size_t axis = 0; axis < 3; ++axis)
+    for (unsigned axis = 0; axis < 3; ++axis)
       EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 1e-3) << seg;
     EXPECT_EQ(labels_of(read), labels_of(expected)) << seg;
   }

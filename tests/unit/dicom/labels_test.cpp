@@ -4,15 +4,23 @@
 #include "node/intake/dicom/label_layers.h"
 #include "node/intake/label_tables.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <initializer_list>
 #include <numbers>
+#include <string>
+#include <utility>
 
+#include "node/intake/manifest.h"
+#include "node/store/study_catalogue.h"
 #include "tests/support/scans.h"
 
 namespace fovea::node {
 namespace {
 
-VolumeGeometry grid(const Index3& size, const Point3& spacing,
-                    const std::array<double, 9>& direction = {1, 0, 0, 0, 1, 0, 0, 0, 1}) {
+VolumeGeometry grid(const Index3& size, const Eigen::Vector3d& spacing,
+                    const Eigen::Matrix3d& direction = Eigen::Matrix3d::Identity()) {
   VolumeGeometry out;
   out.size = size;
   out.spacing_mm = spacing;
@@ -107,7 +115,7 @@ TEST(Contours, ABallDrawnOnCoronalSlicesHasItsVolume) {
   EXPECT_NEAR(volume, 4.0 / 3 * std::numbers::pi * radius * radius * radius, 0.01 * volume);
 }
 
-TEST(Contours, WhatIsNoContourOfTheScanIsRefused) {
+TEST(Contours, ContoursThatAreNotOfTheScanAreRefused) {
   const VolumeGeometry geometry = grid({20, 20, 20}, {1, 1, 1});
   const std::vector<Contour> slanting{at(geometry, {{2, 2, 2}, {9, 2, 4}, {9, 9, 9}, {2, 9, 5}})};
   const std::vector<Contour> elsewhere{square(geometry, 102.5, 107.5, 3)};
@@ -158,8 +166,8 @@ TEST(LabelTables, PointsBecomeFindingsOfTheStudiesTheyName) {
   EXPECT_EQ((*first)[1].label, 1);
   EXPECT_FALSE(points_of(*rows, sources[1], 2));  // a DICOM series is known by its UID only
   EXPECT_TRUE(points_of(*rows, sources[2], 2) && points_of(*rows, sources[2], 2)->empty());
-  const auto nowhere = apply_points(*rows, "/t/p.csv", sources);
-  ASSERT_TRUE(nowhere && nowhere->empty());
+  const auto unmatched = apply_points(*rows, "/t/p.csv", sources);
+  ASSERT_TRUE(unmatched && unmatched->empty());
   EXPECT_TRUE(sources[0].mask && sources[2].mask);
   EXPECT_FALSE(sources[1].mask || sources[3].mask);
 }
@@ -169,10 +177,10 @@ TEST(LabelTables, StudyLabelsReachTheirStudiesAndTheRestIsCounted) {
   ASSERT_TRUE(rows) << rows.error().message;
   std::vector<StudySource> sources{source_of("1.2.840.5", "/d/IM1"), source_of("/d/b.nii", "/d/b.nii"),
                                    source_of("/d/c.mha", "/d/c.mha")};
-  const auto nowhere = apply_study_labels(*rows, sources);
-  ASSERT_TRUE(nowhere) << nowhere.error().message;
-  ASSERT_EQ(nowhere->size(), 1u);
-  EXPECT_EQ((*rows)[nowhere->front()].line, 5u);
+  const auto unmatched = apply_study_labels(*rows, sources);
+  ASSERT_TRUE(unmatched) << unmatched.error().message;
+  ASSERT_EQ(unmatched->size(), 1u);
+  EXPECT_EQ((*rows)[unmatched->front()].line, 5u);
   EXPECT_EQ(sources[0].label, 1);
   EXPECT_EQ(sources[0].split, Split::test);
   EXPECT_EQ(sources[1].label, 0);

@@ -1,4 +1,10 @@
 // Failure class: a byte leaves a site that a rule forbids, or that the ledger does not know of.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
 #include "node/egress/egress_gate.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +71,7 @@ class Gate : public testing::Test {
   EgressSite site{folder.path()};
 };
 
-TEST_F(Gate, LetsARoundOutAndRecordsIt) {
+TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
   {
     EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
@@ -107,7 +113,7 @@ TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(intend(gate, {site.keys()}));
   // What another process would find after a crash at this point.
-  const auto journal = federation::read_journal(folder.path() / "journal").value();
+  const auto journal = federation::read_ledger_journal(folder.path() / "journal").value();
   ASSERT_FALSE(journal.entries.empty());
   EXPECT_NE(journal.entries.back().entry.find("\"egress.intent\""), std::string::npos);
   EXPECT_EQ(journal.torn_bytes, 0U);
@@ -220,7 +226,7 @@ TEST_F(Gate, RefusesContentsThatAreNotExactlyOneMessage) {
   EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   Bytes ready = federation::TrainingReady{.round = 1, .model_hash = site.model}.encode();
-  ready.push_back('x');  // a byte that rides along
+  ready.push_back('x');  // a byte that does not belong to the message
   expect_refused(gate, {site.wire(MessageKind::training_ready, ready)}, "length");
   expect_refused(gate, {site.wire(MessageKind::masked_chunk, Bytes(20))}, "length");
 }

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
 
 #include "crypto/random_source.h"
 #include "tests/support/hex.h"

@@ -5,6 +5,7 @@
 
 #include "coordinator/registry/coordinator_folder.h"
 #include "node/io/node_config.h"
+#include "node/round/site_machine.h"
 
 namespace fovea {
 namespace {
@@ -41,6 +42,48 @@ TEST(ConfigTest, AMistakeNamesLineColumnFieldAndFix) {
             std::string::npos);
   EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"XX\"]\n").find("policy.modalities"),
             std::string::npos);
+}
+
+// Each of these, read without complaint, would end the node when a run opens.
+TEST(ConfigTest, APolicyThatTheRoundMachineRefusesIsRefusedWhenTheFileIsRead) {
+  const std::string site = "[site]\nid = \"anna\"\n[policy]\n";
+  EXPECT_EQ(mistake(site + "honest_min = 1\n"),
+            "node.toml:4:14  policy.honest_min\n  expected an integer 2-1023, found the integer 1\n"
+            "  fix: honest_min = 2");
+  EXPECT_EQ(mistake(site + "honest_min = 2000\n"),
+            "node.toml:4:14  policy.honest_min\n  expected an integer 2-1023, found the integer 2000\n"
+            "  fix: honest_min = 1023");
+  EXPECT_EQ(mistake(site + "colluders_max = 2\ncohort_min = 3\n"),
+            "node.toml:5:14  policy.cohort_min\n"
+            "  expected an integer 4-1024 (at least honest_min + colluders_max), found the integer 3\n"
+            "  fix: cohort_min = 4");
+  EXPECT_EQ(mistake(site + "honest_min = 3\n"),  // cohort_min has its default, 3
+            "node.toml  policy.cohort_min\n"
+            "  expected an integer 4-1024 (at least honest_min + colluders_max)\n"
+            "  fix: cohort_min = 4");
+  EXPECT_EQ(mistake(site + "cohort_min = 1025\n"),
+            "node.toml:4:14  policy.cohort_min\n  expected an integer 2-1024, found the integer 1025\n"
+            "  fix: cohort_min = 1024");
+}
+
+// The other side of the same rule: whatever policy a file may hold, a round machine can be made of it.
+TEST(ConfigTest, APolicyAtTheEdgeOfItsBoundsSuitsTheRoundMachine) {
+  struct Case {
+    std::uint32_t colluders_max, honest_min, cohort_min;
+  };
+  for (const Case& c : {Case{0, 2, 2}, Case{1, 2, 3}, Case{127, 2, 129}, Case{0, 1024, 1024}, Case{127, 897, 1024},
+                        Case{127, 2, 1024}}) {
+    const auto config = node::NodeConfig::parse(
+        "[site]\nid = \"anna\"\n[policy]\ncolluders_max = " + std::to_string(c.colluders_max) +
+            "\nhonest_min = " + std::to_string(c.honest_min) + "\ncohort_min = " + std::to_string(c.cohort_min) + "\n",
+        "node.toml");
+    ASSERT_TRUE(config.has_value()) << config.error().message;
+    EXPECT_TRUE(node::check_policy_bounds({.colluders_max = config->policy.colluders_max,
+                                           .honest_min = config->policy.honest_min,
+                                           .cohort_min = config->policy.cohort_min,
+                                           .plans_approved = {}}))
+        << c.colluders_max << " " << c.honest_min << " " << c.cohort_min;
+  }
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ TEST_F(DocumentsTest, EveryAdministratorMustHaveSignedARoster) {
   EXPECT_FALSE(verify_roster(sign_roster(roster, {&administrator_}), nobody, now_));
 }
 
-TEST_F(DocumentsTest, AChangedRosterIsFound) {
+TEST_F(DocumentsTest, AChangedRosterIsRefused) {
   SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
   document.document[document.document.find("anna")] = 'b';
   EXPECT_EQ(verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code,
@@ -80,7 +80,7 @@ TEST_F(DocumentsTest, ARosterOutOfItsTimeEpochOrFederationIsRefused) {
             ErrorCode::deadline_exceeded);
 }
 
-TEST_F(DocumentsTest, RulesOfARoster) {
+TEST_F(DocumentsTest, ARosterOutOfOrderWithAReusedKeyOrValidTooLongIsRefused) {
   EXPECT_FALSE(new_roster({new_site("berta"), new_site("anna")}).document());
   const RosterSite anna = new_site("anna");
   RosterSite twin = new_site("berta");

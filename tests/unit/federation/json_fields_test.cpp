@@ -14,7 +14,7 @@ std::string refusal(std::string_view text) {
   return value ? "accepted" : value.error().message;
 }
 
-TEST(ParseJson, TakesOrdinaryDocuments) {
+TEST(ParseJson, AcceptsOrdinaryDocuments) {
   EXPECT_TRUE(parse(R"({"a":[1,2,{"b":null}],"c":"ü"})"));
   EXPECT_TRUE(parse(std::string(kJsonDepthMax, '[') + std::string(kJsonDepthMax, ']')));
 }

@@ -17,8 +17,10 @@ Json good_plan() {
   return Json::parse(R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
     "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
     "architecture":"probe-1000","seed":7,
-    "stages":[{"name":"one","rounds":2,"trains":["probe."],"local_steps":5,"learning_rate":0.01,"server_learning_rate":1},
-              {"name":"two","rounds":3,"trains":["probe."],"local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
+    "stages":[{"name":"one","rounds":2,"trains":["probe."],
+               "local_steps":5,"learning_rate":0.01,"server_learning_rate":1},
+              {"name":"two","rounds":3,"trains":["probe."],
+               "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
     "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
     "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
     "deadlines":{"progress_s":60,"phase_s":20}})");
@@ -39,7 +41,7 @@ TEST(PlanTest, IsKnownByTheHashOfItsExactBytes) {
   EXPECT_EQ(plan.position(6).error().code, ErrorCode::not_found);
 }
 
-TEST(PlanTest, N4IsForMrAndSaidEitherWay) {
+TEST(PlanTest, N4IsForMrAndMustBeStatedEitherWay) {
   EXPECT_FALSE(parse(good_plan()).value().n4);
   Json plan = good_plan();
   plan["intake"]["n4"] = true;
@@ -48,11 +50,12 @@ TEST(PlanTest, N4IsForMrAndSaidEitherWay) {
   EXPECT_NE(parse(plan).error().message.find("plan.intake.n4: true is for MR"), std::string::npos);
 }
 
-TEST(PlanTest, AStageThatMeasuresIntensityStandsAloneFirstAndOnceForCt) {
+TEST(PlanTest, AnIntensityStageComesFirstOnceAloneAndForCtOnly) {
   Json plan = good_plan();
   plan["intake"]["normalisation"] = "ct-lung";
   const Json stage = Json::parse(
-      R"({"name":"intensity","rounds":1,"trains":["intensity."],"local_steps":1,"learning_rate":1,"server_learning_rate":1})");
+      R"({"name":"intensity","rounds":1,"trains":["intensity."],
+          "local_steps":1,"learning_rate":1,"server_learning_rate":1})");
   plan["stages"].insert(plan["stages"].begin(), stage);
   EXPECT_TRUE(parse(plan)) << parse(plan).error().message;
   const auto refused = [&plan](const char* pointer, const Json& value) {

@@ -12,8 +12,10 @@ namespace fovea::coordinator {
 namespace {
 
 constexpr std::string_view kPlan = R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
-  "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},"architecture":"probe-10","seed":7,
-  "stages":[{"name":"one","rounds":3,"trains":["probe."],"local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
+  "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
+  "architecture":"probe-10","seed":7,
+  "stages":[{"name":"one","rounds":3,"trains":["probe."],
+             "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
   "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
   "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
   "deadlines":{"progress_s":60,"phase_s":20}})";
@@ -46,7 +48,7 @@ class RunStoreTest : public ::testing::Test {
   test::TemporaryFolder folder_;
 };
 
-TEST_F(RunStoreTest, RoundsThatEndedAreThereAfterAStart) {
+TEST_F(RunStoreTest, FinishedRoundsSurviveARestart) {
   {
     RunStore store = make();
     EXPECT_EQ(store.next_round(), 1U);
@@ -67,7 +69,7 @@ TEST_F(RunStoreTest, RoundsThatEndedAreThereAfterAStart) {
   EXPECT_FALSE(store.publication_after(1).value().has_value());
 }
 
-TEST_F(RunStoreTest, ASumToRepeatIsThereUntilARoundEndsWithoutOne) {
+TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {
   RoundRecord lost = record(1);
   lost.aborted = "a dealer's fault";
   {
@@ -94,7 +96,7 @@ TEST_F(RunStoreTest, ASumToRepeatIsThereUntilARoundEndsWithoutOne) {
   EXPECT_EQ(reopen()->sum_to_repeat().error().code, ErrorCode::not_found);
 }
 
-TEST_F(RunStoreTest, TheJournalOfTheRoundInProgressComesBackAndAnOldersDoesNot) {
+TEST_F(RunStoreTest, OnlyTheJournalOfTheRoundInProgressSurvivesARestart) {
   {
     RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
@@ -119,7 +121,7 @@ TEST_F(RunStoreTest, ATornRecordIsDropped) {
   EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}}));
 }
 
-TEST_F(RunStoreTest, ARoundWhosePublicationIsNotOnTheDiskDoesNotEnd) {
+TEST_F(RunStoreTest, ARoundWithoutItsPublicationOnDiskDoesNotEnd) {
   RunStore store = make();
   ASSERT_TRUE(store.begin_round(1).has_value());
   std::filesystem::remove_all(folder_.path() / "run/publications");
@@ -128,7 +130,7 @@ TEST_F(RunStoreTest, ARoundWhosePublicationIsNotOnTheDiskDoesNotEnd) {
   EXPECT_TRUE(reopen()->history().empty());
 }
 
-TEST_F(RunStoreTest, AnotherModelThanTheHistoryNamesIsFound) {
+TEST_F(RunStoreTest, AModelThatTheHistoryDoesNotNameIsRefused) {
   {
     RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
@@ -139,7 +141,7 @@ TEST_F(RunStoreTest, AnotherModelThanTheHistoryNamesIsFound) {
   EXPECT_EQ(reopen().error().code, ErrorCode::corruption);
 }
 
-TEST_F(RunStoreTest, AnotherPlanThanTheRunsIsFound) {
+TEST_F(RunStoreTest, APlanThatIsNotTheRunsIsRefused) {
   make();
   std::ofstream(folder_.path() / "run/plan.json", std::ios::app) << "\n";
   EXPECT_EQ(reopen().error().code, ErrorCode::corruption);

@@ -19,23 +19,23 @@ std::string meta(const std::string& more, const std::string& data = "LOCAL") {
   return why(check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels")));
 }
 
-TEST(TextHeader, SoundOnesAreTaken) {
+TEST(TextHeader, SoundHeadersAreAccepted) {
   EXPECT_EQ(nrrd(""), "taken");
   EXPECT_EQ(nrrd("note:=" + std::string(200'000, 'x') + "\n"), "taken");  // pairs may be long
   EXPECT_EQ(meta(""), "taken");
   EXPECT_EQ(meta("Comment = " + std::string(20'000, 'x') + "\n"), "taken");
 }
 
-TEST(TextHeader, LinesThatALibraryCannotHoldAreRefused) {
+TEST(TextHeader, LinesTooLongForTheLibrariesAreRefused) {
   EXPECT_NE(nrrd("labels: " + std::string(2000, 'x') + "\n").find("line 10: longer than 900"), std::string::npos);
   EXPECT_NE(nrrd(std::string(300'000, ':') + "=\n").find("line 10: longer than"), std::string::npos);
   EXPECT_NE(nrrd("nonsense\n").find("line 10: no \"field: value\""), std::string::npos);
   EXPECT_NE(meta("nonsense\n").find("line 6: no \"Field = value\""), std::string::npos);
 }
 
-TEST(TextHeader, AFieldThatComesTwiceOrCountsNoDimensionsIsRefused) {
-  EXPECT_NE(nrrd("Dimension: 4\n").find("line 10: a field that was there before"), std::string::npos);
-  EXPECT_NE(meta("NDims = -3\n").find("line 6: a field that was there before"), std::string::npos);
+TEST(TextHeader, ARepeatedFieldOrABadNumberOfDimensionsIsRefused) {
+  EXPECT_NE(nrrd("Dimension: 4\n").find("line 10: a field given twice"), std::string::npos);
+  EXPECT_NE(meta("NDims = -3\n").find("line 6: a field given twice"), std::string::npos);
   for (const std::string count : {"0", "-3", "17", "3x", ""}) {
     EXPECT_NE(why(check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"),
               std::string::npos)

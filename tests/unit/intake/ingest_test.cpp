@@ -1,14 +1,24 @@
 // Whole studies: from files to catalogue, with refusals, repeats, sealing and forgetting.
 #include "node/intake/ingest.h"
 
+#include <algorithm>
 #include <fstream>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
+#include "node/intake/parser/memory_budget.h"
 #include "node/intake/scan_walk.h"
 #include "node/picture/montage.h"
 #include "node/store/brick_volume.h"
 #include "node/store/catalogue_row.h"
 #include "node/store/pyramid.h"
+#include "node/store/volume_key.h"
+#include "node/volume/intensity.h"
+#include "node/volume/volume.h"
 #include "node/volume_files/nifti_writer.h"
 #include "tests/support/scans.h"
 
@@ -49,7 +59,7 @@ void make_hospital(const fs::path& folder) {
                                          "third,third-patient,c.nii,,train,\n");
 }
 
-TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
+TEST(Ingest, GoodStudiesAreIngestedAndBadOnesRefused) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
@@ -63,7 +73,7 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
       ingest(*catalogue, *sources, chosen, [&](const IngestProgress& p) { last = p.done; });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(last, 3u);
-  EXPECT_EQ(report->taken, 2u);
+  EXPECT_EQ(report->ingested, 2u);
   ASSERT_EQ(report->refused.size(), 1u);
   EXPECT_EQ(report->refused[0].name, "line 4");
   EXPECT_NE(report->refused[0].reason.find("format"), std::string::npos);
@@ -76,8 +86,7 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   EXPECT_TRUE(record.has_mask);
   ASSERT_EQ(record.findings.size(), 2u);
   EXPECT_EQ(record.findings[0].voxels, 64u);
-  for (std::size_t a = 0; a < 3; ++a)
-    EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
+  for (unsigned a = 0; a < 3; ++a) EXPECT_NEAR(record.findings[0].center_mm[a], (Point3{-20, 10, 5})[a] + 11.5, 1e-4);
   Result<BrickVolume> bricks = BrickVolume::open(record.bricks, record.volume_key);
   ASSERT_TRUE(bricks) << bricks.error().message;
   const Result<Volume> whole = bricks->read_all();
@@ -98,7 +107,7 @@ TEST(Ingest, TakesTheGoodRefusesTheBadAndGoesOn) {
   EXPECT_EQ(catalogue->counts()->refused, 1u);
 }
 
-TEST(Ingest, WhatIsOpenedInMemoryMayTakeAllOfItOneAtATimeButNoMore) {
+TEST(Ingest, ScansOpenedInMemoryMayUseTheWholeBudgetButNoMore) {
   ScratchFolder hospital, small_site, large_site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
@@ -111,36 +120,36 @@ TEST(Ingest, WhatIsOpenedInMemoryMayTakeAllOfItOneAtATimeButNoMore) {
   chosen.scan_files.memory = std::make_shared<MemoryBudget>(largest);
   const Result<IngestReport> enough = ingest(*large, *sources, chosen, {});
   ASSERT_TRUE(enough) << enough.error().message;
-  EXPECT_EQ(enough->taken, 2u);
+  EXPECT_EQ(enough->ingested, 2u);
   chosen.scan_files.memory = std::make_shared<MemoryBudget>(largest - 1);
   const Result<IngestReport> too_little = ingest(*small, *sources, chosen, {});
   ASSERT_TRUE(too_little) << too_little.error().message;
-  EXPECT_EQ(too_little->taken, 1u);
+  EXPECT_EQ(too_little->ingested, 1u);
   ASSERT_EQ(too_little->refused.size(), 2u);
   EXPECT_NE(too_little->refused[0].reason.find("intake.memory_megabytes"), std::string::npos)
       << too_little->refused[0].reason;
 }
 
-TEST(Ingest, ASecondTimeNothingIsDoneAndChangedLabelsAreTakenAgain) {
+TEST(Ingest, ARepeatedIngestDoesNothingUnlessLabelsChanged) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
   Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), true);
   ASSERT_TRUE(sources && catalogue);
-  ASSERT_EQ(ingest(*catalogue, *sources, settings(), {})->taken, 2u);
+  ASSERT_EQ(ingest(*catalogue, *sources, settings(), {})->ingested, 2u);
   Result<IngestReport> again = ingest(*catalogue, *sources, settings(), {});
   ASSERT_TRUE(again);
-  EXPECT_EQ(again->taken, 0u);
+  EXPECT_EQ(again->ingested, 0u);
   EXPECT_EQ(again->already_there, 2u);
   EXPECT_EQ(again->refused.size(), 1u);
   IngestSettings other = settings();
   other.finding_labels = {4};
   again = ingest(*catalogue, *sources, other, {});
   ASSERT_TRUE(again);
-  EXPECT_EQ(again->taken, 2u);
+  EXPECT_EQ(again->ingested, 2u);
   EXPECT_EQ(catalogue->list_usable(Split::train)->front().findings.size(), 1u);
   fs::remove(catalogue->list_usable(Split::train)->front().bricks);
-  EXPECT_EQ(ingest(*catalogue, *sources, other, {})->taken, 1u);
+  EXPECT_EQ(ingest(*catalogue, *sources, other, {})->ingested, 1u);
 }
 
 TEST(Ingest, TheSameContentsUnderTwoNamesAreOneStudy) {
@@ -157,7 +166,7 @@ TEST(Ingest, TheSameContentsUnderTwoNamesAreOneStudy) {
   ASSERT_TRUE(catalogue);
   const Result<IngestReport> report = ingest(*catalogue, sources, settings(), {});
   ASSERT_TRUE(report);
-  EXPECT_EQ(report->taken, 1u);
+  EXPECT_EQ(report->ingested, 1u);
   EXPECT_EQ(report->already_there, 1u);
 }
 
@@ -172,7 +181,7 @@ TEST(Ingest, AnOffsetShiftsVoxelsLevelsAndStatistics) {
     ASSERT_TRUE(catalogue);
     IngestSettings shifted = settings();
     shifted.intensity_offset = -1024;
-    ASSERT_EQ(ingest(*catalogue, {source}, shifted, {})->taken, 1u);
+    ASSERT_EQ(ingest(*catalogue, {source}, shifted, {})->ingested, 1u);
     const StudyRecord record = catalogue->list_usable(Split::train)->front();
     const Volume scan = std::string_view(file) == "b.nii" ? make_scan({33, 31, 29}, 2) : make_scan({40, 36, 30}, 1);
     const Result<Volume> whole = BrickVolume::open(record.bricks, record.volume_key)->read_all();
@@ -183,7 +192,7 @@ TEST(Ingest, AnOffsetShiftsVoxelsLevelsAndStatistics) {
   }
 }
 
-TEST(Ingest, AMaskOfAnotherPlaceAndALabelThatContradictsItAreRefused) {
+TEST(Ingest, AMaskOutsideTheScanAndALabelThatContradictsItAreRefused) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   Volume far = make_scan({40, 36, 30}, 1);
@@ -229,7 +238,7 @@ bool found_anywhere(const fs::path& folder, std::string_view text) {
   return false;
 }
 
-TEST(Ingest, EachStudySaysWhetherItsBiasFieldWasTakenOut) {
+TEST(Ingest, EachStudyRecordsWhetherItsBiasFieldWasCorrected) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
@@ -241,20 +250,20 @@ TEST(Ingest, EachStudySaysWhetherItsBiasFieldWasTakenOut) {
   ASSERT_TRUE(ingest(*catalogue, *sources, chosen, {}));
   EXPECT_EQ(bias_mismatch(*catalogue->list(), false), "");
   EXPECT_EQ(bias_mismatch(*catalogue->list(), true),
-            "intake.n4: the plan says true, but 2 of 2 studies here were taken in without N4; take them in again with "
+            "intake.n4: the plan says true, but 2 of 2 studies here were ingested without N4; ingest them again with "
             "it: fovea-node data ingest … --n4");
   chosen.correct_bias = true;
   const Result<IngestReport> again = ingest(*catalogue, *sources, chosen, {});
   ASSERT_TRUE(again) << again.error().message;
-  EXPECT_EQ(again->taken, 2u);
+  EXPECT_EQ(again->ingested, 2u);
   std::vector<StudyRecord> records = *catalogue->list();
   EXPECT_EQ(bias_mismatch(records, true), "");
-  EXPECT_NE(bias_mismatch(records, false).find("2 of 2 studies here were taken in with N4"), std::string::npos);
+  EXPECT_NE(bias_mismatch(records, false).find("2 of 2 studies here were ingested with N4"), std::string::npos);
   for (StudyRecord& record : records) record.modality = "CT";
   EXPECT_EQ(bias_mismatch(records, false), "");
 }
 
-TEST(Catalogue, ARowThatDoesNotSayWhetherN4WasUsedIsTakenInAgain) {
+TEST(Catalogue, ARowThatDoesNotSayWhetherN4WasUsedMustBeIngestedAgain) {
   StudyRecord record;
   record.geometry.size = {4, 3, 2};
   record.bias_corrected = true;
@@ -277,7 +286,7 @@ TEST(Catalogue, ARowThatDoesNotSayWhetherN4WasUsedIsTakenInAgain) {
   EXPECT_TRUE(catalogue->list_usable(Split::train)->empty());
 }
 
-TEST(Catalogue, ACanaryPatientIsNowhereInPlainAndComesBackUnsealed) {
+TEST(Catalogue, PatientIdentifiersAppearOnlySealedAndCanBeUnsealed) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
@@ -303,7 +312,7 @@ TEST(Catalogue, ACanaryPatientIsNowhereInPlainAndComesBackUnsealed) {
   EXPECT_EQ(stranger->identity(code).error().code, ErrorCode::corruption);
 }
 
-TEST(Catalogue, ForgettingLeavesOnlyTheErasure) {
+TEST(Catalogue, ForgettingLeavesOnlyTheErasureRecord) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
   const auto sources = read_manifest(hospital.path() / "studies.csv");
@@ -332,7 +341,7 @@ TEST(Catalogue, CodesDifferBetweenSitesAndAgreeWithinOne) {
   EXPECT_EQ(one->study_code(digest).size(), 12u);
 }
 
-TEST(Catalogue, AbsentOlderOrDamagedOneIsNamed) {
+TEST(Catalogue, AnAbsentOlderOrDamagedCatalogueIsNamed) {
   ScratchFolder site;
   EXPECT_EQ(StudyCatalogue::open(site.path() / "nothing", false).error().code, ErrorCode::not_found);
   { ASSERT_TRUE(StudyCatalogue::open(site.path(), true)); }
@@ -354,7 +363,7 @@ TEST(Catalogue, AbsentOlderOrDamagedOneIsNamed) {
   EXPECT_EQ(StudyCatalogue::open(site.path(), true).error().code, ErrorCode::permission_denied);
 }
 
-TEST(Manifest, RowsComeBackWithQuotesAndAnyColumnOrder) {
+TEST(Manifest, RowsAreReadWithQuotesAndAnyColumnOrder) {
   const auto rows = parse_manifest(
       "\xef\xbb\xbfsplit,label,mask,image,patient,study,site\r\ntest,1,m.nii,\"a \"\"x\"\", "
       "b.nii\",P1,S1,here\r\n\r\ntrain,,,c.nii,P2,S2,\r\n",
@@ -388,7 +397,7 @@ TEST(Manifest, EachMistakeIsNamedWithItsLine) {
   }
 }
 
-TEST(ScanWalk, FindsVolumesLeavesOthersAndNamesWhatIsMissing) {
+TEST(ScanWalk, FindsVolumesAndNamesWhatItLeavesAloneOrMisses) {
   ScratchFolder hospital;
   make_hospital(hospital.path());
   fs::create_directories(hospital.path() / "deep" / "er");

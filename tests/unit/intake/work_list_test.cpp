@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
+#include <string>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "tests/support/scans.h"
 
@@ -28,7 +32,7 @@ std::vector<std::size_t> all_of(WorkList& list, unsigned worker) {
   return out;
 }
 
-TEST(WorkList, TheLargestFirstAndOneWorkerBeginsWithWhatIsForItk) {
+TEST(WorkList, TheLargestComeFirstAndOneWorkerBeginsWithItksFormats) {
   ScratchFolder folder;
   const auto sources = sources_of(
       folder.path(), {{"a.nii", 10}, {"b.nii.gz", 30}, {"c.mha", 5}, {"d.nii", 20}, {"e.dcm", 50}, {"f.nii", 20}});
@@ -40,7 +44,7 @@ TEST(WorkList, TheLargestFirstAndOneWorkerBeginsWithWhatIsForItk) {
   EXPECT_FALSE(first.next(1));
 }
 
-TEST(WorkList, EachIsGivenOutOnceAndAMissingFileIsNoReasonToLeaveOneOut) {
+TEST(WorkList, EachIsGivenOutOnceEvenWhenItsFileIsMissing) {
   ScratchFolder folder;
   auto sources = sources_of(folder.path(), {{"a.nii", 10}, {"b.dcm", 30}, {"c.nii", 5}});
   sources.push_back(sources.back());

@@ -1,13 +1,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <set>
+#include <vector>
 
 #include "node/network/random_draws.h"
 #include "node/saliency/hit_rule.h"
 #include "node/saliency/prior.h"
 #include "node/saliency/regions.h"
 #include "node/saliency/tiling.h"
+#include "node/scan_view/coarse_view.h"
+#include "node/store/findings.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 namespace {
@@ -29,7 +36,7 @@ Volume ball_volume(std::int64_t edge, double radius_voxels) {
   return volume;
 }
 
-TEST(RandomDraws, NoTwoRoundsOrSitesShareADraw) {
+TEST(RandomDraws, NeverRepeatBetweenRoundsOrSites) {
   std::set<std::uint64_t> seen;
   std::size_t drawn = 0;
   for (std::uint64_t site = 0; site < 4; ++site)
@@ -38,13 +45,13 @@ TEST(RandomDraws, NoTwoRoundsOrSitesShareADraw) {
       for (int i = 0; i < 1000; ++i, ++drawn) seen.insert(draws.next());
     }
   EXPECT_EQ(seen.size(), drawn);
-  // Not so when a seed is a multiple of the step: round 9 would repeat round 1 from its eighth draw on.
+  // Multiples of the step as seeds would repeat: round 9 would draw what round 1 draws from its eighth draw on.
   RandomDraws early(0x9E3779B97F4A7C15U), late(9 * 0x9E3779B97F4A7C15U);
   for (int i = 0; i < 8; ++i) early.next();
   EXPECT_EQ(early.next(), late.next());
 }
 
-TEST(CoarseView, KeepsEveryValueToAStepAndLeavesAirAway) {
+TEST(CoarseView, KeepsEveryValueToOneStepAndLeavesOutAir) {
   for (const std::uint64_t seed : {1U, 2U, 3U}) {
     RandomDraws random(seed);
     Volume volume = ball_volume(20, 5);
@@ -67,7 +74,7 @@ TEST(CoarseView, KeepsEveryValueToAStepAndLeavesAirAway) {
   }
 }
 
-TEST(CoarseView, OfNothingButAirIsEmpty) {
+TEST(CoarseView, IsEmptyForAirAlone) {
   Volume volume = ball_volume(12, 0);
   const CoarseView view(volume, -4);
   EXPECT_EQ(view.bytes(), 0U);
@@ -92,6 +99,21 @@ HeatMap random_heat(const Prior& prior, std::uint64_t seed) {
   return heat;
 }
 
+TEST(CoarseView, CopiesABoxAsItsRows) {
+  const Volume volume = ball_volume(16, 6);
+  const CoarseView view(volume, -4);
+  const Index3 from{-2, 3, 5}, size{7, 4, 20};  // over three faces
+  std::vector<float> box(static_cast<std::size_t>(size[0] * size[1] * size[2]));
+  view.copy_box(from, size, box);
+  std::vector<float> row(static_cast<std::size_t>(size[0])), rows;
+  for (std::int64_t k = 0; k < size[2]; ++k)
+    for (std::int64_t j = 0; j < size[1]; ++j) {
+      view.copy_row({from[0], from[1] + j, from[2] + k}, row);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+  EXPECT_EQ(box, rows);
+}
+
 Point3 cell_centre(const Prior& prior, std::size_t cell) {
   const Index3& size = prior.grid.geometry.size;
   const auto at = static_cast<std::int64_t>(cell);
@@ -99,7 +121,7 @@ Point3 cell_centre(const Prior& prior, std::size_t cell) {
                                        static_cast<double>(at / (size[0] * size[1]))});
 }
 
-// By definition: the best cell left, then everything near it struck out.
+// By definition: the best cell that is left, then everything near it is struck out.
 std::vector<double> naive_logits(const Prior& prior, const HeatMap& heat, std::size_t count, double nms_mm) {
   std::vector<bool> struck(prior.weights.size());
   std::vector<double> out;
@@ -111,7 +133,7 @@ std::vector<double> naive_logits(const Prior& prior, const HeatMap& heat, std::s
     if (best == struck.size()) break;
     out.push_back(static_cast<double>(heat.logits[best]));
     for (std::size_t cell = 0; cell < struck.size(); ++cell)
-      if (distance_mm(cell_centre(prior, cell), cell_centre(prior, best)) < nms_mm) struck[cell] = true;
+      if ((cell_centre(prior, cell) - cell_centre(prior, best)).norm() < nms_mm) struck[cell] = true;
   }
   return out;
 }
@@ -129,14 +151,14 @@ TEST(Suppression, EqualsTheDefinition) {
   }
 }
 
-TEST(Suppression, OfAnEmptyPriorFindsNothing) {
+TEST(Suppression, FindsNothingInAnEmptyPrior) {
   Prior prior = open_prior({4, 4, 4});
   std::fill(prior.weights.begin(), prior.weights.end(), 0.0F);
   EXPECT_TRUE(suppress_non_maxima(prior, random_heat(prior, 1), 8, 10).empty());
   EXPECT_TRUE(choose_regions(prior, random_heat(prior, 1), {}, 1).empty());
 }
 
-TEST(Suppression, RefinesTowardsTheHeat) {
+TEST(Suppression, MovesCentresTowardsTheHeat) {
   const Prior prior = open_prior({9, 9, 9});
   HeatMap heat{std::vector<float>(prior.weights.size(), -20), std::vector<float>(prior.weights.size(), 1)};
   heat.logits[prior.grid.geometry.offset(4, 4, 4)] = 2;
@@ -146,7 +168,7 @@ TEST(Suppression, RefinesTowardsTheHeat) {
   EXPECT_NEAR(region.centre_mm[1], 4 * 4, 0.01);
 }
 
-TEST(Exploration, TakesItsShareOutsideWhatWasChosenAndSaysHowLikely) {
+TEST(Exploration, DrawsItsShareAwayFromRankedRegionsWithKnownProbabilities) {
   const Prior prior = open_prior({20, 20, 20});
   const HeatMap heat = random_heat(prior, 3);
   const LookSettings settings{.regions = 32, .exploration = 0.125, .nms_mm = 10};
@@ -157,7 +179,7 @@ TEST(Exploration, TakesItsShareOutsideWhatWasChosenAndSaysHowLikely) {
     EXPECT_EQ(regions[r].explored, r >= 28);
     EXPECT_EQ(regions[r].inclusion == 1, !regions[r].explored);
     for (std::size_t other = 0; regions[r].explored && other < 28; ++other)
-      EXPECT_GE(distance_mm(regions[r].centre_mm, regions[other].centre_mm), 10 - 1e-9);
+      EXPECT_GE((regions[r].centre_mm - regions[other].centre_mm).norm(), 10 - 1e-9);
   }
   const std::vector<Region> again = choose_regions(prior, heat, settings, 5),
                             reseeded = choose_regions(prior, heat, settings, 6);
@@ -165,7 +187,7 @@ TEST(Exploration, TakesItsShareOutsideWhatWasChosenAndSaysHowLikely) {
   EXPECT_NE(reseeded.back().centre_mm, regions.back().centre_mm);
 }
 
-// Horvitz–Thompson: dividing by the logged probabilities must estimate a total without bias.
+// Horvitz–Thompson: dividing by the inclusion probabilities must estimate a total without bias.
 TEST(Exploration, InclusionProbabilitiesEstimateTotals) {
   Prior prior = open_prior({8, 8, 8});
   for (std::size_t cell = 0; cell < prior.weights.size(); ++cell) prior.weights[cell] = cell % 3 == 0 ? 1.0F : 0.25F;
@@ -184,7 +206,7 @@ TEST(Exploration, InclusionProbabilitiesEstimateTotals) {
   EXPECT_NEAR(estimate / kRepeats, 512, 12);
 }
 
-TEST(HitRule, IsTheLargerOfRadiusAndFourPlusTwo) {
+TEST(HitRule, ReachesTwoMmBeyondTheLargerOfRadiusAndFourMm) {
   const Finding small{.center_mm = {1, 2, 3}, .diameter_mm = 3}, large{.center_mm = {1, 2, 3}, .diameter_mm = 14};
   EXPECT_TRUE(is_hit({1, 2, 9}, small));
   EXPECT_FALSE(is_hit({1, 2, 9.01}, small));
@@ -192,7 +214,7 @@ TEST(HitRule, IsTheLargerOfRadiusAndFourPlusTwo) {
   EXPECT_FALSE(is_hit({10.01, 2, 3}, large));
 }
 
-TEST(Prior, IsTheBodyWithoutHolesAndAMarginAroundIt) {
+TEST(Prior, IsTheFilledBodyAndAMarginAroundIt) {
   Volume volume = ball_volume(40, 15);
   volume.voxels[volume.geometry.offset(20, 20, 20)] = -4;  // a hole
   volume.voxels[volume.geometry.offset(1, 1, 1)] = 0;      // a speck outside
@@ -206,15 +228,15 @@ TEST(Prior, IsTheBodyWithoutHolesAndAMarginAroundIt) {
   EXPECT_EQ(prior.weights[grid.offset(0, 10, 10)], 0);
   // A cell's centre is the middle of its voxels.
   const Point3 cell = grid.to_point({3, 4, 5}), voxels = volume.geometry.to_point({6.5, 8.5, 10.5});
-  for (std::size_t axis = 0; axis < 3; ++axis) EXPECT_NEAR(cell[axis], voxels[axis], 1e-9);
+  for (unsigned axis = 0; axis < 3; ++axis) EXPECT_NEAR(cell[axis], voxels[axis], 1e-9);
 }
 
-TEST(Prior, IsEverywhereWhenThereIsNoBody) {
+TEST(Prior, CoversTheWholeScanWhenThereIsNoBody) {
   const Prior prior = body_prior(CoarseView(ball_volume(20, 0), -4), {.air = -4, .body = -1});
   EXPECT_TRUE(std::all_of(prior.weights.begin(), prior.weights.end(), [](float weight) { return weight == 1; }));
 }
 
-TEST(Tiling, CoversEveryPlaceOnce) {
+TEST(Tiling, OwnsEveryPositionExactlyOnce) {
   for (std::int64_t begin = 0; begin < 20; ++begin)
     for (std::int64_t length = 1; length < 300; ++length) {
       const TileSettings settings{.edge_max = 64, .overlap = 16, .step = 8};

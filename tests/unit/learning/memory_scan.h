@@ -1,13 +1,23 @@
-// A scan in memory, for tests: noise in a ball, with bright spheres in it.
+// A scan in memory, for tests: a ball of noise with bright spheres in it.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "common/result.h"
 #include "node/network/random_draws.h"
+#include "node/scan_view/coarse_view.h"
+#include "node/scan_view/scan_source.h"
+#include "node/store/brick_volume.h"
+#include "node/store/findings.h"
 #include "node/training/training_set.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 
@@ -24,14 +34,10 @@ class MemoryScan final : public ScanSource {
       for (std::int64_t j = 0; j < edge; ++j)
         for (std::int64_t i = 0; i < edge; ++i) {
           const Point3 at{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
-          const double far = std::sqrt((at[0] - middle) * (at[0] - middle) + (at[1] - middle) * (at[1] - middle) +
-                                       (at[2] - middle) * (at[2] - middle));
+          const double far = (at - Point3::Constant(middle)).norm();
           double value = far < middle ? random.uniform(-1, 1) : -4;
-          for (const Finding& finding : findings) {
-            const double x = at[0] - finding.center_mm[0], y = at[1] - finding.center_mm[1],
-                         z = at[2] - finding.center_mm[2];
-            if (std::sqrt(x * x + y * y + z * z) < finding.diameter_mm / 2) value += 2;
-          }
+          for (const Finding& finding : findings)
+            if ((at - finding.center_mm).norm() < finding.diameter_mm / 2) value += 2;
           fine_.voxels[fine_.geometry.offset(i, j, k)] = static_cast<float>(value);
         }
     average();
@@ -42,7 +48,7 @@ class MemoryScan final : public ScanSource {
   IntensityLevels levels() const override { return {.air = -4, .body = -2}; }
   Result<void> read_region(const Point3& centre_mm, std::span<float> out) override {
     std::size_t at = 0;
-    const auto first = [&](std::size_t axis) { return std::lround(centre_mm[axis]) - kRegionEdge / 2; };
+    const auto first = [&](unsigned axis) { return std::lround(centre_mm[axis]) - kRegionEdge / 2; };
     for (std::int64_t k = first(2); k < first(2) + kRegionEdge; ++k)
       for (std::int64_t j = first(1); j < first(1) + kRegionEdge; ++j)
         for (std::int64_t i = first(0); i < first(0) + kRegionEdge; ++i, ++at) {

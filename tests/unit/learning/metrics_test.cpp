@@ -3,7 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "node/evaluation/report.h"
 #include "node/network/random_draws.h"
@@ -54,7 +61,7 @@ TEST(AreaUnderCurve, IsUndefinedWithoutBothClasses) {
   EXPECT_FALSE(area_under_curve(negatives));
 }
 
-TEST(RegionAuc, ComparesRegionsOfAllStudiesAndIsUndefinedWhereNoneHits) {
+TEST(RegionAuc, ComparesRegionsOfAllStudiesAndIsUndefinedWithoutHits) {
   std::vector<StudyResult> studies{study("a", 1, 1, {{5, 1, 1}}), study("b", 1, 1, {{5, 1, 1}})};
   studies[0].regions = {{2, true}, {1, false}};
   studies[1].regions = {{0, true}, {-1, false}};
@@ -91,7 +98,7 @@ TEST(PatientInterval, KeepsAPatientsStudiesTogether) {
   EXPECT_EQ(interval->high, 0.5);
 }
 
-TEST(PatientInterval, CoversTheValueAndNarrowsWithPatients) {
+TEST(PatientInterval, CoversTheValueAndNarrowsWithMorePatients) {
   const auto width = [](std::size_t patients) {
     std::vector<StudyResult> studies;
     for (std::size_t n = 0; n < patients; ++n)
@@ -108,7 +115,7 @@ TEST(PatientInterval, CoversTheValueAndNarrowsWithPatients) {
   EXPECT_FALSE(patient_interval({}, study_auc, 100, 1));
 }
 
-TEST(Report, SaysWhyThereIsNoAuc) {
+TEST(Report, ExplainsAMissingAuc) {
   const std::vector<StudyResult> studies{study("a", 1, 1, {{5, 1, 1}}), study("b", 1, 2, {})};
   const nlohmann::json report = report_json(studies, 1);
   EXPECT_TRUE(report["auc"].is_null());
@@ -119,7 +126,7 @@ TEST(Report, SaysWhyThereIsNoAuc) {
   EXPECT_NE(summary_text(studies, 1).find("study AUC"), std::string::npos);
 }
 
-TEST(Report, GivesFiguresAsNumbersAndIntervalsBesideThem) {
+TEST(Report, HasFiguresAndTheirIntervals) {
   const std::vector<StudyResult> studies{study("a", 1, 2, {{5, 1, 1}}), study("b", 0, 1, {}),
                                          study("c", 1, 3, {{7, 40, 1}}), study("d", 0, 0, {})};
   const nlohmann::json report = report_json(studies, 1);
@@ -129,7 +136,7 @@ TEST(Report, GivesFiguresAsNumbersAndIntervalsBesideThem) {
   EXPECT_LE(report["recall_at_32_interval"]["low"], 0.5);
 }
 
-TEST(Report, OfNothingIsEmptyNotAnError) {
+TEST(Report, OfNoStudiesIsEmpty) {
   const nlohmann::json report = report_json({}, 1);
   EXPECT_EQ(report["studies"], 0);
   EXPECT_TRUE(report["recall_at"]["8"].is_null());

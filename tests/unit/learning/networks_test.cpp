@@ -1,14 +1,36 @@
-// The networks learn, and a round is the same each time. Small volumes: some seconds each.
+// The networks learn, and a round has the same outcome each time. Small volumes: some seconds each.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "common/result.h"
 #include "federation/model/initial_weights.h"
+#include "federation/model/layout.h"
+#include "federation/model/state.h"
+#include "node/embedding/region_network.h"
 #include "node/evaluation/evaluate.h"
+#include "node/evaluation/metrics.h"
+#include "node/network/network_blocks.h"
+#include "node/network/random_draws.h"
 #include "node/saliency/proposer.h"
+#include "node/saliency/regions.h"
+#include "node/scan_view/coarse_view.h"
+#include "node/scan_view/scan_source.h"
+#include "node/training/augmentation.h"
 #include "node/training/probe_trainer.h"
 #include "node/training/torch_trainer.h"
+#include "node/training/trainer.h"
+#include "node/training/training_set.h"
 #include "tests/unit/learning/memory_scan.h"
 
 namespace fovea::node {
@@ -32,7 +54,7 @@ TorchTrainerSettings small_settings() {
   settings.look.regions = 16;
   settings.proposer.crops = 2;
   settings.proposer.edge = 32;
-  settings.candidates = 24;
+  settings.proposed_regions = 24;
   settings.validation_studies = 0;
   return settings;
 }
@@ -41,14 +63,14 @@ TorchTrainer small_trainer() {
   return TorchTrainer(federation::make_layout("fovea-1").value(), small_settings(), small_set(), {}, std::nullopt);
 }
 
-struct StageOfTest {
+struct TestStage {
   const char* name;
   std::vector<std::string> trains;
   std::uint32_t steps;
   double learning_rate;
 };
 
-Result<TrainingOutcome> train_stage(Trainer& trainer, const ModelState& model, const StageOfTest& stage,
+Result<TrainingOutcome> train_stage(Trainer& trainer, const ModelState& model, const TestStage& stage,
                                     std::uint32_t round = 1) {
   TrainingTask task;
   task.round = round;
@@ -72,7 +94,7 @@ ModelState applied(const ModelState& model, const std::vector<std::string>& trai
 
 ModelState first_model() { return federation::initial_model(federation::make_layout("fovea-1").value(), 7).value(); }
 
-// A scan of two tissues, in half the voxels each, in air: what a stage "intensity" measures is known beforehand.
+// Two tissues with half the voxels each, in air: what a stage "intensity" must measure is known.
 LearningStudy two_tissues(const char* code, float one, float other) {
   class Scan final : public ScanSource {
    public:
@@ -103,14 +125,14 @@ double moment(const ModelState& model, std::string_view name) {
   return static_cast<double>(model.values()[model.layout().find(name).value().offset]);
 }
 
-TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
+TEST(IntensityStage, GivesMomentsOverAllSitesWeightedByTheirStudies) {
   LearningSet small, large;
   small.studies.push_back(two_tissues("s-1", 0.5F, 1.5F));
   for (const char* code : {"s-2", "s-3", "s-4"}) large.studies.push_back(two_tissues(code, -1, 0));
   const federation::ModelLayout layout = federation::make_layout("fovea-1").value();
   TorchTrainer a(layout, small_settings(), std::move(small), {}, std::nullopt),
       b(layout, small_settings(), std::move(large), {}, std::nullopt);
-  const StageOfTest stage{"intensity", {"intensity."}, 1, 1};
+  const TestStage stage{"intensity", {"intensity."}, 1, 1};
   const ModelState model = first_model();
   const TrainingOutcome from_a = train_stage(a, model, stage).value(), from_b = train_stage(b, model, stage).value();
   EXPECT_EQ(from_a.weight, 1U);
@@ -120,7 +142,7 @@ TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
   const ModelState measured = applied(model, stage.trains, mean);
   EXPECT_NEAR(4 * moment(measured, "intensity.mean"), (1.0 + 3 * -0.5) / 4, 1e-3);
   EXPECT_NEAR(8 * moment(measured, "intensity.square"), (1.25 + 3 * 0.5) / 4, 1e-3);
-  // Measured again by anybody from there, the same comes out: it is no step, it is a value.
+  // Measured again from there, the result is the same: the stage sets values, it makes no steps.
   EXPECT_NEAR(4 * moment(applied(measured, stage.trains, train_stage(a, measured, stage).value()), "intensity.mean"),
               1.0, 1e-3);
 
@@ -129,7 +151,7 @@ TEST(IntensityStage, GivesTheMomentsOfAllSitesWeightedByTheirStudies) {
   EXPECT_EQ(train_stage(empty, model, stage).error().code, ErrorCode::failed_precondition);
 }
 
-TEST(IntensityStage, TheNetworksSeeStandardisedVoxels) {
+TEST(IntensityStage, NetworksSeeStandardisedVoxels) {
   const LearningStudy study = memory_study("s-1", two_findings(), 3);
   const ModelState model = first_model();
   NetworkParameters plain(model.layout()), moved(model.layout());
@@ -138,7 +160,7 @@ TEST(IntensityStage, TheNetworksSeeStandardisedVoxels) {
   values[model.layout().find("intensity.mean").value().offset] = 0.25F / 4;
   values[model.layout().find("intensity.square").value().offset] = (4 + 0.0625F) / 8;  // deviation 2
   ASSERT_TRUE(moved.load(values));
-  // The same scan given on the other scale by hand.
+  // The same crop, standardised by hand.
   std::vector<float> crop(kRegionVoxels), by_hand(kRegionVoxels);
   ASSERT_TRUE(study.scan->read_region({24, 30, 28}, crop));
   std::transform(crop.begin(), crop.end(), by_hand.begin(), [](float v) { return (v - 0.25F) / 2; });
@@ -150,17 +172,37 @@ TEST(IntensityStage, TheNetworksSeeStandardisedVoxels) {
     far = std::max(far, static_cast<double>(std::abs(found[0][i] - other[0][i])));
   }
   EXPECT_GT(far, 1e-3);
-  const HeatMap heat = find_heat(moved, *study.scan, study.prior).value(),
-                heat_plain = find_heat(plain, *study.scan, study.prior).value();
+  const HeatMap heat = find_heat(moved, study.scan->coarse(), study.prior).value(),
+                heat_plain = find_heat(plain, study.scan->coarse(), study.prior).value();
   EXPECT_NE(heat.logits, heat_plain.logits);
 }
 
-TEST(Networks, LearnOneVolumeByHeart) {
+TEST(Augmentation, FlipsACubeAlongEachAxis) {
+  constexpr std::int64_t kEdge = 5;
+  const auto at = [](std::int64_t i, std::int64_t j, std::int64_t k) {
+    return static_cast<std::size_t>((k * kEdge + j) * kEdge + i);
+  };
+  for (unsigned chosen = 0; chosen < 8; ++chosen) {
+    const Flips flips{(chosen & 1U) != 0, (chosen & 2U) != 0, (chosen & 4U) != 0};
+    std::vector<float> cube(static_cast<std::size_t>(kEdge * kEdge * kEdge));
+    for (std::size_t v = 0; v < cube.size(); ++v) cube[v] = static_cast<float>(v);
+    const std::vector<float> before = cube;
+    flip_cube(cube, kEdge, flips);
+    const auto mirrored = [&](std::size_t axis, std::int64_t c) { return flips[axis] ? kEdge - 1 - c : c; };
+    for (std::int64_t k = 0; k < kEdge; ++k)
+      for (std::int64_t j = 0; j < kEdge; ++j)
+        for (std::int64_t i = 0; i < kEdge; ++i)
+          ASSERT_EQ(cube[at(i, j, k)], before[at(mirrored(0, i), mirrored(1, j), mirrored(2, k))])
+              << "flips " << chosen << ", at " << i << ' ' << j << ' ' << k;
+  }
+}
+
+TEST(Networks, OverfitOneVolume) {
   TorchTrainer trainer = small_trainer();
   ModelState model = first_model();
-  const StageOfTest stages[] = {{"proposer", {"proposer."}, 150, 5e-3},
-                                {"encoder", {"encoder.", "region.", "study."}, 25, 2e-3},
-                                {"study", {"study."}, 60, 5e-3}};
+  const TestStage stages[] = {{"proposer", {"proposer."}, 150, 5e-3},
+                              {"encoder", {"encoder.", "region.", "study."}, 25, 2e-3},
+                              {"study", {"study."}, 60, 5e-3}};
   for (std::uint32_t s = 0; s < 3; ++s) {
     const auto outcome = train_stage(trainer, model, stages[s], s + 1);
     ASSERT_TRUE(outcome) << outcome.error().message;
@@ -183,12 +225,63 @@ TEST(Networks, LearnOneVolumeByHeart) {
   EXPECT_GT(found.logit, empty.logit);
 }
 
-TEST(Networks, ARoundIsTheSameEachTime) {
+// Gradients of one batch of the proposer and one bag of regions, all random.
+std::vector<float> random_gradients(bool bfloat16) {
+  RandomDraws random(5);
+  const auto numbers = [&](std::size_t count) {
+    std::vector<float> out(count);
+    for (float& value : out) value = static_cast<float>(random.uniform(-1, 1));
+    return out;
+  };
+  ProposerBatch batch;
+  batch.count = 2;
+  batch.edge = 32;
+  batch.images = numbers(2 * 32 * 32 * 32);
+  batch.heat.assign(2 * 16 * 16 * 16, 0);
+  batch.heat[1000] = 1;
+  batch.log_radius.assign(batch.heat.size(), 1);
+  batch.radius_weight = batch.heat;
+  RegionBag bag;
+  bag.count = 8;
+  bag.crops = numbers(8 * kRegionVoxels);
+  bag.traits.resize(8);
+  bag.objectness = bag.geometry_weight = {1, 0, 0, 1, 0, 0, 1, 0};
+  bag.weight.assign(8, 1);
+  bag.log_radius.assign(8, 1);
+  bag.offset_mm.assign(8, Point3{1, 2, 3});
+  bag.label = 1;
+
+  prepare_torch(1);
+  use_bfloat16(bfloat16);
   const ModelState model = first_model();
-  const StageOfTest stages[] = {{"proposer", {"proposer."}, 3, 3e-3},
-                                {"encoder", {"encoder.", "region."}, 2, 2e-3},
-                                {"study", {"study."}, 3, 2e-3}};
-  for (const StageOfTest& stage : stages) {
+  NetworkParameters parameters(model.layout());
+  EXPECT_TRUE(parameters.load(model.values()));
+  EXPECT_TRUE(accumulate_proposer_gradient(parameters, batch));
+  EXPECT_TRUE(accumulate_bag_gradient(parameters, bag));
+  use_bfloat16(true);
+  return {parameters.gradients().begin(), parameters.gradients().end()};
+}
+
+// Where the processor has no bfloat16, the two are equal.
+TEST(Networks, GradientsInBfloat16AreThoseInFloat32ButForRounding) {
+  const std::vector<float> exact = random_gradients(false), rounded = random_gradients(true);
+  const federation::ModelLayout layout = federation::make_layout("fovea-1").value();
+  for (std::size_t t = 0; t < layout.tensors().size(); ++t) {
+    double difference = 0, square = 0;
+    for (std::size_t i = layout.offset(t); i < layout.offset(t) + layout.tensors()[t].size(); ++i) {
+      difference += std::pow(static_cast<double>(rounded[i]) - static_cast<double>(exact[i]), 2);
+      square += std::pow(static_cast<double>(exact[i]), 2);
+    }
+    EXPECT_LE(std::sqrt(difference), 0.5 * std::sqrt(square) + 1e-6) << layout.tensors()[t].name;
+  }
+}
+
+TEST(Networks, ARoundIsReproducible) {
+  const ModelState model = first_model();
+  const TestStage stages[] = {{"proposer", {"proposer."}, 3, 3e-3},
+                              {"encoder", {"encoder.", "region."}, 2, 2e-3},
+                              {"study", {"study."}, 3, 2e-3}};
+  for (const TestStage& stage : stages) {
     TorchTrainer first = small_trainer(), second = small_trainer();
     const TrainingOutcome a = train_stage(first, model, stage).value(), b = train_stage(second, model, stage).value();
     EXPECT_EQ(a.delta, b.delta) << stage.name;
@@ -199,8 +292,8 @@ TEST(Networks, ARoundIsTheSameEachTime) {
   }
 }
 
-TEST(Networks, HospitalsDrawDifferently) {
-  const StageOfTest stage{"proposer", {"proposer."}, 2, 0.005};
+TEST(Networks, SitesDrawDifferentCrops) {
+  const TestStage stage{"proposer", {"proposer."}, 2, 0.005};
   const ModelState model = first_model();
   std::vector<std::vector<float>> deltas;
   for (const std::uint64_t site : {1U, 2U}) {
@@ -212,7 +305,7 @@ TEST(Networks, HospitalsDrawDifferently) {
   EXPECT_NE(deltas[0], deltas[1]) << "the same studies, but not the same crops";
 }
 
-TEST(Networks, TrainOnlyWhatThePlanNames) {
+TEST(Networks, TrainOnlyTheTensorsThatThePlanNames) {
   TorchTrainer trainer = small_trainer();
   const ModelState model = first_model();
   const TrainingOutcome outcome = train_stage(trainer, model, {"proposer", {"proposer.heat"}, 1, 1e-3}).value();
@@ -238,13 +331,13 @@ TEST(Networks, RefuseTasksThatDoNotFit) {
   EXPECT_EQ(train_stage(nothing, model, {"study", {"study."}, 1, 1e-3}).error().code, ErrorCode::failed_precondition);
 }
 
-TEST(Proposer, HeatCoversThePriorAndNothingElse) {
+TEST(Proposer, HeatCoversExactlyThePrior) {
   prepare_torch(1);
   NetworkParameters parameters(federation::make_layout("fovea-1").value());
   const ModelState model = first_model();
   ASSERT_TRUE(parameters.load(model.values()));
   const LearningStudy study = memory_study("s-1", two_findings(), 1);
-  const HeatMap heat = find_heat(parameters, *study.scan, study.prior).value();
+  const HeatMap heat = find_heat(parameters, study.scan->coarse(), study.prior).value();
   ASSERT_EQ(heat.logits.size(), study.prior.weights.size());
   for (std::size_t cell = 0; cell < heat.logits.size(); ++cell) {
     EXPECT_TRUE(std::isfinite(heat.logits[cell]));
@@ -252,7 +345,7 @@ TEST(Proposer, HeatCoversThePriorAndNothingElse) {
   }
 }
 
-TEST(ProbeTrainer, UpdatesCanBeForeseen) {
+TEST(ProbeTrainer, MakesForeseeableDeltas) {
   const auto layout = federation::make_layout("probe-5").value();
   ProbeTrainer trainer(layout, {.site_seed = 3, .studies = 9});
   const std::vector<float> model(5);
@@ -264,7 +357,7 @@ TEST(ProbeTrainer, UpdatesCanBeForeseen) {
   ASSERT_EQ(outcome.delta.size(), 5U);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(outcome.delta[i], probe_delta(3, 4, i));
   EXPECT_EQ(outcome.weight, 9U);
-  EXPECT_EQ(outcome.metric_sums.size(), kMetricCount);
+  EXPECT_EQ(outcome.metric_sums.size(), federation::kMetricCount);
   EXPECT_EQ(trainer.train(task, [](double) { return false; }).error().code, ErrorCode::deadline_exceeded);
   task.model = std::span(model).first(4);
   EXPECT_FALSE(trainer.train(task, {}));

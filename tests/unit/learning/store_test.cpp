@@ -3,7 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/durable_file.h"
+#include "common/result.h"
+#include "node/embedding/look.h"
+#include "node/embedding/region_network.h"
 #include "node/store/study_catalogue.h"
 #include "tests/support/temporary_folder.h"
 
@@ -36,7 +45,7 @@ Digest identity(std::uint8_t value) {
   return digest;
 }
 
-TEST(EmbeddingStore, GivesBackWhatWasPut) {
+TEST(EmbeddingStore, ReturnsWhatWasPut) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
@@ -45,7 +54,7 @@ TEST(EmbeddingStore, GivesBackWhatWasPut) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->regions, sample_study().regions);
   EXPECT_EQ(found->label, 1);
-  // K × (128 + 8) bytes and a small head: what the design promises.
+  // K × (128 + 8) bytes and a small header.
   EXPECT_LT(std::filesystem::file_size(folder.path() / "s-abc.emb"), 32U * 136 + 128);
 
   EmbeddingStore reopened = EmbeddingStore::open(folder.path(), clock).value();
@@ -53,7 +62,7 @@ TEST(EmbeddingStore, GivesBackWhatWasPut) {
   EXPECT_FALSE(reopened.get("s-other", identity(1), "train").value());
 }
 
-TEST(EmbeddingStore, OtherNetworksMakeThemStale) {
+TEST(EmbeddingStore, EmbeddingsOfOtherNetworksAreStale) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
@@ -61,7 +70,7 @@ TEST(EmbeddingStore, OtherNetworksMakeThemStale) {
   EXPECT_FALSE(store.get("s-abc", identity(2), "train").value());
 }
 
-TEST(EmbeddingStore, NoticesEveryFlippedByteAndASwappedStudy) {
+TEST(EmbeddingStore, DetectsFlippedBytesAndSwappedStudies) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
@@ -79,7 +88,7 @@ TEST(EmbeddingStore, NoticesEveryFlippedByteAndASwappedStudy) {
   EXPECT_EQ(store.get("s-xyz", identity(1), "train").error().code, ErrorCode::corruption);
 }
 
-TEST(EmbeddingStore, LogsEachAccessAndForgets) {
+TEST(EmbeddingStore, LogsEveryAccess) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
@@ -94,8 +103,8 @@ TEST(EmbeddingStore, LogsEachAccessAndForgets) {
             "1700000000000 forget s-abc erasure\n");
 }
 
-// `data forget` knows this store by its file names only.
-TEST(EmbeddingStore, WhatTheCatalogueForgetsIsGoneHereToo) {
+// `data forget` deletes from this store by file names alone.
+TEST(EmbeddingStore, ForgettingAStudyErasesItsEmbeddings) {
   const test::TemporaryFolder site;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(site.path() / "embeddings", clock).value();
@@ -117,7 +126,7 @@ TEST(EmbeddingStore, WhatTheCatalogueForgetsIsGoneHereToo) {
             "study: no such code in this site's catalogue (see: fovea-node data list)");
 }
 
-TEST(EmbeddingStore, RefusesCodesThatAreNotCodes) {
+TEST(EmbeddingStore, RefusesCodesWithOtherCharacters) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
   EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
@@ -125,7 +134,7 @@ TEST(EmbeddingStore, RefusesCodesThatAreNotCodes) {
     EXPECT_FALSE(store.put(code, identity(1), sample_study())) << code;
 }
 
-TEST(StoredStudy, KeepsTraitsToWithinItsSteps) {
+TEST(StoredStudy, KeepsTraitsWithinItsSteps) {
   const StudyVectors vectors = to_vectors(sample_study());
   ASSERT_EQ(vectors.traits.size(), 32U);
   EXPECT_NEAR(vectors.traits[8][0], -8.0 / 8 / 4, 1e-6);
@@ -134,7 +143,7 @@ TEST(StoredStudy, KeepsTraitsToWithinItsSteps) {
   EXPECT_NEAR(vectors.embeddings[3][0], static_cast<double>(sample_study().regions[3].embedding[0]) / 127, 1e-6);
 }
 
-TEST(Quantisation, KeepsEmbeddingsToHalfAStep) {
+TEST(Quantisation, KeepsEmbeddingsWithinHalfAStep) {
   Embedding embedding{};
   for (std::size_t i = 0; i < kEmbeddingSize; ++i) embedding[i] = static_cast<float>(i) / 64 - 1;
   const Embedding back = dequantised(quantised(embedding));

@@ -62,7 +62,7 @@ TEST(CanonicalJson, ReadsItsOwnTextAndNoOther) {
 }
 
 // The quick reader of the form against the definition: a text is canonical when writing its value gives it back.
-TEST(CanonicalJson, AgreesWithTheDefinitionOnDrawnTexts) {
+TEST(CanonicalJson, AgreesWithTheDefinitionOnRandomTexts) {
   constexpr std::uint64_t kSeed = 20'261'122;
   constexpr std::string_view kPieces[] = {"{",
                                           "}",

@@ -63,9 +63,11 @@ TEST(LedgerEntry, ReadsBackWhatItWrites) {
 TEST(LedgerEntry, HasAFixedTextForm) {
   EXPECT_EQ(
       encode_entry({kTestTime, some_intent()}).value(),
-      R"({"approver":"0707070707070707070707070707070707070707070707070707070707070707","at_ms":1700000000000,"attempt":2,)"
+      R"({"approver":"0707070707070707070707070707070707070707070707070707070707070707",)"
+      R"("at_ms":1700000000000,"attempt":2,)"
       R"("bytes_left":17,"bytes_spent":983149,"checks":["kind","length","plan","model","uniform","cohort","budget"],)"
-      R"("clip":"0.05","kind":"masked-chunk","length":983149,"model":"0505050505050505050505050505050505050505050505050505050505050505",)"
+      R"("clip":"0.05","kind":"masked-chunk","length":983149,)"
+      R"("model":"0505050505050505050505050505050505050505050505050505050505050505",)"
       R"("noise":"none","payload":"0202020202020202020202020202020202020202020202020202020202020202",)"
       R"("plan":"0404040404040404040404040404040404040404040404040404040404040404","previous":12,"privacy":"none",)"
       R"("roster":"0606060606060606060606060606060606060606060606060606060606060606","round":3,)"

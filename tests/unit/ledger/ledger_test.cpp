@@ -165,7 +165,7 @@ TEST(LedgerDamage, EveryFlippedByteIsFoundAndNamed) {
 }
 
 // A larger ledger has full tiles, parents and a partial edge: flips at drawn places.
-TEST(LedgerDamage, DrawnFlipsInAThreeLevelLedgerAreFoundAndNamed) {
+TEST(LedgerDamage, RandomFlipsInAThreeLevelLedgerAreFoundAndNamed) {
   const test::TemporaryFolder folder;
   write_ledger(folder.path(), 700, 350);
   const std::vector<std::string> files = test::files_in(folder.path());
@@ -209,7 +209,7 @@ TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
   test::spill(folder.path() / "tile" / "0" / "001.p" / "99", "stranger");
   const auto problems = problems_of(folder.path());
   ASSERT_EQ(problems.size(), 1U);
-  EXPECT_EQ(problems[0].kind, ProblemKind::stranger);
+  EXPECT_EQ(problems[0].kind, ProblemKind::uncovered);
   EXPECT_EQ(problems[0].where, "tile/0/001.p/99");
 }
 
@@ -274,7 +274,7 @@ TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
   EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 3U);
 }
 
-TEST(LedgerCrash, DamageToWhatWasDurableIsNotTakenForATornTail) {
+TEST(LedgerCrash, DamageToDurableEntriesIsNotTakenForATornTail) {
   const test::TemporaryFolder folder;
   std::size_t synced_bytes = 0;
   {
@@ -332,7 +332,7 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
   }
 }
 
-TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNothingThatWasPromised) {
+TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
   const test::TemporaryFolder folder;
   {
     Ledger ledger = Ledger::open(ledger_options(folder.path())).value();

@@ -1,11 +1,19 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "common/bytes.h"
 #include "federation/model/federated_averaging.h"
 #include "federation/model/initial_weights.h"
 #include "federation/model/layout.h"
+#include "federation/model/round_sum.h"
 #include "federation/model/state.h"
 
 namespace fovea::federation {
@@ -115,6 +123,14 @@ TEST(InitialWeights, StayWithinTheirBoundAndFillIt) {
   EXPECT_NE(state.digest(), initial_model(layout, 2).value().digest());
 }
 
+RoundSum sum_of(const std::vector<std::int32_t>& values, double scale, std::uint32_t weight_max,
+                std::uint64_t weight_sum) {
+  return {.words = std::vector<std::uint32_t>(values.begin(), values.end()),
+          .scale = scale,
+          .weight_max = weight_max,
+          .weight_sum = weight_sum};
+}
+
 TEST(FederatedAveraging, AddsTheWeightedMeanOfTheUpdates) {
   const ModelLayout layout = small_layout();
   const ModelState model = ModelState::create(layout, std::vector<float>(layout.size(), 1)).value();
@@ -123,12 +139,12 @@ TEST(FederatedAveraging, AddsTheWeightedMeanOfTheUpdates) {
   const double scale = 1000;
   const auto word = static_cast<std::int32_t>(std::lround(scale * 10 * 1 / 100) + std::lround(scale * 30 * -1 / 100));
   const std::vector<std::int32_t> sums(4, word);
-  const ModelState next = apply_federated_averaging(model, trained, {sums, scale, 100, 40, 1}).value();
+  const ModelState next = apply_federated_averaging(model, trained, sum_of(sums, scale, 100, 40), 1).value();
   EXPECT_EQ(next.values()[11], 1);
   EXPECT_FLOAT_EQ(next.values()[12], 1 - 0.5F);
   EXPECT_FLOAT_EQ(next.values()[15], 1 - 0.5F);
   EXPECT_EQ(next.values()[16], 1);
-  const ModelState further = apply_federated_averaging(model, trained, {sums, scale, 100, 40, 1.5}).value();
+  const ModelState further = apply_federated_averaging(model, trained, sum_of(sums, scale, 100, 40), 1.5).value();
   EXPECT_FLOAT_EQ(further.values()[12], 1 - 0.75F);
 }
 
@@ -138,7 +154,7 @@ TEST(FederatedAveraging, GivesTheSameBytesEverywhere) {
   std::vector<std::int32_t> sums(1000);
   for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = static_cast<std::int32_t>(i * 2654435761U);
   const std::vector<FlatRange> trained{{0, 1000}};
-  const ModelState next = apply_federated_averaging(model, trained, {sums, 1e8 / 3, 1000, 77, 1}).value();
+  const ModelState next = apply_federated_averaging(model, trained, sum_of(sums, 1e8 / 3, 1000, 77), 1).value();
   EXPECT_EQ(to_hex(next.digest()), "75112295e81ff2a20299e0a04b48ebbf177e5455aaffce63d4199ce75ed36f56");
 }
 
@@ -147,16 +163,18 @@ TEST(FederatedAveraging, RefusesWhatDoesNotFit) {
   const ModelState model = ModelState::create(layout, std::vector<float>(layout.size())).value();
   const std::vector<FlatRange> trained{{12, 4}}, outside{{22, 4}};
   const std::vector<std::int32_t> four(4, 1), three(3, 1), huge(4, 0x7FFFFFFF);
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {three, 1, 1, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, outside, {four, 1, 1, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, 0, 1, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, std::numeric_limits<double>::quiet_NaN(), 1, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, 1, 0, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, 1, 1, 0, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, 1, 1, 1, 0}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {four, 1, 1, 1, std::numeric_limits<double>::infinity()}));
-  EXPECT_TRUE(apply_federated_averaging(model, trained, {four, 1, 1, 1, 1}));
-  EXPECT_FALSE(apply_federated_averaging(model, trained, {huge, 1e-35, 1, 1, 1}));  // not finite as float
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(three, 1, 1, 1), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, outside, sum_of(four, 1, 1, 1), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(four, 0, 1, 1), 1));
+  EXPECT_FALSE(
+      apply_federated_averaging(model, trained, sum_of(four, std::numeric_limits<double>::quiet_NaN(), 1, 1), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(four, 1, 0, 1), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(four, 1, 1, 0), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(four, 1, 1, 1), 0));
+  EXPECT_FALSE(
+      apply_federated_averaging(model, trained, sum_of(four, 1, 1, 1), std::numeric_limits<double>::infinity()));
+  EXPECT_TRUE(apply_federated_averaging(model, trained, sum_of(four, 1, 1, 1), 1));
+  EXPECT_FALSE(apply_federated_averaging(model, trained, sum_of(huge, 1e-35, 1, 1), 1));  // not finite as float
 }
 
 }  // namespace

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "crypto/hash.h"
 #include "federation/model/initial_weights.h"
+#include "federation/model/layout.h"
 #include "federation/model/model_use.h"
 
 namespace fovea::federation {
@@ -109,7 +113,7 @@ TEST(Safetensors, EveryFlippedBitOfTheHeaderIsRefusedOrHarmless) {
   }
 }
 
-TEST(Safetensors, WriterRefusesMetadataThatNoReaderTakes) {
+TEST(Safetensors, WriterRefusesMetadataThatNoReaderAccepts) {
   EXPECT_FALSE(write_safetensors(probe(), {{"a", std::string(kMetadataTextMax + 1, 'x')}}));
   EXPECT_FALSE(write_safetensors(probe(), {{"", "x"}}));
   EXPECT_FALSE(write_safetensors(probe(), {{"a", "\xff"}}));

@@ -9,7 +9,7 @@
 namespace fovea::node {
 namespace {
 
-TEST(MemoryBudget, GivesUpToAllOfItAndNeverMore) {
+TEST(MemoryBudget, GivesUpToItsTotalAndNeverMore) {
   MemoryBudget budget(100);
   EXPECT_FALSE(budget.take(101));
   {
@@ -21,7 +21,7 @@ TEST(MemoryBudget, GivesUpToAllOfItAndNeverMore) {
   EXPECT_TRUE(a && b);
 }
 
-TEST(MemoryBudget, WhoAsksWaitsForItsTurnAndTheSumStaysWithinBounds) {
+TEST(MemoryBudget, RequestsWaitAndTheSumStaysWithinTheTotal) {
   MemoryBudget budget(100);
   std::atomic<std::uint64_t> held{0}, most{0};
   {

@@ -3,12 +3,22 @@
 #include "node/intake/formats/nifti_voxels.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <limits>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "node/intake/parser/scan_parser.h"
 #include "node/volume/canonical.h"
+#include "node/volume/volume.h"
 #include "node/volume_files/trusted_reader.h"
 #include "tests/support/scans.h"
 
@@ -125,7 +135,7 @@ void expect_as_itk(const fs::path& path, const Bytes& file, const std::string& w
   EXPECT_EQ(ours->voxels, reference->voxels) << what;
 }
 
-TEST(NiftiVoxels, EveryTypeByteOrderAndScalingIsWhatItkReads) {
+TEST(NiftiVoxels, EveryTypeByteOrderAndScalingIsReadAsByItk) {
   ScratchFolder folder;
   Numbers numbers(11);
   for (const Kind kind : kKinds)
@@ -158,7 +168,7 @@ TEST(NiftiVoxels, ASlopeOfZeroMeansNoScalingAtAll) {
   EXPECT_NE(shifted->voxels, plain->voxels);
 }
 
-TEST(NiftiVoxels, EveryOrderOfAxesIsWhatItkReads) {
+TEST(NiftiVoxels, EveryOrderOfAxesIsReadAsByItk) {
   ScratchFolder folder;
   Numbers numbers(12);
   constexpr std::array<std::size_t, 3> kOrders[] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
@@ -172,7 +182,7 @@ TEST(NiftiVoxels, EveryOrderOfAxesIsWhatItkReads) {
       }
 }
 
-TEST(NiftiVoxels, VoxelsAtAnOddPlaceAreRead) {
+TEST(NiftiVoxels, VoxelsAtAnyAlignmentAreRead) {
   for (const Kind kind : kKinds) {
     File even(kind, false, 352), odd(kind, false, 355);
     for (File* file : {&even, &odd}) {
@@ -185,7 +195,7 @@ TEST(NiftiVoxels, VoxelsAtAnOddPlaceAreRead) {
   }
 }
 
-TEST(NiftiVoxels, WhatIsNoFiniteNumberBeforeOrAfterScalingIsRefused) {
+TEST(NiftiVoxels, VoxelsNotFiniteBeforeOrAfterScalingAreRefused) {
   for (const bool swapped : {false, true}) {
     File file({16, 32}, swapped, 352);
     file.set_axes({0, 1, 2}, 0);
@@ -205,12 +215,12 @@ TEST(NiftiVoxels, WhatIsNoFiniteNumberBeforeOrAfterScalingIsRefused) {
   }
 }
 
-TEST(NiftiVoxels, TurningRoundInPlaceIsCopyingInCanonicalOrder) {
+TEST(NiftiVoxels, FlippingInPlaceEqualsCopyingInCanonicalOrder) {
   Numbers numbers(13);
   for (int round = 0; round < 60; ++round) {
     VolumeGeometry geometry;
     for (std::int64_t& size : geometry.size) size = 2 + numbers.below(9);
-    for (std::size_t axis = 0; axis < 3; ++axis) geometry.direction[axis * 4] = numbers.below(2) == 0 ? 1 : -1;
+    for (unsigned axis = 0; axis < 3; ++axis) geometry.direction(axis, axis) = numbers.below(2) == 0 ? 1 : -1;
     std::vector<std::int16_t> voxels(geometry.voxel_count()), copied(voxels.size());
     for (std::int16_t& v : voxels) v = static_cast<std::int16_t>(numbers.below(1000));
     const CanonicalOrder order = canonical_order(geometry);
@@ -220,7 +230,7 @@ TEST(NiftiVoxels, TurningRoundInPlaceIsCopyingInCanonicalOrder) {
   }
 }
 
-TEST(NiftiVoxels, RealFilesThroughTheParserAreWhatItkReads) {
+TEST(NiftiVoxels, RealFilesThroughTheParserAreReadAsByItk) {
   const fs::path data = fs::path(FOVEA_SOURCE_DIR) / ".." / "shared" / "data";
   if (!fs::exists(data)) GTEST_SKIP() << "shared/data is absent";
   Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});

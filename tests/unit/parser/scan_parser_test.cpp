@@ -4,15 +4,26 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
+#include <memory>
+#include <utility>
+#include <variant>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/intake/parser/scan_protocol.h"
+#include "node/volume/intensity.h"
+#include "node/volume/volume.h"
 #include "node/volume_files/nifti_writer.h"
 #include "tests/support/scans.h"
 
@@ -84,7 +95,7 @@ TEST(ScanParser, ReadsWhatTheTrustedReaderReadsThroughFlipsAndObliqueness) {
       const auto span = std::get<std::span<const std::int16_t>>(read->voxels());
       const Volume copy{read->geometry(), std::vector<float>(span.begin(), span.end())};
       const Point3 found = brightest_point(copy);
-      EXPECT_LT(std::hypot(found[0] - bright[0], found[1] - bright[1], found[2] - bright[2]), 1e-3);
+      EXPECT_LT((found - bright).norm(), 1e-3);
     }
 }
 
@@ -118,7 +129,7 @@ struct Hostile {
   const char* named;  // must stand in the message
 };
 
-TEST(ScanParser, EachHostileHeaderIsNamed) {
+TEST(ScanParser, EachHostileHeaderIsRefusedByName) {
   ScratchFolder folder;
   const Bytes sound = sound_nifti(folder.path());
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -198,7 +209,7 @@ TEST(ScanParser, ABombIsNotUnpacked) {
   EXPECT_NE(read.error().message.find("bomb"), std::string::npos) << read.error().message;
 }
 
-TEST(ScanParser, AFlippedBitInACompressedFileIsNoticed) {
+TEST(ScanParser, AFlippedBitInACompressedFileIsDetected) {
   ScratchFolder folder;
   const Bytes gz = packed(sound_nifti(folder.path()));
   ScanParser parser = started();
@@ -210,7 +221,7 @@ TEST(ScanParser, AFlippedBitInACompressedFileIsNoticed) {
   }
 }
 
-TEST(ScanParser, WhatIsNoRegularFileIsRefusedWithoutWaiting) {
+TEST(ScanParser, AFileThatIsNotRegularIsRefusedWithoutWaiting) {
   ScratchFolder folder;
   ScanParser parser = started();
   EXPECT_EQ(parser.read_volume(folder.path() / "none.nii").error().code, ErrorCode::not_found);
@@ -235,14 +246,14 @@ TEST(ScanParser, DeathBySignalMemoryAndTimeIsSurvivedAndNamed) {
   EXPECT_TRUE(parser.read_volume(folder.path() / "sound.nii"));
 }
 
-TEST(ScanParser, WallTimeEndsAJobToo) {
+TEST(ScanParser, WallTimeEndsAJob) {
   ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 100, .wall_ms = 300});
   const Result<void> late = parser.self_test(JobKind::spin);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ErrorCode::deadline_exceeded);
 }
 
-TEST(ScanParser, FilesByPathAndSocketsAreRefusedInside) {
+TEST(ScanParser, FilesByPathAndSocketsAreRefusedInsideTheSandbox) {
   ScanParser parser = started();
   for (const ScanParser::Program program : {ScanParser::Program::nifti, ScanParser::Program::itk}) {
     const Result<void> file = parser.self_test(JobKind::open_file, program);
@@ -276,7 +287,7 @@ TEST(ScanParser, AHeaderThatPromisesMoreThanGzipCanHoldIsRefusedBeforeMemoryIsMa
   EXPECT_NE(read.error().message.find("more than a file of"), std::string::npos) << read.error().message;
 }
 
-TEST(ScanParser, AFileFindsNothingOfTheOneBefore) {
+TEST(ScanParser, NoFileFindsBytesOfAnEarlierOne) {
   ScratchFolder folder;
   put(folder.path() / "a.nii.gz", packed(sound_nifti(folder.path())));
   put(folder.path() / "cut.nii.gz", ByteView(packed(sound_nifti(folder.path()))).first(300));
@@ -300,7 +311,7 @@ TEST(ScanParser, AFileFindsNothingOfTheOneBefore) {
   EXPECT_TRUE(clean());
 }
 
-TEST(SharedMemory, WipesWhereverAChildWroteAndLetsGoOfTooMuch) {
+TEST(SharedMemory, WipesWhereverAChildWroteUpToALimit) {
   Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}})
@@ -314,7 +325,7 @@ TEST(SharedMemory, WipesWhereverAChildWroteAndLetsGoOfTooMuch) {
   EXPECT_NE(ftruncate((*memory)->descriptor(), 4096), 0);  // sealed
 }
 
-TEST(SharedMemory, PagesOfALargerFileAreLetGoAndThoseBelowKept) {
+TEST(SharedMemory, PagesAboveTheLastFileAreReleasedAndThoseBelowKept) {
   Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   const auto held_bytes = [&] {
@@ -336,15 +347,14 @@ TEST(SharedMemory, PagesOfALargerFileAreLetGoAndThoseBelowKept) {
   EXPECT_EQ((*memory)->data()[5'000'001], 0);
 }
 
-TEST(ScanParser, AParserThatIsKilledIsReplaced) {
+TEST(ScanParser, AMissingParserProgramIsNotFound) {
   ScratchFolder folder;
-  sound_nifti(folder.path());
   const Result<ScanParser> missing = ScanParser::start(folder.path() / "no-such-program", kLimits);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
 }
 
-TEST(ScanParser, TemplateBrainTakesAFractionOfASecond) {
+TEST(ScanParser, TheTemplateBrainIsRead) {
   const std::filesystem::path path = "/usr/share/mricron/templates/ch2.nii.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "mricron-data is not installed";
   ScanParser parser = started();
@@ -438,7 +448,7 @@ double unevenness(const Volume& truth, const VoxelSpan& voxels) {
   return std::sqrt(squares / count - mean * mean) / mean;
 }
 
-TEST(ScanParser, N4TakesOutASmoothFieldWhenItIsAskedFor) {
+TEST(ScanParser, N4RemovesASmoothBiasFieldWhenAsked) {
   ScratchFolder folder;
   const Volume scan = shaded_ball();
   ASSERT_TRUE(write_nifti(folder.path() / "mr.nii", scan, VoxelType::int16, false));

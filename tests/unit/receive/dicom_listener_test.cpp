@@ -8,9 +8,16 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/durable_file.h"
 #include "node/receive/sealed_scan.h"
@@ -22,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A listener in a thread of its own, and what it said.
+// A listener in a thread of its own, and the events it reported.
 class Listening {
  public:
   Listening(DicomConfig config, const fs::path& incoming) : stop_(eventfd(0, EFD_CLOEXEC)) {
@@ -138,7 +145,7 @@ class DicomListenerTest : public testing::Test {
   ScratchFolder folder_;
 };
 
-TEST_F(DicomListenerTest, AnswersEchoAndHandsOnWhatIsStored) {
+TEST_F(DicomListenerTest, AnswersEchoAndHandsOverWhatIsStored) {
   Listening listening(config_for(), incoming());
   EXPECT_EQ(run("echoscu" + titles() + listening.port()), 0);
   EXPECT_TRUE(listening.said("echo address 127.0.0.1")) << listening.all();
@@ -168,7 +175,7 @@ TEST_F(DicomListenerTest, EachRefusalSaysWhatWasOfferedAndWhatIsExpected) {
   EXPECT_TRUE(listening.received().empty());
 }
 
-TEST_F(DicomListenerTest, AnAddressThatIsNotAllowedIsNotSpokenTo) {
+TEST_F(DicomListenerTest, AConnectionFromAnAddressThatIsNotAllowedIsRefused) {
   Listening listening(config_for("PACS1@10.9.8.7"), incoming());
   EXPECT_NE(run("echoscu" + titles() + listening.port()), 0);
   EXPECT_TRUE(listening.said("refused address 127.0.0.1 is not among those that may send (10.9.8.7)"))
@@ -192,15 +199,15 @@ TEST_F(DicomListenerTest, LimitsOnFilesAndOnAssociationsHold) {
       << listening.all();
 }
 
-TEST_F(DicomListenerTest, GarbageOnTheSocketHurtsNobody) {
+TEST_F(DicomListenerTest, GarbageOnTheSocketDoesNotStopTheListener) {
   Listening listening(config_for(), incoming());
-  // The receiver may hang up before everything is written: that is no failure of this test.
+  // The receiver may hang up before everything is written: that is not what this test is about.
   run("bash -c 'head -c 5000 /dev/zero | tr \\\\0 x > /dev/tcp/127.0.0.1/" + listening.port() + "'");
   EXPECT_EQ(run("echoscu" + titles() + listening.port()), 0);
   EXPECT_TRUE(listening.said("echo")) << listening.all();
 }
 
-TEST_F(DicomListenerTest, WhatAnEarlierRunLeftIsHandedOnFirst) {
+TEST_F(DicomListenerTest, ABatchThatAnEarlierRunLeftIsHandedOverFirst) {
   DicomConfig slow = config_for();
   slow.settle_s = 3600;
   const fs::path kept = folder_.path() / "kept";
@@ -208,7 +215,7 @@ TEST_F(DicomListenerTest, WhatAnEarlierRunLeftIsHandedOnFirst) {
     Listening listening(slow, incoming());
     EXPECT_EQ(run("storescu" + titles() + listening.port() + " " + slice(0).string()), 0);
     EXPECT_TRUE(listening.said("stored")) << listening.all();
-    // As a crash leaves it: the batch lies there, nobody has taken it.
+    // As a crash leaves it: the batch lies there, not handed over.
     fs::copy(incoming(), kept, fs::copy_options::recursive);
   }
   Listening next(config_for(), kept);

@@ -56,7 +56,7 @@ class SealedScan : public testing::Test {
                        stranger_ = crypto::AgreementKey::generate(random_);
 };
 
-TEST_F(SealedScan, OpensToWhatWasSealedForItsKeyOnly) {
+TEST_F(SealedScan, OpensWithItsOwnKeyOnly) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'535}, std::size_t{65'536},
                                  std::size_t{65'537}, std::size_t{300'000}}) {
     const Bytes scan = noise(size);
@@ -71,7 +71,7 @@ TEST_F(SealedScan, OpensToWhatWasSealedForItsKeyOnly) {
   }
 }
 
-TEST_F(SealedScan, EveryChangedOrMissingPartIsNoticed) {
+TEST_F(SealedScan, EveryChangedOrMissingPartIsDetected) {
   seal(noise(3 * 65'536));  // ends with an empty piece, without which it would look whole
   const Bytes whole = *read_file(file_, 1 << 20);
   const std::size_t piece = 65'536 + 16;

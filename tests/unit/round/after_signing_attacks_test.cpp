@@ -139,7 +139,7 @@ TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
   expect_refused(announce(site, 5), RefusalReason::stale_round);
   // The same round, in a later attempt, and later rounds go on.
   EXPECT_TRUE(site.step(message(MessageKind::train_task, task(6))).start_training.has_value());
-  site.step(node::TrainingFinished{6, scene.world.contribution(kSite)});
+  site.step(node::TrainingFinished{6, scene.world.update(kSite)});
   p.attempt = 2;
   expect_sends(announce(site, 6), MessageKind::keys);
   EXPECT_TRUE(joined(6).step(message(MessageKind::train_task, task(7))).start_training.has_value());

@@ -132,7 +132,7 @@ TEST(Beacon, WithoutOneAsManySitesTakePartAsTheCompleteGraphTakes) {
   EXPECT_FALSE(p.graph.has_value());
 }
 
-TEST(Beacon, ComesInTimeWhileStragglersWouldBeWaitedFor) {
+TEST(Beacon, ComesInTimeWhileStragglersAreWaitedFor) {
   World world(sparse_options());
   std::set<RosterIndex> ready;
   federation::RoundParameters first;

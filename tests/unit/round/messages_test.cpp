@@ -2,12 +2,27 @@
 // bit.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/byte_fields.h"
+#include "common/codec.h"
+#include "common/ids.h"
 #include "coordinator/round/sum_to_repeat.h"
 #include "crypto/hash.h"
+#include "federation/messages/attempt_ref.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/message_kind.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/fixed_point.h"
 #include "federation/secagg/framed_journal.h"
+#include "federation/secagg/parameters.h"
 #include "node/round/site_marks.h"
 #include "tests/simulation/test_federation.h"
 
@@ -123,7 +138,7 @@ TEST(Messages, ARepetitionOutOfBoundsIsRefused) {
 }
 
 // What version 0.1 wrote is read, and lets nothing be repeated.
-TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
+TEST(Marks, MarksOfVersion01AreRead) {
   const RunId run{.bytes = {1}};
   const Digest model{7};
   const auto start = [&](std::uint8_t type) {
@@ -131,7 +146,7 @@ TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
     writer.reserve(128);
     writer.u8(type);
     writer.raw(run.bytes);
-    write(writer, kRef);
+    write_fields(writer, kRef);
     return writer;
   };
   ByteWriter joined = start(1);
@@ -140,8 +155,9 @@ TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
   for (const Digest& field : {Digest{1}, Digest{2}, model}) statement.raw(field);
   statement.u16(3);
   statement.u16(3);
-  write(statement, std::vector<RosterIndex>{0, 1, 2});
-  write(statement, std::vector<RosterIndex>{0, 1, 2});
+  FieldWriter statement_fields(statement);
+  for (const std::string_view field : {"voters", "holders"})
+    site_list(statement_fields, field, std::vector<RosterIndex>{0, 1, 2});
   statement.sized(Bytes(1, 8));
   statement.sized(Bytes(1, 9));
   ByteWriter released = start(4);
@@ -153,7 +169,7 @@ TEST(Marks, ThoseOfTheVersionBeforeAreRead) {
   const auto memory = node::SiteMemory::restore(run, journal, std::vector<Bytes>{std::move(released).take()});
   ASSERT_TRUE(memory.has_value()) << memory.error().message;
   EXPECT_TRUE(memory->joined->stands_for(kRef));
-  EXPECT_EQ(memory->joined->update, Digest{});
+  EXPECT_EQ(memory->joined->vector, Digest{});
   EXPECT_EQ(memory->consistency->voters.size(), 3U);
   EXPECT_TRUE(memory->unregistered.empty());
   EXPECT_EQ(memory->released_models.at(model).mark.ref, kRef);
@@ -198,6 +214,21 @@ TEST(Messages, ValuesOutsideTheirBoundsAreRefused) {
   EXPECT_FALSE(message_kind(13).has_value());
   EXPECT_FALSE(message_kind(49).has_value());
   EXPECT_FALSE(refusal_reason(9999).has_value());
+}
+
+TEST(Messages, EveryKindHasItsOwnNumberAndName) {
+  std::set<std::string_view> names;
+  for (const MessageKindInfo& info : kMessageKinds) {
+    EXPECT_EQ(message_kind(static_cast<std::uint16_t>(info.kind)).value(), info.kind) << info.name;
+    EXPECT_EQ(to_string(info.kind), info.name);
+    EXPECT_EQ(is_from_site(info.kind), info.scope.has_value()) << info.name;
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+  }
+  std::size_t known = 0;
+  for (std::uint32_t number = 0; number <= 0xffff; ++number)
+    known += message_kind(static_cast<std::uint16_t>(number)).has_value() ? 1U : 0U;
+  EXPECT_EQ(known, kMessageKinds.size());
+  EXPECT_EQ(to_string(static_cast<MessageKind>(13)), "unknown");
 }
 
 TEST(Chunks, RoundTripAndBounds) {

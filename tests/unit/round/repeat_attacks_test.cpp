@@ -104,7 +104,7 @@ class RepeatAttack : public ::testing::Test {
   }
   void train(node::SiteMachine& site, RosterIndex as) {
     ASSERT_TRUE(tell(site, MessageKind::train_task, task()).start_training.has_value());
-    site.step(node::TrainingFinished{2, world.contribution(as)});
+    site.step(node::TrainingFinished{2, world.update(as)});
   }
   federation::RoundParameters repetition() {
     return federation::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();

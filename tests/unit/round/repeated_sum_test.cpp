@@ -52,7 +52,7 @@ TEST(RepeatedSum, ADealerOfAnotherMaskKeyThatDroppedOutIsNamedAndTheSumComesFrom
   expect_repeated(scene, {0, 1, 2, 3}, {4});
 }
 
-TEST(RepeatedSum, BothKindsAtOnce) {
+TEST(RepeatedSum, DealersOfBothKindsInOneRoundAreNamed) {
   Scene scene(7, 1);
   scene.world.intercept = both(deal_another_seed(scene.world, 1), deal_another_mask_key(scene.world, 5));
   EXPECT_TRUE(scene.world.run()) << scene.world.where();
@@ -60,7 +60,7 @@ TEST(RepeatedSum, BothKindsAtOnce) {
   EXPECT_EQ(scene.world.aborted().size(), 1U);
 }
 
-TEST(RepeatedSum, SeveralDealersAtOnce) {
+TEST(RepeatedSum, SeveralDealersInOneRoundAreNamed) {
   Scene scene(7, 1);
   scene.world.intercept = both(deal_another_seed(scene.world, 0), deal_another_seed(scene.world, 6));
   EXPECT_TRUE(scene.world.run()) << scene.world.where();
@@ -129,7 +129,7 @@ TEST(RepeatedSum, ASiteThatIsAwayIsWaitedForAndNoSmallerSumIsReleased) {
 }
 
 // R4 is past then: the statement is over all of them, and t sites are enough to open it.
-TEST(RepeatedSum, ASiteThatGoesAfterItsVectorIsInTheSum) {
+TEST(RepeatedSum, ASiteThatLeavesAfterItsVectorIsInTheSum) {
   Scene scene(5, 1);
   World& world = scene.world;
   bool gone = false;
@@ -234,7 +234,7 @@ TEST(RepeatedSum, EachSiteRestartsInEveryPhaseOfTheRepetition) {
     }
 }
 
-TEST(RepeatedSum, AnAwaySiteFollowsTheRepeatedSum) {
+TEST(RepeatedSum, ASiteThatWasAwayFollowsTheRepeatedSum) {
   Scene scene(6, 1);
   World& world = scene.world;
   bool away = true;

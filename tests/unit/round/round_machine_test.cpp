@@ -6,6 +6,22 @@ namespace {
 
 using coordinator::RoundPhase;
 
+coordinator::RoundSetup setup_of(const TestFederation& f) {
+  return {.run = f.run(),
+          .roster = f.roster(),
+          .key = f.coordinator_key().copy(),
+          .task = {.round = 1},
+          .invited = {0, 1, 2, 3},
+          .quiet = {},
+          .thresholds = {1, 3, 2},
+          .cohort_smallest = 3,
+          .cohort_largest = 4,
+          .delta_size = 10,
+          .delta_max = 1,
+          .weight_max = 10,
+          .limits = {}};
+}
+
 // Kills `site` for good when it has sent its message of this kind.
 void die_after(Scene& scene, RosterIndex site, MessageKind kind) {
   scene.world.intercept = [&scene, site, kind, dead = false](Delivery& delivery) mutable {
@@ -85,16 +101,37 @@ TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
   }
 }
 
+// The driver's ledger entry rests on it.
+TEST(RoundMachine, AnAttemptIsReportedOpenedOnceHoweverOftenItsParametersAreSent) {
+  const TestFederation f(4);
+  auto machine = coordinator::RoundMachine::create(setup_of(f), {}).value();
+  EXPECT_FALSE(machine.step(coordinator::Begin{{0}}).opened.has_value());
+  std::optional<federation::RoundParameters> opened;
+  for (RosterIndex site = 0; site < 4; ++site) {
+    const federation::TrainingReady ready{.round = 1, .model_hash = {}};
+    auto effects =
+        machine.step(coordinator::MessageReceived{f.from_site(site, MessageKind::training_ready, ready.encode())});
+    ASSERT_EQ(effects.opened.has_value(), site == 3);
+    opened = std::move(effects.opened);
+  }
+  EXPECT_EQ(opened->attempt, 1U);
+  EXPECT_EQ(opened->candidates.size(), 4U);
+  const auto again = machine.step(coordinator::Tick{{5'000}});
+  ASSERT_EQ(again.outbound.size(), 4U);
+  EXPECT_EQ(again.outbound[0].kind, MessageKind::parameters);
+  EXPECT_FALSE(again.opened.has_value());
+}
+
 TEST(RoundMachine, StagingIsBoundedAndStillTakesEverySite) {
-  // Three slots for six sites: the rest are told to upload as slots come free.
+  // Three slots for six sites: the rest are told to send theirs as slots come free.
   World world({.sites = 6, .seed = 5, .rounds = 1, .faults = {}, .staging_bytes = 1});
-  std::set<RosterIndex> uploading;
+  std::set<RosterIndex> sending;
   std::size_t most = 0;
   world.intercept = [&](Delivery& delivery) {
     const auto kind = federation::claimed_kind(delivery.wire).value();
-    if (kind == MessageKind::routed_shares) uploading.insert(delivery.site);
-    if (kind == MessageKind::masked_statement) uploading.erase(delivery.site);
-    most = std::max(most, uploading.size());
+    if (kind == MessageKind::routed_shares) sending.insert(delivery.site);
+    if (kind == MessageKind::masked_statement) sending.erase(delivery.site);
+    most = std::max(most, sending.size());
     return true;
   };
   EXPECT_TRUE(world.run());
@@ -102,7 +139,7 @@ TEST(RoundMachine, StagingIsBoundedAndStillTakesEverySite) {
   EXPECT_EQ(world.results().at(0).contributors.size(), 6U);
 }
 
-TEST(RoundMachine, AnUploadThatStopsHalfwayIsNotInTheSum) {
+TEST(RoundMachine, AVectorThatStopsHalfwayIsNotInTheSum) {
   World world({.sites = 4, .seed = 9, .rounds = 1, .extra_floats = 2 * federation::kChunkWords, .faults = {}});
   world.intercept = [&](Delivery& delivery) {
     if (delivery.direction == Direction::to_site || delivery.site != 2) return true;
@@ -180,24 +217,8 @@ TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
   EXPECT_TRUE(scene.world.violations().empty());
 }
 
-coordinator::RoundSetup setup_of(const TestFederation& f) {
-  return {.run = f.run(),
-          .roster = f.roster(),
-          .key = f.coordinator_key().copy(),
-          .task = {.round = 1},
-          .invited = {0, 1, 2, 3},
-          .quiet = {},
-          .thresholds = {1, 3, 2},
-          .cohort_smallest = 3,
-          .cohort_largest = 4,
-          .delta_size = 10,
-          .delta_max = 1,
-          .weight_max = 10,
-          .limits = {}};
-}
-
 // Sites seal their shares under the roster of the round: under another one it cannot end.
-TEST(RoundMachine, AReleaseIsTakenUpUnderItsOwnRosterOnly) {
+TEST(RoundMachine, AReleaseIsResumedUnderItsOwnRosterOnly) {
   Scene scene(4, 1);
   scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_consistency; });
   EXPECT_FALSE(coordinator::roster_of_release(1, scene.world.coordinator_journal())->has_value());

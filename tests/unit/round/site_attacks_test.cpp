@@ -114,7 +114,7 @@ TEST_F(SiteAttack, ASecondDifferentChunkIsRefused) {
   const auto chunk = scene.hold_to_coordinator(kBad, MessageKind::masked_statement);
   const auto ref = federation::MaskedStatement::decode(chunk.payload())->ref;
   scene.world.run([n = 0]() mutable { return ++n > 20; });
-  const std::vector<std::uint32_t> words(scene.world.contribution(0).delta.size() + federation::kTailWords, 7);
+  const std::vector<std::uint32_t> words(scene.world.update(0).delta.size() + federation::kTailWords, 7);
   auto other =
       scene.world.federation().from_site(kBad, MessageKind::masked_chunk, federation::encode_chunk(ref, 0, words));
   const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{std::move(other)});
@@ -147,7 +147,7 @@ TEST_F(SiteAttack, AnUnreadableShareEndsInADisputeAndTheRoundGoesOn) {
 }
 
 TEST_F(SiteAttack, AFalseAccuserOfTwoSitesIsNamed) {
-  // Site 2 accuses a different peer in every attempt, and site 3 never uploads in the first: the attempt is repeated.
+  // Site 2 accuses a different peer in every attempt, and site 3 sends no vector in the first: the attempt is repeated.
   RosterIndex accused = 0;
   scene.world.intercept = [&](Delivery& delivery) {
     if (delivery.direction != Direction::to_coordinator) return true;

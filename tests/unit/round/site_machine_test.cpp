@@ -29,7 +29,7 @@ class SiteMachineTest : public ::testing::Test {
   node::SiteEffects tell(node::SiteMachine& site, MessageKind kind, const Bytes& payload) {
     return site.step(node::MessageReceived{federation.from_coordinator(kind, payload), std::nullopt});
   }
-  static federation::Contribution contribution() { return {.delta = {1, 2, 3}, .weight = 1, .metric_sums = {}}; }
+  static federation::LocalUpdate update() { return {.delta = {1, 2, 3}, .weight = 1, .metric_sums = {}}; }
 };
 
 TEST_F(SiteMachineTest, AConfigurationThatIsNotTheRostersIsRefused) {
@@ -62,7 +62,7 @@ TEST_F(SiteMachineTest, ATaskStartsTrainingOnceAndReadyFollows) {
   EXPECT_EQ(site.phase(), node::SitePhase::training);
   EXPECT_FALSE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
   expect_sends(site.step(node::TrainingAdvanced{1, 500}), MessageKind::training_progress);
-  expect_sends(site.step(node::TrainingFinished{1, contribution()}), MessageKind::training_ready);
+  expect_sends(site.step(node::TrainingFinished{1, update()}), MessageKind::training_ready);
   EXPECT_EQ(site.phase(), node::SitePhase::ready);
   expect_sends(tell(site, MessageKind::train_task, task().encode()), MessageKind::training_ready);
 }
@@ -119,7 +119,7 @@ TEST_F(SiteMachineTest, TrainingThatFailsOrDivergesIsReportedAndTheSiteIsIdle) {
   expect_sends(site.step(node::TrainingFailed{1}), MessageKind::attempt_failure);
   EXPECT_EQ(site.phase(), node::SitePhase::idle);
   tell(site, MessageKind::train_task, task().encode());
-  auto diverged = contribution();
+  auto diverged = update();
   diverged.delta[1] = std::numeric_limits<float>::quiet_NaN();
   expect_refused(site.step(node::TrainingFinished{1, diverged}), RefusalReason::update_not_finite);
   EXPECT_EQ(site.phase(), node::SitePhase::idle);
@@ -127,9 +127,9 @@ TEST_F(SiteMachineTest, TrainingThatFailsOrDivergesIsReportedAndTheSiteIsIdle) {
 
 TEST_F(SiteMachineTest, ResultsOfATrainingNobodyWaitsForAreRefused) {
   auto site = machine();
-  expect_refused(site.step(node::TrainingFinished{1, contribution()}), RefusalReason::unexpected_kind);
+  expect_refused(site.step(node::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
   tell(site, MessageKind::train_task, task(2).encode());
-  expect_refused(site.step(node::TrainingFinished{1, contribution()}), RefusalReason::unexpected_kind);
+  expect_refused(site.step(node::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
   EXPECT_TRUE(site.step(node::TrainingAdvanced{1, 10}).outbound.empty());
   EXPECT_TRUE(site.step(node::TrainingFailed{1}).outbound.empty());
   EXPECT_EQ(site.phase(), node::SitePhase::training);
@@ -138,7 +138,7 @@ TEST_F(SiteMachineTest, ResultsOfATrainingNobodyWaitsForAreRefused) {
 TEST_F(SiteMachineTest, AnUpdateIsKeptWhenTheSameWorkComesUnderTheNextRoundNumber) {
   auto site = machine();
   tell(site, MessageKind::train_task, task(1).encode());
-  site.step(node::TrainingFinished{1, contribution()});
+  site.step(node::TrainingFinished{1, update()});
   const auto effects = tell(site, MessageKind::train_task, task(2).encode());
   EXPECT_FALSE(effects.start_training.has_value());
   expect_sends(effects, MessageKind::training_ready);
@@ -173,7 +173,7 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
   tell(training, MessageKind::train_task, task().encode());
   auto ready = machine();
   tell(ready, MessageKind::train_task, task().encode());
-  ready.step(node::TrainingFinished{1, contribution()});
+  ready.step(node::TrainingFinished{1, update()});
   for (auto* site : {&idle, &training, &ready}) {
     const auto before = site->phase();
     for (const auto& [kind, payload] : messages)

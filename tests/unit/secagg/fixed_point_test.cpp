@@ -1,10 +1,19 @@
-// The encoding of a contribution and of the sum: overflow is impossible by construction, the canary proves the count.
+// The encoding of an update and of the sum: overflow is impossible by construction, the canary proves the count.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <span>
+#include <vector>
 
+#include "common/ids.h"
+#include "crypto/secret_bytes.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/model/local_update.h"
 #include "federation/secagg/fixed_point.h"
+#include "federation/secagg/parameters.h"
 
 namespace fovea::test {
 namespace {
@@ -23,27 +32,27 @@ RoundParameters parameters_for(std::size_t sites, std::size_t floats, double del
   return p;
 }
 
-std::vector<std::uint32_t> encode(const RoundParameters& p, const Contribution& c,
+std::vector<std::uint32_t> encode(const RoundParameters& p, const LocalUpdate& c,
                                   std::span<const std::int32_t> noise = {}) {
   std::vector<std::uint32_t> words(p.dimension);
-  ContributionEncoder::create(p, c, noise).value().fill(0, words);
+  UpdateEncoder::create(p, c, noise).value().fill(0, words);
   return words;
 }
 
-TEST(ContributionDigest, TellsContributionsAndSitesApart) {
+TEST(UpdateDigest, TellsUpdatesAndSitesApart) {
   crypto::SecretKey own, another;
   another.span()[31] = 1;
-  const Contribution first{.delta = {0.5F, -1, 0}, .weight = 3, .metric_sums = {1, 2}};
-  EXPECT_EQ(contribution_digest(first, own), contribution_digest(Contribution(first), own));
-  std::vector<Contribution> others(5, first);
+  const LocalUpdate first{.delta = {0.5F, -1, 0}, .weight = 3, .metric_sums = {1, 2}};
+  EXPECT_EQ(update_digest(first, own), update_digest(LocalUpdate(first), own));
+  std::vector<LocalUpdate> others(5, first);
   others[0].delta[2] = 1e-30F;
   others[1].delta.push_back(0);
   others[2].delta.pop_back();
   others[3].weight = 4;
   others[4].metric_sums[3] = 1;
-  for (const Contribution& other : others)
-    EXPECT_NE(contribution_digest(first, own), contribution_digest(other, own)) << &other - others.data();
-  EXPECT_NE(contribution_digest(first, own), contribution_digest(first, another));
+  for (const LocalUpdate& other : others)
+    EXPECT_NE(update_digest(first, own), update_digest(other, own)) << &other - others.data();
+  EXPECT_NE(update_digest(first, own), update_digest(first, another));
 }
 
 TEST(Thresholds, TheTableOfTheDesign) {
@@ -65,7 +74,7 @@ TEST(Thresholds, TheTableOfTheDesign) {
 TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
   for (const std::size_t sites : {2U, 3U, 4U, 100U, 128U}) {
     const auto p = parameters_for(sites, 2, 0.125, 7);
-    const Contribution c{.delta = {1e30F, -1e30F}, .weight = 7, .metric_sums = {1e300, -1e300, 0, 0}};
+    const LocalUpdate c{.delta = {1e30F, -1e30F}, .weight = 7, .metric_sums = {1e300, -1e300, 0, 0}};
     const auto words = encode(p, c);
     const std::int64_t bound = word_bound(sites);
     std::int64_t high = 0;
@@ -85,7 +94,7 @@ TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
 
 TEST(Encoding, MatchesANaiveReference) {
   const auto p = parameters_for(4, 1000);
-  Contribution c{.delta = std::vector<float>(1000), .weight = 33, .metric_sums = {1.25, 33, 4, 5}};
+  LocalUpdate c{.delta = std::vector<float>(1000), .weight = 33, .metric_sums = {1.25, 33, 4, 5}};
   for (std::size_t i = 0; i < 1000; ++i) c.delta[i] = std::sin(static_cast<float>(i)) * 0.7F;
   const auto words = encode(p, c);
   for (std::size_t i = 0; i < 1000; ++i) {
@@ -99,10 +108,10 @@ TEST(Encoding, MatchesANaiveReference) {
 
 TEST(Encoding, ChunksEqualTheWhole) {
   const auto p = parameters_for(3, 50);
-  Contribution c{.delta = std::vector<float>(50, 0.3F), .weight = 2, .metric_sums = {1, 2, 3, 4}};
+  LocalUpdate c{.delta = std::vector<float>(50, 0.3F), .weight = 2, .metric_sums = {1, 2, 3, 4}};
   c.delta[49] = -0.1F;
   const auto whole = encode(p, c);
-  const auto encoder = ContributionEncoder::create(p, c).value();
+  const auto encoder = UpdateEncoder::create(p, c).value();
   for (std::size_t first = 0; first < whole.size(); ++first) {
     std::vector<std::uint32_t> part(std::min<std::size_t>(7, whole.size() - first));
     encoder.fill(first, part);
@@ -112,30 +121,30 @@ TEST(Encoding, ChunksEqualTheWhole) {
 
 TEST(Encoding, NoiseIsAddedAndStaysWithinTheBound) {
   const auto p = parameters_for(4, 3);
-  const Contribution c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
+  const LocalUpdate c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
   const std::vector<std::int32_t> noise = {-7, std::numeric_limits<std::int32_t>::max(),
                                            std::numeric_limits<std::int32_t>::min()};
   const auto words = encode(p, c, noise);
   EXPECT_EQ(static_cast<std::int32_t>(words[0]), -7);
   EXPECT_EQ(static_cast<std::int32_t>(words[1]), word_bound(4));
   EXPECT_EQ(static_cast<std::int32_t>(words[2]), -word_bound(4));
-  EXPECT_FALSE(ContributionEncoder::create(p, c, std::span(noise).first(2)).has_value());
+  EXPECT_FALSE(UpdateEncoder::create(p, c, std::span(noise).first(2)).has_value());
 }
 
-TEST(Encoding, BadContributionsAreRefused) {
+TEST(Encoding, BadUpdatesAreRefused) {
   const auto p = parameters_for(4, 3);
-  const Contribution good{.delta = {0, 0, 0}, .weight = 1, .metric_sums = {}};
+  const LocalUpdate good{.delta = {0, 0, 0}, .weight = 1, .metric_sums = {}};
   auto bad = good;
   bad.delta.pop_back();
-  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
   bad = good;
   bad.weight = 0;
-  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
   bad.weight = 101;
-  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
   bad = good;
   bad.metric_sums[2] = std::nan("");
-  EXPECT_FALSE(ContributionEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
   EXPECT_FALSE(make_encoding(1, 1, 1).has_value());
   EXPECT_FALSE(make_encoding(4, 0, 1).has_value());
   EXPECT_FALSE(make_encoding(4, std::nan(""), 1).has_value());
@@ -174,7 +183,7 @@ TEST(Sum, AWrongCanaryRangeOrWeightIsRefused) {
   bad[1] = static_cast<std::uint32_t>(2 * word_bound(3) + 1);
   EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
   bad = good;
-  bad[2] = 1;  // less than one study a site
+  bad[2] = 1;  // less than one study per site
   EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
   bad[2] = 201;
   EXPECT_FALSE(decode_sum(p, bad, 2).has_value());

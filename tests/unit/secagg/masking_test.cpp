@@ -2,8 +2,25 @@
 // smaller gives nothing, and everything derived is bound to H(P), the model, the key list and the direction.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/ids.h"
+#include "common/result.h"
 #include "coordinator/aggregation/unmask.h"
 #include "crypto/hash.h"
+#include "crypto/random_source.h"
+#include "crypto/secret_bytes.h"
+#include "crypto/shamir.h"
+#include "federation/messages/coordinator_messages.h"
+#include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/statements.h"
 #include "tests/simulation/test_federation.h"
 
@@ -54,8 +71,9 @@ struct AttemptOf {
     std::copy(bytes.view().begin(), bytes.view().end(), out.share.begin());
     return out;
   }
-  coordinator::UnmaskWork work(const std::vector<RosterIndex>& committed, const std::vector<RosterIndex>& responders) {
-    coordinator::UnmaskWork out;
+  coordinator::UnmaskInput input(const std::vector<RosterIndex>& committed,
+                                 const std::vector<RosterIndex>& responders) {
+    coordinator::UnmaskInput out;
     out.context = context;
     out.survivors = context.parameters.candidates;
     out.committed = committed;
@@ -94,8 +112,8 @@ TEST(Unmask, AnySurvivingSetOfAtLeastTGivesTheExactSumAndASmallerNothing) {
         committed.push_back(i);
         expected += 10U + i;
       }
-    const auto masked = attempt.work(committed, committed).sum;
-    const auto outcome = coordinator::unmask(attempt.work(committed, committed));
+    const auto masked = attempt.input(committed, committed).sum;
+    const auto outcome = coordinator::unmask(attempt.input(committed, committed));
     EXPECT_EQ(outcome.complete, committed.size() >= threshold) << set;
     EXPECT_TRUE(outcome.blames.empty());
     if (outcome.complete) EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, expected)) << set;
@@ -106,10 +124,10 @@ TEST(Unmask, AnySurvivingSetOfAtLeastTGivesTheExactSumAndASmallerNothing) {
 TEST(Unmask, AChangedShareIsTracedToItsSenderAndReplacedByAnother) {
   AttemptOf attempt(6);
   const std::vector<RosterIndex> all = {0, 1, 2, 3, 4, 5};
-  auto work = attempt.work(all, all);
-  work.responses[0].shares[3].share[8] ^= 1;
-  work.responses[1].shares[2].share[0] ^= 2;  // another point
-  const auto outcome = coordinator::unmask(std::move(work));
+  auto input = attempt.input(all, all);
+  input.responses[0].shares[3].share[8] ^= 1;
+  input.responses[1].shares[2].share[0] ^= 2;  // another point
+  const auto outcome = coordinator::unmask(std::move(input));
   EXPECT_TRUE(outcome.complete);
   EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, 75));
   ASSERT_EQ(outcome.blames.size(), 2U);
@@ -122,9 +140,9 @@ TEST(Unmask, AChangedShareIsTracedToItsSenderAndReplacedByAnother) {
 TEST(Unmask, ADealerWhoseSharesDoNotGiveItsCommittedSecretIsNamed) {
   AttemptOf attempt(6);
   const std::vector<RosterIndex> all = {0, 1, 2, 3, 4, 5};
-  auto work = attempt.work(all, all);
-  work.dealers[4].self_seed_commitment[0] ^= 1;
-  const auto outcome = coordinator::unmask(std::move(work));
+  auto input = attempt.input(all, all);
+  input.dealers[4].self_seed_commitment[0] ^= 1;
+  const auto outcome = coordinator::unmask(std::move(input));
   EXPECT_FALSE(outcome.complete);
   ASSERT_EQ(outcome.blames.size(), 1U);
   EXPECT_EQ(outcome.blames[0], (coordinator::Blame{4, RefusalReason::inconsistent_dealer}));
@@ -133,8 +151,8 @@ TEST(Unmask, ADealerWhoseSharesDoNotGiveItsCommittedSecretIsNamed) {
 TEST(Unmask, ThreadsDoNotChangeTheSum) {
   AttemptOf attempt(5);
   const std::vector<RosterIndex> committed = {0, 1, 3, 4};
-  EXPECT_EQ(coordinator::unmask(attempt.work(committed, committed), 1).sum,
-            coordinator::unmask(attempt.work(committed, committed), 2).sum);
+  EXPECT_EQ(coordinator::unmask(attempt.input(committed, committed), 1).sum,
+            coordinator::unmask(attempt.input(committed, committed), 2).sum);
 }
 
 TEST(Masking, BothSidesOfAPairDeriveOneSeed) {

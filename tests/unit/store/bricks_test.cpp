@@ -2,8 +2,12 @@
 #include "node/store/brick_volume.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <set>
+#include <string>
+#include <string_view>
 
 #include "common/durable_file.h"
 #include "node/store/pyramid.h"
@@ -91,7 +95,7 @@ TEST(BrickVolume, BoxesInsideAcrossAndOutsideEqualTheNaiveReading) {
   }
 }
 
-TEST(BrickVolume, ACropAtTheGridsSpacingReadsJustItself) {
+TEST(BrickVolume, ACropAtTheGridsSpacingReadsNoOtherVoxel) {
   ScratchFolder folder;
   Volume scan = make_scan({100, 90, 80}, 22);
   scan.geometry.spacing_mm = {1, 1.005, 0.995};
@@ -146,7 +150,7 @@ TEST(BrickVolume, ACropAtAnotherSpacingIsLinearAndCountsItsHalo) {
                    16 * voxels_along(first[1], 15.0 / 2) * voxels_along(first[2], 15.0 / 3.5));
 }
 
-TEST(BrickVolume, ACentreThatIsNoPlaceIsRefused) {
+TEST(BrickVolume, ACentreThatIsNotFiniteOrFarAwayIsRefused) {
   ScratchFolder folder;
   BrickVolume volume = stored(folder.path() / "a.bricks", make_scan({20, 20, 20}, 1), false);
   std::vector<float> crop(8);
@@ -156,7 +160,7 @@ TEST(BrickVolume, ACentreThatIsNoPlaceIsRefused) {
   EXPECT_EQ(crop[0], kOutside);
 }
 
-TEST(BrickVolume, EveryFlippedByteAndEveryCutIsNoticedBeforeUse) {
+TEST(BrickVolume, EveryFlippedByteAndEveryCutIsDetectedBeforeUse) {
   ScratchFolder folder;
   const auto path = folder.path() / "a.bricks";
   const Volume scan = make_scan({70, 5, 4}, 25);
@@ -179,7 +183,7 @@ TEST(BrickVolume, EveryFlippedByteAndEveryCutIsNoticedBeforeUse) {
   EXPECT_EQ(BrickVolume::open(folder.path() / "none", site_key()).error().code, ErrorCode::not_found);
 }
 
-TEST(BrickVolume, LiesSealedAndOnlyUnderItsKeyAndName) {
+TEST(BrickVolume, OpensOnlyUnderItsKeyAndName) {
   ScratchFolder folder;
   const auto path = folder.path() / "a.bricks";
   Volume scan = make_scan({70, 66, 8}, 26);
@@ -205,7 +209,7 @@ TEST(BrickVolume, LiesSealedAndOnlyUnderItsKeyAndName) {
   EXPECT_EQ(volume->read_all().error().code, ErrorCode::corruption);
 }
 
-TEST(BrickVolume, RowsOfOneValueAreStoredOnceAndComeBack) {
+TEST(BrickVolume, ConstantRowsAreStoredAsOneVoxelAndRestored) {
   ScratchFolder folder;
   for (const bool as_float : {false, true}) {
     Volume scan = make_scan({131, 70, 66}, 27);
@@ -245,7 +249,7 @@ TEST(CoarseLevel, AveragesAreasWithOddSizesAndKeepsPlaces) {
   }
   // Coarse voxel (0,0,0) covers fine voxels 0 and 1 along each axis: its centre lies between them.
   const Point3 expected = scan.geometry.to_point({0.5, 0.5, 0.5});
-  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(coarse.geometry.origin_mm[a], expected[a], 1e-9);
+  for (unsigned a = 0; a < 3; ++a) EXPECT_NEAR(coarse.geometry.origin_mm[a], expected[a], 1e-9);
   // The last coarse voxel along i covers one fine voxel only, and is its value alone.
   double last = 0;
   for (std::int64_t v = 0; v < 4; ++v)
@@ -270,7 +274,7 @@ TEST(CoarseLevel, FractionalRatiosKeepTheMeanAndCoarseAxesAreLinear) {
   }
 }
 
-TEST(CoarseLevel, WhatIsStoredGivesTheSameLevelAndLeavesCoarseAxesAlone) {
+TEST(CoarseLevel, TheStoredPartGivesTheSameLevelAndKeepsCoarseAxes) {
   Volume scan = make_scan({40, 30, 12}, 33);
   scan.geometry.spacing_mm = {0.9, 2, 5};
   scan.geometry.direction = turned(20, 10);
@@ -283,7 +287,7 @@ TEST(CoarseLevel, WhatIsStoredGivesTheSameLevelAndLeavesCoarseAxesAlone) {
   for (float& v : values) v = v * kept.slope + kept.intercept;
   const Volume again = coarse_level(kept.geometry, std::span<const float>(values), 2);
   ASSERT_EQ(again.geometry.size, whole.geometry.size);
-  for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(again.geometry.origin_mm[a], whole.geometry.origin_mm[a], 1e-9);
+  for (unsigned a = 0; a < 3; ++a) EXPECT_NEAR(again.geometry.origin_mm[a], whole.geometry.origin_mm[a], 1e-9);
   for (std::size_t v = 0; v < whole.voxels.size(); ++v) ASSERT_NEAR(again.voxels[v], whole.voxels[v], 0.01f);
   EXPECT_TRUE(has_axis_finer_than(scan.geometry, 2));
   EXPECT_FALSE(has_axis_finer_than(scan.geometry, 0.9));
@@ -401,7 +405,7 @@ TEST(IntensityStatistics, EmptyConstantAndNotANumberAreRefused) {
   EXPECT_EQ(all->foreground_fraction, 1);
 }
 
-TEST(Normalise, EachKindMapsItsAnchors) {
+TEST(Normalise, EachKindMapsItsReferenceValues) {
   const IntensityStatistics s{.minimum = 0,
                               .maximum = 1000,
                               .mean = 0,

@@ -12,7 +12,7 @@ namespace {
 struct Blob {
   std::int32_t label;
   std::uint64_t voxels;
-  Point3 centre;
+  Point3 centre = Point3::Zero();
 };
 
 // 26-connected flood fill in scan order.
@@ -22,16 +22,16 @@ std::vector<Blob> flood(const VolumeGeometry& geometry, std::vector<std::int16_t
   for (std::int64_t start = 0; start < static_cast<std::int64_t>(mask.size()); ++start) {
     const std::int16_t label = mask[static_cast<std::size_t>(start)];
     if (label <= 0) continue;
-    Blob blob{label, 0, {}};
+    Blob blob{.label = label, .voxels = 0};
     std::vector<std::int64_t> open{start};
     mask[static_cast<std::size_t>(start)] = 0;
-    Point3 sum{};
+    Point3 sum = Point3::Zero();
     while (!open.empty()) {
       const std::int64_t at = open.back();
       open.pop_back();
       const Index3 p{at % size[0], at / size[0] % size[1], at / size[0] / size[1]};
       ++blob.voxels;
-      for (std::size_t a = 0; a < 3; ++a) sum[a] += static_cast<double>(p[a]);
+      for (unsigned a = 0; a < 3; ++a) sum[a] += static_cast<double>(p[a]);
       for (std::int64_t n = 0; n < 27; ++n) {
         const Index3 q{p[0] + n % 3 - 1, p[1] + n / 3 % 3 - 1, p[2] + n / 9 - 1};
         if (q[0] < 0 || q[1] < 0 || q[2] < 0 || q[0] >= size[0] || q[1] >= size[1] || q[2] >= size[2]) continue;
@@ -41,8 +41,7 @@ std::vector<Blob> flood(const VolumeGeometry& geometry, std::vector<std::int16_t
         open.push_back(static_cast<std::int64_t>(next));
       }
     }
-    for (double& s : sum) s /= static_cast<double>(blob.voxels);
-    blob.centre = geometry.to_point(sum);
+    blob.centre = geometry.to_point(sum / static_cast<double>(blob.voxels));
     out.push_back(blob);
   }
   return out;
@@ -68,7 +67,7 @@ TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
       const Finding& finding = (*found)[f];
       EXPECT_EQ(finding.label, expected[f].label);
       EXPECT_EQ(finding.voxels, expected[f].voxels);
-      for (std::size_t a = 0; a < 3; ++a)
+      for (unsigned a = 0; a < 3; ++a)
         EXPECT_NEAR(finding.center_mm[a], expected[f].centre[a], 1e-6) << "seed " << seed;
       const double volume = std::numbers::pi / 6 * finding.diameter_mm * finding.diameter_mm * finding.diameter_mm;
       EXPECT_NEAR(volume, static_cast<double>(finding.voxels) * 0.8 * 1.2 * 3, 1e-6);
@@ -76,7 +75,7 @@ TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
   }
 }
 
-TEST(Findings, ChosenLabelsOnlyAndFloatMasksToo) {
+TEST(Findings, OnlyChosenLabelsCountInFloatMasksToo) {
   VolumeGeometry geometry;
   geometry.size = {6, 2, 2};
   std::vector<float> mask(24);

@@ -1,6 +1,8 @@
 // Volumes through NIfTI files and back, in mm, for axis flips, permutations and oblique directions.
 #include <array>
 #include <chrono>
+#include <cmath>
+#include <filesystem>
 #include <string>
 
 #include "node/volume/canonical.h"
@@ -10,8 +12,6 @@
 
 namespace fovea::node {
 namespace {
-
-double distance(const Point3& a, const Point3& b) { return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]); }
 
 // Every voxel of `file` must lie where `scan` has the same value.
 void expect_same_in_space(const Volume& scan, const Volume& read, double tolerance_mm) {
@@ -26,7 +26,7 @@ void expect_same_in_space(const Volume& scan, const Volume& read, double toleran
         const Index3 at{std::lround(index[0]), std::lround(index[1]), std::lround(index[2])};
         const Point3 back = scan.geometry.to_point(
             {static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
-        ASSERT_LE(distance(point, back), tolerance_mm);
+        ASSERT_LE((point - back).norm(), tolerance_mm);
         ASSERT_EQ(read.voxels[read.geometry.offset(i, j, k)], scan.voxels[scan.geometry.offset(at[0], at[1], at[2])]);
       }
 }
@@ -36,17 +36,17 @@ TEST(VolumeFiles, EveryAxisOrderAndFlipComesBackCanonicalAndInPlace) {
   Volume scan = make_scan({9, 11, 7}, 1);
   scan.geometry.spacing_mm = {0.8, 1.1, 2.5};
   scan.geometry.origin_mm = {-40.25, 12.5, 103};
-  constexpr std::size_t kOrders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  constexpr unsigned kOrders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   for (const auto& order : kOrders)
     for (unsigned flips = 0; flips < 8; ++flips) {
       scan.geometry.direction.fill(0);
-      for (std::size_t axis = 0; axis < 3; ++axis)
-        scan.geometry.direction[order[axis] * 3 + axis] = (flips >> axis & 1u) != 0 ? -1 : 1;
+      for (unsigned axis = 0; axis < 3; ++axis)
+        scan.geometry.direction(order[axis], axis) = (flips >> axis & 1u) != 0 ? -1 : 1;
       const auto path = folder.path() / "scan.nii";
       ASSERT_TRUE(write_nifti(path, scan, VoxelType::int16, false));
       const Result<Volume> read = read_trusted_volume(path);
       ASSERT_TRUE(read) << read.error().message;
-      for (std::size_t axis = 0; axis < 3; ++axis) EXPECT_NEAR(read->geometry.direction[axis * 4], 1, 1e-6);
+      for (unsigned axis = 0; axis < 3; ++axis) EXPECT_NEAR(read->geometry.direction(axis, axis), 1, 1e-6);
       expect_same_in_space(scan, *read, 1e-3);
     }
 }
@@ -61,7 +61,7 @@ TEST(VolumeFiles, ObliqueDirectionKeepsItsAngleAndItsPoints) {
   ASSERT_TRUE(write_nifti(path, scan, VoxelType::float32, true));
   const Result<Volume> read = read_trusted_volume(path);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_NEAR(read->geometry.direction[1], scan.geometry.direction[1], 1e-5);
+  EXPECT_NEAR(read->geometry.direction(0, 1), scan.geometry.direction(0, 1), 1e-5);
   expect_same_in_space(scan, *read, 1e-3);
 }
 
@@ -94,7 +94,7 @@ TEST(VolumeFiles, AFileThatContradictsItsNameOrIsAbsentIsRefused) {
   EXPECT_EQ(read_trusted_volume(folder.path()).error().code, ErrorCode::invalid_argument);
 }
 
-TEST(VolumeFiles, TemplateBrainReadsInTalairachPlace) {
+TEST(VolumeFiles, TheTemplateBrainLiesInTalairachSpace) {
   const std::filesystem::path path = "/usr/share/mricron/templates/ch2.nii.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "mricron-data is not installed";
   const auto start = std::chrono::steady_clock::now();

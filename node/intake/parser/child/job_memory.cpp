@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/codec.h"
+#include "node/volume/volume.h"
 
 namespace fovea::node {
 

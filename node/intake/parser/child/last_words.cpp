@@ -5,19 +5,23 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
+#include <utility>
 
+#include "common/bytes.h"
 #include "common/codec.h"
+#include "common/result.h"
 #include "node/intake/parser/scan_protocol.h"
 
 namespace fovea::node {
 namespace {
 
 int g_result = -1;
-Bytes* g_answers =
-    nullptr;  // by Ending, each with its length before it; made beforehand, since a handler must not ask for memory
+// By Ending, each with its length before it; made beforehand, since a signal handler must not allocate.
+Bytes* g_answers = nullptr;
 constexpr std::size_t kHandlerStackBytes = 64 * 1024;
 constexpr std::uintptr_t kNearStackBytes = 1u << 20;  // a frame of a library that recurses is smaller
 

@@ -1,6 +1,6 @@
 // What a child of the parser says when it cannot go on. Libraries assert, throw where nothing may be thrown, and
 // recurse until the stack is full: the node then gets a refusal with a reason instead of a signal. Memory errors stay
-// signals: such a process has nothing to say.
+// signals: nothing that such a process says can be believed.
 #pragma once
 
 namespace fovea::node {

@@ -6,11 +6,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "node/intake/formats/gzip_file.h"
 #include "node/intake/formats/nifti_header.h"
 #include "node/intake/formats/nifti_voxels.h"
+#include "node/volume/canonical.h"
 
 namespace fovea::node {
 namespace {
@@ -68,7 +72,7 @@ Result<void> load_voxels(const NiftiFile& file, std::span<std::uint8_t> memory) 
                      memory.subspan(file.lead_bytes() - file.header.voxel_offset, file.header.file_bytes()));
 }
 
-// The voxels never leave the result: unpacked, converted and turned round where the node will find them.
+// The voxels never leave the result memory: unpacked, converted and flipped where the node will find them.
 Result<VolumeAnswer> parse_in_place(const NiftiFile& file, int result) {
   FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset - file.lead_bytes(),
                                                                 file.lead_bytes() + bytes_in_place(file.header)));

@@ -1,24 +1,36 @@
 #include "node/intake/parser/child/parse_job.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "common/check.h"
+#include "common/result.h"
 #include "node/intake/dicom/dicom_labels.h"
 #include "node/intake/dicom/dicom_series.h"
 #include "node/intake/formats/bias_field.h"
-#include "node/intake/formats/nifti_header.h"
+#include "node/intake/formats/file_format.h"
+#include "node/intake/formats/scan_facts.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/formats/volume_reader.h"
 #include "node/intake/parser/child/nifti_job.h"
 #include "node/volume/modality.h"
+#include "node/volume/volume.h"
+#include "node/volume/voxel_storage.h"
 
 namespace fovea::node {
 namespace {
 
-constexpr std::size_t kHeadBytes = 544;
-
-bool is_dicom(ByteView head) { return head.size() >= 132 && as_text(head).substr(128, 4) == "DICM"; }
-bool begins(ByteView head, std::string_view magic) { return as_text(head).starts_with(magic); }
+// Where libraries find input `number`, under a name that says which format it has.
+std::string path_of(const JobDescriptors& descriptors, std::size_t number, FileFormat format) {
+  return virtual_path(descriptors.folder, number, ending_of(format));
+}
 
 Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
   VolumeAnswer answer;
@@ -30,7 +42,7 @@ Result<VolumeAnswer> read_into(const VolumeSource& source, int result) {
 std::vector<std::filesystem::path> dicom_paths(const JobDescriptors& descriptors) {
   std::vector<std::filesystem::path> out;
   for (std::size_t n = 0; n + 1 < descriptors.inputs.size(); ++n)
-    out.push_back(virtual_path(descriptors.folder, n, ".dcm"));
+    out.push_back(path_of(descriptors, n, FileFormat::dicom));
   return out;
 }
 
@@ -51,34 +63,29 @@ Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors)
 }
 
 Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32_t part) {
-  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
-  if (is_for_nifti(head)) return parse_nifti(descriptors);
-  if (is_dicom(head)) return parse_series(descriptors, part);  // one enhanced object is a whole volume
-  const bool is_nrrd = begins(head, "NRRD000"),
-             is_metaimage = as_text(head).find("NDims") != std::string_view::npos && begins(head, "ObjectType");
-  if (is_nrrd || is_metaimage) {
-    FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
-    FOVEA_TRY(is_nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
-    return read_into({virtual_path(descriptors.folder, 0, is_nrrd ? ".nrrd" : ".mha"),
-                      is_nrrd ? FileFormat::nrrd : FileFormat::metaimage, nullptr},
-                     descriptors.result);
-  }
-  return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
+  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kFormatHeadBytes));
+  const std::optional<FileFormat> format = format_of_contents(head);
+  if (!format) return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
+  if (*format == FileFormat::nifti) return parse_nifti(descriptors);
+  if (*format == FileFormat::dicom) return parse_series(descriptors, part);  // one enhanced object is a whole volume
+  FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
+  FOVEA_TRY(*format == FileFormat::nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
+  return read_into({path_of(descriptors, 0, *format), *format, nullptr}, descriptors.result);
 }
 
 Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const LabelGrid& grid) {
-  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kHeadBytes));
-  if (!is_dicom(head)) return parse_volume(descriptors, kOnlyVolume);
+  FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kFormatHeadBytes));
+  if (format_of_contents(head) != FileFormat::dicom) return parse_volume(descriptors, kOnlyVolume);
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
   FOVEA_TRY_ASSIGN(LabelFacts facts,
-                   read_dicom_labels(virtual_path(descriptors.folder, 0, ".dcm"), grid, memory.into(answer)));
+                   read_dicom_labels(path_of(descriptors, 0, FileFormat::dicom), grid, memory.into(answer)));
   answer.layers = facts.layers;
   answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
 }
 
-// Evens out an MR's bias field, when that is asked for, where its voxels lie, which makes them floats.
+// Corrects an MR's bias field in place, if that is asked for; its voxels become floats.
 Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job, int result) {
   if (!job.correct_bias || !answer || !has_bias_field(answer->modality)) return answer;
   const std::size_t voxels = answer->geometry.voxel_count();

@@ -10,7 +10,7 @@ namespace fovea::node {
 
 Bytes answer_any_job(const ParserJob& job, const JobDescriptors& descriptors);
 
-// Does once what libraries do at their first file, so that forked children find it done.
+// Does once what libraries do at their first file, so that no forked child has to.
 void warm_up_libraries();
 
 }  // namespace fovea::node

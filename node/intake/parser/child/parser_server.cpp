@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <utility>
 #include <vector>
 
+#include "common/result.h"
 #include "node/intake/parser/child/last_words.h"
 #include "node/intake/parser/child/sandbox.h"
 

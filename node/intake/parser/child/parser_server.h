@@ -10,7 +10,7 @@ namespace fovea::node {
 
 struct ParserProgram {
   Bytes (*answer)(const ParserJob& job, const JobDescriptors& descriptors);  // in the child, inside its walls
-  void (*warm_up)();  // does once what libraries do at their first file, so that children find it done
+  void (*warm_up)();  // does once what libraries do at their first file, so that no child has to
 };
 
 // Serves the node at kControlDescriptor until it goes; the exit status.

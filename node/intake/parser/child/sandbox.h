@@ -20,7 +20,8 @@ std::uint64_t address_space_bytes();
 // Address space on top of `address_space`, processor time from here on, no core dump. unavailable: the kernel refused.
 Result<void> limit_resources(const ParserLimits& limits, std::uint64_t address_space);
 
-// The seccomp filter as the kernel takes it. Compiled once, before the forks: compiling costs more than many a file.
+// The seccomp filter as the kernel takes it. Compiled once, before the forks: it takes longer than parsing a small
+// file.
 class WallFilter {
  public:
   static Result<WallFilter> compile();

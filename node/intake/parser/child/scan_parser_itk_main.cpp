@@ -1,5 +1,4 @@
-// fovea-scan-parser-itk: started by fovea-node, never by hand, when the first file comes that is no NIfTI. ITK and GDCM
-// are in it.
+// fovea-scan-parser-itk: started by fovea-node, never by hand, at the first file that is not NIfTI. Links ITK and GDCM.
 #include <cassert>
 
 #include "node/intake/parser/child/last_words.h"

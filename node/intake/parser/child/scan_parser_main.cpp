@@ -1,5 +1,5 @@
-// fovea-scan-parser: started by fovea-node, never by hand. Parses NIfTI by itself and links nothing that it has no need
-// of, since what a process has loaded is what each of its forks costs.
+// fovea-scan-parser: started by fovea-node, never by hand. Parses NIfTI and links nothing else, since each fork costs
+// as much as its process has loaded.
 #include "node/intake/parser/child/nifti_job.h"
 #include "node/intake/parser/child/parser_server.h"
 

@@ -1,6 +1,7 @@
-// The published sum of a round at a site: evidence first, then its chunks. Taken in any phase, since a site that
+// The published sum of a round at a site: evidence first, then its chunks. Accepted in any phase, since a site that
 // dropped out, or was away for rounds, needs the sums as much as one that took part.
 #include <algorithm>
+#include <utility>
 
 #include "node/round/site_core.h"
 
@@ -15,9 +16,9 @@ const federation::Roster* SiteMachine::Core::roster_named(const Digest& hash) co
   return past != config.rosters_past.end() ? &*past : nullptr;
 }
 
-// A sum is published by the coordinator, and may be the work of it and its colluders alone: it must be one that this
-// site could have been part of, under the site's own rules. Else two of them could move every site to a model of their
-// choice, or to one so near the last that the difference of two sums shows a site's update.
+// A published sum may be made by the coordinator and its colluders alone: it must be one that this site could have been
+// part of, under the site's own rules. Else two of them could move every site to a model of their choice, or to one so
+// near the last that the difference of two sums shows a site's update.
 std::optional<federation::Refusal> SiteMachine::Core::check_published(const federation::RoundEvidence& evidence) const {
   using federation::Refusal;
   const federation::RoundParameters& p = evidence.parameters;
@@ -50,14 +51,18 @@ void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
   if (auto broken = check_published(*decoded)) return refuse(std::move(*broken));
   IncomingSum sum;
   sum.ref = p.ref();
-  sum.epoch = roster_named(p.roster_hash)->epoch;
+  const federation::Roster& roster = *roster_named(p.roster_hash);  // checked above
+  sum.epoch = roster.epoch;
+  // Under another roster this site has another index.
+  const std::optional<RosterIndex> own = roster.index_of(config.self);
+  sum.in_sum = own && contains(sites_of(decoded->committed), *own);
   sum.words.resize(p.dimension);
   sum.chunks.resize(federation::chunk_count(p.dimension));
   sum.missing = sum.chunks.size();
   sum.evidence = std::move(*decoded);
   incoming = std::move(sum);
   // The sum was opened, so it is not repeated, and its words take the place of the update's.
-  if (auto* unmasked = std::get_if<Unmasked>(&phase)) unmasked->work.contribution = {};
+  if (auto* unmasked = std::get_if<Unmasked>(&phase)) unmasked->trained.update = {};
 }
 
 void SiteMachine::Core::on_aggregate_chunk(const federation::SignedMessage& message) {
@@ -74,10 +79,10 @@ void SiteMachine::Core::on_aggregate_chunk(const federation::SignedMessage& mess
   arrived = message.payload_digest();
   const std::size_t first = decoded->index * federation::kChunkWords;
   federation::copy_words(decoded->words, std::span(incoming->words).subspan(first, decoded->words.size() / 4));
-  if (--incoming->missing == 0) finish_update();
+  if (--incoming->missing == 0) finish_sum();
 }
 
-void SiteMachine::Core::finish_update() {
+void SiteMachine::Core::finish_sum() {
   IncomingSum sum = std::move(*incoming);
   incoming.reset();
   federation::VectorHash hash(sum.ref.parameters, sum.words.size());
@@ -90,11 +95,12 @@ void SiteMachine::Core::finish_update() {
   if (!decoded) return refuse(RefusalReason::sum_out_of_range, decoded.error().message);
   effects.cancel_training = std::holds_alternative<Training>(phase);
   phase = Idle{};
-  effects.update = ModelUpdate{.round = sum.evidence.parameters.round,
-                               .transcript = sum.evidence.transcript(),
-                               .epoch = sum.epoch,
-                               .evidence = std::move(sum.evidence),
-                               .sum = std::move(*decoded)};
+  effects.verified_sum = VerifiedSum{.round = sum.evidence.parameters.round,
+                                     .transcript = sum.evidence.transcript(),
+                                     .epoch = sum.epoch,
+                                     .in_sum = sum.in_sum,
+                                     .evidence = std::move(sum.evidence),
+                                     .sum = std::move(*decoded)};
 }
 
 }  // namespace fovea::node

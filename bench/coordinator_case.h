@@ -1,5 +1,8 @@
-// The coordinator's own work in a round: taking in masked vectors, opening secrets, removing masks.
+// The coordinator's own work in a round: receiving masked vectors, opening secrets, removing masks.
 #pragma once
+
+#include <cstdint>
+#include <string>
 
 #include "bench/measure.h"
 
@@ -16,7 +19,7 @@ struct RoundShape {
   std::string name() const;
 };
 
-// With the code the coordinator runs.
+// Measures the code that the coordinator runs, and checks that the sum is exact.
 void run_coordinator_case(const RoundShape& shape, const Options& options, Report& report);
 
 }  // namespace fovea::bench

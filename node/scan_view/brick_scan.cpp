@@ -1,5 +1,6 @@
-#include "node/scan_view/scan_source.h"
+#include "node/scan_view/brick_scan.h"
 
+#include "common/check.h"
 #include "node/store/pyramid.h"
 
 namespace fovea::node {

@@ -1,17 +1,21 @@
-// fovea-node data listen: receive scans by DICOM and take them in.
-#include <spdlog/sinks/stdout_sinks.h>
+// fovea-node data listen: receive scans by DICOM and ingest them.
 #include <spdlog/spdlog.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <system_error>
 
+#include "common/descriptor.h"
 #include "common/stop_signals.h"
+#include "crypto/key_agreement.h"
 #include "node/commands/command.h"
 #include "node/commands/data_commands.h"
 #include "node/intake/parser/scan_parser.h"
+#include "node/io/dicom_listener.h"
+#include "node/store/study_catalogue.h"
 
 namespace fovea::node {
 namespace {
@@ -32,36 +36,31 @@ void log_event(DicomEvent event, const std::string& detail, ListenCounts& counts
   }
 }
 
-// What was received is taken in like any folder, then deleted: it can be sent again.
-void take_batch(CommandContext& context, const IngestRequest& request, const std::filesystem::path& batch,
-                ListenCounts& counts) {
+// What was received is ingested like any folder, then deleted: it can be sent again.
+void ingest_batch(CommandContext& context, const IngestRequest& request, const std::filesystem::path& batch,
+                  ListenCounts& counts) {
   IngestRequest one = request;
   one.paths = {batch};
   ++counts.batches;
-  const Result<void> taken = run_data_ingest(context.console, context.folder().data(), one);
-  if (!taken) spdlog::warn("dicom: a batch was not taken in whole: {}", taken.error().message);
+  const Result<void> ingested = run_data_ingest(context.console, context.folder().data(), one);
+  if (!ingested) spdlog::warn("dicom: a batch was not fully ingested: {}", ingested.error().message);
   std::error_code failed;
-  // A fault of the site (its disk) is not the batch's: that one waits for the next start.
-  if (taken || taken.error().code == ErrorCode::invalid_argument) std::filesystem::remove_all(batch, failed);
+  // After a fault of the site (its disk), not of the batch, the batch waits for the next start.
+  if (ingested || ingested.error().code == ErrorCode::invalid_argument) std::filesystem::remove_all(batch, failed);
   if (failed) spdlog::error("dicom: received files could not be deleted: {}", failed.message());
 }
 
-Result<void> run_listen(CommandContext& context, const std::string& split) {
+}  // namespace
+
+Result<void> run_data_listen(CommandContext& context, const std::string& split) {
   FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
   if (config.dicom.peers.empty())
     return invalid_argument(
         context.folder().config().string() +
         "  dicom.allow\n  expected who may send, found nobody\n  fix: allow = [\"PACS1@10.0.0.5\"]");
-  auto logger = spdlog::stderr_logger_mt("fovea-node");
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  logger->set_level(spdlog::level::from_str(context.console.quiet ? "error" : config.log_level));
-  spdlog::set_default_logger(std::move(logger));
+  context.set_up_log(config);
   block_signals({SIGINT, SIGTERM});
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGINT);
-  sigaddset(&stops, SIGTERM);
-  const Descriptor signals(::signalfd(-1, &stops, SFD_CLOEXEC));
+  FOVEA_TRY_ASSIGN(const Descriptor stop, open_signals({SIGINT, SIGTERM}));
   IngestRequest request;
   request.split = split;
   request.memory_bytes = config.intake.memory_bytes;
@@ -79,24 +78,13 @@ Result<void> run_listen(CommandContext& context, const std::string& split) {
            .incoming = context.folder().data() / "incoming",
            .seal_for = request.received_for->public_key()},
           {.log = [&](DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
-           .batch_ready = [&](const std::filesystem::path& batch) { take_batch(context, request, batch, counts); }}));
+           .batch_ready = [&](const std::filesystem::path& batch) { ingest_batch(context, request, batch, counts); }}));
   spdlog::info("dicom: listening as {} on {} port {}", config.dicom.ae_title, config.dicom.bind, listener.port());
-  FOVEA_TRY(listener.run(signals.number()));
+  FOVEA_TRY(listener.run(stop.number()));
   context.console.data(
       "data listen", {{"stored", counts.stored}, {"refused", counts.refused}, {"batches", counts.batches}},
       std::to_string(counts.stored) + " files received, " + std::to_string(counts.refused) + " connections refused");
   return {};
-}
-
-}  // namespace
-
-void add_listen_command(CLI::App& data, CommandContext& context) {
-  CLI::App* listen = data.add_subcommand(
-      "listen", "Receive scans from the hospital's archive by DICOM, until SIGTERM ([dicom] in node.toml)");
-  auto split = std::make_shared<std::string>("train");
-  listen->add_option("--split", *split, "For what is received: train, validation or test")->capture_default_str();
-  listen->callback(
-      [&context, split] { context.console.run("data listen", [&] { return run_listen(context, *split); }); });
 }
 
 }  // namespace fovea::node

@@ -1,16 +1,19 @@
-#include "node/io/record_file.h"
+#include "node/io/site_register.h"
 
 #include <algorithm>
+#include <system_error>
+#include <utility>
+#include <vector>
 
-#include "federation/secagg/framed_journal.h"
+#include "common/bytes.h"
+#include "common/ids.h"
 #include "node/round/site_marks.h"
 
 namespace fovea::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::size_t kFileBytesMax = std::size_t{8} << 30U;
+using federation::RecordFile;
 
 // The runs that have a journal, by name.
 std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
@@ -25,27 +28,6 @@ std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
 }
 
 }  // namespace
-
-Result<RecordFile> RecordFile::open(const fs::path& path, Retain retain) {
-  FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path, FileMode::secret));
-  federation::JournalContents contents;
-  if (file.size() > 0) {
-    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kFileBytesMax));
-    auto read = federation::read_journal(bytes);
-    if (!read) return corruption(path.string() + ": " + read.error().message);
-    contents = std::move(*read);
-    if (contents.intact_bytes < bytes.size()) FOVEA_TRY(file.truncate(contents.intact_bytes));
-  }
-  return RecordFile(std::move(file), std::move(contents.records), retain);
-}
-
-Result<void> RecordFile::append(std::span<const Bytes> records) {
-  if (records.empty()) return {};
-  for (const Bytes& record : records) FOVEA_TRY(file_.append(federation::frame_record(record)));
-  FOVEA_TRY(file_.sync());
-  if (retain_ == Retain::appended_too) records_.insert(records_.end(), records.begin(), records.end());
-  return {};
-}
 
 Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs) {
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));

@@ -4,14 +4,14 @@
 #include <fstream>
 
 #include "federation/secagg/framed_journal.h"
-#include "node/io/record_file.h"
+#include "node/io/site_register.h"
 #include "node/round/site_marks.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::test {
 namespace {
 
-using node::RecordFile;
+using federation::RecordFile;
 using node::SiteMemory;
 
 class SiteRegisterTest : public ::testing::Test {
@@ -51,7 +51,7 @@ class SiteRegisterTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(SiteRegisterTest, WhatTheJournalsHaveAndTheRegisterLacksIsAddedAtEveryOpening) {
+TEST_F(SiteRegisterTest, OpeningAddsWhatTheJournalsHaveAndTheRegisterLacks) {
   write_journal(run(1), {10, 11});
   EXPECT_EQ(released().size(), 2U);
   write_journal(run(2), {20});  // marked in the journal, and then the site fell over
@@ -77,7 +77,7 @@ TEST_F(SiteRegisterTest, ARebuildThatACrashInterruptedIsFinishedByTheNext) {
 }
 
 // Run 2 marked a release on a model that run 1 had released on before: it never left, and takes nothing from run 1.
-TEST_F(SiteRegisterTest, WhoReleasedFirstKeepsTheModel) {
+TEST_F(SiteRegisterTest, TheRunThatReleasedFirstKeepsTheModel) {
   write_journal(run(1), {10});
   EXPECT_EQ(released().at(Digest{10}), run(1));
   write_journal(run(2), {10});

@@ -1,0 +1,15 @@
+#include "federation/files/signed_document_file.h"
+
+#include "common/bytes.h"
+#include "common/durable_file.h"
+
+namespace fovea::federation {
+
+Result<SignedDocument> read_signed_document(const std::filesystem::path& path) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kSignedDocumentBytesMax));
+  auto document = SignedDocument::parse(bytes);
+  if (!document) return document.error().with_context(path.string());
+  return document;
+}
+
+}  // namespace fovea::federation

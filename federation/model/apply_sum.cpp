@@ -1,0 +1,12 @@
+#include "federation/model/apply_sum.h"
+
+#include "federation/model/federated_averaging.h"
+
+namespace fovea::federation {
+
+Result<ModelState> apply_sum(const ModelState& model, const PlanStage& stage, const RoundSum& sum) {
+  FOVEA_TRY_ASSIGN(const auto ranges, model.layout().ranges(stage.trains));
+  return apply_federated_averaging(model, ranges, sum, stage.server_learning_rate);
+}
+
+}  // namespace fovea::federation

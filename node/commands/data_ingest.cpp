@@ -1,0 +1,219 @@
+// fovea-node data ingest: from folders, files or a table of scans to studies in the catalogue.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "crypto/key_agreement.h"
+#include "node/commands/command.h"
+#include "node/commands/data_commands.h"
+#include "node/commands/study_text.h"
+#include "node/intake/csv_reader.h"
+#include "node/intake/ingest.h"
+#include "node/intake/label_tables.h"
+#include "node/intake/manifest.h"
+#include "node/intake/parser/scan_parser.h"
+#include "node/intake/scan_walk.h"
+#include "node/receive/sealed_scan.h"
+
+namespace fovea::node {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using SteadyClock = std::chrono::steady_clock;
+
+double seconds_since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+std::string minutes_and_seconds(double seconds) {
+  char text[48];
+  const auto whole = static_cast<long>(std::ceil(seconds));
+  std::snprintf(text, sizeof text, "%02ld:%02ld", whole / 60, whole % 60);
+  return text;
+}
+
+// One line on stderr during an ingest: rate and time left.
+class ProgressLine {
+ public:
+  explicit ProgressLine(const Console& console)
+      : console_(console), started_(SteadyClock::now()), terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+  void operator()(const IngestProgress& progress) {
+    const double elapsed = seconds_since(started_);
+    const double pause = terminal_ ? 0.2 : 5;
+    if (progress.done < progress.total && elapsed - shown_ < pause) return;
+    shown_ = elapsed;
+    const double rate = static_cast<double>(progress.done) / std::max(elapsed, 1e-3);
+    // By bytes: the largest come first.
+    const double bytes_rate = static_cast<double>(progress.bytes) / std::max(elapsed, 1e-3);
+    const double left = static_cast<double>(progress.total_bytes - progress.bytes) / std::max(bytes_rate, 1e-9);
+    console_.progress_in_place("ingest " + std::to_string(progress.done) + "/" + std::to_string(progress.total) +
+                               " studies · " + number(rate, "%.1f") + " studies/s · " +
+                               number(bytes_rate / 1e6, "%.0f") + " MB/s · " + minutes_and_seconds(left) + " left");
+    if (progress.done == progress.total && terminal_) console_.progress("");
+  }
+
+ private:
+  const Console& console_;
+  SteadyClock::time_point started_;
+  bool terminal_;
+  double shown_ = -1e9;
+};
+
+// A folder with a studies.csv in it stands for that table.
+std::filesystem::path implied_manifest(const IngestRequest& request) {
+  if (!request.manifest.empty() || request.paths.size() != 1) return request.manifest;
+  const std::filesystem::path table = request.paths.front() / "studies.csv";
+  std::error_code failed;
+  return std::filesystem::is_regular_file(table, failed) ? table : std::filesystem::path();
+}
+
+void warn_unmatched_rows(const Console& console, const std::filesystem::path& table, std::size_t rows,
+                         std::size_t first_line) {
+  if (rows == 0) return;
+  console.progress("warning: " + table.string() + ": " + std::to_string(rows) +
+                   (rows == 1 ? " row names" : " rows name") + " no scan of this ingest (the first is in line " +
+                   std::to_string(first_line) + ")");
+}
+
+// Study labels and points that came as tables of their own.
+Result<void> add_labels(const Console& console, const IngestRequest& request, std::vector<StudySource>& sources) {
+  const auto warn = [&](const std::filesystem::path& table, const auto& rows,
+                        const std::vector<std::size_t>& unmatched) {
+    warn_unmatched_rows(console, table, unmatched.size(), unmatched.empty() ? 0 : rows[unmatched.front()].line);
+  };
+  if (!request.labels.empty()) {
+    FOVEA_TRY_ASSIGN(const std::vector<StudyLabelRow> rows, read_study_labels(request.labels));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, apply_study_labels(rows, sources));
+    warn(request.labels, rows, unmatched);
+  }
+  if (!request.points.empty()) {
+    if (!is_table_name(request.points)) return invalid_argument("--points: expected a file ending in .csv");
+    FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(request.points));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, apply_points(rows, request.points, sources));
+    warn(request.points, rows, unmatched);
+  }
+  return {};
+}
+
+Result<FoundStudies> find_sources(const Console& console, const IngestRequest& request,
+                                  const IngestSettings& settings) {
+  const std::filesystem::path manifest = implied_manifest(request);
+  FoundStudies out;
+  if (!manifest.empty()) {
+    if (request.manifest.empty()) console.progress("using the table " + manifest.string());
+    FOVEA_TRY_ASSIGN(out.sources, read_manifest(manifest));
+    FOVEA_TRY(expand_folders(out.sources));
+    return out;
+  }
+  if (request.paths.empty())
+    return invalid_argument("data ingest: nothing to ingest; give folders, files, or --manifest studies.csv");
+  FOVEA_TRY_ASSIGN(const Split split, parse_split(request.split));
+  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
+  return find_studies(request.paths, split, parser);
+}
+
+Result<FoundStudies> find_labelled_sources(const Console& console, const IngestRequest& request,
+                                           const IngestSettings& settings) {
+  FOVEA_TRY_ASSIGN(FoundStudies out, find_sources(console, request, settings));
+  FOVEA_TRY(add_labels(console, request, out.sources));
+  return out;
+}
+
+// Files that an earlier version received are not sealed.
+ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKey>& key, std::uint64_t bytes_max) {
+  return {.open =
+              [key, bytes_max](const std::filesystem::path& file) {
+                return file.extension() == kSealedScanEnding ? open_sealed_scan(file, bytes_max, *key)
+                                                             : open_scan_file(file);
+              },
+          .memory = std::make_shared<MemoryBudget>(bytes_max)};
+}
+
+Result<IngestSettings> settings_of(const IngestRequest& request) {
+  IngestSettings out;
+  FOVEA_TRY_ASSIGN(out.finding_labels, parse_finding_labels(request.finding_labels));
+  if (!(std::abs(request.intensity_offset) <= 1e6))
+    return invalid_argument("--intensity-offset: expected a number within ±1e6");
+  out.intensity_offset = static_cast<float>(request.intensity_offset);
+  out.correct_bias = request.correct_bias;
+  // Half of a worker's share is for its parser, half for what the node makes of the volume.
+  constexpr std::uint64_t kWorkerBytesMin = 1ull << 30;
+  const std::uint64_t for_received = request.received_for ? request.memory_bytes / 3 : 0;  // they are opened in memory
+  const std::uint64_t for_work = request.memory_bytes - for_received;
+  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, for_work / kWorkerBytesMin));
+  out.workers =
+      std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
+  out.limits.memory_bytes = for_work / out.workers / 2;
+  if (request.received_for) out.scan_files = received_files(request.received_for, for_received);
+  out.parser_program = default_parser_program();
+  return out;
+}
+
+void print_report(const Console& console, const IngestReport& report, const FoundStudies& found, double seconds) {
+  Json refused = Json::array();
+  std::string human = std::to_string(report.ingested) + " studies ingested, " + std::to_string(report.already_there) +
+                      " already there, " + std::to_string(report.refused.size()) + " refused, in " +
+                      number(seconds, "%.1f") + " s";
+  std::map<std::string, std::size_t> skipped;
+  for (const NotAScan& file : found.not_scans) ++skipped[file.reason];
+  Json others = Json::array();
+  for (const auto& [reason, count] : skipped) {
+    others.push_back({{"files", count}, {"reason", reason}});
+    human += "\n  skipped " + std::to_string(count) + (count == 1 ? " file: " : " files: ") + reason;
+  }
+  for (const Refusal& refusal : report.refused) {
+    refused.push_back({{"code", refusal.code}, {"reason", refusal.reason}});
+    human += "\n  refused " + refusal.code + " (" + refusal.name + "): " + refusal.reason;
+  }
+  console.data("data ingest",
+               {{"taken", report.ingested},
+                {"already_there", report.already_there},
+                {"refused", refused},
+                {"left_alone", others},
+                {"bytes", report.bytes},
+                {"seconds", seconds}},
+               human);
+}
+
+}  // namespace
+
+Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
+                             const IngestRequest& request) {
+  const SteadyClock::time_point started = SteadyClock::now();
+  FOVEA_TRY_ASSIGN(const IngestSettings settings, settings_of(request));
+  FOVEA_TRY_ASSIGN(const FoundStudies found, find_labelled_sources(console, request, settings));
+  FOVEA_TRY_ASSIGN(StudyCatalogue catalogue, StudyCatalogue::open(data_folder, true));
+  ProgressLine line(console);
+  FOVEA_TRY_ASSIGN(const IngestReport report,
+                   ingest(catalogue, found.sources, settings, [&line](const IngestProgress& p) { line(p); }));
+  print_report(console, report, found, seconds_since(started));
+  if (report.ingested + report.already_there == 0)
+    return invalid_argument(found.sources.empty()
+                                ? "data ingest: no scans found (expected .nii, .nii.gz, .nrrd, .mha or DICOM series)"
+                                : "data ingest: every study was refused; the reasons are above");
+  return {};
+}
+
+Result<std::uint64_t> memory_allowance(CommandContext& context) {
+  std::error_code failed;
+  if (!std::filesystem::exists(context.folder().config(), failed)) return IntakeConfig{}.memory_bytes;
+  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  return config.intake.memory_bytes;
+}
+
+}  // namespace fovea::node

@@ -1,0 +1,30 @@
+// The format of a scan file: by its name, which decides what a folder walk takes for a volume and which library reads a
+// trusted file, and by its first bytes, which alone count when a file of a patient is parsed.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "common/bytes.h"
+
+namespace fovea::node {
+
+enum class FileFormat { nifti, nrrd, metaimage, dicom };
+
+// By ending: .nii, .nii.gz, .nrrd or .mha. None for any other name, those of DICOM files included, which follow no
+// rule.
+std::optional<FileFormat> format_of_name(const std::filesystem::path& file);
+
+// ".nii", ".nrrd", ".mha" or ".dcm": what libraries that go by the name expect.
+std::string_view ending_of(FileFormat format) noexcept;
+
+// How much of a file format_of_contents needs: as much as the longest header whose first field names the format.
+constexpr std::size_t kFormatHeadBytes = 544;
+
+// `head`: the first kFormatHeadBytes bytes, or all of a shorter file. A gzip stream is NIfTI, the only format that is
+// taken packed. Four bytes are enough to tell NIfTI from everything else. None: no format that is taken.
+std::optional<FileFormat> format_of_contents(ByteView head) noexcept;
+
+}  // namespace fovea::node

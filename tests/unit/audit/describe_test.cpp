@@ -1,0 +1,37 @@
+// Failure class: a report that says "unknown" of a message which the gate lets out.
+#include "audit/describe.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string_view>
+
+#include "federation/messages/message_kind.h"
+
+namespace fovea::audit {
+namespace {
+
+TEST(Describe, EveryKindOfMessageThatASiteSendsHasAMeaningAndALimitOfItsOwn) {
+  const std::string_view unknown = kind_meaning("no-such-kind");
+  std::set<std::string_view> meanings;
+  for (const federation::MessageKindInfo& kind : federation::kMessageKinds) {
+    if (!federation::is_from_site(kind.kind)) {
+      EXPECT_EQ(kind_meaning(kind.name), unknown) << kind.name << " never leaves a site";
+      continue;
+    }
+    EXPECT_NE(kind_meaning(kind.name), unknown) << kind.name;
+    EXPECT_NE(kind_limit(kind.name), kind_limit("no-such-kind")) << kind.name;
+    meanings.insert(kind_meaning(kind.name));
+  }
+  EXPECT_EQ(kind_count(), 12U);
+  EXPECT_EQ(meanings.size(), kind_count());
+}
+
+TEST(Describe, BytesAreGivenInTheUnitThatAPersonReads) {
+  EXPECT_EQ(byte_text(9'831), "9831 bytes");
+  EXPECT_EQ(byte_text(983'149), "983.1 kB");
+  EXPECT_EQ(byte_text(3'900'000), "3.9 MB");
+}
+
+}  // namespace
+}  // namespace fovea::audit
