@@ -49,7 +49,7 @@ struct KeyOptions {
   Result<KeyRing> ring() const {
     KeyRing out;
     for (const std::string& key : keys) FOVEA_TRY(out.add_key(key));
-    std::vector<federation::PublicKeyBytes> pinned;
+    std::vector<federation::membership::PublicKeyBytes> pinned;
     for (const std::string& hex : administrators) {
       const auto bytes = from_hex(hex);
       if (!bytes) return bytes.error().with_context("--admin");
@@ -166,9 +166,10 @@ Result<void> show(Console& console, const ShowOptions& options) {
   ordered_json entries = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"entry", "time", "type", "what"}};
   for (std::uint64_t index = options.from; index < size && index - options.from < options.count; ++index) {
-    FOVEA_TRY_ASSIGN(const std::string text, federation::read_entry(folder, size, index));
-    FOVEA_TRY_ASSIGN(const auto entry, federation::decode_entry(as_bytes(text), "entry " + std::to_string(index)));
-    const std::string type(federation::entry_type(entry.body));
+    FOVEA_TRY_ASSIGN(const std::string text, federation::ledger::read_entry(folder, size, index));
+    FOVEA_TRY_ASSIGN(const auto entry,
+                     federation::ledger::decode_entry(as_bytes(text), "entry " + std::to_string(index)));
+    const std::string type(federation::ledger::entry_type(entry.body));
     if (!options.type.empty() && type != options.type) continue;
     if (console.json) entries.push_back({{"index", index}, {"entry", ordered_json::parse(text)}});
     else rows.push_back({std::to_string(index), utc_text(entry.at), type, one_line(entry.body)});
@@ -191,12 +192,12 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
   FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
   if (ledger.key.empty()) return corruption(ledger.findings.front().what);
   FOVEA_TRY_ASSIGN(const std::string text,
-                   federation::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
+                   federation::ledger::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
   const std::string name = "entry " + std::to_string(options.index);
-  FOVEA_TRY_ASSIGN(const auto entry, federation::decode_entry(as_bytes(text), name));
+  FOVEA_TRY_ASSIGN(const auto entry, federation::ledger::decode_entry(as_bytes(text), name));
   FOVEA_TRY_ASSIGN(const auto proof,
                    crypto::inclusion_proof(options.index, ledger.checkpoint.size,
-                                           federation::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
+                                           federation::ledger::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
   const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(text)), options.index, ledger.checkpoint.size,
                                      ledger.checkpoint.root};
   const crypto::ProofVerdict verdict = crypto::check_inclusion(claim, proof);

@@ -11,8 +11,8 @@
 namespace fovea::audit {
 namespace {
 
-using federation::MessageKind;
-using federation::RoundKey;
+using federation::ledger::RoundKey;
+using federation::messages::MessageKind;
 
 struct KindText {
   MessageKind kind;
@@ -47,11 +47,11 @@ constexpr std::array kKindTexts{
     KindText{MessageKind::beacon_nonce, "this site's part of that draw, shown once every site has promised its own",
              "two hashes and 32 random bytes"},
 };
-static_assert(federation::covers(kKindTexts, federation::is_sent_by_site));
+static_assert(federation::messages::covers(kKindTexts, federation::messages::is_sent_by_site));
 
 const KindText* kind_text(std::string_view name) {
-  const auto kind = federation::egress_kind(name);
-  return kind ? federation::find_entry(kKindTexts, *kind) : nullptr;
+  const auto kind = federation::ledger::egress_kind(name);
+  return kind ? federation::messages::find_entry(kKindTexts, *kind) : nullptr;
 }
 
 std::string round_text(const RoundKey& key) {
@@ -69,63 +69,63 @@ std::string joined(const std::vector<std::string>& words) {
 
 // --- one overload an entry type ---
 
-std::string line(const federation::PlanApproved& e) {
+std::string line(const federation::ledger::PlanApproved& e) {
   return "plan " + short_hex(e.plan) + " approved by key " + short_hex(e.approver);
 }
-std::string line(const federation::PlanWithdrawn& e) {
+std::string line(const federation::ledger::PlanWithdrawn& e) {
   return "plan " + short_hex(e.plan) + " rejected by key " + short_hex(e.approver);
 }
-std::string line(const federation::RosterEpoch& e) {
+std::string line(const federation::ledger::RosterEpoch& e) {
   return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + std::to_string(e.sites) +
          " sites";
 }
-std::string line(const federation::RoundOpen& e) {
+std::string line(const federation::ledger::RoundOpen& e) {
   return round_text(e.key) + ": model " + short_hex(e.model) + ", " + std::to_string(e.cohort) + " sites, threshold " +
          std::to_string(e.threshold);
 }
-std::string line(const federation::InputSealed& e) {
+std::string line(const federation::ledger::InputSealed& e) {
   return round_text(e.key) + ": input committed to, " + short_hex(e.commitment);
 }
-std::string line(const federation::EgressIntent& e) {
+std::string line(const federation::ledger::EgressIntent& e) {
   return round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " + short_hex(e.payload);
 }
-std::string line(const federation::EgressSent& e) {
+std::string line(const federation::ledger::EgressSent& e) {
   return e.count == 1 ? "entry " + std::to_string(e.first)
                       : "entries " + std::to_string(e.first) + " to " + std::to_string(e.first + e.count - 1);
 }
-std::string line(const federation::IngressReceipt& e) {
+std::string line(const federation::ledger::IngressReceipt& e) {
   return e.site.text() + ", " + round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " +
          short_hex(e.payload);
 }
-std::string line(const federation::RoundClose& e) {
+std::string line(const federation::ledger::RoundClose& e) {
   return round_text(e.key) + ": " + e.outcome +
          (e.outcome == "applied" ? ", sum over " + std::to_string(e.cohort) + " sites" : "");
 }
-std::string line(const federation::Incident& e) { return e.rule + ": " + e.detail; }
+std::string line(const federation::ledger::Incident& e) { return e.rule + ": " + e.detail; }
 
-std::string words(const federation::PlanApproved& e) {
+std::string words(const federation::ledger::PlanApproved& e) {
   return "A person of this site approved the training plan " + to_hex(e.plan) + " with the approver key " +
          to_hex(e.approver) + ". The signed approval itself is part of the entry; `verify` has checked it.\n";
 }
-std::string words(const federation::PlanWithdrawn& e) {
+std::string words(const federation::ledger::PlanWithdrawn& e) {
   return "A person of this site rejected the training plan " + to_hex(e.plan) +
          ". From here on nothing may leave under it.\n";
 }
-std::string words(const federation::RosterEpoch& e) {
+std::string words(const federation::ledger::RosterEpoch& e) {
   return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " +
          std::to_string(e.sites) + " sites, hash " + to_hex(e.roster) + ".\n";
 }
-std::string words(const federation::RoundOpen& e) {
+std::string words(const federation::ledger::RoundOpen& e) {
   return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() +
          " were accepted: " + std::to_string(e.cohort) + " sites, of which at least " + std::to_string(e.threshold) +
          " must be in the sum. The model is " + to_hex(e.model) +
          "; the site computed it itself from the last sum and compared.\n";
 }
-std::string words(const federation::InputSealed& e) {
+std::string words(const federation::ledger::InputSealed& e) {
   return "Before masking, the site committed to the integers it was about to mask: " + to_hex(e.commitment) +
          ". The commitment is salted and says nothing about them.\n";
 }
-std::string words(const federation::EgressIntent& e) {
+std::string words(const federation::ledger::EgressIntent& e) {
   std::string out = "The site " + e.site.text() + " was about to send a " + e.kind + " of " + byte_text(e.length) +
                     " for " + round_text(e.key) + (e.key.round > 0 ? " of run " + e.key.run.text() : "") +
                     " to the coordinator (transport key " + to_hex(e.destination) + ").\n";
@@ -144,20 +144,20 @@ std::string words(const federation::EgressIntent& e) {
   return out + "Byte budget: " + byte_text(e.bytes_spent) + " used with this message, " + byte_text(e.bytes_left) +
          " left.\n";
 }
-std::string words(const federation::EgressSent& e) {
+std::string words(const federation::ledger::EgressSent& e) {
   return "The site handed to its socket what it had announced in " + line(e) + ".\n";
 }
-std::string words(const federation::IngressReceipt& e) {
+std::string words(const federation::ledger::IngressReceipt& e) {
   return "The coordinator received from " + e.site.text() + " a " + e.kind + " of " + byte_text(e.length) + " for " +
          round_text(e.key) + ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) +
          ".\n";
 }
-std::string words(const federation::RoundClose& e) {
+std::string words(const federation::ledger::RoundClose& e) {
   if (e.outcome != "applied") return round_text(e.key) + " was abandoned: no sum came of it.\n";
   return round_text(e.key) + " ended: the sum over " + std::to_string(e.cohort) +
          " sites was applied and gave the model " + to_hex(e.model) + ".\n";
 }
-std::string words(const federation::Incident& e) {
+std::string words(const federation::ledger::Incident& e) {
   return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n";
 }
 
@@ -188,13 +188,13 @@ std::string_view kind_limit(std::string_view kind) {
 
 std::size_t kind_count() noexcept { return kKindTexts.size(); }
 
-std::string one_line(const federation::LedgerEntry& entry) {
+std::string one_line(const federation::ledger::LedgerEntry& entry) {
   return std::visit([](const auto& body) { return line(body); }, entry);
 }
 
-std::string explanation(std::uint64_t index, const federation::StampedEntry& entry) {
-  return "Entry " + std::to_string(index) + ", " + std::string(federation::entry_type(entry.body)) + ", written " +
-         utc_text(entry.at) + " by the clock of its owner.\n" +
+std::string explanation(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
+  return "Entry " + std::to_string(index) + ", " + std::string(federation::ledger::entry_type(entry.body)) +
+         ", written " + utc_text(entry.at) + " by the clock of its owner.\n" +
          std::visit([](const auto& body) { return words(body); }, entry.body);
 }
 

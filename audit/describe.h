@@ -21,8 +21,8 @@ std::string_view kind_limit(std::string_view kind);
 // How many kinds of message a site can send: all that the gate lets out.
 std::size_t kind_count() noexcept;
 
-std::string one_line(const federation::LedgerEntry& entry);
+std::string one_line(const federation::ledger::LedgerEntry& entry);
 // Who, what, to whom, under whose approval, and which checks were passed. Ends with a newline.
-std::string explanation(std::uint64_t index, const federation::StampedEntry& entry);
+std::string explanation(std::uint64_t index, const federation::ledger::StampedEntry& entry);
 
 }  // namespace fovea::audit

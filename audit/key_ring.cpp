@@ -10,7 +10,7 @@
 
 namespace fovea::audit {
 
-using federation::PublicKeyBytes;
+using federation::membership::PublicKeyBytes;
 
 Result<void> KeyRing::add_key(std::string_view text) {
   FOVEA_TRY_ASSIGN(crypto::NoteKey key, crypto::NoteKey::parse(text));
@@ -19,7 +19,8 @@ Result<void> KeyRing::add_key(std::string_view text) {
 }
 
 Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::vector<PublicKeyBytes>& administrators) {
-  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(file));
+  FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
+                   federation::files::read_signed_document(file));
   Result<std::size_t> signed_by = document.count_valid("roster", administrators);
   if (!signed_by) return signed_by.error().with_context(file.string());
   if (*signed_by != administrators.size())
@@ -27,7 +28,7 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
                              std::to_string(administrators.size()) +
                              " administrators have signed this roster; all of them must");
   if (administrators.empty()) pinned_ = false;
-  Result<federation::Roster> roster = federation::Roster::parse(document.document);
+  Result<federation::membership::Roster> roster = federation::membership::Roster::parse(document.document);
   if (!roster) return roster.error().with_context(file.string());
   const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
     FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(origin, key));
@@ -35,10 +36,10 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
       log_keys_.push_back(std::move(note_key));
     return {};
   };
-  FOVEA_TRY(add(federation::ledger_origin(roster->federation, federation::kCoordinatorOwner),
+  FOVEA_TRY(add(federation::ledger::ledger_origin(roster->federation, federation::ledger::kCoordinatorOwner),
                 roster->coordinator_signing_key));
-  for (const federation::RosterSite& site : roster->sites) {
-    const std::string origin = federation::ledger_origin(roster->federation, site.id.text());
+  for (const federation::membership::RosterSite& site : roster->sites) {
+    const std::string origin = federation::ledger::ledger_origin(roster->federation, site.id.text());
     FOVEA_TRY(add(origin, site.log_key));
     approvers_[origin].push_back(site.approver_key);
     sites_[site.id.text()] = roster->epoch;

@@ -26,12 +26,12 @@ class KeyRing {
   // file itself is what the auditor trusts, and roster_is_pinned() says so. Its validity in time is not asked: an audit
   // may come years later.
   Result<void> add_roster(const std::filesystem::path& file,
-                          const std::vector<federation::PublicKeyBytes>& administrators);
+                          const std::vector<federation::membership::PublicKeyBytes>& administrators);
 
   // All keys that may have signed this ledger: more than one after a change of keys.
   std::vector<crypto::NoteKey> log_keys(std::string_view origin) const;
   // Of the site whose ledger has this origin, where a roster says so. Newer epochs add keys, none is forgotten.
-  const std::vector<federation::PublicKeyBytes>* approver_keys(std::string_view origin) const;
+  const std::vector<federation::membership::PublicKeyBytes>* approver_keys(std::string_view origin) const;
   bool empty() const noexcept { return log_keys_.empty(); }
   bool knows_site(std::string_view site) const { return sites_.contains(std::string(site)); }
   bool has_roster() const noexcept { return !sites_.empty(); }
@@ -39,7 +39,7 @@ class KeyRing {
 
  private:
   std::vector<crypto::NoteKey> log_keys_;
-  std::map<std::string, std::vector<federation::PublicKeyBytes>, std::less<>> approvers_;  // by origin
+  std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> approvers_;  // by origin
   std::map<std::string, EpochNumber> sites_;
   bool pinned_ = true;
 };

@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
 
 // Signed documents inside an entry are base64, which hides a canary: they are searched decoded.
-ByteView evidence_of(const federation::LedgerEntry& entry) {
-  if (const auto* approved = std::get_if<federation::PlanApproved>(&entry)) return approved->approval;
-  if (const auto* withdrawn = std::get_if<federation::PlanWithdrawn>(&entry)) return withdrawn->approval;
+ByteView evidence_of(const federation::ledger::LedgerEntry& entry) {
+  if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry)) return approved->approval;
+  if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry)) return withdrawn->approval;
   return {};
 }
 
@@ -64,7 +64,8 @@ class EntryAuditor {
     const std::size_t workers = batch_.size() < kBatch ? 1 : std::max(1U, std::thread::hardware_concurrency());
     const auto decode = [this, workers](std::size_t first) {
       for (std::size_t i = first; i < batch_.size(); i += workers)
-        batch_[i].entry.emplace(federation::decode_entry(as_bytes(batch_[i].bytes), entry_name(batch_[i].index)));
+        batch_[i].entry.emplace(
+            federation::ledger::decode_entry(as_bytes(batch_[i].bytes), entry_name(batch_[i].index)));
     };
     {
       std::vector<std::jthread> others;
@@ -82,12 +83,12 @@ class EntryAuditor {
   struct Pending {
     std::uint64_t index;
     std::string bytes;
-    std::optional<Result<federation::StampedEntry>> entry;
+    std::optional<Result<federation::ledger::StampedEntry>> entry;
   };
 
   void judge(const Pending& pending) {
     search(pending.index, pending.bytes);
-    const Result<federation::StampedEntry>& entry = *pending.entry;
+    const Result<federation::ledger::StampedEntry>& entry = *pending.entry;
     if (!entry) return rules_.report(entry_name(pending.index), "form", entry.error().message);
     search(pending.index, as_text(evidence_of(entry->body)));
     rules_.check(pending.index, *entry);
@@ -115,10 +116,10 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
   FOVEA_TRY_ASSIGN(const Bytes note, read_file(out.folder / "checkpoint", crypto::kNoteBytesMax));
   out.origin = claimed_origin(note);
   out.owner = out.origin.substr(out.origin.rfind('/') + 1);
-  out.coordinator = out.owner == federation::kCoordinatorOwner;
+  out.coordinator = out.owner == federation::ledger::kCoordinatorOwner;
   std::string fault;
   for (const crypto::NoteKey& key : ring.log_keys(out.origin)) {
-    const auto signed_checkpoint = federation::read_checkpoint(out.folder, key);
+    const auto signed_checkpoint = federation::ledger::read_checkpoint(out.folder, key);
     if (signed_checkpoint) {
       out.key = key.text();
       out.checkpoint = signed_checkpoint->checkpoint;
@@ -134,10 +135,10 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
 }
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
-  const auto journal = federation::read_ledger_journal(out.folder / "journal");
+  const auto journal = federation::ledger::read_ledger_journal(out.folder / "journal");
   if (!journal) return auditor.rules().report("journal", "integrity", journal.error().message);
   std::uint64_t expected = out.checkpoint.size;
-  for (const federation::LedgerJournalEntry& record : journal->entries) {
+  for (const federation::ledger::LedgerJournalEntry& record : journal->entries) {
     if (record.index < expected) continue;
     if (record.index > expected) {
       auditor.rules().report(
@@ -180,12 +181,12 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
     return out;
   }
   EntryAuditor auditor(out.origin, ring, canaries);
-  const federation::TileCheck tiles = federation::check_tiles(
+  const federation::ledger::TileCheck tiles = federation::ledger::check_tiles(
       out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
   audit_journal(out, auditor);
   auditor.flush();
   auditor.rules().finish();
-  for (const federation::LedgerProblem& problem : tiles.problems)
+  for (const federation::ledger::LedgerProblem& problem : tiles.problems)
     out.findings.push_back({problem.where, "integrity", problem.what});
   const std::vector<Finding>& broken = auditor.rules().findings();
   out.findings.insert(out.findings.end(), broken.begin(), broken.end());

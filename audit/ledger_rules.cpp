@@ -11,9 +11,9 @@
 namespace fovea::audit {
 namespace {
 
-using federation::EgressIntent;
-using federation::MessageKind;
-using federation::MessageScope;
+using federation::ledger::EgressIntent;
+using federation::messages::MessageKind;
+using federation::messages::MessageScope;
 
 constexpr std::size_t kFindingsMax = 100;
 // Around the ring words of a chunk: envelope, attempt and index (federation/messages).
@@ -21,7 +21,7 @@ constexpr std::uint64_t kChunkOverheadMax = 256;
 
 std::string short_hash(ByteView hash) { return to_hex(hash.first(4)) + "…"; }
 
-std::string attempt_name(const federation::RoundKey& key) {
+std::string attempt_name(const federation::ledger::RoundKey& key) {
   return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
 }
 
@@ -31,14 +31,14 @@ LedgerRules::LedgerRules(std::string origin, const KeyRing& ring)
     : origin_(std::move(origin)),
       owner_(origin_.substr(origin_.rfind('/') + 1)),
       ring_(ring),
-      coordinator_(owner_ == federation::kCoordinatorOwner) {}
+      coordinator_(owner_ == federation::ledger::kCoordinatorOwner) {}
 
 void LedgerRules::report(std::string where, std::string rule, std::string what) {
   if (findings_.size() < kFindingsMax) findings_.push_back({std::move(where), std::move(rule), std::move(what)});
   ++finding_count_;
 }
 
-void LedgerRules::check(std::uint64_t index, const federation::StampedEntry& entry) {
+void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
   index_ = index;
   at_ = entry.at;
   if (facts_.entries++ == 0) facts_.first = at_;
@@ -46,16 +46,17 @@ void LedgerRules::check(std::uint64_t index, const federation::StampedEntry& ent
   std::visit([this](const auto& body) { on(body); }, entry.body);
 }
 
-void LedgerRules::decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval,
+void LedgerRules::decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
                          bool approved) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
   approved_[plan] = std::nullopt;  // until the evidence is found good
   PlanRecord record{.plan = plan, .person = {}, .index = index_, .at = at_, .approved = approved};
-  const auto document = federation::SignedDocument::parse(approval);
+  const auto document = federation::membership::SignedDocument::parse(approval);
   if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
-  const auto decision = federation::verify_approval(*document, approver);
+  const auto decision = federation::membership::verify_approval(*document, approver);
   if (!decision) return found("approval", decision.error().message);
-  const auto expected = approved ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected;
+  const auto expected = approved ? federation::membership::ApprovalDecision::approved
+                                 : federation::membership::ApprovalDecision::rejected;
   if (decision->plan != plan || decision->site.text() != owner_ || decision->decision != expected)
     return found("approval", "its evidence is about another plan, site or decision");
   if (const auto* keys = ring_.approver_keys(origin_)) {
@@ -68,14 +69,14 @@ void LedgerRules::decide(const Digest& plan, const federation::PublicKeyBytes& a
   if (approved) approved_[plan] = approver;
 }
 
-void LedgerRules::on(const federation::RosterEpoch& entry) { rosters_.insert(entry.roster); }
+void LedgerRules::on(const federation::ledger::RosterEpoch& entry) { rosters_.insert(entry.roster); }
 
-LedgerRules::Attempt* LedgerRules::attempt_of(const federation::RoundKey& key) {
+LedgerRules::Attempt* LedgerRules::attempt_of(const federation::ledger::RoundKey& key) {
   const auto found_attempt = attempts_.find(key.run);
   return found_attempt != attempts_.end() && found_attempt->second.open.key == key ? &found_attempt->second : nullptr;
 }
 
-void LedgerRules::on(const federation::RoundOpen& entry) {
+void LedgerRules::on(const federation::ledger::RoundOpen& entry) {
   ++facts_.rounds_opened;
   facts_.runs.insert(entry.key.run.text());
   if (entry.threshold < 2 || entry.cohort < entry.threshold)
@@ -93,7 +94,7 @@ void LedgerRules::on(const federation::RoundOpen& entry) {
   attempts_[entry.key.run] = Attempt{.open = entry, .closed = false, .chunks = {}, .chunk_bytes = 0};
 }
 
-void LedgerRules::on(const federation::InputSealed& entry) {
+void LedgerRules::on(const federation::ledger::InputSealed& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's commitment");
   if (attempt_of(entry.key) == nullptr)
     found("round", "a commitment for " + attempt_name(entry.key) + ", which is not open");
@@ -103,7 +104,7 @@ void LedgerRules::on(const EgressIntent& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's egress");
   if (entry.site.text() != owner_)
     found("owner", "egress of the site " + entry.site.text() + " in the ledger of " + owner_);
-  const auto kind = federation::egress_kind(entry.kind);
+  const auto kind = federation::ledger::egress_kind(entry.kind);
   if (kind) check_intent_rules(entry, *kind);
   else found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
   if (entry.previous != previous_egress_)
@@ -128,27 +129,27 @@ void LedgerRules::on(const EgressIntent& entry) {
 
 void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind) {
   std::vector<std::string> checks = entry.checks;
-  std::erase(checks, std::string(federation::kOptionalCheck));
-  if (checks != federation::required_checks(kind))
+  std::erase(checks, std::string(federation::ledger::kOptionalCheck));
+  if (checks != federation::ledger::required_checks(kind))
     found("checks", "a " + entry.kind + " left without every check that its kind needs");
-  const bool session = federation::egress_scope(kind) == MessageScope::session;
+  const bool session = federation::ledger::egress_scope(kind) == MessageScope::session;
   if (session == entry.binding.has_value())
     return found("plan", session ? "a session message claims a plan" : "a " + entry.kind + " left without a plan");
   if (!session) check_binding(entry, kind);
 }
 
 void LedgerRules::check_binding(const EgressIntent& entry, MessageKind kind) {
-  const federation::PlanBinding& binding = *entry.binding;
-  const std::optional<federation::PublicKeyBytes>& approver = approved_[binding.plan];
+  const federation::ledger::PlanBinding& binding = *entry.binding;
+  const std::optional<federation::membership::PublicKeyBytes>& approver = approved_[binding.plan];
   if (!approver)
     found("plan", "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
   else if (*approver != binding.approver) found("plan", "names another approver than the one who approved the plan");
   if (!rosters_.contains(binding.roster)) found("round", "names a roster that was never pinned");
-  if (federation::egress_scope(kind) != MessageScope::round) return;
+  if (federation::ledger::egress_scope(kind) != MessageScope::round) return;
   Attempt* attempt = attempt_of(entry.key);
   if (attempt == nullptr || attempt->closed)
     return found("round", "left for " + attempt_name(entry.key) + ", which is not open");
-  const federation::RoundOpen& open = attempt->open;
+  const federation::ledger::RoundOpen& open = attempt->open;
   if (open.plan != binding.plan || open.model != binding.model || open.roster != binding.roster)
     found("round", "names another plan, model or roster than its round was opened with");
   check_once(entry, kind, *attempt);
@@ -177,7 +178,7 @@ void LedgerRules::check_budget(const EgressIntent& entry) {
   spent = entry.bytes_spent;
 }
 
-void LedgerRules::on(const federation::EgressSent& entry) {
+void LedgerRules::on(const federation::ledger::EgressSent& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's confirmation");
   // Intents of a batch lie side by side; other entries never lie between them.
   for (std::uint64_t i = 0; i < entry.count; ++i) {
@@ -189,9 +190,9 @@ void LedgerRules::on(const federation::EgressSent& entry) {
   }
 }
 
-void LedgerRules::on(const federation::IngressReceipt& entry) {
+void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a coordinator's receipt");
-  if (!federation::egress_kind(entry.kind))
+  if (!federation::ledger::egress_kind(entry.kind))
     found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
   if (ring_.has_roster() && !ring_.knows_site(entry.site.text()))
     found("owner", "a receipt for " + entry.site.text() + ", which no roster names");
@@ -201,7 +202,7 @@ void LedgerRules::on(const federation::IngressReceipt& entry) {
   facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, true});
 }
 
-void LedgerRules::on(const federation::RoundClose& entry) {
+void LedgerRules::on(const federation::ledger::RoundClose& entry) {
   facts_.runs.insert(entry.key.run.text());
   entry.outcome == "applied" ? ++facts_.rounds_applied : ++facts_.rounds_abandoned;
   Attempt* attempt = attempt_of(entry.key);
@@ -215,7 +216,7 @@ void LedgerRules::on(const federation::RoundClose& entry) {
   facts_.dropped_sites_max = std::max<std::uint64_t>(facts_.dropped_sites_max, attempt->open.cohort - entry.cohort);
 }
 
-void LedgerRules::on(const federation::Incident& entry) { facts_.incidents.emplace_back(index_, entry); }
+void LedgerRules::on(const federation::ledger::Incident& entry) { facts_.incidents.emplace_back(index_, entry); }
 
 void LedgerRules::finish() {
   for (const auto& [run, left] : bytes_left_) facts_.bytes_left[run.text()] = left;

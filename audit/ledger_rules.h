@@ -69,7 +69,7 @@ struct LedgerFacts {
   std::vector<PlanRecord> decisions;
   std::set<std::string> destinations, software, runs, privacy, clips;
   std::map<std::string, std::uint64_t> bytes_left;  // newest, by run
-  std::vector<std::pair<std::uint64_t, federation::Incident>> incidents;
+  std::vector<std::pair<std::uint64_t, federation::ledger::Incident>> incidents;
   std::uint64_t entries = 0, rounds_opened = 0, rounds_applied = 0, rounds_abandoned = 0, dropped_sites_max = 0;
   std::optional<std::uint32_t> cohort_min, threshold_min;
   UnixMs first, last;
@@ -80,7 +80,7 @@ class LedgerRules {
   // `origin` as in the checkpoint; the ring must outlive the rules.
   LedgerRules(std::string origin, const KeyRing& ring);
 
-  void check(std::uint64_t index, const federation::StampedEntry& entry);
+  void check(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   void finish();  // totals of what was not confirmed
 
   const std::vector<Finding>& findings() const noexcept { return findings_; }
@@ -91,7 +91,7 @@ class LedgerRules {
 
  private:
   struct Attempt {
-    federation::RoundOpen open;
+    federation::ledger::RoundOpen open;
     bool closed = false;
     std::set<Digest> chunks;
     std::uint64_t chunk_bytes = 0;
@@ -99,24 +99,26 @@ class LedgerRules {
   void found(std::string rule, std::string what) {
     report("entry " + std::to_string(index_), std::move(rule), std::move(what));
   }
-  void on(const federation::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
-  void on(const federation::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
-  void on(const federation::RosterEpoch& entry);
-  void on(const federation::RoundOpen& entry);
-  void on(const federation::InputSealed& entry);
-  void on(const federation::EgressIntent& entry);
-  void on(const federation::EgressSent& entry);
-  void on(const federation::IngressReceipt& entry);
-  void on(const federation::RoundClose& entry);
-  void on(const federation::Incident& entry);
-  void decide(const Digest& plan, const federation::PublicKeyBytes& approver, ByteView approval, bool approved);
-  void check_intent_rules(const federation::EgressIntent& entry, federation::MessageKind kind);
-  void check_binding(const federation::EgressIntent& entry, federation::MessageKind kind);
-  void check_once(const federation::EgressIntent& entry, federation::MessageKind kind, Attempt& attempt);
-  void check_budget(const federation::EgressIntent& entry);
-  Attempt* attempt_of(const federation::RoundKey& key);
+  void on(const federation::ledger::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
+  void on(const federation::ledger::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
+  void on(const federation::ledger::RosterEpoch& entry);
+  void on(const federation::ledger::RoundOpen& entry);
+  void on(const federation::ledger::InputSealed& entry);
+  void on(const federation::ledger::EgressIntent& entry);
+  void on(const federation::ledger::EgressSent& entry);
+  void on(const federation::ledger::IngressReceipt& entry);
+  void on(const federation::ledger::RoundClose& entry);
+  void on(const federation::ledger::Incident& entry);
+  void decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
+              bool approved);
+  void check_intent_rules(const federation::ledger::EgressIntent& entry, federation::messages::MessageKind kind);
+  void check_binding(const federation::ledger::EgressIntent& entry, federation::messages::MessageKind kind);
+  void check_once(const federation::ledger::EgressIntent& entry, federation::messages::MessageKind kind,
+                  Attempt& attempt);
+  void check_budget(const federation::ledger::EgressIntent& entry);
+  Attempt* attempt_of(const federation::ledger::RoundKey& key);
 
-  std::set<federation::PublicKeyBytes> destinations_;
+  std::set<federation::membership::PublicKeyBytes> destinations_;
   std::set<Digest> software_;
   std::map<RunId, std::uint64_t> bytes_left_;
   std::string origin_;
@@ -128,7 +130,8 @@ class LedgerRules {
   std::vector<Finding> findings_;
   std::uint64_t finding_count_ = 0;
   LedgerFacts facts_;
-  std::map<Digest, std::optional<federation::PublicKeyBytes>> approved_;  // plan → approver, empty when withdrawn
+  std::map<Digest, std::optional<federation::membership::PublicKeyBytes>>
+      approved_;  // plan → approver, empty when withdrawn
   std::set<Digest> rosters_;
   std::map<RunId, Attempt> attempts_;  // newest of each run
   std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;

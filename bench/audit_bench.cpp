@@ -28,7 +28,7 @@
 namespace fovea {
 namespace {
 
-using federation::LedgerEntry;
+using federation::ledger::LedgerEntry;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -38,24 +38,25 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 class HonestRun {
  public:
   explicit HonestRun(const test::EgressSite& site) : site_(site) {
-    put(federation::PlanApproved{site.plan.hash, site.approver.verify_key(), site.approval().serialize()});
-    put(federation::RosterEpoch{1, site.roster.hash, 4});
+    put(federation::ledger::PlanApproved{site.plan.hash, site.approver.verify_key(), site.approval().serialize()});
+    put(federation::ledger::RosterEpoch{1, site.roster.hash, 4});
   }
 
   std::vector<LedgerEntry> next_round() {
     ++round_;
-    const federation::RoundKey key{site_.run, round_, 1};
+    const federation::ledger::RoundKey key{site_.run, round_, 1};
     egress("training-ready", 146);
-    put(federation::RoundOpen{key, site_.plan.hash, site_.model, site_.roster.hash, test::filled(9), 4, 3, 1'000'000});
+    put(federation::ledger::RoundOpen{key, site_.plan.hash, site_.model, site_.roster.hash, test::filled(9), 4, 3,
+                                      1'000'000});
     egress("keys", 270);
     egress("shares", 900);
-    put(federation::InputSealed{key, test::filled(8)});
+    put(federation::ledger::InputSealed{key, test::filled(8)});
     for (int chunk = 0; chunk < 4; ++chunk) egress("masked-chunk", 983'149);
     egress("masked-statement", 300);
     egress("consistency-signature", 210);
     egress("unmask-shares", 190);
-    put(federation::EgressSent{next_ - 7, 7});
-    put(federation::RoundClose{key, "applied", site_.model, 4});
+    put(federation::ledger::EgressSent{next_ - 7, 7});
+    put(federation::ledger::RoundClose{key, "applied", site_.model, 4});
     return std::exchange(entries_, {});
   }
 
@@ -65,14 +66,14 @@ class HonestRun {
     ++next_;
   }
   void egress(const std::string& kind, std::uint64_t length) {
-    federation::EgressIntent intent{.site = site_.site};
+    federation::ledger::EgressIntent intent{.site = site_.site};
     intent.key = {site_.run, round_, kind == "training-ready" ? 0U : 1U};
     intent.kind = kind;
     intent.payload = crypto::sha256(as_bytes(std::to_string(next_)));
     intent.length = length;
-    intent.binding = federation::PlanBinding{
+    intent.binding = federation::ledger::PlanBinding{
         site_.plan.hash, site_.model, site_.roster.hash, site_.approver.verify_key(), "0.05", "none", "none"};
-    intent.checks = federation::required_checks(*federation::egress_kind(kind));
+    intent.checks = federation::ledger::required_checks(*federation::ledger::egress_kind(kind));
     intent.bytes_spent = spent_ += length;
     intent.bytes_left = (std::uint64_t{1} << 52U) - spent_;
     intent.previous = previous_;
@@ -90,7 +91,7 @@ class HonestRun {
 void write(const std::filesystem::path& folder, std::uint64_t entries) {
   const test::EgressSite site(folder);
   HonestRun run(site);
-  federation::Ledger ledger = federation::Ledger::open(test::ledger_options(folder)).value();
+  federation::ledger::Ledger ledger = federation::ledger::Ledger::open(test::ledger_options(folder)).value();
   while (ledger.size() < entries) FOVEA_CHECK(ledger.append(test::kTestTime, run.next_round()).has_value());
   FOVEA_CHECK(ledger.publish().has_value());
 }
@@ -115,17 +116,17 @@ void bench_gate(const std::filesystem::path& folder) {
   test::EgressSite site(folder);
   site.parameters.dimension = 1'000'005;
   site.run_bytes_max = std::uint64_t{1} << 50U;
-  node::EgressGate gate = site.open().value();
+  node::egress::EgressGate gate = site.open().value();
   FOVEA_CHECK(site.prepare(gate).has_value());
   constexpr int kRepeats = 20;
   std::vector<Bytes> chunks;
   const auto words = site.masked_words(site.parameters.dimension);
-  for (std::uint32_t i = 0; i < federation::chunk_count(words.size()); ++i) {
-    const std::size_t begin = i * federation::kChunkWords;
-    chunks.push_back(
-        site.chunk({words.begin() + static_cast<std::ptrdiff_t>(begin),
-                    words.begin() + static_cast<std::ptrdiff_t>(begin + federation::chunk_size(words.size(), i))},
-                   i));
+  for (std::uint32_t i = 0; i < federation::messages::chunk_count(words.size()); ++i) {
+    const std::size_t begin = i * federation::messages::kChunkWords;
+    chunks.push_back(site.chunk(
+        {words.begin() + static_cast<std::ptrdiff_t>(begin),
+         words.begin() + static_cast<std::ptrdiff_t>(begin + federation::messages::chunk_size(words.size(), i))},
+        i));
   }
   const std::vector<ByteView> vector(chunks.begin(), chunks.end());
   const Bytes keys = site.keys();

@@ -54,7 +54,8 @@ class NamedDescriptors {
 
 // The answer of a sandboxed child to a job that tries to open a file.
 void pretend_sandbox(int result) {
-  const Bytes answer = encode_answer(Result<VolumeAnswer>(permission_denied("no sandbox: a benchmark")));
+  const Bytes answer =
+      intake::encode_answer(Result<intake::VolumeAnswer>(permission_denied("no sandbox: a benchmark")));
   const std::uint64_t length = answer.size();
   const bool written = pwrite(result, &length, sizeof length, 0) == sizeof length &&
                        pwrite(result, answer.data(), answer.size(), 8) == static_cast<ssize_t>(answer.size());
@@ -63,33 +64,36 @@ void pretend_sandbox(int result) {
 
 }  // namespace
 
-int serve_without_sandbox(const ParserProgram& program, bool by_name) {
+int serve_without_sandbox(const intake::ParserProgram& program, bool by_name) {
   NamedDescriptors names;
   program.warm_up();
   for (;;) {
-    ParserJob job;
+    intake::ParserJob job;
     std::vector<int> descriptors;
     do {
-      Result<ReceivedMessage> message = receive_message(kControlDescriptor);
+      Result<intake::ReceivedMessage> message = intake::receive_message(intake::kControlDescriptor);
       if (!message) return 0;
       descriptors.insert(descriptors.end(), message->descriptors.begin(), message->descriptors.end());
-      const Result<ParserJob> decoded = decode_job(message->bytes);
+      const Result<intake::ParserJob> decoded = intake::decode_job(message->bytes);
       if (!decoded) return 0;
       job = *decoded;
     } while (descriptors.size() < job.files + 2U);
-    if (job.kind == JobKind::open_file) {
+    if (job.kind == intake::JobKind::open_file) {
       pretend_sandbox(descriptors[0]);
     } else {
       std::vector<int> inputs(descriptors.begin() + 2, descriptors.end());
       inputs.push_back(descriptors[1]);
-      const JobDescriptors handed{.result = descriptors[0],
-                                  .scratch = descriptors[1],
-                                  .inputs = inputs,
-                                  .folder = by_name ? names.name(inputs, job.kind != JobKind::volume) : std::string()};
-      leave_answer(descriptors[0], answer_job(program, job, handed));
+      const intake::JobDescriptors handed{
+          .result = descriptors[0],
+          .scratch = descriptors[1],
+          .inputs = inputs,
+          .folder = by_name ? names.name(inputs, job.kind != intake::JobKind::volume) : std::string()};
+      intake::leave_answer(descriptors[0], intake::answer_job(program, job, handed));
     }
     for (const int descriptor : descriptors) ::close(descriptor);
-    if (!send_message(kControlDescriptor, encode(JobFate{Fate::finished, 0}), {})) return 0;
+    if (!intake::send_message(intake::kControlDescriptor, intake::encode(intake::JobFate{intake::Fate::finished, 0}),
+                              {}))
+      return 0;
   }
 }
 

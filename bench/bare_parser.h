@@ -8,6 +8,6 @@
 namespace fovea::node {
 
 // `by_name`: the program's libraries open files by name, so that each gets a link as the sandbox's trap would give it.
-int serve_without_sandbox(const ParserProgram& program, bool by_name);
+int serve_without_sandbox(const intake::ParserProgram& program, bool by_name);
 
 }  // namespace fovea::node

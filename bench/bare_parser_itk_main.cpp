@@ -3,5 +3,5 @@
 
 int main() {
   return fovea::node::serve_without_sandbox(
-      {.answer = fovea::node::answer_any_job, .warm_up = fovea::node::warm_up_libraries}, true);
+      {.answer = fovea::node::intake::answer_any_job, .warm_up = fovea::node::intake::warm_up_libraries}, true);
 }

@@ -3,5 +3,5 @@
 
 int main() {
   return fovea::node::serve_without_sandbox(
-      {.answer = fovea::node::answer_nifti_job, .warm_up = fovea::node::warm_up_nifti}, false);
+      {.answer = fovea::node::intake::answer_nifti_job, .warm_up = fovea::node::intake::warm_up_nifti}, false);
 }

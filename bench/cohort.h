@@ -15,19 +15,19 @@ namespace fovea::bench {
 
 struct CohortShape {
   std::uint32_t sites = 0;
-  std::uint32_t words = 0;                             // of a vector, tail included
-  std::uint32_t threshold = 0;                         // t
-  std::optional<federation::GraphParameters> graph{};  // none: complete
+  std::uint32_t words = 0;                                     // of a vector, tail included
+  std::uint32_t threshold = 0;                                 // t
+  std::optional<federation::secagg::GraphParameters> graph{};  // none: complete
 };
 
 struct SimulatedSite {
   RosterIndex index = 0;
   crypto::SigningKey identity;
-  federation::AttemptSecrets secrets;
+  federation::secagg::AttemptSecrets secrets;
 };
 
 struct Cohort {
-  federation::AttemptContext context;
+  federation::secagg::AttemptContext context;
   std::vector<SimulatedSite> sites;
 };
 
@@ -36,7 +36,7 @@ Cohort make_cohort(const CohortShape& shape, std::uint64_t seed);
 
 // The shares that `dealer` sends to `recipient`, dealt as if these two were the whole list: a full deal by each of a
 // thousand simulated peers would take longer than the measurement.
-federation::SealedShares sealed_for(Cohort& cohort, RosterIndex dealer, RosterIndex recipient);
+federation::messages::SealedShares sealed_for(Cohort& cohort, RosterIndex dealer, RosterIndex recipient);
 
 crypto::SecretKey numbered_seed(std::uint64_t number);
 

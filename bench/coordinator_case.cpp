@@ -20,7 +20,7 @@ namespace fovea::bench {
 
 namespace {
 
-using federation::RevealedSecret;
+using federation::messages::RevealedSecret;
 
 // The drop-outs are the last sites of the roster.
 bool dropped(const RoundShape& shape, RosterIndex site) { return site >= shape.sites - shape.dropped; }
@@ -39,18 +39,18 @@ std::vector<crypto::MaskKey> masks_left(const Cohort& cohort, const RoundShape& 
   return masks;
 }
 
-federation::HeldShares opened(const Cohort& cohort, const coordinator::DealerCommitments& dealer,
-                              const SimulatedSite& recipient) {
-  auto sealed = *std::ranges::find(dealer.shares, recipient.index, &federation::SealedShares::peer);
+federation::secagg::HeldShares opened(const Cohort& cohort, const coordinator::aggregation::DealerCommitments& dealer,
+                                      const SimulatedSite& recipient) {
+  auto sealed = *std::ranges::find(dealer.shares, recipient.index, &federation::messages::SealedShares::peer);
   sealed.peer = dealer.dealer;  // as the coordinator routes it
   return recipient.secrets.open(cohort.context, sealed).value();
 }
 
 // Every site deals, and enough survivors release what they hold: the first t, or in a sparse graph all of them.
-coordinator::UnmaskInput make_input(Cohort& cohort, const RoundShape& shape) {
-  coordinator::UnmaskInput input;
+coordinator::aggregation::UnmaskInput make_input(Cohort& cohort, const RoundShape& shape) {
+  coordinator::aggregation::UnmaskInput input;
   input.context = cohort.context;
-  std::vector<std::optional<federation::HeldShares>> own;
+  std::vector<std::optional<federation::secagg::HeldShares>> own;
   for (SimulatedSite& site : cohort.sites) {
     input.survivors.push_back(site.index);
     if (!dropped(shape, site.index)) input.committed.push_back(site.index);
@@ -63,15 +63,15 @@ coordinator::UnmaskInput make_input(Cohort& cohort, const RoundShape& shape) {
   const std::size_t responders = shape.sparse ? input.committed.size() : cohort.context.parameters.thresholds.threshold;
   for (std::size_t i = 0; i < responders; ++i) {
     const SimulatedSite& responder = cohort.sites[i];
-    coordinator::UnmaskResponse response{.site = responder.index, .shares = {}};
-    for (const coordinator::DealerCommitments& dealer : input.dealers) {
+    coordinator::aggregation::UnmaskResponse response{.site = responder.index, .shares = {}};
+    for (const coordinator::aggregation::DealerCommitments& dealer : input.dealers) {
       if (!cohort.context.holds_share(responder.index, dealer.dealer)) continue;
       const RevealedSecret kind = dropped(shape, dealer.dealer) ? RevealedSecret::mask_key : RevealedSecret::self_seed;
-      const federation::HeldShares held =
+      const federation::secagg::HeldShares held =
           responder.index == dealer.dealer
-              ? federation::HeldShares{dealer.dealer, own[i]->mask_key.copy(), own[i]->self_seed.copy()}
+              ? federation::secagg::HeldShares{dealer.dealer, own[i]->mask_key.copy(), own[i]->self_seed.copy()}
               : opened(cohort, dealer, responder);
-      federation::RevealedShare share{.subject = dealer.dealer, .secret = kind, .share = {}};
+      federation::messages::RevealedShare share{.subject = dealer.dealer, .secret = kind, .share = {}};
       const auto encoded = kind == RevealedSecret::mask_key ? held.mask_key.encode() : held.self_seed.encode();
       std::ranges::copy(encoded.view(), share.share.begin());
       response.shares.push_back(share);
@@ -83,17 +83,20 @@ coordinator::UnmaskInput make_input(Cohort& cohort, const RoundShape& shape) {
 
 // k and t for 20 % corrupt and 10 % dropped, as the design states them.
 CohortShape cohort_shape(const RoundShape& shape) {
-  CohortShape out{
-      .sites = shape.sites, .words = shape.words, .threshold = federation::threshold_min(shape.sites, shape.sites / 3)};
+  CohortShape out{.sites = shape.sites,
+                  .words = shape.words,
+                  .threshold = federation::secagg::threshold_min(shape.sites, shape.sites / 3)};
   if (!shape.sparse) return out;
-  const auto counts = federation::choose_neighbours({.sites = shape.sites,
-                                                     .corrupt_max = shape.sites / 5,
-                                                     .dropped_max = shape.sites / 10,
-                                                     .security_bits = federation::kGraphSecurityBits,
-                                                     .correctness_bits = federation::kGraphCorrectnessBits})
-                          .value();
+  const auto counts =
+      federation::secagg::choose_neighbours({.sites = shape.sites,
+                                             .corrupt_max = shape.sites / 5,
+                                             .dropped_max = shape.sites / 10,
+                                             .security_bits = federation::secagg::kGraphSecurityBits,
+                                             .correctness_bits = federation::secagg::kGraphCorrectnessBits})
+          .value();
   out.threshold = counts.threshold;
-  out.graph = federation::GraphParameters{.roster_sites = static_cast<std::uint16_t>(shape.sites),
+  out.graph =
+      federation::secagg::GraphParameters{.roster_sites = static_cast<std::uint16_t>(shape.sites),
                                           .neighbours = static_cast<std::uint16_t>(counts.neighbours),
                                           .survivors_min = static_cast<std::uint16_t>(shape.sites - shape.sites / 10),
                                           .beacon = Digest{42}};
@@ -110,13 +113,14 @@ void run_coordinator_case(const RoundShape& shape, const Options& options, Repor
   Cohort cohort = make_cohort(cohort_shape(shape), shape.sparse ? 5000 : 1000);
   const std::uint32_t senders = shape.sites - shape.dropped;
   const MaskedVectors vectors(senders, shape.words, masks_left(cohort, shape), options.threads);
-  coordinator::UnmaskInput input = make_input(cohort, shape);
+  coordinator::aggregation::UnmaskInput input = make_input(cohort, shape);
 
   const MemoryPeak memory;
   const Stopwatch watch;
   input.sum = receive_all(vectors, senders, shape.words, options.threads).sum;
   const double receiving = watch.seconds();
-  const coordinator::UnmaskOutcome outcome = coordinator::unmask(std::move(input), options.threads);
+  const coordinator::aggregation::UnmaskOutcome outcome =
+      coordinator::aggregation::unmask(std::move(input), options.threads);
   const double seconds = watch.seconds();
   const double core_seconds = watch.core_seconds();
   const std::uint64_t peak = memory.bytes();

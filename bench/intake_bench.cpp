@@ -30,7 +30,7 @@ namespace fovea::bench {
 namespace {
 
 namespace fs = std::filesystem;
-using node::StudySource;
+using node::intake::StudySource;
 
 fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
 
@@ -72,14 +72,14 @@ Result<Seconds> time_ingest(const std::vector<StudySource>& sources, const fs::p
                             unsigned workers) {
   fs::remove_all(site);
   fs::create_directories(site);
-  FOVEA_TRY_ASSIGN(node::StudyCatalogue catalogue, node::StudyCatalogue::open(site, true));
-  node::IngestSettings settings;
+  FOVEA_TRY_ASSIGN(node::store::StudyCatalogue catalogue, node::store::StudyCatalogue::open(site, true));
+  node::intake::IngestSettings settings;
   settings.workers = workers;
   settings.parser_program = parser;
   const Timer timer;
-  FOVEA_TRY_ASSIGN(const node::IngestReport report, node::ingest(catalogue, sources, settings, {}));
+  FOVEA_TRY_ASSIGN(const node::intake::IngestReport report, node::intake::ingest(catalogue, sources, settings, {}));
   const Seconds seconds = timer.seconds();
-  for (const node::Refusal& refusal : report.refused)
+  for (const node::intake::Refusal& refusal : report.refused)
     std::fprintf(stderr, "refused: %s: %s\n", refusal.name.c_str(), refusal.reason.c_str());
   if (report.ingested != sources.size())
     return failed_precondition("a study of the comparison was not taken: figures would compare different work");
@@ -118,15 +118,15 @@ Result<void> read_all_with_itk(const fs::path& list) {
 
 Result<void> ingest_all(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
   std::vector<StudySource> sources = sources_in(list);
-  FOVEA_TRY(node::expand_folders(sources));
+  FOVEA_TRY(node::intake::expand_folders(sources));
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, site, parser, workers));
   print(seconds, 0);
   return {};
 }
 
 // Waves like tissue, with noise in the low bits: it is noise that makes scans hard to compress.
-Volume tissue(const Index3& size, double spacing_mm, std::uint64_t seed) {
-  Volume out;
+node::volume::Volume tissue(const node::volume::Index3& size, double spacing_mm, std::uint64_t seed) {
+  node::volume::Volume out;
   out.geometry.size = size;
   out.geometry.spacing_mm = {spacing_mm, spacing_mm, spacing_mm};
   out.voxels.resize(out.geometry.voxel_count());
@@ -143,11 +143,13 @@ Volume tissue(const Index3& size, double spacing_mm, std::uint64_t seed) {
 
 Result<void> generate(const fs::path& folder) {
   for (std::uint64_t n = 0; n < 30; ++n)
-    FOVEA_TRY(node::write_nifti(folder / ("small_" + std::to_string(n) + ".nii.gz"), tissue({36, 50, 36}, 1, n),
-                                node::VoxelType::float32, true));
+    FOVEA_TRY(node::volume_files::write_nifti(folder / ("small_" + std::to_string(n) + ".nii.gz"),
+                                              tissue({36, 50, 36}, 1, n), node::volume_files::VoxelType::float32,
+                                              true));
   for (std::uint64_t n = 0; n < 12; ++n)
-    FOVEA_TRY(node::write_nifti(folder / ("middle_" + std::to_string(n) + ".nii.gz"),
-                                tissue({192, 192, 160}, 1, 100 + n), node::VoxelType::int16, true));
+    FOVEA_TRY(node::volume_files::write_nifti(folder / ("middle_" + std::to_string(n) + ".nii.gz"),
+                                              tissue({192, 192, 160}, 1, 100 + n), node::volume_files::VoxelType::int16,
+                                              true));
   return {};
 }
 
@@ -159,7 +161,8 @@ Result<void> run(const std::vector<std::string>& words) {
     return ingest_all(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
   }
   if (what == "large")
-    return node::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1), node::VoxelType::int16, true);
+    return node::volume_files::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1),
+                                           node::volume_files::VoxelType::int16, true);
   if (what == "generate") return generate(words.at(1));
   return invalid_argument("expected itk, sandboxed, bare, large or generate");
 }

@@ -55,7 +55,7 @@ MaskedVectors::~MaskedVectors() {
 }
 
 void MaskedVectors::read(std::uint32_t site, std::uint64_t first, std::span<std::uint32_t> out) const {
-  FOVEA_CHECK(out.size() <= federation::kChunkWords);
+  FOVEA_CHECK(out.size() <= federation::messages::kChunkWords);
   const int file = site + 1 == sites_ ? last_file_ : random_file_;
   const ssize_t got = ::pread(file, out.data(), out.size_bytes(), static_cast<off_t>(4 * first));
   FOVEA_CHECK(got == static_cast<ssize_t>(out.size_bytes()));
@@ -72,13 +72,13 @@ ReceivedSum receive_all(const MaskedVectors& vectors, std::uint32_t sites, std::
   std::atomic<std::uint64_t> hash_check{0};
   const auto work = [&] {
     std::vector<std::uint32_t> chunk;
-    for (std::size_t index = next++; index < federation::chunk_count(words); index = next++) {
-      const std::uint64_t first = index * federation::kChunkWords;
-      chunk.resize(federation::chunk_size(words, index));
+    for (std::size_t index = next++; index < federation::messages::chunk_count(words); index = next++) {
+      const std::uint64_t first = index * federation::messages::kChunkWords;
+      chunk.resize(federation::messages::chunk_size(words, index));
       for (std::uint32_t site = 0; site < sites; ++site) {
         vectors.read(site, first, chunk);
         const Digest digest =
-            federation::hash_payload({reinterpret_cast<const std::uint8_t*>(chunk.data()), 4 * chunk.size()});
+            federation::messages::hash_payload({reinterpret_cast<const std::uint8_t*>(chunk.data()), 4 * chunk.size()});
         hash_check += digest[0];
         FOVEA_CHECK(crypto::check_signature(signer.verify_key(), envelope, signature) ==
                     crypto::SignatureVerdict::valid);

@@ -22,7 +22,7 @@ namespace fovea::bench {
 
 namespace {
 
-using federation::CommittedVector;
+using federation::messages::CommittedVector;
 
 struct Seconds {
   double keys = 0;         // R1: own keys, every other site's signature, K
@@ -46,25 +46,26 @@ struct SiteCase {
 
 // All that other sites send, made before the clock starts.
 struct Peers {
-  std::vector<federation::SealedShares> sealed;  // to site 0, by dealer
-  std::vector<CommittedVector> committed;        // of all sites
-  std::vector<crypto::Signature> consistency;    // of all sites, over `statement`
+  std::vector<federation::messages::SealedShares> sealed;  // to site 0, by dealer
+  std::vector<CommittedVector> committed;                  // of all sites
+  std::vector<crypto::Signature> consistency;              // of all sites, over `statement`
   Digest statement{};
 };
 
 Peers make_peers(Cohort& cohort, std::span<const RosterIndex> survivors) {
   const Digest& hash = cohort.context.parameters_hash;
-  const Digest survivors_digest = federation::survivors_hash(hash, survivors);
+  const Digest survivors_digest = federation::secagg::survivors_hash(hash, survivors);
   Peers peers;
   for (SimulatedSite& site : cohort.sites) {
     if (site.index != 0) peers.sealed.push_back(sealed_for(cohort, site.index, 0));
     CommittedVector entry{.site = site.index, .vector_hash = {}, .self_seed_commitment = {}, .signature = {}};
     entry.self_seed_commitment = site.secrets.self_seed_commitment(hash);
-    entry.signature = site.identity.sign(federation::masked_statement(
+    entry.signature = site.identity.sign(federation::secagg::masked_statement(
         hash, {site.index, entry.vector_hash, survivors_digest, entry.self_seed_commitment}));
     peers.committed.push_back(entry);
   }
-  peers.statement = federation::consistency_statement(hash, {cohort.context.key_list, survivors, peers.committed});
+  peers.statement =
+      federation::secagg::consistency_statement(hash, {cohort.context.key_list, survivors, peers.committed});
   for (const SimulatedSite& site : cohort.sites) peers.consistency.push_back(site.identity.sign(peers.statement));
   return peers;
 }
@@ -75,7 +76,7 @@ class SiteRun {
   SiteRun(Cohort& cohort, const Peers& peers, std::span<const RosterIndex> survivors)
       : cohort_(cohort), peers_(peers), survivors_(survivors), self_(cohort.sites.front()) {}
 
-  SiteWork run(const federation::LocalUpdate& update) {
+  SiteWork run(const federation::model::LocalUpdate& update) {
     const Stopwatch watch;
     time(work_.seconds.keys, [&] { keys(); });
     time(work_.seconds.shares, [&] { shares(); });
@@ -95,106 +96,108 @@ class SiteRun {
     seconds = watch.core_seconds();
   }
 
-  const federation::AttemptContext& context() const { return cohort_.context; }
+  const federation::secagg::AttemptContext& context() const { return cohort_.context; }
 
-  void upload(federation::MessageKind kind, const Bytes& payload) {
-    const federation::MessageHeader header{
+  void upload(federation::messages::MessageKind kind, const Bytes& payload) {
+    const federation::messages::MessageHeader header{
         .kind = kind, .run = {}, .sender = SiteId::create("site").value(), .epoch = 1};
-    work_.upload_bytes += federation::seal_message(header, payload, self_.identity).size();
+    work_.upload_bytes += federation::messages::seal_message(header, payload, self_.identity).size();
   }
 
   void keys() {
-    const auto fresh = federation::AttemptSecrets::derive(numbered_seed(99), 0);
-    federation::KeysMessage message{.ref = context().ref(), .keys = {}};
+    const auto fresh = federation::secagg::AttemptSecrets::derive(numbered_seed(99), 0);
+    federation::messages::KeysMessage message{.ref = context().ref(), .keys = {}};
     message.keys.channel = fresh.channel_key();
     message.keys.mask = fresh.mask_key();
     message.keys.signature =
-        self_.identity.sign(federation::keys_statement(context().parameters_hash, 0, message.keys));
-    upload(federation::MessageKind::keys, message.encode());
-    for (const federation::ListedKeys& entry : context().keys)
-      FOVEA_CHECK(crypto::check_signature(cohort_.sites[entry.site].identity.verify_key(),
-                                          federation::keys_statement(context().parameters_hash, entry.site, entry.keys),
-                                          entry.keys.signature) == crypto::SignatureVerdict::valid);
-    FOVEA_CHECK(federation::key_list_hash(context().parameters_hash, context().keys) == context().key_list);
+        self_.identity.sign(federation::secagg::keys_statement(context().parameters_hash, 0, message.keys));
+    upload(federation::messages::MessageKind::keys, message.encode());
+    for (const federation::messages::ListedKeys& entry : context().keys)
+      FOVEA_CHECK(
+          crypto::check_signature(cohort_.sites[entry.site].identity.verify_key(),
+                                  federation::secagg::keys_statement(context().parameters_hash, entry.site, entry.keys),
+                                  entry.keys.signature) == crypto::SignatureVerdict::valid);
+    FOVEA_CHECK(federation::secagg::key_list_hash(context().parameters_hash, context().keys) == context().key_list);
   }
 
   void shares() {
     auto dealt = self_.secrets.deal(context()).value();
-    upload(
-        federation::MessageKind::shares,
-        federation::SharesMessage{.ref = context().ref(),
-                                  .key_list = context().key_list,
-                                  .self_seed_commitment = self_.secrets.self_seed_commitment(context().parameters_hash),
-                                  .shares = std::move(dealt.sealed)}
-            .encode());
+    upload(federation::messages::MessageKind::shares,
+           federation::messages::SharesMessage{
+               .ref = context().ref(),
+               .key_list = context().key_list,
+               .self_seed_commitment = self_.secrets.self_seed_commitment(context().parameters_hash),
+               .shares = std::move(dealt.sealed)}
+               .encode());
     held_.push_back(std::move(*dealt.own));
-    for (const federation::SealedShares& sealed : peers_.sealed)
+    for (const federation::messages::SealedShares& sealed : peers_.sealed)
       held_.push_back(self_.secrets.open(context(), sealed).value());
   }
 
-  void vector(const federation::LocalUpdate& update, const std::vector<crypto::MaskKey>& masks) {
+  void vector(const federation::model::LocalUpdate& update, const std::vector<crypto::MaskKey>& masks) {
     const std::size_t words = context().parameters.dimension;
-    const auto encoder = federation::UpdateEncoder::create(context().parameters, update).value();
-    federation::VectorHash hash(context().parameters_hash, words);
+    const auto encoder = federation::secagg::UpdateEncoder::create(context().parameters, update).value();
+    federation::secagg::VectorHash hash(context().parameters_hash, words);
     std::vector<std::uint32_t> chunk;
-    for (std::size_t index = 0; index < federation::chunk_count(words); ++index) {
-      const std::size_t first = index * federation::kChunkWords;
-      chunk.resize(federation::chunk_size(words, index));
+    for (std::size_t index = 0; index < federation::messages::chunk_count(words); ++index) {
+      const std::size_t first = index * federation::messages::kChunkWords;
+      chunk.resize(federation::messages::chunk_size(words, index));
       encoder.fill(first, chunk);
       crypto::apply_masks(chunk, first, masks);
-      const federation::MessageHeader header{.kind = federation::MessageKind::masked_chunk,
-                                             .run = {},
-                                             .sender = SiteId::create("site").value(),
-                                             .epoch = 1};
-      const federation::SealedPayload sealed =
-          federation::seal_chunk(header, context().ref(), static_cast<std::uint32_t>(index), chunk, self_.identity);
+      const federation::messages::MessageHeader header{.kind = federation::messages::MessageKind::masked_chunk,
+                                                       .run = {},
+                                                       .sender = SiteId::create("site").value(),
+                                                       .epoch = 1};
+      const federation::messages::SealedPayload sealed = federation::messages::seal_chunk(
+          header, context().ref(), static_cast<std::uint32_t>(index), chunk, self_.identity);
       hash.add_chunk(sealed.digest);
       work_.upload_bytes += sealed.wire.size();
     }
-    const Digest survivors_digest = federation::survivors_hash(context().parameters_hash, survivors_);
-    federation::MaskedStatement statement{.ref = context().ref(),
-                                          .vector_hash = hash.finish(),
-                                          .survivors_hash = survivors_digest,
-                                          .self_seed_commitment = {},
-                                          .signature = {}};
-    statement.signature = self_.identity.sign(federation::masked_statement(
+    const Digest survivors_digest = federation::secagg::survivors_hash(context().parameters_hash, survivors_);
+    federation::messages::MaskedStatement statement{.ref = context().ref(),
+                                                    .vector_hash = hash.finish(),
+                                                    .survivors_hash = survivors_digest,
+                                                    .self_seed_commitment = {},
+                                                    .signature = {}};
+    statement.signature = self_.identity.sign(federation::secagg::masked_statement(
         context().parameters_hash, {0, statement.vector_hash, survivors_digest, statement.self_seed_commitment}));
-    upload(federation::MessageKind::masked_statement, statement.encode());
+    upload(federation::messages::MessageKind::masked_statement, statement.encode());
   }
 
   void consistency() {
     const Digest& hash = context().parameters_hash;
-    const Digest survivors_digest = federation::survivors_hash(hash, survivors_);
+    const Digest survivors_digest = federation::secagg::survivors_hash(hash, survivors_);
     for (const CommittedVector& entry : peers_.committed)
       FOVEA_CHECK(crypto::check_signature(
                       cohort_.sites[entry.site].identity.verify_key(),
-                      federation::masked_statement(
+                      federation::secagg::masked_statement(
                           hash, {entry.site, entry.vector_hash, survivors_digest, entry.self_seed_commitment}),
                       entry.signature) == crypto::SignatureVerdict::valid);
     const Digest statement =
-        federation::consistency_statement(hash, {context().key_list, survivors_, peers_.committed});
+        federation::secagg::consistency_statement(hash, {context().key_list, survivors_, peers_.committed});
     upload(
-        federation::MessageKind::consistency_signature,
-        federation::ConsistencySignature{.ref = context().ref(), .signature = self_.identity.sign(statement)}.encode());
+        federation::messages::MessageKind::consistency_signature,
+        federation::messages::ConsistencySignature{.ref = context().ref(), .signature = self_.identity.sign(statement)}
+            .encode());
     for (std::size_t i = 0; i < context().parameters.thresholds.threshold; ++i)
       FOVEA_CHECK(crypto::check_signature(cohort_.sites[i].identity.verify_key(), statement, peers_.consistency[i]) ==
                   crypto::SignatureVerdict::valid);
-    federation::UnmaskShares released{.ref = context().ref(), .shares = {}};
-    for (const federation::HeldShares& held : held_) {
-      federation::RevealedShare share{
-          .subject = held.dealer, .secret = federation::RevealedSecret::self_seed, .share = {}};
+    federation::messages::UnmaskShares released{.ref = context().ref(), .shares = {}};
+    for (const federation::secagg::HeldShares& held : held_) {
+      federation::messages::RevealedShare share{
+          .subject = held.dealer, .secret = federation::messages::RevealedSecret::self_seed, .share = {}};
       const auto encoded = held.self_seed.encode();
       std::ranges::copy(encoded.view(), share.share.begin());
       released.shares.push_back(share);
     }
-    upload(federation::MessageKind::unmask_shares, released.encode());
+    upload(federation::messages::MessageKind::unmask_shares, released.encode());
   }
 
   Cohort& cohort_;
   const Peers& peers_;
   std::span<const RosterIndex> survivors_;
   SimulatedSite& self_;
-  std::vector<federation::HeldShares> held_;
+  std::vector<federation::secagg::HeldShares> held_;
   SiteWork work_;
 };
 
@@ -204,13 +207,14 @@ std::string name_of(const SiteCase& shape) {
 
 void run_case(const SiteCase& shape, int turns, Report& report) {
   const std::uint32_t sites = shape.neighbours + 1;
-  const CohortShape cohort_shape{.sites = sites,
-                                 .words = static_cast<std::uint32_t>(federation::vector_words(shape.parameters)),
-                                 .threshold = federation::threshold_min(sites, sites / 3)};
+  const CohortShape cohort_shape{
+      .sites = sites,
+      .words = static_cast<std::uint32_t>(federation::secagg::vector_words(shape.parameters)),
+      .threshold = federation::secagg::threshold_min(sites, sites / 3)};
   Cohort cohort = make_cohort(cohort_shape, 1);
   const std::vector<RosterIndex> survivors = cohort.context.parameters.candidates;
   const Peers peers = make_peers(cohort, survivors);
-  federation::LocalUpdate update;
+  federation::model::LocalUpdate update;
   update.delta.resize(shape.parameters);
   for (std::size_t i = 0; i < update.delta.size(); ++i) update.delta[i] = 1e-5F * static_cast<float>(i % 8191) - 0.04F;
   update.weight = 100;

@@ -5,12 +5,12 @@
 
 int main(int argc, char** argv) {
   fovea::keep_large_buffers(64 << 20);  // messages of a megabyte come and go all the time
-  fovea::coordinator::CommandContext context;
+  fovea::coordinator::commands::CommandContext context;
   CLI::App app("The coordinator of a Fovea federation", "fovea-coordinator");
   fovea::add_program_options(app, context.console);
-  fovea::coordinator::add_federation_commands(app, context);
-  fovea::coordinator::add_plan_commands(app, context);
-  fovea::coordinator::add_run_commands(app, context);
-  fovea::coordinator::add_model_commands(app, context);
+  fovea::coordinator::commands::add_federation_commands(app, context);
+  fovea::coordinator::commands::add_plan_commands(app, context);
+  fovea::coordinator::commands::add_run_commands(app, context);
+  fovea::coordinator::commands::add_model_commands(app, context);
   return fovea::run_command_line(app, argc, argv, context.console);
 }

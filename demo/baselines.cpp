@@ -47,7 +47,7 @@ namespace fovea::demo {
 namespace {
 
 namespace fs = std::filesystem;
-using federation::ModelState;
+using federation::model::ModelState;
 using nlohmann::json;
 
 const std::string kSingle = "single", kPooled = "pooled", kFederated = "federated-in-process";
@@ -64,31 +64,31 @@ struct Options {
   bool each_round = false;  // evaluate after each round too
 };
 
-Result<std::vector<node::StudyRecord>> records_of(const fs::path& site, node::Split split) {
-  FOVEA_TRY_ASSIGN(const auto catalogue, node::StudyCatalogue::open(site / "data", false));
+Result<std::vector<node::store::StudyRecord>> records_of(const fs::path& site, node::store::Split split) {
+  FOVEA_TRY_ASSIGN(const auto catalogue, node::store::StudyCatalogue::open(site / "data", false));
   return catalogue.list_usable(split);
 }
 
 // One trainer per hospital, or one for all: pooled training sees the hospitals' studies as one set.
-Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Options& options,
-                                                                       const federation::Plan& plan,
-                                                                       const federation::ModelLayout& layout) {
-  FOVEA_TRY_ASSIGN(const node::EvaluationSettings wanted, node::evaluation_settings(federation::model_use_of(plan)));
-  node::TorchTrainerSettings settings;
+Result<std::vector<std::unique_ptr<node::training::TorchTrainer>>> make_trainers(
+    const Options& options, const federation::membership::Plan& plan, const federation::model::ModelLayout& layout) {
+  FOVEA_TRY_ASSIGN(const node::evaluation::EvaluationSettings wanted,
+                   node::evaluation::evaluation_settings(federation::model::model_use_of(plan)));
+  node::training::TorchTrainerSettings settings;
   settings.look = wanted.look;
   settings.validation_studies = 0;
-  std::vector<std::vector<node::StudyRecord>> groups;
+  std::vector<std::vector<node::store::StudyRecord>> groups;
   for (const fs::path& site : options.train_sites) {
-    FOVEA_TRY_ASSIGN(std::vector<node::StudyRecord> records, records_of(site, node::Split::train));
+    FOVEA_TRY_ASSIGN(std::vector<node::store::StudyRecord> records, records_of(site, node::store::Split::train));
     if (groups.empty() || options.mode == kFederated) groups.emplace_back();
     groups.back().insert(groups.back().end(), records.begin(), records.end());
   }
-  std::vector<std::unique_ptr<node::TorchTrainer>> trainers;
+  std::vector<std::unique_ptr<node::training::TorchTrainer>> trainers;
   for (const auto& records : groups) {
-    FOVEA_TRY_ASSIGN(node::LearningSet set, node::open_learning_set(records, wanted.voxels));
+    FOVEA_TRY_ASSIGN(node::training::LearningSet set, node::training::open_learning_set(records, wanted.voxels));
     ++settings.site_seed;
-    trainers.push_back(
-        std::make_unique<node::TorchTrainer>(layout, settings, std::move(set), node::LearningSet{}, std::nullopt));
+    trainers.push_back(std::make_unique<node::training::TorchTrainer>(layout, settings, std::move(set),
+                                                                      node::training::LearningSet{}, std::nullopt));
   }
   return trainers;
 }
@@ -97,23 +97,24 @@ Result<std::vector<std::unique_ptr<node::TorchTrainer>>> make_trainers(const Opt
 // added.
 class Sum {
  public:
-  static Result<Sum> create(std::size_t values, const federation::PlanStrategy& strategy, std::size_t sites) {
+  static Result<Sum> create(std::size_t values, const federation::membership::PlanStrategy& strategy,
+                            std::size_t sites) {
     Sum out;
     FOVEA_TRY_ASSIGN(out.parameters_.encoding,
-                     federation::make_encoding(sites, strategy.delta_max, strategy.weight_max));
+                     federation::secagg::make_encoding(sites, strategy.delta_max, strategy.weight_max));
     out.parameters_.candidates.resize(sites);
-    out.parameters_.dimension = static_cast<std::uint32_t>(federation::vector_words(values));
+    out.parameters_.dimension = static_cast<std::uint32_t>(federation::secagg::vector_words(values));
     out.words_.resize(out.parameters_.dimension);
     return out;
   }
 
-  Result<void> add(node::TrainingOutcome outcome) {
+  Result<void> add(node::training::TrainingOutcome outcome) {
     const auto is_clipped = [limit = parameters_.encoding.delta_max](float delta) {
       return std::abs(static_cast<double>(delta)) > limit;
     };
     clipped_ += static_cast<std::size_t>(std::count_if(outcome.delta.begin(), outcome.delta.end(), is_clipped));
     outcome.weight = std::min(outcome.weight, parameters_.encoding.weight_max);
-    FOVEA_TRY_ASSIGN(const auto encoder, federation::UpdateEncoder::create(parameters_, outcome));
+    FOVEA_TRY_ASSIGN(const auto encoder, federation::secagg::UpdateEncoder::create(parameters_, outcome));
     std::vector<std::uint32_t> vector(words_.size());
     encoder.fill(0, vector);
     crypto::add_words(words_, vector);
@@ -122,30 +123,33 @@ class Sum {
 
   std::size_t clipped() const noexcept { return clipped_; }  // values so far
 
-  Result<ModelState> apply(const ModelState& model, std::span<const federation::FlatRange> ranges,
+  Result<ModelState> apply(const ModelState& model, std::span<const federation::model::FlatRange> ranges,
                            double server_learning_rate) && {
-    FOVEA_TRY_ASSIGN(const federation::RoundSum sum,
-                     federation::decode_sum(parameters_, std::move(words_), parameters_.candidates.size()));
-    return federation::apply_federated_averaging(model, ranges, sum, server_learning_rate);
+    FOVEA_TRY_ASSIGN(const federation::model::RoundSum sum,
+                     federation::secagg::decode_sum(parameters_, std::move(words_), parameters_.candidates.size()));
+    return federation::model::apply_federated_averaging(model, ranges, sum, server_learning_rate);
   }
 
  private:
   Sum() = default;
-  federation::RoundParameters parameters_;
+  federation::secagg::RoundParameters parameters_;
   std::vector<std::uint32_t> words_;
   std::size_t clipped_ = 0;
 };
 
-Result<std::vector<node::StudyResult>> evaluate(const Options& options, const federation::Plan& plan,
-                                                const ModelState& model) {
-  FOVEA_TRY_ASSIGN(const node::Split split, node::parse_split(options.split));
-  FOVEA_TRY_ASSIGN(const node::EvaluationSettings settings, node::evaluation_settings(federation::model_use_of(plan)));
-  node::NetworkParameters parameters(model.layout());
+Result<std::vector<node::evaluation::StudyResult>> evaluate(const Options& options,
+                                                            const federation::membership::Plan& plan,
+                                                            const ModelState& model) {
+  FOVEA_TRY_ASSIGN(const node::store::Split split, node::store::parse_split(options.split));
+  FOVEA_TRY_ASSIGN(const node::evaluation::EvaluationSettings settings,
+                   node::evaluation::evaluation_settings(federation::model::model_use_of(plan)));
+  node::network::NetworkParameters parameters(model.layout());
   FOVEA_TRY(parameters.load(model.values()));
-  std::vector<node::StudyResult> results;
+  std::vector<node::evaluation::StudyResult> results;
   for (const fs::path& site : options.test_sites) {
-    FOVEA_TRY_ASSIGN(const std::vector<node::StudyRecord> records, records_of(site, split));
-    FOVEA_TRY_ASSIGN(node::Evaluation evaluation, node::evaluate_studies(parameters, records, settings, {}));
+    FOVEA_TRY_ASSIGN(const std::vector<node::store::StudyRecord> records, records_of(site, split));
+    FOVEA_TRY_ASSIGN(node::evaluation::Evaluation evaluation,
+                     node::evaluation::evaluate_studies(parameters, records, settings, {}));
     std::move(evaluation.studies.begin(), evaluation.studies.end(), std::back_inserter(results));
   }
   return results;
@@ -153,28 +157,28 @@ Result<std::vector<node::StudyResult>> evaluate(const Options& options, const fe
 
 class Run {
  public:
-  Run(const Options& options, const federation::Plan& plan, ModelState model)
+  Run(const Options& options, const federation::membership::Plan& plan, ModelState model)
       : options_(options), plan_(plan), model_(std::move(model)) {}
 
-  Result<ModelState> train(std::vector<std::unique_ptr<node::TorchTrainer>>& trainers) {
+  Result<ModelState> train(std::vector<std::unique_ptr<node::training::TorchTrainer>>& trainers) {
     for (RoundNumber round = 1; round <= plan_.rounds_total(); ++round) {
-      FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(round));
+      FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan_.position(round));
       FOVEA_TRY(one_round(trainers, round, plan_.stages[position.stage_index], position.stage_round));
       if (!options_.each_round) continue;
       FOVEA_TRY_ASSIGN(const auto results, evaluate(options_, plan_, model_));
-      std::cerr << node::summary_text(results, plan_.seed);
+      std::cerr << node::evaluation::summary_text(results, plan_.seed);
     }
     return std::move(model_);
   }
 
  private:
-  Result<void> one_round(std::vector<std::unique_ptr<node::TorchTrainer>>& trainers, RoundNumber round,
-                         const federation::PlanStage& stage, std::uint32_t stage_round) {
+  Result<void> one_round(std::vector<std::unique_ptr<node::training::TorchTrainer>>& trainers, RoundNumber round,
+                         const federation::membership::PlanStage& stage, std::uint32_t stage_round) {
     FOVEA_TRY_ASSIGN(const auto ranges, model_.layout().ranges(stage.trains));
     // Pooled training makes as many steps in one process as all hospitals together.
     const double factor =
         options_.steps_scale * (options_.mode == kPooled ? static_cast<double>(options_.train_sites.size()) : 1);
-    node::TrainingTask task;
+    node::training::TrainingTask task;
     task.round = round;
     task.stage = stage.name;
     task.stage_round = stage_round;
@@ -185,17 +189,17 @@ class Run {
     task.model = model_.values();
     task.trains = stage.trains;
     double loss = 0, count = 0;
-    std::vector<node::TrainingOutcome> outcomes;
+    std::vector<node::training::TrainingOutcome> outcomes;
     for (const auto& trainer : trainers) {
-      FOVEA_TRY_ASSIGN(node::TrainingOutcome outcome, trainer->train(task, {}));
-      loss += outcome.metric_sums[static_cast<std::size_t>(federation::TrainingMetric::loss_sum)];
-      count += outcome.metric_sums[static_cast<std::size_t>(federation::TrainingMetric::loss_count)];
+      FOVEA_TRY_ASSIGN(node::training::TrainingOutcome outcome, trainer->train(task, {}));
+      loss += outcome.metric_sums[static_cast<std::size_t>(federation::model::TrainingMetric::loss_sum)];
+      count += outcome.metric_sums[static_cast<std::size_t>(federation::model::TrainingMetric::loss_count)];
       outcomes.push_back(std::move(outcome));
     }
     std::size_t clipped = 0;
     if (options_.mode == kFederated) {
-      FOVEA_TRY_ASSIGN(Sum sum, Sum::create(federation::total_size(ranges), plan_.strategy, outcomes.size()));
-      for (node::TrainingOutcome& outcome : outcomes) FOVEA_TRY(sum.add(std::move(outcome)));
+      FOVEA_TRY_ASSIGN(Sum sum, Sum::create(federation::model::total_size(ranges), plan_.strategy, outcomes.size()));
+      for (node::training::TrainingOutcome& outcome : outcomes) FOVEA_TRY(sum.add(std::move(outcome)));
       clipped = sum.clipped();
       FOVEA_TRY_ASSIGN(model_, std::move(sum).apply(model_, ranges, stage.server_learning_rate));
     } else {
@@ -207,37 +211,38 @@ class Run {
   }
 
   // Without a federation nothing is clipped or rounded.
-  Result<ModelState> moved(std::span<const federation::FlatRange> ranges, std::span<const float> delta) const {
+  Result<ModelState> moved(std::span<const federation::model::FlatRange> ranges, std::span<const float> delta) const {
     std::vector<float> values(model_.values().begin(), model_.values().end());
     std::size_t next = 0;
-    for (const federation::FlatRange& range : ranges)
+    for (const federation::model::FlatRange& range : ranges)
       for (std::size_t i = 0; i < range.size; ++i) values[range.offset + i] += delta[next++];
     return ModelState::create(model_.layout(), std::move(values));
   }
 
   const Options& options_;
-  const federation::Plan& plan_;
+  const federation::membership::Plan& plan_;
   ModelState model_;
 };
 
 Result<void> run(const Options& options) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(options.plan, federation::kPlanBytesMax));
-  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
-  FOVEA_TRY_ASSIGN(const federation::ModelLayout layout, federation::make_layout(plan.architecture));
-  node::prepare_torch(1);
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(options.plan, federation::membership::kPlanBytesMax));
+  FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
+  FOVEA_TRY_ASSIGN(const federation::model::ModelLayout layout, federation::model::make_layout(plan.architecture));
+  node::network::prepare_torch(1);
   FOVEA_TRY_ASSIGN(auto trainers, make_trainers(options, plan, layout));
-  FOVEA_TRY_ASSIGN(ModelState initial, federation::initial_model(layout, plan.seed));
+  FOVEA_TRY_ASSIGN(ModelState initial, federation::model::initial_model(layout, plan.seed));
   FOVEA_TRY_ASSIGN(const ModelState model, Run(options, plan, std::move(initial)).train(trainers));
   if (!options.model_out.empty()) {
     FOVEA_TRY_ASSIGN(const Bytes file,
-                     federation::write_safetensors(model, federation::to_metadata(federation::model_use_of(plan))));
+                     federation::model::write_safetensors(
+                         model, federation::model::to_metadata(federation::model::model_use_of(plan))));
     FOVEA_TRY(write_file_durably(options.model_out, file));
   }
-  FOVEA_TRY_ASSIGN(const std::vector<node::StudyResult> results, evaluate(options, plan, model));
-  json report = node::report_json(results, plan.seed);
+  FOVEA_TRY_ASSIGN(const std::vector<node::evaluation::StudyResult> results, evaluate(options, plan, model));
+  json report = node::evaluation::report_json(results, plan.seed);
   report["mode"] = options.mode;
   if (!options.out.empty()) FOVEA_TRY(write_file_durably(options.out, as_bytes(report.dump(2) + "\n")));
-  std::cout << node::summary_text(results, plan.seed);
+  std::cout << node::evaluation::summary_text(results, plan.seed);
   return {};
 }
 

@@ -27,8 +27,8 @@ std::optional<std::uint32_t> rank_of(const json& value) {
   return value.is_null() ? std::nullopt : std::optional(value.get<std::uint32_t>());
 }
 
-node::StudyResult study_of(const json& row) {
-  node::StudyResult study;
+node::evaluation::StudyResult study_of(const json& row) {
+  node::evaluation::StudyResult study;
   study.code = row.at("study").get<std::string>();
   study.patient_code = row.at("patient").get<std::string>();
   if (!row.at("label").is_null()) study.label = row.at("label").get<int>();
@@ -44,8 +44,8 @@ node::StudyResult study_of(const json& row) {
   return study;
 }
 
-Result<std::vector<node::StudyResult>> read_studies(const std::vector<std::filesystem::path>& files) {
-  std::vector<node::StudyResult> studies;
+Result<std::vector<node::evaluation::StudyResult>> read_studies(const std::vector<std::filesystem::path>& files) {
+  std::vector<node::evaluation::StudyResult> studies;
   for (const auto& file : files) {
     FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, kFileBytesMax));
     try {
@@ -77,7 +77,9 @@ int run(int argc, char** argv) {
     std::cerr << studies.error().message << "\n";
     return 1;
   }
-  std::cout << (as_json ? node::summary_json(*studies, seed).dump() : node::summary_text(*studies, seed)) << "\n";
+  std::cout << (as_json ? node::evaluation::summary_json(*studies, seed).dump()
+                        : node::evaluation::summary_text(*studies, seed))
+            << "\n";
   return 0;
 }
 

@@ -13,11 +13,11 @@
 #include "crypto/shamir.h"
 #include "federation/secagg/statements.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::aggregation {
 namespace {
 
-using federation::RefusalReason;
-using federation::RevealedSecret;
+using federation::messages::RefusalReason;
+using federation::messages::RevealedSecret;
 
 // The entry of `site` in a list that is sorted by the member `key`; null when there is none.
 template <class Entry>
@@ -60,8 +60,8 @@ class Unmasking {
     std::optional<CheckedShare> own;
     for (const UnmaskResponse& response : input_.responses) {
       if (!input_.context.holds_share(response.site, dealer.dealer)) continue;
-      const federation::RevealedShare* revealed =
-          find_entry(response.shares, &federation::RevealedShare::subject, dealer.dealer);
+      const federation::messages::RevealedShare* revealed =
+          find_entry(response.shares, &federation::messages::RevealedShare::subject, dealer.dealer);
       if (revealed == nullptr || revealed->secret != kind) continue;
       if (response.site == dealer.dealer) {
         auto share = crypto::Share::decode(revealed->share);
@@ -69,11 +69,11 @@ class Unmasking {
           own.emplace(CheckedShare{response.site, std::move(*share)});
         continue;
       }
-      const federation::SealedShares* promised =
-          find_entry(dealer.shares, &federation::SealedShares::peer, response.site);
+      const federation::messages::SealedShares* promised =
+          find_entry(dealer.shares, &federation::messages::SealedShares::peer, response.site);
       if (promised == nullptr) continue;
-      auto share = federation::open_commitment(input_.context.parameters_hash, {dealer.dealer, response.site, kind},
-                                               revealed->share, *promised);
+      auto share = federation::secagg::open_commitment(
+          input_.context.parameters_hash, {dealer.dealer, response.site, kind}, revealed->share, *promised);
       if (!share) {
         blame(response.site, RefusalReason::bad_revealed_share);
         continue;
@@ -93,14 +93,14 @@ class Unmasking {
     for (std::size_t i = 0; i < threshold_; ++i) shares.push_back(std::move(checked[i].share));
     const auto secret = crypto::combine_shares(shares);
     // All of them are what the dealer committed to (or its own): only the dealer can have made them inconsistent.
-    const federation::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment,
-                                                input_.context.find(dealer.dealer)->mask};
-    if (!secret || !federation::is_committed_secret(input_.context.parameters_hash, committed, *secret)) {
+    const federation::secagg::CommittedSecret committed{dealer.dealer, kind, dealer.self_seed_commitment,
+                                                        input_.context.find(dealer.dealer)->mask};
+    if (!secret || !federation::secagg::is_committed_secret(input_.context.parameters_hash, committed, *secret)) {
       blame(dealer.dealer, RefusalReason::inconsistent_dealer);
       note_dealing(dealer.dealer, kind, checked, shares);
       return;
     }
-    federation::OpenedSecret opened{.site = dealer.dealer, .kind = kind};
+    federation::secagg::OpenedSecret opened{.site = dealer.dealer, .kind = kind};
     std::copy(secret->view().begin(), secret->view().end(), opened.value.begin());
     outcome_.opened.push_back(opened);
   }
@@ -111,7 +111,7 @@ class Unmasking {
     BadDealing dealing{.dealer = dealer, .secret = kind, .openings = {}};
     for (std::size_t i = 0; i < shares.size(); ++i) {
       if (checked[i].from == dealer) return;  // the dealer committed to no share of its own
-      federation::ShareOpening opening{.holder = checked[i].from};
+      federation::secagg::ShareOpening opening{.holder = checked[i].from};
       const auto encoded = shares[i].encode();
       std::copy(encoded.view().begin(), encoded.view().end(), opening.share.begin());
       dealing.openings.push_back(opening);
@@ -122,17 +122,18 @@ class Unmasking {
   // False, with the sum untouched, when a site's mask key is of low order (R1 refuses such keys).
   bool remove_masks(std::uint32_t threads) {
     std::vector<crypto::MaskKey> keys;
-    for (const federation::OpenedSecret& opened : outcome_.opened) {
+    for (const federation::secagg::OpenedSecret& opened : outcome_.opened) {
       auto value = crypto::SecretKey::from(opened.value, "opened secret");
       FOVEA_CHECK(value.has_value());
       if (opened.kind == RevealedSecret::self_seed) {
-        keys.push_back({federation::self_mask_seed(input_.context, opened.site, *value), crypto::MaskSign::subtract});
+        keys.push_back(
+            {federation::secagg::self_mask_seed(input_.context, opened.site, *value), crypto::MaskSign::subtract});
         continue;
       }
       const auto mask_key = crypto::AgreementKey::from_private(*value);
       for (const RosterIndex peer : input_.committed) {
         if (!input_.context.are_neighbours(opened.site, peer)) continue;
-        auto seed = federation::pair_seed(input_.context, mask_key, opened.site, peer);
+        auto seed = federation::secagg::pair_seed(input_.context, mask_key, opened.site, peer);
         if (!seed) {
           blame(peer, RefusalReason::low_order_key);
           return false;
@@ -154,4 +155,4 @@ class Unmasking {
 
 UnmaskOutcome unmask(UnmaskInput input, std::uint32_t threads) { return Unmasking(std::move(input)).run(threads); }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::aggregation

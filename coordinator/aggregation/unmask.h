@@ -13,32 +13,32 @@
 #include "federation/secagg/masking.h"
 #include "federation/secagg/round_evidence.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::aggregation {
 
 // What a dealer committed to in R2.
 struct DealerCommitments {
   RosterIndex dealer = 0;
-  Digest self_seed_commitment{};                 // Bcom
-  std::vector<federation::SealedShares> shares;  // by recipient
+  Digest self_seed_commitment{};                           // Bcom
+  std::vector<federation::messages::SealedShares> shares;  // by recipient
 };
 
 struct UnmaskResponse {
   RosterIndex site = 0;
-  std::vector<federation::RevealedShare> shares;
+  std::vector<federation::messages::RevealedShare> shares;
 };
 
 // A site to blame and the rule it broke. The signed messages are the evidence; the caller keeps them.
 struct Blame {
   RosterIndex site = 0;
-  federation::RefusalReason reason = federation::RefusalReason::malformed;
+  federation::messages::RefusalReason reason = federation::messages::RefusalReason::malformed;
   bool operator==(const Blame&) const = default;
 };
 
 struct UnmaskInput {
-  federation::AttemptContext context;      // P, H(P), U1, K
-  std::vector<RosterIndex> survivors;      // U2
-  std::vector<RosterIndex> committed;      // U3
-  std::vector<DealerCommitments> dealers;  // one for each site of U2
+  federation::secagg::AttemptContext context;  // P, H(P), U1, K
+  std::vector<RosterIndex> survivors;          // U2
+  std::vector<RosterIndex> committed;          // U3
+  std::vector<DealerCommitments> dealers;      // one for each site of U2
   std::vector<UnmaskResponse> responses;
   std::vector<std::uint32_t> sum;  // Σ y over U3
 };
@@ -47,15 +47,15 @@ struct UnmaskInput {
 // it committed to.
 struct BadDealing {
   RosterIndex dealer = 0;
-  federation::RevealedSecret secret = federation::RevealedSecret::self_seed;
-  std::vector<federation::ShareOpening> openings;  // ascending by holder
+  federation::messages::RevealedSecret secret = federation::messages::RevealedSecret::self_seed;
+  std::vector<federation::secagg::ShareOpening> openings;  // ascending by holder
 };
 
 struct UnmaskOutcome {
-  bool complete = false;                         // every secret was opened and the masks are gone
-  std::vector<std::uint32_t> sum;                // Σ x when complete, else as it came
-  std::vector<federation::OpenedSecret> opened;  // ascending, one for each site of U2 when complete
-  std::vector<Blame> blames;                     // bad_revealed_share: the responder; inconsistent_dealer: the dealer
+  bool complete = false;                                 // every secret was opened and the masks are gone
+  std::vector<std::uint32_t> sum;                        // Σ x when complete, else as it came
+  std::vector<federation::secagg::OpenedSecret> opened;  // ascending, one for each site of U2 when complete
+  std::vector<Blame> blames;         // bad_revealed_share: the responder; inconsistent_dealer: the dealer
   std::vector<BadDealing> dealings;  // evidence of inconsistent dealers; none where a dealer's own share was needed
 };
 
@@ -63,4 +63,4 @@ struct UnmaskOutcome {
 // is used only when it is needed). X25519_base(s_j) = S_j and H(b_j) = Bcom_j are checked before any mask is removed.
 UnmaskOutcome unmask(UnmaskInput input, std::uint32_t threads = 1);
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::aggregation

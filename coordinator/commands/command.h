@@ -12,16 +12,16 @@ namespace CLI {
 class App;
 }
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::commands {
 
 struct CommandContext {
   Console console;                                   // --json, --quiet
   std::filesystem::path home = "fovea-coordinator";  // --home
   SystemClock clock;
 
-  CoordinatorFolder folder() const { return CoordinatorFolder(home); }
+  registry::CoordinatorFolder folder() const { return registry::CoordinatorFolder(home); }
   // coordinator.toml; a mistake in it sets exit code 3.
-  Result<CoordinatorConfig> config();
+  Result<registry::CoordinatorConfig> config();
 };
 
 // init, invite, sign, cosign, sites, revoke, administrator
@@ -30,4 +30,4 @@ void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, p
 void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
 void add_model_commands(CLI::App& app, CommandContext& context);  // model export
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::commands

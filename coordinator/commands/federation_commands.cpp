@@ -22,7 +22,7 @@
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -38,18 +38,18 @@ struct Choice {
   bool renew = false;
 };
 
-Result<federation::PublicKeyBytes> parse_key(const std::string& hex) {
+Result<federation::membership::PublicKeyBytes> parse_key(const std::string& hex) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, from_hex(hex));
   return to_array<32>(bytes, "administrator's public key");
 }
 
 Result<void> run_init(CommandContext& context, const Choice& choice) {
-  CoordinatorFolder::NewFederation fresh{choice.name, choice.host, choice.port, std::nullopt};
+  registry::CoordinatorFolder::NewFederation fresh{choice.name, choice.host, choice.port, std::nullopt};
   if (!choice.second_administrator.empty()) {
     FOVEA_TRY_ASSIGN(fresh.second_administrator, parse_key(choice.second_administrator));
   }
-  FOVEA_TRY_ASSIGN(const federation::Invite invite, context.folder().create(fresh, context.clock.wall()));
-  const std::string print = federation::fingerprint(invite.administrators.front());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, context.folder().create(fresh, context.clock.wall()));
+  const std::string print = federation::membership::fingerprint(invite.administrators.front());
   context.console.data("init",
                        {{"federation", invite.federation},
                         {"endpoint", invite.endpoint},
@@ -62,19 +62,19 @@ Result<void> run_init(CommandContext& context, const Choice& choice) {
 }
 
 Result<void> run_invite(CommandContext& context, const Choice& choice) {
-  FOVEA_TRY_ASSIGN(const federation::Invite invite, context.folder().federation());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, context.folder().federation());
   FOVEA_TRY_ASSIGN(const Bytes bytes, context.folder().invite_bytes());
   const std::filesystem::path out = choice.output.empty() ? context.folder().root() / "invite.json"
                                                           : std::filesystem::path(choice.output);
   if (!choice.output.empty()) FOVEA_TRY(write_file_durably(out, bytes));
-  const std::string print = federation::fingerprint(invite.administrators.front());
+  const std::string print = federation::membership::fingerprint(invite.administrators.front());
   context.console.data("invite", {{"invite", out.string()}, {"fingerprint", print}},
                        "send " + out.string() + " to the hospital, and read out the federation's fingerprint " + print +
                            " by telephone");
   return {};
 }
 
-void show_roster(CommandContext& context, const std::string& command, const SignedRoster& outcome) {
+void show_roster(CommandContext& context, const std::string& command, const registry::SignedRoster& outcome) {
   Json sites = Json::array();
   for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
   context.console.data(
@@ -85,61 +85,63 @@ void show_roster(CommandContext& context, const std::string& command, const Sign
 }
 
 Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice) {
-  const CoordinatorFolder folder = context.folder();
+  const registry::CoordinatorFolder folder = context.folder();
   return folder.administrator_key(choice.key.empty() ? folder.administrator_key_file()
                                                      : std::filesystem::path(choice.key));
 }
 
 Result<void> run_sign(CommandContext& context, const Choice& choice) {
-  const CoordinatorFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(const federation::Invite facts, folder.federation());
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, folder.federation());
   if (choice.files.empty() && !choice.renew)
     return invalid_argument(
         "sign: name the join requests to sign, or --renew to sign the present sites for another week");
-  RosterChange change;
+  registry::RosterChange change;
   for (const std::string& file : choice.files) {
-    FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(file));
-    auto request = federation::verify_join_request(document);
+    FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
+                     federation::files::read_signed_document(file));
+    auto request = federation::membership::verify_join_request(document);
     if (!request) return request.error().with_context(file);
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);
     context.console.progress(request->site.id.text() + ": fingerprint " +
-                             federation::fingerprint(request->site.identity_key) + "; compare it by telephone");
+                             federation::membership::fingerprint(request->site.identity_key) +
+                             "; compare it by telephone");
     change.added.push_back(request->site);
   }
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const SignedRoster outcome, folder.sign_next(change, key, context.clock.wall()));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.sign_next(change, key, context.clock.wall()));
   show_roster(context, "sign", outcome);
   return {};
 }
 
 Result<void> run_cosign(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const SignedRoster outcome, context.folder().cosign(key));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, context.folder().cosign(key));
   show_roster(context, "cosign", outcome);
   return {};
 }
 
 Result<void> run_revoke(CommandContext& context, const Choice& choice) {
-  RosterChange change;
+  registry::RosterChange change;
   for (const std::string& name : choice.files) {
     FOVEA_TRY_ASSIGN(SiteId id, SiteId::create(name));
     change.removed.push_back(std::move(id));
   }
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const SignedRoster outcome, context.folder().sign_next(change, key, context.clock.wall()));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, context.folder().sign_next(change, key, context.clock.wall()));
   show_roster(context, "revoke", outcome);
   return {};
 }
 
 Result<void> run_sites(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
-  FOVEA_TRY_ASSIGN(const federation::Roster roster, context.folder().newest_roster());
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster roster, context.folder().newest_roster());
   const std::int64_t left_ms = roster.valid_until.value - context.clock.wall().value;
   Json sites = Json::array();
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT"}};
   for (const auto& site : roster.sites) {
-    const std::string print = federation::fingerprint(site.identity_key);
+    const std::string print = federation::membership::fingerprint(site.identity_key);
     sites.push_back({{"site", site.id.text()},
                      {"fingerprint", print},
                      {"identity_key", to_hex(site.identity_key)},
@@ -169,9 +171,9 @@ Result<void> run_administrator(CommandContext& context, const Choice& choice) {
 
 }  // namespace
 
-Result<CoordinatorConfig> CommandContext::config() {
+Result<registry::CoordinatorConfig> CommandContext::config() {
   FOVEA_TRY(folder().federation());  // says to run init
-  auto config = CoordinatorConfig::read(folder().config());
+  auto config = registry::CoordinatorConfig::read(folder().config());
   if (!config) console.configuration_failed = true;
   return config;
 }
@@ -210,4 +212,4 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   });
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::commands

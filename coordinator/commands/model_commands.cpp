@@ -12,7 +12,7 @@
 #include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::commands {
 namespace {
 
 namespace fs = std::filesystem;
@@ -22,29 +22,30 @@ struct Choice {
   std::string output;
 };
 
-Result<RunStore> find_run(CommandContext& context, const std::string& prefix) {
-  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, list_runs(context.folder().runs()));
+Result<store::RunStore> find_run(CommandContext& context, const std::string& prefix) {
+  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
   if (runs.empty()) return not_found("no run yet; start one with: fovea-coordinator run start PLAN");
-  if (prefix.empty()) return RunStore::open(runs.back());
+  if (prefix.empty()) return store::RunStore::open(runs.back());
   for (const fs::path& path : runs)
-    if (path.filename().string().starts_with(prefix)) return RunStore::open(path);
+    if (path.filename().string().starts_with(prefix)) return store::RunStore::open(path);
   return not_found("run \"" + prefix + "\": no such run; see fovea-coordinator run list");
 }
 
 Result<void> run_export(CommandContext& context, const Choice& choice) {
-  FOVEA_TRY_ASSIGN(const RunStore store, find_run(context, choice.run));
+  FOVEA_TRY_ASSIGN(const store::RunStore store, find_run(context, choice.run));
   if (store.sums() == 0) return failed_precondition("run " + store.facts().run.text() + ": no round has ended yet");
   std::string participants;
-  for (const RoundRecord& record : store.history())
+  for (const store::RoundRecord& record : store.history())
     for (const std::string& site : record.contributors)
       if (participants.find(site) == std::string::npos) participants += (participants.empty() ? "" : ",") + site;
-  federation::ModelMetadata metadata = to_metadata(federation::model_use_of(store.plan()));
+  federation::model::ModelMetadata metadata =
+      federation::model::to_metadata(federation::model::model_use_of(store.plan()));
   metadata.insert({{"fovea.plan_name", store.plan().name},
                    {"fovea.run", store.facts().run.text()},
                    {"fovea.rounds", std::to_string(store.sums())},
                    {"fovea.sites", participants},
                    {"fovea.model", to_hex(store.model_digest())}});
-  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(store.model(), metadata));
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::model::write_safetensors(store.model(), metadata));
   FOVEA_TRY(write_file_durably(choice.output, file));
   context.console.data("model export",
                        {{"output", choice.output},
@@ -69,4 +70,4 @@ void add_model_commands(CLI::App& app, CommandContext& context) {
       [&context, choice] { context.console.run("model export", [&] { return run_export(context, *choice); }); });
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::commands

@@ -14,7 +14,7 @@
 #include "crypto/random_source.h"
 #include "federation/membership/plan.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -54,7 +54,7 @@ Result<void> run_new(CommandContext& context, const Choice& choice) {
   if (choice.architecture.starts_with("probe-")) plan["stages"] = probe_stages();
   plan["seed"] = choice.seed ? *choice.seed : fresh_seed();
   const std::string text = plan.dump(2) + "\n";
-  FOVEA_TRY(federation::Plan::parse(as_bytes(text)));
+  FOVEA_TRY(federation::membership::Plan::parse(as_bytes(text)));
   if (std::filesystem::exists(choice.output))
     return failed_precondition(choice.output + ": exists; choose another file with --output");
   FOVEA_TRY(write_file_durably(choice.output, as_bytes(text)));
@@ -64,8 +64,8 @@ Result<void> run_new(CommandContext& context, const Choice& choice) {
 }
 
 Result<void> run_validate(CommandContext& context, const Choice& choice) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(choice.file, federation::kPlanBytesMax));
-  const auto plan = federation::Plan::parse(bytes);
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(choice.file, federation::membership::kPlanBytesMax));
+  const auto plan = federation::membership::Plan::parse(bytes);
   if (!plan) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.file);
@@ -104,4 +104,4 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
       [&context, choice] { context.console.run("plan validate", [&] { return run_validate(context, *choice); }); });
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::commands

@@ -29,7 +29,7 @@
 #include "federation/io/program_log.h"
 #include "federation/membership/plan.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -56,46 +56,47 @@ Result<FileLock> lock_serving(const fs::path& home) {
 }
 
 // Resumes a run of this plan that has not ended, unless a new one is asked for.
-Result<std::unique_ptr<RunStore>> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
-  const CoordinatorFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(plan_bytes));
-  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, list_runs(folder.runs()));
+Result<std::unique_ptr<store::RunStore>> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
+  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(folder.runs()));
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
-    FOVEA_TRY_ASSIGN(RunStore store, RunStore::open(*path));
+    FOVEA_TRY_ASSIGN(store::RunStore store, store::RunStore::open(*path));
     if (store.plan().hash != plan.hash || store.complete()) continue;
     context.console.progress("resuming run " + store.facts().run.text() + ": " + std::to_string(store.sums()) + " of " +
                              std::to_string(plan.rounds_total()) + " rounds are done");
-    return std::make_unique<RunStore>(std::move(store));
+    return std::make_unique<store::RunStore>(std::move(store));
   }
   crypto::SystemRandom random;
   RunId run;
   random.fill(run.bytes);
-  FOVEA_TRY_ASSIGN(RunStore store, RunStore::create(folder.runs() / run.text(), run, plan_bytes, context.clock.wall()));
+  FOVEA_TRY_ASSIGN(store::RunStore store,
+                   store::RunStore::create(folder.runs() / run.text(), run, plan_bytes, context.clock.wall()));
   context.console.progress("run " + run.text());
-  return std::make_unique<RunStore>(std::move(store));
+  return std::make_unique<store::RunStore>(std::move(store));
 }
 
 Result<void> run_start(CommandContext& context, const Choice& choice) {
-  FOVEA_TRY_ASSIGN(const CoordinatorConfig config, context.config());
-  federation::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level);
-  FOVEA_TRY_ASSIGN(const Bytes plan_bytes, read_file(choice.plan, federation::kPlanBytesMax));
-  if (const auto plan = federation::Plan::parse(plan_bytes); !plan) {
+  FOVEA_TRY_ASSIGN(const registry::CoordinatorConfig config, context.config());
+  federation::io::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level);
+  FOVEA_TRY_ASSIGN(const Bytes plan_bytes, read_file(choice.plan, federation::membership::kPlanBytesMax));
+  if (const auto plan = federation::membership::Plan::parse(plan_bytes); !plan) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.plan);
   }
   FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
   FOVEA_TRY_ASSIGN(auto store, choose_run(context, plan_bytes, choice.fresh));
-  block_stop_signals();
+  io::block_stop_signals();
   FOVEA_TRY_ASSIGN(
       auto driver,
-      RunDriver::open({.folder = context.folder(),
-                       .config = config,
-                       .store = std::move(store),
-                       .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
-                      context.clock));
-  FOVEA_TRY_ASSIGN(const RunEnd end, driver->run());
-  const RunStore& done = driver->store();
-  const bool complete = end == RunEnd::complete;
+      io::RunDriver::open({.folder = context.folder(),
+                           .config = config,
+                           .store = std::move(store),
+                           .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
+                          context.clock));
+  FOVEA_TRY_ASSIGN(const io::RunEnd end, driver->run());
+  const store::RunStore& done = driver->store();
+  const bool complete = end == io::RunEnd::complete;
   const std::string summary = (done.folder() / "summary.json").string();
   context.console.data("run start",
                        {{"run", done.facts().run.text()},
@@ -113,11 +114,11 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
 
 Result<void> run_list(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
-  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, list_runs(context.folder().runs()));
+  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"RUN", "PLAN", "ROUNDS", "STATE"}};
   for (const fs::path& path : runs) {
-    FOVEA_TRY_ASSIGN(const RunStore store, RunStore::open(path));
+    FOVEA_TRY_ASSIGN(const store::RunStore store, store::RunStore::open(path));
     const std::string state = store.complete() ? "complete" : "open";
     const std::string rounds = std::to_string(store.sums()) + "/" + std::to_string(store.plan().rounds_total());
     data.push_back({{"run", store.facts().run.text()},
@@ -204,4 +205,4 @@ void add_run_commands(CLI::App& app, CommandContext& context) {
   watch->callback([&context] { context.console.run("run watch", [&] { return run_watch(context); }); });
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::commands

@@ -22,7 +22,7 @@
 #include "coordinator/io/run_driver_parts.h"
 #include "coordinator/store/round_record.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -39,17 +39,17 @@ std::string minutes_and_seconds(std::int64_t ms) {
 }
 
 // After "3 of 4", for a person.
-std::string_view words_for(RoundPhase phase) noexcept {
+std::string_view words_for(round::RoundPhase phase) noexcept {
   switch (phase) {
-    case RoundPhase::announced: return "ready";
-    case RoundPhase::collecting_keys: return "sent keys";
-    case RoundPhase::collecting_shares: return "shared";
-    case RoundPhase::collecting_masked: return "masked";
-    case RoundPhase::collecting_consistency: return "signed";
-    case RoundPhase::collecting_unmask: return "unmasked";
-    case RoundPhase::unmasking: return "removing masks";
-    case RoundPhase::finished: return "finished";
-    case RoundPhase::aborted: return "aborted";
+    case round::RoundPhase::announced: return "ready";
+    case round::RoundPhase::collecting_keys: return "sent keys";
+    case round::RoundPhase::collecting_shares: return "shared";
+    case round::RoundPhase::collecting_masked: return "masked";
+    case round::RoundPhase::collecting_consistency: return "signed";
+    case round::RoundPhase::collecting_unmask: return "unmasked";
+    case round::RoundPhase::unmasking: return "removing masks";
+    case round::RoundPhase::finished: return "finished";
+    case round::RoundPhase::aborted: return "aborted";
   }
   return "";
 }
@@ -68,19 +68,19 @@ RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 RunDriver::~RunDriver() = default;
 
 const std::string& RunDriver::endpoint() const noexcept { return parts_->server->endpoint(); }
-const RunStore& RunDriver::store() const noexcept { return *parts_->options.store; }
+const store::RunStore& RunDriver::store() const noexcept { return *parts_->options.store; }
 
 Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, const Clock& clock) {
-  const CoordinatorFolder folder = options.folder;
-  FOVEA_TRY_ASSIGN(federation::Invite facts, folder.federation());
-  FOVEA_TRY_ASSIGN(CoordinatorKeys keys, folder.keys());
-  FOVEA_TRY_ASSIGN(federation::Roster roster, folder.roster(clock.wall()));
-  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
-  FOVEA_TRY_ASSIGN(
-      federation::Ledger ledger,
-      federation::Ledger::open({.folder = folder.ledger(),
-                                .origin = federation::ledger_origin(facts.federation, federation::kCoordinatorOwner),
-                                .key = keys.signing.copy()}));
+  const registry::CoordinatorFolder folder = options.folder;
+  FOVEA_TRY_ASSIGN(federation::membership::Invite facts, folder.federation());
+  FOVEA_TRY_ASSIGN(registry::CoordinatorKeys keys, folder.keys());
+  FOVEA_TRY_ASSIGN(federation::membership::Roster roster, folder.roster(clock.wall()));
+  FOVEA_TRY_ASSIGN(federation::io::EventLog events, federation::io::EventLog::open(folder.events(), clock));
+  FOVEA_TRY_ASSIGN(federation::ledger::Ledger ledger,
+                   federation::ledger::Ledger::open({.folder = folder.ledger(),
+                                                     .origin = federation::ledger::ledger_origin(
+                                                         facts.federation, federation::ledger::kCoordinatorOwner),
+                                                     .key = keys.signing.copy()}));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM}));
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
@@ -95,13 +95,14 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .signals = std::move(signals)});
   Parts& inner = *parts;
   FOVEA_TRY(inner.resume_round());
-  FOVEA_TRY_ASSIGN(
-      inner.server,
-      ZmqServer::start({.endpoint = endpoint}, inner.keys.transport, [&inner](const federation::CurvePublicKey& key) {
-        const federation::Roster& newest = inner.next_roster ? *inner.next_roster : inner.roster;
-        const federation::RosterSite* site = newest.find_transport_key(key);
-        return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
-      }));
+  FOVEA_TRY_ASSIGN(inner.server,
+                   ZmqServer::start({.endpoint = endpoint}, inner.keys.transport,
+                                    [&inner](const federation::io::CurvePublicKey& key) {
+                                      const federation::membership::Roster& newest =
+                                          inner.next_roster ? *inner.next_roster : inner.roster;
+                                      const federation::membership::RosterSite* site = newest.find_transport_key(key);
+                                      return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
+                                    }));
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_check = clock.monotonic();
@@ -111,9 +112,9 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
 
 Result<RunEnd> RunDriver::run() {
   Parts& parts = *parts_;
-  const RunStore& store = *parts.options.store;
-  FOVEA_TRY(parts.record(federation::RosterEpoch{parts.roster.epoch, parts.roster.hash,
-                                                 static_cast<std::uint32_t>(parts.roster.sites.size())}));
+  const store::RunStore& store = *parts.options.store;
+  FOVEA_TRY(parts.record(federation::ledger::RosterEpoch{parts.roster.epoch, parts.roster.hash,
+                                                         static_cast<std::uint32_t>(parts.roster.sites.size())}));
   parts.events.write("run_started", {{"run", store.facts().run.text()},
                                      {"plan", to_hex(store.plan().hash)},
                                      {"endpoint", parts.server->endpoint()},
@@ -146,8 +147,8 @@ Result<void> RunDriver::Parts::loop_once() {
     if (!message) break;
     FOVEA_TRY(handle(std::move(*message)));
   }
-  if (std::optional<UnmaskOutcome> outcome = unmasker->take(); outcome && machine)
-    FOVEA_TRY(feed(UnmaskFinished{std::move(*outcome)}));
+  if (std::optional<aggregation::UnmaskOutcome> outcome = unmasker->take(); outcome && machine)
+    FOVEA_TRY(feed(round::UnmaskFinished{std::move(*outcome)}));
   return tick();
 }
 
@@ -156,7 +157,7 @@ Result<void> RunDriver::Parts::tick() {
   if (!machine) FOVEA_TRY(begin_round_when_ready());
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
-  if (machine) FOVEA_TRY(feed(Tick{now}));
+  if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_shown.value >= kShowEveryMs) show_progress();
   if (now.value - last_roster_check.value >= kRosterCheckEveryMs) FOVEA_TRY(check_for_new_roster());
   return {};
@@ -164,7 +165,7 @@ Result<void> RunDriver::Parts::tick() {
 
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
-  const federation::Plan& plan = options.store->plan();
+  const federation::membership::Plan& plan = options.store->plan();
   std::string line =
       "round " + std::to_string(options.store->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
   if (!machine) {
@@ -173,7 +174,7 @@ void RunDriver::Parts::show_progress() {
     line += std::to_string(present) + " of " + std::to_string(roster.sites.size()) + " sites are connected, at least " +
             std::to_string(plan.cohort.smallest) + " are needed";
   } else {
-    const RoundProgress progress = machine->progress();
+    const round::RoundProgress progress = machine->progress();
     line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
             std::string(words_for(progress.phase));
     if (!progress.waiting_for.empty())
@@ -187,13 +188,13 @@ void RunDriver::Parts::show_progress() {
 // Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends
 // under that roster, even if a newer one is in force since. Sites that the newer one removed are ignored meanwhile.
 Result<void> RunDriver::Parts::resume_round() {
-  RunStore& store = *options.store;
+  store::RunStore& store = *options.store;
   if (store.complete()) return {};
   FOVEA_TRY_ASSIGN(journal_at_start, store.begin_round(store.next_round()));
-  FOVEA_TRY_ASSIGN(const std::optional<Digest> release, roster_of_release(store.next_round(), journal_at_start));
+  FOVEA_TRY_ASSIGN(const std::optional<Digest> release, round::roster_of_release(store.next_round(), journal_at_start));
   FOVEA_TRY_ASSIGN(const std::optional<Bytes> stored, store.sum_to_repeat());
   if (stored) {
-    auto decoded = SumToRepeat::decode(*stored);
+    auto decoded = round::SumToRepeat::decode(*stored);
     if (!decoded) return corruption(store.folder().string() + "/repeats: " + decoded.error().message);
     repeat = std::move(*decoded);
   }
@@ -230,7 +231,7 @@ Result<void> RunDriver::Parts::check_for_new_roster() {
 }
 
 // Whether `newer` still has every site that the sum must be repeated with. Until then the roster of its release stays.
-bool RunDriver::Parts::may_repeat_under(const federation::Roster& newer) const {
+bool RunDriver::Parts::may_repeat_under(const federation::membership::Roster& newer) const {
   return repeat && std::all_of(repeat->sites.begin(), repeat->sites.end(),
                                [&](RosterIndex site) { return newer.find(roster.sites[site].id) != nullptr; });
 }
@@ -240,12 +241,13 @@ bool RunDriver::Parts::may_repeat_under(const federation::Roster& newer) const {
 // because sites release one sum per model, ever; a removed site is ignored until then. So must a sum that is repeated,
 // unless a site that it needs is removed.
 Result<void> RunDriver::Parts::adopt_roster() {
-  const RoundPhase phase = machine ? machine->phase() : RoundPhase::finished;
-  if (releasing_at_start || phase == RoundPhase::collecting_unmask || phase == RoundPhase::unmasking) return {};
+  const round::RoundPhase phase = machine ? machine->phase() : round::RoundPhase::finished;
+  if (releasing_at_start || phase == round::RoundPhase::collecting_unmask || phase == round::RoundPhase::unmasking)
+    return {};
   if (may_repeat_under(*next_roster)) return {};
   repeat.reset();
   if (machine)
-    FOVEA_TRY(end_without_sum({.reason = federation::RefusalReason::roster_differs,
+    FOVEA_TRY(end_without_sum({.reason = federation::messages::RefusalReason::roster_differs,
                                .detail = "the roster changed",
                                .next_round = round + 1}));
   rounds_without_sum = 0;
@@ -255,15 +257,15 @@ Result<void> RunDriver::Parts::adopt_roster() {
   limit_cohort();
   spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
   events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
-  FOVEA_TRY(
-      record(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+  FOVEA_TRY(record(
+      federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   joined.clear();
   return server->cut_sessions();
 }
 
 // Every connected site should have the last sum before the port closes.
 Result<void> RunDriver::Parts::wait_for_confirmations() {
-  const RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = options.store->last_sum();
   const std::int64_t deadline = clock->monotonic().value + kConfirmationsMaxMs;
   while (!stop && clock->monotonic().value < deadline) {
     const bool waiting = std::any_of(joined.begin(), joined.end(), [&](const auto& entry) {
@@ -276,7 +278,7 @@ Result<void> RunDriver::Parts::wait_for_confirmations() {
 }
 
 Result<void> RunDriver::Parts::write_summary() {
-  const RunStore& store = *options.store;
+  const store::RunStore& store = *options.store;
   nlohmann::ordered_json summary = {{"fovea_run_summary", 1},
                                     {"run", store.facts().run.text()},
                                     {"plan", to_hex(store.plan().hash)},
@@ -289,8 +291,8 @@ Result<void> RunDriver::Parts::write_summary() {
                                     {"started_ms", store.facts().started.value},
                                     {"ended_ms", clock->wall().value}};
   summary["rounds"] = nlohmann::ordered_json::array();
-  for (const RoundRecord& past : store.history()) summary["rounds"].push_back(round_record_json(past));
+  for (const store::RoundRecord& past : store.history()) summary["rounds"].push_back(store::round_record_json(past));
   return write_file_durably(store.folder() / "summary.json", as_bytes(summary.dump(1) + "\n"));
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

@@ -15,12 +15,12 @@
 #include "coordinator/registry/coordinator_folder.h"
 #include "coordinator/store/run_store.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 struct RunDriverOptions {
-  CoordinatorFolder folder;
-  CoordinatorConfig config;
-  std::unique_ptr<RunStore> store;
+  registry::CoordinatorFolder folder;
+  registry::CoordinatorConfig config;
+  std::unique_ptr<store::RunStore> store;
   std::function<void(const std::string&)> show;  // a line for a person, about once a second
 };
 
@@ -35,7 +35,7 @@ class RunDriver {
   const std::string& endpoint() const noexcept;
   // Until the plan's last sum is published, or SIGINT or SIGTERM (block_stop_signals() first).
   Result<RunEnd> run();
-  const RunStore& store() const noexcept;
+  const store::RunStore& store() const noexcept;
 
  private:
   struct Parts;
@@ -46,4 +46,4 @@ class RunDriver {
 // Blocks SIGINT and SIGTERM for the process, so that the loop reads them from a descriptor.
 void block_stop_signals();
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

@@ -28,16 +28,16 @@
 #include "federation/messages/refusal_reason.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 struct RunDriver::Parts {
   RunDriverOptions options;
   const Clock* clock = nullptr;
-  CoordinatorKeys keys;
-  federation::Invite facts;
-  federation::Roster roster;
-  federation::EventLog events;
-  federation::Ledger ledger;
+  registry::CoordinatorKeys keys;
+  federation::membership::Invite facts;
+  federation::membership::Roster roster;
+  federation::io::EventLog events;
+  federation::ledger::Ledger ledger;
   std::unique_ptr<UnmaskWorker> unmasker;
   Descriptor signals;  // SIGINT, SIGTERM
   std::unique_ptr<ZmqServer> server{};
@@ -48,11 +48,11 @@ struct RunDriver::Parts {
   };
   std::map<SiteId, Joined> joined{};
   std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
-  std::optional<RoundMachine> machine{};
+  std::optional<round::RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
-  std::optional<SumToRepeat> repeat{};    // what the next round has to be
-  RoundNumber round = 0;                  // of the machine
+  std::optional<round::SumToRepeat> repeat{};  // what the next round has to be
+  RoundNumber round = 0;                       // of the machine
   MonotonicMs round_began{};
   MonotonicMs next_round_not_before{};   // after rounds without a sum: ever longer pauses
   std::uint32_t rounds_without_sum = 0;  // in a row
@@ -62,8 +62,9 @@ struct RunDriver::Parts {
   MonotonicMs last_shown{};
   MonotonicMs last_roster_check{};
   std::filesystem::file_time_type roster_time{};
-  std::uint32_t cohort_largest = 0;                 // of a round: the plan's, as far as the roster allows it
-  std::optional<federation::Roster> next_roster{};  // signed; waits while an unmasking cannot be interrupted
+  std::uint32_t cohort_largest = 0;  // of a round: the plan's, as far as the roster allows it
+  std::optional<federation::membership::Roster>
+      next_roster{};  // signed; waits while an unmasking cannot be interrupted
   std::string last_line{};
   bool ledger_dirty = false;
   bool stop = false;
@@ -73,7 +74,7 @@ struct RunDriver::Parts {
   Result<void> tick();
   void show_progress();
   Result<void> resume_round();  // at the start, before the port opens
-  bool may_repeat_under(const federation::Roster& newer) const;
+  bool may_repeat_under(const federation::membership::Roster& newer) const;
   Result<void> check_for_new_roster();
   Result<void> adopt_roster();
   Result<void> wait_for_confirmations();
@@ -81,13 +82,14 @@ struct RunDriver::Parts {
 
   // run_session.cpp: who is connected, and what each of them lacks
   Result<void> handle(InboundMessage message);
-  Result<void> handle_hello(const InboundMessage& message, const federation::SignedMessage& opened);
-  Result<void> record_receipt(const SiteId& site, const federation::SignedMessage& message);
-  void send_own(const SiteId& site, federation::MessageKind kind, const Bytes& payload);
-  void refuse(const InboundMessage& message, federation::MessageKind kind, federation::RefusalReason reason);
+  Result<void> handle_hello(const InboundMessage& message, const federation::messages::SignedMessage& opened);
+  Result<void> record_receipt(const SiteId& site, const federation::messages::SignedMessage& message);
+  void send_own(const SiteId& site, federation::messages::MessageKind kind, const Bytes& payload);
+  void refuse(const InboundMessage& message, federation::messages::MessageKind kind,
+              federation::messages::RefusalReason reason);
   Result<void> offer_documents(const SiteId& site, bool roster_too);
   Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
-  void note_failure(const SiteId& site, const federation::SignedMessage& message);
+  void note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
 
   // run_rounds.cpp: rounds and their effects
   Result<void> begin_round_when_ready();
@@ -100,21 +102,21 @@ struct RunDriver::Parts {
   bool is_present(const SiteId& site) const;
   Cohort cohort_of_round(RoundNumber number) const;
   Cohort cohort_to_repeat() const;
-  Result<RoundSetup> make_setup(Cohort cohort) const;
+  Result<round::RoundSetup> make_setup(Cohort cohort) const;
   std::filesystem::path beacon_file() const;
-  Result<std::optional<federation::BeaconTranscript>> stored_beacon() const;
-  Result<void> store_beacon(const federation::BeaconTranscript& beacon);
-  Result<void> feed(RoundEvent event);
-  Result<void> perform(RoundEffects effects);
-  Result<void> store_sum(const RoundResult& result);
-  Result<void> publish(RoundResult result);
-  Result<void> end_without_sum(const RoundAborted& aborted);
-  Result<void> record_opening(const federation::RoundParameters& opened);
-  Result<void> send_all(std::vector<RoundOutbound> outbound);
-  Result<void> record(federation::LedgerEntry entry);
+  Result<std::optional<federation::messages::BeaconTranscript>> stored_beacon() const;
+  Result<void> store_beacon(const federation::messages::BeaconTranscript& beacon);
+  Result<void> feed(round::RoundEvent event);
+  Result<void> perform(round::RoundEffects effects);
+  Result<void> store_sum(const round::RoundResult& result);
+  Result<void> publish(round::RoundResult result);
+  Result<void> end_without_sum(const round::RoundAborted& aborted);
+  Result<void> record_opening(const federation::secagg::RoundParameters& opened);
+  Result<void> send_all(std::vector<round::RoundOutbound> outbound);
+  Result<void> record(federation::ledger::LedgerEntry entry);
   Result<void> sync_ledger();
   Result<void> save();  // the model's file and the ledger's checkpoint
-  RoundRecord describe(RoundNumber number, AttemptNumber attempt) const;
+  store::RoundRecord describe(RoundNumber number, AttemptNumber attempt) const;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

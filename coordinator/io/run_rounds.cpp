@@ -22,10 +22,10 @@
 #include "federation/model/layout.h"
 #include "federation/model/state.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 namespace {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
 constexpr std::uint32_t kRoundsWithoutSumMax = 12;
 constexpr std::int64_t kPauseMinMs = 250;
@@ -34,9 +34,10 @@ constexpr std::int64_t kPauseMaxMs = 30'000;
 constexpr std::int64_t kSaveEveryMs = 2'000;
 
 // An answer that came a moment after it was needed: the fourth where three are enough.
-bool is_late(federation::RefusalReason reason) {
-  return reason == federation::RefusalReason::unexpected_kind || reason == federation::RefusalReason::stale_round ||
-         reason == federation::RefusalReason::stale_attempt;
+bool is_late(federation::messages::RefusalReason reason) {
+  return reason == federation::messages::RefusalReason::unexpected_kind ||
+         reason == federation::messages::RefusalReason::stale_round ||
+         reason == federation::messages::RefusalReason::stale_attempt;
 }
 
 std::vector<std::string> names(const std::vector<SiteId>& sites) {
@@ -45,14 +46,14 @@ std::vector<std::string> names(const std::vector<SiteId>& sites) {
   return out;
 }
 
-std::uint64_t round_seed(const federation::Plan& plan, RoundNumber round) {
+std::uint64_t round_seed(const federation::membership::Plan& plan, RoundNumber round) {
   const Digest digest = crypto::TaggedHash("FOVEA/1/round-seed").add(plan.hash).add_u64(round).finish();
   std::uint64_t out = 0;
   for (std::size_t i = 0; i < 8; ++i) out |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
   return out;
 }
 
-federation::Thresholds thresholds_of(const federation::Plan& plan) {
+federation::secagg::Thresholds thresholds_of(const federation::membership::Plan& plan) {
   return {.colluders_max = static_cast<std::uint16_t>(plan.secure_aggregation.colluders_max),
           .threshold = static_cast<std::uint16_t>(plan.secure_aggregation.threshold),
           .honest_min = static_cast<std::uint16_t>(plan.secure_aggregation.honest_min)};
@@ -61,9 +62,9 @@ federation::Thresholds thresholds_of(const federation::Plan& plan) {
 }  // namespace
 
 void RunDriver::Parts::limit_cohort() {
-  const federation::Plan& plan = options.store->plan();
-  cohort_largest = cohort_limit(roster.sites.size(), thresholds_of(plan), plan.cohort.largest);
-  if (cohort_largest == federation::kCompleteGraphMax &&
+  const federation::membership::Plan& plan = options.store->plan();
+  cohort_largest = round::cohort_limit(roster.sites.size(), thresholds_of(plan), plan.cohort.largest);
+  if (cohort_largest == federation::messages::kCompleteGraphMax &&
       std::min<std::size_t>(plan.cohort.largest, roster.sites.size()) > cohort_largest)
     spdlog::warn(
         "no neighbour graph is safe for {} sites with this plan's m and threshold: at most {} sites take part in a "
@@ -76,7 +77,7 @@ bool RunDriver::Parts::is_present(const SiteId& site) const {
   const auto state = joined.find(site);
   if (state == joined.end() || !server->has_session(site)) return false;
   const auto& history = options.store->history();
-  return std::count_if(history.begin(), history.end(), [&](const RoundRecord& past) {
+  return std::count_if(history.begin(), history.end(), [&](const store::RoundRecord& past) {
            return past.aborted.empty() && past.round > state->second.last_round;
          }) <= 1;
 }
@@ -112,9 +113,9 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
 }
 
 Result<void> RunDriver::Parts::begin_round_when_ready() {
-  RunStore& store = *options.store;
+  store::RunStore& store = *options.store;
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
-  const federation::Plan& plan = store.plan();
+  const federation::membership::Plan& plan = store.plan();
   Cohort cohort = repeat ? cohort_to_repeat() : cohort_of_round(store.next_round());
   if (!releasing_at_start && !repeat && cohort.present < plan.cohort.smallest) return {};
   const std::size_t hoped = repeat ? repeat->sites.size() : cohort_largest;
@@ -125,45 +126,45 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
     return {};
   round = store.next_round();
   const std::size_t present = cohort.present;
-  FOVEA_TRY_ASSIGN(RoundSetup setup, make_setup(std::move(cohort)));
+  FOVEA_TRY_ASSIGN(round::RoundSetup setup, make_setup(std::move(cohort)));
   std::vector<Bytes> journal = std::exchange(journal_at_start, {});
   if (journal.empty()) {
     FOVEA_TRY_ASSIGN(journal, store.begin_round(round));
   }
   releasing_at_start = false;
   const std::string stage = plan.stages[setup.task.stage_index].name;
-  FOVEA_TRY_ASSIGN(machine, RoundMachine::create(std::move(setup), journal));
+  FOVEA_TRY_ASSIGN(machine, round::RoundMachine::create(std::move(setup), journal));
   round_began = clock->monotonic();
   events.write("round_started",
                {{"round", round}, {"stage", stage}, {"present", present}, {"resumed", !journal.empty()}});
-  return feed(Begin{round_began});
+  return feed(round::Begin{round_began});
 }
 
-Result<RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
-  const RunStore& store = *options.store;
-  const federation::Plan& plan = store.plan();
-  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan.position(store.sums() + 1));
+Result<round::RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
+  const store::RunStore& store = *options.store;
+  const federation::membership::Plan& plan = store.plan();
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan.position(store.sums() + 1));
   FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(plan.stages[position.stage_index].trains));
-  const RoundRecord* last = store.last_sum();
-  RoundSetup setup{.run = store.facts().run,
-                   .roster = roster,
-                   .key = keys.signing.copy(),
-                   .task = {.round = round,
-                            .stage_index = static_cast<std::uint32_t>(position.stage_index),
-                            .stage_round = position.stage_round,
-                            .seed = round_seed(plan, round),
-                            .plan_hash = plan.hash,
-                            .model_hash = store.model_digest(),
-                            .previous_transcript = last == nullptr ? Digest{} : last->transcript},
-                   .invited = std::move(cohort.invited),
-                   .quiet = std::move(cohort.quiet),
-                   .thresholds = thresholds_of(plan),
-                   .cohort_smallest = plan.cohort.smallest,
-                   .cohort_largest = std::max(cohort_largest, plan.cohort.smallest),
-                   .delta_size = static_cast<std::uint32_t>(federation::total_size(ranges)),
-                   .delta_max = plan.strategy.delta_max,
-                   .weight_max = plan.strategy.weight_max,
-                   .limits = {}};
+  const store::RoundRecord* last = store.last_sum();
+  round::RoundSetup setup{.run = store.facts().run,
+                          .roster = roster,
+                          .key = keys.signing.copy(),
+                          .task = {.round = round,
+                                   .stage_index = static_cast<std::uint32_t>(position.stage_index),
+                                   .stage_round = position.stage_round,
+                                   .seed = round_seed(plan, round),
+                                   .plan_hash = plan.hash,
+                                   .model_hash = store.model_digest(),
+                                   .previous_transcript = last == nullptr ? Digest{} : last->transcript},
+                          .invited = std::move(cohort.invited),
+                          .quiet = std::move(cohort.quiet),
+                          .thresholds = thresholds_of(plan),
+                          .cohort_smallest = plan.cohort.smallest,
+                          .cohort_largest = std::max(cohort_largest, plan.cohort.smallest),
+                          .delta_size = static_cast<std::uint32_t>(federation::model::total_size(ranges)),
+                          .delta_max = plan.strategy.delta_max,
+                          .weight_max = plan.strategy.weight_max,
+                          .limits = {}};
   if (repeat) {  // the update of the round before answers it
     setup.task = repeat->task;
     setup.task.round = round;
@@ -182,43 +183,46 @@ std::filesystem::path RunDriver::Parts::beacon_file() const {
 }
 
 // A beacon belongs to its roster and serves every run under it.
-Result<std::optional<federation::BeaconTranscript>> RunDriver::Parts::stored_beacon() const {
+Result<std::optional<federation::messages::BeaconTranscript>> RunDriver::Parts::stored_beacon() const {
   constexpr std::size_t kBeaconBytesMax = std::size_t{1} << 20U;
   const auto bytes = read_file(beacon_file(), kBeaconBytesMax);
-  if (!bytes && bytes.error().code == ErrorCode::not_found) return std::optional<federation::BeaconTranscript>();
+  if (!bytes && bytes.error().code == ErrorCode::not_found)
+    return std::optional<federation::messages::BeaconTranscript>();
   if (!bytes) return bytes.error();
-  auto decoded = federation::BeaconTranscript::decode(*bytes);
+  auto decoded = federation::messages::BeaconTranscript::decode(*bytes);
   if (!decoded) return corruption(beacon_file().string() + ": " + decoded.error().message);
   return std::optional(std::move(*decoded));
 }
 
-Result<void> RunDriver::Parts::store_beacon(const federation::BeaconTranscript& beacon) {
+Result<void> RunDriver::Parts::store_beacon(const federation::messages::BeaconTranscript& beacon) {
   FOVEA_TRY(create_directories_durably(beacon_file().parent_path()));
   return write_file_durably(beacon_file(), beacon.encode());
 }
 
-Result<void> RunDriver::Parts::feed(RoundEvent event) {
-  const RoundPhase before = machine->phase();
-  RoundEffects effects = machine->step(std::move(event));
-  const RoundPhase after = machine->phase();
+Result<void> RunDriver::Parts::feed(round::RoundEvent event) {
+  const round::RoundPhase before = machine->phase();
+  round::RoundEffects effects = machine->step(std::move(event));
+  const round::RoundPhase after = machine->phase();
   if (before != after)
-    events.write("phase", {{"round", round}, {"attempt", machine->progress().attempt}, {"phase", to_string(after)}});
+    events.write("phase",
+                 {{"round", round}, {"attempt", machine->progress().attempt}, {"phase", round::to_string(after)}});
   return perform(std::move(effects));
 }
 
-Result<void> RunDriver::Parts::perform(RoundEffects effects) {
+Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
   for (const std::string& notice : effects.notices) spdlog::info("round {}: {}", round, notice);
   if (effects.refusal) {
     spdlog::log(is_late(effects.refusal->reason) ? spdlog::level::debug : spdlog::level::warn,
-                "round {}: refused: {}: {}", round, federation::to_string(effects.refusal->reason),
+                "round {}: refused: {}: {}", round, federation::messages::to_string(effects.refusal->reason),
                 effects.refusal->detail);
-    events.write("message_refused",
-                 {{"reason", federation::to_string(effects.refusal->reason)}, {"why", effects.refusal->detail}});
+    events.write("message_refused", {{"reason", federation::messages::to_string(effects.refusal->reason)},
+                                     {"why", effects.refusal->detail}});
   }
-  for (const BlamedSite& blamed : effects.blamed) {
+  for (const round::BlamedSite& blamed : effects.blamed) {
     spdlog::warn("{}: left out, {}; see fovea-coordinator sites", blamed.site.text(),
-                 federation::to_string(blamed.reason));
-    events.write("site_blamed", {{"site", blamed.site.text()}, {"reason", federation::to_string(blamed.reason)}});
+                 federation::messages::to_string(blamed.reason));
+    events.write("site_blamed",
+                 {{"site", blamed.site.text()}, {"reason", federation::messages::to_string(blamed.reason)}});
     left_out.insert(blamed.site);
   }
   FOVEA_TRY(options.store->append_journal(effects.journal));
@@ -232,34 +236,34 @@ Result<void> RunDriver::Parts::perform(RoundEffects effects) {
   return {};
 }
 
-Result<void> RunDriver::Parts::record_opening(const federation::RoundParameters& opened) {
-  return record(federation::RoundOpen{.key = {opened.run, opened.round, opened.attempt},
-                                      .plan = opened.plan_hash,
-                                      .model = opened.model_hash,
-                                      .roster = opened.roster_hash,
-                                      .parameters = opened.hash(),
-                                      .cohort = static_cast<std::uint32_t>(opened.candidates.size()),
-                                      .threshold = opened.thresholds.threshold});
+Result<void> RunDriver::Parts::record_opening(const federation::secagg::RoundParameters& opened) {
+  return record(federation::ledger::RoundOpen{.key = {opened.run, opened.round, opened.attempt},
+                                              .plan = opened.plan_hash,
+                                              .model = opened.model_hash,
+                                              .roster = opened.roster_hash,
+                                              .parameters = opened.hash(),
+                                              .cohort = static_cast<std::uint32_t>(opened.candidates.size()),
+                                              .threshold = opened.thresholds.threshold});
 }
 
-Result<void> RunDriver::Parts::send_all(std::vector<RoundOutbound> outbound) {
+Result<void> RunDriver::Parts::send_all(std::vector<round::RoundOutbound> outbound) {
   if (outbound.empty()) return {};
   FOVEA_TRY(sync_ledger());
-  for (RoundOutbound& message : outbound) {
+  for (round::RoundOutbound& message : outbound) {
     const auto wire = std::make_shared<const Bytes>(std::move(message.wire));
     for (const SiteId& site : message.to)
       if (server->send(site, wire) == SendVerdict::outbox_full)
         spdlog::warn("{}: reads messages too slowly; a {} was dropped", site.text(),
-                     federation::to_string(message.kind));
+                     federation::messages::to_string(message.kind));
   }
   return {};
 }
 
-RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber attempt) const {
-  RoundRecord out;
+store::RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber attempt) const {
+  store::RoundRecord out;
   out.round = number;
   out.attempt = attempt;
-  const federation::Plan& plan = options.store->plan();
+  const federation::membership::Plan& plan = options.store->plan();
   if (const auto position = plan.position(options.store->sums() + 1)) {
     out.stage = plan.stages[position->stage_index].name;
     out.stage_round = position->stage_round;
@@ -268,13 +272,13 @@ RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber attempt
   return out;
 }
 
-Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
-  RunStore& store = *options.store;
-  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, store.plan().position(store.sums() + 1));
-  const federation::PlanStage& stage = store.plan().stages[position.stage_index];
+Result<void> RunDriver::Parts::store_sum(const round::RoundResult& result) {
+  store::RunStore& store = *options.store;
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, store.plan().position(store.sums() + 1));
+  const federation::membership::PlanStage& stage = store.plan().stages[position.stage_index];
   std::future<Result<void>> publication = store.begin_publication(result.round, result.publication);
-  FOVEA_TRY_ASSIGN(federation::ModelState model, federation::apply_sum(store.model(), stage, result.sum));
-  RoundRecord ended = describe(result.round, result.attempt);
+  FOVEA_TRY_ASSIGN(federation::model::ModelState model, federation::model::apply_sum(store.model(), stage, result.sum));
+  store::RoundRecord ended = describe(result.round, result.attempt);
   ended.transcript = result.transcript;
   ended.contributors = names(result.contributors);
   ended.dropouts = names(result.dropouts);
@@ -284,10 +288,10 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   rounds_without_sum = 0;
   repeat.reset();
   FOVEA_TRY(store.finish_round(ended, std::move(publication), std::move(model)));
-  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, result.round, result.attempt},
-                                          .outcome = "applied",
-                                          .model = store.model_digest(),
-                                          .cohort = static_cast<std::uint32_t>(result.contributors.size())}));
+  FOVEA_TRY(record(federation::ledger::RoundClose{.key = {store.facts().run, result.round, result.attempt},
+                                                  .outcome = "applied",
+                                                  .model = store.model_digest(),
+                                                  .cohort = static_cast<std::uint32_t>(result.contributors.size())}));
   FOVEA_TRY(sync_ledger());
   events.write("round_finished", {{"round", result.round},
                                   {"attempt", result.attempt},
@@ -301,10 +305,10 @@ Result<void> RunDriver::Parts::store_sum(const RoundResult& result) {
   return {};
 }
 
-Result<void> RunDriver::Parts::publish(RoundResult result) {
+Result<void> RunDriver::Parts::publish(round::RoundResult result) {
   for (Bytes& message : result.publication) {
     const auto wire = std::make_shared<const Bytes>(std::move(message));
-    for (const federation::RosterSite& site : roster.sites) server->send(site.id, wire);
+    for (const federation::membership::RosterSite& site : roster.sites) server->send(site.id, wire);
   }
   machine.reset();
   FOVEA_TRY(begin_round_when_ready());
@@ -321,17 +325,17 @@ Result<void> RunDriver::Parts::save() {
   return ledger.publish();
 }
 
-Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
-  RunStore& store = *options.store;
-  RoundRecord ended = describe(round, machine->progress().attempt);
-  ended.aborted =
-      std::string(federation::to_string(aborted.reason)) + (aborted.detail.empty() ? "" : ": " + aborted.detail);
+Result<void> RunDriver::Parts::end_without_sum(const round::RoundAborted& aborted) {
+  store::RunStore& store = *options.store;
+  store::RoundRecord ended = describe(round, machine->progress().attempt);
+  ended.aborted = std::string(federation::messages::to_string(aborted.reason)) +
+                  (aborted.detail.empty() ? "" : ": " + aborted.detail);
   ended.next_round = std::max(aborted.next_round, round + 1);
   spdlog::warn("round {} ended without a sum: {}", round, ended.aborted);
-  FOVEA_TRY(record(federation::RoundClose{.key = {store.facts().run, round, ended.attempt},
-                                          .outcome = "abandoned",
-                                          .model = store.model_digest(),
-                                          .cohort = 0}));
+  FOVEA_TRY(record(federation::ledger::RoundClose{.key = {store.facts().run, round, ended.attempt},
+                                                  .outcome = "abandoned",
+                                                  .model = store.model_digest(),
+                                                  .cohort = 0}));
   repeat = aborted.repeat;
   FOVEA_TRY(store.abort_round(ended, repeat ? std::optional(repeat->encode()) : std::nullopt));
   FOVEA_TRY(sync_ledger());
@@ -339,7 +343,7 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
       "round_aborted",
       {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}, {"repeats", repeat.has_value()}});
   machine.reset();
-  if (aborted.reason == federation::RefusalReason::model_already_released)
+  if (aborted.reason == federation::messages::RefusalReason::model_already_released)
     return failed_precondition("the run cannot go on: " + aborted.detail);
   ++rounds_without_sum;
   if (rounds_without_sum >= kRoundsWithoutSumMax)
@@ -351,7 +355,7 @@ Result<void> RunDriver::Parts::end_without_sum(const RoundAborted& aborted) {
   return {};
 }
 
-Result<void> RunDriver::Parts::record(federation::LedgerEntry entry) {
+Result<void> RunDriver::Parts::record(federation::ledger::LedgerEntry entry) {
   FOVEA_TRY(ledger.append(clock->wall(), std::span(&entry, 1)));
   ledger_dirty = true;
   return {};
@@ -364,4 +368,4 @@ Result<void> RunDriver::Parts::sync_ledger() {
   return {};
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

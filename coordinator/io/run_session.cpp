@@ -15,10 +15,10 @@
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 namespace {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
 std::shared_ptr<const Bytes> shared(Bytes bytes) { return std::make_shared<const Bytes>(std::move(bytes)); }
 
@@ -31,8 +31,8 @@ BootId boot_of(const std::string& software) {
 }
 
 // The attempt a message names, as the site's own ledger writes it.
-federation::RoundKey key_of(const federation::SignedMessage& message) {
-  federation::RoundKey key{message.header().run, 0, 0};
+federation::ledger::RoundKey key_of(const federation::messages::SignedMessage& message) {
+  federation::ledger::RoundKey key{message.header().run, 0, 0};
   const bool of_no_round = message.kind() == MessageKind::hello || message.kind() == MessageKind::beacon_commitment ||
                            message.kind() == MessageKind::beacon_nonce;
   if (of_no_round) return key;
@@ -46,18 +46,18 @@ federation::RoundKey key_of(const federation::SignedMessage& message) {
 }  // namespace
 
 Result<void> RunDriver::Parts::handle(InboundMessage message) {
-  const federation::RosterSite* site = roster.find(message.site);
+  const federation::membership::RosterSite* site = roster.find(message.site);
   if (site == nullptr || (next_roster && next_roster->find(message.site) == nullptr))
     return {};  // removed: its session is about to be cut
-  const auto claimed = federation::claimed_kind(message.payload);
-  auto opened =
-      federation::SignedMessage::open(std::move(message.payload), {.sender = message.site, .key = site->identity_key});
+  const auto claimed = federation::messages::claimed_kind(message.payload);
+  auto opened = federation::messages::SignedMessage::open(std::move(message.payload),
+                                                          {.sender = message.site, .key = site->identity_key});
   if (!opened) {
     spdlog::warn("{}: refused a message: {}", message.site.text(), opened.error().message);
     events.write("message_refused", {{"site", message.site.text()}, {"why", opened.error().message}});
     refuse(message, claimed.value_or(MessageKind::hello),
-           opened.error().code == ErrorCode::invalid_argument ? federation::RefusalReason::malformed
-                                                              : federation::RefusalReason::bad_signature);
+           opened.error().code == ErrorCode::invalid_argument ? federation::messages::RefusalReason::malformed
+                                                              : federation::messages::RefusalReason::bad_signature);
     return {};
   }
   FOVEA_TRY(record_receipt(message.site, *opened));
@@ -65,34 +65,35 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
     FOVEA_TRY(handle_hello(message, *opened));
     if (!server->is_session(message)) return {};
   } else if (!server->is_session(message)) {
-    refuse(message, opened->kind(), federation::RefusalReason::unknown_sender);
+    refuse(message, opened->kind(), federation::messages::RefusalReason::unknown_sender);
     return {};
   }
   if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
   // A site that trained for this round has computed the model of the last sum.
   if (const auto state = joined.find(message.site);
       opened->kind() == MessageKind::training_ready && state != joined.end())
-    if (const RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
+    if (const store::RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
       state->second.last_round = std::max(state->second.last_round, last->round);
   if (opened->header().epoch != roster.epoch) {
     if (opened->kind() == MessageKind::hello) return {};
-    refuse(message, opened->kind(), federation::RefusalReason::wrong_epoch);
+    refuse(message, opened->kind(), federation::messages::RefusalReason::wrong_epoch);
     return offer_documents(message.site, true);
   }
   if (!machine || opened->header().run != options.store->facts().run) return {};
-  return feed(MessageReceived{std::move(*opened)});
+  return feed(round::MessageReceived{std::move(*opened)});
 }
 
-Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const federation::SignedMessage& opened) {
-  const auto hello = federation::Hello::decode(opened.payload());
+Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
+                                            const federation::messages::SignedMessage& opened) {
+  const auto hello = federation::messages::Hello::decode(opened.payload());
   if (!hello) {
-    refuse(message, MessageKind::hello, federation::RefusalReason::malformed);
+    refuse(message, MessageKind::hello, federation::messages::RefusalReason::malformed);
     return {};
   }
   if (!server->open_session(message, boot_of(hello->software))) {
     spdlog::warn("{}: a second process with this site's keys was refused", message.site.text());
     events.write("second_process_refused", {{"site", message.site.text()}});
-    refuse(message, MessageKind::hello, federation::RefusalReason::unknown_sender);
+    refuse(message, MessageKind::hello, federation::messages::RefusalReason::unknown_sender);
     return {};
   }
   const bool newest_roster = opened.header().epoch == roster.epoch;
@@ -101,7 +102,7 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const
     joined.erase(message.site);
     return offer_documents(message.site, !newest_roster);
   }
-  const RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = options.store->last_sum();
   if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model &&
       hello->model_hash != Digest{}) {
     spdlog::warn("{}: computed another model than the coordinator; left out", message.site.text());
@@ -118,45 +119,46 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message, const
   return send_missed_sum(message.site, hello->last_round);
 }
 
-Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federation::SignedMessage& message) {
-  return record(federation::IngressReceipt{.site = site,
-                                           .key = key_of(message),
-                                           .kind = std::string(federation::to_string(message.kind())),
-                                           .payload = message.wire_digest(),
-                                           .length = message.wire().size()});
+Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federation::messages::SignedMessage& message) {
+  return record(federation::ledger::IngressReceipt{.site = site,
+                                                   .key = key_of(message),
+                                                   .kind = std::string(federation::messages::to_string(message.kind())),
+                                                   .payload = message.wire_digest(),
+                                                   .length = message.wire().size()});
 }
 
 void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
   const SendVerdict verdict = server->send(
-      site, shared(federation::seal_message(
+      site, shared(federation::messages::seal_message(
                 {.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
                 payload, keys.signing)));
   if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: reads messages too slowly; one was dropped", site.text());
 }
 
-void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind, federation::RefusalReason reason) {
-  const federation::RefusalNotice notice{.round = 0, .attempt = 0, .refused = kind, .reason = reason};
-  server->reply(message, shared(federation::seal_message({.kind = MessageKind::refusal,
-                                                          .run = options.store->facts().run,
-                                                          .sender = std::nullopt,
-                                                          .epoch = roster.epoch},
-                                                         notice.encode(), keys.signing)));
+void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind,
+                              federation::messages::RefusalReason reason) {
+  const federation::messages::RefusalNotice notice{.round = 0, .attempt = 0, .refused = kind, .reason = reason};
+  server->reply(message, shared(federation::messages::seal_message({.kind = MessageKind::refusal,
+                                                                    .run = options.store->facts().run,
+                                                                    .sender = std::nullopt,
+                                                                    .epoch = roster.epoch},
+                                                                   notice.encode(), keys.signing)));
 }
 
 Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_too) {
   if (roster_too) {
-    FOVEA_TRY_ASSIGN(const federation::SignedDocument document, options.folder.roster_document());
-    send_own(site, MessageKind::roster_offer, federation::RosterOffer{document.serialize()}.encode());
+    FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document, options.folder.roster_document());
+    send_own(site, MessageKind::roster_offer, federation::messages::RosterOffer{document.serialize()}.encode());
   }
-  send_own(site, MessageKind::plan_offer, federation::PlanOffer{options.store->plan_bytes()}.encode());
+  send_own(site, MessageKind::plan_offer, federation::messages::PlanOffer{options.store->plan_bytes()}.encode());
   return {};
 }
 
 // One missed sum at a time: the site says hello again when it has applied it.
 Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
-  const RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = options.store->last_sum();
   if (last == nullptr || last_round >= last->round) return {};
-  FOVEA_TRY_ASSIGN(std::optional<RunStore::Publication> missed, options.store->publication_after(last_round));
+  FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, options.store->publication_after(last_round));
   if (!missed) return {};
   events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});
   for (Bytes& message : missed->messages)
@@ -164,13 +166,13 @@ Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber l
   return {};
 }
 
-void RunDriver::Parts::note_failure(const SiteId& site, const federation::SignedMessage& message) {
-  const auto failure = federation::AttemptFailure::decode(message.payload());
+void RunDriver::Parts::note_failure(const SiteId& site, const federation::messages::SignedMessage& message) {
+  const auto failure = federation::messages::AttemptFailure::decode(message.payload());
   if (!failure) return;
-  const std::string reason(federation::to_string(failure->reason));
+  const std::string reason(federation::messages::to_string(failure->reason));
   spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
   events.write("site_failure",
                {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

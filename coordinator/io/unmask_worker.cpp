@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 Result<std::unique_ptr<UnmaskWorker>> UnmaskWorker::create() {
   const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -20,24 +20,24 @@ UnmaskWorker::~UnmaskWorker() {
   ::close(wake_);
 }
 
-void UnmaskWorker::begin(UnmaskInput input) {
+void UnmaskWorker::begin(aggregation::UnmaskInput input) {
   if (thread_.joinable()) thread_.join();
   take();
   thread_ = std::jthread([this, input = std::move(input)]() mutable {
     const std::uint32_t threads = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
-    outcome_ = unmask(std::move(input), threads);
+    outcome_ = aggregation::unmask(std::move(input), threads);
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
   });
 }
 
-std::optional<UnmaskOutcome> UnmaskWorker::take() {
+std::optional<aggregation::UnmaskOutcome> UnmaskWorker::take() {
   std::uint64_t count = 0;
   if (::read(wake_, &count, sizeof count) != static_cast<ssize_t>(sizeof count)) return std::nullopt;
   if (thread_.joinable()) thread_.join();
-  std::optional<UnmaskOutcome> out = std::move(outcome_);
+  std::optional<aggregation::UnmaskOutcome> out = std::move(outcome_);
   outcome_.reset();
   return out;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

@@ -8,7 +8,7 @@
 #include "common/result.h"
 #include "coordinator/aggregation/unmask.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 class UnmaskWorker {
  public:
@@ -16,15 +16,15 @@ class UnmaskWorker {
   ~UnmaskWorker();  // waits for what runs
 
   int descriptor() const noexcept { return wake_; }
-  void begin(UnmaskInput input);  // one at a time; an older one is waited for and its outcome dropped
-  std::optional<UnmaskOutcome> take();
+  void begin(aggregation::UnmaskInput input);  // one at a time; an older one is waited for and its outcome dropped
+  std::optional<aggregation::UnmaskOutcome> take();
 
  private:
   explicit UnmaskWorker(int wake) : wake_(wake) {}
 
   int wake_;  // eventfd, written after outcome_
-  std::optional<UnmaskOutcome> outcome_;
+  std::optional<aggregation::UnmaskOutcome> outcome_;
   std::jthread thread_;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

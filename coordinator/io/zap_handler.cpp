@@ -12,7 +12,7 @@
 #include "common/bytes.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 namespace {
 
 // [requester] [] [version] [request id] [domain] [address] [routing id] [mechanism] [client key]
@@ -29,9 +29,9 @@ enum Frame : std::size_t {
   kCount
 };
 
-std::optional<federation::CurvePublicKey> client_key(const std::vector<zmq::message_t>& frames) {
+std::optional<federation::io::CurvePublicKey> client_key(const std::vector<zmq::message_t>& frames) {
   if (frames.size() != kCount || frames[kVersion].to_string_view() != "1.0" ||
-      frames[kDomain].to_string_view() != federation::kZapDomain || frames[kMechanism].to_string_view() != "CURVE")
+      frames[kDomain].to_string_view() != federation::io::kZapDomain || frames[kMechanism].to_string_view() != "CURVE")
     return std::nullopt;
   const ByteView bytes(frames[kKey].data<std::uint8_t>(), frames[kKey].size());
   auto key = to_array<32>(bytes, "client key");
@@ -69,7 +69,8 @@ void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
     ++refused_count_;
     constexpr std::uint64_t kLoggedMax = 100;  // a stranger must not fill the log
     if (key && refused_count_ <= kLoggedMax)
-      spdlog::warn("refused a connection: its transport key {} is not on the roster", federation::fingerprint(*key));
+      spdlog::warn("refused a connection: its transport key {} is not on the roster",
+                   federation::membership::fingerprint(*key));
   }
   const std::string user = site ? site->text() : std::string();
   const std::string parts[] = {"1.0",
@@ -85,4 +86,4 @@ void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
                  &part == &parts[std::size(parts) - 1] ? zmq::send_flags::none : zmq::send_flags::sndmore);
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

@@ -11,10 +11,10 @@
 #include "common/ids.h"
 #include "federation/io/curve_socket.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 // The site a transport key belongs to, or nothing when the key is not on the roster.
-using Admission = std::function<std::optional<SiteId>(const federation::CurvePublicKey&)>;
+using Admission = std::function<std::optional<SiteId>(const federation::io::CurvePublicKey&)>;
 
 class ZapHandler {
  public:
@@ -36,4 +36,4 @@ class ZapHandler {
   std::uint64_t accepted_count_ = 0;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

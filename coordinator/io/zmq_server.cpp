@@ -8,7 +8,7 @@
 
 #include "crypto/random_source.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 namespace {
 
 using std::chrono::milliseconds;
@@ -33,14 +33,14 @@ Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options
     FOVEA_TRY(server->prove_strangers_are_refused());
     return server;
   } catch (const zmq::error_t& error) {
-    return federation::zmq_failure(error, "cannot listen on " + options.endpoint);
+    return federation::io::zmq_failure(error, "cannot listen on " + options.endpoint);
   }
 }
 
 void ZmqServer::listen() {
   router_.emplace(context_, zmq::socket_type::router);
-  federation::set_limits(*router_);
-  federation::set_curve_server(*router_, key_);
+  federation::io::set_limits(*router_);
+  federation::io::set_curve_server(*router_, key_);
   router_->set(zmq::sockopt::router_mandatory, true);
   router_->bind(endpoint_);
   endpoint_ = router_->get(zmq::sockopt::last_endpoint);
@@ -53,10 +53,10 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
   for (const std::string any : {"0.0.0.0", "[::]"})
     if (const auto at = target.find(any); at != std::string::npos) target.replace(at, any.size(), "127.0.0.1");
   zmq::socket_t dealer(context_, zmq::socket_type::dealer);
-  federation::set_limits(dealer);
+  federation::io::set_limits(dealer);
   dealer.set(zmq::sockopt::linger, 0);
-  federation::set_curve_client(dealer, stranger, key_.public_key());
-  federation::ConnectionMonitor monitor(context_, dealer, "self-test");
+  federation::io::set_curve_client(dealer, stranger, key_.public_key());
+  federation::io::ConnectionMonitor monitor(context_, dealer, "self-test");
   dealer.connect(target);
   const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
   while (std::chrono::steady_clock::now() < deadline) {
@@ -65,8 +65,8 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
     zmq::poll(items, std::size(items), milliseconds(50));
     zap_.answer_waiting();
     while (const auto event = monitor.next()) {
-      if (*event == federation::ConnectionEvent::refused && zap_.refused_count() > 0) return {};
-      if (*event == federation::ConnectionEvent::ready)
+      if (*event == federation::io::ConnectionEvent::refused && zap_.refused_count() > 0) return {};
+      if (*event == federation::io::ConnectionEvent::ready)
         return internal_error("transport self-test: a random key was let in on " + endpoint_ + "; not serving");
     }
   }
@@ -87,7 +87,7 @@ Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descript
     return {};
   } catch (const zmq::error_t& error) {
     if (error.num() == EINTR) return {};
-    return federation::zmq_failure(error, "waiting for sites");
+    return federation::io::zmq_failure(error, "waiting for sites");
   }
 }
 
@@ -158,7 +158,7 @@ ZmqServer::Attempt ZmqServer::send_now(const std::string& session, const std::sh
   try {
     zmq::message_t address(session.data(), session.size());
     if (!router_->send(address, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Attempt::would_block;
-    zmq::message_t body = federation::message_of(payload);
+    zmq::message_t body = federation::io::message_of(payload);
     // After the address was accepted the body always fits: libzmq checked the pipe for the whole message.
     if (!router_->send(body, zmq::send_flags::dontwait)) return Attempt::would_block;
     return Attempt::sent;
@@ -199,8 +199,8 @@ Result<void> ZmqServer::cut_sessions() {
       }
     }
   } catch (const zmq::error_t& error) {
-    return federation::zmq_failure(error, "cannot listen again on " + endpoint_);
+    return federation::io::zmq_failure(error, "cannot listen again on " + endpoint_);
   }
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

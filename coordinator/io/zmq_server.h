@@ -23,7 +23,7 @@
 #include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::io {
 
 struct ServerOptions {
   std::string endpoint;                                    // "tcp://host:port"; port 0 lets the system choose
@@ -92,4 +92,4 @@ class ZmqServer {
   std::map<SiteId, Peer> peers_;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::io

@@ -4,7 +4,7 @@
 #include "common/result.h"
 #include "coordinator/registry/coordinator_folder.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::registry {
 
 Result<CoordinatorConfig> CoordinatorConfig::read(const std::filesystem::path& path) {
   FOVEA_TRY_ASSIGN(ConfigFields fields, ConfigFields::read(path));
@@ -20,4 +20,4 @@ Result<CoordinatorConfig> CoordinatorConfig::read(const std::filesystem::path& p
   return out;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::registry

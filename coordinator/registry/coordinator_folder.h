@@ -28,7 +28,7 @@
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::registry {
 
 // coordinator.toml (commented example: configs/coordinator.toml).
 struct CoordinatorConfig {
@@ -50,12 +50,12 @@ struct CoordinatorKeys {
 
 // A change of the roster; a site that is on it already is replaced.
 struct RosterChange {
-  std::vector<federation::RosterSite> added;
+  std::vector<federation::membership::RosterSite> added;
   std::vector<SiteId> removed;
 };
 
 struct SignedRoster {
-  federation::Roster roster;
+  federation::membership::Roster roster;
   bool in_force = false;  // false: the second administrator has yet to sign (cosign)
 };
 
@@ -77,22 +77,23 @@ class CoordinatorFolder {
     std::string name;
     std::string public_host;
     std::uint16_t port = 0;
-    std::optional<federation::PublicKeyBytes> second_administrator;
+    std::optional<federation::membership::PublicKeyBytes> second_administrator;
   };
-  Result<federation::Invite> create(const NewFederation& federation, UnixMs now) const;
+  Result<federation::membership::Invite> create(const NewFederation& federation, UnixMs now) const;
 
-  Result<federation::Invite> federation() const;  // the public facts, from invite.json; not_found: says to run init
+  Result<federation::membership::Invite> federation()
+      const;  // the public facts, from invite.json; not_found: says to run init
   Result<Bytes> invite_bytes() const;
   Result<CoordinatorKeys> keys() const;
   Result<crypto::SigningKey> administrator_key(const std::filesystem::path& key_file) const;
 
   // The roster in force, verified at `now`.
-  Result<federation::Roster> roster(UnixMs now) const;
-  Result<federation::SignedDocument> roster_document() const;
+  Result<federation::membership::Roster> roster(UnixMs now) const;
+  Result<federation::membership::SignedDocument> roster_document() const;
   // A replaced roster, whatever its validity: for a round whose shares are being released under it. not_found.
-  Result<federation::Roster> replaced_roster(const Digest& hash) const;
+  Result<federation::membership::Roster> replaced_roster(const Digest& hash) const;
   // The newest roster, whatever its validity: the next epoch starts from it.
-  Result<federation::Roster> newest_roster() const;
+  Result<federation::membership::Roster> newest_roster() const;
 
   // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already.
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
@@ -100,13 +101,13 @@ class CoordinatorFolder {
   Result<SignedRoster> cosign(const crypto::SigningKey& administrator) const;
 
  private:
-  Result<SignedRoster> put_in_force(federation::SignedDocument document) const;
-  Result<federation::Roster> signed_roster(const std::filesystem::path& file,
-                                           const federation::SignedDocument& document) const;
+  Result<SignedRoster> put_in_force(federation::membership::SignedDocument document) const;
+  Result<federation::membership::Roster> signed_roster(const std::filesystem::path& file,
+                                                       const federation::membership::SignedDocument& document) const;
   Result<void> keep_replaced() const;
-  federation::KeyFolder key_folder() const { return federation::KeyFolder(root_ / "keys"); }
+  federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::registry

@@ -6,10 +6,10 @@
 
 #include "coordinator/round/round_core.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 std::vector<RosterIndex> RoundMachine::Core::beacon_silent() const {
   std::vector<RosterIndex> out;
@@ -21,35 +21,36 @@ std::vector<RosterIndex> RoundMachine::Core::beacon_silent() const {
 void RoundMachine::Core::ask_beacon(const std::vector<RosterIndex>& sites) {
   if (has_beacon()) return send(sites, MessageKind::beacon, beacon->encode());
   if (beacon) return send(sites, MessageKind::beacon_commitments, beacon->commitments.encode());
-  send(sites, MessageKind::beacon_request, federation::BeaconRequest{setup.roster.hash}.encode());
+  send(sites, MessageKind::beacon_request, federation::messages::BeaconRequest{setup.roster.hash}.encode());
 }
 
-void RoundMachine::Core::on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::BeaconCommitmentMessage::decode(message.payload());
+void RoundMachine::Core::on_beacon_commitment(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::BeaconCommitmentMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!may_need_beacon() || beacon) return;  // a repetition
   if (decoded->roster != setup.roster.hash)
     return refuse_to(site, message, RefusalReason::roster_differs, "a beacon for another roster");
-  if (!federation::is_commitment_of(decoded->commitment, setup.roster, site)) {
+  if (!federation::secagg::is_commitment_of(decoded->commitment, setup.roster, site)) {
     refuse_to(site, message, RefusalReason::bad_signature, "signature of the beacon commitment");
     return blame(site, RefusalReason::bad_signature, {message.wire()});
   }
   beacon_commitments[site] = decoded->commitment;
   if (beacon_commitments.size() < setup.roster.sites.size()) return;
-  federation::BeaconTranscript fixed{.commitments = {.roster = setup.roster.hash, .sites = {}}, .nonces = {}};
+  federation::messages::BeaconTranscript fixed{.commitments = {.roster = setup.roster.hash, .sites = {}}, .nonces = {}};
   for (const auto& [from, commitment] : beacon_commitments) fixed.commitments.sites.push_back(commitment);
   beacon = fixed;
   effects.beacon = std::move(fixed);
   ask_beacon(beacon_silent());
 }
 
-void RoundMachine::Core::on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::BeaconNonceMessage::decode(message.payload());
+void RoundMachine::Core::on_beacon_nonce(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::BeaconNonceMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!beacon || has_beacon()) return;  // a repetition
-  if (decoded->roster != setup.roster.hash || decoded->commitments != federation::beacon_list_hash(beacon->commitments))
+  if (decoded->roster != setup.roster.hash ||
+      decoded->commitments != federation::secagg::beacon_list_hash(beacon->commitments))
     return refuse_to(site, message, RefusalReason::beacon_differs, "a nonce for another list of commitments");
-  if (!federation::is_committed_nonce(beacon->commitments, site, decoded->nonce)) {
+  if (!federation::secagg::is_committed_nonce(beacon->commitments, site, decoded->nonce)) {
     refuse_to(site, message, RefusalReason::beacon_differs, "another nonce than this site committed to");
     return blame(site, RefusalReason::beacon_differs, {message.wire()});
   }
@@ -63,11 +64,11 @@ void RoundMachine::Core::on_beacon_nonce(const federation::SignedMessage& messag
   consider_start();
 }
 
-federation::GraphParameters RoundMachine::Core::graph_parameters() const {
+federation::secagg::GraphParameters RoundMachine::Core::graph_parameters() const {
   return {.roster_sites = static_cast<std::uint16_t>(setup.roster.sites.size()),
           .neighbours = static_cast<std::uint16_t>(neighbours.neighbours),
           .survivors_min = setup.thresholds.threshold,
-          .beacon = federation::beacon_of(*beacon)};
+          .beacon = federation::secagg::beacon_of(*beacon)};
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

@@ -7,10 +7,10 @@
 #include <variant>
 #include <vector>
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 std::string_view to_string(RoundPhase phase) noexcept {
   switch (phase) {
@@ -27,7 +27,8 @@ std::string_view to_string(RoundPhase phase) noexcept {
   return "unknown";
 }
 
-std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites) {
+std::vector<RosterIndex> prune_isolated(const federation::secagg::AttemptContext& context,
+                                        std::vector<RosterIndex>& sites) {
   std::vector<RosterIndex> pruned;
   if (!context.graph) return pruned;  // there every site counts for every other
   while (const auto isolated = context.find_isolated(sites, sites)) {
@@ -38,12 +39,12 @@ std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& contex
 }
 
 void RoundMachine::Core::refuse(RefusalReason reason, std::string detail) {
-  effects.refusal = federation::Refusal{reason, std::move(detail)};
+  effects.refusal = federation::messages::Refusal{reason, std::move(detail)};
 }
 
-void RoundMachine::Core::refuse_to(RosterIndex site, const federation::SignedMessage& message, RefusalReason reason,
-                                   std::string detail) {
-  const federation::RefusalNotice notice{setup.task.round, attempt, message.kind(), reason};
+void RoundMachine::Core::refuse_to(RosterIndex site, const federation::messages::SignedMessage& message,
+                                   RefusalReason reason, std::string detail) {
+  const federation::messages::RefusalNotice notice{setup.task.round, attempt, message.kind(), reason};
   send({site}, MessageKind::refusal, notice.encode());
   refuse(reason, id_of(site).text() + ": " + detail);
 }
@@ -51,11 +52,12 @@ void RoundMachine::Core::refuse_to(RosterIndex site, const federation::SignedMes
 void RoundMachine::Core::blame(RosterIndex site, RefusalReason reason, std::vector<Bytes> evidence) {
   excluded.insert(site);
   effects.blamed.push_back({id_of(site), reason, std::move(evidence)});
-  effects.notices.push_back(id_of(site).text() + " is left out: " + std::string(federation::to_string(reason)));
+  effects.notices.push_back(id_of(site).text() +
+                            " is left out: " + std::string(federation::messages::to_string(reason)));
 }
 
 Bytes RoundMachine::Core::seal(MessageKind kind, ByteView payload) const {
-  return federation::seal_message({kind, setup.run, std::nullopt, setup.roster.epoch}, payload, setup.key);
+  return federation::messages::seal_message({kind, setup.run, std::nullopt, setup.roster.epoch}, payload, setup.key);
 }
 
 void RoundMachine::Core::send(const std::vector<RosterIndex>& to, MessageKind kind, ByteView payload) {
@@ -65,8 +67,8 @@ void RoundMachine::Core::send(const std::vector<RosterIndex>& to, MessageKind ki
   effects.outbound.push_back(std::move(message));
 }
 
-const federation::AttemptContext* RoundMachine::Core::context() const noexcept {
-  using Context = const federation::AttemptContext*;
+const federation::secagg::AttemptContext* RoundMachine::Core::context() const noexcept {
+  using Context = const federation::secagg::AttemptContext*;
   return std::visit(Overloaded{
                         [](const Announced&) -> Context { return nullptr; },
                         [](const CollectingKeys& p) -> Context { return &p.context; },
@@ -81,9 +83,9 @@ const federation::AttemptContext* RoundMachine::Core::context() const noexcept {
                     phase);
 }
 
-bool RoundMachine::Core::is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message,
-                                    RosterIndex site) {
-  const federation::AttemptContext* current = context();
+bool RoundMachine::Core::is_current(const federation::messages::AttemptRef& ref,
+                                    const federation::messages::SignedMessage& message, RosterIndex site) {
+  const federation::secagg::AttemptContext* current = context();
   if (current == nullptr) {
     refuse_to(site, message, RefusalReason::unexpected_kind, "no attempt is open");
     return false;
@@ -96,4 +98,4 @@ bool RoundMachine::Core::is_current(const federation::AttemptRef& ref, const fed
   return false;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

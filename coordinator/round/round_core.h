@@ -32,7 +32,7 @@
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
 inline constexpr const char* kNeedsNewSeed =
     " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
@@ -42,8 +42,8 @@ enum class Readiness { awaited, training, ready, failed };
 
 struct Trainee {
   Readiness readiness = Readiness::awaited;
-  bool final_failure = false;                          // it will not take part in this round
-  std::optional<federation::RefusalReason> failure{};  // the last it gave
+  bool final_failure = false;                                    // it will not take part in this round
+  std::optional<federation::messages::RefusalReason> failure{};  // the last it gave
   std::uint16_t permille = 0;
   MonotonicMs heard;
 };
@@ -54,7 +54,7 @@ struct IncomingVector {
   std::vector<std::uint32_t> words;
   std::vector<std::optional<Digest>> chunks;
   std::size_t missing = 0;
-  std::optional<federation::MaskedStatement> statement;
+  std::optional<federation::messages::MaskedStatement> statement;
   Bytes statement_wire;
   MonotonicMs progress;
   MonotonicMs asked;
@@ -62,11 +62,11 @@ struct IncomingVector {
 
 // An attempt whose U3 is fixed.
 struct CommittedAttempt {
-  federation::AttemptContext context;
-  std::vector<DealerCommitments> dealers;
-  std::vector<RosterIndex> survivors;                  // U2
-  std::vector<federation::CommittedVector> committed;  // U3
-  std::vector<std::uint32_t> sum;                      // Σ y; empty while a worker has it
+  federation::secagg::AttemptContext context;
+  std::vector<aggregation::DealerCommitments> dealers;
+  std::vector<RosterIndex> survivors;                            // U2
+  std::vector<federation::messages::CommittedVector> committed;  // U3
+  std::vector<std::uint32_t> sum;                                // Σ y; empty while a worker has it
 };
 
 struct Announced {
@@ -74,21 +74,21 @@ struct Announced {
   std::optional<MonotonicMs> quorum;  // when the smallest cohort was ready
 };
 struct CollectingKeys {
-  federation::AttemptContext context;
-  std::map<RosterIndex, federation::AdvertisedKeys> keys;
+  federation::secagg::AttemptContext context;
+  std::map<RosterIndex, federation::messages::AdvertisedKeys> keys;
   std::set<RosterIndex> gone;
 };
 struct CollectingShares {
-  federation::AttemptContext context;
-  std::map<RosterIndex, DealerCommitments> dealers;
+  federation::secagg::AttemptContext context;
+  std::map<RosterIndex, aggregation::DealerCommitments> dealers;
   std::set<RosterIndex> gone;
 };
 struct CollectingMasked {
-  federation::AttemptContext context;
-  std::vector<DealerCommitments> dealers;
+  federation::secagg::AttemptContext context;
+  std::vector<aggregation::DealerCommitments> dealers;
   std::vector<RosterIndex> survivors;
   std::map<RosterIndex, IncomingVector> incoming;  // of sites that are neither in the sum nor gone
-  std::map<RosterIndex, federation::CommittedVector> committed;
+  std::map<RosterIndex, federation::messages::CommittedVector> committed;
   std::vector<std::uint32_t> sum;
 };
 struct CollectingConsistency {
@@ -99,8 +99,8 @@ struct CollectingConsistency {
 };
 struct CollectingUnmask {
   CommittedAttempt attempt;
-  std::vector<federation::SiteSignature> signatures;
-  std::map<RosterIndex, std::vector<federation::RevealedShare>> responses;
+  std::vector<federation::messages::SiteSignature> signatures;
+  std::map<RosterIndex, std::vector<federation::messages::RevealedShare>> responses;
   std::set<RosterIndex> gone;
   std::size_t tried = 0;     // responses in the last try that was not enough
   std::size_t openable = 0;  // of the survivors, from the first on: t of those who hold their shares have answered
@@ -124,10 +124,10 @@ struct RoundMachine::Core {
   std::set<crypto::AgreementPublicKey> keys_seen;          // of earlier attempts
   std::map<RosterIndex, Bytes> share_wires;                // of the current attempt: evidence
   std::map<RosterIndex, Bytes> unmask_wires;
-  federation::NeighbourCounts neighbours;  // k and t of the sparse graph, where there may be one
-  std::optional<federation::BeaconTranscript> beacon;
-  std::map<RosterIndex, federation::BeaconCommitment> beacon_commitments;
-  std::map<RosterIndex, federation::BeaconNonce> beacon_nonces;
+  federation::secagg::NeighbourCounts neighbours;  // k and t of the sparse graph, where there may be one
+  std::optional<federation::messages::BeaconTranscript> beacon;
+  std::map<RosterIndex, federation::messages::BeaconCommitment> beacon_commitments;
+  std::map<RosterIndex, federation::messages::BeaconNonce> beacon_nonces;
   MonotonicMs now;
   MonotonicMs progress;  // last accepted answer of the phase
   MonotonicMs asked;     // last (re)sending of the phase's request
@@ -138,16 +138,16 @@ struct RoundMachine::Core {
   void on(MessageReceived event);
   void on(UnmaskFinished event);
   void on(Tick event);
-  void on_failure(const federation::SignedMessage& message, RosterIndex site);
-  void on_hello(const federation::SignedMessage& message, RosterIndex site);
+  void on_failure(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_hello(const federation::messages::SignedMessage& message, RosterIndex site);
   void drop(RosterIndex site);  // it will not answer in the current phase
   void ask_again(RosterIndex site);
   void repeat_requests();
   void close_phase_at_deadline();
 
   // round_training.cpp
-  void on_training_progress(const federation::SignedMessage& message, RosterIndex site);
-  void on_training_ready(const federation::SignedMessage& message, RosterIndex site);
+  void on_training_progress(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_training_ready(const federation::messages::SignedMessage& message, RosterIndex site);
   void announce(const std::vector<RosterIndex>& sites);
   void consider_start();
   bool ends_for_lack_of_sites();
@@ -155,8 +155,8 @@ struct RoundMachine::Core {
   std::size_t cohort_min() const { return setup.repeat ? setup.invited.size() : setup.cohort_smallest; }
   std::size_t cohort_max() const { return setup.repeat ? setup.invited.size() : setup.cohort_largest; }
   void start_attempt(std::vector<RosterIndex> candidates);
-  void retry(federation::RefusalReason reason, const std::string& detail);
-  void abort(federation::RefusalReason reason, const std::string& detail);
+  void retry(federation::messages::RefusalReason reason, const std::string& detail);
+  void abort(federation::messages::RefusalReason reason, const std::string& detail);
   std::vector<RosterIndex> ready_sites() const;
   // Whether to go on waiting: for sites that still train, or for the beacon where more sites are ready than the
   // complete graph takes.
@@ -166,25 +166,25 @@ struct RoundMachine::Core {
   bool is_awaited(RosterIndex site, const Trainee& trainee) const;
 
   // round_beacon.cpp: the roster's beacon
-  bool may_need_beacon() const { return setup.cohort_largest > federation::kCompleteGraphMax; }
+  bool may_need_beacon() const { return setup.cohort_largest > federation::messages::kCompleteGraphMax; }
   bool has_beacon() const { return beacon && !beacon->nonces.empty(); }
-  void on_beacon_commitment(const federation::SignedMessage& message, RosterIndex site);
-  void on_beacon_nonce(const federation::SignedMessage& message, RosterIndex site);
+  void on_beacon_commitment(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_beacon_nonce(const federation::messages::SignedMessage& message, RosterIndex site);
   // Asks `sites` for what they still owe the beacon, or shows them the finished one.
   void ask_beacon(const std::vector<RosterIndex>& sites);
   std::vector<RosterIndex> beacon_silent() const;  // sites that have not answered yet
-  federation::GraphParameters graph_parameters() const;
+  federation::secagg::GraphParameters graph_parameters() const;
 
   // round_keys.cpp: R1 and R2
-  void on_keys(const federation::SignedMessage& message, RosterIndex site);
-  void on_shares(const federation::SignedMessage& message, RosterIndex site);
+  void on_keys(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_shares(const federation::messages::SignedMessage& message, RosterIndex site);
   void consider_keys(bool deadline);
   void consider_shares(bool deadline);
   void dispute(RosterIndex accuser, RosterIndex accused);
 
   // round_masked.cpp: R3
-  void on_masked_chunk(const federation::SignedMessage& message, RosterIndex site);
-  void on_masked_statement(const federation::SignedMessage& message, RosterIndex site);
+  void on_masked_chunk(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_masked_statement(const federation::messages::SignedMessage& message, RosterIndex site);
   void finish_vector(CollectingMasked& masked, RosterIndex site);
   void grant_vectors(CollectingMasked& masked);
   void send_routed(const CollectingMasked& masked, RosterIndex site);
@@ -193,32 +193,34 @@ struct RoundMachine::Core {
   std::size_t staging_slots() const;
 
   // round_unmask.cpp: R4, R5 and the sum
-  void on_consistency_signature(const federation::SignedMessage& message, RosterIndex site);
-  void on_unmask_shares(const federation::SignedMessage& message, RosterIndex site);
+  void on_consistency_signature(const federation::messages::SignedMessage& message, RosterIndex site);
+  void on_unmask_shares(const federation::messages::SignedMessage& message, RosterIndex site);
   void consider_consistency(bool deadline);
   void consider_unmask();
-  void finish(Unmasking from, UnmaskOutcome outcome);
-  void end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings);
-  std::optional<federation::DealerFault> describe_fault(const CommittedAttempt& attempt_,
-                                                        const BadDealing& dealing) const;
+  void finish(Unmasking from, aggregation::UnmaskOutcome outcome);
+  void end_at_fault(const CommittedAttempt& attempt_, const std::vector<aggregation::BadDealing>& dealings);
+  std::optional<federation::secagg::DealerFault> describe_fault(const CommittedAttempt& attempt_,
+                                                                const aggregation::BadDealing& dealing) const;
   void ask_consistency(const CollectingConsistency& phase_, const std::vector<RosterIndex>& to);
   void ask_unmask(const CollectingUnmask& phase_, const std::vector<RosterIndex>& to);
 
   // round_core.cpp
-  void refuse(federation::RefusalReason reason, std::string detail);
-  void refuse_to(RosterIndex site, const federation::SignedMessage& message, federation::RefusalReason reason,
-                 std::string detail);
-  void blame(RosterIndex site, federation::RefusalReason reason, std::vector<Bytes> evidence);
-  Bytes seal(federation::MessageKind kind, ByteView payload) const;
-  void send(const std::vector<RosterIndex>& to, federation::MessageKind kind, ByteView payload);
+  void refuse(federation::messages::RefusalReason reason, std::string detail);
+  void refuse_to(RosterIndex site, const federation::messages::SignedMessage& message,
+                 federation::messages::RefusalReason reason, std::string detail);
+  void blame(RosterIndex site, federation::messages::RefusalReason reason, std::vector<Bytes> evidence);
+  Bytes seal(federation::messages::MessageKind kind, ByteView payload) const;
+  void send(const std::vector<RosterIndex>& to, federation::messages::MessageKind kind, ByteView payload);
   const SiteId& id_of(RosterIndex site) const { return setup.roster.sites[site].id; }
   const crypto::VerifyKey& key_of(RosterIndex site) const { return setup.roster.sites[site].identity_key; }
-  const federation::AttemptContext* context() const noexcept;
+  const federation::secagg::AttemptContext* context() const noexcept;
   // Whether `ref` is the current attempt; refuses otherwise.
-  bool is_current(const federation::AttemptRef& ref, const federation::SignedMessage& message, RosterIndex site);
+  bool is_current(const federation::messages::AttemptRef& ref, const federation::messages::SignedMessage& message,
+                  RosterIndex site);
 };
 
 // Removes from `sites` whoever has fewer than t neighbours left in it, until all have enough. Returns the removed.
-std::vector<RosterIndex> prune_isolated(const federation::AttemptContext& context, std::vector<RosterIndex>& sites);
+std::vector<RosterIndex> prune_isolated(const federation::secagg::AttemptContext& context,
+                                        std::vector<RosterIndex>& sites);
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

@@ -10,10 +10,10 @@
 #include "coordinator/round/round_core.h"
 #include "crypto/secret_bytes.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 namespace {
 
@@ -25,15 +25,15 @@ bool is_low_order(const crypto::AgreementPublicKey& key) {
 
 }  // namespace
 
-void RoundMachine::Core::on_keys(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::KeysMessage::decode(message.payload());
+void RoundMachine::Core::on_keys(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::KeysMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!is_current(decoded->ref, message, site)) return;
   auto* collecting = std::get_if<CollectingKeys>(&phase);
   if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "keys are not collected now");
   if (!contains(collecting->context.parameters.candidates, site) || collecting->gone.contains(site))
     return refuse_to(site, message, RefusalReason::not_a_candidate, "keys of a site outside U0");
-  const federation::AdvertisedKeys& keys = decoded->keys;
+  const federation::messages::AdvertisedKeys& keys = decoded->keys;
   if (const auto known = collecting->keys.find(site); known != collecting->keys.end()) {
     if (!(known->second == keys))
       refuse_to(site, message, RefusalReason::second_statement, "other keys in the same attempt");
@@ -44,7 +44,7 @@ void RoundMachine::Core::on_keys(const federation::SignedMessage& message, Roste
     blame(site, reason, {message.wire()});
     drop(site);
   };
-  const Digest statement = federation::keys_statement(collecting->context.parameters_hash, site, keys);
+  const Digest statement = federation::secagg::keys_statement(collecting->context.parameters_hash, site, keys);
   if (crypto::check_signature(key_of(site), statement, keys.signature) != crypto::SignatureVerdict::valid)
     return condemn(RefusalReason::bad_signature, "signature of the keys");
   if (is_low_order(keys.channel) || is_low_order(keys.mask))
@@ -63,7 +63,7 @@ void RoundMachine::Core::on_keys(const federation::SignedMessage& message, Roste
 
 void RoundMachine::Core::consider_keys(bool deadline) {
   auto& collecting = std::get<CollectingKeys>(phase);
-  const federation::RoundParameters& p = collecting.context.parameters;
+  const federation::secagg::RoundParameters& p = collecting.context.parameters;
   if (!deadline && collecting.keys.size() + collecting.gone.size() < p.candidates.size()) return;
   for (const RosterIndex site : p.candidates)
     if (!collecting.keys.contains(site) && !collecting.gone.contains(site))
@@ -74,16 +74,16 @@ void RoundMachine::Core::consider_keys(bool deadline) {
   prune_isolated(collecting.context, to);
   if (to.size() < std::max<std::size_t>(p.survivors_min(), cohort_min()))
     return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(to.size()) + " sites only");
-  federation::AttemptContext context = std::move(collecting.context);
+  federation::secagg::AttemptContext context = std::move(collecting.context);
   for (const RosterIndex site : to) context.keys.push_back({site, collecting.keys.at(site)});
-  context.key_list = federation::key_list_hash(context.parameters_hash, context.keys);
-  send(to, MessageKind::key_list, federation::KeyList{context.ref(), context.keys}.encode());
+  context.key_list = federation::secagg::key_list_hash(context.parameters_hash, context.keys);
+  send(to, MessageKind::key_list, federation::messages::KeyList{context.ref(), context.keys}.encode());
   phase = CollectingShares{.context = std::move(context), .dealers = {}, .gone = {}};
   progress = asked = now;
 }
 
-void RoundMachine::Core::on_shares(const federation::SignedMessage& message, RosterIndex site) {
-  auto decoded = federation::SharesMessage::decode(message.payload());
+void RoundMachine::Core::on_shares(const federation::messages::SignedMessage& message, RosterIndex site) {
+  auto decoded = federation::messages::SharesMessage::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!is_current(decoded->ref, message, site)) return;
   auto* collecting = std::get_if<CollectingShares>(&phase);
@@ -94,7 +94,7 @@ void RoundMachine::Core::on_shares(const federation::SignedMessage& message, Ros
   if (decoded->key_list != collecting->context.key_list)
     return refuse_to(site, message, RefusalReason::statement_differs, "shares under another key list");
   std::vector<RosterIndex> recipients;
-  for (const federation::ListedKeys& entry : collecting->context.keys)
+  for (const federation::messages::ListedKeys& entry : collecting->context.keys)
     if (collecting->context.are_neighbours(entry.site, site)) recipients.push_back(entry.site);
   const bool complete = std::equal(recipients.begin(), recipients.end(), decoded->shares.begin(), decoded->shares.end(),
                                    [](RosterIndex recipient, const auto& shares) { return recipient == shares.peer; });
@@ -103,7 +103,8 @@ void RoundMachine::Core::on_shares(const federation::SignedMessage& message, Ros
     blame(site, RefusalReason::list_out_of_order, {message.wire()});
     return drop(site);
   }
-  collecting->dealers.emplace(site, DealerCommitments{site, decoded->self_seed_commitment, std::move(decoded->shares)});
+  collecting->dealers.emplace(
+      site, aggregation::DealerCommitments{site, decoded->self_seed_commitment, std::move(decoded->shares)});
   share_wires[site] = message.wire();
   progress = now;
   consider_shares(false);
@@ -111,9 +112,9 @@ void RoundMachine::Core::on_shares(const federation::SignedMessage& message, Ros
 
 void RoundMachine::Core::consider_shares(bool deadline) {
   auto& collecting = std::get<CollectingShares>(phase);
-  const federation::AttemptContext& context = collecting.context;
+  const federation::secagg::AttemptContext& context = collecting.context;
   if (!deadline && collecting.dealers.size() + collecting.gone.size() < context.keys.size()) return;
-  for (const federation::ListedKeys& entry : context.keys)
+  for (const federation::messages::ListedKeys& entry : context.keys)
     if (!collecting.dealers.contains(entry.site) && !collecting.gone.contains(entry.site))
       trainees[entry.site].readiness = Readiness::awaited;
   CollectingMasked masked;
@@ -155,4 +156,4 @@ void RoundMachine::Core::dispute(RosterIndex accuser, RosterIndex accused) {
   effects.notices.push_back(id_of(accuser).text() + " and " + id_of(accused).text() + " disagree about a share");
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

@@ -13,10 +13,10 @@
 #include "coordinator/round/round_marks.h"
 #include "federation/messages/attempt_ref.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 namespace {
 
@@ -25,25 +25,26 @@ Result<void> check_setup(const RoundSetup& setup) {
     return invalid_argument("setup.key: not the coordinator's signing key of the roster");
   if (setup.task.round == 0) return invalid_argument("setup.task.round: counts from 1");
   if (setup.cohort_smallest < 2 || setup.cohort_largest < setup.cohort_smallest ||
-      setup.cohort_largest > federation::kCohortMax)
+      setup.cohort_largest > federation::messages::kCohortMax)
     return invalid_argument("setup.cohort: smallest at least 2, largest at least smallest and at most " +
-                            std::to_string(federation::kCohortMax));
+                            std::to_string(federation::messages::kCohortMax));
   if (setup.invited.size() < setup.cohort_smallest)
     return invalid_argument("setup.invited: fewer sites than the smallest cohort");
   for (std::size_t i = 0; i < setup.invited.size(); ++i)
     if (setup.invited[i] >= setup.roster.sites.size() || (i > 0 && setup.invited[i] <= setup.invited[i - 1]))
       return invalid_argument("setup.invited: roster indices, strictly ascending");
-  const federation::Thresholds& t = setup.thresholds;
+  const federation::secagg::Thresholds& t = setup.thresholds;
   if (t.threshold < t.colluders_max + t.honest_min)
     return invalid_argument("setup.thresholds: threshold - m must be at least h");
   if (t.threshold > setup.cohort_smallest)
     return invalid_argument("setup.thresholds: threshold above the smallest cohort");
-  if (federation::threshold_min(setup.cohort_smallest, t.colluders_max) > setup.cohort_smallest)
+  if (federation::secagg::threshold_min(setup.cohort_smallest, t.colluders_max) > setup.cohort_smallest)
     return invalid_argument("setup.thresholds: no threshold is safe for the smallest cohort with this m");
   if (setup.repeat && (setup.invited != setup.repeat->sites || setup.roster.hash != setup.repeat->roster))
     return invalid_argument("setup.repeat: a sum is repeated with exactly its sites, under its roster");
   if (setup.delta_size == 0) return invalid_argument("setup.delta_size: at least 1");
-  if (auto encoding = federation::make_encoding(setup.cohort_largest, setup.delta_max, setup.weight_max); !encoding)
+  if (auto encoding = federation::secagg::make_encoding(setup.cohort_largest, setup.delta_max, setup.weight_max);
+      !encoding)
     return std::move(encoding).error();
   if (setup.limits.attempts_max == 0 || setup.limits.phase_ms <= 0 || setup.limits.resend_ms <= 0)
     return invalid_argument("setup.limits: must be above 0");
@@ -51,21 +52,24 @@ Result<void> check_setup(const RoundSetup& setup) {
 }
 
 // k and t for as many colluders as the plan assumes, and as many drop-outs as the smallest sum allows.
-Result<federation::NeighbourCounts> choose_graph(std::size_t roster_sites, const federation::Thresholds& thresholds) {
+Result<federation::secagg::NeighbourCounts> choose_graph(std::size_t roster_sites,
+                                                         const federation::secagg::Thresholds& thresholds) {
   const auto sites = static_cast<std::uint32_t>(roster_sites);
-  return federation::choose_neighbours({.sites = sites,
-                                        .corrupt_max = thresholds.colluders_max,
-                                        .dropped_max = sites - std::min<std::uint32_t>(sites, thresholds.threshold),
-                                        .security_bits = federation::kGraphSecurityBits,
-                                        .correctness_bits = federation::kGraphCorrectnessBits});
+  return federation::secagg::choose_neighbours(
+      {.sites = sites,
+       .corrupt_max = thresholds.colluders_max,
+       .dropped_max = sites - std::min<std::uint32_t>(sites, thresholds.threshold),
+       .security_bits = federation::secagg::kGraphSecurityBits,
+       .correctness_bits = federation::secagg::kGraphCorrectnessBits});
 }
 
 }  // namespace
 
-std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest) {
+std::uint32_t cohort_limit(std::size_t roster_sites, const federation::secagg::Thresholds& thresholds,
+                           std::uint32_t largest) {
   const auto limit = static_cast<std::uint32_t>(std::min<std::size_t>(roster_sites, largest));
-  const bool sparse = limit > federation::kCompleteGraphMax;
-  return sparse && !choose_graph(roster_sites, thresholds) ? federation::kCompleteGraphMax : limit;
+  const bool sparse = limit > federation::messages::kCompleteGraphMax;
+  return sparse && !choose_graph(roster_sites, thresholds) ? federation::messages::kCompleteGraphMax : limit;
 }
 
 Result<std::optional<Digest>> roster_of_release(RoundNumber round, std::span<const Bytes> journal) {
@@ -81,8 +85,8 @@ RoundMachine::~RoundMachine() = default;
 
 Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Bytes> journal) {
   FOVEA_TRY(check_setup(setup));
-  federation::NeighbourCounts neighbours;  // none where every cohort is small enough for the complete graph
-  if (setup.cohort_largest > federation::kCompleteGraphMax) {
+  federation::secagg::NeighbourCounts neighbours;  // none where every cohort is small enough for the complete graph
+  if (setup.cohort_largest > federation::messages::kCompleteGraphMax) {
     FOVEA_TRY_ASSIGN(neighbours, choose_graph(setup.roster.sites.size(), setup.thresholds));
   }
   FOVEA_TRY_ASSIGN(RoundMemory memory, restore_round(setup.task.round, journal));
@@ -155,7 +159,7 @@ RoundProgress RoundMachine::progress() const {
                    keys_of(p.committed, done);
                  },
                  [&](const CollectingConsistency& p) {
-                   asked = sites_of(p.attempt.committed);
+                   asked = federation::messages::sites_of(p.attempt.committed);
                    keys_of(p.signatures, done);
                  },
                  [&](const CollectingUnmask& p) {
@@ -183,7 +187,7 @@ void RoundMachine::Core::on(Begin event) {
   if (auto* resumed = std::get_if<CollectingUnmask>(&phase)) {
     resumed->since = now;
     std::vector<RosterIndex> to;
-    for (const federation::SiteSignature& entry : resumed->signatures) to.push_back(entry.site);
+    for (const federation::messages::SiteSignature& entry : resumed->signatures) to.push_back(entry.site);
     return ask_unmask(*resumed, to);
   }
   if (auto* announced = std::get_if<Announced>(&phase)) {
@@ -194,8 +198,8 @@ void RoundMachine::Core::on(Begin event) {
 }
 
 void RoundMachine::Core::on(MessageReceived event) {
-  const federation::SignedMessage& message = event.message;
-  const federation::MessageHeader& header = message.header();
+  const federation::messages::SignedMessage& message = event.message;
+  const federation::messages::MessageHeader& header = message.header();
   if (!header.sender) return refuse(RefusalReason::unknown_sender, "the coordinator does not speak to itself");
   const auto site = setup.roster.index_of(*header.sender);
   // The beacon is drawn with every site of the roster, invited to this round or not.
@@ -209,7 +213,7 @@ void RoundMachine::Core::on(MessageReceived event) {
   if (const auto trainee = trainees.find(*site); trainee != trainees.end()) trainee->second.heard = now;
   struct Handler {
     MessageKind kind;
-    void (Core::*handle)(const federation::SignedMessage&, RosterIndex);
+    void (Core::*handle)(const federation::messages::SignedMessage&, RosterIndex);
   };
   static constexpr std::array kHandlers{Handler{MessageKind::hello, &Core::on_hello},
                                         Handler{MessageKind::training_progress, &Core::on_training_progress},
@@ -223,8 +227,8 @@ void RoundMachine::Core::on(MessageReceived event) {
                                         Handler{MessageKind::attempt_failure, &Core::on_failure},
                                         Handler{MessageKind::beacon_commitment, &Core::on_beacon_commitment},
                                         Handler{MessageKind::beacon_nonce, &Core::on_beacon_nonce}};
-  static_assert(federation::covers(kHandlers, federation::is_sent_by_site));
-  const Handler* const handler = federation::find_entry(kHandlers, message.kind());
+  static_assert(federation::messages::covers(kHandlers, federation::messages::is_sent_by_site));
+  const Handler* const handler = federation::messages::find_entry(kHandlers, message.kind());
   if (handler == nullptr) return refuse(RefusalReason::unexpected_kind, "not a message of a site");
   (this->*handler->handle)(message, *site);
 }
@@ -244,11 +248,12 @@ void RoundMachine::Core::on(Tick event) {
   }
 }
 
-void RoundMachine::Core::on_failure(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::AttemptFailure::decode(message.payload());
+void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::AttemptFailure::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "a failure in another round");
-  effects.notices.push_back(id_of(site).text() + " refused: " + std::string(federation::to_string(decoded->reason)));
+  effects.notices.push_back(id_of(site).text() +
+                            " refused: " + std::string(federation::messages::to_string(decoded->reason)));
   Trainee& trainee = trainees[site];
   trainee.failure = decoded->reason;
   // It has not seen the evidence, or forgot it in a restart: the evidence is sent again with the task.
@@ -276,8 +281,8 @@ void RoundMachine::Core::on_failure(const federation::SignedMessage& message, Ro
   drop(site);
 }
 
-void RoundMachine::Core::on_hello(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::Hello::decode(message.payload());
+void RoundMachine::Core::on_hello(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::Hello::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (decoded->model_hash != setup.task.model_hash || decoded->transcript != setup.task.previous_transcript) return;
   Trainee& trainee = trainees[site];
@@ -298,14 +303,16 @@ void RoundMachine::Core::ask_again(RosterIndex site) {
           },
           [&](CollectingShares& p) {
             if (p.context.find(site) != nullptr && !p.dealers.contains(site) && !p.gone.contains(site))
-              send({site}, MessageKind::key_list, federation::KeyList{p.context.ref(), p.context.keys}.encode());
+              send({site}, MessageKind::key_list,
+                   federation::messages::KeyList{p.context.ref(), p.context.keys}.encode());
           },
           [&](CollectingMasked& p) {
             const auto vector = p.incoming.find(site);
             if (vector != p.incoming.end() && vector->second.granted) request_missing(p, site, vector->second);
           },
           [&](CollectingConsistency& p) {
-            if (contains(sites_of(p.attempt.committed), site) && !p.signatures.contains(site) && !p.gone.contains(site))
+            if (contains(federation::messages::sites_of(p.attempt.committed), site) && !p.signatures.contains(site) &&
+                !p.gone.contains(site))
               ask_consistency(p, {site});
           },
           [&](CollectingUnmask& p) {
@@ -333,36 +340,38 @@ void RoundMachine::Core::repeat_requests() {
 
 // Only a site that the phase waits for counts as gone: the phase ends when every site has answered or is gone.
 void RoundMachine::Core::drop(RosterIndex site) {
-  std::visit(Overloaded{
-                 [&](Announced&) { consider_start(); },
-                 [&](CollectingKeys& p) {
-                   if (!contains(p.context.parameters.candidates, site)) return;
-                   p.keys.erase(site);
-                   p.gone.insert(site);
-                   consider_keys(false);
-                 },
-                 [&](CollectingShares& p) {
-                   if (p.context.find(site) == nullptr) return;
-                   p.dealers.erase(site);
-                   p.gone.insert(site);
-                   consider_shares(false);
-                 },
-                 [&](CollectingMasked& p) {
-                   p.incoming.erase(site);
-                   grant_vectors(p);
-                   consider_masked();
-                 },
-                 [&](CollectingConsistency& p) {
-                   if (!contains(sites_of(p.attempt.committed), site) || p.signatures.contains(site)) return;
-                   p.gone.insert(site);
-                   consider_consistency(false);
-                 },
-                 [](CollectingUnmask&) {},  // it can still release, also after a restart: only the deadline ends R5
-                 [](Unmasking&) {},
-                 [](Finished&) {},
-                 [](Aborted&) {},
-             },
-             phase);
+  std::visit(
+      Overloaded{
+          [&](Announced&) { consider_start(); },
+          [&](CollectingKeys& p) {
+            if (!contains(p.context.parameters.candidates, site)) return;
+            p.keys.erase(site);
+            p.gone.insert(site);
+            consider_keys(false);
+          },
+          [&](CollectingShares& p) {
+            if (p.context.find(site) == nullptr) return;
+            p.dealers.erase(site);
+            p.gone.insert(site);
+            consider_shares(false);
+          },
+          [&](CollectingMasked& p) {
+            p.incoming.erase(site);
+            grant_vectors(p);
+            consider_masked();
+          },
+          [&](CollectingConsistency& p) {
+            if (!contains(federation::messages::sites_of(p.attempt.committed), site) || p.signatures.contains(site))
+              return;
+            p.gone.insert(site);
+            consider_consistency(false);
+          },
+          [](CollectingUnmask&) {},  // it can still release, also after a restart: only the deadline ends R5
+          [](Unmasking&) {},
+          [](Finished&) {},
+          [](Aborted&) {},
+      },
+      phase);
 }
 
 void RoundMachine::Core::close_phase_at_deadline() {
@@ -403,4 +412,4 @@ void RoundMachine::Core::close_phase_at_deadline() {
              phase);
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

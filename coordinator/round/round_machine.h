@@ -59,7 +59,7 @@
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/round_evidence.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
 struct RoundLimits {
   std::int64_t training_progress_ms = 60'000;  // a training site silent for this long is not waited for
@@ -74,19 +74,19 @@ struct RoundLimits {
 
 struct RoundSetup {
   RunId run;
-  federation::Roster roster;
-  crypto::SigningKey key;            // the coordinator's, named in the roster
-  federation::TrainTask task;        // round, stage, hashes, seed
-  std::vector<RosterIndex> invited;  // ascending; blamed sites of earlier rounds left out
-  std::vector<RosterIndex> quiet;    // of those, not heard from lately: not waited for until they speak
-  federation::Thresholds thresholds;
+  federation::membership::Roster roster;
+  crypto::SigningKey key;                // the coordinator's, named in the roster
+  federation::messages::TrainTask task;  // round, stage, hashes, seed
+  std::vector<RosterIndex> invited;      // ascending; blamed sites of earlier rounds left out
+  std::vector<RosterIndex> quiet;        // of those, not heard from lately: not waited for until they speak
+  federation::secagg::Thresholds thresholds;
   std::uint32_t cohort_smallest = 0;
   std::uint32_t cohort_largest = 0;
   std::uint32_t delta_size = 0;  // trained floats
   double delta_max = 0;
   std::uint32_t weight_max = 0;
   // Of this roster, as far as it was drawn (RoundEffects::beacon).
-  std::optional<federation::BeaconTranscript> beacon{};
+  std::optional<federation::messages::BeaconTranscript> beacon{};
   // RoundAborted::repeat of the round before: `invited` are its sites, `task` is its task under the new number.
   std::optional<SumToRepeat> repeat{};
   RoundLimits limits;
@@ -94,7 +94,8 @@ struct RoundSetup {
 
 // The most sites of a round: the plan's largest cohort, as far as the roster has that many, and kCompleteGraphMax where
 // no neighbour graph is safe for the roster: a larger RoundSetup::cohort_largest is refused there.
-std::uint32_t cohort_limit(std::size_t roster_sites, const federation::Thresholds& thresholds, std::uint32_t largest);
+std::uint32_t cohort_limit(std::size_t roster_sites, const federation::secagg::Thresholds& thresholds,
+                           std::uint32_t largest);
 
 // The roster under which this round's shares are being released, where the journal is past R4: the round can end under
 // no other. None before. corruption names the record.
@@ -105,10 +106,10 @@ struct Begin {
   MonotonicMs now;
 };
 struct MessageReceived {  // any message of a site of the roster; hello makes the machine repeat what the site should do
-  federation::SignedMessage message;
+  federation::messages::SignedMessage message;
 };
 struct UnmaskFinished {
-  UnmaskOutcome outcome;
+  aggregation::UnmaskOutcome outcome;
 };
 struct Tick {
   MonotonicMs now;
@@ -118,7 +119,7 @@ using RoundEvent = std::variant<Begin, MessageReceived, UnmaskFinished, Tick>;
 // ---- effects
 struct RoundOutbound {
   std::vector<SiteId> to;
-  federation::MessageKind kind = federation::MessageKind::train_task;
+  federation::messages::MessageKind kind = federation::messages::MessageKind::train_task;
   Bytes wire;
 };
 
@@ -126,15 +127,15 @@ struct RoundResult {
   RoundNumber round = 0;
   AttemptNumber attempt = 0;
   Digest transcript{};
-  federation::RoundEvidence evidence;
-  federation::RoundSum sum;
+  federation::secagg::RoundEvidence evidence;
+  federation::model::RoundSum sum;
   std::vector<Bytes> publication;    // sealed evidence and chunks of the sum, for every site now and when it catches up
   std::vector<SiteId> contributors;  // U3
   std::vector<SiteId> dropouts;      // ready for the last attempt, and not in the sum
 };
 
 struct RoundAborted {
-  federation::RefusalReason reason = federation::RefusalReason::deadline_passed;
+  federation::messages::RefusalReason reason = federation::messages::RefusalReason::deadline_passed;
   std::string detail;
   RoundNumber next_round = 0;
   std::optional<SumToRepeat> repeat{};  // what the next round has to be; durable before that round begins
@@ -142,22 +143,23 @@ struct RoundAborted {
 
 struct BlamedSite {
   SiteId site;
-  federation::RefusalReason reason = federation::RefusalReason::malformed;
+  federation::messages::RefusalReason reason = federation::messages::RefusalReason::malformed;
   std::vector<Bytes> evidence;  // signed messages that show it: its own, and those it contradicts
 };
 
 struct RoundEffects {
-  std::vector<Bytes> journal;                          // 1
-  std::optional<federation::BeaconTranscript> beacon;  // 1, durable too; for later rounds' setups under this roster
-  std::optional<RoundResult> finished;                 // 2
+  std::vector<Bytes> journal;  // 1
+  std::optional<federation::messages::BeaconTranscript>
+      beacon;                           // 1, durable too; for later rounds' setups under this roster
+  std::optional<RoundResult> finished;  // 2
   // 3: the attempt that this step announces to its candidates, once; they may get its parameters again later
-  std::optional<federation::RoundParameters> opened;
-  std::vector<RoundOutbound> outbound;         // 3
-  std::optional<UnmaskInput> unmask;           // 4
-  std::optional<RoundAborted> aborted;         // 5
-  std::vector<BlamedSite> blamed;              // leave it out of later rounds until an administrator decides
-  std::optional<federation::Refusal> refusal;  // the message was refused
-  std::vector<std::string> notices;            // for the log
+  std::optional<federation::secagg::RoundParameters> opened;
+  std::vector<RoundOutbound> outbound;                   // 3
+  std::optional<aggregation::UnmaskInput> unmask;        // 4
+  std::optional<RoundAborted> aborted;                   // 5
+  std::vector<BlamedSite> blamed;                        // leave it out of later rounds until an administrator decides
+  std::optional<federation::messages::Refusal> refusal;  // the message was refused
+  std::vector<std::string> notices;                      // for the log
 };
 
 enum class RoundPhase {
@@ -204,4 +206,4 @@ class RoundMachine {
   std::unique_ptr<Core> core_;
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

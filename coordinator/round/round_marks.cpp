@@ -19,7 +19,7 @@
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 namespace {
 
 constexpr std::uint8_t kAttemptMark = 1;
@@ -44,29 +44,31 @@ void head(Fields& f, FieldsOf<Fields, MarkHead> mark) {
 template <class Fields>
 void statement(Fields& f, FieldsOf<Fields, CollectingUnmask> collecting) {
   auto& attempt = collecting.attempt;
-  f.nested("mark.parameters", attempt.context.parameters, federation::kParametersBytesMax);
-  federation::entry_list(f, attempt.context.keys, &federation::ListedKeys::site);
-  federation::site_list(f, "mark.survivors", attempt.survivors);
-  federation::entry_list(f, attempt.committed, &federation::CommittedVector::site);
-  federation::entry_list(f, collecting.signatures, &federation::SiteSignature::site);
+  f.nested("mark.parameters", attempt.context.parameters, federation::secagg::kParametersBytesMax);
+  federation::messages::entry_list(f, attempt.context.keys, &federation::messages::ListedKeys::site);
+  federation::messages::site_list(f, "mark.survivors", attempt.survivors);
+  federation::messages::entry_list(f, attempt.committed, &federation::messages::CommittedVector::site);
+  federation::messages::entry_list(f, collecting.signatures, &federation::messages::SiteSignature::site);
 }
 
-Result<DealerCommitments> read_dealer(FieldReader& f, RosterIndex site, std::map<RosterIndex, Bytes>& wires) {
+Result<aggregation::DealerCommitments> read_dealer(FieldReader& f, RosterIndex site,
+                                                   std::map<RosterIndex, Bytes>& wires) {
   ByteView wire;
-  f.bytes("mark.shares", wire, federation::kWireBytesMax);
+  f.bytes("mark.shares", wire, federation::messages::kWireBytesMax);
   FOVEA_TRY(f.status());
-  FOVEA_TRY_ASSIGN(const federation::UncheckedEnvelope envelope,
-                   federation::read_envelope(wire));  // it was checked before it was written
-  FOVEA_TRY_ASSIGN(federation::SharesMessage shares, federation::SharesMessage::decode(envelope.payload));
+  FOVEA_TRY_ASSIGN(const federation::messages::UncheckedEnvelope envelope,
+                   federation::messages::read_envelope(wire));  // it was checked before it was written
+  FOVEA_TRY_ASSIGN(federation::messages::SharesMessage shares,
+                   federation::messages::SharesMessage::decode(envelope.payload));
   wires.emplace(site, Bytes(wire.begin(), wire.end()));
-  return DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
+  return aggregation::DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
 }
 
-Result<DealerCommitments> read_dealer_1(FieldReader& f) {
-  DealerCommitments out;
+Result<aggregation::DealerCommitments> read_dealer_1(FieldReader& f) {
+  aggregation::DealerCommitments out;
   f.u16("mark.dealer", out.dealer);
   f.array("mark.self_seed_commitment", out.self_seed_commitment);
-  federation::entry_list(f, out.shares, &federation::SealedShares::peer);
+  federation::messages::entry_list(f, out.shares, &federation::messages::SealedShares::peer);
   FOVEA_TRY(f.status());
   return out;
 }
@@ -77,18 +79,19 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std:
   CommittedAttempt& attempt = out.attempt;
   statement(f, out);
   FOVEA_TRY(f.status());
-  std::vector<federation::ListedKeys> keys = std::move(attempt.context.keys);
-  attempt.context = federation::AttemptContext::begin(std::move(attempt.context.parameters));
+  std::vector<federation::messages::ListedKeys> keys = std::move(attempt.context.keys);
+  attempt.context = federation::secagg::AttemptContext::begin(std::move(attempt.context.parameters));
   attempt.context.keys = std::move(keys);
-  attempt.context.key_list = federation::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
+  attempt.context.key_list = federation::secagg::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
   for (const RosterIndex site : attempt.survivors) {
-    FOVEA_TRY_ASSIGN(DealerCommitments dealer, type == kUnmaskMark ? read_dealer(f, site, wires) : read_dealer_1(f));
+    FOVEA_TRY_ASSIGN(aggregation::DealerCommitments dealer,
+                     type == kUnmaskMark ? read_dealer(f, site, wires) : read_dealer_1(f));
     attempt.dealers.push_back(std::move(dealer));
   }
   const std::size_t words = attempt.context.parameters.dimension;
   FOVEA_TRY_ASSIGN(const ByteView sum, reader.raw("mark.sum", 4 * words));
   attempt.sum.resize(words);
-  federation::copy_words(sum, attempt.sum);
+  federation::messages::copy_words(sum, attempt.sum);
   return out;
 }
 
@@ -104,7 +107,7 @@ Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt) {
 
 Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<RosterIndex, Bytes>& share_wires) {
   const CommittedAttempt& attempt = collecting.attempt;
-  const federation::RoundParameters& parameters = attempt.context.parameters;
+  const federation::secagg::RoundParameters& parameters = attempt.context.parameters;
   ByteWriter writer;
   writer.reserve(4 * attempt.sum.size() + (std::size_t{64} << 10));
   FieldWriter f(writer);
@@ -140,4 +143,4 @@ Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> jour
   return memory;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

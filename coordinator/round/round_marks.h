@@ -10,7 +10,7 @@
 
 #include "coordinator/round/round_core.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
 Bytes encode_attempt_mark(RoundNumber round, AttemptNumber attempt);
 // `share_wires`: R2 of each site of U2, as it came.
@@ -25,4 +25,4 @@ struct RoundMemory {
 // Records of other rounds are skipped. corruption names the record.
 Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> journal);
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

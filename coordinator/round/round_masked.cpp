@@ -14,10 +14,10 @@
 #include "coordinator/round/round_core.h"
 #include "crypto/mask_stream.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 namespace {
 
@@ -26,16 +26,17 @@ constexpr std::size_t kChunksAskedAtOnce = 8;
 }  // namespace
 
 std::size_t RoundMachine::Core::staging_slots() const {
-  const std::size_t vector_bytes = 4 * federation::vector_words(setup.delta_size);
+  const std::size_t vector_bytes = 4 * federation::secagg::vector_words(setup.delta_size);
   return std::max<std::size_t>(3, setup.limits.staging_bytes / vector_bytes);
 }
 
 void RoundMachine::Core::send_routed(const CollectingMasked& masked, RosterIndex site) {
-  federation::RoutedShares routed{.ref = masked.context.ref(), .survivors = masked.survivors, .shares = {}};
-  for (const DealerCommitments& dealer : masked.dealers) {
+  federation::messages::RoutedShares routed{.ref = masked.context.ref(), .survivors = masked.survivors, .shares = {}};
+  for (const aggregation::DealerCommitments& dealer : masked.dealers) {
     if (!masked.context.are_neighbours(dealer.dealer, site)) continue;
-    const auto for_site = std::find_if(dealer.shares.begin(), dealer.shares.end(),
-                                       [&](const federation::SealedShares& shares) { return shares.peer == site; });
+    const auto for_site =
+        std::find_if(dealer.shares.begin(), dealer.shares.end(),
+                     [&](const federation::messages::SealedShares& shares) { return shares.peer == site; });
     FOVEA_CHECK(for_site != dealer.shares.end());  // on_shares took only complete ones
     routed.shares.push_back(*for_site);
     routed.shares.back().peer = dealer.dealer;
@@ -51,7 +52,7 @@ void RoundMachine::Core::grant_vectors(CollectingMasked& masked) {
     if (used == staging_slots()) return;
     ++used;
     vector.granted = true;
-    vector.missing = federation::chunk_count(masked.context.parameters.dimension);
+    vector.missing = federation::messages::chunk_count(masked.context.parameters.dimension);
     vector.chunks.resize(vector.missing);
     vector.progress = vector.asked = now;
     send_routed(masked, site);
@@ -61,15 +62,15 @@ void RoundMachine::Core::grant_vectors(CollectingMasked& masked) {
 void RoundMachine::Core::request_missing(CollectingMasked& masked, RosterIndex site, IncomingVector& vector) {
   if (now.value - vector.progress.value < setup.limits.resend_ms / 2) return;  // it is sending
   if (vector.missing == vector.chunks.size()) send_routed(masked, site);
-  federation::ChunkRequest request{.ref = masked.context.ref(), .chunks = {}, .statement = !vector.statement};
+  federation::messages::ChunkRequest request{.ref = masked.context.ref(), .chunks = {}, .statement = !vector.statement};
   for (std::uint32_t i = 0; i < vector.chunks.size() && request.chunks.size() < kChunksAskedAtOnce; ++i)
     if (!vector.chunks[i]) request.chunks.push_back(i);
   vector.asked = now;
   send({site}, MessageKind::chunk_request, request.encode());
 }
 
-void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& message, RosterIndex site) {
-  const auto chunk = federation::decode_chunk(message.payload());
+void RoundMachine::Core::on_masked_chunk(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto chunk = federation::messages::decode_chunk(message.payload());
   if (!chunk) return refuse_to(site, message, RefusalReason::malformed, chunk.error().message);
   auto* masked = std::get_if<CollectingMasked>(&phase);
   if (masked == nullptr)
@@ -82,7 +83,7 @@ void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& messag
   IncomingVector& vector = found->second;
   const std::size_t dimension = masked->context.parameters.dimension;
   if (chunk->index >= vector.chunks.size() ||
-      chunk->words.size() != 4 * federation::chunk_size(dimension, chunk->index))
+      chunk->words.size() != 4 * federation::messages::chunk_size(dimension, chunk->index))
     return refuse_to(site, message, RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
   if (const auto& arrived = vector.chunks[chunk->index]) {
     if (*arrived != message.payload_digest())
@@ -91,16 +92,16 @@ void RoundMachine::Core::on_masked_chunk(const federation::SignedMessage& messag
     return;
   }
   if (vector.words.empty()) vector.words.resize(dimension);
-  const std::size_t first = chunk->index * federation::kChunkWords;
-  federation::copy_words(chunk->words, std::span(vector.words).subspan(first, chunk->words.size() / 4));
+  const std::size_t first = chunk->index * federation::messages::kChunkWords;
+  federation::messages::copy_words(chunk->words, std::span(vector.words).subspan(first, chunk->words.size() / 4));
   vector.chunks[chunk->index] = message.payload_digest();
   --vector.missing;
   vector.progress = progress = now;
   finish_vector(*masked, site);
 }
 
-void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::MaskedStatement::decode(message.payload());
+void RoundMachine::Core::on_masked_statement(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::MaskedStatement::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   auto* masked = std::get_if<CollectingMasked>(&phase);
   if (masked == nullptr)
@@ -120,22 +121,22 @@ void RoundMachine::Core::on_masked_statement(const federation::SignedMessage& me
 void RoundMachine::Core::finish_vector(CollectingMasked& masked, RosterIndex site) {
   IncomingVector& vector = masked.incoming.at(site);
   if (vector.missing > 0 || !vector.statement) return;
-  const federation::MaskedStatement& statement = *vector.statement;
+  const federation::messages::MaskedStatement& statement = *vector.statement;
   const Digest& hash = masked.context.parameters_hash;
-  federation::VectorHash vector_hash(hash, vector.words.size());
+  federation::secagg::VectorHash vector_hash(hash, vector.words.size());
   for (const std::optional<Digest>& chunk : vector.chunks) vector_hash.add_chunk(*chunk);
   const auto dealer = std::find_if(masked.dealers.begin(), masked.dealers.end(),
-                                   [&](const DealerCommitments& entry) { return entry.dealer == site; });
-  const federation::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash,
-                                                statement.self_seed_commitment};
+                                   [&](const aggregation::DealerCommitments& entry) { return entry.dealer == site; });
+  const federation::secagg::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash,
+                                                        statement.self_seed_commitment};
   std::optional<RefusalReason> broken;
   if (vector_hash.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
-  else if (statement.survivors_hash != federation::survivors_hash(hash, masked.survivors))
+  else if (statement.survivors_hash != federation::secagg::survivors_hash(hash, masked.survivors))
     broken = RefusalReason::statement_differs;
   else if (statement.self_seed_commitment != dealer->self_seed_commitment)
     broken = RefusalReason::share_commitment_differs;
-  else if (crypto::check_signature(key_of(site), federation::masked_statement(hash, commitment), statement.signature) !=
-           crypto::SignatureVerdict::valid)
+  else if (crypto::check_signature(key_of(site), federation::secagg::masked_statement(hash, commitment),
+                                   statement.signature) != crypto::SignatureVerdict::valid)
     broken = RefusalReason::bad_signature;
   if (broken) {
     blame(site, *broken, {share_wires[site], vector.statement_wire});
@@ -144,8 +145,8 @@ void RoundMachine::Core::finish_vector(CollectingMasked& masked, RosterIndex sit
   }
   if (masked.sum.empty()) masked.sum = std::move(vector.words);
   else crypto::add_words(masked.sum, vector.words);
-  masked.committed.emplace(site, federation::CommittedVector{site, statement.vector_hash,
-                                                             statement.self_seed_commitment, statement.signature});
+  masked.committed.emplace(site, federation::messages::CommittedVector{
+                                     site, statement.vector_hash, statement.self_seed_commitment, statement.signature});
   masked.incoming.erase(site);
   grant_vectors(masked);
   consider_masked();
@@ -167,13 +168,13 @@ void RoundMachine::Core::consider_masked() {
   next.attempt.dealers = std::move(masked.dealers);
   next.attempt.survivors = std::move(masked.survivors);
   next.attempt.sum = std::move(masked.sum);
-  const federation::AttemptContext& context = next.attempt.context;
-  next.statement = federation::consistency_statement(
+  const federation::secagg::AttemptContext& context = next.attempt.context;
+  next.statement = federation::secagg::consistency_statement(
       context.parameters_hash, {context.key_list, next.attempt.survivors, next.attempt.committed});
   phase = std::move(next);
   progress = asked = now;
   const auto& collecting = std::get<CollectingConsistency>(phase);
-  ask_consistency(collecting, sites_of(collecting.attempt.committed));
+  ask_consistency(collecting, federation::messages::sites_of(collecting.attempt.committed));
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

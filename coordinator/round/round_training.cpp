@@ -12,10 +12,10 @@
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 void RoundMachine::Core::announce(const std::vector<RosterIndex>& sites) {
   if (setup.repeat)
@@ -23,8 +23,8 @@ void RoundMachine::Core::announce(const std::vector<RosterIndex>& sites) {
   send(sites, MessageKind::train_task, setup.task.encode());
 }
 
-void RoundMachine::Core::on_training_progress(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::TrainingProgress::decode(message.payload());
+void RoundMachine::Core::on_training_progress(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::TrainingProgress::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "progress of another round");
   Trainee& trainee = trainees[site];
@@ -32,8 +32,8 @@ void RoundMachine::Core::on_training_progress(const federation::SignedMessage& m
   trainee.permille = decoded->permille;
 }
 
-void RoundMachine::Core::on_training_ready(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::TrainingReady::decode(message.payload());
+void RoundMachine::Core::on_training_ready(const federation::messages::SignedMessage& message, RosterIndex site) {
+  const auto decoded = federation::messages::TrainingReady::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (decoded->round != setup.task.round)
     return refuse_to(site, message, RefusalReason::stale_round, "ready for another round");
@@ -75,18 +75,18 @@ void RoundMachine::Core::consider_start() {
   if (!announced->quorum) announced->quorum = now;
   std::size_t most = std::min<std::size_t>(ready.size(), cohort_max());
   if (waits_for_stragglers(*announced, most)) return;
-  if (!has_beacon() && most > federation::kCompleteGraphMax) {
+  if (!has_beacon() && most > federation::messages::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
     const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " +
                                 id_of(silent.front()).text() +
                                 " among them; it needs every site once: sign a roster without the absent ones";
-    if (cohort_min() > federation::kCompleteGraphMax) {
+    if (cohort_min() > federation::messages::kCompleteGraphMax) {
       if (now.value - announced->since.value >= setup.limits.round_ms) abort(RefusalReason::beacon_differs, missing);
       return;
     }
-    effects.notices.push_back(missing + "; until then " + std::to_string(federation::kCompleteGraphMax) +
+    effects.notices.push_back(missing + "; until then " + std::to_string(federation::messages::kCompleteGraphMax) +
                               " sites take part");
-    most = federation::kCompleteGraphMax;
+    most = federation::messages::kCompleteGraphMax;
   }
   start_attempt(choose_cohort(std::move(ready), most));
 }
@@ -103,7 +103,8 @@ bool RoundMachine::Core::ends_for_lack_of_sites() {
       continue;
     }
     if (trainee.failure == RefusalReason::model_already_released) ++released;
-    const std::string why = trainee.failure ? " (" + std::string(federation::to_string(*trainee.failure)) + ")" : "";
+    const std::string why =
+        trainee.failure ? " (" + std::string(federation::messages::to_string(*trainee.failure)) + ")" : "";
     missing += (missing.empty() ? "" : ", ") + id_of(site).text() + why;
   }
   if (possible >= cohort_min()) return false;
@@ -127,7 +128,7 @@ bool RoundMachine::Core::ends_for_lack_of_sites() {
 
 bool RoundMachine::Core::waits_for_stragglers(const Announced& announced, std::size_t sites) const {
   if (now.value - announced.quorum->value >= setup.limits.straggler_ms) return false;
-  if (sites > federation::kCompleteGraphMax && !has_beacon()) return true;
+  if (sites > federation::messages::kCompleteGraphMax && !has_beacon()) return true;
   if (sites >= cohort_max()) return false;
   return std::any_of(trainees.begin(), trainees.end(),
                      [&](const auto& entry) { return is_awaited(entry.first, entry.second); });
@@ -142,21 +143,21 @@ std::vector<RosterIndex> RoundMachine::Core::choose_cohort(std::vector<RosterInd
 }
 
 void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
-  auto encoding = federation::make_encoding(setup.repeat ? setup.repeat->encoded_for : candidates.size(),
-                                            setup.delta_max, setup.weight_max);
+  auto encoding = federation::secagg::make_encoding(setup.repeat ? setup.repeat->encoded_for : candidates.size(),
+                                                    setup.delta_max, setup.weight_max);
   FOVEA_CHECK(encoding.has_value());  // create() tried it for the largest cohort
   const auto sites = static_cast<std::uint32_t>(candidates.size());
-  const bool sparse = sites > federation::kCompleteGraphMax;
+  const bool sparse = sites > federation::messages::kCompleteGraphMax;
   const auto threshold = static_cast<std::uint16_t>(
       sparse ? neighbours.threshold
              : std::max<std::uint32_t>(setup.thresholds.threshold,
-                                       federation::threshold_min(sites, setup.thresholds.colluders_max)));
+                                       federation::secagg::threshold_min(sites, setup.thresholds.colluders_max)));
   if (threshold > sites)
     return abort(RefusalReason::threshold_too_low, "the threshold is above the number of ready sites");
   ++attempt;
   share_wires.clear();
   unmask_wires.clear();
-  federation::RoundParameters parameters{
+  federation::secagg::RoundParameters parameters{
       .run = setup.run,
       .round = setup.task.round,
       .attempt = attempt,
@@ -166,12 +167,13 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
       .roster_hash = setup.roster.hash,
       .candidates = candidates,
       .thresholds = {setup.thresholds.colluders_max, threshold, setup.thresholds.honest_min},
-      .dimension = static_cast<std::uint32_t>(federation::vector_words(setup.delta_size)),
+      .dimension = static_cast<std::uint32_t>(federation::secagg::vector_words(setup.delta_size)),
       .encoding = *encoding,
       .phase_ms = static_cast<std::uint32_t>(setup.limits.phase_ms)};
   if (sparse) parameters.graph = graph_parameters();
-  if (setup.repeat) parameters.repeats = federation::RepeatedSum{setup.repeat->released, setup.repeat->encoded_for};
-  federation::AttemptContext context = federation::AttemptContext::begin(std::move(parameters));
+  if (setup.repeat)
+    parameters.repeats = federation::secagg::RepeatedSum{setup.repeat->released, setup.repeat->encoded_for};
+  federation::secagg::AttemptContext context = federation::secagg::AttemptContext::begin(std::move(parameters));
   // Durable first: an attempt number stands for one set of keys, so it must not be used again after a restart.
   effects.journal.push_back(encode_attempt_mark(setup.task.round, attempt));
   effects.opened = context.parameters;
@@ -181,14 +183,14 @@ void RoundMachine::Core::start_attempt(std::vector<RosterIndex> candidates) {
 }
 
 void RoundMachine::Core::retry(RefusalReason reason, const std::string& detail) {
-  const federation::AttemptContext* current = context();
+  const federation::secagg::AttemptContext* current = context();
   FOVEA_CHECK(current != nullptr);
   effects.notices.push_back("attempt " + std::to_string(attempt) + " abandoned: " + detail);
   const bool last = attempt >= setup.limits.attempts_max;
   if (last) return abort(reason, detail);
-  const federation::AttemptAbandoned message{setup.task.round, attempt, reason, false};
+  const federation::messages::AttemptAbandoned message{setup.task.round, attempt, reason, false};
   send(current->parameters.candidates, MessageKind::attempt_abandoned, message.encode());
-  for (const federation::ListedKeys& entry : current->keys) {
+  for (const federation::messages::ListedKeys& entry : current->keys) {
     keys_seen.insert(entry.keys.channel);
     keys_seen.insert(entry.keys.mask);
   }
@@ -200,7 +202,7 @@ void RoundMachine::Core::retry(RefusalReason reason, const std::string& detail) 
 void RoundMachine::Core::abort(RefusalReason reason, const std::string& detail) {
   std::vector<RosterIndex> sites;
   for (const auto& [site, trainee] : trainees) sites.push_back(site);
-  const federation::AttemptAbandoned message{setup.task.round, attempt, reason, true};
+  const federation::messages::AttemptAbandoned message{setup.task.round, attempt, reason, true};
   send(sites, MessageKind::attempt_abandoned, message.encode());
   // Once shares of the repetition were asked for, only another dealer's fault allows one more (end_at_fault).
   const bool released = std::holds_alternative<CollectingUnmask>(phase) || std::holds_alternative<Unmasking>(phase);
@@ -208,4 +210,4 @@ void RoundMachine::Core::abort(RefusalReason reason, const std::string& detail) 
   effects.aborted = RoundAborted{reason, detail, setup.task.round + 1, released ? std::nullopt : setup.repeat};
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

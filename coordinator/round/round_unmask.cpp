@@ -12,29 +12,30 @@
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 void RoundMachine::Core::ask_consistency(const CollectingConsistency& from, const std::vector<RosterIndex>& to) {
-  const federation::ConsistencyRequest request{from.attempt.context.ref(), from.attempt.survivors,
-                                               from.attempt.committed};
+  const federation::messages::ConsistencyRequest request{from.attempt.context.ref(), from.attempt.survivors,
+                                                         from.attempt.committed};
   send(to, MessageKind::consistency_request, request.encode());
 }
 
 void RoundMachine::Core::ask_unmask(const CollectingUnmask& from, const std::vector<RosterIndex>& to) {
   send(to, MessageKind::unmask_request,
-       federation::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
+       federation::messages::UnmaskRequest{from.attempt.context.ref(), from.signatures}.encode());
 }
 
-void RoundMachine::Core::on_consistency_signature(const federation::SignedMessage& message, RosterIndex site) {
-  const auto decoded = federation::ConsistencySignature::decode(message.payload());
+void RoundMachine::Core::on_consistency_signature(const federation::messages::SignedMessage& message,
+                                                  RosterIndex site) {
+  const auto decoded = federation::messages::ConsistencySignature::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (!is_current(decoded->ref, message, site)) return;
   auto* collecting = std::get_if<CollectingConsistency>(&phase);
   if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "signatures are not collected now");
-  if (!contains(sites_of(collecting->attempt.committed), site))
+  if (!contains(federation::messages::sites_of(collecting->attempt.committed), site))
     return refuse_to(site, message, RefusalReason::survivors_not_subset, "a signature of a site outside U3");
   if (collecting->signatures.contains(site)) return;
   if (crypto::check_signature(key_of(site), collecting->statement, decoded->signature) !=
@@ -52,7 +53,7 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   auto& collecting = std::get<CollectingConsistency>(phase);
   const std::size_t expected = collecting.attempt.committed.size();
   if (!deadline && collecting.signatures.size() + collecting.gone.size() < expected) return;
-  for (const federation::CommittedVector& entry : collecting.attempt.committed)
+  for (const federation::messages::CommittedVector& entry : collecting.attempt.committed)
     if (!collecting.signatures.contains(entry.site) && !collecting.gone.contains(entry.site))
       trainees[entry.site].readiness = Readiness::awaited;
   std::vector<RosterIndex> to;
@@ -75,24 +76,24 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   progress = asked = now;
 }
 
-void RoundMachine::Core::on_unmask_shares(const federation::SignedMessage& message, RosterIndex site) {
-  auto decoded = federation::UnmaskShares::decode(message.payload());
+void RoundMachine::Core::on_unmask_shares(const federation::messages::SignedMessage& message, RosterIndex site) {
+  auto decoded = federation::messages::UnmaskShares::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (std::holds_alternative<Unmasking>(phase) || std::holds_alternative<Finished>(phase))
     return;  // enough came earlier
   if (!is_current(decoded->ref, message, site)) return;
   auto* collecting = std::get_if<CollectingUnmask>(&phase);
   if (collecting == nullptr) return refuse(RefusalReason::unexpected_kind, "shares are not released now");
-  const std::vector<RosterIndex> committed = sites_of(collecting->attempt.committed);
+  const std::vector<RosterIndex> committed = federation::messages::sites_of(collecting->attempt.committed);
   if (!contains(committed, site))
     return refuse_to(site, message, RefusalReason::survivors_not_subset, "shares released by a site outside U3");
   if (collecting->responses.contains(site)) return;
   const std::vector<RosterIndex> survivors = collecting->attempt.context.holders(site, collecting->attempt.survivors);
   const bool complete = std::equal(survivors.begin(), survivors.end(), decoded->shares.begin(), decoded->shares.end(),
-                                   [&](RosterIndex subject, const federation::RevealedShare& share) {
+                                   [&](RosterIndex subject, const federation::messages::RevealedShare& share) {
                                      const bool in_sum = contains(committed, subject);
                                      return share.subject == subject &&
-                                            (share.secret == federation::RevealedSecret::self_seed) == in_sum;
+                                            (share.secret == federation::messages::RevealedSecret::self_seed) == in_sum;
                                    });
   if (!complete) {
     refuse_to(site, message, RefusalReason::bad_revealed_share,
@@ -125,40 +126,41 @@ void RoundMachine::Core::consider_unmask() {
     return;
   }
   collecting.tried = collecting.responses.size();
-  UnmaskInput input{.context = collecting.attempt.context,
-                    .survivors = collecting.attempt.survivors,
-                    .committed = sites_of(collecting.attempt.committed),
-                    .dealers = collecting.attempt.dealers,
-                    .responses = {},
-                    .sum = std::move(collecting.attempt.sum)};
+  aggregation::UnmaskInput input{.context = collecting.attempt.context,
+                                 .survivors = collecting.attempt.survivors,
+                                 .committed = federation::messages::sites_of(collecting.attempt.committed),
+                                 .dealers = collecting.attempt.dealers,
+                                 .responses = {},
+                                 .sum = std::move(collecting.attempt.sum)};
   for (const auto& [site, shares] : collecting.responses) input.responses.push_back({site, shares});
   effects.unmask = std::move(input);
   phase = Unmasking{std::move(collecting)};
 }
 
-std::optional<federation::DealerFault> RoundMachine::Core::describe_fault(const CommittedAttempt& attempt_,
-                                                                          const BadDealing& dealing) const {
+std::optional<federation::secagg::DealerFault> RoundMachine::Core::describe_fault(
+    const CommittedAttempt& attempt_, const aggregation::BadDealing& dealing) const {
   const auto wire = share_wires.find(dealing.dealer);
   if (wire == share_wires.end()) return std::nullopt;  // taken up from a journal that did not have it
-  return federation::DealerFault{.parameters = attempt_.context.parameters,
-                                 .dealer = dealing.dealer,
-                                 .secret = dealing.secret,
-                                 .keys = *attempt_.context.find(dealing.dealer),
-                                 .shares = wire->second,
-                                 .openings = dealing.openings};
+  return federation::secagg::DealerFault{.parameters = attempt_.context.parameters,
+                                         .dealer = dealing.dealer,
+                                         .secret = dealing.secret,
+                                         .keys = *attempt_.context.find(dealing.dealer),
+                                         .shares = wire->second,
+                                         .openings = dealing.openings};
 }
 
 // The secrets of these dealers cannot be opened, nor can this sum. Another round can make the sum without them.
-void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const std::vector<BadDealing>& dealings) {
-  const federation::RoundParameters& p = attempt_.context.parameters;
+void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_,
+                                      const std::vector<aggregation::BadDealing>& dealings) {
+  const federation::secagg::RoundParameters& p = attempt_.context.parameters;
   SumToRepeat repeat{.released = p.ref(),
                      .task = setup.task,
                      .roster = setup.roster.hash,
-                     .sites = sites_of(attempt_.committed),
+                     .sites = federation::messages::sites_of(attempt_.committed),
                      .encoded_for = static_cast<std::uint16_t>(p.encoded_for()),
                      .faults = {}};
   std::string names;
-  for (const BadDealing& dealing : dealings) {
+  for (const aggregation::BadDealing& dealing : dealings) {
     std::erase(repeat.sites, dealing.dealer);
     names += (names.empty() ? "" : ", ") + id_of(dealing.dealer).text();
     if (const auto fault = describe_fault(attempt_, dealing)) repeat.faults.push_back(fault->encode());
@@ -176,9 +178,9 @@ void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_, const st
   effects.aborted->repeat = std::move(repeat);
 }
 
-void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
+void RoundMachine::Core::finish(Unmasking from, aggregation::UnmaskOutcome outcome) {
   CommittedAttempt& done = from.from.attempt;
-  for (const Blame& entry : outcome.blames) {
+  for (const aggregation::Blame& entry : outcome.blames) {
     if (excluded.contains(entry.site)) continue;
     std::vector<Bytes> evidence;
     for (const auto& [site, wire] : share_wires) evidence.push_back(wire);
@@ -192,35 +194,36 @@ void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
     asked = now;
     return consider_unmask();
   }
-  const federation::AttemptRef ref = done.context.ref();
-  federation::RoundEvidence evidence{.parameters = done.context.parameters,
-                                     .keys = done.context.keys,
-                                     .survivors = done.survivors,
-                                     .committed = done.committed,
-                                     .signatures = std::move(from.from.signatures),
-                                     .opened = std::move(outcome.opened)};
-  federation::VectorHash hash(ref.parameters, outcome.sum.size());
+  const federation::messages::AttemptRef ref = done.context.ref();
+  federation::secagg::RoundEvidence evidence{.parameters = done.context.parameters,
+                                             .keys = done.context.keys,
+                                             .survivors = done.survivors,
+                                             .committed = done.committed,
+                                             .signatures = std::move(from.from.signatures),
+                                             .opened = std::move(outcome.opened)};
+  federation::secagg::VectorHash hash(ref.parameters, outcome.sum.size());
   RoundResult result;
   result.round = ref.round;
   result.attempt = ref.attempt;
   result.publication.emplace_back();  // the evidence goes first: a site checks it before it takes the chunks
-  for (std::size_t i = 0; i < federation::chunk_count(outcome.sum.size()); ++i) {
+  for (std::size_t i = 0; i < federation::messages::chunk_count(outcome.sum.size()); ++i) {
     const auto words =
-        std::span(outcome.sum).subspan(i * federation::kChunkWords, federation::chunk_size(outcome.sum.size(), i));
-    federation::SealedPayload chunk =
-        federation::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch}, ref,
-                               static_cast<std::uint32_t>(i), words, setup.key);
+        std::span(outcome.sum)
+            .subspan(i * federation::messages::kChunkWords, federation::messages::chunk_size(outcome.sum.size(), i));
+    federation::messages::SealedPayload chunk =
+        federation::messages::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch},
+                                         ref, static_cast<std::uint32_t>(i), words, setup.key);
     hash.add_chunk(chunk.digest);
     result.publication.push_back(std::move(chunk.wire));
   }
   evidence.sum_hash = hash.finish();
   const bool canary = outcome.sum.back() == done.committed.size();
-  auto sum = federation::decode_sum(done.context.parameters, std::move(outcome.sum), done.committed.size());
+  auto sum = federation::secagg::decode_sum(done.context.parameters, std::move(outcome.sum), done.committed.size());
   if (!sum) return abort(canary ? RefusalReason::sum_out_of_range : RefusalReason::canary_differs, sum.error().message);
   result.publication.front() = seal(MessageKind::round_evidence, evidence.encode());
   result.transcript = evidence.transcript();
   result.sum = std::move(*sum);
-  const std::vector<RosterIndex> committed = sites_of(done.committed);
+  const std::vector<RosterIndex> committed = federation::messages::sites_of(done.committed);
   for (const RosterIndex site : done.context.parameters.candidates)
     (contains(committed, site) ? result.contributors : result.dropouts).push_back(id_of(site));
   result.evidence = std::move(evidence);
@@ -228,4 +231,4 @@ void RoundMachine::Core::finish(Unmasking from, UnmaskOutcome outcome) {
   effects.finished = std::move(result);
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

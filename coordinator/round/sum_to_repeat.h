@@ -12,11 +12,11 @@
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/coordinator_messages.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::round {
 
 struct SumToRepeat {
-  federation::AttemptRef released;  // the attempt
-  federation::TrainTask task;       // of its round: the same update answers it, under a new round number
+  federation::messages::AttemptRef released;  // the attempt
+  federation::messages::TrainTask task;       // of its round: the same update answers it, under a new round number
   Digest roster{};
   std::vector<RosterIndex> sites;  // its U3 less the dealers at fault
   std::uint16_t encoded_for = 0;   // federation::RepeatedSum::encoded_for
@@ -26,4 +26,4 @@ struct SumToRepeat {
   static Result<SumToRepeat> decode(ByteView bytes);  // invalid_argument names the field
 };
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::round

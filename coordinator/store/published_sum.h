@@ -7,12 +7,12 @@
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::store {
 
 // `messages` are the coordinator's own stored messages: their signatures are not checked again, the caller compares the
 // model's digest with the history. corruption: not a publication.
-Result<federation::ModelState> apply_publication(const federation::ModelState& model,
-                                                 const std::vector<Bytes>& messages,
-                                                 const federation::PlanStage& stage);
+Result<federation::model::ModelState> apply_publication(const federation::model::ModelState& model,
+                                                        const std::vector<Bytes>& messages,
+                                                        const federation::membership::PlanStage& stage);
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::store

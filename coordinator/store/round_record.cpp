@@ -8,7 +8,7 @@
 
 #include "common/json_fields.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::store {
 namespace {
 
 constexpr std::size_t kRecordBytesMax = 1 << 20;
@@ -81,4 +81,4 @@ Result<RoundRecord> decode_round_record(ByteView bytes) {
   return record;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::store

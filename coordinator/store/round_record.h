@@ -7,10 +7,10 @@
 #include "common/result.h"
 #include "coordinator/store/run_store.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::store {
 
 nlohmann::ordered_json round_record_json(const RoundRecord& record);
 Result<Bytes> encode_round_record(const RoundRecord& record);
 Result<RoundRecord> decode_round_record(ByteView bytes);  // corruption
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::store

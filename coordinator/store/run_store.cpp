@@ -20,11 +20,11 @@
 #include "federation/model/layout.h"
 #include "federation/model/safetensors.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::store {
 namespace {
 
 namespace fs = std::filesystem;
-using federation::RecordFile;
+using federation::files::RecordFile;
 
 constexpr std::size_t kPublicationBytesMax = std::size_t{1} << 30U;
 constexpr std::size_t kRepeatBytesMax = std::size_t{256} << 20U;
@@ -49,7 +49,7 @@ Result<RecordFile> open_records(const fs::path& path) {
 }  // namespace
 
 Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
-  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(plan_bytes));
+  FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
   for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(folder / part));
   FOVEA_TRY(write_file_durably(folder / "plan.json", plan_bytes));
   const nlohmann::ordered_json facts = {
@@ -76,8 +76,8 @@ Result<void> RunStore::load() {
   FOVEA_TRY_ASSIGN(facts_.plan, fields.hex<32>("plan"));
   FOVEA_TRY_ASSIGN(const std::uint64_t started, fields.integer("started_ms", 0, std::uint64_t{1} << 53U));
   facts_.started = UnixMs{static_cast<std::int64_t>(started)};
-  FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::kPlanBytesMax));
-  FOVEA_TRY_ASSIGN(plan_, federation::Plan::parse(plan_bytes_));
+  FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::membership::kPlanBytesMax));
+  FOVEA_TRY_ASSIGN(plan_, federation::membership::Plan::parse(plan_bytes_));
   if (plan_.hash != facts_.plan) return corruption((folder_ / "plan.json").string() + ": is not the plan of run.json");
 
   for (const Bytes& bytes : history_file_.take_records()) {
@@ -90,13 +90,13 @@ Result<void> RunStore::load() {
 
 fs::path RunStore::model_file(std::uint32_t sums) const { return numbered(folder_ / "models", sums, ".safetensors"); }
 
-Result<federation::ModelState> RunStore::load_model_file(std::uint32_t sums) const {
+Result<federation::model::ModelState> RunStore::load_model_file(std::uint32_t sums) const {
   if (sums == 0) {
-    FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
-    return federation::initial_model(layout, plan_.seed);
+    FOVEA_TRY_ASSIGN(federation::model::ModelLayout layout, federation::model::make_layout(plan_.architecture));
+    return federation::model::initial_model(layout, plan_.seed);
   }
-  FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(sums), federation::kSafetensorsFileMax));
-  FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(file));
+  FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(sums), federation::model::kSafetensorsFileMax));
+  FOVEA_TRY_ASSIGN(federation::model::StoredModel stored, federation::model::read_safetensors(file));
   return std::move(stored.state);
 }
 
@@ -115,13 +115,14 @@ Result<void> RunStore::load_model() {
   return {};
 }
 
-Result<federation::ModelState> RunStore::replay(const federation::ModelState& before, std::uint32_t sums) const {
+Result<federation::model::ModelState> RunStore::replay(const federation::model::ModelState& before,
+                                                       std::uint32_t sums) const {
   std::uint32_t seen = 0;
   const auto record = std::find_if(history_.begin(), history_.end(),
                                    [&](const RoundRecord& each) { return each.aborted.empty() && ++seen == sums; });
   FOVEA_CHECK(record != history_.end());
   FOVEA_TRY_ASSIGN(const std::optional<Publication> publication, publication_after(record->round - 1));
-  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums));
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan_.position(sums));
   return apply_publication(before, publication->messages, plan_.stages[position.stage_index]);
 }
 
@@ -167,7 +168,7 @@ std::future<Result<void>> RunStore::begin_publication(RoundNumber round, const s
 }
 
 Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>> publication,
-                                    federation::ModelState model) {
+                                    federation::model::ModelState model) {
   record.model = model.digest();
   FOVEA_TRY(publication.get());
   FOVEA_TRY(append_history(record));
@@ -181,11 +182,11 @@ Result<void> RunStore::save_model() {
   const RoundRecord* last = last_sum();
   if (last == nullptr) return {};
   FOVEA_TRY_ASSIGN(const Bytes file,
-                   federation::write_safetensors(*model_, {{"fovea.plan", to_hex(plan_.hash)},
-                                                           {"fovea.run", facts_.run.text()},
-                                                           {"fovea.round", std::to_string(last->round)},
-                                                           {"fovea.sums", std::to_string(sums_)},
-                                                           {"fovea.transcript", to_hex(last->transcript)}}));
+                   federation::model::write_safetensors(*model_, {{"fovea.plan", to_hex(plan_.hash)},
+                                                                  {"fovea.run", facts_.run.text()},
+                                                                  {"fovea.round", std::to_string(last->round)},
+                                                                  {"fovea.sums", std::to_string(sums_)},
+                                                                  {"fovea.transcript", to_hex(last->transcript)}}));
   FOVEA_TRY(write_file_durably(model_file(), file));
   remove_old_models();
   return {};
@@ -248,4 +249,4 @@ Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
   return out;
 }
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::store

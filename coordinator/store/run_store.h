@@ -29,7 +29,7 @@
 #include "federation/model/local_update.h"
 #include "federation/model/state.h"
 
-namespace fovea::coordinator {
+namespace fovea::coordinator::store {
 
 // A round that ended. `aborted` empty: with a sum.
 struct RoundRecord {
@@ -42,7 +42,7 @@ struct RoundRecord {
   std::vector<std::string> contributors;
   std::vector<std::string> dropouts;
   std::uint64_t weight_sum = 0;
-  std::array<double, federation::kMetricCount> metric_sums{};
+  std::array<double, federation::model::kMetricCount> metric_sums{};
   double seconds = 0;
   std::string aborted;         // why
   RoundNumber next_round = 0;  // the number of the round that follows
@@ -64,14 +64,14 @@ class RunStore {
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
   const RunFacts& facts() const noexcept { return facts_; }
-  const federation::Plan& plan() const noexcept { return plan_; }
+  const federation::membership::Plan& plan() const noexcept { return plan_; }
   const Bytes& plan_bytes() const noexcept { return plan_bytes_; }
   const std::vector<RoundRecord>& history() const noexcept { return history_; }
   std::uint32_t sums() const noexcept { return sums_; }  // rounds that ended with a sum
   bool complete() const noexcept { return sums_ >= plan_.rounds_total(); }
   RoundNumber next_round() const noexcept { return history_.empty() ? 1 : history_.back().next_round; }
   const RoundRecord* last_sum() const noexcept;
-  const federation::ModelState& model() const noexcept { return *model_; }
+  const federation::model::ModelState& model() const noexcept { return *model_; }
   const Digest& model_digest() const noexcept { return model_digest_; }
   std::filesystem::path model_file() const { return model_file(sums_); }
 
@@ -84,7 +84,8 @@ class RunStore {
   // model is made; `publication` must outlive the wait. The model's file may follow with save_model(), rounds later: a
   // start makes the model again from an older file and the publications since.
   std::future<Result<void>> begin_publication(RoundNumber round, const std::vector<Bytes>& publication) const;
-  Result<void> finish_round(RoundRecord record, std::future<Result<void>> publication, federation::ModelState model);
+  Result<void> finish_round(RoundRecord record, std::future<Result<void>> publication,
+                            federation::model::ModelState model);
   Result<void> save_model();
   // `repeat`: what the next round has to be, where it repeats a sum; durable before the history says so.
   Result<void> abort_round(RoundRecord record, const std::optional<Bytes>& repeat = {});
@@ -99,30 +100,31 @@ class RunStore {
   Result<std::optional<Publication>> publication_after(RoundNumber round) const;
 
  private:
-  RunStore(std::filesystem::path folder, federation::RecordFile history)
+  RunStore(std::filesystem::path folder, federation::files::RecordFile history)
       : folder_(std::move(folder)), history_file_(std::move(history)) {}
   Result<void> append_history(const RoundRecord& record);
   Result<void> load();
   Result<void> load_model();
-  Result<federation::ModelState> load_model_file(std::uint32_t sums) const;
-  Result<federation::ModelState> replay(const federation::ModelState& before,
-                                        std::uint32_t sums) const;  // one more sum
+  Result<federation::model::ModelState> load_model_file(std::uint32_t sums) const;
+  Result<federation::model::ModelState> replay(const federation::model::ModelState& before,
+                                               std::uint32_t sums) const;  // one more sum
   void remove_old_models() const;
   std::filesystem::path model_file(std::uint32_t sums) const;
 
   std::filesystem::path folder_;
-  std::optional<federation::RecordFile> journal_;  // from the first begin_round() on: to list runs needs no journal
-  federation::RecordFile history_file_;
+  std::optional<federation::files::RecordFile>
+      journal_;  // from the first begin_round() on: to list runs needs no journal
+  federation::files::RecordFile history_file_;
   RunFacts facts_;
   Bytes plan_bytes_;
-  federation::Plan plan_;
+  federation::membership::Plan plan_;
   std::vector<RoundRecord> history_;
   std::uint32_t sums_ = 0;
-  std::optional<federation::ModelState> model_;
+  std::optional<federation::model::ModelState> model_;
   Digest model_digest_{};
 };
 
 // Runs of a coordinator's folder, oldest first.
 Result<std::vector<std::filesystem::path>> list_runs(const std::filesystem::path& runs);
 
-}  // namespace fovea::coordinator
+}  // namespace fovea::coordinator::store

@@ -68,16 +68,18 @@ std::string description(const Options& options) {
 
 Result<Row> make_one(const Template& base, const Options& options, const Job& job, const Split& split) {
   const HospitalProfile& hospital = kHospitals[job.hospital];
-  const Patient patient =
-      make_patient(base, hospital,
-                   node::keyed_draws({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
+  const Patient patient = make_patient(
+      base, hospital,
+      node::network::keyed_draws({options.seed, job.hospital, job.split, static_cast<std::uint64_t>(job.index)}));
   const fs::path folder = options.out / hospital.name;
   const std::string stem = stem_of(job, split);
-  FOVEA_TRY(node::write_nifti(folder / (stem + ".nii"), patient.image, node::VoxelType::int16, false));
+  FOVEA_TRY(node::volume_files::write_nifti(folder / (stem + ".nii"), patient.image,
+                                            node::volume_files::VoxelType::int16, false));
   std::string mask_name;
   if (!patient.lesions.empty()) {
     mask_name = stem + "-mask.nii.gz";
-    FOVEA_TRY(node::write_nifti(folder / mask_name, patient.mask, node::VoxelType::uint8, true));
+    FOVEA_TRY(
+        node::volume_files::write_nifti(folder / mask_name, patient.mask, node::volume_files::VoxelType::uint8, true));
   }
   Row row;
   row.study = stem + "," + std::string(hospital.name) + "-" + stem + "," + stem + ".nii," + mask_name + "," +
@@ -108,8 +110,10 @@ Result<void> write_tables(const Options& options, const std::vector<Job>& jobs, 
 }
 
 Result<Template> load_template(const Options& options) {
-  FOVEA_TRY_ASSIGN(Volume head, node::read_trusted_volume(options.templates / "ch2.nii.gz"));
-  FOVEA_TRY_ASSIGN(const Volume brain, node::read_trusted_volume(options.templates / "ch2bet.nii.gz"));
+  FOVEA_TRY_ASSIGN(node::volume::Volume head,
+                   node::volume_files::read_trusted_volume(options.templates / "ch2.nii.gz"));
+  FOVEA_TRY_ASSIGN(const node::volume::Volume brain,
+                   node::volume_files::read_trusted_volume(options.templates / "ch2bet.nii.gz"));
   if (head.geometry.size != brain.geometry.size)
     return invalid_argument(options.templates.string() +
                             ": ch2.nii.gz and ch2bet.nii.gz differ in size; install Debian's mricron-data");

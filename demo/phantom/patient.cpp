@@ -14,7 +14,7 @@
 namespace fovea::demo {
 namespace {
 
-using node::RandomDraws;
+using node::network::RandomDraws;
 
 constexpr double kWarpKnotMm = 34;
 constexpr double kWarpAmplitudeMm = 4.0;
@@ -29,7 +29,7 @@ constexpr double kIntensitySpread = 0.15;
 // Patient voxel index → template voxel index: affine about the middle of the head, then a smooth displacement.
 class Anatomy {
  public:
-  Anatomy(const Index3& size, RandomDraws& random)
+  Anatomy(const node::volume::Index3& size, RandomDraws& random)
       : size_(size),
         dx_(size, kWarpKnotMm, kWarpAmplitudeMm, random),
         dy_(size, kWarpKnotMm, kWarpAmplitudeMm, random),
@@ -53,8 +53,8 @@ class Anatomy {
     matrix_ = rotation * scale.asDiagonal();
   }
 
-  Point3 to_template(double i, double j, double k) const noexcept {
-    Point3 out = affine(i, j, k);
+  node::volume::Point3 to_template(double i, double j, double k) const noexcept {
+    node::volume::Point3 out = affine(i, j, k);
     out += Eigen::Vector3f(dx_.at(i, j, k), dy_.at(i, j, k), dz_.at(i, j, k)).cast<double>();
     return out;
   }
@@ -64,7 +64,7 @@ class Anatomy {
     dx_.row(j, k, x);
     dy_.row(j, k, y);
     dz_.row(j, k, z);
-    const Point3 start = affine(0, static_cast<double>(j), static_cast<double>(k));
+    const node::volume::Point3 start = affine(0, static_cast<double>(j), static_cast<double>(k));
     for (std::int64_t i = 0; i < size_[0]; ++i) {
       const float step = static_cast<float>(i);
       x[i] += static_cast<float>(start[0]) + step * static_cast<float>(matrix_(0, 0));
@@ -74,21 +74,21 @@ class Anatomy {
   }
 
  private:
-  Point3 affine(double i, double j, double k) const noexcept {
-    const Eigen::Vector3d from = Point3(i, j, k) - middle_;
-    Point3 out = middle_ + shift_;
+  node::volume::Point3 affine(double i, double j, double k) const noexcept {
+    const Eigen::Vector3d from = node::volume::Point3(i, j, k) - middle_;
+    node::volume::Point3 out = middle_ + shift_;
     for (unsigned axis = 0; axis < 3; ++axis) out += matrix_.col(axis) * from[axis];
     return out;
   }
 
-  Index3 size_;
+  node::volume::Index3 size_;
   SmoothField dx_, dy_, dz_;
   Eigen::Matrix3d matrix_ = Eigen::Matrix3d::Identity();
   Eigen::Vector3d shift_ = Eigen::Vector3d::Zero();
-  Point3 middle_ = Point3::Zero();
+  node::volume::Point3 middle_ = node::volume::Point3::Zero();
 };
 
-float sample(const Volume& volume, float x, float y, float z) noexcept {
+float sample(const node::volume::Volume& volume, float x, float y, float z) noexcept {
   const auto& size = volume.geometry.size;
   if (!(x >= 0 && y >= 0 && z >= 0 && x < static_cast<float>(size[0] - 1) && y < static_cast<float>(size[1] - 1) &&
         z < static_cast<float>(size[2] - 1)))
@@ -108,14 +108,14 @@ float sample(const Volume& volume, float x, float y, float z) noexcept {
 }
 
 struct PlacedLesion {
-  Point3 index = Point3::Zero();  // on the 1 mm grid
+  node::volume::Point3 index = node::volume::Point3::Zero();  // on the 1 mm grid
   double radius_mm = 0;
   double contrast = 0;
   Eigen::Vector3d stretch = Eigen::Vector3d::Ones();  // semi-axes over the radius; their product is 1
 
   // How much of the lesion is at this place: 1 inside, 0 outside, ½ on its border.
   double presence(double i, double j, double k) const noexcept {
-    const double distance_mm = (Point3(i, j, k) - index).cwiseQuotient(stretch).norm();
+    const double distance_mm = (node::volume::Point3(i, j, k) - index).cwiseQuotient(stretch).norm();
     return 1.0 / (1.0 + std::exp((distance_mm - radius_mm) / kEdgeMm));
   }
 };
@@ -127,13 +127,14 @@ double draw_diameter_mm(const HospitalProfile& hospital, RandomDraws& random) {
   return random.uniform(6.0, 10.0);
 }
 
-std::optional<Point3> draw_place(const Template& base, const Anatomy& anatomy, const std::vector<PlacedLesion>& others,
-                                 double radius_mm, double gap_mm, RandomDraws& random) {
+std::optional<node::volume::Point3> draw_place(const Template& base, const Anatomy& anatomy,
+                                               const std::vector<PlacedLesion>& others, double radius_mm, double gap_mm,
+                                               RandomDraws& random) {
   const auto& size = base.head.geometry.size;
   for (int tries = 0; tries < 20000; ++tries) {
-    Point3 index = Point3::Zero();
+    node::volume::Point3 index = node::volume::Point3::Zero();
     for (unsigned axis = 0; axis < 3; ++axis) index[axis] = random.uniform(12, static_cast<double>(size[axis]) - 13);
-    const Point3 at = anatomy.to_template(index[0], index[1], index[2]);
+    const node::volume::Point3 at = anatomy.to_template(index[0], index[1], index[2]);
     const std::int64_t i = std::llround(at[0]), j = std::llround(at[1]), k = std::llround(at[2]);
     if (i < 0 || j < 0 || k < 0 || i >= size[0] || j >= size[1] || k >= size[2]) continue;
     if (base.placeable[base.head.geometry.offset(i, j, k)] == 0) continue;
@@ -166,13 +167,13 @@ std::vector<PlacedLesion> place_lesions(const Template& base, const Anatomy& ana
 }
 
 // Adds the lesions to the 1 mm image; `presence` and `number` say per voxel which lesion is there and how much of it.
-void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matter, Volume& image,
+void insert_lesions(const std::vector<PlacedLesion>& lesions, double white_matter, node::volume::Volume& image,
                     std::vector<float>& presence, std::vector<std::uint8_t>& number) {
   const auto& geometry = image.geometry;
   for (std::size_t n = 0; n < lesions.size(); ++n) {
     const PlacedLesion& lesion = lesions[n];
     const double reach = 1.3 * lesion.radius_mm + 8 * kEdgeMm;
-    Index3 low{}, high{};
+    node::volume::Index3 low{}, high{};
     for (unsigned axis = 0; axis < 3; ++axis) {
       low[axis] = std::max<std::int64_t>(0, std::llround(lesion.index[axis] - reach));
       high[axis] = std::min<std::int64_t>(geometry.size[axis] - 1, std::llround(lesion.index[axis] + reach));
@@ -206,7 +207,8 @@ class NormalTable {
 };
 
 // Thick slices average thin ones; then bias field, scanner scale and Rician noise.
-void scan(const Volume& fine, const HospitalProfile& hospital, double white_matter, Volume& out, RandomDraws& random) {
+void scan(const node::volume::Volume& fine, const HospitalProfile& hospital, double white_matter,
+          node::volume::Volume& out, RandomDraws& random) {
   static const NormalTable normals;
   const std::int64_t thickness = hospital.slice_thickness_mm;
   const auto& size = fine.geometry.size;
@@ -235,8 +237,8 @@ void scan(const Volume& fine, const HospitalProfile& hospital, double white_matt
 
 // A coarse voxel belongs to the lesion where on average at least half of it does; the voxel at a lesion's
 // centre always does, so that the smallest lesion on the thickest slice is still marked.
-void mark(const Volume& fine, const std::vector<float>& presence, const std::vector<std::uint8_t>& number,
-          const std::vector<PlacedLesion>& lesions, std::int64_t thickness, Volume& mask) {
+void mark(const node::volume::Volume& fine, const std::vector<float>& presence, const std::vector<std::uint8_t>& number,
+          const std::vector<PlacedLesion>& lesions, std::int64_t thickness, node::volume::Volume& mask) {
   const auto& size = mask.geometry.size;
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j)
@@ -259,7 +261,7 @@ void mark(const Volume& fine, const std::vector<float>& presence, const std::vec
 
 }  // namespace
 
-Template make_template(Volume head, const Volume& brain, double margin_mm) {
+Template make_template(node::volume::Volume head, const node::volume::Volume& brain, double margin_mm) {
   Template out;
   const auto& geometry = head.geometry;
   const auto& size = geometry.size;
@@ -286,11 +288,11 @@ Template make_template(Volume head, const Volume& brain, double margin_mm) {
   return out;
 }
 
-Patient make_patient(const Template& base, const HospitalProfile& hospital, node::RandomDraws random) {
+Patient make_patient(const Template& base, const HospitalProfile& hospital, node::network::RandomDraws random) {
   const auto& geometry = base.head.geometry;
   const auto& size = geometry.size;
   const Anatomy anatomy(size, random);
-  Volume fine{geometry, std::vector<float>(geometry.voxel_count())};
+  node::volume::Volume fine{geometry, std::vector<float>(geometry.voxel_count())};
   const std::size_t row_size = static_cast<std::size_t>(size[0]);
   std::vector<float> x(row_size), y(row_size), z(row_size);
   const float white = static_cast<float>(base.white_matter);
@@ -309,7 +311,7 @@ Patient make_patient(const Template& base, const HospitalProfile& hospital, node
   std::vector<std::uint8_t> number(geometry.voxel_count());
   insert_lesions(lesions, base.white_matter, fine, presence, number);
 
-  VolumeGeometry scanned = geometry;
+  node::volume::VolumeGeometry scanned = geometry;
   const std::int64_t thickness = hospital.slice_thickness_mm;
   scanned.size[2] = size[2] / thickness;
   scanned.spacing_mm[2] *= static_cast<double>(thickness);

@@ -22,9 +22,10 @@ constexpr double kEnergyPerAxis = 0.479;
 
 }  // namespace
 
-SmoothField::SmoothField(const Index3& size, double knot_mm, double amplitude, node::RandomDraws& random)
+SmoothField::SmoothField(const node::volume::Index3& size, double knot_mm, double amplitude,
+                         node::network::RandomDraws& random)
     : voxels_(size) {
-  Index3 knots{};
+  node::volume::Index3 knots{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     size_[axis] = (size[axis] - 1) / kStep + 2;
     knots[axis] = static_cast<std::int64_t>(std::ceil(static_cast<double>(size_[axis] * kStep) / knot_mm)) + 4;
@@ -39,8 +40,8 @@ SmoothField::SmoothField(const Index3& size, double knot_mm, double amplitude, n
     for (std::int64_t j = 0; j < size_[1]; ++j)
       for (std::int64_t i = 0; i < size_[0]; ++i) {
         std::array<std::array<double, 4>, 3> weights{};
-        Index3 first{};
-        const Index3 node{i, j, k};
+        node::volume::Index3 first{};
+        const node::volume::Index3 node{i, j, k};
         for (std::size_t axis = 0; axis < 3; ++axis) {
           const double position = static_cast<double>(node[axis] * kStep) / knot_mm;
           first[axis] = static_cast<std::int64_t>(position);

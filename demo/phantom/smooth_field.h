@@ -13,7 +13,7 @@ namespace fovea::demo {
 class SmoothField {
  public:
   // Values have standard deviation near `amplitude`; structures are about `knot_mm` wide (1 mm voxels).
-  SmoothField(const Index3& size, double knot_mm, double amplitude, node::RandomDraws& random);
+  SmoothField(const node::volume::Index3& size, double knot_mm, double amplitude, node::network::RandomDraws& random);
 
   // The row of values at (·, j, k), one per voxel, into out[0 … size[0]).
   void row(std::int64_t j, std::int64_t k, float* out) const noexcept;
@@ -24,8 +24,8 @@ class SmoothField {
   float table(std::int64_t i, std::int64_t j, std::int64_t k) const noexcept {
     return table_[static_cast<std::size_t>((k * size_[1] + j) * size_[0] + i)];
   }
-  Index3 voxels_{};
-  Index3 size_{};
+  node::volume::Index3 voxels_{};
+  node::volume::Index3 size_{};
   std::vector<float> table_;
 };
 

@@ -7,7 +7,7 @@
 #include "crypto/key_file.h"
 #include "crypto/secret_bytes.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 
 std::filesystem::path KeyFolder::file(std::string_view name) const { return folder_ / (std::string(name) + ".key"); }
 
@@ -41,4 +41,4 @@ Result<crypto::AgreementKey> KeyFolder::agreement_key(std::string_view name) con
   return crypto::AgreementKey::from_private(value);
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

@@ -11,7 +11,7 @@
 #include "crypto/random_source.h"
 #include "crypto/signature.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 
 class KeyFolder {
  public:
@@ -34,4 +34,4 @@ class KeyFolder {
   std::filesystem::path folder_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

@@ -4,7 +4,7 @@
 
 #include "federation/secagg/framed_journal.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{8} << 30U;
@@ -13,10 +13,10 @@ constexpr std::size_t kFileBytesMax = std::size_t{8} << 30U;
 
 Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain retain, FileMode mode) {
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path, mode));
-  JournalContents contents;
+  secagg::JournalContents contents;
   if (file.size() > 0) {
     FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kFileBytesMax));
-    auto read = read_journal(bytes);
+    auto read = secagg::read_journal(bytes);
     if (!read) return read.error().with_context(path.string());
     contents = std::move(*read);
     if (contents.intact_bytes < bytes.size()) FOVEA_TRY(file.truncate(contents.intact_bytes));
@@ -26,7 +26,7 @@ Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain re
 
 Result<void> RecordFile::append(std::span<const Bytes> records) {
   if (records.empty()) return {};
-  for (const Bytes& record : records) FOVEA_TRY(file_.append(frame_record(record)));
+  for (const Bytes& record : records) FOVEA_TRY(file_.append(secagg::frame_record(record)));
   FOVEA_TRY(file_.sync());
   if (retain_ == Retain::appended_too) records_.insert(records_.end(), records.begin(), records.end());
   return {};
@@ -34,10 +34,10 @@ Result<void> RecordFile::append(std::span<const Bytes> records) {
 
 Result<void> RecordFile::restart(ByteView first) {
   FOVEA_TRY(file_.truncate(0));
-  FOVEA_TRY(file_.append(frame_record(first)));
+  FOVEA_TRY(file_.append(secagg::frame_record(first)));
   records_.clear();
   if (retain_ == Retain::appended_too) records_.emplace_back(first.begin(), first.end());
   return {};
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

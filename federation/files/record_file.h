@@ -10,7 +10,7 @@
 #include "common/bytes.h"
 #include "common/durable_file.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 
 class RecordFile {
  public:
@@ -35,4 +35,4 @@ class RecordFile {
   Retain retain_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

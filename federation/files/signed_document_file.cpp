@@ -3,13 +3,13 @@
 #include "common/bytes.h"
 #include "common/durable_file.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 
-Result<SignedDocument> read_signed_document(const std::filesystem::path& path) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kSignedDocumentBytesMax));
-  auto document = SignedDocument::parse(bytes);
+Result<membership::SignedDocument> read_signed_document(const std::filesystem::path& path) {
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, membership::kSignedDocumentBytesMax));
+  auto document = membership::SignedDocument::parse(bytes);
   if (!document) return document.error().with_context(path.string());
   return document;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

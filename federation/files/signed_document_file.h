@@ -6,9 +6,9 @@
 #include "common/result.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::files {
 
 // Shape only; nothing is verified yet. not_found when absent; invalid_argument names the file.
-Result<SignedDocument> read_signed_document(const std::filesystem::path& path);
+Result<membership::SignedDocument> read_signed_document(const std::filesystem::path& path);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::files

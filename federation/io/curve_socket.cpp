@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 namespace {
 
 int ms(std::chrono::milliseconds value) { return static_cast<int>(value.count()); }
@@ -105,4 +105,4 @@ std::optional<ConnectionEvent> ConnectionMonitor::next() {
   }
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

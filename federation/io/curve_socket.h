@@ -14,7 +14,7 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 
 inline constexpr std::size_t kMessageBytesMax = std::size_t{1} << 20U;  // one message
 inline constexpr std::size_t kCurveOverheadMax = 64;                    // what CURVE adds to a frame
@@ -62,4 +62,4 @@ class ConnectionMonitor {
   zmq::socket_t pair_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

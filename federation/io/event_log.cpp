@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 
 Result<EventLog> EventLog::open(const std::filesystem::path& path, const Clock& clock) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -41,4 +41,4 @@ void EventLog::write(std::string_view event, const nlohmann::ordered_json& field
 
 void EventLog::write(std::string_view event) { write(event, nlohmann::ordered_json::object()); }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

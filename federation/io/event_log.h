@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 
 class EventLog {
  public:
@@ -28,4 +28,4 @@ class EventLog {
   const Clock* clock_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 
 void set_up_log(const std::string& program, const std::string& level) {
   auto logger = spdlog::stderr_logger_mt(program);
@@ -14,4 +14,4 @@ void set_up_log(const std::string& program, const std::string& level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace fovea::federation {
+namespace fovea::federation::io {
 
 // Makes spdlog's default logger one of this name; `level` is "debug", "info", "warn" or "error". Once per process.
 void set_up_log(const std::string& program, const std::string& level);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::io

@@ -13,7 +13,7 @@
 #include "common/canonical_json.h"
 #include "common/json_fields.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 namespace {
 
 using nlohmann::json;
@@ -285,4 +285,4 @@ std::string ledger_origin(std::string_view federation, std::string_view owner) {
   return out;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

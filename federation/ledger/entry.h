@@ -17,7 +17,7 @@
 #include "common/result.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 
 inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP tlog-tiles: a big-endian uint16 length
 inline constexpr std::string_view kCoordinatorOwner = "coordinator";
@@ -34,13 +34,13 @@ struct RoundKey {
 struct PlanApproved {
   static constexpr std::string_view kType = "plan.approved";
   Digest plan{};
-  PublicKeyBytes approver{};
+  membership::PublicKeyBytes approver{};
   Bytes approval;  // bytes of the signed document (federation/membership/approval.h)
 };
 struct PlanWithdrawn {
   static constexpr std::string_view kType = "plan.withdrawn";
   Digest plan{};
-  PublicKeyBytes approver{};
+  membership::PublicKeyBytes approver{};
   Bytes approval;  // a signed rejection
 };
 
@@ -76,7 +76,7 @@ struct PlanBinding {
   Digest plan{};
   Digest model{};
   Digest roster{};
-  PublicKeyBytes approver{};
+  membership::PublicKeyBytes approver{};
   std::string clip;     // decimal text of the clip bound of one coordinate, for example "0.05"
   std::string noise;    // "none": recorded as such, never claimed
   std::string privacy;  // "none"
@@ -86,7 +86,7 @@ struct EgressIntent {
   static constexpr std::string_view kType = "egress.intent";
   SiteId site;
   RoundKey key{};
-  PublicKeyBytes destination{};
+  membership::PublicKeyBytes destination{};
   std::string kind{};
   Digest payload{};
   std::uint64_t length = 0;  // bytes
@@ -150,4 +150,4 @@ Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source);
 // bytes other than letters, digits, '.', '_' and '-' are written %XX.
 std::string ledger_origin(std::string_view federation, std::string_view owner);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

@@ -11,7 +11,7 @@
 #include "crypto/hash.h"
 #include "federation/ledger/entry.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 namespace {
 
 constexpr std::string_view kMagic = "FVJ1";
@@ -114,4 +114,4 @@ Result<void> LedgerJournal::clear() {
   return {};
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

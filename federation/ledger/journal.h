@@ -14,7 +14,7 @@
 
 #include "common/durable_file.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 
 inline constexpr std::size_t kJournalBytesMax = std::size_t{256} << 20U;
 
@@ -47,4 +47,4 @@ class LedgerJournal {
   std::uint64_t durable_ = 0;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

@@ -11,7 +11,7 @@
 #include "federation/ledger/tile.h"
 #include "federation/ledger/tile_check.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 namespace {
 
 namespace fs = std::filesystem;
@@ -262,4 +262,4 @@ Result<void> check_entry_proof(const EntryProof& proof, const crypto::NoteKey& l
   return corruption("entry proof: " + std::string(crypto::to_string(verdict)));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

@@ -22,7 +22,7 @@
 #include "crypto/signed_note.h"
 #include "federation/ledger/entry.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 
 struct LedgerOptions {
   std::filesystem::path folder;  // created when absent
@@ -84,4 +84,4 @@ class Ledger {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

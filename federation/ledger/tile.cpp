@@ -7,7 +7,7 @@
 #include "common/check.h"
 #include "crypto/merkle_log.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 namespace {
 
 std::string three_digits(std::uint64_t value) {
@@ -132,4 +132,4 @@ void TileBuilder::published() {
   published_size_ = size_;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

@@ -11,7 +11,7 @@
 
 #include "common/bytes.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 
 inline constexpr unsigned kTileHeight = 8;  // levels of the tree that one tile spans
 inline constexpr std::uint64_t kTileWidth = 256;
@@ -63,4 +63,4 @@ class TileBuilder {
   std::vector<TileFile> completed_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

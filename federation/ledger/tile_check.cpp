@@ -12,7 +12,7 @@
 #include "crypto/merkle_log.h"
 #include "federation/ledger/tile.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 namespace {
 
 namespace fs = std::filesystem;
@@ -233,4 +233,4 @@ Result<std::string> read_entry(const fs::path& folder, std::uint64_t size, std::
   return std::string(as_text(bundle.entries[index % kTileWidth]));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

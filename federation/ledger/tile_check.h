@@ -13,7 +13,7 @@
 #include "crypto/merkle_log.h"
 #include "crypto/signed_note.h"
 
-namespace fovea::federation {
+namespace fovea::federation::ledger {
 
 enum class ProblemKind {
   changed,
@@ -53,4 +53,4 @@ crypto::SubtreeHash stored_subtrees(const std::filesystem::path& folder, std::ui
 // One entry of a log of `size` entries, as its bundle has it.
 Result<std::string> read_entry(const std::filesystem::path& folder, std::uint64_t size, std::uint64_t index);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::ledger

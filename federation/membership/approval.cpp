@@ -8,7 +8,7 @@
 
 #include "common/json_fields.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 Result<Approval> Approval::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "approval", kSignedDocumentBytesMax));
@@ -52,4 +52,4 @@ Result<Approval> verify_approval(const SignedDocument& signed_document, const Pu
   return Approval::parse(signed_document.document);
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -11,7 +11,7 @@
 #include "common/result.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 enum class ApprovalDecision { approved, rejected };
 
@@ -30,4 +30,4 @@ struct Approval {
 // corruption when the signature is wrong, permission_denied when it is another key's.
 Result<Approval> verify_approval(const SignedDocument& signed_document, const PublicKeyBytes& approver_key);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

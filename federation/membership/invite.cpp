@@ -8,7 +8,7 @@
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 Result<Invite> Invite::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "invite", kSignedDocumentBytesMax));
@@ -52,4 +52,4 @@ Result<Invite> verify_invite(const SignedDocument& signed_document) {
   return invite;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

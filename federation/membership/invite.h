@@ -9,7 +9,7 @@
 #include "common/result.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 struct Invite {
   std::string federation;
@@ -25,4 +25,4 @@ struct Invite {
 // Parses, and checks that an administrator named inside has signed it.
 Result<Invite> verify_invite(const SignedDocument& signed_document);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -10,7 +10,7 @@
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 Result<JoinRequest> JoinRequest::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "join request", kSignedDocumentBytesMax));
@@ -40,4 +40,4 @@ Result<JoinRequest> verify_join_request(const SignedDocument& signed_document) {
   return request;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -9,7 +9,7 @@
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 struct JoinRequest {
   std::string federation;
@@ -23,4 +23,4 @@ struct JoinRequest {
 // Checks the signature of the identity key named inside; corruption when it is wrong.
 Result<JoinRequest> verify_join_request(const SignedDocument& signed_document);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -12,7 +12,7 @@
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 namespace {
 
 constexpr std::uint64_t kSeedMax = (std::uint64_t{1} << 53U) - 1;
@@ -230,4 +230,4 @@ Result<PlanPosition> Plan::position(RoundNumber round) const {
   return not_found("round " + std::to_string(round) + ": the plan has rounds 1 to " + std::to_string(rounds_total()));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -11,7 +11,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 inline constexpr std::size_t kPlanBytesMax = 64 * 1024;
 inline constexpr std::uint32_t kPlanRoundsMax = 10'000;  // over all stages
@@ -90,4 +90,4 @@ struct Plan {
   Result<PlanPosition> position(RoundNumber round) const;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -12,7 +12,7 @@
 #include "crypto/hash.h"
 #include "federation/membership/site_fields.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 namespace {
 
 constexpr std::uint64_t kTimeMaxMs = 253'402'300'799'000;  // end of the year 9999
@@ -120,4 +120,4 @@ Result<Roster> verify_roster(const SignedDocument& signed_document, const Roster
   return roster;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -15,7 +15,7 @@
 #include "common/result.h"
 #include "federation/membership/signed_document.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 inline constexpr std::int64_t kRosterValidityMaxMs = 7LL * 24 * 3600 * 1000;
 inline constexpr std::size_t kRosterSitesMax = 1024;
@@ -61,4 +61,4 @@ struct RosterTrust {
 // deadline_exceeded: the validity is over or not begun; corruption: a signature is wrong.
 Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -10,7 +10,7 @@
 #include "crypto/hash.h"
 #include "crypto/signature.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 namespace {
 
 // The kind is part of what is signed, so that no document passes for one of another kind.
@@ -98,4 +98,4 @@ std::string fingerprint(ByteView bytes) {
   return hex.substr(0, 4) + "-" + hex.substr(4, 4) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4);
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

@@ -18,7 +18,7 @@ namespace fovea::crypto {
 class SigningKey;
 }
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 using PublicKeyBytes = std::array<std::uint8_t, 32>;  // an Ed25519 or CURVE (X25519) public key
 using SignatureBytes = std::array<std::uint8_t, 64>;
@@ -49,4 +49,4 @@ struct SignedDocument {
 // Four groups of four hex digits of SHA-256, for people to compare by telephone.
 std::string fingerprint(ByteView bytes);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

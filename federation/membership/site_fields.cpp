@@ -7,7 +7,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 Result<void> check_federation_name(std::string_view name) {
   const bool valid = !name.empty() && name.size() <= kFederationNameMax &&
@@ -47,4 +47,4 @@ void write_site_fields(const RosterSite& site, nlohmann::ordered_json& out) {
   out["approver_key"] = to_hex(site.approver_key);
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

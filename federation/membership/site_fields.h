@@ -9,7 +9,7 @@
 #include "common/json_fields.h"
 #include "federation/membership/roster.h"
 
-namespace fovea::federation {
+namespace fovea::federation::membership {
 
 inline constexpr std::size_t kFederationNameMax = 80;  // bytes
 
@@ -21,4 +21,4 @@ Result<std::string> read_federation_name(JsonFields& fields);
 Result<RosterSite> read_site_fields(JsonFields& fields);
 void write_site_fields(const RosterSite& site, nlohmann::ordered_json& out);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::membership

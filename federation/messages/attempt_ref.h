@@ -9,7 +9,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 inline constexpr std::size_t kCohortMax = 1024;        // sites in one round
 inline constexpr std::size_t kCompleteGraphMax = 128;  // above, the graph of neighbours is sparse
@@ -56,4 +56,4 @@ void entry_list(Fields& f, FieldsOf<Fields, std::vector<Entry>> entries, RosterI
   });
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

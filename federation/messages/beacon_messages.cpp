@@ -5,7 +5,7 @@
 #include "common/result.h"
 #include "federation/messages/attempt_ref.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 template <class Fields>
 void fields(Fields& f, FieldsOf<Fields, BeaconRequest> request) {
@@ -70,4 +70,4 @@ Result<BeaconTranscript> BeaconTranscript::decode(ByteView payload) {
   return decode_fields<BeaconTranscript>(payload, "beacon");
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -12,7 +12,7 @@
 #include "common/result.h"
 #include "crypto/signature.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 using BeaconNonce = std::array<std::uint8_t, 32>;
 
@@ -62,4 +62,4 @@ struct BeaconTranscript {
   static Result<BeaconTranscript> decode(ByteView payload);
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -4,7 +4,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 namespace {
 
 constexpr std::size_t kChunksMax = 1024;  // of the largest model
@@ -128,4 +128,4 @@ Result<AttemptAbandoned> AttemptAbandoned::decode(ByteView payload) {
   return decode_fields<AttemptAbandoned>(payload, "abandoned");
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

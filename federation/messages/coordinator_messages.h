@@ -18,7 +18,7 @@
 #include "federation/messages/refusal_reason.h"
 #include "federation/messages/site_messages.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 inline constexpr std::size_t kDocumentBytesMax = 768 * 1024;
 
@@ -156,4 +156,4 @@ struct AttemptAbandoned {
   static Result<AttemptAbandoned> decode(ByteView payload);
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -11,7 +11,7 @@
 #include "common/result.h"
 #include "crypto/hash.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 namespace {
 
 constexpr std::uint8_t kVersion = 2;
@@ -116,4 +116,4 @@ SealedPayload seal_written(const MessageHeader& header, std::size_t size, const 
   return {std::move(writer).take(), digest};
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -24,7 +24,7 @@
 #include "crypto/signature.h"
 #include "federation/messages/message_kind.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 inline constexpr std::size_t kWireBytesMax = 1U << 20;  // one message; ZMQ_MAXMSGSIZE
 inline constexpr std::size_t kPayloadOffset = 5;        // in the wire bytes
@@ -89,4 +89,4 @@ struct SealedPayload {
 SealedPayload seal_written(const MessageHeader& header, std::size_t size, const std::function<void(ByteWriter&)>& write,
                            const crypto::SigningKey& key);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

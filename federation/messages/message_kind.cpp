@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 namespace {
 
 // What a site sends is numbered below 32, and so can be told from the number alone.
@@ -36,4 +36,4 @@ Result<MessageKind> message_kind(std::uint16_t number) {
 
 bool is_from_site(MessageKind kind) noexcept { return static_cast<std::uint16_t>(kind) < kCoordinatorFirst; }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -10,7 +10,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 enum class MessageKind : std::uint16_t {
   // from a site
@@ -121,4 +121,4 @@ constexpr bool covers(const Table& table, Predicate belongs) {
 }
 constexpr bool is_sent_by_site(const MessageKindInfo& info) { return info.scope.has_value(); }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

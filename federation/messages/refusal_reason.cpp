@@ -1,6 +1,6 @@
 #include "federation/messages/refusal_reason.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 std::string_view to_string(RefusalReason reason) noexcept {
   switch (reason) {
@@ -74,4 +74,4 @@ Result<RefusalReason> refusal_reason(std::uint16_t number) {
   return reason;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

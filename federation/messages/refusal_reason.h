@@ -9,7 +9,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 enum class RefusalReason : std::uint16_t {
   // the message
@@ -92,4 +92,4 @@ struct Refusal {
 
 inline Refusal refused(RefusalReason reason, std::string detail) { return {reason, std::move(detail)}; }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

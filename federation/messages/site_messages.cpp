@@ -2,7 +2,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 template <class Fields>
 void fields(Fields& f, FieldsOf<Fields, Hello> hello) {
@@ -114,4 +114,4 @@ Result<AttemptFailure> AttemptFailure::decode(ByteView payload) {
   return decode_fields<AttemptFailure>(payload, "failure");
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

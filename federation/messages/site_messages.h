@@ -21,7 +21,7 @@
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/refusal_reason.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 // On connecting, after silence, and when something that kept the site from a task is mended: where it stands.
 struct Hello {
@@ -157,4 +157,4 @@ struct AttemptFailure {
   static Result<AttemptFailure> decode(ByteView payload);
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -14,7 +14,7 @@
 #include "common/result.h"
 #include "crypto/signature.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 static_assert(std::endian::native == std::endian::little, "ring words are copied as they lie in memory");
 
@@ -64,4 +64,4 @@ void copy_words(ByteView words, std::span<std::uint32_t> out) {
   std::memcpy(out.data(), words.data(), words.size());
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

@@ -12,7 +12,7 @@
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/envelope.h"
 
-namespace fovea::federation {
+namespace fovea::federation::messages {
 
 inline constexpr std::size_t kChunkWords = 240 * 1024;  // 983 040 bytes: a message stays below 1 MiB
 
@@ -40,4 +40,4 @@ Result<ChunkView> decode_chunk(ByteView payload);
 // out[i] = word i; sizes must agree.
 void copy_words(ByteView words, std::span<std::uint32_t> out);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::messages

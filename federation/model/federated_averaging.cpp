@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 Result<ModelState> apply_federated_averaging(const ModelState& model, std::span<const FlatRange> trained,
                                              const RoundSum& sum, double server_learning_rate) {
@@ -37,4 +37,4 @@ Result<ModelState> apply_federated_averaging(const ModelState& model, std::span<
   return ModelState::create(model.layout(), std::move(values));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

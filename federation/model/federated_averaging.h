@@ -11,7 +11,7 @@
 #include "federation/model/round_sum.h"
 #include "federation/model/state.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 // `trained`: the ranges of the model that the sum's words belong to, in layout order. `server_learning_rate`: η, finite
 // and above 0; 1 is plain FedAvg. invalid_argument: a length, scale, weight or rate out of bounds, or a result that is
@@ -19,4 +19,4 @@ namespace fovea::federation {
 Result<ModelState> apply_federated_averaging(const ModelState& model, std::span<const FlatRange> trained,
                                              const RoundSum& sum, double server_learning_rate);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -7,7 +7,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 namespace {
 
 class Tensors {
@@ -111,4 +111,4 @@ Result<ModelLayout> make_fovea_1_layout() {
   return ModelLayout::create("fovea-1", std::move(tensors).take());
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -8,7 +8,7 @@
 #include "common/result.h"
 #include "federation/model/layout.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 inline constexpr std::uint32_t kEmbeddingSize = 128;
 // What a head sees of a region besides its embedding: proposer logit, log radius, position (3).
@@ -27,4 +27,4 @@ inline constexpr float kIntensitySquareUnit = 8;                          // the
 
 Result<ModelLayout> make_fovea_1_layout();
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

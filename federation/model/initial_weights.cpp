@@ -13,7 +13,7 @@
 #include "crypto/secret_bytes.h"
 #include "federation/model/layout.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 namespace {
 
 // Largest r with r² ≤ value.
@@ -62,4 +62,4 @@ Result<ModelState> initial_model(const ModelLayout& layout, std::uint64_t seed) 
   return ModelState::create(layout, std::move(values));
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -9,8 +9,8 @@
 #include "federation/model/layout.h"
 #include "federation/model/state.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 Result<ModelState> initial_model(const ModelLayout& layout, std::uint64_t seed);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -7,7 +7,7 @@
 
 #include "federation/model/fovea_1_layout.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 namespace {
 
 bool name_is_valid(std::string_view name) {
@@ -107,4 +107,4 @@ Result<ModelLayout> make_layout(std::string_view architecture) {
   return invalid_argument("architecture: expected \"fovea-1\" or \"probe-N\"");
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

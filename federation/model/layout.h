@@ -11,7 +11,7 @@
 
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 inline constexpr std::size_t kModelSizeMax = std::size_t{1} << 26;  // floats
 inline constexpr std::size_t kTensorNameMax = 120;                  // bytes
@@ -70,4 +70,4 @@ std::size_t total_size(std::span<const FlatRange> ranges) noexcept;
 // invalid_argument names an unknown architecture.
 Result<ModelLayout> make_layout(std::string_view architecture);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

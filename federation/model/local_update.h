@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 // What is counted beside the delta, summed over a site's training. The order is that of the words of a vector.
 enum class TrainingMetric : std::size_t { loss_sum = 0, loss_count = 1, hits = 2, findings = 3 };
@@ -18,4 +18,4 @@ struct LocalUpdate {
   std::array<double, kMetricCount> metric_sums{};  // finite
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

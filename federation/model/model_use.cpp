@@ -8,7 +8,7 @@
 #include "common/check.h"
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 namespace {
 
 constexpr std::string_view kFinding = "fovea.finding", kModality = "fovea.modality",
@@ -45,7 +45,7 @@ Result<Number> number_of(const ModelMetadata& metadata, std::string_view key, Nu
 
 }  // namespace
 
-ModelUse model_use_of(const Plan& plan) {
+ModelUse model_use_of(const membership::Plan& plan) {
   return {.finding_kind = plan.finding.kind,
           .modality = plan.finding.modality,
           .normalisation = plan.normalisation,
@@ -86,4 +86,4 @@ Result<ModelUse> read_model_use(const ModelMetadata& metadata) {
   return use;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

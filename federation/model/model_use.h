@@ -9,7 +9,7 @@
 #include "federation/membership/plan.h"
 #include "federation/model/safetensors.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 struct ModelUse {
   std::string finding_kind;
@@ -24,11 +24,11 @@ struct ModelUse {
   bool operator==(const ModelUse&) const = default;
 };
 
-ModelUse model_use_of(const Plan& plan);
+ModelUse model_use_of(const membership::Plan& plan);
 
 // Metadata entries "fovea.…"; merge them with others freely. Numbers are written so that they read back equal.
 ModelMetadata to_metadata(const ModelUse& use);
 // invalid_argument names the entry that is missing or out of bounds.
 Result<ModelUse> read_model_use(const ModelMetadata& metadata);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

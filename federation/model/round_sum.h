@@ -8,7 +8,7 @@
 
 #include "federation/model/local_update.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 struct RoundSum {
   std::vector<std::uint32_t> words;  // of the trained floats: Σ round(scale · w_i · Δ_i / w_max), two's complement
@@ -23,4 +23,4 @@ struct RoundSum {
   }
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

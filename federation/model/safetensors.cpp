@@ -14,7 +14,7 @@
 #include "common/result.h"
 #include "federation/model/layout.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 namespace {
 
 using nlohmann::json;
@@ -164,4 +164,4 @@ Result<StoredModel> read_safetensors(ByteView file) {
   return StoredModel{std::move(state).value(), std::move(metadata)};
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -13,7 +13,7 @@
 #include "common/result.h"
 #include "federation/model/state.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 using ModelMetadata = std::map<std::string, std::string>;
 
@@ -35,4 +35,4 @@ Result<Bytes> write_safetensors(const ModelState& model, const ModelMetadata& me
 // corruption: not a well-formed file; invalid_argument: well formed, but not a model of a known architecture.
 Result<StoredModel> read_safetensors(ByteView file);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "crypto/hash.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 static_assert(std::endian::native == std::endian::little, "values are hashed as they lie in memory");
 
@@ -44,4 +44,4 @@ Result<Digest> ModelState::digest_of(const std::string& prefix) const {
   return hash.finish();
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "federation/model/layout.h"
 
-namespace fovea::federation {
+namespace fovea::federation::model {
 
 class ModelState {
  public:
@@ -32,4 +32,4 @@ class ModelState {
   std::vector<float> values_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::model

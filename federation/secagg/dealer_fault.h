@@ -28,16 +28,16 @@
 #include "federation/secagg/parameters.h"
 #include "federation/secagg/statements.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // The share, if it is the one that its dealer committed to for its recipient (R2); none otherwise.
 std::optional<crypto::Share> open_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share,
-                                             const SealedShares& promised);
+                                             const messages::SealedShares& promised);
 
 // What a dealer says of a secret before anybody opens it: Bcom of its self seed, S of its mask key.
 struct CommittedSecret {
   RosterIndex dealer = 0;
-  RevealedSecret kind = RevealedSecret::self_seed;
+  messages::RevealedSecret kind = messages::RevealedSecret::self_seed;
   Digest self_seed_commitment{};
   crypto::AgreementPublicKey mask{};
 };
@@ -48,17 +48,17 @@ struct ShareOpening {
   RosterIndex holder = 0;
   std::array<std::uint8_t, crypto::kShareBytes> share{};
   bool operator==(const ShareOpening&) const = default;
-  static constexpr EntryNames kNames{.list = "fault.openings",
-                                     .prefix = "fault.openings",
-                                     .site = "fault.openings.holder",
-                                     .rule = "must be strictly ascending, one share a holder"};
+  static constexpr messages::EntryNames kNames{.list = "fault.openings",
+                                               .prefix = "fault.openings",
+                                               .site = "fault.openings.holder",
+                                               .rule = "must be strictly ascending, one share a holder"};
 };
 
 struct DealerFault {
   RoundParameters parameters;
   RosterIndex dealer = 0;
-  RevealedSecret secret = RevealedSecret::self_seed;
-  AdvertisedKeys keys;                 // of the dealer in R1, with its signature
+  messages::RevealedSecret secret = messages::RevealedSecret::self_seed;
+  messages::AdvertisedKeys keys;       // of the dealer in R1, with its signature
   Bytes shares;                        // its R2, the sealed envelope as it sent it
   std::vector<ShareOpening> openings;  // exactly t, ascending by holder
 
@@ -70,6 +70,6 @@ struct DealerFault {
 // candidate; bad_signature, malformed, wrong_run, parameters_differ: not the dealer's own messages of this attempt;
 // evidence_incomplete: not exactly t openings; share_commitment_differs: a share that the dealer did not commit to;
 // dealer_not_at_fault: they give its secret. Which of the two secrets a round may open is for the caller to say.
-std::optional<Refusal> check_dealer_fault(const DealerFault& fault, const Roster& roster);
+std::optional<messages::Refusal> check_dealer_fault(const DealerFault& fault, const membership::Roster& roster);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

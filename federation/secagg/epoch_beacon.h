@@ -16,29 +16,31 @@
 #include "federation/messages/beacon_messages.h"
 #include "federation/messages/refusal_reason.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // A site's nonce for a roster, from its identity key alone: the same after a restart, and unknown to everyone else.
-BeaconNonce beacon_nonce(const crypto::SigningKey& identity, const Digest& roster);
+messages::BeaconNonce beacon_nonce(const crypto::SigningKey& identity, const Digest& roster);
 
-BeaconCommitment commit_to_beacon(const crypto::SigningKey& identity, const Digest& roster, RosterIndex site);
+messages::BeaconCommitment commit_to_beacon(const crypto::SigningKey& identity, const Digest& roster, RosterIndex site);
 
 // Whether `site` of the roster signed this commitment.
-bool is_commitment_of(const BeaconCommitment& commitment, const Roster& roster, RosterIndex site);
+bool is_commitment_of(const messages::BeaconCommitment& commitment, const membership::Roster& roster, RosterIndex site);
 
 // Names one list of commitments.
-Digest beacon_list_hash(const BeaconCommitments& commitments);
+Digest beacon_list_hash(const messages::BeaconCommitments& commitments);
 
 // One entry for each site of the roster, each signed by it. None when all hold; beacon_differs or bad_signature.
-std::optional<Refusal> check_commitments(const BeaconCommitments& commitments, const Roster& roster);
+std::optional<messages::Refusal> check_commitments(const messages::BeaconCommitments& commitments,
+                                                   const membership::Roster& roster);
 
 // Whether `nonce` is what `site` committed itself to.
-bool is_committed_nonce(const BeaconCommitments& commitments, RosterIndex site, const BeaconNonce& nonce);
+bool is_committed_nonce(const messages::BeaconCommitments& commitments, RosterIndex site,
+                        const messages::BeaconNonce& nonce);
 
 // None when each of the commitments, which were checked before, has its nonce; beacon_differs.
-std::optional<Refusal> check_nonces(const BeaconTranscript& transcript);
+std::optional<messages::Refusal> check_nonces(const messages::BeaconTranscript& transcript);
 
 // The beacon of a complete transcript.
-Digest beacon_of(const BeaconTranscript& transcript);
+Digest beacon_of(const messages::BeaconTranscript& transcript);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -13,7 +13,7 @@
 #include "crypto/hkdf.h"
 #include "federation/messages/attempt_ref.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 namespace {
 
 constexpr double kMetricScale = 1024;
@@ -31,8 +31,8 @@ double clamp_to(double value, double bound) noexcept { return std::min(std::max(
 }  // namespace
 
 Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max) {
-  if (sites < 2 || sites > kCohortMax)
-    return invalid_argument("encoding.sites: outside 2 to " + std::to_string(kCohortMax));
+  if (sites < 2 || sites > messages::kCohortMax)
+    return invalid_argument("encoding.sites: outside 2 to " + std::to_string(messages::kCohortMax));
   if (!std::isfinite(delta_max) || !(delta_max > 0))
     return invalid_argument("encoding.delta_max: must be finite and above 0");
   const auto bound = static_cast<double>(word_bound(sites));
@@ -45,7 +45,7 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
   return Encoding{.scale = scale, .delta_max = delta_max, .metric_scale = kMetricScale, .weight_max = weight_max};
 }
 
-Digest update_digest(const LocalUpdate& update, const crypto::SecretKey& own) {
+Digest update_digest(const model::LocalUpdate& update, const crypto::SecretKey& own) {
   const crypto::SecretKey key =
       crypto::hkdf_sha256({.secret = own.view(), .salt = {}, .info = as_bytes("FOVEA/1/contribution")});
   const std::span<const float> delta(update.delta);
@@ -68,7 +68,7 @@ Digest vector_digest(const RoundParameters& parameters, const Digest& update) {
   return hash.finish();
 }
 
-Result<UpdateEncoder> UpdateEncoder::create(const RoundParameters& parameters, const LocalUpdate& update,
+Result<UpdateEncoder> UpdateEncoder::create(const RoundParameters& parameters, const model::LocalUpdate& update,
                                             std::span<const std::int32_t> noise) {
   const Encoding& encoding = parameters.encoding;
   if (vector_words(update.delta.size()) != parameters.dimension)
@@ -85,7 +85,7 @@ Result<UpdateEncoder> UpdateEncoder::create(const RoundParameters& parameters, c
   out.clip_ = encoding.delta_max;
   out.bound_ = word_bound(parameters.encoded_for());
   out.tail_[0] = update.weight;
-  for (std::size_t i = 0; i < kMetricCount; ++i) {
+  for (std::size_t i = 0; i < model::kMetricCount; ++i) {
     const double metric = update.metric_sums[i];
     if (!std::isfinite(metric)) return invalid_argument("update.metric_sums: not finite");
     out.tail_[1 + i] = to_word(clamp_to(metric * encoding.metric_scale, static_cast<double>(out.bound_)));
@@ -112,7 +112,8 @@ void UpdateEncoder::fill(std::size_t first, std::span<std::uint32_t> out) const 
   for (std::size_t i = floats; i < out.size(); ++i) out[i] = tail_[first + i - delta.size()];
 }
 
-Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum, std::size_t sites) {
+Result<model::RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum,
+                                   std::size_t sites) {
   if (sum.size() != parameters.dimension || sum.size() <= kTailWords)
     return corruption("sum: " + std::to_string(sum.size()) + " words, the round has " +
                       std::to_string(parameters.dimension));
@@ -124,13 +125,13 @@ Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::
   if (largest > bound) return corruption("sum: a word is out of range of " + std::to_string(sites) + " sites");
 
   const std::size_t floats = sum.size() - kTailWords;
-  RoundSum out;
+  model::RoundSum out;
   out.scale = parameters.encoding.scale;
   out.weight_max = parameters.encoding.weight_max;
   out.weight_sum = sum[floats];
   if (out.weight_sum < sites || out.weight_sum > std::uint64_t{out.weight_max} * sites)
     return corruption("sum: the total weight " + std::to_string(out.weight_sum) + " is out of range");
-  for (std::size_t i = 0; i < kMetricCount; ++i)
+  for (std::size_t i = 0; i < model::kMetricCount; ++i)
     out.metric_sums[i] =
         static_cast<double>(std::bit_cast<std::int32_t>(sum[floats + 1 + i])) / parameters.encoding.metric_scale;
   out.sites = static_cast<std::uint32_t>(sites);
@@ -139,4 +140,4 @@ Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::
   return out;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -20,9 +20,9 @@
 #include "federation/model/round_sum.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
-inline constexpr std::size_t kTailWords = 1 + kMetricCount + 1;  // weight, metrics, canary
+inline constexpr std::size_t kTailWords = 1 + model::kMetricCount + 1;  // weight, metrics, canary
 
 // The ring words of a vector for a delta of this many floats.
 constexpr std::size_t vector_words(std::size_t delta_size) { return delta_size + kTailWords; }
@@ -38,14 +38,14 @@ Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_
 // The site keeps it to itself, and repeats a released sum with the same words only.
 Digest vector_digest(const RoundParameters& parameters, const Digest& update);
 // Keyed with a secret of the site, since nobody else compares them: a MAC takes a fifth of the time of a hash.
-Digest update_digest(const LocalUpdate& update, const crypto::SecretKey& own);
+Digest update_digest(const model::LocalUpdate& update, const crypto::SecretKey& own);
 
 // Encodes an update range by range. Holds views: `update` and `noise` must outlive it.
 class UpdateEncoder {
  public:
   // invalid_argument: a wrong length, or weight 0 or above weight_max. Finite values are checked by check_finite.
   // `noise`: integers to add (differential privacy), one for each float, or empty; the sum is clipped to the bound.
-  static Result<UpdateEncoder> create(const RoundParameters& parameters, const LocalUpdate& update,
+  static Result<UpdateEncoder> create(const RoundParameters& parameters, const model::LocalUpdate& update,
                                       std::span<const std::int32_t> noise = {});
 
   // Words [first, first + out.size()) of x.
@@ -53,7 +53,7 @@ class UpdateEncoder {
 
  private:
   UpdateEncoder() = default;
-  const LocalUpdate* update_ = nullptr;
+  const model::LocalUpdate* update_ = nullptr;
   std::span<const std::int32_t> noise_;
   double factor_ = 0;  // scale · w / w_max
   double clip_ = 0;
@@ -63,6 +63,7 @@ class UpdateEncoder {
 
 // Checks the canary (= `sites`), |word| ≤ sites · bound and 1 ≤ Σw ≤ sites · w_max, then takes the vector apart.
 // corruption names the rule; `sum` is consumed.
-Result<RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum, std::size_t sites);
+Result<model::RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum,
+                                   std::size_t sites);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -12,7 +12,7 @@
 #include "common/result.h"
 #include "crypto/hash.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 namespace {
 
 constexpr std::size_t kCheckBytes = 8;
@@ -84,4 +84,4 @@ Result<JournalContents> read_journal(ByteView file) {
   return out;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

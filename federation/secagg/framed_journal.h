@@ -13,7 +13,7 @@
 #include "common/bytes.h"
 #include "common/result.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 inline constexpr std::size_t kJournalRecordMax = std::size_t{1} << 30;
 
@@ -28,4 +28,4 @@ struct JournalContents {
 // Nothing must be cut off then: the records behind it were promised to others.
 Result<JournalContents> read_journal(ByteView file);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -19,7 +19,7 @@
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/statements.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 namespace {
 
 // The key seals one message in one direction, so the nonce is constant.
@@ -70,18 +70,19 @@ crypto::SecretKey expand(const crypto::SecretKey& seed, std::string_view label) 
 }
 
 // Who gets shares of the dealer's secrets, in roster order.
-std::vector<const ListedKeys*> recipients_of(const AttemptContext& context, RosterIndex dealer) {
-  std::vector<const ListedKeys*> out;
-  for (const ListedKeys& entry : context.keys)
+std::vector<const messages::ListedKeys*> recipients_of(const AttemptContext& context, RosterIndex dealer) {
+  std::vector<const messages::ListedKeys*> out;
+  for (const messages::ListedKeys& entry : context.keys)
     if (context.holds_share(entry.site, dealer)) out.push_back(&entry);
   return out;
 }
 
 }  // namespace
 
-const AdvertisedKeys* AttemptContext::find(RosterIndex site) const noexcept {
-  const auto found = std::lower_bound(keys.begin(), keys.end(), site,
-                                      [](const ListedKeys& entry, RosterIndex wanted) { return entry.site < wanted; });
+const messages::AdvertisedKeys* AttemptContext::find(RosterIndex site) const noexcept {
+  const auto found =
+      std::lower_bound(keys.begin(), keys.end(), site,
+                       [](const messages::ListedKeys& entry, RosterIndex wanted) { return entry.site < wanted; });
   return found != keys.end() && found->site == site ? &found->keys : nullptr;
 }
 
@@ -136,19 +137,19 @@ AttemptSecrets AttemptSecrets::derive(const crypto::SecretKey& seed, RosterIndex
 }
 
 Digest AttemptSecrets::self_seed_commitment(const Digest& parameters) const {
-  return federation::self_seed_commitment(parameters, self_, self_seed_.view());
+  return secagg::self_seed_commitment(parameters, self_, self_seed_.view());
 }
 
 Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context) {
-  const std::vector<const ListedKeys*> recipients = recipients_of(context, self_);
+  const std::vector<const messages::ListedKeys*> recipients = recipients_of(context, self_);
   std::vector<std::uint32_t> points;
-  for (const ListedKeys* recipient : recipients) points.push_back(std::uint32_t{recipient->site} + 1);
+  for (const messages::ListedKeys* recipient : recipients) points.push_back(std::uint32_t{recipient->site} + 1);
   const std::uint32_t threshold = context.parameters.thresholds.threshold;
   FOVEA_TRY_ASSIGN(std::vector<crypto::Share> mask_shares,
                    crypto::split_secret(mask_.private_key(), threshold, points, coefficients_));
   FOVEA_TRY_ASSIGN(std::vector<crypto::Share> seed_shares,
                    crypto::split_secret(self_seed_, threshold, points, coefficients_));
-  std::vector<SealedShares> sealed;
+  std::vector<messages::SealedShares> sealed;
   sealed.reserve(recipients.size());
   std::optional<HeldShares> own;
   for (std::size_t i = 0; i < recipients.size(); ++i) {
@@ -165,19 +166,20 @@ Result<AttemptSecrets::Dealt> AttemptSecrets::deal(const AttemptContext& context
     FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, channel_.shared_secret(recipients[i]->keys.channel));
     const Bytes box = crypto::aead_seal(direction_key(context, shared, self_, peer), kNonce,
                                         associated_data(context, self_, peer), plain.view());
-    SealedShares entry;
+    messages::SealedShares entry;
     entry.peer = peer;
     entry.mask_key_commitment =
-        share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::mask_key}, mask_share.view());
-    entry.self_seed_commitment =
-        share_commitment(context.parameters_hash, {self_, peer, RevealedSecret::self_seed}, seed_share.view());
-    FOVEA_TRY_ASSIGN(entry.sealed, to_array<kSealedSharesBytes>(box, "sealed shares"));
+        share_commitment(context.parameters_hash, {self_, peer, messages::RevealedSecret::mask_key}, mask_share.view());
+    entry.self_seed_commitment = share_commitment(
+        context.parameters_hash, {self_, peer, messages::RevealedSecret::self_seed}, seed_share.view());
+    FOVEA_TRY_ASSIGN(entry.sealed, to_array<messages::kSealedSharesBytes>(box, "sealed shares"));
     sealed.push_back(std::move(entry));
   }
   return Dealt{std::move(sealed), std::move(own)};
 }
 
-Result<HeldShares> AttemptSecrets::open(const AttemptContext& context, const SealedShares& from_dealer) const {
+Result<HeldShares> AttemptSecrets::open(const AttemptContext& context,
+                                        const messages::SealedShares& from_dealer) const {
   const RosterIndex dealer = from_dealer.peer;
   FOVEA_CHECK(context.find(dealer) != nullptr && context.find(self_) != nullptr);
   FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, channel_.shared_secret(context.find(dealer)->channel));
@@ -188,9 +190,9 @@ Result<HeldShares> AttemptSecrets::open(const AttemptContext& context, const Sea
   const ByteView mask_bytes = plain.view().first(crypto::kShareBytes);
   const ByteView seed_bytes = plain.view().subspan(crypto::kShareBytes);
   const Digest& hash = context.parameters_hash;
-  if (share_commitment(hash, {dealer, self_, RevealedSecret::mask_key}, mask_bytes) !=
+  if (share_commitment(hash, {dealer, self_, messages::RevealedSecret::mask_key}, mask_bytes) !=
           from_dealer.mask_key_commitment ||
-      share_commitment(hash, {dealer, self_, RevealedSecret::self_seed}, seed_bytes) !=
+      share_commitment(hash, {dealer, self_, messages::RevealedSecret::self_seed}, seed_bytes) !=
           from_dealer.self_seed_commitment)
     return permission_denied("sealed shares: not what the dealer committed to");
   auto mask_share = crypto::Share::decode(mask_bytes);
@@ -207,7 +209,7 @@ Result<std::vector<crypto::MaskKey>> AttemptSecrets::masks(const AttemptContext&
   std::vector<RosterIndex> peers;
   for (const RosterIndex site : survivors) {
     if (site == self_) continue;
-    const AdvertisedKeys* keys = context.find(site);
+    const messages::AdvertisedKeys* keys = context.find(site);
     if (keys == nullptr) return invalid_argument("survivors: a site without keys");
     if (!context.are_neighbours(self_, site)) continue;
     peers.push_back(site);
@@ -225,7 +227,7 @@ Result<std::vector<crypto::MaskKey>> AttemptSecrets::masks(const AttemptContext&
 
 Result<crypto::SecretKey> pair_seed(const AttemptContext& context, const crypto::AgreementKey& own, RosterIndex self,
                                     RosterIndex peer) {
-  const AdvertisedKeys* keys = context.find(peer);
+  const messages::AdvertisedKeys* keys = context.find(peer);
   if (keys == nullptr || context.find(self) == nullptr) return invalid_argument("pair seed: a site without keys");
   FOVEA_TRY_ASSIGN(const crypto::SecretKey shared, own.shared_secret(keys->mask));
   return pair_seed_from(context, shared, self, peer);
@@ -240,4 +242,4 @@ crypto::SecretKey self_mask_seed(const AttemptContext& context, RosterIndex site
   return crypto::hkdf_sha256({.secret = self_seed.view(), .salt = context.parameters_hash, .info = info.bytes()});
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

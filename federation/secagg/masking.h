@@ -26,18 +26,18 @@
 #include "federation/secagg/neighbour_graph.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // What all sites of an attempt know.
 struct AttemptContext {
   RoundParameters parameters;
-  Digest parameters_hash{};               // H(P)
-  std::optional<NeighbourGraph> graph{};  // none: everybody is everybody's neighbour
-  std::vector<ListedKeys> keys;           // U1, ascending; empty until R1 is answered
-  Digest key_list{};                      // K
+  Digest parameters_hash{};                // H(P)
+  std::optional<NeighbourGraph> graph{};   // none: everybody is everybody's neighbour
+  std::vector<messages::ListedKeys> keys;  // U1, ascending; empty until R1 is answered
+  Digest key_list{};                       // K
 
-  AttemptRef ref() const { return {parameters.round, parameters.attempt, parameters_hash}; }
-  const AdvertisedKeys* find(RosterIndex site) const noexcept;
+  messages::AttemptRef ref() const { return {parameters.round, parameters.attempt, parameters_hash}; }
+  const messages::AdvertisedKeys* find(RosterIndex site) const noexcept;
 
   // Before R1: P (checked by RoundParameters::decode, or the coordinator's own), its hash and its graph.
   static AttemptContext begin(RoundParameters parameters);
@@ -83,14 +83,14 @@ class AttemptSecrets {
   // R2: shares of s and b for each neighbour of U1, sealed; in the complete graph the own shares stay in `own`.
   // permission_denied: a low-order key. invalid_argument: fewer than t neighbours. Called once.
   struct Dealt {
-    std::vector<SealedShares> sealed;  // ascending by recipient
+    std::vector<messages::SealedShares> sealed;  // ascending by recipient
     std::optional<HeldShares> own;
   };
   Result<Dealt> deal(const AttemptContext& context);
 
   // R3: opens what `dealer` sealed for this site. corruption: unreadable; permission_denied: not what the dealer
   // committed to, or shares for another point.
-  Result<HeldShares> open(const AttemptContext& context, const SealedShares& from_dealer) const;
+  Result<HeldShares> open(const AttemptContext& context, const messages::SealedShares& from_dealer) const;
 
   // R3: the masks of this site's vector: the self mask, and one for each neighbour among the survivors.
   Result<std::vector<crypto::MaskKey>> masks(const AttemptContext& context,
@@ -113,4 +113,4 @@ Result<crypto::SecretKey> pair_seed(const AttemptContext& context, const crypto:
 // The seed of the self mask from b.
 crypto::SecretKey self_mask_seed(const AttemptContext& context, RosterIndex site, const crypto::SecretKey& self_seed);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -11,7 +11,7 @@
 
 #include "common/check.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 namespace {
 
@@ -157,4 +157,4 @@ bool NeighbourGraph::are_neighbours(std::uint32_t a, std::uint32_t b) const {
   return ahead != 0 && std::min(ahead, sites - ahead) <= neighbours_ / 2;
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -14,7 +14,7 @@
 #include "common/result.h"
 #include "crypto/random_source.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // What a federation assumes and asks for; none of it has a default.
 struct GraphAssumptions {
@@ -70,4 +70,4 @@ class NeighbourGraph {
   std::uint32_t neighbours_;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

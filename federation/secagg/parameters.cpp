@@ -12,7 +12,7 @@
 #include "crypto/hash.h"
 #include "federation/secagg/fixed_point.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 namespace {
 
 constexpr std::uint32_t kDimensionMax = (std::uint32_t{1} << 26) + kTailWords;
@@ -28,8 +28,8 @@ Result<void> check_encoding(const Encoding& encoding, std::size_t sites) {
 
 Result<void> check_graph(const RoundParameters& p) {
   const GraphParameters& graph = *p.graph;
-  if (graph.roster_sites > kCohortMax || p.candidates.back() >= graph.roster_sites)
-    return invalid_argument("parameters.graph.roster_sites: at most " + std::to_string(kCohortMax) +
+  if (graph.roster_sites > messages::kCohortMax || p.candidates.back() >= graph.roster_sites)
+    return invalid_argument("parameters.graph.roster_sites: at most " + std::to_string(messages::kCohortMax) +
                             ", and above every candidate");
   if (graph.neighbours < 2 || graph.neighbours % 2 != 0 || graph.neighbours >= graph.roster_sites)
     return invalid_argument("parameters.graph.neighbours: an even number from 2, below the roster's sites");
@@ -44,9 +44,9 @@ Result<void> check_repeats(const RoundParameters& p) {
   const RepeatedSum& repeats = *p.repeats;
   if (repeats.released.round == 0 || repeats.released.round >= p.round || repeats.released.attempt == 0)
     return invalid_argument("parameters.repeats.released: an attempt of an earlier round");
-  if (repeats.encoded_for <= p.candidates.size() || repeats.encoded_for > kCohortMax)
+  if (repeats.encoded_for <= p.candidates.size() || repeats.encoded_for > messages::kCohortMax)
     return invalid_argument("parameters.repeats.encoded_for: above the number of candidates, at most " +
-                            std::to_string(kCohortMax));
+                            std::to_string(messages::kCohortMax));
   return {};
 }
 
@@ -72,10 +72,11 @@ Result<void> check_bounds(const RoundParameters& p) {
 
 }  // namespace
 
-std::optional<RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t threshold, std::uint32_t colluders_max,
-                                              std::uint32_t honest_min) {
-  if (threshold > sites || threshold < threshold_min(sites, colluders_max)) return RefusalReason::threshold_too_low;
-  if (threshold < colluders_max + honest_min) return RefusalReason::honest_too_few;
+std::optional<messages::RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t threshold,
+                                                        std::uint32_t colluders_max, std::uint32_t honest_min) {
+  if (threshold > sites || threshold < threshold_min(sites, colluders_max))
+    return messages::RefusalReason::threshold_too_low;
+  if (threshold < colluders_max + honest_min) return messages::RefusalReason::honest_too_few;
   return std::nullopt;
 }
 
@@ -94,7 +95,7 @@ void fields(Fields& f, FieldsOf<Fields, RoundParameters> p) {
   f.array("parameters.plan_hash", p.plan_hash);
   f.array("parameters.model_hash", p.model_hash);
   f.array("parameters.roster_hash", p.roster_hash);
-  site_list(f, "parameters.candidates", p.candidates);
+  messages::site_list(f, "parameters.candidates", p.candidates);
   f.require(p.candidates.size() >= 2, "parameters.candidates", "at least 2 sites");
   f.u16("parameters.colluders_max", p.thresholds.colluders_max);
   f.u16("parameters.threshold", p.thresholds.threshold);
@@ -108,7 +109,7 @@ void fields(Fields& f, FieldsOf<Fields, RoundParameters> p) {
   f.u8("parameters.noise", p.noise);
   f.u64("parameters.noise_scale", p.noise_scale);
   f.u32("parameters.phase_ms", p.phase_ms);
-  if (f.present(p.graph, p.candidates.size() > kCompleteGraphMax)) {
+  if (f.present(p.graph, p.candidates.size() > messages::kCompleteGraphMax)) {
     f.u16("parameters.graph.roster_sites", p.graph->roster_sites);
     f.u16("parameters.graph.neighbours", p.graph->neighbours);
     f.u16("parameters.graph.survivors_min", p.graph->survivors_min);
@@ -130,4 +131,4 @@ Result<RoundParameters> RoundParameters::decode(ByteView payload) {
 
 Digest RoundParameters::hash() const { return crypto::TaggedHash("FOVEA/1/parameters").add(encode()).finish(); }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

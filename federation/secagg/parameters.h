@@ -13,7 +13,7 @@
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/refusal_reason.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // Numbers of sites: how many may collude with the coordinator (m), how many must answer (t), and how many
 // honest ones must be in every sum (h). Absolute, never shares of a cohort that the coordinator chooses.
@@ -30,8 +30,8 @@ constexpr std::uint32_t threshold_min(std::uint32_t sites, std::uint32_t collude
 }
 
 // The rules of one site: t ≥ threshold_min(n, m) and t ≤ n, t − m ≥ h. None when they hold.
-std::optional<RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t threshold, std::uint32_t colluders_max,
-                                              std::uint32_t honest_min);
+std::optional<messages::RefusalReason> check_thresholds(std::uint32_t sites, std::uint32_t threshold,
+                                                        std::uint32_t colluders_max, std::uint32_t honest_min);
 
 // How floats become ring words (federation/secagg/fixed_point.h).
 struct Encoding {
@@ -59,7 +59,7 @@ struct GraphParameters {
 // such dealers, all of them have to be in U1, U2 and U3, and each sends the same ring words again: so what the two sums
 // show together is what one of them shows.
 struct RepeatedSum {
-  AttemptRef released;  // the attempt whose shares were released last
+  messages::AttemptRef released;  // the attempt whose shares were released last
   // The sites that the encoding bounds a sum of: |U0| of the first attempt, more than the candidates.
   std::uint16_t encoded_for = 0;
   bool operator==(const RepeatedSum&) const = default;
@@ -106,8 +106,8 @@ struct RoundParameters {
   // candidates.
   static Result<RoundParameters> decode(ByteView payload);
   Digest hash() const;  // H(P)
-  AttemptRef ref() const { return {round, attempt, hash()}; }
+  messages::AttemptRef ref() const { return {round, attempt, hash()}; }
   bool operator==(const RoundParameters&) const = default;
 };
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

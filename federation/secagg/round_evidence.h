@@ -17,24 +17,24 @@
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // A secret that at least t sites opened: b of a site in the sum, s of a site that dropped out.
 struct OpenedSecret {
   RosterIndex site = 0;
-  RevealedSecret kind = RevealedSecret::self_seed;
+  messages::RevealedSecret kind = messages::RevealedSecret::self_seed;
   std::array<std::uint8_t, 32> value{};
   bool operator==(const OpenedSecret&) const = default;
 };
 
 struct RoundEvidence {
   RoundParameters parameters;
-  std::vector<ListedKeys> keys;            // U1
-  std::vector<RosterIndex> survivors;      // U2
-  std::vector<CommittedVector> committed;  // U3
-  std::vector<SiteSignature> signatures;   // of the consistency statement
-  std::vector<OpenedSecret> opened;        // one for each site of U2, ascending
-  Digest sum_hash{};                       // VectorHash over the chunks of the sum
+  std::vector<messages::ListedKeys> keys;            // U1
+  std::vector<RosterIndex> survivors;                // U2
+  std::vector<messages::CommittedVector> committed;  // U3
+  std::vector<messages::SiteSignature> signatures;   // of the consistency statement
+  std::vector<OpenedSecret> opened;                  // one for each site of U2, ascending
+  Digest sum_hash{};                                 // VectorHash over the chunks of the sum
 
   Digest consistency() const;
   Digest transcript() const;
@@ -46,8 +46,8 @@ struct RoundEvidence {
 // signatures, ≥ t distinct valid consistency signatures by sites of U3 (in a graph ≥ s, t of them around each site of
 // U2), and each opened secret against its commitment. None when all hold. The roster must be the one named in P.
 // `verified`: what the caller verified while the round ran.
-std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster,
-                                      crypto::VerifiedSignatures& verified);
-std::optional<Refusal> check_evidence(const RoundEvidence& evidence, const Roster& roster);
+std::optional<messages::Refusal> check_evidence(const RoundEvidence& evidence, const membership::Roster& roster,
+                                                crypto::VerifiedSignatures& verified);
+std::optional<messages::Refusal> check_evidence(const RoundEvidence& evidence, const membership::Roster& roster);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

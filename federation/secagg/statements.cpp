@@ -9,7 +9,7 @@
 #include "federation/messages/site_messages.h"
 #include "federation/messages/vector_chunk.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 namespace {
 
 using crypto::TaggedHash;
@@ -31,14 +31,14 @@ void add_sites(TaggedHash& hash, std::span<const RosterIndex> sites) {
 
 }  // namespace
 
-Digest keys_statement(const Digest& parameters, RosterIndex site, const AdvertisedKeys& keys) {
+Digest keys_statement(const Digest& parameters, RosterIndex site, const messages::AdvertisedKeys& keys) {
   return TaggedHash("FOVEA/1/keys").add(parameters).add_u64(site).add(keys.channel).add(keys.mask).finish();
 }
 
-Digest key_list_hash(const Digest& parameters, std::span<const ListedKeys> keys) {
+Digest key_list_hash(const Digest& parameters, std::span<const messages::ListedKeys> keys) {
   TaggedHash hash("FOVEA/1/key-list");
   hash.add(parameters).add_u64(keys.size());
-  for (const ListedKeys& entry : keys)
+  for (const messages::ListedKeys& entry : keys)
     hash.add_u64(entry.site).add(entry.keys.channel).add(entry.keys.mask).add(entry.keys.signature);
   return hash.finish();
 }
@@ -65,7 +65,7 @@ Digest survivors_hash(const Digest& parameters, std::span<const RosterIndex> sur
 }
 
 VectorHash::VectorHash(const Digest& parameters, std::size_t words)
-    : hash_("FOVEA/1/vector"), chunks_left_(chunk_count(words)) {
+    : hash_("FOVEA/1/vector"), chunks_left_(messages::chunk_count(words)) {
   hash_.add(parameters).add_u64(words);
 }
 
@@ -90,10 +90,10 @@ Digest masked_statement(const Digest& parameters, const MaskedCommitment& commit
       .finish();
 }
 
-Digest committed_root(const Digest& parameters, std::span<const CommittedVector> committed) {
+Digest committed_root(const Digest& parameters, std::span<const messages::CommittedVector> committed) {
   std::vector<Digest> leaves;
   leaves.reserve(committed.size());
-  for (const CommittedVector& entry : committed)
+  for (const messages::CommittedVector& entry : committed)
     leaves.push_back(TaggedHash("FOVEA/1/leaf")
                          .add(parameters)
                          .add_u64(entry.site)
@@ -108,7 +108,7 @@ Digest consistency_statement(const Digest& parameters, const ConsistencyContent&
   hash.add(parameters).add(content.key_list);
   add_sites(hash, content.survivors);
   hash.add_u64(content.committed.size());
-  for (const CommittedVector& entry : content.committed) hash.add_u64(entry.site);
+  for (const messages::CommittedVector& entry : content.committed) hash.add_u64(entry.site);
   hash.add(committed_root(parameters, content.committed));
   return hash.finish();
 }
@@ -117,4 +117,4 @@ Digest transcript_hash(const Digest& parameters, const Digest& consistency, cons
   return TaggedHash("FOVEA/1/transcript").add(parameters).add(consistency).add(sum_hash).finish();
 }
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

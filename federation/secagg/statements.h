@@ -13,13 +13,13 @@
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::federation {
+namespace fovea::federation::secagg {
 
 // R1: "these are my keys for this attempt".
-Digest keys_statement(const Digest& parameters, RosterIndex site, const AdvertisedKeys& keys);
+Digest keys_statement(const Digest& parameters, RosterIndex site, const messages::AdvertisedKeys& keys);
 
 // K: the list of keys of U1, signatures included.
-Digest key_list_hash(const Digest& parameters, std::span<const ListedKeys> keys);
+Digest key_list_hash(const Digest& parameters, std::span<const messages::ListedKeys> keys);
 
 // Bcom = H("FOVEA/1/b", H(P), i, b).
 Digest self_seed_commitment(const Digest& parameters, RosterIndex site, ByteView self_seed);
@@ -29,7 +29,7 @@ Digest self_seed_commitment(const Digest& parameters, RosterIndex site, ByteView
 struct ShareOwner {
   RosterIndex dealer = 0;
   RosterIndex recipient = 0;
-  RevealedSecret secret = RevealedSecret::self_seed;
+  messages::RevealedSecret secret = messages::RevealedSecret::self_seed;
 };
 Digest share_commitment(const Digest& parameters, const ShareOwner& owner, ByteView encoded_share);
 
@@ -58,17 +58,17 @@ struct MaskedCommitment {
 Digest masked_statement(const Digest& parameters, const MaskedCommitment& commitment);
 
 // Merkle root (RFC 6962 shape) over {site, H(y), Bcom} of U3.
-Digest committed_root(const Digest& parameters, std::span<const CommittedVector> committed);
+Digest committed_root(const Digest& parameters, std::span<const messages::CommittedVector> committed);
 
 // R4: (H(P), K, U2, U3, root): what t sites must have signed identically before any share is released.
 struct ConsistencyContent {
   Digest key_list{};
   std::span<const RosterIndex> survivors;
-  std::span<const CommittedVector> committed;
+  std::span<const messages::CommittedVector> committed;
 };
 Digest consistency_statement(const Digest& parameters, const ConsistencyContent& content);
 
 // Names a finished round; the next round's P carries it.
 Digest transcript_hash(const Digest& parameters, const Digest& consistency, const Digest& sum_hash);
 
-}  // namespace fovea::federation
+}  // namespace fovea::federation::secagg

@@ -2,10 +2,10 @@
 
 #include "federation/io/program_log.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
-Result<NodeConfig> CommandContext::config() {
-  auto config = NodeConfig::read(folder().config());
+Result<io::NodeConfig> CommandContext::config() {
+  auto config = io::NodeConfig::read(folder().config());
   if (!config && config.error().code == ErrorCode::not_found) {
     FOVEA_TRY(folder().site());  // says to run init
     return config.error();
@@ -14,8 +14,8 @@ Result<NodeConfig> CommandContext::config() {
   return config;
 }
 
-void CommandContext::set_up_log(const NodeConfig& config) const {
-  federation::set_up_log("fovea-node", console.quiet ? "error" : config.log_level);
+void CommandContext::set_up_log(const io::NodeConfig& config) const {
+  federation::io::set_up_log("fovea-node", console.quiet ? "error" : config.log_level);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -29,18 +29,18 @@ namespace CLI {
 class App;
 }
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
 struct CommandContext {
   Console console;                            // --json, --quiet
   std::filesystem::path site = "fovea-site";  // --site
   SystemClock clock;
 
-  SiteFolder folder() const { return SiteFolder(site); }
+  io::SiteFolder folder() const { return io::SiteFolder(site); }
   // node.toml of the site; a mistake in it sets exit code 3.
-  Result<NodeConfig> config();
+  Result<io::NodeConfig> config();
   // Log lines go to stderr, from the settings' level on; only errors with --quiet. Once per process.
-  void set_up_log(const NodeConfig& config) const;
+  void set_up_log(const io::NodeConfig& config) const;
 };
 
 void add_site_commands(CLI::App& app, CommandContext& context);     // init, join, status
@@ -52,4 +52,4 @@ void add_data_commands(CLI::App& app, CommandContext& context);     // data …
 void add_predict_command(CLI::App& app, CommandContext& context);   // predict (with learning)
 void add_evaluate_command(CLI::App& app, CommandContext& context);  // evaluate (with learning)
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -6,7 +6,7 @@
 
 #include "node/commands/command.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 void add_ingest(CLI::App& data, CommandContext& context) {
@@ -113,4 +113,4 @@ void add_data_commands(CLI::App& app, CommandContext& context) {
   add_forget(*data, context);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

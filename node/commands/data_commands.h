@@ -12,7 +12,7 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
 struct CommandContext;
 
@@ -63,4 +63,4 @@ Result<void> run_data_forget(const Console& console, const std::filesystem::path
 // The same, asked for at a terminal unless `agreed`, and recorded in the ledger of a site that has joined a federation.
 Result<void> forget_on_record(CommandContext& context, const std::string& code, bool agreed);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -13,30 +13,30 @@
 #include "node/commands/study_text.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 // Opened before anything is deleted: an erasure that cannot be recorded does not begin. None where no federation was
 // joined.
-Result<std::optional<federation::Ledger>> erasure_ledger(const SiteFolder& folder) {
-  const Result<federation::Invite> invite = folder.invite();
-  const Result<federation::RosterSite> site = folder.site();
-  if (!invite || !site) return std::optional<federation::Ledger>{};
-  FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
-  Result<federation::Ledger> ledger =
-      federation::Ledger::open({.folder = folder.ledger(),
-                                .origin = federation::ledger_origin(invite->federation, site->id.text()),
-                                .key = std::move(keys.log)});
+Result<std::optional<federation::ledger::Ledger>> erasure_ledger(const io::SiteFolder& folder) {
+  const Result<federation::membership::Invite> invite = folder.invite();
+  const Result<federation::membership::RosterSite> site = folder.site();
+  if (!invite || !site) return std::optional<federation::ledger::Ledger>{};
+  FOVEA_TRY_ASSIGN(io::SiteKeys keys, folder.keys());
+  Result<federation::ledger::Ledger> ledger = federation::ledger::Ledger::open(
+      {.folder = folder.ledger(),
+       .origin = federation::ledger::ledger_origin(invite->federation, site->id.text()),
+       .key = std::move(keys.log)});
   if (!ledger && ledger.error().code == ErrorCode::failed_precondition)
     return failed_precondition("data forget: the running node has the ledger open; stop it, forget, start it again (" +
                                ledger.error().message + ")");
   if (!ledger) return ledger.error();
-  return std::optional<federation::Ledger>(std::move(ledger).value());
+  return std::optional<federation::ledger::Ledger>(std::move(ledger).value());
 }
 
-Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std::string& what, UnixMs now) {
+Result<void> record_erasure(std::optional<federation::ledger::Ledger>& ledger, const std::string& what, UnixMs now) {
   if (!ledger) return {};
-  const federation::LedgerEntry entry = federation::Incident{"erasure", what};
+  const federation::ledger::LedgerEntry entry = federation::ledger::Incident{"erasure", what};
   FOVEA_TRY(ledger->append(now, {&entry, 1}));
   return ledger->publish();
 }
@@ -44,8 +44,8 @@ Result<void> record_erasure(std::optional<federation::Ledger>& ledger, const std
 // not_found: there is no such study; failed_precondition: a person at the terminal said no.
 Result<void> confirm(const Console& console, const std::filesystem::path& data_folder, const std::string& code,
                      bool agreed) {
-  FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
-  FOVEA_TRY_ASSIGN(const StudyRecord record, catalogue.find(code));
+  FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(const store::StudyRecord record, catalogue.find(code));
   const std::string what =
       code + " (" + (record.modality.empty() ? "" : record.modality + ", ") + triple(record.geometry.size) + " voxels)";
   if (agreed || console.confirmed("delete the volumes, embeddings and identity of " + what + " for good?")) return {};
@@ -56,7 +56,7 @@ Result<void> confirm(const Console& console, const std::filesystem::path& data_f
 
 Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code,
                              std::int64_t unix_ms) {
-  FOVEA_TRY_ASSIGN(StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
   FOVEA_TRY(catalogue.forget(code, unix_ms));
   console.data("data forget", {{"code", code}, {"forgotten", true}},
                code + " forgotten: volumes, findings and identity are deleted; the erasure is recorded");
@@ -68,11 +68,11 @@ Result<void> run_data_forget(const Console& console, const std::filesystem::path
 Result<void> forget_on_record(CommandContext& context, const std::string& code, bool agreed) {
   const std::filesystem::path data = context.folder().data();
   FOVEA_TRY(confirm(context.console, data, code, agreed));
-  FOVEA_TRY_ASSIGN(std::optional<federation::Ledger> ledger, erasure_ledger(context.folder()));
+  FOVEA_TRY_ASSIGN(std::optional<federation::ledger::Ledger> ledger, erasure_ledger(context.folder()));
   FOVEA_TRY(record_erasure(ledger, "study " + code + ": is being deleted", context.clock.wall()));
   FOVEA_TRY(run_data_forget(context.console, data, code, context.clock.wall().value));
   return record_erasure(ledger, "study " + code + ": volumes, embeddings and identity were deleted",
                         context.clock.wall());
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

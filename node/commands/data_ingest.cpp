@@ -29,7 +29,7 @@
 #include "node/intake/scan_walk.h"
 #include "node/receive/sealed_scan.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -52,7 +52,7 @@ class ProgressLine {
   explicit ProgressLine(const Console& console)
       : console_(console), started_(SteadyClock::now()), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
-  void operator()(const IngestProgress& progress) {
+  void operator()(const intake::IngestProgress& progress) {
     const double elapsed = seconds_since(started_);
     const double pause = terminal_ ? 0.2 : 5;
     if (progress.done < progress.total && elapsed - shown_ < pause) return;
@@ -91,62 +91,64 @@ void warn_unmatched_rows(const Console& console, const std::filesystem::path& ta
 }
 
 // Study labels and points that came as tables of their own.
-Result<void> add_labels(const Console& console, const IngestRequest& request, std::vector<StudySource>& sources) {
+Result<void> add_labels(const Console& console, const IngestRequest& request,
+                        std::vector<intake::StudySource>& sources) {
   const auto warn = [&](const std::filesystem::path& table, const auto& rows,
                         const std::vector<std::size_t>& unmatched) {
     warn_unmatched_rows(console, table, unmatched.size(), unmatched.empty() ? 0 : rows[unmatched.front()].line);
   };
   if (!request.labels.empty()) {
-    FOVEA_TRY_ASSIGN(const std::vector<StudyLabelRow> rows, read_study_labels(request.labels));
-    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, apply_study_labels(rows, sources));
+    FOVEA_TRY_ASSIGN(const std::vector<intake::StudyLabelRow> rows, intake::read_study_labels(request.labels));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, intake::apply_study_labels(rows, sources));
     warn(request.labels, rows, unmatched);
   }
   if (!request.points.empty()) {
-    if (!is_table_name(request.points)) return invalid_argument("--points: expected a file ending in .csv");
-    FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(request.points));
-    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, apply_points(rows, request.points, sources));
+    if (!intake::is_table_name(request.points)) return invalid_argument("--points: expected a file ending in .csv");
+    FOVEA_TRY_ASSIGN(const std::vector<intake::PointRow> rows, intake::read_points(request.points));
+    FOVEA_TRY_ASSIGN(const std::vector<std::size_t> unmatched, intake::apply_points(rows, request.points, sources));
     warn(request.points, rows, unmatched);
   }
   return {};
 }
 
-Result<FoundStudies> find_sources(const Console& console, const IngestRequest& request,
-                                  const IngestSettings& settings) {
+Result<intake::FoundStudies> find_sources(const Console& console, const IngestRequest& request,
+                                          const intake::IngestSettings& settings) {
   const std::filesystem::path manifest = implied_manifest(request);
-  FoundStudies out;
+  intake::FoundStudies out;
   if (!manifest.empty()) {
     if (request.manifest.empty()) console.progress("using the table " + manifest.string());
-    FOVEA_TRY_ASSIGN(out.sources, read_manifest(manifest));
-    FOVEA_TRY(expand_folders(out.sources));
+    FOVEA_TRY_ASSIGN(out.sources, intake::read_manifest(manifest));
+    FOVEA_TRY(intake::expand_folders(out.sources));
     return out;
   }
   if (request.paths.empty())
     return invalid_argument("data ingest: nothing to ingest; give folders, files, or --manifest studies.csv");
-  FOVEA_TRY_ASSIGN(const Split split, parse_split(request.split));
-  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
-  return find_studies(request.paths, split, parser);
+  FOVEA_TRY_ASSIGN(const store::Split split, store::parse_split(request.split));
+  FOVEA_TRY_ASSIGN(intake::ScanParser parser,
+                   intake::ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
+  return intake::find_studies(request.paths, split, parser);
 }
 
-Result<FoundStudies> find_labelled_sources(const Console& console, const IngestRequest& request,
-                                           const IngestSettings& settings) {
-  FOVEA_TRY_ASSIGN(FoundStudies out, find_sources(console, request, settings));
+Result<intake::FoundStudies> find_labelled_sources(const Console& console, const IngestRequest& request,
+                                                   const intake::IngestSettings& settings) {
+  FOVEA_TRY_ASSIGN(intake::FoundStudies out, find_sources(console, request, settings));
   FOVEA_TRY(add_labels(console, request, out.sources));
   return out;
 }
 
 // Files that an earlier version received are not sealed.
-ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKey>& key, std::uint64_t bytes_max) {
+intake::ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKey>& key, std::uint64_t bytes_max) {
   return {.open =
               [key, bytes_max](const std::filesystem::path& file) {
-                return file.extension() == kSealedScanEnding ? open_sealed_scan(file, bytes_max, *key)
-                                                             : open_scan_file(file);
+                return file.extension() == receive::kSealedScanEnding ? receive::open_sealed_scan(file, bytes_max, *key)
+                                                                      : intake::open_scan_file(file);
               },
-          .memory = std::make_shared<MemoryBudget>(bytes_max)};
+          .memory = std::make_shared<intake::MemoryBudget>(bytes_max)};
 }
 
-Result<IngestSettings> settings_of(const IngestRequest& request) {
-  IngestSettings out;
-  FOVEA_TRY_ASSIGN(out.finding_labels, parse_finding_labels(request.finding_labels));
+Result<intake::IngestSettings> settings_of(const IngestRequest& request) {
+  intake::IngestSettings out;
+  FOVEA_TRY_ASSIGN(out.finding_labels, store::parse_finding_labels(request.finding_labels));
   if (!(std::abs(request.intensity_offset) <= 1e6))
     return invalid_argument("--intensity-offset: expected a number within ±1e6");
   out.intensity_offset = static_cast<float>(request.intensity_offset);
@@ -160,23 +162,24 @@ Result<IngestSettings> settings_of(const IngestRequest& request) {
       std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
   out.limits.memory_bytes = for_work / out.workers / 2;
   if (request.received_for) out.scan_files = received_files(request.received_for, for_received);
-  out.parser_program = default_parser_program();
+  out.parser_program = intake::default_parser_program();
   return out;
 }
 
-void print_report(const Console& console, const IngestReport& report, const FoundStudies& found, double seconds) {
+void print_report(const Console& console, const intake::IngestReport& report, const intake::FoundStudies& found,
+                  double seconds) {
   Json refused = Json::array();
   std::string human = std::to_string(report.ingested) + " studies ingested, " + std::to_string(report.already_there) +
                       " already there, " + std::to_string(report.refused.size()) + " refused, in " +
                       number(seconds, "%.1f") + " s";
   std::map<std::string, std::size_t> skipped;
-  for (const NotAScan& file : found.not_scans) ++skipped[file.reason];
+  for (const intake::NotAScan& file : found.not_scans) ++skipped[file.reason];
   Json others = Json::array();
   for (const auto& [reason, count] : skipped) {
     others.push_back({{"files", count}, {"reason", reason}});
     human += "\n  skipped " + std::to_string(count) + (count == 1 ? " file: " : " files: ") + reason;
   }
-  for (const Refusal& refusal : report.refused) {
+  for (const intake::Refusal& refusal : report.refused) {
     refused.push_back({{"code", refusal.code}, {"reason", refusal.reason}});
     human += "\n  refused " + refusal.code + " (" + refusal.name + "): " + refusal.reason;
   }
@@ -195,12 +198,13 @@ void print_report(const Console& console, const IngestReport& report, const Foun
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request) {
   const SteadyClock::time_point started = SteadyClock::now();
-  FOVEA_TRY_ASSIGN(const IngestSettings settings, settings_of(request));
-  FOVEA_TRY_ASSIGN(const FoundStudies found, find_labelled_sources(console, request, settings));
-  FOVEA_TRY_ASSIGN(StudyCatalogue catalogue, StudyCatalogue::open(data_folder, true));
+  FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, settings_of(request));
+  FOVEA_TRY_ASSIGN(const intake::FoundStudies found, find_labelled_sources(console, request, settings));
+  FOVEA_TRY_ASSIGN(store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, true));
   ProgressLine line(console);
-  FOVEA_TRY_ASSIGN(const IngestReport report,
-                   ingest(catalogue, found.sources, settings, [&line](const IngestProgress& p) { line(p); }));
+  FOVEA_TRY_ASSIGN(
+      const intake::IngestReport report,
+      intake::ingest(catalogue, found.sources, settings, [&line](const intake::IngestProgress& p) { line(p); }));
   print_report(console, report, found, seconds_since(started));
   if (report.ingested + report.already_there == 0)
     return invalid_argument(found.sources.empty()
@@ -211,9 +215,9 @@ Result<void> run_data_ingest(const Console& console, const std::filesystem::path
 
 Result<std::uint64_t> memory_allowance(CommandContext& context) {
   std::error_code failed;
-  if (!std::filesystem::exists(context.folder().config(), failed)) return IntakeConfig{}.memory_bytes;
-  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  if (!std::filesystem::exists(context.folder().config(), failed)) return io::IntakeConfig{}.memory_bytes;
+  FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
   return config.intake.memory_bytes;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -13,36 +13,36 @@
 #include "node/store/brick_volume.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 // What a person should know about a usable study, though it is no reason to refuse it.
-std::string remark_on(const StudyRecord& record) {
+std::string remark_on(const store::StudyRecord& record) {
   if (record.modality == "CT" && record.statistics.minimum >= 0)
     return "a CT without negative values: probably stored as HU + 1024; ingest with --intensity-offset -1024";
   if (record.statistics.foreground_fraction < 0.005f) return "nearly everything is background";
   return "";
 }
 
-Result<std::string> examine(const StudyRecord& record, bool deep) {
+Result<std::string> examine(const store::StudyRecord& record, bool deep) {
   if (!record.usable) return record.reason;
-  FOVEA_TRY_ASSIGN(BrickVolume bricks, BrickVolume::open(record.bricks, record.volume_key));
+  FOVEA_TRY_ASSIGN(store::BrickVolume bricks, store::BrickVolume::open(record.bricks, record.volume_key));
   if (deep) {
-    FOVEA_TRY_ASSIGN(const Volume whole, bricks.read_all());
+    FOVEA_TRY_ASSIGN(const volume::Volume whole, bricks.read_all());
     if (whole.geometry != record.geometry)
       return corruption("the stored volume is not the one in the catalogue (ingest the study again)");
   }
-  FOVEA_TRY_ASSIGN(BrickVolume coarse, BrickVolume::open(record.level_2mm, record.volume_key));
+  FOVEA_TRY_ASSIGN(store::BrickVolume coarse, store::BrickVolume::open(record.level_2mm, record.volume_key));
   if (deep) FOVEA_TRY(coarse.read_all());
   return remark_on(record);
 }
 
 // A model that learned from a patient is not tested by another study of the same patient.
-std::size_t patients_across_splits(const std::vector<StudyRecord>& records) {
-  std::map<std::string, std::set<Split>> splits;
-  for (const StudyRecord& record : records)
+std::size_t patients_across_splits(const std::vector<store::StudyRecord>& records) {
+  std::map<std::string, std::set<store::Split>> splits;
+  for (const store::StudyRecord& record : records)
     if (record.usable) splits[record.patient_code].insert(record.split);
   return static_cast<std::size_t>(
       std::count_if(splits.begin(), splits.end(), [](const auto& entry) { return entry.second.size() > 1; }));
@@ -51,27 +51,28 @@ std::size_t patients_across_splits(const std::vector<StudyRecord>& records) {
 }  // namespace
 
 Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder, bool with_identity) {
-  FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
-  FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list());
+  FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> records, catalogue.list());
   Json studies = Json::array();
   std::vector<std::vector<std::string>> table{
       {"study", "patient", "split", "label", "findings", "modality", "size", "spacing mm", "state"}};
-  for (const StudyRecord& record : records) {
+  for (const store::StudyRecord& record : records) {
     studies.push_back(record_json(record));
     if (with_identity) {
-      FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue.identity(record.code));
+      FOVEA_TRY_ASSIGN(const store::StudyIdentity identity, catalogue.identity(record.code));
       studies.back()["identity"] = identity_json(identity);
     }
     const std::string findings = record.has_mask ? std::to_string(record.findings.size()) : "-";
     const std::string modality = record.modality.empty() ? "-" : record.modality;
     if (record.usable)
-      table.push_back({record.code, record.patient_code, std::string(to_string(record.split)), label_text(record),
-                       findings, modality, triple(record.geometry.size), triple(record.geometry.spacing_mm), "usable"});
+      table.push_back({record.code, record.patient_code, std::string(store::to_string(record.split)),
+                       label_text(record), findings, modality, triple(record.geometry.size),
+                       triple(record.geometry.spacing_mm), "usable"});
     else
-      table.push_back({record.code, record.patient_code, std::string(to_string(record.split)), label_text(record), "-",
-                       "-", "-", "-", "refused"});
+      table.push_back({record.code, record.patient_code, std::string(store::to_string(record.split)),
+                       label_text(record), "-", "-", "-", "-", "refused"});
   }
-  FOVEA_TRY_ASSIGN(const CatalogueCounts counts, catalogue.counts());
+  FOVEA_TRY_ASSIGN(const store::CatalogueCounts counts, catalogue.counts());
   console.data("data list", {{"studies", studies}, {"usable", counts.usable}, {"refused", counts.refused}},
                text_table(table) + "\n" + std::to_string(counts.usable) + " usable, " + std::to_string(counts.refused) +
                    " refused");
@@ -79,12 +80,12 @@ Result<void> run_data_list(const Console& console, const std::filesystem::path& 
 }
 
 Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep) {
-  FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
-  FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list());
+  FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> records, catalogue.list());
   Json studies = Json::array();
   std::vector<std::vector<std::string>> table{{"study", "state", "remark"}};
   std::size_t damaged = 0;
-  for (const StudyRecord& record : records) {
+  for (const store::StudyRecord& record : records) {
     const Result<std::string> remark = examine(record, deep);
     const std::string state = !remark ? "damaged" : record.usable ? "usable" : "refused";
     const std::string text = remark ? *remark : remark.error().message;
@@ -105,4 +106,4 @@ Result<void> run_data_check(const Console& console, const std::filesystem::path&
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

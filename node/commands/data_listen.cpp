@@ -17,22 +17,22 @@
 #include "node/io/dicom_listener.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 struct ListenCounts {
   std::size_t stored = 0, refused = 0, batches = 0;
 };
 
-void log_event(DicomEvent event, const std::string& detail, ListenCounts& counts) {
-  if (event == DicomEvent::stored) {
+void log_event(io::DicomEvent event, const std::string& detail, ListenCounts& counts) {
+  if (event == io::DicomEvent::stored) {
     ++counts.stored;
     spdlog::debug("dicom: stored, {}", detail);
-  } else if (event == DicomEvent::echo) {
+  } else if (event == io::DicomEvent::echo) {
     spdlog::info("dicom: echo, {}", detail);
   } else {
-    if (event == DicomEvent::refused) ++counts.refused;
-    spdlog::warn("dicom: {}, {}", to_string(event), detail);
+    if (event == io::DicomEvent::refused) ++counts.refused;
+    spdlog::warn("dicom: {}, {}", io::to_string(event), detail);
   }
 }
 
@@ -53,7 +53,7 @@ void ingest_batch(CommandContext& context, const IngestRequest& request, const s
 }  // namespace
 
 Result<void> run_data_listen(CommandContext& context, const std::string& split) {
-  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
   if (config.dicom.peers.empty())
     return invalid_argument(
         context.folder().config().string() +
@@ -65,19 +65,19 @@ Result<void> run_data_listen(CommandContext& context, const std::string& split) 
   request.split = split;
   request.memory_bytes = config.intake.memory_bytes;
   {
-    FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(context.folder().data(), true));
+    FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(context.folder().data(), true));
     request.received_for = std::make_shared<const crypto::AgreementKey>(catalogue.receiving_key());
   }
   ListenCounts counts;
-  const std::filesystem::path receiver = default_parser_program().parent_path() / "fovea-dicom-receiver";
+  const std::filesystem::path receiver = intake::default_parser_program().parent_path() / "fovea-dicom-receiver";
   FOVEA_TRY_ASSIGN(
-      DicomListener listener,
-      DicomListener::open(
+      io::DicomListener listener,
+      io::DicomListener::open(
           config.dicom,
           {.receiver_program = receiver,
            .incoming = context.folder().data() / "incoming",
            .seal_for = request.received_for->public_key()},
-          {.log = [&](DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
+          {.log = [&](io::DicomEvent event, const std::string& detail) { log_event(event, detail, counts); },
            .batch_ready = [&](const std::filesystem::path& batch) { ingest_batch(context, request, batch, counts); }}));
   spdlog::info("dicom: listening as {} on {} port {}", config.dicom.ae_title, config.dicom.bind, listener.port());
   FOVEA_TRY(listener.run(stop.number()));
@@ -87,4 +87,4 @@ Result<void> run_data_listen(CommandContext& context, const std::string& split) 
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -10,7 +10,7 @@
 #include "node/commands/command.h"
 #include "node/io/reachability.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -52,7 +52,8 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
   return left;
 }
 
-Result<std::string> check_roster(const SiteFolder& folder, const federation::RosterSite& site, UnixMs now) {
+Result<std::string> check_roster(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
+                                 UnixMs now) {
   FOVEA_TRY_ASSIGN(const auto roster, folder.roster(now));
   if (!roster) return not_found("there is no valid roster yet; the coordinator sends it when the node starts");
   if (roster->find(site.id) == nullptr)
@@ -61,27 +62,27 @@ Result<std::string> check_roster(const SiteFolder& folder, const federation::Ros
          std::to_string((roster->valid_until.value - now.value) / 3'600'000) + " hours by this machine's clock";
 }
 
-void check_connection(Checkup& checkup, const SiteFolder& folder, const NodeConfig& config,
-                      const federation::Invite& invite) {
-  const std::string endpoint = coordinator_endpoint(config, invite);
-  if (!checkup.step("name and port", try_tcp(endpoint, kPatience), endpoint)) {
+void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::NodeConfig& config,
+                      const federation::membership::Invite& invite) {
+  const std::string endpoint = io::coordinator_endpoint(config, invite);
+  if (!checkup.step("name and port", io::try_tcp(endpoint, kPatience), endpoint)) {
     checkup.skip("CURVE and roster key", "the port was not reached");
     return;
   }
   const auto keys = folder.keys();
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
-  checkup.step("CURVE and roster key", try_curve(endpoint, invite, *keys, kPatience),
+  checkup.step("CURVE and roster key", io::try_curve(endpoint, invite, *keys, kPatience),
                "the coordinator knows this site and holds the invite's key");
 }
 
 Result<void> run_doctor(CommandContext& context) {
-  const SiteFolder folder = context.folder();
+  const io::SiteFolder folder = context.folder();
   Checkup checkup;
   const auto site = folder.site();
   if (checkup.step("site folder", site, folder.root().string())) {
     const auto keys = folder.keys();
     checkup.step("keys", keys, "readable by their owner only");
-    const auto config = NodeConfig::read(folder.config());
+    const auto config = io::NodeConfig::read(folder.config());
     checkup.step("settings", config, folder.config().string());
     const auto disk = check_disk(folder.root());
     checkup.step("disk", disk, disk.value_or(""));
@@ -111,4 +112,4 @@ void add_doctor_command(CLI::App& app, CommandContext& context) {
   doctor->callback([&context] { context.console.run("doctor", [&] { return run_doctor(context); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

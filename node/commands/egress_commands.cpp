@@ -14,7 +14,7 @@
 #include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -26,34 +26,35 @@ struct ListOptions {
 struct Egress {
   std::uint64_t index = 0;
   UnixMs at;
-  federation::EgressIntent intent;
+  federation::ledger::EgressIntent intent;
 };
 
 // Every message of the published ledger; its tiles are verified as they are read.
-Result<std::vector<Egress>> read_egress(const SiteFolder& folder) {
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const federation::Invite invite, folder.invite());
-  FOVEA_TRY_ASSIGN(const crypto::NoteKey key,
-                   crypto::NoteKey::create(federation::ledger_origin(invite.federation, site.id.text()), site.log_key));
-  auto checkpoint = federation::read_checkpoint(folder.ledger(), key);
+Result<std::vector<Egress>> read_egress(const io::SiteFolder& folder) {
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
+  FOVEA_TRY_ASSIGN(
+      const crypto::NoteKey key,
+      crypto::NoteKey::create(federation::ledger::ledger_origin(invite.federation, site.id.text()), site.log_key));
+  auto checkpoint = federation::ledger::read_checkpoint(folder.ledger(), key);
   if (!checkpoint && checkpoint.error().code == ErrorCode::not_found)
     return not_found("nothing has left this site yet: its ledger has no checkpoint");
   if (!checkpoint) return checkpoint.error();
   std::vector<Egress> out;
   std::optional<Error> unreadable;
-  const federation::TileCheck check =
-      federation::check_tiles(folder.ledger(), checkpoint->checkpoint, [&](std::uint64_t index, ByteView bytes) {
-        auto entry = federation::decode_entry(bytes, "entry " + std::to_string(index));
+  const federation::ledger::TileCheck check = federation::ledger::check_tiles(
+      folder.ledger(), checkpoint->checkpoint, [&](std::uint64_t index, ByteView bytes) {
+        auto entry = federation::ledger::decode_entry(bytes, "entry " + std::to_string(index));
         if (!entry) {
           if (!unreadable) unreadable = entry.error();
           return;
         }
-        if (auto* intent = std::get_if<federation::EgressIntent>(&entry->body))
+        if (auto* intent = std::get_if<federation::ledger::EgressIntent>(&entry->body))
           out.push_back({index, entry->at, std::move(*intent)});
       });
   if (unreadable) return *unreadable;
-  for (const federation::LedgerProblem& problem : check.problems)
-    if (problem.kind != federation::ProblemKind::uncovered)
+  for (const federation::ledger::LedgerProblem& problem : check.problems)
+    if (problem.kind != federation::ledger::ProblemKind::uncovered)
       return corruption(problem.where + ": " + problem.what + "; run fovea-audit verify for the whole picture");
   return out;
 }
@@ -65,7 +66,7 @@ Result<void> run_list(CommandContext& context, const ListOptions& options) {
   Json list = Json::array();
   std::vector<std::vector<std::string>> rows = {{"ENTRY", "TIME", "ROUND", "KIND", "BYTES", "SHA-256"}};
   for (const Egress& message : messages) {
-    const federation::EgressIntent& intent = message.intent;
+    const federation::ledger::EgressIntent& intent = message.intent;
     auto& [count, total] = kinds[intent.kind];
     ++count;
     total += intent.length;
@@ -109,4 +110,4 @@ void add_egress_commands(CLI::App& app, CommandContext& context) {
       [&context, options] { context.console.run("egress list", [&] { return run_list(context, *options); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

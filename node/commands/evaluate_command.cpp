@@ -13,7 +13,7 @@
 #include "node/evaluation/loaded_model.h"
 #include "node/evaluation/report.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 struct EvaluateRequest {
@@ -22,29 +22,30 @@ struct EvaluateRequest {
   std::filesystem::path out;  // of the report; empty: none
 };
 
-Result<Evaluation> evaluate_split(const Console& console, const std::filesystem::path& data_folder, Split split,
-                                  const LoadedModel& model) {
-  FOVEA_TRY_ASSIGN(const StudyCatalogue catalogue, StudyCatalogue::open(data_folder, false));
-  FOVEA_TRY_ASSIGN(const std::vector<StudyRecord> records, catalogue.list_usable(split));
+Result<evaluation::Evaluation> evaluate_split(const Console& console, const std::filesystem::path& data_folder,
+                                              store::Split split, const evaluation::LoadedModel& model) {
+  FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> records, catalogue.list_usable(split));
   if (records.empty())
     return failed_precondition("evaluate: the catalogue has no usable study of the split " +
-                               std::string(to_string(split)));
-  return evaluate_studies(model.parameters, records, model.settings, [&](std::size_t done) {
+                               std::string(store::to_string(split)));
+  return evaluation::evaluate_studies(model.parameters, records, model.settings, [&](std::size_t done) {
     console.progress_in_place("  " + std::to_string(done) + " of " + std::to_string(records.size()) + " studies");
   });
 }
 
 Result<void> run_evaluate(CommandContext& context, const EvaluateRequest& request) {
-  FOVEA_TRY_ASSIGN(const Split split, parse_split(request.split));
-  FOVEA_TRY_ASSIGN(const LoadedModel model, load_model(request.model));
-  FOVEA_TRY_ASSIGN(const Evaluation evaluated, evaluate_split(context.console, context.folder().data(), split, model));
-  nlohmann::json report = report_json(evaluated.studies, model.use.seed);
-  report["split"] = to_string(split);
+  FOVEA_TRY_ASSIGN(const store::Split split, store::parse_split(request.split));
+  FOVEA_TRY_ASSIGN(const evaluation::LoadedModel model, evaluation::load_model(request.model));
+  FOVEA_TRY_ASSIGN(const evaluation::Evaluation evaluated,
+                   evaluate_split(context.console, context.folder().data(), split, model));
+  nlohmann::json report = evaluation::report_json(evaluated.studies, model.use.seed);
+  report["split"] = store::to_string(split);
   report["skipped"] = evaluated.skipped;
   report["model"] = to_hex(model.digest);
   report["plan"] = model.use.plan_hash;
   if (!request.out.empty()) FOVEA_TRY(write_file_durably(request.out, as_bytes(report.dump(2) + "\n")));
-  std::string human = summary_text(evaluated.studies, model.use.seed);
+  std::string human = evaluation::summary_text(evaluated.studies, model.use.seed);
   if (evaluated.skipped > 0)
     human += "  " + std::to_string(evaluated.skipped) + " studies could not be opened and were skipped\n";
   context.console.data("evaluate", nlohmann::ordered_json(report), human);
@@ -66,4 +67,4 @@ void add_evaluate_command(CLI::App& app, CommandContext& context) {
       [&context, request] { context.console.run("evaluate", [&] { return run_evaluate(context, *request); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -13,7 +13,7 @@
 #include "node/commands/command.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -25,23 +25,24 @@ struct PlanChoice {
   std::string reason;
 };
 
-Result<std::string> state_of(const SiteFolder& folder, const Digest& hash) {
+Result<std::string> state_of(const io::SiteFolder& folder, const Digest& hash) {
   FOVEA_TRY_ASSIGN(const auto document, folder.decision(hash));
   if (!document) return std::string("waiting");
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const federation::Approval decision, federation::verify_approval(*document, site.approver_key));
-  return std::string(decision.decision == federation::ApprovalDecision::approved ? "approved" : "rejected");
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const federation::membership::Approval decision,
+                   federation::membership::verify_approval(*document, site.approver_key));
+  return std::string(decision.decision == federation::membership::ApprovalDecision::approved ? "approved" : "rejected");
 }
 
 Result<void> run_list(CommandContext& context) {
-  const SiteFolder folder = context.folder();
+  const io::SiteFolder folder = context.folder();
   FOVEA_TRY(folder.site());
   FOVEA_TRY_ASSIGN(const std::vector<Digest> hashes, folder.plans());
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"PLAN", "NAME", "ROUNDS", "DECISION"}};
   for (const Digest& hash : hashes) {
     FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
-    FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
+    FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
     FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
     data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
     rows.push_back({to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), state});
@@ -52,13 +53,13 @@ Result<void> run_list(CommandContext& context) {
 }
 
 Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
-  const SiteFolder folder = context.folder();
+  const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const Digest hash, folder.find_plan(choice.hash));
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
-  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
-  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
+  FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
+  FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
   FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
-  const auto allowed = check_policy(config.policy, plan);
+  const auto allowed = io::check_policy(config.policy, plan);
   const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
   std::string text(as_text(bytes));
   context.console.data("plan show",
@@ -76,7 +77,7 @@ std::vector<std::string> lines_of(ByteView bytes) {
 
 // Field by field: what only one of the two plans says.
 Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
-  const SiteFolder folder = context.folder();
+  const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const Digest before_hash, folder.find_plan(choice.hash));
   FOVEA_TRY_ASSIGN(const Digest after_hash, folder.find_plan(choice.other));
   FOVEA_TRY_ASSIGN(const Bytes before_bytes, folder.plan_bytes(before_hash));
@@ -102,35 +103,36 @@ Result<void> run_diff(CommandContext& context, const PlanChoice& choice) {
 
 // Whoever approves a plan learns at once that the site's studies do not fit it. Not an error: they can be ingested
 // again before it starts.
-void warn_about_mismatch(const CommandContext& context, const federation::Plan& plan) {
-  const Result<StudyCatalogue> catalogue = StudyCatalogue::open(context.folder().data(), false);
+void warn_about_mismatch(const CommandContext& context, const federation::membership::Plan& plan) {
+  const Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(context.folder().data(), false);
   if (!catalogue) return;
-  const Result<std::vector<StudyRecord>> records = catalogue->list();
-  const std::string mismatch = records ? bias_mismatch(*records, plan.n4) : "";
+  const Result<std::vector<store::StudyRecord>> records = catalogue->list();
+  const std::string mismatch = records ? store::bias_mismatch(*records, plan.n4) : "";
   if (!mismatch.empty()) context.console.progress("warning: " + mismatch);
 }
 
-Result<void> run_decide(CommandContext& context, const PlanChoice& choice, federation::ApprovalDecision decision) {
-  const SiteFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
+                        federation::membership::ApprovalDecision decision) {
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const Digest hash, folder.find_plan(choice.hash));
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
-  FOVEA_TRY_ASSIGN(const federation::Plan plan, federation::Plan::parse(bytes));
-  const bool approve = decision == federation::ApprovalDecision::approved;
+  FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
+  const bool approve = decision == federation::membership::ApprovalDecision::approved;
   if (approve) {
-    FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
-    FOVEA_TRY(check_policy(config.policy, plan));
+    FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
+    FOVEA_TRY(io::check_policy(config.policy, plan));
     if (!plan.probe_size) warn_about_mismatch(context, plan);
   }
-  federation::Approval approval{.site = site.id,
-                                .plan = hash,
-                                .decision = decision,
-                                .approver = choice.approver,
-                                .reason = choice.reason,
-                                .decided = context.clock.wall()};
+  federation::membership::Approval approval{.site = site.id,
+                                            .plan = hash,
+                                            .decision = decision,
+                                            .approver = choice.approver,
+                                            .reason = choice.reason,
+                                            .decided = context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key());
-  federation::SignedDocument document{"approval", std::move(text), {}};
+  federation::membership::SignedDocument document{"approval", std::move(text), {}};
   FOVEA_TRY(document.sign(key));
   FOVEA_TRY(create_directories_durably(folder.approval(hash).parent_path()));
   FOVEA_TRY(write_file_durably(folder.approval(hash), document.serialize()));
@@ -166,10 +168,11 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
     decide->callback([&context, choice, approve] {
       context.console.run(approve ? "plan approve" : "plan reject", [&] {
         return run_decide(context, *choice,
-                          approve ? federation::ApprovalDecision::approved : federation::ApprovalDecision::rejected);
+                          approve ? federation::membership::ApprovalDecision::approved
+                                  : federation::membership::ApprovalDecision::rejected);
       });
     });
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -27,7 +27,7 @@
 #include "node/store/pyramid.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -65,27 +65,28 @@ class PrivateFolder {
 
 // Parses the file in the sandbox, divides by the bias field if the model was trained so, and stores bricks and a coarse
 // level in the folder.
-Result<StudyRecord> store_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
-  FOVEA_TRY_ASSIGN(ScanParser parser, ScanParser::start(default_parser_program(), {}));
-  FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_volume(request.file, kOnlyVolume, n4));
-  StudyRecord record;
+Result<store::StudyRecord> store_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
+  FOVEA_TRY_ASSIGN(intake::ScanParser parser, intake::ScanParser::start(intake::default_parser_program(), {}));
+  FOVEA_TRY_ASSIGN(const intake::ParsedVolume parsed, parser.read_volume(request.file, intake::kOnlyVolume, n4));
+  store::StudyRecord record;
   record.geometry = parsed.geometry();
-  const StoredFiles files = stored_files(folder, "scan");
+  const store::StoredFiles files = store::stored_files(folder, "scan");
   record.bricks = files.bricks;
   record.level_2mm = files.level_2mm;
-  record.volume_key = fresh_volume_key();
-  VoxelSpan voxels = parsed.voxels();
+  record.volume_key = store::fresh_volume_key();
+  volume::VoxelSpan voxels = parsed.voxels();
   std::vector<float> shifted;
   if (request.intensity_offset != 0) {
     std::visit([&](const auto& span) { shifted.assign(span.begin(), span.end()); }, voxels);
     for (float& voxel : shifted) voxel += static_cast<float>(request.intensity_offset);
     voxels = std::span<const float>(shifted);
   }
-  FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(voxels));
-  FOVEA_TRY(write_brick_volume(record.bricks, record.volume_key, {record.geometry, record.statistics, voxels}));
-  const Volume coarse = coarse_level(record.geometry, voxels, kCoarseSpacingMm);
-  FOVEA_TRY(write_brick_volume(record.level_2mm, record.volume_key,
-                               {coarse.geometry, record.statistics, VoxelSpan(std::span<const float>(coarse.voxels))}));
+  FOVEA_TRY_ASSIGN(record.statistics, volume::intensity_statistics(voxels));
+  FOVEA_TRY(store::write_brick_volume(record.bricks, record.volume_key, {record.geometry, record.statistics, voxels}));
+  const volume::Volume coarse = store::coarse_level(record.geometry, voxels, store::kCoarseSpacingMm);
+  FOVEA_TRY(store::write_brick_volume(
+      record.level_2mm, record.volume_key,
+      {coarse.geometry, record.statistics, volume::VoxelSpan(std::span<const float>(coarse.voxels))}));
   record.usable = true;
   return record;
 }
@@ -94,16 +95,16 @@ double probability(double logit) { return 1 / (1 + std::exp(-logit)); }
 
 // A region and what the heads say of it; listed best first by the region head.
 struct Ranked {
-  Region region;
-  RegionAssessment assessment;
-  Point3 centre_mm = Point3::Zero();  // refined
+  saliency::Region region;
+  embedding::RegionAssessment assessment;
+  volume::Point3 centre_mm = volume::Point3::Zero();  // refined
 };
 
-std::vector<Ranked> rank(const StudyLook& look, const VolumeGeometry& geometry) {
+std::vector<Ranked> rank(const embedding::StudyLook& look, const volume::VolumeGeometry& geometry) {
   std::vector<Ranked> ranked;
   for (std::size_t r = 0; r < look.regions.size(); ++r)
-    ranked.push_back(
-        {look.regions[r], look.assessments[r], refined_centre(look.regions[r], look.assessments[r], geometry)});
+    ranked.push_back({look.regions[r], look.assessments[r],
+                      embedding::refined_centre(look.regions[r], look.assessments[r], geometry)});
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const Ranked& a, const Ranked& b) { return a.assessment.logit > b.assessment.logit; });
   return ranked;
@@ -137,38 +138,40 @@ std::string regions_table(const std::vector<Ranked>& ranked, std::size_t shown) 
   return text_table(rows);
 }
 
-Result<void> write_picture(const std::filesystem::path& path, const StudyRecord& record, Normalisation kind,
-                           const std::vector<Ranked>& ranked) {
-  FOVEA_TRY_ASSIGN(BrickVolume volume, BrickVolume::open(record.bricks, record.volume_key));
+Result<void> write_picture(const std::filesystem::path& path, const store::StudyRecord& record,
+                           volume::Normalisation kind, const std::vector<Ranked>& ranked) {
+  FOVEA_TRY_ASSIGN(store::BrickVolume volume, store::BrickVolume::open(record.bricks, record.volume_key));
   constexpr std::size_t kPictured = 12;
   constexpr double kMarginMm = 8;
-  std::vector<MarkedBox> boxes;
+  std::vector<picture::MarkedBox> boxes;
   for (std::size_t r = 0; r < std::min(kPictured, ranked.size()); ++r) {
-    MarkedBox box;
+    picture::MarkedBox box;
     box.center_mm = ranked[r].centre_mm;
     box.edge_mm = std::max(2 * ranked[r].assessment.radius_mm + kMarginMm, 16.0);
     box.caption = std::to_string(r + 1) + " " + number(probability(ranked[r].assessment.logit), "%.2f");
     boxes.push_back(std::move(box));
   }
-  FOVEA_TRY_ASSIGN(const Picture picture, draw_montage(volume, boxes, {.window = ct_window(kind)}));
-  return write_png(path, picture);
+  FOVEA_TRY_ASSIGN(const picture::Picture picture,
+                   picture::draw_montage(volume, boxes, {.window = volume::ct_window(kind)}));
+  return picture::write_png(path, picture);
 }
 
 Result<void> run_predict(const Console& console, const PredictRequest& request) {
-  FOVEA_TRY_ASSIGN(const LoadedModel model, load_model(request.model));
+  FOVEA_TRY_ASSIGN(const evaluation::LoadedModel model, evaluation::load_model(request.model));
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
   auto record = store_scan(request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
-  if (ct_window(model.settings.voxels.normalisation) && record->statistics.minimum >= 0)
+  if (volume::ct_window(model.settings.voxels.normalisation) && record->statistics.minimum >= 0)
     console.progress(
         "warning: the model is for CT, and this scan has no negative values: if it is stored as HU + 1024, give "
         "--intensity-offset -1024");
 
   const auto begin = std::chrono::steady_clock::now();
-  FOVEA_TRY_ASSIGN(BrickScan scan, BrickScan::open(*record, model.settings.voxels.normalisation));
-  const Prior prior = body_prior(scan.coarse(), scan.levels());
-  FOVEA_TRY_ASSIGN(const StudyLook look, look_at(model.parameters, scan, prior, model.settings.look,
-                                                 look_seed(model.use.seed, to_hex(model.digest))));
+  FOVEA_TRY_ASSIGN(scan_view::BrickScan scan, scan_view::BrickScan::open(*record, model.settings.voxels.normalisation));
+  const saliency::Prior prior = saliency::body_prior(scan.coarse(), scan.levels());
+  FOVEA_TRY_ASSIGN(const embedding::StudyLook look,
+                   embedding::look_at(model.parameters, scan, prior, model.settings.look,
+                                      embedding::look_seed(model.use.seed, to_hex(model.digest))));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::vector<Ranked> ranked = rank(look, prior.grid.geometry);
 
@@ -212,4 +215,4 @@ void add_predict_command(CLI::App& app, CommandContext& context) {
       [&context, request] { context.console.run("predict", [&] { return run_predict(context.console, *request); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

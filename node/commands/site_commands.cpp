@@ -12,7 +12,7 @@
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 constexpr std::size_t kStatusMax = 64 * 1024;
@@ -20,8 +20,8 @@ constexpr std::int64_t kStatusFreshMs = 5'000;
 
 Result<void> run_init(CommandContext& context, const std::string& name) {
   FOVEA_TRY_ASSIGN(const SiteId id, SiteId::create(name));
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, context.folder().create(id));
-  const std::string print = federation::fingerprint(site.identity_key);
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, context.folder().create(id));
+  const std::string print = federation::membership::fingerprint(site.identity_key);
   context.console.data("init", {{"site", id.text()}, {"folder", context.site.string()}, {"fingerprint", print}},
                        "site " + id.text() + " created in " + context.site.string() + "\nfingerprint " + print +
                            "\nnext: fovea-node --site " + context.site.string() + " join INVITE");
@@ -29,24 +29,25 @@ Result<void> run_init(CommandContext& context, const std::string& name) {
 }
 
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file) {
-  const SiteFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const federation::SignedDocument document, federation::read_signed_document(invite_file));
-  auto invite = federation::verify_invite(document);
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
+                   federation::files::read_signed_document(invite_file));
+  auto invite = federation::membership::verify_invite(document);
   if (!invite) return invite.error().with_context(invite_file.string());
   if (const auto pinned = folder.invite(); pinned && pinned->administrators != invite->administrators)
     return failed_precondition(folder.root().string() + ": has already joined the federation " + pinned->federation +
                                "; create another site folder for a second one");
-  FOVEA_TRY_ASSIGN(const SiteKeys keys, folder.keys());
-  const federation::JoinRequest request{invite->federation, site, context.clock.wall()};
+  FOVEA_TRY_ASSIGN(const io::SiteKeys keys, folder.keys());
+  const federation::membership::JoinRequest request{invite->federation, site, context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, request.document());
-  federation::SignedDocument signed_request{"join-request", std::move(text), {}};
+  federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
   FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
-  const std::string print = federation::fingerprint(site.identity_key);
-  const std::string federation_print = federation::fingerprint(invite->administrators.front());
+  const std::string print = federation::membership::fingerprint(site.identity_key);
+  const std::string federation_print = federation::membership::fingerprint(invite->administrators.front());
   context.console.data("join",
                        {{"federation", invite->federation},
                         {"request", out.string()},
@@ -60,7 +61,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   return {};
 }
 
-Result<nlohmann::json> read_status(const SiteFolder& folder) {
+Result<nlohmann::json> read_status(const io::SiteFolder& folder) {
   const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return nlohmann::json::object();
   if (!bytes) return bytes.error();
@@ -68,8 +69,8 @@ Result<nlohmann::json> read_status(const SiteFolder& folder) {
 }
 
 Result<void> run_status(CommandContext& context) {
-  const SiteFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(const federation::RosterSite site, folder.site());
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const nlohmann::json last, read_status(folder));
   const bool running = !last.empty() &&
                        context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
@@ -108,4 +109,4 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

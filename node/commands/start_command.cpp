@@ -7,7 +7,7 @@
 #include "node/commands/trainer_choice.h"
 #include "node/io/site_driver.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 namespace {
 
 struct StartOptions {
@@ -16,23 +16,23 @@ struct StartOptions {
 };
 
 Result<void> run_start(CommandContext& context, const StartOptions& options) {
-  FOVEA_TRY_ASSIGN(const NodeConfig config, context.config());
-  std::optional<HoldPoint> hold;
+  FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
+  std::optional<io::HoldPoint> hold;
   if (!options.hold_after.empty()) {
-    FOVEA_TRY_ASSIGN(hold, HoldPoint::parse(options.hold_after));
+    FOVEA_TRY_ASSIGN(hold, io::HoldPoint::parse(options.hold_after));
   }
   context.set_up_log(config);
-  block_stop_signals();
-  const SiteFolder folder = context.folder();
-  FOVEA_TRY_ASSIGN(auto driver, SiteDriver::open({.folder = folder,
-                                                  .config = config,
-                                                  .make_trainer =
-                                                      [&folder, &config](const federation::Plan& plan) {
-                                                        return make_trainer(plan, folder, config);
-                                                      },
-                                                  .hold = hold,
-                                                  .until_complete = options.until_complete},
-                                                 context.clock));
+  io::block_stop_signals();
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(auto driver, io::SiteDriver::open({.folder = folder,
+                                                      .config = config,
+                                                      .make_trainer =
+                                                          [&folder, &config](const federation::membership::Plan& plan) {
+                                                            return make_trainer(plan, folder, config);
+                                                          },
+                                                      .hold = hold,
+                                                      .until_complete = options.until_complete},
+                                                     context.clock));
   return driver->run();
 }
 
@@ -48,4 +48,4 @@ void add_start_command(CLI::App& app, CommandContext& context) {
   start->callback([&context, options] { context.console.run("start", [&] { return run_start(context, *options); }); });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

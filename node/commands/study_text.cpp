@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
 using Json = nlohmann::ordered_json;
 
@@ -26,17 +26,17 @@ std::string number(double value, const char* format) {
   return text;
 }
 
-std::string triple(const Index3& size) {
+std::string triple(const volume::Index3& size) {
   return std::to_string(size[0]) + "×" + std::to_string(size[1]) + "×" + std::to_string(size[2]);
 }
 std::string triple(const Eigen::Vector3d& mm) { return number(mm[0]) + "×" + number(mm[1]) + "×" + number(mm[2]); }
 
-std::string label_text(const StudyRecord& record) { return record.label ? std::to_string(*record.label) : "-"; }
+std::string label_text(const store::StudyRecord& record) { return record.label ? std::to_string(*record.label) : "-"; }
 
-Json record_json(const StudyRecord& record) {
+Json record_json(const store::StudyRecord& record) {
   Json out{{"code", record.code},
            {"patient", record.patient_code},
-           {"split", to_string(record.split)},
+           {"split", store::to_string(record.split)},
            {"usable", record.usable}};
   out["label"] = record.label ? Json(*record.label) : Json(nullptr);
   if (!record.usable) {
@@ -50,7 +50,7 @@ Json record_json(const StudyRecord& record) {
   out["origin_mm"] = json_of(record.geometry.origin_mm);
   out["direction"] = json_of(record.geometry.direction);
   out["findings"] = record.has_mask ? Json(Json::array()) : Json(nullptr);
-  for (const Finding& finding : record.findings)
+  for (const store::Finding& finding : record.findings)
     out["findings"].push_back({{"center_mm", json_of(finding.center_mm)},
                                {"diameter_mm", finding.diameter_mm},
                                {"label", finding.label},
@@ -58,8 +58,8 @@ Json record_json(const StudyRecord& record) {
   return out;
 }
 
-Json identity_json(const StudyIdentity& identity) {
+Json identity_json(const store::StudyIdentity& identity) {
   return {{"study", identity.study}, {"patient", identity.patient}, {"image", identity.image}, {"mask", identity.mask}};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

@@ -7,7 +7,7 @@
 #include "federation/model/layout.h"
 #include "node/training/probe_trainer.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
 std::uint64_t site_seed(const SiteId& site) {
   const Digest digest = crypto::sha256(as_bytes(site.text()));
@@ -16,15 +16,15 @@ std::uint64_t site_seed(const SiteId& site) {
   return out;
 }
 
-Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder,
-                                              const NodeConfig& config) {
+Result<std::unique_ptr<training::Trainer>> make_trainer(const federation::membership::Plan& plan,
+                                                        const io::SiteFolder& folder, const io::NodeConfig& config) {
   if (plan.probe_size) {
-    FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan.architecture));
+    FOVEA_TRY_ASSIGN(federation::model::ModelLayout layout, federation::model::make_layout(plan.architecture));
     const std::uint64_t chosen = config.training.probe_seed;  // so that a test can foresee the sums
-    return std::unique_ptr<Trainer>(std::make_unique<ProbeTrainer>(
-        std::move(layout), ProbeSettings{.site_seed = chosen != 0 ? chosen : site_seed(config.site),
-                                         .studies = 20,
-                                         .delay_ms = config.training.probe_delay_ms}));
+    return std::unique_ptr<training::Trainer>(std::make_unique<training::ProbeTrainer>(
+        std::move(layout), training::ProbeSettings{.site_seed = chosen != 0 ? chosen : site_seed(config.site),
+                                                   .studies = 20,
+                                                   .delay_ms = config.training.probe_delay_ms}));
   }
 #ifdef FOVEA_WITH_LEARNING
   return make_learning_trainer(plan, folder, config);
@@ -35,4 +35,4 @@ Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, cons
 #endif
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

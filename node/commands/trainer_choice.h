@@ -11,17 +11,18 @@
 #include "node/io/site_folder.h"
 #include "node/training/trainer.h"
 
-namespace fovea::node {
+namespace fovea::node::commands {
 
 // Seeds what a site draws at random: another at each site, the same at each start.
 std::uint64_t site_seed(const SiteId& site);
 
 // failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.
-Result<std::unique_ptr<Trainer>> make_trainer(const federation::Plan& plan, const SiteFolder& folder,
-                                              const NodeConfig& config);
+Result<std::unique_ptr<training::Trainer>> make_trainer(const federation::membership::Plan& plan,
+                                                        const io::SiteFolder& folder, const io::NodeConfig& config);
 
 // For "fovea-1" (node/commands/learning_trainer.cpp, with learning only).
-Result<std::unique_ptr<Trainer>> make_learning_trainer(const federation::Plan& plan, const SiteFolder& folder,
-                                                       const NodeConfig& config);
+Result<std::unique_ptr<training::Trainer>> make_learning_trainer(const federation::membership::Plan& plan,
+                                                                 const io::SiteFolder& folder,
+                                                                 const io::NodeConfig& config);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::commands

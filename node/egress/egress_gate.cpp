@@ -11,12 +11,12 @@
 #include "node/egress/outbound_message.h"
 #include "node/egress/uniformity.h"
 
-namespace fovea::node {
+namespace fovea::node::egress {
 namespace {
 
-using federation::EgressIntent;
-using federation::LedgerEntry;
-using federation::RoundKey;
+using federation::ledger::EgressIntent;
+using federation::ledger::LedgerEntry;
+using federation::ledger::RoundKey;
 
 std::string round_name(const RoundKey& key) {
   return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
@@ -31,16 +31,16 @@ std::string decimal_text(double value) {
 
 }  // namespace
 
-Result<EgressGate> EgressGate::open(federation::LedgerOptions ledger, EgressPolicy policy, const Clock& clock) {
+Result<EgressGate> EgressGate::open(federation::ledger::LedgerOptions ledger, EgressPolicy policy, const Clock& clock) {
   EgressGate gate(std::move(policy), clock);
   FOVEA_TRY_ASSIGN(auto opened,
-                   federation::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
+                   federation::ledger::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
                      gate.learn(index, entry);
                      return Result<void>();
                    }));
   gate.ledger_.emplace(std::move(opened));
   if (const std::uint64_t torn = gate.ledger_->recovery().torn_bytes; torn > 0) {
-    const LedgerEntry incident = federation::Incident{
+    const LedgerEntry incident = federation::ledger::Incident{
         "torn-tail",
         std::to_string(torn) + " bytes of an unfinished last write were dropped after a crash; nothing of it was sent"};
     FOVEA_TRY(gate.record(incident));
@@ -49,22 +49,22 @@ Result<EgressGate> EgressGate::open(federation::LedgerOptions ledger, EgressPoli
   return gate;
 }
 
-void EgressGate::learn(std::uint64_t index, const federation::StampedEntry& entry) {
-  if (const auto* approved = std::get_if<federation::PlanApproved>(&entry.body)) {
+void EgressGate::learn(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
+  if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry.body)) {
     if (approved->approver == policy_.approver) plans_[approved->plan] = true;
-  } else if (const auto* withdrawn = std::get_if<federation::PlanWithdrawn>(&entry.body)) {
+  } else if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry.body)) {
     plans_[withdrawn->plan] = false;
-  } else if (const auto* epoch = std::get_if<federation::RosterEpoch>(&entry.body)) {
+  } else if (const auto* epoch = std::get_if<federation::ledger::RosterEpoch>(&entry.body)) {
     recorded_roster_ = epoch->roster;
-  } else if (const auto* open = std::get_if<federation::RoundOpen>(&entry.body)) {
+  } else if (const auto* open = std::get_if<federation::ledger::RoundOpen>(&entry.body)) {
     last_open_[open->key.run] = *open;
-  } else if (const auto* close = std::get_if<federation::RoundClose>(&entry.body)) {
+  } else if (const auto* close = std::get_if<federation::ledger::RoundClose>(&entry.body)) {
     last_closed_[close->key.run] = close->key;
   } else if (const auto* intent = std::get_if<EgressIntent>(&entry.body)) {
     if (intent->binding) run_bytes_[intent->key.run] = intent->bytes_spent;
     previous_egress_ = index;
     unconfirmed_.insert(index);
-  } else if (const auto* sent = std::get_if<federation::EgressSent>(&entry.body)) {
+  } else if (const auto* sent = std::get_if<federation::ledger::EgressSent>(&entry.body)) {
     unconfirmed_.erase(unconfirmed_.lower_bound(sent->first), unconfirmed_.lower_bound(sent->first + sent->count));
   }
 }
@@ -77,22 +77,24 @@ Result<void> EgressGate::append(LedgerEntry entry) {
 // The refusal is made durable too: a site that was asked for what it must not give should be able to show it.
 Error EgressGate::refuse(const Refusal& refusal) {
   const std::string message = "egress refused by rule " + std::string(refusal.rule) + ": " + refusal.detail;
-  Result<void> recorded = append(federation::Incident{std::string(refusal.rule), refusal.detail});
+  Result<void> recorded = append(federation::ledger::Incident{std::string(refusal.rule), refusal.detail});
   if (recorded) recorded = ledger_->sync();
   if (!recorded)
     return permission_denied(message + " (and it could not be recorded: " + recorded.error().message + ")");
   return permission_denied(message);
 }
 
-Result<void> EgressGate::decide_plan(const federation::SignedDocument& approval) {
-  FOVEA_TRY_ASSIGN(const federation::Approval decision, federation::verify_approval(approval, policy_.approver));
+Result<void> EgressGate::decide_plan(const federation::membership::SignedDocument& approval) {
+  FOVEA_TRY_ASSIGN(const federation::membership::Approval decision,
+                   federation::membership::verify_approval(approval, policy_.approver));
   if (decision.site != policy_.site)
     return permission_denied("approval: is for the site " + decision.site.text() + ", this is " + policy_.site.text());
-  const bool approved = decision.decision == federation::ApprovalDecision::approved;
+  const bool approved = decision.decision == federation::membership::ApprovalDecision::approved;
   if (const auto known = plans_.find(decision.plan); known != plans_.end() && known->second == approved) return {};
   const Bytes evidence = approval.serialize();
-  FOVEA_TRY(append(approved ? LedgerEntry(federation::PlanApproved{decision.plan, policy_.approver, evidence})
-                            : LedgerEntry(federation::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
+  FOVEA_TRY(append(approved
+                       ? LedgerEntry(federation::ledger::PlanApproved{decision.plan, policy_.approver, evidence})
+                       : LedgerEntry(federation::ledger::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
   FOVEA_TRY(ledger_->sync());
   plans_[decision.plan] = approved;
   return {};
@@ -103,16 +105,16 @@ bool EgressGate::plan_approved(const Digest& plan) const {
   return known != plans_.end() && known->second;
 }
 
-Result<void> EgressGate::pin_roster(const federation::Roster& roster) {
+Result<void> EgressGate::pin_roster(const federation::membership::Roster& roster) {
   if (recorded_roster_ != roster.hash)
-    FOVEA_TRY(
-        append(federation::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
+    FOVEA_TRY(append(
+        federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   recorded_roster_ = roster.hash;
   roster_ = roster.hash;
   return {};
 }
 
-Result<void> EgressGate::open_run(const RunId& run, const federation::Plan& plan, const Digest& model) {
+Result<void> EgressGate::open_run(const RunId& run, const federation::membership::Plan& plan, const Digest& model) {
   if (!plan_approved(plan.hash))
     return refuse(
         {"plan", "nobody at this site has approved the plan " + to_hex(plan.hash) + "; see fovea-node plan show"});
@@ -140,7 +142,7 @@ bool EgressGate::is_closed(const RoundKey& key) const {
 
 std::optional<RoundKey> EgressGate::attempt_open() const { return round_ ? std::optional(round_->key) : std::nullopt; }
 
-std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::RoundParameters& announced,
+std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::secagg::RoundParameters& announced,
                                                            const OwnRound& own) const {
   if (!run_ || run_->run != announced.run || !plan_approved(run_->plan))
     return Refusal{"plan", "the round belongs to a run without an approved plan"};
@@ -165,17 +167,17 @@ std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::Rou
   return std::nullopt;
 }
 
-Result<void> EgressGate::open_round(const federation::RoundParameters& announced, const OwnRound& own) {
+Result<void> EgressGate::open_round(const federation::secagg::RoundParameters& announced, const OwnRound& own) {
   if (const auto refusal = check_round(announced, own)) return refuse(*refusal);
   const RoundKey key{announced.run, announced.round, announced.attempt};
-  const federation::RoundOpen entry{.key = key,
-                                    .plan = announced.plan_hash,
-                                    .model = announced.model_hash,
-                                    .roster = announced.roster_hash,
-                                    .parameters = announced.hash(),
-                                    .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
-                                    .threshold = announced.thresholds.threshold,
-                                    .dimension = announced.dimension};
+  const federation::ledger::RoundOpen entry{.key = key,
+                                            .plan = announced.plan_hash,
+                                            .model = announced.model_hash,
+                                            .roster = announced.roster_hash,
+                                            .parameters = announced.hash(),
+                                            .cohort = static_cast<std::uint32_t>(announced.candidates.size()),
+                                            .threshold = announced.thresholds.threshold,
+                                            .dimension = announced.dimension};
   const auto last = last_open_.find(key.run);
   if (last == last_open_.end() || last->second.key != key) FOVEA_TRY(append(entry));
   last_open_[key.run] = entry;
@@ -183,7 +185,7 @@ Result<void> EgressGate::open_round(const federation::RoundParameters& announced
   return {};
 }
 
-Result<void> EgressGate::close_round(const federation::RoundClose& close) {
+Result<void> EgressGate::close_round(const federation::ledger::RoundClose& close) {
   FOVEA_TRY(append(close));
   last_closed_[close.key.run] = close.key;
   if (round_ && round_->key == close.key) round_.reset();
@@ -206,13 +208,13 @@ std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessa
   intent.checks.emplace_back("model");
   // A round keeps what it was opened with, even when the site has gone on to the next model meanwhile.
   const bool of_round = message.scope == MessageScope::round;
-  intent.binding = federation::PlanBinding{.plan = run_->plan,
-                                           .model = of_round ? round_->model : run_->model,
-                                           .roster = of_round ? round_->roster : *roster_,
-                                           .approver = policy_.approver,
-                                           .clip = run_->clip,
-                                           .noise = "none",
-                                           .privacy = "none"};
+  intent.binding = federation::ledger::PlanBinding{.plan = run_->plan,
+                                                   .model = of_round ? round_->model : run_->model,
+                                                   .roster = of_round ? round_->roster : *roster_,
+                                                   .approver = policy_.approver,
+                                                   .clip = run_->clip,
+                                                   .noise = "none",
+                                                   .privacy = "none"};
   return std::nullopt;
 }
 
@@ -240,9 +242,9 @@ std::optional<EgressGate::Refusal> EgressGate::check_identifiers(ByteView wire, 
   const std::string_view text = as_text(wire.first(wire.size() - words));
   for (const std::string& identifier : policy_.identifiers)
     if (identifier.size() >= kIdentifierBytesMin && text.find(identifier) != std::string_view::npos)
-      return Refusal{std::string_view(federation::kOptionalCheck),
+      return Refusal{std::string_view(federation::ledger::kOptionalCheck),
                      "a " + intent.kind + " holds a name or identifier that must not leave this site"};
-  intent.checks.emplace_back(federation::kOptionalCheck);
+  intent.checks.emplace_back(federation::ledger::kOptionalCheck);
   return std::nullopt;
 }
 
@@ -265,9 +267,9 @@ std::optional<EgressGate::Refusal> EgressGate::check_budget(Spending& spending, 
 
 std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spending& spending,
                                                              EgressIntent& intent) const {
-  const Result<federation::UncheckedEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
+  const Result<federation::messages::UncheckedEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
   if (!envelope) return Refusal{"kind", envelope.error().message};
-  intent.kind = std::string(federation::to_string(envelope->header.kind));
+  intent.kind = std::string(federation::messages::to_string(envelope->header.kind));
   intent.checks.emplace_back("kind");
   const Result<OutboundMessage> message = read_outbound_message(*envelope);
   if (!message) return Refusal{"length", intent.kind + ": " + message.error().message};
@@ -275,7 +277,7 @@ std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spen
     return Refusal{"length", intent.kind + ": more entries than the cohort has sites"};
   if (round_ && message->chunk &&
       message->chunk->words.size() !=
-          federation::chunk_size(round_->dimension, message->chunk->index) * sizeof(std::uint32_t))
+          federation::messages::chunk_size(round_->dimension, message->chunk->index) * sizeof(std::uint32_t))
     return Refusal{"length", intent.kind + ": not the length of this chunk of the round's vector"};
   intent.checks.emplace_back("length");
   intent.key = message->key;
@@ -315,7 +317,7 @@ Result<std::vector<EgressTicket>> EgressGate::intend(std::span<const ByteView> w
 
 Result<void> EgressGate::sent(std::span<const EgressTicket> tickets) {
   std::vector<LedgerEntry> entries;
-  federation::EgressSent range;
+  federation::ledger::EgressSent range;
   for (const EgressTicket& ticket : tickets) {
     if (!unconfirmed_.contains(ticket.intent) || (range.count > 0 && ticket.intent < range.first + range.count))
       return invalid_argument("egress gate: intent " + std::to_string(ticket.intent) +
@@ -335,10 +337,10 @@ Result<void> EgressGate::sent(std::span<const EgressTicket> tickets) {
 }
 
 Result<void> EgressGate::record(const LedgerEntry& entry) {
-  const bool allowed = std::holds_alternative<federation::InputSealed>(entry) ||
-                       std::holds_alternative<federation::Incident>(entry);
+  const bool allowed = std::holds_alternative<federation::ledger::InputSealed>(entry) ||
+                       std::holds_alternative<federation::ledger::Incident>(entry);
   if (!allowed)
-    return invalid_argument("egress gate: " + std::string(federation::entry_type(entry)) +
+    return invalid_argument("egress gate: " + std::string(federation::ledger::entry_type(entry)) +
                             " entries are written by the gate itself");
   return append(entry);
 }
@@ -350,4 +352,4 @@ std::uint64_t EgressGate::run_bytes_spent(const RunId& run) const {
   return spent == run_bytes_.end() ? 0 : spent->second;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::egress

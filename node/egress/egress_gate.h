@@ -31,17 +31,17 @@
 #include "federation/membership/signed_document.h"
 #include "federation/secagg/parameters.h"
 
-namespace fovea::node {
+namespace fovea::node::egress {
 
 // What the site's own configuration fixes; nothing here comes from the coordinator.
 struct EgressPolicy {
   SiteId site;
-  Digest software{};                         // SHA-256 of the running program
-  federation::PublicKeyBytes approver{};     // the only key whose approvals count
-  federation::PublicKeyBytes destination{};  // the coordinator's transport key: where messages go
-  std::uint32_t cohort_min = 2;              // no sum over fewer sites than this
-  std::uint64_t run_bytes_max = 0;           // of one run, over restarts; 0 lets nothing out
-  std::uint64_t session_bytes_max = 0;       // of messages that belong to no approved plan, since open()
+  Digest software{};                                     // SHA-256 of the running program
+  federation::membership::PublicKeyBytes approver{};     // the only key whose approvals count
+  federation::membership::PublicKeyBytes destination{};  // the coordinator's transport key: where messages go
+  std::uint32_t cohort_min = 2;                          // no sum over fewer sites than this
+  std::uint64_t run_bytes_max = 0;                       // of one run, over restarts; 0 lets nothing out
+  std::uint64_t session_bytes_max = 0;                   // of messages that belong to no approved plan, since open()
   // File names and patient identifiers of the site's data: a message that holds one is refused. Those shorter than
   // kIdentifierBytesMin are not looked for: random key and signature bytes would hold them by chance.
   std::vector<std::string> identifiers{};
@@ -64,28 +64,28 @@ struct EgressTicket {
 class EgressGate {
  public:
   // Opens (or recovers) the ledger and learns from it which plans are approved and what was spent.
-  static Result<EgressGate> open(federation::LedgerOptions ledger, EgressPolicy policy, const Clock& clock);
+  static Result<EgressGate> open(federation::ledger::LedgerOptions ledger, EgressPolicy policy, const Clock& clock);
 
   // Verifies a signed approval or rejection by the approver's key for this site (permission_denied or corruption
   // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval.
-  Result<void> decide_plan(const federation::SignedDocument& approval);
+  Result<void> decide_plan(const federation::membership::SignedDocument& approval);
   bool plan_approved(const Digest& plan) const;
 
   // The roster the site has pinned; recorded once an epoch.
-  Result<void> pin_roster(const federation::Roster& roster);
+  Result<void> pin_roster(const federation::membership::Roster& roster);
   // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none". An
   // attempt of the run that the ledger has as opened and not closed is open again: a crash interrupted it.
-  Result<void> open_run(const RunId& run, const federation::Plan& plan, const Digest& model);
+  Result<void> open_run(const RunId& run, const federation::membership::Plan& plan, const Digest& model);
   // The site has derived another model (an applied sum, or the sums of missed rounds).
   Result<void> set_model(const Digest& model);
   // The same model for all sites: refused (permission_denied) unless plan, roster, model and dimension of the announced
   // parameters are the site's own, the cohort reaches the threshold and the policy's minimum, and the attempt comes
   // after the last one. Recorded as round.open, durable with the next intend(). Opening the same parameters again after
   // a restart is allowed.
-  Result<void> open_round(const federation::RoundParameters& announced, const OwnRound& own);
-  std::optional<federation::RoundKey> attempt_open() const;
+  Result<void> open_round(const federation::secagg::RoundParameters& announced, const OwnRound& own);
+  std::optional<federation::ledger::RoundKey> attempt_open() const;
   // Ends what may leave for the attempt. Durable with the next sync.
-  Result<void> close_round(const federation::RoundClose& close);
+  Result<void> close_round(const federation::ledger::RoundClose& close);
 
   // All or nothing, one durable sync for the whole batch. Each item is the wire bytes of one signed message.
   Result<std::vector<EgressTicket>> intend(std::span<const ByteView> wires);
@@ -93,14 +93,14 @@ class EgressGate {
   Result<void> sent(std::span<const EgressTicket> tickets);
 
   // input.sealed or incident; invalid_argument for what the gate writes itself. Durable with the next sync.
-  Result<void> record(const federation::LedgerEntry& entry);
+  Result<void> record(const federation::ledger::LedgerEntry& entry);
   // After a round and before the process ends: tiles and a signed checkpoint of everything so far.
   Result<void> publish();
 
   // Intents without a confirmation: what a crash left open. Their bytes count as sent.
   const std::set<std::uint64_t>& unconfirmed() const noexcept { return unconfirmed_; }
   std::uint64_t run_bytes_spent(const RunId& run) const;
-  const federation::Ledger& ledger() const noexcept { return *ledger_; }
+  const federation::ledger::Ledger& ledger() const noexcept { return *ledger_; }
 
  private:
   struct Run {
@@ -119,32 +119,33 @@ class EgressGate {
   };
 
   EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
-  bool is_closed(const federation::RoundKey& key) const;
-  void learn(std::uint64_t index, const federation::StampedEntry& entry);
-  Result<void> append(federation::LedgerEntry entry);
+  bool is_closed(const federation::ledger::RoundKey& key) const;
+  void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
+  Result<void> append(federation::ledger::LedgerEntry entry);
   Error refuse(const Refusal& refusal);
-  std::optional<Refusal> check_round(const federation::RoundParameters& announced, const OwnRound& own) const;
-  std::optional<Refusal> check_message(ByteView wire, Spending& spending, federation::EgressIntent& intent) const;
-  std::optional<Refusal> check_binding(const OutboundMessage& message, federation::EgressIntent& intent) const;
-  std::optional<Refusal> check_vector(const OutboundMessage& message, federation::EgressIntent& intent) const;
+  std::optional<Refusal> check_round(const federation::secagg::RoundParameters& announced, const OwnRound& own) const;
+  std::optional<Refusal> check_message(ByteView wire, Spending& spending,
+                                       federation::ledger::EgressIntent& intent) const;
+  std::optional<Refusal> check_binding(const OutboundMessage& message, federation::ledger::EgressIntent& intent) const;
+  std::optional<Refusal> check_vector(const OutboundMessage& message, federation::ledger::EgressIntent& intent) const;
   std::optional<Refusal> check_identifiers(ByteView wire, const OutboundMessage& message,
-                                           federation::EgressIntent& intent) const;
-  std::optional<Refusal> check_budget(Spending& spending, federation::EgressIntent& intent) const;
+                                           federation::ledger::EgressIntent& intent) const;
+  std::optional<Refusal> check_budget(Spending& spending, federation::ledger::EgressIntent& intent) const;
 
-  std::optional<federation::Ledger> ledger_;  // set by open()
+  std::optional<federation::ledger::Ledger> ledger_;  // set by open()
   EgressPolicy policy_;
   const Clock* clock_;
-  std::map<Digest, bool> plans_;                      // true: approved, false: withdrawn
-  std::map<RunId, std::uint64_t> run_bytes_;          // spent
-  std::map<RunId, federation::RoundOpen> last_open_;  // newest attempt of each run
-  std::map<RunId, federation::RoundKey> last_closed_;
+  std::map<Digest, bool> plans_;                              // true: approved, false: withdrawn
+  std::map<RunId, std::uint64_t> run_bytes_;                  // spent
+  std::map<RunId, federation::ledger::RoundOpen> last_open_;  // newest attempt of each run
+  std::map<RunId, federation::ledger::RoundKey> last_closed_;
   std::uint64_t session_bytes_ = 0;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
   std::optional<Digest> roster_;           // pinned since open()
   std::optional<Digest> recorded_roster_;  // newest in the ledger
   std::optional<Run> run_;
-  std::optional<federation::RoundOpen> round_;  // the attempt that is open
+  std::optional<federation::ledger::RoundOpen> round_;  // the attempt that is open
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::egress

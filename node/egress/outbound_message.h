@@ -12,25 +12,25 @@
 #include "federation/messages/envelope.h"
 #include "federation/messages/vector_chunk.h"
 
-namespace fovea::node {
+namespace fovea::node::egress {
 
-using federation::MessageScope;
+using federation::messages::MessageScope;
 
 struct OutboundMessage {
-  federation::MessageKind kind = federation::MessageKind::hello;
+  federation::messages::MessageKind kind = federation::messages::MessageKind::hello;
   MessageScope scope = MessageScope::session;
-  federation::RoundKey key;
-  std::optional<Digest> parameters;            // H(P) that a message of a round names
-  std::optional<Digest> model;                 // that the message names
-  std::size_t sites = 0;                       // entries of its list, one per site
-  std::optional<federation::ChunkView> chunk;  // of a masked vector; views the wire
+  federation::ledger::RoundKey key;
+  std::optional<Digest> parameters;                      // H(P) that a message of a round names
+  std::optional<Digest> model;                           // that the message names
+  std::size_t sites = 0;                                 // entries of its list, one per site
+  std::optional<federation::messages::ChunkView> chunk;  // of a masked vector; views the wire
 };
 
 // The envelope: invalid_argument unless it is a message of a kind that sites send, from this site.
 // The signature is not checked: it is the site's own.
-Result<federation::UncheckedEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site);
+Result<federation::messages::UncheckedEnvelope> read_outbound_envelope(ByteView wire, const SiteId& site);
 
 // The contents: invalid_argument unless the payload is exactly one message of its kind.
-Result<OutboundMessage> read_outbound_message(const federation::UncheckedEnvelope& envelope);
+Result<OutboundMessage> read_outbound_message(const federation::messages::UncheckedEnvelope& envelope);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::egress

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace fovea::node {
+namespace fovea::node::egress {
 namespace {
 
 // Chi-square = (sum of squared byte counts) / 16 − 4096. Under uniform bytes P(chi-square > 452) = 7e-13: computed
@@ -46,4 +46,4 @@ std::optional<std::size_t> first_non_uniform_block(ByteView bytes) {
   return std::nullopt;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::egress

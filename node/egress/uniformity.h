@@ -7,7 +7,7 @@
 
 #include "common/bytes.h"
 
-namespace fovea::node {
+namespace fovea::node::egress {
 
 inline constexpr std::size_t kUniformityBlockBytes = 4096;
 
@@ -16,4 +16,4 @@ inline constexpr std::size_t kUniformityBlockBytes = 4096;
 // their one bits (Hoeffding), which under some ten bytes can refuse nothing.
 std::optional<std::size_t> first_non_uniform_block(ByteView bytes);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::egress

@@ -10,7 +10,7 @@
 #include "crypto/aead.h"
 #include "crypto/random_source.h"
 
-namespace fovea::node {
+namespace fovea::node::embedding {
 namespace {
 
 constexpr std::string_view kMagic = "FOVEMB1\n";
@@ -35,7 +35,7 @@ Bytes associated_data(std::string_view code, const Digest& identity) {
 Bytes encode(const StoredStudy& study) {
   ByteWriter writer;
   writer.u32(static_cast<std::uint32_t>(study.regions.size()));
-  for (const Point3* corner : {&study.box.low, &study.box.high})
+  for (const volume::Point3* corner : {&study.box.low, &study.box.high})
     for (const double mm : *corner) writer.f32(static_cast<float>(mm));
   writer.u8(study.label ? static_cast<std::uint8_t>(*study.label) : 255);
   for (const StoredRegion& region : study.regions) {
@@ -67,7 +67,7 @@ Result<StoredStudy> decode(ByteView bytes) {
   StoredStudy study;
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("regions"));
   if (count > kRegionsMax) return corruption("embeddings: too many regions");
-  for (Point3* corner : {&study.box.low, &study.box.high})
+  for (volume::Point3* corner : {&study.box.low, &study.box.high})
     for (double& mm : *corner) {
       FOVEA_TRY_ASSIGN(const float number, reader.f32("box"));
       mm = static_cast<double>(number);
@@ -94,13 +94,13 @@ Result<crypto::SecretKey> open_key(const std::filesystem::path& path) {
 
 }  // namespace
 
-StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<int> label) {
+StoredStudy to_stored(const StudyLook& look, const saliency::Prior& prior, std::optional<int> label) {
   StoredStudy study{BodyBox::of(prior), label, {}};
-  const VolumeGeometry& geometry = prior.grid.geometry;
+  const volume::VolumeGeometry& geometry = prior.grid.geometry;
   for (std::size_t r = 0; r < look.regions.size(); ++r) {
     StoredRegion stored;
     stored.embedding = quantised(look.vectors.embeddings[r]);
-    const Point3 index = geometry.to_index(look.regions[r].centre_mm);
+    const volume::Point3 index = geometry.to_index(look.regions[r].centre_mm);
     for (unsigned axis = 0; axis < 3; ++axis) {
       const double middle = (study.box.low[axis] + study.box.high[axis]) / 2;
       stored.place[axis] = static_cast<std::int16_t>(
@@ -115,11 +115,11 @@ StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<i
 
 StudyVectors to_vectors(const StoredStudy& study) {
   // Default geometry: mm along the axes equal indices, and traits_of reads nothing else of it.
-  const VolumeGeometry geometry;
+  const volume::VolumeGeometry geometry;
   StudyVectors vectors;
   for (const StoredRegion& stored : study.regions) {
     vectors.embeddings.push_back(dequantised(stored.embedding));
-    Region region;
+    saliency::Region region;
     for (unsigned axis = 0; axis < 3; ++axis)
       region.centre_mm[axis] = (study.box.low[axis] + study.box.high[axis]) / 2 + stored.place[axis] / kPlaceScale;
     region.radius_mm = stored.radius / kRadiusScale;
@@ -204,4 +204,4 @@ Result<void> EmbeddingStore::forget(std::string_view code) {
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::embedding

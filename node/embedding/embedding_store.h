@@ -25,7 +25,7 @@
 #include "node/embedding/region_network.h"
 #include "node/saliency/prior.h"
 
-namespace fovea::node {
+namespace fovea::node::embedding {
 
 struct StoredRegion {
   StoredEmbedding embedding{};
@@ -41,7 +41,7 @@ struct StoredStudy {
   std::vector<StoredRegion> regions;
 };
 
-StoredStudy to_stored(const StudyLook& look, const Prior& prior, std::optional<int> label);
+StoredStudy to_stored(const StudyLook& look, const saliency::Prior& prior, std::optional<int> label);
 StudyVectors to_vectors(const StoredStudy& study);
 
 // Not for two threads or two processes at a time.
@@ -71,4 +71,4 @@ class EmbeddingStore {
   const Clock* clock_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::embedding

@@ -6,20 +6,20 @@
 
 #include "node/saliency/proposer.h"
 
-namespace fovea::node {
+namespace fovea::node::embedding {
 namespace {
 
 constexpr float kLevels = 127;
 
 // mm along the scan's axes, from the first voxel.
-Point3 axis_mm(const VolumeGeometry& geometry, const Point3& point) {
+volume::Point3 axis_mm(const volume::VolumeGeometry& geometry, const volume::Point3& point) {
   return geometry.to_index(point).cwiseProduct(geometry.spacing_mm);
 }
 
 }  // namespace
 
-BodyBox BodyBox::of(const Prior& prior) {
-  const CellBox cells = box_of_cells_above(prior, kMarginPrior);
+BodyBox BodyBox::of(const saliency::Prior& prior) {
+  const saliency::CellBox cells = saliency::box_of_cells_above(prior, saliency::kMarginPrior);
   BodyBox box;
   for (unsigned axis = 0; axis < 3; ++axis) {
     box.low[axis] = static_cast<double>(cells.low[axis]) * prior.grid.geometry.spacing_mm[axis];
@@ -28,11 +28,11 @@ BodyBox BodyBox::of(const Prior& prior) {
   return box;
 }
 
-Traits traits_of(const Region& region, const BodyBox& box, const VolumeGeometry& geometry) {
+Traits traits_of(const saliency::Region& region, const BodyBox& box, const volume::VolumeGeometry& geometry) {
   Traits traits{};
   traits[0] = static_cast<float>(std::clamp(region.logit, -20.0, 20.0) / 4);
   traits[1] = static_cast<float>(std::log(std::clamp(region.radius_mm, 0.2, 50.0)) - 1.4);
-  const Point3 at = axis_mm(geometry, region.centre_mm);
+  const volume::Point3 at = axis_mm(geometry, region.centre_mm);
   for (unsigned axis = 0; axis < 3; ++axis) {
     const double half = std::max((box.high[axis] - box.low[axis]) / 2, 1.0);
     traits[2 + axis] = static_cast<float>(std::clamp((at[axis] - box.low[axis]) / half - 1, -1.5, 1.5));
@@ -55,25 +55,27 @@ Embedding dequantised(const StoredEmbedding& stored) noexcept {
   return out;
 }
 
-Result<std::vector<float>> read_regions(ScanSource& scan, std::span<const Region> regions) {
-  std::vector<float> crops(regions.size() * kRegionVoxels);
+Result<std::vector<float>> read_regions(scan_view::ScanSource& scan, std::span<const saliency::Region> regions) {
+  std::vector<float> crops(regions.size() * scan_view::kRegionVoxels);
   for (std::size_t r = 0; r < regions.size(); ++r)
-    FOVEA_TRY(scan.read_region(regions[r].centre_mm, std::span(crops).subspan(r * kRegionVoxels, kRegionVoxels)));
+    FOVEA_TRY(scan.read_region(regions[r].centre_mm,
+                               std::span(crops).subspan(r * scan_view::kRegionVoxels, scan_view::kRegionVoxels)));
   return crops;
 }
 
-Result<StudyLook> look_at(const NetworkParameters& parameters, ScanSource& scan, const Prior& prior,
-                          const LookSettings& settings, std::uint64_t seed) {
+Result<StudyLook> look_at(const network::NetworkParameters& parameters, scan_view::ScanSource& scan,
+                          const saliency::Prior& prior, const saliency::LookSettings& settings, std::uint64_t seed) {
   StudyLook look;
   scan.begin_session();
-  FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters, scan.coarse(), prior));
-  look.regions = choose_regions(prior, heat, settings, seed);
+  FOVEA_TRY_ASSIGN(const saliency::HeatMap heat, saliency::find_heat(parameters, scan.coarse(), prior));
+  look.regions = saliency::choose_regions(prior, heat, settings, seed);
   if (look.regions.empty()) return failed_precondition("study: the prior leaves no place to look at");
   FOVEA_TRY_ASSIGN(const std::vector<float> crops, read_regions(scan, look.regions));
   FOVEA_TRY_ASSIGN(look.vectors.embeddings, embed_regions(parameters, crops));
   for (Embedding& embedding : look.vectors.embeddings) embedding = dequantised(quantised(embedding));
   const BodyBox box = BodyBox::of(prior);
-  for (const Region& region : look.regions) look.vectors.traits.push_back(traits_of(region, box, prior.grid.geometry));
+  for (const saliency::Region& region : look.regions)
+    look.vectors.traits.push_back(traits_of(region, box, prior.grid.geometry));
   FOVEA_TRY_ASSIGN(look.assessments, assess_regions(parameters, look.vectors));
   FOVEA_TRY_ASSIGN(look.logit, study_logit(parameters, look.vectors));
   look.fraction_read = scan.fraction_read();
@@ -86,10 +88,10 @@ std::uint64_t look_seed(std::uint64_t seed, std::string_view study_code) noexcep
   return hash;
 }
 
-Point3 refined_centre(const Region& region, const RegionAssessment& assessment,
-                      const VolumeGeometry& geometry) noexcept {
+volume::Point3 refined_centre(const saliency::Region& region, const RegionAssessment& assessment,
+                              const volume::VolumeGeometry& geometry) noexcept {
   const Eigen::Vector3d offset = assessment.offset_mm.cwiseQuotient(geometry.spacing_mm);
   return geometry.to_point(geometry.to_index(region.centre_mm) + offset);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::embedding

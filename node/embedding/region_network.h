@@ -15,11 +15,11 @@
 #include "node/network/network_blocks.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::embedding {
 
-inline constexpr std::size_t kEmbeddingSize = federation::kEmbeddingSize;
+inline constexpr std::size_t kEmbeddingSize = federation::model::kEmbeddingSize;
 using Embedding = std::array<float, kEmbeddingSize>;  // each in (−1, 1)
-using Traits = std::array<float, federation::kRegionTraits>;
+using Traits = std::array<float, federation::model::kRegionTraits>;
 
 // The region head's outputs.
 struct RegionAssessment {
@@ -49,13 +49,15 @@ struct StudyVectors {
 };
 
 // Each adds the gradient of its loss to parameters.gradients() and returns the loss. internal: torch failed.
-Result<double> accumulate_bag_gradient(NetworkParameters& parameters, const RegionBag& bag);
-Result<double> accumulate_study_gradient(NetworkParameters& parameters, const StudyVectors& study, int label);
+Result<double> accumulate_bag_gradient(network::NetworkParameters& parameters, const RegionBag& bag);
+Result<double> accumulate_study_gradient(network::NetworkParameters& parameters, const StudyVectors& study, int label);
 
 // Inference, without gradients; one embedding per kRegionVoxels of `crops`. internal: torch failed.
-Result<std::vector<Embedding>> embed_regions(const NetworkParameters& parameters, std::span<const float> crops);
-Result<std::vector<RegionAssessment>> assess_regions(const NetworkParameters& parameters, const StudyVectors& study);
+Result<std::vector<Embedding>> embed_regions(const network::NetworkParameters& parameters,
+                                             std::span<const float> crops);
+Result<std::vector<RegionAssessment>> assess_regions(const network::NetworkParameters& parameters,
+                                                     const StudyVectors& study);
 // The mean of the three study heads.
-Result<double> study_logit(const NetworkParameters& parameters, const StudyVectors& study);
+Result<double> study_logit(const network::NetworkParameters& parameters, const StudyVectors& study);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::embedding

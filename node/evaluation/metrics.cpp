@@ -8,7 +8,7 @@
 
 #include "node/network/random_draws.h"
 
-namespace fovea::node {
+namespace fovea::node::evaluation {
 
 std::optional<double> area_under_curve(std::span<const ScoredLabel> items) {
   std::vector<ScoredLabel> sorted(items.begin(), items.end());
@@ -94,7 +94,7 @@ std::optional<Interval> patient_interval(std::span<const StudyResult> studies, c
   for (const auto& [code, own] : by_patient) patients.push_back(&own);
   if (patients.empty() || draws == 0) return std::nullopt;
 
-  RandomDraws random(seed);
+  network::RandomDraws random(seed);
   std::vector<double> values;
   std::vector<StudyResult> sample;
   for (std::uint32_t draw = 0; draw < draws; ++draw) {
@@ -111,4 +111,4 @@ std::optional<Interval> patient_interval(std::span<const StudyResult> studies, c
   return Interval{at(0.025), at(0.975)};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::evaluation

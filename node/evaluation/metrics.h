@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fovea::node {
+namespace fovea::node::evaluation {
 
 inline constexpr std::array<std::uint32_t, 3> kRecallRanks{8, 16, 32};
 
@@ -83,4 +83,4 @@ std::optional<double> study_auc(std::span<const StudyResult> studies);
 // Over all regions of studies whose findings are known: the chance that one with a finding scores above one without.
 std::optional<double> region_auc(std::span<const StudyResult> studies);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::evaluation

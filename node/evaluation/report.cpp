@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::evaluation {
 namespace {
 
 using nlohmann::json;
@@ -130,4 +130,4 @@ std::string summary_text(std::span<const StudyResult> studies, std::uint64_t see
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::evaluation

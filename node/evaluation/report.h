@@ -9,7 +9,7 @@
 
 #include "node/evaluation/metrics.h"
 
-namespace fovea::node {
+namespace fovea::node::evaluation {
 
 // {"studies", "labelled",
 //  "auc", "auc_interval": {"low","high"}, "region_auc", "region_auc_interval": {"low","high"},
@@ -26,4 +26,4 @@ nlohmann::json report_json(std::span<const StudyResult> studies, std::uint64_t s
 // The same figures in a few lines of text.
 std::string summary_text(std::span<const StudyResult> studies, std::uint64_t seed);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::evaluation

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kCellBytesMax = 4096;
@@ -61,4 +61,4 @@ Result<std::string> CsvReader::quoted() {
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

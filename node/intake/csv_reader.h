@@ -9,7 +9,7 @@
 
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct CsvRow {
   std::size_t line = 0;  // where it starts, from 1
@@ -36,4 +36,4 @@ class CsvReader {
   std::size_t line_ = 1;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

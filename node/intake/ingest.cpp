@@ -15,7 +15,7 @@
 #include "node/intake/study_intake.h"
 #include "node/intake/work_list.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // Raised when bricks, levels, statistics or findings come out differently, so that studies are ingested again.
@@ -28,7 +28,7 @@ constexpr std::uint64_t kBatchBytes = 512u << 20;  // of files read
 // What the workers share.
 class IngestRun {
  public:
-  IngestRun(StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
+  IngestRun(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources, const IngestSettings& settings,
             const std::function<void(const IngestProgress&)>& progress)
       : catalogue_(catalogue),
         sources_(sources),
@@ -97,21 +97,21 @@ class IngestRun {
     if (!known_.contains(code)) return true;
     FOVEA_TRY_ASSIGN(const auto known, catalogue_.fingerprint(code));
     if (!known) return true;
-    FOVEA_TRY_ASSIGN(StudyRecord record, catalogue_.find(code));
+    FOVEA_TRY_ASSIGN(store::StudyRecord record, catalogue_.find(code));
     if (!record.usable) return true;
     if (*known == print && std::filesystem::exists(record.bricks) && std::filesystem::exists(record.level_2mm))
       return false;
-    FOVEA_TRY_ASSIGN(const StudyIdentity identity, catalogue_.identity(code));
+    FOVEA_TRY_ASSIGN(const store::StudyIdentity identity, catalogue_.identity(code));
     record.usable = false;
     record.reason = "a repeated ingest of it was interrupted (ingest it again)";
-    const CatalogueEntry withdrawn{std::move(record), identity, ""};
+    const store::CatalogueEntry withdrawn{std::move(record), identity, ""};
     FOVEA_TRY(catalogue_.add({&withdrawn, 1}));
     return true;
   }
 
   // Files before rows: a study is in the catalogue only when its volumes are on the disk.
   Result<void> keep_waiting_rows() {
-    std::vector<CatalogueEntry> rows;
+    std::vector<store::CatalogueEntry> rows;
     {
       const std::lock_guard lock(mutex_);
       rows.swap(waiting_);
@@ -143,7 +143,7 @@ class IngestRun {
       tell(number, contents->bytes);
       return {};
     }
-    Result<StudyRecord> record = ingest_study(parser, catalogue_, source, code, settings_);
+    Result<store::StudyRecord> record = ingest_study(parser, catalogue_, source, code, settings_);
     if (!record && is_site_failure(record.error())) return record.error();
     if (!record) return refuse(number, code, record.error(), print);
     bool flush = false;
@@ -160,14 +160,14 @@ class IngestRun {
 
   Result<void> refuse(std::size_t number, const std::string& code, const Error& why, const std::string& print) {
     const StudySource& source = sources_[number];
-    StudyRecord record;
+    store::StudyRecord record;
     record.code = code;
     record.split = source.split;
     record.label = source.label;
     record.reason = why.message;
     // An earlier, readable copy may have left volumes under this code; the catalogue no longer says that they are
     // there.
-    const auto [bricks, level_2mm] = stored_files(catalogue_.volumes_folder(), code);
+    const auto [bricks, level_2mm] = store::stored_files(catalogue_.volumes_folder(), code);
     for (const std::filesystem::path* const stale : {&bricks, &level_2mm}) {
       std::error_code ignored;
       std::filesystem::remove(*stale, ignored);
@@ -191,7 +191,7 @@ class IngestRun {
     if (progress_) progress_({done_, sources_.size(), done_bytes_, work_list_.total_bytes()});
   }
 
-  StudyCatalogue& catalogue_;  // used with the lock held, but for its codes and paths, which never change
+  store::StudyCatalogue& catalogue_;  // used with the lock held, but for its codes and paths, which never change
   const std::vector<StudySource>& sources_;
   const IngestSettings& settings_;
   const std::function<void(const IngestProgress&)>& progress_;
@@ -201,7 +201,7 @@ class IngestRun {
   std::mutex mutex_;  // guards what follows
   std::set<std::string> claimed_, known_;
   std::map<std::size_t, Refusal> refused_;
-  std::vector<CatalogueEntry> waiting_;
+  std::vector<store::CatalogueEntry> waiting_;
   std::uint64_t waiting_bytes_ = 0;
   IngestReport report_;
   std::size_t done_ = 0;
@@ -211,7 +211,7 @@ class IngestRun {
 
 }  // namespace
 
-Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
+Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings,
                             const std::function<void(const IngestProgress&)>& progress) {
   IngestRun run(catalogue, sources, settings, progress);
@@ -225,4 +225,4 @@ Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySo
   return run.report();
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

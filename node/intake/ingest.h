@@ -15,7 +15,7 @@
 #include "node/intake/parser/scan_protocol.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct IngestSettings {
   std::vector<std::int32_t> finding_labels;  // of masks; empty: every label above zero
@@ -47,7 +47,7 @@ struct IngestReport {
 // Every source ends up ingested, found to be there already, or refused (and listed in the catalogue with the reason); a
 // bad one never stops the others. An error is the site's, not a study's: the catalogue or the disk fails (unavailable),
 // the parser program is missing (not_found). `progress` is called from several threads, one at a time.
-Result<IngestReport> ingest(StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
+Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -14,7 +14,7 @@
 #include "common/durable_file.h"
 #include "node/intake/csv_reader.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kTableBytesMax = 64u << 20;
@@ -79,8 +79,8 @@ bool has_study_column(const CsvRow& header) {
   return std::find(header.cells.begin(), header.cells.end(), "study") != header.cells.end();
 }
 
-Result<Finding> finding_of(const Cells& cells) {
-  Finding out;
+Result<store::Finding> finding_of(const Cells& cells) {
+  store::Finding out;
   constexpr std::string_view kAxes[3] = {"x_mm", "y_mm", "z_mm"};
   for (unsigned axis = 0; axis < 3; ++axis) {
     FOVEA_TRY_ASSIGN(out.center_mm[axis], cells.number(kAxes[axis], -kCoordinateMaxMm, kCoordinateMaxMm,
@@ -152,7 +152,7 @@ Result<std::vector<StudyLabelRow>> parse_study_labels(std::string_view text) {
     if (label != "0" && label != "1" && !label.empty()) return cells.wrong("label", "0, 1 or nothing");
     if (!label.empty()) row.label = label == "1" ? 1 : 0;
     if (!split.empty()) {
-      const Result<Split> parsed = parse_split(split);
+      const Result<store::Split> parsed = store::parse_split(split);
       if (!parsed) return cells.wrong("split", "train, validation or test");
       row.split = *parsed;
     }
@@ -187,15 +187,15 @@ Result<std::vector<PointRow>> read_points(const std::filesystem::path& file) {
   return read_table<std::vector<PointRow>>(file, parse_points);
 }
 
-std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
-                                              double voxel_mm3) {
-  std::optional<std::vector<Finding>> out;
+std::optional<std::vector<store::Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
+                                                     double voxel_mm3) {
+  std::optional<std::vector<store::Finding>> out;
   const std::vector<std::string> names = names_of(source);
   for (const PointRow& row : rows) {
     if (!row.study.empty() && std::find(names.begin(), names.end(), row.study) == names.end()) continue;
     if (!out) out.emplace();
     if (!row.finding) continue;
-    Finding finding = *row.finding;
+    store::Finding finding = *row.finding;
     const double ball_mm3 = std::numbers::pi / 6 * finding.diameter_mm * finding.diameter_mm * finding.diameter_mm;
     finding.voxels = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(ball_mm3 / voxel_mm3)));
     out->push_back(finding);
@@ -233,4 +233,4 @@ Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows,
   return unmatched;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -20,19 +20,19 @@
 #include "node/store/findings.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct StudyLabelRow {
   std::size_t line = 0;
   std::string study;
   std::optional<int> label;
-  std::optional<Split> split;
+  std::optional<store::Split> split;
 };
 
 struct PointRow {
   std::size_t line = 0;
-  std::string study;               // empty when the table has no such column
-  std::optional<Finding> finding;  // its voxels are not known yet: 0
+  std::string study;                      // empty when the table has no such column
+  std::optional<store::Finding> finding;  // its voxels are not known yet: 0
 };
 
 // invalid_argument names line and column. A study twice in a table of study labels is an error.
@@ -43,8 +43,8 @@ Result<std::vector<PointRow>> read_points(const std::filesystem::path& file);
 
 // The findings that a table of points gives a source: all rows when it has no study column. nullopt: no row names the
 // source. Their voxels are those of a ball in a grid of `voxel_mm3`.
-std::optional<std::vector<Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
-                                              double voxel_mm3);
+std::optional<std::vector<store::Finding>> points_of(const std::vector<PointRow>& rows, const StudySource& source,
+                                                     double voxel_mm3);
 
 // Gives labels and splits to the sources that the rows name; returns the rows that name none, in order.
 // invalid_argument: a row that names several sources.
@@ -56,4 +56,4 @@ Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabel
 Result<std::vector<std::size_t>> apply_points(const std::vector<PointRow>& rows, const std::filesystem::path& table,
                                               std::vector<StudySource>& sources);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

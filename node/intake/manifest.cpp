@@ -9,7 +9,7 @@
 #include "common/durable_file.h"
 #include "node/intake/csv_reader.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kManifestBytesMax = 64u << 20;
@@ -42,7 +42,7 @@ Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cell
   if (cells[kStudy].empty()) return invalid_argument("study: empty; every row needs a name of its own");
   if (cells[kPatient].empty()) return invalid_argument("patient: empty; studies of one patient must stay together");
   if (cells[kImage].empty()) return invalid_argument("image: empty; expected a path relative to the table");
-  FOVEA_TRY_ASSIGN(out.split, parse_split(cells[kSplit]));
+  FOVEA_TRY_ASSIGN(out.split, store::parse_split(cells[kSplit]));
   FOVEA_TRY_ASSIGN(out.label, parse_label(cells[kLabel]));
   out.identity = {std::string(cells[kStudy]), std::string(cells[kPatient]), std::string(cells[kImage]),
                   std::string(cells[kMask])};
@@ -88,4 +88,4 @@ Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

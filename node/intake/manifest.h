@@ -17,16 +17,16 @@
 #include "node/intake/parser/scan_protocol.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // One study to ingest.
 struct StudySource {
   std::string name;                           // what the local user calls it: a row, or the path as typed
-  StudyIdentity identity;                     // to be sealed
+  store::StudyIdentity identity;              // to be sealed
   std::vector<std::filesystem::path> images;  // one file, or the slices of a DICOM series
   std::uint32_t part = kOnlyVolume;           // which of the volumes that a DICOM series holds
   std::optional<std::filesystem::path> mask;
-  Split split = Split::train;
+  store::Split split = store::Split::train;
   std::optional<int> label;
 };
 
@@ -37,4 +37,4 @@ constexpr std::size_t kManifestRowsMax = 200'000;
 Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std::filesystem::path& folder);
 Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

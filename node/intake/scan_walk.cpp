@@ -13,7 +13,7 @@
 #include "node/intake/formats/file_format.h"
 #include "node/intake/formats/scan_facts.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 namespace fs = std::filesystem;
@@ -50,7 +50,7 @@ Result<void> walk(const fs::path& root, Walked& out) {
   return {};
 }
 
-StudySource file_source(const fs::path& path, Split split) {
+StudySource file_source(const fs::path& path, store::Split split) {
   StudySource out;
   out.name = path.string();
   const std::string file = path.filename().string();
@@ -118,7 +118,8 @@ std::span<const fs::path> next_batch(std::span<const fs::path> files) {
 }
 
 // Series in order of their first file.
-Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanParser& parser, FoundStudies& out) {
+Result<void> group_series(const std::vector<fs::path>& files, store::Split split, ScanParser& parser,
+                          FoundStudies& out) {
   std::map<std::string, std::size_t> series;
   std::map<std::string, std::vector<fs::path>> labels;
   std::set<std::string> instances, positions;
@@ -164,7 +165,7 @@ Result<void> group_series(const std::vector<fs::path>& files, Split split, ScanP
 
 }  // namespace
 
-Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, Split split, ScanParser& parser) {
+Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Split split, ScanParser& parser) {
   Walked walked;
   for (const fs::path& path : paths) FOVEA_TRY(walk(path, walked));
   for (std::vector<fs::path>* const each : {&walked.files, &walked.links}) {
@@ -197,4 +198,4 @@ Result<void> expand_folders(std::vector<StudySource>& sources) {
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

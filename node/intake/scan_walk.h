@@ -10,7 +10,7 @@
 #include "node/intake/parser/scan_parser.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct NotAScan {
   std::filesystem::path file;
@@ -27,9 +27,10 @@ struct FoundStudies {
 // skipped), takes volume files by their ending and groups everything else that is DICOM by series, asking `parser` what
 // each file is. Without a table the patient is DICOM's patient id, or the file's own name. not_found: a path does not
 // exist; invalid_argument: too many files.
-Result<FoundStudies> find_studies(const std::vector<std::filesystem::path>& paths, Split split, ScanParser& parser);
+Result<FoundStudies> find_studies(const std::vector<std::filesystem::path>& paths, store::Split split,
+                                  ScanParser& parser);
 
 // Replaces an image that is a folder (a DICOM series in a table) by the files in it.
 Result<void> expand_folders(std::vector<StudySource>& sources);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -28,7 +28,7 @@
 #include "node/volume/modality.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr double kFindingToleranceMm = 1;
@@ -52,11 +52,11 @@ Result<std::uint64_t> tag_file(const ScanFiles& scan_files, const std::filesyste
 
 // Adds the offset: as the store's intercept where voxels are int16, else to a copy of the voxels.
 struct ShiftedVoxels {
-  VoxelSpan span;
+  volume::VoxelSpan span;
   float intercept = 0;
   std::vector<float> copy;  // of float voxels, when they had to be changed
 };
-ShiftedVoxels shifted(const VoxelSpan& voxels, float offset) {
+ShiftedVoxels shifted(const volume::VoxelSpan& voxels, float offset) {
   ShiftedVoxels out{voxels, offset, {}};
   const auto* real = std::get_if<std::span<const float>>(&voxels);
   if (offset == 0 || real == nullptr) return out;
@@ -67,13 +67,13 @@ ShiftedVoxels shifted(const VoxelSpan& voxels, float offset) {
   return out;
 }
 
-void shift(IntensityStatistics& s, float offset) {
+void shift(volume::IntensityStatistics& s, float offset) {
   for (float* value : {&s.minimum, &s.maximum, &s.mean, &s.p99, &s.foreground_threshold, &s.median, &s.p16, &s.p84})
     *value += offset;
 }
 
-bool inside(const VolumeGeometry& geometry, const Point3& point) {
-  const Point3 index = geometry.to_index(point);
+bool inside(const volume::VolumeGeometry& geometry, const volume::Point3& point) {
+  const volume::Point3 index = geometry.to_index(point);
   for (unsigned axis = 0; axis < 3; ++axis) {
     const double slack = 0.5 + kFindingToleranceMm / geometry.spacing_mm[axis];
     if (!(index[axis] >= -slack && index[axis] <= static_cast<double>(geometry.size[axis] - 1) + slack)) return false;
@@ -82,45 +82,48 @@ bool inside(const VolumeGeometry& geometry, const Point3& point) {
 }
 
 // A table of points, of which those with the chosen labels count.
-Result<std::vector<Finding>> points_in(const StudySource& source, const VolumeGeometry& image,
-                                       const std::vector<std::int32_t>& labels) {
+Result<std::vector<store::Finding>> points_in(const StudySource& source, const volume::VolumeGeometry& image,
+                                              const std::vector<std::int32_t>& labels) {
   FOVEA_TRY_ASSIGN(const std::vector<PointRow> rows, read_points(*source.mask));
-  std::optional<std::vector<Finding>> out = points_of(rows, source, image.spacing_mm.prod());
+  std::optional<std::vector<store::Finding>> out = points_of(rows, source, image.spacing_mm.prod());
   if (!out)
     return invalid_argument(
         "the table of points does not name this study; give it a row with empty coordinates if it holds nothing");
   if (!labels.empty())
-    std::erase_if(*out,
-                  [&](const Finding& f) { return std::find(labels.begin(), labels.end(), f.label) == labels.end(); });
-  if (out->size() > kFindingsMax) return invalid_argument("more than " + std::to_string(kFindingsMax) + " points");
+    std::erase_if(*out, [&](const store::Finding& f) {
+      return std::find(labels.begin(), labels.end(), f.label) == labels.end();
+    });
+  if (out->size() > store::kFindingsMax)
+    return invalid_argument("more than " + std::to_string(store::kFindingsMax) + " points");
   return std::move(*out);
 }
 
 // A mask, segmentation or structure set: structures that overlap come in separate layers.
-Result<std::vector<Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file,
-                                           const ParsedVolume& scan, const std::vector<std::int32_t>& labels) {
-  std::vector<Finding> out;
+Result<std::vector<store::Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file,
+                                                  const ParsedVolume& scan, const std::vector<std::int32_t>& labels) {
+  std::vector<store::Finding> out;
   for (std::uint32_t layer = 0, layers = 1; layer < layers; ++layer) {
     FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_labels(file, {scan.geometry(), layer}));
     layers = parsed.layers();
     if (!parsed.frame_of_reference().empty() && !scan.frame_of_reference().empty() &&
         parsed.frame_of_reference() != scan.frame_of_reference())
       return invalid_argument("Frame of Reference UID: differs from the scan's; give the labels made for this scan");
-    FOVEA_TRY_ASSIGN(const std::vector<Finding> more, find_components(parsed.geometry(), parsed.voxels(), labels));
+    FOVEA_TRY_ASSIGN(const std::vector<store::Finding> more,
+                     store::find_components(parsed.geometry(), parsed.voxels(), labels));
     out.insert(out.end(), more.begin(), more.end());
-    if (out.size() > kFindingsMax)
-      return invalid_argument("more than " + std::to_string(kFindingsMax) +
+    if (out.size() > store::kFindingsMax)
+      return invalid_argument("more than " + std::to_string(store::kFindingsMax) +
                               " separate findings; this is noise, not annotation");
   }
   return out;
 }
 
-Result<std::vector<Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
-                                         const std::vector<std::int32_t>& labels) {
+Result<std::vector<store::Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
+                                                const std::vector<std::int32_t>& labels) {
   const bool is_table = is_table_name(*source.mask);
-  FOVEA_TRY_ASSIGN(std::vector<Finding> out, is_table ? points_in(source, scan.geometry(), labels)
-                                                      : structures_in(parser, *source.mask, scan, labels));
-  for (const Finding& finding : out)
+  FOVEA_TRY_ASSIGN(std::vector<store::Finding> out, is_table ? points_in(source, scan.geometry(), labels)
+                                                             : structures_in(parser, *source.mask, scan, labels));
+  for (const store::Finding& finding : out)
     if (!inside(scan.geometry(), finding.center_mm))
       return invalid_argument(
           "a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this "
@@ -134,23 +137,24 @@ Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool c
 }
 
 // The bricks and the stored part of the coarse level.
-Result<void> store_volumes(const StudyCatalogue& catalogue, const std::string& code, const StudyRecord& record,
-                           const ShiftedVoxels& voxels) {
-  const auto [bricks, level] = stored_files(catalogue.volumes_folder(), code);
-  FOVEA_TRY(write_brick_volume(bricks, catalogue.volume_key(),
-                               {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
+Result<void> store_volumes(const store::StudyCatalogue& catalogue, const std::string& code,
+                           const store::StudyRecord& record, const ShiftedVoxels& voxels) {
+  const auto [bricks, level] = store::stored_files(catalogue.volumes_folder(), code);
+  FOVEA_TRY(store::write_brick_volume(bricks, catalogue.volume_key(),
+                                      {record.geometry, record.statistics, voxels.span, 1, voxels.intercept}));
   std::error_code failed;
   std::filesystem::remove(level, failed);
-  if (!has_axis_finer_than(record.geometry, kCoarseSpacingMm)) {
+  if (!store::has_axis_finer_than(record.geometry, store::kCoarseSpacingMm)) {
     // Nothing to average: one file under both names.
     std::filesystem::create_hard_link(bricks, level, failed);
     if (!failed) return {};
   }
-  const Bounds bounds{record.statistics.minimum - voxels.intercept, record.statistics.maximum - voxels.intercept};
-  const StoredLevel coarse = stored_level(record.geometry, voxels.span, kCoarseSpacingMm, bounds);
-  return write_brick_volume(level, catalogue.volume_key(),
-                            {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps),
-                             coarse.slope, coarse.intercept + voxels.intercept});
+  const store::Bounds bounds{record.statistics.minimum - voxels.intercept,
+                             record.statistics.maximum - voxels.intercept};
+  const store::StoredLevel coarse = store::stored_level(record.geometry, voxels.span, store::kCoarseSpacingMm, bounds);
+  return store::write_brick_volume(level, catalogue.volume_key(),
+                                   {coarse.geometry, record.statistics, std::span<const std::int16_t>(coarse.steps),
+                                    coarse.slope, coarse.intercept + voxels.intercept});
 }
 
 }  // namespace
@@ -179,20 +183,21 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
   return out;
 }
 
-Result<StudyRecord> ingest_study(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
-                                 const std::string& code, const IngestSettings& settings) {
+Result<store::StudyRecord> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
+                                        const StudySource& source, const std::string& code,
+                                        const IngestSettings& settings) {
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
-  StudyRecord record;
+  store::StudyRecord record;
   record.code = code;
   record.split = source.split;
   record.label = source.label;
   record.geometry = parsed.geometry();
   record.modality = parsed.modality();
-  record.bias_corrected = settings.correct_bias && has_bias_field(record.modality);
-  FOVEA_TRY_ASSIGN(record.statistics, intensity_statistics(parsed.voxels()));
+  record.bias_corrected = settings.correct_bias && volume::has_bias_field(record.modality);
+  FOVEA_TRY_ASSIGN(record.statistics, volume::intensity_statistics(parsed.voxels()));
   shift(record.statistics, settings.intensity_offset);
   if (source.mask) {
-    Result<std::vector<Finding>> findings = findings_of(parser, source, parsed, settings.finding_labels);
+    Result<std::vector<store::Finding>> findings = findings_of(parser, source, parsed, settings.finding_labels);
     if (!findings) return findings.error().with_context("mask");
     record.findings = std::move(findings).value();
     if (!record.label) record.label = record.findings.empty() ? 0 : 1;
@@ -208,4 +213,4 @@ Result<StudyRecord> ingest_study(ScanParser& parser, const StudyCatalogue& catal
   return record;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -13,7 +13,7 @@
 #include "node/intake/parser/scan_parser.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // Tags by which this site recognises the contents of a study's files.
 struct ContentTags {
@@ -26,9 +26,10 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
 
 // The error is the reason of the study's refusal, or a failure of the site (disk, parser program): is_site_failure
 // tells them apart. On success the bricks and level of `code` are written, durable after sync_filesystem.
-Result<StudyRecord> ingest_study(ScanParser& parser, const StudyCatalogue& catalogue, const StudySource& source,
-                                 const std::string& code, const IngestSettings& settings);
+Result<store::StudyRecord> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
+                                        const StudySource& source, const std::string& code,
+                                        const IngestSettings& settings);
 
 bool is_site_failure(const Error& error) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -5,7 +5,7 @@
 #include "node/intake/formats/file_format.h"
 #include "node/intake/parser/scan_files.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 std::uint64_t size_of(const StudySource& source) {
@@ -38,4 +38,4 @@ std::optional<std::size_t> WorkList::next(unsigned worker) {
   return pile.sources[pile.taken++];
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

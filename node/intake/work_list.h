@@ -12,7 +12,7 @@
 
 #include "node/intake/manifest.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 class WorkList {
  public:
@@ -37,4 +37,4 @@ class WorkList {
   Pile nifti_, others_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

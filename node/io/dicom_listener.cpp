@@ -23,7 +23,7 @@
 #include "common/child_program.h"
 #include "common/descriptor.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -332,4 +332,4 @@ Result<DicomListener> DicomListener::open(DicomConfig config, Places places, Hoo
 std::uint16_t DicomListener::port() const noexcept { return impl_->port; }
 Result<void> DicomListener::run(int stop_descriptor) { return impl_->run(stop_descriptor); }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

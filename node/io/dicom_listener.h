@@ -17,7 +17,7 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // One peer that may send: AE title and numeric address must both fit.
 struct DicomPeer {
@@ -74,4 +74,4 @@ class DicomListener {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -10,19 +10,20 @@
 #include "federation/messages/attempt_ref.h"
 #include "node/round/site_machine.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 constexpr std::uint64_t kMegabyte = 1'000'000;
 constexpr std::uint32_t kColludersMax = 127;
-constexpr auto kCohortMax = static_cast<std::uint32_t>(federation::kCohortMax);
+constexpr auto kCohortMax = static_cast<std::uint32_t>(federation::messages::kCohortMax);
 
 // The bounds of SitePolicy: what the round machine would refuse when a run opens, long after the file was written, is
 // refused when the file is read.
 Result<void> read_cohort_rules(ConfigFields& fields, PolicyConfig& out) {
   FOVEA_TRY(fields.integer_into("policy.colluders_max", 0, kColludersMax, out.colluders_max));
-  FOVEA_TRY(fields.integer_into("policy.honest_min", kHonestMin, kCohortMax - out.colluders_max, out.honest_min));
-  FOVEA_TRY(fields.integer_into("policy.cohort_min", kHonestMin, kCohortMax, out.cohort_min));
+  FOVEA_TRY(
+      fields.integer_into("policy.honest_min", round::kHonestMin, kCohortMax - out.colluders_max, out.honest_min));
+  FOVEA_TRY(fields.integer_into("policy.cohort_min", round::kHonestMin, kCohortMax, out.cohort_min));
   const std::uint32_t least = out.honest_min + out.colluders_max;
   if (out.cohort_min >= least) return {};
   return fields.wrong("policy.cohort_min",
@@ -34,7 +35,7 @@ Result<void> read_cohort_rules(ConfigFields& fields, PolicyConfig& out) {
 Result<PolicyConfig> read_policy(ConfigFields& fields) {
   PolicyConfig out;
   FOVEA_TRY(read_cohort_rules(fields, out));
-  FOVEA_TRY(fields.integer_into("policy.rounds_max", 1, federation::kPlanRoundsMax, out.rounds_max));
+  FOVEA_TRY(fields.integer_into("policy.rounds_max", 1, federation::membership::kPlanRoundsMax, out.rounds_max));
   FOVEA_TRY_ASSIGN(const auto modalities, fields.texts("policy.modalities", 3));
   if (modalities) out.modalities = *modalities;
   for (const std::string& modality : out.modalities)
@@ -129,7 +130,7 @@ Result<NodeConfig> NodeConfig::parse(std::string_view text, const std::string& s
   return read_fields(std::move(fields));
 }
 
-Result<void> check_policy(const PolicyConfig& policy, const federation::Plan& plan) {
+Result<void> check_policy(const PolicyConfig& policy, const federation::membership::Plan& plan) {
   const auto asks = [](std::uint32_t plan_value, std::uint32_t own) {
     return "the plan has " + std::to_string(plan_value) + ", this site demands at least " + std::to_string(own);
   };
@@ -147,4 +148,4 @@ Result<void> check_policy(const PolicyConfig& policy, const federation::Plan& pl
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

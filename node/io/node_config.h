@@ -13,7 +13,7 @@
 #include "federation/membership/plan.h"
 #include "node/io/dicom_listener.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // What the hospital demands. A plan that asks for less is refused with the rule's name.
 struct PolicyConfig {
@@ -52,6 +52,6 @@ struct NodeConfig {
 };
 
 // permission_denied "plan refused by policy rule <rule>: …" when the plan asks for less than the policy.
-Result<void> check_policy(const PolicyConfig& policy, const federation::Plan& plan);
+Result<void> check_policy(const PolicyConfig& policy, const federation::membership::Plan& plan);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -12,7 +12,7 @@
 
 #include "node/io/zmq_transport.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 constexpr std::string_view kScheme = "tcp://";
@@ -47,7 +47,7 @@ Result<void> connect_one(const addrinfo& candidate, std::chrono::milliseconds ti
 
 }  // namespace
 
-std::string coordinator_endpoint(const NodeConfig& config, const federation::Invite& invite) {
+std::string coordinator_endpoint(const NodeConfig& config, const federation::membership::Invite& invite) {
   const Address invited = split(invite.endpoint);
   const std::string port = config.coordinator_port ? std::to_string(*config.coordinator_port) : invited.port;
   return std::string(kScheme) + config.coordinator_host.value_or(invited.host) + ":" + port;
@@ -73,7 +73,7 @@ Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds time
   return {};
 }
 
-Result<void> try_curve(const std::string& endpoint, const federation::Invite& invite, const SiteKeys& keys,
+Result<void> try_curve(const std::string& endpoint, const federation::membership::Invite& invite, const SiteKeys& keys,
                        std::chrono::milliseconds timeout) {
   FOVEA_TRY_ASSIGN(auto transport,
                    ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = invite.coordinator_transport_key},
@@ -96,4 +96,4 @@ Result<void> try_curve(const std::string& endpoint, const federation::Invite& in
   return deadline_exceeded("no answer from " + endpoint + " within " + std::to_string(timeout.count() / 1000) + " s");
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

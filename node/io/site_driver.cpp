@@ -20,7 +20,7 @@
 #include "node/io/site_driver_parts.h"
 #include "node/io/site_register.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -35,19 +35,21 @@ constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // of hellos and failures that belong to no approved plan
 constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
 
-Result<EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config, const federation::RosterSite& self,
-                             const federation::Invite& invite, const SiteKeys& keys, const Clock& clock) {
-  std::string origin = federation::ledger_origin(invite.federation, self.id.text());
+Result<egress::EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config,
+                                     const federation::membership::RosterSite& self,
+                                     const federation::membership::Invite& invite, const SiteKeys& keys,
+                                     const Clock& clock) {
+  std::string origin = federation::ledger::ledger_origin(invite.federation, self.id.text());
   FOVEA_TRY_ASSIGN(const Bytes program, read_file("/proc/self/exe", kProgramBytesMax));
-  return EgressGate::open({.folder = folder.ledger(), .origin = std::move(origin), .key = keys.log.copy()},
-                          {.site = self.id,
-                           .software = crypto::sha256(program),
-                           .approver = self.approver_key,
-                           .destination = invite.coordinator_transport_key,
-                           .cohort_min = config.policy.cohort_min,
-                           .run_bytes_max = config.policy.run_bytes_max,
-                           .session_bytes_max = kSessionBytesMax},
-                          clock);
+  return egress::EgressGate::open({.folder = folder.ledger(), .origin = std::move(origin), .key = keys.log.copy()},
+                                  {.site = self.id,
+                                   .software = crypto::sha256(program),
+                                   .approver = self.approver_key,
+                                   .destination = invite.coordinator_transport_key,
+                                   .cohort_min = config.policy.cohort_min,
+                                   .run_bytes_max = config.policy.run_bytes_max,
+                                   .session_bytes_max = kSessionBytesMax},
+                                  clock);
 }
 
 std::string software_text() {
@@ -62,7 +64,7 @@ std::string software_text() {
 void block_stop_signals() { block_signals({SIGINT, SIGTERM, SIGCONT}); }
 
 Result<HoldPoint> HoldPoint::parse(std::string_view text) {
-  using federation::MessageKind;
+  using federation::messages::MessageKind;
   const std::pair<std::string_view, MessageKind> points[] = {{"keys:", MessageKind::key_list},
                                                              {"shares:", MessageKind::routed_shares},
                                                              {"masked:", MessageKind::consistency_request},
@@ -82,22 +84,23 @@ SiteDriver::~SiteDriver() = default;
 
 Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
   const SiteFolder folder = options.folder;
-  FOVEA_TRY_ASSIGN(const federation::RosterSite self, folder.site());
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, folder.site());
   if (options.config.site != self.id)
     return invalid_argument(folder.config().string() + "  site.id\n  expected \"" + self.id.text() +
                             "\", the name this folder was made for\n  fix: id = \"" + self.id.text() + "\"");
-  FOVEA_TRY_ASSIGN(const federation::Invite invite, folder.invite());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
   FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(FileLock lock,
                    FileLock::take(folder.root() / "lock",
                                   folder.root().string() + ": another fovea-node runs on this folder; stop it first"));
-  FOVEA_TRY_ASSIGN(federation::EventLog events, federation::EventLog::open(folder.events(), clock));
-  FOVEA_TRY_ASSIGN(EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
-  FOVEA_TRY_ASSIGN(federation::RecordFile site_register, open_site_register(folder.site_register(), folder.runs()));
+  FOVEA_TRY_ASSIGN(federation::io::EventLog events, federation::io::EventLog::open(folder.events(), clock));
+  FOVEA_TRY_ASSIGN(egress::EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
+  FOVEA_TRY_ASSIGN(federation::files::RecordFile site_register,
+                   open_site_register(folder.site_register(), folder.runs()));
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
-  FOVEA_TRY_ASSIGN(std::optional<federation::Roster> roster, folder.roster(clock.wall()));
+  FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.roster(clock.wall()));
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT}));
   std::unique_ptr<Parts> parts(new Parts{.lock = std::move(lock),
                                          .options = std::move(options),
@@ -151,7 +154,7 @@ Result<void> SiteDriver::Parts::loop_once() {
   FOVEA_TRY(take_training_reports());
   if (resume_pending && transport->outbox_bytes() < kResumeBelowBytes) {
     resume_pending = false;
-    FOVEA_TRY(feed(Resume{}));
+    FOVEA_TRY(feed(round::Resume{}));
   }
   // Entries are durable already; their tiles and checkpoint can wait until nobody waits for this site.
   if (publishes && idle && !stop) {
@@ -172,7 +175,7 @@ Result<void> SiteDriver::Parts::tick() {
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
   FOVEA_TRY(look_for_decision());
-  if (machine) FOVEA_TRY(feed(Tick{now}));
+  if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_status.value >= kStatusEveryMs) write_status();
   return {};
 }
@@ -196,7 +199,7 @@ void SiteDriver::Parts::show_connection() {
       spdlog::warn(
           "the coordinator at {} refused this site's key {}: ask its administrator to sign the join request; "
           "trying again",
-          endpoint, federation::fingerprint(self.transport_key));
+          endpoint, federation::membership::fingerprint(self.transport_key));
       events.write("refused");
       break;
     case ConnectionState::wrong_peer:
@@ -219,7 +222,7 @@ void SiteDriver::Parts::write_status() {
   if (run && machine) {
     status["run"] = run->run().text();
     status["plan"] = run->plan().name;
-    status["phase"] = to_string(machine->phase());
+    status["phase"] = round::to_string(machine->phase());
     status["round"] = machine->round();
     status["sums_applied"] = run->sums_applied();
     status["rounds_total"] = run->plan().rounds_total();
@@ -230,4 +233,4 @@ void SiteDriver::Parts::write_status() {
     spdlog::debug("status: {}", written.error().message);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -22,15 +22,15 @@
 #include "node/io/zmq_transport.h"
 #include "node/round/site_machine.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // Makes the trainer for an approved plan; an error is reported to the coordinator as a failure of this site.
-using TrainerFactory = std::function<Result<std::unique_ptr<Trainer>>(const federation::Plan&)>;
+using TrainerFactory = std::function<Result<std::unique_ptr<training::Trainer>>(const federation::membership::Plan&)>;
 
 // For tests and demonstrations: stop handling messages at a chosen point of a round, for a kill exactly there. The
 // point is reached when the coordinator's answer to what was sent has arrived: then the coordinator surely has it.
 struct HoldPoint {
-  federation::MessageKind answer = federation::MessageKind::routed_shares;
+  federation::messages::MessageKind answer = federation::messages::MessageKind::routed_shares;
   RoundNumber round = 0;
   std::string text{};  // as given, "shares:5"
   // "keys:R", "shares:R", "masked:R" or "consistency:R".
@@ -62,4 +62,4 @@ class SiteDriver {
 // Blocks SIGINT, SIGTERM and SIGCONT for the process, so that the loop reads them from a descriptor.
 void block_stop_signals();
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

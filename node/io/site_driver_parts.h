@@ -20,30 +20,30 @@
 #include "node/io/site_run.h"
 #include "node/io/zmq_transport.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 struct SiteDriver::Parts {
   FileLock lock;  // of the folder; first, so that it is held until everything else is closed
   SiteDriverOptions options;
   const Clock* clock = nullptr;
-  federation::RosterSite self;
+  federation::membership::RosterSite self;
   SiteKeys keys;
-  federation::Invite invite;
-  federation::EventLog events;
-  EgressGate gate;
-  federation::RecordFile site_register;
+  federation::membership::Invite invite;
+  federation::io::EventLog events;
+  egress::EgressGate gate;
+  federation::files::RecordFile site_register;
   std::unique_ptr<ZmqTransport> transport;
   std::string software;  // name, version and a random word of this start: tells a reconnect from a second process
   Descriptor signals;    // signalfd
 
-  std::optional<federation::Roster> roster{};
+  std::optional<federation::membership::Roster> roster{};
   struct Offer {
     RunId run;
-    federation::Plan plan;
+    federation::membership::Plan plan;
   };
   std::optional<Offer> offer{};  // waits for a person's decision
   std::optional<SiteRun> run{};
-  std::optional<SiteMachine> machine{};
+  std::optional<round::SiteMachine> machine{};
   std::unique_ptr<TrainingWorker> worker{};
 
   bool stop = false;
@@ -68,25 +68,25 @@ struct SiteDriver::Parts {
   // site_session.cpp: hello, roster, plans and their approval
   Result<void> on_connected();
   Result<void> handle_frame(Bytes frame);
-  Result<void> take_roster(const federation::SignedMessage& message);
-  Result<void> take_plan(const federation::SignedMessage& message);
+  Result<void> take_roster(const federation::messages::SignedMessage& message);
+  Result<void> take_plan(const federation::messages::SignedMessage& message);
   Result<void> look_for_decision();
-  Result<void> refuse_plan(const RunId& run, federation::RefusalReason reason, const Error& why);
+  Result<void> refuse_plan(const RunId& run, federation::messages::RefusalReason reason, const Error& why);
   Result<void> open_run(const Offer& accepted);
-  SitePolicy site_policy() const;
-  Result<void> hold_if_asked(const federation::SignedMessage& message);
+  round::SitePolicy site_policy() const;
+  Result<void> hold_if_asked(const federation::messages::SignedMessage& message);
 
   // site_effects.cpp
-  Result<void> feed(SiteEvent event);
-  void log(const SiteEffects& effects);
-  Result<void> take_round_message(federation::SignedMessage message);
-  Result<void> open_round_at_gate(const federation::RoundParameters& joined);
+  Result<void> feed(round::SiteEvent event);
+  void log(const round::SiteEffects& effects);
+  Result<void> take_round_message(federation::messages::SignedMessage message);
+  Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);
   void close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort);
-  Result<void> send(std::vector<SiteOutbound> batch);
-  Result<void> send_own(federation::MessageKind kind, const RunId& run, const Bytes& payload);
-  Result<void> begin_training(const federation::TrainTask& task);
+  Result<void> send(std::vector<round::SiteOutbound> batch);
+  Result<void> send_own(federation::messages::MessageKind kind, const RunId& run, const Bytes& payload);
+  Result<void> begin_training(const federation::messages::TrainTask& task);
   Result<void> take_training_reports();
-  Result<std::optional<SiteEvent>> apply(const VerifiedSum& sum);
+  Result<std::optional<round::SiteEvent>> apply(const round::VerifiedSum& sum);
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -9,34 +9,35 @@
 #include "crypto/random_source.h"
 #include "node/io/site_driver_parts.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
 // A round's model can be derived again from the published sums, so the file need not follow at once.
 constexpr std::int64_t kSaveEveryMs = 10'000;
 
 }  // namespace
 
-void SiteDriver::Parts::log(const SiteEffects& effects) {
+void SiteDriver::Parts::log(const round::SiteEffects& effects) {
   for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
   if (const auto& refusal = effects.refusal) {
-    spdlog::warn("refused: {}: {}", federation::to_string(refusal->reason), refusal->detail);
-    events.write("message_refused", {{"reason", federation::to_string(refusal->reason)}, {"why", refusal->detail}});
+    spdlog::warn("refused: {}: {}", federation::messages::to_string(refusal->reason), refusal->detail);
+    events.write("message_refused",
+                 {{"reason", federation::messages::to_string(refusal->reason)}, {"why", refusal->detail}});
   }
   if (const auto& notice = effects.refused_by_coordinator) {
-    spdlog::warn("the coordinator refused a {}: {}", federation::to_string(notice->refused),
-                 federation::to_string(notice->reason));
-    events.write("refused_by_coordinator",
-                 {{"kind", federation::to_string(notice->refused)}, {"reason", federation::to_string(notice->reason)}});
+    spdlog::warn("the coordinator refused a {}: {}", federation::messages::to_string(notice->refused),
+                 federation::messages::to_string(notice->reason));
+    events.write("refused_by_coordinator", {{"kind", federation::messages::to_string(notice->refused)},
+                                            {"reason", federation::messages::to_string(notice->reason)}});
   }
 }
 
-Result<void> SiteDriver::Parts::feed(SiteEvent first) {
-  std::optional<SiteEvent> next(std::move(first));
+Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
+  std::optional<round::SiteEvent> next(std::move(first));
   while (next) {
-    SiteEffects effects = machine->step(std::move(*next));
+    round::SiteEffects effects = machine->step(std::move(*next));
     next.reset();
     log(effects);
     FOVEA_TRY(run->append_journal(effects.journal));
@@ -51,24 +52,24 @@ Result<void> SiteDriver::Parts::feed(SiteEvent first) {
     }
     if (effects.more) resume_pending = true;
     // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
-    if (!next && std::exchange(greeting_due, false)) next = Connected{};
+    if (!next && std::exchange(greeting_due, false)) next = round::Connected{};
   }
   return {};
 }
 
-Result<void> SiteDriver::Parts::take_round_message(federation::SignedMessage message) {
+Result<void> SiteDriver::Parts::take_round_message(federation::messages::SignedMessage message) {
   if (!machine) return {};
   std::optional<crypto::SecretKey> seed;
   if (message.kind() == MessageKind::parameters) {
     crypto::SystemRandom random;
     seed = random.secret_key();
   }
-  return feed(MessageReceived{std::move(message), std::move(seed)});
+  return feed(round::MessageReceived{std::move(message), std::move(seed)});
 }
 
 // The gate opens or closes an attempt when the machine does, never on the coordinator's word alone; and it checks the
 // parameters itself.
-Result<void> SiteDriver::Parts::open_round_at_gate(const federation::RoundParameters& joined) {
+Result<void> SiteDriver::Parts::open_round_at_gate(const federation::secagg::RoundParameters& joined) {
   FOVEA_TRY_ASSIGN(const std::uint32_t dimension, run->dimension());
   const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
   if (!opened && opened.error().code != ErrorCode::permission_denied) return opened;
@@ -87,12 +88,12 @@ void SiteDriver::Parts::close_round_at_gate(RoundNumber round, const char* outco
   if (!closed) spdlog::warn("{}", closed.error().message);
 }
 
-Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
+Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
   // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};
   std::vector<ByteView> wires;
   wires.reserve(batch.size());
-  for (const SiteOutbound& message : batch) wires.emplace_back(message.wire);
+  for (const round::SiteOutbound& message : batch) wires.emplace_back(message.wire);
   const auto tickets = gate.intend(wires);
   if (!tickets && tickets.error().code != ErrorCode::permission_denied) return tickets.error();
   if (!tickets) {
@@ -101,7 +102,7 @@ Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
     return {};
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const federation::MessageKindInfo* const kind = federation::find_kind(batch[i].kind);
+    const federation::messages::MessageKindInfo* const kind = federation::messages::find_kind(batch[i].kind);
     if (const auto queued = transport->send(std::move(batch[i].wire)); !queued) {
       spdlog::warn("not sent: {}", queued.error().message);
       return gate.sent(std::span(*tickets).first(i));
@@ -113,19 +114,19 @@ Result<void> SiteDriver::Parts::send(std::vector<SiteOutbound> batch) {
 }
 
 Result<void> SiteDriver::Parts::send_own(MessageKind kind, const RunId& about, const Bytes& payload) {
-  SiteOutbound message;
+  round::SiteOutbound message;
   message.kind = kind;
-  message.wire = federation::seal_message(
+  message.wire = federation::messages::seal_message(
       {.kind = kind, .run = about, .sender = self.id, .epoch = roster ? roster->epoch : 0}, payload, keys.identity);
-  std::vector<SiteOutbound> batch;
+  std::vector<round::SiteOutbound> batch;
   batch.push_back(std::move(message));
   return send(std::move(batch));
 }
 
-Result<void> SiteDriver::Parts::begin_training(const federation::TrainTask& task) {
-  const federation::Plan& plan = run->plan();
-  if (task.stage_index >= plan.stages.size()) return feed(TrainingFailed{task.round});
-  const federation::PlanStage& stage = plan.stages[task.stage_index];
+Result<void> SiteDriver::Parts::begin_training(const federation::messages::TrainTask& task) {
+  const federation::membership::Plan& plan = run->plan();
+  if (task.stage_index >= plan.stages.size()) return feed(round::TrainingFailed{task.round});
+  const federation::membership::PlanStage& stage = plan.stages[task.stage_index];
   TrainingJob job;
   job.task.round = task.round;
   job.task.stage = stage.name;
@@ -147,28 +148,28 @@ Result<void> SiteDriver::Parts::take_training_reports() {
     if (!report) return {};
     if (const double* fraction = std::get_if<double>(&report->what)) {
       const auto permille = static_cast<std::uint16_t>(std::clamp(*fraction, 0.0, 1.0) * 1000);
-      FOVEA_TRY(feed(TrainingAdvanced{report->round, permille}));
+      FOVEA_TRY(feed(round::TrainingAdvanced{report->round, permille}));
       continue;
     }
-    auto& outcome = std::get<Result<TrainingOutcome>>(report->what);
+    auto& outcome = std::get<Result<training::TrainingOutcome>>(report->what);
     if (!outcome) {
       spdlog::warn("round {}: training failed: {}", report->round, outcome.error().message);
       events.write("training_failed", {{"round", report->round}, {"why", outcome.error().message}});
-      FOVEA_TRY(feed(TrainingFailed{report->round}));
+      FOVEA_TRY(feed(round::TrainingFailed{report->round}));
       continue;
     }
-    federation::LocalUpdate update = static_cast<federation::LocalUpdate&&>(*outcome);
+    federation::model::LocalUpdate update = static_cast<federation::model::LocalUpdate&&>(*outcome);
     update.weight = std::min(update.weight, run->plan().strategy.weight_max);
     events.write("training_finished", {{"round", report->round}, {"studies_skipped", outcome->studies_skipped}});
-    FOVEA_TRY(feed(TrainingFinished{report->round, std::move(update)}));
+    FOVEA_TRY(feed(round::TrainingFinished{report->round, std::move(update)}));
   }
   return {};
 }
 
-Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const VerifiedSum& sum) {
+Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::VerifiedSum& sum) {
   if (run->complete()) {
     spdlog::warn("round {}: a sum came after the plan's last round; ignored", sum.round);
-    return std::optional<SiteEvent>();
+    return std::optional<round::SiteEvent>();
   }
   FOVEA_TRY(run->apply(sum));
   FOVEA_TRY(gate.set_model(run->model_digest()));
@@ -195,8 +196,8 @@ Result<std::optional<SiteEvent>> SiteDriver::Parts::apply(const VerifiedSum& sum
     spdlog::info("the plan is complete; the model is {}", run->model_file().string());
     if (options.until_complete) stop = true;
   }
-  FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
-  return std::optional<SiteEvent>(std::move(adopted));
+  FOVEA_TRY_ASSIGN(round::ModelAdopted adopted, run->adopted());
+  return std::optional<round::SiteEvent>(std::move(adopted));
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -18,7 +18,7 @@
 #include "federation/membership/site_fields.h"
 #include "node/io/default_config.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -27,10 +27,10 @@ constexpr std::size_t kSiteFileMax = 64 * 1024;
 
 }  // namespace
 
-Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
+Result<federation::membership::RosterSite> SiteFolder::create(const SiteId& id) const {
   if (fs::exists(root_ / "site.json"))
     return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
-  const federation::KeyFolder keys = key_folder();
+  const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY(keys.create());
   for (const char* part : {"plans", "approvals", "runs", "data"}) FOVEA_TRY(create_directories_durably(root_ / part));
   crypto::SystemRandom random;
@@ -40,16 +40,16 @@ Result<federation::RosterSite> SiteFolder::create(const SiteId& id) const {
   FOVEA_TRY_ASSIGN(const crypto::AgreementKey transport, keys.create_agreement_key("transport", random));
   const std::string settings = with_setting(kDefaultNodeConfig, "id = \"st-anna\"", "id = \"" + id.text() + "\"");
   FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
-  federation::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(),
-                              approver.verify_key()};
+  federation::membership::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(),
+                                          approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", 1}};
-  federation::write_site_fields(site, value);
+  federation::membership::write_site_fields(site, value);
   // Last: a folder with site.json is a complete site.
   FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(value.dump(1) + "\n")));
   return site;
 }
 
-Result<federation::RosterSite> SiteFolder::site() const {
+Result<federation::membership::RosterSite> SiteFolder::site() const {
   const auto bytes = read_file(root_ / "site.json", kSiteFileMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": is not a site's folder; run: fovea-node --site " + root_.string() +
@@ -58,13 +58,13 @@ Result<federation::RosterSite> SiteFolder::site() const {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(*bytes, "site.json", kSiteFileMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "site.json"));
   FOVEA_TRY(fields.integer("fovea_site", 1, 1));
-  FOVEA_TRY_ASSIGN(federation::RosterSite site, federation::read_site_fields(fields));
+  FOVEA_TRY_ASSIGN(federation::membership::RosterSite site, federation::membership::read_site_fields(fields));
   FOVEA_TRY(fields.finish());
   return site;
 }
 
 Result<SiteKeys> SiteFolder::keys() const {
-  const federation::KeyFolder keys = key_folder();
+  const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY_ASSIGN(crypto::SigningKey identity, keys.signing_key("identity"));
   FOVEA_TRY_ASSIGN(crypto::SigningKey log, keys.signing_key("log"));
   FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, keys.agreement_key("transport"));
@@ -73,49 +73,50 @@ Result<SiteKeys> SiteFolder::keys() const {
 
 Result<crypto::SigningKey> SiteFolder::approver_key() const { return key_folder().signing_key("approver"); }
 
-Result<federation::Invite> SiteFolder::invite() const {
-  auto document = federation::read_signed_document(root_ / "invite.json");
+Result<federation::membership::Invite> SiteFolder::invite() const {
+  auto document = federation::files::read_signed_document(root_ / "invite.json");
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() +
                      " join INVITE");
   if (!document) return document.error();
-  return federation::verify_invite(*document);
+  return federation::membership::verify_invite(*document);
 }
 
-Result<void> SiteFolder::pin_invite(const federation::SignedDocument& invite) const {
+Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument& invite) const {
   return write_file_durably(root_ / "invite.json", invite.serialize());
 }
 
-Result<std::optional<federation::Roster>> SiteFolder::roster(UnixMs now) const {
-  using Out = std::optional<federation::Roster>;
-  FOVEA_TRY_ASSIGN(const federation::Invite pinned, invite());
-  auto document = federation::read_signed_document(root_ / "roster.json");
+Result<std::optional<federation::membership::Roster>> SiteFolder::roster(UnixMs now) const {
+  using Out = std::optional<federation::membership::Roster>;
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite pinned, invite());
+  auto document = federation::files::read_signed_document(root_ / "roster.json");
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
-  auto roster = federation::verify_roster(*document, {pinned.federation, pinned.administrators, 1}, now);
+  auto roster = federation::membership::verify_roster(*document, {pinned.federation, pinned.administrators, 1}, now);
   if (!roster && roster.error().code == ErrorCode::deadline_exceeded)
     return Out();  // the coordinator offers a newer one
   if (!roster) return roster.error().with_context((root_ / "roster.json").string());
   return Out(std::move(roster).value());
 }
 
-Result<void> SiteFolder::keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const {
+Result<void> SiteFolder::keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const {
   FOVEA_TRY(create_directories_durably(root_ / "rosters"));
   FOVEA_TRY(write_file_durably(root_ / "rosters" / (std::to_string(epoch) + ".json"), roster.serialize()));
   return write_file_durably(root_ / "roster.json", roster.serialize());
 }
 
-std::vector<federation::Roster> SiteFolder::past_rosters() const {
-  std::vector<federation::Roster> out;
+std::vector<federation::membership::Roster> SiteFolder::past_rosters() const {
+  std::vector<federation::membership::Roster> out;
   const auto pinned = invite();
   if (!pinned) return out;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) {
-    const auto document = federation::read_signed_document(entry.path());
+    const auto document = federation::files::read_signed_document(entry.path());
     if (!document) continue;
     const auto valid = document->count_valid("roster", pinned->administrators);
     if (!valid || *valid != pinned->administrators.size()) continue;  // a damaged file is a missing one
-    if (auto roster = federation::Roster::parse(document->document)) out.push_back(std::move(roster).value());
+    if (auto roster = federation::membership::Roster::parse(document->document))
+      out.push_back(std::move(roster).value());
   }
   return out;
 }
@@ -134,7 +135,7 @@ Result<std::vector<Digest>> SiteFolder::plans() const {
 }
 
 Result<Bytes> SiteFolder::plan_bytes(const Digest& hash) const {
-  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(plan(hash), federation::kPlanBytesMax));
+  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(plan(hash), federation::membership::kPlanBytesMax));
   if (crypto::sha256(bytes) != hash)
     return corruption(plan(hash).string() + ": the bytes do not have the hash of the name");
   return bytes;
@@ -154,12 +155,12 @@ Result<Digest> SiteFolder::find_plan(std::string_view prefix) const {
   return found.front();
 }
 
-Result<std::optional<federation::SignedDocument>> SiteFolder::decision(const Digest& hash) const {
-  using Out = std::optional<federation::SignedDocument>;
-  auto document = federation::read_signed_document(approval(hash));
+Result<std::optional<federation::membership::SignedDocument>> SiteFolder::decision(const Digest& hash) const {
+  using Out = std::optional<federation::membership::SignedDocument>;
+  auto document = federation::files::read_signed_document(approval(hash));
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
   return Out(std::move(document).value());
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -27,7 +27,7 @@
 #include "federation/membership/invite.h"
 #include "federation/membership/roster.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // Where "fovea-node start" tells scripts what happens (federation/io/event_log.h).
 inline constexpr const char* kEventsFile = "events.jsonl";
@@ -54,28 +54,28 @@ class SiteFolder {
   std::filesystem::path run(const RunId& run) const { return root_ / "runs" / run.text(); }
 
   // Makes the folder, its keys and node.toml. failed_precondition when it is a site already.
-  Result<federation::RosterSite> create(const SiteId& id) const;
+  Result<federation::membership::RosterSite> create(const SiteId& id) const;
 
-  Result<federation::RosterSite> site() const;  // not_found: not initialised; says to run init
+  Result<federation::membership::RosterSite> site() const;  // not_found: not initialised; says to run init
   Result<SiteKeys> keys() const;
   Result<crypto::SigningKey> approver_key() const;
-  Result<federation::Invite> invite() const;  // not_found: says to run join
-  Result<void> pin_invite(const federation::SignedDocument& invite) const;
+  Result<federation::membership::Invite> invite() const;  // not_found: says to run join
+  Result<void> pin_invite(const federation::membership::SignedDocument& invite) const;
   // The newest roster that was verified here, if any, checked again.
-  Result<std::optional<federation::Roster>> roster(UnixMs now) const;
-  Result<void> keep_roster(const federation::SignedDocument& roster, EpochNumber epoch) const;
+  Result<std::optional<federation::membership::Roster>> roster(UnixMs now) const;
+  Result<void> keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
   // The rosters of all epochs that this site has verified: sums made under them must still be checked.
-  std::vector<federation::Roster> past_rosters() const;
+  std::vector<federation::membership::Roster> past_rosters() const;
   Result<std::vector<Digest>> plans() const;           // hashes, sorted
   Result<Bytes> plan_bytes(const Digest& hash) const;  // corruption when the bytes do not have this hash
   // A unique prefix of at least four hex digits, or the whole hash.
   Result<Digest> find_plan(std::string_view prefix) const;
-  Result<std::optional<federation::SignedDocument>> decision(const Digest& hash) const;
+  Result<std::optional<federation::membership::SignedDocument>> decision(const Digest& hash) const;
 
  private:
-  federation::KeyFolder key_folder() const { return federation::KeyFolder(root_ / "keys"); }
+  federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -9,11 +9,11 @@
 #include "common/ids.h"
 #include "node/round/site_marks.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 namespace fs = std::filesystem;
-using federation::RecordFile;
+using federation::files::RecordFile;
 
 // The runs that have a journal, by name.
 std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
@@ -33,13 +33,13 @@ Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));
   for (const auto& [run, journal] : journals_in(runs)) {
     FOVEA_TRY_ASSIGN(const RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
-    auto memory = SiteMemory::restore(run, records.records(), out.records());
+    auto memory = round::SiteMemory::restore(run, records.records(), out.records());
     if (!memory) return memory.error().with_context(journal.string());
     std::vector<Bytes> found;
-    for (const ReleasedMark& mark : memory->unregistered) found.push_back(encode_mark(run, mark));
+    for (const round::ReleasedMark& mark : memory->unregistered) found.push_back(round::encode_mark(run, mark));
     FOVEA_TRY(out.append(found));
   }
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

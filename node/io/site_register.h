@@ -6,10 +6,11 @@
 #include "common/result.h"
 #include "federation/files/record_file.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // What the journals of the runs have and the register lacks is written to it first, at each opening: so deleting it
 // frees no model, and a crash while it is made again does no harm.
-Result<federation::RecordFile> open_site_register(const std::filesystem::path& path, const std::filesystem::path& runs);
+Result<federation::files::RecordFile> open_site_register(const std::filesystem::path& path,
+                                                         const std::filesystem::path& runs);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

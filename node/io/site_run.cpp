@@ -13,7 +13,7 @@
 #include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -25,7 +25,7 @@ constexpr const char* kEpochKey = "fovea.epoch";
 constexpr const char* kPlanKey = "fovea.plan";
 
 template <class Number>
-Result<Number> number_of(const federation::ModelMetadata& metadata, const char* key) {
+Result<Number> number_of(const federation::model::ModelMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
   Number out = 0;
   if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
@@ -35,7 +35,7 @@ Result<Number> number_of(const federation::ModelMetadata& metadata, const char* 
   return out;
 }
 
-Result<Digest> digest_of(const federation::ModelMetadata& metadata, const char* key) {
+Result<Digest> digest_of(const federation::model::ModelMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
   if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
   FOVEA_TRY_ASSIGN(const Bytes bytes, from_hex(found->second));
@@ -43,7 +43,7 @@ Result<Digest> digest_of(const federation::ModelMetadata& metadata, const char* 
 }
 
 // A run id stands for one plan, ever.
-Result<void> check_run_file(const fs::path& path, const RunId& run, const federation::Plan& plan) {
+Result<void> check_run_file(const fs::path& path, const RunId& run, const federation::membership::Plan& plan) {
   const nlohmann::ordered_json expected = {{"fovea_site_run", 1}, {"run", run.text()}, {"plan", to_hex(plan.hash)}};
   const std::string text = expected.dump() + "\n";
   const auto present = read_file(path, 4096);
@@ -55,10 +55,10 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 
 }  // namespace
 
-Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::Plan& plan) {
+Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::membership::Plan& plan) {
   FOVEA_TRY(create_directories_durably(folder));
   FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
-  using federation::RecordFile;
+  using federation::files::RecordFile;
   FOVEA_TRY_ASSIGN(RecordFile journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
   SiteRun out(folder, run, plan, std::move(journal));
   FOVEA_TRY(out.load_model());
@@ -66,11 +66,11 @@ Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const fe
 }
 
 Result<void> SiteRun::load_model() {
-  FOVEA_TRY_ASSIGN(federation::ModelLayout layout, federation::make_layout(plan_.architecture));
-  const auto file = read_file(model_file(), federation::kSafetensorsFileMax);
+  FOVEA_TRY_ASSIGN(federation::model::ModelLayout layout, federation::model::make_layout(plan_.architecture));
+  const auto file = read_file(model_file(), federation::model::kSafetensorsFileMax);
   if (!file && file.error().code != ErrorCode::not_found) return file.error();
   if (file) {
-    FOVEA_TRY_ASSIGN(federation::StoredModel stored, federation::read_safetensors(*file));
+    FOVEA_TRY_ASSIGN(federation::model::StoredModel stored, federation::model::read_safetensors(*file));
     FOVEA_TRY_ASSIGN(const Digest plan, digest_of(stored.metadata, kPlanKey));
     if (plan != plan_.hash || !(stored.state.layout() == layout))
       return corruption(model_file().string() + ": is another plan's model; move it away and start again");
@@ -80,32 +80,32 @@ Result<void> SiteRun::load_model() {
       FOVEA_TRY_ASSIGN(roster_epoch_, number_of<EpochNumber>(stored.metadata, kEpochKey));
     }
     FOVEA_TRY_ASSIGN(transcript_, digest_of(stored.metadata, kTranscriptKey));
-    model_ = std::make_shared<const federation::ModelState>(std::move(stored.state));
+    model_ = std::make_shared<const federation::model::ModelState>(std::move(stored.state));
   } else {
-    FOVEA_TRY_ASSIGN(federation::ModelState initial, federation::initial_model(layout, plan_.seed));
-    model_ = std::make_shared<const federation::ModelState>(std::move(initial));
+    FOVEA_TRY_ASSIGN(federation::model::ModelState initial, federation::model::initial_model(layout, plan_.seed));
+    model_ = std::make_shared<const federation::model::ModelState>(std::move(initial));
   }
   model_digest_ = model_->digest();
   return {};
 }
 
-Result<const federation::PlanStage*> SiteRun::stage() const {
-  FOVEA_TRY_ASSIGN(const federation::PlanPosition position, plan_.position(sums_applied_ + 1));
+Result<const federation::membership::PlanStage*> SiteRun::stage() const {
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan_.position(sums_applied_ + 1));
   return &plan_.stages[position.stage_index];
 }
 
-Result<std::vector<federation::FlatRange>> SiteRun::trained_ranges() const {
-  FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
+Result<std::vector<federation::model::FlatRange>> SiteRun::trained_ranges() const {
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanStage* const current, stage());
   return model_->layout().ranges(current->trains);
 }
 
 Result<std::uint32_t> SiteRun::dimension() const {
   FOVEA_TRY_ASSIGN(const auto ranges, trained_ranges());
-  return static_cast<std::uint32_t>(federation::vector_words(federation::total_size(ranges)));
+  return static_cast<std::uint32_t>(federation::secagg::vector_words(federation::model::total_size(ranges)));
 }
 
-Result<ModelAdopted> SiteRun::adopted() const {
-  ModelAdopted out{
+Result<round::ModelAdopted> SiteRun::adopted() const {
+  round::ModelAdopted out{
       .round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
   if (complete()) return out;
   FOVEA_TRY_ASSIGN(const std::uint32_t words, dimension());
@@ -113,10 +113,10 @@ Result<ModelAdopted> SiteRun::adopted() const {
   return out;
 }
 
-Result<void> SiteRun::apply(const VerifiedSum& sum) {
-  FOVEA_TRY_ASSIGN(const federation::PlanStage* const current, stage());
-  FOVEA_TRY_ASSIGN(federation::ModelState next, federation::apply_sum(*model_, *current, sum.sum));
-  model_ = std::make_shared<const federation::ModelState>(std::move(next));
+Result<void> SiteRun::apply(const round::VerifiedSum& sum) {
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanStage* const current, stage());
+  FOVEA_TRY_ASSIGN(federation::model::ModelState next, federation::model::apply_sum(*model_, *current, sum.sum));
+  model_ = std::make_shared<const federation::model::ModelState>(std::move(next));
   model_digest_ = model_->digest();
   last_round_ = sum.round;
   transcript_ = sum.transcript;
@@ -126,14 +126,14 @@ Result<void> SiteRun::apply(const VerifiedSum& sum) {
 }
 
 Result<void> SiteRun::save_model() const {
-  federation::ModelMetadata metadata = federation::to_metadata(federation::model_use_of(plan_));
+  federation::model::ModelMetadata metadata = federation::model::to_metadata(federation::model::model_use_of(plan_));
   metadata.insert({{kRoundKey, std::to_string(last_round_)},
                    {kSumsKey, std::to_string(sums_applied_)},
                    {kTranscriptKey, to_hex(transcript_)},
                    {kEpochKey, std::to_string(roster_epoch_)},
                    {kPlanKey, to_hex(plan_.hash)}});
-  FOVEA_TRY_ASSIGN(const Bytes file, federation::write_safetensors(*model_, metadata));
+  FOVEA_TRY_ASSIGN(const Bytes file, federation::model::write_safetensors(*model_, metadata));
   return write_file_durably(model_file(), file);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -21,19 +21,20 @@
 #include "federation/model/state.h"
 #include "node/round/site_machine.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 class SiteRun {
  public:
   // Makes the folder at first; later continues from what is there. The model on disk may be some rounds old: the
   // machine's hello says so, and the coordinator sends the sums that are missing.
   // permission_denied: the run was opened here under another plan; corruption: a damaged journal or model file.
-  static Result<SiteRun> open(const std::filesystem::path& folder, const RunId& run, const federation::Plan& plan);
+  static Result<SiteRun> open(const std::filesystem::path& folder, const RunId& run,
+                              const federation::membership::Plan& plan);
 
   const RunId& run() const noexcept { return run_; }
-  const federation::Plan& plan() const noexcept { return plan_; }
+  const federation::membership::Plan& plan() const noexcept { return plan_; }
   const std::vector<Bytes>& journal_at_start() const noexcept { return journal_.records(); }
-  const std::shared_ptr<const federation::ModelState>& model() const noexcept { return model_; }
+  const std::shared_ptr<const federation::model::ModelState>& model() const noexcept { return model_; }
   const Digest& model_digest() const noexcept { return model_digest_; }
   RoundNumber last_round() const noexcept { return last_round_; }
   const Digest& transcript() const noexcept { return transcript_; }
@@ -41,32 +42,33 @@ class SiteRun {
   bool complete() const noexcept { return sums_applied_ >= plan_.rounds_total(); }
 
   // The plan's stage of the next sum, and the floats that it trains; not_found when the plan is complete.
-  Result<const federation::PlanStage*> stage() const;
-  Result<std::vector<federation::FlatRange>> trained_ranges() const;
+  Result<const federation::membership::PlanStage*> stage() const;
+  Result<std::vector<federation::model::FlatRange>> trained_ranges() const;
   // Words of the next round's vector.
   Result<std::uint32_t> dimension() const;
 
   // Where the site stands, and what the plan says of the next sum: the machine's event.
-  Result<ModelAdopted> adopted() const;
+  Result<round::ModelAdopted> adopted() const;
 
   // Durable when it returns. After an error the run cannot go on.
   Result<void> append_journal(std::span<const Bytes> records) { return journal_.append(records); }
   // The next model, in memory. corruption when the sum does not fit the plan.
-  Result<void> apply(const VerifiedSum& sum);
+  Result<void> apply(const round::VerifiedSum& sum);
   // The model as a file; `predict` and `evaluate` read it.
   Result<void> save_model() const;
   std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
 
  private:
-  SiteRun(std::filesystem::path folder, RunId run, federation::Plan plan, federation::RecordFile journal)
+  SiteRun(std::filesystem::path folder, RunId run, federation::membership::Plan plan,
+          federation::files::RecordFile journal)
       : folder_(std::move(folder)), run_(run), plan_(std::move(plan)), journal_(std::move(journal)) {}
   Result<void> load_model();
 
   std::filesystem::path folder_;
   RunId run_;
-  federation::Plan plan_;
-  federation::RecordFile journal_;
-  std::shared_ptr<const federation::ModelState> model_;  // shared with the training thread
+  federation::membership::Plan plan_;
+  federation::files::RecordFile journal_;
+  std::shared_ptr<const federation::model::ModelState> model_;  // shared with the training thread
   Digest model_digest_{};
   RoundNumber last_round_ = 0;
   Digest transcript_{};
@@ -74,4 +76,4 @@ class SiteRun {
   std::uint32_t sums_applied_ = 0;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -13,9 +13,9 @@
 #include "federation/messages/site_messages.h"
 #include "node/io/site_driver_parts.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
 namespace {
 
@@ -27,15 +27,15 @@ Result<void> ignore(const char* what, const Error& why) {
 }  // namespace
 
 Result<void> SiteDriver::Parts::on_connected() {
-  if (machine) return feed(Connected{});
-  federation::Hello hello;
+  if (machine) return feed(round::Connected{});
+  federation::messages::Hello hello;
   hello.software = software;
   return send_own(MessageKind::hello, RunId{}, hello.encode());
 }
 
 Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
-  auto opened = federation::SignedMessage::open(std::move(frame),
-                                                {.sender = std::nullopt, .key = invite.coordinator_signing_key});
+  auto opened = federation::messages::SignedMessage::open(
+      std::move(frame), {.sender = std::nullopt, .key = invite.coordinator_signing_key});
   if (!opened) {
     spdlog::warn("ignored a message: {}", opened.error().message);
     events.write("message_ignored", {{"why", opened.error().message}});
@@ -48,21 +48,21 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
   return take_round_message(std::move(*opened));
 }
 
-Result<void> SiteDriver::Parts::take_roster(const federation::SignedMessage& message) {
-  auto offered = federation::RosterOffer::decode(message.payload());
+Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMessage& message) {
+  auto offered = federation::messages::RosterOffer::decode(message.payload());
   if (!offered) return ignore("roster", offered.error());
-  auto document = federation::SignedDocument::parse(offered->signed_document);
+  auto document = federation::membership::SignedDocument::parse(offered->signed_document);
   if (!document) return ignore("roster", document.error());
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
-  auto verified =
-      federation::verify_roster(*document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
+  auto verified = federation::membership::verify_roster(
+      *document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
   if (!verified) {
     spdlog::warn("ignored a roster: {}", verified.error().message);
     events.write("roster_ignored", {{"why", verified.error().message}});
     return {};
   }
   if (roster && roster->hash == verified->hash) return {};
-  const federation::RosterSite* entry = verified->find(self.id);
+  const federation::membership::RosterSite* entry = verified->find(self.id);
   if (entry == nullptr || entry->identity_key != self.identity_key) {
     spdlog::warn("this site is not on the roster of epoch {}; ask the administrator", verified->epoch);
     events.write("not_on_roster", {{"epoch", verified->epoch}});
@@ -73,23 +73,23 @@ Result<void> SiteDriver::Parts::take_roster(const federation::SignedMessage& mes
   FOVEA_TRY(gate.pin_roster(*roster));
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
   if (!machine) return {};
-  FOVEA_TRY(feed(RosterAdopted{*roster}));
-  return feed(Connected{});  // the coordinator counts us in when we greet it under the new epoch
+  FOVEA_TRY(feed(round::RosterAdopted{*roster}));
+  return feed(round::Connected{});  // the coordinator counts us in when we greet it under the new epoch
 }
 
-Result<void> SiteDriver::Parts::take_plan(const federation::SignedMessage& message) {
+Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMessage& message) {
   const RunId offered_run = message.header().run;
-  auto offered = federation::PlanOffer::decode(message.payload());
+  auto offered = federation::messages::PlanOffer::decode(message.payload());
   if (!offered) return ignore("plan", offered.error());
-  auto plan = federation::Plan::parse(offered->plan);
-  if (!plan) return refuse_plan(offered_run, federation::RefusalReason::malformed, plan.error());
+  auto plan = federation::membership::Plan::parse(offered->plan);
+  if (!plan) return refuse_plan(offered_run, federation::messages::RefusalReason::malformed, plan.error());
   if (run && run->run() == offered_run) return {};
   if (offer && offer->run == offered_run) return {};
   FOVEA_TRY(create_directories_durably(options.folder.plan(plan->hash).parent_path()));
   FOVEA_TRY(write_file_durably(options.folder.plan(plan->hash), offered->plan));
   events.write("plan_offered", {{"run", offered_run.text()}, {"plan", to_hex(plan->hash)}, {"name", plan->name}});
   if (const auto allowed = check_policy(options.config.policy, *plan); !allowed)
-    return refuse_plan(offered_run, federation::RefusalReason::local_policy, allowed.error());
+    return refuse_plan(offered_run, federation::messages::RefusalReason::local_policy, allowed.error());
   offer = Offer{offered_run, std::move(plan).value()};
   FOVEA_TRY(look_for_decision());
   if (offer) {
@@ -100,11 +100,12 @@ Result<void> SiteDriver::Parts::take_plan(const federation::SignedMessage& messa
   return {};
 }
 
-Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation::RefusalReason reason,
+Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation::messages::RefusalReason reason,
                                             const Error& why) {
   spdlog::warn("{}", why.message);
   events.write("plan_refused", {{"run", refused_run.text()}, {"why", why.message}});
-  const federation::AttemptFailure failure{.round = 0, .attempt = 0, .reason = reason, .accused = std::nullopt};
+  const federation::messages::AttemptFailure failure{
+      .round = 0, .attempt = 0, .reason = reason, .accused = std::nullopt};
   return send_own(MessageKind::attempt_failure, refused_run, failure.encode());
 }
 
@@ -129,7 +130,7 @@ Result<void> SiteDriver::Parts::look_for_decision() {
     if (!*decision) return {};
     const Offer refused = std::move(*offer);
     offer.reset();
-    return refuse_plan(refused.run, federation::RefusalReason::plan_not_approved,
+    return refuse_plan(refused.run, federation::messages::RefusalReason::plan_not_approved,
                        permission_denied("plan \"" + refused.plan.name + "\" was rejected at this site"));
   }
   const Offer accepted = std::move(*offer);
@@ -137,9 +138,9 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   return open_run(accepted);
 }
 
-SitePolicy SiteDriver::Parts::site_policy() const {
+round::SitePolicy SiteDriver::Parts::site_policy() const {
   const PolicyConfig& policy = options.config.policy;
-  SitePolicy out{policy.colluders_max, policy.honest_min, policy.cohort_min, {}};
+  round::SitePolicy out{policy.colluders_max, policy.honest_min, policy.cohort_min, {}};
   if (run && gate.plan_approved(run->plan().hash)) out.plans_approved.push_back(run->plan().hash);
   return out;
 }
@@ -147,34 +148,35 @@ SitePolicy SiteDriver::Parts::site_policy() const {
 Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   if (!roster) return failed_precondition("a plan came before a roster; the coordinator must send its roster first");
   auto trainer = options.make_trainer(accepted.plan);
-  if (!trainer) return refuse_plan(accepted.run, federation::RefusalReason::training_failed, trainer.error());
+  if (!trainer) return refuse_plan(accepted.run, federation::messages::RefusalReason::training_failed, trainer.error());
   machine.reset();
   worker.reset();
   run.reset();
   FOVEA_TRY_ASSIGN(run, SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan));
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
-  SiteConfig config{.self = self.id,
-                    .run = accepted.run,
-                    .roster = *roster,
-                    .identity = keys.identity.copy(),
-                    .policy = site_policy(),
-                    .software = software,
-                    .rosters_past = options.folder.past_rosters()};
-  FOVEA_TRY_ASSIGN(machine, SiteMachine::create(std::move(config), run->journal_at_start(), site_register.records()));
+  round::SiteConfig config{.self = self.id,
+                           .run = accepted.run,
+                           .roster = *roster,
+                           .identity = keys.identity.copy(),
+                           .policy = site_policy(),
+                           .software = software,
+                           .rosters_past = options.folder.past_rosters()};
+  FOVEA_TRY_ASSIGN(machine,
+                   round::SiteMachine::create(std::move(config), run->journal_at_start(), site_register.records()));
   events.write("run_opened", {{"run", accepted.run.text()},
                               {"plan", to_hex(accepted.plan.hash)},
                               {"sums_applied", run->sums_applied()},
                               {"rounds_total", accepted.plan.rounds_total()}});
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
-  FOVEA_TRY(feed(Tick{clock->monotonic()}));  // else the machine, which has no clock, would count from zero
-  FOVEA_TRY_ASSIGN(ModelAdopted adopted, run->adopted());
+  FOVEA_TRY(feed(round::Tick{clock->monotonic()}));  // else the machine, which has no clock, would count from zero
+  FOVEA_TRY_ASSIGN(round::ModelAdopted adopted, run->adopted());
   FOVEA_TRY(feed(std::move(adopted)));
-  return feed(Connected{});
+  return feed(round::Connected{});
 }
 
-Result<void> SiteDriver::Parts::hold_if_asked(const federation::SignedMessage& message) {
+Result<void> SiteDriver::Parts::hold_if_asked(const federation::messages::SignedMessage& message) {
   if (!options.hold || message.kind() != options.hold->answer) return {};
   ByteReader reader(message.payload());
   const auto round = reader.u32("round");
@@ -192,4 +194,4 @@ Result<void> SiteDriver::Parts::hold_if_asked(const federation::SignedMessage& m
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

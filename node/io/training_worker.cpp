@@ -8,10 +8,11 @@
 #include <string>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::io {
 namespace {
 
-Result<TrainingOutcome> train_guarded(Trainer& trainer, const TrainingTask& task, const TrainingProgress& progress) {
+Result<training::TrainingOutcome> train_guarded(training::Trainer& trainer, const training::TrainingTask& task,
+                                                const training::TrainingProgress& progress) {
   try {
     return trainer.train(task, progress);
   } catch (const std::exception& error) {
@@ -21,10 +22,10 @@ Result<TrainingOutcome> train_guarded(Trainer& trainer, const TrainingTask& task
 
 }  // namespace
 
-TrainingWorker::TrainingWorker(std::unique_ptr<Trainer> trainer, int wake)
+TrainingWorker::TrainingWorker(std::unique_ptr<training::Trainer> trainer, int wake)
     : trainer_(std::move(trainer)), wake_(wake), thread_([this](const std::stop_token& stop) { train_jobs(stop); }) {}
 
-Result<std::unique_ptr<TrainingWorker>> TrainingWorker::start(std::unique_ptr<Trainer> trainer) {
+Result<std::unique_ptr<TrainingWorker>> TrainingWorker::start(std::unique_ptr<training::Trainer> trainer) {
   const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake < 0) return unavailable("cannot make an eventfd; raise the limit of open files");
   return std::unique_ptr<TrainingWorker>(new TrainingWorker(std::move(trainer), wake));
@@ -96,4 +97,4 @@ void TrainingWorker::train_jobs(const std::stop_token& stop) {
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

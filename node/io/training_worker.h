@@ -16,22 +16,22 @@
 #include "federation/model/state.h"
 #include "node/training/trainer.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 // The task's view of the model is filled in from the shared state, which lives as long as the training.
 struct TrainingJob {
-  TrainingTask task;
-  std::shared_ptr<const federation::ModelState> model;
+  training::TrainingTask task;
+  std::shared_ptr<const federation::model::ModelState> model;
 };
 
 struct TrainingReport {
   RoundNumber round = 0;
-  std::variant<double, Result<TrainingOutcome>> what;  // progress in [0, 1], or the end
+  std::variant<double, Result<training::TrainingOutcome>> what;  // progress in [0, 1], or the end
 };
 
 class TrainingWorker {
  public:
-  static Result<std::unique_ptr<TrainingWorker>> start(std::unique_ptr<Trainer> trainer);
+  static Result<std::unique_ptr<TrainingWorker>> start(std::unique_ptr<training::Trainer> trainer);
   ~TrainingWorker();  // cancels and joins
 
   int descriptor() const noexcept { return wake_; }
@@ -40,11 +40,11 @@ class TrainingWorker {
   std::optional<TrainingReport> take();  // never blocks
 
  private:
-  TrainingWorker(std::unique_ptr<Trainer> trainer, int wake);
+  TrainingWorker(std::unique_ptr<training::Trainer> trainer, int wake);
   void train_jobs(const std::stop_token& stop);
   void report(TrainingReport report);
 
-  std::unique_ptr<Trainer> trainer_;
+  std::unique_ptr<training::Trainer> trainer_;
   int wake_;  // eventfd
   std::mutex mutex_;
   std::condition_variable_any changed_;
@@ -54,4 +54,4 @@ class TrainingWorker {
   std::jthread thread_;                 // last: joined before the rest goes
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

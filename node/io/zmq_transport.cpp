@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
     : options_(std::move(options)), key_(key.copy()), context_(1) {
@@ -19,8 +19,8 @@ void ZmqTransport::dial() {
   if (dealer_) dealer_->set(zmq::sockopt::linger, 0);
   dealer_.emplace(context_, zmq::socket_type::dealer);
   monitor_.emplace(context_, *dealer_, "connection-" + std::to_string(++dial_count_));
-  federation::set_limits(*dealer_);
-  federation::set_curve_client(*dealer_, key_, options_.coordinator_key);
+  federation::io::set_limits(*dealer_);
+  federation::io::set_curve_client(*dealer_, key_, options_.coordinator_key);
   dealer_->connect(options_.endpoint);
 }
 
@@ -29,7 +29,7 @@ void ZmqTransport::dial() {
 void ZmqTransport::redial_when_due() {
   if (!redial_at_ || std::chrono::steady_clock::now() < *redial_at_) return;
   redial_at_.reset();
-  redial_pause_ = std::min(2 * redial_pause_, federation::kRedialMax);
+  redial_pause_ = std::min(2 * redial_pause_, federation::io::kRedialMax);
   dial();
 }
 
@@ -38,7 +38,7 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptio
   try {
     return std::unique_ptr<ZmqTransport>(new ZmqTransport(options, key));
   } catch (const zmq::error_t& error) {
-    return federation::zmq_failure(error, "cannot connect to " + options.endpoint);
+    return federation::io::zmq_failure(error, "cannot connect to " + options.endpoint);
   }
 }
 
@@ -56,19 +56,19 @@ Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<con
     return {};
   } catch (const zmq::error_t& error) {
     if (error.num() == EINTR) return {};
-    return federation::zmq_failure(error, "waiting for the coordinator");
+    return federation::io::zmq_failure(error, "waiting for the coordinator");
   }
 }
 
 void ZmqTransport::follow_connection() {
-  using federation::ConnectionEvent;
+  using federation::io::ConnectionEvent;
   while (const auto event = monitor_->next()) {
     switch (*event) {
       case ConnectionEvent::ready:
         state_ = ConnectionState::connected;
         ++connection_count_;
         redial_at_.reset();
-        redial_pause_ = federation::kRedialMin;
+        redial_pause_ = federation::io::kRedialMin;
         break;
       case ConnectionEvent::refused:
       case ConnectionEvent::protocol_error:
@@ -108,19 +108,19 @@ std::optional<Bytes> ZmqTransport::receive() {
 }
 
 Result<void> ZmqTransport::send(Bytes payload) {
-  if (payload.size() > federation::kMessageBytesMax)
+  if (payload.size() > federation::io::kMessageBytesMax)
     return invalid_argument("a message of " + std::to_string(payload.size()) + " bytes is above the limit of " +
-                            std::to_string(federation::kMessageBytesMax));
+                            std::to_string(federation::io::kMessageBytesMax));
   if (state_ != ConnectionState::connected) return unavailable("not connected to " + options_.endpoint);
   if (outbox_bytes_ + payload.size() > options_.outbox_bytes_max)
     return failed_precondition("more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait to be sent");
   try {
     outbox_bytes_ += payload.size();
-    outbox_.push_back(federation::message_of(std::make_shared<const Bytes>(std::move(payload))));
+    outbox_.push_back(federation::io::message_of(std::make_shared<const Bytes>(std::move(payload))));
     flush();
     return {};
   } catch (const zmq::error_t& error) {
-    return federation::zmq_failure(error, "sending to the coordinator");
+    return federation::io::zmq_failure(error, "sending to the coordinator");
   }
 }
 
@@ -133,4 +133,4 @@ void ZmqTransport::flush() {
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

@@ -15,11 +15,11 @@
 #include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
 
-namespace fovea::node {
+namespace fovea::node::io {
 
 struct TransportOptions {
   std::string endpoint;  // "tcp://host:port"
-  federation::CurvePublicKey coordinator_key{};
+  federation::io::CurvePublicKey coordinator_key{};
   std::size_t outbox_bytes_max = std::size_t{256} << 20U;
 };
 
@@ -59,9 +59,9 @@ class ZmqTransport {
   crypto::AgreementKey key_;
   zmq::context_t context_;
   std::optional<zmq::socket_t> dealer_;
-  std::optional<federation::ConnectionMonitor> monitor_;  // goes before the socket it watches
+  std::optional<federation::io::ConnectionMonitor> monitor_;  // goes before the socket it watches
   std::uint64_t dial_count_ = 0;
-  std::chrono::milliseconds redial_pause_ = federation::kRedialMin;
+  std::chrono::milliseconds redial_pause_ = federation::io::kRedialMin;
   std::optional<std::chrono::steady_clock::time_point> redial_at_;
   ConnectionState state_ = ConnectionState::connecting;
   std::uint64_t connection_count_ = 0;
@@ -69,4 +69,4 @@ class ZmqTransport {
   std::size_t outbox_bytes_ = 0;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::io

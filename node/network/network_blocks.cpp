@@ -14,7 +14,7 @@
 #include "common/check.h"
 #include "federation/model/fovea_1_layout.h"
 
-namespace fovea::node {
+namespace fovea::node::network {
 
 void prepare_torch(int threads) {
   FOVEA_CHECK(threads >= 1);
@@ -49,13 +49,13 @@ struct NetworkParameters::Tensors {
   std::map<std::string, at::Tensor, std::less<>> by_name;
 };
 
-NetworkParameters::NetworkParameters(federation::ModelLayout layout)
+NetworkParameters::NetworkParameters(federation::model::ModelLayout layout)
     : layout_(std::move(layout)),
       values_(layout_.size()),
       gradients_(layout_.size()),
       tensors_(std::make_unique<Tensors>()) {
   for (std::size_t t = 0; t < layout_.tensors().size(); ++t) {
-    const federation::TensorSpec& spec = layout_.tensors()[t];
+    const federation::model::TensorSpec& spec = layout_.tensors()[t];
     const std::vector<std::int64_t> shape(spec.shape.begin(), spec.shape.end());
     at::Tensor tensor = at::from_blob(values_.data() + layout_.offset(t), shape, at::kFloat);
     tensor.set_requires_grad(true);
@@ -86,8 +86,10 @@ const at::Tensor& NetworkParameters::operator[](std::string_view name) const {
 
 at::Tensor standardised(const NetworkParameters& parameters, const at::Tensor& images) {
   constexpr float kVarianceMin = 1e-4F;  // for a federation whose voxels are all equal
-  const float mean = federation::kIntensityMeanUnit * *parameters[federation::kIntensityMean].data_ptr<float>();
-  const float square = federation::kIntensitySquareUnit * *parameters[federation::kIntensitySquare].data_ptr<float>();
+  const float mean =
+      federation::model::kIntensityMeanUnit * *parameters[federation::model::kIntensityMean].data_ptr<float>();
+  const float square =
+      federation::model::kIntensitySquareUnit * *parameters[federation::model::kIntensitySquare].data_ptr<float>();
   const float deviation = std::sqrt(std::max(square - mean * mean, kVarianceMin));
   if (mean == 0 && deviation == 1) return images;
   return (images - mean) / deviation;
@@ -144,4 +146,4 @@ at::Tensor view_of(std::span<const float> values, const std::vector<std::int64_t
   return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::network

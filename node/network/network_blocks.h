@@ -17,7 +17,7 @@ namespace at {
 class Tensor;
 }
 
-namespace fovea::node {
+namespace fovea::node::network {
 
 // Gives torch `threads` threads, at least 1: one per process is fastest beside other processes. Torch's own default is
 // never relied on: it is one in some builds and every core in others. Also keeps freed activations in the process
@@ -35,12 +35,12 @@ void use_bfloat16(bool wanted) noexcept;
 // networks (proposer.h, embedding/region_network.h) are functions of it. Move-only; one thread.
 class NetworkParameters {
  public:
-  explicit NetworkParameters(federation::ModelLayout layout);
+  explicit NetworkParameters(federation::model::ModelLayout layout);
   NetworkParameters(NetworkParameters&&) noexcept;
   NetworkParameters& operator=(NetworkParameters&&) noexcept;
   ~NetworkParameters();
 
-  const federation::ModelLayout& layout() const noexcept { return layout_; }
+  const federation::model::ModelLayout& layout() const noexcept { return layout_; }
   Result<void> load(std::span<const float> model);  // invalid_argument: another size than the layout's
   std::span<float> values() noexcept { return values_; }
   std::span<float> gradients() noexcept { return gradients_; }
@@ -49,7 +49,7 @@ class NetworkParameters {
 
  private:
   struct Tensors;
-  federation::ModelLayout layout_;
+  federation::model::ModelLayout layout_;
   std::vector<float> values_, gradients_;
   std::unique_ptr<Tensors> tensors_;
 };
@@ -88,4 +88,4 @@ auto guarded(std::string_view network, Work work) -> decltype(work()) {
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::network

@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <numbers>
 
-namespace fovea::node {
+namespace fovea::node::network {
 
 // SplitMix64's finaliser: a bijection that spreads each bit over the whole word.
 constexpr std::uint64_t mixed_bits(std::uint64_t word) noexcept {
@@ -54,4 +54,4 @@ inline RandomDraws keyed_draws(std::initializer_list<std::uint64_t> keys) noexce
   return RandomDraws(state);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::network

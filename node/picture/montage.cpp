@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace fovea::node {
+namespace fovea::node::picture {
 namespace {
 
 constexpr std::size_t kTilesMax = 64;
@@ -18,7 +18,7 @@ std::uint8_t grey_level(float value, float low, float high) {
 struct TileScale {
   double pixels_per_mm, spacing_x, spacing_y;
   std::int64_t width, height;
-  TileScale(const VolumeGeometry& geometry, int tile_pixels)
+  TileScale(const volume::VolumeGeometry& geometry, int tile_pixels)
       : spacing_x(geometry.spacing_mm[0]),
         spacing_y(geometry.spacing_mm[1]),
         width(geometry.size[0]),
@@ -37,7 +37,7 @@ struct TileScale {
   }
 };
 
-std::vector<std::int64_t> slices_to_draw(const VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes,
+std::vector<std::int64_t> slices_to_draw(const volume::VolumeGeometry& geometry, const std::vector<MarkedBox>& boxes,
                                          std::size_t tiles) {
   std::vector<std::int64_t> out;
   for (std::size_t t = 0; t < tiles; ++t) {
@@ -54,13 +54,13 @@ struct Tile {
   int left, top, pixels;
 };
 
-HuWindow window_of(const MontageSettings& settings, const IntensityStatistics& statistics) {
-  const auto [low, high] = settings.window.value_or(HuWindow{statistics.minimum, statistics.p99});
+volume::HuWindow window_of(const MontageSettings& settings, const volume::IntensityStatistics& statistics) {
+  const auto [low, high] = settings.window.value_or(volume::HuWindow{statistics.minimum, statistics.p99});
   return {low, std::max(high, std::nextafter(low, std::numeric_limits<float>::max()))};
 }
 
-void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& slice, const VolumeGeometry& geometry,
-                const HuWindow& window) {
+void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& slice,
+                const volume::VolumeGeometry& geometry, const volume::HuWindow& window) {
   const TileScale scale(geometry, tile.pixels);
   const auto [low, high] = window;
   const int width = std::min(tile.pixels, scale.x(static_cast<double>(scale.width) - 0.5));
@@ -73,10 +73,10 @@ void draw_slice(Picture& picture, const Tile& tile, const std::vector<float>& sl
     }
 }
 
-void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry, const MarkedBox& box,
+void draw_box(Picture& picture, const Tile& tile, const volume::VolumeGeometry& geometry, const MarkedBox& box,
               bool with_caption) {
   const TileScale scale(geometry, tile.pixels);
-  const Point3 at = geometry.to_index(box.center_mm);
+  const volume::Point3 at = geometry.to_index(box.center_mm);
   const double half_i = 0.5 * box.edge_mm / geometry.spacing_mm[0], half_j = 0.5 * box.edge_mm / geometry.spacing_mm[1];
   const auto inside = [&](int value) { return std::clamp(value, 0, tile.pixels - 1); };
   const int x0 = tile.left + inside(scale.x(at[0] - half_i)), x1 = tile.left + inside(scale.x(at[0] + half_i));
@@ -86,7 +86,7 @@ void draw_box(Picture& picture, const Tile& tile, const VolumeGeometry& geometry
 }
 
 // The tile's own box bright and with its caption, on top of the others that cross the slice.
-void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const VolumeGeometry& geometry,
+void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const volume::VolumeGeometry& geometry,
                 const std::vector<MarkedBox>& boxes, std::size_t own) {
   for (std::size_t b = 0; b < boxes.size(); ++b) {
     const double distance_mm =
@@ -101,11 +101,11 @@ void draw_boxes(Picture& picture, const Tile& tile, std::int64_t slice, const Vo
 
 }  // namespace
 
-Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& boxes,
+Result<Picture> draw_montage(store::BrickVolume& volume, const std::vector<MarkedBox>& boxes,
                              const MontageSettings& settings) {
   if (settings.tile_pixels < 32 || settings.tile_pixels > 1024)
     return invalid_argument("tile: " + std::to_string(settings.tile_pixels) + " pixels; expected 32–1024");
-  const VolumeGeometry& geometry = volume.geometry();
+  const volume::VolumeGeometry& geometry = volume.geometry();
   const std::size_t most = std::clamp<std::size_t>(settings.tiles_max, 1, kTilesMax);
   const std::size_t tiles = boxes.empty() ? most : std::min(most, boxes.size());
   const auto columns = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(tiles))));
@@ -113,7 +113,7 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
   Picture picture(settings.tile_pixels * static_cast<int>(columns), settings.tile_pixels * static_cast<int>(rows));
   const std::vector<std::int64_t> slices = slices_to_draw(geometry, boxes, tiles);
   std::vector<float> slice(static_cast<std::size_t>(geometry.size[0] * geometry.size[1]));
-  const HuWindow window = window_of(settings, volume.statistics());
+  const volume::HuWindow window = window_of(settings, volume.statistics());
   for (std::size_t t = 0; t < tiles; ++t) {
     FOVEA_TRY(volume.read_box({0, 0, slices[t]}, {geometry.size[0], geometry.size[1], 1}, slice, 0));
     const Tile tile{settings.tile_pixels * static_cast<int>(t % columns),
@@ -125,4 +125,4 @@ Result<Picture> draw_montage(BrickVolume& volume, const std::vector<MarkedBox>& 
   return picture;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::picture

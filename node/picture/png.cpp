@@ -12,7 +12,7 @@
 #include "common/check.h"
 #include "common/durable_file.h"
 
-namespace fovea::node {
+namespace fovea::node::picture {
 namespace {
 
 constexpr int kEdgeMax = 16384;
@@ -101,4 +101,4 @@ Result<void> write_png(const std::filesystem::path& path, const Picture& picture
   return write_file_durably(path, encoded);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::picture

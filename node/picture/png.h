@@ -9,7 +9,7 @@
 
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::picture {
 
 using Rgb = std::array<std::uint8_t, 3>;
 
@@ -37,4 +37,4 @@ enum class PngColour { grey, rgb };
 // grey writes the first channel only. The file carries no text, time or name. unavailable: cannot be written.
 Result<void> write_png(const std::filesystem::path& path, const Picture& picture, PngColour colour = PngColour::rgb);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::picture

@@ -73,8 +73,8 @@ class SealingPipe {
     from_ = Descriptor(ends[0]);
     to_ = Descriptor(ends[1]);
     thread_ = std::thread([this, limit = options.file_bytes, key = options.seal_for] {
-      fovea::Result<fovea::node::SealedStream> done =
-          fovea::node::seal_stream(from_.number(), out_.number(), limit, key);
+      fovea::Result<fovea::node::receive::SealedStream> done =
+          fovea::node::receive::seal_stream(from_.number(), out_.number(), limit, key);
       if (done) sealed_ = *done;
       from_ = Descriptor();  // after a full disk: DCMTK's next write fails instead of waiting for ever
     });
@@ -95,7 +95,7 @@ class SealingPipe {
 
  private:
   Descriptor out_, from_, to_;
-  std::optional<fovea::node::SealedStream> sealed_;
+  std::optional<fovea::node::receive::SealedStream> sealed_;
   std::thread thread_;
 };
 
@@ -160,7 +160,7 @@ class Receiver final : public DcmSCP {
       return answered.bad() ? answered : received.bad() ? received : OFCondition(DIMSE_OUTOFRESOURCES);
     }
     received_ += *bytes;
-    const std::string name = part.stem().string().substr(1) + std::string(fovea::node::kSealedScanEnding);
+    const std::string name = part.stem().string().substr(1) + std::string(fovea::node::receive::kSealedScanEnding);
     std::filesystem::rename(part, options_.folder / name, failed);
     if (failed) return DIMSE_OUTOFRESOURCES;
     tell("stored");
@@ -204,7 +204,7 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 void limit(std::uint64_t scan_bytes) {
-  const std::uint64_t file_bytes = fovea::node::sealed_scan_bytes(scan_bytes);
+  const std::uint64_t file_bytes = fovea::node::receive::sealed_scan_bytes(scan_bytes);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

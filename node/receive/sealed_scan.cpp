@@ -18,7 +18,7 @@
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 
-namespace fovea::node {
+namespace fovea::node::receive {
 namespace {
 
 constexpr std::string_view kMagic = "FOVSCN1\n";
@@ -141,4 +141,4 @@ Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::receive

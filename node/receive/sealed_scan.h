@@ -16,7 +16,7 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
-namespace fovea::node {
+namespace fovea::node::receive {
 
 inline constexpr std::string_view kSealedScanEnding = ".sealed";
 
@@ -37,4 +37,4 @@ Result<SealedStream> seal_stream(int in, int out, std::uint64_t bytes_max, const
 Result<Descriptor> open_sealed_scan(const std::filesystem::path& file, std::uint64_t bytes_max,
                                     const crypto::AgreementKey& node);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::receive

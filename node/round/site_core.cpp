@@ -3,10 +3,10 @@
 #include <string_view>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 std::string_view to_string(SitePhase phase) noexcept {
   switch (phase) {
@@ -23,37 +23,40 @@ std::string_view to_string(SitePhase phase) noexcept {
   return "unknown";
 }
 
-std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref,
-                                             const federation::AttemptContext& context) {
-  const federation::AttemptRef own = context.ref();
+std::optional<federation::messages::Refusal> check_ref(const federation::messages::AttemptRef& ref,
+                                                       const federation::secagg::AttemptContext& context) {
+  const federation::messages::AttemptRef own = context.ref();
   if (ref.round != own.round)
-    return federation::Refusal{RefusalReason::stale_round,
-                               "round " + std::to_string(ref.round) + ", current is " + std::to_string(own.round)};
+    return federation::messages::Refusal{
+        RefusalReason::stale_round, "round " + std::to_string(ref.round) + ", current is " + std::to_string(own.round)};
   if (ref.attempt != own.attempt)
-    return federation::Refusal{RefusalReason::stale_attempt, "attempt " + std::to_string(ref.attempt) +
-                                                                 ", current is " + std::to_string(own.attempt)};
+    return federation::messages::Refusal{
+        RefusalReason::stale_attempt,
+        "attempt " + std::to_string(ref.attempt) + ", current is " + std::to_string(own.attempt)};
   if (ref.parameters != own.parameters)
-    return federation::Refusal{RefusalReason::parameters_differ, "another H(P) than this attempt's"};
+    return federation::messages::Refusal{RefusalReason::parameters_differ, "another H(P) than this attempt's"};
   return std::nullopt;
 }
 
 void SiteMachine::Core::refuse(RefusalReason reason, std::string detail) {
-  effects.refusal = federation::Refusal{reason, std::move(detail)};
+  effects.refusal = federation::messages::Refusal{reason, std::move(detail)};
 }
 
-void SiteMachine::Core::refuse_unexpected(const federation::SignedMessage& message) {
-  refuse(RefusalReason::unexpected_kind, std::string(federation::to_string(message.kind())) + " is not awaited now");
+void SiteMachine::Core::refuse_unexpected(const federation::messages::SignedMessage& message) {
+  refuse(RefusalReason::unexpected_kind,
+         std::string(federation::messages::to_string(message.kind())) + " is not awaited now");
 }
 
-void SiteMachine::Core::refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref) {
+void SiteMachine::Core::refuse_forgotten(const federation::messages::SignedMessage& message,
+                                         const federation::messages::AttemptRef& ref) {
   if (!memory.joined || memory.joined->ref != ref) return refuse_unexpected(message);
   report_failure(ref, RefusalReason::forgotten_after_restart);
   refuse(RefusalReason::forgotten_after_restart, "this attempt's secrets are gone");
 }
 
-void SiteMachine::Core::report_failure(const federation::AttemptRef& ref, RefusalReason reason,
+void SiteMachine::Core::report_failure(const federation::messages::AttemptRef& ref, RefusalReason reason,
                                        std::optional<RosterIndex> accused) {
-  const federation::AttemptFailure failure{ref.round, ref.attempt, reason, accused};
+  const federation::messages::AttemptFailure failure{ref.round, ref.attempt, reason, accused};
   send(seal(MessageKind::attempt_failure, failure.encode(), ref));
 }
 
@@ -71,20 +74,21 @@ void SiteMachine::Core::complete_register() {
   while (!memory.unregistered.empty()) register_mark(ReleasedMark(memory.unregistered.back()));
 }
 
-SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const {
-  const federation::MessageHeader header{
+SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload,
+                                     const federation::messages::AttemptRef& ref) const {
+  const federation::messages::MessageHeader header{
       .kind = kind, .run = config.run, .sender = config.self, .epoch = config.roster.epoch};
-  return {kind, ref.round, ref.attempt, federation::seal_message(header, payload, config.identity)};
+  return {kind, ref.round, ref.attempt, federation::messages::seal_message(header, payload, config.identity)};
 }
 
 void SiteMachine::Core::say_hello() {
-  const federation::Hello hello{model.round, model.transcript, model.model_hash, config.software};
+  const federation::messages::Hello hello{model.round, model.transcript, model.model_hash, config.software};
   send(seal(MessageKind::hello, hello.encode(), {}));
   heard = now;
 }
 
-void SiteMachine::Core::say_ready(const federation::TrainTask& task) {
-  const federation::TrainingReady ready{task.round, task.model_hash};
+void SiteMachine::Core::say_ready(const federation::messages::TrainTask& task) {
+  const federation::messages::TrainingReady ready{task.round, task.model_hash};
   send(seal(MessageKind::training_ready, ready.encode(), {.round = task.round}));
 }
 
@@ -131,4 +135,4 @@ void SiteMachine::Core::abandon_attempt() {
   phase = Ready{std::move(*left)};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -36,33 +36,33 @@
 #include "node/round/site_machine.h"
 #include "node/round/site_marks.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
 // A trained update, and the task it answers.
 struct TrainedUpdate {
-  federation::TrainTask task;
-  federation::LocalUpdate update;
+  federation::messages::TrainTask task;
+  federation::model::LocalUpdate update;
   Digest digest{};  // federation::update_digest: stays when the update is let go
 };
 
 // One attempt's public context and secrets. Wiped with the phase that owns it.
 struct Attempt {
-  federation::AttemptContext context;
-  federation::AttemptSecrets secrets;
+  federation::secagg::AttemptContext context;
+  federation::secagg::AttemptSecrets secrets;
 };
 
 // R3.
 struct MaskedAttempt {
   TrainedUpdate trained;
   Attempt attempt;
-  std::vector<federation::HeldShares> held;  // one for each site of U2 that shares with this one
-  std::vector<RosterIndex> survivors;        // U2
+  std::vector<federation::secagg::HeldShares> held;  // one for each site of U2 that shares with this one
+  std::vector<RosterIndex> survivors;                // U2
   std::vector<crypto::MaskKey> masks;
 };
 
 struct Idle {};
 struct Training {
-  federation::TrainTask task;
+  federation::messages::TrainTask task;
   RoundNumber started_round = 0;  // the round under whose number the training was started
 };
 struct Ready {
@@ -76,29 +76,29 @@ struct KeysSent {
 struct SharesSent {
   TrainedUpdate trained;
   Attempt attempt;
-  std::optional<federation::HeldShares> own;  // none in a sparse graph
+  std::optional<federation::secagg::HeldShares> own;  // none in a sparse graph
   SiteOutbound sent;
 };
 struct MaskedSending {
   MaskedAttempt masked;
-  federation::VectorHash hash;
+  federation::secagg::VectorHash hash;
   std::size_t chunk_next = 0;
 };
 struct MaskedSent {
   MaskedAttempt masked;
-  federation::CommittedVector own;
+  federation::messages::CommittedVector own;
   SiteOutbound sent;  // the statement
 };
 // Every secret of the attempt is wiped: what R5 needs is in the signed mark.
 struct ConsistencySigned {
   TrainedUpdate trained;
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
 };
 // The update is kept until the sum is published: should a dealer's fault be shown, the sum is repeated with the same
 // one.
 struct Unmasked {
   TrainedUpdate trained;
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
 };
 // Phases with no attempt in memory. After a restart the journal may still answer for the attempt before.
 template <class P>
@@ -110,15 +110,15 @@ using Phase =
 // The dealers of one released attempt whose fault this site has checked. In memory only: the coordinator shows them
 // again.
 struct ProvenFaults {
-  federation::AttemptRef ref;
-  std::vector<RosterIndex> dealers;                  // ascending
-  std::optional<federation::RefusalReason> refused;  // of evidence that did not hold
+  federation::messages::AttemptRef ref;
+  std::vector<RosterIndex> dealers;                            // ascending
+  std::optional<federation::messages::RefusalReason> refused;  // of evidence that did not hold
 };
 
 // A published sum that is arriving.
 struct IncomingSum {
-  federation::RoundEvidence evidence;
-  federation::AttemptRef ref;
+  federation::secagg::RoundEvidence evidence;
+  federation::messages::AttemptRef ref;
   EpochNumber epoch = 0;
   bool in_sum = false;
   std::vector<std::uint32_t> words;
@@ -137,7 +137,8 @@ struct SiteMachine::Core {
   SiteMemory memory;
   ModelAdopted model;
   bool has_model = false;
-  std::optional<federation::AttemptRef> abandoned;  // joined, then given up by the coordinator: its statement is void
+  std::optional<federation::messages::AttemptRef>
+      abandoned;                       // joined, then given up by the coordinator: its statement is void
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
@@ -159,99 +160,110 @@ struct SiteMachine::Core {
   void on(RosterAdopted event);
   void on(Resume);
   void on(Tick event);
-  void on_train_task(const federation::SignedMessage& message);
-  void on_abandoned(const federation::SignedMessage& message);
-  void on_notice(const federation::SignedMessage& message);
+  void on_train_task(const federation::messages::SignedMessage& message);
+  void on_abandoned(const federation::messages::SignedMessage& message);
+  void on_notice(const federation::messages::SignedMessage& message);
 
   // site_attempt.cpp: R0 to R3
-  void on_parameters(const federation::SignedMessage& message, std::optional<crypto::SecretKey> seed);
-  void on_key_list(const federation::SignedMessage& message);
-  void on_routed_shares(const federation::SignedMessage& message);
-  void on_chunk_request(const federation::SignedMessage& message);
-  void join(federation::RoundParameters parameters, crypto::SecretKey seed);
-  void deal_shares(KeysSent& from, federation::KeyList list);
-  void start_masking(SharesSent& from, federation::RoutedShares routed);
+  void on_parameters(const federation::messages::SignedMessage& message, std::optional<crypto::SecretKey> seed);
+  void on_key_list(const federation::messages::SignedMessage& message);
+  void on_routed_shares(const federation::messages::SignedMessage& message);
+  void on_chunk_request(const federation::messages::SignedMessage& message);
+  void join(federation::secagg::RoundParameters parameters, crypto::SecretKey seed);
+  void deal_shares(KeysSent& from, federation::messages::KeyList list);
+  void start_masking(SharesSent& from, federation::messages::RoutedShares routed);
   void send_chunks(MaskedSending& from);
-  std::optional<federation::Refusal> check_parameters(const federation::RoundParameters& p,
-                                                      const TrainedUpdate& trained) const;
+  std::optional<federation::messages::Refusal> check_parameters(const federation::secagg::RoundParameters& p,
+                                                                const TrainedUpdate& trained) const;
   // The rules that hold for a round whoever speaks of it: the coordinator in R0 and R1, or the evidence of a published
   // sum. `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may
   // name any.
   enum class Speech { announced, published };
-  std::optional<federation::Refusal> check_demands(const federation::RoundParameters& p, std::size_t sites,
-                                                   const federation::Roster& roster, Speech speech) const;
-  std::optional<federation::Refusal> check_graph(const federation::RoundParameters& p, std::uint32_t colluders_max,
-                                                 const federation::Roster& roster, Speech speech) const;
-  std::optional<federation::Refusal> check_plan(const federation::RoundParameters& p) const;
-  std::optional<federation::Refusal> check_round_number(RoundNumber round) const;
-  std::optional<federation::Refusal> check_joined_round(RoundNumber round) const;
-  std::optional<federation::Refusal> check_round_unreleased(RoundNumber round) const;
+  std::optional<federation::messages::Refusal> check_demands(const federation::secagg::RoundParameters& p,
+                                                             std::size_t sites,
+                                                             const federation::membership::Roster& roster,
+                                                             Speech speech) const;
+  std::optional<federation::messages::Refusal> check_graph(const federation::secagg::RoundParameters& p,
+                                                           std::uint32_t colluders_max,
+                                                           const federation::membership::Roster& roster,
+                                                           Speech speech) const;
+  std::optional<federation::messages::Refusal> check_plan(const federation::secagg::RoundParameters& p) const;
+  std::optional<federation::messages::Refusal> check_round_number(RoundNumber round) const;
+  std::optional<federation::messages::Refusal> check_joined_round(RoundNumber round) const;
+  std::optional<federation::messages::Refusal> check_round_unreleased(RoundNumber round) const;
   // Enough sites in all, and enough of this site's neighbours among them, to go on to the next step.
-  std::optional<federation::Refusal> check_neighbourhood(const federation::AttemptContext& context,
-                                                         std::span<const RosterIndex> sites,
-                                                         std::string_view set) const;
-  std::optional<federation::Refusal> check_key_list(const KeysSent& from, const federation::KeyList& list) const;
-  std::optional<federation::Refusal> check_routed(const SharesSent& from, const federation::RoutedShares& routed) const;
-  federation::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index,
-                                       std::vector<std::uint32_t>& words) const;
+  std::optional<federation::messages::Refusal> check_neighbourhood(const federation::secagg::AttemptContext& context,
+                                                                   std::span<const RosterIndex> sites,
+                                                                   std::string_view set) const;
+  std::optional<federation::messages::Refusal> check_key_list(const KeysSent& from,
+                                                              const federation::messages::KeyList& list) const;
+  std::optional<federation::messages::Refusal> check_routed(const SharesSent& from,
+                                                            const federation::messages::RoutedShares& routed) const;
+  federation::messages::SealedPayload make_chunk(const MaskedAttempt& masked, std::size_t index,
+                                                 std::vector<std::uint32_t>& words) const;
 
   // site_repeat.cpp: one release per model, unless a dealer's fault is shown
-  void on_dealer_fault(const federation::SignedMessage& message);
-  std::optional<federation::Refusal> check_fault(const federation::DealerFault& fault,
-                                                 const ReleasedMark& released) const;
+  void on_dealer_fault(const federation::messages::SignedMessage& message);
+  std::optional<federation::messages::Refusal> check_fault(const federation::secagg::DealerFault& fault,
+                                                           const ReleasedMark& released) const;
   const Release* release_on(const Digest& model_hash) const;
   bool may_repeat(const Release& release) const;
-  federation::Refusal refuse_released(const Release& release) const;
-  std::optional<federation::Refusal> check_task_unreleased(const Digest& model_hash) const;
-  std::optional<federation::Refusal> check_unreleased(const SignedMark& statement) const;
-  std::optional<federation::Refusal> check_repeated(const federation::RoundParameters& p,
-                                                    const TrainedUpdate& trained) const;
+  federation::messages::Refusal refuse_released(const Release& release) const;
+  std::optional<federation::messages::Refusal> check_task_unreleased(const Digest& model_hash) const;
+  std::optional<federation::messages::Refusal> check_unreleased(const SignedMark& statement) const;
+  std::optional<federation::messages::Refusal> check_repeated(const federation::secagg::RoundParameters& p,
+                                                              const TrainedUpdate& trained) const;
 
   // site_beacon.cpp: the roster's beacon
-  void on_beacon_request(const federation::SignedMessage& message);
-  void on_beacon_commitments(const federation::SignedMessage& message);
-  void on_beacon(const federation::SignedMessage& message);
+  void on_beacon_request(const federation::messages::SignedMessage& message);
+  void on_beacon_commitments(const federation::messages::SignedMessage& message);
+  void on_beacon(const federation::messages::SignedMessage& message);
 
   // site_unmask.cpp: R4 and R5
-  void on_consistency_request(const federation::SignedMessage& message);
-  void on_unmask_request(const federation::SignedMessage& message);
-  void sign_consistency(MaskedSent& from, const federation::ConsistencyRequest& request, const Digest& request_digest);
+  void on_consistency_request(const federation::messages::SignedMessage& message);
+  void on_unmask_request(const federation::messages::SignedMessage& message);
+  void sign_consistency(MaskedSent& from, const federation::messages::ConsistencyRequest& request,
+                        const Digest& request_digest);
   SiteOutbound make_release(const MaskedSent& from, std::span<const RosterIndex> committed) const;
-  void release_shares(const federation::SignedMessage& message, const federation::UnmaskRequest& request);
-  void resend_signature(const federation::SignedMessage& message, const federation::AttemptRef& ref);
-  std::optional<federation::Refusal> check_consistency(const MaskedSent& from,
-                                                       const federation::ConsistencyRequest& request) const;
-  std::optional<federation::Refusal> check_unmask(const SignedMark& statement,
-                                                  const federation::UnmaskRequest& request) const;
+  void release_shares(const federation::messages::SignedMessage& message,
+                      const federation::messages::UnmaskRequest& request);
+  void resend_signature(const federation::messages::SignedMessage& message,
+                        const federation::messages::AttemptRef& ref);
+  std::optional<federation::messages::Refusal> check_consistency(
+      const MaskedSent& from, const federation::messages::ConsistencyRequest& request) const;
+  std::optional<federation::messages::Refusal> check_unmask(const SignedMark& statement,
+                                                            const federation::messages::UnmaskRequest& request) const;
 
   // site_sum.cpp: the sum
-  void on_evidence(const federation::SignedMessage& message);
-  std::optional<federation::Refusal> check_published(const federation::RoundEvidence& evidence) const;
-  void on_aggregate_chunk(const federation::SignedMessage& message);
+  void on_evidence(const federation::messages::SignedMessage& message);
+  std::optional<federation::messages::Refusal> check_published(const federation::secagg::RoundEvidence& evidence) const;
+  void on_aggregate_chunk(const federation::messages::SignedMessage& message);
   void finish_sum();
-  const federation::Roster* roster_named(const Digest& hash) const;
+  const federation::membership::Roster* roster_named(const Digest& hash) const;
 
   // site_core.cpp
-  void refuse(federation::RefusalReason reason, std::string detail);
-  void refuse(federation::Refusal refusal) { refuse(refusal.reason, std::move(refusal.detail)); }
-  void refuse_unexpected(const federation::SignedMessage& message);
+  void refuse(federation::messages::RefusalReason reason, std::string detail);
+  void refuse(federation::messages::Refusal refusal) { refuse(refusal.reason, std::move(refusal.detail)); }
+  void refuse_unexpected(const federation::messages::SignedMessage& message);
   // A request of an attempt whose secrets are gone: the coordinator is told, so that it need not wait.
-  void refuse_forgotten(const federation::SignedMessage& message, const federation::AttemptRef& ref);
-  void report_failure(const federation::AttemptRef& ref, federation::RefusalReason reason,
+  void refuse_forgotten(const federation::messages::SignedMessage& message,
+                        const federation::messages::AttemptRef& ref);
+  void report_failure(const federation::messages::AttemptRef& ref, federation::messages::RefusalReason reason,
                       std::optional<RosterIndex> accused = {});
   void mark(SiteMark mark);           // in the journal of the run
   void register_mark(SiteMark mark);  // in the register of the site
   void complete_register();           // what a crash kept from it
-  SiteOutbound seal(federation::MessageKind kind, ByteView payload, const federation::AttemptRef& ref) const;
+  SiteOutbound seal(federation::messages::MessageKind kind, ByteView payload,
+                    const federation::messages::AttemptRef& ref) const;
   void send(SiteOutbound message) { effects.outbound.push_back(std::move(message)); }
   void say_hello();
-  void say_ready(const federation::TrainTask& task);
+  void say_ready(const federation::messages::TrainTask& task);
   // The update of a phase that still has one; null otherwise. `take` leaves the phase without it.
   const TrainedUpdate* trained_update() const noexcept;
   std::optional<TrainedUpdate> take_trained_update();
   const Attempt* attempt() const noexcept;
   // The attempt joined last, unless the coordinator gave it up: the one that the egress gate has open.
-  bool is_open(const federation::AttemptRef& ref) const noexcept {
+  bool is_open(const federation::messages::AttemptRef& ref) const noexcept {
     return memory.joined && memory.joined->ref == ref && abandoned != ref;
   }
   void abandon_attempt();  // back to ready, secrets wiped; idle where there is no update left
@@ -263,7 +275,7 @@ struct SiteMachine::Core {
 };
 
 // The common opening checks of a message within an attempt.
-std::optional<federation::Refusal> check_ref(const federation::AttemptRef& ref,
-                                             const federation::AttemptContext& context);
+std::optional<federation::messages::Refusal> check_ref(const federation::messages::AttemptRef& ref,
+                                                       const federation::secagg::AttemptContext& context);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -11,10 +11,10 @@
 #include "federation/messages/refusal_reason.h"
 #include "node/round/site_core.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 namespace {
 
@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kSilentPhases = 10;
 
 // The same task under another round number: a round was lost after training, and the update is still good.
-bool same_task(const federation::TrainTask& a, const federation::TrainTask& b) {
+bool same_task(const federation::messages::TrainTask& a, const federation::messages::TrainTask& b) {
   return a.plan_hash == b.plan_hash && a.model_hash == b.model_hash && a.previous_transcript == b.previous_transcript &&
          a.stage_index == b.stage_index && a.stage_round == b.stage_round && a.seed == b.seed;
 }
@@ -35,8 +35,8 @@ Result<void> check_policy_bounds(const SitePolicy& policy) {
                             ", or the sum is one site's own update");
   if (policy.cohort_min < policy.honest_min + policy.colluders_max)
     return invalid_argument("policy.cohort_min: at least honest_min + colluders_max");
-  if (policy.cohort_min > federation::kCohortMax)
-    return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::kCohortMax));
+  if (policy.cohort_min > federation::messages::kCohortMax)
+    return invalid_argument("policy.cohort_min: at most " + std::to_string(federation::messages::kCohortMax));
   return {};
 }
 
@@ -99,8 +99,8 @@ RoundNumber SiteMachine::last_round() const noexcept { return core_->model.round
 void SiteMachine::Core::on(Connected) { say_hello(); }
 
 void SiteMachine::Core::on(MessageReceived event) {
-  const federation::SignedMessage& message = event.message;
-  const federation::MessageHeader& header = message.header();
+  const federation::messages::SignedMessage& message = event.message;
+  const federation::messages::MessageHeader& header = message.header();
   if (header.sender) return refuse(RefusalReason::unknown_sender, "only the coordinator speaks to a site");
   if (header.run != config.run) return refuse(RefusalReason::wrong_run, "a message of another run");
   heard = now;
@@ -113,7 +113,7 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (message.kind() == MessageKind::parameters) return on_parameters(message, std::move(event.seed));
   struct Handler {
     MessageKind kind;
-    void (Core::*handle)(const federation::SignedMessage&);
+    void (Core::*handle)(const federation::messages::SignedMessage&);
   };
   static constexpr std::array kHandlers{Handler{MessageKind::train_task, &Core::on_train_task},
                                         Handler{MessageKind::key_list, &Core::on_key_list},
@@ -129,11 +129,11 @@ void SiteMachine::Core::on(MessageReceived event) {
                                         Handler{MessageKind::beacon_commitments, &Core::on_beacon_commitments},
                                         Handler{MessageKind::beacon, &Core::on_beacon},
                                         Handler{MessageKind::dealer_fault, &Core::on_dealer_fault}};
-  static_assert(federation::covers(kHandlers, [](const federation::MessageKindInfo& info) {
+  static_assert(federation::messages::covers(kHandlers, [](const federation::messages::MessageKindInfo& info) {
     const bool of_the_driver = info.kind == MessageKind::plan_offer || info.kind == MessageKind::roster_offer;
-    return !federation::is_sent_by_site(info) && !of_the_driver && info.kind != MessageKind::parameters;
+    return !federation::messages::is_sent_by_site(info) && !of_the_driver && info.kind != MessageKind::parameters;
   }));
-  const Handler* const handler = federation::find_entry(kHandlers, message.kind());
+  const Handler* const handler = federation::messages::find_entry(kHandlers, message.kind());
   if (handler == nullptr) return refuse_unexpected(message);
   (this->*handler->handle)(message);
 }
@@ -146,7 +146,7 @@ void SiteMachine::Core::on(const ModelAdopted& event) {
     wanted_model.reset();
     say_hello();
   }
-  const auto stale = [&](const federation::TrainTask& task) {
+  const auto stale = [&](const federation::messages::TrainTask& task) {
     if (task.model_hash == model.model_hash && task.previous_transcript == model.transcript) return;
     effects.cancel_training = std::holds_alternative<Training>(phase);
     phase = Idle{};
@@ -158,7 +158,7 @@ void SiteMachine::Core::on(const ModelAdopted& event) {
 void SiteMachine::Core::on(TrainingAdvanced event) {
   const auto* training = std::get_if<Training>(&phase);
   if (training == nullptr || training->started_round != event.round || event.permille > 1000) return;
-  const federation::TrainingProgress progress{training->task.round, event.permille};
+  const federation::messages::TrainingProgress progress{training->task.round, event.permille};
   send(seal(MessageKind::training_progress, progress.encode(), {.round = training->task.round}));
 }
 
@@ -167,14 +167,14 @@ void SiteMachine::Core::on(TrainingFinished event) {
   if (training == nullptr || training->started_round != event.round)
     return refuse(RefusalReason::unexpected_kind,
                   "no training of round " + std::to_string(event.round) + " is running");
-  const federation::TrainTask task = training->task;
+  const federation::messages::TrainTask task = training->task;
   if (!all_finite(event.update.delta)) {
     // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
     report_failure({.round = task.round}, RefusalReason::update_not_finite);
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
   }
-  const Digest digest = federation::update_digest(event.update, config.identity.seed());
+  const Digest digest = federation::secagg::update_digest(event.update, config.identity.seed());
   phase = Ready{{task, std::move(event.update), digest}};
   say_ready(task);
 }
@@ -219,10 +219,10 @@ void SiteMachine::Core::on(Tick event) {
   if (silent_ms >= config.hello_interval_ms && !std::holds_alternative<Training>(phase)) say_hello();
 }
 
-void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) {
-  auto decoded = federation::TrainTask::decode(message.payload());
+void SiteMachine::Core::on_train_task(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::messages::TrainTask::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  const federation::TrainTask& task = *decoded;
+  const federation::messages::TrainTask& task = *decoded;
   const auto refuse_task = [&](RefusalReason reason, std::string detail) {
     report_failure({.round = task.round}, reason);
     refuse(reason, std::move(detail));
@@ -273,8 +273,8 @@ void SiteMachine::Core::on_train_task(const federation::SignedMessage& message) 
   say_ready(task);
 }
 
-void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
-  auto decoded = federation::AttemptAbandoned::decode(message.payload());
+void SiteMachine::Core::on_abandoned(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::messages::AttemptAbandoned::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   // Also one that this site has signed, or joined before a restart: its secrets are gone, but the gate still has it
   // open.
@@ -289,14 +289,14 @@ void SiteMachine::Core::on_abandoned(const federation::SignedMessage& message) {
   abandoned = effects.abandoned = joined->ref;
   effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
                             std::to_string(joined->ref.round) +
-                            " abandoned: " + std::string(federation::to_string(decoded->reason)));
+                            " abandoned: " + std::string(federation::messages::to_string(decoded->reason)));
   abandon_attempt();
 }
 
-void SiteMachine::Core::on_notice(const federation::SignedMessage& message) {
-  auto decoded = federation::RefusalNotice::decode(message.payload());
+void SiteMachine::Core::on_notice(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::messages::RefusalNotice::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   effects.refused_by_coordinator = *decoded;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -44,7 +44,7 @@
 #include "federation/secagg/fixed_point.h"
 #include "federation/secagg/round_evidence.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
 // With one honest site in a sum, the sum less what the colluders sent is that site's own update.
 inline constexpr std::uint32_t kHonestMin = 2;
@@ -63,19 +63,20 @@ Result<void> check_policy_bounds(const SitePolicy& policy);
 struct SiteConfig {
   SiteId self;
   RunId run;
-  federation::Roster roster;  // names the coordinator's signing key too
+  federation::membership::Roster roster;  // names the coordinator's signing key too
   crypto::SigningKey identity;
   SitePolicy policy;
   std::string software;
-  std::vector<federation::Roster> rosters_past;  // of earlier epochs, to check the sums of rounds that were missed
-  std::size_t chunks_per_step = 8;               // masked chunks in one batch of effects: bounds memory to this many MB
-  std::int64_t hello_interval_ms = 5'000;        // say hello again when the coordinator was silent for this long
+  std::vector<federation::membership::Roster>
+      rosters_past;                        // of earlier epochs, to check the sums of rounds that were missed
+  std::size_t chunks_per_step = 8;         // masked chunks in one batch of effects: bounds memory to this many MB
+  std::int64_t hello_interval_ms = 5'000;  // say hello again when the coordinator was silent for this long
 };
 
 // ---- events
 struct Connected {};  // (re)connected: says hello, and resends what the coordinator may have missed
 struct MessageReceived {
-  federation::SignedMessage message;
+  federation::messages::SignedMessage message;
   std::optional<crypto::SecretKey> seed;  // fresh, for MessageKind::parameters only
 };
 // What the approved plan says of the next sum: any other is refused, joined or published.
@@ -99,7 +100,7 @@ struct TrainingAdvanced {
 };
 struct TrainingFinished {
   RoundNumber round = 0;
-  federation::LocalUpdate update;
+  federation::model::LocalUpdate update;
 };
 struct TrainingFailed {
   RoundNumber round = 0;
@@ -108,7 +109,7 @@ struct PolicyChanged {  // plans approved or withdrawn
   SitePolicy policy;
 };
 struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
-  federation::Roster roster;
+  federation::membership::Roster roster;
 };
 struct Resume {};  // the last batch of outbound was sent
 struct Tick {
@@ -119,7 +120,7 @@ using SiteEvent = std::variant<Connected, MessageReceived, ModelAdopted, Trainin
 
 // ---- effects
 struct SiteOutbound {
-  federation::MessageKind kind = federation::MessageKind::hello;
+  federation::messages::MessageKind kind = federation::messages::MessageKind::hello;
   RoundNumber round = 0;      // 0: none
   AttemptNumber attempt = 0;  // 0: none
   Bytes wire;                 // the sealed envelope
@@ -131,23 +132,23 @@ struct VerifiedSum {
   Digest transcript{};
   EpochNumber epoch = 0;  // of the roster that the evidence names
   bool in_sum = false;    // this site's update is part of it
-  federation::RoundEvidence evidence;
-  federation::RoundSum sum;
+  federation::secagg::RoundEvidence evidence;
+  federation::model::RoundSum sum;
 };
 
 struct SiteEffects {
-  std::vector<Bytes> journal;                           // 1
-  std::vector<Bytes> site_register;                     // 1, after the journal
-  std::optional<federation::AttemptRef> abandoned;      // 2: nothing more leaves for this attempt
-  std::optional<federation::RoundParameters> joined;    // 2: what is sent from here on belongs to this attempt
-  std::vector<SiteOutbound> outbound;                   // 2
-  bool cancel_training = false;                         // 3
-  std::optional<federation::TrainTask> start_training;  // 3
-  std::optional<VerifiedSum> verified_sum;              // 4
-  bool more = false;                                    // feed Resume when outbound is sent
-  std::optional<federation::Refusal> refusal;           // the event was refused: log it as a warning
-  std::optional<federation::RefusalNotice> refused_by_coordinator;  // for the log: the event was this notice
-  std::vector<std::string> notices;                                 // for the log; no secrets
+  std::vector<Bytes> journal;                                 // 1
+  std::vector<Bytes> site_register;                           // 1, after the journal
+  std::optional<federation::messages::AttemptRef> abandoned;  // 2: nothing more leaves for this attempt
+  std::optional<federation::secagg::RoundParameters> joined;  // 2: what is sent from here on belongs to this attempt
+  std::vector<SiteOutbound> outbound;                         // 2
+  bool cancel_training = false;                               // 3
+  std::optional<federation::messages::TrainTask> start_training;  // 3
+  std::optional<VerifiedSum> verified_sum;                        // 4
+  bool more = false;                                              // feed Resume when outbound is sent
+  std::optional<federation::messages::Refusal> refusal;           // the event was refused: log it as a warning
+  std::optional<federation::messages::RefusalNotice> refused_by_coordinator;  // for the log: the event was this notice
+  std::vector<std::string> notices;                                           // for the log; no secrets
 };
 
 enum class SitePhase {
@@ -187,4 +188,4 @@ class SiteMachine {
   std::unique_ptr<Core> core_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -13,14 +13,14 @@
 #include "common/overloaded.h"
 #include "federation/messages/envelope.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 namespace {
 
 // A mark of version 0.1 ends before the fields that let a sum be repeated. It is read, and written no more.
 enum class MarkVersion { before_repeats, current };
 
 template <class Fields>
-void repeats(Fields& f, FieldsOf<Fields, std::optional<federation::AttemptRef>> ref) {
+void repeats(Fields& f, FieldsOf<Fields, std::optional<federation::messages::AttemptRef>> ref) {
   bool given = ref.has_value();
   f.boolean("mark.repeats", given);
   if (f.present(ref, given)) fields(f, *ref);
@@ -43,12 +43,12 @@ void fields(Fields& f, FieldsOf<Fields, SignedMark> mark, MarkVersion version) {
   f.array("mark.model_hash", mark.model_hash);
   f.u16("mark.signatures_min", mark.signatures_min);
   f.u16("mark.threshold", mark.threshold);
-  federation::site_list(f, "mark.voters", mark.voters);
-  federation::site_list(f, "mark.holders", mark.holders);
-  f.bytes("mark.wire", mark.wire, federation::kWireBytesMax);
-  f.bytes("mark.release", mark.release, federation::kWireBytesMax);
+  federation::messages::site_list(f, "mark.voters", mark.voters);
+  federation::messages::site_list(f, "mark.holders", mark.holders);
+  f.bytes("mark.wire", mark.wire, federation::messages::kWireBytesMax);
+  f.bytes("mark.release", mark.release, federation::messages::kWireBytesMax);
   if (version == MarkVersion::before_repeats) return;
-  federation::site_list(f, "mark.survivors", mark.survivors);
+  federation::messages::site_list(f, "mark.survivors", mark.survivors);
   repeats(f, mark.repeats);
 }
 
@@ -56,7 +56,7 @@ template <class Fields>
 void fields(Fields& f, FieldsOf<Fields, UnmaskedMark> mark, MarkVersion) {
   fields(f, mark.ref);
   f.array("mark.model_hash", mark.model_hash);
-  f.bytes("mark.wire", mark.wire, federation::kWireBytesMax);
+  f.bytes("mark.wire", mark.wire, federation::messages::kWireBytesMax);
 }
 
 template <class Fields>
@@ -64,8 +64,8 @@ void fields(Fields& f, FieldsOf<Fields, ReleasedMark> mark, MarkVersion version)
   fields(f, mark.ref);
   f.array("mark.model_hash", mark.model_hash);
   if (version == MarkVersion::before_repeats) return;
-  federation::site_list(f, "mark.survivors", mark.survivors);
-  federation::site_list(f, "mark.committed", mark.committed);
+  federation::messages::site_list(f, "mark.survivors", mark.survivors);
+  federation::messages::site_list(f, "mark.committed", mark.committed);
 }
 
 template <class Fields>
@@ -197,4 +197,4 @@ Result<SiteMemory> SiteMemory::restore(const RunId& run, std::span<const Bytes> 
   return memory;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -20,38 +20,39 @@
 #include "common/result.h"
 #include "federation/messages/attempt_ref.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
 // R1: the attempt was joined, with keys from the seed that has this tag.
 struct JoinedMark {
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
   Digest seed_tag{};
-  Digest vector{};                                  // of the ring words that it would send (federation::vector_digest)
-  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats
+  Digest vector{};  // of the ring words that it would send (federation::vector_digest)
+  std::optional<federation::messages::AttemptRef> repeats{};  // the attempt whose sum it repeats
 
   // Whether it was, or repeated, the attempt `other`.
-  bool stands_for(const federation::AttemptRef& other) const { return ref == other || repeats == other; }
+  bool stands_for(const federation::messages::AttemptRef& other) const { return ref == other || repeats == other; }
 };
 
 // R4: this statement was signed.
 struct SignedMark {
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
   Digest request{};  // payload digest of the request
   Digest statement{};
   Digest model_hash{};
-  std::uint16_t signatures_min = 0;                 // of U3
-  std::uint16_t threshold = 0;                      // of those, by sites that hold shares of this one: t of the attempt
-  std::vector<RosterIndex> voters{};                // U3
-  std::vector<RosterIndex> holders{};               // of U3: all of it, or this site's neighbours
-  Bytes wire{};                                     // the signature as it was sent, to send again
-  Bytes release{};                                  // what R5 will send when t sites have signed the statement
-  std::vector<RosterIndex> survivors{};             // U2
-  std::optional<federation::AttemptRef> repeats{};  // the attempt whose sum it repeats: the faults were checked
+  std::uint16_t signatures_min = 0;      // of U3
+  std::uint16_t threshold = 0;           // of those, by sites that hold shares of this one: t of the attempt
+  std::vector<RosterIndex> voters{};     // U3
+  std::vector<RosterIndex> holders{};    // of U3: all of it, or this site's neighbours
+  Bytes wire{};                          // the signature as it was sent, to send again
+  Bytes release{};                       // what R5 will send when t sites have signed the statement
+  std::vector<RosterIndex> survivors{};  // U2
+  std::optional<federation::messages::AttemptRef>
+      repeats{};  // the attempt whose sum it repeats: the faults were checked
 };
 
 // R5: shares were released. At most once per round, and once per statement.
 struct UnmaskedMark {
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
   Digest model_hash{};
   Bytes wire{};
 };
@@ -60,7 +61,7 @@ struct UnmaskedMark {
 
 // Shares of a round on this model are about to leave. The sets are empty in a mark of an older version.
 struct ReleasedMark {
-  federation::AttemptRef ref;
+  federation::messages::AttemptRef ref;
   Digest model_hash{};
   std::vector<RosterIndex> survivors{};  // U2
   std::vector<RosterIndex> committed{};  // U3
@@ -107,4 +108,4 @@ struct SiteMemory {
                                     std::span<const Bytes> site_register = {});
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -7,11 +7,11 @@
 
 #include "node/round/site_core.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
-using federation::Refusal;
-using federation::RefusalReason;
-using federation::RevealedSecret;
+using federation::messages::Refusal;
+using federation::messages::RefusalReason;
+using federation::messages::RevealedSecret;
 
 const Release* SiteMachine::Core::release_on(const Digest& model_hash) const {
   const auto found = memory.released_models.find(model_hash);
@@ -24,7 +24,7 @@ bool SiteMachine::Core::may_repeat(const Release& release) const {
 }
 
 Refusal SiteMachine::Core::refuse_released(const Release& release) const {
-  return refused(
+  return federation::messages::refused(
       RefusalReason::model_already_released,
       "this site took part in a sum on this model in run " + release.run.text() +
           ": two sums that differ by one site would show that site's update; continue with a model that no sum was "
@@ -50,54 +50,60 @@ std::optional<Refusal> SiteMachine::Core::check_unreleased(const SignedMark& sta
 
 // In R0. The vector must be the same at a site that has not released too: if a site of the first sum could be led to
 // send another update in the second, the difference of the sums would show what it changed.
-std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::RoundParameters& p,
+std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::secagg::RoundParameters& p,
                                                          const TrainedUpdate& trained) const {
   const Release* release = release_on(p.model_hash);
   if (!p.repeats) return release == nullptr ? std::nullopt : std::optional(refuse_released(*release));
-  const federation::AttemptRef& repeated = p.repeats->released;
+  const federation::messages::AttemptRef& repeated = p.repeats->released;
   if (!memory.joined || !memory.joined->stands_for(repeated))
-    return refused(RefusalReason::stale_attempt, "repeats attempt " + std::to_string(repeated.attempt) + " of round " +
-                                                     std::to_string(repeated.round) +
-                                                     ", which is not the one that this site joined last");
-  if (memory.joined->vector != federation::vector_digest(p, trained.digest))
-    return refused(RefusalReason::update_differs,
-                   "a sum is repeated with the same vectors only, and this site's update is another one now");
+    return federation::messages::refused(RefusalReason::stale_attempt,
+                                         "repeats attempt " + std::to_string(repeated.attempt) + " of round " +
+                                             std::to_string(repeated.round) +
+                                             ", which is not the one that this site joined last");
+  if (memory.joined->vector != federation::secagg::vector_digest(p, trained.digest))
+    return federation::messages::refused(
+        RefusalReason::update_differs,
+        "a sum is repeated with the same vectors only, and this site's update is another one now");
   if (release == nullptr) return std::nullopt;
   if (release->mark.ref != repeated || !may_repeat(*release)) return refuse_released(*release);
   std::vector<RosterIndex> exact;
   for (const RosterIndex site : release->mark.committed)
     if (!contains(faults.dealers, site)) exact.push_back(site);
   if (p.candidates != exact)
-    return refused(RefusalReason::cohort_differs,
-                   "the candidates are not exactly the " + std::to_string(exact.size()) +
-                       " sites of the sum that was released, less the dealers whose fault was shown");
+    return federation::messages::refused(
+        RefusalReason::cohort_differs,
+        "the candidates are not exactly the " + std::to_string(exact.size()) +
+            " sites of the sum that was released, less the dealers whose fault was shown");
   return std::nullopt;
 }
 
-std::optional<Refusal> SiteMachine::Core::check_fault(const federation::DealerFault& fault,
+std::optional<Refusal> SiteMachine::Core::check_fault(const federation::secagg::DealerFault& fault,
                                                       const ReleasedMark& released) const {
-  const federation::AttemptRef ref = fault.parameters.ref();
-  if (fault.parameters.run != config.run) return refused(RefusalReason::wrong_run, "a fault in another run");
+  const federation::messages::AttemptRef ref = fault.parameters.ref();
+  if (fault.parameters.run != config.run)
+    return federation::messages::refused(RefusalReason::wrong_run, "a fault in another run");
   if (ref.round != released.ref.round)
-    return refused(RefusalReason::stale_round, "a fault in round " + std::to_string(ref.round) +
-                                                   ", shares were released last in round " +
-                                                   std::to_string(released.ref.round));
+    return federation::messages::refused(RefusalReason::stale_round, "a fault in round " + std::to_string(ref.round) +
+                                                                         ", shares were released last in round " +
+                                                                         std::to_string(released.ref.round));
   if (ref.attempt != released.ref.attempt)
-    return refused(RefusalReason::stale_attempt, "a fault in attempt " + std::to_string(ref.attempt) +
-                                                     ", shares were released in attempt " +
-                                                     std::to_string(released.ref.attempt));
+    return federation::messages::refused(
+        RefusalReason::stale_attempt, "a fault in attempt " + std::to_string(ref.attempt) +
+                                          ", shares were released in attempt " + std::to_string(released.ref.attempt));
   if (ref.parameters != released.ref.parameters)
-    return refused(RefusalReason::parameters_differ, "a fault under another H(P)");
+    return federation::messages::refused(RefusalReason::parameters_differ, "a fault under another H(P)");
   if (!contains(released.survivors, fault.dealer))
-    return refused(RefusalReason::survivors_not_subset, "a fault of a site outside U2 of the released statement");
+    return federation::messages::refused(RefusalReason::survivors_not_subset,
+                                         "a fault of a site outside U2 of the released statement");
   const bool in_sum = contains(released.committed, fault.dealer);
   if (fault.secret != (in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key))
-    return refused(RefusalReason::both_secrets_of_a_peer, "shares of the secret that this round does not open");
-  return federation::check_dealer_fault(fault, config.roster);
+    return federation::messages::refused(RefusalReason::both_secrets_of_a_peer,
+                                         "shares of the secret that this round does not open");
+  return federation::secagg::check_dealer_fault(fault, config.roster);
 }
 
-void SiteMachine::Core::on_dealer_fault(const federation::SignedMessage& message) {
-  auto decoded = federation::DealerFault::decode(message.payload());
+void SiteMachine::Core::on_dealer_fault(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::secagg::DealerFault::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   const Release* release = release_on(decoded->parameters.model_hash);
   if (release == nullptr) return;  // nothing was released here, so nothing has to be shown
@@ -114,4 +120,4 @@ void SiteMachine::Core::on_dealer_fault(const federation::SignedMessage& message
                             std::to_string(decoded->parameters.round) + ": its sum may be repeated without this site");
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -5,30 +5,31 @@
 
 #include "node/round/site_core.h"
 
-namespace fovea::node {
+namespace fovea::node::round {
 
-using federation::RefusalReason;
+using federation::messages::RefusalReason;
 
-const federation::Roster* SiteMachine::Core::roster_named(const Digest& hash) const {
+const federation::membership::Roster* SiteMachine::Core::roster_named(const Digest& hash) const {
   if (config.roster.hash == hash) return &config.roster;
   const auto past = std::find_if(config.rosters_past.begin(), config.rosters_past.end(),
-                                 [&](const federation::Roster& roster) { return roster.hash == hash; });
+                                 [&](const federation::membership::Roster& roster) { return roster.hash == hash; });
   return past != config.rosters_past.end() ? &*past : nullptr;
 }
 
 // A published sum may be made by the coordinator and its colluders alone: it must be one that this site could have been
 // part of, under the site's own rules. Else two of them could move every site to a model of their choice, or to one so
 // near the last that the difference of two sums shows a site's update.
-std::optional<federation::Refusal> SiteMachine::Core::check_published(const federation::RoundEvidence& evidence) const {
-  using federation::Refusal;
-  const federation::RoundParameters& p = evidence.parameters;
+std::optional<federation::messages::Refusal> SiteMachine::Core::check_published(
+    const federation::secagg::RoundEvidence& evidence) const {
+  using federation::messages::Refusal;
+  const federation::secagg::RoundParameters& p = evidence.parameters;
   if (auto number = check_round_number(p.round)) return number;
   if (!has_model || p.model_hash != model.model_hash)
     return Refusal{RefusalReason::model_differs, "a sum on another model than this site's"};
   if (p.previous_transcript != model.transcript)
     return Refusal{RefusalReason::transcript_differs, "not the successor of the last round applied here"};
   if (auto shape = check_plan(p)) return shape;
-  const federation::Roster* roster = roster_named(p.roster_hash);
+  const federation::membership::Roster* roster = roster_named(p.roster_hash);
   if (roster == nullptr)
     return Refusal{RefusalReason::roster_differs, "evidence under a roster this site never pinned"};
   if (roster->epoch < model.epoch)
@@ -38,26 +39,26 @@ std::optional<federation::Refusal> SiteMachine::Core::check_published(const fede
   if (memory.consistency && memory.consistency->ref == p.ref() &&
       memory.consistency->statement != evidence.consistency())
     return Refusal{RefusalReason::statement_differs, "another U2 or U3 than the one this site signed"};
-  return federation::check_evidence(evidence, *roster, verified);
+  return federation::secagg::check_evidence(evidence, *roster, verified);
 }
 
-void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
-  auto decoded = federation::RoundEvidence::decode(message.payload());
+void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::secagg::RoundEvidence::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
-  const federation::RoundParameters& p = decoded->parameters;
+  const federation::secagg::RoundParameters& p = decoded->parameters;
   if (p.run != config.run) return refuse(RefusalReason::wrong_run, "evidence of another run");
   if (p.round <= model.round) return;  // applied already
   if (incoming && incoming->ref == p.ref()) return;
   if (auto broken = check_published(*decoded)) return refuse(std::move(*broken));
   IncomingSum sum;
   sum.ref = p.ref();
-  const federation::Roster& roster = *roster_named(p.roster_hash);  // checked above
+  const federation::membership::Roster& roster = *roster_named(p.roster_hash);  // checked above
   sum.epoch = roster.epoch;
   // Under another roster this site has another index.
   const std::optional<RosterIndex> own = roster.index_of(config.self);
-  sum.in_sum = own && contains(sites_of(decoded->committed), *own);
+  sum.in_sum = own && contains(federation::messages::sites_of(decoded->committed), *own);
   sum.words.resize(p.dimension);
-  sum.chunks.resize(federation::chunk_count(p.dimension));
+  sum.chunks.resize(federation::messages::chunk_count(p.dimension));
   sum.missing = sum.chunks.size();
   sum.evidence = std::move(*decoded);
   incoming = std::move(sum);
@@ -65,33 +66,35 @@ void SiteMachine::Core::on_evidence(const federation::SignedMessage& message) {
   if (auto* unmasked = std::get_if<Unmasked>(&phase)) unmasked->trained.update = {};
 }
 
-void SiteMachine::Core::on_aggregate_chunk(const federation::SignedMessage& message) {
-  auto decoded = federation::decode_chunk(message.payload());
+void SiteMachine::Core::on_aggregate_chunk(const federation::messages::SignedMessage& message) {
+  auto decoded = federation::messages::decode_chunk(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
   if (decoded->ref.round <= model.round) return;  // applied already
   if (!incoming || incoming->ref != decoded->ref)
     return refuse(RefusalReason::unexpected_kind, "a chunk of a sum whose evidence has not come");
   if (decoded->index >= incoming->chunks.size() ||
-      decoded->words.size() != 4 * federation::chunk_size(incoming->words.size(), decoded->index))
+      decoded->words.size() != 4 * federation::messages::chunk_size(incoming->words.size(), decoded->index))
     return refuse(RefusalReason::chunk_out_of_bounds, "a chunk outside the vector");
   std::optional<Digest>& arrived = incoming->chunks[decoded->index];
   if (arrived) return;
   arrived = message.payload_digest();
-  const std::size_t first = decoded->index * federation::kChunkWords;
-  federation::copy_words(decoded->words, std::span(incoming->words).subspan(first, decoded->words.size() / 4));
+  const std::size_t first = decoded->index * federation::messages::kChunkWords;
+  federation::messages::copy_words(decoded->words,
+                                   std::span(incoming->words).subspan(first, decoded->words.size() / 4));
   if (--incoming->missing == 0) finish_sum();
 }
 
 void SiteMachine::Core::finish_sum() {
   IncomingSum sum = std::move(*incoming);
   incoming.reset();
-  federation::VectorHash hash(sum.ref.parameters, sum.words.size());
+  federation::secagg::VectorHash hash(sum.ref.parameters, sum.words.size());
   for (const std::optional<Digest>& chunk : sum.chunks) hash.add_chunk(*chunk);
   if (hash.finish() != sum.evidence.sum_hash)
     return refuse(RefusalReason::aggregate_hash_differs, "the chunks are not the sum that the evidence names");
   if (sum.words.back() != sum.evidence.committed.size())
     return refuse(RefusalReason::canary_differs, "the last word of the sum is not the number of its sites");
-  auto decoded = federation::decode_sum(sum.evidence.parameters, std::move(sum.words), sum.evidence.committed.size());
+  auto decoded =
+      federation::secagg::decode_sum(sum.evidence.parameters, std::move(sum.words), sum.evidence.committed.size());
   if (!decoded) return refuse(RefusalReason::sum_out_of_range, decoded.error().message);
   effects.cancel_training = std::holds_alternative<Training>(phase);
   phase = Idle{};
@@ -103,4 +106,4 @@ void SiteMachine::Core::finish_sum() {
                                      .sum = std::move(*decoded)};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::round

@@ -6,12 +6,14 @@
 #include "node/store/findings.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 
-inline double hit_distance_mm(const Finding& finding) noexcept { return std::max(finding.diameter_mm / 2, 4.0) + 2; }
+inline double hit_distance_mm(const store::Finding& finding) noexcept {
+  return std::max(finding.diameter_mm / 2, 4.0) + 2;
+}
 
-inline bool is_hit(const Point3& region_centre_mm, const Finding& finding) noexcept {
+inline bool is_hit(const volume::Point3& region_centre_mm, const store::Finding& finding) noexcept {
   return (region_centre_mm - finding.center_mm).norm() <= hit_distance_mm(finding);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

@@ -5,16 +5,17 @@
 #include <cstdint>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 namespace {
 
-constexpr std::array<Index3, 6> kNeighbours{{{1, 0, 0}, {-1, 0, 0}, {0, 1, 0}, {0, -1, 0}, {0, 0, 1}, {0, 0, -1}}};
+constexpr std::array<volume::Index3, 6> kNeighbours{
+    {{1, 0, 0}, {-1, 0, 0}, {0, 1, 0}, {0, -1, 0}, {0, 0, 1}, {0, 0, -1}}};
 
 template <class Visit>
-void for_neighbours(const Index3& size, std::size_t at, Visit visit) {
-  const Index3 here = cell_index(size, at);
-  for (const Index3& step : kNeighbours) {
-    const Index3 next{here[0] + step[0], here[1] + step[1], here[2] + step[2]};
+void for_neighbours(const volume::Index3& size, std::size_t at, Visit visit) {
+  const volume::Index3 here = cell_index(size, at);
+  for (const volume::Index3& step : kNeighbours) {
+    const volume::Index3 next{here[0] + step[0], here[1] + step[1], here[2] + step[2]};
     if (next[0] < 0 || next[1] < 0 || next[2] < 0 || next[0] >= size[0] || next[1] >= size[1] || next[2] >= size[2])
       continue;
     visit(static_cast<std::size_t>((next[2] * size[1] + next[1]) * size[0] + next[0]));
@@ -22,7 +23,7 @@ void for_neighbours(const Index3& size, std::size_t at, Visit visit) {
 }
 
 // Marks the cells that can be reached from `seeds` over cells equal to `value` with `mark`, and counts them.
-std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vector<std::size_t> seeds,
+std::size_t flood(const volume::Index3& size, std::vector<std::uint8_t>& cells, std::vector<std::size_t> seeds,
                   std::uint8_t value, std::uint8_t mark) {
   for (const std::size_t seed : seeds) cells[seed] = mark;
   std::size_t count = seeds.size();
@@ -39,9 +40,9 @@ std::size_t flood(const Index3& size, std::vector<std::uint8_t>& cells, std::vec
   return count;
 }
 
-std::vector<std::uint8_t> foreground_cells(const CoarseView& coarse, const CellGrid& grid, float level) {
+std::vector<std::uint8_t> foreground_cells(const scan_view::CoarseView& coarse, const CellGrid& grid, float level) {
   std::vector<std::uint8_t> cells(grid.geometry.voxel_count(), 0);
-  const Index3& size = coarse.geometry().size;
+  const volume::Index3& size = coarse.geometry().size;
   std::vector<float> row(static_cast<std::size_t>(size[0]));
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j) {
@@ -54,7 +55,7 @@ std::vector<std::uint8_t> foreground_cells(const CoarseView& coarse, const CellG
 }
 
 // 1 stays in the largest 6-connected part only.
-void keep_largest(const Index3& size, std::vector<std::uint8_t>& cells) {
+void keep_largest(const volume::Index3& size, std::vector<std::uint8_t>& cells) {
   std::size_t best = 0;
   for (std::size_t at = 0; at < cells.size(); ++at) {
     if (cells[at] != 1) continue;
@@ -71,7 +72,7 @@ void keep_largest(const Index3& size, std::vector<std::uint8_t>& cells) {
 }
 
 // What cannot be reached from the border over background lies inside the body.
-void fill_holes(const Index3& size, std::vector<std::uint8_t>& cells) {
+void fill_holes(const volume::Index3& size, std::vector<std::uint8_t>& cells) {
   std::vector<std::size_t> border;
   for (std::size_t at = 0; at < cells.size(); ++at) {
     std::size_t inside = 0;
@@ -84,17 +85,17 @@ void fill_holes(const Index3& size, std::vector<std::uint8_t>& cells) {
 
 }  // namespace
 
-Index3 cell_index(const Index3& size, std::size_t offset) noexcept {
+volume::Index3 cell_index(const volume::Index3& size, std::size_t offset) noexcept {
   const auto at = static_cast<std::int64_t>(offset);
   return {at % size[0], at / size[0] % size[1], at / (size[0] * size[1])};
 }
 
 CellBox box_of_cells_above(const Prior& prior, float weight) noexcept {
-  const Index3& size = prior.grid.geometry.size;
+  const volume::Index3& size = prior.grid.geometry.size;
   CellBox box{size, {0, 0, 0}};
   for (std::size_t cell = 0; cell < prior.weights.size(); ++cell) {
     if (!(prior.weights[cell] > weight)) continue;
-    const Index3 at = cell_index(size, cell);
+    const volume::Index3 at = cell_index(size, cell);
     for (std::size_t axis = 0; axis < 3; ++axis) {
       box.low[axis] = std::min(box.low[axis], at[axis]);
       box.high[axis] = std::max(box.high[axis], at[axis] + 1);
@@ -103,19 +104,19 @@ CellBox box_of_cells_above(const Prior& prior, float weight) noexcept {
   return box;
 }
 
-CellGrid CellGrid::over(const VolumeGeometry& coarse) {
+CellGrid CellGrid::over(const volume::VolumeGeometry& coarse) {
   CellGrid grid{coarse};
   constexpr double kMiddle = static_cast<double>(kCellVoxels - 1) / 2;
-  grid.geometry.origin_mm = coarse.to_point(Point3::Constant(kMiddle));
+  grid.geometry.origin_mm = coarse.to_point(volume::Point3::Constant(kMiddle));
   grid.geometry.spacing_mm = coarse.spacing_mm * static_cast<double>(kCellVoxels);
   for (std::size_t axis = 0; axis < 3; ++axis)
     grid.geometry.size[axis] = (coarse.size[axis] + kCellVoxels - 1) / kCellVoxels;
   return grid;
 }
 
-Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels) {
+Prior body_prior(const scan_view::CoarseView& coarse, const scan_view::IntensityLevels& levels) {
   Prior prior{CellGrid::over(coarse.geometry()), {}};
-  const Index3& size = prior.grid.geometry.size;
+  const volume::Index3& size = prior.grid.geometry.size;
   std::vector<std::uint8_t> cells = foreground_cells(coarse, prior.grid, levels.body);
   keep_largest(size, cells);
   if (std::none_of(cells.begin(), cells.end(), [](std::uint8_t cell) { return cell != 0; })) {
@@ -140,4 +141,4 @@ Prior body_prior(const CoarseView& coarse, const IntensityLevels& levels) {
   return prior;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

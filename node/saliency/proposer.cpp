@@ -11,7 +11,7 @@
 
 #include "node/saliency/tiling.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 namespace {
 
 constexpr std::size_t kTilesAtOnce = 4;  // a batch of one takes a slow path in float32
@@ -23,28 +23,29 @@ struct Outputs {
 };
 
 // Lateral connection: the coarse features, with the fine ones' channels and on their grid, added to them.
-at::Tensor joined(const NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse,
+at::Tensor joined(const network::NetworkParameters& parameters, const std::string& name, const at::Tensor& coarse,
                   const at::Tensor& fine) {
   const auto size = fine.sizes();
-  const at::Tensor lateral = convolution(parameters, name, coarse, 1, 0);
+  const at::Tensor lateral = network::convolution(parameters, name, coarse, 1, 0);
   return at::upsample_nearest3d(lateral, {size[2], size[3], size[4]}) + fine;
 }
 
-Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
+Outputs forward(const network::NetworkParameters& parameters, const at::Tensor& images) {
   // Every strided step covers whole cells without padding, so a cell's middle stays where its voxels are, and the
   // network treats a flipped crop alike.
-  const at::Tensor first = convolution_relu_in_cells(parameters, "proposer.first", standardised(parameters, images));
-  const at::Tensor stem = convolution_norm(parameters, "proposer.stem", first, {.padding = 0});
-  const at::Tensor fine = convolution_norm(parameters, "proposer.fine", stem, {});
-  at::Tensor middle = convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});
-  middle = convolution_norm(parameters, "proposer.middle", middle, {});
-  at::Tensor coarse = convolution_norm(parameters, "proposer.down2", middle, {.stride = 2, .padding = 0});
-  coarse = convolution_norm(parameters, "proposer.coarse", coarse, {});
+  const at::Tensor first =
+      network::convolution_relu_in_cells(parameters, "proposer.first", network::standardised(parameters, images));
+  const at::Tensor stem = network::convolution_norm(parameters, "proposer.stem", first, {.padding = 0});
+  const at::Tensor fine = network::convolution_norm(parameters, "proposer.fine", stem, {});
+  at::Tensor middle = network::convolution_norm(parameters, "proposer.down1", fine, {.stride = 2, .padding = 0});
+  middle = network::convolution_norm(parameters, "proposer.middle", middle, {});
+  at::Tensor coarse = network::convolution_norm(parameters, "proposer.down2", middle, {.stride = 2, .padding = 0});
+  coarse = network::convolution_norm(parameters, "proposer.coarse", coarse, {});
   // Adding instead of concatenating halves the multiply-adds of the whole network.
-  const at::Tensor up1 =
-      convolution_norm(parameters, "proposer.up1", joined(parameters, "proposer.lateral1", coarse, middle), {});
+  const at::Tensor up1 = network::convolution_norm(parameters, "proposer.up1",
+                                                   joined(parameters, "proposer.lateral1", coarse, middle), {});
   const at::Tensor up2 =
-      convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
+      network::convolution_norm(parameters, "proposer.up2", joined(parameters, "proposer.lateral2", up1, fine), {});
   const auto head = [&](const std::string& name) {
     return at::conv3d(up2, parameters[name + ".weight"], parameters[name + ".bias"]).squeeze(1);
   };
@@ -55,8 +56,8 @@ Outputs forward(const NetworkParameters& parameters, const at::Tensor& images) {
 at::Tensor loss_of(const Outputs& outputs, const ProposerBatch& batch) {
   const std::int64_t cells = batch.edge / kCellVoxels;
   const std::vector<std::int64_t> shape{batch.count, cells, cells, cells};
-  const at::Tensor target = view_of(batch.heat, shape);
-  const at::Tensor weight = view_of(batch.radius_weight, shape);
+  const at::Tensor target = network::view_of(batch.heat, shape);
+  const at::Tensor weight = network::view_of(batch.radius_weight, shape);
   const at::Tensor log_chance = at::log_sigmoid(outputs.heat);
   const at::Tensor log_absence = log_chance - outputs.heat;  // log(1 - sigmoid(x))
   const at::Tensor chance = at::sigmoid(outputs.heat);
@@ -66,13 +67,13 @@ at::Tensor loss_of(const Outputs& outputs, const ProposerBatch& batch) {
   const at::Tensor centres = is_centre.sum().clamp_min(1);
   const at::Tensor heat_loss = -(found + rejected).sum() / centres;
   const at::Tensor radius_loss =
-      ((outputs.radius - view_of(batch.log_radius, shape)).abs() * weight).sum() / weight.sum().clamp_min(1);
+      ((outputs.radius - network::view_of(batch.log_radius, shape)).abs() * weight).sum() / weight.sum().clamp_min(1);
   return heat_loss + 0.2 * radius_loss;
 }
 
 using TileAt = std::array<AxisTiles::Tile, 3>;
 
-Index3 corner_of(const TileAt& at) { return {at[0].begin, at[1].begin, at[2].begin}; }
+volume::Index3 corner_of(const TileAt& at) { return {at[0].begin, at[1].begin, at[2].begin}; }
 
 // One past the last cell that a tile owns along an axis of `cells` cells.
 std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
@@ -80,9 +81,9 @@ std::int64_t owned_end(const AxisTiles::Tile& tile, std::int64_t cells) {
 }
 
 // Copies the cells that the tile owns and the prior holds into the heat map.
-void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const Index3& edge, const Prior& prior,
-                HeatMap& heat) {
-  const VolumeGeometry& geometry = prior.grid.geometry;
+void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, const volume::Index3& edge,
+                const Prior& prior, HeatMap& heat) {
+  const volume::VolumeGeometry& geometry = prior.grid.geometry;
   const at::Tensor heat_tensor = outputs.heat[tile].contiguous(), radius_tensor = outputs.radius[tile].contiguous();
   const float* logits = heat_tensor.data_ptr<float>();
   const float* radii = radius_tensor.data_ptr<float>();
@@ -101,7 +102,7 @@ void keep_owned(const Outputs& outputs, std::int64_t tile, const TileAt& at, con
 }
 
 bool owns_prior(const TileAt& at, const Prior& prior) {
-  const VolumeGeometry& geometry = prior.grid.geometry;
+  const volume::VolumeGeometry& geometry = prior.grid.geometry;
   for (std::int64_t k = at[2].own_begin / kCellVoxels; k < owned_end(at[2], geometry.size[2]); ++k)
     for (std::int64_t j = at[1].own_begin / kCellVoxels; j < owned_end(at[1], geometry.size[1]); ++j)
       for (std::int64_t i = at[0].own_begin / kCellVoxels; i < owned_end(at[0], geometry.size[0]); ++i)
@@ -120,22 +121,23 @@ std::vector<TileAt> tiles_of(const std::array<AxisTiles, 3>& axes, const Prior& 
 
 }  // namespace
 
-Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch) {
-  return guarded("proposer", [&]() -> Result<double> {
+Result<double> accumulate_proposer_gradient(network::NetworkParameters& parameters, const ProposerBatch& batch) {
+  return network::guarded("proposer", [&]() -> Result<double> {
     const Outputs outputs =
-        forward(parameters, view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
+        forward(parameters, network::view_of(batch.images, {batch.count, 1, batch.edge, batch.edge, batch.edge}));
     const at::Tensor loss = loss_of(outputs, batch);
     loss.backward();
     return loss.item<double>();
   });
 }
 
-Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView& coarse, const Prior& prior) {
+Result<HeatMap> find_heat(const network::NetworkParameters& parameters, const scan_view::CoarseView& coarse,
+                          const Prior& prior) {
   HeatMap heat{std::vector<float>(prior.weights.size(), kNoHeat), std::vector<float>(prior.weights.size(), 0)};
   const CellBox box = box_of_cells_above(prior, 0);
   if (box.empty()) return heat;
   std::array<AxisTiles, 3> axes;
-  Index3 edge{};
+  volume::Index3 edge{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const std::int64_t end = std::min(box.high[axis] * kCellVoxels, coarse.geometry().size[axis]);
     axes[axis] = tile_axis(box.low[axis] * kCellVoxels, end, kTiles);
@@ -143,7 +145,7 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView&
   }
   const std::vector<TileAt> tiles = tiles_of(axes, prior);
   const auto voxels = static_cast<std::size_t>(edge[0] * edge[1] * edge[2]);
-  return guarded("proposer", [&]() -> Result<HeatMap> {
+  return network::guarded("proposer", [&]() -> Result<HeatMap> {
     const c10::NoGradGuard no_gradient;
     std::vector<float> images;
     for (std::size_t begin = 0; begin < tiles.size(); begin += kTilesAtOnce) {
@@ -151,8 +153,8 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView&
       images.resize(count * voxels);
       for (std::size_t t = 0; t < count; ++t)
         coarse.copy_box(corner_of(tiles[begin + t]), edge, std::span(images).subspan(t * voxels, voxels));
-      const Outputs outputs =
-          forward(parameters, view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
+      const Outputs outputs = forward(
+          parameters, network::view_of(images, {static_cast<std::int64_t>(count), 1, edge[2], edge[1], edge[0]}));
       for (std::size_t t = 0; t < count; ++t)
         keep_owned(outputs, static_cast<std::int64_t>(t), tiles[begin + t], edge, prior, heat);
     }
@@ -160,4 +162,4 @@ Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView&
   });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

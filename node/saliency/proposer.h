@@ -11,7 +11,7 @@
 #include "node/saliency/regions.h"
 #include "node/scan_view/coarse_view.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 
 // Crops of the coarse view with what should be found in them. A crop has edge³ coarse voxels and (edge / 2)³ cells;
 // edge is a multiple of kProposerStride.
@@ -26,12 +26,13 @@ struct ProposerBatch {
 };
 
 // Mean loss of the batch; its gradient is added to parameters.gradients(). internal: torch failed.
-Result<double> accumulate_proposer_gradient(NetworkParameters& parameters, const ProposerBatch& batch);
+Result<double> accumulate_proposer_gradient(network::NetworkParameters& parameters, const ProposerBatch& batch);
 
 // The heat map of a whole scan, in overlapping tiles over the prior; cells outside the prior get kNoHeat. internal:
 // torch failed.
-Result<HeatMap> find_heat(const NetworkParameters& parameters, const CoarseView& coarse, const Prior& prior);
+Result<HeatMap> find_heat(const network::NetworkParameters& parameters, const scan_view::CoarseView& coarse,
+                          const Prior& prior);
 
 inline constexpr float kNoHeat = -20;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

@@ -6,32 +6,32 @@
 #include "common/check.h"
 #include "node/network/random_draws.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 namespace {
 
-Point3 centre_of(const VolumeGeometry& geometry, std::size_t cell) {
-  const Index3 at = cell_index(geometry.size, cell);
+volume::Point3 centre_of(const volume::VolumeGeometry& geometry, std::size_t cell) {
+  const volume::Index3 at = cell_index(geometry.size, cell);
   return geometry.to_point({static_cast<double>(at[0]), static_cast<double>(at[1]), static_cast<double>(at[2])});
 }
 
 // The heat's centroid over the cell and its 26 neighbours.
-Point3 refined_centre(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
-  const Index3 at = cell_index(geometry.size, cell);
+volume::Point3 refined_centre(const volume::VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
+  const volume::Index3 at = cell_index(geometry.size, cell);
   double total = 0;
-  Point3 sum = Point3::Zero();
+  volume::Point3 sum = volume::Point3::Zero();
   for (std::int64_t k = std::max<std::int64_t>(0, at[2] - 1); k <= std::min(geometry.size[2] - 1, at[2] + 1); ++k)
     for (std::int64_t j = std::max<std::int64_t>(0, at[1] - 1); j <= std::min(geometry.size[1] - 1, at[1] + 1); ++j)
       for (std::int64_t i = std::max<std::int64_t>(0, at[0] - 1); i <= std::min(geometry.size[0] - 1, at[0] + 1); ++i) {
         const double logit = static_cast<double>(heat.logits[geometry.offset(i, j, k)]);
         const double weight = 1 / (1 + std::exp(-logit));
         total += weight;
-        sum += weight * Point3(static_cast<double>(i), static_cast<double>(j), static_cast<double>(k));
+        sum += weight * volume::Point3(static_cast<double>(i), static_cast<double>(j), static_cast<double>(k));
       }
   if (!(total > 0)) return centre_of(geometry, cell);
   return geometry.to_point(sum / total);
 }
 
-Region region_at(const VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
+Region region_at(const volume::VolumeGeometry& geometry, const HeatMap& heat, std::size_t cell) {
   Region region;
   region.centre_mm = centre_of(geometry, cell);
   region.radius_mm = radius_of_log(heat.log_radius[cell]);
@@ -39,17 +39,17 @@ Region region_at(const VolumeGeometry& geometry, const HeatMap& heat, std::size_
   return region;
 }
 
-bool is_clear(const Point3& point, const std::vector<Point3>& taken, double distance_min_mm) {
-  return std::none_of(taken.begin(), taken.end(), [&](const Point3& other) {
+bool is_clear(const volume::Point3& point, const std::vector<volume::Point3>& taken, double distance_min_mm) {
+  return std::none_of(taken.begin(), taken.end(), [&](const volume::Point3& other) {
     return (point - other).squaredNorm() < distance_min_mm * distance_min_mm;
   });
 }
 
 // Independent draws, so a cell's inclusion probability is 1 − (1 − p)^draws.
-void explore(const Prior& prior, const HeatMap& heat, double nms_mm, std::size_t draws, RandomDraws random,
+void explore(const Prior& prior, const HeatMap& heat, double nms_mm, std::size_t draws, network::RandomDraws random,
              std::vector<Region>& regions) {
-  const VolumeGeometry& geometry = prior.grid.geometry;
-  std::vector<Point3> taken;
+  const volume::VolumeGeometry& geometry = prior.grid.geometry;
+  std::vector<volume::Point3> taken;
   for (const Region& region : regions) taken.push_back(region.centre_mm);
   std::vector<double> cumulative(prior.weights.size());
   double total = 0;
@@ -77,7 +77,7 @@ double radius_of_log(float log_radius) noexcept {
 }
 
 std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat, std::size_t count_max, double nms_mm) {
-  const VolumeGeometry& geometry = prior.grid.geometry;
+  const volume::VolumeGeometry& geometry = prior.grid.geometry;
   FOVEA_CHECK(heat.logits.size() == prior.weights.size() && heat.log_radius.size() == prior.weights.size());
   std::vector<std::size_t> order;
   for (std::size_t cell = 0; cell < prior.weights.size(); ++cell)
@@ -86,7 +86,7 @@ std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat,
     return heat.logits[a] != heat.logits[b] ? heat.logits[a] > heat.logits[b] : a < b;
   });
   std::vector<Region> regions;
-  std::vector<Point3> taken;
+  std::vector<volume::Point3> taken;
   for (const std::size_t cell : order) {
     if (regions.size() == count_max) break;
     Region region = region_at(geometry, heat, cell);
@@ -103,8 +103,8 @@ std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, cons
   const auto explored = static_cast<std::size_t>(std::lround(settings.exploration * settings.regions));
   const std::size_t ranked = settings.regions - std::min<std::size_t>(explored, settings.regions);
   std::vector<Region> regions = suppress_non_maxima(prior, heat, ranked, settings.nms_mm);
-  explore(prior, heat, settings.nms_mm, settings.regions - ranked, RandomDraws(seed), regions);
+  explore(prior, heat, settings.nms_mm, settings.regions - ranked, network::RandomDraws(seed), regions);
   return regions;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

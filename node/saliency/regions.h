@@ -10,7 +10,7 @@
 #include "node/saliency/prior.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 
 // Per cell of the prior's grid.
 struct HeatMap {
@@ -19,7 +19,7 @@ struct HeatMap {
 };
 
 struct Region {
-  Point3 centre_mm = Point3::Zero();
+  volume::Point3 centre_mm = volume::Point3::Zero();
   double radius_mm = 0;
   double logit = 0;       // of the proposer, at its centre
   double inclusion = 1;   // probability with which this region was drawn; 1 when chosen by rank
@@ -43,4 +43,4 @@ std::vector<Region> suppress_non_maxima(const Prior& prior, const HeatMap& heat,
 std::vector<Region> choose_regions(const Prior& prior, const HeatMap& heat, const LookSettings& settings,
                                    std::uint64_t seed);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

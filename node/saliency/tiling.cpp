@@ -2,7 +2,7 @@
 
 #include "common/check.h"
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 namespace {
 
 std::int64_t rounded_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
@@ -28,4 +28,4 @@ AxisTiles tile_axis(std::int64_t begin, std::int64_t end, const TileSettings& se
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

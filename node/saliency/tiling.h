@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace fovea::node {
+namespace fovea::node::saliency {
 
 struct TileSettings {
   std::int64_t edge_max = 0;  // multiple of `step`
@@ -26,4 +26,4 @@ struct AxisTiles {
 // Covers [begin, end). `begin` is rounded down to the step; the last tile may reach beyond `end`.
 AxisTiles tile_axis(std::int64_t begin, std::int64_t end, const TileSettings& settings);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::saliency

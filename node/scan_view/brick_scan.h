@@ -12,29 +12,29 @@
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::scan_view {
 
-IntensityLevels intensity_levels(const IntensityStatistics& statistics, Normalisation kind) noexcept;
+IntensityLevels intensity_levels(const volume::IntensityStatistics& statistics, volume::Normalisation kind) noexcept;
 
 // Keeps the study's files open and its coarse view in memory. One thread.
 class BrickScan final : public ScanSource {
  public:
   // Reads the 2 mm level whole, which the read counter does not see; where no axis of the scan is finer than 2 mm,
   // that level is the scan itself. not_found or corruption when the study's files are missing or damaged.
-  static Result<BrickScan> open(const StudyRecord& record, Normalisation kind);
+  static Result<BrickScan> open(const store::StudyRecord& record, volume::Normalisation kind);
 
   const CoarseView& coarse() const override { return coarse_; }
   IntensityLevels levels() const override { return intensity_levels(bricks_.statistics(), kind_); }
-  Result<void> read_region(const Point3& centre_mm, std::span<float> out) override;
+  Result<void> read_region(const volume::Point3& centre_mm, std::span<float> out) override;
   double fraction_read() const override { return bricks_.counter().fraction_read(); }
   void begin_session() override { bricks_.begin_session(); }
 
  private:
-  BrickScan(BrickVolume bricks, CoarseView coarse, Normalisation kind)
+  BrickScan(store::BrickVolume bricks, CoarseView coarse, volume::Normalisation kind)
       : bricks_(std::move(bricks)), coarse_(std::move(coarse)), kind_(kind) {}
-  BrickVolume bricks_;
+  store::BrickVolume bricks_;
   CoarseView coarse_;
-  Normalisation kind_;
+  volume::Normalisation kind_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::scan_view

@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace fovea::node {
+namespace fovea::node::scan_view {
 namespace {
 
 constexpr float kSteps = 32'767;
 
-float largest_of(const Volume& volume, float air) {
+float largest_of(const volume::Volume& volume, float air) {
   float largest = std::abs(air);
   for (const float value : volume.voxels) largest = std::max(largest, std::abs(value));
   return largest;
@@ -18,15 +18,15 @@ float largest_of(const Volume& volume, float air) {
 
 }  // namespace
 
-CoarseView::CoarseView(const Volume& volume, float air) : geometry_(volume.geometry), air_(air) {
+CoarseView::CoarseView(const volume::Volume& volume, float air) : geometry_(volume.geometry), air_(air) {
   step_ = std::max(largest_of(volume, air), 1e-6F) / kSteps;
-  Index3 low = geometry_.size, high{};
+  volume::Index3 low = geometry_.size, high{};
   std::size_t at = 0;
   for (std::int64_t k = 0; k < geometry_.size[2]; ++k)
     for (std::int64_t j = 0; j < geometry_.size[1]; ++j)
       for (std::int64_t i = 0; i < geometry_.size[0]; ++i, ++at) {
         if (std::abs(volume.voxels[at] - air) < step_) continue;
-        const Index3 index{i, j, k};
+        const volume::Index3 index{i, j, k};
         for (std::size_t axis = 0; axis < 3; ++axis) {
           low[axis] = std::min(low[axis], index[axis]);
           high[axis] = std::max(high[axis], index[axis] + 1);
@@ -45,7 +45,7 @@ CoarseView::CoarseView(const Volume& volume, float air) : geometry_(volume.geome
     }
 }
 
-void CoarseView::copy_row(const Index3& from, std::span<float> out) const noexcept {
+void CoarseView::copy_row(const volume::Index3& from, std::span<float> out) const noexcept {
   std::fill(out.begin(), out.end(), air_);
   const std::int64_t j = from[1] - begin_[1], k = from[2] - begin_[2];
   if (j < 0 || k < 0 || j >= size_[1] || k >= size_[2]) return;
@@ -57,7 +57,7 @@ void CoarseView::copy_row(const Index3& from, std::span<float> out) const noexce
                  [this](std::int16_t steps) { return static_cast<float>(steps) * step_; });
 }
 
-void CoarseView::copy_box(const Index3& from, const Index3& size, std::span<float> out) const noexcept {
+void CoarseView::copy_box(const volume::Index3& from, const volume::Index3& size, std::span<float> out) const noexcept {
   const auto length = static_cast<std::size_t>(size[0]);
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j)
@@ -65,4 +65,4 @@ void CoarseView::copy_box(const Index3& from, const Index3& size, std::span<floa
                out.subspan(static_cast<std::size_t>(k * size[1] + j) * length, length));
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::scan_view

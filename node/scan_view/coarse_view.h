@@ -10,7 +10,7 @@
 
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::scan_view {
 
 // Normalised values with a meaning of their own.
 struct IntensityLevels {
@@ -23,22 +23,22 @@ class CoarseView {
  public:
   CoarseView() = default;
   // `air`: the value outside the scan, and of the margins that are left out.
-  CoarseView(const Volume& volume, float air);
+  CoarseView(const volume::Volume& volume, float air);
 
-  const VolumeGeometry& geometry() const noexcept { return geometry_; }  // of the whole volume
+  const volume::VolumeGeometry& geometry() const noexcept { return geometry_; }  // of the whole volume
 
   // Values at (i, j, k), (i + 1, j, k), …; indices outside the volume read as air.
-  void copy_row(const Index3& from, std::span<float> out) const noexcept;
+  void copy_row(const volume::Index3& from, std::span<float> out) const noexcept;
   // The box of `size` voxels from index `from`, i fastest; `out` has that many values.
-  void copy_box(const Index3& from, const Index3& size, std::span<float> out) const noexcept;
+  void copy_box(const volume::Index3& from, const volume::Index3& size, std::span<float> out) const noexcept;
 
   std::size_t bytes() const noexcept { return steps_.size() * sizeof(std::int16_t); }
 
  private:
-  VolumeGeometry geometry_;
-  Index3 begin_{}, size_{};  // of the box that is kept
+  volume::VolumeGeometry geometry_;
+  volume::Index3 begin_{}, size_{};  // of the box that is kept
   float air_ = 0, step_ = 1;
   std::vector<std::int16_t> steps_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::scan_view

@@ -24,7 +24,7 @@
 #include "node/volume/geometry_codec.h"
 #include "node/volume/intensity_codec.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 constexpr std::string_view kMagic = "FOVBRK3\n";
@@ -40,7 +40,7 @@ constexpr std::uint32_t kStoredFloat = 2;
 
 std::int64_t bricks_along(std::int64_t size) { return (size + kBrickEdge - 1) / kBrickEdge; }
 
-std::vector<BrickBox> brick_boxes(const Index3& size) {
+std::vector<BrickBox> brick_boxes(const volume::Index3& size) {
   std::vector<BrickBox> out;
   for (std::int64_t k = 0; k < size[2]; k += kBrickEdge)
     for (std::int64_t j = 0; j < size[1]; j += kBrickEdge)
@@ -52,8 +52,8 @@ std::vector<BrickBox> brick_boxes(const Index3& size) {
 }
 
 struct Header {
-  VolumeGeometry geometry;
-  IntensityStatistics statistics;
+  volume::VolumeGeometry geometry;
+  volume::IntensityStatistics statistics;
   bool is_float = false;
   float slope = 1, intercept = 0;
 };
@@ -95,8 +95,8 @@ Bytes associated_data(ByteView prefix, const std::filesystem::path& path) {
 Bytes encode_header(const Header& header) {
   ByteWriter out;
   out.u32(header.is_float ? kStoredFloat : kStoredInt16);
-  put_geometry(out, header.geometry);
-  put_statistics(out, header.statistics);
+  volume::put_geometry(out, header.geometry);
+  volume::put_statistics(out, header.statistics);
   out.f32(header.slope);
   out.f32(header.intercept);
   Bytes bytes = std::move(out).take();
@@ -105,11 +105,11 @@ Bytes encode_header(const Header& header) {
   return bytes;
 }
 
-Result<VolumeGeometry> decode_geometry(ByteReader& in) {
-  FOVEA_TRY_ASSIGN(const VolumeGeometry out, get_geometry(in));
+Result<volume::VolumeGeometry> decode_geometry(ByteReader& in) {
+  FOVEA_TRY_ASSIGN(const volume::VolumeGeometry out, volume::get_geometry(in));
   for (const std::int64_t size : out.size)
     if (size < 1) return corruption("size: out of bounds");
-  if (out.size[0] * out.size[1] * out.size[2] > kVolumeVoxelsMax) return corruption("size: out of bounds");
+  if (out.size[0] * out.size[1] * out.size[2] > volume::kVolumeVoxelsMax) return corruption("size: out of bounds");
   for (const double value : out.spacing_mm)
     if (!(value > 0)) return corruption("spacing: not positive");
   return out;
@@ -133,7 +133,7 @@ Result<Header> decode_header(ByteView bytes) {
   if (storage != kStoredInt16 && storage != kStoredFloat) return corruption("storage: unknown");
   out.is_float = storage == kStoredFloat;
   FOVEA_TRY_ASSIGN(out.geometry, decode_geometry(in));
-  FOVEA_TRY_ASSIGN(out.statistics, get_statistics(in));
+  FOVEA_TRY_ASSIGN(out.statistics, volume::get_statistics(in));
   FOVEA_TRY_ASSIGN(out.slope, in.f32("slope"));
   FOVEA_TRY_ASSIGN(out.intercept, in.f32("intercept"));
   return out;
@@ -147,7 +147,7 @@ std::size_t row_mask_bytes(const BrickBox& box) {
 // Packs a brick as it is stored: the mask of constant rows, then the rows, a constant one as a single voxel; half of
 // many scans is air. Returns the bytes used.
 template <class T>
-std::size_t pack_brick(std::span<const T> voxels, const Index3& size, const BrickBox& box,
+std::size_t pack_brick(std::span<const T> voxels, const volume::Index3& size, const BrickBox& box,
                        std::span<std::uint8_t> out) {
   const std::size_t row_bytes = static_cast<std::size_t>(box.size[0]) * sizeof(T), mask_bytes = row_mask_bytes(box);
   std::fill_n(out.begin(), mask_bytes, std::uint8_t{0});
@@ -209,7 +209,7 @@ Result<std::vector<std::uint64_t>> brick_offsets(const crypto::SecretKey& key, B
 
 }  // namespace
 
-ReadCounter::ReadCounter(const Index3& size)
+ReadCounter::ReadCounter(const volume::Index3& size)
     : size_(size), voxels_(static_cast<std::uint64_t>(size[0] * size[1] * size[2])), seen_((voxels_ + 63) / 64) {}
 
 void ReadCounter::reset() {
@@ -236,9 +236,9 @@ void ReadCounter::mark(std::int64_t i, std::int64_t j, std::int64_t k, std::int6
 
 Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key,
                                 const BrickContents& contents) {
-  FOVEA_CHECK(voxel_count(contents.voxels) == contents.geometry.voxel_count());
+  FOVEA_CHECK(volume::voxel_count(contents.voxels) == contents.geometry.voxel_count());
   const bool is_float = std::holds_alternative<std::span<const float>>(contents.voxels);
-  const Index3& size = contents.geometry.size;
+  const volume::Index3& size = contents.geometry.size;
   const Bytes prefix = make_prefix();
   const crypto::SecretKey sealing = file_key(key, prefix);
   const Bytes header =
@@ -279,8 +279,8 @@ BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path)
   return out;
 }
 
-BrickVolume::BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry,
-                         const IntensityStatistics& statistics)
+BrickVolume::BrickVolume(Mapping mapping, crypto::SecretKey file_key, const volume::VolumeGeometry& geometry,
+                         const volume::IntensityStatistics& statistics)
     : mapping_(std::move(mapping)),
       file_key_(std::move(file_key)),
       geometry_(geometry),
@@ -333,8 +333,8 @@ Result<void> BrickVolume::open_brick(std::size_t brick) {
 }
 
 // `count` voxels from `at` along i, all inside one brick.
-void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) const noexcept {
-  const Index3 brick{at[0] / kBrickEdge, at[1] / kBrickEdge, at[2] / kBrickEdge};
+void BrickVolume::copy_row(const volume::Index3& at, std::int64_t count, float* out) const noexcept {
+  const volume::Index3 brick{at[0] / kBrickEdge, at[1] / kBrickEdge, at[2] / kBrickEdge};
   const auto number = static_cast<std::size_t>((brick[2] * bricks_[1] + brick[1]) * bricks_[0] + brick[0]);
   const std::int64_t width = std::min(kBrickEdge, geometry_.size[0] - brick[0] * kBrickEdge);
   const std::int64_t height = std::min(kBrickEdge, geometry_.size[1] - brick[1] * kBrickEdge);
@@ -350,10 +350,11 @@ void BrickVolume::copy_row(const Index3& at, std::int64_t count, float* out) con
   for (std::size_t v = 0; v < voxels; ++v) out[v] = static_cast<float>(stored[v]) * slope_ + intercept_;
 }
 
-Result<void> BrickVolume::read_box(const Index3& low, const Index3& size, std::span<float> out, float outside) {
+Result<void> BrickVolume::read_box(const volume::Index3& low, const volume::Index3& size, std::span<float> out,
+                                   float outside) {
   FOVEA_CHECK(size[0] >= 0 && size[1] >= 0 && size[2] >= 0);
   FOVEA_CHECK(out.size() == static_cast<std::size_t>(size[0] * size[1] * size[2]));
-  Index3 from{}, to{};  // the part inside the volume, in scan indices
+  volume::Index3 from{}, to{};  // the part inside the volume, in scan indices
   for (std::size_t axis = 0; axis < 3; ++axis) {
     from[axis] = std::clamp<std::int64_t>(low[axis], 0, geometry_.size[axis]);
     to[axis] = std::clamp<std::int64_t>(low[axis] + size[axis], from[axis], geometry_.size[axis]);
@@ -380,10 +381,10 @@ Result<void> BrickVolume::read_box(const Index3& low, const Index3& size, std::s
   return {};
 }
 
-Result<Volume> BrickVolume::read_all() {
-  Volume out{geometry_, std::vector<float>(geometry_.voxel_count())};
+Result<volume::Volume> BrickVolume::read_all() {
+  volume::Volume out{geometry_, std::vector<float>(geometry_.voxel_count())};
   FOVEA_TRY(read_box({0, 0, 0}, geometry_.size, out.voxels, 0));
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -26,20 +26,20 @@
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 
 constexpr std::int64_t kBrickEdge = 64;
 
 // The bricks of a volume, i fastest: their corner and clipped size.
 struct BrickBox {
-  Index3 low{}, size{};
+  volume::Index3 low{}, size{};
   std::size_t voxels() const { return static_cast<std::size_t>(size[0] * size[1] * size[2]); }
 };
 
 // Counts full-resolution voxels handed out: distinct() counts a voxel once however often it is read.
 class ReadCounter {
  public:
-  explicit ReadCounter(const Index3& size);
+  explicit ReadCounter(const volume::Index3& size);
 
   // The run of `count` voxels from (i, j, k) along i; all inside the volume.
   void mark(std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t count);
@@ -50,7 +50,7 @@ class ReadCounter {
   double fraction_read() const noexcept { return static_cast<double>(distinct_) / static_cast<double>(voxels_); }
 
  private:
-  Index3 size_;
+  volume::Index3 size_;
   std::uint64_t voxels_;
   std::uint64_t distinct_ = 0;
   std::uint64_t total_ = 0;
@@ -60,9 +60,9 @@ class ReadCounter {
 // Writes a sealed brick file, brick by brick, with memory for one brick; the file appears whole or not at all. Durable
 // after sync_filesystem. int16 voxels stand for value · slope + intercept.
 struct BrickContents {
-  const VolumeGeometry& geometry;
-  const IntensityStatistics& statistics;
-  VoxelSpan voxels;  // canonical order, geometry.voxel_count() of them
+  const volume::VolumeGeometry& geometry;
+  const volume::IntensityStatistics& statistics;
+  volume::VoxelSpan voxels;  // canonical order, geometry.voxel_count() of them
   float slope = 1, intercept = 0;
 };
 Result<void> write_brick_volume(const std::filesystem::path& path, const VolumeKey& key, const BrickContents& contents);
@@ -74,25 +74,25 @@ class BrickVolume {
   // is corruption too.
   static Result<BrickVolume> open(const std::filesystem::path& path, const VolumeKey& key);
 
-  const VolumeGeometry& geometry() const noexcept { return geometry_; }
-  const IntensityStatistics& statistics() const noexcept { return statistics_; }
+  const volume::VolumeGeometry& geometry() const noexcept { return geometry_; }
+  const volume::IntensityStatistics& statistics() const noexcept { return statistics_; }
 
   // The box of `size` voxels from index `low`, i fastest, into `out` (size[0]·size[1]·size[2] floats, the scan's
   // units); voxels outside the volume get `outside` and are not counted. corruption: a brick was changed.
-  Result<void> read_box(const Index3& low, const Index3& size, std::span<float> out, float outside);
+  Result<void> read_box(const volume::Index3& low, const volume::Index3& size, std::span<float> out, float outside);
 
   // A cube of `edge`³ samples, `spacing_mm` apart, along the volume's own axes, its middle at the continuous index
   // `centre` (geometry().to_index(point) for a point in mm). An axis whose spacing is within 1 % of `spacing_mm`
   // snaps to the grid, so that a 32³ crop at 1 mm of a 1 mm volume reads 32³ voxels; along the others the
   // samples are linear between voxels and every voxel used is counted.
-  Result<void> read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out,
+  Result<void> read_crop(const volume::Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out,
                          float outside);
 
   // Where sample (0, 0, 0) of that cube lies, as a continuous index, after snapping.
-  Point3 crop_origin(const Point3& centre, std::int64_t edge, double spacing_mm) const noexcept;
+  volume::Point3 crop_origin(const volume::Point3& centre, std::int64_t edge, double spacing_mm) const noexcept;
 
   // Everything, counted as such.
-  Result<Volume> read_all();
+  Result<volume::Volume> read_all();
 
   const ReadCounter& counter() const noexcept { return counter_; }
   void begin_session() { counter_.reset(); }  // a new count, e.g. for the next evaluation of the same study
@@ -114,22 +114,22 @@ class BrickVolume {
    private:
     ByteView bytes_;
   };
-  BrickVolume(Mapping mapping, crypto::SecretKey file_key, const VolumeGeometry& geometry,
-              const IntensityStatistics& statistics);
+  BrickVolume(Mapping mapping, crypto::SecretKey file_key, const volume::VolumeGeometry& geometry,
+              const volume::IntensityStatistics& statistics);
   Result<void> open_brick(std::size_t brick);
-  void copy_row(const Index3& at, std::int64_t count, float* out) const noexcept;
+  void copy_row(const volume::Index3& at, std::int64_t count, float* out) const noexcept;
 
   Mapping mapping_;
   crypto::SecretKey file_key_;
-  VolumeGeometry geometry_;
-  IntensityStatistics statistics_;
+  volume::VolumeGeometry geometry_;
+  volume::IntensityStatistics statistics_;
   bool is_float_ = false;
   float slope_ = 1, intercept_ = 0;
-  Index3 bricks_{};  // along each axis
+  volume::Index3 bricks_{};  // along each axis
   std::vector<BrickBox> boxes_;
   std::vector<std::uint64_t> offsets_;  // of each sealed brick in the file, and of the last one's end
   std::vector<Bytes> opened_;           // contents of the bricks that were touched
   ReadCounter counter_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -11,7 +11,7 @@
 #include "node/volume/geometry_codec.h"
 #include "node/volume/intensity_codec.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 constexpr std::uint8_t kVersion = 2;
@@ -39,8 +39,8 @@ Bytes encode_facts(const StudyRecord& record) {
   out.u8(record.label ? static_cast<std::uint8_t>(*record.label != 0) : kLabelUnknown);
   out.u8(record.has_mask ? 1 : 0);
   out.u8(record.bias_corrected ? 1 : 0);
-  put_geometry(out, record.geometry);
-  put_statistics(out, record.statistics);
+  volume::put_geometry(out, record.geometry);
+  volume::put_statistics(out, record.statistics);
   out.u32(static_cast<std::uint32_t>(record.findings.size()));
   for (const Finding& finding : record.findings) {
     for (const double value : finding.center_mm) out.f64(value);
@@ -67,8 +67,8 @@ Result<StudyRecord> decode_facts(ByteView bytes) {
     FOVEA_TRY_ASSIGN(const std::uint8_t bias_corrected, in.u8("bias corrected"));
     out.bias_corrected = bias_corrected == 1;
   }
-  FOVEA_TRY_ASSIGN(out.geometry, get_geometry(in));
-  FOVEA_TRY_ASSIGN(out.statistics, get_statistics(in));
+  FOVEA_TRY_ASSIGN(out.geometry, volume::get_geometry(in));
+  FOVEA_TRY_ASSIGN(out.statistics, volume::get_statistics(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t findings, in.u32("findings"));
   if (findings > kFindingsMax) return corruption("catalogue row: too many findings");
   for (std::uint32_t f = 0; f < findings; ++f) {
@@ -116,4 +116,4 @@ Result<Split> parse_split(std::string_view text) {
                           "\"");
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

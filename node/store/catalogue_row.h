@@ -5,7 +5,7 @@
 #include "common/result.h"
 #include "node/store/study_catalogue.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 
 // Everything of a StudyRecord that has no column of its own; paths follow from the code.
 Bytes encode_facts(const StudyRecord& record);
@@ -14,4 +14,4 @@ Result<StudyRecord> decode_facts(ByteView bytes);  // corruption or invalid_argu
 Bytes encode_identity(const StudyIdentity& identity);
 Result<StudyIdentity> decode_identity(ByteView bytes);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -12,7 +12,7 @@
 #include "node/store/brick_volume.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 constexpr double kSnapTolerance = 0.01;
@@ -53,9 +53,9 @@ AxisSamples samples_along(double first, double step, std::int64_t edge, std::int
 }
 
 // Linear interpolation along one axis of a box, keeping the other two.
-std::vector<float> interpolate_axis(const std::vector<float>& in, Index3& size, std::size_t axis,
+std::vector<float> interpolate_axis(const std::vector<float>& in, volume::Index3& size, std::size_t axis,
                                     const AxisSamples& samples) {
-  Index3 out_size = size;
+  volume::Index3 out_size = size;
   out_size[axis] = static_cast<std::int64_t>(samples.left.size());
   std::vector<float> out(static_cast<std::size_t>(out_size[0] * out_size[1] * out_size[2]));
   const std::int64_t inner = axis == 0 ? 1 : axis == 1 ? size[0] : size[0] * size[1];
@@ -76,8 +76,9 @@ std::vector<float> interpolate_axis(const std::vector<float>& in, Index3& size, 
 
 }  // namespace
 
-Point3 BrickVolume::crop_origin(const Point3& centre, std::int64_t edge, double spacing_mm) const noexcept {
-  Point3 out = Point3::Zero();
+volume::Point3 BrickVolume::crop_origin(const volume::Point3& centre, std::int64_t edge,
+                                        double spacing_mm) const noexcept {
+  volume::Point3 out = volume::Point3::Zero();
   for (unsigned axis = 0; axis < 3; ++axis) {
     const double half = 0.5 * static_cast<double>(edge - 1);
     if (snaps(geometry_.spacing_mm[axis], spacing_mm)) out[axis] = std::round(centre[axis] - half);
@@ -86,14 +87,14 @@ Point3 BrickVolume::crop_origin(const Point3& centre, std::int64_t edge, double 
   return out;
 }
 
-Result<void> BrickVolume::read_crop(const Point3& centre, std::int64_t edge, double spacing_mm, std::span<float> out,
-                                    float outside) {
+Result<void> BrickVolume::read_crop(const volume::Point3& centre, std::int64_t edge, double spacing_mm,
+                                    std::span<float> out, float outside) {
   FOVEA_CHECK(edge > 0 && spacing_mm > 0);
   FOVEA_CHECK(out.size() == static_cast<std::size_t>(edge * edge * edge));
   for (const double value : centre)
     if (!(std::abs(value) < 1e6)) return invalid_argument("crop centre: not a finite index near the volume");
-  const Point3 first = crop_origin(centre, edge, spacing_mm);
-  Index3 low{}, size{};
+  const volume::Point3 first = crop_origin(centre, edge, spacing_mm);
+  volume::Index3 low{}, size{};
   std::array<AxisSamples, 3> samples;
   bool on_grid = true;
   for (unsigned axis = 0; axis < 3; ++axis) {
@@ -115,4 +116,4 @@ Result<void> BrickVolume::read_crop(const Point3& centre, std::int64_t edge, dou
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

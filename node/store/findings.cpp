@@ -8,7 +8,7 @@
 #include <utility>
 #include <variant>
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 constexpr std::int32_t kLabelMax = 1'000'000;
@@ -40,7 +40,7 @@ Result<std::int32_t> label_of(float value) {
 Result<std::int32_t> label_of(std::int16_t value) { return std::int32_t{value}; }
 
 template <class T>
-Result<Runs> collect_runs(const Index3& size, std::span<const T> mask, std::span<const std::int32_t> labels) {
+Result<Runs> collect_runs(const volume::Index3& size, std::span<const T> mask, std::span<const std::int32_t> labels) {
   Runs out;
   const auto rows = static_cast<std::size_t>(size[1] * size[2]);
   out.row_begin.reserve(rows + 1);
@@ -85,7 +85,7 @@ void join_rows(Runs& runs, std::size_t row, std::size_t other) {
   }
 }
 
-void join_neighbours(Runs& runs, const Index3& size) {
+void join_neighbours(Runs& runs, const volume::Index3& size) {
   for (std::int64_t k = 0; k < size[2]; ++k)
     for (std::int64_t j = 0; j < size[1]; ++j) {
       const auto row = static_cast<std::size_t>(k * size[1] + j);
@@ -100,11 +100,11 @@ void join_neighbours(Runs& runs, const Index3& size) {
 }
 
 struct Sum {
-  Point3 index = Point3::Zero();
+  volume::Point3 index = volume::Point3::Zero();
   std::uint64_t voxels = 0;
 };
 
-Result<std::vector<Finding>> summarise(Runs& runs, const VolumeGeometry& geometry) {
+Result<std::vector<Finding>> summarise(Runs& runs, const volume::VolumeGeometry& geometry) {
   std::vector<Sum> sums;
   std::vector<std::uint32_t> roots;
   std::vector<std::uint32_t> number(runs.all.size());
@@ -158,19 +158,20 @@ Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text) {
   return out;
 }
 
-Result<std::vector<Finding>> find_components(const VolumeGeometry& geometry, const VoxelSpan& mask,
+Result<std::vector<Finding>> find_components(const volume::VolumeGeometry& geometry, const volume::VoxelSpan& mask,
                                              std::span<const std::int32_t> labels) {
-  if (voxel_count(mask) != geometry.voxel_count()) return invalid_argument("mask: its voxels do not fill its grid");
+  if (volume::voxel_count(mask) != geometry.voxel_count())
+    return invalid_argument("mask: its voxels do not fill its grid");
   Result<Runs> runs = std::visit([&](const auto& span) { return collect_runs(geometry.size, span, labels); }, mask);
   if (!runs) return std::move(runs).error();
   join_neighbours(*runs, geometry.size);
   return summarise(*runs, geometry);
 }
 
-bool same_grid(const VolumeGeometry& a, const VolumeGeometry& b, double tolerance_mm) {
+bool same_grid(const volume::VolumeGeometry& a, const volume::VolumeGeometry& b, double tolerance_mm) {
   if (a.size != b.size) return false;
   for (unsigned corner = 0; corner < 8; ++corner) {
-    Point3 index = Point3::Zero();
+    volume::Point3 index = volume::Point3::Zero();
     for (unsigned axis = 0; axis < 3; ++axis)
       if ((corner >> axis & 1u) != 0) index[axis] = static_cast<double>(a.size[axis] - 1);
     if (!((a.to_point(index) - b.to_point(index)).norm() <= tolerance_mm)) return false;
@@ -178,4 +179,4 @@ bool same_grid(const VolumeGeometry& a, const VolumeGeometry& b, double toleranc
   return true;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -11,7 +11,7 @@
 #include "common/check.h"
 #include "node/store/brick_volume.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 // One coarse sample along an axis: `weights` for the fine voxels from `first` on, adding up to 1.
@@ -71,7 +71,8 @@ std::vector<Tap> taps_along(std::int64_t size, double voxel_mm, double target_mm
 // Calls `take` with each row of the result, in order: the rows of the scan below it are added up, weighted, and the sum
 // is resampled along i. One pass over the scan, whose inner loop is vectorised, and no memory but two rows.
 template <class T, class Take>
-void resample_rows(std::span<const T> in, const Index3& size, const std::array<std::vector<Tap>, 3>& taps, Take take) {
+void resample_rows(std::span<const T> in, const volume::Index3& size, const std::array<std::vector<Tap>, 3>& taps,
+                   Take take) {
   std::vector<float> sum(static_cast<std::size_t>(size[0])), out(taps[0].size());
   const auto add_row = [&](std::int64_t j, std::int64_t k, float weight) {
     const T* row = in.data() + (k * size[1] + j) * size[0];
@@ -97,12 +98,12 @@ void resample_rows(std::span<const T> in, const Index3& size, const std::array<s
 
 // A grid with the scan's axes and lower outer faces, and how its voxels come from the scan's.
 struct Resampling {
-  VolumeGeometry geometry;
+  volume::VolumeGeometry geometry;
   std::array<std::vector<Tap>, 3> taps;
 };
 
 // spacing_mm: that of the result, for each axis.
-Resampling resampling_to(const VolumeGeometry& geometry, const Eigen::Vector3d& spacing_mm) {
+Resampling resampling_to(const volume::VolumeGeometry& geometry, const Eigen::Vector3d& spacing_mm) {
   Resampling out;
   for (unsigned axis = 0; axis < 3; ++axis) {
     out.taps[axis] = taps_along(geometry.size[axis], geometry.spacing_mm[axis], spacing_mm[axis]);
@@ -111,30 +112,31 @@ Resampling resampling_to(const VolumeGeometry& geometry, const Eigen::Vector3d& 
   out.geometry.spacing_mm = spacing_mm;
   out.geometry.direction = geometry.direction;
   // The lower outer faces coincide: half a voxel of the result below its first voxel's middle.
-  const Point3 first = (0.5 * spacing_mm).cwiseQuotient(geometry.spacing_mm).array() - 0.5;
+  const volume::Point3 first = (0.5 * spacing_mm).cwiseQuotient(geometry.spacing_mm).array() - 0.5;
   out.geometry.origin_mm = geometry.to_point(first);
   return out;
 }
 
 }  // namespace
 
-Volume coarse_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm) {
-  FOVEA_CHECK(spacing_mm > 0 && voxel_count(voxels) == geometry.voxel_count());
+volume::Volume coarse_level(const volume::VolumeGeometry& geometry, const volume::VoxelSpan& voxels,
+                            double spacing_mm) {
+  FOVEA_CHECK(spacing_mm > 0 && volume::voxel_count(voxels) == geometry.voxel_count());
   const Resampling to = resampling_to(geometry, Eigen::Vector3d::Constant(spacing_mm));
-  Volume out{to.geometry, {}};
+  volume::Volume out{to.geometry, {}};
   out.voxels.reserve(to.geometry.voxel_count());
   const auto keep = [&](std::span<const float> row) { out.voxels.insert(out.voxels.end(), row.begin(), row.end()); };
   std::visit([&](const auto& span) { resample_rows(span, geometry.size, to.taps, keep); }, voxels);
   return out;
 }
 
-bool has_axis_finer_than(const VolumeGeometry& geometry, double spacing_mm) noexcept {
+bool has_axis_finer_than(const volume::VolumeGeometry& geometry, double spacing_mm) noexcept {
   return geometry.spacing_mm.minCoeff() < spacing_mm;
 }
 
-StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels, double spacing_mm,
+StoredLevel stored_level(const volume::VolumeGeometry& geometry, const volume::VoxelSpan& voxels, double spacing_mm,
                          const Bounds& bounds) {
-  FOVEA_CHECK(voxel_count(voxels) == geometry.voxel_count());
+  FOVEA_CHECK(volume::voxel_count(voxels) == geometry.voxel_count());
   const Resampling to = resampling_to(geometry, geometry.spacing_mm.cwiseMax(spacing_mm));
   // In double: the difference of two floats may be no float. A range too small to be cut into steps is one value.
   const auto slope = static_cast<float>((static_cast<double>(bounds.high) - static_cast<double>(bounds.low)) / 65534);
@@ -157,11 +159,11 @@ StoredLevel stored_level(const VolumeGeometry& geometry, const VoxelSpan& voxels
   return out;
 }
 
-Result<Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm) {
+Result<volume::Volume> read_level(const std::filesystem::path& path, const VolumeKey& key, double spacing_mm) {
   FOVEA_TRY_ASSIGN(BrickVolume stored, BrickVolume::open(path, key));
-  FOVEA_TRY_ASSIGN(Volume level, stored.read_all());
+  FOVEA_TRY_ASSIGN(volume::Volume level, stored.read_all());
   if (level.geometry.spacing_mm == Eigen::Vector3d::Constant(spacing_mm)) return level;
   return coarse_level(level.geometry, std::span<const float>(level.voxels), spacing_mm);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

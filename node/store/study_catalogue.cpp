@@ -16,7 +16,7 @@
 #include "node/store/catalogue_row.h"
 #include "node/volume/modality.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 namespace {
 
 constexpr std::string_view kDatabase = "catalogue.sqlite";
@@ -157,7 +157,7 @@ StoredFiles stored_files(const std::filesystem::path& folder, std::string_view c
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4) {
   std::size_t mr = 0, other = 0;
   for (const StudyRecord& record : records) {
-    if (!record.usable || !has_bias_field(record.modality)) continue;
+    if (!record.usable || !volume::has_bias_field(record.modality)) continue;
     ++mr;
     other += record.bias_corrected != n4 ? 1U : 0U;
   }
@@ -348,4 +348,4 @@ Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms)
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -26,7 +26,7 @@
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 
 enum class Split { train, validation, test };
 std::string_view to_string(Split split) noexcept;
@@ -40,8 +40,8 @@ struct StudyRecord {
   std::vector<Finding> findings;
   bool has_mask = false;  // findings are known: there was a mask, or the label says that there are none
   std::string modality;   // DICOM's code ("MR", "CT", "PT"); empty when the file did not say
-  VolumeGeometry geometry;
-  IntensityStatistics statistics;
+  volume::VolumeGeometry geometry;
+  volume::IntensityStatistics statistics;
   bool bias_corrected = false;      // divided by N4's field
   std::filesystem::path bricks;     // BrickVolume::open with volume_key
   std::filesystem::path level_2mm;  // read_level with volume_key
@@ -121,4 +121,4 @@ class StudyCatalogue {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

@@ -7,7 +7,7 @@
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 
-namespace fovea::node {
+namespace fovea::node::store {
 
 using VolumeKey = std::shared_ptr<const crypto::SecretKey>;
 
@@ -21,4 +21,4 @@ inline VolumeKey fresh_volume_key() {
   return make_volume_key(random.secret_key());
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::store

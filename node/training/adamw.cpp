@@ -6,15 +6,16 @@
 #include <numbers>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::training {
 
-AdamW::AdamW(const federation::ModelLayout& layout, std::vector<federation::FlatRange> trained, AdamWSettings settings)
+AdamW::AdamW(const federation::model::ModelLayout& layout, std::vector<federation::model::FlatRange> trained,
+             AdamWSettings settings)
     : trained_(std::move(trained)), settings_(settings) {
   std::vector<float> decays(layout.size());
   for (std::size_t t = 0; t < layout.tensors().size(); ++t)
     if (layout.tensors()[t].shape.size() > 1)
       std::fill_n(decays.begin() + static_cast<std::ptrdiff_t>(layout.offset(t)), layout.tensors()[t].size(), 1.0F);
-  for (const federation::FlatRange& range : trained_) {
+  for (const federation::model::FlatRange& range : trained_) {
     const auto begin = decays.begin() + static_cast<std::ptrdiff_t>(range.offset);
     decays_.insert(decays_.end(), begin, begin + static_cast<std::ptrdiff_t>(range.size));
   }
@@ -25,7 +26,7 @@ AdamW::AdamW(const federation::ModelLayout& layout, std::vector<federation::Flat
 void AdamW::step(std::span<float> values, std::span<const float> gradients, double learning_rate) {
   ++steps_;
   double squares = 0;
-  for (const federation::FlatRange& range : trained_)
+  for (const federation::model::FlatRange& range : trained_)
     for (const float gradient : gradients.subspan(range.offset, range.size))
       squares += static_cast<double>(gradient) * static_cast<double>(gradient);
   const double norm = std::sqrt(squares);
@@ -38,7 +39,7 @@ void AdamW::step(std::span<float> values, std::span<const float> gradients, doub
   const auto decay = static_cast<float>(learning_rate * settings_.weight_decay);
   const auto epsilon = static_cast<float>(settings_.epsilon);
   std::size_t at = 0;
-  for (const federation::FlatRange& range : trained_)
+  for (const federation::model::FlatRange& range : trained_)
     for (std::size_t i = 0; i < range.size; ++i, ++at) {
       const float gradient = gradients[range.offset + i] * clip;
       first_[at] = beta1 * first_[at] + (1 - beta1) * gradient;
@@ -56,4 +57,4 @@ double scheduled_learning_rate(double peak, std::uint64_t step, std::uint64_t st
   return peak * (kFloor + (1 - kFloor) * 0.5 * (1 + std::cos(std::numbers::pi * done)));
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -8,7 +8,7 @@
 
 #include "federation/model/layout.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct AdamWSettings {
   double beta1 = 0.9;
@@ -20,13 +20,14 @@ struct AdamWSettings {
 
 class AdamW {
  public:
-  AdamW(const federation::ModelLayout& layout, std::vector<federation::FlatRange> trained, AdamWSettings settings);
+  AdamW(const federation::model::ModelLayout& layout, std::vector<federation::model::FlatRange> trained,
+        AdamWSettings settings);
 
   // One step on the trained ranges of `values`; both spans are the whole flat model.
   void step(std::span<float> values, std::span<const float> gradients, double learning_rate);
 
  private:
-  std::vector<federation::FlatRange> trained_;
+  std::vector<federation::model::FlatRange> trained_;
   AdamWSettings settings_;
   std::vector<float> decays_;  // per trained value: 1 or 0
   std::vector<float> first_, second_;
@@ -36,4 +37,4 @@ class AdamW {
 // Linear warm-up, then a half cosine down to 2 % of the peak at `steps_total`. `step` counts from 0.
 double scheduled_learning_rate(double peak, std::uint64_t step, std::uint64_t steps_total, std::uint64_t warm_up);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace fovea::node {
+namespace fovea::node::training {
 
-Flips draw_flips(RandomDraws& random) noexcept {
+Flips draw_flips(network::RandomDraws& random) noexcept {
   Flips flips{};
   for (bool& axis : flips) axis = random.chance(0.5);
   return flips;
@@ -35,11 +35,11 @@ void IntensityChange::apply(std::span<float> voxels) const noexcept {
   for (float& voxel : voxels) voxel = voxel * gain + offset;
 }
 
-IntensityChange draw_intensity_change(const IntensitySpread& spread, RandomDraws& random) noexcept {
+IntensityChange draw_intensity_change(const IntensitySpread& spread, network::RandomDraws& random) noexcept {
   IntensityChange change;
   change.gain = static_cast<float>(1 + random.uniform(-spread.gain, spread.gain));
   change.offset = static_cast<float>(random.uniform(-spread.offset, spread.offset));
   return change;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

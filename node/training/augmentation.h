@@ -8,10 +8,10 @@
 
 #include "node/network/random_draws.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 using Flips = std::array<bool, 3>;  // along i, j, k
-Flips draw_flips(RandomDraws& random) noexcept;
+Flips draw_flips(network::RandomDraws& random) noexcept;
 
 // Mirrors a cube of edge³ voxels, i fastest, in place.
 void flip_cube(std::span<float> cube, std::int64_t edge, const Flips& flips) noexcept;
@@ -24,6 +24,6 @@ struct IntensityChange {
   float gain = 1, offset = 0;
   void apply(std::span<float> voxels) const noexcept;
 };
-IntensityChange draw_intensity_change(const IntensitySpread& spread, RandomDraws& random) noexcept;
+IntensityChange draw_intensity_change(const IntensitySpread& spread, network::RandomDraws& random) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

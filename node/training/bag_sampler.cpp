@@ -10,25 +10,27 @@
 #include "node/saliency/hit_rule.h"
 #include "node/scan_view/scan_source.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 namespace {
 
-const Finding* nearest_finding(const Point3& point, const std::vector<Finding>& findings) {
-  const auto nearest = std::min_element(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) {
-    return (point - a.center_mm).norm() < (point - b.center_mm).norm();
-  });
+const store::Finding* nearest_finding(const volume::Point3& point, const std::vector<store::Finding>& findings) {
+  const auto nearest =
+      std::min_element(findings.begin(), findings.end(), [&](const store::Finding& a, const store::Finding& b) {
+        return (point - a.center_mm).norm() < (point - b.center_mm).norm();
+      });
   return nearest == findings.end() ? nullptr : &*nearest;
 }
 
 struct Truth {
-  const Finding* finding = nullptr;
+  const store::Finding* finding = nullptr;
   Eigen::Vector3d offset_mm = Eigen::Vector3d::Zero();  // along the scan's axes
 };
 
-void add_truth(const Region& region, const Truth& truth, const BagSampling& sampling, RegionBag& bag) {
+void add_truth(const saliency::Region& region, const Truth& truth, const BagSampling& sampling,
+               embedding::RegionBag& bag) {
   const bool known = truth.finding != nullptr;
   const double distance = known ? (region.centre_mm - truth.finding->center_mm).norm() : 0;
-  const bool hit = known && is_hit(region.centre_mm, *truth.finding);
+  const bool hit = known && saliency::is_hit(region.centre_mm, *truth.finding);
   const bool unclear = known && !hit && distance < sampling.ignore_mm;
   bag.objectness.push_back(hit ? 1 : 0);
   bag.weight.push_back(unclear ? 0 : static_cast<float>(hit ? sampling.positive_weight : 1));
@@ -51,19 +53,20 @@ BagSampler::BagSampler(const LearningSet& set, const ProposedRegions& proposed, 
   }
 }
 
-std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& random) const {
-  const std::vector<Region>& proposed = proposed_[study];
-  std::vector<Region> regions;
-  std::vector<const Finding*> findings;
-  for (const Finding& finding : set_.studies[study].findings) findings.push_back(&finding);
+std::vector<saliency::Region> BagSampler::draw_regions(std::size_t study, network::RandomDraws& random) const {
+  const std::vector<saliency::Region>& proposed = proposed_[study];
+  std::vector<saliency::Region> regions;
+  std::vector<const store::Finding*> findings;
+  for (const store::Finding& finding : set_.studies[study].findings) findings.push_back(&finding);
   for (std::size_t n = 0; n < sampling_.findings_max && !findings.empty(); ++n) {
     const std::size_t chosen = random.below(findings.size());
-    Region region;
+    saliency::Region region;
     region.centre_mm = findings[chosen]->center_mm;
     // Logit and radius of the nearest proposed region stand for the proposer's at this place.
-    const auto near = std::min_element(proposed.begin(), proposed.end(), [&](const Region& a, const Region& b) {
-      return (region.centre_mm - a.centre_mm).norm() < (region.centre_mm - b.centre_mm).norm();
-    });
+    const auto near =
+        std::min_element(proposed.begin(), proposed.end(), [&](const saliency::Region& a, const saliency::Region& b) {
+          return (region.centre_mm - a.centre_mm).norm() < (region.centre_mm - b.centre_mm).norm();
+        });
     region.logit = near->logit;
     region.radius_mm = near->radius_mm;
     for (double& mm : region.centre_mm) mm += random.uniform(-sampling_.jitter_mm, sampling_.jitter_mm);
@@ -72,32 +75,33 @@ std::vector<Region> BagSampler::draw_regions(std::size_t study, RandomDraws& ran
   }
   while (regions.size() < sampling_.regions) {
     const double place = random.uniform();  // squared below, so that better ranked regions are drawn more often
-    Region region = proposed[std::min(static_cast<std::size_t>(place * place * static_cast<double>(proposed.size())),
-                                      proposed.size() - 1)];
+    saliency::Region region = proposed[std::min(
+        static_cast<std::size_t>(place * place * static_cast<double>(proposed.size())), proposed.size() - 1)];
     for (double& mm : region.centre_mm) mm += random.uniform(-2, 2);
     regions.push_back(region);
   }
   return regions;
 }
 
-Result<RegionBag> BagSampler::draw(RandomDraws& random) const {
+Result<embedding::RegionBag> BagSampler::draw(network::RandomDraws& random) const {
   const bool positive = without_.empty() || (!with_.empty() && random.chance(sampling_.positive_share));
   const std::vector<std::size_t>& from = positive ? with_ : without_;
   const std::size_t index = from[random.below(from.size())];
   const LearningStudy& study = set_.studies[index];
-  const VolumeGeometry& geometry = study.prior.grid.geometry;
-  const BodyBox box = BodyBox::of(study.prior);
-  const std::vector<Region> regions = draw_regions(index, random);
+  const volume::VolumeGeometry& geometry = study.prior.grid.geometry;
+  const embedding::BodyBox box = embedding::BodyBox::of(study.prior);
+  const std::vector<saliency::Region> regions = draw_regions(index, random);
 
-  RegionBag bag;
+  embedding::RegionBag bag;
   bag.count = static_cast<std::int64_t>(regions.size());
   bag.label = study.label;
-  FOVEA_TRY_ASSIGN(bag.crops, read_regions(*study.scan, regions));
+  FOVEA_TRY_ASSIGN(bag.crops, embedding::read_regions(*study.scan, regions));
   draw_intensity_change(sampling_.intensity, random).apply(bag.crops);
   for (std::size_t r = 0; r < regions.size(); ++r) {
     const Flips flipped = draw_flips(random);
-    flip_cube(std::span(bag.crops).subspan(r * kRegionVoxels, kRegionVoxels), kRegionEdge, flipped);
-    bag.traits.push_back(traits_of(regions[r], box, geometry));
+    flip_cube(std::span(bag.crops).subspan(r * scan_view::kRegionVoxels, scan_view::kRegionVoxels),
+              scan_view::kRegionEdge, flipped);
+    bag.traits.push_back(embedding::traits_of(regions[r], box, geometry));
     Truth truth{.finding = nearest_finding(regions[r].centre_mm, study.findings)};
     if (truth.finding != nullptr) {
       const Eigen::Vector3d voxels =
@@ -111,4 +115,4 @@ Result<RegionBag> BagSampler::draw(RandomDraws& random) const {
   return bag;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -12,7 +12,7 @@
 #include "node/training/augmentation.h"
 #include "node/training/training_set.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct BagSampling {
   std::size_t regions = 16;
@@ -25,7 +25,7 @@ struct BagSampling {
 };
 
 // Where the proposer would look in each study of a set, in the set's order; empty where findings are unknown.
-using ProposedRegions = std::vector<std::vector<Region>>;
+using ProposedRegions = std::vector<std::vector<saliency::Region>>;
 
 class BagSampler {
  public:
@@ -34,14 +34,14 @@ class BagSampler {
 
   std::size_t studies() const noexcept { return with_.size() + without_.size(); }
   // The next bag; studies() must not be 0. An error is the scan's.
-  Result<RegionBag> draw(RandomDraws& random) const;
+  Result<embedding::RegionBag> draw(network::RandomDraws& random) const;
 
  private:
-  std::vector<Region> draw_regions(std::size_t study, RandomDraws& random) const;
+  std::vector<saliency::Region> draw_regions(std::size_t study, network::RandomDraws& random) const;
   const LearningSet& set_;
   const ProposedRegions& proposed_;
   BagSampling sampling_;
   std::vector<std::size_t> with_, without_;  // studies with findings, and known to have none
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

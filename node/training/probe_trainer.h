@@ -10,7 +10,7 @@
 #include "federation/model/layout.h"
 #include "node/training/trainer.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct ProbeSettings {
   std::uint64_t site_seed = 0;  // sites with different seeds have different deltas
@@ -20,16 +20,16 @@ struct ProbeSettings {
 
 class ProbeTrainer final : public Trainer {
  public:
-  ProbeTrainer(federation::ModelLayout layout, ProbeSettings settings);
+  ProbeTrainer(federation::model::ModelLayout layout, ProbeSettings settings);
   // delta[i] is probe_delta(settings.site_seed, task.round, i); loss_sum and loss_count are 1, hits and findings 0.
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;
 
  private:
-  federation::ModelLayout layout_;
+  federation::model::ModelLayout layout_;
   ProbeSettings settings_;
 };
 
 // The delta of coordinate `index` in a round: a multiple of 2^-20 in (-2^-7, 2^-7), so tests can foresee every sum.
 float probe_delta(std::uint64_t site_seed, RoundNumber round, std::size_t index) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

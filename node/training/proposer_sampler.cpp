@@ -9,12 +9,12 @@
 #include "node/scan_view/coarse_view.h"
 #include "node/store/pyramid.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 namespace {
 
 // How one crop is cut: crop index c along an axis is coarse index begin + c, or begin + edge − 1 − c if flipped.
 struct Cut {
-  Index3 begin{};
+  volume::Index3 begin{};
   Flips flipped{};
   std::int64_t edge = 0;
 
@@ -26,12 +26,12 @@ struct Cut {
 
 // Raises the heat around a finding to its Gaussian, and sets its radius at its cell. `at` is in cells.
 struct Target {
-  Point3 at = Point3::Zero();
+  volume::Point3 at = volume::Point3::Zero();
   double radius_mm = 0;
 };
 void draw_target(const Target& target, std::int64_t cells, double sigma_cells, std::size_t first,
-                 ProposerBatch& batch) {
-  Index3 middle{};
+                 saliency::ProposerBatch& batch) {
+  volume::Index3 middle{};
   for (unsigned axis = 0; axis < 3; ++axis) middle[axis] = std::lround(target.at[axis]);
   const auto reach = static_cast<std::int64_t>(std::ceil(3 * sigma_cells));
   for (std::int64_t k = std::max<std::int64_t>(0, middle[2] - reach); k <= std::min(cells - 1, middle[2] + reach); ++k)
@@ -56,11 +56,11 @@ ProposerSampler::ProposerSampler(const LearningSet& set, ProposerSampling sampli
   for (const LearningStudy& study : set.studies) {
     if (!study.findings_known) continue;
     known_.push_back(&study);
-    for (const Finding& finding : study.findings) findings_.emplace_back(&study, &finding);
+    for (const store::Finding& finding : study.findings) findings_.emplace_back(&study, &finding);
   }
 }
 
-ProposerSampler::Place ProposerSampler::draw_place(RandomDraws& random, bool at_finding) const {
+ProposerSampler::Place ProposerSampler::draw_place(network::RandomDraws& random, bool at_finding) const {
   Place place;
   if (at_finding && !findings_.empty()) {
     const auto& [study, finding] = findings_[random.below(findings_.size())];
@@ -71,20 +71,22 @@ ProposerSampler::Place ProposerSampler::draw_place(RandomDraws& random, bool at_
     return place;
   }
   place.study = known_[random.below(known_.size())];
-  const Prior& prior = place.study->prior;
+  const saliency::Prior& prior = place.study->prior;
   std::size_t cell = 0;
   for (int tries = 0; tries < 100; ++tries) {
     cell = random.below(prior.weights.size());
     if (prior.weights[cell] >= 1) break;
   }
-  const Index3& size = prior.grid.geometry.size;
-  const Index3 index = cell_index(size, cell);
-  for (unsigned axis = 0; axis < 3; ++axis) place.middle[axis] = static_cast<double>(index[axis] * kCellVoxels);
+  const volume::Index3& size = prior.grid.geometry.size;
+  const volume::Index3 index = saliency::cell_index(size, cell);
+  for (unsigned axis = 0; axis < 3; ++axis)
+    place.middle[axis] = static_cast<double>(index[axis] * saliency::kCellVoxels);
   return place;
 }
 
-void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& random, ProposerBatch& batch) const {
-  const CoarseView& coarse = place.study->scan->coarse();
+void ProposerSampler::fill(const Place& place, std::size_t crop, network::RandomDraws& random,
+                           saliency::ProposerBatch& batch) const {
+  const scan_view::CoarseView& coarse = place.study->scan->coarse();
   Cut cut;
   cut.edge = sampling_.edge;
   for (unsigned axis = 0; axis < 3; ++axis) cut.begin[axis] = std::lround(place.middle[axis]) - sampling_.edge / 2;
@@ -96,22 +98,23 @@ void ProposerSampler::fill(const Place& place, std::size_t crop, RandomDraws& ra
   flip_cube(image, cut.edge, cut.flipped);
   change.apply(image);
 
-  const std::int64_t cells = sampling_.edge / kCellVoxels;
-  const double sigma_cells = sampling_.sigma_mm / (kCoarseSpacingMm * static_cast<double>(kCellVoxels));
+  const std::int64_t cells = sampling_.edge / saliency::kCellVoxels;
+  const double sigma_cells =
+      sampling_.sigma_mm / (store::kCoarseSpacingMm * static_cast<double>(saliency::kCellVoxels));
   const std::size_t first = crop * static_cast<std::size_t>(cells * cells * cells);
-  for (const Finding& finding : place.study->findings) {
-    const Point3 index = coarse.geometry().to_index(finding.center_mm);
+  for (const store::Finding& finding : place.study->findings) {
+    const volume::Point3 index = coarse.geometry().to_index(finding.center_mm);
     Target target{.radius_mm = finding.diameter_mm / 2};
     for (unsigned axis = 0; axis < 3; ++axis)
-      target.at[axis] = (cut.to_crop(axis, index[axis]) - 0.5) / static_cast<double>(kCellVoxels);
+      target.at[axis] = (cut.to_crop(axis, index[axis]) - 0.5) / static_cast<double>(saliency::kCellVoxels);
     if (target.at.minCoeff() > -3 && target.at.maxCoeff() < static_cast<double>(cells + 2))
       draw_target(target, cells, sigma_cells, first, batch);
   }
 }
 
-ProposerBatch ProposerSampler::draw(RandomDraws& random) const {
+saliency::ProposerBatch ProposerSampler::draw(network::RandomDraws& random) const {
   FOVEA_CHECK(!known_.empty());
-  ProposerBatch batch;
+  saliency::ProposerBatch batch;
   batch.count = sampling_.crops;
   batch.edge = sampling_.edge;
   const auto crops = static_cast<std::size_t>(sampling_.crops);
@@ -126,4 +129,4 @@ ProposerBatch ProposerSampler::draw(RandomDraws& random) const {
   return batch;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -13,7 +13,7 @@
 #include "node/training/training_set.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct ProposerSampling {
   // Few small crops, so that a round has many steps at the same cost: averaging over the hospitals evens out the noise
@@ -32,19 +32,19 @@ class ProposerSampler {
 
   std::size_t studies() const noexcept { return known_.size(); }
   // The next batch; studies() must not be 0.
-  ProposerBatch draw(RandomDraws& random) const;
+  saliency::ProposerBatch draw(network::RandomDraws& random) const;
 
  private:
   struct Place {
     const LearningStudy* study = nullptr;
-    Point3 middle = Point3::Zero();  // continuous coarse index
+    volume::Point3 middle = volume::Point3::Zero();  // continuous coarse index
   };
-  Place draw_place(RandomDraws& random, bool at_finding) const;
-  void fill(const Place& place, std::size_t crop, RandomDraws& random, ProposerBatch& batch) const;
+  Place draw_place(network::RandomDraws& random, bool at_finding) const;
+  void fill(const Place& place, std::size_t crop, network::RandomDraws& random, saliency::ProposerBatch& batch) const;
 
   ProposerSampling sampling_;
   std::vector<const LearningStudy*> known_;
-  std::vector<std::pair<const LearningStudy*, const Finding*>> findings_;
+  std::vector<std::pair<const LearningStudy*, const store::Finding*>> findings_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

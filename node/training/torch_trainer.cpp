@@ -19,10 +19,10 @@
 #include "node/saliency/regions.h"
 #include "node/scan_view/coarse_view.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 namespace {
 
-using federation::TrainingMetric;
+using federation::model::TrainingMetric;
 
 double& metric(TrainingOutcome& outcome, TrainingMetric which) {
   return outcome.metric_sums[static_cast<std::size_t>(which)];
@@ -33,7 +33,7 @@ Error no_findings_known() {
 }
 
 // Networks and settings that decide what a stored embedding means.
-Result<Digest> look_identity(const federation::ModelState& model, const LookSettings& look) {
+Result<Digest> look_identity(const federation::model::ModelState& model, const saliency::LookSettings& look) {
   FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
   FOVEA_TRY_ASSIGN(const Digest encoder, model.digest_of("encoder."));
   FOVEA_TRY_ASSIGN(const Digest intensity, model.digest_of("intensity."));
@@ -53,15 +53,15 @@ struct TorchTrainer::Memory {
   std::optional<AdamW> optimiser_before;  // before it, so that another attempt at the same round starts alike
   std::optional<Digest> proposed_by;      // digest of the proposer
   ProposedRegions proposed;
-  std::optional<Digest> vectors_for;  // the networks that made the vectors
-  std::vector<StudyVectors> vectors;  // of the training studies
+  std::optional<Digest> vectors_for;             // the networks that made the vectors
+  std::vector<embedding::StudyVectors> vectors;  // of the training studies
 };
 
 struct TorchTrainer::Stage {
   const TrainingTask& task;
   const TrainingProgress& progress;
   AdamW optimiser;
-  RandomDraws random;
+  network::RandomDraws random;
   TrainingOutcome outcome;
 
   void add_loss(double loss) {
@@ -81,31 +81,31 @@ struct TorchTrainer::Stage {
   }
 };
 
-TorchTrainer::TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
-                           LearningSet validation, std::optional<EmbeddingStore> embeddings)
+TorchTrainer::TorchTrainer(federation::model::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
+                           LearningSet validation, std::optional<embedding::EmbeddingStore> embeddings)
     : settings_(settings),
       training_(std::move(training)),
       validation_(std::move(validation)),
       embeddings_(std::move(embeddings)),
       parameters_(std::move(layout)),
       memory_(std::make_unique<Memory>()) {
-  prepare_torch(settings_.threads);
+  network::prepare_torch(settings_.threads);
 }
 
 TorchTrainer::~TorchTrainer() = default;
 
 Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const TrainingProgress& progress) {
-  prepare_torch(settings_.threads);  // on this thread, which may be another than the constructor's
+  network::prepare_torch(settings_.threads);  // on this thread, which may be another than the constructor's
   if (task.stage_round == 0 || task.stage_round > task.stage_rounds)
     return invalid_argument("training task: stage_round must be 1 to stage_rounds");
-  FOVEA_TRY_ASSIGN(const std::vector<federation::FlatRange> ranges, parameters_.layout().ranges(task.trains));
+  FOVEA_TRY_ASSIGN(const std::vector<federation::model::FlatRange> ranges, parameters_.layout().ranges(task.trains));
   FOVEA_TRY(parameters_.load(task.model));
 
   const bool same_stage = memory_->stage == task.stage && memory_->trains == task.trains && task.stage_round > 1;
   const bool again = same_stage && memory_->round == task.round;
   const std::optional<AdamW>& carried = again ? memory_->optimiser_before : memory_->optimiser;
   AdamW optimiser = same_stage && carried ? *carried : AdamW(parameters_.layout(), ranges, settings_.optimiser);
-  Stage stage{task, progress, optimiser, draws_of_round(task.seed, settings_.site_seed, task.round), {}};
+  Stage stage{task, progress, optimiser, network::draws_of_round(task.seed, settings_.site_seed, task.round), {}};
   stage.outcome.studies_skipped = training_.skipped;
 
   if (task.stage == "intensity") FOVEA_TRY(measure_intensity(stage));
@@ -116,7 +116,7 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
     return invalid_argument("training task: no stage \"" + task.stage +
                             "\"; expected intensity, proposer, encoder or study");
 
-  for (const federation::FlatRange& range : ranges)
+  for (const federation::model::FlatRange& range : ranges)
     for (std::size_t i = range.offset; i < range.offset + range.size; ++i) {
       const float delta = parameters_.values()[i] - task.model[i];
       if (!std::isfinite(delta))
@@ -136,8 +136,8 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
   double mean = 0, square = 0;
   for (const LearningStudy& study : training_.studies) {
     const float body = study.scan->levels().body;
-    const CoarseView& coarse = study.scan->coarse();
-    const Index3& size = coarse.geometry().size;
+    const scan_view::CoarseView& coarse = study.scan->coarse();
+    const volume::Index3& size = coarse.geometry().size;
     std::vector<float> row(static_cast<std::size_t>(size[0]));
     double sum = 0, squares = 0, count = 0;
     for (std::int64_t line = 0; line < size[1] * size[2]; ++line) {
@@ -154,12 +154,12 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
   if (stage.outcome.weight == 0)
     return failed_precondition("training: no study here shows a body to measure; see fovea-node data check");
   const auto put = [this, n = stage.outcome.weight](std::string_view name, double total, float unit) -> Result<void> {
-    FOVEA_TRY_ASSIGN(const federation::FlatRange range, parameters_.layout().find(name));
+    FOVEA_TRY_ASSIGN(const federation::model::FlatRange range, parameters_.layout().find(name));
     parameters_.values()[range.offset] = static_cast<float>(total / n / static_cast<double>(unit));
     return {};
   };
-  FOVEA_TRY(put(federation::kIntensityMean, mean, federation::kIntensityMeanUnit));
-  FOVEA_TRY(put(federation::kIntensitySquare, square, federation::kIntensitySquareUnit));
+  FOVEA_TRY(put(federation::model::kIntensityMean, mean, federation::model::kIntensityMeanUnit));
+  FOVEA_TRY(put(federation::model::kIntensitySquare, square, federation::model::kIntensitySquareUnit));
   return stage.report(1);
 }
 
@@ -180,7 +180,8 @@ Result<void> TorchTrainer::train_proposer(Stage& stage) {
   if (sampler.studies() == 0) return no_findings_known();
   FOVEA_TRY(validate(stage));
   FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
-    FOVEA_TRY_ASSIGN(const double loss, accumulate_proposer_gradient(parameters_, sampler.draw(stage.random)));
+    FOVEA_TRY_ASSIGN(const double loss,
+                     saliency::accumulate_proposer_gradient(parameters_, sampler.draw(stage.random)));
     stage.add_loss(loss);
     return {};
   }));
@@ -193,8 +194,8 @@ Result<void> TorchTrainer::train_encoder(Stage& stage) {
   const BagSampler sampler(training_, memory_->proposed, settings_.bags);
   if (sampler.studies() == 0) return no_findings_known();
   FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
-    FOVEA_TRY_ASSIGN(const RegionBag bag, sampler.draw(stage.random));
-    FOVEA_TRY_ASSIGN(const double loss, accumulate_bag_gradient(parameters_, bag));
+    FOVEA_TRY_ASSIGN(const embedding::RegionBag bag, sampler.draw(stage.random));
+    FOVEA_TRY_ASSIGN(const double loss, embedding::accumulate_bag_gradient(parameters_, bag));
     stage.add_loss(loss);
     return {};
   }));
@@ -212,8 +213,8 @@ Result<void> TorchTrainer::train_study(Stage& stage) {
   FOVEA_TRY(run_steps(stage, [&]() -> Result<void> {
     for (std::size_t n = 0; n < settings_.studies_per_step; ++n) {
       const std::size_t s = labelled[stage.random.below(labelled.size())];
-      FOVEA_TRY_ASSIGN(const double loss,
-                       accumulate_study_gradient(parameters_, memory_->vectors[s], *training_.studies[s].label));
+      FOVEA_TRY_ASSIGN(const double loss, embedding::accumulate_study_gradient(parameters_, memory_->vectors[s],
+                                                                               *training_.studies[s].label));
       stage.add_loss(loss);
     }
     const float share = 1 / static_cast<float>(settings_.studies_per_step);
@@ -233,34 +234,36 @@ Result<void> TorchTrainer::validate(Stage& stage) {
   const std::size_t count = std::min(settings_.validation_studies, studies.size());
   for (std::size_t s = 0; s < count; ++s) {
     LearningStudy* study = studies[(stage.task.round * count + s) % studies.size()];
-    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, study->scan->coarse(), study->prior));
-    const std::vector<Region> regions =
-        choose_regions(study->prior, heat, settings_.look, look_seed(stage.task.seed, study->code));
-    for (const Finding& finding : study->findings) {
+    FOVEA_TRY_ASSIGN(const saliency::HeatMap heat,
+                     saliency::find_heat(parameters_, study->scan->coarse(), study->prior));
+    const std::vector<saliency::Region> regions = saliency::choose_regions(
+        study->prior, heat, settings_.look, embedding::look_seed(stage.task.seed, study->code));
+    for (const store::Finding& finding : study->findings) {
       metric(stage.outcome, TrainingMetric::findings) += 1;
-      const bool hit = std::any_of(regions.begin(), regions.end(),
-                                   [&](const Region& region) { return is_hit(region.centre_mm, finding); });
+      const bool hit = std::any_of(regions.begin(), regions.end(), [&](const saliency::Region& region) {
+        return saliency::is_hit(region.centre_mm, finding);
+      });
       metric(stage.outcome, TrainingMetric::hits) += hit ? 1 : 0;
     }
   }
   return {};
 }
 
-Result<federation::ModelState> TorchTrainer::current_model() {
+Result<federation::model::ModelState> TorchTrainer::current_model() {
   const std::span<const float> values = parameters_.values();
-  return federation::ModelState::create(parameters_.layout(), {values.begin(), values.end()});
+  return federation::model::ModelState::create(parameters_.layout(), {values.begin(), values.end()});
 }
 
 Result<void> TorchTrainer::refresh_proposals() {
-  FOVEA_TRY_ASSIGN(const federation::ModelState model, current_model());
+  FOVEA_TRY_ASSIGN(const federation::model::ModelState model, current_model());
   FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
   if (memory_->proposed_by == proposer) return {};
   ProposedRegions proposed;
   for (const LearningStudy& study : training_.studies) {
-    std::vector<Region>& regions = proposed.emplace_back();
+    std::vector<saliency::Region>& regions = proposed.emplace_back();
     if (!study.findings_known) continue;
-    FOVEA_TRY_ASSIGN(const HeatMap heat, find_heat(parameters_, study.scan->coarse(), study.prior));
-    regions = suppress_non_maxima(study.prior, heat, settings_.proposed_regions, settings_.look.nms_mm);
+    FOVEA_TRY_ASSIGN(const saliency::HeatMap heat, saliency::find_heat(parameters_, study.scan->coarse(), study.prior));
+    regions = saliency::suppress_non_maxima(study.prior, heat, settings_.proposed_regions, settings_.look.nms_mm);
   }
   memory_->proposed = std::move(proposed);
   memory_->proposed_by = proposer;
@@ -268,12 +271,12 @@ Result<void> TorchTrainer::refresh_proposals() {
 }
 
 Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
-  FOVEA_TRY_ASSIGN(const federation::ModelState model, current_model());
+  FOVEA_TRY_ASSIGN(const federation::model::ModelState model, current_model());
   FOVEA_TRY_ASSIGN(const Digest identity, look_identity(model, settings_.look));
   if (memory_->vectors_for == identity) return {};
-  std::vector<StudyVectors> vectors;
+  std::vector<embedding::StudyVectors> vectors;
   for (LearningStudy& study : training_.studies) {
-    FOVEA_TRY_ASSIGN(StudyVectors made, vectors_of(study, identity, seed));
+    FOVEA_TRY_ASSIGN(embedding::StudyVectors made, vectors_of(study, identity, seed));
     vectors.push_back(std::move(made));
   }
   memory_->vectors = std::move(vectors);
@@ -281,16 +284,19 @@ Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
   return {};
 }
 
-Result<StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed) {
+Result<embedding::StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, const Digest& identity,
+                                                         std::uint64_t seed) {
   if (embeddings_) {
-    FOVEA_TRY_ASSIGN(const std::optional<StoredStudy> stored, embeddings_->get(study.code, identity, "train"));
-    if (stored) return to_vectors(*stored);
+    FOVEA_TRY_ASSIGN(const std::optional<embedding::StoredStudy> stored,
+                     embeddings_->get(study.code, identity, "train"));
+    if (stored) return embedding::to_vectors(*stored);
   }
-  FOVEA_TRY_ASSIGN(const StudyLook look,
-                   look_at(parameters_, *study.scan, study.prior, settings_.look, look_seed(seed, study.code)));
-  const StoredStudy stored = to_stored(look, study.prior, study.label);
+  FOVEA_TRY_ASSIGN(const embedding::StudyLook look,
+                   embedding::look_at(parameters_, *study.scan, study.prior, settings_.look,
+                                      embedding::look_seed(seed, study.code)));
+  const embedding::StoredStudy stored = embedding::to_stored(look, study.prior, study.label);
   if (embeddings_) FOVEA_TRY(embeddings_->put(study.code, identity, stored));
-  return to_vectors(stored);
+  return embedding::to_vectors(stored);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -25,10 +25,10 @@
 #include "node/training/trainer.h"
 #include "node/training/training_set.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct TorchTrainerSettings {
-  LookSettings look;
+  saliency::LookSettings look;
   ProposerSampling proposer;
   BagSampling bags;
   AdamWSettings optimiser;
@@ -45,8 +45,8 @@ struct TorchTrainerSettings {
 class TorchTrainer final : public Trainer {
  public:
   // `embeddings` may be absent: then the stage "study" keeps them in memory only.
-  TorchTrainer(federation::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
-               LearningSet validation, std::optional<EmbeddingStore> embeddings);
+  TorchTrainer(federation::model::ModelLayout layout, TorchTrainerSettings settings, LearningSet training,
+               LearningSet validation, std::optional<embedding::EmbeddingStore> embeddings);
   ~TorchTrainer() override;
 
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;
@@ -61,17 +61,17 @@ class TorchTrainer final : public Trainer {
   Result<void> validate(Stage& stage);
   template <class Accumulate>
   Result<void> run_steps(Stage& stage, Accumulate accumulate);
-  Result<federation::ModelState> current_model();
+  Result<federation::model::ModelState> current_model();
   Result<void> refresh_proposals();
   Result<void> refresh_vectors(std::uint64_t seed);
-  Result<StudyVectors> vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed);
+  Result<embedding::StudyVectors> vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed);
 
   TorchTrainerSettings settings_;
   LearningSet training_;
   LearningSet validation_;
-  std::optional<EmbeddingStore> embeddings_;
-  NetworkParameters parameters_;
+  std::optional<embedding::EmbeddingStore> embeddings_;
+  network::NetworkParameters parameters_;
   std::unique_ptr<Memory> memory_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -17,7 +17,7 @@
 #include "common/result.h"
 #include "federation/model/local_update.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
 struct TrainingTask {
   RoundNumber round = 0;
@@ -32,7 +32,7 @@ struct TrainingTask {
 };
 
 // An update, whose weight has no upper bound yet and whose metric sums are not negative.
-struct TrainingOutcome : federation::LocalUpdate {
+struct TrainingOutcome : federation::model::LocalUpdate {
   std::uint32_t studies_skipped = 0;
 };
 
@@ -44,4 +44,4 @@ class Trainer {
   virtual Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) = 0;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

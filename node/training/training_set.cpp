@@ -4,13 +4,13 @@
 
 #include "node/scan_view/brick_scan.h"
 
-namespace fovea::node {
+namespace fovea::node::training {
 
-LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> scan, std::optional<int> label,
-                                  bool findings_known, std::vector<Finding> findings) {
+LearningStudy make_learning_study(std::string code, std::unique_ptr<scan_view::ScanSource> scan,
+                                  std::optional<int> label, bool findings_known, std::vector<store::Finding> findings) {
   LearningStudy study;
   study.code = std::move(code);
-  study.prior = body_prior(scan->coarse(), scan->levels());
+  study.prior = saliency::body_prior(scan->coarse(), scan->levels());
   study.scan = std::move(scan);
   study.label = label;
   study.findings_known = findings_known;
@@ -18,21 +18,22 @@ LearningStudy make_learning_study(std::string code, std::unique_ptr<ScanSource> 
   return study;
 }
 
-Result<LearningSet> open_learning_set(std::span<const StudyRecord> records, const VoxelRule& rule) {
-  if (std::string mismatch = bias_mismatch(records, rule.n4); !mismatch.empty())
+Result<LearningSet> open_learning_set(std::span<const store::StudyRecord> records, const VoxelRule& rule) {
+  if (std::string mismatch = store::bias_mismatch(records, rule.n4); !mismatch.empty())
     return failed_precondition(std::move(mismatch));
   LearningSet set;
-  for (const StudyRecord& record : records) {
+  for (const store::StudyRecord& record : records) {
     if (!record.usable) continue;
-    auto scan = BrickScan::open(record, rule.normalisation);
+    auto scan = scan_view::BrickScan::open(record, rule.normalisation);
     if (!scan) {
       ++set.skipped;
       continue;
     }
-    set.studies.push_back(make_learning_study(record.code, std::make_unique<BrickScan>(std::move(scan).value()),
+    set.studies.push_back(make_learning_study(record.code,
+                                              std::make_unique<scan_view::BrickScan>(std::move(scan).value()),
                                               record.label, record.has_mask, record.findings));
   }
   return set;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::training

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-namespace fovea::node {
+namespace fovea::node::volume {
 namespace {
 
 constexpr std::string_view kAxisNames[3] = {"x", "y", "z"};
@@ -127,4 +127,4 @@ SourceWalk source_walk(const VolumeGeometry& source, const CanonicalOrder& order
   return walk;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

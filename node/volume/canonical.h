@@ -13,7 +13,7 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 constexpr std::int64_t kAxisVoxelsMax = 4096;                   // along one axis
 constexpr std::int64_t kVolumeVoxelsMax = 512ll * 1024 * 1024;  // in all
@@ -115,4 +115,4 @@ void copy_canonical(const From* source, const VolumeGeometry& geometry, const Ca
   copy_canonical_slices(source, geometry, order, {0, geometry.size[2]}, out, convert);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -4,7 +4,7 @@
 
 #include "node/volume/canonical.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 void put_geometry(ByteWriter& out, const VolumeGeometry& geometry) {
   for (const std::int64_t size : geometry.size) out.u64(static_cast<std::uint64_t>(size));
@@ -33,4 +33,4 @@ Result<VolumeGeometry> get_geometry(ByteReader& in) {
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -6,7 +6,7 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 void put_geometry(ByteWriter& out, const VolumeGeometry& geometry);
 
@@ -15,4 +15,4 @@ void put_geometry(ByteWriter& out, const VolumeGeometry& geometry);
 // checked_geometry().
 Result<VolumeGeometry> get_geometry(ByteReader& in);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

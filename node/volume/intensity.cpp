@@ -12,7 +12,7 @@
 
 #include "common/check.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 namespace {
 
 // By Normalisation.
@@ -358,4 +358,4 @@ void normalise(std::span<float> voxels, const IntensityStatistics& statistics, N
 
 float outside_value(const IntensityStatistics& statistics) noexcept { return statistics.minimum; }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -11,7 +11,7 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 // Voxels of a canonical volume as they are held: 16-bit integers where that loses nothing, else float.
 using VoxelSpan = std::variant<std::span<const std::int16_t>, std::span<const float>>;
@@ -54,4 +54,4 @@ std::optional<HuWindow> ct_window(Normalisation kind) noexcept;
 // What lies outside the scan, in the scan's own units: air. Pass it to read_box and read_crop.
 float outside_value(const IntensityStatistics& statistics) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace fovea::node {
+namespace fovea::node::volume {
 namespace {
 
 using Field = float IntensityStatistics::*;
@@ -28,4 +28,4 @@ Result<IntensityStatistics> get_statistics(ByteReader& in) {
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -6,11 +6,11 @@
 #include "common/result.h"
 #include "node/volume/intensity.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 void put_statistics(ByteWriter& out, const IntensityStatistics& statistics);
 
 // What the bytes say; any float is possible. invalid_argument: fewer bytes than statistics have.
 Result<IntensityStatistics> get_statistics(ByteReader& in);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 // N4 corrects the sensitivity of an MR scanner's coils; CT and PET have none.
 inline bool has_bias_field(std::string_view modality) noexcept { return modality != "CT" && modality != "PT"; }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

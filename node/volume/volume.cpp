@@ -1,6 +1,6 @@
 #include "node/volume/volume.h"
 
-namespace fovea {
+namespace fovea::node::volume {
 
 // Both maps add up column by column, as written: a matrix product may add in any order, and a stored grid must come out
 // the same, to the last bit, on every machine.
@@ -17,4 +17,4 @@ Point3 VolumeGeometry::to_index(const Point3& point) const noexcept {
   return along_mm.cwiseQuotient(spacing_mm);
 }
 
-}  // namespace fovea
+}  // namespace fovea::node::volume

@@ -14,7 +14,7 @@
 
 #include <Eigen/Core>
 
-namespace fovea {
+namespace fovea::node::volume {
 
 using Index3 = std::array<std::int64_t, 3>;  // (i, j, k)
 using Point3 = Eigen::Vector3d;              // a place: (x, y, z), LPS, mm, or a continuous index
@@ -41,4 +41,4 @@ struct Volume {
   std::vector<float> voxels;  // geometry.voxel_count() values, z-y-x
 };
 
-}  // namespace fovea
+}  // namespace fovea::node::volume

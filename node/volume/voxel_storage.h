@@ -8,7 +8,7 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume {
 
 enum class VoxelStorage : std::uint32_t { int16 = 1, float32 = 2 };
 constexpr std::size_t bytes_per_voxel(VoxelStorage storage) noexcept { return storage == VoxelStorage::int16 ? 2 : 4; }
@@ -16,4 +16,4 @@ constexpr std::size_t bytes_per_voxel(VoxelStorage storage) noexcept { return st
 // Provides the memory for the canonical voxels. Called once, after the header has passed every check.
 using VoxelAllocator = std::function<Result<std::byte*>(const VolumeGeometry& geometry, VoxelStorage storage)>;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume

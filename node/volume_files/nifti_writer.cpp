@@ -14,7 +14,7 @@
 #include <itkNiftiImageIO.h>
 #include <zlib.h>
 
-namespace fovea::node {
+namespace fovea::node::volume_files {
 namespace {
 
 template <class T>
@@ -52,8 +52,8 @@ itk::IOComponentEnum component_of(VoxelType type) {
 }
 
 // The bytes of voxels the file must hold. ITK only prints when it cannot write, so the caller compares sizes.
-std::size_t write_through_itk(const std::filesystem::path& path, const Volume& volume, VoxelType type) {
-  const VolumeGeometry& geometry = volume.geometry;
+std::size_t write_through_itk(const std::filesystem::path& path, const volume::Volume& volume, VoxelType type) {
+  const volume::VolumeGeometry& geometry = volume.geometry;
   const auto io = itk::NiftiImageIO::New();
   io->SetFileName(path.string());
   io->SetNumberOfDimensions(3);
@@ -95,7 +95,7 @@ Result<void> compress_file(const std::filesystem::path& plain, const std::filesy
 
 }  // namespace
 
-Result<void> write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type, bool gzip) {
+Result<void> write_nifti(const std::filesystem::path& path, const volume::Volume& volume, VoxelType type, bool gzip) {
   if (path.extension() != (gzip ? ".gz" : ".nii"))
     return invalid_argument(path.string() + ": expected the ending " + (gzip ? ".nii.gz" : ".nii"));
   if (volume.voxels.size() != volume.geometry.voxel_count())
@@ -121,4 +121,4 @@ Result<void> write_nifti(const std::filesystem::path& path, const Volume& volume
   return packed;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume_files

@@ -6,7 +6,7 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume_files {
 
 enum class VoxelType { uint8, int16, float32 };
 
@@ -14,6 +14,6 @@ enum class VoxelType { uint8, int16, float32 };
 // nearest and clip to the type's range. Geometry goes into both qform and sform, in NIfTI's RAS axes.
 // invalid_argument: a file ending that contradicts `gzip`, or voxels that do not fill the geometry;
 // unavailable: the file cannot be written.
-Result<void> write_nifti(const std::filesystem::path& path, const Volume& volume, VoxelType type, bool gzip);
+Result<void> write_nifti(const std::filesystem::path& path, const volume::Volume& volume, VoxelType type, bool gzip);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume_files

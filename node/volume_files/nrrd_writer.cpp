@@ -11,7 +11,7 @@
 #include "common/durable_file.h"
 #include "node/intake/formats/file_format.h"
 
-namespace fovea::node {
+namespace fovea::node::volume_files {
 namespace {
 
 std::string vector_text(const Eigen::Vector3d& mm) {
@@ -20,7 +20,7 @@ std::string vector_text(const Eigen::Vector3d& mm) {
   return text;
 }
 
-std::string header_of(const VolumeGeometry& geometry) {
+std::string header_of(const volume::VolumeGeometry& geometry) {
   std::string directions;
   for (unsigned axis = 0; axis < 3; ++axis)
     directions += " " + vector_text(geometry.direction.col(axis) * geometry.spacing_mm[axis]);
@@ -32,9 +32,10 @@ std::string header_of(const VolumeGeometry& geometry) {
 
 }  // namespace
 
-Result<void> write_nrrd(const std::filesystem::path& path, const Volume& volume) {
+Result<void> write_nrrd(const std::filesystem::path& path, const volume::Volume& volume) {
   static_assert(std::endian::native == std::endian::little);
-  if (format_of_name(path) != FileFormat::nrrd) return invalid_argument(path.string() + ": expected the ending .nrrd");
+  if (intake::format_of_name(path) != intake::FileFormat::nrrd)
+    return invalid_argument(path.string() + ": expected the ending .nrrd");
   if (volume.voxels.size() != volume.geometry.voxel_count())
     return invalid_argument("volume: " + std::to_string(volume.voxels.size()) + " voxels for a grid of " +
                             std::to_string(volume.geometry.voxel_count()));
@@ -49,4 +50,4 @@ Result<void> write_nrrd(const std::filesystem::path& path, const Volume& volume)
   return write_file_durably(path, bytes, FileMode::secret);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume_files

@@ -8,11 +8,11 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume_files {
 
 // Writes `volume` to `path`, readable by this user only, replacing nothing: geometry in full double precision, voxels
 // in the scan's own units. invalid_argument: another ending than .nrrd, or voxels that do not fill the geometry;
 // failed_precondition: the file is there already; unavailable: it cannot be written.
-Result<void> write_nrrd(const std::filesystem::path& path, const Volume& volume);
+Result<void> write_nrrd(const std::filesystem::path& path, const volume::Volume& volume);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume_files

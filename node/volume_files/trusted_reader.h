@@ -7,10 +7,10 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::volume_files {
 
 // NIfTI, NRRD or MHA, plain or gzipped, as a canonical Volume (see volume.h). not_found: no such file;
 // invalid_argument: not a 3D volume, or one whose geometry or size is refused.
-Result<Volume> read_trusted_volume(const std::filesystem::path& path);
+Result<volume::Volume> read_trusted_volume(const std::filesystem::path& path);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::volume_files

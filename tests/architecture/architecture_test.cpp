@@ -162,6 +162,30 @@ TEST(Architecture, WallRuleFindsPlantedFaults) {
   EXPECT_EQ(wall_fault("node/store/pyramid.cpp", "node/volume/intensity.h"), "");
 }
 
+// The namespace that a line opens in a room of node/, coordinator/ or federation/, where it is not the room's own.
+std::string foreign_namespace(const std::string& path, const std::string& line) {
+  static const std::regex opened(R"(^namespace (fovea::(node|coordinator|federation)[\w:]*) \{)");
+  static const std::regex room(R"(^(node|coordinator|federation)/(\w+)/)");
+  std::smatch found, folder;
+  if (!std::regex_search(line, found, opened) || !std::regex_search(path, folder, room)) return "";
+  const std::string own = "fovea::" + folder[1].str() + "::" + folder[2].str();
+  const bool is_other_program = found[2] != folder[1];  // a forward declaration
+  return found[1] == own || is_other_program ? "" : found[1].str() + " instead of " + own;
+}
+
+TEST(Architecture, NamespacesFollowFolders) {
+  for (const SourceFile& file : tree())
+    for (std::size_t n = 0; n < file.lines.size(); ++n)
+      EXPECT_EQ(foreign_namespace(file.path, file.lines[n]), "") << file.path << ":" << n + 1;
+}
+
+TEST(Architecture, TheNamespaceRuleFindsPlantedFaults) {
+  EXPECT_NE(foreign_namespace("node/store/crop.cpp", "namespace fovea::node {"), "");
+  EXPECT_NE(foreign_namespace("node/store/crop.cpp", "namespace fovea::node::intake {"), "");
+  EXPECT_EQ(foreign_namespace("node/intake/dicom/suv.cpp", "namespace fovea::node::intake {"), "");
+  EXPECT_EQ(foreign_namespace("federation/ledger/entry.cpp", "namespace fovea::federation::ledger {"), "");
+}
+
 struct LibraryRule {
   std::string library;
   std::string pattern;               // of the include's target

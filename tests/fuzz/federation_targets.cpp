@@ -38,35 +38,40 @@ void decode_each(ByteView input) {
 }
 void messages(ByteView input) {
   using namespace federation;
-  decode_each<PlanOffer, RosterOffer, TrainTask, KeyList, RoutedShares, ChunkRequest, ConsistencyRequest, UnmaskRequest,
-              RefusalNotice, AttemptAbandoned>(input);
-  decode_each<Hello, TrainingProgress, TrainingReady, KeysMessage, SharesMessage, MaskedStatement, ConsistencySignature,
-              UnmaskShares, AttemptFailure>(input);
-  decode_each<RoundParameters, RoundEvidence, DealerFault, crypto::Share>(input);
-  static_cast<void>(decode_chunk(input));
-  static_cast<void>(read_journal(input));
+  decode_each<federation::messages::PlanOffer, federation::messages::RosterOffer, federation::messages::TrainTask,
+              federation::messages::KeyList, federation::messages::RoutedShares, federation::messages::ChunkRequest,
+              federation::messages::ConsistencyRequest, federation::messages::UnmaskRequest,
+              federation::messages::RefusalNotice, federation::messages::AttemptAbandoned>(input);
+  decode_each<federation::messages::Hello, federation::messages::TrainingProgress, federation::messages::TrainingReady,
+              federation::messages::KeysMessage, federation::messages::SharesMessage,
+              federation::messages::MaskedStatement, federation::messages::ConsistencySignature,
+              federation::messages::UnmaskShares, federation::messages::AttemptFailure>(input);
+  decode_each<federation::secagg::RoundParameters, federation::secagg::RoundEvidence, federation::secagg::DealerFault,
+              crypto::Share>(input);
+  static_cast<void>(federation::messages::decode_chunk(input));
+  static_cast<void>(federation::secagg::read_journal(input));
 }
 
 void documents(ByteView input) {
   using namespace federation;
-  static_cast<void>(Plan::parse(input));
-  static_cast<void>(SignedDocument::parse(input));
-  static_cast<void>(Roster::parse(as_text(input)));
-  static_cast<void>(Approval::parse(as_text(input)));
-  static_cast<void>(Invite::parse(as_text(input)));
-  static_cast<void>(JoinRequest::parse(as_text(input)));
+  static_cast<void>(federation::membership::Plan::parse(input));
+  static_cast<void>(federation::membership::SignedDocument::parse(input));
+  static_cast<void>(federation::membership::Roster::parse(as_text(input)));
+  static_cast<void>(federation::membership::Approval::parse(as_text(input)));
+  static_cast<void>(federation::membership::Invite::parse(as_text(input)));
+  static_cast<void>(federation::membership::JoinRequest::parse(as_text(input)));
   static_cast<void>(parse_canonical_json(as_text(input), "fuzz"));
 }
 
 void ledger(ByteView input) {
-  static_cast<void>(federation::decode_entry(input, "fuzz"));
-  if (!input.empty()) static_cast<void>(federation::decode_tile(input.subspan(1), input[0]));
+  static_cast<void>(federation::ledger::decode_entry(input, "fuzz"));
+  if (!input.empty()) static_cast<void>(federation::ledger::decode_tile(input.subspan(1), input[0]));
   static_cast<void>(crypto::SignedNote::parse(input));
   static_cast<void>(crypto::Checkpoint::parse(as_text(input)));
   static_cast<void>(crypto::NoteKey::parse(as_text(input)));
 }
 
-void safetensors(ByteView input) { static_cast<void>(federation::read_safetensors(input)); }
+void safetensors(ByteView input) { static_cast<void>(federation::model::read_safetensors(input)); }
 
 void settings(ByteView input) {
   Result<ConfigFields> fields = ConfigFields::parse(as_text(input), "fuzz.toml");
@@ -86,7 +91,7 @@ Seeds text_seeds(std::initializer_list<std::string_view> texts) {
 // Evidence of a fault, with the P of a repeated sum inside: two of its shares, and all that names a length.
 Bytes dealer_fault_seed() {
   using namespace federation;
-  DealerFault out;
+  federation::secagg::DealerFault out;
   out.parameters.round = 4;
   out.parameters.attempt = 1;
   out.parameters.candidates = {0, 2, 3};
@@ -94,7 +99,7 @@ Bytes dealer_fault_seed() {
   out.parameters.dimension = 20;
   out.parameters.encoding = {.scale = 1, .delta_max = 1, .metric_scale = 1, .weight_max = 1};
   out.parameters.phase_ms = 1;
-  out.parameters.repeats = RepeatedSum{.released = {3, 1, Digest{9}}, .encoded_for = 4};
+  out.parameters.repeats = federation::secagg::RepeatedSum{.released = {3, 1, Digest{9}}, .encoded_for = 4};
   out.dealer = 3;
   out.shares = Bytes(40, 1);
   out.openings = {{.holder = 0}, {.holder = 2}};

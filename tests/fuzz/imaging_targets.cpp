@@ -127,13 +127,14 @@ void change_fields(DicomBytes& out, Feed& feed, int depth, bool with_pixels = fa
 // Memory for a reader's voxels; every place is written, or the sanitizer says so.
 struct Voxels {
   std::vector<std::byte> bytes;
-  node::VoxelAllocator allocator() {
-    return [this](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
-      FOVEA_CHECK(node::checked_geometry(geometry).has_value());
-      if (geometry.voxel_count() > 4'000'000) return invalid_argument("memory: more than this test has");
-      bytes.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
-      return bytes.data();
-    };
+  node::volume::VoxelAllocator allocator() {
+    return
+        [this](const node::volume::VolumeGeometry& geometry, node::volume::VoxelStorage storage) -> Result<std::byte*> {
+          FOVEA_CHECK(node::volume::checked_geometry(geometry).has_value());
+          if (geometry.voxel_count() > 4'000'000) return invalid_argument("memory: more than this test has");
+          bytes.resize(geometry.voxel_count() * node::volume::bytes_per_voxel(storage));
+          return bytes.data();
+        };
   }
 };
 
@@ -148,17 +149,17 @@ void dicom_slices(ByteView input) {
     change_fields(slice, feed, 3, with_pixels);
     files.push_back(std::make_unique<ScratchFile>(slice.file()));
     paths.emplace_back(files.back()->path());
-    static_cast<void>(node::read_dicom_identity(paths.back()));
-    if (const auto header = node::read_dicom_header(paths.back()); header)
-      for (const node::DicomFrame& frame : header->frames)
+    static_cast<void>(node::intake::read_dicom_identity(paths.back()));
+    if (const auto header = node::intake::read_dicom_header(paths.back()); header)
+      for (const node::intake::DicomFrame& frame : header->frames)
         FOVEA_CHECK(std::isfinite(frame.slope) && std::isfinite(frame.intercept) && frame.slope != 0);
-    static_cast<void>(node::describe_dicom(paths.back()));
+    static_cast<void>(node::intake::describe_dicom(paths.back()));
   }
-  static_cast<void>(node::count_dicom_volumes(paths));
+  static_cast<void>(node::intake::count_dicom_volumes(paths));
   if (!with_pixels) return;
   try {
     Voxels voxels;
-    static_cast<void>(node::read_dicom_series(paths, node::kOnlyVolume, voxels.allocator()));
+    static_cast<void>(node::intake::read_dicom_series(paths, node::intake::kOnlyVolume, voxels.allocator()));
   } catch (const std::exception&) {  // as the parser does around a whole job
   }
 }
@@ -228,12 +229,12 @@ void dicom_labels(ByteView input) {
   Feed feed(input);
   const DicomBytes object = feed.byte() % 2 == 0 ? structure_set(feed) : segmentation(feed);
   const ScratchFile file(object.file());
-  static_cast<void>(node::describe_labels(file.path()));
-  node::LabelGrid grid;
+  static_cast<void>(node::intake::describe_labels(file.path()));
+  node::intake::LabelGrid grid;
   grid.image.size = {8, 8, 8};
   try {
     Voxels voxels;
-    const auto facts = node::read_dicom_labels(file.path(), grid, voxels.allocator());
+    const auto facts = node::intake::read_dicom_labels(file.path(), grid, voxels.allocator());
     if (facts) FOVEA_CHECK(facts->layers >= 1 && !voxels.bytes.empty());
   } catch (const std::exception&) {  // as the parser does around a whole job
   }
@@ -242,10 +243,10 @@ void dicom_labels(ByteView input) {
 void gzip(ByteView input) {
   const ScratchFile file(input);
   const Descriptor packed(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-  const auto head = node::gzip_head(packed.number(), 544);
+  const auto head = node::intake::gzip_head(packed.number(), 544);
   if (head) FOVEA_CHECK(head->size() <= 544);
   Bytes whole(1000);
-  if (node::unpack_gzip(packed.number(), whole))
+  if (node::intake::unpack_gzip(packed.number(), whole))
     FOVEA_CHECK(!head || std::equal(head->begin(), head->end(), whole.begin()));
 }
 

@@ -53,24 +53,25 @@ Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 // What is taken must keep its promises: a parser that says yes to nonsense aborts here, and the fuzzer has its find.
 void nifti_header(ByteView input) {
-  const Result<node::NiftiHeader> header = node::inspect_nifti(input);
+  const Result<node::intake::NiftiHeader> header = node::intake::inspect_nifti(input);
   if (!header) return;
   FOVEA_CHECK(header->geometry.voxel_count() >= 8 &&
-              header->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
+              header->geometry.voxel_count() <= static_cast<std::size_t>(node::volume::kVolumeVoxelsMax));
   FOVEA_CHECK(header->file_bytes() >= header->voxel_bytes && header->voxel_bytes >= header->geometry.voxel_count());
   if (header->file_bytes() > input.size()) return;
   const ByteView voxels = input.subspan(header->voxel_offset, header->voxel_bytes);
   Bytes stored(voxels.begin(), voxels.end());
   std::vector<std::byte> memory;
-  const Result<void> delivered = node::deliver_nifti(
-      *header, stored, [&](const VolumeGeometry& geometry, node::VoxelStorage storage) -> Result<std::byte*> {
-        memory.resize(geometry.voxel_count() * node::bytes_per_voxel(storage));
+  const Result<void> delivered = node::intake::deliver_nifti(
+      *header, stored,
+      [&](const node::volume::VolumeGeometry& geometry, node::volume::VoxelStorage storage) -> Result<std::byte*> {
+        memory.resize(geometry.voxel_count() * node::volume::bytes_per_voxel(storage));
         return memory.data();
       });
-  if (!node::can_stay_in_place(*header)) return;
+  if (!node::intake::can_stay_in_place(*header)) return;
   Bytes place(voxels.begin(), voxels.end());
-  place.resize(node::bytes_in_place(*header));
-  const Result<node::VoxelStorage> storage = node::deliver_nifti_in_place(*header, place);
+  place.resize(node::intake::bytes_in_place(*header));
+  const Result<node::volume::VoxelStorage> storage = node::intake::deliver_nifti_in_place(*header, place);
   FOVEA_CHECK(storage.has_value() == delivered.has_value());
   FOVEA_CHECK(!storage || std::equal(memory.begin(), memory.end(), std::as_bytes(std::span(place)).begin()));
 }
@@ -105,10 +106,10 @@ Seeds nifti_seeds() {
 }
 
 void tables(ByteView input) {
-  if (const auto rows = node::parse_manifest(as_text(input), "/table"); rows)
-    FOVEA_CHECK(rows->size() <= node::kManifestRowsMax);
-  static_cast<void>(node::parse_study_labels(as_text(input)));
-  static_cast<void>(node::parse_points(as_text(input)));
+  if (const auto rows = node::intake::parse_manifest(as_text(input), "/table"); rows)
+    FOVEA_CHECK(rows->size() <= node::intake::kManifestRowsMax);
+  static_cast<void>(node::intake::parse_study_labels(as_text(input)));
+  static_cast<void>(node::intake::parse_points(as_text(input)));
 }
 
 Seeds table_seeds() {
@@ -118,55 +119,56 @@ Seeds table_seeds() {
 }
 
 void parser_protocol(ByteView input) {
-  if (const auto job = node::decode_job(input); job) FOVEA_CHECK(node::decode_job(node::encode(*job)).has_value());
-  static_cast<void>(node::decode_fate(input));
-  static_cast<void>(node::decode_count_answer(input));
-  static_cast<void>(node::decode_describe_answer(input));
-  if (const auto answer = node::decode_volume_answer(input); answer)
+  if (const auto job = node::intake::decode_job(input); job)
+    FOVEA_CHECK(node::intake::decode_job(node::intake::encode(*job)).has_value());
+  static_cast<void>(node::intake::decode_fate(input));
+  static_cast<void>(node::intake::decode_count_answer(input));
+  static_cast<void>(node::intake::decode_describe_answer(input));
+  if (const auto answer = node::intake::decode_volume_answer(input); answer)
     FOVEA_CHECK(answer->geometry.voxel_count() > 0 &&
-                answer->geometry.voxel_count() <= static_cast<std::size_t>(node::kVolumeVoxelsMax));
+                answer->geometry.voxel_count() <= static_cast<std::size_t>(node::volume::kVolumeVoxelsMax));
 }
 
 Seeds protocol_seeds() {
-  node::VolumeAnswer volume;
+  node::intake::VolumeAnswer volume;
   volume.geometry.size = {4, 3, 2};
   volume.modality = "CT";
-  return {node::encode(node::ParserJob{.kind = node::JobKind::labels, .files = 2}),
-          node::encode(node::JobFate{node::Fate::signalled, 11}),
-          node::encode_answer(Result<node::VolumeAnswer>(volume)),
-          node::encode_answer(Result<node::VolumeAnswer>(invalid_argument("voxels: none"))),
-          node::encode_answer(Result<std::uint32_t>(3U)),
-          node::encode_answer(
-              Result<std::vector<node::DicomFile>>(std::vector<node::DicomFile>(2, {.is_image = true,
-                                                                                    .reason = "",
-                                                                                    .series = "1.2",
-                                                                                    .modality = "MR",
-                                                                                    .patient = "p",
-                                                                                    .instance = "1.2.3",
-                                                                                    .position = "0\\0\\1"})))};
+  return {node::intake::encode(node::intake::ParserJob{.kind = node::intake::JobKind::labels, .files = 2}),
+          node::intake::encode(node::intake::JobFate{node::intake::Fate::signalled, 11}),
+          node::intake::encode_answer(Result<node::intake::VolumeAnswer>(volume)),
+          node::intake::encode_answer(Result<node::intake::VolumeAnswer>(invalid_argument("voxels: none"))),
+          node::intake::encode_answer(Result<std::uint32_t>(3U)),
+          node::intake::encode_answer(Result<std::vector<node::intake::DicomFile>>(
+              std::vector<node::intake::DicomFile>(2, {.is_image = true,
+                                                       .reason = "",
+                                                       .series = "1.2",
+                                                       .modality = "MR",
+                                                       .patient = "p",
+                                                       .instance = "1.2.3",
+                                                       .position = "0\\0\\1"})))};
 }
 
 void catalogue_rows(ByteView input) {
-  if (const auto row = node::decode_facts(input); row)
-    FOVEA_CHECK(node::decode_facts(node::encode_facts(*row)).has_value());
-  if (const auto identity = node::decode_identity(input); identity) {
-    const Bytes again = node::encode_identity(*identity);
+  if (const auto row = node::store::decode_facts(input); row)
+    FOVEA_CHECK(node::store::decode_facts(node::store::encode_facts(*row)).has_value());
+  if (const auto identity = node::store::decode_identity(input); identity) {
+    const Bytes again = node::store::encode_identity(*identity);
     FOVEA_CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
   }
 }
 
 Seeds row_seeds() {
-  node::StudyRecord record;
+  node::store::StudyRecord record;
   record.label = 1;
   record.modality = "MR";
   record.geometry.size = {4, 3, 2};
   record.findings = {{{1, 2, 3}, 4, 1, 33}};
-  return {node::encode_facts(record), node::encode_identity({"study", "patient", "image", "mask"})};
+  return {node::store::encode_facts(record), node::store::encode_identity({"study", "patient", "image", "mask"})};
 }
 
 void csa_header(ByteView input) {
   for (const std::string_view tag : {"NumberOfImagesInMosaic", "SliceNormalVector"})
-    FOVEA_CHECK(node::csa_numbers(input, tag).size() <= 4096);
+    FOVEA_CHECK(node::intake::csa_numbers(input, tag).size() <= 4096);
 }
 
 // Two tags, as nibabel's documentation of the format describes them.
@@ -193,20 +195,20 @@ Seeds csa_seeds() {
   return {std::move(out).take()};
 }
 
-Point3 point(Feed& feed) { return {feed.real(), feed.real(), feed.real()}; }
+node::volume::Point3 point(Feed& feed) { return {feed.real(), feed.real(), feed.real()}; }
 
 // Slices that lie anywhere: a stack that is taken keeps every slice and has a geometry that the rest believes in.
 void slice_places(ByteView input) {
   Feed feed(input);
-  std::vector<node::SlicePlace> slices(feed.below(24));
-  const node::SlicePlace usual{.rows = 4,
-                               .columns = 3,
-                               .row_spacing_mm = 1,
-                               .column_spacing_mm = 2,
-                               .row_direction = {1, 0, 0},
-                               .column_direction = {0, 1, 0},
-                               .position_mm = Point3::Zero(),
-                               .thickness_mm = 2};
+  std::vector<node::intake::SlicePlace> slices(feed.below(24));
+  const node::intake::SlicePlace usual{.rows = 4,
+                                       .columns = 3,
+                                       .row_spacing_mm = 1,
+                                       .column_spacing_mm = 2,
+                                       .row_direction = {1, 0, 0},
+                                       .column_direction = {0, 1, 0},
+                                       .position_mm = node::volume::Point3::Zero(),
+                                       .thickness_mm = 2};
   for (std::size_t s = 0; s < slices.size(); ++s) {
     slices[s] = usual;
     slices[s].position_mm = {0, 0, 2.0 * static_cast<double>(s)};
@@ -219,31 +221,32 @@ void slice_places(ByteView input) {
       slices[s].rows = static_cast<std::int64_t>(feed.below(9)) - 2,
       slices[s].columns = static_cast<std::int64_t>(feed.below(9)) - 2;
   }
-  const auto stack = node::stack_slices(slices);
+  const auto stack = node::intake::stack_slices(slices);
   if (!stack) return;
-  FOVEA_CHECK(node::checked_geometry(stack->geometry).has_value());
+  FOVEA_CHECK(node::volume::checked_geometry(stack->geometry).has_value());
   FOVEA_CHECK(std::set<std::size_t>(stack->order.begin(), stack->order.end()).size() == slices.size() &&
               stack->order.size() == slices.size());
   if (!stack->resampling || stack->geometry.voxel_count() > 1'000'000) return;
   const std::vector<float> from(slices.size() * static_cast<std::size_t>(slices[0].rows * slices[0].columns), 1.0F);
   std::vector<float> out(stack->geometry.voxel_count());
-  node::resample_slices(*stack, slices[0].columns, slices[0].rows, from, out);
+  node::intake::resample_slices(*stack, slices[0].columns, slices[0].rows, from, out);
   for (const float voxel : out) FOVEA_CHECK(std::isnan(voxel) || std::abs(voxel - 1) < 1e-3F);
 }
 
 // Corners anywhere: the voxels inside are voxels of the scan, each once.
 void contours(ByteView input) {
   Feed feed(input);
-  VolumeGeometry grid;
+  node::volume::VolumeGeometry grid;
   grid.size = {2 + static_cast<std::int64_t>(feed.below(12)), 2 + static_cast<std::int64_t>(feed.below(12)),
                2 + static_cast<std::int64_t>(feed.below(12))};
-  std::vector<node::Contour> drawn(feed.below(5));
-  for (node::Contour& contour : drawn) {
+  std::vector<node::intake::Contour> drawn(feed.below(5));
+  for (node::intake::Contour& contour : drawn) {
     const double plane = static_cast<double>(feed.below(14)) - 1;
     contour.resize(feed.below(12));
-    for (Point3& corner : contour) corner = feed.chance() ? point(feed) : Point3{feed.near(12), feed.near(12), plane};
+    for (node::volume::Point3& corner : contour)
+      corner = feed.chance() ? point(feed) : node::volume::Point3{feed.near(12), feed.near(12), plane};
   }
-  const auto inside = node::voxels_inside(grid, drawn);
+  const auto inside = node::intake::voxels_inside(grid, drawn);
   if (!inside) return;
   FOVEA_CHECK(!inside->empty());
   for (std::size_t v = 0; v < inside->size(); ++v)
@@ -253,19 +256,19 @@ void contours(ByteView input) {
 void suv_fields(ByteView input) {
   Feed feed(input);
   const auto number = [&feed] { return feed.chance() ? std::optional<double>() : std::optional(feed.real()); };
-  node::PetFields fields{.units = feed.chance() ? "GML" : "BQML",
-                         .corrections = {"ATTN", "DECY"},
-                         .decay_correction = "START",
-                         .weight_kg = number(),
-                         .dose_bq = number(),
-                         .half_life_s = number(),
-                         .injection_datetime = feed.text(26),
-                         .injection_time = feed.text(14),
-                         .series_date = feed.text(10),
-                         .series_time = feed.text(14),
-                         .acquisition_date = feed.text(10),
-                         .acquisition_time = feed.text(14)};
-  if (const auto factor = node::suv_factor(fields); factor) FOVEA_CHECK(std::isfinite(*factor) && *factor > 0);
+  node::intake::PetFields fields{.units = feed.chance() ? "GML" : "BQML",
+                                 .corrections = {"ATTN", "DECY"},
+                                 .decay_correction = "START",
+                                 .weight_kg = number(),
+                                 .dose_bq = number(),
+                                 .half_life_s = number(),
+                                 .injection_datetime = feed.text(26),
+                                 .injection_time = feed.text(14),
+                                 .series_date = feed.text(10),
+                                 .series_time = feed.text(14),
+                                 .acquisition_date = feed.text(10),
+                                 .acquisition_time = feed.text(14)};
+  if (const auto factor = node::intake::suv_factor(fields); factor) FOVEA_CHECK(std::isfinite(*factor) && *factor > 0);
 }
 
 Seeds feed_seeds() {
@@ -276,9 +279,9 @@ Seeds feed_seeds() {
 void sealed_scan(ByteView input) {
   static const crypto::AgreementKey key = crypto::AgreementKey::from_private(crypto::SecretKey());
   const ScratchFile file(input);
-  const auto opened = node::open_sealed_scan(file.path(), 1 << 20, key);
+  const auto opened = node::receive::open_sealed_scan(file.path(), 1 << 20, key);
   if (opened)
-    FOVEA_CHECK(node::sealed_scan_bytes(static_cast<std::uint64_t>(::lseek(opened->number(), 0, SEEK_END))) ==
+    FOVEA_CHECK(node::receive::sealed_scan_bytes(static_cast<std::uint64_t>(::lseek(opened->number(), 0, SEEK_END))) ==
                 input.size());
 }
 
@@ -288,10 +291,10 @@ Seeds sealed_seeds() {
     const Descriptor plain(::memfd_create("seed", MFD_CLOEXEC)), sealed(::memfd_create("sealed", MFD_CLOEXEC));
     const Bytes scan(size, 5);
     FOVEA_CHECK(::pwrite(plain.number(), scan.data(), scan.size(), 0) == static_cast<ssize_t>(scan.size()));
-    FOVEA_CHECK(node::seal_stream(plain.number(), sealed.number(), 1 << 20,
-                                  crypto::AgreementKey::from_private(crypto::SecretKey()).public_key())
+    FOVEA_CHECK(node::receive::seal_stream(plain.number(), sealed.number(), 1 << 20,
+                                           crypto::AgreementKey::from_private(crypto::SecretKey()).public_key())
                     .has_value());
-    Bytes bytes(node::sealed_scan_bytes(size));
+    Bytes bytes(node::receive::sealed_scan_bytes(size));
     FOVEA_CHECK(::pread(sealed.number(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
     out.push_back(std::move(bytes));
   }
@@ -301,7 +304,7 @@ Seeds sealed_seeds() {
 // What is taken has an end, and no field twice, as a plainer reading of it says.
 void text_headers(ByteView input) {
   const std::string_view text = as_text(input);
-  if (node::check_nrrd_header(input)) {
+  if (node::intake::check_nrrd_header(input)) {
     std::istringstream lines{std::string(text)};
     bool ended = false;
     for (std::string line; !ended && std::getline(lines, line);) {
@@ -311,7 +314,7 @@ void text_headers(ByteView input) {
     }
     FOVEA_CHECK(ended);
   }
-  if (!node::check_metaimage_header(input)) return;
+  if (!node::intake::check_metaimage_header(input)) return;
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });

@@ -6,11 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <random>
 #include <set>
 #include <string>
 
 namespace fovea::fuzz {
+
+void PrintTo(const ParseTarget& target, std::ostream* out) { *out << target.name; }  // not its addresses
+
 namespace {
 
 constexpr std::uint64_t kSeed = 77;

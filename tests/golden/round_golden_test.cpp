@@ -20,22 +20,22 @@ std::string transcript_of_the_round() {
   World world({.sites = 5, .seed = 2026, .rounds = 1, .faults = {}});
   std::ostringstream text;
   world.intercept = [&, dead = false](Delivery& delivery) mutable {
-    const auto kind = federation::claimed_kind(delivery.wire).value();
+    const auto kind = federation::messages::claimed_kind(delivery.wire).value();
     if (delivery.site == 2 && dead) return false;
-    if (delivery.site == 2 && kind == federation::MessageKind::shares) dead = true;
+    if (delivery.site == 2 && kind == federation::messages::MessageKind::shares) dead = true;
     text << (delivery.direction == Direction::to_site ? "to   " : "from ")
-         << world.federation().id(delivery.site).text() << ' ' << federation::to_string(kind) << ' '
+         << world.federation().id(delivery.site).text() << ' ' << federation::messages::to_string(kind) << ' '
          << delivery.wire.size() << ' ' << to_hex(crypto::sha256(delivery.wire)) << '\n';
     return true;
   };
   world.run([&] { return !world.results().empty(); });
   if (world.results().empty() || !world.violations().empty()) return "the round did not end";
-  const coordinator::RoundResult& result = world.results().front();
+  const coordinator::round::RoundResult& result = world.results().front();
   text << "parameters " << to_hex(result.evidence.parameters.hash()) << '\n';
   text << "consistency " << to_hex(result.evidence.consistency()) << '\n';
   text << "transcript " << to_hex(result.transcript) << '\n';
   for (const auto& opened : result.evidence.opened)
-    text << "opened " << opened.site << (opened.kind == federation::RevealedSecret::self_seed ? " b " : " s ")
+    text << "opened " << opened.site << (opened.kind == federation::messages::RevealedSecret::self_seed ? " b " : " s ")
          << to_hex(opened.value) << '\n';
   for (const std::uint32_t word : result.sum.words) text << "sum " << word << '\n';
   return text.str();

@@ -22,8 +22,9 @@ namespace {
 TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
   const std::uint64_t seed = 20'251;
   ScratchFolder folder;
-  Result<ScanParser> parser = ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
-                                                {.memory_bytes = 1ULL << 30U, .cpu_s = 10, .wall_ms = 20'000});
+  Result<intake::ScanParser> parser =
+      intake::ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
+                                {.memory_bytes = 1ULL << 30U, .cpu_s = 10, .wall_ms = 20'000});
   ASSERT_TRUE(parser) << parser.error().message;
   std::map<std::string, std::size_t> reasons;
   std::size_t volumes = 0, files = 0, deaths = 0;
@@ -31,17 +32,17 @@ TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
     const std::filesystem::path path = folder.path() / file.name;
     ASSERT_TRUE(replace_file(path, file.bytes)) << file.what;
     ++files;
-    const Result<std::vector<DicomFile>> described = parser->describe({&path, 1});
+    const Result<std::vector<intake::DicomFile>> described = parser->describe({&path, 1});
     // A library that cannot go on has the file refused with a reason; none of these is a signal, the parser's end or a
     // hang.
     if (!described) {
       EXPECT_EQ(described.error().code, ErrorCode::invalid_argument)
           << file.name << ", " << file.what << ": " << described.error().message;
     }
-    const Result<ParsedVolume> read = parser->read_volume(path);
+    const Result<intake::ParsedVolume> read = parser->read_volume(path);
     if (read) {
       ++volumes;
-      EXPECT_EQ(voxel_count(read->voxels()), read->geometry().voxel_count());
+      EXPECT_EQ(volume::voxel_count(read->voxels()), read->geometry().voxel_count());
     } else {
       const ErrorCode code = read.error().code;
       EXPECT_TRUE(code == ErrorCode::invalid_argument || code == ErrorCode::internal ||
@@ -58,7 +59,7 @@ TEST(HostileScans, EachGivesAVolumeOrARefusalAndNoneKillsOrHangsTheParser) {
   });
   RecordProperty("children_that_died", static_cast<int>(deaths));
   EXPECT_LT(deaths * 20, files);  // most is refused by a check, not by a death
-  const Result<void> leftovers = parser->self_test(JobKind::find_leftovers);
+  const Result<void> leftovers = parser->self_test(intake::JobKind::find_leftovers);
   EXPECT_EQ(leftovers.error().message, "memory: clean");
   EXPECT_GT(files, 600U);
   EXPECT_GT(volumes, 10U);         // a flipped voxel is still a scan

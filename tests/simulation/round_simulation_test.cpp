@@ -74,7 +74,7 @@ TEST(RoundSimulation, ABadDealerEndsNoRunThatOthersCanFinish) {
     world.intercept = deal_another_seed(world, static_cast<RosterIndex>(seed / 4 % world.federation().size()), 1, 3);
     const auto over = [&] {
       return !world.aborted().empty() &&
-             world.aborted().back().reason == federation::RefusalReason::model_already_released;
+             world.aborted().back().reason == federation::messages::RefusalReason::model_already_released;
     };
     const bool reached = world.run(over);
     EXPECT_TRUE(world.violations().empty()) << describe(world, seed);

@@ -27,7 +27,7 @@ TestFederation::TestFederation(std::size_t sites, std::uint64_t seed)
   roster_.hash = crypto::TaggedHash("FOVEA/test/roster").add_u64(seed).add_u64(sites).finish();
   for (std::size_t i = 0; i < sites; ++i) {
     identities_.push_back(crypto::SigningKey::from_seed(seed_of("identity", seed * 1000 + i)));
-    federation::RosterSite site{.id = SiteId::create(site_name(i)).value()};
+    federation::membership::RosterSite site{.id = SiteId::create(site_name(i)).value()};
     site.identity_key = identities_.back().verify_key();
     roster_.sites.push_back(std::move(site));
   }
@@ -36,27 +36,29 @@ TestFederation::TestFederation(std::size_t sites, std::uint64_t seed)
   std::copy_n(run.begin(), run_.bytes.size(), run_.bytes.begin());
 }
 
-federation::SignedMessage TestFederation::from_coordinator(federation::MessageKind kind, ByteView payload) const {
-  return open_at_site(federation::seal_message({kind, run_, std::nullopt, roster_.epoch}, payload, coordinator_key_))
+federation::messages::SignedMessage TestFederation::from_coordinator(federation::messages::MessageKind kind,
+                                                                     ByteView payload) const {
+  return open_at_site(
+             federation::messages::seal_message({kind, run_, std::nullopt, roster_.epoch}, payload, coordinator_key_))
       .value();
 }
 
-federation::SignedMessage TestFederation::from_site(RosterIndex site, federation::MessageKind kind,
-                                                    ByteView payload) const {
-  return open_at_coordinator(site,
-                             federation::seal_message({kind, run_, id(site), roster_.epoch}, payload, identity(site)))
+federation::messages::SignedMessage TestFederation::from_site(RosterIndex site, federation::messages::MessageKind kind,
+                                                              ByteView payload) const {
+  return open_at_coordinator(
+             site, federation::messages::seal_message({kind, run_, id(site), roster_.epoch}, payload, identity(site)))
       .value();
 }
 
-Result<federation::SignedMessage> TestFederation::open_at_site(Bytes wire) const {
-  return federation::SignedMessage::open(std::move(wire), {std::nullopt, coordinator_key_.verify_key()});
+Result<federation::messages::SignedMessage> TestFederation::open_at_site(Bytes wire) const {
+  return federation::messages::SignedMessage::open(std::move(wire), {std::nullopt, coordinator_key_.verify_key()});
 }
 
-Result<federation::SignedMessage> TestFederation::open_at_coordinator(RosterIndex site, Bytes wire) const {
-  return federation::SignedMessage::open(std::move(wire), {id(site), identity(site).verify_key()});
+Result<federation::messages::SignedMessage> TestFederation::open_at_coordinator(RosterIndex site, Bytes wire) const {
+  return federation::messages::SignedMessage::open(std::move(wire), {id(site), identity(site).verify_key()});
 }
 
-node::SiteConfig TestFederation::site_config(RosterIndex site, const node::SitePolicy& policy) const {
+node::round::SiteConfig TestFederation::site_config(RosterIndex site, const node::round::SitePolicy& policy) const {
   return {.self = id(site),
           .run = run_,
           .roster = roster_,
@@ -66,12 +68,13 @@ node::SiteConfig TestFederation::site_config(RosterIndex site, const node::SiteP
           .rosters_past = {}};
 }
 
-federation::Thresholds table_thresholds(std::size_t sites) {
+federation::secagg::Thresholds table_thresholds(std::size_t sites) {
   const std::size_t colluders = sites < 4 ? 0 : (sites == 4 ? 1 : (sites - 1) / 3);
   const auto m = static_cast<std::uint16_t>(sites == 5 ? 1 : colluders);
-  return {.colluders_max = m,
-          .threshold = static_cast<std::uint16_t>(federation::threshold_min(static_cast<std::uint32_t>(sites), m)),
-          .honest_min = 2};
+  return {
+      .colluders_max = m,
+      .threshold = static_cast<std::uint16_t>(federation::secagg::threshold_min(static_cast<std::uint32_t>(sites), m)),
+      .honest_min = 2};
 }
 
 }  // namespace fovea::test

@@ -16,7 +16,7 @@ class TestFederation {
   explicit TestFederation(std::size_t sites, std::uint64_t seed = 1);
 
   std::size_t size() const noexcept { return identities_.size(); }
-  const federation::Roster& roster() const noexcept { return roster_; }
+  const federation::membership::Roster& roster() const noexcept { return roster_; }
   const RunId& run() const noexcept { return run_; }
   const Digest& plan() const noexcept { return plan_; }
   const crypto::SigningKey& coordinator_key() const noexcept { return coordinator_key_; }
@@ -24,22 +24,23 @@ class TestFederation {
   const SiteId& id(RosterIndex site) const { return roster_.sites.at(site).id; }
 
   // As the coordinator, or as a site, would seal and the other side open it.
-  federation::SignedMessage from_coordinator(federation::MessageKind kind, ByteView payload) const;
-  federation::SignedMessage from_site(RosterIndex site, federation::MessageKind kind, ByteView payload) const;
-  Result<federation::SignedMessage> open_at_site(Bytes wire) const;
-  Result<federation::SignedMessage> open_at_coordinator(RosterIndex site, Bytes wire) const;
+  federation::messages::SignedMessage from_coordinator(federation::messages::MessageKind kind, ByteView payload) const;
+  federation::messages::SignedMessage from_site(RosterIndex site, federation::messages::MessageKind kind,
+                                                ByteView payload) const;
+  Result<federation::messages::SignedMessage> open_at_site(Bytes wire) const;
+  Result<federation::messages::SignedMessage> open_at_coordinator(RosterIndex site, Bytes wire) const;
 
-  node::SiteConfig site_config(RosterIndex site, const node::SitePolicy& policy) const;
+  node::round::SiteConfig site_config(RosterIndex site, const node::round::SitePolicy& policy) const;
 
  private:
   std::vector<crypto::SigningKey> identities_;
   crypto::SigningKey coordinator_key_;
-  federation::Roster roster_;
+  federation::membership::Roster roster_;
   RunId run_;
   Digest plan_{};
 };
 
 // m and t as the design's table gives them for n sites: m = 0 below 4 sites, (n − 1) / 3 above.
-federation::Thresholds table_thresholds(std::size_t sites);
+federation::secagg::Thresholds table_thresholds(std::size_t sites);
 
 }  // namespace fovea::test

@@ -59,15 +59,15 @@ void World::deliver(const Delivery& delivery) {
     if (!site.machine) return;
     auto opened = federation_.open_at_site(delivery.wire);
     if (!opened) return;
-    node::MessageReceived event{std::move(*opened), std::nullopt};
-    if (event.message.kind() == federation::MessageKind::parameters) event.seed = fresh_seed();
+    node::round::MessageReceived event{std::move(*opened), std::nullopt};
+    if (event.message.kind() == federation::messages::MessageKind::parameters) event.seed = fresh_seed();
     return perform(delivery.site, site.machine->step(std::move(event)));
   }
   if (!coordinator_up_) return;
   auto opened = federation_.open_at_coordinator(delivery.site, delivery.wire);
   if (!opened) return;
-  if (opened->kind() == federation::MessageKind::hello) on_hello(delivery.site, *opened);
-  if (machine_) perform(machine_->step(coordinator::MessageReceived{std::move(*opened)}));
+  if (opened->kind() == federation::messages::MessageKind::hello) on_hello(delivery.site, *opened);
+  if (machine_) perform(machine_->step(coordinator::round::MessageReceived{std::move(*opened)}));
 }
 
 bool World::run(const std::function<bool()>& stop) {
@@ -91,11 +91,12 @@ Digest World::trace_hash() const { return trace_hash_; }
 
 std::string World::where() const {
   std::string text = "\n  coordinator: round " + std::to_string(next_round_) + " " +
-                     std::string(machine_ ? coordinator::to_string(machine_->phase()) : "down");
+                     std::string(machine_ ? coordinator::round::to_string(machine_->phase()) : "down");
   for (const Site& site : sites_) {
     text += "\n  site: model of round " + std::to_string(site.model.round) + ", ";
-    text += site.machine ? std::string(node::to_string(site.machine->phase())) : "down";
-    if (!site.refusals.empty()) text += ", last refusal " + std::string(federation::to_string(site.refusals.back()));
+    text += site.machine ? std::string(node::round::to_string(site.machine->phase())) : "down";
+    if (!site.refusals.empty())
+      text += ", last refusal " + std::string(federation::messages::to_string(site.refusals.back()));
   }
   return text;
 }
@@ -103,16 +104,16 @@ std::string World::where() const {
 void World::kill_site(RosterIndex site, std::int64_t back_after_ms) { crash_site(site, back_after_ms); }
 void World::kill_coordinator(std::int64_t back_after_ms) { crash_coordinator(back_after_ms); }
 
-node::SitePolicy World::policy() const {
-  const federation::Thresholds t = thresholds();
+node::round::SitePolicy World::policy() const {
+  const federation::secagg::Thresholds t = thresholds();
   return {.colluders_max = t.colluders_max,
           .honest_min = t.honest_min,
           .cohort_min = t.threshold,
           .plans_approved = {federation_.plan()}};
 }
 
-federation::LocalUpdate World::update(RosterIndex site) const {
-  federation::LocalUpdate out;
+federation::model::LocalUpdate World::update(RosterIndex site) const {
+  federation::model::LocalUpdate out;
   out.delta.resize(options_.sites + options_.extra_floats);
   out.delta[site] = 1;
   for (std::size_t i = options_.sites; i < out.delta.size(); ++i)
@@ -122,13 +123,14 @@ federation::LocalUpdate World::update(RosterIndex site) const {
   return out;
 }
 
-node::ModelAdopted World::initial_model() const {
-  const auto dimension = static_cast<std::uint32_t>(federation::vector_words(update(0).delta.size()));
+node::round::ModelAdopted World::initial_model() const {
+  const auto dimension = static_cast<std::uint32_t>(federation::secagg::vector_words(update(0).delta.size()));
   return {.model_hash = federation_.plan(), .next = {.dimension = dimension, .delta_max = 1, .weight_max = 1}};
 }
 
-node::ModelAdopted next_model(const node::ModelAdopted& model, RoundNumber round, const Digest& transcript) {
-  node::ModelAdopted out = model;
+node::round::ModelAdopted next_model(const node::round::ModelAdopted& model, RoundNumber round,
+                                     const Digest& transcript) {
+  node::round::ModelAdopted out = model;
   out.round = round;
   out.model_hash = crypto::TaggedHash("FOVEA/test/model").add(model.model_hash).add(transcript).finish();
   out.transcript = transcript;

@@ -32,8 +32,8 @@ struct WorldOptions {
   Faults faults;
   std::int64_t end_ms = 600'000;
   std::size_t staging_bytes = std::size_t{256} << 20;
-  std::optional<federation::Thresholds> thresholds{};  // of the design's table when none
-  std::uint32_t cohort_smallest = 0;                   // t when 0
+  std::optional<federation::secagg::Thresholds> thresholds{};  // of the design's table when none
+  std::uint32_t cohort_smallest = 0;                           // t when 0
 };
 
 enum class Direction { to_site, to_coordinator };
@@ -57,47 +57,49 @@ class World {
   bool run(const std::function<bool()>& stop = [] { return false; });
 
   const TestFederation& federation() const noexcept { return federation_; }
-  node::SiteMachine& site(RosterIndex site) { return *sites_.at(site).machine; }
-  coordinator::RoundMachine& coordinator() { return *machine_; }
+  node::round::SiteMachine& site(RosterIndex site) { return *sites_.at(site).machine; }
+  coordinator::round::RoundMachine& coordinator() { return *machine_; }
   void kill_site(RosterIndex site, std::int64_t back_after_ms);
   void kill_coordinator(std::int64_t back_after_ms);
   const std::vector<std::string>& violations() const noexcept { return violations_; }
-  const std::vector<coordinator::RoundResult>& results() const noexcept { return results_; }
-  const std::vector<coordinator::BlamedSite>& blamed() const noexcept { return blamed_; }
-  const std::vector<coordinator::RoundAborted>& aborted() const noexcept { return aborted_; }
-  const std::optional<coordinator::SumToRepeat>& repeat() const noexcept { return repeat_; }
-  const std::vector<federation::RefusalReason>& site_refusals(RosterIndex site) const {
+  const std::vector<coordinator::round::RoundResult>& results() const noexcept { return results_; }
+  const std::vector<coordinator::round::BlamedSite>& blamed() const noexcept { return blamed_; }
+  const std::vector<coordinator::round::RoundAborted>& aborted() const noexcept { return aborted_; }
+  const std::optional<coordinator::round::SumToRepeat>& repeat() const noexcept { return repeat_; }
+  const std::vector<federation::messages::RefusalReason>& site_refusals(RosterIndex site) const {
     return sites_.at(site).refusals;
   }
-  const std::vector<federation::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
+  const std::vector<federation::messages::RefusalReason>& coordinator_refusals() const noexcept { return refusals_; }
   const std::vector<Bytes>& site_journal(RosterIndex site) const { return sites_.at(site).journal; }
   const std::vector<Bytes>& site_register(RosterIndex site) const { return sites_.at(site).site_register; }
   const std::vector<Bytes>& coordinator_journal() const noexcept { return journal_; }
-  federation::Thresholds thresholds() const { return options_.thresholds.value_or(table_thresholds(options_.sites)); }
+  federation::secagg::Thresholds thresholds() const {
+    return options_.thresholds.value_or(table_thresholds(options_.sites));
+  }
   const std::vector<Delivery>& trace() const noexcept { return trace_; }
   Digest trace_hash() const;
   std::string where() const;  // the phase of each machine, for a failing seed
   std::int64_t now_ms() const noexcept { return now_; }
-  node::SitePolicy policy() const;
-  federation::LocalUpdate update(RosterIndex site) const;
-  node::ModelAdopted initial_model() const;  // the plan's hash stands for the initial weights
+  node::round::SitePolicy policy() const;
+  federation::model::LocalUpdate update(RosterIndex site) const;
+  node::round::ModelAdopted initial_model() const;  // the plan's hash stands for the initial weights
   std::size_t crashes() const noexcept { return crashes_; }
 
  private:
   struct Site {
-    std::optional<node::SiteMachine> machine;
+    std::optional<node::round::SiteMachine> machine;
     std::uint64_t life = 0;  // grows at each crash: stale timers are ignored
     // durable
     std::vector<Bytes> journal;
     std::vector<Bytes> site_register;
-    node::ModelAdopted model;
-    std::optional<federation::AttemptRef> gate;  // the attempt that the egress gate has open
+    node::round::ModelAdopted model;
+    std::optional<federation::messages::AttemptRef> gate;  // the attempt that the egress gate has open
     // for the oracles
-    std::map<std::pair<RoundNumber, RosterIndex>, federation::RevealedSecret> revealed;
+    std::map<std::pair<RoundNumber, RosterIndex>, federation::messages::RevealedSecret> revealed;
     std::map<RoundNumber, Bytes> released;
     std::map<Digest, std::pair<RoundNumber, std::vector<RosterIndex>>>
         summed;  // by model: round and U3 of the last release
-    std::vector<federation::RefusalReason> refusals;
+    std::vector<federation::messages::RefusalReason> refusals;
   };
   struct Timer {
     std::int64_t at = 0;
@@ -121,22 +123,22 @@ class World {
   void start_site(RosterIndex site);
   void crash_site(RosterIndex site, std::int64_t back_after_ms);
   void tick_site(RosterIndex site, std::uint64_t life);
-  void perform(RosterIndex site, node::SiteEffects effects);
-  void check_outbound(RosterIndex site, const node::SiteOutbound& message);
-  void check_gate(RosterIndex site, const node::SiteOutbound& message);
+  void perform(RosterIndex site, node::round::SiteEffects effects);
+  void check_outbound(RosterIndex site, const node::round::SiteOutbound& message);
+  void check_gate(RosterIndex site, const node::round::SiteOutbound& message);
   void check_revealed(RosterIndex site, const Bytes& wire);
-  void check_repeated(RosterIndex site, const node::SignedMark& statement);
+  void check_repeated(RosterIndex site, const node::round::SignedMark& statement);
 
   // world_coordinator.cpp
-  coordinator::RoundSetup setup() const;
+  coordinator::round::RoundSetup setup() const;
   void start_coordinator();
   void crash_coordinator(std::int64_t back_after_ms);
   void tick_coordinator(std::uint64_t life);
-  void perform(coordinator::RoundEffects effects);
-  void on_hello(RosterIndex site, const federation::SignedMessage& message);
-  void record_opening(const federation::RoundParameters& opened);
+  void perform(coordinator::round::RoundEffects effects);
+  void on_hello(RosterIndex site, const federation::messages::SignedMessage& message);
+  void record_opening(const federation::secagg::RoundParameters& opened);
   void check_opened(const Bytes& wire);
-  void check_result(const coordinator::RoundResult& result);
+  void check_result(const coordinator::round::RoundResult& result);
   void begin_round();
 
   WorldOptions options_;
@@ -150,23 +152,23 @@ class World {
   std::set<crypto::AgreementPublicKey> keys_sent_;
   std::map<Bytes, int> key_messages_;
 
-  std::optional<coordinator::RoundMachine> machine_;
+  std::optional<coordinator::round::RoundMachine> machine_;
   std::uint64_t coordinator_life_ = 0;
   bool coordinator_up_ = false;
   // durable at the coordinator
   std::vector<Bytes> journal_;
-  std::optional<federation::BeaconTranscript> beacon_;
-  std::optional<coordinator::SumToRepeat> repeat_;
+  std::optional<federation::messages::BeaconTranscript> beacon_;
+  std::optional<coordinator::round::SumToRepeat> repeat_;
   RoundNumber next_round_ = 1;
-  node::ModelAdopted model_;
+  node::round::ModelAdopted model_;
   std::vector<std::pair<RoundNumber, std::vector<Bytes>>> publications_;
   std::set<RosterIndex> excluded_;
   std::map<std::pair<RoundNumber, AttemptNumber>, Digest> opened_;  // H(P) of each attempt in its ledger
 
-  std::vector<coordinator::RoundResult> results_;
-  std::vector<coordinator::BlamedSite> blamed_;
-  std::vector<coordinator::RoundAborted> aborted_;
-  std::vector<federation::RefusalReason> refusals_;
+  std::vector<coordinator::round::RoundResult> results_;
+  std::vector<coordinator::round::BlamedSite> blamed_;
+  std::vector<coordinator::round::RoundAborted> aborted_;
+  std::vector<federation::messages::RefusalReason> refusals_;
   std::vector<std::string> violations_;
   std::vector<Delivery> trace_;
   Digest trace_hash_{};
@@ -174,6 +176,7 @@ class World {
 };
 
 // The model after a round, as both sides compute it.
-node::ModelAdopted next_model(const node::ModelAdopted& model, RoundNumber round, const Digest& transcript);
+node::round::ModelAdopted next_model(const node::round::ModelAdopted& model, RoundNumber round,
+                                     const Digest& transcript);
 
 }  // namespace fovea::test

@@ -4,13 +4,13 @@
 
 namespace fovea::test {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
-coordinator::RoundSetup World::setup() const {
+coordinator::round::RoundSetup World::setup() const {
   std::vector<RosterIndex> invited;
   for (RosterIndex i = 0; i < sites_.size(); ++i)
     if (!excluded_.contains(i)) invited.push_back(i);
-  const federation::Thresholds demanded = thresholds();
+  const federation::secagg::Thresholds demanded = thresholds();
   if (repeat_) invited = repeat_->sites;
   return {.run = federation_.run(),
           .roster = federation_.roster(),
@@ -53,15 +53,15 @@ void World::begin_round() {
   // Rounds go on while there are faults to meet, but a lucky seed is not worth more than a few of them.
   const std::size_t extra = now_ < options_.faults.heal_ms ? 4 : 0;
   if (results_.size() >= options_.rounds + extra) return;
-  auto machine = coordinator::RoundMachine::create(setup(), journal_);
+  auto machine = coordinator::round::RoundMachine::create(setup(), journal_);
   if (!machine) return violation("a round cannot start: " + machine.error().message);
   machine_.emplace(std::move(*machine));
-  perform(machine_->step(coordinator::Begin{{now_}}));
+  perform(machine_->step(coordinator::round::Begin{{now_}}));
 }
 
 void World::tick_coordinator(std::uint64_t life) {
   if (!machine_ || life != coordinator_life_) return;
-  perform(machine_->step(coordinator::Tick{{now_}}));
+  perform(machine_->step(coordinator::round::Tick{{now_}}));
   at(100, [this, life] { tick_coordinator(life); });
 }
 
@@ -74,7 +74,7 @@ void World::crash_coordinator(std::int64_t back_after_ms) {
   at(back_after_ms, [this] { start_coordinator(); });
 }
 
-void World::perform(coordinator::RoundEffects effects) {
+void World::perform(coordinator::round::RoundEffects effects) {
   const auto crashed = [&] {
     if (!crashes_now()) return false;
     crash_coordinator(50 + static_cast<std::int64_t>(draw(3000)));
@@ -106,7 +106,7 @@ void World::perform(coordinator::RoundEffects effects) {
     over = true;
   }
   if (effects.opened) record_opening(*effects.opened);
-  for (const coordinator::RoundOutbound& message : effects.outbound) {
+  for (const coordinator::round::RoundOutbound& message : effects.outbound) {
     if (crashed()) return;
     if (message.kind == MessageKind::parameters) check_opened(message.wire);
     for (const SiteId& to : message.to) post({Direction::to_site, *federation_.roster().index_of(to), message.wire});
@@ -117,7 +117,8 @@ void World::perform(coordinator::RoundEffects effects) {
   }
   if (crashed()) return;
   if (effects.unmask)
-    return perform(machine_->step(coordinator::UnmaskFinished{coordinator::unmask(std::move(*effects.unmask))}));
+    return perform(machine_->step(
+        coordinator::round::UnmaskFinished{coordinator::aggregation::unmask(std::move(*effects.unmask))}));
   if (!over) return;
   if (!effects.aborted) return begin_round();
   const std::uint64_t life = coordinator_life_;
@@ -127,21 +128,22 @@ void World::perform(coordinator::RoundEffects effects) {
 }
 
 // The ledger's rule: attempts only go forward, over crashes too.
-void World::record_opening(const federation::RoundParameters& opened) {
+void World::record_opening(const federation::secagg::RoundParameters& opened) {
   const std::pair key{opened.round, opened.attempt};
   if (!opened_.empty() && opened_.rbegin()->first >= key) violation("an attempt was opened twice, or late");
   opened_.insert_or_assign(key, opened.hash());
 }
 
 void World::check_opened(const Bytes& wire) {
-  const auto parameters = federation::RoundParameters::decode(federation_.open_at_site(wire)->payload()).value();
+  const auto parameters =
+      federation::secagg::RoundParameters::decode(federation_.open_at_site(wire)->payload()).value();
   const auto found = opened_.find({parameters.round, parameters.attempt});
   if (found == opened_.end() || found->second != parameters.hash())
     violation("parameters went out that no attempt was opened with");
 }
 
-void World::on_hello(RosterIndex site, const federation::SignedMessage& message) {
-  const auto hello = federation::Hello::decode(message.payload());
+void World::on_hello(RosterIndex site, const federation::messages::SignedMessage& message) {
+  const auto hello = federation::messages::Hello::decode(message.payload());
   if (!hello) return;
   for (const auto& [round, wires] : publications_) {
     if (round <= hello->last_round) continue;
@@ -149,7 +151,7 @@ void World::on_hello(RosterIndex site, const federation::SignedMessage& message)
   }
 }
 
-void World::check_result(const coordinator::RoundResult& result) {
+void World::check_result(const coordinator::round::RoundResult& result) {
   std::vector<bool> contributed(sites_.size());
   for (const SiteId& id : result.contributors) contributed[*federation_.roster().index_of(id)] = true;
   const auto one = result.sum.scale;
@@ -162,7 +164,7 @@ void World::check_result(const coordinator::RoundResult& result) {
       result.sum.metric_sums[1] != static_cast<double>(result.contributors.size()))
     violation("weights or counts inside the mask do not add up");
   if (result.contributors.size() < thresholds().threshold) violation("a sum of fewer than t sites");
-  if (const auto refused = federation::check_evidence(result.evidence, federation_.roster()))
+  if (const auto refused = federation::secagg::check_evidence(result.evidence, federation_.roster()))
     violation("the evidence does not hold: " + refused->detail);
   for (const auto& earlier : results_)
     if (earlier.round == result.round) violation("two sums of one round");

@@ -5,26 +5,27 @@
 
 namespace fovea::test {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 
 void World::start_site(RosterIndex index) {
   Site& site = sites_[index];
-  auto machine = node::SiteMachine::create(federation_.site_config(index, policy()), site.journal, site.site_register);
+  auto machine =
+      node::round::SiteMachine::create(federation_.site_config(index, policy()), site.journal, site.site_register);
   if (!machine) return violation("a site cannot start from its journal: " + machine.error().message);
   site.machine.emplace(std::move(*machine));
   if (site.model.round == 0) site.model = initial_model();
-  perform(index, site.machine->step(node::ModelAdopted(site.model)));
+  perform(index, site.machine->step(node::round::ModelAdopted(site.model)));
   if (!site.machine) return;
-  perform(index, site.machine->step(node::Tick{{now_}}));
+  perform(index, site.machine->step(node::round::Tick{{now_}}));
   if (!site.machine) return;
-  perform(index, site.machine->step(node::Connected{}));
+  perform(index, site.machine->step(node::round::Connected{}));
   tick_site(index, site.life);
 }
 
 void World::tick_site(RosterIndex index, std::uint64_t life) {
   Site& site = sites_[index];
   if (!site.machine || site.life != life) return;
-  perform(index, site.machine->step(node::Tick{{now_}}));
+  perform(index, site.machine->step(node::round::Tick{{now_}}));
   at(500, [this, index, life] { tick_site(index, life); });
 }
 
@@ -37,7 +38,7 @@ void World::crash_site(RosterIndex index, std::int64_t back_after_ms) {
   at(back_after_ms, [this, index] { start_site(index); });
 }
 
-void World::perform(RosterIndex index, node::SiteEffects effects) {
+void World::perform(RosterIndex index, node::round::SiteEffects effects) {
   Site& site = sites_[index];
   const auto crashed = [&] {
     if (!crashes_now()) return false;
@@ -51,7 +52,7 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
   for (Bytes& record : effects.site_register) site.site_register.push_back(std::move(record));
   if (effects.abandoned && site.gate == effects.abandoned) site.gate.reset();
   if (effects.joined) site.gate = effects.joined->ref();
-  for (node::SiteOutbound& message : effects.outbound) {
+  for (node::round::SiteOutbound& message : effects.outbound) {
     if (crashed()) return;
     check_gate(index, message);
     check_outbound(index, message);
@@ -64,7 +65,7 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
     at(1 + static_cast<std::int64_t>(draw(200)), [this, index, round, life] {
       Site& trained = sites_[index];
       if (!trained.machine || trained.life != life) return;
-      perform(index, trained.machine->step(node::TrainingFinished{round, update(index)}));
+      perform(index, trained.machine->step(node::round::TrainingFinished{round, update(index)}));
     });
   }
   if (effects.verified_sum) {
@@ -77,26 +78,26 @@ void World::perform(RosterIndex index, node::SiteEffects effects) {
     }
     site.model = next_model(site.model, effects.verified_sum->round, effects.verified_sum->transcript);
     site.model.epoch = effects.verified_sum->epoch;
-    perform(index, site.machine->step(node::ModelAdopted(site.model)));
+    perform(index, site.machine->step(node::round::ModelAdopted(site.model)));
     if (!site.machine) return;
   }
-  if (effects.more) perform(index, site.machine->step(node::Resume{}));
+  if (effects.more) perform(index, site.machine->step(node::round::Resume{}));
 }
 
 // What the egress gate would not let out: the site would have written a mark for a message that never leaves.
-void World::check_gate(RosterIndex index, const node::SiteOutbound& message) {
-  if (federation::egress_scope(message.kind) != federation::MessageScope::round) return;
+void World::check_gate(RosterIndex index, const node::round::SiteOutbound& message) {
+  if (federation::ledger::egress_scope(message.kind) != federation::messages::MessageScope::round) return;
   const auto& gate = sites_[index].gate;
   if (!gate || gate->round != message.round || gate->attempt != message.attempt)
-    violation("a " + std::string(federation::to_string(message.kind)) +
+    violation("a " + std::string(federation::messages::to_string(message.kind)) +
               " of an attempt that the egress gate has not open");
 }
 
-void World::check_outbound(RosterIndex index, const node::SiteOutbound& message) {
+void World::check_outbound(RosterIndex index, const node::round::SiteOutbound& message) {
   Site& site = sites_[index];
   if (message.kind == MessageKind::keys) {
     const auto opened = federation_.open_at_coordinator(index, message.wire);
-    const auto keys = federation::KeysMessage::decode(opened->payload());
+    const auto keys = federation::messages::KeysMessage::decode(opened->payload());
     // A repeated message is the same bytes; any other brings keys nobody has seen (I1: no seed covers two plaintexts).
     if (key_messages_[message.wire]++ == 0 &&
         (!keys_sent_.insert(keys->keys.channel).second || !keys_sent_.insert(keys->keys.mask).second))
@@ -104,12 +105,12 @@ void World::check_outbound(RosterIndex index, const node::SiteOutbound& message)
   }
   const bool guarded = message.kind == MessageKind::consistency_signature || message.kind == MessageKind::unmask_shares;
   if (!guarded) return;
-  const auto memory = node::SiteMemory::restore(federation_.run(), site.journal, site.site_register);
+  const auto memory = node::round::SiteMemory::restore(federation_.run(), site.journal, site.site_register);
   if (!memory) return violation("a journal cannot be read back");
   const bool durable = message.kind == MessageKind::consistency_signature
                            ? memory->consistency && memory->consistency->wire == message.wire
                            : memory->unmasked && memory->unmasked->wire == message.wire;
-  if (!durable) violation("sent before it was durable: " + std::string(federation::to_string(message.kind)));
+  if (!durable) violation("sent before it was durable: " + std::string(federation::messages::to_string(message.kind)));
   if (message.kind == MessageKind::unmask_shares && !memory->unregistered.empty())
     violation("shares left before their release was in the site's register");
   if (message.kind != MessageKind::unmask_shares) return;
@@ -118,7 +119,7 @@ void World::check_outbound(RosterIndex index, const node::SiteOutbound& message)
 }
 
 // Two sums on one model that differ by an honest site would show that site's update.
-void World::check_repeated(RosterIndex index, const node::SignedMark& statement) {
+void World::check_repeated(RosterIndex index, const node::round::SignedMark& statement) {
   const auto [last, first] =
       sites_[index].summed.emplace(statement.model_hash, std::pair(statement.ref.round, statement.voters));
   auto& [round, voters] = last->second;
@@ -136,11 +137,11 @@ void World::check_repeated(RosterIndex index, const node::SignedMark& statement)
 void World::check_revealed(RosterIndex index, const Bytes& wire) {
   Site& site = sites_[index];
   const auto opened = federation_.open_at_coordinator(index, wire);
-  const auto shares = federation::UnmaskShares::decode(opened->payload());
+  const auto shares = federation::messages::UnmaskShares::decode(opened->payload());
   const RoundNumber round = shares->ref.round;
   const auto [released, first] = site.released.emplace(round, wire);
   if (!first && released->second != wire) violation("two different releases in one round");
-  for (const federation::RevealedShare& share : shares->shares) {
+  for (const federation::messages::RevealedShare& share : shares->shares) {
     const auto [known, fresh] = site.revealed.emplace(std::pair(round, share.subject), share.secret);
     if (!fresh && known->second != share.secret) violation("both secrets of a peer were revealed");
   }

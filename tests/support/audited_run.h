@@ -12,24 +12,24 @@
 
 namespace fovea::test {
 
-inline federation::IngressReceipt receipt_of(const EgressSite& site, federation::MessageKind kind, const Bytes& wire,
-                                             RoundNumber round) {
-  federation::IngressReceipt out{.site = site.site};
+inline federation::ledger::IngressReceipt receipt_of(const EgressSite& site, federation::messages::MessageKind kind,
+                                                     const Bytes& wire, RoundNumber round) {
+  federation::ledger::IngressReceipt out{.site = site.site};
   out.key = {site.run, round, 1};
-  out.kind = std::string(federation::to_string(kind));
+  out.kind = std::string(federation::messages::to_string(kind));
   out.payload = crypto::sha256(wire);
   out.length = wire.size();
   return out;
 }
 
 // Lets `rounds` whole rounds out of the site, publishes, and returns what the coordinator received.
-inline std::vector<federation::LedgerEntry> write_site_ledger(EgressSite& site, RoundNumber rounds) {
-  using federation::MessageKind;
-  node::EgressGate gate = site.open().value();
+inline std::vector<federation::ledger::LedgerEntry> write_site_ledger(EgressSite& site, RoundNumber rounds) {
+  using federation::messages::MessageKind;
+  node::egress::EgressGate gate = site.open().value();
   FOVEA_CHECK(gate.decide_plan(site.approval()).has_value());
   FOVEA_CHECK(gate.pin_roster(site.roster).has_value());
   FOVEA_CHECK(gate.open_run(site.run, site.plan, site.model).has_value());
-  std::vector<federation::LedgerEntry> receipts;
+  std::vector<federation::ledger::LedgerEntry> receipts;
   const auto send = [&](RoundNumber round, const std::vector<std::pair<MessageKind, Bytes>>& messages) {
     std::vector<ByteView> wires;
     for (const auto& [kind, payload] : messages) wires.emplace_back(payload);
@@ -41,14 +41,14 @@ inline std::vector<federation::LedgerEntry> write_site_ledger(EgressSite& site, 
   send(0, {{MessageKind::hello, site.hello()}});
   for (RoundNumber round = 1; round <= rounds; ++round) {
     site.parameters.round = round;
-    const federation::AttemptRef ref = site.parameters.ref();
+    const federation::messages::AttemptRef ref = site.parameters.ref();
     send(round, {{MessageKind::training_ready,
                   site.wire(MessageKind::training_ready,
-                            federation::TrainingReady{.round = round, .model_hash = site.model}.encode())}});
+                            federation::messages::TrainingReady{.round = round, .model_hash = site.model}.encode())}});
     FOVEA_CHECK(gate.open_round(site.parameters, site.own()).has_value());
     send(round, {{MessageKind::keys, site.keys()}});
-    FOVEA_CHECK(gate.record(federation::InputSealed{{site.run, round, 1}, filled(0x77)}).has_value());
-    const Bytes statement = federation::MaskedStatement{
+    FOVEA_CHECK(gate.record(federation::ledger::InputSealed{{site.run, round, 1}, filled(0x77)}).has_value());
+    const Bytes statement = federation::messages::MaskedStatement{
         .ref = ref,
         .vector_hash = {},
         .survivors_hash = {},
@@ -58,9 +58,10 @@ inline std::vector<federation::LedgerEntry> write_site_ledger(EgressSite& site, 
                  {MessageKind::masked_statement, site.wire(MessageKind::masked_statement, statement)}});
     send(round, {{MessageKind::consistency_signature,
                   site.wire(MessageKind::consistency_signature,
-                            federation::ConsistencySignature{.ref = ref, .signature = {}}.encode())}});
+                            federation::messages::ConsistencySignature{.ref = ref, .signature = {}}.encode())}});
     send(round, {{MessageKind::unmask_shares,
-                  site.wire(MessageKind::unmask_shares, federation::UnmaskShares{.ref = ref, .shares = {}}.encode())}});
+                  site.wire(MessageKind::unmask_shares,
+                            federation::messages::UnmaskShares{.ref = ref, .shares = {}}.encode())}});
     FOVEA_CHECK(gate.close_round({.key = {site.run, round, 1}, .outcome = "applied", .model = site.model, .cohort = 4})
                     .has_value());
   }
@@ -69,21 +70,21 @@ inline std::vector<federation::LedgerEntry> write_site_ledger(EgressSite& site, 
 }
 
 inline void write_ledger_of(const fs::path& folder, const std::string& origin, std::uint64_t key,
-                            const std::vector<federation::LedgerEntry>& entries) {
-  federation::Ledger ledger = federation::Ledger::open(ledger_options(folder, origin, key)).value();
+                            const std::vector<federation::ledger::LedgerEntry>& entries) {
+  federation::ledger::Ledger ledger = federation::ledger::Ledger::open(ledger_options(folder, origin, key)).value();
   FOVEA_CHECK(ledger.append(kTestTime, entries).has_value());
   FOVEA_CHECK(ledger.publish().has_value());
 }
 
-inline std::vector<federation::LedgerEntry> read_ledger_entries(const fs::path& folder, const std::string& origin,
-                                                                std::uint64_t key) {
-  std::vector<federation::LedgerEntry> out;
-  FOVEA_CHECK(
-      federation::Ledger::open(ledger_options(folder, origin, key), [&out](std::uint64_t,
-                                                                           const federation::StampedEntry& entry) {
-        out.push_back(entry.body);
-        return Result<void>();
-      }).has_value());
+inline std::vector<federation::ledger::LedgerEntry> read_ledger_entries(const fs::path& folder,
+                                                                        const std::string& origin, std::uint64_t key) {
+  std::vector<federation::ledger::LedgerEntry> out;
+  FOVEA_CHECK(federation::ledger::Ledger::open(ledger_options(folder, origin, key),
+                                               [&out](std::uint64_t, const federation::ledger::StampedEntry& entry) {
+                                                 out.push_back(entry.body);
+                                                 return Result<void>();
+                                               })
+                  .has_value());
   return out;
 }
 

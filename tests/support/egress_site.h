@@ -53,8 +53,8 @@ struct EgressSite {
     parameters.dimension = 2000;
   }
 
-  node::EgressPolicy policy() const {
-    node::EgressPolicy out{.site = site};
+  node::egress::EgressPolicy policy() const {
+    node::egress::EgressPolicy out{.site = site};
     out.software = filled(0x33);
     out.approver = approver.verify_key();
     out.destination = filled(0x44);
@@ -63,46 +63,50 @@ struct EgressSite {
     out.identifiers = identifiers;
     return out;
   }
-  Result<node::EgressGate> open() const {
-    return node::EgressGate::open(ledger_options(folder, "test/" + site.text(), log_key), policy(), clock);
+  Result<node::egress::EgressGate> open() const {
+    return node::egress::EgressGate::open(ledger_options(folder, "test/" + site.text(), log_key), policy(), clock);
   }
 
-  federation::SignedDocument approval(
-      federation::ApprovalDecision decision = federation::ApprovalDecision::approved) const {
-    const federation::Approval text{.site = site,
-                                    .plan = plan.hash,
-                                    .decision = decision,
-                                    .approver = "Dr. Test",
-                                    .reason = "",
-                                    .decided = kTestTime};
-    federation::SignedDocument out{.kind = "approval", .document = text.document().value(), .signatures = {}};
+  federation::membership::SignedDocument approval(
+      federation::membership::ApprovalDecision decision = federation::membership::ApprovalDecision::approved) const {
+    const federation::membership::Approval text{.site = site,
+                                                .plan = plan.hash,
+                                                .decision = decision,
+                                                .approver = "Dr. Test",
+                                                .reason = "",
+                                                .decided = kTestTime};
+    federation::membership::SignedDocument out{
+        .kind = "approval", .document = text.document().value(), .signatures = {}};
     FOVEA_CHECK(out.sign(approver).has_value());
     return out;
   }
 
   // Approved plan, pinned roster, open run and round.
-  Result<void> prepare(node::EgressGate& gate) const {
+  Result<void> prepare(node::egress::EgressGate& gate) const {
     FOVEA_TRY(gate.decide_plan(approval()));
     FOVEA_TRY(gate.pin_roster(roster));
     FOVEA_TRY(gate.open_run(run, plan, model));
     return gate.open_round(parameters, own());
   }
-  node::OwnRound own() const { return {.model = model, .dimension = parameters.dimension}; }
+  node::egress::OwnRound own() const { return {.model = model, .dimension = parameters.dimension}; }
 
-  Bytes wire(federation::MessageKind kind, ByteView payload) const { return wire_from(site, kind, payload); }
-  Bytes wire_from(const SiteId& sender, federation::MessageKind kind, ByteView payload) const {
-    return federation::seal_message({.kind = kind, .run = run, .sender = sender, .epoch = 1}, payload, identity);
+  Bytes wire(federation::messages::MessageKind kind, ByteView payload) const { return wire_from(site, kind, payload); }
+  Bytes wire_from(const SiteId& sender, federation::messages::MessageKind kind, ByteView payload) const {
+    return federation::messages::seal_message({.kind = kind, .run = run, .sender = sender, .epoch = 1}, payload,
+                                              identity);
   }
-  Bytes hello() const { return wire(federation::MessageKind::hello, federation::Hello{}.encode()); }
+  Bytes hello() const { return wire(federation::messages::MessageKind::hello, federation::messages::Hello{}.encode()); }
   Bytes ready() const {
-    return wire(federation::MessageKind::training_ready,
-                federation::TrainingReady{.round = 1, .model_hash = model}.encode());
+    return wire(federation::messages::MessageKind::training_ready,
+                federation::messages::TrainingReady{.round = 1, .model_hash = model}.encode());
   }
   Bytes keys() const {
-    return wire(federation::MessageKind::keys, federation::KeysMessage{.ref = parameters.ref(), .keys = {}}.encode());
+    return wire(federation::messages::MessageKind::keys,
+                federation::messages::KeysMessage{.ref = parameters.ref(), .keys = {}}.encode());
   }
   Bytes chunk(const std::vector<std::uint32_t>& words, std::uint32_t index = 0) const {
-    return wire(federation::MessageKind::masked_chunk, federation::encode_chunk(parameters.ref(), index, words));
+    return wire(federation::messages::MessageKind::masked_chunk,
+                federation::messages::encode_chunk(parameters.ref(), index, words));
   }
   std::vector<std::uint32_t> masked_words(std::size_t count) const {
     const crypto::SecretKey seed = numbered_key(99);
@@ -122,9 +126,9 @@ struct EgressSite {
   crypto::SigningKey approver = signing_key(3);
   RunId run{hex_array<16>("000102030405060708090a0b0c0d0e0f")};
   Digest model = filled(0x55);
-  federation::Plan plan;
-  federation::Roster roster;
-  federation::RoundParameters parameters;
+  federation::membership::Plan plan;
+  federation::membership::Roster roster;
+  federation::secagg::RoundParameters parameters;
   std::uint64_t run_bytes_max = 1'000'000;
   std::uint64_t session_bytes_max = 10'000;
   std::vector<std::string> identifiers;

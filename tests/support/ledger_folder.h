@@ -48,18 +48,18 @@ inline crypto::SigningKey signing_key(std::uint64_t number) {
   return crypto::SigningKey::from_seed(numbered_key(number));
 }
 
-inline federation::LedgerOptions ledger_options(const fs::path& folder, std::string origin = "test/st-anna",
-                                                std::uint64_t key = 1) {
+inline federation::ledger::LedgerOptions ledger_options(const fs::path& folder, std::string origin = "test/st-anna",
+                                                        std::uint64_t key = 1) {
   return {.folder = folder, .origin = std::move(origin), .key = signing_key(key)};
 }
 
 // A harmless entry that differs from number to number.
-inline federation::LedgerEntry numbered_entry(std::uint64_t number) {
-  return federation::Incident{"test", "entry number " + std::to_string(number)};
+inline federation::ledger::LedgerEntry numbered_entry(std::uint64_t number) {
+  return federation::ledger::Incident{"test", "entry number " + std::to_string(number)};
 }
 
-inline std::vector<federation::LedgerEntry> numbered_entries(std::uint64_t first, std::uint64_t count) {
-  std::vector<federation::LedgerEntry> out;
+inline std::vector<federation::ledger::LedgerEntry> numbered_entries(std::uint64_t first, std::uint64_t count) {
+  std::vector<federation::ledger::LedgerEntry> out;
   for (std::uint64_t i = 0; i < count; ++i) out.push_back(numbered_entry(first + i));
   return out;
 }

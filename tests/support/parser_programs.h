@@ -8,7 +8,7 @@
 namespace fovea::node {
 
 inline void link_parser_programs() {
-  const std::filesystem::path here = default_parser_program().parent_path();
+  const std::filesystem::path here = intake::default_parser_program().parent_path();
   for (const char* name : {"fovea-scan-parser", "fovea-scan-parser-itk"})
     if (!std::filesystem::exists(here / name))
       std::filesystem::create_symlink(std::filesystem::path(FOVEA_BIN_DIR) / name, here / name);

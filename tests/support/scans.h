@@ -34,8 +34,8 @@ class Numbers {
 
 // A volume whose voxel value is a known function of its index, with a bright ball off centre so that
 // flips and permutations show.
-inline Volume make_scan(const Index3& size, std::uint64_t seed) {
-  Volume out;
+inline volume::Volume make_scan(const volume::Index3& size, std::uint64_t seed) {
+  volume::Volume out;
   out.geometry.size = size;
   out.voxels.resize(out.geometry.voxel_count());
   Numbers numbers(seed);
@@ -80,7 +80,7 @@ class ScratchFolder {
   std::filesystem::path path_;
 };
 
-inline Point3 brightest_point(const Volume& volume) {
+inline volume::Point3 brightest_point(const volume::Volume& volume) {
   std::size_t best = 0;
   for (std::size_t v = 0; v < volume.voxels.size(); ++v)
     if (volume.voxels[v] > volume.voxels[best]) best = v;

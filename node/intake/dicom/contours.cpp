@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr double kFlat = 0.25;      // of the distance between slices: how far a corner may lie off its plane
@@ -29,14 +29,14 @@ struct Axes {
 };
 
 struct Spread {
-  Point3 low = Point3::Zero(), high = Point3::Zero();
+  volume::Point3 low = volume::Point3::Zero(), high = volume::Point3::Zero();
 };
 
-Result<Spread> spread_of(const VolumeGeometry& geometry, const Contour& contour) {
+Result<Spread> spread_of(const volume::VolumeGeometry& geometry, const Contour& contour) {
   constexpr double kFar = std::numeric_limits<double>::max();
-  Spread out{Point3::Constant(kFar), Point3::Constant(-kFar)};
-  for (const Point3& corner : contour) {
-    const Point3 index = geometry.to_index(corner);
+  Spread out{volume::Point3::Constant(kFar), volume::Point3::Constant(-kFar)};
+  for (const volume::Point3& corner : contour) {
+    const volume::Point3 index = geometry.to_index(corner);
     if (!(index.array().abs() <= 1e6).all())
       return invalid_argument("contour: a corner is not a number, or lies kilometres away");
     out.low = out.low.cwiseMin(index);
@@ -46,7 +46,7 @@ Result<Spread> spread_of(const VolumeGeometry& geometry, const Contour& contour)
 }
 
 // The axis at right angles to which every contour lies.
-Result<Axes> axes_of(const VolumeGeometry& geometry, std::span<const Contour> contours) {
+Result<Axes> axes_of(const volume::VolumeGeometry& geometry, std::span<const Contour> contours) {
   Eigen::Vector3d widest = Eigen::Vector3d::Zero();
   for (const Contour& contour : contours) {
     if (contour.size() < 3) continue;
@@ -62,14 +62,15 @@ Result<Axes> axes_of(const VolumeGeometry& geometry, std::span<const Contour> co
   return out;
 }
 
-std::vector<Plane> planes_of(const VolumeGeometry& geometry, const Axes& axes, std::span<const Contour> contours) {
+std::vector<Plane> planes_of(const volume::VolumeGeometry& geometry, const Axes& axes,
+                             std::span<const Contour> contours) {
   std::vector<Plane> single;
   for (const Contour& contour : contours) {
     if (contour.size() < 3) continue;
     Plane plane;
     plane.contours.emplace_back();
-    for (const Point3& point : contour) {
-      const Point3 index = geometry.to_index(point);
+    for (const volume::Point3& point : contour) {
+      const volume::Point3 index = geometry.to_index(point);
       plane.at += index[axes.stack] / static_cast<double>(contour.size());
       plane.contours.back().push_back({index[axes.row], index[axes.column]});
     }
@@ -120,7 +121,7 @@ void crossings(const Plane& plane, double row, std::vector<double>& out) {
   std::sort(out.begin(), out.end());
 }
 
-void fill_plane(const VolumeGeometry& geometry, const Axes& axes, const Plane& plane, std::int64_t slice,
+void fill_plane(const volume::VolumeGeometry& geometry, const Axes& axes, const Plane& plane, std::int64_t slice,
                 std::vector<std::uint32_t>& out) {
   double low = std::numeric_limits<double>::max(), high = -low;
   for (const std::vector<Corner>& contour : plane.contours)
@@ -135,7 +136,7 @@ void fill_plane(const VolumeGeometry& geometry, const Axes& axes, const Plane& p
     for (std::size_t c = 0; c + 1 < cuts.size(); c += 2)
       for (std::int64_t i = clipped(cuts[c], geometry.size[axes.row]);
            i < clipped(cuts[c + 1], geometry.size[axes.row]); ++i) {
-        Index3 at{};
+        volume::Index3 at{};
         at[axes.row] = i, at[axes.column] = row, at[axes.stack] = slice;
         out.push_back(static_cast<std::uint32_t>(geometry.offset(at[0], at[1], at[2])));
       }
@@ -144,7 +145,8 @@ void fill_plane(const VolumeGeometry& geometry, const Axes& axes, const Plane& p
 
 }  // namespace
 
-Result<std::vector<std::uint32_t>> voxels_inside(const VolumeGeometry& geometry, std::span<const Contour> contours) {
+Result<std::vector<std::uint32_t>> voxels_inside(const volume::VolumeGeometry& geometry,
+                                                 std::span<const Contour> contours) {
   FOVEA_TRY_ASSIGN(const Axes axes, axes_of(geometry, contours));
   const std::vector<Plane> planes = planes_of(geometry, axes, contours);
   const std::vector<Slab> slabs = slabs_of(planes);
@@ -161,4 +163,4 @@ Result<std::vector<std::uint32_t>> voxels_inside(const VolumeGeometry& geometry,
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -10,15 +10,16 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
-using Contour = std::vector<Point3>;  // corners in order, LPS mm; the last is joined to the first
+using Contour = std::vector<volume::Point3>;  // corners in order, LPS mm; the last is joined to the first
 
 // Offsets (geometry.offset) of the voxels whose centres lie inside, in ascending order. A plane of contours reaches
 // half way to its neighbours, so contours drawn on every second slice leave none out; across more than 1.5 times the
 // usual distance it reaches only half of that distance. Contours of fewer than three corners enclose nothing.
 // invalid_argument: a contour that does not lie in a plane of the grid (to a quarter of its slices' distance), that has
 // corners that are not numbers, or no voxel of the scan inside any of them.
-Result<std::vector<std::uint32_t>> voxels_inside(const VolumeGeometry& geometry, std::span<const Contour> contours);
+Result<std::vector<std::uint32_t>> voxels_inside(const volume::VolumeGeometry& geometry,
+                                                 std::span<const Contour> contours);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

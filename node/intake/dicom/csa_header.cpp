@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kTagsMax = 1024;
@@ -74,4 +74,4 @@ std::vector<double> csa_numbers(ByteView header, std::string_view tag) {
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

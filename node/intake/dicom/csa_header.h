@@ -8,9 +8,9 @@
 
 #include "common/bytes.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // The numbers of one tag; nothing when the header or the tag is not there, or is damaged.
 std::vector<double> csa_numbers(ByteView header, std::string_view tag);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -6,7 +6,7 @@
 
 #include <gdcmSequenceOfItems.h>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 using gdcm::DataSet;
@@ -137,7 +137,7 @@ Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::i
   out.columns = columns;
   out.row_spacing_mm = spacing[0];
   out.column_spacing_mm = spacing[1];
-  out.position_mm = Point3(position.data());
+  out.position_mm = volume::Point3(position.data());
   out.row_direction = Eigen::Vector3d(orientation.data());
   out.column_direction = Eigen::Vector3d(orientation.data() + 3);
   const std::vector<double> thickness = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0050));
@@ -145,4 +145,4 @@ Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::i
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -15,7 +15,7 @@
 #include "common/result.h"
 #include "node/intake/dicom/slice_geometry.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // Without padding; empty when the element is missing. At most 4096 bytes are looked at.
 std::string text_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
@@ -50,4 +50,4 @@ class FrameFields {
 // Where a frame lies. invalid_argument names the field that is missing or incomplete.
 Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -18,7 +18,7 @@
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 using gdcm::DataSet;
@@ -128,7 +128,7 @@ Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t 
 
 Result<std::vector<DicomFrame>> frames_of(const DataSet& data, std::int64_t rows, std::int64_t columns) {
   const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
-  if (!(stated >= 1 && stated <= static_cast<double>(kAxisVoxelsMax)))
+  if (!(stated >= 1 && stated <= static_cast<double>(volume::kAxisVoxelsMax)))
     return invalid_argument("Number of Frames: outside 1–4096");
   const auto count = static_cast<std::size_t>(stated);
   const Tag per_frame(0x5200, 0x9230);
@@ -179,7 +179,8 @@ Result<DicomHeader> header_of(const DataSet& data) {
   out.patient = identity.patient;
   out.frame_of_reference = text_of(data, Tag(0x0020, 0x0052));
   const auto rows = short_of(data, Tag(0x0028, 0x0010)), columns = short_of(data, Tag(0x0028, 0x0011));
-  if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > kAxisVoxelsMax || *columns > kAxisVoxelsMax)
+  if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > volume::kAxisVoxelsMax ||
+      *columns > volume::kAxisVoxelsMax)
     return invalid_argument("Rows or Columns: missing, or outside 2–4096");
   const auto samples = short_of(data, Tag(0x0028, 0x0002));
   out.colour = samples.value_or(1) != 1;
@@ -220,4 +221,4 @@ Result<DicomHeader> read_dicom_header(const std::filesystem::path& file) {
   return with_header<DicomHeader>(file, header_of);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

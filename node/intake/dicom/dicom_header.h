@@ -13,7 +13,7 @@
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // What may tell the volumes of one series apart: echo, time point, diffusion weighting, image type, acquisition.
 constexpr std::size_t kVolumeKeys = 6;
@@ -45,4 +45,4 @@ Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
 // Everything before the pixels. invalid_argument: a field is missing or wrong.
 Result<DicomHeader> read_dicom_header(const std::filesystem::path& file);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

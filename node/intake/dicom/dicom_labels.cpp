@@ -23,7 +23,7 @@
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 using gdcm::DataSet;
@@ -54,7 +54,8 @@ struct Segmentation {
 
 Result<std::vector<SegmentFrame>> frames_of(const DataSet& data, bool is_label_map, double& slice_distance_mm) {
   const auto rows = short_of(data, Tag(0x0028, 0x0010)), columns = short_of(data, Tag(0x0028, 0x0011));
-  if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > kAxisVoxelsMax || *columns > kAxisVoxelsMax)
+  if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > volume::kAxisVoxelsMax ||
+      *columns > volume::kAxisVoxelsMax)
     return invalid_argument("Rows or Columns: missing, or outside 2–4096");
   const std::vector<DataSet> own = items_of(data, Tag(0x5200, 0x9230));
   const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
@@ -127,7 +128,7 @@ Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gd
     return invalid_argument("Segmentation Type: expected BINARY of 1 bit, FRACTIONAL of 8, or LABELMAP of 8 or 16");
   const SlicePlace& any = out.frames.front().place;
   const auto voxels = static_cast<std::uint64_t>(any.rows * any.columns) * out.frames.size();
-  if (voxels > static_cast<std::uint64_t>(kVolumeVoxelsMax) * kLabelLayersMax)
+  if (voxels > static_cast<std::uint64_t>(volume::kVolumeVoxelsMax) * kLabelLayersMax)
     return invalid_argument("segmentation: more voxels than are accepted");
   FOVEA_TRY_ASSIGN(out.voxels, stored_voxels(file, dicom, voxels, out.bits));
   return out;
@@ -135,7 +136,7 @@ Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gd
 
 // The planes of a segmentation, with those that were left out because nothing lies in them.
 struct SegmentGrid {
-  VolumeGeometry geometry;
+  volume::VolumeGeometry geometry;
   std::vector<std::size_t> plane_of_frame;
 };
 
@@ -168,7 +169,7 @@ Result<double> plane_distance(const std::vector<double>& gaps, double stated_mm)
   return out;
 }
 
-Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeGeometry& image) {
+Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const volume::VolumeGeometry& image) {
   const std::vector<SegmentFrame>& frames = segmentation.frames;
   FOVEA_TRY(check_frames(frames));
   const SlicePlace& any = frames.front().place;
@@ -187,11 +188,11 @@ Result<SegmentGrid> segment_grid(const Segmentation& segmentation, const VolumeG
     FOVEA_TRY_ASSIGN(distance, plane_distance(gaps, segmentation.slice_distance_mm));
   }
   SegmentGrid out{{}, std::vector<std::size_t>(frames.size())};
-  const Point3 origin = frames[order.front()].place.position_mm;
+  const volume::Point3 origin = frames[order.front()].place.position_mm;
   std::size_t planes = 2;  // a single marked plane still has a thickness
   for (const std::size_t f : order) {
     const double along = (height(f) - height(order.front())) / distance;
-    if (!(along < static_cast<double>(kAxisVoxelsMax) - 1))
+    if (!(along < static_cast<double>(volume::kAxisVoxelsMax) - 1))
       return invalid_argument("segmentation: planes too far apart for one volume");
     out.plane_of_frame[f] = static_cast<std::size_t>(std::llround(along));
     planes = std::max(planes, out.plane_of_frame[f] + 1);
@@ -241,24 +242,24 @@ Result<LabelLayers> draw_segments(const Segmentation& from, const SegmentGrid& g
   return out;
 }
 
-Result<void> deliver(const VolumeGeometry& geometry, const std::vector<std::int16_t>& labels,
-                     const VoxelAllocator& allocate) {
-  const CanonicalOrder order = canonical_order(geometry);
-  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(reordered(geometry, order), VoxelStorage::int16));
-  copy_canonical(labels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
-                 [](std::int16_t v) { return v; });
+Result<void> deliver(const volume::VolumeGeometry& geometry, const std::vector<std::int16_t>& labels,
+                     const volume::VoxelAllocator& allocate) {
+  const volume::CanonicalOrder order = volume::canonical_order(geometry);
+  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(volume::reordered(geometry, order), volume::VoxelStorage::int16));
+  volume::copy_canonical(labels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
+                         [](std::int16_t v) { return v; });
   return {};
 }
 
-Result<LabelFacts> finish(const LabelLayers& layers, const VolumeGeometry& geometry, const LabelGrid& grid,
-                          std::string frame, const VoxelAllocator& allocate) {
+Result<LabelFacts> finish(const LabelLayers& layers, const volume::VolumeGeometry& geometry, const LabelGrid& grid,
+                          std::string frame, const volume::VoxelAllocator& allocate) {
   if (grid.layer >= std::max(layers.count(), 1u)) return invalid_argument("labels: no such layer");
   FOVEA_TRY(deliver(geometry, layers.kept(), allocate));
   return LabelFacts{std::max(layers.count(), 1u), std::move(frame)};
 }
 
 Result<LabelFacts> read_segmentation(const std::filesystem::path& file, const gdcm::File& dicom, bool is_label_map,
-                                     const LabelGrid& grid, const VoxelAllocator& allocate) {
+                                     const LabelGrid& grid, const volume::VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(const Segmentation segmentation, segmentation_of(file, dicom, is_label_map));
   FOVEA_TRY_ASSIGN(const SegmentGrid own, segment_grid(segmentation, grid.image));
   FOVEA_TRY_ASSIGN(const LabelLayers layers, draw_segments(segmentation, own, grid.layer));
@@ -306,7 +307,8 @@ Result<std::vector<Contour>> contours_of(const DataSet& region, std::size_t& cor
   return out;
 }
 
-Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid, const VoxelAllocator& allocate) {
+Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid,
+                                      const volume::VoxelAllocator& allocate) {
   std::map<int, Region> regions = regions_of(data);
   LabelLayers layers(grid.image.voxel_count(), grid.layer);
   std::string frame;
@@ -365,7 +367,7 @@ LabelObject describe_labels(const std::filesystem::path& file) {
 }
 
 Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
-                                     const VoxelAllocator& allocate) {
+                                     const volume::VoxelAllocator& allocate) {
   gdcm::Reader reader;
   reader.SetFileName(file.c_str());
   if (!reader.Read()) return invalid_argument("not DICOM, or damaged (copy the file again)");
@@ -377,4 +379,4 @@ Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const La
   return read_segmentation(file, reader.GetFile(), kind == kLabelMap, grid, allocate);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -11,7 +11,7 @@
 #include "node/intake/formats/scan_facts.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct LabelFacts {
   std::uint32_t layers = 1;        // label maps that the object's structures need, overlaps apart
@@ -31,6 +31,6 @@ LabelObject describe_labels(const std::filesystem::path& file);
 // BOLUS) and regions without a closed contour are left out.
 // invalid_argument: everything wrong with the object, or a layer beyond the last.
 Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
-                                     const VoxelAllocator& allocate);
+                                     const volume::VoxelAllocator& allocate);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

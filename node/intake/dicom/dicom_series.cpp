@@ -16,7 +16,7 @@
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr float kAirHu = -1000;
@@ -291,16 +291,17 @@ Result<void> fill_padding(std::vector<float>& voxels, bool is_ct) {
   return {};
 }
 
-Result<void> deliver(const VolumeGeometry& geometry, const std::vector<float>& voxels, const VoxelAllocator& allocate) {
+Result<void> deliver(const volume::VolumeGeometry& geometry, const std::vector<float>& voxels,
+                     const volume::VoxelAllocator& allocate) {
   const bool whole = std::all_of(voxels.begin(), voxels.end(),
                                  [](float v) { return v == std::trunc(v) && v >= -32768 && v <= 32767; });
-  const CanonicalOrder order = canonical_order(geometry);
-  FOVEA_TRY_ASSIGN(std::byte* const out,
-                   allocate(reordered(geometry, order), whole ? VoxelStorage::int16 : VoxelStorage::float32));
+  const volume::CanonicalOrder order = volume::canonical_order(geometry);
+  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(volume::reordered(geometry, order),
+                                                  whole ? volume::VoxelStorage::int16 : volume::VoxelStorage::float32));
   if (whole)
-    copy_canonical(voxels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
-                   [](float v) { return static_cast<std::int16_t>(v); });
-  else copy_canonical(voxels.data(), geometry, order, reinterpret_cast<float*>(out), [](float v) { return v; });
+    volume::copy_canonical(voxels.data(), geometry, order, reinterpret_cast<std::int16_t*>(out),
+                           [](float v) { return static_cast<std::int16_t>(v); });
+  else volume::copy_canonical(voxels.data(), geometry, order, reinterpret_cast<float*>(out), [](float v) { return v; });
   return {};
 }
 
@@ -331,7 +332,7 @@ Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path>
 }
 
 Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
-                                      const VoxelAllocator& allocate) {
+                                      const volume::VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(const Series series, collect(files, part));
   FOVEA_TRY_ASSIGN(const double factor, factor_of(series));
   FOVEA_TRY_ASSIGN(std::vector<float> voxels, read_values(series, factor));
@@ -341,4 +342,4 @@ Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> fil
   return SeriesFacts{first.modality, first.patient, first.frame_of_reference};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -11,7 +11,7 @@
 #include "node/intake/formats/scan_facts.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // Reads the header only. Never an error: a file that cannot be read is no image, and the reason says why.
 DicomFile describe_dicom(const std::filesystem::path& file);
@@ -32,6 +32,6 @@ Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path>
 // units, MONOCHROME1 inverted (CT and PET keep their units whatever the display). invalid_argument: everything
 // wrong with the series.
 Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
-                                      const VoxelAllocator& allocate);
+                                      const volume::VoxelAllocator& allocate);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

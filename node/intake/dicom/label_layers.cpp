@@ -5,7 +5,7 @@
 #include <limits>
 #include <string>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 Result<void> LabelLayers::add(std::int32_t label, std::span<const std::uint32_t> voxels) {
   if (label < 1 || label > std::numeric_limits<std::int16_t>::max())
@@ -25,4 +25,4 @@ Result<void> LabelLayers::add(std::int32_t label, std::span<const std::uint32_t>
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

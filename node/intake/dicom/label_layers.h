@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "node/intake/formats/scan_facts.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 class LabelLayers {
  public:
@@ -30,4 +30,4 @@ class LabelLayers {
   std::uint32_t wanted_, count_ = 0;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

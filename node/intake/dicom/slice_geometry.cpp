@@ -11,7 +11,7 @@
 
 #include "node/volume/canonical.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr double kDirectionTolerance = 1e-3;
@@ -149,7 +149,7 @@ Result<bool> leans(const Offsets& offsets) {
 
 // Sets the grid to hold every slice, and the slices' places in it.
 void place_slices(const Offsets& offsets, bool leaning, StackedSlices& out) {
-  VolumeGeometry& geometry = out.geometry;
+  volume::VolumeGeometry& geometry = out.geometry;
   SlicePositions& places = out.resampling.emplace();
   std::array<double, 2> low{}, high{};
   for (std::size_t k = 0; k < offsets.along.size(); ++k) {
@@ -163,7 +163,7 @@ void place_slices(const Offsets& offsets, bool leaning, StackedSlices& out) {
       high[axis] = std::max(high[axis], at);
     }
   }
-  Point3 corner = Point3::Zero();
+  volume::Point3 corner = volume::Point3::Zero();
   for (unsigned axis = 0; axis < 2; ++axis) {
     corner[axis] = std::floor(low[axis]);
     geometry.size[axis] += static_cast<std::int64_t>(std::ceil(high[axis]) - corner[axis]);
@@ -205,7 +205,7 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
   std::stable_sort(out.order.begin(), out.order.end(), [&](std::size_t a, std::size_t b) {
     return slices[a].position_mm.dot(normal) < slices[b].position_mm.dot(normal);
   });
-  const Point3 origin = slices[out.order.front()].position_mm;
+  const volume::Point3 origin = slices[out.order.front()].position_mm;
   Offsets offsets;
   std::vector<double> thickness;
   for (std::size_t k = 0; k < out.order.size(); ++k) {
@@ -220,22 +220,22 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices) {
   }
   FOVEA_TRY_ASSIGN(const SliceDistance distance, slice_distance(offsets, thickness));
   FOVEA_TRY_ASSIGN(const bool leaning, leans(offsets));
-  VolumeGeometry& geometry = out.geometry;
+  volume::VolumeGeometry& geometry = out.geometry;
   geometry.size = {any.columns, any.rows, static_cast<std::int64_t>(slices.size())};
   geometry.spacing_mm = {any.column_spacing_mm, any.row_spacing_mm, distance.mm};
   geometry.origin_mm = origin;
   geometry.direction << any.row_direction, any.column_direction, normal;
-  FOVEA_TRY_ASSIGN(geometry, checked_geometry(geometry));
+  FOVEA_TRY_ASSIGN(geometry, volume::checked_geometry(geometry));
   if (leaning || !distance.is_even) {
     place_slices(offsets, leaning, out);
-    FOVEA_TRY_ASSIGN(geometry, checked_geometry(geometry));
+    FOVEA_TRY_ASSIGN(geometry, volume::checked_geometry(geometry));
   }
   return out;
 }
 
 void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from,
                      std::span<float> out) {
-  const VolumeGeometry& geometry = stack.geometry;
+  const volume::VolumeGeometry& geometry = stack.geometry;
   const SlicePositions& places = *stack.resampling;
   const auto plane = static_cast<std::size_t>(columns * rows);
   std::size_t upper = 0;
@@ -257,4 +257,4 @@ void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int6
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -13,14 +13,14 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct SlicePlace {
   std::int64_t rows = 0, columns = 0;
   double row_spacing_mm = 0, column_spacing_mm = 0;            // between rows (along j), between columns (along i)
   Eigen::Vector3d row_direction = Eigen::Vector3d::Zero();     // along i
   Eigen::Vector3d column_direction = Eigen::Vector3d::Zero();  // along j
-  Point3 position_mm = Point3::Zero();                         // centre of the first voxel, LPS
+  volume::Point3 position_mm = volume::Point3::Zero();         // centre of the first voxel, LPS
   double thickness_mm = 0;                                     // as stated; 0 when not
 };
 
@@ -31,7 +31,7 @@ struct SlicePositions {
 };
 
 struct StackedSlices {
-  VolumeGeometry geometry;  // k along the normal row × column
+  volume::VolumeGeometry geometry;  // k along the normal row × column
   std::vector<std::size_t>
       order;  // along the normal; without resampling slice k of the volume is the order[k]-th given
   std::optional<SlicePositions> resampling;
@@ -49,4 +49,4 @@ Result<StackedSlices> stack_slices(std::span<const SlicePlace> slices);
 void resample_slices(const StackedSlices& stack, std::int64_t columns, std::int64_t rows, std::span<const float> from,
                      std::span<float> out);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // "YYYYMMDD" and "HHMMSS.ffffff" as seconds since 1970 on the scanner's own clock.
@@ -85,4 +85,4 @@ Result<double> suv_factor(const PetFields& fields) {
   return *fields.weight_kg * 1000 / dose;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -8,7 +8,7 @@
 
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct PetFields {
   std::string units;                               // (0054,1001): BQML, or GML for SUV as stored
@@ -26,4 +26,4 @@ struct PetFields {
 // What a rescaled voxel is multiplied with to give SUVbw. invalid_argument names the field that is missing or wrong.
 Result<double> suv_factor(const PetFields& fields);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

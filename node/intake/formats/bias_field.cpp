@@ -12,7 +12,7 @@
 #include <itkMultiThreaderBase.h>
 #include <itkN4BiasFieldCorrectionImageFilter.h>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr double kCoarseMm = 4;
@@ -25,10 +25,10 @@ using Correction = itk::N4BiasFieldCorrectionImageFilter<Scalar, Mask, Scalar>;
 
 // Blocks of whole voxels, about kCoarseMm wide; the last of a row may be narrower.
 struct Blocks {
-  Index3 step{1, 1, 1}, size{};
+  volume::Index3 step{1, 1, 1}, size{};
 };
 
-Blocks blocks_of(const VolumeGeometry& geometry) {
+Blocks blocks_of(const volume::VolumeGeometry& geometry) {
   Blocks out;
   for (unsigned axis = 0; axis < 3; ++axis) {
     out.step[axis] = std::max<std::int64_t>(1, std::llround(kCoarseMm / geometry.spacing_mm[axis]));
@@ -38,7 +38,7 @@ Blocks blocks_of(const VolumeGeometry& geometry) {
 }
 
 template <class Image>
-typename Image::Pointer make_image(const VolumeGeometry& geometry, const Blocks& blocks) {
+typename Image::Pointer make_image(const volume::VolumeGeometry& geometry, const Blocks& blocks) {
   auto out = Image::New();
   typename Image::RegionType region;
   typename Image::SpacingType spacing;
@@ -53,7 +53,8 @@ typename Image::Pointer make_image(const VolumeGeometry& geometry, const Blocks&
 }
 
 // Means of the blocks, x fastest.
-std::vector<float> averages(const VolumeGeometry& geometry, const Blocks& blocks, std::span<const float> voxels) {
+std::vector<float> averages(const volume::VolumeGeometry& geometry, const Blocks& blocks,
+                            std::span<const float> voxels) {
   const auto count = static_cast<std::size_t>(blocks.size[0] * blocks.size[1] * blocks.size[2]);
   std::vector<double> sums(count);
   std::vector<std::uint32_t> counts(count);
@@ -71,7 +72,7 @@ std::vector<float> averages(const VolumeGeometry& geometry, const Blocks& blocks
 }
 
 // The logarithm of the field at the middle of every block.
-Result<std::vector<float>> log_field(const VolumeGeometry& geometry, const Blocks& blocks,
+Result<std::vector<float>> log_field(const volume::VolumeGeometry& geometry, const Blocks& blocks,
                                      const std::vector<float>& coarse) {
   std::vector<float> sorted = coarse;
   const auto p99 = sorted.begin() + static_cast<std::ptrdiff_t>((sorted.size() - 1) * 99 / 100);
@@ -142,7 +143,7 @@ std::vector<Between> between(std::int64_t size, std::int64_t step, std::int64_t 
 
 }  // namespace
 
-Result<void> correct_bias(const VolumeGeometry& geometry, std::span<float> voxels) {
+Result<void> correct_bias(const volume::VolumeGeometry& geometry, std::span<float> voxels) {
   itk::MultiThreaderBase::SetGlobalDefaultThreader(itk::MultiThreaderBaseEnums::Threader::Platform);
   itk::MultiThreaderBase::SetGlobalMaximumNumberOfThreads(1);
   const Blocks blocks = blocks_of(geometry);
@@ -166,4 +167,4 @@ Result<void> correct_bias(const VolumeGeometry& geometry, std::span<float> voxel
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -7,11 +7,11 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // Divides `voxels` (z-y-x, geometry.voxel_count() of them) by the smooth field found on 4 mm averages of what lies
 // above 0.25 · p99; the field's mean logarithm there is taken out, so that the scan keeps its level. invalid_argument:
 // nothing lies above, or the fit does not end in numbers.
-Result<void> correct_bias(const VolumeGeometry& geometry, std::span<float> voxels);
+Result<void> correct_bias(const volume::VolumeGeometry& geometry, std::span<float> voxels);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -4,7 +4,7 @@
 
 #include "node/intake/formats/nifti_header.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 static_assert(kFormatHeadBytes >= kNiftiHeaderBytesMax);
@@ -48,4 +48,4 @@ std::optional<FileFormat> format_of_contents(ByteView head) noexcept {
   return std::nullopt;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

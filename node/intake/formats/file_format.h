@@ -9,7 +9,7 @@
 
 #include "common/bytes.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 enum class FileFormat { nifti, nrrd, metaimage, dicom };
 
@@ -27,4 +27,4 @@ constexpr std::size_t kFormatHeadBytes = 544;
 // taken packed. Four bytes are enough to tell NIfTI from everything else. None: no format that is taken.
 std::optional<FileFormat> format_of_contents(ByteView head) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -16,7 +16,7 @@
 #include "common/check.h"
 #include "node/intake/formats/nifti_header.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256 * 1024;
@@ -138,4 +138,4 @@ void warm_up_gzip() {
   libdeflate_free_decompressor(machine);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

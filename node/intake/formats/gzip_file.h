@@ -8,7 +8,7 @@
 #include "common/bytes.h"
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // The first `size_max` decompressed bytes, fewer when the file is shorter. invalid_argument: damaged or cut off.
 Result<Bytes> gzip_head(int input, std::size_t size_max);
@@ -20,4 +20,4 @@ Result<void> unpack_gzip(int input, std::span<std::uint8_t> out);
 // Unpacks a few bytes of its own, so that no forked child has to do what libraries do at their first file.
 void warm_up_gzip();
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

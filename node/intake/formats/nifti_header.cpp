@@ -11,7 +11,7 @@
 
 #include "node/volume/canonical.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // Reads numbers at fixed offsets of a header in either byte order. Offsets are below the header's size, checked once.
@@ -168,11 +168,11 @@ Result<Eigen::Affine3d> affine_of(const RawHeader& h) {
   return out;
 }
 
-Result<VolumeGeometry> geometry_of(const RawHeader& h) {
+Result<volume::VolumeGeometry> geometry_of(const RawHeader& h) {
   FOVEA_TRY_ASSIGN(const Eigen::Affine3d affine, affine_of(h));
   const Eigen::Vector3d to_lps(-1, -1, 1);  // from RAS
   const double scale = unit_scale(h.units);
-  VolumeGeometry out;
+  volume::VolumeGeometry out;
   for (unsigned axis = 0; axis < 3; ++axis) {
     out.size[axis] = h.dim[axis + 1];
     const Eigen::Vector3d step = affine.linear().col(axis);
@@ -180,7 +180,7 @@ Result<VolumeGeometry> geometry_of(const RawHeader& h) {
     out.direction.col(axis) = to_lps.cwiseProduct(step) / step.norm();
   }
   out.origin_mm = to_lps.cwiseProduct(affine.translation()) * scale;
-  return checked_geometry(out);
+  return volume::checked_geometry(out);
 }
 
 enum class Version { none, one, two };
@@ -235,4 +235,4 @@ Result<NiftiHeader> inspect_nifti(ByteView head) {
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

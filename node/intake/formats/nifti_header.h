@@ -9,12 +9,12 @@
 #include "common/result.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 constexpr std::size_t kNiftiHeaderBytesMax = 544;  // NIfTI-2: 540 and four of extension flags
 
 struct NiftiHeader {
-  VolumeGeometry geometry;          // LPS, in file order, checked
+  volume::VolumeGeometry geometry;  // LPS, in file order, checked
   std::uint64_t voxel_offset = 0;   // of the first voxel in the (decompressed) file
   std::uint64_t voxel_bytes = 0;    // all voxels
   std::int64_t datatype = 0;        // NIfTI's code
@@ -33,4 +33,4 @@ bool looks_like_gzip(ByteView head) noexcept;  // RFC 1952
 // slope or intercept that are not numbers, spacing zero or not a number, a transform that is singular or sheared.
 Result<NiftiHeader> inspect_nifti(ByteView head);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -13,7 +13,7 @@
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // Voxels at a time: within the first-level cache and few pages of the stack, whatever their type.
@@ -188,15 +188,16 @@ void store_in_place(const NiftiHeader& header, const Scaling& scaling, std::uint
     convert_in_place<T, To>(memory, count, [scaling](T v) { return static_cast<To>(scaling.of(v)); });
   else if constexpr (!std::is_same_v<T, To>)
     convert_in_place<T, To>(memory, count, [](T v) { return static_cast<To>(v); });
-  flip_in_place(reinterpret_cast<To*>(memory), header.geometry.size, canonical_order(header.geometry));
+  volume::flip_in_place(reinterpret_cast<To*>(memory), header.geometry.size, volume::canonical_order(header.geometry));
 }
 
 template <class T, class To>
 void store(const NiftiHeader& header, const Scaling& scaling, const T* voxels, To* out) {
-  const CanonicalOrder order = canonical_order(header.geometry);
+  const volume::CanonicalOrder order = volume::canonical_order(header.geometry);
   if (scaling.is_used())
-    copy_canonical(voxels, header.geometry, order, out, [scaling](T v) { return static_cast<To>(scaling.of(v)); });
-  else copy_canonical(voxels, header.geometry, order, out, [](T v) { return static_cast<To>(v); });
+    volume::copy_canonical(voxels, header.geometry, order, out,
+                           [scaling](T v) { return static_cast<To>(scaling.of(v)); });
+  else volume::copy_canonical(voxels, header.geometry, order, out, [](T v) { return static_cast<To>(v); });
 }
 
 void to_native(const NiftiHeader& header, std::span<std::uint8_t> voxels) {
@@ -208,7 +209,8 @@ void to_native(const NiftiHeader& header, std::span<std::uint8_t> voxels) {
 
 }  // namespace
 
-Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> voxels, const VoxelAllocator& allocate) {
+Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> voxels,
+                           const volume::VoxelAllocator& allocate) {
   FOVEA_CHECK(voxels.size() == header.voxel_bytes);
   to_native(header, voxels);
   const Scaling scaling = scaling_of(header);
@@ -216,9 +218,10 @@ Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> vo
     using T = decltype(type);
     const Range range = range_of<T>(voxels, scaling);
     if (!range.finite) return not_numbers();
-    const VolumeGeometry canonical = reordered(header.geometry, canonical_order(header.geometry));
+    const volume::VolumeGeometry canonical =
+        volume::reordered(header.geometry, volume::canonical_order(header.geometry));
     FOVEA_TRY_ASSIGN(std::byte* const out,
-                     allocate(canonical, range.whole ? VoxelStorage::int16 : VoxelStorage::float32));
+                     allocate(canonical, range.whole ? volume::VoxelStorage::int16 : volume::VoxelStorage::float32));
     const auto* stored = reinterpret_cast<const T*>(voxels.data());
     std::vector<T> aligned;
     if (reinterpret_cast<std::uintptr_t>(voxels.data()) % alignof(T) != 0) {
@@ -233,36 +236,37 @@ Result<void> deliver_nifti(const NiftiHeader& header, std::span<std::uint8_t> vo
 }
 
 bool can_stay_in_place(const NiftiHeader& header) noexcept {
-  return only_flips(canonical_order(header.geometry)) &&
+  return volume::only_flips(volume::canonical_order(header.geometry)) &&
          header.voxel_bytes <= header.geometry.voxel_count() * sizeof(float);
 }
 
 std::uint64_t bytes_in_place(const NiftiHeader& header) noexcept {
   const bool stays_small = !scaling_of(header).is_used() &&
                            with_type_of(header, [](auto type) { return kAlwaysInt16<decltype(type)>; });
-  return header.geometry.voxel_count() * bytes_per_voxel(stays_small ? VoxelStorage::int16 : VoxelStorage::float32);
+  return header.geometry.voxel_count() *
+         volume::bytes_per_voxel(stays_small ? volume::VoxelStorage::int16 : volume::VoxelStorage::float32);
 }
 
-Result<VoxelStorage> deliver_nifti_in_place(const NiftiHeader& header, std::span<std::uint8_t> memory) {
+Result<volume::VoxelStorage> deliver_nifti_in_place(const NiftiHeader& header, std::span<std::uint8_t> memory) {
   FOVEA_CHECK(can_stay_in_place(header) && memory.size() == bytes_in_place(header));
   FOVEA_CHECK(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(float) == 0);
   const std::span<std::uint8_t> voxels = memory.first(header.voxel_bytes);
   to_native(header, voxels);
   const Scaling scaling = scaling_of(header);
-  return with_type_of(header, [&](auto type) -> Result<VoxelStorage> {
+  return with_type_of(header, [&](auto type) -> Result<volume::VoxelStorage> {
     using T = decltype(type);
     if constexpr (sizeof(T) > sizeof(std::int16_t))
       if (!scaling.is_used() && shrink_in_place<T>(voxels)) {
-        flip_in_place(reinterpret_cast<std::int16_t*>(memory.data()), header.geometry.size,
-                      canonical_order(header.geometry));
-        return VoxelStorage::int16;
+        volume::flip_in_place(reinterpret_cast<std::int16_t*>(memory.data()), header.geometry.size,
+                              volume::canonical_order(header.geometry));
+        return volume::VoxelStorage::int16;
       }
     const Range range = range_of<T>(voxels, scaling);
     if (!range.finite) return not_numbers();
     if (range.whole) store_in_place<T, std::int16_t>(header, scaling, memory.data());
     else store_in_place<T, float>(header, scaling, memory.data());
-    return range.whole ? VoxelStorage::int16 : VoxelStorage::float32;
+    return range.whole ? volume::VoxelStorage::int16 : volume::VoxelStorage::float32;
   });
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -6,7 +6,7 @@
 
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 constexpr std::uint32_t kLabelLayersMax = 16;  // label maps of one label object
 
@@ -16,7 +16,7 @@ constexpr std::uint32_t kSeriesVolumesMax = 16;    // more is a long time series
 // What a labels job needs: the scan's canonical grid, into which contours are drawn, and which label map is wanted
 // (structures that overlap lie in different ones).
 struct LabelGrid {
-  VolumeGeometry image{.size = {2, 2, 2}};
+  volume::VolumeGeometry image{.size = {2, 2, 2}};
   std::uint32_t layer = 0;
 };
 
@@ -32,4 +32,4 @@ struct DicomFile {
   bool is_label = false;  // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kFieldBytesMax = 900;        // NrrdIO quotes lines in messages of 1024 bytes
@@ -106,4 +106,4 @@ Result<void> check_metaimage_header(ByteView head) {
   return no_end();
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -8,7 +8,7 @@
 #include "common/bytes.h"
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 constexpr std::size_t kTextHeaderBytesMax = 1u << 20;
 
@@ -18,4 +18,4 @@ constexpr std::size_t kTextHeaderBytesMax = 1u << 20;
 Result<void> check_nrrd_header(ByteView head);
 Result<void> check_metaimage_header(ByteView head);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

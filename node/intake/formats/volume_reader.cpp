@@ -19,7 +19,7 @@
 #include "common/check.h"
 #include "node/volume/canonical.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 using Component = itk::ImageIOBase;
@@ -34,7 +34,7 @@ itk::ImageIOBase::Pointer reader_of(FileFormat format) {
   return nullptr;
 }
 
-Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
+Result<volume::VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
   const unsigned dimensions = io.GetNumberOfDimensions();
   if (dimensions < 3)
     return invalid_argument("dimensions: " + std::to_string(dimensions) +
@@ -45,10 +45,10 @@ Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
   if (io.GetNumberOfComponents() != 1)
     return invalid_argument("components: " + std::to_string(io.GetNumberOfComponents()) +
                             " per voxel; expected one number per voxel");
-  VolumeGeometry out;
+  volume::VolumeGeometry out;
   for (unsigned axis = 0; axis < 3; ++axis) {
-    if (io.GetDimensions(axis) > static_cast<std::size_t>(kAxisVoxelsMax))
-      return invalid_argument("size: an axis has more than " + std::to_string(kAxisVoxelsMax) +
+    if (io.GetDimensions(axis) > static_cast<std::size_t>(volume::kAxisVoxelsMax))
+      return invalid_argument("size: an axis has more than " + std::to_string(volume::kAxisVoxelsMax) +
                               " voxels (is the header damaged?)");
     out.size[axis] = static_cast<std::int64_t>(io.GetDimensions(axis));
     out.spacing_mm[axis] = io.GetSpacing(axis);
@@ -56,7 +56,7 @@ Result<VolumeGeometry> geometry_of(const itk::ImageIOBase& io) {
     const std::vector<double> column = io.GetDirection(axis);
     for (unsigned row = 0; row < 3; ++row) out.direction(row, axis) = column.at(row);
   }
-  return checked_geometry(out);
+  return volume::checked_geometry(out);
 }
 
 // A NIfTI volume above this is read slice by slice, so that it is never in memory twice; below, one read is faster.
@@ -65,7 +65,8 @@ constexpr std::size_t kWholeReadBytesMax = 48u << 20;
 // The stored voxels, in pieces of whole slices. ITK's other readers decode the whole file whatever is asked for.
 class SliceSource {
  public:
-  SliceSource(itk::ImageIOBase& io, const VolumeGeometry& geometry, bool in_slices) : io_(io), size_(geometry.size) {
+  SliceSource(itk::ImageIOBase& io, const volume::VolumeGeometry& geometry, bool in_slices)
+      : io_(io), size_(geometry.size) {
     slice_voxels_ = static_cast<std::size_t>(size_[0] * size_[1]);
     const std::size_t bytes = geometry.voxel_count() * io.GetComponentSize();
     step_ = in_slices && bytes > kWholeReadBytesMax ? 1 : size_[2];
@@ -108,7 +109,7 @@ class SliceSource {
   }
 
   itk::ImageIOBase& io_;
-  Index3 size_;
+  volume::Index3 size_;
   std::size_t slice_voxels_ = 0;
   std::int64_t step_ = 1, loaded_ = -1;
   std::unique_ptr<std::byte[]> raw_;
@@ -136,15 +137,18 @@ bool all_finite(std::span<const T> values) {
 }
 
 template <class T, class To>
-void copy_all(SliceSource& source, const VolumeGeometry& geometry, const CanonicalOrder& order, To* out) {
+void copy_all(SliceSource& source, const volume::VolumeGeometry& geometry, const volume::CanonicalOrder& order,
+              To* out) {
   source.each<T>([&](std::span<const T> voxels, std::int64_t k, std::int64_t slices) {
-    copy_canonical_slices(voxels.data(), geometry, order, {k, slices}, out, [](T v) { return static_cast<To>(v); });
+    volume::copy_canonical_slices(voxels.data(), geometry, order, {k, slices}, out,
+                                  [](T v) { return static_cast<To>(v); });
     return true;
   });
 }
 
 template <class T>
-Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const VoxelAllocator& allocate) {
+Result<void> deliver(SliceSource& source, const volume::VolumeGeometry& geometry,
+                     const volume::VoxelAllocator& allocate) {
   constexpr bool kAlwaysFits = std::numeric_limits<T>::is_integer && sizeof(T) <= 2 &&
                                (sizeof(T) == 1 || std::numeric_limits<T>::is_signed);
   bool finite = true, small = true;
@@ -157,14 +161,14 @@ Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const 
   if (!finite)
     return invalid_argument(
         "voxels: some are not numbers (NaN or infinite); replace them, e.g. by 0, and export again");
-  const CanonicalOrder order = canonical_order(geometry);
-  FOVEA_TRY_ASSIGN(std::byte* const out,
-                   allocate(reordered(geometry, order), small ? VoxelStorage::int16 : VoxelStorage::float32));
+  const volume::CanonicalOrder order = volume::canonical_order(geometry);
+  FOVEA_TRY_ASSIGN(std::byte* const out, allocate(volume::reordered(geometry, order),
+                                                  small ? volume::VoxelStorage::int16 : volume::VoxelStorage::float32));
   if constexpr (std::is_same_v<T, short>)
-    if (source.is_one_piece() && only_flips(order)) {
+    if (source.is_one_piece() && volume::only_flips(order)) {
       auto* voxels = reinterpret_cast<std::int16_t*>(out);
       source.read_all(voxels);
-      flip_in_place(voxels, geometry.size, order);
+      volume::flip_in_place(voxels, geometry.size, order);
       return {};
     }
   if (small) copy_all<T>(source, geometry, order, reinterpret_cast<std::int16_t*>(out));
@@ -172,8 +176,8 @@ Result<void> deliver(SliceSource& source, const VolumeGeometry& geometry, const 
   return {};
 }
 
-Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const VolumeGeometry& geometry,
-                        const VoxelAllocator& allocate) {
+Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const volume::VolumeGeometry& geometry,
+                        const volume::VoxelAllocator& allocate) {
   switch (type) {
     case itk::IOComponentEnum::UCHAR: return deliver<unsigned char>(source, geometry, allocate);
     case itk::IOComponentEnum::CHAR: return deliver<signed char>(source, geometry, allocate);
@@ -193,12 +197,12 @@ Result<void> deliver_as(itk::IOComponentEnum type, SliceSource& source, const Vo
   return invalid_argument("voxel type: expected a plain integer or float type");
 }
 
-Result<void> read_through_itk(const VolumeSource& source, const VoxelAllocator& allocate) {
+Result<void> read_through_itk(const VolumeSource& source, const volume::VoxelAllocator& allocate) {
   const itk::ImageIOBase::Pointer io = reader_of(source.format);
   FOVEA_CHECK(io.IsNotNull() && "DICOM is for dicom_series.h");
   io->SetFileName(source.path.string());
   io->ReadImageInformation();
-  VolumeGeometry geometry;
+  volume::VolumeGeometry geometry;
   if (source.geometry != nullptr) {
     geometry = *source.geometry;
     std::size_t voxels = 1;
@@ -217,7 +221,7 @@ Result<void> read_through_itk(const VolumeSource& source, const VoxelAllocator& 
 
 }  // namespace
 
-Result<void> read_volume_file(const VolumeSource& source, const VoxelAllocator& allocate) {
+Result<void> read_volume_file(const VolumeSource& source, const volume::VoxelAllocator& allocate) {
   try {
     return read_through_itk(source, allocate);
   } catch (const std::bad_alloc&) {
@@ -232,4 +236,4 @@ Result<void> read_volume_file(const VolumeSource& source, const VoxelAllocator& 
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

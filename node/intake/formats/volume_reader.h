@@ -9,7 +9,7 @@
 #include "node/volume/volume.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // The voxels become int16 where that loses nothing, else float. The geometry of a NIfTI file comes from its own
 // header (nifti_header.h), since readers differ in which of its two transforms they believe; of the others, from
@@ -17,8 +17,8 @@ namespace fovea::node {
 struct VolumeSource {
   std::filesystem::path path;
   FileFormat format = FileFormat::nifti;
-  const VolumeGeometry* geometry = nullptr;  // overrides ITK's when given
+  const volume::VolumeGeometry* geometry = nullptr;  // overrides ITK's when given
 };
-Result<void> read_volume_file(const VolumeSource& source, const VoxelAllocator& allocate);
+Result<void> read_volume_file(const VolumeSource& source, const volume::VoxelAllocator& allocate);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

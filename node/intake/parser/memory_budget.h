@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 class MemoryBudget {
  public:
@@ -63,4 +63,4 @@ class MemoryBudget {
   std::uint64_t free_bytes_, asked_ = 0, served_ = 0;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -16,7 +16,7 @@
 #include "common/bytes.h"
 #include "common/child_program.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 ParserProcess::ParserProcess(std::filesystem::path program) : program_(std::move(program)) {}
 ParserProcess::ParserProcess(ParserProcess&&) noexcept = default;
@@ -82,4 +82,4 @@ Result<JobFate> ParserProcess::run(const ParserJob& job, std::span<const int> de
   return fate;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

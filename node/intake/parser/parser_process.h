@@ -9,7 +9,7 @@
 #include "common/result.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 class ParserProcess {
  public:
@@ -36,4 +36,4 @@ class ParserProcess {
   std::unique_ptr<Child> child_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 Result<Descriptor> open_scan_file(const std::filesystem::path& file) {
   // O_NONBLOCK: a named pipe must not make the node wait.
@@ -42,4 +42,4 @@ Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_file
   return share;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -13,7 +13,7 @@
 #include "common/result.h"
 #include "node/intake/parser/memory_budget.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // not_found: it cannot be opened; invalid_argument: a folder, a pipe, empty.
 Result<Descriptor> open_scan_file(const std::filesystem::path& file);
@@ -30,4 +30,4 @@ std::uint64_t bytes_of(std::span<const std::filesystem::path> files);
 Result<std::optional<MemoryBudget::Share>> memory_for(const ScanFiles& scan_files,
                                                       std::span<const std::filesystem::path> files);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -21,7 +21,7 @@
 #include "node/intake/parser/memory_budget.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::uint64_t kHeadersMemoryBytes = 512u << 20;  // beside their files
@@ -72,10 +72,11 @@ ParsedVolume::~ParsedVolume() {
   if (pool_) pool_->give_back(std::move(memory_), kVoxelOffset + geometry().voxel_count() * sizeof(float));
 }
 
-VoxelSpan ParsedVolume::voxels() const noexcept {
+volume::VoxelSpan ParsedVolume::voxels() const noexcept {
   const std::uint8_t* data = memory_->data() + kVoxelOffset;
   const std::size_t count = geometry().voxel_count();
-  if (answer_.storage == VoxelStorage::int16) return std::span(reinterpret_cast<const std::int16_t*>(data), count);
+  if (answer_.storage == volume::VoxelStorage::int16)
+    return std::span(reinterpret_cast<const std::int16_t*>(data), count);
   return std::span(reinterpret_cast<const float*>(data), count);
 }
 
@@ -191,7 +192,8 @@ Result<ParsedVolume> ScanParser::take_volume(const ParserJob& job, std::span<con
     results_->give_back(std::move(result));
     return std::move(answer).error();
   }
-  FOVEA_CHECK(kVoxelOffset + answer->geometry.voxel_count() * bytes_per_voxel(answer->storage) <= result->capacity());
+  FOVEA_CHECK(kVoxelOffset + answer->geometry.voxel_count() * volume::bytes_per_voxel(answer->storage) <=
+              result->capacity());
   return ParsedVolume(std::move(result), results_, std::move(answer).value());
 }
 
@@ -228,4 +230,4 @@ Result<void> ScanParser::self_test(JobKind kind, Program of) {
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

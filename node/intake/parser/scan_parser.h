@@ -23,7 +23,7 @@
 #include "node/volume/intensity.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // A canonical volume in memory that the parser's child filled. The child is dead, and could not change the memory's
 // size.
@@ -33,12 +33,12 @@ class ParsedVolume {
   ParsedVolume& operator=(ParsedVolume&&) = delete;
   ~ParsedVolume();
 
-  const VolumeGeometry& geometry() const noexcept { return answer_.geometry; }
+  const volume::VolumeGeometry& geometry() const noexcept { return answer_.geometry; }
   const std::string& modality() const noexcept { return answer_.modality; }
   const std::string& patient() const noexcept { return answer_.patient; }  // sealed, never shown
   const std::string& frame_of_reference() const noexcept { return answer_.frame_of_reference; }
   std::uint32_t layers() const noexcept { return answer_.layers; }  // of labels
-  VoxelSpan voxels() const noexcept;
+  volume::VoxelSpan voxels() const noexcept;
 
  private:
   friend class ScanParser;
@@ -98,4 +98,4 @@ class ScanParser {
   std::shared_ptr<SharedMemoryPool> results_, scratches_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

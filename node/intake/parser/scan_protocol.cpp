@@ -16,7 +16,7 @@
 #include "node/volume/canonical.h"
 #include "node/volume/geometry_codec.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kMessageBytesMax = 256;
@@ -32,9 +32,9 @@ void put_error(ByteWriter& out, const Error& error) {
 }
 
 // Nothing that the other side wrote is used unchecked.
-Result<VolumeGeometry> get_checked_geometry(ByteReader& in) {
-  FOVEA_TRY_ASSIGN(const VolumeGeometry geometry, get_geometry(in));
-  return checked_geometry(geometry);
+Result<volume::VolumeGeometry> get_checked_geometry(ByteReader& in) {
+  FOVEA_TRY_ASSIGN(const volume::VolumeGeometry geometry, volume::get_geometry(in));
+  return volume::checked_geometry(geometry);
 }
 
 // The child's own error travels back as the error of the decode.
@@ -74,7 +74,7 @@ Bytes encode(const ParserJob& job) {
   out.u32(job.limits.cpu_s);
   out.u32(job.limits.wall_ms);
   out.u32(job.files);
-  put_geometry(out, job.grid.image);
+  volume::put_geometry(out, job.grid.image);
   out.u32(job.grid.layer);
   out.u32(job.part);
   out.u8(job.correct_bias ? 1 : 0);
@@ -125,7 +125,7 @@ Bytes encode_answer(const Result<VolumeAnswer>& answer) {
     return std::move(out).take();
   }
   out.u32(kOk);
-  put_geometry(out, answer->geometry);
+  volume::put_geometry(out, answer->geometry);
   out.u32(static_cast<std::uint32_t>(answer->storage));
   out.sized(cut(answer->modality, kTextBytesMax));
   out.sized(cut(answer->patient, kTextBytesMax));
@@ -140,10 +140,10 @@ Result<VolumeAnswer> decode_volume_answer(ByteView bytes) {
   VolumeAnswer out;
   FOVEA_TRY_ASSIGN(out.geometry, get_checked_geometry(in));
   FOVEA_TRY_ASSIGN(const std::uint32_t storage, in.u32("storage"));
-  if (storage != static_cast<std::uint32_t>(VoxelStorage::int16) &&
-      storage != static_cast<std::uint32_t>(VoxelStorage::float32))
+  if (storage != static_cast<std::uint32_t>(volume::VoxelStorage::int16) &&
+      storage != static_cast<std::uint32_t>(volume::VoxelStorage::float32))
     return corruption("parser answer: unknown storage");
-  out.storage = static_cast<VoxelStorage>(storage);
+  out.storage = static_cast<volume::VoxelStorage>(storage);
   FOVEA_TRY_ASSIGN(out.modality, in.text("modality", kTextBytesMax));
   FOVEA_TRY_ASSIGN(out.patient, in.text("patient", kTextBytesMax));
   FOVEA_TRY_ASSIGN(out.frame_of_reference, in.text("frame of reference", kTextBytesMax));
@@ -257,4 +257,4 @@ Result<ReceivedMessage> receive_message(int socket) {
   return out;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

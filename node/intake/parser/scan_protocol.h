@@ -19,11 +19,12 @@
 #include "node/volume/volume.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 constexpr std::size_t kAnswerBytesMax = 4u << 20;
 constexpr std::size_t kVoxelOffset = kAnswerBytesMax;
-constexpr std::uint64_t kResultBytes = kVoxelOffset + static_cast<std::uint64_t>(kVolumeVoxelsMax) * sizeof(float);
+constexpr std::uint64_t kResultBytes =
+    kVoxelOffset + static_cast<std::uint64_t>(volume::kVolumeVoxelsMax) * sizeof(float);
 // More than any header may promise: kVolumeVoxelsMax doubles, and what lies before them.
 constexpr std::uint64_t kScratchBytesMax = 8ull << 30;
 constexpr std::size_t kDescriptorsPerMessage = 200;
@@ -78,8 +79,8 @@ Result<JobFate> decode_fate(ByteView bytes);
 
 // The answer to a volume, series or labels job.
 struct VolumeAnswer {
-  VolumeGeometry geometry;  // canonical
-  VoxelStorage storage = VoxelStorage::float32;
+  volume::VolumeGeometry geometry;  // canonical
+  volume::VoxelStorage storage = volume::VoxelStorage::float32;
   std::string modality;            // DICOM's code ("CT", "MR", "PT"), empty when the format does not say
   std::string patient;             // what identifies the patient in the file; to be sealed, never shown
   std::string frame_of_reference;  // DICOM's UID of the space that positions are in; empty when not said
@@ -104,4 +105,4 @@ struct ReceivedMessage {
 };
 Result<ReceivedMessage> receive_message(int socket);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

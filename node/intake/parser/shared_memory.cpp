@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::uint64_t kKeptBytesMax = 64u << 20;  // above, pages go back to the system
@@ -76,4 +76,4 @@ void SharedMemoryPool::give_back(std::unique_ptr<SharedMemory> memory, std::uint
     waiting_.push_back(std::move(memory));
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

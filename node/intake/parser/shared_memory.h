@@ -9,7 +9,7 @@
 
 #include "common/result.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 class SharedMemory {
  public:
@@ -53,4 +53,4 @@ class SharedMemoryPool {
   std::vector<std::unique_ptr<SharedMemory>> waiting_;
 };
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

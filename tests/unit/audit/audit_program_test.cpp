@@ -44,7 +44,7 @@ json data_of(const ProgramResult& result) {
 class AuditProgram : public testing::Test {
  protected:
   void SetUp() override {
-    std::vector<federation::LedgerEntry> receipts;
+    std::vector<federation::ledger::LedgerEntry> receipts;
     for (EgressSite* site : {&anna, &bern}) {
       const auto received = test::write_site_ledger(*site, 2);
       receipts.insert(receipts.end(), received.begin(), received.end());
@@ -54,21 +54,22 @@ class AuditProgram : public testing::Test {
   }
 
   void write_roster() {
-    federation::Roster roster;
+    federation::membership::Roster roster;
     roster.federation = "test";
     roster.epoch = 1;
     roster.valid_from = test::kTestTime;
     roster.valid_until = UnixMs{test::kTestTime.value + 1000};  // long over: an audit may come later
     roster.coordinator_signing_key = test::signing_key(kCoordinatorKey).verify_key();
     for (const EgressSite* site : {&anna, &bern}) {
-      federation::RosterSite member{.id = site->site};
+      federation::membership::RosterSite member{.id = site->site};
       member.identity_key = test::signing_key(10 + site->log_key).verify_key();
       member.transport_key = test::signing_key(20 + site->log_key).verify_key();
       member.log_key = test::signing_key(site->log_key).verify_key();
       member.approver_key = site->approver.verify_key();
       roster.sites.push_back(member);
     }
-    federation::SignedDocument document{.kind = "roster", .document = roster.document().value(), .signatures = {}};
+    federation::membership::SignedDocument document{
+        .kind = "roster", .document = roster.document().value(), .signatures = {}};
     ASSERT_TRUE(document.sign(test::signing_key(kAdministrator)));
     test::spill(folder.path() / "roster.json", as_text(document.serialize()));
   }

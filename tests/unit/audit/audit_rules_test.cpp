@@ -12,8 +12,8 @@
 namespace fovea::audit {
 namespace {
 
-using federation::EgressIntent;
-using federation::LedgerEntry;
+using federation::ledger::EgressIntent;
+using federation::ledger::LedgerEntry;
 using test::EgressSite;
 using Entries = std::vector<LedgerEntry>;
 
@@ -96,17 +96,18 @@ TEST_F(AuditRules, ALedgerHoldsOnlyItsOwnersEntries) {
 }
 
 TEST_F(AuditRules, AnApprovalIsTheApproversAndAboutThisPlan) {
-  const std::size_t at = find<federation::PlanApproved>(honest);
-  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approval = {1, 2, 3}; });
-  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.approver[0] ^= 1U; });
-  expect<federation::PlanApproved>("approval", at, [](auto& e) { e.plan[0] ^= 1U; });
+  const std::size_t at = find<federation::ledger::PlanApproved>(honest);
+  expect<federation::ledger::PlanApproved>("approval", at, [](auto& e) { e.approval = {1, 2, 3}; });
+  expect<federation::ledger::PlanApproved>("approval", at, [](auto& e) { e.approver[0] ^= 1U; });
+  expect<federation::ledger::PlanApproved>("approval", at, [](auto& e) { e.plan[0] ^= 1U; });
   EgressSite other{folder.path() / "other"};
   other.site = SiteId::create("other").value();
-  expect<federation::PlanApproved>("approval", at, [&](auto& e) { e.approval = other.approval().serialize(); });
-  expect<federation::PlanApproved>(
-      "approval", at, [&](auto& e) { e.approval = site.approval(federation::ApprovalDecision::rejected).serialize(); });
+  expect<federation::ledger::PlanApproved>("approval", at, [&](auto& e) { e.approval = other.approval().serialize(); });
+  expect<federation::ledger::PlanApproved>("approval", at, [&](auto& e) {
+    e.approval = site.approval(federation::membership::ApprovalDecision::rejected).serialize();
+  });
   // A forged approval permits nothing.
-  expect<federation::PlanApproved>(
+  expect<federation::ledger::PlanApproved>(
       "plan", at,
       [](auto& e) {
         e.approval = {1, 2, 3};
@@ -126,8 +127,9 @@ TEST_F(AuditRules, NothingLeavesUnderAPlanThatIsNotApproved) {
   expect<EgressIntent>("plan", find_kind(honest, "hello"),
                        [&](auto& e) { e.binding = std::get<EgressIntent>(honest[keys]).binding; });
   entries = honest;
-  const federation::PlanWithdrawn withdrawn{site.plan.hash, site.approver.verify_key(),
-                                            site.approval(federation::ApprovalDecision::rejected).serialize()};
+  const federation::ledger::PlanWithdrawn withdrawn{
+      site.plan.hash, site.approver.verify_key(),
+      site.approval(federation::membership::ApprovalDecision::rejected).serialize()};
   const std::size_t chunk = find_kind(honest, "masked-chunk");
   entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(chunk), withdrawn);
   expect_finding(audit_of(entries), "plan", chunk + 1);
@@ -138,10 +140,12 @@ TEST_F(AuditRules, WhatLeavesInARoundBelongsToTheOpenAttempt) {
   expect<EgressIntent>("round", keys, [](auto& e) { e.key.attempt = 2; });
   expect<EgressIntent>("round", keys, [](auto& e) { e.binding->model[0] ^= 1U; });
   expect<EgressIntent>("round", keys, [](auto& e) { e.binding->roster[0] ^= 1U; });
-  expect<federation::RoundOpen>("round", find<federation::RoundOpen>(honest), [](auto& e) { e.roster[0] ^= 1U; });
-  expect<federation::RosterEpoch>(
-      "round", find<federation::RosterEpoch>(honest), [](auto& e) { e.roster[0] ^= 1U; }, keys);
-  expect<federation::InputSealed>("round", find<federation::InputSealed>(honest), [](auto& e) { e.key.round = 9; });
+  expect<federation::ledger::RoundOpen>("round", find<federation::ledger::RoundOpen>(honest),
+                                        [](auto& e) { e.roster[0] ^= 1U; });
+  expect<federation::ledger::RosterEpoch>(
+      "round", find<federation::ledger::RosterEpoch>(honest), [](auto& e) { e.roster[0] ^= 1U; }, keys);
+  expect<federation::ledger::InputSealed>("round", find<federation::ledger::InputSealed>(honest),
+                                          [](auto& e) { e.key.round = 9; });
   Entries entries = honest;
   const std::size_t unmask = find_kind(honest, "unmask-shares");
   std::swap(entries[unmask], entries[unmask + 2]);  // after the round's close
@@ -149,13 +153,14 @@ TEST_F(AuditRules, WhatLeavesInARoundBelongsToTheOpenAttempt) {
 }
 
 TEST_F(AuditRules, AttemptsOnlyGoForward) {
-  const std::size_t second = find<federation::RoundOpen>(honest, [](const auto& e) { return e.key.round == 2; });
-  expect<federation::RoundOpen>("order", second, [](auto& e) { e.key.round = 1; });
-  expect<federation::RoundOpen>("order", second, [](auto& e) { e.threshold = 1; });
-  expect<federation::RoundOpen>("order", second, [](auto& e) { e.cohort = 2; });
-  const std::size_t close = find<federation::RoundClose>(honest);
-  expect<federation::RoundClose>("order", close, [](auto& e) { e.cohort = 2; });
-  expect<federation::RoundClose>("order", close, [](auto& e) { e.cohort = 5; });
+  const std::size_t second =
+      find<federation::ledger::RoundOpen>(honest, [](const auto& e) { return e.key.round == 2; });
+  expect<federation::ledger::RoundOpen>("order", second, [](auto& e) { e.key.round = 1; });
+  expect<federation::ledger::RoundOpen>("order", second, [](auto& e) { e.threshold = 1; });
+  expect<federation::ledger::RoundOpen>("order", second, [](auto& e) { e.cohort = 2; });
+  const std::size_t close = find<federation::ledger::RoundClose>(honest);
+  expect<federation::ledger::RoundClose>("order", close, [](auto& e) { e.cohort = 2; });
+  expect<federation::ledger::RoundClose>("order", close, [](auto& e) { e.cohort = 5; });
 }
 
 TEST_F(AuditRules, EveryMessagePassedTheChecksOfItsKind) {
@@ -172,7 +177,7 @@ TEST_F(AuditRules, EachEgressNamesTheOneBeforeIt) {
   expect<EgressIntent>("chain", keys, [](auto& e) { *e.previous += 1; });
   Entries entries = honest;  // an egress taken out: the next one tells
   const std::size_t ready = find_kind(honest, "training-ready");
-  entries[ready] = federation::Incident{"gone", ""};
+  entries[ready] = federation::ledger::Incident{"gone", ""};
   expect_finding(audit_of(entries), "chain", keys);
 }
 
@@ -201,26 +206,26 @@ TEST_F(AuditRules, OneVectorPerAttemptAndOneReleasePerRound) {
 }
 
 TEST_F(AuditRules, OnlyOpenIntentsAreConfirmed) {
-  const std::size_t sent = find<federation::EgressSent>(honest);
-  expect<federation::EgressSent>("sent", sent, [](auto& e) { e.count = 2; });
-  expect<federation::EgressSent>("sent", sent, [](auto& e) { e.first = 9'999; });
+  const std::size_t sent = find<federation::ledger::EgressSent>(honest);
+  expect<federation::ledger::EgressSent>("sent", sent, [](auto& e) { e.count = 2; });
+  expect<federation::ledger::EgressSent>("sent", sent, [](auto& e) { e.first = 9'999; });
   Entries entries = honest;
   entries.push_back(honest[sent]);  // twice
   expect_finding(audit_of(entries), "sent", honest.size());
   entries = honest;
-  entries[sent] = federation::Incident{"crash", ""};
+  entries[sent] = federation::ledger::Incident{"crash", ""};
   EXPECT_EQ(audit_of(entries).facts.by_kind.at("hello").unconfirmed, 1U);
   EXPECT_TRUE(audit_of(entries).sound());
 }
 
 TEST_F(AuditRules, CanariesAreFoundInEntriesAndInsideApprovalsAndNeverPrinted) {
   Entries entries = honest;
-  entries.push_back(federation::Incident{"test", "could not read PAT-000123.nii.gz"});
+  entries.push_back(federation::ledger::Incident{"test", "could not read PAT-000123.nii.gz"});
   const std::filesystem::path path = folder.path() / "canary";
   test::write_ledger_of(path, kOrigin, 1, entries);
   const AuditedLedger found = audit_ledger(path, ring, {"harmless", "PAT-000123", "Dr. Test"}).value();
   expect_finding(found, "canary", entries.size() - 1);
-  expect_finding(found, "canary", find<federation::PlanApproved>(entries));
+  expect_finding(found, "canary", find<federation::ledger::PlanApproved>(entries));
   for (const Finding& finding : found.findings) EXPECT_EQ(finding.what.find("PAT-000123"), std::string::npos);
   EXPECT_TRUE(audit_ledger(path, ring, {"harmless"}).value().sound());
   // Short words: "0a0b" stands in the run's hex digits, "2000" is a number of the format; neither is a name.
@@ -241,7 +246,8 @@ TEST_F(AuditRules, UnknownSignersAreNotBelieved) {
 TEST_F(AuditRules, EntriesAfterTheCheckpointAreReadAndReportedAsUnsigned) {
   const std::filesystem::path path = folder.path() / "live";
   {
-    federation::Ledger ledger = federation::Ledger::open(test::ledger_options(path, kOrigin, 1)).value();
+    federation::ledger::Ledger ledger =
+        federation::ledger::Ledger::open(test::ledger_options(path, kOrigin, 1)).value();
     ASSERT_TRUE(ledger.append(test::kTestTime, honest));
     ASSERT_TRUE(ledger.sync());
   }
@@ -273,7 +279,7 @@ TEST_F(AuditRules, ReconciliationFindsWhatASiteDidNotRecord) {
   const AuditedLedger sent = audit_ledger(folder.path() / "honest", ring).value();
   for (int variant = 0; variant < 4; ++variant) {
     Entries entries = receipts;
-    federation::IngressReceipt extra = std::get<federation::IngressReceipt>(receipts.back());
+    federation::ledger::IngressReceipt extra = std::get<federation::ledger::IngressReceipt>(receipts.back());
     if (variant == 0) extra.payload[0] ^= 1U;
     if (variant == 1) extra.length += 1;
     if (variant == 2) extra.site = SiteId::create("unheard-of").value();

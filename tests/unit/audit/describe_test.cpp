@@ -14,8 +14,8 @@ namespace {
 TEST(Describe, EveryKindOfMessageThatASiteSendsHasAMeaningAndALimitOfItsOwn) {
   const std::string_view unknown = kind_meaning("no-such-kind");
   std::set<std::string_view> meanings;
-  for (const federation::MessageKindInfo& kind : federation::kMessageKinds) {
-    if (!federation::is_from_site(kind.kind)) {
+  for (const federation::messages::MessageKindInfo& kind : federation::messages::kMessageKinds) {
+    if (!federation::messages::is_from_site(kind.kind)) {
       EXPECT_EQ(kind_meaning(kind.name), unknown) << kind.name << " never leaves a site";
       continue;
     }

@@ -46,7 +46,8 @@ void make_hospital(const fs::path& folder) {
   }
   const Bytes whole = canary_slice(7, 7).file();
   ASSERT_TRUE(replace_file(folder / "Canary_cut.dcm", ByteView(whole).first(whole.size() - 30)));
-  ASSERT_TRUE(write_nifti(folder / "Canary.nii.gz", make_scan({30, 28, 26}, 1), VoxelType::int16, true));
+  ASSERT_TRUE(volume_files::write_nifti(folder / "Canary.nii.gz", make_scan({30, 28, 26}, 1),
+                                        volume_files::VoxelType::int16, true));
   ASSERT_TRUE(
       replace_file(folder / "Canary.nrrd", as_bytes("NRRD0004\ncontent: Canary^Dicom CANARY-ID-99\nsizes: 0\n")));
 }
@@ -68,30 +69,30 @@ TEST(Canary, PatientIdentifiersAppearOnlySealed) {
 
   link_parser_programs();
   Console console;
-  IngestRequest request;
+  commands::IngestRequest request;
   request.paths = {hospital.path()};
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   console.json = true;  // without it, the local terminal is shown the names of refused files
-  const Result<void> ingested = run_data_ingest(console, site.path(), request);
+  const Result<void> ingested = commands::run_data_ingest(console, site.path(), request);
   std::vector<std::string> codes;
   {
-    Result<StudyCatalogue> catalogue = StudyCatalogue::open(site.path(), false);
+    Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(site.path(), false);
     ASSERT_TRUE(catalogue) << catalogue.error().message;
-    const Result<std::vector<StudyRecord>> records = catalogue->list();
+    const Result<std::vector<store::StudyRecord>> records = catalogue->list();
     ASSERT_TRUE(records) << records.error().message;
-    for (const StudyRecord& record : *records) codes.push_back(record.code);
+    for (const store::StudyRecord& record : *records) codes.push_back(record.code);
     ASSERT_FALSE(codes.empty());
-    const Result<StudyIdentity> identity = catalogue->identity(codes.front());
+    const Result<store::StudyIdentity> identity = catalogue->identity(codes.front());
     ASSERT_TRUE(identity);
     EXPECT_FALSE(found_in(as_bytes(identity->patient)).empty());  // sealed, for who may see it
   }
   for (const bool json : {true, false}) {
     console.json = json;
-    EXPECT_TRUE(run_data_list(console, site.path()));
-    EXPECT_TRUE(run_data_check(console, site.path(), true));
+    EXPECT_TRUE(commands::run_data_list(console, site.path()));
+    EXPECT_TRUE(commands::run_data_check(console, site.path(), true));
     for (const std::string& code : codes)
-      static_cast<void>(run_data_show(console, site.path(), {code, site.path() / (code + ".png"), false}));
+      static_cast<void>(commands::run_data_show(console, site.path(), {code, site.path() / (code + ".png"), false}));
   }
   const std::string printed = testing::internal::GetCapturedStdout() + testing::internal::GetCapturedStderr();
   ASSERT_TRUE(ingested) << ingested.error().message;
@@ -110,7 +111,7 @@ TEST(Canary, PatientIdentifiersAppearOnlySealed) {
   }
   EXPECT_GE(files, 6U);
   const std::string forgotten = codes.front();
-  ASSERT_TRUE(run_data_forget(console, site.path(), forgotten, 1));
+  ASSERT_TRUE(commands::run_data_forget(console, site.path(), forgotten, 1));
   for (const auto& entry : fs::recursive_directory_iterator(site.path()))
     EXPECT_NE(entry.path().filename().string().substr(0, forgotten.size() + 1), forgotten + ".") << "left after forget";
 }

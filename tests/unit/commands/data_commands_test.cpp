@@ -45,7 +45,8 @@ nlohmann::json data_of(const Printed& p) { return nlohmann::json::parse(p.out).a
 class DataCommands : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(write_nifti(hospital_.path() / "scan.nii", make_scan({30, 28, 26}, 1), VoxelType::int16, false));
+    ASSERT_TRUE(volume_files::write_nifti(hospital_.path() / "scan.nii", make_scan({30, 28, 26}, 1),
+                                          volume_files::VoxelType::int16, false));
     ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.nii", as_bytes("no scan")));
     const std::string table = std::string("study,patient,image,mask,split,label\nfirst,") + kCanary +
                               ",scan.nii,,train,0\nsecond," + kCanary + ",bad.nii,,test,\n";
@@ -53,12 +54,12 @@ class DataCommands : public testing::Test {
     console_.json = true;
     link_parser_programs();
   }
-  static IngestRequest of(const fs::path& path) {
-    IngestRequest out;
+  static commands::IngestRequest of(const fs::path& path) {
+    commands::IngestRequest out;
     out.paths = {path};
     return out;
   }
-  IngestRequest request() const { return of(hospital_.path()); }
+  commands::IngestRequest request() const { return of(hospital_.path()); }
   fs::path site() const { return site_.path(); }
 
   ScratchFolder hospital_, site_;
@@ -66,30 +67,32 @@ class DataCommands : public testing::Test {
 };
 
 TEST_F(DataCommands, AStudyIsIngestedListedCheckedShownAndForgotten) {
-  const Printed ingested = printed([&] { return run_data_ingest(console_, site(), request()); });
+  const Printed ingested = printed([&] { return commands::run_data_ingest(console_, site(), request()); });
   ASSERT_TRUE(ingested.result) << ingested.result.error().message;
   EXPECT_EQ(data_of(ingested)["taken"], 1);
   EXPECT_EQ(data_of(ingested)["refused"].size(), 1u);
 
-  const Printed list = printed([&] { return run_data_list(console_, site()); });
+  const Printed list = printed([&] { return commands::run_data_list(console_, site()); });
   EXPECT_EQ(data_of(list)["usable"], 1);
   std::string code;
   const nlohmann::json listed = data_of(list);
   for (const auto& study : listed["studies"])
     if (study["usable"]) code = study["code"];
-  EXPECT_TRUE(printed([&] { return run_data_check(console_, site(), true); }).result);
+  EXPECT_TRUE(printed([&] { return commands::run_data_check(console_, site(), true); }).result);
 
-  const Printed shown = printed([&] { return run_data_show(console_, site(), {code, site() / "picture.png", false}); });
+  const Printed shown = printed([&] {
+    return commands::run_data_show(console_, site(), {code, site() / "picture.png", false});
+  });
   ASSERT_TRUE(shown.result) << shown.result.error().message;
   EXPECT_TRUE(fs::exists(site() / "picture.png"));
-  const Printed named = printed([&] { return run_data_show(console_, site(), {code, {}, true}); });
+  const Printed named = printed([&] { return commands::run_data_show(console_, site(), {code, {}, true}); });
   EXPECT_EQ(data_of(named)["identity"]["patient"], kCanary);
   for (const Printed* p : {&ingested, &list, &shown})
     EXPECT_EQ((p->out + p->err).find(kCanary), std::string::npos) << p->out << p->err;
 
-  EXPECT_TRUE(printed([&] { return run_data_forget(console_, site(), code, 1); }).result);
+  EXPECT_TRUE(printed([&] { return commands::run_data_forget(console_, site(), code, 1); }).result);
   EXPECT_EQ(printed([&] {
-              return run_data_show(console_, site(), {code, {}, false});
+              return commands::run_data_show(console_, site(), {code, {}, false});
             })
                 .result.error()
                 .code,
@@ -101,14 +104,15 @@ TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
                                  as_bytes("study,label,split\nscan,1,validation\nnobody,0,\n")));
   ASSERT_TRUE(write_file_durably(hospital_.path() / "points.csv",
                                  as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan.nii,10,11,12,3\n")));
-  IngestRequest request = of(hospital_.path() / "scan.nii");
+  commands::IngestRequest request = of(hospital_.path() / "scan.nii");
   request.labels = hospital_.path() / "labels.csv";
   request.points = hospital_.path() / "points.csv";
-  const Printed ingested = printed([&] { return run_data_ingest(console_, site(), request); });
+  const Printed ingested = printed([&] { return commands::run_data_ingest(console_, site(), request); });
   ASSERT_TRUE(ingested.result) << ingested.result.error().message;
   EXPECT_NE(ingested.err.find("1 row names no scan"), std::string::npos) << ingested.err;
   EXPECT_NE(ingested.err.find("line 3"), std::string::npos) << ingested.err;
-  const nlohmann::json study = data_of(printed([&] { return run_data_list(console_, site(), true); }))["studies"][0];
+  const nlohmann::json study =
+      data_of(printed([&] { return commands::run_data_list(console_, site(), true); }))["studies"][0];
   EXPECT_EQ(study["split"], "validation");
   EXPECT_EQ(study["label"], 1);
   ASSERT_EQ(study["findings"].size(), 1u);
@@ -119,25 +123,26 @@ TEST_F(DataCommands, TablesOfLabelsAndPointsReachTheirStudies) {
   ASSERT_TRUE(write_file_durably(hospital_.path() / "bad.csv",
                                  as_bytes("study,x_mm,y_mm,z_mm,radius_mm\nscan,10,11,twelve,3\n")));
   request.points = hospital_.path() / "bad.csv";
-  const Printed refused = printed([&] { return run_data_ingest(console_, site(), request); });
+  const Printed refused = printed([&] { return commands::run_data_ingest(console_, site(), request); });
   ASSERT_FALSE(refused.result);
   EXPECT_NE(refused.result.error().message.find("line 2, column z_mm: \"twelve\""), std::string::npos)
       << refused.result.error().message;
 }
 
 TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
-  ASSERT_TRUE(printed([&] { return run_data_ingest(console_, site(), request()); }).result);
-  const nlohmann::json listed = data_of(printed([&] { return run_data_list(console_, site()); }));
+  ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
+  const nlohmann::json listed = data_of(printed([&] { return commands::run_data_list(console_, site()); }));
   std::string usable, refused;
   for (const auto& study : listed["studies"]) (study["usable"] ? usable : refused) = study["code"];
   const fs::path out = hospital_.path() / "out.nrrd";
   const auto exported = [&](const std::vector<std::string>& codes, const fs::path& to) {
-    return printed([&] { return run_data_export(console_, site(), codes, to); }).result;
+    return printed([&] { return commands::run_data_export(console_, site(), codes, to); }).result;
   };
   ASSERT_TRUE(exported({usable}, out));
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
+  Result<intake::ScanParser> parser = intake::ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
   ASSERT_TRUE(parser);
-  const Result<ParsedVolume> back = parser->read_volume(out), scan = parser->read_volume(hospital_.path() / "scan.nii");
+  const Result<intake::ParsedVolume> back = parser->read_volume(out),
+                                     scan = parser->read_volume(hospital_.path() / "scan.nii");
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->geometry(), scan->geometry());
   const auto a = std::get<std::span<const std::int16_t>>(back->voxels()),
@@ -152,7 +157,7 @@ TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
 }
 
 TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
-  ASSERT_TRUE(printed([&] { return run_data_ingest(console_, site(), request()); }).result);
+  ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
   for (const auto& entry : fs::directory_iterator(site() / "volumes"))
     if (entry.path().extension() == ".bricks") {
       Bytes bytes = *read_file(entry.path(), 1 << 20);
@@ -160,25 +165,25 @@ TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
           1;  // of a brick: the header and the bricks' lengths at the end are checked by every open
       ASSERT_TRUE(write_file_durably(entry.path(), bytes));
     }
-  EXPECT_TRUE(printed([&] { return run_data_check(console_, site(), false); }).result);
-  const Printed deep = printed([&] { return run_data_check(console_, site(), true); });
+  EXPECT_TRUE(printed([&] { return commands::run_data_check(console_, site(), false); }).result);
+  const Printed deep = printed([&] { return commands::run_data_check(console_, site(), true); });
   ASSERT_FALSE(deep.result);
   EXPECT_EQ(deep.result.error().code, ErrorCode::corruption);
 }
 
 TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
-  const auto error_of = [&](const IngestRequest& wrong) {
-    return printed([&] { return run_data_ingest(console_, site(), wrong); }).result.error().message;
+  const auto error_of = [&](const commands::IngestRequest& wrong) {
+    return printed([&] { return commands::run_data_ingest(console_, site(), wrong); }).result.error().message;
   };
   EXPECT_NE(error_of({}).find("nothing to ingest"), std::string::npos);
   EXPECT_NE(error_of(of("/no/such/folder")).find("/no/such/folder"), std::string::npos);
   EXPECT_NE(error_of(of(hospital_.path() / "bad.nii")).find("every study was refused"), std::string::npos);
-  IngestRequest wrong = of(hospital_.path() / "scan.nii");
+  commands::IngestRequest wrong = of(hospital_.path() / "scan.nii");
   wrong.split = "exam";
   EXPECT_NE(error_of(wrong).find("split"), std::string::npos);
   wrong.finding_labels = "x";
   EXPECT_NE(error_of(wrong).find("finding labels"), std::string::npos);
-  EXPECT_EQ(printed([&] { return run_data_list(console_, site() / "nowhere"); }).result.error().code,
+  EXPECT_EQ(printed([&] { return commands::run_data_list(console_, site() / "nowhere"); }).result.error().code,
             ErrorCode::not_found);
 }
 

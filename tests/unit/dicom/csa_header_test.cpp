@@ -39,30 +39,30 @@ Bytes sound() {
 
 TEST(CsaHeader, NumbersAreFoundByTheNameOfTheirTag) {
   const Bytes header = sound();
-  EXPECT_EQ(csa_numbers(header, "SliceNormalVector"), (std::vector<double>{0, -0.5, 0.8660254}));
-  EXPECT_EQ(csa_numbers(header, "NumberOfImagesInMosaic"), (std::vector<double>{35}));
-  EXPECT_EQ(csa_numbers(header, "EchoLinePosition"), (std::vector<double>{32}));
-  EXPECT_TRUE(csa_numbers(header, "SliceNormal").empty());
+  EXPECT_EQ(intake::csa_numbers(header, "SliceNormalVector"), (std::vector<double>{0, -0.5, 0.8660254}));
+  EXPECT_EQ(intake::csa_numbers(header, "NumberOfImagesInMosaic"), (std::vector<double>{35}));
+  EXPECT_EQ(intake::csa_numbers(header, "EchoLinePosition"), (std::vector<double>{32}));
+  EXPECT_TRUE(intake::csa_numbers(header, "SliceNormal").empty());
 }
 
 TEST(CsaHeader, CutsAndHugeCountsGiveNothing) {
   const Bytes header = sound();
   for (std::size_t size = 0; size < header.size(); ++size) {
-    const std::vector<double> numbers = csa_numbers(ByteView(header).first(size), "NumberOfImagesInMosaic");
+    const std::vector<double> numbers = intake::csa_numbers(ByteView(header).first(size), "NumberOfImagesInMosaic");
     EXPECT_TRUE(numbers.empty() || numbers == std::vector<double>{35}) << size;
   }
   Bytes many = header;
   many[8] = many[9] = many[10] = many[11] = 0xff;  // tags
-  EXPECT_TRUE(csa_numbers(many, "SliceNormalVector").empty());
+  EXPECT_TRUE(intake::csa_numbers(many, "SliceNormalVector").empty());
   many = header;
   many[16 + 64 + 12] = 0xff, many[16 + 64 + 13] = 0xff;  // items of the first tag
-  EXPECT_TRUE(csa_numbers(many, "SliceNormalVector").empty());
+  EXPECT_TRUE(intake::csa_numbers(many, "SliceNormalVector").empty());
   many = header;
   for (std::size_t at = 104; at < 108; ++at) many[at] = 0xff;  // bytes of its first item
-  EXPECT_TRUE(csa_numbers(many, "SliceNormalVector").empty());
+  EXPECT_TRUE(intake::csa_numbers(many, "SliceNormalVector").empty());
   Bytes other = header;
   other[3] = '9';
-  EXPECT_TRUE(csa_numbers(other, "SliceNormalVector").empty());
+  EXPECT_TRUE(intake::csa_numbers(other, "SliceNormalVector").empty());
 }
 
 }  // namespace

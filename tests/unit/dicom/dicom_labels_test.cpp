@@ -23,9 +23,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFrame = "1.2.77";
 
-ScanParser started() {
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
-                                                {.memory_bytes = 1ull << 30, .cpu_s = 30, .wall_ms = 60'000});
+intake::ScanParser started() {
+  Result<intake::ScanParser> parser = intake::ScanParser::start(
+      fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {.memory_bytes = 1ull << 30, .cpu_s = 30, .wall_ms = 60'000});
   if (!parser) ADD_FAILURE() << parser.error().message;
   return std::move(parser).value();
 }
@@ -35,8 +35,8 @@ void put(const fs::path& path, ByteView bytes) {
 }
 
 // The grid of a series of ct_slice() at 50, 52, … 58 mm.
-VolumeGeometry scan_grid() {
-  VolumeGeometry out;
+volume::VolumeGeometry scan_grid() {
+  volume::VolumeGeometry out;
   out.size = {6, 5, 5};
   out.spacing_mm = {0.5, 0.8, 2};
   out.origin_mm = {-10, 20, 50};
@@ -110,27 +110,27 @@ std::vector<std::uint8_t> voxels_at(const std::vector<int>& places, std::uint8_t
   return out;
 }
 
-std::vector<std::int16_t> labels_of(const Result<ParsedVolume>& volume) {
+std::vector<std::int16_t> labels_of(const Result<intake::ParsedVolume>& volume) {
   const auto span = std::get<std::span<const std::int16_t>>(volume->voxels());
   return {span.begin(), span.end()};
 }
 
 TEST(DicomSegmentation, BinarySegmentsLieWhereTheirFramesSayAndOverlapsStayApart) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const fs::path file = folder.path() / "seg";
   // Frames in no order; the plane at 54 mm was left out because nothing lies in it.
   put(file,
       segmentation({{2, 56, voxels_at({7, 8})}, {1, 52, voxels_at({0, 7})}, {1, 56, voxels_at({8})}}, false).file());
-  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
-                             second = parser.read_labels(file, {scan_grid(), 1});
+  const Result<intake::ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
+                                     second = parser.read_labels(file, {scan_grid(), 1});
   ASSERT_TRUE(first) << first.error().message;
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(first->layers(), 2u);
   EXPECT_EQ(first->frame_of_reference(), kFrame);
-  EXPECT_EQ(first->geometry().size, (Index3{6, 5, 3}));
-  EXPECT_EQ(first->geometry().spacing_mm, (Point3{0.5, 0.8, 2}));
-  EXPECT_EQ(first->geometry().origin_mm, (Point3{-10, 20, 52}));
+  EXPECT_EQ(first->geometry().size, (volume::Index3{6, 5, 3}));
+  EXPECT_EQ(first->geometry().spacing_mm, (volume::Point3{0.5, 0.8, 2}));
+  EXPECT_EQ(first->geometry().origin_mm, (volume::Point3{-10, 20, 52}));
   std::vector<std::int16_t> expected(90);
   expected[0] = expected[7] = 1;
   expected[60 + 8] = 1;
@@ -143,12 +143,12 @@ TEST(DicomSegmentation, BinarySegmentsLieWhereTheirFramesSayAndOverlapsStayApart
 
 TEST(DicomSegmentation, FractionsCountFromOneHalfAndOnePlaneIsEnough) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const fs::path file = folder.path() / "seg";
   std::vector<std::uint8_t> voxels = voxels_at({3}, 100);
   voxels[4] = 99, voxels[5] = 200;
   put(file, segmentation({{5, 54, voxels}}, true).file());
-  const Result<ParsedVolume> read = parser.read_labels(file, {scan_grid(), 0});
+  const Result<intake::ParsedVolume> read = parser.read_labels(file, {scan_grid(), 0});
   ASSERT_TRUE(read) << read.error().message;
   std::vector<std::int16_t> expected(60);
   expected[3] = expected[5] = 5;
@@ -209,23 +209,23 @@ TEST(DicomSegmentation, EachBrokenOneIsRefusedByName) {
          b.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.2");
        }},
   };
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   ScratchFolder folder;
   for (const Broken& broken : cases) {
     DicomBytes bytes = segmentation({{1, 52, voxels_at({0})}, {1, 56, voxels_at({8})}}, false);
     broken.change(bytes);
     put(folder.path() / "seg", bytes.file());
-    const Result<ParsedVolume> read = parser.read_labels(folder.path() / "seg", {scan_grid(), 0});
+    const Result<intake::ParsedVolume> read = parser.read_labels(folder.path() / "seg", {scan_grid(), 0});
     ASSERT_FALSE(read) << broken.named;
     EXPECT_NE(read.error().message.find(broken.named), std::string::npos)
         << broken.named << ": " << read.error().message;
   }
 }
 
-DicomBytes contour(const std::vector<Point3>& corners, const char* kind = "CLOSED_PLANAR") {
+DicomBytes contour(const std::vector<volume::Point3>& corners, const char* kind = "CLOSED_PLANAR") {
   DicomBytes out;
   std::string data;
-  for (const Point3& corner : corners)
+  for (const volume::Point3& corner : corners)
     for (const double value : corner) data += (data.empty() ? "" : "\\") + decimal(value);
   out.text({0x3006, 0x0042}, "CS", kind);
   out.text({0x3006, 0x0046}, "IS", std::to_string(corners.size()));
@@ -275,7 +275,7 @@ DicomBytes structure_set(const std::vector<Roi>& rois, const char* frame = kFram
 
 TEST(DicomStructures, RegionsAreDrawnIntoTheScansGrid) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const fs::path file = folder.path() / "rs";
   put(file,
       structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2), rectangle(2, 2, 1, 2, 2)}},  // with a hole of two voxels
@@ -283,8 +283,8 @@ TEST(DicomStructures, RegionsAreDrawnIntoTheScansGrid) {
                      {5, "MARKER", {contour({{-9, 21, 52}}, "POINT")}},
                      {9, "CTV", {rectangle(4, 5, 4, 4, 2), rectangle(4, 5, 4, 4, 3)}}})
           .file());
-  const Result<ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
-                             second = parser.read_labels(file, {scan_grid(), 1});
+  const Result<intake::ParsedVolume> first = parser.read_labels(file, {scan_grid(), 0}),
+                                     second = parser.read_labels(file, {scan_grid(), 1});
   ASSERT_TRUE(first) << first.error().message;
   ASSERT_TRUE(second) << second.error().message;
   EXPECT_EQ(first->layers(), 2u);
@@ -308,11 +308,11 @@ TEST(DicomStructures, EachBrokenOneIsRefusedByName) {
        structure_set({{2, "GTV", {contour({{-10, 20, 50}, {-8, 20, 53}, {-8, 23, 58}, {-10, 22, 54}})}}})},
       {"number 40000", structure_set({{40'000, "GTV", {rectangle(0, 4, 0, 4, 2)}}})},
   };
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   ScratchFolder folder;
   for (const auto& [named, bytes] : cases) {
     put(folder.path() / "rs", bytes.file());
-    const Result<ParsedVolume> read = parser.read_labels(folder.path() / "rs", {scan_grid(), 0});
+    const Result<intake::ParsedVolume> read = parser.read_labels(folder.path() / "rs", {scan_grid(), 0});
     ASSERT_FALSE(read) << named;
     EXPECT_NE(read.error().message.find(named), std::string::npos) << read.error().message;
   }
@@ -330,7 +330,7 @@ TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
   const std::vector<Bytes> sound{segmentation({{1, 52, voxels_at({0})}, {2, 56, voxels_at({8})}}, false).file(),
                                  structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file()};
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const fs::path path = folder.path() / "labels";
   const std::uint64_t seed = 78;
   Numbers numbers(seed);
@@ -342,22 +342,23 @@ TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
       harmed[132 + static_cast<std::size_t>(numbers.below(size - 132))] ^=
           static_cast<std::uint8_t>(1 + numbers.below(255));
     put(path, harmed);
-    const Result<ParsedVolume> read = parser.read_labels(path, {scan_grid(), 0});
+    const Result<intake::ParsedVolume> read = parser.read_labels(path, {scan_grid(), 0});
     EXPECT_TRUE(read || !read.error().message.empty()) << "seed " << seed << " step " << step;
   }
   put(path, sound[0]);
   EXPECT_TRUE(parser.read_labels(path, {scan_grid(), 0}));
 }
 
-IngestReport ingested(const fs::path& hospital, const fs::path& site, std::vector<StudyRecord>& records) {
-  ScanParser parser = started();
-  Result<FoundStudies> found = find_studies({hospital}, Split::train, parser);
-  Result<StudyCatalogue> catalogue = StudyCatalogue::open(site, true);
-  if (!found || !catalogue) return ADD_FAILURE(), IngestReport{};
-  IngestSettings settings;
+intake::IngestReport ingested(const fs::path& hospital, const fs::path& site,
+                              std::vector<store::StudyRecord>& records) {
+  intake::ScanParser parser = started();
+  Result<intake::FoundStudies> found = intake::find_studies({hospital}, store::Split::train, parser);
+  Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(site, true);
+  if (!found || !catalogue) return ADD_FAILURE(), intake::IngestReport{};
+  intake::IngestSettings settings;
   settings.parser_program = fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser";
-  const Result<IngestReport> report = ingest(*catalogue, found->sources, settings, {});
-  if (!report) return ADD_FAILURE() << report.error().message, IngestReport{};
+  const Result<intake::IngestReport> report = intake::ingest(*catalogue, found->sources, settings, {});
+  if (!report) return ADD_FAILURE() << report.error().message, intake::IngestReport{};
   records = *catalogue->list();
   return *report;
 }
@@ -366,13 +367,13 @@ TEST(DicomLabels, LabelsBesideTheirSeriesBecomeItsFindings) {
   ScratchFolder hospital, site;
   write_scan(hospital.path());
   put(hospital.path() / "rs", structure_set({{3, "GTV", {rectangle(0, 1, 0, 1, 1), rectangle(4, 5, 3, 4, 3)}}}).file());
-  std::vector<StudyRecord> records;
+  std::vector<store::StudyRecord> records;
   EXPECT_EQ(ingested(hospital.path(), site.path(), records).ingested, 1u);
   ASSERT_EQ(records.size(), 1u);
   ASSERT_EQ(records[0].findings.size(), 2u);
   EXPECT_EQ(records[0].label, 1);
   EXPECT_EQ(records[0].findings[0].label, 3);
-  const Point3 expected{-10 + 0.25, 20 + 0.4, 52};
+  const volume::Point3 expected{-10 + 0.25, 20 + 0.4, 52};
   for (unsigned a = 0; a < 3; ++a) EXPECT_NEAR(records[0].findings[0].center_mm[a], expected[a], 1e-6);
 }
 
@@ -380,14 +381,14 @@ TEST(DicomLabels, LabelsOfAnotherFrameOfReferenceOrOneOfSeveralAreNotUsed) {
   ScratchFolder hospital, site;
   write_scan(hospital.path());
   put(hospital.path() / "rs", structure_set({{3, "GTV", {rectangle(0, 1, 0, 1, 1)}}}, "1.2.78").file());
-  std::vector<StudyRecord> records;
-  const IngestReport report = ingested(hospital.path(), site.path(), records);
+  std::vector<store::StudyRecord> records;
+  const intake::IngestReport report = ingested(hospital.path(), site.path(), records);
   ASSERT_EQ(report.refused.size(), 1u);
   EXPECT_NE(report.refused[0].reason.find("Frame of Reference"), std::string::npos) << report.refused[0].reason;
 
   put(hospital.path() / "rs2", segmentation({{1, 52, voxels_at({0})}}, false).file());  // two now: a person must choose
-  ScanParser parser = started();
-  const Result<FoundStudies> found = find_studies({hospital.path()}, Split::train, parser);
+  intake::ScanParser parser = started();
+  const Result<intake::FoundStudies> found = intake::find_studies({hospital.path()}, store::Split::train, parser);
   ASSERT_TRUE(found && found->sources.size() == 1);
   EXPECT_FALSE(found->sources[0].mask);
   EXPECT_EQ(found->not_scans.size(), 2u);
@@ -397,7 +398,7 @@ TEST(DicomSeries, ASliceSentTwiceIsOneSlice) {
   ScratchFolder hospital, site;
   write_scan(hospital.path());
   fs::copy_file(hospital.path() / "slice2", hospital.path() / "again");
-  std::vector<StudyRecord> records;
+  std::vector<store::StudyRecord> records;
   EXPECT_EQ(ingested(hospital.path(), site.path(), records).ingested, 1u);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].geometry.size[2], 5);
@@ -408,11 +409,11 @@ fs::path shared_dicom() { return fs::path(FOVEA_SOURCE_DIR) / ".." / "shared" / 
 
 TEST(DicomLabelsCorpus, RealStructureSetsDrawTheMasksShippedBesideThem) {
   if (!fs::exists(shared_dicom())) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (const char* study : {"pet-series/STS_001", "mr-series-STS_001"}) {
-    const Result<ParsedVolume> mask = parser.read_volume(shared_dicom() / study / "nifti/mask/mask.nii.gz");
+    const Result<intake::ParsedVolume> mask = parser.read_volume(shared_dicom() / study / "nifti/mask/mask.nii.gz");
     ASSERT_TRUE(mask) << mask.error().message;
-    const Result<ParsedVolume> drawn =
+    const Result<intake::ParsedVolume> drawn =
         parser.read_labels(shared_dicom() / study / "dicom/mask/RS.dcm", {mask->geometry(), 0});
     ASSERT_TRUE(drawn) << drawn.error().message;
     const auto a = std::get<std::span<const std::int16_t>>(mask->voxels()),
@@ -428,14 +429,14 @@ TEST(DicomLabelsCorpus, RealStructureSetsDrawTheMasksShippedBesideThem) {
 
 TEST(DicomLabelsCorpus, RealSegmentationsAreReadOrRefusedByName) {
   if (!fs::exists(shared_dicom())) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const fs::path folder = shared_dicom() / "segmentation/data/segmentations";
   // The .nrrd files beside them were made by dcmqi.
   for (const auto& [seg, nrrd] : {std::pair{"liver.dcm", "liver_seg.nrrd"},
                                   {"23x38x3/seg/label.seg", "23x38x3/nrrd/label.nrrd"},
                                   {"sparse-labelmap-noppv.dcm", "sparse_labelmap_noppv_seg.nrrd"}}) {
-    const Result<ParsedVolume> read = parser.read_labels(folder / seg, {scan_grid(), 0}),
-                               expected = parser.read_volume(folder / nrrd);
+    const Result<intake::ParsedVolume> read = parser.read_labels(folder / seg, {scan_grid(), 0}),
+                                       expected = parser.read_volume(folder / nrrd);
     ASSERT_TRUE(read) << seg << ": " << read.error().message;
     ASSERT_TRUE(expected) << nrrd << ": " << expected.error().message;
     ASSERT_EQ(read->geometry().size, expected->geometry().size) << seg;
@@ -443,11 +444,11 @@ TEST(DicomLabelsCorpus, RealSegmentationsAreReadOrRefusedByName) {
       EXPECT_NEAR(read->geometry().origin_mm[axis], expected->geometry().origin_mm[axis], 1e-3) << seg;
     EXPECT_EQ(labels_of(read), labels_of(expected)) << seg;
   }
-  const Result<ParsedVolume> overlaps = parser.read_labels(folder / "partial_overlaps.dcm", {scan_grid(), 0});
+  const Result<intake::ParsedVolume> overlaps = parser.read_labels(folder / "partial_overlaps.dcm", {scan_grid(), 0});
   ASSERT_TRUE(overlaps) << overlaps.error().message;
   EXPECT_GE(overlaps->layers(), 2u);
   const fs::path microscopy = shared_dicom() / "highdicom/data/test_files/seg_image_sm_dots.dcm";
-  const Result<ParsedVolume> tiles = parser.read_labels(microscopy, {scan_grid(), 0});
+  const Result<intake::ParsedVolume> tiles = parser.read_labels(microscopy, {scan_grid(), 0});
   ASSERT_FALSE(tiles);
   EXPECT_FALSE(tiles.error().message.empty());
 }

@@ -24,9 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ScanParser started(std::uint64_t memory_bytes = 1ull << 30) {
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser",
-                                                {.memory_bytes = memory_bytes, .cpu_s = 30, .wall_ms = 60'000});
+intake::ScanParser started(std::uint64_t memory_bytes = 1ull << 30) {
+  Result<intake::ScanParser> parser = intake::ScanParser::start(
+      fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {.memory_bytes = memory_bytes, .cpu_s = 30, .wall_ms = 60'000});
   if (!parser) ADD_FAILURE() << parser.error().message;
   return std::move(parser).value();
 }
@@ -47,21 +47,21 @@ std::vector<fs::path> write_series(const fs::path& folder, const std::function<v
   return out;
 }
 
-std::vector<float> values(const ParsedVolume& volume) {
+std::vector<float> values(const intake::ParsedVolume& volume) {
   return std::visit([](const auto& span) { return std::vector<float>(span.begin(), span.end()); }, volume.voxels());
 }
 
 TEST(Dicom, SlicesAreSortedByPositionAndPlacedInMillimetres) {
   ScratchFolder folder;
-  ScanParser parser = started();
-  const Result<ParsedVolume> read = parser.read_series(write_series(folder.path(), [](int, DicomBytes&) {}));
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> read = parser.read_series(write_series(folder.path(), [](int, DicomBytes&) {}));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->modality(), "CT");
   EXPECT_EQ(read->patient(), "CANARY-ID-99");
-  const VolumeGeometry& geometry = read->geometry();
-  EXPECT_EQ(geometry.size, (Index3{6, 5, 5}));
-  EXPECT_EQ(geometry.spacing_mm, (Point3{0.5, 0.8, 2}));
-  EXPECT_EQ(geometry.origin_mm, (Point3{-10, 20, 50}));
+  const volume::VolumeGeometry& geometry = read->geometry();
+  EXPECT_EQ(geometry.size, (volume::Index3{6, 5, 5}));
+  EXPECT_EQ(geometry.spacing_mm, (volume::Point3{0.5, 0.8, 2}));
+  EXPECT_EQ(geometry.origin_mm, (volume::Point3{-10, 20, 50}));
   const std::vector<float> voxels = values(*read);
   for (std::int64_t k = 0; k < 5; ++k)
     for (std::int64_t j = 0; j < 5; ++j)
@@ -71,7 +71,7 @@ TEST(Dicom, SlicesAreSortedByPositionAndPlacedInMillimetres) {
 
 TEST(Dicom, RescalePaddingAndUnsignedBitsCountSliceBySlice) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const auto files = write_series(folder.path(), [](int slice, DicomBytes& bytes) {
     bytes.text({0x0028, 0x1053}, "DS", slice == 2 ? "0.5" : "2");
     bytes.text({0x0028, 0x1052}, "DS", "-1024");
@@ -84,7 +84,7 @@ TEST(Dicom, RescalePaddingAndUnsignedBitsCountSliceBySlice) {
       bytes.pixels(overlay);
     }
   });
-  const Result<ParsedVolume> read = parser.read_series(files);
+  const Result<intake::ParsedVolume> read = parser.read_series(files);
   ASSERT_TRUE(read) << read.error().message;
   const std::vector<float> voxels = values(*read);
   EXPECT_EQ(voxels[0], -1024);                                 // the overlay is gone
@@ -95,7 +95,7 @@ TEST(Dicom, RescalePaddingAndUnsignedBitsCountSliceBySlice) {
 
 TEST(Dicom, Monochrome1IsInvertedForMrAndKeptForCt) {
   ScratchFolder mr, ct;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const auto inverted = [](bool is_mr) {
     return [is_mr](int, DicomBytes& bytes) {
       bytes.text({0x0028, 0x0004}, "CS", "MONOCHROME1");
@@ -103,8 +103,8 @@ TEST(Dicom, Monochrome1IsInvertedForMrAndKeptForCt) {
       if (is_mr) bytes.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.4");
     };
   };
-  const Result<ParsedVolume> turned = parser.read_series(write_series(mr.path(), inverted(true)));
-  const Result<ParsedVolume> kept = parser.read_series(write_series(ct.path(), inverted(false)));
+  const Result<intake::ParsedVolume> turned = parser.read_series(write_series(mr.path(), inverted(true)));
+  const Result<intake::ParsedVolume> kept = parser.read_series(write_series(ct.path(), inverted(false)));
   ASSERT_TRUE(turned && kept);
   EXPECT_EQ(turned->modality(), "MR");
   EXPECT_EQ(values(*turned)[7], 65535 - values(*kept)[7]);
@@ -124,8 +124,8 @@ TEST(Dicom, PetBecomesSuvAndIsRefusedWithoutTheFieldsForIt) {
     bytes.sequence({0x0054, 0x0016}, drug);
   };
   ScratchFolder folder;
-  ScanParser parser = started();
-  const Result<ParsedVolume> read = parser.read_series(write_series(folder.path(), pet));
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> read = parser.read_series(write_series(folder.path(), pet));
   ASSERT_TRUE(read) << read.error().message;
   // An hour is one half-life: half of 400 MBq is left, 80 kg.
   EXPECT_NEAR(values(*read)[7], 11 * 80'000.0 / 200e6, 1e-9);
@@ -135,7 +135,7 @@ TEST(Dicom, PetBecomesSuvAndIsRefusedWithoutTheFieldsForIt) {
       {{0x0028, 0x0051}, "ATTN"},   {{0x0054, 0x1102}, "Decay"}, {{0x0008, 0x0032}, "Acquisition"}};
   for (const auto& [tag, named] : needed) {
     ScratchFolder other;
-    const Result<ParsedVolume> refused =
+    const Result<intake::ParsedVolume> refused =
         parser.read_series(write_series(other.path(), [&, erased = tag](int slice, DicomBytes& bytes) {
           pet(slice, bytes);
           bytes.erase(erased);
@@ -236,10 +236,10 @@ TEST(Dicom, EachBrokenSeriesIsRefusedByName) {
          if (s == 1) b.text({0x0020, 0x000e}, "UI", "1.2.3.4.6");
        }},
   };
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (const Broken& broken : cases) {
     ScratchFolder folder;
-    const Result<ParsedVolume> read = parser.read_series(write_series(folder.path(), broken.change));
+    const Result<intake::ParsedVolume> read = parser.read_series(write_series(folder.path(), broken.change));
     ASSERT_FALSE(read) << broken.named;
     EXPECT_NE(read.error().message.find(broken.named), std::string::npos)
         << broken.named << ": " << read.error().message;
@@ -249,7 +249,7 @@ TEST(Dicom, EachBrokenSeriesIsRefusedByName) {
 
 TEST(Dicom, TruncationsAndFlippedBytesNeverHarmTheNode) {
   ScratchFolder folder;
-  ScanParser parser = started(64u << 20);  // a flipped length may ask for much: let it be refused soon
+  intake::ScanParser parser = started(64u << 20);  // a flipped length may ask for much: let it be refused soon
   const Bytes sound = ct_slice(1, 52).file();
   const fs::path path = folder.path() / "slice";
   const std::uint64_t seed = 77;
@@ -262,7 +262,7 @@ TEST(Dicom, TruncationsAndFlippedBytesNeverHarmTheNode) {
       harmed[132 + static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(sound.size()) - 132))] ^=
           static_cast<std::uint8_t>(1 + numbers.below(255));
     put(path, harmed);
-    const Result<std::vector<DicomFile>> described = parser.describe({&path, 1});
+    const Result<std::vector<intake::DicomFile>> described = parser.describe({&path, 1});
     EXPECT_TRUE(!described || described->size() == 1) << "seed " << seed << " step " << step;
     EXPECT_FALSE(parser.read_series({&path, 1})) << "seed " << seed << " step " << step;  // one slice is no volume
   }
@@ -283,22 +283,22 @@ TEST(Dicom, TwoEchoesInOneSeriesAreTwoVolumes) {
   ScratchFolder told, untold;
   write_echoes(told.path(), true);
   write_echoes(untold.path(), false);
-  ScanParser parser = started();
-  const Result<FoundStudies> found = find_studies({told.path()}, Split::train, parser);
+  intake::ScanParser parser = started();
+  const Result<intake::FoundStudies> found = intake::find_studies({told.path()}, store::Split::train, parser);
   ASSERT_TRUE(found) << found.error().message;
   ASSERT_EQ(found->sources.size(), 2u);
   for (std::uint32_t part = 0; part < 2; ++part) {
-    const StudySource& source = found->sources[part];
+    const intake::StudySource& source = found->sources[part];
     EXPECT_EQ(source.part, part);
     EXPECT_EQ(source.identity.patient, "CANARY-ID-99");
-    const Result<ParsedVolume> read = parser.read_series(source.images, source.part);
+    const Result<intake::ParsedVolume> read = parser.read_series(source.images, source.part);
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(read->geometry().size[2], 5);
     EXPECT_EQ(values(*read).front(), part == 0 ? 0 : 500);
   }
   EXPECT_NE(found->sources[0].identity.study, found->sources[1].identity.study);
   EXPECT_NE(parser.read_series(found->sources[0].images).error().message.find("2 volumes"), std::string::npos);
-  const Result<FoundStudies> mixed = find_studies({untold.path()}, Split::train, parser);
+  const Result<intake::FoundStudies> mixed = intake::find_studies({untold.path()}, store::Split::train, parser);
   ASSERT_TRUE(mixed && mixed->sources.size() == 1);
   EXPECT_NE(parser.read_series(mixed->sources[0].images).error().message.find("same place"), std::string::npos);
 }
@@ -310,8 +310,8 @@ TEST(Dicom, AFolderOfTwoSeriesAndOtherFilesIsSorted) {
   write_series(folder.path() / "a", [](int, DicomBytes&) {});
   write_series(folder.path() / "b", [](int, DicomBytes& bytes) { bytes.text({0x0020, 0x000e}, "UI", "1.2.3.4.99"); });
   put(folder.path() / "README", as_bytes("hello"));
-  ScanParser parser = started();
-  const Result<FoundStudies> found = find_studies({folder.path()}, Split::train, parser);
+  intake::ScanParser parser = started();
+  const Result<intake::FoundStudies> found = intake::find_studies({folder.path()}, store::Split::train, parser);
   ASSERT_TRUE(found) << found.error().message;
   ASSERT_EQ(found->sources.size(), 2u);
   EXPECT_EQ(found->sources[0].images.size(), 5u);
@@ -323,8 +323,8 @@ TEST(Dicom, AFolderOfTwoSeriesAndOtherFilesIsSorted) {
 // Real files.
 fs::path shared_dicom() { return fs::path(FOVEA_SOURCE_DIR) / ".." / "shared" / "data" / "dicom"; }
 
-Result<ParsedVolume> read_folder(ScanParser& parser, const fs::path& folder) {
-  FOVEA_TRY_ASSIGN(FoundStudies found, find_studies({folder}, Split::test, parser));
+Result<intake::ParsedVolume> read_folder(intake::ScanParser& parser, const fs::path& folder) {
+  FOVEA_TRY_ASSIGN(intake::FoundStudies found, intake::find_studies({folder}, store::Split::test, parser));
   if (found.sources.size() != 1) return invalid_argument(std::to_string(found.sources.size()) + " series");
   const auto& files = found.sources[0].images;
   return files.size() == 1 ? parser.read_volume(files[0]) : parser.read_series(files);
@@ -332,12 +332,12 @@ Result<ParsedVolume> read_folder(ScanParser& parser, const fs::path& folder) {
 
 TEST(DicomCorpus, SeriesAgreeWithTheVolumesShippedBesideThem) {
   if (!fs::exists(shared_dicom())) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (const auto& [series, nifti] :
        {std::pair{"pet-series/STS_001/dicom/image", "pet-series/STS_001/nifti/image/image.nii.gz"},
         std::pair{"mr-series-STS_001/dicom/image", "mr-series-STS_001/nifti/image/image.nii.gz"}}) {
-    const Result<ParsedVolume> a = read_folder(parser, shared_dicom() / series);
-    const Result<ParsedVolume> b = parser.read_volume(shared_dicom() / nifti);
+    const Result<intake::ParsedVolume> a = read_folder(parser, shared_dicom() / series);
+    const Result<intake::ParsedVolume> b = parser.read_volume(shared_dicom() / nifti);
     ASSERT_TRUE(a) << a.error().message;
     ASSERT_TRUE(b) << b.error().message;
     ASSERT_EQ(a->geometry().size, b->geometry().size);
@@ -355,11 +355,11 @@ TEST(DicomCorpus, SeriesAgreeWithTheVolumesShippedBesideThem) {
 TEST(DicomCorpus, EveryTransferSyntaxGivesTheSameVolume) {
   const fs::path folder = shared_dicom() / "transfer-syntaxes";
   if (!fs::exists(folder)) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
-  const Result<ParsedVolume> expected = parser.read_volume(folder / "Ref" / "1.nii");  // dcm2niix's
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> expected = parser.read_volume(folder / "Ref" / "1.nii");  // dcm2niix's
   ASSERT_TRUE(expected) << expected.error().message;
   for (int n = 1; n <= 9; ++n) {
-    const Result<ParsedVolume> read = parser.read_volume(folder / "In" / (std::to_string(n) + ".dcm"));
+    const Result<intake::ParsedVolume> read = parser.read_volume(folder / "In" / (std::to_string(n) + ".dcm"));
     ASSERT_TRUE(read) << n << ": " << read.error().message;
     ASSERT_EQ(read->geometry().size, expected->geometry().size) << n;
     for (unsigned axis = 0; axis < 3; ++axis)
@@ -371,13 +371,13 @@ TEST(DicomCorpus, EveryTransferSyntaxGivesTheSameVolume) {
 TEST(DicomCorpus, ASeriesOfSeveralVolumesGivesSeveralStudies) {
   const fs::path folder = shared_dicom() / "enhanced/In";
   if (!fs::exists(folder)) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
-  const Result<FoundStudies> found = find_studies({folder}, Split::test, parser);
+  intake::ScanParser parser = started();
+  const Result<intake::FoundStudies> found = intake::find_studies({folder}, store::Split::test, parser);
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->sources.size(), 2u + 4u);  // magnitude and field map in one object; four time points in four
   const fs::path philips = folder / "Philips/IM_0027_fMAP.dcm";
   EXPECT_EQ(*parser.count_volumes({&philips, 1}), 2u);
-  const Result<ParsedVolume> first = parser.read_volume(philips, 0), second = parser.read_volume(philips, 1);
+  const Result<intake::ParsedVolume> first = parser.read_volume(philips, 0), second = parser.read_volume(philips, 1);
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->geometry(), second->geometry());
   EXPECT_NE(values(*first), values(*second));
@@ -387,19 +387,20 @@ TEST(DicomCorpus, ASeriesOfSeveralVolumesGivesSeveralStudies) {
 
 TEST(DicomCorpus, UnevenSpacingIsResampledAndEveryOtherFileIsReadOrRefused) {
   if (!fs::exists(shared_dicom())) GTEST_SKIP() << "shared/data/dicom is absent";
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   // Slices 4.00, 1.08 and 7.00 mm apart along the normal, under a gantry tilted by 18.5°: 144.08 mm in all.
-  const Result<ParsedVolume> uneven = read_folder(parser, shared_dicom() / "uneven-spacing-ct");
+  const Result<intake::ParsedVolume> uneven = read_folder(parser, shared_dicom() / "uneven-spacing-ct");
   ASSERT_TRUE(uneven) << uneven.error().message;
   EXPECT_NEAR(uneven->geometry().spacing_mm[2], 4.22 * std::cos(18.5 * 3.14159265 / 180), 1e-3);
-  EXPECT_EQ(uneven->geometry().size, (Index3{512, 611, 37}));
+  EXPECT_EQ(uneven->geometry().size, (volume::Index3{512, 611, 37}));
 
-  const Result<FoundStudies> found = find_studies({shared_dicom()}, Split::test, parser);
+  const Result<intake::FoundStudies> found = intake::find_studies({shared_dicom()}, store::Split::test, parser);
   ASSERT_TRUE(found) << found.error().message;
   std::size_t taken = 0;
-  for (const StudySource& source : found->sources) {
-    const Result<ParsedVolume> read = source.images.size() == 1 ? parser.read_volume(source.images[0], source.part)
-                                                                : parser.read_series(source.images, source.part);
+  for (const intake::StudySource& source : found->sources) {
+    const Result<intake::ParsedVolume> read = source.images.size() == 1
+                                                  ? parser.read_volume(source.images[0], source.part)
+                                                  : parser.read_series(source.images, source.part);
     taken += read ? 1u : 0u;
     if (!read) {
       EXPECT_FALSE(read.error().message.empty());

@@ -19,9 +19,9 @@
 namespace fovea::node {
 namespace {
 
-VolumeGeometry grid(const Index3& size, const Eigen::Vector3d& spacing,
-                    const Eigen::Matrix3d& direction = Eigen::Matrix3d::Identity()) {
-  VolumeGeometry out;
+volume::VolumeGeometry grid(const volume::Index3& size, const Eigen::Vector3d& spacing,
+                            const Eigen::Matrix3d& direction = Eigen::Matrix3d::Identity()) {
+  volume::VolumeGeometry out;
   out.size = size;
   out.spacing_mm = spacing;
   out.origin_mm = {-31, 17, 250};
@@ -30,20 +30,20 @@ VolumeGeometry grid(const Index3& size, const Eigen::Vector3d& spacing,
 }
 
 // Corners given as continuous indices, in patient millimetres.
-Contour at(const VolumeGeometry& geometry, const std::vector<Point3>& indices) {
-  Contour out;
-  for (const Point3& index : indices) out.push_back(geometry.to_point(index));
+intake::Contour at(const volume::VolumeGeometry& geometry, const std::vector<volume::Point3>& indices) {
+  intake::Contour out;
+  for (const volume::Point3& index : indices) out.push_back(geometry.to_point(index));
   return out;
 }
 
-Contour square(const VolumeGeometry& geometry, double low, double high, double k) {
+intake::Contour square(const volume::VolumeGeometry& geometry, double low, double high, double k) {
   return at(geometry, {{low, low, k}, {high, low, k}, {high, high, k}, {low, high, k}});
 }
 
 TEST(Contours, ASquareHoldsTheVoxelsWhoseCentresItSurrounds) {
-  const VolumeGeometry geometry = grid({20, 20, 5}, {0.7, 0.7, 3}, turned(20, 35));
-  const std::vector<Contour> contours{square(geometry, 2.5, 7.5, 3)};
-  const auto voxels = voxels_inside(geometry, contours);
+  const volume::VolumeGeometry geometry = grid({20, 20, 5}, {0.7, 0.7, 3}, turned(20, 35));
+  const std::vector<intake::Contour> contours{square(geometry, 2.5, 7.5, 3)};
+  const auto voxels = intake::voxels_inside(geometry, contours);
   ASSERT_TRUE(voxels) << voxels.error().message;
   ASSERT_EQ(voxels->size(), 25u);
   EXPECT_EQ(voxels->front(), geometry.offset(3, 3, 3));
@@ -51,34 +51,34 @@ TEST(Contours, ASquareHoldsTheVoxelsWhoseCentresItSurrounds) {
 }
 
 TEST(Contours, AContourWithinAnotherIsAHoleAndAKeyholeIsTheSameHole) {
-  const VolumeGeometry geometry = grid({20, 20, 4}, {1, 1, 1});
-  const std::vector<Contour> two{square(geometry, 1.5, 11.5, 2), square(geometry, 4.5, 8.5, 2)};
+  const volume::VolumeGeometry geometry = grid({20, 20, 4}, {1, 1, 1});
+  const std::vector<intake::Contour> two{square(geometry, 1.5, 11.5, 2), square(geometry, 4.5, 8.5, 2)};
   // Out along the outer square, through a channel of no width to the inner one, round it the other way, and back.
-  const std::vector<Contour> keyhole{at(geometry, {{1.5, 1.5, 2},
-                                                   {11.5, 1.5, 2},
-                                                   {11.5, 11.5, 2},
-                                                   {1.5, 11.5, 2},
-                                                   {1.5, 6.2, 2},
-                                                   {4.5, 6.2, 2},
-                                                   {4.5, 8.5, 2},
-                                                   {8.5, 8.5, 2},
-                                                   {8.5, 4.5, 2},
-                                                   {4.5, 4.5, 2},
-                                                   {4.5, 6.2, 2},
-                                                   {1.5, 6.2, 2}})};
-  const auto holed = voxels_inside(geometry, two), keyed = voxels_inside(geometry, keyhole);
+  const std::vector<intake::Contour> keyhole{at(geometry, {{1.5, 1.5, 2},
+                                                           {11.5, 1.5, 2},
+                                                           {11.5, 11.5, 2},
+                                                           {1.5, 11.5, 2},
+                                                           {1.5, 6.2, 2},
+                                                           {4.5, 6.2, 2},
+                                                           {4.5, 8.5, 2},
+                                                           {8.5, 8.5, 2},
+                                                           {8.5, 4.5, 2},
+                                                           {4.5, 4.5, 2},
+                                                           {4.5, 6.2, 2},
+                                                           {1.5, 6.2, 2}})};
+  const auto holed = intake::voxels_inside(geometry, two), keyed = intake::voxels_inside(geometry, keyhole);
   ASSERT_TRUE(holed && keyed);
   EXPECT_EQ(holed->size(), 100u - 16u);
   EXPECT_EQ(*holed, *keyed);
 }
 
 TEST(Contours, APlaneReachesHalfWayToItsNeighboursAndNotAcrossAGap) {
-  const VolumeGeometry geometry = grid({12, 12, 40}, {1, 1, 1});
+  const volume::VolumeGeometry geometry = grid({12, 12, 40}, {1, 1, 1});
   const auto slices_of = [&](const std::vector<double>& planes) {
-    std::vector<Contour> contours;
+    std::vector<intake::Contour> contours;
     for (const double k : planes) contours.push_back(square(geometry, 3.5, 4.5, k));
     std::vector<std::int64_t> out;
-    const auto voxels = voxels_inside(geometry, contours);
+    const auto voxels = intake::voxels_inside(geometry, contours);
     if (voxels)
       for (const std::uint32_t voxel : *voxels) out.push_back(voxel / 144);
     return out;
@@ -95,13 +95,13 @@ TEST(Contours, APlaneReachesHalfWayToItsNeighboursAndNotAcrossAGap) {
 
 TEST(Contours, ABallDrawnOnCoronalSlicesHasItsVolume) {
   // Slices stacked along j: index (i, k) in plane.
-  const VolumeGeometry geometry = grid({60, 40, 60}, {0.8, 2, 0.8}, turned(10, 0));
-  std::vector<Contour> contours;
+  const volume::VolumeGeometry geometry = grid({60, 40, 60}, {0.8, 2, 0.8}, turned(10, 0));
+  std::vector<intake::Contour> contours;
   const double radius = 18;
   for (std::int64_t j = 8; j <= 32; ++j) {
     const double off = 2 * (static_cast<double>(j) - 20), ring = std::sqrt(std::max(0.0, radius * radius - off * off));
     if (ring < 1) continue;
-    std::vector<Point3> corners;
+    std::vector<volume::Point3> corners;
     for (int c = 0; c < 180; ++c) {
       const double angle = 2 * std::numbers::pi * c / 180;
       corners.push_back(
@@ -109,85 +109,86 @@ TEST(Contours, ABallDrawnOnCoronalSlicesHasItsVolume) {
     }
     contours.push_back(at(geometry, corners));
   }
-  const auto voxels = voxels_inside(geometry, contours);
+  const auto voxels = intake::voxels_inside(geometry, contours);
   ASSERT_TRUE(voxels) << voxels.error().message;
   const double volume = static_cast<double>(voxels->size()) * 0.8 * 2 * 0.8;
   EXPECT_NEAR(volume, 4.0 / 3 * std::numbers::pi * radius * radius * radius, 0.01 * volume);
 }
 
 TEST(Contours, ContoursThatAreNotOfTheScanAreRefused) {
-  const VolumeGeometry geometry = grid({20, 20, 20}, {1, 1, 1});
-  const std::vector<Contour> slanting{at(geometry, {{2, 2, 2}, {9, 2, 4}, {9, 9, 9}, {2, 9, 5}})};
-  const std::vector<Contour> elsewhere{square(geometry, 102.5, 107.5, 3)};
-  const std::vector<Contour> line{at(geometry, {{2, 2, 2}, {9, 9, 2}})};
-  std::vector<Contour> broken{square(geometry, 2.5, 7.5, 3)};
+  const volume::VolumeGeometry geometry = grid({20, 20, 20}, {1, 1, 1});
+  const std::vector<intake::Contour> slanting{at(geometry, {{2, 2, 2}, {9, 2, 4}, {9, 9, 9}, {2, 9, 5}})};
+  const std::vector<intake::Contour> elsewhere{square(geometry, 102.5, 107.5, 3)};
+  const std::vector<intake::Contour> line{at(geometry, {{2, 2, 2}, {9, 9, 2}})};
+  std::vector<intake::Contour> broken{square(geometry, 2.5, 7.5, 3)};
   broken[0][2][1] = std::nan("");
-  for (const std::vector<Contour>* contours :
-       std::initializer_list<const std::vector<Contour>*>{&slanting, &elsewhere, &line, &broken})
-    EXPECT_FALSE(voxels_inside(geometry, *contours));
+  for (const std::vector<intake::Contour>* contours :
+       std::initializer_list<const std::vector<intake::Contour>*>{&slanting, &elsewhere, &line, &broken})
+    EXPECT_FALSE(intake::voxels_inside(geometry, *contours));
 }
 
 TEST(LabelLayers, StructuresThatOverlapDoNotHideEachOther) {
   const std::vector<std::uint32_t> a{0, 1, 2}, b{2, 3}, c{5}, d{2};
   for (std::uint32_t layer = 0; layer < 3; ++layer) {
-    LabelLayers layers(6, layer);
+    intake::LabelLayers layers(6, layer);
     ASSERT_TRUE(layers.add(7, a) && layers.add(8, b) && layers.add(9, c) && layers.add(10, d));
     EXPECT_EQ(layers.count(), 3u);
     const std::vector<std::vector<std::int16_t>> expected{{7, 7, 7, 0, 0, 9}, {0, 0, 8, 8, 0, 0}, {0, 0, 10, 0, 0, 0}};
     EXPECT_EQ(layers.kept(), expected[layer]);
   }
-  LabelLayers layers(6, 0);
+  intake::LabelLayers layers(6, 0);
   for (std::int32_t label = 1; label <= 16; ++label) ASSERT_TRUE(layers.add(label, d));
   EXPECT_FALSE(layers.add(17, d));
   EXPECT_FALSE(layers.add(0, c));
   EXPECT_FALSE(layers.add(40'000, c));
 }
 
-StudySource source_of(const std::string& study, const std::string& image) {
-  StudySource out;
+intake::StudySource source_of(const std::string& study, const std::string& image) {
+  intake::StudySource out;
   out.identity.study = study;
   out.images = {image};
   return out;
 }
 
 TEST(LabelTables, PointsBecomeFindingsOfTheStudiesTheyName) {
-  const auto rows =
-      parse_points("study,radius_mm,x_mm,y_mm,z_mm,label\nscan-1,5,1.5,-2,3e1,4\nscan-1,2.5,0,0,0,\nempty,,,,,\n");
+  const auto rows = intake::parse_points(
+      "study,radius_mm,x_mm,y_mm,z_mm,label\nscan-1,5,1.5,-2,3e1,4\nscan-1,2.5,0,0,0,\nempty,,,,,\n");
   ASSERT_TRUE(rows) << rows.error().message;
-  std::vector<StudySource> sources{source_of("/d/scan-1.nii.gz", "/d/scan-1.nii.gz"), source_of("1.2.3", "/d/empty"),
-                                   source_of("empty", "/d/e.nii"), source_of("other", "/d/o.nii")};
-  const auto first = points_of(*rows, sources[0], 2);
+  std::vector<intake::StudySource> sources{source_of("/d/scan-1.nii.gz", "/d/scan-1.nii.gz"),
+                                           source_of("1.2.3", "/d/empty"), source_of("empty", "/d/e.nii"),
+                                           source_of("other", "/d/o.nii")};
+  const auto first = intake::points_of(*rows, sources[0], 2);
   ASSERT_TRUE(first);
   ASSERT_EQ(first->size(), 2u);
-  EXPECT_EQ((*first)[0].center_mm, (Point3{1.5, -2, 30}));
+  EXPECT_EQ((*first)[0].center_mm, (volume::Point3{1.5, -2, 30}));
   EXPECT_EQ((*first)[0].diameter_mm, 10);
   EXPECT_EQ((*first)[0].label, 4);
   EXPECT_EQ((*first)[0].voxels, 262u);  // 523.6 mm³
   EXPECT_EQ((*first)[1].label, 1);
-  EXPECT_FALSE(points_of(*rows, sources[1], 2));  // a DICOM series is known by its UID only
-  EXPECT_TRUE(points_of(*rows, sources[2], 2) && points_of(*rows, sources[2], 2)->empty());
-  const auto unmatched = apply_points(*rows, "/t/p.csv", sources);
+  EXPECT_FALSE(intake::points_of(*rows, sources[1], 2));  // a DICOM series is known by its UID only
+  EXPECT_TRUE(intake::points_of(*rows, sources[2], 2) && intake::points_of(*rows, sources[2], 2)->empty());
+  const auto unmatched = intake::apply_points(*rows, "/t/p.csv", sources);
   ASSERT_TRUE(unmatched && unmatched->empty());
   EXPECT_TRUE(sources[0].mask && sources[2].mask);
   EXPECT_FALSE(sources[1].mask || sources[3].mask);
 }
 
 TEST(LabelTables, StudyLabelsReachTheirStudiesAndTheRestIsCounted) {
-  const auto rows = parse_study_labels("label,study,split\n1,1.2.840.5,test\n0,b,\n,c,validation\n1,nobody,\n");
+  const auto rows = intake::parse_study_labels("label,study,split\n1,1.2.840.5,test\n0,b,\n,c,validation\n1,nobody,\n");
   ASSERT_TRUE(rows) << rows.error().message;
-  std::vector<StudySource> sources{source_of("1.2.840.5", "/d/IM1"), source_of("/d/b.nii", "/d/b.nii"),
-                                   source_of("/d/c.mha", "/d/c.mha")};
-  const auto unmatched = apply_study_labels(*rows, sources);
+  std::vector<intake::StudySource> sources{source_of("1.2.840.5", "/d/IM1"), source_of("/d/b.nii", "/d/b.nii"),
+                                           source_of("/d/c.mha", "/d/c.mha")};
+  const auto unmatched = intake::apply_study_labels(*rows, sources);
   ASSERT_TRUE(unmatched) << unmatched.error().message;
   ASSERT_EQ(unmatched->size(), 1u);
   EXPECT_EQ((*rows)[unmatched->front()].line, 5u);
   EXPECT_EQ(sources[0].label, 1);
-  EXPECT_EQ(sources[0].split, Split::test);
+  EXPECT_EQ(sources[0].split, store::Split::test);
   EXPECT_EQ(sources[1].label, 0);
-  EXPECT_EQ(sources[1].split, Split::train);
+  EXPECT_EQ(sources[1].split, store::Split::train);
   EXPECT_FALSE(sources[2].label);
   sources.push_back(source_of("/e/b.nii", "/e/b.nii"));
-  const auto several = apply_study_labels(*rows, sources);
+  const auto several = intake::apply_study_labels(*rows, sources);
   ASSERT_FALSE(several);
   EXPECT_NE(several.error().message.find("line 3, column study"), std::string::npos) << several.error().message;
 }
@@ -209,7 +210,7 @@ TEST(LabelTables, EachMistakeIsNamedWithLineAndColumn) {
       {points + "a,1mm,2,3,4,1\n", "x_mm"},
       {points + "a,1,2,3,600,1\n", "radius_mm"}};
   for (const auto& [text, named] : bad_points) {
-    const auto rows = parse_points(text);
+    const auto rows = intake::parse_points(text);
     ASSERT_FALSE(rows) << text;
     EXPECT_NE(rows.error().message.find(named), std::string::npos) << rows.error().message;
   }
@@ -220,13 +221,13 @@ TEST(LabelTables, EachMistakeIsNamedWithLineAndColumn) {
       {labels + "secret,1,exam\n", "column split"},
       {labels + ",1,\n", "column study: empty"}};
   for (const auto& [text, named] : bad_labels) {
-    const auto rows = parse_study_labels(text);
+    const auto rows = intake::parse_study_labels(text);
     ASSERT_FALSE(rows) << text;
     EXPECT_NE(rows.error().message.find(named), std::string::npos) << rows.error().message;
     EXPECT_EQ(rows.error().message.find("secret"), std::string::npos);  // a name may be a patient's
   }
-  std::vector<StudySource> none;
-  EXPECT_FALSE(apply_points(*parse_points("x_mm,y_mm,z_mm,radius_mm\n1,2,3,4\n"), "/p.csv", none));
+  std::vector<intake::StudySource> none;
+  EXPECT_FALSE(intake::apply_points(*intake::parse_points("x_mm,y_mm,z_mm,radius_mm\n1,2,3,4\n"), "/p.csv", none));
 }
 
 }  // namespace

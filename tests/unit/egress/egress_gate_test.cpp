@@ -18,30 +18,30 @@
 namespace fovea::node {
 namespace {
 
-using federation::MessageKind;
+using federation::messages::MessageKind;
 using test::EgressSite;
 
-std::vector<federation::StampedEntry> entries_of(const EgressSite& site) {
-  std::vector<federation::StampedEntry> out;
+std::vector<federation::ledger::StampedEntry> entries_of(const EgressSite& site) {
+  std::vector<federation::ledger::StampedEntry> out;
   const auto ledger =
-      federation::Ledger::open(test::ledger_options(site.folder, "test/" + site.site.text(), site.log_key),
-                               [&out](std::uint64_t, const federation::StampedEntry& entry) {
-                                 out.push_back(entry);
-                                 return Result<void>();
-                               });
+      federation::ledger::Ledger::open(test::ledger_options(site.folder, "test/" + site.site.text(), site.log_key),
+                                       [&out](std::uint64_t, const federation::ledger::StampedEntry& entry) {
+                                         out.push_back(entry);
+                                         return Result<void>();
+                                       });
   EXPECT_TRUE(ledger) << ledger.error().message;
   return out;
 }
 
 template <class Entry>
-std::vector<Entry> only(const std::vector<federation::StampedEntry>& entries) {
+std::vector<Entry> only(const std::vector<federation::ledger::StampedEntry>& entries) {
   std::vector<Entry> out;
   for (const auto& entry : entries)
     if (const auto* body = std::get_if<Entry>(&entry.body)) out.push_back(*body);
   return out;
 }
 
-Result<std::vector<EgressTicket>> intend(EgressGate& gate, std::initializer_list<Bytes> wires) {
+Result<std::vector<egress::EgressTicket>> intend(egress::EgressGate& gate, std::initializer_list<Bytes> wires) {
   std::vector<ByteView> views;
   for (const Bytes& wire : wires) views.emplace_back(wire);
   return gate.intend(views);
@@ -50,7 +50,7 @@ Result<std::vector<EgressTicket>> intend(EgressGate& gate, std::initializer_list
 class Gate : public testing::Test {
  protected:
   // That this batch is refused by this rule, durably recorded, and leaves nothing behind.
-  void expect_refused(EgressGate& gate, std::initializer_list<Bytes> wires, const std::string& rule) {
+  void expect_refused(egress::EgressGate& gate, std::initializer_list<Bytes> wires, const std::string& rule) {
     const std::uint64_t before = gate.ledger().size();
     const std::uint64_t spent = gate.run_bytes_spent(site.run);
     const auto refused = intend(gate, wires);
@@ -62,8 +62,8 @@ class Gate : public testing::Test {
     EXPECT_TRUE(gate.unconfirmed().empty());
   }
 
-  std::vector<federation::StampedEntry> entries_after_close(EgressGate gate) {
-    { const EgressGate closed = std::move(gate); }
+  std::vector<federation::ledger::StampedEntry> entries_after_close(egress::EgressGate gate) {
+    { const egress::EgressGate closed = std::move(gate); }
     return entries_of(site);
   }
 
@@ -73,7 +73,7 @@ class Gate : public testing::Test {
 
 TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     const Bytes hello = site.hello(), ready = site.ready(), keys = site.keys(),
                 chunk = site.chunk(site.masked_words(2000));
@@ -88,7 +88,7 @@ TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
     ASSERT_TRUE(gate.publish());
   }
   const auto entries = entries_of(site);
-  const auto intents = only<federation::EgressIntent>(entries);
+  const auto intents = only<federation::ledger::EgressIntent>(entries);
   ASSERT_EQ(intents.size(), 4U);
   EXPECT_EQ(intents[0].kind, "hello");
   EXPECT_FALSE(intents[0].binding);
@@ -101,19 +101,19 @@ TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
   EXPECT_EQ(intents[3].binding->noise, "none");
   EXPECT_EQ(intents[3].previous, 5U);
   EXPECT_EQ(intents[3].bytes_spent + intents[3].bytes_left, site.run_bytes_max);
-  const auto sent = only<federation::EgressSent>(entries);
+  const auto sent = only<federation::ledger::EgressSent>(entries);
   ASSERT_EQ(sent.size(), 1U);
   EXPECT_EQ(sent[0].first, 3U);
   EXPECT_EQ(sent[0].count, 4U);
-  EXPECT_EQ(only<federation::RoundClose>(entries).size(), 1U);
+  EXPECT_EQ(only<federation::ledger::RoundClose>(entries).size(), 1U);
 }
 
 TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(intend(gate, {site.keys()}));
   // What another process would find after a crash at this point.
-  const auto journal = federation::read_ledger_journal(folder.path() / "journal").value();
+  const auto journal = federation::ledger::read_ledger_journal(folder.path() / "journal").value();
   ASSERT_FALSE(journal.entries.empty());
   EXPECT_NE(journal.entries.back().entry.find("\"egress.intent\""), std::string::npos);
   EXPECT_EQ(journal.torn_bytes, 0U);
@@ -123,7 +123,7 @@ TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
 // bytes went out: if the intent had not been synced before, a damaged intent would pass for a torn last write.
 TEST_F(Gate, SyncsTheIntentBeforeItAnswers) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
   }
@@ -135,9 +135,9 @@ TEST_F(Gate, SyncsTheIntentBeforeItAnswers) {
 
 TEST_F(Gate, SyncsTheRecordOfARefusal) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     expect_refused(gate, {Bytes{}}, "kind");
-    ASSERT_TRUE(gate.record(federation::Incident{"later", ""}));
+    ASSERT_TRUE(gate.record(federation::ledger::Incident{"later", ""}));
   }
   test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("incident"));
   const auto opened = site.open();
@@ -148,12 +148,12 @@ TEST_F(Gate, SyncsTheRecordOfARefusal) {
 TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
   std::uint64_t spent = 0;
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(intend(gate, {site.keys(), site.chunk(site.masked_words(2000))}));
     spent = gate.run_bytes_spent(site.run);
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   EXPECT_EQ(gate.unconfirmed().size(), 2U);
   EXPECT_EQ(gate.run_bytes_spent(site.run), spent);
   EXPECT_TRUE(gate.plan_approved(site.plan.hash));
@@ -168,7 +168,7 @@ TEST_F(Gate, ACrashBetweenIntentAndSendIsRememberedAndCounted) {
 
 TEST_F(Gate, GivesNoTicketWhenTheIntentCannotBeWritten) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
     {
@@ -180,20 +180,20 @@ TEST_F(Gate, GivesNoTicketWhenTheIntentCannotBeWritten) {
     EXPECT_FALSE(intend(gate, {site.keys()}));  // not before a new start
     EXPECT_TRUE(gate.unconfirmed().empty());
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   EXPECT_TRUE(intend(gate, {site.keys()}));
 }
 
 TEST_F(Gate, ATornTailIsRecordedAsAnIncident) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(intend(gate, {site.keys()}));
   }
   test::spill(folder.path() / "journal", test::slurp(folder.path() / "journal") + "FVJ1 torn");
   { EXPECT_TRUE(site.open()); }
-  const auto incidents = only<federation::Incident>(entries_of(site));
+  const auto incidents = only<federation::ledger::Incident>(entries_of(site));
   ASSERT_EQ(incidents.size(), 1U);
   EXPECT_EQ(incidents[0].rule, "torn-tail");
 }
@@ -201,16 +201,18 @@ TEST_F(Gate, ATornTailIsRecordedAsAnIncident) {
 // --- rule: kind ---
 
 TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   expect_refused(gate, {Bytes{}}, "kind");
   expect_refused(gate, {Bytes(100, 0)}, "kind");
   expect_refused(gate, {site.wire(MessageKind::aggregate_chunk, {})}, "kind");
-  expect_refused(gate,
-                 {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::Hello{}.encode())},
-                 "kind");
+  expect_refused(
+      gate,
+      {site.wire_from(SiteId::create("other").value(), MessageKind::hello, federation::messages::Hello{}.encode())},
+      "kind");
   Bytes unknown = site.hello();
-  unknown[federation::kPayloadOffset + federation::read_envelope(unknown).value().payload.size()] = 13;  // the kind
+  unknown[federation::messages::kPayloadOffset + federation::messages::read_envelope(unknown).value().payload.size()] =
+      13;  // the kind
   expect_refused(gate, {unknown}, "kind");
   Bytes version = site.hello();
   version[0] = 1;
@@ -223,16 +225,16 @@ TEST_F(Gate, RefusesWhatIsNotAMessageOfThisSite) {
 // --- rule: length ---
 
 TEST_F(Gate, RefusesContentsThatAreNotExactlyOneMessage) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
-  Bytes ready = federation::TrainingReady{.round = 1, .model_hash = site.model}.encode();
+  Bytes ready = federation::messages::TrainingReady{.round = 1, .model_hash = site.model}.encode();
   ready.push_back('x');  // a byte that does not belong to the message
   expect_refused(gate, {site.wire(MessageKind::training_ready, ready)}, "length");
   expect_refused(gate, {site.wire(MessageKind::masked_chunk, Bytes(20))}, "length");
 }
 
 TEST_F(Gate, RefusesAChunkOfAnotherLengthThanTheVectors) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   expect_refused(gate, {site.chunk(site.masked_words(1999))}, "length");
   expect_refused(gate, {site.chunk(site.masked_words(2001))}, "length");
@@ -241,9 +243,9 @@ TEST_F(Gate, RefusesAChunkOfAnotherLengthThanTheVectors) {
 }
 
 TEST_F(Gate, RefusesMoreSharesThanSites) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
-  federation::SharesMessage shares{
+  federation::messages::SharesMessage shares{
       .ref = site.parameters.ref(), .key_list = {}, .self_seed_commitment = {}, .shares = {}};
   for (RosterIndex peer = 0; peer < 5; ++peer)
     shares.shares.push_back({.peer = peer, .mask_key_commitment = {}, .self_seed_commitment = {}, .sealed = {}});
@@ -255,24 +257,25 @@ TEST_F(Gate, RefusesMoreSharesThanSites) {
 // --- rule: plan ---
 
 TEST_F(Gate, RefusesEverythingOfAPlanThatNobodyApproved) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.pin_roster(site.roster));
   EXPECT_EQ(gate.open_run(site.run, site.plan, site.model).error().code, ErrorCode::permission_denied);
   EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
   expect_refused(gate, {site.ready()}, "plan");
-  expect_refused(gate, {site.wire(MessageKind::beacon_nonce, federation::BeaconNonceMessage{}.encode())}, "plan");
+  expect_refused(gate, {site.wire(MessageKind::beacon_nonce, federation::messages::BeaconNonceMessage{}.encode())},
+                 "plan");
   expect_refused(gate, {site.wire(MessageKind::beacon_commitment, Bytes(127))}, "length");
   expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
   EXPECT_TRUE(intend(gate, {site.hello()}));  // a greeting carries nothing of a plan
 }
 
 TEST_F(Gate, RefusesApprovalsByOthersForOthersOrChanged) {
-  EgressGate gate = site.open().value();
-  federation::SignedDocument stranger = site.approval();
+  egress::EgressGate gate = site.open().value();
+  federation::membership::SignedDocument stranger = site.approval();
   stranger.signatures.clear();
   ASSERT_TRUE(stranger.sign(test::signing_key(77)));
   EXPECT_EQ(gate.decide_plan(stranger).error().code, ErrorCode::permission_denied);
-  federation::SignedDocument changed = site.approval();
+  federation::membership::SignedDocument changed = site.approval();
   changed.document.replace(changed.document.find("st-anna"), 7, "st-bern");
   EXPECT_EQ(gate.decide_plan(changed).error().code, ErrorCode::corruption);
   EgressSite other{folder.path()};
@@ -284,7 +287,7 @@ TEST_F(Gate, RefusesApprovalsByOthersForOthersOrChanged) {
 TEST_F(Gate, AnApprovalOfAFormerApproverDoesNotOutliveThem) {
   { ASSERT_TRUE(site.open().value().decide_plan(site.approval())); }
   site.approver = test::signing_key(78);
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   EXPECT_FALSE(gate.plan_approved(site.plan.hash));
   ASSERT_TRUE(gate.decide_plan(site.approval()));
   EXPECT_TRUE(gate.plan_approved(site.plan.hash));
@@ -292,9 +295,9 @@ TEST_F(Gate, AnApprovalOfAFormerApproverDoesNotOutliveThem) {
 
 TEST_F(Gate, SyncsADecision) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(gate.decide_plan(site.approval()));
-    ASSERT_TRUE(gate.record(federation::Incident{"later", ""}));
+    ASSERT_TRUE(gate.record(federation::ledger::Incident{"later", ""}));
   }
   test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("plan.approved"));
   const auto opened = site.open();
@@ -304,13 +307,13 @@ TEST_F(Gate, SyncsADecision) {
 
 TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
-    ASSERT_TRUE(gate.decide_plan(site.approval(federation::ApprovalDecision::rejected)));
+    ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
     expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   EXPECT_FALSE(gate.plan_approved(site.plan.hash));
   EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
 }
@@ -318,20 +321,20 @@ TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
 // --- rule: model ---
 
 TEST_F(Gate, RefusesARoundOnAnotherModelPlanRosterOrLength) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.decide_plan(site.approval()));
   ASSERT_TRUE(gate.pin_roster(site.roster));
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
-  const federation::RoundParameters good = site.parameters;
-  for (Digest federation::RoundParameters::*field :
-       {&federation::RoundParameters::plan_hash, &federation::RoundParameters::model_hash,
-        &federation::RoundParameters::roster_hash}) {
+  const federation::secagg::RoundParameters good = site.parameters;
+  for (Digest federation::secagg::RoundParameters::*field :
+       {&federation::secagg::RoundParameters::plan_hash, &federation::secagg::RoundParameters::model_hash,
+        &federation::secagg::RoundParameters::roster_hash}) {
     site.parameters = good;
     (site.parameters.*field)[0] ^= 1U;
     EXPECT_EQ(gate.open_round(site.parameters, site.own()).error().code, ErrorCode::permission_denied);
   }
   site.parameters = good;
-  OwnRound own = site.own();
+  egress::OwnRound own = site.own();
   own.dimension += 1;
   EXPECT_FALSE(gate.open_round(site.parameters, own));
   own = site.own();
@@ -343,7 +346,7 @@ TEST_F(Gate, RefusesARoundOnAnotherModelPlanRosterOrLength) {
 }
 
 TEST_F(Gate, RefusesMessagesOfAnotherAttempt) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   site.parameters.attempt = 2;
   expect_refused(gate, {site.keys()}, "model");
@@ -357,11 +360,11 @@ TEST_F(Gate, RefusesMessagesOfAnotherAttempt) {
 
 TEST_F(Gate, RefusesRoundsThatGoBack) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     site.parameters.round = 5;
     ASSERT_TRUE(site.prepare(gate));
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.pin_roster(site.roster));
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
   site.parameters.round = 4;
@@ -375,11 +378,11 @@ TEST_F(Gate, RefusesRoundsThatGoBack) {
 
 TEST_F(Gate, AnAttemptThatARestartInterruptedIsOpenAgain) {
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
   }
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(gate.pin_roster(site.roster));
     EXPECT_FALSE(gate.attempt_open());
     expect_refused(gate, {site.keys()}, "plan");  // no run is open yet
@@ -390,18 +393,18 @@ TEST_F(Gate, AnAttemptThatARestartInterruptedIsOpenAgain) {
     // The model on disk may be older than the attempt's: the sums between follow.
     ASSERT_TRUE(gate.open_run(site.run, site.plan, test::filled(0x99)));
     ASSERT_TRUE(gate.attempt_open());
-    EXPECT_EQ(*gate.attempt_open(), (federation::RoundKey{site.run, 1, 1}));
+    EXPECT_EQ(*gate.attempt_open(), (federation::ledger::RoundKey{site.run, 1, 1}));
     EXPECT_TRUE(intend(gate, {site.keys()}));
   }
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(gate.pin_roster(site.roster));
     ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
     site.parameters.attempt = 2;
     EXPECT_FALSE(intend(gate, {site.keys()}));  // that attempt and no other
     ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "abandoned", .model = site.model, .cohort = 0}));
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.pin_roster(site.roster));
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
   EXPECT_FALSE(gate.attempt_open());
@@ -410,7 +413,7 @@ TEST_F(Gate, AnAttemptThatARestartInterruptedIsOpenAgain) {
 }
 
 TEST_F(Gate, NothingOfAClosedRoundLeaves) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(gate.close_round({.key = {site.run, 1, 1}, .outcome = "abandoned", .model = site.model, .cohort = 0}));
   expect_refused(gate, {site.keys()}, "model");
@@ -422,7 +425,7 @@ TEST_F(Gate, NothingOfAClosedRoundLeaves) {
 // --- rule: uniform ---
 
 TEST_F(Gate, RefusesAVectorInClear) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   expect_refused(gate, {site.chunk(std::vector<std::uint32_t>(2000, 1))}, "uniform");
   std::vector<std::uint32_t> partly = site.masked_words(2000);
@@ -433,7 +436,7 @@ TEST_F(Gate, RefusesAVectorInClear) {
 // --- rule: cohort ---
 
 TEST_F(Gate, RefusesCohortsBelowThresholdOrPolicy) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.decide_plan(site.approval()));
   ASSERT_TRUE(gate.pin_roster(site.roster));
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
@@ -450,16 +453,16 @@ TEST_F(Gate, RefusesCohortsBelowThresholdOrPolicy) {
 
 TEST_F(Gate, RefusesAnyMessageThatHoldsAnIdentifierOfTheSitesData) {
   site.identifiers = {"PAT-000123", "scan_17.nii.gz", "ab"};
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
-  federation::Hello hello;
+  federation::messages::Hello hello;
   hello.software = "fovea 0.1 on scan_17.nii.gz";
   expect_refused(gate, {site.wire(MessageKind::hello, hello.encode())}, "identifiers");
   hello.software = "fovea 0.1 ab";  // too short to look for
   EXPECT_TRUE(intend(gate, {site.wire(MessageKind::hello, hello.encode())}));
   std::vector<std::uint32_t> words = site.masked_words(2000);
   EXPECT_TRUE(intend(gate, {site.chunk(words)}));
-  for (const auto& incident : only<federation::Incident>(entries_after_close(std::move(gate))))
+  for (const auto& incident : only<federation::ledger::Incident>(entries_after_close(std::move(gate))))
     EXPECT_EQ(incident.detail.find("scan_17"), std::string::npos);
 }
 
@@ -469,12 +472,12 @@ TEST_F(Gate, RefusesWhatDoesNotFitTheByteBudgetEvenWithinABatchAndAfterARestart)
   const std::size_t keys = site.keys().size();
   site.run_bytes_max = 3 * keys;
   {
-    EgressGate gate = site.open().value();
+    egress::EgressGate gate = site.open().value();
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(gate.sent(intend(gate, {site.keys(), site.keys()}).value()));
     expect_refused(gate, {site.keys(), site.keys()}, "budget");
   }
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(gate.sent(intend(gate, {site.keys()}).value()));
   EXPECT_EQ(gate.run_bytes_spent(site.run), 3 * keys);
@@ -483,13 +486,13 @@ TEST_F(Gate, RefusesWhatDoesNotFitTheByteBudgetEvenWithinABatchAndAfterARestart)
 
 TEST_F(Gate, RefusesSessionMessagesAboveTheirOwnBudget) {
   site.session_bytes_max = site.hello().size();
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.sent(intend(gate, {site.hello()}).value()));
   expect_refused(gate, {site.hello()}, "budget");
 }
 
 TEST_F(Gate, RefusesAPrivacyMechanismItCannotAccountFor) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.decide_plan(site.approval()));
   site.plan.privacy_mechanism = "gaussian";
   EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
@@ -503,32 +506,32 @@ TEST_F(Gate, RefusesAPrivacyMechanismItCannotAccountFor) {
 // --- batches and confirmations ---
 
 TEST_F(Gate, OneBadMessageHoldsBackItsBatch) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   expect_refused(gate, {site.keys(), site.chunk(std::vector<std::uint32_t>(2000, 1))}, "uniform");
 }
 
 TEST_F(Gate, ConfirmsEachIntentOnce) {
-  EgressGate gate = site.open().value();
+  egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   const auto tickets = intend(gate, {site.keys(), site.keys(), site.keys()}).value();
-  const std::vector<EgressTicket> apart{tickets[0], tickets[2]};
+  const std::vector<egress::EgressTicket> apart{tickets[0], tickets[2]};
   ASSERT_TRUE(gate.sent(apart));
   EXPECT_FALSE(gate.sent(apart));
-  const std::vector<EgressTicket> twice{tickets[1], tickets[1]};
+  const std::vector<egress::EgressTicket> twice{tickets[1], tickets[1]};
   EXPECT_FALSE(gate.sent(twice));
-  const std::vector<EgressTicket> unknown{{9'999}};
+  const std::vector<egress::EgressTicket> unknown{{9'999}};
   EXPECT_FALSE(gate.sent(unknown));
   EXPECT_EQ(gate.unconfirmed().size(), 1U);
 }
 
 TEST_F(Gate, KeepsItsOwnEntryTypesToItself) {
-  EgressGate gate = site.open().value();
-  EXPECT_TRUE(gate.record(federation::InputSealed{{site.run, 1, 1}, test::filled(1)}));
-  EXPECT_TRUE(gate.record(federation::Incident{"disk", "nearly full"}));
-  EXPECT_FALSE(gate.record(federation::PlanApproved{site.plan.hash, site.approver.verify_key(), {1}}));
-  EXPECT_FALSE(gate.record(federation::EgressSent{0, 1}));
-  EXPECT_FALSE(gate.record(federation::RoundOpen{}));
+  egress::EgressGate gate = site.open().value();
+  EXPECT_TRUE(gate.record(federation::ledger::InputSealed{{site.run, 1, 1}, test::filled(1)}));
+  EXPECT_TRUE(gate.record(federation::ledger::Incident{"disk", "nearly full"}));
+  EXPECT_FALSE(gate.record(federation::ledger::PlanApproved{site.plan.hash, site.approver.verify_key(), {1}}));
+  EXPECT_FALSE(gate.record(federation::ledger::EgressSent{0, 1}));
+  EXPECT_FALSE(gate.record(federation::ledger::RoundOpen{}));
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ Bytes random_bytes(std::size_t size) {
 }
 
 TEST(Uniformity, PassesMaskStreams) {
-  EXPECT_EQ(first_non_uniform_block(random_bytes(16U << 20U)), std::nullopt);  // 4096 blocks
+  EXPECT_EQ(egress::first_non_uniform_block(random_bytes(16U << 20U)), std::nullopt);  // 4096 blocks
   for (std::size_t size : {0U, 1U, 4U, 40U, 400U, 4095U, 4096U, 4097U, 9000U})
-    EXPECT_EQ(first_non_uniform_block(random_bytes(size)), std::nullopt) << size;
+    EXPECT_EQ(egress::first_non_uniform_block(random_bytes(size)), std::nullopt) << size;
 }
 
 TEST(Uniformity, RefusesWhatAForgottenMaskWouldSend) {
@@ -37,28 +37,28 @@ TEST(Uniformity, RefusesWhatAForgottenMaskWouldSend) {
     const std::uint32_t value = static_cast<std::uint32_t>(static_cast<std::int32_t>(noise[i]) * 4096 - 524'288);
     for (std::size_t byte = 0; byte < 4; ++byte) updates[i + byte] = static_cast<std::uint8_t>(value >> (8 * byte));
   }
-  EXPECT_EQ(first_non_uniform_block(updates), 0U);
-  EXPECT_EQ(first_non_uniform_block(Bytes(4096)), 0U);
-  EXPECT_EQ(first_non_uniform_block(Bytes(4096, 0xff)), 0U);
-  EXPECT_EQ(first_non_uniform_block(Bytes(100)), 0U);
-  EXPECT_EQ(first_non_uniform_block(Bytes(300, 0x55)),
+  EXPECT_EQ(egress::first_non_uniform_block(updates), 0U);
+  EXPECT_EQ(egress::first_non_uniform_block(Bytes(4096)), 0U);
+  EXPECT_EQ(egress::first_non_uniform_block(Bytes(4096, 0xff)), 0U);
+  EXPECT_EQ(egress::first_non_uniform_block(Bytes(100)), 0U);
+  EXPECT_EQ(egress::first_non_uniform_block(Bytes(300, 0x55)),
             std::nullopt);  // too short for byte counts: half of its bits are set
 }
 
 TEST(Uniformity, NamesTheOneBlockWithoutItsMask) {
   Bytes bytes = random_bytes(10 * 4096 + 100);
   std::fill_n(bytes.begin() + 7 * 4096, 4096, std::uint8_t{0});
-  EXPECT_EQ(first_non_uniform_block(bytes), 7U * 4096);
+  EXPECT_EQ(egress::first_non_uniform_block(bytes), 7U * 4096);
   bytes = random_bytes(10 * 4096 + 100);
   std::fill(bytes.end() - 4096, bytes.end(), std::uint8_t{7});
-  EXPECT_EQ(first_non_uniform_block(bytes), 9U * 4096 + 0);
+  EXPECT_EQ(egress::first_non_uniform_block(bytes), 9U * 4096 + 0);
 }
 
 // The highest byte alone in clear: the smallest leak of a fixed-point word.
 TEST(Uniformity, RefusesWordsWhoseHighByteIsConstant) {
   Bytes bytes = random_bytes(4096);
   for (std::size_t i = 3; i < bytes.size(); i += 4) bytes[i] = 0;
-  EXPECT_EQ(first_non_uniform_block(bytes), 0U);
+  EXPECT_EQ(egress::first_non_uniform_block(bytes), 0U);
 }
 
 // The mean of the statistic is 255; its tail was computed, not fitted: 1 block in 29 exceeds 300 by chance.

@@ -12,17 +12,17 @@ namespace {
 
 TEST(ConfigTest, TheExamplesRunAsTheyAre) {
   const std::string folder = std::string(FOVEA_SOURCE_DIR) + "/configs/";
-  const auto node = node::NodeConfig::read(folder + "node.toml");
+  const auto node = node::io::NodeConfig::read(folder + "node.toml");
   ASSERT_TRUE(node.has_value()) << node.error().message;
-  EXPECT_EQ(node->policy.cohort_min, node::PolicyConfig{}.cohort_min);
-  EXPECT_EQ(node->policy.modalities, node::PolicyConfig{}.modalities);
-  const auto coordinator = coordinator::CoordinatorConfig::read(folder + "coordinator.toml");
+  EXPECT_EQ(node->policy.cohort_min, node::io::PolicyConfig{}.cohort_min);
+  EXPECT_EQ(node->policy.modalities, node::io::PolicyConfig{}.modalities);
+  const auto coordinator = coordinator::registry::CoordinatorConfig::read(folder + "coordinator.toml");
   ASSERT_TRUE(coordinator.has_value()) << coordinator.error().message;
-  EXPECT_EQ(coordinator->listen_port, coordinator::CoordinatorConfig{}.listen_port);
+  EXPECT_EQ(coordinator->listen_port, coordinator::registry::CoordinatorConfig{}.listen_port);
 }
 
 std::string mistake(std::string_view text) {
-  const auto config = node::NodeConfig::parse(text, "node.toml");
+  const auto config = node::io::NodeConfig::parse(text, "node.toml");
   return config ? "accepted" : config.error().message;
 }
 
@@ -73,15 +73,15 @@ TEST(ConfigTest, APolicyAtTheEdgeOfItsBoundsSuitsTheRoundMachine) {
   };
   for (const Case& c : {Case{0, 2, 2}, Case{1, 2, 3}, Case{127, 2, 129}, Case{0, 1024, 1024}, Case{127, 897, 1024},
                         Case{127, 2, 1024}}) {
-    const auto config = node::NodeConfig::parse(
+    const auto config = node::io::NodeConfig::parse(
         "[site]\nid = \"anna\"\n[policy]\ncolluders_max = " + std::to_string(c.colluders_max) +
             "\nhonest_min = " + std::to_string(c.honest_min) + "\ncohort_min = " + std::to_string(c.cohort_min) + "\n",
         "node.toml");
     ASSERT_TRUE(config.has_value()) << config.error().message;
-    EXPECT_TRUE(node::check_policy_bounds({.colluders_max = config->policy.colluders_max,
-                                           .honest_min = config->policy.honest_min,
-                                           .cohort_min = config->policy.cohort_min,
-                                           .plans_approved = {}}))
+    EXPECT_TRUE(node::round::check_policy_bounds({.colluders_max = config->policy.colluders_max,
+                                                  .honest_min = config->policy.honest_min,
+                                                  .cohort_min = config->policy.cohort_min,
+                                                  .plans_approved = {}}))
         << c.colluders_max << " " << c.honest_min << " " << c.cohort_min;
   }
 }

@@ -26,13 +26,13 @@ Json good_plan() {
     "deadlines":{"progress_s":60,"phase_s":20}})");
 }
 
-Result<Plan> parse(const Json& plan) { return Plan::parse(as_bytes(plan.dump())); }
+Result<membership::Plan> parse(const Json& plan) { return membership::Plan::parse(as_bytes(plan.dump())); }
 
 TEST(PlanTest, IsKnownByTheHashOfItsExactBytes) {
   const std::string text = good_plan().dump();
-  const Plan plan = Plan::parse(as_bytes(text)).value();
+  const membership::Plan plan = membership::Plan::parse(as_bytes(text)).value();
   EXPECT_EQ(plan.hash, crypto::sha256(as_bytes(text)));
-  EXPECT_NE(plan.hash, Plan::parse(as_bytes(text + "\n")).value().hash);
+  EXPECT_NE(plan.hash, membership::Plan::parse(as_bytes(text + "\n")).value().hash);
   EXPECT_EQ(plan.probe_size, 1000U);
   EXPECT_EQ(plan.rounds_total(), 5U);
   EXPECT_EQ(plan.position(3).value().stage_index, 1U);
@@ -123,10 +123,10 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"/deadlines/phase_s", "20", "plan.deadlines.phase_s: expected an integer 1 to 3600, found a text"}));
 
 TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
-  const Plan plan = parse(good_plan()).value();
-  EXPECT_TRUE(node::check_policy({}, plan));
-  const auto rule = [&](const node::PolicyConfig& policy) {
-    const auto checked = node::check_policy(policy, plan);
+  const membership::Plan plan = parse(good_plan()).value();
+  EXPECT_TRUE(node::io::check_policy({}, plan));
+  const auto rule = [&](const node::io::PolicyConfig& policy) {
+    const auto checked = node::io::check_policy(policy, plan);
     EXPECT_FALSE(checked.has_value());
     return checked ? std::string() : checked.error().message;
   };

@@ -22,12 +22,12 @@ constexpr std::string_view kPlan = R"({"fovea_plan":1,"name":"test","finding":{"
 
 class RunStoreTest : public ::testing::Test {
  protected:
-  RunStore make() {
-    return RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value();
+  store::RunStore make() {
+    return store::RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value();
   }
-  Result<RunStore> reopen() { return RunStore::open(folder_.path() / "run"); }
-  static RoundRecord record(RoundNumber round) {
-    RoundRecord out;
+  Result<store::RunStore> reopen() { return store::RunStore::open(folder_.path() / "run"); }
+  static store::RoundRecord record(RoundNumber round) {
+    store::RoundRecord out;
     out.round = round;
     out.attempt = 1;
     out.stage = "one";
@@ -36,12 +36,13 @@ class RunStoreTest : public ::testing::Test {
     out.next_round = round + 1;
     return out;
   }
-  static federation::ModelState model(float value) {
-    return federation::ModelState::create(federation::make_layout("probe-10").value(), std::vector<float>(10, value))
+  static federation::model::ModelState model(float value) {
+    return federation::model::ModelState::create(federation::model::make_layout("probe-10").value(),
+                                                 std::vector<float>(10, value))
         .value();
   }
 
-  static Result<void> finish(RunStore& store, RoundNumber round, const std::vector<Bytes>& publication) {
+  static Result<void> finish(store::RunStore& store, RoundNumber round, const std::vector<Bytes>& publication) {
     return store.finish_round(record(round), store.begin_publication(round, publication), model(0.5F));
   }
 
@@ -50,17 +51,17 @@ class RunStoreTest : public ::testing::Test {
 
 TEST_F(RunStoreTest, FinishedRoundsSurviveARestart) {
   {
-    RunStore store = make();
+    store::RunStore store = make();
     EXPECT_EQ(store.next_round(), 1U);
     ASSERT_TRUE(store.begin_round(1).value().empty());
     ASSERT_TRUE(finish(store, 1, {Bytes{1, 2}, Bytes{3}}).has_value());
     ASSERT_TRUE(store.save_model().has_value());
-    RoundRecord lost = record(2);
+    store::RoundRecord lost = record(2);
     lost.aborted = "too few sites";
     lost.next_round = 5;
     ASSERT_TRUE(store.abort_round(lost).has_value());
   }
-  const RunStore store = reopen().value();
+  const store::RunStore store = reopen().value();
   EXPECT_EQ(store.sums(), 1U);
   EXPECT_EQ(store.next_round(), 5U);
   EXPECT_EQ(store.model_digest(), model(0.5F).digest());
@@ -70,15 +71,15 @@ TEST_F(RunStoreTest, FinishedRoundsSurviveARestart) {
 }
 
 TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {
-  RoundRecord lost = record(1);
+  store::RoundRecord lost = record(1);
   lost.aborted = "a dealer's fault";
   {
-    RunStore store = make();
+    store::RunStore store = make();
     EXPECT_FALSE(store.sum_to_repeat()->has_value());
     ASSERT_TRUE(store.abort_round(lost, Bytes{1, 2, 3}).has_value());
   }
   {
-    RunStore store = reopen().value();
+    store::RunStore store = reopen().value();
     EXPECT_EQ(store.sum_to_repeat().value(), (Bytes{1, 2, 3}));
     lost.round = 2;
     ASSERT_TRUE(store.abort_round(lost).has_value());
@@ -98,31 +99,31 @@ TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {
 
 TEST_F(RunStoreTest, OnlyTheJournalOfTheRoundInProgressSurvivesARestart) {
   {
-    RunStore store = make();
+    store::RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
     ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}, {8, 9}}).has_value());
   }
   {
-    RunStore store = reopen().value();
+    store::RunStore store = reopen().value();
     EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}, {8, 9}}));
   }
-  RunStore store = reopen().value();
+  store::RunStore store = reopen().value();
   EXPECT_TRUE(store.begin_round(2).value().empty());
 }
 
 TEST_F(RunStoreTest, ATornRecordIsDropped) {
   {
-    RunStore store = make();
+    store::RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
     ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}}).has_value());
   }
   std::ofstream(folder_.path() / "run/journal", std::ios::app | std::ios::binary) << "torn";
-  RunStore store = reopen().value();
+  store::RunStore store = reopen().value();
   EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}}));
 }
 
 TEST_F(RunStoreTest, ARoundWithoutItsPublicationOnDiskDoesNotEnd) {
-  RunStore store = make();
+  store::RunStore store = make();
   ASSERT_TRUE(store.begin_round(1).has_value());
   std::filesystem::remove_all(folder_.path() / "run/publications");
   EXPECT_FALSE(finish(store, 1, {Bytes{1, 2}}).has_value());
@@ -132,10 +133,10 @@ TEST_F(RunStoreTest, ARoundWithoutItsPublicationOnDiskDoesNotEnd) {
 
 TEST_F(RunStoreTest, AModelThatTheHistoryDoesNotNameIsRefused) {
   {
-    RunStore store = make();
+    store::RunStore store = make();
     ASSERT_TRUE(store.begin_round(1).has_value());
     ASSERT_TRUE(finish(store, 1, {}).has_value());
-    const Bytes other = federation::write_safetensors(model(0.25F), {}).value();
+    const Bytes other = federation::model::write_safetensors(model(0.25F), {}).value();
     ASSERT_TRUE(write_file_durably(store.model_file(), other).has_value());
   }
   EXPECT_EQ(reopen().error().code, ErrorCode::corruption);

@@ -11,14 +11,14 @@
 namespace fovea::test {
 namespace {
 
-using federation::RecordFile;
-using node::SiteMemory;
+using federation::files::RecordFile;
+using node::round::SiteMemory;
 
 class SiteRegisterTest : public ::testing::Test {
  protected:
   static RunId run(std::uint8_t number) { return RunId{{number}}; }
-  static node::UnmaskedMark unmasked(std::uint8_t model) {
-    return {federation::AttemptRef{1, 1, Digest{9}}, Digest{model}, Bytes{1}};
+  static node::round::UnmaskedMark unmasked(std::uint8_t model) {
+    return {federation::messages::AttemptRef{1, 1, Digest{9}}, Digest{model}, Bytes{1}};
   }
 
   std::filesystem::path runs() const { return folder_.path() / "runs"; }
@@ -29,10 +29,10 @@ class SiteRegisterTest : public ::testing::Test {
     std::filesystem::create_directories(runs() / id.text());
     auto file = RecordFile::open(journal(id), RecordFile::Retain::at_open).value();
     for (const std::uint8_t model : models)
-      ASSERT_TRUE(file.append(std::vector<Bytes>{node::encode_mark(id, unmasked(model))}));
+      ASSERT_TRUE(file.append(std::vector<Bytes>{node::round::encode_mark(id, unmasked(model))}));
   }
   std::map<Digest, RunId> released() const {
-    const auto opened = node::open_site_register(path(), runs());
+    const auto opened = node::io::open_site_register(path(), runs());
     EXPECT_TRUE(opened.has_value());
     std::map<Digest, RunId> out;
     const auto memory = SiteMemory::restore(run(99), {}, opened->records());
@@ -91,7 +91,7 @@ TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) 
   for (const auto& file : {journal(run(1)), path()}) {
     const auto size = std::filesystem::file_size(file);
     change_byte(file, 2);  // of the first length
-    const auto refused = node::open_site_register(path(), runs());
+    const auto refused = node::io::open_site_register(path(), runs());
     ASSERT_FALSE(refused.has_value()) << file;
     EXPECT_EQ(refused.error().code, ErrorCode::corruption);
     EXPECT_NE(refused.error().message.find(file.string()), std::string::npos) << refused.error().message;

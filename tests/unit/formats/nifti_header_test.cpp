@@ -62,14 +62,14 @@ Bytes version_2(bool swapped) {
 
 TEST(NiftiHeader, BothVersionsAndByteOrdersGiveTheSameHeader) {
   for (const Bytes& file : {version_1(false), version_1(true), version_2(false), version_2(true)}) {
-    const Result<NiftiHeader> header = inspect_nifti(file);
+    const Result<intake::NiftiHeader> header = intake::inspect_nifti(file);
     ASSERT_TRUE(header) << header.error().message;
-    EXPECT_EQ(header->geometry.size, (Index3{10, 12, 14}));
+    EXPECT_EQ(header->geometry.size, (volume::Index3{10, 12, 14}));
     EXPECT_EQ(header->voxel_bytes, 10u * 12 * 14 * 2);
     EXPECT_EQ(header->voxel_offset, file.size());
     for (unsigned a = 0; a < 3; ++a) {
       EXPECT_NEAR(header->geometry.spacing_mm[a], 2, 1e-6);
-      EXPECT_NEAR(header->geometry.origin_mm[a], (Point3{-5, 6, 7})[a], 1e-6);
+      EXPECT_NEAR(header->geometry.origin_mm[a], (volume::Point3{-5, 6, 7})[a], 1e-6);
     }
     // i runs to the front in RAS (+y), so to −y in LPS; j to −x in RAS, +x in LPS.
     EXPECT_NEAR(header->geometry.direction(1, 0), -1, 1e-6);
@@ -87,7 +87,7 @@ TEST(NiftiHeader, RandomDamageIsRefusedOrGivesASaneGeometry) {
       file[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(file.size())))] =
           static_cast<std::uint8_t>(numbers.next());
     if (step % 7 == 0) file.resize(static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(file.size()))));
-    const Result<NiftiHeader> header = inspect_nifti(file);
+    const Result<intake::NiftiHeader> header = intake::inspect_nifti(file);
     if (!header) {
       ASSERT_EQ(header.error().code, ErrorCode::invalid_argument) << "seed " << seed << " step " << step;
       continue;
@@ -98,7 +98,7 @@ TEST(NiftiHeader, RandomDamageIsRefusedOrGivesASaneGeometry) {
       ASSERT_TRUE(header->geometry.spacing_mm[a] > 0 && std::isfinite(header->geometry.origin_mm[a]))
           << "seed " << seed << " step " << step;
     }
-    const Point3 there = header->geometry.to_point({1, 2, 3}), back = header->geometry.to_index(there);
+    const volume::Point3 there = header->geometry.to_point({1, 2, 3}), back = header->geometry.to_index(there);
     for (unsigned a = 0; a < 3; ++a)
       ASSERT_NEAR(back[a], static_cast<double>(a + 1), 1e-3) << "seed " << seed << " step " << step;
   }
@@ -109,15 +109,15 @@ TEST(Manifest, RandomDamageNeverGivesARowWithoutItsFields) {
       "study,patient,image,mask,split,label\n\"a\",p,\"x,\"\"y\"\".nii\",m.nii,train,1\r\nb,q,z.nii,,test,0\n";
   const std::uint64_t seed = 4;
   Numbers numbers(seed);
-  ASSERT_EQ(parse_manifest(sound, "/")->size(), 2u);
+  ASSERT_EQ(intake::parse_manifest(sound, "/")->size(), 2u);
   for (int step = 0; step < 20'000; ++step) {
     std::string text = sound;
     for (std::int64_t n = 1 + numbers.below(4); n > 0; --n)
       text[static_cast<std::size_t>(numbers.below(static_cast<std::int64_t>(text.size())))] =
           "\",\r\n\0ax"[numbers.below(7)];
-    const auto rows = parse_manifest(text, "/");
+    const auto rows = intake::parse_manifest(text, "/");
     if (!rows) continue;
-    for (const StudySource& row : *rows)
+    for (const intake::StudySource& row : *rows)
       ASSERT_FALSE(row.identity.study.empty() || row.identity.image.empty()) << "seed " << seed << " step " << step;
   }
 }

@@ -14,9 +14,11 @@ const std::string kMeta =
     "ObjectType = Image\r\nNDims = 3\r\nDimSize = 4 3 2\r\nElementSpacing = 1 1 1\r\nElementType = MET_SHORT\r\n";
 
 std::string why(const Result<void>& refused) { return refused ? "taken" : refused.error().message; }
-std::string nrrd(const std::string& more) { return why(check_nrrd_header(as_bytes(kNrrd + more + "\nvoxels"))); }
+std::string nrrd(const std::string& more) {
+  return why(intake::check_nrrd_header(as_bytes(kNrrd + more + "\nvoxels")));
+}
 std::string meta(const std::string& more, const std::string& data = "LOCAL") {
-  return why(check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels")));
+  return why(intake::check_metaimage_header(as_bytes(kMeta + more + "ElementDataFile = " + data + "\nvoxels")));
 }
 
 TEST(TextHeader, SoundHeadersAreAccepted) {
@@ -37,10 +39,11 @@ TEST(TextHeader, ARepeatedFieldOrABadNumberOfDimensionsIsRefused) {
   EXPECT_NE(nrrd("Dimension: 4\n").find("line 10: a field given twice"), std::string::npos);
   EXPECT_NE(meta("NDims = -3\n").find("line 6: a field given twice"), std::string::npos);
   for (const std::string count : {"0", "-3", "17", "3x", ""}) {
-    EXPECT_NE(why(check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"),
-              std::string::npos)
+    EXPECT_NE(
+        why(intake::check_nrrd_header(as_bytes("NRRD0005\ndimension: " + count + "\n\n"))).find("number of dimensions"),
+        std::string::npos)
         << count;
-    EXPECT_NE(why(check_metaimage_header(as_bytes("NDims = " + count + "\nElementDataFile = LOCAL\n")))
+    EXPECT_NE(why(intake::check_metaimage_header(as_bytes("NDims = " + count + "\nElementDataFile = LOCAL\n")))
                   .find("number of dimensions"),
               std::string::npos)
         << count;
@@ -50,8 +53,8 @@ TEST(TextHeader, ARepeatedFieldOrABadNumberOfDimensionsIsRefused) {
 TEST(TextHeader, VoxelsInAnotherFileAndHeadersWithoutAnEndAreRefused) {
   EXPECT_NE(nrrd("data file: ../../secret.raw\n").find("another file"), std::string::npos);
   EXPECT_NE(meta("", "secret.raw").find("another file"), std::string::npos);
-  EXPECT_NE(why(check_nrrd_header(as_bytes(kNrrd))).find("does not end"), std::string::npos);
-  EXPECT_NE(why(check_metaimage_header(as_bytes(kMeta))).find("does not end"), std::string::npos);
+  EXPECT_NE(why(intake::check_nrrd_header(as_bytes(kNrrd))).find("does not end"), std::string::npos);
+  EXPECT_NE(why(intake::check_metaimage_header(as_bytes(kMeta))).find("does not end"), std::string::npos);
   EXPECT_EQ(nrrd("labels: " + std::string(2000, 'x') + "\n").find("xxx"), std::string::npos) << "contents are quoted";
 }
 

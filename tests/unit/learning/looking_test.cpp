@@ -19,8 +19,8 @@
 namespace fovea::node {
 namespace {
 
-Volume ball_volume(std::int64_t edge, double radius_voxels) {
-  Volume volume;
+volume::Volume ball_volume(std::int64_t edge, double radius_voxels) {
+  volume::Volume volume;
   volume.geometry.size = {edge, edge + 2, edge - 3};
   volume.geometry.spacing_mm = {2, 2, 2};
   volume.geometry.origin_mm = {-10, 5, 20};
@@ -41,25 +41,25 @@ TEST(RandomDraws, NeverRepeatBetweenRoundsOrSites) {
   std::size_t drawn = 0;
   for (std::uint64_t site = 0; site < 4; ++site)
     for (std::uint64_t round = 1; round <= 32; ++round) {
-      RandomDraws draws = draws_of_round(7, site, round);
+      network::RandomDraws draws = network::draws_of_round(7, site, round);
       for (int i = 0; i < 1000; ++i, ++drawn) seen.insert(draws.next());
     }
   EXPECT_EQ(seen.size(), drawn);
   // Multiples of the step as seeds would repeat: round 9 would draw what round 1 draws from its eighth draw on.
-  RandomDraws early(0x9E3779B97F4A7C15U), late(9 * 0x9E3779B97F4A7C15U);
+  network::RandomDraws early(0x9E3779B97F4A7C15U), late(9 * 0x9E3779B97F4A7C15U);
   for (int i = 0; i < 8; ++i) early.next();
   EXPECT_EQ(early.next(), late.next());
 }
 
 TEST(CoarseView, KeepsEveryValueToOneStepAndLeavesOutAir) {
   for (const std::uint64_t seed : {1U, 2U, 3U}) {
-    RandomDraws random(seed);
-    Volume volume = ball_volume(20, 5);
+    network::RandomDraws random(seed);
+    volume::Volume volume = ball_volume(20, 5);
     for (float& value : volume.voxels)
       if (value > -4) value = static_cast<float>(random.uniform(-3.9, 4));
-    const CoarseView view(volume, -4);
+    const scan_view::CoarseView view(volume, -4);
     EXPECT_LE(view.bytes(), 2U * 11 * 11 * 11) << "seed " << seed;
-    const Index3& size = volume.geometry.size;
+    const volume::Index3& size = volume.geometry.size;
     std::vector<float> row(static_cast<std::size_t>(size[0]) + 6);
     for (std::int64_t k = -2; k < size[2] + 2; ++k)
       for (std::int64_t j = -2; j < size[1] + 2; ++j) {
@@ -75,8 +75,8 @@ TEST(CoarseView, KeepsEveryValueToOneStepAndLeavesOutAir) {
 }
 
 TEST(CoarseView, IsEmptyForAirAlone) {
-  Volume volume = ball_volume(12, 0);
-  const CoarseView view(volume, -4);
+  volume::Volume volume = ball_volume(12, 0);
+  const scan_view::CoarseView view(volume, -4);
   EXPECT_EQ(view.bytes(), 0U);
   EXPECT_EQ(view.geometry().size, volume.geometry.size);
   std::vector<float> row(3, 1);
@@ -84,25 +84,25 @@ TEST(CoarseView, IsEmptyForAirAlone) {
   EXPECT_EQ(row, (std::vector<float>{-4, -4, -4}));
 }
 
-Prior open_prior(const Index3& size) {
-  Prior prior;
+saliency::Prior open_prior(const volume::Index3& size) {
+  saliency::Prior prior;
   prior.grid.geometry.size = size;
   prior.grid.geometry.spacing_mm = {4, 4, 4};
   prior.weights.assign(prior.grid.geometry.voxel_count(), 1);
   return prior;
 }
 
-HeatMap random_heat(const Prior& prior, std::uint64_t seed) {
-  RandomDraws random(seed);
-  HeatMap heat{std::vector<float>(prior.weights.size()), std::vector<float>(prior.weights.size(), 1)};
+saliency::HeatMap random_heat(const saliency::Prior& prior, std::uint64_t seed) {
+  network::RandomDraws random(seed);
+  saliency::HeatMap heat{std::vector<float>(prior.weights.size()), std::vector<float>(prior.weights.size(), 1)};
   for (float& logit : heat.logits) logit = static_cast<float>(std::floor(random.uniform(-30, 10)));  // with ties
   return heat;
 }
 
 TEST(CoarseView, CopiesABoxAsItsRows) {
-  const Volume volume = ball_volume(16, 6);
-  const CoarseView view(volume, -4);
-  const Index3 from{-2, 3, 5}, size{7, 4, 20};  // over three faces
+  const volume::Volume volume = ball_volume(16, 6);
+  const scan_view::CoarseView view(volume, -4);
+  const volume::Index3 from{-2, 3, 5}, size{7, 4, 20};  // over three faces
   std::vector<float> box(static_cast<std::size_t>(size[0] * size[1] * size[2]));
   view.copy_box(from, size, box);
   std::vector<float> row(static_cast<std::size_t>(size[0])), rows;
@@ -114,15 +114,16 @@ TEST(CoarseView, CopiesABoxAsItsRows) {
   EXPECT_EQ(box, rows);
 }
 
-Point3 cell_centre(const Prior& prior, std::size_t cell) {
-  const Index3& size = prior.grid.geometry.size;
+volume::Point3 cell_centre(const saliency::Prior& prior, std::size_t cell) {
+  const volume::Index3& size = prior.grid.geometry.size;
   const auto at = static_cast<std::int64_t>(cell);
   return prior.grid.geometry.to_point({static_cast<double>(at % size[0]), static_cast<double>(at / size[0] % size[1]),
                                        static_cast<double>(at / (size[0] * size[1]))});
 }
 
 // By definition: the best cell that is left, then everything near it is struck out.
-std::vector<double> naive_logits(const Prior& prior, const HeatMap& heat, std::size_t count, double nms_mm) {
+std::vector<double> naive_logits(const saliency::Prior& prior, const saliency::HeatMap& heat, std::size_t count,
+                                 double nms_mm) {
   std::vector<bool> struck(prior.weights.size());
   std::vector<double> out;
   while (out.size() < count) {
@@ -140,64 +141,66 @@ std::vector<double> naive_logits(const Prior& prior, const HeatMap& heat, std::s
 
 TEST(Suppression, EqualsTheDefinition) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-    Prior prior = open_prior({7, 9, 6});
-    RandomDraws random(seed);
+    saliency::Prior prior = open_prior({7, 9, 6});
+    network::RandomDraws random(seed);
     for (float& weight : prior.weights) weight = random.chance(0.2) ? 0 : 1;
-    const HeatMap heat = random_heat(prior, seed);
-    const std::vector<Region> regions = suppress_non_maxima(prior, heat, 20, 10);
+    const saliency::HeatMap heat = random_heat(prior, seed);
+    const std::vector<saliency::Region> regions = saliency::suppress_non_maxima(prior, heat, 20, 10);
     std::vector<double> logits;
-    for (const Region& region : regions) logits.push_back(region.logit);
+    for (const saliency::Region& region : regions) logits.push_back(region.logit);
     ASSERT_EQ(logits, naive_logits(prior, heat, 20, 10)) << "seed " << seed;
   }
 }
 
 TEST(Suppression, FindsNothingInAnEmptyPrior) {
-  Prior prior = open_prior({4, 4, 4});
+  saliency::Prior prior = open_prior({4, 4, 4});
   std::fill(prior.weights.begin(), prior.weights.end(), 0.0F);
-  EXPECT_TRUE(suppress_non_maxima(prior, random_heat(prior, 1), 8, 10).empty());
-  EXPECT_TRUE(choose_regions(prior, random_heat(prior, 1), {}, 1).empty());
+  EXPECT_TRUE(saliency::suppress_non_maxima(prior, random_heat(prior, 1), 8, 10).empty());
+  EXPECT_TRUE(saliency::choose_regions(prior, random_heat(prior, 1), {}, 1).empty());
 }
 
 TEST(Suppression, MovesCentresTowardsTheHeat) {
-  const Prior prior = open_prior({9, 9, 9});
-  HeatMap heat{std::vector<float>(prior.weights.size(), -20), std::vector<float>(prior.weights.size(), 1)};
+  const saliency::Prior prior = open_prior({9, 9, 9});
+  saliency::HeatMap heat{std::vector<float>(prior.weights.size(), -20), std::vector<float>(prior.weights.size(), 1)};
   heat.logits[prior.grid.geometry.offset(4, 4, 4)] = 2;
   heat.logits[prior.grid.geometry.offset(5, 4, 4)] = 1.9F;
-  const Region region = suppress_non_maxima(prior, heat, 1, 10).front();
+  const saliency::Region region = saliency::suppress_non_maxima(prior, heat, 1, 10).front();
   EXPECT_NEAR(region.centre_mm[0], 4.5 * 4, 0.2);
   EXPECT_NEAR(region.centre_mm[1], 4 * 4, 0.01);
 }
 
 TEST(Exploration, DrawsItsShareAwayFromRankedRegionsWithKnownProbabilities) {
-  const Prior prior = open_prior({20, 20, 20});
-  const HeatMap heat = random_heat(prior, 3);
-  const LookSettings settings{.regions = 32, .exploration = 0.125, .nms_mm = 10};
-  const std::vector<Region> regions = choose_regions(prior, heat, settings, 5);
+  const saliency::Prior prior = open_prior({20, 20, 20});
+  const saliency::HeatMap heat = random_heat(prior, 3);
+  const saliency::LookSettings settings{.regions = 32, .exploration = 0.125, .nms_mm = 10};
+  const std::vector<saliency::Region> regions = saliency::choose_regions(prior, heat, settings, 5);
   ASSERT_EQ(regions.size(), 32U);
-  EXPECT_EQ(std::count_if(regions.begin(), regions.end(), [](const Region& region) { return region.explored; }), 4);
+  EXPECT_EQ(
+      std::count_if(regions.begin(), regions.end(), [](const saliency::Region& region) { return region.explored; }), 4);
   for (std::size_t r = 0; r < regions.size(); ++r) {
     EXPECT_EQ(regions[r].explored, r >= 28);
     EXPECT_EQ(regions[r].inclusion == 1, !regions[r].explored);
     for (std::size_t other = 0; regions[r].explored && other < 28; ++other)
       EXPECT_GE((regions[r].centre_mm - regions[other].centre_mm).norm(), 10 - 1e-9);
   }
-  const std::vector<Region> again = choose_regions(prior, heat, settings, 5),
-                            reseeded = choose_regions(prior, heat, settings, 6);
+  const std::vector<saliency::Region> again = saliency::choose_regions(prior, heat, settings, 5),
+                                      reseeded = saliency::choose_regions(prior, heat, settings, 6);
   EXPECT_EQ(again.back().centre_mm, regions.back().centre_mm);
   EXPECT_NE(reseeded.back().centre_mm, regions.back().centre_mm);
 }
 
 // Horvitz–Thompson: dividing by the inclusion probabilities must estimate a total without bias.
 TEST(Exploration, InclusionProbabilitiesEstimateTotals) {
-  Prior prior = open_prior({8, 8, 8});
+  saliency::Prior prior = open_prior({8, 8, 8});
   for (std::size_t cell = 0; cell < prior.weights.size(); ++cell) prior.weights[cell] = cell % 3 == 0 ? 1.0F : 0.25F;
-  const HeatMap heat = random_heat(prior, 9);
-  const LookSettings settings{.regions = 4, .exploration = 1, .nms_mm = 10};
+  const saliency::HeatMap heat = random_heat(prior, 9);
+  const saliency::LookSettings settings{.regions = 4, .exploration = 1, .nms_mm = 10};
   double estimate = 0;
   constexpr int kRepeats = 4000;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    std::vector<Point3> seen;  // a cell drawn twice is one cell
-    for (const Region& region : choose_regions(prior, heat, settings, static_cast<std::uint64_t>(repeat) * 7919 + 1)) {
+    std::vector<volume::Point3> seen;  // a cell drawn twice is one cell
+    for (const saliency::Region& region :
+         saliency::choose_regions(prior, heat, settings, static_cast<std::uint64_t>(repeat) * 7919 + 1)) {
       if (std::find(seen.begin(), seen.end(), region.centre_mm) != seen.end()) continue;
       seen.push_back(region.centre_mm);
       estimate += 1 / region.inclusion;
@@ -207,44 +210,46 @@ TEST(Exploration, InclusionProbabilitiesEstimateTotals) {
 }
 
 TEST(HitRule, ReachesTwoMmBeyondTheLargerOfRadiusAndFourMm) {
-  const Finding small{.center_mm = {1, 2, 3}, .diameter_mm = 3}, large{.center_mm = {1, 2, 3}, .diameter_mm = 14};
-  EXPECT_TRUE(is_hit({1, 2, 9}, small));
-  EXPECT_FALSE(is_hit({1, 2, 9.01}, small));
-  EXPECT_TRUE(is_hit({10, 2, 3}, large));
-  EXPECT_FALSE(is_hit({10.01, 2, 3}, large));
+  const store::Finding small{.center_mm = {1, 2, 3}, .diameter_mm = 3},
+      large{.center_mm = {1, 2, 3}, .diameter_mm = 14};
+  EXPECT_TRUE(saliency::is_hit({1, 2, 9}, small));
+  EXPECT_FALSE(saliency::is_hit({1, 2, 9.01}, small));
+  EXPECT_TRUE(saliency::is_hit({10, 2, 3}, large));
+  EXPECT_FALSE(saliency::is_hit({10.01, 2, 3}, large));
 }
 
 TEST(Prior, IsTheFilledBodyAndAMarginAroundIt) {
-  Volume volume = ball_volume(40, 15);
+  volume::Volume volume = ball_volume(40, 15);
   volume.voxels[volume.geometry.offset(20, 20, 20)] = -4;  // a hole
   volume.voxels[volume.geometry.offset(1, 1, 1)] = 0;      // a speck outside
-  const Prior prior = body_prior(CoarseView(volume, -4), {.air = -4, .body = -1});
-  const VolumeGeometry& grid = prior.grid.geometry;
-  EXPECT_EQ(grid.size, (Index3{20, 21, 19}));
+  const saliency::Prior prior = saliency::body_prior(scan_view::CoarseView(volume, -4), {.air = -4, .body = -1});
+  const volume::VolumeGeometry& grid = prior.grid.geometry;
+  EXPECT_EQ(grid.size, (volume::Index3{20, 21, 19}));
   EXPECT_EQ(prior.weights[grid.offset(10, 10, 10)], 1);
   EXPECT_EQ(prior.weights[grid.offset(0, 0, 0)], 0);
-  EXPECT_EQ(prior.weights[grid.offset(1, 10, 10)], kMarginPrior);
-  EXPECT_EQ(prior.weights[grid.offset(2, 10, 10)], kMarginPrior);
+  EXPECT_EQ(prior.weights[grid.offset(1, 10, 10)], saliency::kMarginPrior);
+  EXPECT_EQ(prior.weights[grid.offset(2, 10, 10)], saliency::kMarginPrior);
   EXPECT_EQ(prior.weights[grid.offset(0, 10, 10)], 0);
   // A cell's centre is the middle of its voxels.
-  const Point3 cell = grid.to_point({3, 4, 5}), voxels = volume.geometry.to_point({6.5, 8.5, 10.5});
+  const volume::Point3 cell = grid.to_point({3, 4, 5}), voxels = volume.geometry.to_point({6.5, 8.5, 10.5});
   for (unsigned axis = 0; axis < 3; ++axis) EXPECT_NEAR(cell[axis], voxels[axis], 1e-9);
 }
 
 TEST(Prior, CoversTheWholeScanWhenThereIsNoBody) {
-  const Prior prior = body_prior(CoarseView(ball_volume(20, 0), -4), {.air = -4, .body = -1});
+  const saliency::Prior prior =
+      saliency::body_prior(scan_view::CoarseView(ball_volume(20, 0), -4), {.air = -4, .body = -1});
   EXPECT_TRUE(std::all_of(prior.weights.begin(), prior.weights.end(), [](float weight) { return weight == 1; }));
 }
 
 TEST(Tiling, OwnsEveryPositionExactlyOnce) {
   for (std::int64_t begin = 0; begin < 20; ++begin)
     for (std::int64_t length = 1; length < 300; ++length) {
-      const TileSettings settings{.edge_max = 64, .overlap = 16, .step = 8};
-      const AxisTiles axis = tile_axis(begin, begin + length, settings);
+      const saliency::TileSettings settings{.edge_max = 64, .overlap = 16, .step = 8};
+      const saliency::AxisTiles axis = saliency::tile_axis(begin, begin + length, settings);
       ASSERT_LE(axis.edge, settings.edge_max);
       ASSERT_EQ(axis.edge % settings.step, 0);
       std::int64_t next = begin / 8 * 8;
-      for (const AxisTiles::Tile& tile : axis.tiles) {
+      for (const saliency::AxisTiles::Tile& tile : axis.tiles) {
         ASSERT_EQ(tile.own_begin, next) << begin << " " << length;
         ASSERT_GE(tile.own_begin, tile.begin);
         ASSERT_LE(tile.own_end, tile.begin + axis.edge);

@@ -21,37 +21,37 @@
 
 namespace fovea::node {
 
-class MemoryScan final : public ScanSource {
+class MemoryScan final : public scan_view::ScanSource {
  public:
   // 1 mm voxels, edge³ of them; the coarse view averages 2³.
-  MemoryScan(std::int64_t edge, const std::vector<Finding>& findings, std::uint64_t seed)
+  MemoryScan(std::int64_t edge, const std::vector<store::Finding>& findings, std::uint64_t seed)
       : counter_({edge, edge, edge}) {
     fine_.geometry.size = {edge, edge, edge};
     fine_.voxels.resize(fine_.geometry.voxel_count());
-    RandomDraws random(seed);
+    network::RandomDraws random(seed);
     const double middle = static_cast<double>(edge - 1) / 2;
     for (std::int64_t k = 0; k < edge; ++k)
       for (std::int64_t j = 0; j < edge; ++j)
         for (std::int64_t i = 0; i < edge; ++i) {
-          const Point3 at{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
-          const double far = (at - Point3::Constant(middle)).norm();
+          const volume::Point3 at{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
+          const double far = (at - volume::Point3::Constant(middle)).norm();
           double value = far < middle ? random.uniform(-1, 1) : -4;
-          for (const Finding& finding : findings)
+          for (const store::Finding& finding : findings)
             if ((at - finding.center_mm).norm() < finding.diameter_mm / 2) value += 2;
           fine_.voxels[fine_.geometry.offset(i, j, k)] = static_cast<float>(value);
         }
     average();
-    view_ = CoarseView(coarse_, -4);
+    view_ = scan_view::CoarseView(coarse_, -4);
   }
 
-  const CoarseView& coarse() const override { return view_; }
-  IntensityLevels levels() const override { return {.air = -4, .body = -2}; }
-  Result<void> read_region(const Point3& centre_mm, std::span<float> out) override {
+  const scan_view::CoarseView& coarse() const override { return view_; }
+  scan_view::IntensityLevels levels() const override { return {.air = -4, .body = -2}; }
+  Result<void> read_region(const volume::Point3& centre_mm, std::span<float> out) override {
     std::size_t at = 0;
-    const auto first = [&](unsigned axis) { return std::lround(centre_mm[axis]) - kRegionEdge / 2; };
-    for (std::int64_t k = first(2); k < first(2) + kRegionEdge; ++k)
-      for (std::int64_t j = first(1); j < first(1) + kRegionEdge; ++j)
-        for (std::int64_t i = first(0); i < first(0) + kRegionEdge; ++i, ++at) {
+    const auto first = [&](unsigned axis) { return std::lround(centre_mm[axis]) - scan_view::kRegionEdge / 2; };
+    for (std::int64_t k = first(2); k < first(2) + scan_view::kRegionEdge; ++k)
+      for (std::int64_t j = first(1); j < first(1) + scan_view::kRegionEdge; ++j)
+        for (std::int64_t i = first(0); i < first(0) + scan_view::kRegionEdge; ++i, ++at) {
           const std::int64_t edge = fine_.geometry.size[0];
           const bool inside = i >= 0 && j >= 0 && k >= 0 && i < edge && j < edge && k < edge;
           out[at] = inside ? fine_.voxels[fine_.geometry.offset(i, j, k)] : -4;
@@ -68,7 +68,7 @@ class MemoryScan final : public ScanSource {
     coarse_.geometry.spacing_mm = {2, 2, 2};
     coarse_.geometry.origin_mm = {0.5, 0.5, 0.5};
     coarse_.voxels.resize(coarse_.geometry.voxel_count());
-    const Index3& size = coarse_.geometry.size;
+    const volume::Index3& size = coarse_.geometry.size;
     for (std::int64_t k = 0; k < size[2]; ++k)
       for (std::int64_t j = 0; j < size[1]; ++j)
         for (std::int64_t i = 0; i < size[0]; ++i) {
@@ -78,15 +78,16 @@ class MemoryScan final : public ScanSource {
           coarse_.voxels[coarse_.geometry.offset(i, j, k)] = sum / 8;
         }
   }
-  Volume fine_, coarse_;
-  CoarseView view_;
-  ReadCounter counter_;
+  volume::Volume fine_, coarse_;
+  scan_view::CoarseView view_;
+  store::ReadCounter counter_;
 };
 
-inline LearningStudy memory_study(std::string code, std::vector<Finding> findings, std::uint64_t seed) {
+inline training::LearningStudy memory_study(std::string code, std::vector<store::Finding> findings,
+                                            std::uint64_t seed) {
   auto scan = std::make_unique<MemoryScan>(64, findings, seed);
   const int label = findings.empty() ? 0 : 1;
-  return make_learning_study(std::move(code), std::move(scan), label, true, std::move(findings));
+  return training::make_learning_study(std::move(code), std::move(scan), label, true, std::move(findings));
 }
 
 }  // namespace fovea::node

@@ -25,11 +25,11 @@ class FixedClock final : public Clock {
   UnixMs wall() const override { return {1'700'000'000'000}; }
 };
 
-StoredStudy sample_study() {
-  StoredStudy study{{{0, 0, 0}, {180, 216, 180}}, 1, {}};
+embedding::StoredStudy sample_study() {
+  embedding::StoredStudy study{{{0, 0, 0}, {180, 216, 180}}, 1, {}};
   for (std::size_t r = 0; r < 32; ++r) {
-    StoredRegion region;
-    for (std::size_t i = 0; i < kEmbeddingSize; ++i)
+    embedding::StoredRegion region;
+    for (std::size_t i = 0; i < embedding::kEmbeddingSize; ++i)
       region.embedding[i] = static_cast<std::int8_t>(static_cast<int>(i * 7 + r) % 255 - 127);
     region.place = {static_cast<std::int16_t>(-100), static_cast<std::int16_t>(r), 3000};
     region.radius = static_cast<std::uint8_t>(8 * r);
@@ -48,7 +48,7 @@ Digest identity(std::uint8_t value) {
 TEST(EmbeddingStore, ReturnsWhatWasPut) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(folder.path(), clock).value();
   ASSERT_TRUE(store.put("s-abc", identity(1), sample_study()));
   const auto found = store.get("s-abc", identity(1), "train").value();
   ASSERT_TRUE(found);
@@ -57,7 +57,7 @@ TEST(EmbeddingStore, ReturnsWhatWasPut) {
   // K × (128 + 8) bytes and a small header.
   EXPECT_LT(std::filesystem::file_size(folder.path() / "s-abc.emb"), 32U * 136 + 128);
 
-  EmbeddingStore reopened = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore reopened = embedding::EmbeddingStore::open(folder.path(), clock).value();
   EXPECT_TRUE(reopened.get("s-abc", identity(1), "train").value());
   EXPECT_FALSE(reopened.get("s-other", identity(1), "train").value());
 }
@@ -65,7 +65,7 @@ TEST(EmbeddingStore, ReturnsWhatWasPut) {
 TEST(EmbeddingStore, EmbeddingsOfOtherNetworksAreStale) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(folder.path(), clock).value();
   ASSERT_TRUE(store.put("s-abc", identity(1), sample_study()));
   EXPECT_FALSE(store.get("s-abc", identity(2), "train").value());
 }
@@ -73,7 +73,7 @@ TEST(EmbeddingStore, EmbeddingsOfOtherNetworksAreStale) {
 TEST(EmbeddingStore, DetectsFlippedBytesAndSwappedStudies) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(folder.path(), clock).value();
   ASSERT_TRUE(store.put("s-abc", identity(1), sample_study()));
   const auto path = folder.path() / "s-abc.emb";
   const Bytes good = read_file(path, 1 << 20).value();
@@ -91,7 +91,7 @@ TEST(EmbeddingStore, DetectsFlippedBytesAndSwappedStudies) {
 TEST(EmbeddingStore, LogsEveryAccess) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(folder.path(), clock).value();
   ASSERT_TRUE(store.put("s-abc", identity(1), sample_study()));
   ASSERT_TRUE(store.get("s-abc", identity(1), "train"));
   ASSERT_TRUE(store.get("s-abc", identity(2), "train"));
@@ -107,10 +107,10 @@ TEST(EmbeddingStore, LogsEveryAccess) {
 TEST(EmbeddingStore, ForgettingAStudyErasesItsEmbeddings) {
   const test::TemporaryFolder site;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(site.path() / "embeddings", clock).value();
-  StudyCatalogue catalogue = StudyCatalogue::open(site.path(), true).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(site.path() / "embeddings", clock).value();
+  store::StudyCatalogue catalogue = store::StudyCatalogue::open(site.path(), true).value();
   for (const char* code : {"s-abc", "s-abcd"}) {
-    CatalogueEntry entry;
+    store::CatalogueEntry entry;
     entry.record.code = code;
     ASSERT_TRUE(catalogue.add({&entry, 1}));
     ASSERT_TRUE(store.put(code, identity(1), sample_study()));
@@ -129,13 +129,13 @@ TEST(EmbeddingStore, ForgettingAStudyErasesItsEmbeddings) {
 TEST(EmbeddingStore, RefusesCodesWithOtherCharacters) {
   const test::TemporaryFolder folder;
   const FixedClock clock;
-  EmbeddingStore store = EmbeddingStore::open(folder.path(), clock).value();
+  embedding::EmbeddingStore store = embedding::EmbeddingStore::open(folder.path(), clock).value();
   for (const char* code : {"", "../x", "a/b", "a b", "a.emb"})
     EXPECT_FALSE(store.put(code, identity(1), sample_study())) << code;
 }
 
 TEST(StoredStudy, KeepsTraitsWithinItsSteps) {
-  const StudyVectors vectors = to_vectors(sample_study());
+  const embedding::StudyVectors vectors = embedding::to_vectors(sample_study());
   ASSERT_EQ(vectors.traits.size(), 32U);
   EXPECT_NEAR(vectors.traits[8][0], -8.0 / 8 / 4, 1e-6);
   EXPECT_NEAR(vectors.traits[8][1], std::log(8.0) - 1.4, 1e-6);
@@ -144,11 +144,11 @@ TEST(StoredStudy, KeepsTraitsWithinItsSteps) {
 }
 
 TEST(Quantisation, KeepsEmbeddingsWithinHalfAStep) {
-  Embedding embedding{};
-  for (std::size_t i = 0; i < kEmbeddingSize; ++i) embedding[i] = static_cast<float>(i) / 64 - 1;
-  const Embedding back = dequantised(quantised(embedding));
-  for (std::size_t i = 0; i < kEmbeddingSize; ++i) EXPECT_NEAR(back[i], embedding[i], 0.5 / 127 + 1e-6);
-  EXPECT_EQ(quantised(back), quantised(embedding));
+  embedding::Embedding embedding{};
+  for (std::size_t i = 0; i < embedding::kEmbeddingSize; ++i) embedding[i] = static_cast<float>(i) / 64 - 1;
+  const embedding::Embedding back = embedding::dequantised(embedding::quantised(embedding));
+  for (std::size_t i = 0; i < embedding::kEmbeddingSize; ++i) EXPECT_NEAR(back[i], embedding[i], 0.5 / 127 + 1e-6);
+  EXPECT_EQ(embedding::quantised(back), embedding::quantised(embedding));
 }
 
 }  // namespace

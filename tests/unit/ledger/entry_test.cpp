@@ -10,22 +10,22 @@ namespace {
 
 using test::kTestTime;
 
-RoundKey some_key() { return {RunId{test::hex_array<16>("000102030405060708090a0b0c0d0e0f")}, 3, 2}; }
+ledger::RoundKey some_key() { return {RunId{test::hex_array<16>("000102030405060708090a0b0c0d0e0f")}, 3, 2}; }
 Digest digest(std::uint8_t fill) {
   Digest out;
   out.fill(fill);
   return out;
 }
 
-EgressIntent some_intent() {
-  EgressIntent intent{.site = SiteId::create("st-anna").value()};
+ledger::EgressIntent some_intent() {
+  ledger::EgressIntent intent{.site = SiteId::create("st-anna").value()};
   intent.key = some_key();
   intent.destination = digest(1);
   intent.kind = "masked-chunk";
   intent.payload = digest(2);
   intent.length = 983'149;
   intent.software = digest(3);
-  intent.binding = PlanBinding{digest(4), digest(5), digest(6), digest(7), "0.05", "none", "none"};
+  intent.binding = ledger::PlanBinding{digest(4), digest(5), digest(6), digest(7), "0.05", "none", "none"};
   intent.bytes_spent = 983'149;
   intent.bytes_left = 17;
   intent.checks = {"kind", "length", "plan", "model", "uniform", "cohort", "budget"};
@@ -33,36 +33,36 @@ EgressIntent some_intent() {
   return intent;
 }
 
-std::vector<LedgerEntry> one_of_each() {
-  EgressIntent session{.site = SiteId::create("st-anna").value()};
+std::vector<ledger::LedgerEntry> one_of_each() {
+  ledger::EgressIntent session{.site = SiteId::create("st-anna").value()};
   session.kind = "hello";
-  return {PlanApproved{digest(1), digest(2), {1, 2, 3}},
-          PlanWithdrawn{digest(1), digest(2), {4}},
-          RosterEpoch{7, digest(3), 4},
-          RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
-          InputSealed{some_key(), digest(5)},
+  return {ledger::PlanApproved{digest(1), digest(2), {1, 2, 3}},
+          ledger::PlanWithdrawn{digest(1), digest(2), {4}},
+          ledger::RosterEpoch{7, digest(3), 4},
+          ledger::RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
+          ledger::InputSealed{some_key(), digest(5)},
           some_intent(),
           session,
-          EgressSent{5, 2},
-          IngressReceipt{SiteId::create("st-anna").value(), some_key(), "masked-chunk", digest(2), 983'149},
-          RoundClose{some_key(), "applied", digest(9), 4},
-          Incident{"plan", "nobody approved it"}};
+          ledger::EgressSent{5, 2},
+          ledger::IngressReceipt{SiteId::create("st-anna").value(), some_key(), "masked-chunk", digest(2), 983'149},
+          ledger::RoundClose{some_key(), "applied", digest(9), 4},
+          ledger::Incident{"plan", "nobody approved it"}};
 }
 
 TEST(LedgerEntry, ReadsBackWhatItWrites) {
-  for (const LedgerEntry& entry : one_of_each()) {
-    const std::string text = encode_entry({kTestTime, entry}).value();
-    const StampedEntry back = decode_entry(as_bytes(text), "entry").value();
+  for (const ledger::LedgerEntry& entry : one_of_each()) {
+    const std::string text = ledger::encode_entry({kTestTime, entry}).value();
+    const ledger::StampedEntry back = ledger::decode_entry(as_bytes(text), "entry").value();
     EXPECT_EQ(back.at, kTestTime);
-    EXPECT_EQ(entry_type(back.body), entry_type(entry));
-    EXPECT_EQ(encode_entry(back).value(), text);
+    EXPECT_EQ(ledger::entry_type(back.body), ledger::entry_type(entry));
+    EXPECT_EQ(ledger::encode_entry(back).value(), text);
   }
 }
 
 // Pins the format: a change here breaks every ledger on disk and must come with a new version and document.
 TEST(LedgerEntry, HasAFixedTextForm) {
   EXPECT_EQ(
-      encode_entry({kTestTime, some_intent()}).value(),
+      ledger::encode_entry({kTestTime, some_intent()}).value(),
       R"({"approver":"0707070707070707070707070707070707070707070707070707070707070707",)"
       R"("at_ms":1700000000000,"attempt":2,)"
       R"("bytes_left":17,"bytes_spent":983149,"checks":["kind","length","plan","model","uniform","cohort","budget"],)"
@@ -77,38 +77,38 @@ TEST(LedgerEntry, HasAFixedTextForm) {
 }
 
 TEST(LedgerEntry, RefusesEveryChangeOfForm) {
-  for (const LedgerEntry& entry : one_of_each()) {
-    const std::string text = encode_entry({kTestTime, entry}).value();
-    EXPECT_FALSE(decode_entry(as_bytes(text + " "), "entry"));
-    EXPECT_FALSE(decode_entry(as_bytes(text.substr(0, text.size() - 1)), "entry"));
+  for (const ledger::LedgerEntry& entry : one_of_each()) {
+    const std::string text = ledger::encode_entry({kTestTime, entry}).value();
+    EXPECT_FALSE(ledger::decode_entry(as_bytes(text + " "), "entry"));
+    EXPECT_FALSE(ledger::decode_entry(as_bytes(text.substr(0, text.size() - 1)), "entry"));
     std::string extra = text;
     extra.insert(extra.find("\"type\""), "\"note\":1,");  // between two keys and out of order, or unknown
-    EXPECT_FALSE(decode_entry(as_bytes(extra), "entry"));
+    EXPECT_FALSE(ledger::decode_entry(as_bytes(extra), "entry"));
     std::string version = text;
     version.replace(version.find("\"v\":1"), 5, "\"v\":2");
-    EXPECT_FALSE(decode_entry(as_bytes(version), "entry"));
+    EXPECT_FALSE(ledger::decode_entry(as_bytes(version), "entry"));
     std::string type = text;
     type.replace(type.find("\"type\":\"") + 8, 1, "x");
-    EXPECT_FALSE(decode_entry(as_bytes(type), "entry"));
+    EXPECT_FALSE(ledger::decode_entry(as_bytes(type), "entry"));
   }
 }
 
 TEST(LedgerEntry, RefusesValuesOutsideTheirBounds) {
-  EXPECT_FALSE(encode_entry({UnixMs{-1}, Incident{"plan", ""}}));
-  EXPECT_FALSE(encode_entry({kTestTime, Incident{"", ""}}));
-  EXPECT_FALSE(encode_entry({kTestTime, Incident{"plan", std::string(501, 'x')}}));
-  EXPECT_FALSE(encode_entry({kTestTime, EgressSent{0, 0}}));
-  EXPECT_FALSE(encode_entry({kTestTime, RoundClose{some_key(), "perhaps", digest(0), 1}}));
-  EgressIntent huge = some_intent();
+  EXPECT_FALSE(ledger::encode_entry({UnixMs{-1}, ledger::Incident{"plan", ""}}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, ledger::Incident{"", ""}}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, ledger::Incident{"plan", std::string(501, 'x')}}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, ledger::EgressSent{0, 0}}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, ledger::RoundClose{some_key(), "perhaps", digest(0), 1}}));
+  ledger::EgressIntent huge = some_intent();
   huge.length = std::uint64_t{1} << 53U;
-  EXPECT_FALSE(encode_entry({kTestTime, huge}));
-  EXPECT_FALSE(encode_entry({kTestTime, PlanApproved{{}, {}, Bytes(20'000)}}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, huge}));
+  EXPECT_FALSE(ledger::encode_entry({kTestTime, ledger::PlanApproved{{}, {}, Bytes(20'000)}}));
 }
 
 TEST(LedgerOrigin, IsSafeInANote) {
-  EXPECT_EQ(ledger_origin("nordic-mr", "st-anna"), "nordic-mr/st-anna");
-  EXPECT_EQ(ledger_origin("Nordic trial+/1", kCoordinatorOwner), "Nordic%20trial%2b%2f1/coordinator");
-  EXPECT_TRUE(crypto::NoteKey::create(ledger_origin("a b\n+\xc3\xa9", "st-anna"), {}));
+  EXPECT_EQ(ledger::ledger_origin("nordic-mr", "st-anna"), "nordic-mr/st-anna");
+  EXPECT_EQ(ledger::ledger_origin("Nordic trial+/1", ledger::kCoordinatorOwner), "Nordic%20trial%2b%2f1/coordinator");
+  EXPECT_TRUE(crypto::NoteKey::create(ledger::ledger_origin("a b\n+\xc3\xa9", "st-anna"), {}));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ using test::ledger_options;
 using test::numbered_entries;
 
 void write_ledger(const std::filesystem::path& folder, std::uint64_t entries, std::uint64_t batch = 7) {
-  Ledger ledger = Ledger::open(ledger_options(folder)).value();
+  ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder)).value();
   for (std::uint64_t done = ledger.size(); done < entries;) {
     const std::uint64_t count = std::min(batch, entries - done);
     ASSERT_EQ(ledger.append(kTestTime, numbered_entries(done, count)).value(), done);
@@ -33,23 +33,23 @@ crypto::NoteKey test_note_key() {
   return crypto::NoteKey::create("test/st-anna", test::signing_key(1).verify_key()).value();
 }
 
-std::vector<LedgerProblem> problems_of(const std::filesystem::path& folder) {
-  const auto checkpoint = read_checkpoint(folder, test_note_key());
-  if (!checkpoint) return {{ProblemKind::changed, "checkpoint", checkpoint.error().message}};
-  return check_tiles(folder, checkpoint->checkpoint, {}).problems;
+std::vector<ledger::LedgerProblem> problems_of(const std::filesystem::path& folder) {
+  const auto checkpoint = ledger::read_checkpoint(folder, test_note_key());
+  if (!checkpoint) return {{ledger::ProblemKind::changed, "checkpoint", checkpoint.error().message}};
+  return ledger::check_tiles(folder, checkpoint->checkpoint, {}).problems;
 }
 
 TEST(TilePaths, AreThoseOfTheSpecification) {
-  EXPECT_EQ(tile_path(0, 1'234'067, 256), "tile/0/x001/x234/067");
-  EXPECT_EQ(tile_path(1, 0, 17), "tile/1/000.p/17");
-  EXPECT_EQ(bundle_path(999, 256), "tile/entries/999");
-  EXPECT_EQ(bundle_path(1000, 1), "tile/entries/x001/000.p/1");
+  EXPECT_EQ(ledger::tile_path(0, 1'234'067, 256), "tile/0/x001/x234/067");
+  EXPECT_EQ(ledger::tile_path(1, 0, 17), "tile/1/000.p/17");
+  EXPECT_EQ(ledger::bundle_path(999, 256), "tile/entries/999");
+  EXPECT_EQ(ledger::bundle_path(1000, 1), "tile/entries/x001/000.p/1");
   // The example of C2SP tlog-tiles: a log of 70 000 entries.
-  EXPECT_EQ(tile_width(0, 273, 70'000), 112U);
-  EXPECT_EQ(tile_width(1, 1, 70'000), 17U);
-  EXPECT_EQ(tile_width(2, 0, 70'000), 1U);
-  EXPECT_EQ(tile_width(3, 0, 70'000), 0U);
-  EXPECT_EQ(tile_paths(70'000).size(), 274U * 2 + 2 + 1);
+  EXPECT_EQ(ledger::tile_width(0, 273, 70'000), 112U);
+  EXPECT_EQ(ledger::tile_width(1, 1, 70'000), 17U);
+  EXPECT_EQ(ledger::tile_width(2, 0, 70'000), 1U);
+  EXPECT_EQ(ledger::tile_width(3, 0, 70'000), 0U);
+  EXPECT_EQ(ledger::tile_paths(70'000).size(), 274U * 2 + 2 + 1);
 }
 
 TEST(Ledger, KeepsEntriesInOrderAndAcrossRestarts) {
@@ -57,11 +57,12 @@ TEST(Ledger, KeepsEntriesInOrderAndAcrossRestarts) {
   std::vector<std::string> seen;
   for (std::uint64_t round = 0; round < 4; ++round) {
     seen.clear();
-    Ledger ledger = Ledger::open(ledger_options(folder.path()), [&](std::uint64_t index, const StampedEntry& entry) {
-                      EXPECT_EQ(index, seen.size());
-                      seen.push_back(std::get<Incident>(entry.body).detail);
-                      return Result<void>();
-                    }).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path()), [&](std::uint64_t index,
+                                                                                    const ledger::StampedEntry& entry) {
+                              EXPECT_EQ(index, seen.size());
+                              seen.push_back(std::get<ledger::Incident>(entry.body).detail);
+                              return Result<void>();
+                            }).value();
     EXPECT_EQ(seen.size(), round * 100);
     ASSERT_EQ(ledger.append(kTestTime, numbered_entries(round * 100, 100)).value(), round * 100);
     ASSERT_TRUE(ledger.sync());
@@ -79,7 +80,7 @@ TEST(Ledger, PublishesTheSameFilesHoweverItsEntriesWereGrouped) {
   ASSERT_EQ(test::files_in(one.path()), test::files_in(other.path()));
   for (const std::string& file : test::files_in(one.path()))
     EXPECT_EQ(test::slurp(one.path() / file), test::slurp(other.path() / file)) << file;
-  std::vector<std::string> expected = tile_paths(600);
+  std::vector<std::string> expected = ledger::tile_paths(600);
   expected.insert(expected.end(), {"checkpoint", "journal"});
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(test::files_in(one.path()), expected);
@@ -89,27 +90,28 @@ TEST(Ledger, PublishesTheSameFilesHoweverItsEntriesWereGrouped) {
 TEST(Ledger, RefusesASecondWriterAnotherKeyAndAnotherName) {
   const test::TemporaryFolder folder;
   {
-    const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
-    EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::failed_precondition);
+    const ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
+    EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::failed_precondition);
   }
-  EXPECT_EQ(Ledger::open(ledger_options(folder.path(), "test/st-anna", 2)).error().code, ErrorCode::permission_denied);
-  EXPECT_FALSE(Ledger::open(ledger_options(folder.path(), "test/other", 1)));
-  EXPECT_FALSE(Ledger::open(ledger_options(folder.path(), "two words", 1)));
-  EXPECT_TRUE(Ledger::open(ledger_options(folder.path())));
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path(), "test/st-anna", 2)).error().code,
+            ErrorCode::permission_denied);
+  EXPECT_FALSE(ledger::Ledger::open(ledger_options(folder.path(), "test/other", 1)));
+  EXPECT_FALSE(ledger::Ledger::open(ledger_options(folder.path(), "two words", 1)));
+  EXPECT_TRUE(ledger::Ledger::open(ledger_options(folder.path())));
 }
 
 TEST(Ledger, ProvesEntriesToOthers) {
   const test::TemporaryFolder folder;
   write_ledger(folder.path(), 700);
-  const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  const ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
   for (const std::uint64_t index : {0U, 255U, 256U, 511U, 699U}) {
-    EntryProof proof = ledger.prove_entry(index).value();
+    ledger::EntryProof proof = ledger.prove_entry(index).value();
     EXPECT_NE(proof.entry.find("entry number " + std::to_string(index)), std::string::npos);
-    EXPECT_TRUE(check_entry_proof(proof, test_note_key()));
+    EXPECT_TRUE(ledger::check_entry_proof(proof, test_note_key()));
     const auto stranger = crypto::NoteKey::create("test/st-anna", test::signing_key(9).verify_key()).value();
-    EXPECT_EQ(check_entry_proof(proof, stranger).error().code, ErrorCode::permission_denied);
+    EXPECT_EQ(ledger::check_entry_proof(proof, stranger).error().code, ErrorCode::permission_denied);
     proof.entry.back() = ' ';
-    EXPECT_EQ(check_entry_proof(proof, test_note_key()).error().code, ErrorCode::corruption);
+    EXPECT_EQ(ledger::check_entry_proof(proof, test_note_key()).error().code, ErrorCode::corruption);
   }
   EXPECT_EQ(ledger.prove_entry(700).error().code, ErrorCode::failed_precondition);
 }
@@ -117,20 +119,20 @@ TEST(Ledger, ProvesEntriesToOthers) {
 TEST(Ledger, HaltsWhenItWasRolledBack) {
   const test::TemporaryFolder folder, other;
   write_ledger(folder.path(), 300);
-  const auto seen = read_checkpoint(folder.path(), test_note_key()).value().checkpoint;
+  const auto seen = ledger::read_checkpoint(folder.path(), test_note_key()).value().checkpoint;
   write_ledger(other.path(), 299);
   {
-    const Ledger shorter = Ledger::open(ledger_options(other.path())).value();
+    const ledger::Ledger shorter = ledger::Ledger::open(ledger_options(other.path())).value();
     EXPECT_EQ(shorter.must_contain(seen).error().code, ErrorCode::corruption);
   }
   {
-    Ledger forked = Ledger::open(ledger_options(other.path())).value();
+    ledger::Ledger forked = ledger::Ledger::open(ledger_options(other.path())).value();
     ASSERT_TRUE(forked.append(kTestTime, numbered_entries(77'777, 40)));
     ASSERT_TRUE(forked.publish());
     EXPECT_EQ(forked.must_contain(seen).error().code, ErrorCode::corruption);
   }
   write_ledger(folder.path(), 800);
-  const Ledger grown = Ledger::open(ledger_options(folder.path())).value();
+  const ledger::Ledger grown = ledger::Ledger::open(ledger_options(folder.path())).value();
   EXPECT_TRUE(grown.must_contain(seen));
   EXPECT_TRUE(grown.must_contain({"test/st-anna", 0, crypto::merkle_empty_root()}));
   EXPECT_FALSE(grown.must_contain({"test/other", 0, crypto::merkle_empty_root()}));
@@ -154,14 +156,14 @@ TEST(LedgerDamage, EveryFlippedByteIsFoundAndNamed) {
         EXPECT_EQ(problems[0].where, file) << "byte " << at;
       }
       if (at % 16 == 0) {  // the same check, by the owner at start
-        const auto opened = Ledger::open(ledger_options(folder.path()));
+        const auto opened = ledger::Ledger::open(ledger_options(folder.path()));
         ASSERT_FALSE(opened) << file << " byte " << at;
         EXPECT_NE(opened.error().message.find(problems[0].where), std::string::npos) << opened.error().message;
       }
       test::spill(folder.path() / file, good);
     }
   }
-  EXPECT_TRUE(Ledger::open(ledger_options(folder.path())));
+  EXPECT_TRUE(ledger::Ledger::open(ledger_options(folder.path())));
 }
 
 // A larger ledger has full tiles, parents and a partial edge: flips at drawn places.
@@ -199,7 +201,7 @@ TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
     ASSERT_FALSE(problems_of(folder.path()).empty()) << file;
     EXPECT_NE(problems_of(folder.path())[0].what.find(file == "checkpoint" ? "checkpoint" : "missing"),
               std::string::npos);
-    EXPECT_FALSE(Ledger::open(ledger_options(folder.path()))) << file;
+    EXPECT_FALSE(ledger::Ledger::open(ledger_options(folder.path()))) << file;
     test::spill(folder.path() / file, good.substr(0, good.size() - 1));
     EXPECT_FALSE(problems_of(folder.path()).empty()) << file;
     test::spill(folder.path() / file, good + "x");
@@ -209,7 +211,7 @@ TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
   test::spill(folder.path() / "tile" / "0" / "001.p" / "99", "stranger");
   const auto problems = problems_of(folder.path());
   ASSERT_EQ(problems.size(), 1U);
-  EXPECT_EQ(problems[0].kind, ProblemKind::uncovered);
+  EXPECT_EQ(problems[0].kind, ledger::ProblemKind::uncovered);
   EXPECT_EQ(problems[0].where, "tile/0/001.p/99");
 }
 
@@ -220,7 +222,7 @@ TEST(LedgerDamage, AnEntryAndItsHashChangedTogetherAreNamedByTheirTile) {
   const std::size_t at = bundle.find("entry number 17\"");
   bundle[at + 13] = '9';  // "entry number 97"
   test::spill(folder.path() / "tile/entries/000", bundle);
-  const Bundle decoded = decode_bundle(as_bytes(bundle), 256);
+  const ledger::Bundle decoded = ledger::decode_bundle(as_bytes(bundle), 256);
   std::string tile = test::slurp(folder.path() / "tile/0/000");
   const Digest leaf = crypto::merkle_leaf(decoded.entries[17]);
   std::copy(leaf.begin(), leaf.end(), tile.begin() + 17 * 32);
@@ -236,11 +238,11 @@ TEST(LedgerDamage, AnEntryAndItsHashChangedTogetherAreNamedByTheirTile) {
 TEST(LedgerCrash, SyncedEntriesSurviveWithoutAPublish) {
   const test::TemporaryFolder folder;
   {
-    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 10)));
     ASSERT_TRUE(ledger.sync());
   }
-  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
   EXPECT_EQ(ledger.size(), 10U);
   EXPECT_EQ(ledger.recovery().entries_recovered, 10U);
   EXPECT_EQ(ledger.recovery().torn_bytes, 0U);
@@ -253,7 +255,7 @@ TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
   const test::TemporaryFolder folder;
   std::size_t synced_bytes = 0;
   {
-    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
     ASSERT_TRUE(ledger.sync());
     synced_bytes = test::slurp(folder.path() / "journal").size();
@@ -263,7 +265,7 @@ TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
   const std::size_t record = (journal.size() - synced_bytes) / 2;
   for (std::size_t length = synced_bytes; length <= journal.size(); ++length) {
     test::spill(folder.path() / "journal", journal.substr(0, length));
-    const Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    const ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     EXPECT_EQ(ledger.size(), 3 + (length - synced_bytes) / record) << length;
     EXPECT_EQ(ledger.recovery().torn_bytes, (length - synced_bytes) % record);
     EXPECT_EQ(test::slurp(folder.path() / "journal").size(), length - (length - synced_bytes) % record);
@@ -271,14 +273,14 @@ TEST(LedgerCrash, ATornLastBatchIsDroppedAndTheRestIsKept) {
   // Blocks that never reached the disk read as zeros.
   test::spill(folder.path() / "journal",
               journal.substr(0, synced_bytes) + std::string(journal.size() - synced_bytes, '\0'));
-  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 3U);
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).value().size(), 3U);
 }
 
 TEST(LedgerCrash, DamageToDurableEntriesIsNotTakenForATornTail) {
   const test::TemporaryFolder folder;
   std::size_t synced_bytes = 0;
   {
-    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
     ASSERT_TRUE(ledger.sync());
     synced_bytes = test::slurp(folder.path() / "journal").size();
@@ -286,19 +288,19 @@ TEST(LedgerCrash, DamageToDurableEntriesIsNotTakenForATornTail) {
   }
   for (std::size_t at = 0; at < synced_bytes; ++at) {
     flip_byte(folder.path() / "journal", at, 1U << (at % 8));
-    const auto opened = Ledger::open(ledger_options(folder.path()));
+    const auto opened = ledger::Ledger::open(ledger_options(folder.path()));
     ASSERT_FALSE(opened) << at;
     EXPECT_EQ(opened.error().code, ErrorCode::corruption);
     flip_byte(folder.path() / "journal", at, 1U << (at % 8));
   }
-  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).value().size(), 4U);
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).value().size(), 4U);
 }
 
 // A publish is many files; the crash may come after any of them.
 TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
   const test::TemporaryFolder before, after;
   {
-    Ledger ledger = Ledger::open(ledger_options(before.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(before.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 250)));
     ASSERT_TRUE(ledger.publish());
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(250, 50)));
@@ -306,7 +308,7 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
   }
   std::filesystem::copy(before.path(), after.path(), std::filesystem::copy_options::recursive);
   {
-    Ledger ledger = Ledger::open(ledger_options(after.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(after.path())).value();
     ASSERT_TRUE(ledger.publish());
   }
   std::vector<std::string> written;
@@ -324,7 +326,7 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
     if (count > written.size())
       std::filesystem::copy(after.path() / "checkpoint", crashed.path() / "checkpoint",
                             std::filesystem::copy_options::overwrite_existing);
-    Ledger ledger = Ledger::open(ledger_options(crashed.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(crashed.path())).value();
     EXPECT_EQ(ledger.size(), 300U) << count;
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(300, 1)));
     ASSERT_TRUE(ledger.publish());
@@ -335,7 +337,7 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
 TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
   const test::TemporaryFolder folder;
   {
-    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 3)));
     ASSERT_TRUE(ledger.sync());
     {
@@ -347,7 +349,7 @@ TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
     EXPECT_EQ(ledger.sync().error().code, ErrorCode::failed_precondition);
     EXPECT_EQ(ledger.publish().error().code, ErrorCode::failed_precondition);
   }
-  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+  ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
   EXPECT_EQ(ledger.size(), 3U);
   EXPECT_EQ(ledger.recovery().torn_bytes, 40U);
   {
@@ -355,8 +357,8 @@ TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
     EXPECT_EQ(ledger.publish().error().code, ErrorCode::unavailable);
   }
   EXPECT_EQ(ledger.publish().error().code, ErrorCode::failed_precondition);
-  { const Ledger closed = std::move(ledger); }
-  Ledger again = Ledger::open(ledger_options(folder.path())).value();
+  { const ledger::Ledger closed = std::move(ledger); }
+  ledger::Ledger again = ledger::Ledger::open(ledger_options(folder.path())).value();
   EXPECT_EQ(again.size(), 3U);
   ASSERT_TRUE(again.publish());
   EXPECT_TRUE(problems_of(folder.path()).empty());
@@ -365,22 +367,22 @@ TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
 TEST(LedgerCrash, AMissingPieceOfTheJournalIsDamage) {
   const test::TemporaryFolder folder;
   {
-    Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 2)));
     ASSERT_TRUE(ledger.sync());
   }
   const std::string journal = test::slurp(folder.path() / "journal");
   test::spill(folder.path() / "journal", journal.substr(journal.size() / 2));
-  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
   test::spill(folder.path() / "journal", journal + journal);
-  EXPECT_EQ(Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
 }
 
 TEST(Ledger, AppendsNothingOfABatchWithAnEntryThatCannotBeWritten) {
   const test::TemporaryFolder folder;
-  Ledger ledger = Ledger::open(ledger_options(folder.path())).value();
-  std::vector<LedgerEntry> batch = numbered_entries(0, 2);
-  batch.push_back(Incident{"", ""});
+  ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
+  std::vector<ledger::LedgerEntry> batch = numbered_entries(0, 2);
+  batch.push_back(ledger::Incident{"", ""});
   EXPECT_FALSE(ledger.append(kTestTime, batch));
   EXPECT_EQ(ledger.size(), 0U);
   EXPECT_TRUE(ledger.append(kTestTime, numbered_entries(0, 2)));

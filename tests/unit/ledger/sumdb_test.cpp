@@ -58,7 +58,7 @@ class Sumdb : public testing::Test {
   }
 
   static void write(const std::filesystem::path& path, std::uint64_t entries) {
-    Ledger ledger = Ledger::open(test::ledger_options(path)).value();
+    ledger::Ledger ledger = ledger::Ledger::open(test::ledger_options(path)).value();
     for (std::uint64_t done = 0; done < entries;) {
       const std::uint64_t count = std::min<std::uint64_t>(entries - done, 5000);
       ASSERT_TRUE(ledger.append(test::kTestTime, test::numbered_entries(done, count)));
@@ -93,7 +93,7 @@ TEST_F(Sumdb, VerifiesLedgersOfEveryShapeAndComputesTheSameProofs) {
     const ProgramResult result = check(path);
     ASSERT_EQ(result.status, 0) << size << ": " << (result.lines.empty() ? "" : result.lines.back());
     EXPECT_EQ(result.lines.back(), "verified " + std::to_string(size));
-    const auto stored = stored_subtrees(path, size);
+    const auto stored = ledger::stored_subtrees(path, size);
     std::size_t line = 0;
     for (const std::uint64_t index : {std::uint64_t{0}, size / 3, size - 1})
       EXPECT_EQ(result.lines.at(line++),

@@ -10,7 +10,7 @@ namespace fovea::node {
 namespace {
 
 TEST(MemoryBudget, GivesUpToItsTotalAndNeverMore) {
-  MemoryBudget budget(100);
+  intake::MemoryBudget budget(100);
   EXPECT_FALSE(budget.take(101));
   {
     const auto all = budget.take(100);
@@ -22,7 +22,7 @@ TEST(MemoryBudget, GivesUpToItsTotalAndNeverMore) {
 }
 
 TEST(MemoryBudget, RequestsWaitAndTheSumStaysWithinTheTotal) {
-  MemoryBudget budget(100);
+  intake::MemoryBudget budget(100);
   std::atomic<std::uint64_t> held{0}, most{0};
   {
     std::vector<std::jthread> threads;

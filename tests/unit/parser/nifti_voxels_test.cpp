@@ -84,42 +84,43 @@ class File {
   Bytes bytes_;
 };
 
-std::vector<float> as_floats(const std::byte* memory, std::size_t count, VoxelStorage storage) {
+std::vector<float> as_floats(const std::byte* memory, std::size_t count, volume::VoxelStorage storage) {
   std::vector<float> out(count);
   for (std::size_t v = 0; v < count; ++v) {
     std::int16_t whole = 0;
-    if (storage == VoxelStorage::float32) std::memcpy(&out[v], memory + 4 * v, 4);
+    if (storage == volume::VoxelStorage::float32) std::memcpy(&out[v], memory + 4 * v, 4);
     else std::memcpy(&whole, memory + 2 * v, 2), out[v] = whole;
   }
   return out;
 }
 
 struct Delivered {
-  VolumeGeometry geometry;
-  VoxelStorage storage = VoxelStorage::float32;
+  volume::VolumeGeometry geometry;
+  volume::VoxelStorage storage = volume::VoxelStorage::float32;
   std::vector<float> voxels;
 };
 
 Result<Delivered> deliver(const Bytes& file) {
-  FOVEA_TRY_ASSIGN(const NiftiHeader header,
-                   inspect_nifti(ByteView(file).first(std::min(file.size(), kNiftiHeaderBytesMax))));
+  FOVEA_TRY_ASSIGN(const intake::NiftiHeader header,
+                   intake::inspect_nifti(ByteView(file).first(std::min(file.size(), intake::kNiftiHeaderBytesMax))));
   Bytes stored(file.begin() + static_cast<std::ptrdiff_t>(header.voxel_offset), file.end());
   std::vector<std::byte> memory;
   Delivered out;
-  FOVEA_TRY(
-      deliver_nifti(header, stored, [&](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
-        memory.resize(geometry.voxel_count() * bytes_per_voxel(storage));
+  FOVEA_TRY(intake::deliver_nifti(
+      header, stored, [&](const volume::VolumeGeometry& geometry, volume::VoxelStorage storage) -> Result<std::byte*> {
+        memory.resize(geometry.voxel_count() * volume::bytes_per_voxel(storage));
         out.geometry = geometry;
         out.storage = storage;
         return memory.data();
       }));
   out.voxels = as_floats(memory.data(), out.geometry.voxel_count(), out.storage);
-  if (!can_stay_in_place(header)) return out;
+  if (!intake::can_stay_in_place(header)) return out;
   // Where it can be done in place, that gives the same.
-  std::vector<std::uint32_t> room((bytes_in_place(header) + 3) / 4);
+  std::vector<std::uint32_t> room((intake::bytes_in_place(header) + 3) / 4);
   auto* place = reinterpret_cast<std::uint8_t*>(room.data());
   std::memcpy(place, file.data() + header.voxel_offset, header.voxel_bytes);
-  FOVEA_TRY_ASSIGN(const VoxelStorage storage, deliver_nifti_in_place(header, {place, bytes_in_place(header)}));
+  FOVEA_TRY_ASSIGN(const volume::VoxelStorage storage,
+                   intake::deliver_nifti_in_place(header, {place, intake::bytes_in_place(header)}));
   EXPECT_EQ(storage, out.storage);
   EXPECT_EQ(as_floats(reinterpret_cast<const std::byte*>(place), out.voxels.size(), storage), out.voxels);
   return out;
@@ -127,7 +128,7 @@ Result<Delivered> deliver(const Bytes& file) {
 
 void expect_as_itk(const fs::path& path, const Bytes& file, const std::string& what) {
   ASSERT_TRUE(replace_file(path, file));
-  const Result<Volume> reference = read_trusted_volume(path);
+  const Result<volume::Volume> reference = volume_files::read_trusted_volume(path);
   ASSERT_TRUE(reference) << what << ": " << reference.error().message;
   const Result<Delivered> ours = deliver(file);
   ASSERT_TRUE(ours) << what << ": " << ours.error().message;
@@ -218,14 +219,14 @@ TEST(NiftiVoxels, VoxelsNotFiniteBeforeOrAfterScalingAreRefused) {
 TEST(NiftiVoxels, FlippingInPlaceEqualsCopyingInCanonicalOrder) {
   Numbers numbers(13);
   for (int round = 0; round < 60; ++round) {
-    VolumeGeometry geometry;
+    volume::VolumeGeometry geometry;
     for (std::int64_t& size : geometry.size) size = 2 + numbers.below(9);
     for (unsigned axis = 0; axis < 3; ++axis) geometry.direction(axis, axis) = numbers.below(2) == 0 ? 1 : -1;
     std::vector<std::int16_t> voxels(geometry.voxel_count()), copied(voxels.size());
     for (std::int16_t& v : voxels) v = static_cast<std::int16_t>(numbers.below(1000));
-    const CanonicalOrder order = canonical_order(geometry);
-    copy_canonical(voxels.data(), geometry, order, copied.data(), [](std::int16_t v) { return v; });
-    flip_in_place(voxels.data(), geometry.size, order);
+    const volume::CanonicalOrder order = volume::canonical_order(geometry);
+    volume::copy_canonical(voxels.data(), geometry, order, copied.data(), [](std::int16_t v) { return v; });
+    volume::flip_in_place(voxels.data(), geometry.size, order);
     EXPECT_EQ(voxels, copied) << round;
   }
 }
@@ -233,7 +234,7 @@ TEST(NiftiVoxels, FlippingInPlaceEqualsCopyingInCanonicalOrder) {
 TEST(NiftiVoxels, RealFilesThroughTheParserAreReadAsByItk) {
   const fs::path data = fs::path(FOVEA_SOURCE_DIR) / ".." / "shared" / "data";
   if (!fs::exists(data)) GTEST_SKIP() << "shared/data is absent";
-  Result<ScanParser> parser = ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
+  Result<intake::ScanParser> parser = intake::ScanParser::start(fs::path(FOVEA_BIN_DIR) / "fovea-scan-parser", {});
   ASSERT_TRUE(parser) << parser.error().message;
   std::size_t compared = 0;
   for (const char* folder :
@@ -242,8 +243,8 @@ TEST(NiftiVoxels, RealFilesThroughTheParserAreReadAsByItk) {
     for (const auto& entry : fs::directory_iterator(data / folder)) files.push_back(entry.path());
     std::sort(files.begin(), files.end());
     for (std::size_t n = 0; n < files.size(); n += std::max<std::size_t>(1, files.size() / 12)) {
-      const Result<Volume> reference = read_trusted_volume(files[n]);
-      const Result<ParsedVolume> ours = parser->read_volume(files[n]);
+      const Result<volume::Volume> reference = volume_files::read_trusted_volume(files[n]);
+      const Result<intake::ParsedVolume> ours = parser->read_volume(files[n]);
       ASSERT_TRUE(reference && ours) << files[n];
       EXPECT_EQ(ours->geometry(), reference->geometry) << files[n];
       const std::vector<float> voxels =

@@ -30,10 +30,11 @@
 namespace fovea::node {
 namespace {
 
-constexpr ParserLimits kLimits{.memory_bytes = 512ull << 20, .cpu_s = 20, .wall_ms = 30'000};
+constexpr intake::ParserLimits kLimits{.memory_bytes = 512ull << 20, .cpu_s = 20, .wall_ms = 30'000};
 
-ScanParser started(const ParserLimits& limits = kLimits) {
-  Result<ScanParser> parser = ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser", limits);
+intake::ScanParser started(const intake::ParserLimits& limits = kLimits) {
+  Result<intake::ScanParser> parser =
+      intake::ScanParser::start(std::filesystem::path(FOVEA_BIN_DIR) / "fovea-scan-parser", limits);
   if (!parser) ADD_FAILURE() << parser.error().message;
   return std::move(parser).value();
 }
@@ -70,31 +71,31 @@ void set_field(Bytes& file, std::size_t offset, T value) {
 
 // A sound 12×10×8 int16 NIfTI-1 file as bytes.
 Bytes sound_nifti(const std::filesystem::path& folder) {
-  Volume scan = make_scan({12, 10, 8}, 7);
+  volume::Volume scan = make_scan({12, 10, 8}, 7);
   scan.geometry.spacing_mm = {1, 1.5, 2};
-  EXPECT_TRUE(write_nifti(folder / "sound.nii", scan, VoxelType::int16, false));
+  EXPECT_TRUE(volume_files::write_nifti(folder / "sound.nii", scan, volume_files::VoxelType::int16, false));
   return contents(folder / "sound.nii");
 }
 
 TEST(ScanParser, ReadsWhatTheTrustedReaderReadsThroughFlipsAndObliqueness) {
   ScratchFolder folder;
-  ScanParser parser = started();
-  Volume scan = make_scan({21, 18, 15}, 5);
+  intake::ScanParser parser = started();
+  volume::Volume scan = make_scan({21, 18, 15}, 5);
   scan.geometry.direction = turned(95, 170);
   scan.geometry.origin_mm = {-12, 40, 5};
   scan.geometry.spacing_mm = {0.7, 0.9, 2};
-  const Point3 bright = brightest_point(scan);
+  const volume::Point3 bright = brightest_point(scan);
   for (const bool gzip : {false, true})
-    for (const VoxelType type : {VoxelType::int16, VoxelType::float32}) {
+    for (const volume_files::VoxelType type : {volume_files::VoxelType::int16, volume_files::VoxelType::float32}) {
       const auto path = folder.path() / (gzip ? "scan.nii.gz" : "scan.nii");
-      ASSERT_TRUE(write_nifti(path, scan, type, gzip));
-      const Result<ParsedVolume> read = parser.read_volume(path);
+      ASSERT_TRUE(volume_files::write_nifti(path, scan, type, gzip));
+      const Result<intake::ParsedVolume> read = parser.read_volume(path);
       ASSERT_TRUE(read) << read.error().message;
-      ASSERT_EQ(voxel_count(read->voxels()), scan.voxels.size());
+      ASSERT_EQ(volume::voxel_count(read->voxels()), scan.voxels.size());
       // Whole numbers are kept as int16 whatever the file's type.
       const auto span = std::get<std::span<const std::int16_t>>(read->voxels());
-      const Volume copy{read->geometry(), std::vector<float>(span.begin(), span.end())};
-      const Point3 found = brightest_point(copy);
+      const volume::Volume copy{read->geometry(), std::vector<float>(span.begin(), span.end())};
+      const volume::Point3 found = brightest_point(copy);
       EXPECT_LT((found - bright).norm(), 1e-3);
     }
 }
@@ -103,19 +104,19 @@ TEST(ScanParser, TruncationAtEveryStructureIsRefusedAndTheNextFileRead) {
   ScratchFolder folder;
   const Bytes sound = sound_nifti(folder.path());
   const Bytes gz = packed(sound);
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const auto path = folder.path() / "cut.nii";
   for (const std::size_t size :
        {std::size_t{0}, std::size_t{1}, std::size_t{4}, std::size_t{40}, std::size_t{112}, std::size_t{347},
         std::size_t{348}, std::size_t{351}, std::size_t{352}, std::size_t{353}, sound.size() / 2, sound.size() - 1}) {
     put(path, ByteView(sound).first(size));
-    const Result<ParsedVolume> read = parser.read_volume(path);
+    const Result<intake::ParsedVolume> read = parser.read_volume(path);
     ASSERT_FALSE(read) << size;
     EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << size << ": " << read.error().message;
   }
   for (std::size_t size = 1; size < gz.size(); size += 7) {
     put(path, ByteView(gz).first(size));
-    const Result<ParsedVolume> read = parser.read_volume(path);
+    const Result<intake::ParsedVolume> read = parser.read_volume(path);
     ASSERT_FALSE(read) << size;
     EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << size << ": " << read.error().message;
   }
@@ -169,14 +170,14 @@ TEST(ScanParser, EachHostileHeaderIsRefusedByName) {
       {"no magic", [](Bytes& f) { f[344] = f[345] = f[346] = 0; }, "magic"},
       {"not an image", [](Bytes& f) { std::fill(f.begin(), f.end(), std::uint8_t{'x'}); }, "format"},
   };
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (const Hostile& hostile : cases)
     for (const bool gzip : {false, true}) {
       Bytes file = sound;
       hostile.harm(file);
       const auto path = folder.path() / "hostile.nii";
       put(path, gzip ? packed(file) : file);
-      const Result<ParsedVolume> read = parser.read_volume(path);
+      const Result<intake::ParsedVolume> read = parser.read_volume(path);
       ASSERT_FALSE(read) << hostile.what;
       EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << hostile.what;
       const bool format = std::string_view(hostile.named) == "format";
@@ -187,12 +188,12 @@ TEST(ScanParser, EachHostileHeaderIsRefusedByName) {
 
 TEST(ScanParser, VoxelsThatAreNotNumbersAreRefused) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    Volume scan = make_scan({8, 8, 8}, 9);
+    volume::Volume scan = make_scan({8, 8, 8}, 9);
     scan.voxels[100] = bad;
-    ASSERT_TRUE(write_nifti(folder.path() / "bad.nii", scan, VoxelType::float32, false));
-    const Result<ParsedVolume> read = parser.read_volume(folder.path() / "bad.nii");
+    ASSERT_TRUE(volume_files::write_nifti(folder.path() / "bad.nii", scan, volume_files::VoxelType::float32, false));
+    const Result<intake::ParsedVolume> read = parser.read_volume(folder.path() / "bad.nii");
     ASSERT_FALSE(read);
     EXPECT_NE(read.error().message.find("not numbers"), std::string::npos) << read.error().message;
   }
@@ -203,8 +204,8 @@ TEST(ScanParser, ABombIsNotUnpacked) {
   Bytes bomb = sound_nifti(folder.path());
   bomb.resize(256u << 20);  // a quarter of a gigabyte of zeros behind a small scan
   put(folder.path() / "bomb.nii.gz", packed(bomb));
-  ScanParser parser = started();
-  const Result<ParsedVolume> read = parser.read_volume(folder.path() / "bomb.nii.gz");
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> read = parser.read_volume(folder.path() / "bomb.nii.gz");
   ASSERT_FALSE(read);
   EXPECT_NE(read.error().message.find("bomb"), std::string::npos) << read.error().message;
 }
@@ -212,7 +213,7 @@ TEST(ScanParser, ABombIsNotUnpacked) {
 TEST(ScanParser, AFlippedBitInACompressedFileIsDetected) {
   ScratchFolder folder;
   const Bytes gz = packed(sound_nifti(folder.path()));
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   for (std::size_t at = 12; at < gz.size(); at += gz.size() / 40) {
     Bytes harmed = gz;
     harmed[at] ^= 0x10;
@@ -223,7 +224,7 @@ TEST(ScanParser, AFlippedBitInACompressedFileIsDetected) {
 
 TEST(ScanParser, AFileThatIsNotRegularIsRefusedWithoutWaiting) {
   ScratchFolder folder;
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   EXPECT_EQ(parser.read_volume(folder.path() / "none.nii").error().code, ErrorCode::not_found);
   EXPECT_EQ(parser.read_volume(folder.path()).error().code, ErrorCode::invalid_argument);
   ASSERT_EQ(mkfifo((folder.path() / "pipe.nii").c_str(), 0600), 0);
@@ -233,47 +234,48 @@ TEST(ScanParser, AFileThatIsNotRegularIsRefusedWithoutWaiting) {
 TEST(ScanParser, DeathBySignalMemoryAndTimeIsSurvivedAndNamed) {
   ScratchFolder folder;
   sound_nifti(folder.path());
-  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 3, .wall_ms = 20'000});
-  const Result<void> crash = parser.self_test(JobKind::crash);
+  intake::ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 3, .wall_ms = 20'000});
+  const Result<void> crash = parser.self_test(intake::JobKind::crash);
   ASSERT_FALSE(crash);
   EXPECT_NE(crash.error().message.find("signal"), std::string::npos) << crash.error().message;
-  const Result<void> memory = parser.self_test(JobKind::allocate);
+  const Result<void> memory = parser.self_test(intake::JobKind::allocate);
   ASSERT_FALSE(memory);
   EXPECT_NE(memory.error().message.find("memory"), std::string::npos) << memory.error().message;
-  const Result<void> processor = parser.self_test(JobKind::spin);
+  const Result<void> processor = parser.self_test(intake::JobKind::spin);
   ASSERT_FALSE(processor);
   EXPECT_EQ(processor.error().code, ErrorCode::deadline_exceeded);
   EXPECT_TRUE(parser.read_volume(folder.path() / "sound.nii"));
 }
 
 TEST(ScanParser, WallTimeEndsAJob) {
-  ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 100, .wall_ms = 300});
-  const Result<void> late = parser.self_test(JobKind::spin);
+  intake::ScanParser parser = started({.memory_bytes = 256ull << 20, .cpu_s = 100, .wall_ms = 300});
+  const Result<void> late = parser.self_test(intake::JobKind::spin);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ErrorCode::deadline_exceeded);
 }
 
 TEST(ScanParser, FilesByPathAndSocketsAreRefusedInsideTheSandbox) {
-  ScanParser parser = started();
-  for (const ScanParser::Program program : {ScanParser::Program::nifti, ScanParser::Program::itk}) {
-    const Result<void> file = parser.self_test(JobKind::open_file, program);
+  intake::ScanParser parser = started();
+  for (const intake::ScanParser::Program program :
+       {intake::ScanParser::Program::nifti, intake::ScanParser::Program::itk}) {
+    const Result<void> file = parser.self_test(intake::JobKind::open_file, program);
     ASSERT_FALSE(file);
     EXPECT_EQ(file.error().code, ErrorCode::permission_denied) << file.error().message;
-    const Result<void> socket = parser.self_test(JobKind::open_socket, program);
+    const Result<void> socket = parser.self_test(intake::JobKind::open_socket, program);
     ASSERT_FALSE(socket);
     EXPECT_NE(socket.error().message.find("sandbox stopped"), std::string::npos) << socket.error().message;
   }
 }
 
 TEST(ParserLimits, GrowWithTheFilesUpToTheMost) {
-  const ParserLimits most{.memory_bytes = 1, .cpu_s = 120, .wall_ms = 240'000};
-  EXPECT_EQ(limits_for_files(most, 1000).cpu_s, 10U);
-  EXPECT_EQ(limits_for_files(most, 1000).wall_ms, 20'000U);
-  EXPECT_EQ(limits_for_files(most, 50'000'000).cpu_s, 60U);
-  EXPECT_EQ(limits_for_files(most, ~0ULL).cpu_s, 120U);
-  EXPECT_EQ(limits_for_files(most, ~0ULL).wall_ms, 240'000U);
-  EXPECT_EQ(limits_for_files({.memory_bytes = 1, .cpu_s = 2, .wall_ms = 300}, 0).wall_ms, 300U);
-  EXPECT_EQ(limits_for_files(most, 0).memory_bytes, 1U);
+  const intake::ParserLimits most{.memory_bytes = 1, .cpu_s = 120, .wall_ms = 240'000};
+  EXPECT_EQ(intake::limits_for_files(most, 1000).cpu_s, 10U);
+  EXPECT_EQ(intake::limits_for_files(most, 1000).wall_ms, 20'000U);
+  EXPECT_EQ(intake::limits_for_files(most, 50'000'000).cpu_s, 60U);
+  EXPECT_EQ(intake::limits_for_files(most, ~0ULL).cpu_s, 120U);
+  EXPECT_EQ(intake::limits_for_files(most, ~0ULL).wall_ms, 240'000U);
+  EXPECT_EQ(intake::limits_for_files({.memory_bytes = 1, .cpu_s = 2, .wall_ms = 300}, 0).wall_ms, 300U);
+  EXPECT_EQ(intake::limits_for_files(most, 0).memory_bytes, 1U);
 }
 
 TEST(ScanParser, AHeaderThatPromisesMoreThanGzipCanHoldIsRefusedBeforeMemoryIsMadeForIt) {
@@ -281,8 +283,8 @@ TEST(ScanParser, AHeaderThatPromisesMoreThanGzipCanHoldIsRefusedBeforeMemoryIsMa
   Bytes file = sound_nifti(folder.path());
   for (std::size_t axis = 0; axis < 3; ++axis) set_field<std::int16_t>(file, 42 + 2 * axis, 800);  // a gigabyte
   put(folder.path() / "large.nii.gz", packed(file));
-  ScanParser parser = started();
-  const Result<ParsedVolume> read = parser.read_volume(folder.path() / "large.nii.gz");
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> read = parser.read_volume(folder.path() / "large.nii.gz");
   ASSERT_FALSE(read);
   EXPECT_NE(read.error().message.find("more than a file of"), std::string::npos) << read.error().message;
 }
@@ -291,15 +293,16 @@ TEST(ScanParser, NoFileFindsBytesOfAnEarlierOne) {
   ScratchFolder folder;
   put(folder.path() / "a.nii.gz", packed(sound_nifti(folder.path())));
   put(folder.path() / "cut.nii.gz", ByteView(packed(sound_nifti(folder.path()))).first(300));
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const auto clean = [&] {
-    const Result<void> found = parser.self_test(JobKind::find_leftovers);
+    const Result<void> found = parser.self_test(intake::JobKind::find_leftovers);
     return !found && found.error().message == "memory: clean";
   };
   EXPECT_TRUE(clean());
   {
-    const Result<ParsedVolume> image = parser.read_volume(folder.path() / "a.nii.gz");
-    const Result<ParsedVolume> mask = parser.read_volume(folder.path() / "a.nii.gz");  // two at once, as with a mask
+    const Result<intake::ParsedVolume> image = parser.read_volume(folder.path() / "a.nii.gz");
+    const Result<intake::ParsedVolume> mask =
+        parser.read_volume(folder.path() / "a.nii.gz");  // two at once, as with a mask
     ASSERT_TRUE(image && mask);
     EXPECT_EQ(std::get<0>(image->voxels())[7], std::get<0>(mask->voxels())[7]);
     EXPECT_TRUE(clean());
@@ -307,12 +310,13 @@ TEST(ScanParser, NoFileFindsBytesOfAnEarlierOne) {
   EXPECT_TRUE(clean());
   EXPECT_FALSE(parser.read_volume(folder.path() / "cut.nii.gz"));
   EXPECT_TRUE(clean());
-  EXPECT_FALSE(parser.self_test(JobKind::crash));
+  EXPECT_FALSE(parser.self_test(intake::JobKind::crash));
   EXPECT_TRUE(clean());
 }
 
 TEST(SharedMemory, WipesWhereverAChildWroteUpToALimit) {
-  Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
+  Result<std::unique_ptr<intake::SharedMemory>> memory =
+      intake::SharedMemory::create(64u << 20, intake::SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   for (const off_t at : {off_t{0}, off_t{5'000'000}, off_t{60'000'000}})
     ASSERT_EQ(pwrite((*memory)->descriptor(), "trace", 5, at), 5);
@@ -326,7 +330,8 @@ TEST(SharedMemory, WipesWhereverAChildWroteUpToALimit) {
 }
 
 TEST(SharedMemory, PagesAboveTheLastFileAreReleasedAndThoseBelowKept) {
-  Result<std::unique_ptr<SharedMemory>> memory = SharedMemory::create(64u << 20, SharedMemory::Size::fixed);
+  Result<std::unique_ptr<intake::SharedMemory>> memory =
+      intake::SharedMemory::create(64u << 20, intake::SharedMemory::Size::fixed);
   ASSERT_TRUE(memory) << memory.error().message;
   const auto held_bytes = [&] {
     struct stat info {};
@@ -349,7 +354,7 @@ TEST(SharedMemory, PagesAboveTheLastFileAreReleasedAndThoseBelowKept) {
 
 TEST(ScanParser, AMissingParserProgramIsNotFound) {
   ScratchFolder folder;
-  const Result<ScanParser> missing = ScanParser::start(folder.path() / "no-such-program", kLimits);
+  const Result<intake::ScanParser> missing = intake::ScanParser::start(folder.path() / "no-such-program", kLimits);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
 }
@@ -357,14 +362,14 @@ TEST(ScanParser, AMissingParserProgramIsNotFound) {
 TEST(ScanParser, TheTemplateBrainIsRead) {
   const std::filesystem::path path = "/usr/share/mricron/templates/ch2.nii.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "mricron-data is not installed";
-  ScanParser parser = started();
+  intake::ScanParser parser = started();
   const auto start = std::chrono::steady_clock::now();
-  const Result<ParsedVolume> brain = parser.read_volume(path);
+  const Result<intake::ParsedVolume> brain = parser.read_volume(path);
   RecordProperty(
       "parse_ms",
       static_cast<int>(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
   ASSERT_TRUE(brain) << brain.error().message;
-  EXPECT_EQ(brain->geometry().size, (Index3{181, 217, 181}));
+  EXPECT_EQ(brain->geometry().size, (volume::Index3{181, 217, 181}));
 }
 
 // Version 2 of a sound version 1 file: the same facts at other places and widths.
@@ -390,17 +395,17 @@ Bytes as_version_2(const Bytes& one) {
 
 TEST(ScanParser, NiftiOfVersion2IsReadPlainAndPacked) {
   ScratchFolder folder;
-  const Volume scan = make_scan({12, 10, 8}, 4);
-  ASSERT_TRUE(write_nifti(folder.path() / "one.nii", scan, VoxelType::int16, false));
+  const volume::Volume scan = make_scan({12, 10, 8}, 4);
+  ASSERT_TRUE(volume_files::write_nifti(folder.path() / "one.nii", scan, volume_files::VoxelType::int16, false));
   const Bytes two = as_version_2(contents(folder.path() / "one.nii"));
   put(folder.path() / "two.nii", two);
   put(folder.path() / "two.nii.gz", packed(two));
   put(folder.path() / "cut.nii", ByteView(two).first(two.size() - 10));
-  ScanParser parser = started();
-  const Result<ParsedVolume> one = parser.read_volume(folder.path() / "one.nii");
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> one = parser.read_volume(folder.path() / "one.nii");
   ASSERT_TRUE(one) << one.error().message;
   for (const char* name : {"two.nii", "two.nii.gz"}) {
-    const Result<ParsedVolume> read = parser.read_volume(folder.path() / name);
+    const Result<intake::ParsedVolume> read = parser.read_volume(folder.path() / name);
     ASSERT_TRUE(read) << name << ": " << read.error().message;
     EXPECT_EQ(read->geometry(), one->geometry());
     for (std::size_t v = 0; v < scan.voxels.size(); ++v) {
@@ -412,8 +417,8 @@ TEST(ScanParser, NiftiOfVersion2IsReadPlainAndPacked) {
 }
 
 // Two tissues in a ball, brighter on one side than on the other by a factor of about 1.8.
-Volume shaded_ball() {
-  Volume out = make_scan({90, 80, 70}, 5);
+volume::Volume shaded_ball() {
+  volume::Volume out = make_scan({90, 80, 70}, 5);
   for (double& mm : out.geometry.spacing_mm) mm = 1.3;
   Numbers numbers(21);
   for (std::int64_t k = 0; k < 70; ++k)
@@ -432,7 +437,7 @@ Volume shaded_ball() {
 }
 
 // Deviation over mean of the brighter tissue.
-double unevenness(const Volume& truth, const VoxelSpan& voxels) {
+double unevenness(const volume::Volume& truth, const volume::VoxelSpan& voxels) {
   double sum = 0, squares = 0, count = 0;
   for (std::size_t v = 0; v < truth.voxels.size(); ++v) {
     const auto x = static_cast<double>(static_cast<std::int64_t>(v) % 90 - 45) / 40,
@@ -450,19 +455,20 @@ double unevenness(const Volume& truth, const VoxelSpan& voxels) {
 
 TEST(ScanParser, N4RemovesASmoothBiasFieldWhenAsked) {
   ScratchFolder folder;
-  const Volume scan = shaded_ball();
-  ASSERT_TRUE(write_nifti(folder.path() / "mr.nii", scan, VoxelType::int16, false));
-  ScanParser parser = started();
-  const Result<ParsedVolume> plain = parser.read_volume(folder.path() / "mr.nii"),
-                             even = parser.read_volume(folder.path() / "mr.nii", kOnlyVolume, true);
+  const volume::Volume scan = shaded_ball();
+  ASSERT_TRUE(volume_files::write_nifti(folder.path() / "mr.nii", scan, volume_files::VoxelType::int16, false));
+  intake::ScanParser parser = started();
+  const Result<intake::ParsedVolume> plain = parser.read_volume(folder.path() / "mr.nii"),
+                                     even = parser.read_volume(folder.path() / "mr.nii", intake::kOnlyVolume, true);
   ASSERT_TRUE(plain) << plain.error().message;
   ASSERT_TRUE(even) << even.error().message;
   EXPECT_EQ(even->geometry(), plain->geometry());
   EXPECT_GT(unevenness(scan, plain->voxels()), 0.12);
   EXPECT_LT(unevenness(scan, even->voxels()), 0.04);
-  const Volume nothing{scan.geometry, std::vector<float>(scan.voxels.size())};
-  ASSERT_TRUE(write_nifti(folder.path() / "empty.nii", nothing, VoxelType::int16, false));
-  const Result<ParsedVolume> refused = parser.read_volume(folder.path() / "empty.nii", kOnlyVolume, true);
+  const volume::Volume nothing{scan.geometry, std::vector<float>(scan.voxels.size())};
+  ASSERT_TRUE(volume_files::write_nifti(folder.path() / "empty.nii", nothing, volume_files::VoxelType::int16, false));
+  const Result<intake::ParsedVolume> refused =
+      parser.read_volume(folder.path() / "empty.nii", intake::kOnlyVolume, true);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("bias field"), std::string::npos) << refused.error().message;
 }

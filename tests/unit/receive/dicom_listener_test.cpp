@@ -32,21 +32,21 @@ namespace fs = std::filesystem;
 // A listener in a thread of its own, and the events it reported.
 class Listening {
  public:
-  Listening(DicomConfig config, const fs::path& incoming) : stop_(eventfd(0, EFD_CLOEXEC)) {
+  Listening(io::DicomConfig config, const fs::path& incoming) : stop_(eventfd(0, EFD_CLOEXEC)) {
     config.port = 0;
-    Result<DicomListener> opened = DicomListener::open(
+    Result<io::DicomListener> opened = io::DicomListener::open(
         config,
         {.receiver_program = fs::path(FOVEA_BIN_DIR) / "fovea-dicom-receiver",
          .incoming = incoming,
          .seal_for = key_.public_key()},
-        {.log = [this](DicomEvent event,
-                       const std::string& detail) { say(std::string(to_string(event)) + " " + detail); },
+        {.log = [this](io::DicomEvent event,
+                       const std::string& detail) { say(std::string(io::to_string(event)) + " " + detail); },
          .batch_ready = [this](const fs::path& batch) { take(batch); }});
     if (!opened) {
       ADD_FAILURE() << opened.error().message;
       return;
     }
-    listener_ = std::make_unique<DicomListener>(std::move(opened).value());
+    listener_ = std::make_unique<io::DicomListener>(std::move(opened).value());
     thread_ = std::jthread([this] { EXPECT_TRUE(listener_->run(stop_)); });
   }
   ~Listening() {
@@ -90,7 +90,7 @@ class Listening {
       for (const auto& entry : fs::directory_iterator(batch)) {
         Bytes bytes = *read_file(entry.path(), 1 << 20);
         EXPECT_EQ(as_text(bytes).find("Canary"), std::string_view::npos) << "in clear on the disk";
-        EXPECT_EQ(entry.path().extension(), kSealedScanEnding);
+        EXPECT_EQ(entry.path().extension(), receive::kSealedScanEnding);
         files_.push_back(contents(entry.path()));
       }
     }
@@ -99,7 +99,7 @@ class Listening {
   }
 
   Bytes contents(const fs::path& sealed) {
-    const Result<Descriptor> scan = open_sealed_scan(sealed, 1 << 20, key_);
+    const Result<Descriptor> scan = receive::open_sealed_scan(sealed, 1 << 20, key_);
     EXPECT_TRUE(scan) << scan.error().message;
     Bytes out(static_cast<std::size_t>(::lseek(scan->number(), 0, SEEK_END)));
     EXPECT_EQ(::pread(scan->number(), out.data(), out.size(), 0), static_cast<ssize_t>(out.size()));
@@ -109,7 +109,7 @@ class Listening {
   crypto::AgreementKey key_ =
       crypto::AgreementKey::from_private(crypto::SecretKey());  // the same for every listener here
   int stop_;
-  std::unique_ptr<DicomListener> listener_;
+  std::unique_ptr<io::DicomListener> listener_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> events_;
@@ -117,12 +117,12 @@ class Listening {
   std::jthread thread_;
 };
 
-DicomConfig config_for(const std::string& peer = "PACS1@127.0.0.1") {
-  DicomConfig out;
+io::DicomConfig config_for(const std::string& peer = "PACS1@127.0.0.1") {
+  io::DicomConfig out;
   out.ae_title = "SITE-A";
   out.settle_s = 0;
   out.idle_s = 5;
-  const Result<DicomPeer> parsed = parse_dicom_peer(peer);
+  const Result<io::DicomPeer> parsed = io::parse_dicom_peer(peer);
   EXPECT_TRUE(parsed);
   if (parsed) out.peers = {*parsed};
   return out;
@@ -183,7 +183,7 @@ TEST_F(DicomListenerTest, AConnectionFromAnAddressThatIsNotAllowedIsRefused) {
 }
 
 TEST_F(DicomListenerTest, LimitsOnFilesAndOnAssociationsHold) {
-  DicomConfig small = config_for();
+  io::DicomConfig small = config_for();
   small.file_bytes_max = 300;
   {
     Listening listening(small, incoming());
@@ -191,7 +191,7 @@ TEST_F(DicomListenerTest, LimitsOnFilesAndOnAssociationsHold) {
     EXPECT_TRUE(listening.said("failed")) << listening.all();
     EXPECT_TRUE(listening.received().empty());
   }
-  DicomConfig none = config_for();
+  io::DicomConfig none = config_for();
   none.associations_max = 0;
   Listening listening(none, incoming());
   EXPECT_NE(run("echoscu" + titles() + listening.port()), 0);
@@ -208,7 +208,7 @@ TEST_F(DicomListenerTest, GarbageOnTheSocketDoesNotStopTheListener) {
 }
 
 TEST_F(DicomListenerTest, ABatchThatAnEarlierRunLeftIsHandedOverFirst) {
-  DicomConfig slow = config_for();
+  io::DicomConfig slow = config_for();
   slow.settle_s = 3600;
   const fs::path kept = folder_.path() / "kept";
   {
@@ -224,12 +224,12 @@ TEST_F(DicomListenerTest, ABatchThatAnEarlierRunLeftIsHandedOverFirst) {
 }
 
 TEST(DicomPeer, IsATitleAndANumericAddress) {
-  EXPECT_EQ(parse_dicom_peer("PACS 1@10.0.0.5")->ae_title, "PACS 1");
-  EXPECT_EQ(parse_dicom_peer("P@::ffff:10.0.0.5")->address, "10.0.0.5");
+  EXPECT_EQ(io::parse_dicom_peer("PACS 1@10.0.0.5")->ae_title, "PACS 1");
+  EXPECT_EQ(io::parse_dicom_peer("P@::ffff:10.0.0.5")->address, "10.0.0.5");
   for (const char* wrong : {"PACS1", "@10.0.0.5", "PACS1@host", "A-TITLE-OF-SEVENTEEN@10.0.0.5", "PA\\CS@10.0.0.5",
                             "PACS1@", " P@10.0.0.5", "P,Q@10.0.0.5"})
-    EXPECT_FALSE(parse_dicom_peer(wrong)) << wrong;
-  EXPECT_FALSE(is_ae_title(std::string("a\0b", 3)));
+    EXPECT_FALSE(io::parse_dicom_peer(wrong)) << wrong;
+  EXPECT_FALSE(io::is_ae_title(std::string("a\0b", 3)));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 class SealedScan : public testing::Test {
  protected:
   // Seals through a pipe, as the receiver does.
-  SealedStream seal(const Bytes& scan, std::uint64_t bytes_max = 1 << 20) {
+  receive::SealedStream seal(const Bytes& scan, std::uint64_t bytes_max = 1 << 20) {
     int ends[2] = {-1, -1};
     EXPECT_EQ(::pipe(ends), 0);
     const Descriptor from(ends[0]);
@@ -31,12 +31,13 @@ class SealedScan : public testing::Test {
       ::close(to);
     });
     const Descriptor out(::open(file_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    const Result<SealedStream> done = seal_stream(from.number(), out.number(), bytes_max, key_.public_key());
+    const Result<receive::SealedStream> done =
+        receive::seal_stream(from.number(), out.number(), bytes_max, key_.public_key());
     EXPECT_TRUE(done) << done.error().message;
-    return done ? *done : SealedStream{};
+    return done ? *done : receive::SealedStream{};
   }
   Result<Bytes> open(const crypto::AgreementKey& key, std::uint64_t bytes_max = 1 << 20) const {
-    FOVEA_TRY_ASSIGN(const Descriptor scan, open_sealed_scan(file_, bytes_max, key));
+    FOVEA_TRY_ASSIGN(const Descriptor scan, receive::open_sealed_scan(file_, bytes_max, key));
     Bytes out(static_cast<std::size_t>(::lseek(scan.number(), 0, SEEK_END)));
     EXPECT_EQ(::pread(scan.number(), out.data(), out.size(), 0), static_cast<ssize_t>(out.size()));
     EXPECT_LT(::pwrite(scan.number(), "x", 1, 0), 0);
@@ -60,10 +61,10 @@ TEST_F(SealedScan, OpensWithItsOwnKeyOnly) {
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65'535}, std::size_t{65'536},
                                  std::size_t{65'537}, std::size_t{300'000}}) {
     const Bytes scan = noise(size);
-    const SealedStream sealed = seal(scan);
+    const receive::SealedStream sealed = seal(scan);
     EXPECT_TRUE(sealed.whole);
     EXPECT_EQ(sealed.scan_bytes, size);
-    EXPECT_EQ(fs::file_size(file_), sealed_scan_bytes(size));
+    EXPECT_EQ(fs::file_size(file_), receive::sealed_scan_bytes(size));
     const Result<Bytes> opened = open(key_);
     ASSERT_TRUE(opened) << size << ": " << opened.error().message;
     EXPECT_EQ(*opened, scan);
@@ -101,7 +102,7 @@ TEST_F(SealedScan, EveryChangedOrMissingPartIsDetected) {
 TEST_F(SealedScan, LimitsHoldOnBothSides) {
   EXPECT_FALSE(seal(noise(1000), 999).whole);
   EXPECT_FALSE(seal(noise(200'000), 100'000).whole);
-  EXPECT_LT(fs::file_size(file_), sealed_scan_bytes(100'000));  // nothing beyond the limit was written
+  EXPECT_LT(fs::file_size(file_), receive::sealed_scan_bytes(100'000));  // nothing beyond the limit was written
   EXPECT_TRUE(seal(noise(1000), 1000).whole);
   EXPECT_EQ(open(key_, 999).error().code, ErrorCode::invalid_argument);
   EXPECT_TRUE(open(key_, 1000));

@@ -10,25 +10,26 @@ namespace {
 class RestartAttack : public CoordinatorAttack {
  protected:
   std::vector<Bytes> completed_register;  // what the restarted site still had to write
-  node::SiteMachine restarted(const std::vector<Bytes>& extra = {}, const std::vector<Bytes>& site_register = {}) {
+  node::round::SiteMachine restarted(const std::vector<Bytes>& extra = {},
+                                     const std::vector<Bytes>& site_register = {}) {
     std::vector<Bytes> journal = scene.world.site_journal(kSite);
     journal.insert(journal.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), journal,
-                                             site_register)
+    auto machine = node::round::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()),
+                                                    journal, site_register)
                        .value();
     const auto effects = machine.step(scene.world.initial_model());
     completed_register = effects.site_register;
     return machine;
   }
-  node::MessageReceived message(MessageKind kind, ByteView payload) {
+  node::round::MessageReceived message(MessageKind kind, ByteView payload) {
     return {scene.world.federation().from_coordinator(kind, payload), std::nullopt};
   }
 };
 
 TEST_F(RestartAttack, ARestartedSiteRepeatsOnlyTheStatementItSigned) {
-  auto request =
-      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
-          .value();
+  auto request = federation::messages::ConsistencyRequest::decode(
+                     scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+                     .value();
   const auto first = tell(request);
   auto site = restarted(first.journal);
   auto smaller = request;
@@ -51,7 +52,7 @@ TEST_F(RestartAttack, ASiteRestartedBeforeR4HasForgottenTheAttempt) {
 
 TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesExactlyWhatItWouldHave) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
-  const auto honest = federation::UnmaskRequest::decode(held.payload()).value();
+  const auto honest = federation::messages::UnmaskRequest::decode(held.payload()).value();
   const auto unrestarted = [&] {
     Scene other;
     other.hold_to_site(kSite, MessageKind::unmask_request);
@@ -77,11 +78,12 @@ TEST_F(RestartAttack, ASiteRestartedBetweenR4AndR5ReleasesExactlyWhatItWouldHave
 TEST_F(RestartAttack, AModelReleasedInAnotherRunIsNotReleasedAgain) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   const RunId other_run{.bytes = {9}};
-  const node::ReleasedMark released{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
-  auto site = restarted({}, {node::encode_mark(other_run, released)});
+  const node::round::ReleasedMark released{federation::messages::AttemptRef{1, 1, Digest{3}},
+                                           scene.world.federation().plan()};
+  auto site = restarted({}, {node::round::encode_mark(other_run, released)});
   expect_refused(site.step(message(MessageKind::unmask_request, held.payload())),
                  RefusalReason::model_already_released);
-  const auto task = federation::TrainTask{
+  const auto task = federation::messages::TrainTask{
       .round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(site.step(message(MessageKind::train_task, task.encode())), RefusalReason::model_already_released);
 }
@@ -98,33 +100,37 @@ TEST_F(RestartAttack, AReleaseThatTheRegisterLacksIsCompletedUnlessAnotherRunToo
   expect_sends(again, MessageKind::unmask_shares);
   auto other = restarted(first.journal, first.site_register);
   EXPECT_TRUE(completed_register.empty());
-  EXPECT_TRUE(other.step(node::Tick{{1}}).site_register.empty());
+  EXPECT_TRUE(other.step(node::round::Tick{{1}}).site_register.empty());
 
-  const node::ReleasedMark elsewhere{federation::AttemptRef{1, 1, Digest{3}}, scene.world.federation().plan()};
-  auto too_late = restarted(first.journal, {node::encode_mark(RunId{.bytes = {9}}, elsewhere)});
+  const node::round::ReleasedMark elsewhere{federation::messages::AttemptRef{1, 1, Digest{3}},
+                                            scene.world.federation().plan()};
+  auto too_late = restarted(first.journal, {node::round::encode_mark(RunId{.bytes = {9}}, elsewhere)});
   expect_refused(too_late.step(message(MessageKind::unmask_request, held.payload())),
                  RefusalReason::model_already_released);
 }
 
 TEST_F(RestartAttack, AStatementIsDeadOnceALaterAttemptWasJoined) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
-  const auto ref = federation::UnmaskRequest::decode(held.payload())->ref;
-  federation::AttemptRef later = ref;
+  const auto ref = federation::messages::UnmaskRequest::decode(held.payload())->ref;
+  federation::messages::AttemptRef later = ref;
   later.attempt += 1;
-  auto site = restarted({node::encode_mark(scene.world.federation().run(), node::JoinedMark{later, Digest{7}})});
+  auto site =
+      restarted({node::round::encode_mark(scene.world.federation().run(), node::round::JoinedMark{later, Digest{7}})});
   expect_refused(site.step(message(MessageKind::unmask_request, held.payload())), RefusalReason::unexpected_kind);
 }
 
 TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
   auto p = parameters();
   const auto joined = [&](RoundNumber round) {
-    return restarted({node::encode_mark(scene.world.federation().run(),
-                                        node::JoinedMark{federation::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
+    return restarted({node::round::encode_mark(
+        scene.world.federation().run(),
+        node::round::JoinedMark{federation::messages::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
   };
   const auto task = [&](RoundNumber round) {
-    return federation::TrainTask{.round = round, .plan_hash = p.plan_hash, .model_hash = p.model_hash}.encode();
+    return federation::messages::TrainTask{.round = round, .plan_hash = p.plan_hash, .model_hash = p.model_hash}
+        .encode();
   };
-  const auto announce = [&](node::SiteMachine& site, RoundNumber round) {
+  const auto announce = [&](node::round::SiteMachine& site, RoundNumber round) {
     p.round = round;
     auto event = message(MessageKind::parameters, p.encode());
     event.seed = seed_of("back", round);
@@ -139,7 +145,7 @@ TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
   expect_refused(announce(site, 5), RefusalReason::stale_round);
   // The same round, in a later attempt, and later rounds go on.
   EXPECT_TRUE(site.step(message(MessageKind::train_task, task(6))).start_training.has_value());
-  site.step(node::TrainingFinished{6, scene.world.update(kSite)});
+  site.step(node::round::TrainingFinished{6, scene.world.update(kSite)});
   p.attempt = 2;
   expect_sends(announce(site, 6), MessageKind::keys);
   EXPECT_TRUE(joined(6).step(message(MessageKind::train_task, task(7))).start_training.has_value());
@@ -150,15 +156,15 @@ TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
 TEST_F(RestartAttack, OnlyTheAttemptThatWasJoinedIsClosedAndOnlyOnce) {
   scene.hold_to_site(kSite, MessageKind::unmask_request);
   const auto& journal = scene.world.site_journal(kSite);
-  const auto ref = node::SiteMemory::restore(scene.world.federation().run(), journal)->joined->ref;
-  const auto abandon = [&](node::SiteMachine& site, RoundNumber round, AttemptNumber attempt, bool round_over) {
-    return site.step(
-        message(MessageKind::attempt_abandoned,
-                federation::AttemptAbandoned{round, attempt, RefusalReason::deadline_passed, round_over}.encode()));
+  const auto ref = node::round::SiteMemory::restore(scene.world.federation().run(), journal)->joined->ref;
+  const auto abandon = [&](node::round::SiteMachine& site, RoundNumber round, AttemptNumber attempt, bool round_over) {
+    return site.step(message(
+        MessageKind::attempt_abandoned,
+        federation::messages::AttemptAbandoned{round, attempt, RefusalReason::deadline_passed, round_over}.encode()));
   };
   auto& signed_site = scene.world.site(kSite);
   auto site = restarted();
-  for (node::SiteMachine* machine : {&signed_site, &site}) {
+  for (node::round::SiteMachine* machine : {&signed_site, &site}) {
     EXPECT_FALSE(abandon(*machine, ref.round, ref.attempt + 1, false).abandoned.has_value());
     EXPECT_FALSE(abandon(*machine, ref.round + 1, ref.attempt, true).abandoned.has_value());
     EXPECT_EQ(abandon(*machine, ref.round, ref.attempt, false).abandoned, ref);
@@ -173,19 +179,20 @@ TEST_F(RestartAttack, AnAbandonedStatementIsNeitherRepeatedNorReleased) {
   const auto request = scene.hold_to_site(kSite, MessageKind::consistency_request);
   expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
                MessageKind::consistency_signature);
-  const auto ref = federation::ConsistencyRequest::decode(request.payload())->ref;
+  const auto ref = federation::messages::ConsistencyRequest::decode(request.payload())->ref;
   expect_sends(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
                MessageKind::consistency_signature);
-  scene.tell(kSite, MessageKind::attempt_abandoned,
-             federation::AttemptAbandoned{ref.round, ref.attempt, RefusalReason::deadline_passed, false}.encode());
+  scene.tell(
+      kSite, MessageKind::attempt_abandoned,
+      federation::messages::AttemptAbandoned{ref.round, ref.attempt, RefusalReason::deadline_passed, false}.encode());
   expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.payload()),
                  RefusalReason::forgotten_after_restart);
 
   Scene other;
   const auto unmask = other.hold_to_site(kSite, MessageKind::unmask_request);
-  const auto signed_ref = federation::UnmaskRequest::decode(unmask.payload())->ref;
-  const federation::AttemptAbandoned abandoned{signed_ref.round, signed_ref.attempt, RefusalReason::deadline_passed,
-                                               false};
+  const auto signed_ref = federation::messages::UnmaskRequest::decode(unmask.payload())->ref;
+  const federation::messages::AttemptAbandoned abandoned{signed_ref.round, signed_ref.attempt,
+                                                         RefusalReason::deadline_passed, false};
   other.tell(kSite, MessageKind::attempt_abandoned, abandoned.encode());
   const auto refused = other.tell(kSite, MessageKind::unmask_request, unmask.payload());
   expect_refused(refused, RefusalReason::forgotten_after_restart);
@@ -207,7 +214,7 @@ TEST_F(RestartAttack, ARestartedSiteRepeatsItsReleaseByteForByteAndNoOther) {
   const auto again = site.step(message(MessageKind::unmask_request, held.payload()));
   expect_sends(again, MessageKind::unmask_shares);
   EXPECT_EQ(again.outbound.back().wire, first.outbound.back().wire);
-  auto other = federation::UnmaskRequest::decode(held.payload()).value();
+  auto other = federation::messages::UnmaskRequest::decode(held.payload()).value();
   other.ref.attempt += 1;
   expect_refused(site.step(message(MessageKind::unmask_request, other.encode())),
                  RefusalReason::round_already_unmasked);
@@ -232,30 +239,33 @@ TEST_F(RestartAttack, ARestartedSiteDoesNotJoinTheSameAttemptAgain) {
 class PublishedSum : public CoordinatorAttack {
  protected:
   // A site that was away when the round was made.
-  node::SiteMachine absent_site(const node::SitePolicy& policy, const node::ModelAdopted& model) const {
-    auto machine = node::SiteMachine::create(scene.world.federation().site_config(kSite, policy), {}).value();
-    machine.step(node::ModelAdopted(model));
+  node::round::SiteMachine absent_site(const node::round::SitePolicy& policy,
+                                       const node::round::ModelAdopted& model) const {
+    auto machine = node::round::SiteMachine::create(scene.world.federation().site_config(kSite, policy), {}).value();
+    machine.step(node::round::ModelAdopted(model));
     return machine;
   }
-  node::SiteMachine absent_site(const node::SitePolicy& policy) const {
+  node::round::SiteMachine absent_site(const node::round::SitePolicy& policy) const {
     return absent_site(policy, scene.world.initial_model());
   }
-  node::SiteMachine absent_site() const { return absent_site(scene.world.policy()); }
-  node::SiteEffects publish_to(node::SiteMachine& site, const federation::RoundEvidence& e) const {
-    return site.step(node::MessageReceived{
+  node::round::SiteMachine absent_site() const { return absent_site(scene.world.policy()); }
+  node::round::SiteEffects publish_to(node::round::SiteMachine& site,
+                                      const federation::secagg::RoundEvidence& e) const {
+    return site.step(node::round::MessageReceived{
         scene.world.federation().from_coordinator(MessageKind::round_evidence, e.encode()), std::nullopt});
   }
 
-  federation::RoundEvidence evidence() {
-    return federation::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload()).value();
+  federation::secagg::RoundEvidence evidence() {
+    return federation::secagg::RoundEvidence::decode(scene.hold_to_site(kSite, MessageKind::round_evidence).payload())
+        .value();
   }
   // A sum of the coordinator's own making, with evidence that names it.
-  node::SiteEffects publish(federation::RoundEvidence e, const std::vector<std::uint32_t>& words,
-                            bool honest_hash = true) {
+  node::round::SiteEffects publish(federation::secagg::RoundEvidence e, const std::vector<std::uint32_t>& words,
+                                   bool honest_hash = true) {
     const auto ref = e.parameters.ref();
-    const Bytes chunk = federation::encode_chunk(ref, 0, words);
-    federation::VectorHash hash(ref.parameters, words.size());
-    hash.add_chunk(federation::hash_payload(chunk));
+    const Bytes chunk = federation::messages::encode_chunk(ref, 0, words);
+    federation::secagg::VectorHash hash(ref.parameters, words.size());
+    hash.add_chunk(federation::messages::hash_payload(chunk));
     if (honest_hash) e.sum_hash = hash.finish();
     auto first = tell(MessageKind::round_evidence, e.encode());
     if (first.refusal) return first;
@@ -302,7 +312,7 @@ TEST_F(PublishedSum, EvidenceThatDoesNotHoldIsRefused) {
   refused([](auto& bad) { bad.committed.pop_back(), bad.signatures.pop_back(); }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.committed.resize(2); }, RefusalReason::too_few_survivors);
   refused([](auto& bad) { bad.opened[0].value[0] ^= 1; }, RefusalReason::share_commitment_differs);
-  refused([](auto& bad) { bad.opened[0].kind = federation::RevealedSecret::mask_key; },
+  refused([](auto& bad) { bad.opened[0].kind = federation::messages::RevealedSecret::mask_key; },
           RefusalReason::evidence_incomplete);
   refused([](auto& bad) { bad.keys[0].keys.mask[0] ^= 1; }, RefusalReason::bad_signature);
   refused([](auto& bad) { bad.parameters.model_hash[0] ^= 1; }, RefusalReason::model_differs);
@@ -325,9 +335,10 @@ TEST_F(PublishedSum, AnotherStatementThanTheOneTheSiteSignedIsRefused) {
 
 class ColludersSum : public PublishedSum {
  protected:
-  federation::RoundParameters parameters_of(std::vector<RosterIndex> sites, federation::Thresholds thresholds) const {
+  federation::secagg::RoundParameters parameters_of(std::vector<RosterIndex> sites,
+                                                    federation::secagg::Thresholds thresholds) const {
     const TestFederation& f = scene.world.federation();
-    const auto encoding = federation::make_encoding(sites.size(), 1, 1).value();
+    const auto encoding = federation::secagg::make_encoding(sites.size(), 1, 1).value();
     return {.run = f.run(),
             .round = 1,
             .attempt = 1,
@@ -340,19 +351,19 @@ class ColludersSum : public PublishedSum {
             .encoding = encoding,
             .phase_ms = 2000};
   }
-  federation::RoundEvidence signed_by_all(const federation::RoundParameters& p) const {
+  federation::secagg::RoundEvidence signed_by_all(const federation::secagg::RoundParameters& p) const {
     return test::signed_by_all(scene.world.federation(), p);
   }
   // That the evidence is genuine in itself, and yet refused by a site that was away.
-  void expect_refused_by_rule(const federation::RoundParameters& p, RefusalReason reason) {
+  void expect_refused_by_rule(const federation::secagg::RoundParameters& p, RefusalReason reason) {
     const auto e = signed_by_all(p);
-    const auto broken = federation::check_evidence(e, scene.world.federation().roster());
+    const auto broken = federation::secagg::check_evidence(e, scene.world.federation().roster());
     EXPECT_FALSE(broken.has_value()) << broken->detail;
     auto site = absent_site();
     expect_refused(publish_to(site, e), reason);
   }
   const std::vector<RosterIndex> three{0, 2, 3};
-  const federation::Thresholds enough{.colluders_max = 1, .threshold = 3, .honest_min = 2};
+  const federation::secagg::Thresholds enough{.colluders_max = 1, .threshold = 3, .honest_min = 2};
 };
 
 TEST_F(ColludersSum, ASumOfTwoColludersAloneIsRefused) {

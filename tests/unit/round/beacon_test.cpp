@@ -9,7 +9,7 @@ namespace {
 class BeaconAttack : public ::testing::Test {
  protected:
   Scene scene{sparse_options()};
-  node::SiteEffects tell(MessageKind kind, ByteView payload) { return scene.tell(kSite, kind, payload); }
+  node::round::SiteEffects tell(MessageKind kind, ByteView payload) { return scene.tell(kSite, kind, payload); }
   template <class Message>
   void refused(const Message& honest, MessageKind kind, RefusalReason reason,
                const std::function<void(Message&)>& forge) {
@@ -21,11 +21,11 @@ class BeaconAttack : public ::testing::Test {
 };
 
 TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
-  const auto list =
-      federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
-          .value();
+  const auto list = federation::messages::BeaconCommitments::decode(
+                        scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
+                        .value();
   const auto kind = MessageKind::beacon_commitments;
-  using List = federation::BeaconCommitments;
+  using List = federation::messages::BeaconCommitments;
   refused<List>(list, kind, RefusalReason::roster_differs, [](List& m) { m.roster[0] ^= 1; });
   refused<List>(list, kind, RefusalReason::beacon_differs, [](List& m) { m.sites.pop_back(); });
   refused<List>(list, kind, RefusalReason::bad_signature, [](List& m) { m.sites[7].commitment[0] ^= 1; });
@@ -33,7 +33,7 @@ TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
   const auto& identity = scene.world.federation().identity(9);
   // Site 9 works with the coordinator: it signs a second commitment once the nonces are known.
   List second = list;
-  second.sites[9] = federation::commit_to_beacon(identity, roster(), 9);
+  second.sites[9] = federation::secagg::commit_to_beacon(identity, roster(), 9);
   const auto first = tell(kind, list.encode());
   expect_sends(first, MessageKind::beacon_nonce);
   ASSERT_EQ(first.site_register.size(), 1U);  // durable before the nonce leaves
@@ -43,20 +43,21 @@ TEST_F(BeaconAttack, ANonceIsShownForOneListOnly) {
   // Nor after a restart.
   std::vector<Bytes> kept = first.site_register;
   auto restarted =
-      node::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}, kept).value();
-  expect_refused(restarted.step(node::MessageReceived{scene.world.federation().from_coordinator(kind, second.encode()),
-                                                      std::nullopt}),
+      node::round::SiteMachine::create(scene.world.federation().site_config(kSite, scene.world.policy()), {}, kept)
+          .value();
+  expect_refused(restarted.step(node::round::MessageReceived{
+                     scene.world.federation().from_coordinator(kind, second.encode()), std::nullopt}),
                  RefusalReason::beacon_differs);
 }
 
 TEST_F(BeaconAttack, AnotherCommitmentForThisSiteIsRefused) {
-  auto list =
-      federation::BeaconCommitments::decode(scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
-          .value();
+  auto list = federation::messages::BeaconCommitments::decode(
+                  scene.hold_to_site(kSite, MessageKind::beacon_commitments).payload())
+                  .value();
   const auto honest = list;
   // Signed by this site, but for another roster: the signature does not hold here.
   const auto& identity = scene.world.federation().identity(kSite);
-  list.sites[kSite] = federation::commit_to_beacon(identity, Digest{1}, kSite);
+  list.sites[kSite] = federation::secagg::commit_to_beacon(identity, Digest{1}, kSite);
   expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::bad_signature);
   // Properly signed with this site's key, but not what it has committed itself to: somebody else has the key, or an old
   // copy of the site.
@@ -65,16 +66,16 @@ TEST_F(BeaconAttack, AnotherCommitmentForThisSiteIsRefused) {
       commitment,
       identity.sign(
           crypto::TaggedHash("FOVEA/1/beacon-statement").add(roster()).add_u64(kSite).add(commitment).finish())};
-  ASSERT_TRUE(federation::is_commitment_of(list.sites[kSite], scene.world.federation().roster(), kSite));
+  ASSERT_TRUE(federation::secagg::is_commitment_of(list.sites[kSite], scene.world.federation().roster(), kSite));
   expect_refused(tell(MessageKind::beacon_commitments, list.encode()), RefusalReason::own_entry_altered);
   expect_sends(tell(MessageKind::beacon_commitments, honest.encode()), MessageKind::beacon_nonce);
 }
 
 TEST_F(BeaconAttack, ABeaconOfOtherNoncesOrCommitmentsIsRefused) {
   const auto honest =
-      federation::BeaconTranscript::decode(scene.hold_to_site(kSite, MessageKind::beacon).payload()).value();
+      federation::messages::BeaconTranscript::decode(scene.hold_to_site(kSite, MessageKind::beacon).payload()).value();
   const auto kind = MessageKind::beacon;
-  using Beacon = federation::BeaconTranscript;
+  using Beacon = federation::messages::BeaconTranscript;
   refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces[4][0] ^= 1; });
   refused<Beacon>(honest, kind, RefusalReason::beacon_differs, [](Beacon& m) { m.nonces.clear(); });
   refused<Beacon>(honest, kind, RefusalReason::beacon_differs,
@@ -85,11 +86,11 @@ TEST_F(BeaconAttack, ABeaconOfOtherNoncesOrCommitmentsIsRefused) {
   EXPECT_TRUE(tell(kind, honest.encode()).site_register.empty());
 }
 
-federation::BeaconTranscript draw_beacon(const TestFederation& federation, const Digest& roster) {
-  federation::BeaconTranscript out{.commitments = {.roster = roster, .sites = {}}, .nonces = {}};
+federation::messages::BeaconTranscript draw_beacon(const TestFederation& federation, const Digest& roster) {
+  federation::messages::BeaconTranscript out{.commitments = {.roster = roster, .sites = {}}, .nonces = {}};
   for (RosterIndex site = 0; site < federation.size(); ++site) {
-    out.commitments.sites.push_back(federation::commit_to_beacon(federation.identity(site), roster, site));
-    out.nonces.push_back(federation::beacon_nonce(federation.identity(site), roster));
+    out.commitments.sites.push_back(federation::secagg::commit_to_beacon(federation.identity(site), roster, site));
+    out.nonces.push_back(federation::secagg::beacon_nonce(federation.identity(site), roster));
   }
   return out;
 }
@@ -97,26 +98,28 @@ federation::BeaconTranscript draw_beacon(const TestFederation& federation, const
 TEST(Beacon, DependsOnEveryNonceAndOnTheRoster) {
   const TestFederation federation(3);
   const auto one = draw_beacon(federation, federation.roster().hash);
-  EXPECT_FALSE(federation::check_commitments(one.commitments, federation.roster()).has_value());
-  EXPECT_FALSE(federation::check_nonces(one).has_value());
-  EXPECT_EQ(federation::beacon_of(one), federation::beacon_of(draw_beacon(federation, federation.roster().hash)));
-  EXPECT_NE(federation::beacon_of(one), federation::beacon_of(draw_beacon(federation, Digest{4})));
+  EXPECT_FALSE(federation::secagg::check_commitments(one.commitments, federation.roster()).has_value());
+  EXPECT_FALSE(federation::secagg::check_nonces(one).has_value());
+  EXPECT_EQ(federation::secagg::beacon_of(one),
+            federation::secagg::beacon_of(draw_beacon(federation, federation.roster().hash)));
+  EXPECT_NE(federation::secagg::beacon_of(one), federation::secagg::beacon_of(draw_beacon(federation, Digest{4})));
   for (std::size_t site = 0; site < 3; ++site) {
     auto other = one;
     other.nonces[site][5] ^= 1;
-    EXPECT_NE(federation::beacon_of(one), federation::beacon_of(other));
+    EXPECT_NE(federation::secagg::beacon_of(one), federation::secagg::beacon_of(other));
   }
 }
 
 // The parameters of the first attempt, when these sites' messages of a kind are lost.
-federation::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites,
-                                             const WorldOptions& options) {
+federation::secagg::RoundParameters first_parameters(MessageKind lost, const std::set<RosterIndex>& sites,
+                                                     const WorldOptions& options) {
   World world(options);
-  federation::RoundParameters out;
+  federation::secagg::RoundParameters out;
   world.intercept = [&](Delivery& delivery) {
     if (delivery.direction == Direction::to_coordinator || out.round != 0) return true;
     const auto opened = world.federation().open_at_site(delivery.wire);
-    if (opened->kind() == MessageKind::parameters) out = federation::RoundParameters::decode(opened->payload()).value();
+    if (opened->kind() == MessageKind::parameters)
+      out = federation::secagg::RoundParameters::decode(opened->payload()).value();
     return true;
   };
   lose(world, lost, sites);
@@ -135,16 +138,16 @@ TEST(Beacon, WithoutOneAsManySitesTakePartAsTheCompleteGraphTakes) {
 TEST(Beacon, ComesInTimeWhileStragglersAreWaitedFor) {
   World world(sparse_options());
   std::set<RosterIndex> ready;
-  federation::RoundParameters first;
+  federation::secagg::RoundParameters first;
   world.intercept = [&](Delivery& delivery) {
     if (first.round != 0) return true;
     if (delivery.direction == Direction::to_site) {
       const auto opened = world.federation().open_at_site(delivery.wire);
       if (opened->kind() == MessageKind::parameters)
-        first = federation::RoundParameters::decode(opened->payload()).value();
+        first = federation::secagg::RoundParameters::decode(opened->payload()).value();
       return true;
     }
-    const MessageKind kind = federation::claimed_kind(delivery.wire).value();
+    const MessageKind kind = federation::messages::claimed_kind(delivery.wire).value();
     if (kind == MessageKind::training_ready) ready.insert(delivery.site);
     // One site's commitment is lost until every site is ready: 128 of them could begin at once, without a beacon.
     return kind != MessageKind::beacon_commitment || delivery.site != 3 || ready.size() == kSites;
@@ -181,7 +184,7 @@ TEST(Beacon, ASiteThatSignsNoProperCommitmentIsBlamed) {
     if (delivery.direction != Direction::to_coordinator || delivery.site != 3) return true;
     const auto opened = world.federation().open_at_coordinator(3, delivery.wire);
     if (opened->kind() != MessageKind::beacon_commitment) return true;
-    auto message = federation::BeaconCommitmentMessage::decode(opened->payload()).value();
+    auto message = federation::messages::BeaconCommitmentMessage::decode(opened->payload()).value();
     message.commitment.commitment[0] ^= 1;
     delivery.wire = world.federation().from_site(3, MessageKind::beacon_commitment, message.encode()).wire();
     return true;

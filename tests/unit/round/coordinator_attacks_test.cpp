@@ -18,7 +18,8 @@ TEST_F(CoordinatorAttack, CohortShrunkBelowThePolicyIsRefused) {
 
 TEST(CoordinatorAttackOnFive, AThresholdThatOnlyTheCoordinatorsMAllowsIsRefused) {
   Scene scene(5);
-  auto p = federation::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();
+  auto p =
+      federation::secagg::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();
   const auto honest = p;
   p.thresholds = {0, 3, 2};  // three of five are enough for m = 0; this site counts on one colluder
   expect_refused(scene.tell(kSite, MessageKind::parameters, p.encode()), RefusalReason::threshold_too_low);
@@ -128,7 +129,7 @@ TEST_F(CoordinatorAttack, ASeedUsedBeforeIsRefused) {
   auto p = parameters();
   auto& site = scene.world.site(kSite);
   const auto with_seed = [&](std::uint64_t number) {
-    return site.step(node::MessageReceived{
+    return site.step(node::round::MessageReceived{
         scene.world.federation().from_coordinator(MessageKind::parameters, p.encode()), seed_of("reuse", number)});
   };
   expect_sends(with_seed(1), MessageKind::keys);
@@ -140,7 +141,7 @@ TEST_F(CoordinatorAttack, ASeedUsedBeforeIsRefused) {
 // ---- R1
 
 TEST_F(CoordinatorAttack, ASiteMissingFromItsOwnKeyListRefuses) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   const auto honest = list;
   std::erase_if(list.keys, [](const auto& entry) { return entry.site == kSite; });
   expect_refused(tell(list), RefusalReason::own_entry_missing);
@@ -148,7 +149,7 @@ TEST_F(CoordinatorAttack, ASiteMissingFromItsOwnKeyListRefuses) {
 }
 
 TEST_F(CoordinatorAttack, KeysSwappedForTheCoordinatorsOwnAreRefused) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   const auto mine = crypto::AgreementKey::from_private(seed_of("mitm", 1)).public_key();
   auto other = list;
   other.keys[0].keys.mask = mine;
@@ -159,55 +160,58 @@ TEST_F(CoordinatorAttack, KeysSwappedForTheCoordinatorsOwnAreRefused) {
 }
 
 TEST_F(CoordinatorAttack, AKeyListThatShrinksTheCohortIsRefused) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   list.keys.resize(2);
   expect_refused(tell(list), RefusalReason::cohort_too_small);
 }
 
 TEST_F(CoordinatorAttack, ALowOrderKeyOfAColludingSiteIsRefused) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   const auto honest = list;
   for (const bool channel : {true, false}) {
     auto bad = list;
-    federation::AdvertisedKeys& keys = bad.keys[3].keys;
+    federation::messages::AdvertisedKeys& keys = bad.keys[3].keys;
     (channel ? keys.channel : keys.mask) = crypto::AgreementPublicKey{};  // the all-zero point
     keys.signature =
-        scene.world.federation().identity(3).sign(federation::keys_statement(list.ref.parameters, 3, keys));
+        scene.world.federation().identity(3).sign(federation::secagg::keys_statement(list.ref.parameters, 3, keys));
     expect_refused(tell(bad), RefusalReason::low_order_key);
   }
   expect_sends(tell(honest), MessageKind::shares);
 }
 
 TEST_F(CoordinatorAttack, OneKeyUnderTwoNamesIsRefused) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
-  federation::AdvertisedKeys& keys = list.keys[3].keys;
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  federation::messages::AdvertisedKeys& keys = list.keys[3].keys;
   keys.mask = list.keys[0].keys.mask;
-  keys.signature = scene.world.federation().identity(3).sign(federation::keys_statement(list.ref.parameters, 3, keys));
+  keys.signature =
+      scene.world.federation().identity(3).sign(federation::secagg::keys_statement(list.ref.parameters, 3, keys));
   expect_refused(tell(list), RefusalReason::duplicate_key);
 }
 
 TEST_F(CoordinatorAttack, AKeyOfAnEarlierAttemptIsRefused) {
-  auto list = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto list = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   expect_sends(tell(list), MessageKind::shares);
   // A second attempt in which a colluding site brings its old mask key.
-  auto p = federation::RoundParameters{};
+  auto p = federation::secagg::RoundParameters{};
   for (const Delivery& delivery : scene.world.trace()) {
     const auto opened = scene.world.federation().open_at_site(delivery.wire);
     if (opened && opened->kind() == MessageKind::parameters)
-      p = federation::RoundParameters::decode(opened->payload()).value();
+      p = federation::secagg::RoundParameters::decode(opened->payload()).value();
   }
   p.attempt += 1;
   auto effects = tell(p);
   expect_sends(effects, MessageKind::keys);
-  const auto own = federation::KeysMessage::decode(
+  const auto own = federation::messages::KeysMessage::decode(
                        scene.world.federation().open_at_coordinator(kSite, effects.outbound.back().wire)->payload())
                        .value();
-  federation::KeyList second{.ref = own.ref, .keys = {}};
+  federation::messages::KeyList second{.ref = own.ref, .keys = {}};
   for (RosterIndex i = 0; i < 4; ++i) {
-    federation::AdvertisedKeys keys{.channel = crypto::AgreementKey::from_private(seed_of("c", i)).public_key(),
-                                    .mask = crypto::AgreementKey::from_private(seed_of("s", i)).public_key()};
+    federation::messages::AdvertisedKeys keys{
+        .channel = crypto::AgreementKey::from_private(seed_of("c", i)).public_key(),
+        .mask = crypto::AgreementKey::from_private(seed_of("s", i)).public_key()};
     if (i == 3) keys.mask = list.keys[3].keys.mask;
-    keys.signature = scene.world.federation().identity(i).sign(federation::keys_statement(own.ref.parameters, i, keys));
+    keys.signature =
+        scene.world.federation().identity(i).sign(federation::secagg::keys_statement(own.ref.parameters, i, keys));
     second.keys.push_back({i, i == kSite ? own.keys : keys});
   }
   expect_refused(tell(second), RefusalReason::reused_key);
@@ -217,7 +221,8 @@ TEST_F(CoordinatorAttack, AKeyOfAnEarlierAttemptIsRefused) {
 
 TEST_F(CoordinatorAttack, SurvivorsOutsideTheKeyListOrWithoutTheSiteAreRefused) {
   auto routed =
-      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+      federation::messages::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload())
+          .value();
   const auto honest = routed;
   auto extra = routed;
   extra.survivors.push_back(9);
@@ -236,7 +241,8 @@ TEST_F(CoordinatorAttack, SurvivorsOutsideTheKeyListOrWithoutTheSiteAreRefused) 
 
 TEST_F(CoordinatorAttack, ShareCiphertextsSwappedOrChangedAreRefused) {
   auto routed =
-      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+      federation::messages::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload())
+          .value();
   auto swapped = routed;
   std::swap(swapped.shares[0].sealed, swapped.shares[1].sealed);
   expect_refused(tell(swapped), RefusalReason::share_unreadable);
@@ -250,7 +256,8 @@ TEST_F(CoordinatorAttack, ShareCiphertextsSwappedOrChangedAreRefused) {
 
 TEST_F(CoordinatorAttack, ASecondSurvivorListIsRefused) {
   auto routed =
-      federation::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload()).value();
+      federation::messages::RoutedShares::decode(scene.hold_to_site(kSite, MessageKind::routed_shares).payload())
+          .value();
   expect_sends(tell(routed), MessageKind::masked_statement);
   routed.survivors.pop_back();
   routed.shares.pop_back();
@@ -260,9 +267,9 @@ TEST_F(CoordinatorAttack, ASecondSurvivorListIsRefused) {
 // ---- R4
 
 TEST_F(CoordinatorAttack, ConsistencyRequestsThatDoNotHoldAreRefused) {
-  auto request =
-      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
-          .value();
+  auto request = federation::messages::ConsistencyRequest::decode(
+                     scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+                     .value();
   const auto honest = request;
   auto forged = request;
   forged.committed[0].vector_hash[0] ^= 1;
@@ -283,17 +290,17 @@ TEST_F(CoordinatorAttack, ConsistencyRequestsThatDoNotHoldAreRefused) {
 }
 
 TEST_F(CoordinatorAttack, TheSamePeerTwiceInOneListIsRefused) {
-  auto request =
-      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
-          .value();
+  auto request = federation::messages::ConsistencyRequest::decode(
+                     scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+                     .value();
   request.committed[1] = request.committed[0];
   expect_refused(tell(request), RefusalReason::malformed);
 }
 
 TEST_F(CoordinatorAttack, ASecondDifferentU3IsRefused) {
-  auto request =
-      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
-          .value();
+  auto request = federation::messages::ConsistencyRequest::decode(
+                     scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+                     .value();
   const auto first = tell(request);
   expect_sends(first, MessageKind::consistency_signature);
   auto smaller = request;
@@ -309,7 +316,8 @@ TEST_F(CoordinatorAttack, ASecondDifferentU3IsRefused) {
 
 TEST_F(CoordinatorAttack, UnmaskingWithoutTSignaturesOnTheSameStatementIsRefused) {
   auto request =
-      federation::UnmaskRequest::decode(scene.hold_to_site(kSite, MessageKind::unmask_request).payload()).value();
+      federation::messages::UnmaskRequest::decode(scene.hold_to_site(kSite, MessageKind::unmask_request).payload())
+          .value();
   const auto honest = request;
   auto few = request;
   few.signatures.resize(2);
@@ -327,10 +335,11 @@ TEST_F(CoordinatorAttack, UnmaskingWithoutTSignaturesOnTheSameStatementIsRefused
 }
 
 TEST_F(CoordinatorAttack, UnmaskingBeforeTheConsistencyStatementIsRefused) {
-  auto request =
-      federation::ConsistencyRequest::decode(scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
-          .value();
-  expect_refused(tell(federation::UnmaskRequest{.ref = request.ref, .signatures = {}}), RefusalReason::unexpected_kind);
+  auto request = federation::messages::ConsistencyRequest::decode(
+                     scene.hold_to_site(kSite, MessageKind::consistency_request).payload())
+                     .value();
+  expect_refused(tell(federation::messages::UnmaskRequest{.ref = request.ref, .signatures = {}}),
+                 RefusalReason::unexpected_kind);
 }
 
 TEST_F(CoordinatorAttack, EachReleaseHasExactlyOneKindOfShareForEachPeer) {
@@ -338,23 +347,23 @@ TEST_F(CoordinatorAttack, EachReleaseHasExactlyOneKindOfShareForEachPeer) {
   const auto effects = scene.tell(kSite, MessageKind::unmask_request, held.payload());
   expect_sends(effects, MessageKind::unmask_shares);
   const auto opened = scene.world.federation().open_at_coordinator(kSite, effects.outbound.back().wire);
-  const auto shares = federation::UnmaskShares::decode(opened->payload()).value();
+  const auto shares = federation::messages::UnmaskShares::decode(opened->payload()).value();
   ASSERT_EQ(shares.shares.size(), 4U);  // the codec refuses a subject named twice
-  for (const auto& share : shares.shares) EXPECT_EQ(share.secret, federation::RevealedSecret::self_seed);
+  for (const auto& share : shares.shares) EXPECT_EQ(share.secret, federation::messages::RevealedSecret::self_seed);
 }
 
 TEST_F(CoordinatorAttack, AnotherAttemptOfAnUnmaskedRoundIsRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   expect_sends(scene.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
-  federation::RoundParameters again;
+  federation::secagg::RoundParameters again;
   for (const Delivery& delivery : scene.world.trace()) {
     const auto opened = scene.world.federation().open_at_site(delivery.wire);
     if (opened && opened->kind() == MessageKind::parameters)
-      again = federation::RoundParameters::decode(opened->payload()).value();
+      again = federation::secagg::RoundParameters::decode(opened->payload()).value();
   }
   again.attempt += 1;
   expect_refused(tell(again), RefusalReason::round_already_unmasked);
-  auto task = federation::TrainTask{
+  auto task = federation::messages::TrainTask{
       .round = 1, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::round_already_unmasked);
 }
@@ -363,7 +372,7 @@ TEST_F(CoordinatorAttack, ASecondReleaseOnOneModelIsRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::unmask_request);
   expect_sends(scene.tell(kSite, MessageKind::unmask_request, held.payload()), MessageKind::unmask_shares);
   // The coordinator says that the round was lost, and asks for the same model again, now without one site.
-  auto task = federation::TrainTask{
+  auto task = federation::messages::TrainTask{
       .round = 2, .plan_hash = scene.world.federation().plan(), .model_hash = scene.world.federation().plan()};
   expect_refused(scene.tell(kSite, MessageKind::train_task, task.encode()), RefusalReason::model_already_released);
 }
@@ -374,15 +383,15 @@ TEST_F(CoordinatorAttack, MessagesOfAnotherRunEpochOrSenderAreRefused) {
   const auto held = scene.hold_to_site(kSite, MessageKind::parameters);
   const TestFederation& f = scene.world.federation();
   const auto received = [&](const RunId& run, EpochNumber epoch) {
-    auto wire = federation::seal_message({MessageKind::parameters, run, std::nullopt, epoch}, held.payload(),
-                                         f.coordinator_key());
+    auto wire = federation::messages::seal_message({MessageKind::parameters, run, std::nullopt, epoch}, held.payload(),
+                                                   f.coordinator_key());
     return scene.world.site(kSite).step(
-        node::MessageReceived{f.open_at_site(std::move(wire)).value(), seed_of("x", 1)});
+        node::round::MessageReceived{f.open_at_site(std::move(wire)).value(), seed_of("x", 1)});
   };
   expect_refused(received(RunId{}, 1), RefusalReason::wrong_run);
   expect_refused(received(f.run(), 2), RefusalReason::wrong_epoch);
-  expect_refused(scene.world.site(kSite).step(
-                     node::MessageReceived{f.from_site(2, MessageKind::hello, federation::Hello{}.encode()), {}}),
+  expect_refused(scene.world.site(kSite).step(node::round::MessageReceived{
+                     f.from_site(2, MessageKind::hello, federation::messages::Hello{}.encode()), {}}),
                  RefusalReason::unknown_sender);
 }
 

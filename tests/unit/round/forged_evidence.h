@@ -7,25 +7,26 @@
 
 namespace fovea::test {
 
-inline federation::RoundEvidence signed_by_all(const TestFederation& f, const federation::RoundParameters& p) {
+inline federation::secagg::RoundEvidence signed_by_all(const TestFederation& f,
+                                                       const federation::secagg::RoundParameters& p) {
   const Digest hash = p.hash();
-  federation::RoundEvidence out;
+  federation::secagg::RoundEvidence out;
   out.parameters = p;
   out.survivors = p.candidates;
-  const Digest survivors = federation::survivors_hash(hash, out.survivors);
+  const Digest survivors = federation::secagg::survivors_hash(hash, out.survivors);
   for (const RosterIndex site : p.candidates) {
-    federation::AdvertisedKeys keys{
+    federation::messages::AdvertisedKeys keys{
         .channel = crypto::AgreementKey::from_private(seed_of("forged-c", site)).public_key(),
         .mask = crypto::AgreementKey::from_private(seed_of("forged-s", site)).public_key()};
-    keys.signature = f.identity(site).sign(federation::keys_statement(hash, site, keys));
+    keys.signature = f.identity(site).sign(federation::secagg::keys_statement(hash, site, keys));
     out.keys.push_back({site, keys});
-    federation::OpenedSecret opened{.site = site, .kind = federation::RevealedSecret::self_seed};
+    federation::secagg::OpenedSecret opened{.site = site, .kind = federation::messages::RevealedSecret::self_seed};
     opened.value.fill(static_cast<std::uint8_t>(site + 1));
     out.opened.push_back(opened);
-    federation::CommittedVector vector{.site = site};
-    vector.self_seed_commitment = federation::self_seed_commitment(hash, site, opened.value);
+    federation::messages::CommittedVector vector{.site = site};
+    vector.self_seed_commitment = federation::secagg::self_seed_commitment(hash, site, opened.value);
     vector.signature = f.identity(site).sign(
-        federation::masked_statement(hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment}));
+        federation::secagg::masked_statement(hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment}));
     out.committed.push_back(vector);
   }
   const Digest statement = out.consistency();

@@ -23,18 +23,18 @@ class LoneSite {
   explicit LoneSite(const LoneSiteOptions& options);
 
   const TestFederation& federation() const noexcept { return federation_; }
-  const federation::AttemptContext& context() const noexcept { return context_; }
-  const federation::RoundParameters& parameters() const noexcept { return context_.parameters; }
-  static federation::NeighbourCounts counts(const LoneSiteOptions& options);
+  const federation::secagg::AttemptContext& context() const noexcept { return context_; }
+  const federation::secagg::RoundParameters& parameters() const noexcept { return context_.parameters; }
+  static federation::secagg::NeighbourCounts counts(const LoneSiteOptions& options);
 
-  node::SiteEffects tell(MessageKind kind, ByteView payload);
+  node::round::SiteEffects tell(MessageKind kind, ByteView payload);
   // What an honest coordinator sends next. The site must have answered the step before: advance_to() does that.
-  federation::KeyList key_list() const { return {context_.ref(), context_.keys}; }
-  federation::RoutedShares routed_shares() const;
-  federation::ConsistencyRequest consistency_request(std::span<const RosterIndex> committed) const;
+  federation::messages::KeyList key_list() const { return {context_.ref(), context_.keys}; }
+  federation::messages::RoutedShares routed_shares() const;
+  federation::messages::ConsistencyRequest consistency_request(std::span<const RosterIndex> committed) const;
   // The statement over this request, signed by these sites.
-  federation::UnmaskRequest unmask_request(const federation::ConsistencyRequest& request,
-                                           std::span<const RosterIndex> signers) const;
+  federation::messages::UnmaskRequest unmask_request(const federation::messages::ConsistencyRequest& request,
+                                                     std::span<const RosterIndex> signers) const;
 
   // Answers everything honestly up to the message of `kind`, which is not sent yet: parameters, key_list, routed_shares
   // or consistency_request.
@@ -47,10 +47,10 @@ class LoneSite {
 
   LoneSiteOptions options_;
   TestFederation federation_;
-  federation::AttemptContext context_;
-  std::vector<federation::AttemptSecrets> peers_;  // by roster index; that of this site is not used
-  std::optional<node::SiteMachine> machine_;
-  std::optional<federation::CommittedVector> own_;
+  federation::secagg::AttemptContext context_;
+  std::vector<federation::secagg::AttemptSecrets> peers_;  // by roster index; that of this site is not used
+  std::optional<node::round::SiteMachine> machine_;
+  std::optional<federation::messages::CommittedVector> own_;
   std::uint64_t seeds_ = 0;
 };
 

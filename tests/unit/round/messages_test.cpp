@@ -31,7 +31,7 @@ namespace {
 
 using namespace federation;
 
-const AttemptRef kRef{3, 2, Digest{9}};
+const federation::messages::AttemptRef kRef{3, 2, Digest{9}};
 
 // encode → decode → encode gives the same bytes; no prefix and no extension of them decodes.
 template <class Message>
@@ -50,81 +50,89 @@ void expect_canonical(const Message& message) {
   EXPECT_EQ(left_over.error().code, ErrorCode::invalid_argument);
 }
 
-SealedShares sealed_for(RosterIndex peer) {
-  SealedShares out;
+federation::messages::SealedShares sealed_for(RosterIndex peer) {
+  federation::messages::SealedShares out;
   out.peer = peer;
   out.sealed[5] = 1;
   return out;
 }
 
 TEST(Messages, EverySiteMessageIsCanonical) {
-  expect_canonical(Hello{4, Digest{1}, Digest{2}, "fovea 0.1"});
-  expect_canonical(TrainingProgress{1, 999});
-  expect_canonical(TrainingReady{1, Digest{3}});
-  expect_canonical(KeysMessage{kRef, {}});
-  expect_canonical(SharesMessage{kRef, Digest{1}, Digest{2}, {sealed_for(0), sealed_for(2)}});
-  expect_canonical(MaskedStatement{.ref = kRef});
-  expect_canonical(ConsistencySignature{.ref = kRef});
-  expect_canonical(UnmaskShares{kRef, {{.subject = 0}, {.subject = 3, .secret = RevealedSecret::mask_key}}});
-  expect_canonical(AttemptFailure{3, 2, RefusalReason::share_unreadable, RosterIndex{1}});
-  expect_canonical(AttemptFailure{3, 0, RefusalReason::training_failed, {}});
+  expect_canonical(federation::messages::Hello{4, Digest{1}, Digest{2}, "fovea 0.1"});
+  expect_canonical(federation::messages::TrainingProgress{1, 999});
+  expect_canonical(federation::messages::TrainingReady{1, Digest{3}});
+  expect_canonical(federation::messages::KeysMessage{kRef, {}});
+  expect_canonical(federation::messages::SharesMessage{kRef, Digest{1}, Digest{2}, {sealed_for(0), sealed_for(2)}});
+  expect_canonical(federation::messages::MaskedStatement{.ref = kRef});
+  expect_canonical(federation::messages::ConsistencySignature{.ref = kRef});
+  expect_canonical(federation::messages::UnmaskShares{
+      kRef, {{.subject = 0}, {.subject = 3, .secret = federation::messages::RevealedSecret::mask_key}}});
+  expect_canonical(federation::messages::AttemptFailure{3, 2, federation::messages::RefusalReason::share_unreadable,
+                                                        RosterIndex{1}});
+  expect_canonical(
+      federation::messages::AttemptFailure{3, 0, federation::messages::RefusalReason::training_failed, {}});
 }
 
 TEST(Messages, EveryCoordinatorMessageIsCanonical) {
-  expect_canonical(PlanOffer{{1, 2, 3}});
-  expect_canonical(RosterOffer{{1, 2}});
-  expect_canonical(TrainTask{.round = 1});
-  expect_canonical(KeyList{kRef, {{.site = 0, .keys = {}}, {.site = 1, .keys = {}}}});
-  expect_canonical(RoutedShares{kRef, {0, 1, 5}, {sealed_for(0), sealed_for(5)}});
-  expect_canonical(ChunkRequest{kRef, {0, 7}, true});
-  expect_canonical(ConsistencyRequest{kRef, {0, 1}, {{.site = 0}, {.site = 1}}});
-  expect_canonical(UnmaskRequest{kRef, {{.site = 0, .signature = {}}, {.site = 1, .signature = {}}}});
-  expect_canonical(RefusalNotice{1, 2, MessageKind::keys, RefusalReason::late_vector});
-  expect_canonical(AttemptAbandoned{1, 2, RefusalReason::deadline_passed, true});
+  expect_canonical(federation::messages::PlanOffer{{1, 2, 3}});
+  expect_canonical(federation::messages::RosterOffer{{1, 2}});
+  expect_canonical(federation::messages::TrainTask{.round = 1});
+  expect_canonical(federation::messages::KeyList{kRef, {{.site = 0, .keys = {}}, {.site = 1, .keys = {}}}});
+  expect_canonical(federation::messages::RoutedShares{kRef, {0, 1, 5}, {sealed_for(0), sealed_for(5)}});
+  expect_canonical(federation::messages::ChunkRequest{kRef, {0, 7}, true});
+  expect_canonical(federation::messages::ConsistencyRequest{kRef, {0, 1}, {{.site = 0}, {.site = 1}}});
+  expect_canonical(
+      federation::messages::UnmaskRequest{kRef, {{.site = 0, .signature = {}}, {.site = 1, .signature = {}}}});
+  expect_canonical(federation::messages::RefusalNotice{1, 2, federation::messages::MessageKind::keys,
+                                                       federation::messages::RefusalReason::late_vector});
+  expect_canonical(
+      federation::messages::AttemptAbandoned{1, 2, federation::messages::RefusalReason::deadline_passed, true});
 }
 
-RoundParameters repeated_parameters() {
-  RoundParameters p;
+federation::secagg::RoundParameters repeated_parameters() {
+  federation::secagg::RoundParameters p;
   p.round = 4;
   p.attempt = 1;
   p.candidates = {0, 2, 3};
   p.thresholds = {.colluders_max = 0, .threshold = 2, .honest_min = 2};
   p.dimension = 20;
-  p.encoding = make_encoding(4, 1, 1).value();
+  p.encoding = federation::secagg::make_encoding(4, 1, 1).value();
   p.phase_ms = 1;
-  p.repeats = RepeatedSum{.released = kRef, .encoded_for = 4};
+  p.repeats = federation::secagg::RepeatedSum{.released = kRef, .encoded_for = 4};
   return p;
 }
 
 TEST(Messages, WhatRepeatsASumIsCanonical) {
   const Bytes p = repeated_parameters().encode();
-  EXPECT_EQ(RoundParameters::decode(p)->encode(), p);
-  EXPECT_EQ(*RoundParameters::decode(p), repeated_parameters());
+  EXPECT_EQ(federation::secagg::RoundParameters::decode(p)->encode(), p);
+  EXPECT_EQ(*federation::secagg::RoundParameters::decode(p), repeated_parameters());
   constexpr std::size_t kTail = 42;  // without it, it is the P of a sum that repeats nothing, under another hash
   for (std::size_t size = 0; size < p.size(); ++size)
-    EXPECT_EQ(RoundParameters::decode(ByteView(p).first(size)).has_value(), size == p.size() - kTail) << size;
-  const DealerFault fault{.parameters = repeated_parameters(),
-                          .dealer = 3,
-                          .secret = RevealedSecret::mask_key,
-                          .keys = {},
-                          .shares = {1, 2, 3},
-                          .openings = {{.holder = 0}, {.holder = 2}}};
+    EXPECT_EQ(federation::secagg::RoundParameters::decode(ByteView(p).first(size)).has_value(),
+              size == p.size() - kTail)
+        << size;
+  const federation::secagg::DealerFault fault{.parameters = repeated_parameters(),
+                                              .dealer = 3,
+                                              .secret = federation::messages::RevealedSecret::mask_key,
+                                              .keys = {},
+                                              .shares = {1, 2, 3},
+                                              .openings = {{.holder = 0}, {.holder = 2}}};
   expect_canonical(fault);
-  expect_canonical(
-      coordinator::SumToRepeat{kRef, TrainTask{.round = 3}, Digest{1}, {0, 2}, 4, {Bytes(1, 7), Bytes(2, 8)}});
+  expect_canonical(coordinator::round::SumToRepeat{
+      kRef, federation::messages::TrainTask{.round = 3}, Digest{1}, {0, 2}, 4, {Bytes(1, 7), Bytes(2, 8)}});
   auto twice = fault;
   twice.openings[1].holder = 0;
-  EXPECT_FALSE(DealerFault::decode(twice.encode()).has_value());
+  EXPECT_FALSE(federation::secagg::DealerFault::decode(twice.encode()).has_value());
   auto kind = fault.encode();
   kind[4 + repeated_parameters().encode().size() + 2] = 3;
-  EXPECT_EQ(DealerFault::decode(kind).error().message, "fault.secret: expected 1 or 2");
+  EXPECT_EQ(federation::secagg::DealerFault::decode(kind).error().message, "fault.secret: expected 1 or 2");
 }
 
 TEST(Messages, ARepetitionOutOfBoundsIsRefused) {
   const auto refused = [](auto change) {
     auto p = repeated_parameters();
     change(p);
-    return !RoundParameters::decode(p.encode()).has_value();
+    return !federation::secagg::RoundParameters::decode(p.encode()).has_value();
   };
   EXPECT_FALSE(refused([](auto&) {}));
   EXPECT_TRUE(refused([](auto& p) { p.repeats->released.round = 4; }));
@@ -132,8 +140,9 @@ TEST(Messages, ARepetitionOutOfBoundsIsRefused) {
   EXPECT_TRUE(refused([](auto& p) { p.repeats->released.attempt = 0; }));
   EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 3; }));
   EXPECT_TRUE(refused([](auto& p) { p.repeats->encoded_for = 1025; }));
-  EXPECT_TRUE(refused([](auto& p) { p.encoding = make_encoding(3, 1, 1).value(); }));  // four sites could wrap
-  EXPECT_EQ(repeated_parameters().survivors_min(), 3U);                                // all of them
+  EXPECT_TRUE(refused(
+      [](auto& p) { p.encoding = federation::secagg::make_encoding(3, 1, 1).value(); }));  // four sites could wrap
+  EXPECT_EQ(repeated_parameters().survivors_min(), 3U);                                    // all of them
   EXPECT_EQ(repeated_parameters().signatures_min(), 2U);
 }
 
@@ -157,7 +166,7 @@ TEST(Marks, MarksOfVersion01AreRead) {
   statement.u16(3);
   FieldWriter statement_fields(statement);
   for (const std::string_view field : {"voters", "holders"})
-    site_list(statement_fields, field, std::vector<RosterIndex>{0, 1, 2});
+    federation::messages::site_list(statement_fields, field, std::vector<RosterIndex>{0, 1, 2});
   statement.sized(Bytes(1, 8));
   statement.sized(Bytes(1, 9));
   ByteWriter released = start(4);
@@ -165,8 +174,8 @@ TEST(Marks, MarksOfVersion01AreRead) {
   std::vector<Bytes> journal;
   journal.push_back(std::move(joined).take());
   journal.push_back(std::move(statement).take());
-  journal.push_back(node::encode_mark(run, node::UnmaskedMark{kRef, model, Bytes(1, 9)}));
-  const auto memory = node::SiteMemory::restore(run, journal, std::vector<Bytes>{std::move(released).take()});
+  journal.push_back(node::round::encode_mark(run, node::round::UnmaskedMark{kRef, model, Bytes(1, 9)}));
+  const auto memory = node::round::SiteMemory::restore(run, journal, std::vector<Bytes>{std::move(released).take()});
   ASSERT_TRUE(memory.has_value()) << memory.error().message;
   EXPECT_TRUE(memory->joined->stands_for(kRef));
   EXPECT_EQ(memory->joined->vector, Digest{});
@@ -181,12 +190,13 @@ TEST(Marks, TheLastReleaseOfARunOnAModelIsTheOneThatCounts) {
   const RunId run{.bytes = {1}};
   const Digest model{7};
   const auto mark = [&](RoundNumber round) {
-    return node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = model, .survivors = {0, 1}, .committed = {0}};
+    return node::round::ReleasedMark{
+        .ref = {round, 1, Digest{3}}, .model_hash = model, .survivors = {0, 1}, .committed = {0}};
   };
   const auto last = [&](const std::vector<std::pair<RunId, RoundNumber>>& order) {
     std::vector<Bytes> site_register;
-    for (const auto& [of, round] : order) site_register.push_back(node::encode_mark(of, mark(round)));
-    return node::SiteMemory::restore(run, {}, site_register)->released_models.at(model);
+    for (const auto& [of, round] : order) site_register.push_back(node::round::encode_mark(of, mark(round)));
+    return node::round::SiteMemory::restore(run, {}, site_register)->released_models.at(model);
   };
   EXPECT_EQ(last({{run, 3}, {run, 4}}).mark.ref.round, 4U);
   EXPECT_EQ(last({{run, 4}, {run, 3}}).mark.ref.round, 4U);
@@ -196,61 +206,75 @@ TEST(Marks, TheLastReleaseOfARunOnAModelIsTheOneThatCounts) {
 }
 
 TEST(Messages, ListsOutOfOrderOrTooLongAreRefused) {
-  EXPECT_FALSE(SharesMessage::decode(SharesMessage{kRef, {}, {}, {sealed_for(2), sealed_for(2)}}.encode()).has_value());
-  EXPECT_FALSE(RoutedShares::decode(RoutedShares{kRef, {1, 0}, {}}.encode()).has_value());
-  EXPECT_FALSE(UnmaskShares::decode(UnmaskShares{kRef, {{.subject = 1}, {.subject = 1}}}.encode()).has_value());
-  std::vector<ListedKeys> many(kCohortMax + 1);
+  EXPECT_FALSE(federation::messages::SharesMessage::decode(
+                   federation::messages::SharesMessage{kRef, {}, {}, {sealed_for(2), sealed_for(2)}}.encode())
+                   .has_value());
+  EXPECT_FALSE(federation::messages::RoutedShares::decode(federation::messages::RoutedShares{kRef, {1, 0}, {}}.encode())
+                   .has_value());
+  EXPECT_FALSE(federation::messages::UnmaskShares::decode(
+                   federation::messages::UnmaskShares{kRef, {{.subject = 1}, {.subject = 1}}}.encode())
+                   .has_value());
+  std::vector<federation::messages::ListedKeys> many(federation::messages::kCohortMax + 1);
   for (std::size_t i = 0; i < many.size(); ++i) many[i].site = static_cast<RosterIndex>(i);
-  EXPECT_FALSE(KeyList::decode(KeyList{kRef, many}.encode()).has_value());
+  EXPECT_FALSE(federation::messages::KeyList::decode(federation::messages::KeyList{kRef, many}.encode()).has_value());
   many.pop_back();
-  EXPECT_TRUE(KeyList::decode(KeyList{kRef, many}.encode()).has_value());
+  EXPECT_TRUE(federation::messages::KeyList::decode(federation::messages::KeyList{kRef, many}.encode()).has_value());
 }
 
 TEST(Messages, ValuesOutsideTheirBoundsAreRefused) {
-  EXPECT_FALSE(TrainingProgress::decode(TrainingProgress{1, 1001}.encode()).has_value());
-  EXPECT_FALSE(KeysMessage::decode(KeysMessage{AttemptRef{0, 1, {}}, {}}.encode()).has_value());
-  EXPECT_FALSE(Hello::decode(Hello{0, {}, {}, std::string(81, 'x')}.encode()).has_value());
-  EXPECT_FALSE(message_kind(0).has_value());
-  EXPECT_FALSE(message_kind(13).has_value());
-  EXPECT_FALSE(message_kind(49).has_value());
-  EXPECT_FALSE(refusal_reason(9999).has_value());
+  EXPECT_FALSE(federation::messages::TrainingProgress::decode(federation::messages::TrainingProgress{1, 1001}.encode())
+                   .has_value());
+  EXPECT_FALSE(federation::messages::KeysMessage::decode(
+                   federation::messages::KeysMessage{federation::messages::AttemptRef{0, 1, {}}, {}}.encode())
+                   .has_value());
+  EXPECT_FALSE(
+      federation::messages::Hello::decode(federation::messages::Hello{0, {}, {}, std::string(81, 'x')}.encode())
+          .has_value());
+  EXPECT_FALSE(federation::messages::message_kind(0).has_value());
+  EXPECT_FALSE(federation::messages::message_kind(13).has_value());
+  EXPECT_FALSE(federation::messages::message_kind(49).has_value());
+  EXPECT_FALSE(federation::messages::refusal_reason(9999).has_value());
 }
 
 TEST(Messages, EveryKindHasItsOwnNumberAndName) {
   std::set<std::string_view> names;
-  for (const MessageKindInfo& info : kMessageKinds) {
-    EXPECT_EQ(message_kind(static_cast<std::uint16_t>(info.kind)).value(), info.kind) << info.name;
-    EXPECT_EQ(to_string(info.kind), info.name);
-    EXPECT_EQ(is_from_site(info.kind), info.scope.has_value()) << info.name;
+  for (const federation::messages::MessageKindInfo& info : federation::messages::kMessageKinds) {
+    EXPECT_EQ(federation::messages::message_kind(static_cast<std::uint16_t>(info.kind)).value(), info.kind)
+        << info.name;
+    EXPECT_EQ(federation::messages::to_string(info.kind), info.name);
+    EXPECT_EQ(federation::messages::is_from_site(info.kind), info.scope.has_value()) << info.name;
     EXPECT_TRUE(names.insert(info.name).second) << info.name;
   }
   std::size_t known = 0;
   for (std::uint32_t number = 0; number <= 0xffff; ++number)
-    known += message_kind(static_cast<std::uint16_t>(number)).has_value() ? 1U : 0U;
-  EXPECT_EQ(known, kMessageKinds.size());
-  EXPECT_EQ(to_string(static_cast<MessageKind>(13)), "unknown");
+    known += federation::messages::message_kind(static_cast<std::uint16_t>(number)).has_value() ? 1U : 0U;
+  EXPECT_EQ(known, federation::messages::kMessageKinds.size());
+  EXPECT_EQ(federation::messages::to_string(static_cast<federation::messages::MessageKind>(13)), "unknown");
 }
 
 TEST(Chunks, RoundTripAndBounds) {
   const std::vector<std::uint32_t> words = {1, 0xFFFFFFFFU, 7};
-  const Bytes bytes = encode_chunk(kRef, 5, words);
-  const auto decoded = decode_chunk(bytes);
+  const Bytes bytes = federation::messages::encode_chunk(kRef, 5, words);
+  const auto decoded = federation::messages::decode_chunk(bytes);
   ASSERT_TRUE(decoded.has_value());
   EXPECT_EQ(decoded->index, 5U);
   std::vector<std::uint32_t> out(3);
-  copy_words(decoded->words, out);
+  federation::messages::copy_words(decoded->words, out);
   EXPECT_EQ(out, words);
-  EXPECT_FALSE(decode_chunk(ByteView(bytes).first(bytes.size() - 1)).has_value());
-  EXPECT_FALSE(decode_chunk(ByteView(bytes).first(bytes.size() - 12)).has_value());  // no word at all
-  EXPECT_EQ(chunk_count(kChunkWords), 1U);
-  EXPECT_EQ(chunk_count(kChunkWords + 1), 2U);
-  EXPECT_EQ(chunk_size(kChunkWords + 1, 1), 1U);
-  EXPECT_EQ(chunk_size(kChunkWords + 1, 2), 0U);
+  EXPECT_FALSE(federation::messages::decode_chunk(ByteView(bytes).first(bytes.size() - 1)).has_value());
+  EXPECT_FALSE(
+      federation::messages::decode_chunk(ByteView(bytes).first(bytes.size() - 12)).has_value());  // no word at all
+  EXPECT_EQ(federation::messages::chunk_count(federation::messages::kChunkWords), 1U);
+  EXPECT_EQ(federation::messages::chunk_count(federation::messages::kChunkWords + 1), 2U);
+  EXPECT_EQ(federation::messages::chunk_size(federation::messages::kChunkWords + 1, 1), 1U);
+  EXPECT_EQ(federation::messages::chunk_size(federation::messages::kChunkWords + 1, 2), 0U);
 }
 
 TEST(Envelope, AnyChangedByteIsRefused) {
   const TestFederation f(3);
-  const Bytes wire = f.from_site(1, MessageKind::training_ready, TrainingReady{1, Digest{1}}.encode()).wire();
+  const Bytes wire = f.from_site(1, federation::messages::MessageKind::training_ready,
+                                 federation::messages::TrainingReady{1, Digest{1}}.encode())
+                         .wire();
   ASSERT_TRUE(f.open_at_coordinator(1, wire).has_value());
   for (std::size_t i = 0; i < wire.size(); ++i) {
     Bytes changed = wire;
@@ -268,56 +292,57 @@ TEST(Envelope, AnyChangedByteIsRefused) {
 
 TEST(Envelope, OversizedAndForeignFramesAreRefused) {
   const TestFederation f(3);
-  EXPECT_FALSE(f.open_at_coordinator(1, Bytes(kWireBytesMax + 1)).has_value());
-  EXPECT_FALSE(claimed_kind(Bytes{1, 2, 3}).has_value());
-  const Bytes wire = f.from_site(1, MessageKind::hello, Hello{}.encode()).wire();
-  EXPECT_EQ(claimed_kind(wire).value(), MessageKind::hello);
+  EXPECT_FALSE(f.open_at_coordinator(1, Bytes(federation::messages::kWireBytesMax + 1)).has_value());
+  EXPECT_FALSE(federation::messages::claimed_kind(Bytes{1, 2, 3}).has_value());
+  const Bytes wire =
+      f.from_site(1, federation::messages::MessageKind::hello, federation::messages::Hello{}.encode()).wire();
+  EXPECT_EQ(federation::messages::claimed_kind(wire).value(), federation::messages::MessageKind::hello);
   EXPECT_EQ(f.open_at_coordinator(0, wire).error().code, ErrorCode::permission_denied);
   EXPECT_EQ(f.open_at_site(wire).error().code, ErrorCode::permission_denied);
 }
 
 TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
   const TestFederation f(3);
-  const Bytes payload = TrainingReady{1, Digest{1}}.encode();
-  const auto opened = f.from_site(1, MessageKind::training_ready, payload);
+  const Bytes payload = federation::messages::TrainingReady{1, Digest{1}}.encode();
+  const auto opened = f.from_site(1, federation::messages::MessageKind::training_ready, payload);
   EXPECT_EQ(Bytes(opened.payload().begin(), opened.payload().end()), payload);
-  EXPECT_EQ(opened.payload_digest(), hash_payload(payload));
+  EXPECT_EQ(opened.payload_digest(), federation::messages::hash_payload(payload));
   EXPECT_EQ(opened.wire_digest(), crypto::sha256(opened.wire()));
   EXPECT_NE(opened.payload_digest(), crypto::sha256(payload)) << "the length and version are part of it";
 }
 
 TEST(Envelope, SealingIsDeterministicSoAResendIsTheSameBytes) {
   const TestFederation f(3);
-  const Bytes payload = TrainingReady{1, Digest{1}}.encode();
-  EXPECT_EQ(f.from_site(1, MessageKind::training_ready, payload).wire(),
-            f.from_site(1, MessageKind::training_ready, payload).wire());
+  const Bytes payload = federation::messages::TrainingReady{1, Digest{1}}.encode();
+  EXPECT_EQ(f.from_site(1, federation::messages::MessageKind::training_ready, payload).wire(),
+            f.from_site(1, federation::messages::MessageKind::training_ready, payload).wire());
 }
 
 TEST(FramedJournal, ATornTailIsCutAndADamagedMiddleIsAnError) {
   Bytes file;
   for (const Bytes& record : {Bytes{1, 2, 3}, Bytes{}, Bytes(300, 7)}) {
-    const Bytes frame = frame_record(record);
+    const Bytes frame = federation::secagg::frame_record(record);
     file.insert(file.end(), frame.begin(), frame.end());
   }
-  const auto whole = read_journal(file);
+  const auto whole = federation::secagg::read_journal(file);
   ASSERT_TRUE(whole.has_value());
   EXPECT_EQ(whole->records.size(), 3U);
   EXPECT_EQ(whole->intact_bytes, file.size());
   for (std::size_t size = 0; size < file.size(); ++size) {
-    const auto torn = read_journal(ByteView(file).first(size));
+    const auto torn = federation::secagg::read_journal(ByteView(file).first(size));
     ASSERT_TRUE(torn.has_value()) << size;
     EXPECT_LE(torn->intact_bytes, size);
     EXPECT_LT(torn->records.size(), 3U);
   }
   Bytes zeros = file;
   zeros.resize(file.size() + 100);  // the file grew, its bytes never came
-  EXPECT_EQ(read_journal(zeros)->intact_bytes, file.size());
+  EXPECT_EQ(federation::secagg::read_journal(zeros)->intact_bytes, file.size());
   Bytes damaged = file;
   damaged[13] ^= 1;
-  EXPECT_EQ(read_journal(damaged).error().code, ErrorCode::corruption);
+  EXPECT_EQ(federation::secagg::read_journal(damaged).error().code, ErrorCode::corruption);
   Bytes last = file;
   last.back() ^= 1;
-  EXPECT_EQ(read_journal(last)->records.size(), 2U);
+  EXPECT_EQ(federation::secagg::read_journal(last)->records.size(), 2U);
 }
 
 // A changed length must not pass for the end of the file: the records behind it would be cut off.
@@ -325,16 +350,16 @@ TEST(FramedJournal, ADamagedByteAnywhereBeforeTheLastRecordIsRefused) {
   const std::vector<Bytes> records = {Bytes(40, 3), Bytes{1, 2, 3}, Bytes(20, 9)};
   Bytes file;
   for (const Bytes& record : records) {
-    const Bytes frame = frame_record(record);
+    const Bytes frame = federation::secagg::frame_record(record);
     file.insert(file.end(), frame.begin(), frame.end());
   }
-  const std::size_t second = frame_record(records[0]).size();
-  const std::size_t last = second + frame_record(records[1]).size();
+  const std::size_t second = federation::secagg::frame_record(records[0]).size();
+  const std::size_t last = second + federation::secagg::frame_record(records[1]).size();
   for (const unsigned change : {0x01U, 0x80U, 0xffU})
     for (std::size_t i = 0; i < last; ++i) {
       Bytes damaged = file;
       damaged[i] = static_cast<std::uint8_t>(damaged[i] ^ change);
-      const auto read = read_journal(damaged);
+      const auto read = federation::secagg::read_journal(damaged);
       ASSERT_FALSE(read.has_value()) << "byte " << i;
       EXPECT_EQ(read.error().code, ErrorCode::corruption);
       const std::string where = "record at byte " + std::to_string(i < second ? 0 : second) + " is damaged";
@@ -344,7 +369,7 @@ TEST(FramedJournal, ADamagedByteAnywhereBeforeTheLastRecordIsRefused) {
   for (std::size_t i = last; i < file.size(); ++i) {
     Bytes torn = file;
     torn[i] ^= 0x80;
-    const auto read = read_journal(torn);
+    const auto read = federation::secagg::read_journal(torn);
     ASSERT_TRUE(read.has_value()) << "byte " << i;
     EXPECT_EQ(read->intact_bytes, last);
     EXPECT_EQ(read->records.size(), 2U);

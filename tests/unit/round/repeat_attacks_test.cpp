@@ -16,7 +16,7 @@ WorldOptions options() {
           .seed = 7,
           .rounds = 1,
           .faults = {},
-          .thresholds = federation::Thresholds{.colluders_max = 2, .threshold = 5, .honest_min = 2}};
+          .thresholds = federation::secagg::Thresholds{.colluders_max = 2, .threshold = 5, .honest_min = 2}};
 }
 
 // kSite has released its shares in round 1, which kBad spoilt, and has not seen the evidence yet.
@@ -25,61 +25,62 @@ class RepeatAttack : public ::testing::Test {
   Scene scene{options()};
   World& world = scene.world;
   bool unmask_reaches_site = true;
-  federation::DealerFault fault;
+  federation::secagg::DealerFault fault;
 
   void SetUp() override {
     world.intercept = both(deal_another_seed(world, kBad), [this](Delivery& delivery) {
       if (delivery.site == kAway) return false;
       return unmask_reaches_site || delivery.site != kSite ||
-             federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_request;
+             federation::messages::claimed_kind(delivery.wire).value() != MessageKind::unmask_request;
     });
   }
   void spoil_round() {
     world.run([&] { return !world.aborted().empty(); });
     world.run([&, until = world.now_ms() + 100] { return world.now_ms() > until; });  // what was on its way arrives
     ASSERT_TRUE(world.repeat().has_value()) << world.where();
-    fault = federation::DealerFault::decode(world.repeat()->faults.at(0)).value();
+    fault = federation::secagg::DealerFault::decode(world.repeat()->faults.at(0)).value();
     ASSERT_EQ(fault.dealer, kBad);
-    ASSERT_FALSE(federation::check_dealer_fault(fault, world.federation().roster()).has_value());
+    ASSERT_FALSE(federation::secagg::check_dealer_fault(fault, world.federation().roster()).has_value());
   }
   // What the coordinator holds of another dealer of round 1.
-  federation::DealerFault against(RosterIndex dealer) {
-    federation::DealerFault out = fault;
+  federation::secagg::DealerFault against(RosterIndex dealer) {
+    federation::secagg::DealerFault out = fault;
     out.dealer = dealer;
     out.openings.clear();
     for (const Delivery& delivery : world.trace()) {
       if (delivery.direction == Direction::to_site) continue;
       const auto opened = world.federation().open_at_coordinator(delivery.site, delivery.wire);
       if (delivery.site == dealer && opened->kind() == MessageKind::keys)
-        out.keys = federation::KeysMessage::decode(opened->payload())->keys;
+        out.keys = federation::messages::KeysMessage::decode(opened->payload())->keys;
       if (delivery.site == dealer && opened->kind() == MessageKind::shares) out.shares = delivery.wire;
       if (delivery.site == dealer || opened->kind() != MessageKind::unmask_shares || out.openings.size() == 5) continue;
-      const auto released = federation::UnmaskShares::decode(opened->payload()).value();
-      for (const federation::RevealedShare& share : released.shares)
+      const auto released = federation::messages::UnmaskShares::decode(opened->payload()).value();
+      for (const federation::messages::RevealedShare& share : released.shares)
         if (share.subject == dealer) out.openings.push_back({delivery.site, share.share});
     }
     std::sort(out.openings.begin(), out.openings.end(),
               [](const auto& a, const auto& b) { return a.holder < b.holder; });
     return out;
   }
-  node::SiteEffects show(const federation::DealerFault& evidence) {
+  node::round::SiteEffects show(const federation::secagg::DealerFault& evidence) {
     return scene.tell(kSite, MessageKind::dealer_fault, evidence.encode());
   }
   Bytes task(RoundNumber round = 2) const {
-    federation::TrainTask out{.round = 1,
-                              .stage_round = 1,
-                              .seed = 7,
-                              .plan_hash = world.federation().plan(),
-                              .model_hash = world.federation().plan()};
+    federation::messages::TrainTask out{.round = 1,
+                                        .stage_round = 1,
+                                        .seed = 7,
+                                        .plan_hash = world.federation().plan(),
+                                        .model_hash = world.federation().plan()};
     out.round = round;
     return out.encode();
   }
-  federation::SharesMessage shares_of(const federation::DealerFault& evidence) const {
+  federation::messages::SharesMessage shares_of(const federation::secagg::DealerFault& evidence) const {
     const auto opened = world.federation().open_at_coordinator(evidence.dealer, evidence.shares);
-    return federation::SharesMessage::decode(opened->payload()).value();
+    return federation::messages::SharesMessage::decode(opened->payload()).value();
   }
   // Refused, and neither the task nor P of a repetition is taken up then.
-  void expect_useless(const federation::DealerFault& evidence, RefusalReason reason, RoundNumber next_round = 2) {
+  void expect_useless(const federation::secagg::DealerFault& evidence, RefusalReason reason,
+                      RoundNumber next_round = 2) {
     expect_refused(show(evidence), reason);
     const auto refused = scene.tell(kSite, MessageKind::train_task, task(next_round));
     ASSERT_TRUE(refused.refusal.has_value());
@@ -88,26 +89,27 @@ class RepeatAttack : public ::testing::Test {
     EXPECT_EQ(refused.outbound.back().kind, MessageKind::attempt_failure);
   }
   // As kSite comes back from its disk, with another update or the same one.
-  node::SiteMachine restarted(const std::vector<Bytes>& extra = {}) {
+  node::round::SiteMachine restarted(const std::vector<Bytes>& extra = {}) {
     std::vector<Bytes> site_register = world.site_register(kSite);
     site_register.insert(site_register.end(), extra.begin(), extra.end());
-    auto machine = node::SiteMachine::create(world.federation().site_config(kSite, world.policy()),
-                                             world.site_journal(kSite), site_register)
+    auto machine = node::round::SiteMachine::create(world.federation().site_config(kSite, world.policy()),
+                                                    world.site_journal(kSite), site_register)
                        .value();
     machine.step(world.initial_model());
     return machine;
   }
-  node::SiteEffects tell(node::SiteMachine& site, MessageKind kind, ByteView payload) {
-    node::MessageReceived event{world.federation().from_coordinator(kind, payload), std::nullopt};
+  node::round::SiteEffects tell(node::round::SiteMachine& site, MessageKind kind, ByteView payload) {
+    node::round::MessageReceived event{world.federation().from_coordinator(kind, payload), std::nullopt};
     if (kind == MessageKind::parameters) event.seed = seed_of("repeat attack", ++seeds_);
     return site.step(std::move(event));
   }
-  void train(node::SiteMachine& site, RosterIndex as) {
+  void train(node::round::SiteMachine& site, RosterIndex as) {
     ASSERT_TRUE(tell(site, MessageKind::train_task, task()).start_training.has_value());
-    site.step(node::TrainingFinished{2, world.update(as)});
+    site.step(node::round::TrainingFinished{2, world.update(as)});
   }
-  federation::RoundParameters repetition() {
-    return federation::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload()).value();
+  federation::secagg::RoundParameters repetition() {
+    return federation::secagg::RoundParameters::decode(scene.hold_to_site(kSite, MessageKind::parameters).payload())
+        .value();
   }
 
  private:
@@ -167,8 +169,9 @@ TEST_F(RepeatAttack, SharesThatTheDealerDidNotSignAreRefused) {
   expect_useless(forged, RefusalReason::malformed);
   forged.shares = fault.shares;  // those of the bad dealer under an honest one's name
   expect_useless(forged, RefusalReason::bad_signature);
-  forged.shares =
-      world.federation().from_site(4, MessageKind::training_ready, federation::TrainingReady{1, {}}.encode()).wire();
+  forged.shares = world.federation()
+                      .from_site(4, MessageKind::training_ready, federation::messages::TrainingReady{1, {}}.encode())
+                      .wire();
   expect_useless(forged, RefusalReason::malformed);
 }
 
@@ -201,7 +204,7 @@ TEST_F(RepeatAttack, EvidenceAboutASiteOutsideTheSumOrOfTheSecretThatStaysShutIs
   other.dealer = 500;
   expect_useless(other, RefusalReason::survivors_not_subset);
   other = fault;
-  other.secret = federation::RevealedSecret::mask_key;
+  other.secret = federation::messages::RevealedSecret::mask_key;
   expect_useless(other, RefusalReason::both_secrets_of_a_peer);
   expect_refused(scene.tell(kSite, MessageKind::dealer_fault, Bytes{1}), RefusalReason::malformed);
 }
@@ -213,13 +216,14 @@ TEST_F(RepeatAttack, EvidenceUnderAnotherRosterIsRefused) {
   renewed.hash[0] ^= 1;
   auto& site = world.site(kSite);
   EXPECT_FALSE(show(fault).refusal.has_value());
-  site.step(node::RosterAdopted{renewed});  // and what was shown before is forgotten: it named sites by their place
+  site.step(
+      node::round::RosterAdopted{renewed});  // and what was shown before is forgotten: it named sites by their place
   const TestFederation& f = world.federation();
   const auto tell_newly = [&](MessageKind kind, ByteView payload) {
-    auto opened =
-        f.open_at_site(federation::seal_message({kind, f.run(), std::nullopt, 2}, payload, f.coordinator_key()))
-            .value();
-    return site.step(node::MessageReceived{std::move(opened), std::nullopt});
+    auto opened = f.open_at_site(federation::messages::seal_message({kind, f.run(), std::nullopt, 2}, payload,
+                                                                    f.coordinator_key()))
+                      .value();
+    return site.step(node::round::MessageReceived{std::move(opened), std::nullopt});
   };
   expect_refused(tell_newly(MessageKind::train_task, task()), RefusalReason::model_already_released);
   expect_refused(tell_newly(MessageKind::dealer_fault, fault.encode()), RefusalReason::roster_differs);
@@ -235,7 +239,7 @@ TEST_F(RepeatAttack, OnlyTheExactSitesRepeatASum) {
     auto p = honest;
     p.candidates = std::move(candidates);
     p.repeats->encoded_for = encoded_for;
-    p.encoding = federation::make_encoding(encoded_for, 1, 1).value();
+    p.encoding = federation::secagg::make_encoding(encoded_for, 1, 1).value();
     expect_refused(scene.tell(kSite, MessageKind::parameters, p.encode()), reason);
   };
   refused({0, 1, 3, 4, 5}, RefusalReason::cohort_differs);         // one missing: the difference would be its update
@@ -258,13 +262,13 @@ TEST_F(RepeatAttack, AnotherEncodingOrAnotherReleaseIsNotRepeated) {
   refused(
       [](auto& p) {
         p.repeats.reset();
-        p.encoding = federation::make_encoding(6, 1, 1).value();
+        p.encoding = federation::secagg::make_encoding(6, 1, 1).value();
       },
       RefusalReason::model_already_released);
   refused(
       [](auto& p) {
         p.repeats->encoded_for = 8;
-        p.encoding = federation::make_encoding(8, 1, 1).value();
+        p.encoding = federation::secagg::make_encoding(8, 1, 1).value();
       },
       RefusalReason::update_differs);
   refused([](auto& p) { p.encoding.scale *= 0.5; }, RefusalReason::scale_out_of_bounds);
@@ -276,7 +280,7 @@ TEST_F(RepeatAttack, AnotherEncodingOrAnotherReleaseIsNotRepeated) {
 
 TEST_F(RepeatAttack, ASiteMissingFromU1ToU3IsRefused) {
   spoil_round();
-  auto keys = federation::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
+  auto keys = federation::messages::KeyList::decode(scene.hold_to_site(kSite, MessageKind::key_list).payload()).value();
   keys.keys.pop_back();
   expect_refused(scene.tell(kSite, MessageKind::key_list, keys.encode()), RefusalReason::too_few_survivors);
 }
@@ -284,7 +288,7 @@ TEST_F(RepeatAttack, ASiteMissingFromU1ToU3IsRefused) {
 TEST_F(RepeatAttack, AStatementOverFewerSitesIsNotSigned) {
   spoil_round();
   const auto honest = scene.hold_to_site(kSite, MessageKind::consistency_request);
-  auto request = federation::ConsistencyRequest::decode(honest.payload()).value();
+  auto request = federation::messages::ConsistencyRequest::decode(honest.payload()).value();
   request.committed.pop_back();  // five are left, which is t
   expect_refused(scene.tell(kSite, MessageKind::consistency_request, request.encode()),
                  RefusalReason::too_few_survivors);
@@ -294,7 +298,8 @@ TEST_F(RepeatAttack, AStatementOverFewerSitesIsNotSigned) {
 
 TEST_F(RepeatAttack, OneEvidenceAllowsOneRelease) {
   spoil_round();
-  world.run([&] { return world.site(kSite).phase() == node::SitePhase::unmasked && world.site(kSite).round() == 2; });
+  world.run(
+      [&] { return world.site(kSite).phase() == node::round::SitePhase::unmasked && world.site(kSite).round() == 2; });
   ASSERT_EQ(world.site(kSite).round(), 2U);
   expect_useless(fault, RefusalReason::stale_round, 3);
   expect_refused(scene.tell(kSite, MessageKind::train_task, task(3)), RefusalReason::stale_round);
@@ -307,11 +312,11 @@ TEST_F(RepeatAttack, OneEvidenceAllowsOneRelease) {
 TEST_F(RepeatAttack, AStatementThatRepeatsAnOlderReleaseIsNotOpened) {
   spoil_round();
   const auto request = scene.hold_to_site(kSite, MessageKind::unmask_request);
-  const auto ref = federation::UnmaskRequest::decode(request.payload())->ref;
+  const auto ref = federation::messages::UnmaskRequest::decode(request.payload())->ref;
   ASSERT_EQ(ref.round, 2U);
   const auto released = [&](const RunId& run, RoundNumber round) {
-    return node::encode_mark(run,
-                             node::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = world.federation().plan()});
+    return node::round::encode_mark(
+        run, node::round::ReleasedMark{.ref = {round, 1, Digest{3}}, .model_hash = world.federation().plan()});
   };
   auto later = restarted({released(world.federation().run(), 3)});
   expect_refused(tell(later, MessageKind::unmask_request, request.payload()), RefusalReason::model_already_released);
@@ -319,8 +324,8 @@ TEST_F(RepeatAttack, AStatementThatRepeatsAnOlderReleaseIsNotOpened) {
   const auto effects = tell(honest, MessageKind::unmask_request, request.payload());
   expect_sends(effects, MessageKind::unmask_shares);
   ASSERT_EQ(effects.site_register.size(), 1U);  // the new release is what another repetition would have to name
-  const auto memory = node::SiteMemory::restore(world.federation().run(), {}, effects.site_register);
-  const node::Release& release = memory->released_models.at(world.federation().plan());
+  const auto memory = node::round::SiteMemory::restore(world.federation().run(), {}, effects.site_register);
+  const node::round::Release& release = memory->released_models.at(world.federation().plan());
   EXPECT_EQ(release.mark.ref, ref);
   EXPECT_EQ(release.mark.committed, (std::vector<RosterIndex>{0, 1, 3, 4, 5, 6}));
 }
@@ -354,7 +359,7 @@ TEST_F(RepeatAttack, ASiteThatDidNotReleaseRepeatsItsOwnUpdateToo) {
     else expect_refused(effects, RefusalReason::update_differs);
   }
   // A site that was not in that attempt has nothing to repeat.
-  auto stranger = node::SiteMachine::create(world.federation().site_config(kSite, world.policy()), {}).value();
+  auto stranger = node::round::SiteMachine::create(world.federation().site_config(kSite, world.policy()), {}).value();
   stranger.step(world.initial_model());
   train(stranger, kSite);
   expect_refused(tell(stranger, MessageKind::parameters, p.encode()), RefusalReason::stale_attempt);
@@ -363,7 +368,7 @@ TEST_F(RepeatAttack, ASiteThatDidNotReleaseRepeatsItsOwnUpdateToo) {
 TEST_F(RepeatAttack, EvidenceShownToSomeSitesOnlyOpensNothing) {
   auto spoil = world.intercept;
   world.intercept = both(spoil, [](Delivery& delivery) {
-    return delivery.site != 3 || federation::claimed_kind(delivery.wire).value() != MessageKind::dealer_fault;
+    return delivery.site != 3 || federation::messages::claimed_kind(delivery.wire).value() != MessageKind::dealer_fault;
   });
   world.run([&] { return world.aborted().size() == 2; });
   ASSERT_EQ(world.aborted().size(), 2U);
@@ -375,7 +380,7 @@ TEST_F(RepeatAttack, EvidenceShownToSomeSitesOnlyOpensNothing) {
     if (delivery.direction == Direction::to_site) continue;
     const auto opened = world.federation().open_at_coordinator(delivery.site, delivery.wire);
     if (opened->kind() != MessageKind::unmask_shares) continue;
-    EXPECT_EQ(federation::UnmaskShares::decode(opened->payload())->ref.round, 1U);
+    EXPECT_EQ(federation::messages::UnmaskShares::decode(opened->payload())->ref.round, 1U);
   }
 }
 
@@ -390,7 +395,8 @@ TEST_F(RepeatAttack, TheReleaseToRepeatIsTheLastOne) {
   ASSERT_EQ(honest.candidates, (std::vector<RosterIndex>{0, 1, 3, 4, 6}));
   auto older = honest;
   older.candidates = {0, 1, 3, 4, 5, 6};
-  older.repeats->released = federation::DealerFault::decode(world.repeat()->faults.at(0))->parameters.repeats->released;
+  older.repeats->released =
+      federation::secagg::DealerFault::decode(world.repeat()->faults.at(0))->parameters.repeats->released;
   ASSERT_EQ(older.repeats->released.round, 1U);
   expect_refused(scene.tell(kSite, MessageKind::parameters, older.encode()), RefusalReason::model_already_released);
   older.candidates = honest.candidates;

@@ -5,7 +5,7 @@
 namespace fovea::test {
 namespace {
 
-using coordinator::RoundPhase;
+using coordinator::round::RoundPhase;
 
 std::vector<RosterIndex> sites_of(const World& world, const std::vector<SiteId>& ids) {
   std::vector<RosterIndex> out;
@@ -99,7 +99,7 @@ TEST(RepeatedSum, ASiteThatAsksForALargerCohortEndsTheRunWithItsReason) {
   world.intercept = deal_another_seed(world, 2);
   auto policy = world.policy();
   policy.cohort_min = 5;
-  world.site(3).step(node::PolicyChanged{policy});
+  world.site(3).step(node::round::PolicyChanged{policy});
   world.run([&] { return world.aborted().size() == 2; });
   ASSERT_EQ(world.aborted().size(), 2U);
   EXPECT_EQ(world.aborted()[1].reason, RefusalReason::model_already_released);
@@ -120,11 +120,11 @@ TEST(RepeatedSum, ASiteThatIsAwayIsWaitedForAndNoSmallerSumIsReleased) {
     World& world = scene.world;
     world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) {
       const bool away = is_of_repetition(world) && world.now_ms() < 12'000 && delivery.site == 4;
-      return !away || federation::claimed_kind(delivery.wire).value() != lost;
+      return !away || federation::messages::claimed_kind(delivery.wire).value() != lost;
     });
-    EXPECT_TRUE(world.run()) << federation::to_string(lost) << world.where();
+    EXPECT_TRUE(world.run()) << federation::messages::to_string(lost) << world.where();
     expect_repeated(scene, {0, 1, 3, 4}, {2});
-    EXPECT_GT(world.now_ms(), 12'000) << federation::to_string(lost);
+    EXPECT_GT(world.now_ms(), 12'000) << federation::messages::to_string(lost);
   }
 }
 
@@ -136,7 +136,7 @@ TEST(RepeatedSum, ASiteThatLeavesAfterItsVectorIsInTheSum) {
   world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) {
     if (!is_of_repetition(world) || delivery.site != 4) return true;
     if (gone) return false;
-    gone = federation::claimed_kind(delivery.wire).value() == MessageKind::masked_statement;
+    gone = federation::messages::claimed_kind(delivery.wire).value() == MessageKind::masked_statement;
     return true;
   });
   world.run([&] { return !world.results().empty(); });
@@ -147,7 +147,7 @@ TEST(RepeatedSum, ASiteThatLeavesAfterItsVectorIsInTheSum) {
   larger.world.intercept = both(deal_another_seed(larger.world, 2), [&](Delivery& delivery) {
     if (!is_of_repetition(larger.world) || delivery.site != 4) return true;
     if (gone) return false;
-    gone = federation::claimed_kind(delivery.wire).value() == MessageKind::masked_statement;
+    gone = federation::messages::claimed_kind(delivery.wire).value() == MessageKind::masked_statement;
     return true;
   });
   larger.world.run([&] { return !larger.world.results().empty(); });
@@ -175,7 +175,7 @@ TEST(RepeatedSum, ARepetitionThatCannotBeOpenedIsNotRepeatedAgain) {
   World& world = scene.world;
   world.intercept = both(deal_another_seed(world, 2), [&](Delivery& delivery) {
     return !is_of_repetition(world) || delivery.site > 1 ||
-           federation::claimed_kind(delivery.wire).value() != MessageKind::unmask_shares;
+           federation::messages::claimed_kind(delivery.wire).value() != MessageKind::unmask_shares;
   });
   world.run([&] { return world.aborted().size() == 3; });
   ASSERT_EQ(world.aborted().size(), 3U);
@@ -197,9 +197,9 @@ TEST(RepeatedSum, TheCoordinatorRestartsInEveryPhaseOfTheRepetition) {
     world.run([&] {
       return is_of_repetition(world) && world.coordinator().phase() == at && std::exchange(killed, true) == false;
     });
-    ASSERT_TRUE(killed) << coordinator::to_string(at);
+    ASSERT_TRUE(killed) << coordinator::round::to_string(at);
     world.kill_coordinator(100);
-    EXPECT_TRUE(world.run()) << coordinator::to_string(at) << world.where();
+    EXPECT_TRUE(world.run()) << coordinator::round::to_string(at) << world.where();
     expect_repeated(scene, {0, 1, 3, 4}, {2});
   }
 }
@@ -217,9 +217,10 @@ TEST(RepeatedSum, TheCoordinatorRestartsBeforeItFindsTheFault) {
 
 TEST(RepeatedSum, EachSiteRestartsInEveryPhaseOfTheRepetition) {
   for (const RosterIndex site : {RosterIndex{0}, RosterIndex{4}})
-    for (const node::SitePhase at :
-         {node::SitePhase::unmasked, node::SitePhase::ready, node::SitePhase::keys_sent, node::SitePhase::shares_sent,
-          node::SitePhase::masked_sent, node::SitePhase::consistency_signed}) {
+    for (const node::round::SitePhase at :
+         {node::round::SitePhase::unmasked, node::round::SitePhase::ready, node::round::SitePhase::keys_sent,
+          node::round::SitePhase::shares_sent, node::round::SitePhase::masked_sent,
+          node::round::SitePhase::consistency_signed}) {
       Scene scene(5, 1);
       World& world = scene.world;
       world.intercept = deal_another_seed(world, 2);
@@ -227,9 +228,9 @@ TEST(RepeatedSum, EachSiteRestartsInEveryPhaseOfTheRepetition) {
       world.run([&] {
         return is_of_repetition(world) && world.site(site).phase() == at && std::exchange(killed, true) == false;
       });
-      ASSERT_TRUE(killed) << node::to_string(at);
+      ASSERT_TRUE(killed) << node::round::to_string(at);
       world.kill_site(site, 300);
-      EXPECT_TRUE(world.run()) << node::to_string(at) << world.where();
+      EXPECT_TRUE(world.run()) << node::round::to_string(at) << world.where();
       expect_repeated(scene, {0, 1, 3, 4}, {2});
     }
 }

@@ -4,9 +4,9 @@
 namespace fovea::test {
 namespace {
 
-using coordinator::RoundPhase;
+using coordinator::round::RoundPhase;
 
-coordinator::RoundSetup setup_of(const TestFederation& f) {
+coordinator::round::RoundSetup setup_of(const TestFederation& f) {
   return {.run = f.run(),
           .roster = f.roster(),
           .key = f.coordinator_key().copy(),
@@ -27,7 +27,8 @@ void die_after(Scene& scene, RosterIndex site, MessageKind kind) {
   scene.world.intercept = [&scene, site, kind, dead = false](Delivery& delivery) mutable {
     if (delivery.site != site) return true;
     if (dead) return false;
-    if (delivery.direction == Direction::to_coordinator && federation::claimed_kind(delivery.wire).value() == kind)
+    if (delivery.direction == Direction::to_coordinator &&
+        federation::messages::claimed_kind(delivery.wire).value() == kind)
       dead = true;
     return true;
   };
@@ -56,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(EachStep, DropOutTest,
                                            DropOut{MessageKind::consistency_signature, 5},
                                            DropOut{MessageKind::unmask_shares, 5}),
                          [](const auto& row) {
-                           std::string name(federation::to_string(row.param.after));
+                           std::string name(federation::messages::to_string(row.param.after));
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
@@ -66,7 +67,7 @@ TEST(RoundMachine, BelowTheThresholdTheAttemptIsRepeatedAndNothingIsPublished) {
   bool healed = false;
   scene.world.intercept = [&](Delivery& delivery) {
     if (healed || delivery.direction == Direction::to_site || delivery.site < 2) return true;
-    const auto kind = federation::claimed_kind(delivery.wire).value();
+    const auto kind = federation::messages::claimed_kind(delivery.wire).value();
     return kind != MessageKind::masked_chunk && kind != MessageKind::masked_statement;
   };
   scene.world.run([&] { return scene.world.now_ms() > 8000; });
@@ -91,10 +92,11 @@ TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
       }
       return false;
     });
-    ASSERT_TRUE(killed) << coordinator::to_string(at);
+    ASSERT_TRUE(killed) << coordinator::round::to_string(at);
     scene.world.kill_coordinator(100);
-    EXPECT_TRUE(scene.world.run()) << coordinator::to_string(at);
-    EXPECT_TRUE(scene.world.violations().empty()) << coordinator::to_string(at) << scene.world.violations().front();
+    EXPECT_TRUE(scene.world.run()) << coordinator::round::to_string(at);
+    EXPECT_TRUE(scene.world.violations().empty())
+        << coordinator::round::to_string(at) << scene.world.violations().front();
     ASSERT_EQ(scene.world.results().size(), 1U);
     EXPECT_EQ(scene.world.results()[0].attempt,
               at == RoundPhase::announced || at == RoundPhase::collecting_unmask ? 1U : 2U);
@@ -104,19 +106,19 @@ TEST(RoundMachine, ARestartInEveryPhaseStillEndsInOneExactSum) {
 // The driver's ledger entry rests on it.
 TEST(RoundMachine, AnAttemptIsReportedOpenedOnceHoweverOftenItsParametersAreSent) {
   const TestFederation f(4);
-  auto machine = coordinator::RoundMachine::create(setup_of(f), {}).value();
-  EXPECT_FALSE(machine.step(coordinator::Begin{{0}}).opened.has_value());
-  std::optional<federation::RoundParameters> opened;
+  auto machine = coordinator::round::RoundMachine::create(setup_of(f), {}).value();
+  EXPECT_FALSE(machine.step(coordinator::round::Begin{{0}}).opened.has_value());
+  std::optional<federation::secagg::RoundParameters> opened;
   for (RosterIndex site = 0; site < 4; ++site) {
-    const federation::TrainingReady ready{.round = 1, .model_hash = {}};
-    auto effects =
-        machine.step(coordinator::MessageReceived{f.from_site(site, MessageKind::training_ready, ready.encode())});
+    const federation::messages::TrainingReady ready{.round = 1, .model_hash = {}};
+    auto effects = machine.step(
+        coordinator::round::MessageReceived{f.from_site(site, MessageKind::training_ready, ready.encode())});
     ASSERT_EQ(effects.opened.has_value(), site == 3);
     opened = std::move(effects.opened);
   }
   EXPECT_EQ(opened->attempt, 1U);
   EXPECT_EQ(opened->candidates.size(), 4U);
-  const auto again = machine.step(coordinator::Tick{{5'000}});
+  const auto again = machine.step(coordinator::round::Tick{{5'000}});
   ASSERT_EQ(again.outbound.size(), 4U);
   EXPECT_EQ(again.outbound[0].kind, MessageKind::parameters);
   EXPECT_FALSE(again.opened.has_value());
@@ -128,7 +130,7 @@ TEST(RoundMachine, StagingIsBoundedAndStillTakesEverySite) {
   std::set<RosterIndex> sending;
   std::size_t most = 0;
   world.intercept = [&](Delivery& delivery) {
-    const auto kind = federation::claimed_kind(delivery.wire).value();
+    const auto kind = federation::messages::claimed_kind(delivery.wire).value();
     if (kind == MessageKind::routed_shares) sending.insert(delivery.site);
     if (kind == MessageKind::masked_statement) sending.erase(delivery.site);
     most = std::max(most, sending.size());
@@ -140,12 +142,13 @@ TEST(RoundMachine, StagingIsBoundedAndStillTakesEverySite) {
 }
 
 TEST(RoundMachine, AVectorThatStopsHalfwayIsNotInTheSum) {
-  World world({.sites = 4, .seed = 9, .rounds = 1, .extra_floats = 2 * federation::kChunkWords, .faults = {}});
+  World world(
+      {.sites = 4, .seed = 9, .rounds = 1, .extra_floats = 2 * federation::messages::kChunkWords, .faults = {}});
   world.intercept = [&](Delivery& delivery) {
     if (delivery.direction == Direction::to_site || delivery.site != 2) return true;
-    if (federation::claimed_kind(delivery.wire).value() != MessageKind::masked_chunk) return true;
+    if (federation::messages::claimed_kind(delivery.wire).value() != MessageKind::masked_chunk) return true;
     const auto opened = world.federation().open_at_coordinator(2, delivery.wire);
-    return federation::decode_chunk(opened->payload())->index == 0;
+    return federation::messages::decode_chunk(opened->payload())->index == 0;
   };
   world.run([&] { return !world.results().empty(); });
   ASSERT_EQ(world.results().size(), 1U);
@@ -221,26 +224,26 @@ TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
 TEST(RoundMachine, AReleaseIsResumedUnderItsOwnRosterOnly) {
   Scene scene(4, 1);
   scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_consistency; });
-  EXPECT_FALSE(coordinator::roster_of_release(1, scene.world.coordinator_journal())->has_value());
+  EXPECT_FALSE(coordinator::round::roster_of_release(1, scene.world.coordinator_journal())->has_value());
   scene.world.run([&] { return scene.world.coordinator().phase() == RoundPhase::collecting_unmask; });
   const auto& journal = scene.world.coordinator_journal();
   const TestFederation& f = scene.world.federation();
-  EXPECT_EQ(coordinator::roster_of_release(1, journal).value(), f.roster().hash);
-  EXPECT_FALSE(coordinator::roster_of_release(2, journal)->has_value());
-  EXPECT_FALSE(coordinator::roster_of_release(1, std::vector<Bytes>{{9}}).has_value());
+  EXPECT_EQ(coordinator::round::roster_of_release(1, journal).value(), f.roster().hash);
+  EXPECT_FALSE(coordinator::round::roster_of_release(2, journal)->has_value());
+  EXPECT_FALSE(coordinator::round::roster_of_release(1, std::vector<Bytes>{{9}}).has_value());
 
-  EXPECT_EQ(coordinator::RoundMachine::create(setup_of(f), journal)->phase(), RoundPhase::collecting_unmask);
+  EXPECT_EQ(coordinator::round::RoundMachine::create(setup_of(f), journal)->phase(), RoundPhase::collecting_unmask);
   auto renewed = setup_of(f);
   renewed.roster.hash[0] ^= 1;
-  EXPECT_EQ(coordinator::RoundMachine::create(std::move(renewed), journal)->phase(), RoundPhase::announced);
+  EXPECT_EQ(coordinator::round::RoundMachine::create(std::move(renewed), journal)->phase(), RoundPhase::announced);
 }
 
 TEST(RoundMachine, ASetupThatNoRoundCouldMeetIsRefused) {
   const TestFederation f(4);
   const auto with = [&](auto change) {
-    coordinator::RoundSetup setup = setup_of(f);
+    coordinator::round::RoundSetup setup = setup_of(f);
     change(setup);
-    return coordinator::RoundMachine::create(std::move(setup), {}).has_value();
+    return coordinator::round::RoundMachine::create(std::move(setup), {}).has_value();
   };
   EXPECT_TRUE(with([](auto&) {}));
   EXPECT_FALSE(with([&](auto& s) { s.key = f.identity(0).copy(); }));
@@ -255,13 +258,13 @@ TEST(RoundMachine, ASetupThatNoRoundCouldMeetIsRefused) {
 }
 
 TEST(RoundMachine, ACohortIsLimitedToTheRosterAndToWhatANeighbourGraphAllows) {
-  EXPECT_EQ(coordinator::cohort_limit(4, {1, 3, 2}, 1024), 4U);
-  EXPECT_EQ(coordinator::cohort_limit(100, {33, 67, 2}, 1024), 100U);
-  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 1024), 1000U);
-  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 200), 200U);
-  EXPECT_EQ(coordinator::cohort_limit(1000, {50, 950, 2}, 100), 100U);
-  EXPECT_EQ(coordinator::cohort_limit(140, {60, 101, 2}, 1024), 128U);  // no k below 139 withstands so many
-  EXPECT_EQ(coordinator::cohort_limit(129, {128, 129, 1}, 129), 128U);
+  EXPECT_EQ(coordinator::round::cohort_limit(4, {1, 3, 2}, 1024), 4U);
+  EXPECT_EQ(coordinator::round::cohort_limit(100, {33, 67, 2}, 1024), 100U);
+  EXPECT_EQ(coordinator::round::cohort_limit(1000, {50, 950, 2}, 1024), 1000U);
+  EXPECT_EQ(coordinator::round::cohort_limit(1000, {50, 950, 2}, 200), 200U);
+  EXPECT_EQ(coordinator::round::cohort_limit(1000, {50, 950, 2}, 100), 100U);
+  EXPECT_EQ(coordinator::round::cohort_limit(140, {60, 101, 2}, 1024), 128U);  // no k below 139 withstands so many
+  EXPECT_EQ(coordinator::round::cohort_limit(129, {128, 129, 1}, 129), 128U);
 }
 
 TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
@@ -284,8 +287,9 @@ TEST(RoundMachine, MalformedMessagesOfEveryKindAreRefusedAndAnswered) {
        {MessageKind::hello, MessageKind::training_progress, MessageKind::training_ready, MessageKind::keys,
         MessageKind::shares, MessageKind::masked_chunk, MessageKind::masked_statement,
         MessageKind::consistency_signature, MessageKind::unmask_shares, MessageKind::attempt_failure}) {
-    const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{f.from_site(1, kind, Bytes{1})});
-    ASSERT_TRUE(effects.refusal.has_value()) << federation::to_string(kind);
+    const auto effects =
+        scene.world.coordinator().step(coordinator::round::MessageReceived{f.from_site(1, kind, Bytes{1})});
+    ASSERT_TRUE(effects.refusal.has_value()) << federation::messages::to_string(kind);
     EXPECT_EQ(effects.refusal->reason, RefusalReason::malformed);
     ASSERT_EQ(effects.outbound.size(), 1U);
     EXPECT_EQ(effects.outbound[0].kind, MessageKind::refusal);
@@ -297,29 +301,29 @@ TEST(RoundMachine, ThePublishedEvidenceRecomputesTheExactSum) {
   Scene scene(5, 1);
   die_after(scene, 4, MessageKind::shares);
   const auto& result = scene.world.results().at(0);
-  const federation::RoundEvidence& e = result.evidence;
-  ASSERT_FALSE(federation::check_evidence(e, scene.world.federation().roster()).has_value());
+  const federation::secagg::RoundEvidence& e = result.evidence;
+  ASSERT_FALSE(federation::secagg::check_evidence(e, scene.world.federation().roster()).has_value());
   std::vector<std::uint32_t> sum(e.parameters.dimension);
   for (const Delivery& delivery : scene.world.trace()) {
     if (delivery.direction == Direction::to_site) continue;
     const auto opened = scene.world.federation().open_at_coordinator(delivery.site, delivery.wire);
     if (opened->kind() != MessageKind::masked_chunk) continue;
     std::vector<std::uint32_t> words(sum.size());
-    federation::copy_words(federation::decode_chunk(opened->payload())->words, words);
+    federation::messages::copy_words(federation::messages::decode_chunk(opened->payload())->words, words);
     crypto::add_words(sum, words);
   }
-  federation::AttemptContext context{
+  federation::secagg::AttemptContext context{
       .parameters = e.parameters, .parameters_hash = e.parameters.hash(), .keys = e.keys, .key_list = {}};
   std::vector<crypto::MaskKey> masks;
-  for (const federation::OpenedSecret& opened : e.opened) {
+  for (const federation::secagg::OpenedSecret& opened : e.opened) {
     auto secret = crypto::SecretKey::from(opened.value, "opened").value();
-    if (opened.kind == federation::RevealedSecret::self_seed) {
-      masks.push_back({federation::self_mask_seed(context, opened.site, secret), crypto::MaskSign::subtract});
+    if (opened.kind == federation::messages::RevealedSecret::self_seed) {
+      masks.push_back({federation::secagg::self_mask_seed(context, opened.site, secret), crypto::MaskSign::subtract});
       continue;
     }
     const auto key = crypto::AgreementKey::from_private(secret);
     for (const auto& entry : e.committed)
-      masks.push_back({federation::pair_seed(context, key, opened.site, entry.site).value(),
+      masks.push_back({federation::secagg::pair_seed(context, key, opened.site, entry.site).value(),
                        entry.site < opened.site ? crypto::MaskSign::subtract : crypto::MaskSign::add});
   }
   crypto::apply_masks(sum, 0, masks);

@@ -10,8 +10,8 @@
 
 namespace fovea::test {
 
-using federation::MessageKind;
-using federation::RefusalReason;
+using federation::messages::MessageKind;
+using federation::messages::RefusalReason;
 
 class Scene {
  public:
@@ -21,10 +21,10 @@ class Scene {
 
   // Runs until the coordinator sends `kind` to `site`; that message and its repetitions are held back, the first is
   // returned.
-  federation::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) {
+  federation::messages::SignedMessage hold_to_site(RosterIndex site, MessageKind kind) {
     return hold(Direction::to_site, site, kind);
   }
-  federation::SignedMessage hold_to_coordinator(RosterIndex site, MessageKind kind) {
+  federation::messages::SignedMessage hold_to_coordinator(RosterIndex site, MessageKind kind) {
     return hold(Direction::to_coordinator, site, kind);
   }
 
@@ -44,8 +44,8 @@ class Scene {
   }
 
   // What the site says to a message that the coordinator signed.
-  node::SiteEffects tell(RosterIndex site, MessageKind kind, ByteView payload) {
-    node::MessageReceived event{world.federation().from_coordinator(kind, payload), std::nullopt};
+  node::round::SiteEffects tell(RosterIndex site, MessageKind kind, ByteView payload) {
+    node::round::MessageReceived event{world.federation().from_coordinator(kind, payload), std::nullopt};
     if (kind == MessageKind::parameters) event.seed = seed_of("scene", ++seeds_);
     return world.site(site).step(std::move(event));
   }
@@ -53,7 +53,7 @@ class Scene {
   World world;
 
  private:
-  federation::SignedMessage hold(Direction direction, RosterIndex site, MessageKind kind) {
+  federation::messages::SignedMessage hold(Direction direction, RosterIndex site, MessageKind kind) {
     held_.reset();
     world.intercept = [this, direction, site, kind](Delivery& delivery) {
       if (delivery.direction != direction || delivery.site != site) return true;
@@ -64,30 +64,30 @@ class Scene {
       return false;
     };
     world.run([this] { return held_.has_value(); });
-    EXPECT_TRUE(held_.has_value()) << federation::to_string(kind) << " was never sent";
+    EXPECT_TRUE(held_.has_value()) << federation::messages::to_string(kind) << " was never sent";
     FOVEA_CHECK(held_.has_value());
     return *held_;
   }
 
   std::uint64_t seeds_ = 0;
-  std::optional<federation::SignedMessage> held_;
+  std::optional<federation::messages::SignedMessage> held_;
 };
 
 // The event was refused for this reason, and nothing that could reveal anything left the site.
-inline void expect_refused(const node::SiteEffects& effects, RefusalReason reason) {
+inline void expect_refused(const node::round::SiteEffects& effects, RefusalReason reason) {
   ASSERT_TRUE(effects.refusal.has_value()) << "not refused";
   EXPECT_EQ(effects.refusal->reason, reason)
-      << federation::to_string(effects.refusal->reason) << ": " << effects.refusal->detail;
+      << federation::messages::to_string(effects.refusal->reason) << ": " << effects.refusal->detail;
   EXPECT_TRUE(effects.journal.empty());
-  for (const node::SiteOutbound& message : effects.outbound)
+  for (const node::round::SiteOutbound& message : effects.outbound)
     EXPECT_TRUE(message.kind == MessageKind::attempt_failure || message.kind == MessageKind::hello)
-        << federation::to_string(message.kind);
+        << federation::messages::to_string(message.kind);
 }
 
-inline void expect_sends(const node::SiteEffects& effects, MessageKind kind) {
+inline void expect_sends(const node::round::SiteEffects& effects, MessageKind kind) {
   EXPECT_FALSE(effects.refusal.has_value()) << effects.refusal->detail;
   ASSERT_FALSE(effects.outbound.empty());
-  EXPECT_EQ(effects.outbound.back().kind, kind) << federation::to_string(effects.outbound.back().kind);
+  EXPECT_EQ(effects.outbound.back().kind, kind) << federation::messages::to_string(effects.outbound.back().kind);
 }
 
 }  // namespace fovea::test

@@ -19,7 +19,7 @@ class SiteAttack : public ::testing::Test {
     ASSERT_FALSE(scene.world.blamed().empty()) << "nobody was named";
     EXPECT_EQ(scene.world.blamed().front().site, scene.world.federation().id(kBad));
     EXPECT_EQ(scene.world.blamed().front().reason, reason)
-        << federation::to_string(scene.world.blamed().front().reason);
+        << federation::messages::to_string(scene.world.blamed().front().reason);
     ASSERT_EQ(scene.world.results().size(), 1U);
     EXPECT_EQ(scene.world.results().front().contributors.size(), contributors);
   }
@@ -30,40 +30,40 @@ class SiteAttack : public ::testing::Test {
 };
 
 TEST_F(SiteAttack, ABadSignatureUnderItsKeysIsNamed) {
-  scene.corrupt<federation::KeysMessage>(kBad, MessageKind::keys, [](auto& m) { m.keys.signature[0] ^= 1; });
+  scene.corrupt<federation::messages::KeysMessage>(kBad, MessageKind::keys, [](auto& m) { m.keys.signature[0] ^= 1; });
   expect_named(RefusalReason::bad_signature, 3);
   ASSERT_FALSE(scene.world.blamed().front().evidence.empty());  // its own signed message
 }
 
 TEST_F(SiteAttack, ALowOrderKeyIsNamed) {
-  scene.corrupt<federation::KeysMessage>(kBad, MessageKind::keys, [&](auto& m) {
+  scene.corrupt<federation::messages::KeysMessage>(kBad, MessageKind::keys, [&](auto& m) {
     m.keys.mask = {1};
-    m.keys.signature =
-        scene.world.federation().identity(kBad).sign(federation::keys_statement(m.ref.parameters, kBad, m.keys));
+    m.keys.signature = scene.world.federation().identity(kBad).sign(
+        federation::secagg::keys_statement(m.ref.parameters, kBad, m.keys));
   });
   expect_named(RefusalReason::low_order_key, 3);
 }
 
 TEST_F(SiteAttack, SharesForTheWrongSitesAreNamed) {
-  scene.corrupt<federation::SharesMessage>(kBad, MessageKind::shares, [](auto& m) { m.shares.pop_back(); });
+  scene.corrupt<federation::messages::SharesMessage>(kBad, MessageKind::shares, [](auto& m) { m.shares.pop_back(); });
   expect_named(RefusalReason::list_out_of_order, 3);
 }
 
 TEST_F(SiteAttack, AVectorThatIsNotWhatWasSignedIsNamed) {
-  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement,
-                                             [](auto& m) { m.vector_hash[0] ^= 1; });
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement,
+                                                       [](auto& m) { m.vector_hash[0] ^= 1; });
   expect_named(RefusalReason::vector_hash_differs, 3);
 }
 
 TEST_F(SiteAttack, AnotherSelfSeedCommitmentIsNamed) {
-  scene.corrupt<federation::MaskedStatement>(kBad, MessageKind::masked_statement,
-                                             [](auto& m) { m.self_seed_commitment[0] ^= 1; });
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement,
+                                                       [](auto& m) { m.self_seed_commitment[0] ^= 1; });
   expect_named(RefusalReason::share_commitment_differs, 3);
 }
 
 TEST_F(SiteAttack, ABadConsistencySignatureIsNamedAndTheOthersFinish) {
-  scene.corrupt<federation::ConsistencySignature>(kBad, MessageKind::consistency_signature,
-                                                  [](auto& m) { m.signature[0] ^= 1; });
+  scene.corrupt<federation::messages::ConsistencySignature>(kBad, MessageKind::consistency_signature,
+                                                            [](auto& m) { m.signature[0] ^= 1; });
   expect_named(RefusalReason::bad_signature, 4);
 }
 
@@ -75,7 +75,7 @@ TEST_F(SiteAttack, ABadRevealedShareIsNamedAndTheOthersFinish) {
     if (opened->kind() != MessageKind::unmask_shares) return true;
     if (delivery.site == 3) return scene.world.now_ms() > 300;
     if (delivery.site != kBad) return true;
-    auto shares = federation::UnmaskShares::decode(opened->payload()).value();
+    auto shares = federation::messages::UnmaskShares::decode(opened->payload()).value();
     shares.shares[0].share[6] ^= 1;
     delivery.wire = scene.world.federation().from_site(kBad, MessageKind::unmask_shares, shares.encode()).wire();
     return true;
@@ -85,8 +85,9 @@ TEST_F(SiteAttack, ABadRevealedShareIsNamedAndTheOthersFinish) {
 }
 
 TEST_F(SiteAttack, SharesOfTheWrongKindAreNamed) {
-  scene.corrupt<federation::UnmaskShares>(kBad, MessageKind::unmask_shares,
-                                          [](auto& m) { m.shares[0].secret = federation::RevealedSecret::mask_key; });
+  scene.corrupt<federation::messages::UnmaskShares>(kBad, MessageKind::unmask_shares, [](auto& m) {
+    m.shares[0].secret = federation::messages::RevealedSecret::mask_key;
+  });
   expect_named(RefusalReason::bad_revealed_share, 4);
 }
 
@@ -99,10 +100,10 @@ TEST_F(SiteAttack, ALateVectorIsRefused) {
     return opened->kind() != MessageKind::masked_chunk && opened->kind() != MessageKind::masked_statement;
   };
   ASSERT_TRUE(scene.world.run([&] {
-    return scene.world.coordinator().phase() == coordinator::RoundPhase::collecting_unmask;
+    return scene.world.coordinator().phase() == coordinator::round::RoundPhase::collecting_unmask;
   }) || !late.empty());
   auto opened = scene.world.federation().open_at_coordinator(kBad, late);
-  const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{std::move(*opened)});
+  const auto effects = scene.world.coordinator().step(coordinator::round::MessageReceived{std::move(*opened)});
   ASSERT_TRUE(effects.refusal.has_value());
   EXPECT_EQ(effects.refusal->reason, RefusalReason::late_vector);
   ASSERT_TRUE(scene.world.run());
@@ -112,34 +113,35 @@ TEST_F(SiteAttack, ALateVectorIsRefused) {
 
 TEST_F(SiteAttack, ASecondDifferentChunkIsRefused) {
   const auto chunk = scene.hold_to_coordinator(kBad, MessageKind::masked_statement);
-  const auto ref = federation::MaskedStatement::decode(chunk.payload())->ref;
+  const auto ref = federation::messages::MaskedStatement::decode(chunk.payload())->ref;
   scene.world.run([n = 0]() mutable { return ++n > 20; });
-  const std::vector<std::uint32_t> words(scene.world.update(0).delta.size() + federation::kTailWords, 7);
-  auto other =
-      scene.world.federation().from_site(kBad, MessageKind::masked_chunk, federation::encode_chunk(ref, 0, words));
-  const auto effects = scene.world.coordinator().step(coordinator::MessageReceived{std::move(other)});
+  const std::vector<std::uint32_t> words(scene.world.update(0).delta.size() + federation::secagg::kTailWords, 7);
+  auto other = scene.world.federation().from_site(kBad, MessageKind::masked_chunk,
+                                                  federation::messages::encode_chunk(ref, 0, words));
+  const auto effects = scene.world.coordinator().step(coordinator::round::MessageReceived{std::move(other)});
   ASSERT_TRUE(effects.refusal.has_value());
   EXPECT_EQ(effects.refusal->reason, RefusalReason::second_statement);
 }
 
 TEST_F(SiteAttack, AMessageInAnotherSitesNameIsRefused) {
   const TestFederation& f = scene.world.federation();
-  const Bytes payload = federation::TrainingReady{1, f.plan()}.encode();
+  const Bytes payload = federation::messages::TrainingReady{1, f.plan()}.encode();
   // Signed by 2 in the name of 1, and signed by 2 as 2 on the connection of 1.
-  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(1), 1},
-                                                                 payload, f.identity(2)))
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
+                                            {MessageKind::training_ready, f.run(), f.id(1), 1}, payload, f.identity(2)))
                    .has_value());
-  EXPECT_FALSE(f.open_at_coordinator(1, federation::seal_message({MessageKind::training_ready, f.run(), f.id(2), 1},
-                                                                 payload, f.identity(2)))
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
+                                            {MessageKind::training_ready, f.run(), f.id(2), 1}, payload, f.identity(2)))
                    .has_value());
-  EXPECT_FALSE(f.open_at_coordinator(
-                    1, federation::seal_message({MessageKind::train_task, f.run(), f.id(1), 1}, payload, f.identity(1)))
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
+                                            {MessageKind::train_task, f.run(), f.id(1), 1}, payload, f.identity(1)))
                    .has_value());
 }
 
 TEST_F(SiteAttack, AnUnreadableShareEndsInADisputeAndTheRoundGoesOn) {
   // The dealer garbles what it seals for site 0; the coordinator cannot tell who lies.
-  scene.corrupt<federation::SharesMessage>(kBad, MessageKind::shares, [](auto& m) { m.shares[0].sealed[20] ^= 1; });
+  scene.corrupt<federation::messages::SharesMessage>(kBad, MessageKind::shares,
+                                                     [](auto& m) { m.shares[0].sealed[20] ^= 1; });
   EXPECT_TRUE(scene.world.run());
   EXPECT_TRUE(scene.world.violations().empty());
   ASSERT_EQ(scene.world.results().size(), 1U);
@@ -156,8 +158,9 @@ TEST_F(SiteAttack, AFalseAccuserOfTwoSitesIsNamed) {
         scene.world.blamed().empty())
       return false;
     if (opened->kind() != MessageKind::masked_chunk || delivery.site != kBad || accused > 1) return true;
-    const auto ref = federation::decode_chunk(opened->payload())->ref;
-    const federation::AttemptFailure failure{ref.round, ref.attempt, RefusalReason::share_unreadable, accused};
+    const auto ref = federation::messages::decode_chunk(opened->payload())->ref;
+    const federation::messages::AttemptFailure failure{ref.round, ref.attempt, RefusalReason::share_unreadable,
+                                                       accused};
     accused = static_cast<RosterIndex>(accused + 1);
     delivery.wire = scene.world.federation().from_site(kBad, MessageKind::attempt_failure, failure.encode()).wire();
     return true;

@@ -10,15 +10,16 @@ namespace {
 class SiteMachineTest : public ::testing::Test {
  protected:
   TestFederation federation{4};
-  node::SitePolicy policy{.colluders_max = 1, .honest_min = 2, .cohort_min = 3, .plans_approved = {federation.plan()}};
+  node::round::SitePolicy policy{
+      .colluders_max = 1, .honest_min = 2, .cohort_min = 3, .plans_approved = {federation.plan()}};
   Digest model = federation.plan();
 
-  node::SiteMachine machine(std::span<const Bytes> journal = {}) {
-    auto out = node::SiteMachine::create(federation.site_config(1, policy), journal).value();
-    out.step(node::ModelAdopted{0, model, {}});
+  node::round::SiteMachine machine(std::span<const Bytes> journal = {}) {
+    auto out = node::round::SiteMachine::create(federation.site_config(1, policy), journal).value();
+    out.step(node::round::ModelAdopted{0, model, {}});
     return out;
   }
-  federation::TrainTask task(RoundNumber round = 1) const {
+  federation::messages::TrainTask task(RoundNumber round = 1) const {
     return {.round = round,
             .stage_index = 0,
             .stage_round = 1,
@@ -26,30 +27,32 @@ class SiteMachineTest : public ::testing::Test {
             .plan_hash = federation.plan(),
             .model_hash = model};
   }
-  node::SiteEffects tell(node::SiteMachine& site, MessageKind kind, const Bytes& payload) {
-    return site.step(node::MessageReceived{federation.from_coordinator(kind, payload), std::nullopt});
+  node::round::SiteEffects tell(node::round::SiteMachine& site, MessageKind kind, const Bytes& payload) {
+    return site.step(node::round::MessageReceived{federation.from_coordinator(kind, payload), std::nullopt});
   }
-  static federation::LocalUpdate update() { return {.delta = {1, 2, 3}, .weight = 1, .metric_sums = {}}; }
+  static federation::model::LocalUpdate update() { return {.delta = {1, 2, 3}, .weight = 1, .metric_sums = {}}; }
 };
 
 TEST_F(SiteMachineTest, AConfigurationThatIsNotTheRostersIsRefused) {
   auto config = federation.site_config(1, policy);
   config.identity = federation.identity(2).copy();
-  EXPECT_FALSE(node::SiteMachine::create(std::move(config), {}).has_value());
+  EXPECT_FALSE(node::round::SiteMachine::create(std::move(config), {}).has_value());
   auto weak = policy;
   weak.honest_min = 1;
-  EXPECT_FALSE(node::SiteMachine::create(federation.site_config(1, weak), {}).has_value());
-  EXPECT_TRUE(node::SiteMachine::create(federation.site_config(1, policy), {}).has_value());
+  EXPECT_FALSE(node::round::SiteMachine::create(federation.site_config(1, weak), {}).has_value());
+  EXPECT_TRUE(node::round::SiteMachine::create(federation.site_config(1, policy), {}).has_value());
   const std::vector<Bytes> damaged = {{1, 2, 3}};
-  EXPECT_EQ(node::SiteMachine::create(federation.site_config(1, policy), damaged).error().code, ErrorCode::corruption);
+  EXPECT_EQ(node::round::SiteMachine::create(federation.site_config(1, policy), damaged).error().code,
+            ErrorCode::corruption);
 }
 
 TEST_F(SiteMachineTest, ConnectedSaysHelloWithWhereTheSiteStands) {
   auto site = machine();
-  const auto effects = site.step(node::Connected{});
+  const auto effects = site.step(node::round::Connected{});
   expect_sends(effects, MessageKind::hello);
   const auto hello =
-      federation::Hello::decode(federation.open_at_coordinator(1, effects.outbound[0].wire)->payload()).value();
+      federation::messages::Hello::decode(federation.open_at_coordinator(1, effects.outbound[0].wire)->payload())
+          .value();
   EXPECT_EQ(hello.model_hash, model);
   EXPECT_EQ(hello.last_round, 0U);
 }
@@ -59,11 +62,11 @@ TEST_F(SiteMachineTest, ATaskStartsTrainingOnceAndReadyFollows) {
   const auto started = tell(site, MessageKind::train_task, task().encode());
   ASSERT_TRUE(started.start_training.has_value());
   EXPECT_EQ(*started.start_training, task());
-  EXPECT_EQ(site.phase(), node::SitePhase::training);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::training);
   EXPECT_FALSE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
-  expect_sends(site.step(node::TrainingAdvanced{1, 500}), MessageKind::training_progress);
-  expect_sends(site.step(node::TrainingFinished{1, update()}), MessageKind::training_ready);
-  EXPECT_EQ(site.phase(), node::SitePhase::ready);
+  expect_sends(site.step(node::round::TrainingAdvanced{1, 500}), MessageKind::training_progress);
+  expect_sends(site.step(node::round::TrainingFinished{1, update()}), MessageKind::training_ready);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::ready);
   expect_sends(tell(site, MessageKind::train_task, task().encode()), MessageKind::training_ready);
 }
 
@@ -90,11 +93,11 @@ TEST_F(SiteMachineTest, AnApprovalMakesTheSiteSayHelloAgain) {
   auto site = machine();
   expect_refused(tell(site, MessageKind::train_task, task().encode()), RefusalReason::plan_not_approved);
   policy.plans_approved = {federation.plan()};
-  expect_sends(site.step(node::PolicyChanged{policy}), MessageKind::hello);
+  expect_sends(site.step(node::round::PolicyChanged{policy}), MessageKind::hello);
   EXPECT_TRUE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
   auto weak = policy;
   weak.honest_min = 0;
-  expect_refused(site.step(node::PolicyChanged{weak}), RefusalReason::local_policy);
+  expect_refused(site.step(node::round::PolicyChanged{weak}), RefusalReason::local_policy);
 }
 
 TEST_F(SiteMachineTest, ARoundNumberWithoutBoundIsNotFollowed) {
@@ -108,37 +111,37 @@ TEST_F(SiteMachineTest, ASiteThatWasBehindSaysHelloWhenItHasTheModel) {
   auto next = task(2);
   next.model_hash[0] ^= 1;
   expect_refused(tell(site, MessageKind::train_task, next.encode()), RefusalReason::model_differs);
-  expect_sends(site.step(node::ModelAdopted{1, next.model_hash, next.previous_transcript}), MessageKind::hello);
-  EXPECT_TRUE(site.step(node::ModelAdopted{1, next.model_hash, next.previous_transcript}).outbound.empty());
+  expect_sends(site.step(node::round::ModelAdopted{1, next.model_hash, next.previous_transcript}), MessageKind::hello);
+  EXPECT_TRUE(site.step(node::round::ModelAdopted{1, next.model_hash, next.previous_transcript}).outbound.empty());
   EXPECT_TRUE(tell(site, MessageKind::train_task, next.encode()).start_training.has_value());
 }
 
 TEST_F(SiteMachineTest, TrainingThatFailsOrDivergesIsReportedAndTheSiteIsIdle) {
   auto site = machine();
   tell(site, MessageKind::train_task, task().encode());
-  expect_sends(site.step(node::TrainingFailed{1}), MessageKind::attempt_failure);
-  EXPECT_EQ(site.phase(), node::SitePhase::idle);
+  expect_sends(site.step(node::round::TrainingFailed{1}), MessageKind::attempt_failure);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::idle);
   tell(site, MessageKind::train_task, task().encode());
   auto diverged = update();
   diverged.delta[1] = std::numeric_limits<float>::quiet_NaN();
-  expect_refused(site.step(node::TrainingFinished{1, diverged}), RefusalReason::update_not_finite);
-  EXPECT_EQ(site.phase(), node::SitePhase::idle);
+  expect_refused(site.step(node::round::TrainingFinished{1, diverged}), RefusalReason::update_not_finite);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::idle);
 }
 
 TEST_F(SiteMachineTest, ResultsOfATrainingNobodyWaitsForAreRefused) {
   auto site = machine();
-  expect_refused(site.step(node::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
+  expect_refused(site.step(node::round::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
   tell(site, MessageKind::train_task, task(2).encode());
-  expect_refused(site.step(node::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
-  EXPECT_TRUE(site.step(node::TrainingAdvanced{1, 10}).outbound.empty());
-  EXPECT_TRUE(site.step(node::TrainingFailed{1}).outbound.empty());
-  EXPECT_EQ(site.phase(), node::SitePhase::training);
+  expect_refused(site.step(node::round::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
+  EXPECT_TRUE(site.step(node::round::TrainingAdvanced{1, 10}).outbound.empty());
+  EXPECT_TRUE(site.step(node::round::TrainingFailed{1}).outbound.empty());
+  EXPECT_EQ(site.phase(), node::round::SitePhase::training);
 }
 
 TEST_F(SiteMachineTest, AnUpdateIsKeptWhenTheSameWorkComesUnderTheNextRoundNumber) {
   auto site = machine();
   tell(site, MessageKind::train_task, task(1).encode());
-  site.step(node::TrainingFinished{1, update()});
+  site.step(node::round::TrainingFinished{1, update()});
   const auto effects = tell(site, MessageKind::train_task, task(2).encode());
   EXPECT_FALSE(effects.start_training.has_value());
   expect_sends(effects, MessageKind::training_ready);
@@ -160,25 +163,25 @@ TEST_F(SiteMachineTest, ANewTaskCancelsTheRunningTraining) {
 }
 
 TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
-  const federation::AttemptRef ref{1, 1, Digest{5}};
+  const federation::messages::AttemptRef ref{1, 1, Digest{5}};
   const std::vector<std::pair<MessageKind, Bytes>> messages = {
-      {MessageKind::key_list, federation::KeyList{ref, {}}.encode()},
-      {MessageKind::routed_shares, federation::RoutedShares{ref, {}, {}}.encode()},
-      {MessageKind::chunk_request, federation::ChunkRequest{.ref = ref, .chunks = {}}.encode()},
+      {MessageKind::key_list, federation::messages::KeyList{ref, {}}.encode()},
+      {MessageKind::routed_shares, federation::messages::RoutedShares{ref, {}, {}}.encode()},
+      {MessageKind::chunk_request, federation::messages::ChunkRequest{.ref = ref, .chunks = {}}.encode()},
       {MessageKind::consistency_request,
-       federation::ConsistencyRequest{.ref = ref, .survivors = {}, .committed = {}}.encode()},
+       federation::messages::ConsistencyRequest{.ref = ref, .survivors = {}, .committed = {}}.encode()},
   };
   auto idle = machine();
   auto training = machine();
   tell(training, MessageKind::train_task, task().encode());
   auto ready = machine();
   tell(ready, MessageKind::train_task, task().encode());
-  ready.step(node::TrainingFinished{1, update()});
+  ready.step(node::round::TrainingFinished{1, update()});
   for (auto* site : {&idle, &training, &ready}) {
     const auto before = site->phase();
     for (const auto& [kind, payload] : messages)
       expect_refused(tell(*site, kind, payload), RefusalReason::unexpected_kind);
-    expect_refused(tell(*site, MessageKind::unmask_request, federation::UnmaskRequest{ref, {}}.encode()),
+    expect_refused(tell(*site, MessageKind::unmask_request, federation::messages::UnmaskRequest{ref, {}}.encode()),
                    RefusalReason::unexpected_kind);
     EXPECT_EQ(site->phase(), before);
   }
@@ -197,37 +200,37 @@ TEST_F(SiteMachineTest, MalformedPayloadsAreRefusedInEveryKind) {
 TEST_F(SiteMachineTest, ParametersBeforeTheUpdateIsThereAreRefused) {
   Scene scene;
   const auto held = scene.hold_to_site(1, MessageKind::parameters);
-  auto site = node::SiteMachine::create(federation.site_config(1, policy), {}).value();
-  site.step(node::ModelAdopted{0, model, {}});
-  auto event =
-      node::MessageReceived{federation.from_coordinator(MessageKind::parameters, held.payload()), seed_of("s", 1)};
+  auto site = node::round::SiteMachine::create(federation.site_config(1, policy), {}).value();
+  site.step(node::round::ModelAdopted{0, model, {}});
+  auto event = node::round::MessageReceived{federation.from_coordinator(MessageKind::parameters, held.payload()),
+                                            seed_of("s", 1)};
   expect_refused(site.step(std::move(event)), RefusalReason::not_ready);
 }
 
 TEST_F(SiteMachineTest, AnAbandonedAttemptKeepsTheUpdateAndForgetsTheSecrets) {
   Scene scene;
   const auto list = scene.hold_to_site(1, MessageKind::key_list);
-  const auto ref = federation::KeyList::decode(list.payload())->ref;
+  const auto ref = federation::messages::KeyList::decode(list.payload())->ref;
   expect_refused(scene.tell(1, MessageKind::attempt_abandoned,
-                            federation::AttemptAbandoned{1, 9, RefusalReason::late_vector, false}.encode()),
+                            federation::messages::AttemptAbandoned{1, 9, RefusalReason::late_vector, false}.encode()),
                  RefusalReason::stale_attempt);
   const auto effects =
       scene.tell(1, MessageKind::attempt_abandoned,
-                 federation::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
+                 federation::messages::AttemptAbandoned{1, ref.attempt, RefusalReason::late_vector, false}.encode());
   EXPECT_FALSE(effects.refusal.has_value());
-  EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
+  EXPECT_EQ(scene.world.site(1).phase(), node::round::SitePhase::ready);
   expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::forgotten_after_restart);
 }
 
 TEST_F(SiteMachineTest, SilenceWipesAnAttemptButNotASignedOne) {
   Scene early;
   early.hold_to_site(1, MessageKind::key_list);
-  early.world.site(1).step(node::Tick{{early.world.now_ms() + 1'000'000}});
-  EXPECT_EQ(early.world.site(1).phase(), node::SitePhase::ready);
+  early.world.site(1).step(node::round::Tick{{early.world.now_ms() + 1'000'000}});
+  EXPECT_EQ(early.world.site(1).phase(), node::round::SitePhase::ready);
   Scene late;
   late.hold_to_site(1, MessageKind::unmask_request);
-  late.world.site(1).step(node::Tick{{late.world.now_ms() + 1'000'000}});
-  EXPECT_EQ(late.world.site(1).phase(), node::SitePhase::consistency_signed);
+  late.world.site(1).step(node::round::Tick{{late.world.now_ms() + 1'000'000}});
+  EXPECT_EQ(late.world.site(1).phase(), node::round::SitePhase::consistency_signed);
 }
 
 TEST_F(SiteMachineTest, AnsweredRequestsAreAnsweredAgainWithTheSameBytes) {
@@ -244,20 +247,23 @@ TEST_F(SiteMachineTest, MissingChunksAreSentAgainByteForByte) {
   const auto routed = scene.hold_to_site(1, MessageKind::routed_shares);
   const auto first = scene.tell(1, MessageKind::routed_shares, routed.payload());
   ASSERT_EQ(first.outbound.size(), 2U);  // one chunk and the statement
-  const auto ref = federation::RoutedShares::decode(routed.payload())->ref;
-  const auto again = scene.tell(1, MessageKind::chunk_request, federation::ChunkRequest{ref, {0}, true}.encode());
+  const auto ref = federation::messages::RoutedShares::decode(routed.payload())->ref;
+  const auto again =
+      scene.tell(1, MessageKind::chunk_request, federation::messages::ChunkRequest{ref, {0}, true}.encode());
   ASSERT_EQ(again.outbound.size(), 2U);
   EXPECT_EQ(again.outbound[0].wire, first.outbound[0].wire);
   EXPECT_EQ(again.outbound[1].wire, first.outbound[1].wire);
-  expect_refused(scene.tell(1, MessageKind::chunk_request, federation::ChunkRequest{ref, {1}, false}.encode()),
-                 RefusalReason::chunk_out_of_bounds);
+  expect_refused(
+      scene.tell(1, MessageKind::chunk_request, federation::messages::ChunkRequest{ref, {1}, false}.encode()),
+      RefusalReason::chunk_out_of_bounds);
 }
 
 TEST_F(SiteMachineTest, AVectorOfManyChunksGoesOutInBoundedBatches) {
-  World world({.sites = 3, .seed = 3, .rounds = 1, .extra_floats = 10 * federation::kChunkWords, .faults = {}});
+  World world(
+      {.sites = 3, .seed = 3, .rounds = 1, .extra_floats = 10 * federation::messages::kChunkWords, .faults = {}});
   std::size_t chunks = 0;
   world.intercept = [&](Delivery& delivery) {
-    if (federation::claimed_kind(delivery.wire).value() == MessageKind::masked_chunk) ++chunks;
+    if (federation::messages::claimed_kind(delivery.wire).value() == MessageKind::masked_chunk) ++chunks;
     return true;
   };
   EXPECT_TRUE(world.run());
@@ -274,11 +280,11 @@ TEST_F(SiteMachineTest, ANewRosterEpochAbandonsTheAttempt) {
   Scene scene;
   const auto list = scene.hold_to_site(1, MessageKind::key_list);
   auto roster = federation.roster();
-  expect_refused(scene.world.site(1).step(node::RosterAdopted{roster}), RefusalReason::wrong_epoch);
+  expect_refused(scene.world.site(1).step(node::round::RosterAdopted{roster}), RefusalReason::wrong_epoch);
   roster.epoch = 2;
   roster.hash[0] ^= 1;
-  expect_sends(scene.world.site(1).step(node::RosterAdopted{roster}), MessageKind::hello);
-  EXPECT_EQ(scene.world.site(1).phase(), node::SitePhase::ready);
+  expect_sends(scene.world.site(1).step(node::round::RosterAdopted{roster}), MessageKind::hello);
+  EXPECT_EQ(scene.world.site(1).phase(), node::round::SitePhase::ready);
   expect_refused(scene.tell(1, MessageKind::key_list, list.payload()), RefusalReason::wrong_epoch);
 }
 

@@ -8,10 +8,10 @@
 namespace fovea::test {
 namespace {
 
-std::vector<RosterIndex> ring_of(const federation::RoundParameters& p) {
+std::vector<RosterIndex> ring_of(const federation::secagg::RoundParameters& p) {
   crypto::SeededRandom random(crypto::SecretKey::from(p.graph->beacon, "beacon").value());
   std::vector<RosterIndex> out;
-  for (const std::uint32_t site : federation::shuffled_positions(p.graph->roster_sites, random))
+  for (const std::uint32_t site : federation::secagg::shuffled_positions(p.graph->roster_sites, random))
     out.push_back(static_cast<RosterIndex>(site));
   return out;
 }
@@ -52,9 +52,10 @@ TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {
   lose(world, MessageKind::consistency_signature, {30, 31});
   lose(world, MessageKind::unmask_shares, {40});
   std::size_t killed = 0;
-  world.run([&] { return world.site(kSite).phase() == node::SitePhase::consistency_signed && ++killed > 0; });
+  world.run([&] { return world.site(kSite).phase() == node::round::SitePhase::consistency_signed && ++killed > 0; });
   world.kill_site(kSite, 300);
-  world.run([&] { return world.coordinator().phase() == coordinator::RoundPhase::collecting_unmask && ++killed > 1; });
+  world.run(
+      [&] { return world.coordinator().phase() == coordinator::round::RoundPhase::collecting_unmask && ++killed > 1; });
   world.kill_coordinator(500);
   ASSERT_TRUE(world.run()) << told(world) << world.where();
   EXPECT_EQ(killed, 2U);
@@ -74,33 +75,35 @@ TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {
   std::size_t dealt = 0;
   for (const Delivery& delivery : world.trace()) {
     if (delivery.direction != Direction::to_coordinator) continue;
-    const auto kind = federation::claimed_kind(delivery.wire).value();
+    const auto kind = federation::messages::claimed_kind(delivery.wire).value();
     if (kind != MessageKind::shares && kind != MessageKind::unmask_shares) continue;
     const auto opened = world.federation().open_at_coordinator(delivery.site, delivery.wire);
     if (kind == MessageKind::shares) {
       ++dealt;
-      EXPECT_LE(federation::SharesMessage::decode(opened->payload())->shares.size(), k);
+      EXPECT_LE(federation::messages::SharesMessage::decode(opened->payload())->shares.size(), k);
     } else {
-      EXPECT_LE(federation::UnmaskShares::decode(opened->payload())->shares.size(), k);
+      EXPECT_LE(federation::messages::UnmaskShares::decode(opened->payload())->shares.size(), k);
     }
   }
   EXPECT_EQ(dealt, kSites - 4);
-  federation::Roster larger = world.federation().roster();
+  federation::membership::Roster larger = world.federation().roster();
   larger.sites.push_back(larger.sites.back());
-  EXPECT_FALSE(federation::check_evidence(result.evidence, world.federation().roster()).has_value());
-  EXPECT_EQ(federation::check_evidence(result.evidence, larger)->reason, RefusalReason::graph_differs);
+  EXPECT_FALSE(federation::secagg::check_evidence(result.evidence, world.federation().roster()).has_value());
+  EXPECT_EQ(federation::secagg::check_evidence(result.evidence, larger)->reason, RefusalReason::graph_differs);
 }
 
 // The parameters of the second attempt, when these sites' messages of a kind are lost in the first; `lost` gets the
 // first's.
-using Losing = std::function<std::set<RosterIndex>(const federation::RoundParameters&)>;
-std::optional<federation::RoundParameters> second_attempt(World& world, MessageKind kind, const Losing& losing) {
+using Losing = std::function<std::set<RosterIndex>(const federation::secagg::RoundParameters&)>;
+std::optional<federation::secagg::RoundParameters> second_attempt(World& world, MessageKind kind,
+                                                                  const Losing& losing) {
   std::set<RosterIndex> lost;
-  std::optional<federation::RoundParameters> second;
+  std::optional<federation::secagg::RoundParameters> second;
   world.intercept = [&](Delivery& delivery) {
-    const MessageKind claimed = federation::claimed_kind(delivery.wire).value();
+    const MessageKind claimed = federation::messages::claimed_kind(delivery.wire).value();
     if (claimed == MessageKind::parameters) {
-      auto p = federation::RoundParameters::decode(world.federation().open_at_site(delivery.wire)->payload()).value();
+      auto p = federation::secagg::RoundParameters::decode(world.federation().open_at_site(delivery.wire)->payload())
+                   .value();
       if (p.attempt == 1 && lost.empty()) lost = losing(p);
       if (p.attempt == 2) second = std::move(p);
     }
@@ -114,12 +117,13 @@ TEST(SparseRound, ANeighbourhoodBelowTheThresholdIsTriedAgain) {
   World world(sparse_options());
   std::size_t silent = 0;
   // All but t − 1 neighbours of one site lose their vectors.
-  const auto second = second_attempt(world, MessageKind::masked_statement, [&](const federation::RoundParameters& p) {
-    const auto context = federation::AttemptContext::begin(p);
-    const std::vector<RosterIndex> neighbours = context.holders(kSite, p.candidates);
-    silent = neighbours.size() - (p.thresholds.threshold - 1);
-    return std::set<RosterIndex>(neighbours.begin(), neighbours.begin() + static_cast<std::ptrdiff_t>(silent));
-  });
+  const auto second =
+      second_attempt(world, MessageKind::masked_statement, [&](const federation::secagg::RoundParameters& p) {
+        const auto context = federation::secagg::AttemptContext::begin(p);
+        const std::vector<RosterIndex> neighbours = context.holders(kSite, p.candidates);
+        silent = neighbours.size() - (p.thresholds.threshold - 1);
+        return std::set<RosterIndex>(neighbours.begin(), neighbours.begin() + static_cast<std::ptrdiff_t>(silent));
+      });
   ASSERT_TRUE(second.has_value()) << told(world) << world.where();
   EXPECT_LE(silent, kLost);  // so it was the neighbourhood that was too small, not the whole
   EXPECT_TRUE(world.results().empty());
@@ -131,8 +135,8 @@ TEST(SparseRound, ANeighbourhoodBelowTheThresholdIsTriedAgain) {
 TEST(SparseRound, FewerSignaturesThanTheSmallestSumAreTriedAgain) {
   World world(sparse_options());
   const auto second =
-      second_attempt(world, MessageKind::consistency_signature, [&](const federation::RoundParameters& p) {
-        const auto context = federation::AttemptContext::begin(p);
+      second_attempt(world, MessageKind::consistency_signature, [&](const federation::secagg::RoundParameters& p) {
+        const auto context = federation::secagg::AttemptContext::begin(p);
         const auto ring = ring_of(p);
         std::set<RosterIndex> out;
         for (std::size_t i = 0; i <= kLost; ++i) out.insert(ring[i * 9]);
@@ -148,10 +152,11 @@ TEST(SparseRound, FewerSignaturesThanTheSmallestSumAreTriedAgain) {
 // Against the plain definition: the largest set in which everybody has t neighbours is what is left when all who lack
 // them go at once, again and again.
 TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOut) {
-  federation::RoundParameters p;
+  federation::secagg::RoundParameters p;
   p.thresholds.threshold = 3;
-  p.graph = federation::GraphParameters{.roster_sites = 24, .neighbours = 6, .survivors_min = 2, .beacon = Digest{5}};
-  const auto context = federation::AttemptContext::begin(p);
+  p.graph =
+      federation::secagg::GraphParameters{.roster_sites = 24, .neighbours = 6, .survivors_min = 2, .beacon = Digest{5}};
+  const auto context = federation::secagg::AttemptContext::begin(p);
   crypto::SeededRandom random(seed_of("prune", 1));
   std::size_t pruned_sets = 0;
   for (int turn = 0; turn < 200; ++turn) {
@@ -167,7 +172,7 @@ TEST(SparseRound, WhoHasTooFewNeighboursLeftIsLeftOut) {
       std::erase_if(expected, [&](RosterIndex site) { return context.count_holders(site, all) < 3; });
     }
     std::vector<RosterIndex> left = sites;
-    const auto pruned = coordinator::prune_isolated(context, left);
+    const auto pruned = coordinator::round::prune_isolated(context, left);
     EXPECT_EQ(left, expected) << "turn " << turn;
     EXPECT_EQ(left.size() + pruned.size(), sites.size());
     if (!pruned.empty()) ++pruned_sets;
@@ -186,7 +191,7 @@ class SparseAttack : public ::testing::Test {
   const std::size_t t = LoneSite::counts(kOptions).threshold;
   const std::size_t s = kSites - kOptions.lost_max;
 
-  node::SiteEffects tell(MessageKind kind, ByteView payload) { return site.tell(kind, payload); }
+  node::round::SiteEffects tell(MessageKind kind, ByteView payload) { return site.tell(kind, payload); }
   std::vector<RosterIndex> neighbours() const { return site.context().holders(kSite, site.everybody()); }
   // All sites but the first `count` of these.
   std::vector<RosterIndex> without(const std::vector<RosterIndex>& sites, std::size_t count) const {
@@ -213,7 +218,7 @@ class SparseAttack : public ::testing::Test {
 };
 
 TEST_F(SparseAttack, AnotherGraphThanTheBeaconsIsRefused) {
-  using P = federation::RoundParameters;
+  using P = federation::secagg::RoundParameters;
   const P honest = site.parameters();
   const auto kind = MessageKind::parameters;
   refused<P>(honest, kind, RefusalReason::beacon_differs, [](P& p) { p.graph->beacon[0] ^= 1; });
@@ -247,23 +252,23 @@ TEST_F(SparseAttack, TooFewNeighboursAreRefusedAtEveryStep) {
     SCOPED_TRACE(detail);
     site = LoneSite(kOptions);
     site.advance_to(MessageKind::key_list);
-    refused<federation::KeyList>(
+    refused<federation::messages::KeyList>(
         site.key_list(), MessageKind::key_list, reason,
         [&](auto& m) { keep(m.keys, sites, [](const auto& e) { return e.site; }); }, detail + std::string("U1"));
     expect_sends(tell(MessageKind::key_list, site.key_list().encode()), MessageKind::shares);
     const auto routed = site.routed_shares();
-    refused<federation::RoutedShares>(
+    refused<federation::messages::RoutedShares>(
         routed, MessageKind::routed_shares, reason,
         [&](auto& m) {
           keep(m.survivors, sites, [](RosterIndex e) { return e; });
           keep(m.shares, sites, [](const auto& e) { return e.peer; });
         },
         detail + std::string("U2"));
-    refused<federation::RoutedShares>(routed, MessageKind::routed_shares, RefusalReason::survivors_not_subset,
-                                      [](auto& m) { m.shares.pop_back(); });
+    refused<federation::messages::RoutedShares>(routed, MessageKind::routed_shares, RefusalReason::survivors_not_subset,
+                                                [](auto& m) { m.shares.pop_back(); });
     site.mask();
     const auto request = site.consistency_request(site.everybody());
-    refused<federation::ConsistencyRequest>(
+    refused<federation::messages::ConsistencyRequest>(
         request, MessageKind::consistency_request, reason,
         [&](auto& m) { keep(m.committed, sites, [](const auto& e) { return e.site; }); }, detail + std::string("U3"));
     expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
@@ -275,27 +280,27 @@ TEST_F(SparseAttack, SitesThatDoNotExistAreRefusedInEveryList) {
   static constexpr RosterIndex kNobody = 65535;
   const auto not_subset = RefusalReason::survivors_not_subset;
   site.advance_to(MessageKind::key_list);
-  refused<federation::KeyList>(site.key_list(), MessageKind::key_list, not_subset, [](auto& m) {
+  refused<federation::messages::KeyList>(site.key_list(), MessageKind::key_list, not_subset, [](auto& m) {
     m.keys.push_back({kNobody, m.keys.back().keys});
   });
   expect_sends(tell(MessageKind::key_list, site.key_list().encode()), MessageKind::shares);
-  refused<federation::RoutedShares>(site.routed_shares(), MessageKind::routed_shares, not_subset,
-                                    [](auto& m) { m.survivors.push_back(kNobody); });
+  refused<federation::messages::RoutedShares>(site.routed_shares(), MessageKind::routed_shares, not_subset,
+                                              [](auto& m) { m.survivors.push_back(kNobody); });
   site.mask();
   const auto request = site.consistency_request(site.everybody());
-  refused<federation::ConsistencyRequest>(request, MessageKind::consistency_request, not_subset, [](auto& m) {
+  refused<federation::messages::ConsistencyRequest>(request, MessageKind::consistency_request, not_subset, [](auto& m) {
     m.committed.push_back(m.committed.back());
     m.committed.back().site = kNobody;
   });
   expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
-  refused<federation::UnmaskRequest>(site.unmask_request(request, site.everybody()), MessageKind::unmask_request,
-                                     not_subset, [](auto& m) {
-                                       m.signatures.push_back({kNobody, m.signatures.back().signature});
-                                     });
+  refused<federation::messages::UnmaskRequest>(site.unmask_request(request, site.everybody()),
+                                               MessageKind::unmask_request, not_subset, [](auto& m) {
+                                                 m.signatures.push_back({kNobody, m.signatures.back().signature});
+                                               });
 }
 
 TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
-  using Evidence = federation::RoundEvidence;
+  using Evidence = federation::secagg::RoundEvidence;
   const auto kind = MessageKind::round_evidence;
   const Evidence evidence = signed_by_all(site.federation(), site.parameters());
   const auto too_few = RefusalReason::too_few_signatures;
@@ -325,12 +330,14 @@ TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
                     std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
 
   // Who was away when the beacon was drawn checks all but the positions.
-  const node::SitePolicy policy{7, 3, static_cast<std::uint32_t>(s), {site.federation().plan()}};
-  auto absent = node::SiteMachine::create(site.federation().site_config(kSite, policy), {}).value();
-  absent.step(node::ModelAdopted{.model_hash = site.federation().plan(),
-                                 .next = {.dimension = site.parameters().dimension, .delta_max = 1, .weight_max = 1}});
+  const node::round::SitePolicy policy{7, 3, static_cast<std::uint32_t>(s), {site.federation().plan()}};
+  auto absent = node::round::SiteMachine::create(site.federation().site_config(kSite, policy), {}).value();
+  absent.step(
+      node::round::ModelAdopted{.model_hash = site.federation().plan(),
+                                .next = {.dimension = site.parameters().dimension, .delta_max = 1, .weight_max = 1}});
   const auto publish = [&](const Evidence& e) {
-    return absent.step(node::MessageReceived{site.federation().from_coordinator(kind, e.encode()), std::nullopt});
+    return absent.step(
+        node::round::MessageReceived{site.federation().from_coordinator(kind, e.encode()), std::nullopt});
   };
   auto small = evidence;
   small.parameters.graph->neighbours -= 8;
@@ -344,7 +351,7 @@ TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
 class SparseRelease : public SparseAttack {
  protected:
   std::vector<RosterIndex> committed;  // U3: everybody but one stranger
-  federation::ConsistencyRequest request;
+  federation::messages::ConsistencyRequest request;
 
   void SetUp() override {
     site.advance_to(MessageKind::consistency_request);
@@ -352,7 +359,7 @@ class SparseRelease : public SparseAttack {
     request = site.consistency_request(committed);
     expect_sends(tell(MessageKind::consistency_request, request.encode()), MessageKind::consistency_signature);
   }
-  federation::UnmaskRequest signed_without(const std::vector<RosterIndex>& sites, std::size_t count) const {
+  federation::messages::UnmaskRequest signed_without(const std::vector<RosterIndex>& sites, std::size_t count) const {
     std::vector<RosterIndex> signers = committed;
     for (std::size_t i = 0; i < count; ++i) std::erase(signers, sites.at(i));
     return site.unmask_request(request, signers);
@@ -360,7 +367,7 @@ class SparseRelease : public SparseAttack {
 };
 
 TEST_F(SparseRelease, TakesSignaturesOfEnoughNeighboursAndOfEnoughSitesInAll) {
-  using Request = federation::UnmaskRequest;
+  using Request = federation::messages::UnmaskRequest;
   const auto kind = MessageKind::unmask_request;
   const auto too_few = RefusalReason::too_few_signatures;
   const Request honest = signed_without({}, 0);
@@ -466,13 +473,14 @@ TEST(SparseRound, WhereAGraphIsSafeTheSmallestSumIsAMajority) {
   for (const std::uint32_t sites : {130U, 200U})
     for (std::uint32_t corrupt = 0; corrupt < sites / 3; corrupt += sites / 10)
       for (std::uint32_t lost = sites / 20; lost < sites / 2 && lost + corrupt < sites; lost += sites / 10) {
-        if (!federation::choose_neighbours(
-                {sites, corrupt, lost, federation::kGraphSecurityBits, federation::kGraphCorrectnessBits})) {
+        if (!federation::secagg::choose_neighbours({sites, corrupt, lost, federation::secagg::kGraphSecurityBits,
+                                                    federation::secagg::kGraphCorrectnessBits})) {
           ++unsafe;
           continue;
         }
         ++safe;
-        EXPECT_GE(sites - lost, federation::threshold_min(sites, corrupt)) << sites << ", " << corrupt << ", " << lost;
+        EXPECT_GE(sites - lost, federation::secagg::threshold_min(sites, corrupt))
+            << sites << ", " << corrupt << ", " << lost;
       }
   EXPECT_GT(safe, 10U);
   EXPECT_GT(unsafe, 5U);

@@ -12,11 +12,12 @@ inline constexpr std::size_t kLost = 14;
 inline constexpr RosterIndex kSite = 5;
 
 inline WorldOptions sparse_options(RoundNumber rounds = 1) {
-  return {.sites = kSites,
-          .seed = 21,
-          .rounds = rounds,
-          .faults = {},
-          .thresholds = federation::Thresholds{.colluders_max = 7, .threshold = kSites - kLost, .honest_min = 3}};
+  return {
+      .sites = kSites,
+      .seed = 21,
+      .rounds = rounds,
+      .faults = {},
+      .thresholds = federation::secagg::Thresholds{.colluders_max = 7, .threshold = kSites - kLost, .honest_min = 3}};
 }
 
 // Loses each message of `kind` from these sites to the coordinator.

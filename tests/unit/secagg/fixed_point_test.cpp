@@ -20,39 +20,42 @@ namespace {
 
 using namespace federation;
 
-RoundParameters parameters_for(std::size_t sites, std::size_t floats, double delta_max = 0.5,
-                               std::uint32_t weight_max = 100) {
-  RoundParameters p;
+federation::secagg::RoundParameters parameters_for(std::size_t sites, std::size_t floats, double delta_max = 0.5,
+                                                   std::uint32_t weight_max = 100) {
+  federation::secagg::RoundParameters p;
   p.round = p.attempt = 1;
   for (std::size_t i = 0; i < sites; ++i) p.candidates.push_back(static_cast<RosterIndex>(i));
-  p.thresholds = {0, static_cast<std::uint16_t>(threshold_min(static_cast<std::uint32_t>(sites), 0)), 2};
-  p.dimension = static_cast<std::uint32_t>(vector_words(floats));
-  p.encoding = make_encoding(sites, delta_max, weight_max).value();
+  p.thresholds = {
+      0, static_cast<std::uint16_t>(federation::secagg::threshold_min(static_cast<std::uint32_t>(sites), 0)), 2};
+  p.dimension = static_cast<std::uint32_t>(federation::secagg::vector_words(floats));
+  p.encoding = federation::secagg::make_encoding(sites, delta_max, weight_max).value();
   p.phase_ms = 1;
   return p;
 }
 
-std::vector<std::uint32_t> encode(const RoundParameters& p, const LocalUpdate& c,
+std::vector<std::uint32_t> encode(const federation::secagg::RoundParameters& p, const federation::model::LocalUpdate& c,
                                   std::span<const std::int32_t> noise = {}) {
   std::vector<std::uint32_t> words(p.dimension);
-  UpdateEncoder::create(p, c, noise).value().fill(0, words);
+  federation::secagg::UpdateEncoder::create(p, c, noise).value().fill(0, words);
   return words;
 }
 
 TEST(UpdateDigest, TellsUpdatesAndSitesApart) {
   crypto::SecretKey own, another;
   another.span()[31] = 1;
-  const LocalUpdate first{.delta = {0.5F, -1, 0}, .weight = 3, .metric_sums = {1, 2}};
-  EXPECT_EQ(update_digest(first, own), update_digest(LocalUpdate(first), own));
-  std::vector<LocalUpdate> others(5, first);
+  const federation::model::LocalUpdate first{.delta = {0.5F, -1, 0}, .weight = 3, .metric_sums = {1, 2}};
+  EXPECT_EQ(federation::secagg::update_digest(first, own),
+            federation::secagg::update_digest(federation::model::LocalUpdate(first), own));
+  std::vector<federation::model::LocalUpdate> others(5, first);
   others[0].delta[2] = 1e-30F;
   others[1].delta.push_back(0);
   others[2].delta.pop_back();
   others[3].weight = 4;
   others[4].metric_sums[3] = 1;
-  for (const LocalUpdate& other : others)
-    EXPECT_NE(update_digest(first, own), update_digest(other, own)) << &other - others.data();
-  EXPECT_NE(update_digest(first, own), update_digest(first, another));
+  for (const federation::model::LocalUpdate& other : others)
+    EXPECT_NE(federation::secagg::update_digest(first, own), federation::secagg::update_digest(other, own))
+        << &other - others.data();
+  EXPECT_NE(federation::secagg::update_digest(first, own), federation::secagg::update_digest(first, another));
 }
 
 TEST(Thresholds, TheTableOfTheDesign) {
@@ -61,22 +64,25 @@ TEST(Thresholds, TheTableOfTheDesign) {
   };
   for (const Row& row : {Row{3, 0, 2, 1, 2}, Row{4, 1, 3, 1, 2}, Row{5, 1, 4, 1, 3}, Row{10, 3, 7, 3, 4},
                          Row{20, 6, 14, 6, 8}, Row{100, 33, 67, 33, 34}}) {
-    EXPECT_EQ(threshold_min(row.n, row.m), row.t) << row.n;
+    EXPECT_EQ(federation::secagg::threshold_min(row.n, row.m), row.t) << row.n;
     EXPECT_EQ(row.n - row.t, row.drops);
     EXPECT_EQ(row.t - row.m, row.honest);
-    EXPECT_FALSE(check_thresholds(row.n, row.t, row.m, row.honest).has_value());
-    EXPECT_EQ(check_thresholds(row.n, row.t - 1, row.m, 1), RefusalReason::threshold_too_low);
-    EXPECT_EQ(check_thresholds(row.n, row.t, row.m, row.honest + 1), RefusalReason::honest_too_few);
-    EXPECT_EQ(check_thresholds(row.n, row.n + 1, row.m, 1), RefusalReason::threshold_too_low);
+    EXPECT_FALSE(federation::secagg::check_thresholds(row.n, row.t, row.m, row.honest).has_value());
+    EXPECT_EQ(federation::secagg::check_thresholds(row.n, row.t - 1, row.m, 1),
+              federation::messages::RefusalReason::threshold_too_low);
+    EXPECT_EQ(federation::secagg::check_thresholds(row.n, row.t, row.m, row.honest + 1),
+              federation::messages::RefusalReason::honest_too_few);
+    EXPECT_EQ(federation::secagg::check_thresholds(row.n, row.n + 1, row.m, 1),
+              federation::messages::RefusalReason::threshold_too_low);
   }
 }
 
 TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
   for (const std::size_t sites : {2U, 3U, 4U, 100U, 128U}) {
     const auto p = parameters_for(sites, 2, 0.125, 7);
-    const LocalUpdate c{.delta = {1e30F, -1e30F}, .weight = 7, .metric_sums = {1e300, -1e300, 0, 0}};
+    const federation::model::LocalUpdate c{.delta = {1e30F, -1e30F}, .weight = 7, .metric_sums = {1e300, -1e300, 0, 0}};
     const auto words = encode(p, c);
-    const std::int64_t bound = word_bound(sites);
+    const std::int64_t bound = federation::secagg::word_bound(sites);
     std::int64_t high = 0;
     std::int64_t low = 0;
     for (std::size_t i = 0; i < sites; ++i) {
@@ -94,7 +100,7 @@ TEST(Encoding, TheLargestValuesOfAllSitesDoNotWrap) {
 
 TEST(Encoding, MatchesANaiveReference) {
   const auto p = parameters_for(4, 1000);
-  LocalUpdate c{.delta = std::vector<float>(1000), .weight = 33, .metric_sums = {1.25, 33, 4, 5}};
+  federation::model::LocalUpdate c{.delta = std::vector<float>(1000), .weight = 33, .metric_sums = {1.25, 33, 4, 5}};
   for (std::size_t i = 0; i < 1000; ++i) c.delta[i] = std::sin(static_cast<float>(i)) * 0.7F;
   const auto words = encode(p, c);
   for (std::size_t i = 0; i < 1000; ++i) {
@@ -108,10 +114,10 @@ TEST(Encoding, MatchesANaiveReference) {
 
 TEST(Encoding, ChunksEqualTheWhole) {
   const auto p = parameters_for(3, 50);
-  LocalUpdate c{.delta = std::vector<float>(50, 0.3F), .weight = 2, .metric_sums = {1, 2, 3, 4}};
+  federation::model::LocalUpdate c{.delta = std::vector<float>(50, 0.3F), .weight = 2, .metric_sums = {1, 2, 3, 4}};
   c.delta[49] = -0.1F;
   const auto whole = encode(p, c);
-  const auto encoder = UpdateEncoder::create(p, c).value();
+  const auto encoder = federation::secagg::UpdateEncoder::create(p, c).value();
   for (std::size_t first = 0; first < whole.size(); ++first) {
     std::vector<std::uint32_t> part(std::min<std::size_t>(7, whole.size() - first));
     encoder.fill(first, part);
@@ -121,35 +127,35 @@ TEST(Encoding, ChunksEqualTheWhole) {
 
 TEST(Encoding, NoiseIsAddedAndStaysWithinTheBound) {
   const auto p = parameters_for(4, 3);
-  const LocalUpdate c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
+  const federation::model::LocalUpdate c{.delta = {0, 0.5F, -0.5F}, .weight = 100, .metric_sums = {}};
   const std::vector<std::int32_t> noise = {-7, std::numeric_limits<std::int32_t>::max(),
                                            std::numeric_limits<std::int32_t>::min()};
   const auto words = encode(p, c, noise);
   EXPECT_EQ(static_cast<std::int32_t>(words[0]), -7);
-  EXPECT_EQ(static_cast<std::int32_t>(words[1]), word_bound(4));
-  EXPECT_EQ(static_cast<std::int32_t>(words[2]), -word_bound(4));
-  EXPECT_FALSE(UpdateEncoder::create(p, c, std::span(noise).first(2)).has_value());
+  EXPECT_EQ(static_cast<std::int32_t>(words[1]), federation::secagg::word_bound(4));
+  EXPECT_EQ(static_cast<std::int32_t>(words[2]), -federation::secagg::word_bound(4));
+  EXPECT_FALSE(federation::secagg::UpdateEncoder::create(p, c, std::span(noise).first(2)).has_value());
 }
 
 TEST(Encoding, BadUpdatesAreRefused) {
   const auto p = parameters_for(4, 3);
-  const LocalUpdate good{.delta = {0, 0, 0}, .weight = 1, .metric_sums = {}};
+  const federation::model::LocalUpdate good{.delta = {0, 0, 0}, .weight = 1, .metric_sums = {}};
   auto bad = good;
   bad.delta.pop_back();
-  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(federation::secagg::UpdateEncoder::create(p, bad).has_value());
   bad = good;
   bad.weight = 0;
-  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(federation::secagg::UpdateEncoder::create(p, bad).has_value());
   bad.weight = 101;
-  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(federation::secagg::UpdateEncoder::create(p, bad).has_value());
   bad = good;
   bad.metric_sums[2] = std::nan("");
-  EXPECT_FALSE(UpdateEncoder::create(p, bad).has_value());
-  EXPECT_FALSE(make_encoding(1, 1, 1).has_value());
-  EXPECT_FALSE(make_encoding(4, 0, 1).has_value());
-  EXPECT_FALSE(make_encoding(4, std::nan(""), 1).has_value());
-  EXPECT_FALSE(make_encoding(4, 1, 0).has_value());
-  EXPECT_FALSE(make_encoding(128, 1, 1U << 31).has_value());
+  EXPECT_FALSE(federation::secagg::UpdateEncoder::create(p, bad).has_value());
+  EXPECT_FALSE(federation::secagg::make_encoding(1, 1, 1).has_value());
+  EXPECT_FALSE(federation::secagg::make_encoding(4, 0, 1).has_value());
+  EXPECT_FALSE(federation::secagg::make_encoding(4, std::nan(""), 1).has_value());
+  EXPECT_FALSE(federation::secagg::make_encoding(4, 1, 0).has_value());
+  EXPECT_FALSE(federation::secagg::make_encoding(128, 1, 1U << 31).has_value());
 }
 
 TEST(Sum, DecodesWhatTheSitesPutIn) {
@@ -159,7 +165,7 @@ TEST(Sum, DecodesWhatTheSitesPutIn) {
     const auto words = encode(p, {.delta = {value, -value}, .weight = 10, .metric_sums = {1.5, -2, 3, 4}});
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += words[i];
   }
-  const auto decoded = decode_sum(p, sum, 3);
+  const auto decoded = federation::secagg::decode_sum(p, sum, 3);
   ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
   EXPECT_EQ(decoded->weight_sum, 30U);
   EXPECT_EQ(decoded->sites, 3U);
@@ -174,35 +180,36 @@ TEST(Sum, AWrongCanaryRangeOrWeightIsRefused) {
   const auto p = parameters_for(3, 2);
   std::vector<std::uint32_t> good = {0, 0, 5, 0, 0, 0, 0, 2};
   ASSERT_EQ(good.size(), p.dimension);
-  ASSERT_TRUE(decode_sum(p, good, 2).has_value());
-  EXPECT_FALSE(decode_sum(p, good, 3).has_value());  // the canary counts another number of sites
+  ASSERT_TRUE(federation::secagg::decode_sum(p, good, 2).has_value());
+  EXPECT_FALSE(federation::secagg::decode_sum(p, good, 3).has_value());  // the canary counts another number of sites
   auto bad = good;
   bad[0] = 0x80000000U;
-  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
   bad = good;
-  bad[1] = static_cast<std::uint32_t>(2 * word_bound(3) + 1);
-  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  bad[1] = static_cast<std::uint32_t>(2 * federation::secagg::word_bound(3) + 1);
+  EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
   bad = good;
   bad[2] = 1;  // less than one study per site
-  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
   bad[2] = 201;
-  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
   bad = good;
   bad.pop_back();
-  EXPECT_FALSE(decode_sum(p, bad, 2).has_value());
+  EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
 }
 
 TEST(Parameters, OneEncodingAndStrictBounds) {
   const auto p = parameters_for(4, 10);
   const Bytes bytes = p.encode();
-  ASSERT_TRUE(RoundParameters::decode(bytes).has_value()) << RoundParameters::decode(bytes).error().message;
-  EXPECT_EQ(*RoundParameters::decode(bytes), p);
+  ASSERT_TRUE(federation::secagg::RoundParameters::decode(bytes).has_value())
+      << federation::secagg::RoundParameters::decode(bytes).error().message;
+  EXPECT_EQ(*federation::secagg::RoundParameters::decode(bytes), p);
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_FALSE(RoundParameters::decode(ByteView(bytes).first(size)).has_value());
+    EXPECT_FALSE(federation::secagg::RoundParameters::decode(ByteView(bytes).first(size)).has_value());
   const auto refused = [&](auto change) {
     auto bad = p;
     change(bad);
-    EXPECT_FALSE(RoundParameters::decode(bad.encode()).has_value());
+    EXPECT_FALSE(federation::secagg::RoundParameters::decode(bad.encode()).has_value());
   };
   refused([](auto& bad) { bad.round = 0; });
   refused([](auto& bad) { bad.attempt = 0; });
@@ -210,7 +217,7 @@ TEST(Parameters, OneEncodingAndStrictBounds) {
   refused([](auto& bad) { bad.candidates = {1, 0, 2, 3}; });
   refused([](auto& bad) { bad.thresholds.threshold = 5; });
   refused([](auto& bad) { bad.thresholds.threshold = 1; });
-  refused([](auto& bad) { bad.dimension = kTailWords; });
+  refused([](auto& bad) { bad.dimension = federation::secagg::kTailWords; });
   refused([](auto& bad) { bad.ring_bits = 64; });
   refused([](auto& bad) { bad.noise = 1; });
   refused([](auto& bad) { bad.encoding.scale = std::nan(""); });
@@ -227,7 +234,7 @@ TEST(Parameters, TheHashCoversEveryField) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     Bytes changed = bytes;
     changed[i] ^= 1;
-    const auto decoded = RoundParameters::decode(changed);
+    const auto decoded = federation::secagg::RoundParameters::decode(changed);
     if (!decoded) continue;
     ++differing;
     EXPECT_NE(decoded->hash(), p.hash()) << "byte " << i;

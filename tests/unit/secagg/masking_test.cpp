@@ -30,9 +30,9 @@ namespace {
 using namespace federation;
 
 struct Peer {
-  AttemptSecrets secrets;
-  std::optional<AttemptSecrets::Dealt> dealt;
-  std::vector<HeldShares> held;
+  federation::secagg::AttemptSecrets secrets;
+  std::optional<federation::secagg::AttemptSecrets::Dealt> dealt;
+  std::vector<federation::secagg::HeldShares> held;
 };
 
 // An attempt of n sites, up to the shares.
@@ -45,35 +45,37 @@ struct AttemptOf {
     for (RosterIndex i = 0; i < sites; ++i) context.parameters.candidates.push_back(i);
     context.parameters_hash = context.parameters.hash();
     for (RosterIndex i = 0; i < sites; ++i) {
-      peers.push_back({AttemptSecrets::derive(seed_of("masking", seed * 100 + i), i), {}, {}});
+      peers.push_back({federation::secagg::AttemptSecrets::derive(seed_of("masking", seed * 100 + i), i), {}, {}});
       context.keys.push_back({i, {peers[i].secrets.channel_key(), peers[i].secrets.mask_key(), {}}});
     }
-    context.key_list = key_list_hash(context.parameters_hash, context.keys);
+    context.key_list = federation::secagg::key_list_hash(context.parameters_hash, context.keys);
     for (Peer& peer : peers) peer.dealt = peer.secrets.deal(context).value();
     for (Peer& peer : peers)
       for (const Peer& dealer : peers)
         if (&dealer != &peer)
           peer.held.push_back(peer.secrets.open(context, sealed(dealer.secrets.self(), peer.secrets.self())).value());
   }
-  SealedShares sealed(RosterIndex dealer, RosterIndex recipient) const {
-    SealedShares out;
-    for (const SealedShares& shares : peers[dealer].dealt->sealed)
+  federation::messages::SealedShares sealed(RosterIndex dealer, RosterIndex recipient) const {
+    federation::messages::SealedShares out;
+    for (const federation::messages::SealedShares& shares : peers[dealer].dealt->sealed)
       if (shares.peer == recipient) out = shares;
     out.peer = dealer;
     return out;
   }
-  RevealedShare reveal(RosterIndex from, RosterIndex subject, RevealedSecret kind) {
-    const HeldShares* held = &*peers[from].dealt->own;
-    for (const HeldShares& entry : peers[from].held)
+  federation::messages::RevealedShare reveal(RosterIndex from, RosterIndex subject,
+                                             federation::messages::RevealedSecret kind) {
+    const federation::secagg::HeldShares* held = &*peers[from].dealt->own;
+    for (const federation::secagg::HeldShares& entry : peers[from].held)
       if (entry.dealer == subject) held = &entry;
-    RevealedShare out{.subject = subject, .secret = kind};
-    const auto bytes = (kind == RevealedSecret::self_seed ? held->self_seed : held->mask_key).encode();
+    federation::messages::RevealedShare out{.subject = subject, .secret = kind};
+    const auto bytes =
+        (kind == federation::messages::RevealedSecret::self_seed ? held->self_seed : held->mask_key).encode();
     std::copy(bytes.view().begin(), bytes.view().end(), out.share.begin());
     return out;
   }
-  coordinator::UnmaskInput input(const std::vector<RosterIndex>& committed,
-                                 const std::vector<RosterIndex>& responders) {
-    coordinator::UnmaskInput out;
+  coordinator::aggregation::UnmaskInput input(const std::vector<RosterIndex>& committed,
+                                              const std::vector<RosterIndex>& responders) {
+    coordinator::aggregation::UnmaskInput out;
     out.context = context;
     out.survivors = context.parameters.candidates;
     out.committed = committed;
@@ -87,17 +89,19 @@ struct AttemptOf {
       out.dealers.push_back(
           {peer.secrets.self(), peer.secrets.self_seed_commitment(context.parameters_hash), peer.dealt->sealed});
     for (const RosterIndex site : responders) {
-      coordinator::UnmaskResponse response{.site = site, .shares = {}};
+      coordinator::aggregation::UnmaskResponse response{.site = site, .shares = {}};
       for (const RosterIndex subject : out.survivors) {
         const bool in_sum = std::find(committed.begin(), committed.end(), subject) != committed.end();
-        response.shares.push_back(reveal(site, subject, in_sum ? RevealedSecret::self_seed : RevealedSecret::mask_key));
+        response.shares.push_back(reveal(
+            site, subject,
+            in_sum ? federation::messages::RevealedSecret::self_seed : federation::messages::RevealedSecret::mask_key));
       }
       out.responses.push_back(std::move(response));
     }
     return out;
   }
   TestFederation federation;
-  AttemptContext context;
+  federation::secagg::AttemptContext context;
   std::vector<Peer> peers;
 };
 
@@ -113,7 +117,7 @@ TEST(Unmask, AnySurvivingSetOfAtLeastTGivesTheExactSumAndASmallerNothing) {
         expected += 10U + i;
       }
     const auto masked = attempt.input(committed, committed).sum;
-    const auto outcome = coordinator::unmask(attempt.input(committed, committed));
+    const auto outcome = coordinator::aggregation::unmask(attempt.input(committed, committed));
     EXPECT_EQ(outcome.complete, committed.size() >= threshold) << set;
     EXPECT_TRUE(outcome.blames.empty());
     if (outcome.complete) EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, expected)) << set;
@@ -127,12 +131,12 @@ TEST(Unmask, AChangedShareIsTracedToItsSenderAndReplacedByAnother) {
   auto input = attempt.input(all, all);
   input.responses[0].shares[3].share[8] ^= 1;
   input.responses[1].shares[2].share[0] ^= 2;  // another point
-  const auto outcome = coordinator::unmask(std::move(input));
+  const auto outcome = coordinator::aggregation::unmask(std::move(input));
   EXPECT_TRUE(outcome.complete);
   EXPECT_EQ(outcome.sum, std::vector<std::uint32_t>(100, 75));
   ASSERT_EQ(outcome.blames.size(), 2U);
   for (const auto& blame : outcome.blames) {
-    EXPECT_EQ(blame.reason, RefusalReason::bad_revealed_share);
+    EXPECT_EQ(blame.reason, federation::messages::RefusalReason::bad_revealed_share);
     EXPECT_LE(blame.site, 1U);
   }
 }
@@ -142,17 +146,18 @@ TEST(Unmask, ADealerWhoseSharesDoNotGiveItsCommittedSecretIsNamed) {
   const std::vector<RosterIndex> all = {0, 1, 2, 3, 4, 5};
   auto input = attempt.input(all, all);
   input.dealers[4].self_seed_commitment[0] ^= 1;
-  const auto outcome = coordinator::unmask(std::move(input));
+  const auto outcome = coordinator::aggregation::unmask(std::move(input));
   EXPECT_FALSE(outcome.complete);
   ASSERT_EQ(outcome.blames.size(), 1U);
-  EXPECT_EQ(outcome.blames[0], (coordinator::Blame{4, RefusalReason::inconsistent_dealer}));
+  EXPECT_EQ(outcome.blames[0],
+            (coordinator::aggregation::Blame{4, federation::messages::RefusalReason::inconsistent_dealer}));
 }
 
 TEST(Unmask, ThreadsDoNotChangeTheSum) {
   AttemptOf attempt(5);
   const std::vector<RosterIndex> committed = {0, 1, 3, 4};
-  EXPECT_EQ(coordinator::unmask(attempt.input(committed, committed), 1).sum,
-            coordinator::unmask(attempt.input(committed, committed), 2).sum);
+  EXPECT_EQ(coordinator::aggregation::unmask(attempt.input(committed, committed), 1).sum,
+            coordinator::aggregation::unmask(attempt.input(committed, committed), 2).sum);
 }
 
 TEST(Masking, BothSidesOfAPairDeriveOneSeed) {
@@ -167,7 +172,7 @@ TEST(Masking, BothSidesOfAPairDeriveOneSeed) {
 
 TEST(Masking, EverySeedIsBoundToParametersModelAndDimension) {
   AttemptOf attempt(3);
-  const auto seeds = [&](const AttemptContext& context) {
+  const auto seeds = [&](const federation::secagg::AttemptContext& context) {
     std::vector<Bytes> out;
     const auto masks = attempt.peers[0].secrets.masks(context, std::vector<RosterIndex>{0, 1, 2}).value();
     for (const auto& key : masks) out.emplace_back(key.seed.view().begin(), key.seed.view().end());
@@ -175,7 +180,7 @@ TEST(Masking, EverySeedIsBoundToParametersModelAndDimension) {
   };
   const auto base = seeds(attempt.context);
   const auto differs = [&](auto change) {
-    AttemptContext other = attempt.context;
+    federation::secagg::AttemptContext other = attempt.context;
     change(other);
     const auto changed = seeds(other);
     for (std::size_t i = 0; i < base.size(); ++i) EXPECT_NE(changed[i], base[i]) << i;
@@ -198,7 +203,7 @@ TEST(Masking, SharesOpenOnlyInTheirDirectionAndUnderTheirKeyList) {
   reflected.peer = 0;
   EXPECT_EQ(self.open(attempt.context, reflected).error().code, ErrorCode::corruption);
   for (const bool parameters : {true, false}) {
-    AttemptContext other = attempt.context;
+    federation::secagg::AttemptContext other = attempt.context;
     (parameters ? other.parameters_hash : other.key_list)[0] ^= 1;
     EXPECT_EQ(self.open(other, attempt.sealed(0, 1)).error().code, ErrorCode::corruption);
   }
@@ -227,19 +232,26 @@ TEST(Masking, AnotherAttemptSharesNothingWithTheFirst) {
 TEST(Statements, EachIsBoundToItsLabelParametersAndFields) {
   const Digest p{1};
   const Digest q{2};
-  EXPECT_NE(survivors_hash(p, std::vector<RosterIndex>{1, 2}), survivors_hash(q, std::vector<RosterIndex>{1, 2}));
-  EXPECT_NE(survivors_hash(p, std::vector<RosterIndex>{1, 2}), survivors_hash(p, std::vector<RosterIndex>{1, 3}));
-  EXPECT_NE(keys_statement(p, 1, {}), keys_statement(p, 2, {}));
-  EXPECT_NE(self_seed_commitment(p, 1, Bytes(32)), self_seed_commitment(p, 2, Bytes(32)));
-  EXPECT_NE(share_commitment(p, {1, 2, RevealedSecret::mask_key}, Bytes(44)),
-            share_commitment(p, {1, 2, RevealedSecret::self_seed}, Bytes(44)));
+  EXPECT_NE(federation::secagg::survivors_hash(p, std::vector<RosterIndex>{1, 2}),
+            federation::secagg::survivors_hash(q, std::vector<RosterIndex>{1, 2}));
+  EXPECT_NE(federation::secagg::survivors_hash(p, std::vector<RosterIndex>{1, 2}),
+            federation::secagg::survivors_hash(p, std::vector<RosterIndex>{1, 3}));
+  EXPECT_NE(federation::secagg::keys_statement(p, 1, {}), federation::secagg::keys_statement(p, 2, {}));
+  EXPECT_NE(federation::secagg::self_seed_commitment(p, 1, Bytes(32)),
+            federation::secagg::self_seed_commitment(p, 2, Bytes(32)));
+  EXPECT_NE(
+      federation::secagg::share_commitment(p, {1, 2, federation::messages::RevealedSecret::mask_key}, Bytes(44)),
+      federation::secagg::share_commitment(p, {1, 2, federation::messages::RevealedSecret::self_seed}, Bytes(44)));
   const std::vector<RosterIndex> u2 = {0, 1, 2};
-  const std::vector<CommittedVector> u3 = {{.site = 0}, {.site = 1}};
+  const std::vector<federation::messages::CommittedVector> u3 = {{.site = 0}, {.site = 1}};
   auto other = u3;
   other[1].vector_hash[0] = 1;
-  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {p, u2, other}));
-  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {q, u2, u3}));
-  EXPECT_NE(consistency_statement(p, {p, u2, u3}), consistency_statement(p, {p, std::span(u2).first(2), u3}));
+  EXPECT_NE(federation::secagg::consistency_statement(p, {p, u2, u3}),
+            federation::secagg::consistency_statement(p, {p, u2, other}));
+  EXPECT_NE(federation::secagg::consistency_statement(p, {p, u2, u3}),
+            federation::secagg::consistency_statement(p, {q, u2, u3}));
+  EXPECT_NE(federation::secagg::consistency_statement(p, {p, u2, u3}),
+            federation::secagg::consistency_statement(p, {p, std::span(u2).first(2), u3}));
 }
 
 }  // namespace

@@ -12,11 +12,11 @@ namespace {
 struct Blob {
   std::int32_t label;
   std::uint64_t voxels;
-  Point3 centre = Point3::Zero();
+  volume::Point3 centre = volume::Point3::Zero();
 };
 
 // 26-connected flood fill in scan order.
-std::vector<Blob> flood(const VolumeGeometry& geometry, std::vector<std::int16_t> mask) {
+std::vector<Blob> flood(const volume::VolumeGeometry& geometry, std::vector<std::int16_t> mask) {
   std::vector<Blob> out;
   const auto& size = geometry.size;
   for (std::int64_t start = 0; start < static_cast<std::int64_t>(mask.size()); ++start) {
@@ -25,15 +25,15 @@ std::vector<Blob> flood(const VolumeGeometry& geometry, std::vector<std::int16_t
     Blob blob{.label = label, .voxels = 0};
     std::vector<std::int64_t> open{start};
     mask[static_cast<std::size_t>(start)] = 0;
-    Point3 sum = Point3::Zero();
+    volume::Point3 sum = volume::Point3::Zero();
     while (!open.empty()) {
       const std::int64_t at = open.back();
       open.pop_back();
-      const Index3 p{at % size[0], at / size[0] % size[1], at / size[0] / size[1]};
+      const volume::Index3 p{at % size[0], at / size[0] % size[1], at / size[0] / size[1]};
       ++blob.voxels;
       for (unsigned a = 0; a < 3; ++a) sum[a] += static_cast<double>(p[a]);
       for (std::int64_t n = 0; n < 27; ++n) {
-        const Index3 q{p[0] + n % 3 - 1, p[1] + n / 3 % 3 - 1, p[2] + n / 9 - 1};
+        const volume::Index3 q{p[0] + n % 3 - 1, p[1] + n / 3 % 3 - 1, p[2] + n / 9 - 1};
         if (q[0] < 0 || q[1] < 0 || q[2] < 0 || q[0] >= size[0] || q[1] >= size[1] || q[2] >= size[2]) continue;
         const std::size_t next = geometry.offset(q[0], q[1], q[2]);
         if (mask[next] != label) continue;
@@ -50,7 +50,7 @@ std::vector<Blob> flood(const VolumeGeometry& geometry, std::vector<std::int16_t
 TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Numbers numbers(seed);
-    VolumeGeometry geometry;
+    volume::VolumeGeometry geometry;
     geometry.size = {5 + numbers.below(20), 4 + numbers.below(15), 3 + numbers.below(12)};
     geometry.spacing_mm = {0.8, 1.2, 3};
     geometry.origin_mm = {10, -20, 30};
@@ -60,11 +60,12 @@ TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
     for (std::int16_t& voxel : mask)
       if (numbers.below(density) == 0) voxel = static_cast<std::int16_t>(1 + numbers.below(3));
     const std::vector<Blob> expected = flood(geometry, mask);
-    const Result<std::vector<Finding>> found = find_components(geometry, std::span<const std::int16_t>(mask), {});
+    const Result<std::vector<store::Finding>> found =
+        store::find_components(geometry, std::span<const std::int16_t>(mask), {});
     ASSERT_TRUE(found) << found.error().message;
     ASSERT_EQ(found->size(), expected.size()) << "seed " << seed;
     for (std::size_t f = 0; f < expected.size(); ++f) {
-      const Finding& finding = (*found)[f];
+      const store::Finding& finding = (*found)[f];
       EXPECT_EQ(finding.label, expected[f].label);
       EXPECT_EQ(finding.voxels, expected[f].voxels);
       for (unsigned a = 0; a < 3; ++a)
@@ -76,12 +77,13 @@ TEST(Findings, AgreeWithAFloodFillOnRandomMasks) {
 }
 
 TEST(Findings, OnlyChosenLabelsCountInFloatMasksToo) {
-  VolumeGeometry geometry;
+  volume::VolumeGeometry geometry;
   geometry.size = {6, 2, 2};
   std::vector<float> mask(24);
   mask[0] = 1, mask[2] = 3, mask[3] = 3, mask[5] = 4;
   const std::vector<std::int32_t> labels{3, 4};
-  const Result<std::vector<Finding>> found = find_components(geometry, std::span<const float>(mask), labels);
+  const Result<std::vector<store::Finding>> found =
+      store::find_components(geometry, std::span<const float>(mask), labels);
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 2u);
   EXPECT_EQ((*found)[0].label, 3);
@@ -90,37 +92,37 @@ TEST(Findings, OnlyChosenLabelsCountInFloatMasksToo) {
 }
 
 TEST(Findings, FractionsAndNoiseAreRefused) {
-  VolumeGeometry geometry;
+  volume::VolumeGeometry geometry;
   geometry.size = {4, 4, 4};
   std::vector<float> fractions(64, 0.25f);
-  EXPECT_FALSE(find_components(geometry, std::span<const float>(fractions), {}));
+  EXPECT_FALSE(store::find_components(geometry, std::span<const float>(fractions), {}));
   geometry.size = {64, 64, 64};
   std::vector<std::int16_t> noise(geometry.voxel_count());
   for (std::int64_t k = 0; k < 64; k += 2)
     for (std::int64_t j = 0; j < 64; j += 2)
       for (std::int64_t i = 0; i < 64; i += 2) noise[geometry.offset(i, j, k)] = 1;
-  EXPECT_FALSE(find_components(geometry, std::span<const std::int16_t>(noise), {}));
+  EXPECT_FALSE(store::find_components(geometry, std::span<const std::int16_t>(noise), {}));
 }
 
 TEST(Findings, LabelsAreParsedStrictly) {
-  EXPECT_EQ(*parse_finding_labels("3,4"), (std::vector<std::int32_t>{3, 4}));
-  EXPECT_TRUE(parse_finding_labels("")->empty());
+  EXPECT_EQ(*store::parse_finding_labels("3,4"), (std::vector<std::int32_t>{3, 4}));
+  EXPECT_TRUE(store::parse_finding_labels("")->empty());
   for (const char* bad : {"0", "-1", "3,", ",3", "a", "3;4", "99999999999"})
-    EXPECT_FALSE(parse_finding_labels(bad)) << bad;
+    EXPECT_FALSE(store::parse_finding_labels(bad)) << bad;
 }
 
 TEST(Findings, GridsAreComparedInMillimetres) {
-  VolumeGeometry a;
+  volume::VolumeGeometry a;
   a.size = {100, 100, 100};
-  VolumeGeometry b = a;
-  EXPECT_TRUE(same_grid(a, b, 0.1));
+  volume::VolumeGeometry b = a;
+  EXPECT_TRUE(store::same_grid(a, b, 0.1));
   b.spacing_mm[0] = 1.0005;  // 0.05 mm at the far corner
-  EXPECT_TRUE(same_grid(a, b, 0.1));
+  EXPECT_TRUE(store::same_grid(a, b, 0.1));
   b.spacing_mm[0] = 1.01;
-  EXPECT_FALSE(same_grid(a, b, 0.1));
+  EXPECT_FALSE(store::same_grid(a, b, 0.1));
   b = a;
   b.size[2] = 99;
-  EXPECT_FALSE(same_grid(a, b, 0.1));
+  EXPECT_FALSE(store::same_grid(a, b, 0.1));
 }
 
 }  // namespace

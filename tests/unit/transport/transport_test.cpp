@@ -19,16 +19,16 @@
 namespace fovea {
 namespace {
 
-using coordinator::ZmqServer;
-using node::ConnectionState;
-using node::ZmqTransport;
+using coordinator::io::ZmqServer;
+using node::io::ConnectionState;
+using node::io::ZmqTransport;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPatience{20'000};
 
 SiteId site_named(std::string_view text) { return SiteId::create(text).value(); }
-coordinator::BootId boot(std::uint8_t number) {
-  coordinator::BootId out{};
+coordinator::io::BootId boot(std::uint8_t number) {
+  coordinator::io::BootId out{};
   out[0] = number;
   return out;
 }
@@ -43,8 +43,8 @@ class TransportTest : public ::testing::Test {
   void SetUp() override {
     roster_.emplace(anna_.public_key(), site_named("anna"));
     roster_.emplace(berta_.public_key(), site_named("berta"));
-    auto started =
-        ZmqServer::start({.endpoint = "tcp://127.0.0.1:0"}, server_key_, [this](const federation::CurvePublicKey& key) {
+    auto started = ZmqServer::start(
+        {.endpoint = "tcp://127.0.0.1:0"}, server_key_, [this](const federation::io::CurvePublicKey& key) {
           const auto found = roster_.find(key);
           return found == roster_.end() ? std::nullopt : std::optional<SiteId>(found->second);
         });
@@ -84,9 +84,9 @@ class TransportTest : public ::testing::Test {
   crypto::AgreementKey server_key_ = crypto::AgreementKey::generate(random_);
   crypto::AgreementKey anna_ = crypto::AgreementKey::generate(random_);
   crypto::AgreementKey berta_ = crypto::AgreementKey::generate(random_);
-  std::map<federation::CurvePublicKey, SiteId> roster_;
+  std::map<federation::io::CurvePublicKey, SiteId> roster_;
   std::unique_ptr<ZmqServer> server_;
-  std::vector<coordinator::InboundMessage> inbox_;
+  std::vector<coordinator::io::InboundMessage> inbox_;
 };
 
 TEST_F(TransportTest, ASiteIsKnownByItsKeyAndGetsItsAnswer) {
@@ -96,9 +96,9 @@ TEST_F(TransportTest, ASiteIsKnownByItsKeyAndGetsItsAnswer) {
   EXPECT_EQ(inbox_[0].site, site_named("anna"));
   EXPECT_EQ(inbox_[0].payload, bytes_of("hello"));
   EXPECT_EQ(server_->send(site_named("anna"), shared(bytes_of("no session yet"))),
-            coordinator::SendVerdict::no_session);
+            coordinator::io::SendVerdict::no_session);
   ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
-  ASSERT_EQ(server_->send(site_named("anna"), shared(bytes_of("welcome"))), coordinator::SendVerdict::queued);
+  ASSERT_EQ(server_->send(site_named("anna"), shared(bytes_of("welcome"))), coordinator::io::SendVerdict::queued);
   std::optional<Bytes> answer;
   ASSERT_TRUE(pump({anna.get()}, [&] { return (answer = anna->receive()).has_value(); }));
   EXPECT_EQ(*answer, bytes_of("welcome"));
@@ -124,22 +124,22 @@ TEST_F(TransportTest, AServerWithoutTheKeyOfTheInviteGetsNoMessage) {
 TEST_F(TransportTest, AnOversizedMessageNeverLeavesTheSite) {
   const auto anna = dial(anna_);
   ASSERT_TRUE(connect(*anna));
-  EXPECT_EQ(anna->send(Bytes(federation::kMessageBytesMax + 1)).error().code, ErrorCode::invalid_argument);
-  EXPECT_TRUE(say(*anna, Bytes(federation::kMessageBytesMax)));
+  EXPECT_EQ(anna->send(Bytes(federation::io::kMessageBytesMax + 1)).error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(say(*anna, Bytes(federation::io::kMessageBytesMax)));
 }
 
 TEST_F(TransportTest, APeerThatSendsMoreThanAMegabyteIsCutOffAndTheOthersGoOn) {
   zmq::context_t context(1);
   zmq::socket_t rogue(context, zmq::socket_type::dealer);
   rogue.set(zmq::sockopt::linger, 0);
-  federation::set_curve_client(rogue, berta_, server_key_.public_key());
-  federation::ConnectionMonitor monitor(context, rogue, "rogue");
+  federation::io::set_curve_client(rogue, berta_, server_key_.public_key());
+  federation::io::ConnectionMonitor monitor(context, rogue, "rogue");
   rogue.connect(server_->endpoint());
-  rogue.send(zmq::message_t(federation::kMessageBytesMax + 1024), zmq::send_flags::none);
+  rogue.send(zmq::message_t(federation::io::kMessageBytesMax + 1024), zmq::send_flags::none);
   const auto anna = dial(anna_);
   bool cut = false;
   ASSERT_TRUE(pump({anna.get()}, [&] {
-    while (const auto event = monitor.next()) cut = cut || *event == federation::ConnectionEvent::lost;
+    while (const auto event = monitor.next()) cut = cut || *event == federation::io::ConnectionEvent::lost;
     return cut && anna->state() == ConnectionState::connected;
   }));
   EXPECT_TRUE(inbox_.empty());
@@ -150,7 +150,7 @@ TEST_F(TransportTest, AMessageOfSeveralFramesIsIgnored) {
   zmq::context_t context(1);
   zmq::socket_t odd(context, zmq::socket_type::dealer);
   odd.set(zmq::sockopt::linger, 0);
-  federation::set_curve_client(odd, berta_, server_key_.public_key());
+  federation::io::set_curve_client(odd, berta_, server_key_.public_key());
   odd.connect(server_->endpoint());
   odd.send(zmq::str_buffer("two"), zmq::send_flags::sndmore);
   odd.send(zmq::str_buffer("frames"), zmq::send_flags::none);
@@ -207,7 +207,7 @@ TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
   constexpr std::size_t kCount = 50;  // far more than libzmq's own queue takes
   for (std::size_t i = 0; i < kCount; ++i)
     ASSERT_EQ(server_->send(site_named("anna"), shared(Bytes(900'000, static_cast<std::uint8_t>(i)))),
-              coordinator::SendVerdict::queued);
+              coordinator::io::SendVerdict::queued);
   std::size_t arrived = 0;
   ASSERT_TRUE(pump({anna.get()}, [&] {
     while (const auto message = anna->receive()) {
@@ -221,7 +221,7 @@ TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
 
 TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
   auto small = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0", .outbox_bytes_max = 4'000'000}, server_key_,
-                                [this](const federation::CurvePublicKey& key) {
+                                [this](const federation::io::CurvePublicKey& key) {
                                   return key == anna_.public_key() ? std::optional<SiteId>(site_named("anna"))
                                                                    : std::nullopt;
                                 });
@@ -234,7 +234,7 @@ TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
   const auto payload = shared(Bytes(900'000));
   bool full = false;
   for (int i = 0; i < 1000 && !full; ++i)
-    full = server_->send(site_named("anna"), payload) == coordinator::SendVerdict::outbox_full;
+    full = server_->send(site_named("anna"), payload) == coordinator::io::SendVerdict::outbox_full;
   EXPECT_TRUE(full);
 }
 

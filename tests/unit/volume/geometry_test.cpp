@@ -93,7 +93,7 @@ TEST(VolumeGeometry, MapsAddUpInTheirWrittenOrder) {
     NaiveGrid naive{any_triple(numbers), any_triple(numbers), {}};
     for (Triple& row : naive.direction) row = any_triple(numbers);
     for (double& mm : naive.spacing) mm = 0.01 + 50 * numbers.unit();
-    VolumeGeometry grid;
+    volume::VolumeGeometry grid;
     grid.spacing_mm = eigen(naive.spacing);
     grid.origin_mm = eigen(naive.origin);
     grid.direction = eigen(naive.direction);
@@ -129,18 +129,18 @@ TEST(VolumeGeometry, NearlyOrthonormalDirectionsComeOutAsGramAndSchmidtSay) {
     for (unsigned row = 0; row < 3; ++row)
       for (unsigned axis = 0; axis < 3; ++axis)
         naive.direction[row][axis] = turn(row, axis) + 2e-4 * (numbers.unit() - 0.5);
-    VolumeGeometry grid;
+    volume::VolumeGeometry grid;
     grid.size = {9, 11, 7};
     grid.spacing_mm = eigen(naive.spacing);
     grid.origin_mm = eigen(naive.origin);
     grid.direction = eigen(naive.direction);
-    const Result<VolumeGeometry> checked = checked_geometry(grid);
+    const Result<volume::VolumeGeometry> checked = volume::checked_geometry(grid);
     ASSERT_TRUE(checked) << checked.error().message;
     naive.direction = orthonormal(naive.direction);
     ASSERT_TRUE(same(checked->direction, naive.direction)) << "seed " << kSeed << " draw " << draw;
 
-    const CanonicalOrder order = canonical_order(*checked);
-    const VolumeGeometry canonical = reordered(*checked, order);
+    const volume::CanonicalOrder order = volume::canonical_order(*checked);
+    const volume::VolumeGeometry canonical = volume::reordered(*checked, order);
     Triple corner{};
     for (unsigned axis = 0; axis < 3; ++axis) {
       const unsigned from = order.source_axis[axis];
@@ -156,13 +156,13 @@ TEST(VolumeGeometry, NearlyOrthonormalDirectionsComeOutAsGramAndSchmidtSay) {
 }
 
 TEST(VolumeGeometry, BeginsAsAUnitGridAtZero) {
-  const VolumeGeometry grid{}, other;
-  EXPECT_EQ(grid.origin_mm, Point3(0, 0, 0));
+  const volume::VolumeGeometry grid{}, other;
+  EXPECT_EQ(grid.origin_mm, volume::Point3(0, 0, 0));
   EXPECT_EQ(grid.spacing_mm, Eigen::Vector3d(1, 1, 1));
   EXPECT_EQ(grid.direction, Eigen::Matrix3d::Identity());
   EXPECT_EQ(grid, other);
-  const Point3 unset{};  // by EIGEN_INITIALIZE_MATRICES_BY_ZERO, which comes with the library's target
-  EXPECT_EQ(unset, Point3(0, 0, 0));
+  const volume::Point3 unset{};  // by EIGEN_INITIALIZE_MATRICES_BY_ZERO, which comes with the library's target
+  EXPECT_EQ(unset, volume::Point3(0, 0, 0));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "common/codec.h"
 #include "node/volume/volume.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 std::string virtual_path(std::string_view folder, std::size_t number, std::string_view ending) {
   return std::string(folder) + std::to_string(number) + std::string(ending);
@@ -67,11 +67,11 @@ Result<std::byte*> VoxelMemory::map(std::size_t bytes) {
   return reinterpret_cast<std::byte*>(mapped_->bytes().data());
 }
 
-VoxelAllocator VoxelMemory::into(VolumeAnswer& answer) {
-  return [this, &answer](const VolumeGeometry& geometry, VoxelStorage storage) -> Result<std::byte*> {
+volume::VoxelAllocator VoxelMemory::into(VolumeAnswer& answer) {
+  return [this, &answer](const volume::VolumeGeometry& geometry, volume::VoxelStorage storage) -> Result<std::byte*> {
     answer.geometry = geometry;
     answer.storage = storage;
-    return map(geometry.voxel_count() * bytes_per_voxel(storage));
+    return map(geometry.voxel_count() * volume::bytes_per_voxel(storage));
   };
 }
 
@@ -100,4 +100,4 @@ bool holds_something(int memory) {
   return false;
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

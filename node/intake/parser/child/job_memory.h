@@ -13,7 +13,7 @@
 #include "node/intake/parser/scan_protocol.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // The path that stands for handed descriptor `number`, where libraries want one.
 constexpr std::string_view kVirtualFolder = "/scan/";
@@ -49,7 +49,7 @@ class VoxelMemory {
   explicit VoxelMemory(int result) : result_(result) {}
   Result<std::byte*> map(std::size_t bytes);
   // What a reader asks for memory, noting what it is about to deliver. Both must outlive it.
-  VoxelAllocator into(VolumeAnswer& answer);
+  volume::VoxelAllocator into(VolumeAnswer& answer);
 
  private:
   int result_;
@@ -62,4 +62,4 @@ Result<Bytes> read_head(int input, std::size_t size_max);
 // Whether a byte of the memory is not zero: for the self-test that looks for what an earlier file left.
 bool holds_something(int memory);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

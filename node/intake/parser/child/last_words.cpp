@@ -16,7 +16,7 @@
 #include "common/result.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 int g_result = -1;
@@ -83,4 +83,4 @@ void end_with(Ending ending) noexcept {
   _exit(good ? 0 : 6);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

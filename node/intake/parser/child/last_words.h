@@ -3,7 +3,7 @@
 // signals: nothing that such a process says can be believed.
 #pragma once
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 enum class Ending { contradiction, stack_full };
 
@@ -16,4 +16,4 @@ void leave_last_words_in(int result) noexcept;
 // handler's too.
 [[noreturn]] void end_with(Ending ending) noexcept;
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

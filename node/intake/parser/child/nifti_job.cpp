@@ -16,7 +16,7 @@
 #include "node/intake/formats/nifti_voxels.h"
 #include "node/volume/canonical.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
@@ -78,7 +78,7 @@ Result<VolumeAnswer> parse_in_place(const NiftiFile& file, int result) {
                                                                 file.lead_bytes() + bytes_in_place(file.header)));
   FOVEA_TRY(load_voxels(file, mapped.bytes()));
   VolumeAnswer answer;
-  answer.geometry = reordered(file.header.geometry, canonical_order(file.header.geometry));
+  answer.geometry = volume::reordered(file.header.geometry, volume::canonical_order(file.header.geometry));
   FOVEA_TRY_ASSIGN(answer.storage, deliver_nifti_in_place(file.header, mapped.bytes().subspan(file.lead_bytes())));
   return answer;
 }
@@ -112,4 +112,4 @@ Bytes answer_nifti_job(const ParserJob& job, const JobDescriptors& descriptors) 
 
 void warm_up_nifti() { warm_up_gzip(); }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

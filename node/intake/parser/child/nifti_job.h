@@ -6,7 +6,7 @@
 #include "node/intake/parser/child/job_memory.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // The file is input 0. Errors as inspect_nifti, unpack_gzip and deliver_nifti; a file that cannot hold what its header
 // promises is refused before memory is made for it.
@@ -17,4 +17,4 @@ Result<VolumeAnswer> parse_nifti(const JobDescriptors& descriptors);
 Bytes answer_nifti_job(const ParserJob& job, const JobDescriptors& descriptors);
 void warm_up_nifti();
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -24,7 +24,7 @@
 #include "node/volume/volume.h"
 #include "node/volume/voxel_storage.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // Where libraries find input `number`, under a name that says which format it has.
@@ -87,11 +87,11 @@ Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const Label
 
 // Corrects an MR's bias field in place, if that is asked for; its voxels become floats.
 Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job, int result) {
-  if (!job.correct_bias || !answer || !has_bias_field(answer->modality)) return answer;
+  if (!job.correct_bias || !answer || !volume::has_bias_field(answer->modality)) return answer;
   const std::size_t voxels = answer->geometry.voxel_count();
   FOVEA_TRY_ASSIGN(const MappedMemory mapped, MappedMemory::map(result, kVoxelOffset, voxels * sizeof(float)));
   const std::span<float> real(reinterpret_cast<float*>(mapped.bytes().data()), voxels);
-  if (answer->storage == VoxelStorage::int16) {
+  if (answer->storage == volume::VoxelStorage::int16) {
     // From the last to the first: a float never overwrites an integer that is still to be read.
     const auto* whole = reinterpret_cast<const std::int16_t*>(mapped.bytes().data());
     for (std::size_t v = voxels; v-- > 0;) {
@@ -100,7 +100,7 @@ Result<VolumeAnswer> corrected(Result<VolumeAnswer> answer, const ParserJob& job
       const auto number = static_cast<float>(value);
       std::memcpy(&real[v], &number, sizeof number);
     }
-    answer->storage = VoxelStorage::float32;
+    answer->storage = volume::VoxelStorage::float32;
   }
   FOVEA_TRY(correct_bias(answer->geometry, real));
   return answer;
@@ -130,12 +130,13 @@ void warm_up_libraries() {
   // A path that does not exist: each reader goes as far as it can without a file.
   for (const FileFormat format : {FileFormat::nrrd, FileFormat::metaimage}) {
     const VolumeSource source{virtual_path(kVirtualFolder, 0, ".none"), format, nullptr};
-    const Result<void> refused = read_volume_file(
-        source,
-        [](const VolumeGeometry&, VoxelStorage) -> Result<std::byte*> { return internal_error("unreachable"); });
+    const Result<void> refused =
+        read_volume_file(source, [](const volume::VolumeGeometry&, volume::VoxelStorage) -> Result<std::byte*> {
+          return internal_error("unreachable");
+        });
     FOVEA_CHECK(!refused);
   }
   FOVEA_CHECK(!describe_dicom(virtual_path(kVirtualFolder, 0, ".none")).is_image);
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -6,11 +6,11 @@
 #include "node/intake/parser/child/job_memory.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 Bytes answer_any_job(const ParserJob& job, const JobDescriptors& descriptors);
 
 // Does once what libraries do at their first file, so that no forked child has to.
 void warm_up_libraries();
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

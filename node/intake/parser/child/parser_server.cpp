@@ -23,7 +23,7 @@
 #include "node/intake/parser/child/last_words.h"
 #include "node/intake/parser/child/sandbox.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 struct Walls {
@@ -169,4 +169,4 @@ int serve_jobs(const ParserProgram& program) {
   }
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

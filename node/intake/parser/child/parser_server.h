@@ -6,7 +6,7 @@
 #include "node/intake/parser/child/job_memory.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 struct ParserProgram {
   Bytes (*answer)(const ParserJob& job, const JobDescriptors& descriptors);  // in the child, inside its walls
@@ -19,4 +19,4 @@ int serve_jobs(const ParserProgram& program);
 // The program's answer, or the self-test's; what libraries throw becomes a refusal.
 Bytes answer_job(const ParserProgram& program, const ParserJob& job, const JobDescriptors& descriptors);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -19,7 +19,7 @@
 
 #include "node/intake/parser/child/job_memory.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 namespace {
 
 // Read by the signal handler; written once before the filter is up.
@@ -190,4 +190,4 @@ Result<void> raise_walls(const WallFilter& filter, std::span<const int> inputs) 
   return {};
 }
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

@@ -12,7 +12,7 @@
 #include "common/result.h"
 #include "node/intake/parser/scan_protocol.h"
 
-namespace fovea::node {
+namespace fovea::node::intake {
 
 // What this process has mapped; 0 when the kernel does not say.
 std::uint64_t address_space_bytes();
@@ -35,4 +35,4 @@ class WallFilter {
 // and stay in place. unavailable: the kernel has no seccomp; then nothing may be parsed.
 Result<void> raise_walls(const WallFilter& filter, std::span<const int> inputs);
 
-}  // namespace fovea::node
+}  // namespace fovea::node::intake

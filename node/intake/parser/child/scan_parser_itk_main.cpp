@@ -8,9 +8,10 @@
 // Debian's GDCM asserts that files keep to the standard. Taking the place of the C library's function (Linux Standard
 // Base, libc) makes that a refusal; our own checks do not go this way.
 extern "C" void __assert_fail(const char*, const char*, unsigned int, const char*) noexcept {
-  fovea::node::end_with(fovea::node::Ending::contradiction);
+  fovea::node::intake::end_with(fovea::node::intake::Ending::contradiction);
 }
 
 int main() {
-  return fovea::node::serve_jobs({.answer = fovea::node::answer_any_job, .warm_up = fovea::node::warm_up_libraries});
+  return fovea::node::intake::serve_jobs(
+      {.answer = fovea::node::intake::answer_any_job, .warm_up = fovea::node::intake::warm_up_libraries});
 }

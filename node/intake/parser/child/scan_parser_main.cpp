@@ -4,5 +4,6 @@
 #include "node/intake/parser/child/parser_server.h"
 
 int main() {
-  return fovea::node::serve_jobs({.answer = fovea::node::answer_nifti_job, .warm_up = fovea::node::warm_up_nifti});
+  return fovea::node::intake::serve_jobs(
+      {.answer = fovea::node::intake::answer_nifti_job, .warm_up = fovea::node::intake::warm_up_nifti});
 }
