@@ -30,7 +30,7 @@ constexpr std::array kKindTexts{
     KindText{MessageKind::keys, "fresh public keys of one round", "two public keys and a signature; drawn at random"},
     KindText{MessageKind::shares, "shares of this round's secret keys, each sealed to one other site",
              "a fixed number of bytes per site; sealed so that the coordinator cannot read them"},
-    KindText{MessageKind::masked_chunk, "a piece of the model update under its masks",
+    KindText{MessageKind::masked_chunk, "a piece of this site's update under its masks",
              "as many bytes as the model's trained part has, indistinguishable from random ones until at least the "
              "threshold of sites help to remove the masks, and then only from the sum"},
     KindText{MessageKind::masked_statement, "a signature over the masked update and the list of sites in the round",

@@ -139,7 +139,10 @@ def main():
         facts = measure(root, pathlib.Path(work), chosen.quick)
     facts |= {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 1)}
     if chosen.json:
-        chosen.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        try:
+            chosen.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            sys.exit(f"{chosen.json}: {error.strerror}")
     return 0
 
 

@@ -45,10 +45,14 @@ endfunction()
 
 # Headers that nearly every source includes, compiled once for all targets of a kind. A build with
 # CMAKE_DISABLE_PRECOMPILE_HEADERS (preset ci) shows that each file includes what it uses all the same.
+#
+# A file is compiled at the level of the header that it includes, whatever its own flags say: gcc keeps the level in it.
+# So each level has headers of its own (a HOT library at -O2 computed other last bits of N4, and lost its vectors).
 function(fovea_precompiled_headers kind)
-  cmake_parse_arguments(ARG "" "" "HEADERS;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "LEVEL" "HEADERS;DEPENDS" ${ARGN})
   add_library(fovea_precompiled_${kind} STATIC ${CMAKE_SOURCE_DIR}/cmake/precompiled.cpp)
   fovea_configure_target(fovea_precompiled_${kind})
+  target_compile_options(fovea_precompiled_${kind} PRIVATE $<$<CONFIG:Release>:${ARG_LEVEL}>)
   target_link_libraries(fovea_precompiled_${kind} PRIVATE ${ARG_DEPENDS})
   target_precompile_headers(fovea_precompiled_${kind} PRIVATE ${_fovea_common_headers} ${ARG_HEADERS})
 endfunction()
@@ -64,6 +68,7 @@ macro(fovea_choose_speed name)
   set(_level)
   if(ARG_HOT)
     set(_level -O3)
+    set(_precompiled hot)
   elseif(ARG_COLD)
     set(_level -O1)
     set(_precompiled commands)
@@ -74,6 +79,9 @@ macro(fovea_choose_speed name)
     target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:GTest::gtest,INTERFACE_COMPILE_DEFINITIONS>)
   endif()
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:${_level}>)
+  if(NOT _level STREQUAL "-O3")  # below, gcc 12 finds null dereferences within std::string that are none
+    target_compile_options(${name} PRIVATE -Wno-null-dereference)
+  endif()
   if(NOT "fovea_torch" IN_LIST ARG_PRIVATE_DEPENDS)
     target_precompile_headers(${name} REUSE_FROM fovea_precompiled_${_precompiled})
   endif()

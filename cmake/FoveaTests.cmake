@@ -22,15 +22,12 @@ function(fovea_test_program name)
   add_dependencies(tests_${room} ${name})
 endfunction()
 
-# fovea_command_test(NAME COMMAND … [WILL_FAIL]): a command as one entry of ctest.
+# fovea_command_test(NAME COMMAND …): a command as one entry of ctest.
 function(fovea_command_test name)
-  cmake_parse_arguments(ARG "WILL_FAIL" "" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "COMMAND" ${ARGN})
   _fovea_test_room(room kind)
   add_test(NAME ${room}.${name} COMMAND ${ARG_COMMAND})
   set_tests_properties(${room}.${name} PROPERTIES LABELS ${kind} TIMEOUT 300)
-  if(ARG_WILL_FAIL)
-    set_tests_properties(${room}.${name} PROPERTIES WILL_FAIL TRUE)
-  endif()
 endfunction()
 
 # fovea_test(NAME SOURCES test.cpp … [HEADERS h.h …] [DEPENDS lib …] [PROGRAMS program …]

@@ -12,7 +12,7 @@
 // record. A list and a text have a bound, which the reader holds its input to before it allocates. The reader stops at
 // the first error, an invalid_argument that names the field: nothing is read or asked for after it, and the record is
 // unspecified but destructible. What a record must hold beyond the types of its fields is said with `require`, at its
-// place in the list; a writer asks for nothing.
+// place in the list; only a reader checks it.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
-// A private key of 32 bytes, its public key, and the key in OpenSSL's form, which costs as much to make as one use of
-// it. What SigningKey and AgreementKey have in common; for crypto/signature.* and crypto/key_agreement.* only.
+// A private key of 32 bytes, its public key, and the key in OpenSSL's form, kept because making it takes as long as
+// using it once. What SigningKey and AgreementKey have in common; for crypto/signature.* and crypto/key_agreement.*
+// only.
 #pragma once
 
 #include <array>

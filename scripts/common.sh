@@ -1,7 +1,8 @@
 # Shared by the scripts in this folder: where things are, and steps that say what they do and how long it took.
 # shellcheck shell=bash
 set -euo pipefail
-FOVEA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+unset CDPATH  # with it, cd prints the folder and may choose another one
+FOVEA_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 FOVEA_PRESET_CHOSEN=${FOVEA_PRESET:-}
 
 use_preset() {
@@ -35,9 +36,41 @@ step() {
   exit "$status"
 }
 
-# Makes the build folder; says what to do when it belongs to somebody else, as after a first run with sudo.
+# Makes the build folder; says what to do when it, its lock or the preset's folder belongs to somebody else, as after a
+# first run with sudo.
 make_build_folder() {
-  if mkdir -p "$FOVEA_ROOT/build" 2>/dev/null && [ -w "$FOVEA_ROOT/build" ]; then return 0; fi
-  fail "$FOVEA_ROOT/build cannot be written to; as root: chown -R $(id -un) $FOVEA_ROOT/build"
-  return 1
+  local path
+  mkdir -p "$FOVEA_ROOT/build" 2>/dev/null || true
+  for path in "$FOVEA_ROOT/build" "$FOVEA_ROOT/build/lock" "$FOVEA_BUILD" \
+    "$FOVEA_BUILD"/{CMakeCache.txt,build.ninja,.ninja_log,.ninja_deps,build.log,configure.log}; do
+    if [ -w "$path" ] || { [ ! -e "$path" ] && [ "$path" != "$FOVEA_ROOT/build" ]; }; then continue; fi
+    fail "$path cannot be written to; as root: chown -R $(id -un) $(printf %q "$FOVEA_ROOT/build")"
+    return 1
+  done
+}
+
+# check_seconds NAME VALUE: ends the script, by the variable's name, if the value is no number of seconds.
+check_seconds() {
+  [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || { fail "$1 must be a number of seconds, not \"$2\""; exit 2; }
+}
+
+# json_to FILE: sets json to the absolute path of FILE, and ends the script if that cannot be written to. With "-" the
+# figures go to standard output when the script ends, and all else that it prints goes to standard error.
+json_to() {
+  case $1 in
+    -) json=$(mktemp) json_on_stdout=yes
+      exec 8>&1 1>&2
+      trap 'cat "$json" >&8; rm -f "$json"' EXIT
+      return ;;
+    '' | --*) fail "--json needs a file"; exit 2 ;;
+  esac
+  json=$(realpath -m -- "$1")
+  if [ -e "$json" ]; then
+    if [ ! -d "$json" ] && { : >>"$json"; } 2>/dev/null; then return; fi
+  elif { : >"$json"; } 2>/dev/null; then
+    rm -f "$json"
+    return
+  fi
+  fail "$json cannot be written to"
+  exit 2
 }

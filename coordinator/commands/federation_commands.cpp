@@ -195,7 +195,7 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto* sign = app.add_subcommand("sign", "Put sites on the roster: sign the next epoch");
   sign->add_option("requests", choice->files, "Join requests");
   sign->add_flag("--renew", choice->renew, "Sign the present sites for another seven days");
-  auto* cosign = app.add_subcommand("cosign", "The second administrator's signature under the roster that waits");
+  auto* cosign = app.add_subcommand("cosign", "Sign the waiting roster as the second administrator");
   auto* revoke = app.add_subcommand("revoke", "Take sites off the roster; their connections are cut");
   revoke->add_option("sites", choice->files, "Names of sites")->required();
   for (auto* command : {sign, cosign, revoke})
@@ -203,7 +203,7 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });
   cosign->callback([&context, choice] { context.console.run("cosign", [&] { return run_cosign(context, *choice); }); });
   revoke->callback([&context, choice] { context.console.run("revoke", [&] { return run_revoke(context, *choice); }); });
-  auto* sites = app.add_subcommand("sites", "The roster");
+  auto* sites = app.add_subcommand("sites", "Show the roster");
   sites->callback([&context] { context.console.run("sites", [&] { return run_sites(context); }); });
   auto* administrator = app.add_subcommand("administrator", "Make a key for a second administrator");
   administrator->add_option("output", choice->output, "Where to write the secret key")->required();

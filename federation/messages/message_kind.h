@@ -115,7 +115,8 @@ constexpr bool covers(const Table& table, Predicate belongs) {
   for (const MessageKindInfo& info : kMessageKinds) {
     if (!belongs(info)) continue;
     ++wanted;
-    if (find_entry(table, info.kind) == nullptr) return false;
+    const auto is_kind = [&info](const auto& entry) { return entry.kind == info.kind; };
+    if (std::none_of(table.begin(), table.end(), is_kind)) return false;
   }
   return wanted == table.size();
 }

@@ -2,9 +2,9 @@
 // neighbours of rounds with more than 128 sites follow. All sites commit to a nonce, and only when every commitment is
 // known are the nonces shown; the beacon is the hash of all of them.
 //
-// Who holds its nonce back can stop a beacon, once it has seen the others', but not replace it: a second list of
-// commitments for one roster is refused by every honest site, so the administrators must sign another roster, without
-// it.
+// A site that has seen the others' nonces can stop the beacon by holding its own back, but it cannot choose another
+// one: every honest site refuses a second list of commitments for one roster, so the administrators must sign a new
+// roster, without that site.
 #pragma once
 
 #include <optional>

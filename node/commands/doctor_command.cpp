@@ -96,9 +96,10 @@ Result<void> run_doctor(CommandContext& context) {
     } else {
       checkup.skip("connection", "join a federation first");
     }
+    const std::string data = "fovea-node --site " + folder.root().string() + " data ";
     if (std::filesystem::exists(folder.data() / "catalogue.sqlite"))
-      checkup.step("data", Result<void>(), "there is a catalogue; fovea-node data check looks closer");
-    else checkup.skip("data", "no scans were ingested yet: fovea-node data ingest");
+      checkup.step("data", Result<void>(), "there is a catalogue; " + data + "check looks closer");
+    else checkup.skip("data", "no scans were ingested yet: " + data + "ingest SCANS");
   }
   context.console.data("doctor", checkup.json(), text_table(checkup.rows()));
   if (checkup.first_failure()) return checkup.first_failure()->with_context("fix this first");

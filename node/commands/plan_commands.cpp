@@ -156,8 +156,8 @@ void add_plan_commands(CLI::App& app, CommandContext& context) {
   show->add_option("plan", choice->hash, "The plan's hash, or its first digits")->required();
   show->callback([&context, choice] { context.console.run("plan show", [&] { return run_show(context, *choice); }); });
   auto* diff = plan->add_subcommand("diff", "What changed between two plans");
-  diff->add_option("before", choice->hash, "A plan's hash")->required();
-  diff->add_option("after", choice->other, "Another plan's hash")->required();
+  diff->add_option("before", choice->hash, "A plan's hash, or its first digits")->required();
+  diff->add_option("after", choice->other, "Another plan's hash, or its first digits")->required();
   diff->callback([&context, choice] { context.console.run("plan diff", [&] { return run_diff(context, *choice); }); });
   for (const bool approve : {true, false}) {
     auto* decide = plan->add_subcommand(approve ? "approve" : "reject",

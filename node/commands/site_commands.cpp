@@ -75,8 +75,9 @@ Result<void> run_status(CommandContext& context) {
   const bool running = !last.empty() &&
                        context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
   nlohmann::ordered_json data = {{"site", site.id.text()}, {"running", running}, {"last", last}};
+  const std::string program = "fovea-node --site " + context.site.string();
   std::string human =
-      "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with fovea-node start");
+      "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with " + program + " start");
   if (running) {
     human += last.value("connected", false) ? ", connected" : ", not connected";
     if (last.contains("phase"))
@@ -84,8 +85,8 @@ Result<void> run_status(CommandContext& context) {
                std::to_string(last.value("round", 0)) + ", " + std::to_string(last.value("sums_applied", 0)) + " of " +
                std::to_string(last.value("rounds_total", 0)) + " rounds done";
     if (last.contains("waiting_for_approval"))
-      human += "\na plan waits for approval: fovea-node plan approve " +
-               last.value("waiting_for_approval", "").substr(0, 12);
+      human += "\na plan waits for approval: " + program + " plan approve " +
+               last.value("waiting_for_approval", "").substr(0, 12) + " --by \"your name\"";
   }
   context.console.data("status", data, human);
   return {};
@@ -105,7 +106,7 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   join->callback([&context, invite] {
     context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); });
   });
-  auto* status = app.add_subcommand("status", "What the node is doing");
+  auto* status = app.add_subcommand("status", "Show what the node is doing");
   status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });
 }
 

@@ -93,8 +93,8 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   offer = Offer{offered_run, std::move(plan).value()};
   FOVEA_TRY(look_for_decision());
   if (offer) {
-    spdlog::warn("plan \"{}\" waits for a person's approval: fovea-node --site {} plan approve {}", offer->plan.name,
-                 options.folder.root().string(), to_hex(offer->plan.hash).substr(0, 12));
+    spdlog::warn("plan \"{}\" waits for a person's approval: fovea-node --site {} plan approve {} --by \"your name\"",
+                 offer->plan.name, options.folder.root().string(), to_hex(offer->plan.hash).substr(0, 12));
     events.write("plan_waiting", {{"plan", to_hex(offer->plan.hash)}});
   }
   return {};

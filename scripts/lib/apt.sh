@@ -3,6 +3,7 @@
 . "$FOVEA_ROOT/scripts/lib/progress.sh"
 system_root=${FOVEA_SYSTEM_ROOT:-}  # the tests of these scripts put a folder of their own here
 apt_wait_s=${FOVEA_APT_WAIT_S:-900}
+check_seconds FOVEA_APT_WAIT_S "$apt_wait_s"
 apt_lock_files=(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock)
 
 # missing_packages KIND…: the packages of these kinds in packages.txt that are not installed. A command in the third
@@ -18,12 +19,13 @@ missing_packages() {
     END { count = split(wanted, name, "\n"); for (i = 1; i <= count; i++) if (!(name[i] in there)) print name[i] }'
 }
 
+# os_release KEY: its value, which may be in quotes or not.
+os_release() { sed -nE "s/^$1=([\"']?)(.*)\1\$/\2/p" "$system_root/etc/os-release" 2>/dev/null; }
+
 warn_unless_debian_12() {
-  local file=$system_root/etc/os-release name=unknown
-  if [ -r "$file" ]; then
-    grep -qx 'ID=debian' "$file" && grep -qx 'VERSION_ID="12"' "$file" && return 0
-    name=$(sed -n 's/^PRETTY_NAME="\(.*\)"$/\1/p' "$file")
-  fi
+  local name
+  if [ "$(os_release ID) $(os_release VERSION_ID)" = "debian 12" ]; then return 0; fi
+  name=$(os_release PRETTY_NAME) || name=
   say "warning: this is ${name:-unknown}; Fovea is built and tested on Debian 12 (bookworm)."
   say "         Elsewhere packages may have other names or versions, and the build may fail."
 }
@@ -132,8 +134,8 @@ explain_apt() {
     "apt-get clean, or make room in /var/cache/apt/archives and /usr"
   apt_fault 's/.*Release file for (.*) is not valid yet.*/\1/p' "this machine's clock is behind that of NAMES" \
     "set the clock, then $again"
-  apt_fault 's/^sudo: (.*)/\1/p' "sudo refused: NAMES" \
-    "as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+  apt_fault 's/^sudo: (.*)/\1/p; /^.* is not in the sudoers file|^Sorry, user .* (is not allowed|may not run)/p' \
+    "sudo refused: NAMES" "$(as_root_command)"
   if [ -z "$apt_fault_found" ]; then
     apt_fault '/^E: Failed to fetch/s/.*\/([^\/_]+)_[^\/]*\.deb.*/\1/p' "NAMES could not be downloaded" "$again"
     { grep -hE '^(E|W): ' "${apt_logs[@]}" || tail -n 5 "${apt_logs[-1]}"; } >&2
@@ -154,6 +156,18 @@ apt_sizes_mb() {
     END { if (bytes) printf "%d %d\n", bytes / 1000000 + 1, kilobytes / 1000 + 1 }'
 }
 
+# The command that installs what is missing, for people who are root elsewhere.
+as_root_command() { echo "as root: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"; }
+
+# Asks for sudo's password while no progress line is on the terminal, which would wipe the question away.
+ask_sudo() {
+  [ ${#as_root[@]} -gt 0 ] || return 0
+  sudo -v && return 0
+  fail "sudo refused"
+  say "fix: $(as_root_command)"
+  return 1
+}
+
 # install_packages PACKAGE…: installs these packages, which are missing.
 install_packages() {
   local missing=("$@") log status
@@ -166,13 +180,14 @@ install_packages() {
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
       fail "packages are missing, and this is neither root nor is there sudo"
-      say "as root: apt-get update && apt-get install --no-install-recommends -y ${missing[*]}"
+      say "$(as_root_command)"
       return 1
     fi
     as_root=(sudo)
   fi
   make_build_folder || return 1
   log=$(mktemp -d "$FOVEA_ROOT/build/apt-XXXXXX") || return 1
+  ask_sudo || return 1
   apt_deadline=$((SECONDS + apt_wait_s))
   # An archive of somebody else's that cannot be read is no reason to stop: what matters is whether the packages come.
   status=0
@@ -180,6 +195,7 @@ install_packages() {
   [ "$status" -ne 75 ] || return 1
   [ "$status" -eq 0 ] || say "apt-get update ended with an error; trying with the package lists that are there"
   check_package_space "${missing[@]}" || return 1
+  ask_sudo || return 1
   status=0
   run_apt "$log/install.log" install -y --no-install-recommends "${missing[@]}" || status=$?
   if [ "$status" -ne 0 ]; then explain_apt "$log/update.log" "$log/install.log"; return "$status"; fi

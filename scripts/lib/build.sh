@@ -9,7 +9,7 @@ lock_build() {
   make_build_folder || return 1
   # shellcheck disable=SC2093
   if ! { exec 9>>"$FOVEA_ROOT/build/lock"; } 2>/dev/null; then
-    fail "$FOVEA_ROOT/build/lock belongs to somebody else"
+    fail "$FOVEA_ROOT/build/lock cannot be written to"
     return 1
   fi
   if ! flock -n 9; then
@@ -21,6 +21,30 @@ lock_build() {
     say "the other build ended after $(duration $((SECONDS - start)))"
   fi
   echo $$ >"$FOVEA_ROOT/build/lock"
+}
+
+# start_build COMMAND…: starts a command in a session of its own, so that a signal to this script ends all of it.
+build_session=
+start_build() {
+  setsid "$@" 9>&- &
+  build_session=$!
+}
+
+end_build() {
+  local status=0
+  wait "$build_session" || status=$?
+  build_session=
+  return "$status"
+}
+
+# Ends what start_build started, and waits for it.
+stop_build() {
+  trap '' INT TERM HUP
+  if [ -n "$build_session" ]; then
+    kill -TERM -- "-$build_session" 2>/dev/null || kill -TERM "$build_session" 2>/dev/null || true
+    wait
+  fi
+  progress_clear
 }
 
 # A build folder needs cmake when it has no build files yet, when the presets changed since, or when the checkout moved.
@@ -37,7 +61,8 @@ configure() {
   if [ -f "$FOVEA_BUILD/CMakeCache.txt" ] &&
     ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$FOVEA_ROOT" "$FOVEA_BUILD/CMakeCache.txt"; then fresh=(--fresh); fi
   say "configuring build/$FOVEA_PRESET"
-  (cd "$FOVEA_ROOT" && cmake "${fresh[@]}" --preset "$FOVEA_PRESET" -Wno-dev) >"$log" 2>&1 9>&- && return 0
+  start_build env -C "$FOVEA_ROOT" cmake "${fresh[@]}" --preset "$FOVEA_PRESET" -Wno-dev >"$log" 2>&1
+  end_build && return 0
   tail -n 30 "$log" >&2
   fail "cmake could not configure build/$FOVEA_PRESET; the whole log: $log"
   return 1
@@ -71,12 +96,16 @@ render_ninja() {
 
 # compile [TARGET…]: builds the targets, or everything.
 compile() {
-  local log=$FOVEA_BUILD/build.log status=0 targets=()
-  [ $# -eq 0 ] || targets=(--target "$@")
+  local log=$FOVEA_BUILD/build.log status=0 targets=("$@") filter
   ninja_start=$SECONDS ninja_done=0 ninja_total=0 ninja_what='' ninja_command_follows=''
   : >"$log" || return 1
-  NINJA_STATUS="$ninja_prefix %f %t " cmake --build "$FOVEA_BUILD" "${targets[@]}" 2>&1 9>&- |
-    progress_filter "$log" classify_ninja render_ninja || status=$?
+  # Not "cmake --build": it dies of a signal before ninja has ended the compilers, or kills ninja before it can.
+  exec 7> >(progress_filter "$log" classify_ninja render_ninja)
+  filter=$!
+  NINJA_STATUS="$ninja_prefix %f %t " start_build ninja -C "$FOVEA_BUILD" "${targets[@]}" >&7 2>&1 7>&-
+  exec 7>&-
+  end_build || status=$?
+  wait "$filter" || true
   [ "$status" -eq 0 ] || fail "the build stopped; every command and its whole output: $log"
   return "$status"
 }

@@ -10,7 +10,7 @@ size() { awk -v mb="$1" 'BEGIN { if (mb < 1000) printf "%d MB", mb; else printf 
 
 # need_space MB FOLDER WHAT: notes what will be written to a folder; it need not exist yet.
 space_notes=()
-need_space() { space_notes+=("$1|$2|$3"); }
+need_space() { space_notes+=("$1|$3|$2"); }
 
 # check_space: compares everything noted with what is free, disk by disk. An error names folders and what is missing.
 check_space() {
@@ -18,10 +18,16 @@ check_space() {
   local -A wanted_mb=() free_mb=() names=()
   local failed=0
   for note in "${space_notes[@]}"; do
-    IFS='|' read -r mb folder what <<<"$note"
+    IFS='|' read -r mb what folder <<<"$note"
     existing=$folder
     while [ ! -d "$existing" ]; do existing=$(dirname "$existing"); done
-    read -r free mount < <(df -Pk "$existing" | awk 'NR == 2 { print int($4 * 1.024 / 1000), $6 }') || continue
+    # The mount point is the last column, and may hold blanks.
+    read -r free mount < <(df -k --output=avail,target -- "$existing" 2>/dev/null | tail -n 1) || continue
+    if [[ ! $free =~ ^[0-9]{1,15}$ || -z $mount ]]; then
+      say "warning: df does not say how much is free in $existing"
+      continue
+    fi
+    free=$((free * 1024 / 1000000))
     wanted_mb[$mount]=$((${wanted_mb[$mount]:-0} + mb))
     free_mb[$mount]=$free
     names[$mount]+="${names[$mount]:+, }$folder ($what: $(size "$mb"))"

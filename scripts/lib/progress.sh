@@ -1,6 +1,7 @@
 # One line of progress: rewritten in place on a terminal, a line of its own every 30 s anywhere else.
 # shellcheck shell=bash
 progress_interval_s=${FOVEA_PROGRESS_S:-30}
+check_seconds FOVEA_PROGRESS_S "$progress_interval_s"
 progress_open=
 if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; then progress_terminal=yes; else progress_terminal=; fi
 

@@ -58,6 +58,38 @@ matching_sources() {
   done < <(test_cases) | sort -u
 }
 
+# source_patterns PATTERN…: the patterns, and each without what GoogleTest prints around the name in the sources, as in
+# Prefix/Suite.Test/parameter or Suite/type.Test.
+source_patterns() {
+  local pattern suite part parts
+  for pattern in "$@"; do
+    echo "$pattern"
+    [[ $pattern == */* && $pattern == *.* ]] || continue
+    suite=${pattern%%.*}
+    IFS=/ read -ra parts <<<"$suite"
+    for part in "${parts[@]}"; do
+      if [ ${#parts[@]} -eq 1 ] || [ "$part" != '*' ]; then
+        pattern=${pattern#*.}
+        echo "$part.${pattern%%/*}"
+        pattern=$suite.$pattern
+      fi
+    done
+  done
+}
+
+# similar_cases PATTERN…: up to five tests that the patterns match but for upper and lower case.
+similar_cases() {
+  local name pattern count=0
+  shopt -s nocasematch
+  while read -r name _; do
+    for pattern in "$@"; do
+      # shellcheck disable=SC2053
+      if ((count < 5)) && [[ $name == $pattern ]]; then echo "$name"; count=$((count + 1)); break; fi
+    done
+  done < <(test_cases)
+  shopt -u nocasematch
+}
+
 # programs_of FILE…: the test programs made of these sources, from the table that cmake writes.
 programs_of() {
   awk -F '\t' -v root="$FOVEA_ROOT/" -v files="$(printf '%s\n' "$@")" '

@@ -1,11 +1,12 @@
-"""Checks tracked Markdown: prose wrapped at 120 columns, and links within the repository that lead somewhere.
+"""Checks Markdown, tracked or new: prose wrapped at 120 columns, and links within the repository that lead somewhere.
 
 Tables and code blocks are as wide as they need to be, and the target of a link does not count."""
 
 import pathlib
 import re
-import subprocess
 import sys
+
+import tree
 
 COLUMNS_MAX = 120
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
@@ -15,7 +16,7 @@ REFERENCE = re.compile(r"^\[[^\]]+\]:\s*(\S+)")
 def prose_lines(text):
     """(number, line) of everything that is not in a code block."""
     fence = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         mark = re.match(r"\s*(```+|~~~+)", line)
         if mark and fence is None:
             fence = mark.group(1)
@@ -33,7 +34,7 @@ def anchor_of(heading):
 
 def anchors(path):
     found = set()
-    for _, line in prose_lines(path.read_text(encoding="utf-8")):
+    for _, line in prose_lines(path.read_text(encoding="utf-8", errors="replace")):
         heading = re.match(r"#{1,6}\s+(.*?)\s*#*$", line)
         if heading:
             name, number = anchor_of(heading.group(1)), 0
@@ -58,7 +59,11 @@ def broken(path, target):
 
 
 def faults(path):
-    for number, line in prose_lines(path.read_text(encoding="utf-8")):
+    text = tree.text_of(path)
+    if text is None:
+        yield None, "not UTF-8"
+        return
+    for number, line in prose_lines(text):
         shown = LINK.sub("]()", line)
         if (
             len(shown) > COLUMNS_MAX
@@ -76,15 +81,14 @@ def faults(path):
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    names = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "-z", "--", "*.md"], capture_output=True, text=True, check=True
-    ).stdout
+    names = tree.names(root, "*.md")
+    if names is None:
+        sys.exit(f"{root} is no git repository")
     found = 0
-    for name in filter(None, names.split("\0")):
-        if (root / name).is_file():
-            for number, fault in faults(root / name):
-                print(f"{name}:{number}: {fault}")
-                found += 1
+    for name in names:
+        for number, fault in faults(root / name):
+            print(f"{name}: {fault}" if number is None else f"{name}:{number}: {fault}")
+            found += 1
     print(f"{found} faults in Markdown")
     return 1 if found else 0
 

@@ -2,8 +2,8 @@
 
 jscpd finds equal runs of tokens; alike in shape means equal but for names, strings and numbers, which it can ignore. It
 is given copies of the sources without comments, includes, using lines and blank lines, so that only lines of code
-count. A run that mostly repeats one to three lines is a table (the cases of a switch, members, enumerators) and not
-reported.
+count. A run that is alike in shape and mostly repeats one to three lines is a table (the cases of a switch, members,
+enumerators) and not reported, only counted; --verbose prints such pairs. Equal runs are always reported.
 """
 
 import argparse
@@ -14,10 +14,13 @@ import shutil
 import subprocess
 import sys
 
+import tree
+
 LINES_MIN = 10
 # Ten lines of this code have about 110 tokens, ten short ones 50. jscpd names one partner for a run, and not the same
 # one with every bound, so that the longest common run can be missed with one bound: what any of them finds counts.
 TOKENS_MIN = (50, 70, 100)
+TOKENS_MIN_EQUAL = (20, *TOKENS_MIN)  # ten equal lines count however short they are
 ROOMS = ("common", "crypto", "federation", "node", "coordinator", "audit")
 COMMENT_OR_TEXT = re.compile(
     r"""
@@ -38,7 +41,10 @@ def without_comments(text):
 
 def counted_lines(source):
     """The lines of a source that count, each with its number."""
-    lines = enumerate(without_comments(source.read_text(encoding="utf-8")).split("\n"), start=1)
+    text = tree.text_of(source)
+    if text is None:
+        sys.exit(f"{source}: not UTF-8")
+    lines = enumerate(without_comments(text).split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip() and not NOT_COUNTED.match(line.strip())]
 
 
@@ -103,14 +109,45 @@ def without_repeats(lines):
 
 
 def runs_in(jscpd, folder, copies, kind, words):
-    found = []
+    """(runs, tables) of at least LINES_MIN lines."""
+    found, tables = [], []
     for duplicate in detect(jscpd, folder, words):
         first, second = sorted(side(duplicate[key], folder, copies) for key in ("firstFile", "secondFile"))
         lines = min(len(first[3]), len(second[3]))
         overlap = first[0] == second[0] and first[2] >= second[1]
-        if lines >= LINES_MIN and not overlap and 2 * without_repeats(first[3]) >= lines:
-            found.append((first[:3], second[:3], lines, kind))
-    return found
+        if lines < LINES_MIN or overlap:
+            continue
+        is_table = kind != "equal" and 2 * without_repeats(first[3]) < lines
+        (tables if is_table else found).append((first[:3], second[:3], lines, kind))
+    return found, tables
+
+
+def all_runs(jscpd, folder, copies):
+    """(runs, tables), each once, without those that lie in a longer one."""
+    equal, alike, tables = [], [], []
+    for bound in TOKENS_MIN_EQUAL:
+        equal += runs_in(jscpd, folder, copies, "equal", ["--min-tokens", str(bound)])[0]
+    for bound in TOKENS_MIN:
+        words = ["--min-tokens", str(bound), "--ignore-identifiers", "--ignore-literals"]
+        found, hidden = runs_in(jscpd, folder, copies, "alike in shape", words)
+        alike += found
+        tables += hidden
+    runs = outermost(equal + [run for run in alike if not any(covers(other, run) for other in equal)])
+    return runs, outermost(run for run in tables if not any(covers(other, run) for other in runs))
+
+
+def outermost(runs):
+    runs = list(dict.fromkeys(runs))
+    return [
+        run
+        for run in runs
+        if not any(other is not run and covers(other, run) and not covers(run, other) for other in runs)
+    ]
+
+
+def shown(run):
+    first, second, lines, kind = run
+    return f"{first[0]}:{first[1]}-{first[2]} and {second[0]}:{second[1]}-{second[2]}: {lines} lines, {kind}"
 
 
 def covers(outer, inner):
@@ -131,11 +168,9 @@ def allowed_pairs(path):
 
 
 def product_sources(root):
-    listed = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "-z", "--", *ROOMS], capture_output=True, text=True, check=False
-    )
-    if listed.returncode == 0 and listed.stdout:
-        files = [root / name for name in listed.stdout.split("\0") if name]
+    listed = tree.names(root, *ROOMS)
+    if listed:
+        files = [root / name for name in listed]
     else:
         files = [file for room in ROOMS for file in (root / room).rglob("*")]
     return sorted(file for file in files if file.suffix in (".h", ".cpp") and file.is_file())
@@ -147,47 +182,37 @@ def main():
     parser.add_argument("--jscpd", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for the copies")
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--verbose", action="store_true", help="print the tables too")
     options = parser.parse_args()
     root = options.root.resolve()
     sources = product_sources(root)
     folder = options.work / "copies"
     copies = write_copies(sources, folder, root)
-    equal, alike = [], []
-    for bound in TOKENS_MIN:
-        words = ["--min-tokens", str(bound)]
-        equal += runs_in(options.jscpd, folder, copies, "equal", words)
-        alike += runs_in(
-            options.jscpd, folder, copies, "alike in shape", [*words, "--ignore-identifiers", "--ignore-literals"]
-        )
-    runs = list(dict.fromkeys(equal + [run for run in alike if not any(covers(other, run) for other in equal)]))
-    runs = [
-        run
-        for run in runs
-        if not any(other is not run and covers(other, run) and not covers(run, other) for other in runs)
-    ]
+    runs, tables = all_runs(options.jscpd, folder, copies)
 
     allowed = allowed_pairs(root / "scripts" / "duplicates-allowed.txt")
     unlisted, used = 0, set()
-    for first, second, lines, kind in sorted(runs):
-        pair = tuple(sorted([first[0], second[0]]))
+    for run in sorted(runs):
+        pair = tuple(sorted([run[0][0], run[1][0]]))
         reason = allowed.get(pair)
         used.add(pair)
         unlisted += reason is None
-        print(
-            f"{first[0]}:{first[1]}-{first[2]} and {second[0]}:{second[1]}-{second[2]}: {lines} lines, {kind}"
-            + (f" (listed: {reason})" if reason else "")
-        )
+        print(shown(run) + (f" (listed: {reason})" if reason else ""))
+    for run in sorted(tables) if options.verbose else []:
+        print(f"{shown(run)} (a table, not counted as a run)")
     stale = sorted(set(allowed) - used)
     for first, second in stale:
         print(f"scripts/duplicates-allowed.txt lists {first} ~ {second}, which have no run in common any more")
     print(
         f"{len(sources)} files of product code: {unlisted} runs of {LINES_MIN} or more lines not listed, "
-        f"{len(runs) - unlisted} listed"
+        f"{len(runs) - unlisted} listed, {len(tables)} pairs of tables left out"
     )
     if options.json:
-        options.json.write_text(
-            json.dumps({"duplicate_runs_10": unlisted, "listed": len(runs) - unlisted}) + "\n", encoding="utf-8"
-        )
+        facts = {"duplicate_runs_10": unlisted, "listed": len(runs) - unlisted}
+        try:
+            options.json.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        except OSError as error:
+            sys.exit(f"{options.json}: {error.strerror}")
     return 1 if unlisted or stale else 0
 
 

@@ -59,6 +59,24 @@ if [ -f "$FAKE/$name.once" ]; then cat "$FAKE/$name.once"; rm "$FAKE/$name.once"
 exit "$(cat "$FAKE/$name.rc" 2>/dev/null || echo 0)"
 """
 
+# Lists one case, or none where fake/no_cases is there.
+TEST_PROGRAM = """#!/bin/sh
+case $1 in
+  --gtest_list_tests) echo Suite.; [ -e "$FAKE/no_cases" ] || echo "  Case" ;;
+  *) echo "ran $(basename "$0") $*" ;;
+esac
+"""
+
+# Notes what it is asked; refuses with fake/sudo.refusal where that is there.
+FAKE_SUDO = """#!/bin/sh
+echo "sudo $*" >> "$FAKE/sudo.calls"
+if [ "$1" = -v ]; then
+  if [ -f "$FAKE/sudo.refusal" ]; then cat "$FAKE/sudo.refusal" >&2; exit 1; fi
+  exit 0
+fi
+exec "$@"
+"""
+
 
 class Checkout:
     """A folder with scripts/, a CMake project and a folder of fake programs that comes first in PATH."""
@@ -87,8 +105,8 @@ class Checkout:
         self.write("system/var/lib/dpkg/lock-frontend", "")
         self.program("dpkg-query", "#!/bin/sh\nexit 1\n")
         self.program("apt-get", FAKE_APT)
-        self.write("tests/test_program", '#!/bin/sh\necho "ran $(basename "$0") $*"\n').chmod(0o755)
-        self.program("sudo", '#!/bin/sh\nexec "$@"\n')
+        self.write("tests/test_program", TEST_PROGRAM).chmod(0o755)
+        self.program("sudo", FAKE_SUDO)
 
     def close(self):
         self.place.cleanup()

@@ -7,6 +7,9 @@ import json
 import os
 import pathlib
 import re
+import select
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +32,18 @@ fcntl.lockf(file, fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
 """
+
+
+def has_ended(process):
+    """True if it is gone, or dies within seconds of the signal that was sent to it; init may collect it later."""
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 5)[0])
+    finally:
+        os.close(descriptor)
 
 
 class InCheckout(unittest.TestCase):
@@ -156,12 +171,63 @@ class Packages(InCheckout):
         self.assertIn("warning: this is Ubuntu 22.04", self.install(0))
 
     def test_full_disk_is_refused_before_anything_is_done(self):
-        self.checkout.program("df", "#!/bin/sh\necho header\necho /dev/x 1 1 102400 1% /\n")
+        self.checkout.program("df", '#!/bin/sh\necho header\necho "102400 /mnt/a disk"\n')
         output = self.ends(1, "scripts/setup", "build", "--target", "demo_programs")
         self.assertIn("not enough room", output)
         self.assertIn(str(self.checkout.root / "build/release"), output)
-        self.assertIn("missing (disk mounted at /)", output)
+        self.assertIn("missing (disk mounted at /mnt/a disk)", output)
         self.assertNotIn("Build (preset", output)
+        self.assertFalse((self.checkout.fake / "calls").exists())
+
+    def test_df_without_a_number_is_no_arithmetic(self):
+        self.checkout.packages_are_there()
+        self.checkout.program("df", "#!/bin/sh\necho Avail Mounted on\necho - /mnt/a disk\n")
+        self.assertIn("df does not say", self.ends(0, "scripts/setup", "--target", "demo_programs"))
+
+    def test_absurd_room_is_refused(self):
+        for space in ("99999999999999999999:/tmp", "010:/tmp", "1e3:/tmp", "-1:/tmp", "5:", ":"):
+            with self.subTest(space):
+                self.assertIn("usage:", self.ends(2, "scripts/setup", "--packages", "--space", space))
+
+    def test_os_release_may_have_quotes_or_not(self):
+        for text in ("ID=debian\nVERSION_ID=12\n", "ID='debian'\nVERSION_ID='12'\n", 'VERSION_ID="12"\nID="debian"\n'):
+            with self.subTest(text):
+                self.checkout.write("system/etc/os-release", text)
+                self.assertNotIn("warning", self.install(0))
+        self.checkout.write("system/etc/os-release", "ID=debian\nVERSION_ID=13\nPRETTY_NAME='Debian 13'\n")
+        self.assertIn("warning: this is Debian 13;", self.install(0))
+
+    def test_times_that_are_no_numbers_are_refused_by_name(self):
+        for name in ("FOVEA_PROGRESS_S", "FOVEA_APT_WAIT_S"):
+            for value in ("soon", "-1", "08", "1.5", "99999999999"):
+                with self.subTest(name=name, value=value):
+                    output = self.ends(2, "scripts/setup", "--packages", "coverage", **{name: value})
+                    self.assertIn(f'{name} must be a number of seconds, not "{value}"', output)
+
+    def be_a_user(self):
+        self.checkout.program("id", "#!/bin/sh\ncase $1 in -u) echo 1000 ;; *) echo someone ;; esac\n")
+
+    def test_sudo_asks_before_any_progress_and_before_installing(self):
+        self.be_a_user()
+        self.install(0)
+        calls = (self.checkout.fake / "sudo.calls").read_text().splitlines()
+        self.assertEqual([call.split()[-1] for call in calls], ["-v", "update", "-v", "python3"])
+
+    def test_a_refusal_of_sudo_gives_the_command_for_root(self):
+        self.be_a_user()
+        command = "fix: as root: apt-get update && apt-get install -y --no-install-recommends gcovr python3"
+        for text in (
+            "someone is not in the sudoers file.  This incident will be reported.",
+            "Sorry, user someone is not allowed to execute '/usr/bin/env apt-get' as root on here.",
+            "Sorry, user someone may not run sudo on here.",
+        ):
+            with self.subTest(text):
+                output = self.install(1, install_out=text + "\n", install_rc="1")
+                self.assertIn("sudo refused: " + text.split(".  ")[0], output)
+                self.assertIn(command, output)
+        (self.checkout.fake / "sudo.refusal").write_text("someone is not in the sudoers file.\n")
+        (self.checkout.fake / "calls").unlink()
+        self.assertIn(command, self.install(1))
         self.assertFalse((self.checkout.fake / "calls").exists())
 
 
@@ -169,6 +235,43 @@ class Building(InCheckout):
     def setUp(self):
         super().setUp()
         self.checkout.packages_are_there()
+
+    def test_cdpath_changes_nothing(self):
+        for command in (["scripts/setup", "--packages"], ["scripts/test", "--rooms"], ["scripts/bench"]):
+            with self.subTest(command):
+                self.assertNotIn(str(self.checkout.root), self.ends(0, *command, CDPATH=f".:{self.checkout.root}:/"))
+
+    def test_somebody_elses_build_folder_is_named_with_the_command_that_mends_it(self):
+        root = self.checkout.root
+        as_user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        root.chmod(0o755)
+        for name in ("build/release", "build/lock"):
+            with self.subTest(name):
+                subprocess.run(["rm", "-rf", root / "build"], check=True)
+                (root / "build").mkdir()
+                path = root / name
+                path.touch() if name.endswith("lock") else path.mkdir()
+                path.chmod(0o444 if name.endswith("lock") else 0o555)
+                if as_user:
+                    os.chown(root / "build", 65534, 65534)
+                output = self.ends(1, *as_user, "scripts/setup", "--build-only", "--target", "demo_programs")
+                self.assertRegex(output, rf"{name} cannot be written to; as root: chown -R \w+ \S.*build")
+        path.parent.joinpath("lock").chmod(0o644)
+
+    def test_signals_end_the_build_too(self):
+        for name, code in (("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)):
+            with self.subTest(name):
+                pid_file = self.checkout.root / "build/release/slow.pid"
+                pid_file.unlink(missing_ok=True)
+                setup = self.checkout.start("scripts/setup", "--target", "slow", FOVEA_PROGRESS_S="0")
+                lines = iter(setup.stdout.readline, "")
+                next(line for line in lines if "compiling" in line and pid_file.exists() and pid_file.read_text())
+                compiler = int(pid_file.read_text())
+                setup.send_signal(getattr(signal, name))
+                output = "".join(lines)
+                setup.stdout.close()
+                self.assertEqual(setup.wait(timeout=20), code, output)
+                self.assertTrue(has_ended(compiler))
 
     def test_needs_are_said_first_and_progress_is_quiet_without_a_terminal(self):
         output = self.ends(0, "scripts/setup", "--target", "demo_programs")
@@ -203,8 +306,7 @@ class Building(InCheckout):
         compiler = int((self.checkout.root / "build/release/slow.pid").read_text())
         terminal.press(b"\x03")
         self.assertNotEqual(terminal.exit_code(), 0)
-        with self.assertRaises(ProcessLookupError):
-            os.kill(compiler, 0)
+        self.assertTrue(has_ended(compiler))
 
     def test_second_build_waits_for_the_first(self):
         (self.checkout.root / "build").mkdir()
@@ -244,7 +346,55 @@ class RoomsAndCases(InCheckout):
         self.assertFalse((self.checkout.root / "build/dev/tests/round_test").exists())
 
     def test_unknown_room_lists_the_rooms(self):
-        self.assertIn("there are: crypto round", self.ends(2, "scripts/test", "--room", "cellar"))
+        for room in ("cellar", "nosuch/crypto", "tests/unit", "crypto/"):
+            with self.subTest(room):
+                self.assertIn("there are: crypto round", self.ends(2, "scripts/test", "--room", room))
+
+    def test_a_room_has_other_spellings(self):
+        by_path = ["-j", "2", "--room", "./tests/unit/crypto"]
+        for words in (["--room=crypto"], ["--room", "tests/unit/crypto/"], by_path):
+            with self.subTest(words):
+                self.assertIn("failed out of 1\n", self.ends(0, "scripts/test", *words))
+
+    def test_what_is_not_understood_is_refused_before_anything_is_built(self):
+        for words, reason in (
+            (["crypto"], 'knows no "crypto"'),
+            (["--cases", "x"], 'knows no "--cases"'),
+            (["--label", "unit"], 'knows no "--label"'),
+            (["-X"], 'knows no "-X"'),
+            (["-L"], "-L needs a value"),
+            (["--room", "crypto", "-R", "x"], "leave out -R"),
+            (["--room", "crypto", "--label-regex=x"], "leave out --label-regex"),
+            (["--room", "crypto", "round"], 'knows no "round"'),
+            (["--room", "crypto", "--case", "Sum*"], "one --room or one --case"),
+            (["--case", "Shamir*", "Sum*"], 'knows no "Sum*"'),
+            (["--case", "Shamir*", "-V"], "one pattern and nothing else"),
+            (["--case="], 'knows no "--case="'),
+            (["--rooms", "crypto"], "takes nothing after it"),
+        ):
+            with self.subTest(words):
+                self.assertIn(reason, self.ends(2, "scripts/test", *words))
+        self.assertFalse((self.checkout.root / "build").exists())
+
+    def test_arguments_of_ctest_reach_it(self):
+        self.ends(0, "scripts/setup", "--target", "tests_crypto", "--target", "tests_round")
+        output = self.ends(0, "scripts/test", "--tests-regex=^round", "--show-only", "-j2")
+        self.assertIn("round.all", output)
+        self.assertNotIn("crypto.all", output)
+
+    def test_a_case_may_be_named_as_it_is_printed(self):
+        for pattern in ("All/Field.Inverts/3", "Field/0.Inverts", "*/Field.Inverts/*"):
+            with self.subTest(pattern):
+                output = self.ends(0, "scripts/test", "--case", pattern)
+                self.assertRegex(output, r"(?m)^ran crypto_test")
+                self.assertIn(f"--gtest_filter={pattern}:", output)
+
+    def test_no_case_run_is_a_failure(self):
+        (self.checkout.fake / "no_cases").write_text("")
+        self.assertIn("no case that is run matches", self.ends(1, "scripts/test", "--case", "Field.Inverts"))
+
+    def test_a_case_in_other_letters_is_hinted_at(self):
+        self.assertIn("there is: Shamir.SharesJoin", self.ends(2, "scripts/test", "--case", "shamir"))
 
     def test_case_finds_its_program(self):
         cases = {
@@ -349,13 +499,13 @@ class Lint(InCheckout):
             name, f"// {name}\nvoid {pathlib.Path(name).stem}(long a) {{\n" + "\n".join(lines) + "\n}\n"
         )
 
-    def duplicates(self, code):
+    def duplicates(self, code, jscpd=None):
         return self.ends(
             code,
             sys.executable,
             "scripts/lint-tools/duplicates.py",
             "--jscpd",
-            installed_jscpd(),
+            jscpd or installed_jscpd(),
             "--work",
             self.checkout.root / "work",
         )
@@ -383,6 +533,61 @@ class Lint(InCheckout):
         self.assertIn("(listed: planted by a test)", self.duplicates(0))
         self.plant("crypto/first.cpp", [])
         self.assertIn("which have no run in common any more", self.duplicates(1))
+
+    @unittest.skipUnless(installed_jscpd(), "jscpd is not installed (scripts/lint duplicates installs it)")
+    def test_equal_tables_and_short_lines_count_and_tables_alike_are_counted(self):
+        self.checkout.write("scripts/duplicates-allowed.txt", "")
+        table = [f'case Kind::{name}: return "{name}";' for name in "abcdefghijklmn"]
+        short = [f"{name}();" for name in ("go", "on", "up", "at", "to", "by", "in", "of", "as", "it", "is")]
+        for lines in (table, short):
+            self.plant("crypto/first.cpp", lines)
+            self.plant("node/other.cpp", lines)
+            self.assertRegex(self.duplicates(1), r"crypto/first.cpp:3-1\d and node/other.cpp:3-1\d: 1\d lines, equal")
+        self.plant("crypto/first.cpp", table)
+        self.plant("node/other.cpp", [line.replace("Kind", "Sort").replace(' "', ' "z') for line in table])
+        self.assertRegex(self.duplicates(0), "[1-9][0-9]* pairs of tables left out")
+
+    def test_files_that_git_does_not_know_yet_are_checked(self):
+        self.start_history()
+        self.checkout.write("crypto/new.cpp", "// " + "x" * 118 + "\n")
+        self.checkout.write("new.md", "[a](gone.md)\n")
+        self.checkout.write("scripts/new.sh", "#!/usr/bin/env bash\nls $1\n")
+        self.assertIn("crypto/new.cpp:1: 121 columns", self.ends(1, "scripts/lint", "lines"))
+        self.assertIn("new.md:1: no such file: gone.md", self.ends(1, "scripts/lint", "docs"))
+        if shutil.which("shellcheck"):
+            self.assertIn("scripts/new.sh line 2", self.ends(1, "scripts/lint", "shell"))
+        if shutil.which("clang-format"):
+            self.checkout.write("crypto/new.cpp", "int   a  ;\n")
+            self.assertIn("crypto/new.cpp:1", self.ends(1, "scripts/lint", "format"))
+        self.checkout.write("crypto/new.cpp", "int a;\n")
+        sources = [path.relative_to(self.checkout.root) for path in duplicates.product_sources(self.checkout.root)]
+        self.assertIn(pathlib.Path("crypto/new.cpp"), sources)
+
+    def test_a_file_that_is_not_utf_8_is_named(self):
+        for name in ("crypto/a.cpp", "a.md"):
+            self.checkout.write(name, "").write_bytes(b"// \xff\n")
+        self.start_history()
+        for output in (
+            self.ends(1, "scripts/lint", "lines"),
+            self.ends(1, "scripts/lint", "docs"),
+            self.duplicates(1, jscpd="/bin/false"),
+        ):
+            self.assertRegex(output, r"a\.(cpp|md): not UTF-8")
+            self.assertNotIn("Traceback", output)
+
+    def test_blanks_tabs_and_ends_of_lines(self):
+        self.checkout.write("crypto/a.cpp", "").write_bytes(b"int a; \r\n\tint b;\nint c; \nint d;")
+        self.start_history()
+        output = self.ends(1, "scripts/lint", "lines")
+        for fault in ("1: carriage return", "2: tab", "3: blank at the end", "4: no newline"):
+            self.assertIn("crypto/a.cpp:" + fault, output)
+
+    def test_json_is_refused_where_it_cannot_be_written(self):
+        for file in ("nosuch/a.json", "crypto", "", "--strict"):
+            with self.subTest(file):
+                output = self.ends(2, "scripts/lint", "--json", file, "lines")
+                self.assertRegex(output, "cannot be written to|needs a file")
+                self.assertNotIn("==>", output)
 
     def test_tables_count_once(self):
         self.assertEqual(duplicates.without_repeats(['case A: return "a";', 'case B: return "b c";'] * 5), 1)
@@ -413,6 +618,14 @@ class Lint(InCheckout):
         self.assertIn('not "area: what changes": Fix things', self.ends(1, "scripts/lint", "commits"))
         self.commit("crypto: " + "x" * 65)
         self.assertIn("a subject of 73 characters", self.ends(1, "scripts/lint", "commits"))
+
+    def test_subjects_are_counted_in_characters_and_their_area_exists(self):
+        self.start_history()
+        self.commit("shamir_test: " + "é" * 59)
+        self.commit("tests/unit, docs: words")
+        self.ends(0, "scripts/lint", "commits", LC_ALL="C")
+        self.commit("cellar: words")
+        self.assertIn('"cellar" is no folder or file', self.ends(1, "scripts/lint", "commits"))
 
     def test_documents(self):
         self.checkout.write("there.md", "# A heading, `here`\n")
@@ -476,6 +689,26 @@ class BenchBuild(InCheckout):
         self.assertEqual((facts["files_in_largest_folder"], facts["duplicate_runs_10"]), (2, 0))
         self.assertFalse((self.checkout.root / "build/release").exists(), "the checkout itself must not be built")
         self.assertEqual(list((self.checkout.root / "build").glob("bench-build-*")), [])
+
+    def test_json_is_the_callers_path_or_standard_output(self):
+        self.checkout.packages_are_there()
+        self.checkout.write(
+            "bench/planted.sh",
+            "#!/usr/bin/env bash\n# Planted\n# needs: nothing\necho measuring\n"
+            "while [ $# -gt 1 ]; do shift; done\necho '{}' > \"$1\"\n",
+        )
+        elsewhere = self.checkout.root / "crypto"
+        bench = self.checkout.root / "scripts/bench"
+        environment = self.checkout.environment()
+        command = [bench, "planted", "--json=a.json"]
+        subprocess.run(command, cwd=elsewhere, env=environment, check=True, capture_output=True)
+        self.assertEqual((elsewhere / "a.json").read_text(), "{}\n")
+        command = [bench, "planted", "--json", "-"]
+        done = subprocess.run(command, cwd=elsewhere, env=environment, check=True, capture_output=True, text=True)
+        self.assertEqual((done.stdout, done.stderr), ("{}\n", "measuring\n"))
+        output = self.ends(2, bench, "planted", "--json", "nosuch/a.json")
+        self.assertIn("cannot be written to", output)
+        self.assertNotIn("measuring", output)
 
     def test_quick_leaves_the_builds_out(self):
         facts = self.measure("--quick")
