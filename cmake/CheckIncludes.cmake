@@ -5,6 +5,7 @@
 # may use what its target DEPENDS on or PRIVATE_DEPENDS on, a header what its target DEPENDS on, both with whatever
 # those make public. A header of ours that no target owns is an error, and so is an outside library that is not listed
 # here, and an include in any other form than #include "path/from/root.h" and #include <outside>: nothing else is read.
+# Headers of tests/support belong to no target: what they include counts as included by the file that includes them.
 cmake_minimum_required(VERSION 3.25)
 include(${MANIFEST})
 get_filename_component(BUILD ${MANIFEST} DIRECTORY)
@@ -45,7 +46,7 @@ endfunction()
 # Why a file, whose target may use `allowed`, may not include our header `header`; empty where it may.
 function(own_header_fault allowed header out)
   set(${out} "" PARENT_SCOPE)
-  if(header MATCHES "^tests/support/" OR EXISTS ${BUILD}/generated/${header})  # header-only, or made by cmake
+  if(EXISTS ${BUILD}/generated/${header} OR (header MATCHES "^tests/support/" AND EXISTS ${ROOT}/${header}))
     return()
   endif()
   if(header MATCHES "[.][.]?/" OR NOT EXISTS ${ROOT}/${header})
@@ -81,14 +82,33 @@ function(outside_header_fault allowed header out)
   set(${out} "of a library that cmake/CheckIncludes.cmake does not list" PARENT_SCOPE)
 endfunction()
 
-# The directives of a file, a list; what would split a list (; and brackets) is of no concern here.
-function(read_includes file out)
+# The directives of one file, a list; what would split a list (; and brackets) is of no concern here.
+function(read_own_includes file out)
   file(READ ${ROOT}/${file} text)
   string(REGEX REPLACE "[][;]" " " text "\n${text}")
   string(REGEX REPLACE "\\\\\n" " " text "${text}")
   string(REGEX MATCHALL "\n[^\n\"]*#[ \t]*include[^\n]*" found "${text}")
   list(TRANSFORM found STRIP)
   list(FILTER found EXCLUDE REGEX "^//")
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+# The same, with those of the tests/support headers that it includes, directly or not.
+function(read_includes file out)
+  read_own_includes(${file} found)
+  set(open ${found})
+  set(seen)
+  while(open)
+    list(POP_FRONT open line)
+    if(line MATCHES "\"(tests/support/[^\"]+)\"" AND EXISTS ${ROOT}/${CMAKE_MATCH_1}
+       AND NOT CMAKE_MATCH_1 IN_LIST seen)
+      set(header ${CMAKE_MATCH_1})
+      list(APPEND seen ${header})
+      read_own_includes(${header} more)
+      list(APPEND found ${more})
+      list(APPEND open ${more})
+    endif()
+  endwhile()
   set(${out} "${found}" PARENT_SCOPE)
 endfunction()
 

@@ -30,6 +30,14 @@ function(fovea_command_test name)
   set_tests_properties(${room}.${name} PROPERTIES LABELS ${kind} TIMEOUT 300)
 endfunction()
 
+# libzmq and other libraries of Debian's are not compiled with the thread sanitizer: what it sees of them alone is no
+# race of ours.
+set(_fovea_test_environment)
+if(FOVEA_SANITIZE MATCHES "thread")
+  set(_fovea_test_environment ENVIRONMENT
+      "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/tests/thread_sanitizer.supp")
+endif()
+
 # fovea_test(NAME SOURCES test.cpp … [HEADERS h.h …] [DEPENDS lib …] [PROGRAMS program …]
 #            [TIMEOUT s] [WHOLE])
 # A GoogleTest program, each case of it an entry of ctest; WHOLE: one entry for all, where cases share an expensive
@@ -53,10 +61,11 @@ function(fovea_test name)
   endforeach()
   if(ARG_WHOLE)
     add_test(NAME ${room}.${name} COMMAND ${name})
-    set_tests_properties(${room}.${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind})
+    set_tests_properties(${room}.${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind}
+                         ${_fovea_test_environment})
   else()
     gtest_discover_tests(${name} TEST_PREFIX ${room}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind})
+                         PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind} ${_fovea_test_environment})
   endif()
 endfunction()
 

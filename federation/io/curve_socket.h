@@ -1,5 +1,5 @@
 // What both ends of the CURVE connection share: limits, socket options and the monitor that says why a
-// connection came or went. Measured on libzmq 4.3.4; design: reliability, "Transport".
+// connection came or went. Measured on libzmq 4.3.4.
 #pragma once
 
 #include <chrono>

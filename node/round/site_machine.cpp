@@ -169,7 +169,7 @@ void SiteMachine::Core::on(TrainingFinished event) {
                   "no training of round " + std::to_string(event.round) + " is running");
   const federation::messages::TrainTask task = training->task;
   if (!all_finite(event.update.delta)) {
-    // A diverged update stays here; the sum is not touched (design: faults, NaN in training).
+    // A diverged update stays here; the sum is not touched (docs/protocol.md).
     report_failure({.round = task.round}, RefusalReason::update_not_finite);
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");

@@ -6,6 +6,9 @@ file(WRITE ${PLACE}/low/a.h "#pragma once\n")
 file(WRITE ${PLACE}/high/b.h "#pragma once\n")
 file(WRITE ${PLACE}/high/unowned.h "#pragma once\n")
 file(WRITE ${PLACE}/build/generated/high/made.h "#pragma once\n")
+file(WRITE ${PLACE}/tests/support/plain.h "#pragma once\n#include <vector>\n")
+file(WRITE ${PLACE}/tests/support/deep.h "#pragma once\n#include \"tests/support/reaching.h\"\n")
+file(WRITE ${PLACE}/tests/support/reaching.h "#pragma once\n#include \"high/b.h\"\n#include \"tests/support/deep.h\"\n")
 file(WRITE ${PLACE}/build/manifest.cmake "
 set(TARGETS low high)
 set(FILES_low low/a.h low/a.cpp)\nset(PUBLIC_low)\nset(PRIVATE_low)
@@ -30,6 +33,10 @@ expect(refused low/a.cpp "#include \"high/b.h\"")
 expect(refused low/a.cpp "#include <zlib.h>")
 expect(refused high/b.h "#include \"low/a.h\"")  # a private dependency in a header
 expect(refused high/b.cpp "#include \"high/unowned.h\"")
+expect(taken low/a.cpp "#include \"tests/support/plain.h\"")
+expect(taken high/b.cpp "#include \"tests/support/deep.h\"")
+expect(refused low/a.cpp "#include \"tests/support/deep.h\"")
+expect(refused low/a.cpp "#include \"tests/support/missing.h\"")
 foreach(attack
     "#include <high/b.h>" "#include \"../high/b.h\"" "#include \"a.h\"" "#  include \"high/b.h\"" "  #include <zlib.h>"
     "#include\"high/b.h\"" "/* x */ #include \"high/b.h\"" "#include_next <zlib.h>" "#define H <zlib.h>\n#include H"

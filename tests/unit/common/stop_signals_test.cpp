@@ -24,6 +24,9 @@ int await_signal(const Descriptor& signals) {
 }
 
 TEST(StopSignals, ReachTheDescriptorThoughOlderThreadsDoNotBlockThem) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "the thread sanitizer keeps a signal until its thread's next call, and the older threads make none";
+#endif
   int ends[2] = {-1, -1};
   ASSERT_EQ(::pipe(ends), 0);
   Descriptor wait(ends[0]), release(ends[1]);
