@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # Upper bounds. Packages: what apt says on an empty Debian 12; the build: what `scripts/bench build` measures.
 packages_download_mb=400 packages_installed_mb=1650  # kinds build and demo; the others add what apt says
-build_demo_core_s=600 build_all_core_s=1080
-build_demo_mb=900 build_all_mb=2500
+build_demo_core_s=480 build_all_core_s=720
+build_demo_mb=450 build_all_mb=650
 
 # size MB: "850 MB", "1.6 GB".
 size() { awk -v mb="$1" 'BEGIN { if (mb < 1000) printf "%d MB", mb; else printf "%.1f GB", mb / 1000 }'; }
