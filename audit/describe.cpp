@@ -34,7 +34,7 @@ constexpr std::array kKindTexts{
              "as many bytes as the model's trained part has, indistinguishable from random ones until at least the "
              "threshold of sites help to remove the masks, and then only from the sum"},
     KindText{MessageKind::masked_statement, "a signature over the masked update and the list of sites in the round",
-             "hashes and a signature"},
+             "hashes, a linear hash of the masked update (12 800 bytes), and a signature"},
     KindText{MessageKind::consistency_signature, "a signature that every site saw the same list", "a signature"},
     KindText{MessageKind::unmask_shares, "shares that remove masks from the sum, one kind for each site",
              "one share per site"},

@@ -62,7 +62,7 @@ void MaskedVectors::read(std::uint32_t site, std::uint64_t first, std::span<std:
 }
 
 ReceivedSum receive_all(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t words, std::uint32_t threads) {
-  ReceivedSum received{.sum = std::vector<std::uint32_t>(words)};
+  ReceivedSum received{.sum = std::vector<std::uint32_t>(words), .carries = std::vector<std::uint16_t>(words)};
   // Stands for the signature of each chunk's envelope: simulated chunks have none, and each costs one check.
   crypto::SystemRandom random;
   const crypto::SigningKey signer = crypto::SigningKey::create(random);
@@ -82,7 +82,8 @@ ReceivedSum receive_all(const MaskedVectors& vectors, std::uint32_t sites, std::
         hash_check += digest[0];
         FOVEA_CHECK(crypto::check_signature(signer.verify_key(), envelope, signature) ==
                     crypto::SignatureVerdict::valid);
-        crypto::add_words(std::span(received.sum).subspan(first, chunk.size()), chunk);
+        crypto::add_words(std::span(received.sum).subspan(first, chunk.size()),
+                          std::span(received.carries).subspan(first, chunk.size()), chunk);
       }
     }
   };

@@ -37,6 +37,7 @@ class MaskedVectors {
 // Adds all vectors up chunk by chunk on `threads` threads; each chunk is hashed and a signature checked.
 struct ReceivedSum {
   std::vector<std::uint32_t> sum;
+  std::vector<std::uint16_t> carries;
   std::uint64_t hash_check = 0;  // keeps the hashes from being optimised away
 };
 ReceivedSum receive_all(const MaskedVectors& vectors, std::uint32_t sites, std::uint32_t words, std::uint32_t threads);

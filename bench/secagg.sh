@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Secure aggregation: masks beside raw EVP and memory, a site, the coordinator, and Flower's SecAgg+ client beside ours
+# Secure aggregation: masks beside raw EVP and memory, linear tags, a site, the coordinator, and Flower beside ours
 # needs: secagg_bench
 set -euo pipefail
 json="" arguments=()

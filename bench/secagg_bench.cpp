@@ -1,4 +1,4 @@
-// Secure aggregation measured: masks, one site, the coordinator. Prints a table; --json FILE writes the same figures.
+// Secure aggregation measured: masks, linear tags, one site, the coordinator. Prints a table; --json FILE writes the same.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include "bench/coordinator_case.h"
 #include "bench/mask_cases.h"
 #include "bench/site_cases.h"
+#include "bench/tag_cases.h"
 
 namespace {
 
@@ -30,7 +31,7 @@ void run_coordinator_cases(const Options& options, Report& report) {
 }
 
 int usage() {
-  std::fputs("usage: secagg_bench [--quick] [--threads N] [--json FILE] [--only mask|site|coordinator]\n", stderr);
+  std::fputs("usage: secagg_bench [--quick] [--threads N] [--json FILE] [--only mask|tag|site|coordinator]\n", stderr);
   return 2;
 }
 
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
   fovea::bench::return_large_buffers_to_the_system();
   Report report;
   if (only.empty() || only == "mask") run_mask_cases(options, report);
+  if (only.empty() || only == "tag") run_tag_cases(options, report);
   if (only.empty() || only == "site") run_site_cases(options, report);
   if (only.empty() || only == "coordinator") run_coordinator_cases(options, report);
   report.print();

@@ -58,10 +58,11 @@ Peers make_peers(Cohort& cohort, std::span<const RosterIndex> survivors) {
   Peers peers;
   for (SimulatedSite& site : cohort.sites) {
     if (site.index != 0) peers.sealed.push_back(sealed_for(cohort, site.index, 0));
-    CommittedVector entry{.site = site.index, .vector_hash = {}, .self_seed_commitment = {}, .signature = {}};
+    CommittedVector entry{
+        .site = site.index, .vector_hash = {}, .self_seed_commitment = {}, .tag_hash = {}, .signature = {}};
     entry.self_seed_commitment = site.secrets.self_seed_commitment(hash);
     entry.signature = site.identity.sign(federation::secagg::masked_statement(
-        hash, {site.index, entry.vector_hash, survivors_digest, entry.self_seed_commitment}));
+        hash, {site.index, entry.vector_hash, survivors_digest, entry.self_seed_commitment, entry.tag_hash}));
     peers.committed.push_back(entry);
   }
   peers.statement =
@@ -138,6 +139,7 @@ class SiteRun {
     const std::size_t words = context().parameters.dimension;
     const auto encoder = federation::secagg::UpdateEncoder::create(context().parameters, update).value();
     federation::secagg::VectorHash hash(context().parameters_hash, words);
+    crypto::LinearHash tag(context().parameters_hash, words);
     std::vector<std::uint32_t> chunk;
     for (std::size_t index = 0; index < federation::messages::chunk_count(words); ++index) {
       const std::size_t first = index * federation::messages::kChunkWords;
@@ -151,6 +153,7 @@ class SiteRun {
       const federation::messages::SealedPayload sealed = federation::messages::seal_chunk(
           header, context().ref(), static_cast<std::uint32_t>(index), chunk, self_.identity);
       hash.add_chunk(sealed.digest);
+      tag.add(chunk);
       work_.upload_bytes += sealed.wire.size();
     }
     const Digest survivors_digest = federation::secagg::survivors_hash(context().parameters_hash, survivors_);
@@ -158,9 +161,11 @@ class SiteRun {
                                                     .vector_hash = hash.finish(),
                                                     .survivors_hash = survivors_digest,
                                                     .self_seed_commitment = {},
+                                                    .tag = tag.finish(),
                                                     .signature = {}};
     statement.signature = self_.identity.sign(federation::secagg::masked_statement(
-        context().parameters_hash, {0, statement.vector_hash, survivors_digest, statement.self_seed_commitment}));
+        context().parameters_hash, {0, statement.vector_hash, survivors_digest, statement.self_seed_commitment,
+                                    federation::secagg::tag_hash(context().parameters_hash, 0, statement.tag)}));
     upload(federation::messages::MessageKind::masked_statement, statement.encode());
   }
 
@@ -170,8 +175,8 @@ class SiteRun {
     for (const CommittedVector& entry : peers_.committed)
       FOVEA_CHECK(crypto::check_signature(
                       cohort_.sites[entry.site].identity.verify_key(),
-                      federation::secagg::masked_statement(
-                          hash, {entry.site, entry.vector_hash, survivors_digest, entry.self_seed_commitment}),
+                      federation::secagg::masked_statement(hash, {entry.site, entry.vector_hash, survivors_digest,
+                                                                  entry.self_seed_commitment, entry.tag_hash}),
                       entry.signature) == crypto::SignatureVerdict::valid);
     const Digest statement =
         federation::secagg::consistency_statement(hash, {context().key_list, survivors_, peers_.committed});
@@ -225,6 +230,8 @@ void run_case(const SiteCase& shape, int turns, Report& report) {
   const SiteWork& middle = runs[runs.size() / 2];
   const std::string name = name_of(shape);
   report.add(name + "_s", middle.seconds.total(), "s", "core-seconds, R1 to R5");
+  if (shape.neighbours == 99 && shape.parameters == 10'000'000)
+    report.add(name + "_tagged_s", middle.seconds.total(), "s", "the same: the linear tag is part of R3");
   report.add(name + "_wall_s", middle.wall_seconds, "s", "one thread, by the wall");
   report.add(name + "_keys_s", middle.seconds.keys, "s", "own keys, signatures of the key list");
   report.add(name + "_shares_s", middle.seconds.shares, "s", "shares dealt, sealed, opened");

@@ -234,4 +234,12 @@ void add_words(Words sum, std::span<const std::uint32_t> values) noexcept {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
 }
 
+void add_words(Words sum, std::span<std::uint16_t> carries, std::span<const std::uint32_t> values) noexcept {
+  FOVEA_CHECK(sum.size() == values.size() && sum.size() == carries.size());
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    sum[i] += values[i];
+    carries[i] = static_cast<std::uint16_t>(carries[i] + (sum[i] < values[i] ? 1 : 0));
+  }
+}
+
 }  // namespace fovea::crypto

@@ -32,6 +32,11 @@ void apply_masks(std::span<std::uint32_t> accumulator, std::uint64_t word_offset
 // sum[i] += values[i] modulo 2^32: how the coordinator adds a masked chunk to its sum. Sizes must be equal.
 void add_words(std::span<std::uint32_t> sum, std::span<const std::uint32_t> values) noexcept;
 
+// The same, and counts in carries[i] how often sum[i] passed 2^32: sum + 2^32 · carries is the sum of the values as
+// integers. At most 65 535 vectors may be added.
+void add_words(std::span<std::uint32_t> sum, std::span<std::uint16_t> carries,
+               std::span<const std::uint32_t> values) noexcept;
+
 enum class MaskPath { vaes_avx512, aes_ni, portable };
 
 std::string_view mask_path_name(MaskPath path) noexcept;

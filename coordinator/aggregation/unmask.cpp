@@ -7,10 +7,10 @@
 
 #include "common/check.h"
 #include "common/contains.h"
-#include "crypto/key_agreement.h"
 #include "crypto/mask_stream.h"
 #include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
+#include "federation/secagg/published_sum.h"
 #include "federation/secagg/statements.h"
 
 namespace fovea::coordinator::aggregation {
@@ -121,28 +121,13 @@ class Unmasking {
 
   // False, with the sum untouched, when a site's mask key is of low order (R1 refuses such keys).
   bool remove_masks(std::uint32_t threads) {
-    std::vector<crypto::MaskKey> keys;
-    for (const federation::secagg::OpenedSecret& opened : outcome_.opened) {
-      auto value = crypto::SecretKey::from(opened.value, "opened secret");
-      FOVEA_CHECK(value.has_value());
-      if (opened.kind == RevealedSecret::self_seed) {
-        keys.push_back(
-            {federation::secagg::self_mask_seed(input_.context, opened.site, *value), crypto::MaskSign::subtract});
-        continue;
-      }
-      const auto mask_key = crypto::AgreementKey::from_private(*value);
-      for (const RosterIndex peer : input_.committed) {
-        if (!input_.context.are_neighbours(opened.site, peer)) continue;
-        auto seed = federation::secagg::pair_seed(input_.context, mask_key, opened.site, peer);
-        if (!seed) {
-          blame(peer, RefusalReason::low_order_key);
-          return false;
-        }
-        // `peer` added this mask when it is the lower of the two: take out what it put in.
-        keys.push_back({std::move(*seed), peer < opened.site ? crypto::MaskSign::subtract : crypto::MaskSign::add});
-      }
+    const federation::secagg::MasksInSum masks =
+        federation::secagg::masks_in_sum(input_.context, input_.committed, outcome_.opened, crypto::MaskSign::subtract);
+    if (masks.low_order) {
+      blame(*masks.low_order, RefusalReason::low_order_key);
+      return false;
     }
-    crypto::apply_masks(input_.sum, 0, keys, threads);
+    crypto::apply_masks(input_.sum, 0, masks.keys, threads);
     return true;
   }
 

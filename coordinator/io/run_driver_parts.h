@@ -52,6 +52,7 @@ struct RunDriver::Parts {
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
   std::optional<round::SumToRepeat> repeat{};  // what the next round has to be
+  bool verify_each_tag = false;                // RoundEffects::verify_each_tag
   RoundNumber round = 0;                       // of the machine
   MonotonicMs round_began{};
   MonotonicMs next_round_not_before{};   // after rounds without a sum: ever longer pauses

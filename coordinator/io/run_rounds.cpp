@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,6 @@
 
 #include "common/durable_file.h"
 #include "coordinator/io/run_driver_parts.h"
-#include "crypto/hash.h"
 #include "federation/membership/plan.h"
 #include "federation/model/apply_sum.h"
 #include "federation/model/layout.h"
@@ -43,13 +43,6 @@ bool is_late(federation::messages::RefusalReason reason) {
 std::vector<std::string> names(const std::vector<SiteId>& sites) {
   std::vector<std::string> out;
   for (const SiteId& site : sites) out.push_back(site.text());
-  return out;
-}
-
-std::uint64_t round_seed(const federation::membership::Plan& plan, RoundNumber round) {
-  const Digest digest = crypto::TaggedHash("FOVEA/1/round-seed").add(plan.hash).add_u64(round).finish();
-  std::uint64_t out = 0;
-  for (std::size_t i = 0; i < 8; ++i) out |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
   return out;
 }
 
@@ -152,7 +145,7 @@ Result<round::RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
                           .task = {.round = round,
                                    .stage_index = static_cast<std::uint32_t>(position.stage_index),
                                    .stage_round = position.stage_round,
-                                   .seed = round_seed(plan, round),
+                                   .seed = federation::membership::training_seed(plan.hash, store.sums() + 1),
                                    .plan_hash = plan.hash,
                                    .model_hash = store.model_digest(),
                                    .previous_transcript = last == nullptr ? Digest{} : last->transcript},
@@ -171,9 +164,11 @@ Result<round::RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
     setup.repeat = repeat;
   }
   FOVEA_TRY_ASSIGN(setup.beacon, stored_beacon());
+  setup.verify_each_tag = verify_each_tag;
   setup.limits.training_progress_ms = static_cast<std::int64_t>(plan.deadlines.progress_s) * 1000;
   setup.limits.phase_ms = static_cast<std::int64_t>(plan.deadlines.phase_s) * 1000;
   setup.limits.straggler_ms = static_cast<std::int64_t>(options.config.straggler_s) * 1000;
+  setup.limits.threads = std::max(1U, std::thread::hardware_concurrency());
   setup.limits.attempts_max = options.config.attempts_max;
   return setup;
 }
@@ -225,6 +220,7 @@ Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
                  {{"site", blamed.site.text()}, {"reason", federation::messages::to_string(blamed.reason)}});
     left_out.insert(blamed.site);
   }
+  verify_each_tag = verify_each_tag || effects.verify_each_tag;
   FOVEA_TRY(options.store->append_journal(effects.journal));
   if (effects.beacon) FOVEA_TRY(store_beacon(*effects.beacon));
   if (effects.finished) FOVEA_TRY(store_sum(*effects.finished));

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -19,6 +20,7 @@
 #include "common/overloaded.h"
 #include "coordinator/round/round_machine.h"
 #include "crypto/key_agreement.h"
+#include "crypto/linear_hash.h"
 #include "crypto/signature.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/coordinator_messages.h"
@@ -66,7 +68,9 @@ struct CommittedAttempt {
   std::vector<aggregation::DealerCommitments> dealers;
   std::vector<RosterIndex> survivors;                            // U2
   std::vector<federation::messages::CommittedVector> committed;  // U3
-  std::vector<std::uint32_t> sum;                                // Σ y; empty while a worker has it
+  std::vector<crypto::LinearTag> tags;                           // of their vectors, in the same order
+  std::vector<std::uint32_t> sum;                                // Σ y mod 2^32; empty while a worker has it
+  std::vector<std::uint16_t> carries;                            // Σ y as integers is sum + 2^32 · carries
 };
 
 struct Announced {
@@ -89,7 +93,9 @@ struct CollectingMasked {
   std::vector<RosterIndex> survivors;
   std::map<RosterIndex, IncomingVector> incoming;  // of sites that are neither in the sum nor gone
   std::map<RosterIndex, federation::messages::CommittedVector> committed;
+  std::map<RosterIndex, crypto::LinearTag> tags;  // of those
   std::vector<std::uint32_t> sum;
+  std::vector<std::uint16_t> carries;
 };
 struct CollectingConsistency {
   CommittedAttempt attempt;
@@ -124,6 +130,7 @@ struct RoundMachine::Core {
   std::set<crypto::AgreementPublicKey> keys_seen;          // of earlier attempts
   std::map<RosterIndex, Bytes> share_wires;                // of the current attempt: evidence
   std::map<RosterIndex, Bytes> unmask_wires;
+  bool verify_each_tag = false;                    // of a masked vector, when it has come
   federation::secagg::NeighbourCounts neighbours;  // k and t of the sparse graph, where there may be one
   std::optional<federation::messages::BeaconTranscript> beacon;
   std::map<RosterIndex, federation::messages::BeaconCommitment> beacon_commitments;
@@ -198,6 +205,9 @@ struct RoundMachine::Core {
   void consider_consistency(bool deadline);
   void consider_unmask();
   void finish(Unmasking from, aggregation::UnmaskOutcome outcome);
+  void publish_tags(const CommittedAttempt& attempt_, std::vector<Bytes>& publication) const;
+  Digest publish_words(const CommittedAttempt& attempt_, std::span<const std::uint32_t> sum,
+                       std::vector<Bytes>& publication) const;
   void end_at_fault(const CommittedAttempt& attempt_, const std::vector<aggregation::BadDealing>& dealings);
   std::optional<federation::secagg::DealerFault> describe_fault(const CommittedAttempt& attempt_,
                                                                 const aggregation::BadDealing& dealing) const;

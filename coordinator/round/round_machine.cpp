@@ -99,6 +99,7 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
                                           .keys_seen = {},
                                           .share_wires = {},
                                           .unmask_wires = {},
+                                          .verify_each_tag = {},
                                           .neighbours = neighbours,
                                           .beacon = {},
                                           .beacon_commitments = {},
@@ -107,6 +108,7 @@ Result<RoundMachine> RoundMachine::create(RoundSetup setup, std::span<const Byte
                                           .progress = {},
                                           .asked = {},
                                           .effects = {}});
+  core->verify_each_tag = core->setup.verify_each_tag;
   for (const RosterIndex site : core->setup.invited) core->trainees.emplace(site, Trainee{});
   if (core->setup.beacon && core->setup.beacon->commitments.roster == core->setup.roster.hash)
     core->beacon = core->setup.beacon;

@@ -69,6 +69,7 @@ struct RoundLimits {
   std::int64_t round_ms = 3'600'000;   // without enough ready sites for this long, the round is aborted
   std::int64_t unmask_ms = 600'000;    // R5 cannot be retried, so it is waited for this long
   AttemptNumber attempts_max = 5;
+  std::uint32_t threads = 1;                           // to check linear tags with
   std::size_t staging_bytes = std::size_t{256} << 20;  // slots = max(3, staging_bytes / vector bytes)
 };
 
@@ -89,6 +90,7 @@ struct RoundSetup {
   std::optional<federation::messages::BeaconTranscript> beacon{};
   // RoundAborted::repeat of the round before: `invited` are its sites, `task` is its task under the new number.
   std::optional<SumToRepeat> repeat{};
+  bool verify_each_tag = false;  // RoundEffects::verify_each_tag of an earlier round
   RoundLimits limits;
 };
 
@@ -154,9 +156,12 @@ struct RoundEffects {
   std::optional<RoundResult> finished;  // 2
   // 3: the attempt that this step announces to its candidates, once; they may get its parameters again later
   std::optional<federation::secagg::RoundParameters> opened;
-  std::vector<RoundOutbound> outbound;                   // 3
-  std::optional<aggregation::UnmaskInput> unmask;        // 4
-  std::optional<RoundAborted> aborted;                   // 5
+  std::vector<RoundOutbound> outbound;             // 3
+  std::optional<aggregation::UnmaskInput> unmask;  // 4
+  std::optional<RoundAborted> aborted;             // 5
+  // A site sent a tag that is not that of its vector, and may do so again: verify each from now on, in later rounds
+  // too.
+  bool verify_each_tag = false;
   std::vector<BlamedSite> blamed;                        // leave it out of later rounds until an administrator decides
   std::optional<federation::messages::Refusal> refusal;  // the message was refused
   std::vector<std::string> notices;                      // for the log

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -23,8 +24,9 @@ namespace fovea::coordinator::round {
 namespace {
 
 constexpr std::uint8_t kAttemptMark = 1;
-constexpr std::uint8_t kUnmaskMark1 = 2;  // of version 0.1: without the signed messages of R2
-constexpr std::uint8_t kUnmaskMark = 3;
+// Before linear tags: 2 without the signed messages of R2, 3 with them. No site would take a sum from one.
+constexpr std::uint8_t kUntaggedMarks[] = {2, 3};
+constexpr std::uint8_t kUnmaskMark = 4;
 
 // What every record begins with.
 struct MarkHead {
@@ -64,16 +66,7 @@ Result<aggregation::DealerCommitments> read_dealer(FieldReader& f, RosterIndex s
   return aggregation::DealerCommitments{site, shares.self_seed_commitment, std::move(shares.shares)};
 }
 
-Result<aggregation::DealerCommitments> read_dealer_1(FieldReader& f) {
-  aggregation::DealerCommitments out;
-  f.u16("mark.dealer", out.dealer);
-  f.array("mark.self_seed_commitment", out.self_seed_commitment);
-  federation::messages::entry_list(f, out.shares, &federation::messages::SealedShares::peer);
-  FOVEA_TRY(f.status());
-  return out;
-}
-
-Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std::map<RosterIndex, Bytes>& wires) {
+Result<CollectingUnmask> read_unmask(ByteReader& reader, std::map<RosterIndex, Bytes>& wires) {
   FieldReader f(reader);
   CollectingUnmask out;
   CommittedAttempt& attempt = out.attempt;
@@ -84,14 +77,21 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader, std::uint8_t type, std:
   attempt.context.keys = std::move(keys);
   attempt.context.key_list = federation::secagg::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
   for (const RosterIndex site : attempt.survivors) {
-    FOVEA_TRY_ASSIGN(aggregation::DealerCommitments dealer,
-                     type == kUnmaskMark ? read_dealer(f, site, wires) : read_dealer_1(f));
+    FOVEA_TRY_ASSIGN(aggregation::DealerCommitments dealer, read_dealer(f, site, wires));
     attempt.dealers.push_back(std::move(dealer));
   }
   const std::size_t words = attempt.context.parameters.dimension;
   FOVEA_TRY_ASSIGN(const ByteView sum, reader.raw("mark.sum", 4 * words));
   attempt.sum.resize(words);
   federation::messages::copy_words(sum, attempt.sum);
+  attempt.carries.resize(words);
+  for (std::uint16_t& carry : attempt.carries) {
+    FOVEA_TRY_ASSIGN(carry, reader.u16("mark.carries"));
+  }
+  attempt.tags.resize(attempt.committed.size());
+  for (crypto::LinearTag& tag : attempt.tags) {
+    FOVEA_TRY_ASSIGN(tag, reader.array<crypto::kLinearTagBytes>("mark.tags"));
+  }
   return out;
 }
 
@@ -109,12 +109,14 @@ Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<Rost
   const CommittedAttempt& attempt = collecting.attempt;
   const federation::secagg::RoundParameters& parameters = attempt.context.parameters;
   ByteWriter writer;
-  writer.reserve(4 * attempt.sum.size() + (std::size_t{64} << 10));
+  writer.reserve(6 * attempt.sum.size() + crypto::kLinearTagBytes * attempt.tags.size() + (std::size_t{64} << 10));
   FieldWriter f(writer);
   head(f, {kUnmaskMark, parameters.round, parameters.attempt});
   statement(f, collecting);
   for (const RosterIndex site : attempt.survivors) writer.sized(share_wires.at(site));
   writer.raw(ByteView(reinterpret_cast<const std::uint8_t*>(attempt.sum.data()), 4 * attempt.sum.size()));
+  for (const std::uint16_t carry : attempt.carries) writer.u16(carry);
+  for (const crypto::LinearTag& tag : attempt.tags) writer.raw(tag);
   return std::move(writer).take();
 }
 
@@ -128,12 +130,16 @@ Result<RoundMemory> restore_round(RoundNumber round, std::span<const Bytes> jour
       head(f, mark);
       FOVEA_TRY(f.status());
       const std::uint8_t type = mark.type;
-      if (type != kAttemptMark && type != kUnmaskMark && type != kUnmaskMark1)
-        return invalid_argument("mark.type: unknown number " + std::to_string(type));
       if (mark.round != round) return {};
+      if (std::ranges::find(kUntaggedMarks, type) != std::end(kUntaggedMarks))
+        return invalid_argument("mark.type: number " + std::to_string(type) +
+                                " is of version 0.1, whose rounds this version cannot end; end the round with that "
+                                "version, or begin a new run with a plan of another seed");
+      if (type != kAttemptMark && type != kUnmaskMark)
+        return invalid_argument("mark.type: unknown number " + std::to_string(type));
       memory.attempt_last = std::max(memory.attempt_last, mark.attempt);
       if (type != kAttemptMark) {
-        FOVEA_TRY_ASSIGN(memory.unmask, read_unmask(reader, type, memory.share_wires));
+        FOVEA_TRY_ASSIGN(memory.unmask, read_unmask(reader, memory.share_wires));
       }
       return reader.finish("mark");
     };

@@ -19,7 +19,7 @@ Bytes encode_unmask_mark(const CollectingUnmask& collecting, const std::map<Rost
 struct RoundMemory {
   AttemptNumber attempt_last = 0;
   std::optional<CollectingUnmask> unmask;
-  std::map<RosterIndex, Bytes> share_wires;  // of its attempt; none from a mark of version 0.1
+  std::map<RosterIndex, Bytes> share_wires;  // of its attempt
 };
 
 // Records of other rounds are skipped. corruption names the record.

@@ -127,8 +127,9 @@ void RoundMachine::Core::finish_vector(CollectingMasked& masked, RosterIndex sit
   for (const std::optional<Digest>& chunk : vector.chunks) vector_hash.add_chunk(*chunk);
   const auto dealer = std::find_if(masked.dealers.begin(), masked.dealers.end(),
                                    [&](const aggregation::DealerCommitments& entry) { return entry.dealer == site; });
+  const Digest tag_hash = federation::secagg::tag_hash(hash, site, statement.tag);
   const federation::secagg::MaskedCommitment commitment{site, statement.vector_hash, statement.survivors_hash,
-                                                        statement.self_seed_commitment};
+                                                        statement.self_seed_commitment, tag_hash};
   std::optional<RefusalReason> broken;
   if (vector_hash.finish() != statement.vector_hash) broken = RefusalReason::vector_hash_differs;
   else if (statement.survivors_hash != federation::secagg::survivors_hash(hash, masked.survivors))
@@ -138,15 +139,24 @@ void RoundMachine::Core::finish_vector(CollectingMasked& masked, RosterIndex sit
   else if (crypto::check_signature(key_of(site), federation::secagg::masked_statement(hash, commitment),
                                    statement.signature) != crypto::SignatureVerdict::valid)
     broken = RefusalReason::bad_signature;
+  else if (!crypto::LinearTagSum().add(statement.tag)) broken = RefusalReason::linear_tag_differs;  // no tag at all
+  else if (verify_each_tag && crypto::linear_hash(hash, vector.words, {}, setup.limits.threads) != statement.tag)
+    broken = RefusalReason::linear_tag_differs;
   if (broken) {
     blame(site, *broken, {share_wires[site], vector.statement_wire});
     refuse(*broken, id_of(site).text() + ": the masked vector is not what it signed");
     return drop(site);
   }
-  if (masked.sum.empty()) masked.sum = std::move(vector.words);
-  else crypto::add_words(masked.sum, vector.words);
-  masked.committed.emplace(site, federation::messages::CommittedVector{
-                                     site, statement.vector_hash, statement.self_seed_commitment, statement.signature});
+  if (masked.sum.empty()) {
+    masked.sum = std::move(vector.words);
+    masked.carries.assign(masked.sum.size(), 0);
+  } else {
+    crypto::add_words(masked.sum, masked.carries, vector.words);
+  }
+  masked.tags.emplace(site, statement.tag);
+  masked.committed.emplace(
+      site, federation::messages::CommittedVector{site, statement.vector_hash, statement.self_seed_commitment, tag_hash,
+                                                  statement.signature});
   masked.incoming.erase(site);
   grant_vectors(masked);
   consider_masked();
@@ -162,12 +172,23 @@ void RoundMachine::Core::consider_masked() {
   if (const auto isolated = masked.context.find_isolated(masked.survivors, committed))
     return retry(RefusalReason::too_few_survivors,
                  "too few neighbours of " + id_of(*isolated).text() + " sent their vectors");
+  // No site would take a sum whose tags are not those of its vectors, and after R5 there is no second one: so one check
+  // of all of them before R4, and of each vector from then on if it fails.
+  crypto::LinearTagSum tags;
+  for (const auto& [site, tag] : masked.tags) FOVEA_CHECK(tags.add(tag).has_value());
+  if (!tags.equals(
+          crypto::linear_hash(masked.context.parameters_hash, masked.sum, masked.carries, setup.limits.threads))) {
+    verify_each_tag = effects.verify_each_tag = true;
+    return retry(RefusalReason::linear_tag_differs, "a linear tag is not that of its vector; each is checked now");
+  }
   CollectingConsistency next;
   for (auto& [site, entry] : masked.committed) next.attempt.committed.push_back(entry);
+  for (const auto& [site, tag] : masked.tags) next.attempt.tags.push_back(tag);
   next.attempt.context = std::move(masked.context);
   next.attempt.dealers = std::move(masked.dealers);
   next.attempt.survivors = std::move(masked.survivors);
   next.attempt.sum = std::move(masked.sum);
+  next.attempt.carries = std::move(masked.carries);
   const federation::secagg::AttemptContext& context = next.attempt.context;
   next.statement = federation::secagg::consistency_statement(
       context.parameters_hash, {context.key_list, next.attempt.survivors, next.attempt.committed});

@@ -11,6 +11,7 @@
 
 #include "coordinator/round/round_core.h"
 #include "coordinator/round/round_marks.h"
+#include "federation/messages/sum_check.h"
 
 namespace fovea::coordinator::round {
 
@@ -178,6 +179,38 @@ void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_,
   effects.aborted->repeat = std::move(repeat);
 }
 
+void RoundMachine::Core::publish_tags(const CommittedAttempt& attempt_, std::vector<Bytes>& publication) const {
+  for (std::size_t first = 0; first < attempt_.tags.size(); first += federation::messages::kTagsPerMessage) {
+    federation::messages::TagList list{
+        .ref = attempt_.context.ref(), .first = static_cast<std::uint16_t>(first), .tags = {}};
+    const std::size_t end = std::min(attempt_.tags.size(), first + federation::messages::kTagsPerMessage);
+    for (std::size_t i = first; i < end; ++i) list.tags.push_back(attempt_.tags[i]);
+    publication.push_back(seal(MessageKind::aggregate_tags, list.encode()));
+  }
+}
+
+// The sum in chunks, each with the carries of its words. Returns the hash of the sum.
+Digest RoundMachine::Core::publish_words(const CommittedAttempt& attempt_, std::span<const std::uint32_t> sum,
+                                         std::vector<Bytes>& publication) const {
+  const federation::messages::AttemptRef ref = attempt_.context.ref();
+  federation::secagg::VectorHash hash(ref.parameters, sum.size());
+  for (std::size_t i = 0; i < federation::messages::chunk_count(sum.size()); ++i) {
+    const std::size_t first = i * federation::messages::kChunkWords;
+    const std::size_t size = federation::messages::chunk_size(sum.size(), i);
+    const auto index = static_cast<std::uint32_t>(i);
+    const auto carries = std::span(attempt_.carries).subspan(first, size);
+    const federation::messages::CarryChunk packed{
+        ref, index, federation::messages::pack_carries(carries, attempt_.committed.size())};
+    publication.push_back(seal(MessageKind::aggregate_carries, packed.encode()));
+    federation::messages::SealedPayload chunk =
+        federation::messages::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch},
+                                         ref, index, sum.subspan(first, size), setup.key);
+    hash.add_chunk(chunk.digest);
+    publication.push_back(std::move(chunk.wire));
+  }
+  return hash.finish();
+}
+
 void RoundMachine::Core::finish(Unmasking from, aggregation::UnmaskOutcome outcome) {
   CommittedAttempt& done = from.from.attempt;
   for (const aggregation::Blame& entry : outcome.blames) {
@@ -201,22 +234,13 @@ void RoundMachine::Core::finish(Unmasking from, aggregation::UnmaskOutcome outco
                                              .committed = done.committed,
                                              .signatures = std::move(from.from.signatures),
                                              .opened = std::move(outcome.opened)};
-  federation::secagg::VectorHash hash(ref.parameters, outcome.sum.size());
   RoundResult result;
   result.round = ref.round;
   result.attempt = ref.attempt;
-  result.publication.emplace_back();  // the evidence goes first: a site checks it before it takes the chunks
-  for (std::size_t i = 0; i < federation::messages::chunk_count(outcome.sum.size()); ++i) {
-    const auto words =
-        std::span(outcome.sum)
-            .subspan(i * federation::messages::kChunkWords, federation::messages::chunk_size(outcome.sum.size(), i));
-    federation::messages::SealedPayload chunk =
-        federation::messages::seal_chunk({MessageKind::aggregate_chunk, setup.run, std::nullopt, setup.roster.epoch},
-                                         ref, static_cast<std::uint32_t>(i), words, setup.key);
-    hash.add_chunk(chunk.digest);
-    result.publication.push_back(std::move(chunk.wire));
-  }
-  evidence.sum_hash = hash.finish();
+  // The evidence goes first, then the tags: a site checks both before it takes the sum.
+  result.publication.emplace_back();
+  publish_tags(done, result.publication);
+  evidence.sum_hash = publish_words(done, outcome.sum, result.publication);
   const bool canary = outcome.sum.back() == done.committed.size();
   auto sum = federation::secagg::decode_sum(done.context.parameters, std::move(outcome.sum), done.committed.size());
   if (!sum) return abort(canary ? RefusalReason::sum_out_of_range : RefusalReason::canary_differs, sum.error().message);

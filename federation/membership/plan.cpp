@@ -230,4 +230,11 @@ Result<PlanPosition> Plan::position(RoundNumber round) const {
   return not_found("round " + std::to_string(round) + ": the plan has rounds 1 to " + std::to_string(rounds_total()));
 }
 
+std::uint64_t training_seed(const Digest& plan, std::uint32_t sum) {
+  const Digest digest = crypto::TaggedHash("FOVEA/2/training-seed").add(plan).add_u64(sum).finish();
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < 8; ++i) out |= static_cast<std::uint64_t>(digest[i]) << (8 * i);
+  return out;
+}
+
 }  // namespace fovea::federation::membership

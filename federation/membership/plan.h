@@ -90,4 +90,8 @@ struct Plan {
   Result<PlanPosition> position(RoundNumber round) const;
 };
 
+// The seed of the training towards a plan's `sum`-th sum, from 1. A function of the plan, so that a coordinator cannot
+// look for a seed that serves it; and of the position, so that a round that is tried again needs no new training.
+std::uint64_t training_seed(const Digest& plan, std::uint32_t sum);
+
 }  // namespace fovea::federation::membership

@@ -93,6 +93,7 @@ struct CommittedVector {
   RosterIndex site = 0;
   Digest vector_hash{};
   Digest self_seed_commitment{};
+  Digest tag_hash{};              // of the linear tag of its masked words
   crypto::Signature signature{};  // of masked_statement
   bool operator==(const CommittedVector&) const = default;
   static constexpr EntryNames kNames{.list = "committed", .prefix = "committed", .site = "committed.site"};
@@ -104,6 +105,7 @@ void fields(Fields& f, FieldsOf<Fields, CommittedVector> entry) {
   f.u16("site", entry.site);
   f.array("vector_hash", entry.vector_hash);
   f.array("self_seed_commitment", entry.self_seed_commitment);
+  f.array("tag_hash", entry.tag_hash);
   f.array("signature", entry.signature);
 }
 

@@ -44,6 +44,9 @@ enum class MessageKind : std::uint16_t {
   beacon_commitments = 46,
   beacon = 47,
   dealer_fault = 48,  // after R5: why a sum could not be opened, and may be repeated
+  // with a published sum, to check it by
+  aggregate_tags = 49,
+  aggregate_carries = 50,
 };
 
 // What must be in force before a site may send a message of a kind.
@@ -92,6 +95,8 @@ inline constexpr std::array kMessageKinds{
     MessageKindInfo{MessageKind::beacon_commitments, "beacon-commitments", std::nullopt, ""},
     MessageKindInfo{MessageKind::beacon, "beacon", std::nullopt, ""},
     MessageKindInfo{MessageKind::dealer_fault, "dealer-fault", std::nullopt, ""},
+    MessageKindInfo{MessageKind::aggregate_tags, "aggregate-tags", std::nullopt, ""},
+    MessageKindInfo{MessageKind::aggregate_carries, "aggregate-carries", std::nullopt, ""},
 };
 
 // Null for a number that names no kind.

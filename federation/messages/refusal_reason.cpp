@@ -55,6 +55,8 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::sum_out_of_range: return "sum-out-of-range";
     case RefusalReason::aggregate_hash_differs: return "aggregate-hash-differs";
     case RefusalReason::evidence_incomplete: return "evidence-incomplete";
+    case RefusalReason::linear_tag_differs: return "linear-tag-differs";
+    case RefusalReason::task_differs: return "task-differs";
     case RefusalReason::training_failed: return "training-failed";
     case RefusalReason::update_not_finite: return "update-not-finite";
     case RefusalReason::local_policy: return "local-policy";

@@ -69,6 +69,9 @@ enum class RefusalReason : std::uint16_t {
   sum_out_of_range = 81,
   aggregate_hash_differs = 82,
   evidence_incomplete = 83,
+  linear_tag_differs = 84,  // the words of a vector, or of a sum, are not those of its tag
+  // the task
+  task_differs = 85,  // not the stage, position or seed that the plan gives for the next sum
   // a site's own failures
   training_failed = 100,
   update_not_finite = 101,

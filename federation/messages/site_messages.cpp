@@ -45,6 +45,7 @@ void fields(Fields& f, FieldsOf<Fields, MaskedStatement> statement) {
   f.array("masked.vector_hash", statement.vector_hash);
   f.array("masked.survivors_hash", statement.survivors_hash);
   f.array("masked.self_seed_commitment", statement.self_seed_commitment);
+  f.array("masked.tag", statement.tag);
   f.array("masked.signature", statement.signature);
 }
 

@@ -16,6 +16,7 @@
 #include "common/ids.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
+#include "crypto/linear_hash.h"
 #include "crypto/shamir.h"
 #include "crypto/signature.h"
 #include "federation/messages/attempt_ref.h"
@@ -106,6 +107,7 @@ struct MaskedStatement {
   Digest vector_hash{};           // H(y)
   Digest survivors_hash{};        // H(U2)
   Digest self_seed_commitment{};  // Bcom
+  crypto::LinearTag tag{};        // of the masked words under H(P): by it the published sum is checked
   crypto::Signature signature{};
   Bytes encode() const;
   static Result<MaskedStatement> decode(ByteView payload);

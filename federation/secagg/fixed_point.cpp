@@ -28,6 +28,13 @@ std::uint32_t to_word(double value) noexcept {
 
 double clamp_to(double value, double bound) noexcept { return std::min(std::max(value, -bound), bound); }
 
+// Of two's complement words; reaches 2^31.
+std::uint32_t largest_magnitude(std::span<const std::uint32_t> words) noexcept {
+  std::uint32_t largest = 0;
+  for (const std::uint32_t word : words) largest = std::max(largest, word > 0x7FFFFFFFU ? 0U - word : word);
+  return largest;
+}
+
 }  // namespace
 
 Result<Encoding> make_encoding(std::size_t sites, double delta_max, std::uint32_t weight_max) {
@@ -119,11 +126,6 @@ Result<model::RoundSum> decode_sum(const RoundParameters& parameters, std::vecto
                       std::to_string(parameters.dimension));
   if (sum.back() != sites)
     return corruption("sum: the canary is " + std::to_string(sum.back()) + " for " + std::to_string(sites) + " sites");
-  const std::int64_t bound = word_bound(parameters.encoded_for()) * static_cast<std::int64_t>(sites);
-  std::uint32_t largest = 0;  // of the magnitudes, which reach 2^31
-  for (const std::uint32_t word : sum) largest = std::max(largest, word > 0x7FFFFFFFU ? 0U - word : word);
-  if (largest > bound) return corruption("sum: a word is out of range of " + std::to_string(sites) + " sites");
-
   const std::size_t floats = sum.size() - kTailWords;
   model::RoundSum out;
   out.scale = parameters.encoding.scale;
@@ -131,6 +133,15 @@ Result<model::RoundSum> decode_sum(const RoundParameters& parameters, std::vecto
   out.weight_sum = sum[floats];
   if (out.weight_sum < sites || out.weight_sum > std::uint64_t{out.weight_max} * sites)
     return corruption("sum: the total weight " + std::to_string(out.weight_sum) + " is out of range");
+  // A site's word is at most scale · delta_max · w / weight_max, plus a half from rounding. Without this bound a single
+  // site that lies about its weight, and sends one large word, moves a coordinate of the mean by many times delta_max.
+  const double share = static_cast<double>(out.weight_sum) / static_cast<double>(out.weight_max);
+  const double delta_bound = out.scale * parameters.encoding.delta_max * share + static_cast<double>(sites);
+  if (static_cast<double>(largest_magnitude(std::span(sum).first(floats))) > delta_bound)
+    return corruption("sum: a word is out of range of the total weight " + std::to_string(out.weight_sum));
+  const std::int64_t bound = word_bound(parameters.encoded_for()) * static_cast<std::int64_t>(sites);
+  if (largest_magnitude(std::span(sum).subspan(floats)) > bound)
+    return corruption("sum: a metric is out of range of " + std::to_string(sites) + " sites");
   for (std::size_t i = 0; i < model::kMetricCount; ++i)
     out.metric_sums[i] =
         static_cast<double>(std::bit_cast<std::int32_t>(sum[floats + 1 + i])) / parameters.encoding.metric_scale;

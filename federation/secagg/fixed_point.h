@@ -61,7 +61,8 @@ class UpdateEncoder {
   std::array<std::uint32_t, kTailWords> tail_{};
 };
 
-// Checks the canary (= `sites`), |word| ≤ sites · bound and 1 ≤ Σw ≤ sites · w_max, then takes the vector apart.
+// Checks the canary (= `sites`), sites ≤ Σw ≤ sites · w_max, |word| ≤ scale · delta_max · Σw / w_max + sites for each
+// float and |word| ≤ sites · bound for the metrics, which every sum of honest vectors keeps; then takes it apart.
 // corruption names the rule; `sum` is consumed.
 Result<model::RoundSum> decode_sum(const RoundParameters& parameters, std::vector<std::uint32_t> sum,
                                    std::size_t sites);

@@ -70,7 +70,7 @@ Check check_signatures(const RoundEvidence& e, const membership::Roster& roster,
   const Digest survivors = survivors_hash(hash, e.survivors);
   for (const messages::CommittedVector& entry : e.committed) {
     const Digest statement =
-        masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
+        masked_statement(hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment, entry.tag_hash});
     if (!signed_by(entry.site, statement, entry.signature))
       return messages::refused(messages::RefusalReason::bad_signature,
                                "masked vector of " + roster.sites[entry.site].id.text());

@@ -80,13 +80,18 @@ Digest VectorHash::finish() {
   return hash_.finish();
 }
 
+Digest tag_hash(const Digest& parameters, RosterIndex site, const crypto::LinearTag& tag) {
+  return TaggedHash("FOVEA/2/tag").add(parameters).add_u64(site).add(tag).finish();
+}
+
 Digest masked_statement(const Digest& parameters, const MaskedCommitment& commitment) {
-  return TaggedHash("FOVEA/1/masked")
+  return TaggedHash("FOVEA/2/masked")
       .add(parameters)
       .add_u64(commitment.site)
       .add(commitment.vector_hash)
       .add(commitment.survivors_hash)
       .add(commitment.self_seed_commitment)
+      .add(commitment.tag_hash)
       .finish();
 }
 
@@ -94,11 +99,12 @@ Digest committed_root(const Digest& parameters, std::span<const messages::Commit
   std::vector<Digest> leaves;
   leaves.reserve(committed.size());
   for (const messages::CommittedVector& entry : committed)
-    leaves.push_back(TaggedHash("FOVEA/1/leaf")
+    leaves.push_back(TaggedHash("FOVEA/2/leaf")
                          .add(parameters)
                          .add_u64(entry.site)
                          .add(entry.vector_hash)
                          .add(entry.self_seed_commitment)
+                         .add(entry.tag_hash)
                          .finish());
   return leaves.empty() ? TaggedHash("FOVEA/1/node").finish() : merkle_root(leaves);
 }

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 #include "crypto/hash.h"
+#include "crypto/linear_hash.h"
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
@@ -54,10 +55,13 @@ struct MaskedCommitment {
   Digest vector_hash{};
   Digest survivors_hash{};
   Digest self_seed_commitment{};
+  Digest tag_hash{};
 };
+Digest tag_hash(const Digest& parameters, RosterIndex site, const crypto::LinearTag& tag);
 Digest masked_statement(const Digest& parameters, const MaskedCommitment& commitment);
 
-// Merkle root (RFC 6962 shape) over {site, H(y), Bcom} of U3.
+// Merkle root (RFC 6962 shape) over {site, H(y), Bcom, hash of the tag} of U3: with another tag of an honest site it is
+// another statement, which that site has not signed.
 Digest committed_root(const Digest& parameters, std::span<const messages::CommittedVector> committed);
 
 // R4: (H(P), K, U2, U3, root): what t sites must have signed identically before any share is released.

@@ -109,7 +109,13 @@ Result<round::ModelAdopted> SiteRun::adopted() const {
       .round = last_round_, .model_hash = model_digest_, .transcript = transcript_, .epoch = roster_epoch_};
   if (complete()) return out;
   FOVEA_TRY_ASSIGN(const std::uint32_t words, dimension());
-  out.next = {.dimension = words, .delta_max = plan_.strategy.delta_max, .weight_max = plan_.strategy.weight_max};
+  FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan_.position(sums_applied_ + 1));
+  out.next = {.dimension = words,
+              .delta_max = plan_.strategy.delta_max,
+              .weight_max = plan_.strategy.weight_max,
+              .stage_index = static_cast<std::uint32_t>(position.stage_index),
+              .stage_round = position.stage_round,
+              .seed = federation::membership::training_seed(plan_.hash, sums_applied_ + 1)};
   return out;
 }
 

@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "common/codec.h"
@@ -161,7 +163,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                            .identity = keys.identity.copy(),
                            .policy = site_policy(),
                            .software = software,
-                           .rosters_past = options.folder.past_rosters()};
+                           .rosters_past = options.folder.past_rosters(),
+                           .threads = std::max(1U, std::thread::hardware_concurrency())};
   FOVEA_TRY_ASSIGN(machine,
                    round::SiteMachine::create(std::move(config), run->journal_at_start(), site_register.records()));
   events.write("run_opened", {{"run", accepted.run.text()},

@@ -377,13 +377,16 @@ void SiteMachine::Core::start_masking(SharesSent& from, federation::messages::Ro
   auto masks = from.attempt.secrets.masks(context, routed.survivors);
   if (!masks) return refuse(RefusalReason::low_order_key, masks.error().message);
   if (from.own) held.push_back(std::move(*from.own));
-  federation::secagg::VectorHash hash(context.parameters_hash, context.parameters.dimension);
+  const Digest parameters_hash = context.parameters_hash;
+  const std::size_t dimension = context.parameters.dimension;
+  federation::secagg::VectorHash hash(parameters_hash, dimension);
   phase = MaskedSending{.masked = {.trained = std::move(from.trained),
                                    .attempt = std::move(from.attempt),
                                    .held = std::move(held),
                                    .survivors = std::move(routed.survivors),
                                    .masks = std::move(*masks)},
                         .hash = std::move(hash),
+                        .tag = crypto::LinearHash(parameters_hash, dimension),
                         .chunk_next = 0};
   send_chunks(std::get<MaskedSending>(phase));
 }
@@ -437,6 +440,7 @@ void SiteMachine::Core::send_chunks(MaskedSending& from) {
   for (; from.chunk_next < end; ++from.chunk_next) {
     federation::messages::SealedPayload chunk = make_chunk(from.masked, from.chunk_next, words);
     from.hash.add_chunk(chunk.digest);
+    from.tag.add(words);
     send({MessageKind::masked_chunk, ref.round, ref.attempt, std::move(chunk.wire)});
   }
   if (from.chunk_next < chunks) {
@@ -448,10 +452,12 @@ void SiteMachine::Core::send_chunks(MaskedSending& from) {
       .ref = context.ref(),
       .vector_hash = from.hash.finish(),
       .survivors_hash = federation::secagg::survivors_hash(hash, from.masked.survivors),
-      .self_seed_commitment = from.masked.attempt.secrets.self_seed_commitment(hash)};
+      .self_seed_commitment = from.masked.attempt.secrets.self_seed_commitment(hash),
+      .tag = from.tag.finish()};
+  const Digest tag_hash = federation::secagg::tag_hash(hash, self, statement.tag);
   statement.signature = config.identity.sign(federation::secagg::masked_statement(
-      hash, {self, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
-  const federation::messages::CommittedVector own{self, statement.vector_hash, statement.self_seed_commitment,
+      hash, {self, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment, tag_hash}));
+  const federation::messages::CommittedVector own{self, statement.vector_hash, statement.self_seed_commitment, tag_hash,
                                                   statement.signature};
   SiteOutbound message = seal(MessageKind::masked_statement, statement.encode(), statement.ref);
   send(message);

@@ -19,6 +19,7 @@
 #include "common/ids.h"
 #include "common/overloaded.h"
 #include "crypto/key_agreement.h"
+#include "crypto/linear_hash.h"
 #include "crypto/mask_stream.h"
 #include "crypto/secret_bytes.h"
 #include "crypto/signature.h"
@@ -82,6 +83,7 @@ struct SharesSent {
 struct MaskedSending {
   MaskedAttempt masked;
   federation::secagg::VectorHash hash;
+  crypto::LinearHash tag;
   std::size_t chunk_next = 0;
 };
 struct MaskedSent {
@@ -123,7 +125,11 @@ struct IncomingSum {
   bool in_sum = false;
   std::vector<std::uint32_t> words;
   std::vector<std::optional<Digest>> chunks;  // payload digest of each that has come
-  std::size_t missing = 0;
+  std::vector<std::uint16_t> carries;         // of Σ y, as many as words
+  std::vector<bool> carry_chunks;             // which have come
+  crypto::LinearTagSum tags;                  // of those that have come
+  std::vector<bool> tags_arrived;             // by place in U3
+  std::size_t missing = 0;                    // chunks, carries and tags
 };
 
 // A coordinator stops after a dozen rounds in a row without a sum, until a person starts it again. A site that followed
@@ -237,7 +243,10 @@ struct SiteMachine::Core {
   // site_sum.cpp: the sum
   void on_evidence(const federation::messages::SignedMessage& message);
   std::optional<federation::messages::Refusal> check_published(const federation::secagg::RoundEvidence& evidence) const;
+  void on_aggregate_tags(const federation::messages::SignedMessage& message);
+  void on_aggregate_carries(const federation::messages::SignedMessage& message);
   void on_aggregate_chunk(const federation::messages::SignedMessage& message);
+  void note_arrived(std::size_t parts);  // of the incoming sum, which is finished with the last
   void finish_sum();
   const federation::membership::Roster* roster_named(const Digest& hash) const;
 

@@ -105,8 +105,9 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (header.run != config.run) return refuse(RefusalReason::wrong_run, "a message of another run");
   heard = now;
   // A published sum may be older than the roster; its evidence names the one it was made under.
-  const bool published = message.kind() == MessageKind::round_evidence ||
-                         message.kind() == MessageKind::aggregate_chunk;
+  const bool published =
+      message.kind() == MessageKind::round_evidence || message.kind() == MessageKind::aggregate_tags ||
+      message.kind() == MessageKind::aggregate_carries || message.kind() == MessageKind::aggregate_chunk;
   if (!published && header.epoch != config.roster.epoch)
     return refuse(RefusalReason::wrong_epoch, "roster epoch " + std::to_string(header.epoch) + ", pinned is " +
                                                   std::to_string(config.roster.epoch));
@@ -121,6 +122,8 @@ void SiteMachine::Core::on(MessageReceived event) {
                                         Handler{MessageKind::chunk_request, &Core::on_chunk_request},
                                         Handler{MessageKind::consistency_request, &Core::on_consistency_request},
                                         Handler{MessageKind::unmask_request, &Core::on_unmask_request},
+                                        Handler{MessageKind::aggregate_tags, &Core::on_aggregate_tags},
+                                        Handler{MessageKind::aggregate_carries, &Core::on_aggregate_carries},
                                         Handler{MessageKind::aggregate_chunk, &Core::on_aggregate_chunk},
                                         Handler{MessageKind::round_evidence, &Core::on_evidence},
                                         Handler{MessageKind::refusal, &Core::on_notice},
@@ -248,6 +251,9 @@ void SiteMachine::Core::on_train_task(const federation::messages::SignedMessage&
     return refuse_task(RefusalReason::transcript_differs, "not the successor of the last round known here");
   if (auto released = check_task_unreleased(task.model_hash))
     return refuse_task(released->reason, std::move(released->detail));
+  if (task.stage_index != model.next.stage_index || task.stage_round != model.next.stage_round ||
+      task.seed != model.next.seed)
+    return refuse_task(RefusalReason::task_differs, "not the stage, position and seed that the plan gives next");
 
   const auto start = [&] {
     phase = Training{task, task.round};

@@ -69,6 +69,7 @@ struct SiteConfig {
   std::string software;
   std::vector<federation::membership::Roster>
       rosters_past;                        // of earlier epochs, to check the sums of rounds that were missed
+  std::uint32_t threads = 1;               // to check a published sum with
   std::size_t chunks_per_step = 8;         // masked chunks in one batch of effects: bounds memory to this many MB
   std::int64_t hello_interval_ms = 5'000;  // say hello again when the coordinator was silent for this long
 };
@@ -84,6 +85,9 @@ struct NextSum {
   std::uint32_t dimension = 0;  // ring words of a vector; 0 when the plan is complete: then no sum is taken
   double delta_max = 0;
   std::uint32_t weight_max = 0;
+  std::uint32_t stage_index = 0;
+  std::uint32_t stage_round = 0;  // from 1
+  std::uint64_t seed = 0;         // federation::membership::training_seed
   bool operator==(const NextSum&) const = default;
 };
 // The site computed this model itself (initial weights, or an applied update).

@@ -1,8 +1,11 @@
-// The published sum of a round at a site: evidence first, then its chunks. Accepted in any phase, since a site that
-// dropped out, or was away for rounds, needs the sums as much as one that took part.
+// The published sum of a round at a site: evidence first, then the tags of its vectors, then its chunks and carries.
+// Accepted in any phase, since a site that dropped out, or was away for rounds, needs the sums as much as one that took
+// part.
 #include <algorithm>
 #include <utility>
 
+#include "federation/messages/sum_check.h"
+#include "federation/secagg/published_sum.h"
 #include "node/round/site_core.h"
 
 namespace fovea::node::round {
@@ -59,11 +62,65 @@ void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& m
   sum.in_sum = own && contains(federation::messages::sites_of(decoded->committed), *own);
   sum.words.resize(p.dimension);
   sum.chunks.resize(federation::messages::chunk_count(p.dimension));
-  sum.missing = sum.chunks.size();
+  sum.carries.resize(p.dimension);
+  sum.carry_chunks.resize(sum.chunks.size());
+  sum.tags_arrived.resize(decoded->committed.size());
+  sum.missing = 2 * sum.chunks.size() + sum.tags_arrived.size();
   sum.evidence = std::move(*decoded);
   incoming = std::move(sum);
   // The sum was opened, so it is not repeated, and its words take the place of the update's.
   if (auto* unmasked = std::get_if<Unmasked>(&phase)) unmasked->trained.update = {};
+}
+
+void SiteMachine::Core::note_arrived(std::size_t parts) {
+  incoming->missing -= parts;
+  if (incoming->missing == 0) finish_sum();
+}
+
+void SiteMachine::Core::on_aggregate_tags(const federation::messages::SignedMessage& message) {
+  const auto decoded = federation::messages::TagList::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  if (decoded->ref.round <= model.round) return;  // applied already
+  if (!incoming || incoming->ref != decoded->ref)
+    return refuse(RefusalReason::unexpected_kind, "tags of a sum whose evidence has not come");
+  const auto& committed = incoming->evidence.committed;
+  if (decoded->first + decoded->tags.size() > committed.size())
+    return refuse(RefusalReason::chunk_out_of_bounds, "tags of more sites than are in the sum");
+  std::size_t fresh = 0;
+  for (std::size_t i = 0; i < decoded->tags.size(); ++i) {
+    const std::size_t place = decoded->first + i;
+    if (incoming->tags_arrived[place]) continue;
+    // The site signed this hash in R3, and t sites signed the list of hashes in R4.
+    if (federation::secagg::tag_hash(incoming->ref.parameters, committed[place].site, decoded->tags[i]) !=
+        committed[place].tag_hash)
+      return refuse(RefusalReason::linear_tag_differs,
+                    "not the tag that the site at place " + std::to_string(place) + " of the sum has signed");
+    if (const auto added = incoming->tags.add(decoded->tags[i]); !added)
+      return refuse(RefusalReason::linear_tag_differs, added.error().message);
+    incoming->tags_arrived[place] = true;
+    ++fresh;
+  }
+  note_arrived(fresh);
+}
+
+void SiteMachine::Core::on_aggregate_carries(const federation::messages::SignedMessage& message) {
+  const auto decoded = federation::messages::CarryChunk::decode(message.payload());
+  if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
+  if (decoded->ref.round <= model.round) return;  // applied already
+  if (!incoming || incoming->ref != decoded->ref)
+    return refuse(RefusalReason::unexpected_kind, "carries of a sum whose evidence has not come");
+  if (decoded->index >= incoming->carry_chunks.size())
+    return refuse(RefusalReason::chunk_out_of_bounds, "carries of a chunk outside the vector");
+  if (incoming->carry_chunks[decoded->index]) return;
+  const auto out = std::span(incoming->carries)
+                       .subspan(decoded->index * federation::messages::kChunkWords,
+                                federation::messages::chunk_size(incoming->words.size(), decoded->index));
+  if (const auto unpacked =
+          federation::messages::unpack_carries(decoded->packed, incoming->evidence.committed.size(), out);
+      !unpacked)
+    return refuse(RefusalReason::malformed, unpacked.error().message);
+  incoming->carry_chunks[decoded->index] = true;
+  note_arrived(1);
 }
 
 void SiteMachine::Core::on_aggregate_chunk(const federation::messages::SignedMessage& message) {
@@ -81,7 +138,7 @@ void SiteMachine::Core::on_aggregate_chunk(const federation::messages::SignedMes
   const std::size_t first = decoded->index * federation::messages::kChunkWords;
   federation::messages::copy_words(decoded->words,
                                    std::span(incoming->words).subspan(first, decoded->words.size() / 4));
-  if (--incoming->missing == 0) finish_sum();
+  note_arrived(1);
 }
 
 void SiteMachine::Core::finish_sum() {
@@ -93,6 +150,12 @@ void SiteMachine::Core::finish_sum() {
     return refuse(RefusalReason::aggregate_hash_differs, "the chunks are not the sum that the evidence names");
   if (sum.words.back() != sum.evidence.committed.size())
     return refuse(RefusalReason::canary_differs, "the last word of the sum is not the number of its sites");
+  federation::secagg::AttemptContext context = federation::secagg::AttemptContext::begin(sum.evidence.parameters);
+  context.keys = sum.evidence.keys;
+  context.key_list = federation::secagg::key_list_hash(context.parameters_hash, context.keys);
+  if (!federation::secagg::is_sum_of_tagged(context, sum.evidence, sum.tags, sum.words, sum.carries, config.threads))
+    return refuse(RefusalReason::linear_tag_differs,
+                  "the published sum is not the sum of the vectors that its sites have signed");
   auto decoded =
       federation::secagg::decode_sum(sum.evidence.parameters, std::move(sum.words), sum.evidence.committed.size());
   if (!decoded) return refuse(RefusalReason::sum_out_of_range, decoded.error().message);

@@ -38,7 +38,8 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(
       continue;
     }
     const Digest statement = federation::secagg::masked_statement(
-        context.parameters_hash, {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment});
+        context.parameters_hash,
+        {entry.site, entry.vector_hash, survivors, entry.self_seed_commitment, entry.tag_hash});
     if (!has_signed(entry.site, statement, entry.signature))
       return federation::messages::refused(RefusalReason::bad_signature,
                                            "masked vector of " + config.roster.sites[entry.site].id.text());

@@ -30,7 +30,8 @@ inline Intercept deal_another_seed(World& world, RosterIndex bad, RoundNumber fr
       statement.self_seed_commitment[0] ^= 1;
       statement.signature = f.identity(bad).sign(federation::secagg::masked_statement(
           statement.ref.parameters,
-          {bad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment}));
+          {bad, statement.vector_hash, statement.survivors_hash, statement.self_seed_commitment,
+           federation::secagg::tag_hash(statement.ref.parameters, bad, statement.tag)}));
       delivery.wire = f.from_site(bad, federation::messages::MessageKind::masked_statement, statement.encode()).wire();
     }
     return true;

@@ -125,7 +125,8 @@ federation::model::LocalUpdate World::update(RosterIndex site) const {
 
 node::round::ModelAdopted World::initial_model() const {
   const auto dimension = static_cast<std::uint32_t>(federation::secagg::vector_words(update(0).delta.size()));
-  return {.model_hash = federation_.plan(), .next = {.dimension = dimension, .delta_max = 1, .weight_max = 1}};
+  return {.model_hash = federation_.plan(),
+          .next = {.dimension = dimension, .delta_max = 1, .weight_max = 1, .stage_round = 1, .seed = options_.seed}};
 }
 
 node::round::ModelAdopted next_model(const node::round::ModelAdopted& model, RoundNumber round,
@@ -134,6 +135,7 @@ node::round::ModelAdopted next_model(const node::round::ModelAdopted& model, Rou
   out.round = round;
   out.model_hash = crypto::TaggedHash("FOVEA/test/model").add(model.model_hash).add(transcript).finish();
   out.transcript = transcript;
+  out.next.stage_round += 1;
   return out;
 }
 

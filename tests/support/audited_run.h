@@ -53,6 +53,7 @@ inline std::vector<federation::ledger::LedgerEntry> write_site_ledger(EgressSite
         .vector_hash = {},
         .survivors_hash = {},
         .self_seed_commitment = {},
+        .tag = {},
         .signature = {}}.encode();
     send(round, {{MessageKind::masked_chunk, site.chunk(site.masked_words(2000))},
                  {MessageKind::masked_statement, site.wire(MessageKind::masked_statement, statement)}});

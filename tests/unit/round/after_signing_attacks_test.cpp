@@ -127,7 +127,8 @@ TEST_F(RestartAttack, ARoundBeforeTheOneJoinedIsRefusedAfterARestart) {
         node::round::JoinedMark{federation::messages::AttemptRef{round, 1, Digest{3}}, Digest{7}})});
   };
   const auto task = [&](RoundNumber round) {
-    return federation::messages::TrainTask{.round = round, .plan_hash = p.plan_hash, .model_hash = p.model_hash}
+    return federation::messages::TrainTask{
+        .round = round, .stage_round = 1, .seed = 7, .plan_hash = p.plan_hash, .model_hash = p.model_hash}
         .encode();
   };
   const auto announce = [&](node::round::SiteMachine& site, RoundNumber round) {
@@ -269,9 +270,77 @@ class PublishedSum : public CoordinatorAttack {
     if (honest_hash) e.sum_hash = hash.finish();
     auto first = tell(MessageKind::round_evidence, e.encode());
     if (first.refusal) return first;
+    for (const auto& part : published({MessageKind::aggregate_tags, MessageKind::aggregate_carries}))
+      tell(part.kind(), part.payload());
     return tell(MessageKind::aggregate_chunk, chunk);
   }
+  // What the coordinator has published of the round, of these kinds.
+  std::vector<federation::messages::SignedMessage> published(std::initializer_list<MessageKind> kinds) const {
+    std::vector<federation::messages::SignedMessage> out;
+    for (const Bytes& wire : scene.world.results().at(0).publication) {
+      auto opened = scene.world.federation().open_at_site(wire);
+      if (std::find(kinds.begin(), kinds.end(), opened->kind()) != kinds.end()) out.push_back(std::move(*opened));
+    }
+    return out;
+  }
+  std::vector<std::uint32_t> honest_words() const {
+    const auto chunk = published({MessageKind::aggregate_chunk}).at(0);
+    const auto view = federation::messages::decode_chunk(chunk.payload()).value();
+    std::vector<std::uint32_t> words(view.words.size() / 4);
+    federation::messages::copy_words(view.words, words);
+    return words;
+  }
 };
+
+TEST_F(PublishedSum, TheHonestSumIsTaken) {
+  const auto e = evidence();
+  const auto effects = publish(e, honest_words());
+  ASSERT_TRUE(effects.verified_sum.has_value()) << effects.refusal->detail;
+  EXPECT_EQ(effects.verified_sum->sum.sites, 4U);
+}
+
+// The sum's hash is the coordinator's own word: under one statement that all sites signed, two sites were given two
+// sums, one of them all but zero and one of words of ±2·10⁹.
+TEST_F(PublishedSum, TwoSitesCannotBeGivenTwoSumsUnderOneStatement) {
+  const auto e = evidence();
+  std::vector<std::uint32_t> nothing(e.parameters.dimension);
+  nothing[4] = 4;  // the total weight
+  nothing.back() = 4;
+  expect_refused(publish(e, nothing), RefusalReason::linear_tag_differs);
+  std::vector<std::uint32_t> off_by_one = honest_words();
+  off_by_one[0] += 1;
+  expect_refused(publish(e, off_by_one), RefusalReason::linear_tag_differs);
+  EXPECT_TRUE(publish(e, honest_words()).verified_sum.has_value());  // and nothing was adopted before
+}
+
+// Carries are the coordinator's to say, but a difference of 2^32 in a word is as much a difference as any.
+TEST_F(PublishedSum, CarriesThatAreNotThoseOfTheVectorsAreRefused) {
+  const auto e = evidence();
+  tell(MessageKind::round_evidence, e.encode());
+  for (const auto& part : published({MessageKind::aggregate_tags})) tell(part.kind(), part.payload());
+  auto chunk =
+      federation::messages::CarryChunk::decode(published({MessageKind::aggregate_carries}).at(0).payload()).value();
+  std::vector<std::uint16_t> carries(e.parameters.dimension);
+  ASSERT_TRUE(federation::messages::unpack_carries(chunk.packed, 4, carries).has_value());
+  carries[0] = static_cast<std::uint16_t>((carries[0] + 1) % 4);
+  chunk.packed = federation::messages::pack_carries(carries, 4);
+  tell(MessageKind::aggregate_carries, chunk.encode());
+  const auto words = published({MessageKind::aggregate_chunk}).at(0);
+  expect_refused(tell(MessageKind::aggregate_chunk, words.payload()), RefusalReason::linear_tag_differs);
+}
+
+TEST_F(PublishedSum, ATagThatItsSiteDidNotSignIsRefused) {
+  const auto e = evidence();
+  tell(MessageKind::round_evidence, e.encode());
+  auto list = federation::messages::TagList::decode(published({MessageKind::aggregate_tags}).at(0).payload()).value();
+  auto swapped = list;
+  std::swap(swapped.tags[0], swapped.tags[1]);
+  expect_refused(tell(MessageKind::aggregate_tags, swapped.encode()), RefusalReason::linear_tag_differs);
+  auto beyond = list;
+  beyond.first = 1;
+  expect_refused(tell(MessageKind::aggregate_tags, beyond.encode()), RefusalReason::chunk_out_of_bounds);
+  EXPECT_FALSE(tell(MessageKind::aggregate_tags, list.encode()).refusal.has_value());
+}
 
 TEST_F(PublishedSum, AWrongCanaryIsRefused) {
   const auto e = evidence();
@@ -287,7 +356,7 @@ TEST_F(PublishedSum, AWordOutOfRangeIsRefused) {
   words[4] = 4;
   words[0] = 0x80000000U;  // what a wrapped sum could look like
   words.back() = 4;
-  expect_refused(publish(e, words), RefusalReason::sum_out_of_range);
+  expect_refused(publish(e, words), RefusalReason::linear_tag_differs);
 }
 
 TEST_F(PublishedSum, ASumThatIsNotTheOneNamedIsRefused) {

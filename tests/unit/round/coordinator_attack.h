@@ -1,6 +1,7 @@
 // The fixture of attacks by a malicious coordinator on one honest site.
 #pragma once
 
+#include "federation/messages/sum_check.h"
 #include "tests/unit/round/scene.h"
 
 namespace fovea::test {

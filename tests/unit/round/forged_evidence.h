@@ -25,8 +25,8 @@ inline federation::secagg::RoundEvidence signed_by_all(const TestFederation& f,
     out.opened.push_back(opened);
     federation::messages::CommittedVector vector{.site = site};
     vector.self_seed_commitment = federation::secagg::self_seed_commitment(hash, site, opened.value);
-    vector.signature = f.identity(site).sign(
-        federation::secagg::masked_statement(hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment}));
+    vector.signature = f.identity(site).sign(federation::secagg::masked_statement(
+        hash, {site, vector.vector_hash, survivors, vector.self_seed_commitment, vector.tag_hash}));
     out.committed.push_back(vector);
   }
   const Digest statement = out.consistency();

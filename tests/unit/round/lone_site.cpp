@@ -97,8 +97,9 @@ void LoneSite::mask() {
   expect_sends(effects, MessageKind::masked_statement);
   const auto opened = federation_.open_at_coordinator(options_.self, effects.outbound.back().wire);
   const auto statement = federation::messages::MaskedStatement::decode(opened->payload()).value();
-  own_ = federation::messages::CommittedVector{options_.self, statement.vector_hash, statement.self_seed_commitment,
-                                               statement.signature};
+  own_ = federation::messages::CommittedVector{
+      options_.self, statement.vector_hash, statement.self_seed_commitment,
+      federation::secagg::tag_hash(context_.parameters_hash, options_.self, statement.tag), statement.signature};
 }
 
 void LoneSite::advance_to(MessageKind kind) {
@@ -117,8 +118,8 @@ federation::messages::ConsistencyRequest LoneSite::consistency_request(std::span
   for (const RosterIndex site : committed) {
     federation::messages::CommittedVector entry{
         .site = site, .vector_hash = Digest{1}, .self_seed_commitment = peers_[site].self_seed_commitment(hash)};
-    entry.signature = federation_.identity(site).sign(
-        federation::secagg::masked_statement(hash, {site, entry.vector_hash, survivors, entry.self_seed_commitment}));
+    entry.signature = federation_.identity(site).sign(federation::secagg::masked_statement(
+        hash, {site, entry.vector_hash, survivors, entry.self_seed_commitment, entry.tag_hash}));
     out.committed.push_back(site == options_.self ? *own_ : entry);
   }
   return out;

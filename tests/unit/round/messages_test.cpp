@@ -18,6 +18,7 @@
 #include "federation/messages/message_kind.h"
 #include "federation/messages/refusal_reason.h"
 #include "federation/messages/site_messages.h"
+#include "federation/messages/sum_check.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/secagg/dealer_fault.h"
 #include "federation/secagg/fixed_point.h"
@@ -73,7 +74,32 @@ TEST(Messages, EverySiteMessageIsCanonical) {
       federation::messages::AttemptFailure{3, 0, federation::messages::RefusalReason::training_failed, {}});
 }
 
+TEST(Messages, CarriesComeBackAndNothingElseIsTaken) {
+  for (const std::size_t sites : {2U, 5U, 256U, 257U, 1000U}) {
+    std::vector<std::uint16_t> carries(3000);
+    for (std::size_t i = 0; i < carries.size(); ++i) carries[i] = static_cast<std::uint16_t>(i * i % sites);
+    const Bytes packed = federation::messages::pack_carries(carries, sites);
+    std::vector<std::uint16_t> back(carries.size());
+    ASSERT_TRUE(federation::messages::unpack_carries(packed, sites, back).has_value());
+    EXPECT_EQ(back, carries);
+    std::vector<std::uint16_t> other(carries.size() - 1);
+    EXPECT_FALSE(federation::messages::unpack_carries(packed, sites, other).has_value());
+    other.resize(carries.size() + 1);
+    EXPECT_FALSE(federation::messages::unpack_carries(packed, sites, other).has_value());
+    EXPECT_FALSE(federation::messages::unpack_carries(ByteView(packed).first(packed.size() - 1), sites, back));
+    Bytes longer = packed;
+    longer.push_back(0);
+    EXPECT_FALSE(federation::messages::unpack_carries(longer, sites, back).has_value());
+    if (sites == 256) continue;                      // one byte cannot say it
+    carries[7] = static_cast<std::uint16_t>(sites);  // a sum of n words passes 2^32 at most n − 1 times
+    EXPECT_FALSE(federation::messages::unpack_carries(federation::messages::pack_carries(carries, sites), sites, back));
+  }
+}
+
 TEST(Messages, EveryCoordinatorMessageIsCanonical) {
+  expect_canonical(federation::messages::TagList{kRef, 3, {{}}});
+  expect_canonical(federation::messages::CarryChunk{kRef, 2, {1, 2, 3}});
+  EXPECT_FALSE(federation::messages::TagList::decode(federation::messages::TagList{kRef, 0, {}}.encode()).has_value());
   expect_canonical(federation::messages::PlanOffer{{1, 2, 3}});
   expect_canonical(federation::messages::RosterOffer{{1, 2}});
   expect_canonical(federation::messages::TrainTask{.round = 1});
@@ -232,7 +258,7 @@ TEST(Messages, ValuesOutsideTheirBoundsAreRefused) {
           .has_value());
   EXPECT_FALSE(federation::messages::message_kind(0).has_value());
   EXPECT_FALSE(federation::messages::message_kind(13).has_value());
-  EXPECT_FALSE(federation::messages::message_kind(49).has_value());
+  EXPECT_FALSE(federation::messages::message_kind(51).has_value());
   EXPECT_FALSE(federation::messages::refusal_reason(9999).has_value());
 }
 

@@ -91,6 +91,29 @@ TEST_F(SiteAttack, SharesOfTheWrongKindAreNamed) {
   expect_named(RefusalReason::bad_revealed_share, 4);
 }
 
+// No site would take a sum with it: one member could end every run. The first such tag costs an attempt.
+TEST_F(SiteAttack, ATagThatIsNotOfItsVectorIsNamed) {
+  const TestFederation& f = scene.world.federation();
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+    m.tag[0] ^= 1;
+    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
+        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
+                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+  });
+  expect_named(RefusalReason::linear_tag_differs, 3);
+}
+
+TEST_F(SiteAttack, ATagOutsideItsRingIsNamed) {
+  const TestFederation& f = scene.world.federation();
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+    m.tag.fill(0xff);
+    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
+        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
+                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+  });
+  expect_named(RefusalReason::linear_tag_differs, 3);
+}
+
 TEST_F(SiteAttack, ALateVectorIsRefused) {
   Bytes late;
   scene.world.intercept = [&](Delivery& delivery) {

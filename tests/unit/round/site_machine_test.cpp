@@ -16,7 +16,7 @@ class SiteMachineTest : public ::testing::Test {
 
   node::round::SiteMachine machine(std::span<const Bytes> journal = {}) {
     auto out = node::round::SiteMachine::create(federation.site_config(1, policy), journal).value();
-    out.step(node::round::ModelAdopted{0, model, {}});
+    out.step(node::round::ModelAdopted{.model_hash = model, .next = {.stage_round = 1, .seed = 3}});
     return out;
   }
   federation::messages::TrainTask task(RoundNumber round = 1) const {
@@ -111,8 +111,10 @@ TEST_F(SiteMachineTest, ASiteThatWasBehindSaysHelloWhenItHasTheModel) {
   auto next = task(2);
   next.model_hash[0] ^= 1;
   expect_refused(tell(site, MessageKind::train_task, next.encode()), RefusalReason::model_differs);
-  expect_sends(site.step(node::round::ModelAdopted{1, next.model_hash, next.previous_transcript}), MessageKind::hello);
-  EXPECT_TRUE(site.step(node::round::ModelAdopted{1, next.model_hash, next.previous_transcript}).outbound.empty());
+  const node::round::ModelAdopted adopted{
+      .round = 1, .model_hash = next.model_hash, .next = {.stage_round = 1, .seed = 3}};
+  expect_sends(site.step(node::round::ModelAdopted(adopted)), MessageKind::hello);
+  EXPECT_TRUE(site.step(node::round::ModelAdopted(adopted)).outbound.empty());
   EXPECT_TRUE(tell(site, MessageKind::train_task, next.encode()).start_training.has_value());
 }
 
@@ -146,20 +148,36 @@ TEST_F(SiteMachineTest, AnUpdateIsKeptWhenTheSameWorkComesUnderTheNextRoundNumbe
   EXPECT_FALSE(effects.start_training.has_value());
   expect_sends(effects, MessageKind::training_ready);
   EXPECT_EQ(site.round(), 2U);
-  auto other = task(3);
-  other.seed += 1;
-  EXPECT_TRUE(tell(site, MessageKind::train_task, other.encode()).start_training.has_value());
-  expect_refused(tell(site, MessageKind::train_task, task(2).encode()), RefusalReason::stale_round);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::ready);
+  expect_refused(tell(site, MessageKind::train_task, task(1).encode()), RefusalReason::stale_round);
 }
 
-TEST_F(SiteMachineTest, ANewTaskCancelsTheRunningTraining) {
+// A coordinator that chooses the seed can look for one whose batches show a patient, or train one stage for ever.
+TEST_F(SiteMachineTest, AnotherStagePositionOrSeedThanThePlanGivesIsRefused) {
+  auto site = machine();
+  for (const auto change : {+[](federation::messages::TrainTask& t) { t.seed += 1; },
+                            +[](federation::messages::TrainTask& t) { t.stage_index += 1; },
+                            +[](federation::messages::TrainTask& t) { t.stage_round += 1; }}) {
+    auto other = task(1);
+    change(other);
+    const auto effects = tell(site, MessageKind::train_task, other.encode());
+    expect_refused(effects, RefusalReason::task_differs);
+    EXPECT_FALSE(effects.start_training.has_value());
+    ASSERT_EQ(effects.outbound.size(), 1U);  // the coordinator is told
+    EXPECT_EQ(effects.outbound[0].kind, MessageKind::attempt_failure);
+  }
+  EXPECT_TRUE(tell(site, MessageKind::train_task, task(1).encode()).start_training.has_value());
+}
+
+TEST_F(SiteMachineTest, AnotherTaskLeavesTheRunningTrainingAlone) {
   auto site = machine();
   tell(site, MessageKind::train_task, task(1).encode());
   auto other = task(2);
   other.stage_round = 2;
   const auto effects = tell(site, MessageKind::train_task, other.encode());
-  EXPECT_TRUE(effects.cancel_training);
-  EXPECT_TRUE(effects.start_training.has_value());
+  expect_refused(effects, RefusalReason::task_differs);
+  EXPECT_FALSE(effects.cancel_training);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::training);
 }
 
 TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {

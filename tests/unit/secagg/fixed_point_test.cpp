@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/ids.h"
@@ -174,6 +175,35 @@ TEST(Sum, DecodesWhatTheSitesPutIn) {
   const double mean = static_cast<double>(decoded->sums()[0]) * decoded->weight_max /
                       (decoded->scale * static_cast<double>(decoded->weight_sum));
   EXPECT_NEAR(mean, (0.25 - 0.5 + 0.1) / 3, 1e-7);
+}
+
+// A site says that it has −k studies and puts one large word into its vector: the total weight, by which the sum is
+// divided, becomes small, and a coordinate of the mean moved by 466 where the bound is 0.5.
+TEST(Sum, OneSiteCannotMoveTheMeanFurtherThanTheClipBound) {
+  const auto p = parameters_for(4, 2);
+  std::vector<std::uint32_t> sum(p.dimension);
+  for (int site = 0; site < 3; ++site) {
+    const auto words = encode(p, {.delta = {0, 0}, .weight = 30, .metric_sums = {}});
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += words[i];
+  }
+  const auto with = [&](std::int32_t word, std::int32_t weight) {
+    auto out = sum;
+    out[0] += static_cast<std::uint32_t>(word);
+    out[2] += static_cast<std::uint32_t>(weight);
+    out.back() += 1;
+    return federation::secagg::decode_sum(p, out, 4);
+  };
+  const auto bound = static_cast<std::int32_t>(federation::secagg::word_bound(4));
+  const auto attack = with(bound, -86);  // four studies in all
+  ASSERT_FALSE(attack.has_value());
+  EXPECT_NE(attack.error().message.find("out of range of the total weight"), std::string::npos);
+  EXPECT_FALSE(with(bound, -90).has_value());  // none
+  // What is left: with all the weight a site may claim, the mean moves by no more than the bound.
+  const auto most = with(bound, 100);
+  ASSERT_TRUE(most.has_value()) << most.error().message;
+  const double mean =
+      static_cast<double>(most->sums()[0]) * most->weight_max / (most->scale * static_cast<double>(most->weight_sum));
+  EXPECT_LE(mean, 0.5);
 }
 
 TEST(Sum, AWrongCanaryRangeOrWeightIsRefused) {
