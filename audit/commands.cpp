@@ -38,12 +38,15 @@ constexpr std::size_t kCanaryBytesMin = 3;
 // Whose keys to believe: options of every command that verifies.
 struct KeyOptions {
   std::vector<std::string> keys, rosters, administrators;
+  std::size_t quorum = 0;  // 0: all that are named
 
   void add_to(CLI::App& command) {
     command.add_option("--key", keys, "A log key as <name>+<key id>+<base64>; may be repeated");
     command.add_option("--roster", rosters, "The federation's signed roster file; repeat it for several epochs");
     command.add_option("--admin", administrators,
                        "Public key (hex) of an administrator who must have signed the roster; may be repeated");
+    command.add_option("--quorum", quorum,
+                       "How many of these administrators must have signed each roster; the default is all");
   }
 
   Result<KeyRing> ring() const {
@@ -56,7 +59,8 @@ struct KeyOptions {
       FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--admin"));
       pinned.push_back(key);
     }
-    for (const std::string& roster : rosters) FOVEA_TRY(out.add_roster(roster, pinned));
+    for (const std::string& roster : rosters)
+      FOVEA_TRY(out.add_roster(roster, pinned, quorum == 0 ? pinned.size() : quorum));
     if (out.empty())
       return invalid_argument(
           "no key was given, and a ledger cannot vouch for itself: give the federation's roster (--roster FILE, "
@@ -69,6 +73,7 @@ struct KeyOptions {
     for (const std::string& key : keys) out += " --key '" + key + "'";
     for (const std::string& roster : rosters) out += " --roster '" + roster + "'";
     for (const std::string& key : administrators) out += " --admin " + key;
+    if (quorum > 0) out += " --quorum " + std::to_string(quorum);
     return out;
   }
 };

@@ -18,15 +18,16 @@ Result<void> KeyRing::add_key(std::string_view text) {
   return {};
 }
 
-Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::vector<PublicKeyBytes>& administrators) {
+Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::vector<PublicKeyBytes>& administrators,
+                                 std::size_t quorum) {
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
                    federation::files::read_signed_document(file));
   Result<std::size_t> signed_by = document.count_valid("roster", administrators);
   if (!signed_by) return signed_by.error().with_context(file.string());
-  if (*signed_by != administrators.size())
+  if (*signed_by < quorum)
     return permission_denied(file.string() + ": " + std::to_string(*signed_by) + " of " +
-                             std::to_string(administrators.size()) +
-                             " administrators have signed this roster; all of them must");
+                             std::to_string(administrators.size()) + " administrators have signed this roster; " +
+                             std::to_string(quorum) + " must");
   if (administrators.empty()) pinned_ = false;
   Result<federation::membership::Roster> roster = federation::membership::Roster::parse(document.document);
   if (!roster) return roster.error().with_context(file.string());

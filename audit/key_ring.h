@@ -3,6 +3,7 @@
 // because a ledger says so.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -22,11 +23,12 @@ class KeyRing {
  public:
   // "<name>+<key id>+<base64>": invalid_argument when malformed.
   Result<void> add_key(std::string_view text);
-  // A roster file. With `administrators` all of them must have signed it (permission_denied, corruption); without, the
-  // file itself is what the auditor trusts, and roster_is_pinned() says so. Its validity in time is not asked: an audit
-  // may come years later.
+  // A roster file. With `administrators` at least `quorum` of them must have signed it (permission_denied, corruption);
+  // without, the file itself is what the auditor trusts, and roster_is_pinned() says so. Its validity in time is not
+  // asked: an audit may come years later.
   Result<void> add_roster(const std::filesystem::path& file,
-                          const std::vector<federation::membership::PublicKeyBytes>& administrators);
+                          const std::vector<federation::membership::PublicKeyBytes>& administrators,
+                          std::size_t quorum);
 
   // All keys that may have signed this ledger: more than one after a change of keys.
   std::vector<crypto::NoteKey> log_keys(std::string_view origin) const;

@@ -15,9 +15,13 @@ import subprocess
 import sys
 import tempfile
 
+PASSPHRASE = "only for a benchmark"
+PASSPHRASE_OPTION = ("--passphrase-fd", 0)
+
 
 def run(*arguments):
-    return subprocess.run([str(a) for a in arguments], check=True, capture_output=True, text=True).stdout
+    words = [str(a) for a in arguments]
+    return subprocess.run(words, check=True, capture_output=True, text=True, input=PASSPHRASE + "\n").stdout
 
 
 def events(path):
@@ -33,11 +37,13 @@ def free_port():
 
 def make_federation(programs, root, sites, parameters, rounds):
     coordinator = [programs / "fovea-coordinator", "--home", root / "coordinator"]
-    run(*coordinator, "init", "bench", "--port", free_port())
+    key = root / "administrator.pem"
+    run(*coordinator, *PASSPHRASE_OPTION, "init", "bench", "--port", free_port(), "--administrator-key-here", key)
     for site in sites:
-        run(programs / "fovea-node", "--site", root / site, "init", site)
+        run(programs / "fovea-node", "--site", root / site, *PASSPHRASE_OPTION, "init", site)
         run(programs / "fovea-node", "--site", root / site, "join", root / "coordinator" / "invite.json")
-    run(*coordinator, "sign", *[root / site / "join-request.json" for site in sites])
+    requests = [root / site / "join-request.json" for site in sites]
+    run(*coordinator, *PASSPHRASE_OPTION, "sign", *requests, "--key", key)
     plan_file = root / "plan.json"
     run(*coordinator, "plan", "new", "--architecture", f"probe-{parameters}", "--output", plan_file)
     plan = json.loads(plan_file.read_text())
@@ -46,7 +52,8 @@ def make_federation(programs, root, sites, parameters, rounds):
     plan_hash = json.loads(run(*coordinator, "--json", "plan", "validate", plan_file))["data"]["plan"]
     for site in sites:
         (root / site / "plans" / f"{plan_hash}.json").write_bytes(plan_file.read_bytes())
-        run(programs / "fovea-node", "--site", root / site, "plan", "approve", plan_hash, "--by", "bench")
+        node = (programs / "fovea-node", "--site", root / site, *PASSPHRASE_OPTION)
+        run(*node, "plan", "approve", plan_hash, "--by", "bench")
     return coordinator, plan_file
 
 

@@ -1,13 +1,16 @@
 #include <CLI/CLI.hpp>
 
 #include "common/command_line.h"
+#include "common/core_dumps.h"
 #include "coordinator/commands/command.h"
 
 int main(int argc, char** argv) {
+  fovea::forbid_core_dumps();
   fovea::keep_large_buffers(64 << 20);  // messages of a megabyte come and go all the time
   fovea::coordinator::commands::CommandContext context;
   CLI::App app("The coordinator of a Fovea federation", "fovea-coordinator");
   fovea::add_program_options(app, context.console);
+  fovea::coordinator::commands::add_founding_commands(app, context);
   fovea::coordinator::commands::add_federation_commands(app, context);
   fovea::coordinator::commands::add_plan_commands(app, context);
   fovea::coordinator::commands::add_run_commands(app, context);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "common/clock.h"
 #include "common/console.h"
 #include "common/result.h"
 #include "coordinator/registry/coordinator_folder.h"
+#include "federation/files/passphrase.h"
 
 namespace CLI {
 class App;
@@ -17,6 +19,7 @@ namespace fovea::coordinator::commands {
 struct CommandContext {
   Console console;                                   // --json, --quiet
   std::filesystem::path home = "fovea-coordinator";  // --home
+  federation::files::PassphraseSource passphrase;    // --passphrase-fd
   SystemClock clock;
 
   registry::CoordinatorFolder folder() const { return registry::CoordinatorFolder(home); }
@@ -24,10 +27,13 @@ struct CommandContext {
   Result<registry::CoordinatorConfig> config();
 };
 
-// init, invite, sign, cosign, sites, revoke, administrator
-void add_federation_commands(CLI::App& app, CommandContext& context);
-void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
-void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
-void add_model_commands(CLI::App& app, CommandContext& context);  // model export
+// What signing or taking a roster has brought about.
+void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome);
+
+void add_founding_commands(CLI::App& app, CommandContext& context);  // administrator, init, sign-founding, take, invite
+void add_federation_commands(CLI::App& app, CommandContext& context);  // sign, cosign, revoke, sites
+void add_plan_commands(CLI::App& app, CommandContext& context);        // plan new, plan validate
+void add_run_commands(CLI::App& app, CommandContext& context);         // run start, watch, list, stop
+void add_model_commands(CLI::App& app, CommandContext& context);       // model export
 
 }  // namespace fovea::coordinator::commands

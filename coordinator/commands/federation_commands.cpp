@@ -3,18 +3,16 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/bytes.h"
 #include "common/console.h"
-#include "common/durable_file.h"
 #include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "crypto/key_file.h"
-#include "crypto/random_source.h"
 #include "crypto/signature.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/invite.h"
@@ -28,66 +26,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Choice {
-  std::string name;
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 7443;
-  std::string second_administrator;
-  std::string output;
   std::vector<std::string> files;
   std::string key;
   bool renew = false;
 };
 
-Result<federation::membership::PublicKeyBytes> parse_key(const std::string& hex) {
-  FOVEA_TRY_ASSIGN(const Bytes bytes, from_hex(hex));
-  return to_array<32>(bytes, "administrator's public key");
-}
-
-Result<void> run_init(CommandContext& context, const Choice& choice) {
-  registry::CoordinatorFolder::NewFederation fresh{choice.name, choice.host, choice.port, std::nullopt};
-  if (!choice.second_administrator.empty()) {
-    FOVEA_TRY_ASSIGN(fresh.second_administrator, parse_key(choice.second_administrator));
-  }
-  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, context.folder().create(fresh, context.clock.wall()));
-  const std::string print = federation::membership::fingerprint(invite.administrators.front());
-  context.console.data("init",
-                       {{"federation", invite.federation},
-                        {"endpoint", invite.endpoint},
-                        {"folder", context.home.string()},
-                        {"fingerprint", print}},
-                       "federation " + invite.federation + " made in " + context.home.string() + "\nsites will dial " +
-                           invite.endpoint + "\nfingerprint " + print + "\nnext: fovea-coordinator --home " +
-                           context.home.string() + " invite");
-  return {};
-}
-
-Result<void> run_invite(CommandContext& context, const Choice& choice) {
-  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, context.folder().federation());
-  FOVEA_TRY_ASSIGN(const Bytes bytes, context.folder().invite_bytes());
-  const std::filesystem::path out = choice.output.empty() ? context.folder().root() / "invite.json"
-                                                          : std::filesystem::path(choice.output);
-  if (!choice.output.empty()) FOVEA_TRY(write_file_durably(out, bytes));
-  const std::string print = federation::membership::fingerprint(invite.administrators.front());
-  context.console.data("invite", {{"invite", out.string()}, {"fingerprint", print}},
-                       "send " + out.string() + " to the hospital, and read out the federation's fingerprint " + print +
-                           " by telephone");
-  return {};
-}
-
-void show_roster(CommandContext& context, const std::string& command, const registry::SignedRoster& outcome) {
-  Json sites = Json::array();
-  for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
-  context.console.data(
-      command, {{"epoch", outcome.roster.epoch}, {"in_force", outcome.in_force}, {"sites", sites}},
-      "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " + std::to_string(outcome.roster.sites.size()) +
-          " sites" +
-          (outcome.in_force ? "" : "\nthe second administrator has yet to sign: fovea-coordinator cosign --key FILE"));
-}
-
 Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice) {
-  const registry::CoordinatorFolder folder = context.folder();
-  return folder.administrator_key(choice.key.empty() ? folder.administrator_key_file()
-                                                     : std::filesystem::path(choice.key));
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.key));
+  return crypto::read_protected_key_file(choice.key, passphrase);
 }
 
 Result<void> run_sign(CommandContext& context, const Choice& choice) {
@@ -115,9 +61,32 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
   return {};
 }
 
+// Whoever signs second sees what the first one changed, before the passphrase is asked for.
+void show_change(CommandContext& context, const federation::membership::Roster& next) {
+  const auto current = context.folder().newest_roster();
+  const federation::membership::Roster before = current.value_or(federation::membership::Roster());
+  const auto line = [](const char* what, const federation::membership::RosterSite& site) {
+    return what + site.id.text() + ": fingerprint " + federation::membership::fingerprint(site.identity_key);
+  };
+  context.console.progress("roster of epoch " + std::to_string(next.epoch) + ":");
+  for (const auto& site : next.sites) {
+    const auto* known = before.find(site.id);
+    const bool same = known != nullptr && known->identity_key == site.identity_key &&
+                      known->transport_key == site.transport_key && known->log_key == site.log_key &&
+                      known->approver_key == site.approver_key;
+    context.console.progress(line(known == nullptr ? "  new      " : (same ? "  stays    " : "  NEW KEYS "), site));
+  }
+  for (const auto& site : before.sites)
+    if (next.find(site.id) == nullptr) context.console.progress(line("  leaves   ", site));
+}
+
 Result<void> run_cosign(CommandContext& context, const Choice& choice) {
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument waiting, folder.waiting_roster());
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster next, federation::membership::Roster::parse(waiting.document));
+  show_change(context, next);
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, context.folder().cosign(key));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.cosign(key));
   show_roster(context, "cosign", outcome);
   return {};
 }
@@ -156,20 +125,21 @@ Result<void> run_sites(CommandContext& context) {
   return {};
 }
 
-Result<void> run_administrator(CommandContext& context, const Choice& choice) {
-  if (std::filesystem::exists(choice.output))
-    return failed_precondition(choice.output + ": exists; choose another file");
-  crypto::SystemRandom random;
-  const crypto::SigningKey key = crypto::SigningKey::create(random);
-  FOVEA_TRY(crypto::write_key_file(choice.output, key.seed()));
-  const std::string hex = to_hex(key.verify_key());
-  context.console.data("administrator", {{"file", choice.output}, {"public_key", hex}},
-                       "secret key in " + choice.output + "; keep it with the second administrator\npublic key " + hex +
-                           "\nnext: fovea-coordinator init NAME --second-administrator " + hex);
-  return {};
-}
-
 }  // namespace
+
+void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome) {
+  Json sites = Json::array();
+  for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
+  const std::size_t left = outcome.in_force ? 0 : outcome.quorum - outcome.signatures;
+  context.console.data(
+      command,
+      {{"epoch", outcome.roster.epoch}, {"in_force", outcome.in_force}, {"signatures_missing", left}, {"sites", sites}},
+      "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " + std::to_string(outcome.roster.sites.size()) +
+          " sites" +
+          (outcome.in_force ? ""
+                            : "\nnot in force yet: " + std::to_string(left) +
+                                  " more administrators must sign it: fovea-coordinator cosign --key FILE"));
+}
 
 Result<registry::CoordinatorConfig> CommandContext::config() {
   FOVEA_TRY(folder().federation());  // says to run init
@@ -179,37 +149,20 @@ Result<registry::CoordinatorConfig> CommandContext::config() {
 }
 
 void add_federation_commands(CLI::App& app, CommandContext& context) {
-  app.add_option("--home", context.home, "The coordinator's folder")->capture_default_str();
   auto choice = std::make_shared<Choice>();
-  auto* init = app.add_subcommand("init", "Make a federation: keys, settings, invite");
-  init->add_option("name", choice->name, "The federation's name, for example lesions-2026")->required();
-  init->add_option("--host", choice->host, "Name or address under which sites reach this machine")
-      ->capture_default_str();
-  init->add_option("--port", choice->port, "Port to listen on")->capture_default_str()->check(CLI::Range(1, 65535));
-  init->add_option("--second-administrator", choice->second_administrator,
-                   "Public key of a second person who must sign rosters too");
-  init->callback([&context, choice] { context.console.run("init", [&] { return run_init(context, *choice); }); });
-  auto* invite = app.add_subcommand("invite", "Write the invite for hospitals");
-  invite->add_option("--output", choice->output, "Where to; the default is invite.json in the coordinator's folder");
-  invite->callback([&context, choice] { context.console.run("invite", [&] { return run_invite(context, *choice); }); });
   auto* sign = app.add_subcommand("sign", "Put sites on the roster: sign the next epoch");
   sign->add_option("requests", choice->files, "Join requests");
   sign->add_flag("--renew", choice->renew, "Sign the present sites for another seven days");
-  auto* cosign = app.add_subcommand("cosign", "Sign the waiting roster as the second administrator");
+  auto* cosign = app.add_subcommand("cosign", "Sign the waiting roster as a further administrator");
   auto* revoke = app.add_subcommand("revoke", "Take sites off the roster; their connections are cut");
   revoke->add_option("sites", choice->files, "Names of sites")->required();
   for (auto* command : {sign, cosign, revoke})
-    command->add_option("--key", choice->key, "The administrator's key file");
+    command->add_option("--key", choice->key, "The administrator's key file")->required();
   sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });
   cosign->callback([&context, choice] { context.console.run("cosign", [&] { return run_cosign(context, *choice); }); });
   revoke->callback([&context, choice] { context.console.run("revoke", [&] { return run_revoke(context, *choice); }); });
   auto* sites = app.add_subcommand("sites", "Show the roster");
   sites->callback([&context] { context.console.run("sites", [&] { return run_sites(context); }); });
-  auto* administrator = app.add_subcommand("administrator", "Make a key for a second administrator");
-  administrator->add_option("output", choice->output, "Where to write the secret key")->required();
-  administrator->callback([&context, choice] {
-    context.console.run("administrator", [&] { return run_administrator(context, *choice); });
-  });
 }
 
 }  // namespace fovea::coordinator::commands

@@ -11,7 +11,6 @@
 #include "common/config_fields.h"
 #include "common/durable_file.h"
 #include "coordinator/registry/default_config.h"
-#include "crypto/key_file.h"
 #include "crypto/random_source.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/site_fields.h"
@@ -42,43 +41,74 @@ Result<std::vector<federation::membership::RosterSite>> changed_sites(
 
 }  // namespace
 
-Result<federation::membership::Invite> CoordinatorFolder::create(const NewFederation& federation, UnixMs now) const {
+Result<void> CoordinatorFolder::check_unused() const {
+  for (const fs::path& file : {root_ / "invite.json", founding_file()})
+    if (fs::exists(file))
+      return failed_precondition(root_.string() + ": holds a federation already; choose another folder with --home");
+  return {};
+}
+
+Result<federation::membership::Invite> CoordinatorFolder::create(const NewFederation& federation) const {
   FOVEA_TRY(federation::membership::check_federation_name(federation.name));
-  if (fs::exists(root_ / "invite.json"))
-    return failed_precondition(root_.string() + ": holds a federation already; choose another folder with --home");
+  FOVEA_TRY(check_unused());
   const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY(keys.create());
   FOVEA_TRY(create_directories_durably(runs()));
   crypto::SystemRandom random;
-  FOVEA_TRY_ASSIGN(const crypto::SigningKey administrator, keys.create_signing_key("administrator", random));
   FOVEA_TRY_ASSIGN(const crypto::SigningKey signing, keys.create_signing_key("signing", random));
   FOVEA_TRY_ASSIGN(const crypto::AgreementKey transport, keys.create_agreement_key("transport", random));
   const std::string settings =
       with_setting(kDefaultCoordinatorConfig, "port = 7443", "port = " + std::to_string(federation.port));
   FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
-  federation::membership::Invite invite{
+  const federation::membership::Invite facts{
       .federation = federation.name,
       .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
       .coordinator_transport_key = transport.public_key(),
       .coordinator_signing_key = signing.verify_key(),
-      .administrators = {administrator.verify_key()}};
-  if (federation.second_administrator) invite.administrators.push_back(*federation.second_administrator);
-  FOVEA_TRY_ASSIGN(std::string text, invite.document());
-  federation::membership::SignedDocument document{"invite", std::move(text), {}};
-  FOVEA_TRY(document.sign(administrator));
-  // Last: a folder with invite.json is a complete federation.
+      .administrators = federation.administrators,
+      .quorum = federation.quorum};
+  FOVEA_TRY_ASSIGN(std::string text, facts.document());
+  const federation::membership::SignedDocument document{"invite", std::move(text), {}};
+  // Last: a folder with founding.json has all its keys.
+  FOVEA_TRY(write_file_durably(founding_file(), document.serialize()));
+  return federation::membership::Invite::parse(document.document);
+}
+
+Result<federation::membership::Invite> CoordinatorFolder::found(
+    const federation::membership::SignedDocument& document) const {
+  FOVEA_TRY_ASSIGN(federation::membership::Invite founded, federation::membership::verify_invite(document));
+  const fs::path mine = fs::exists(root_ / "invite.json") ? root_ / "invite.json" : founding_file();
+  auto own = federation::files::read_signed_document(mine);
+  if (!own && own.error().code == ErrorCode::not_found)
+    return not_found(root_.string() + ": has no founding document; run fovea-coordinator init first");
+  if (!own) return own.error();
+  if (own->document != document.document) {
+    const auto before = federation::membership::Invite::parse(own->document);
+    std::string what;
+    if (before)
+      for (const std::string& line : federation::membership::differences(*before, founded)) what += "\n  " + line;
+    return permission_denied(mine.string() + ": is another founding document than the one to take:" + what);
+  }
   FOVEA_TRY(write_file_durably(root_ / "invite.json", document.serialize()));
-  if (invite.administrators.size() == 1) FOVEA_TRY(sign_next({}, administrator, now));
-  return invite;
+  std::error_code ignored;
+  fs::remove(founding_file(), ignored);
+  return founded;
 }
 
 Result<federation::membership::Invite> CoordinatorFolder::federation() const {
   auto document = federation::files::read_signed_document(root_ / "invite.json");
+  if (!document && document.error().code == ErrorCode::not_found && fs::exists(founding_file()))
+    return not_found(founding_file().string() +
+                     ": waits for its administrators; each signs it with fovea-coordinator sign-founding, then: "
+                     "fovea-coordinator --home " +
+                     root_.string() + " take FILE");
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": holds no federation; run: fovea-coordinator --home " + root_.string() +
                      " init NAME");
   if (!document) return document.error();
-  return federation::membership::verify_invite(*document);
+  auto facts = federation::membership::verify_invite(*document);
+  if (!facts) return facts.error().with_context((root_ / "invite.json").string());
+  return facts;
 }
 
 Result<Bytes> CoordinatorFolder::invite_bytes() const {
@@ -91,36 +121,35 @@ Result<CoordinatorKeys> CoordinatorFolder::keys() const {
   return CoordinatorKeys{std::move(signing), std::move(transport)};
 }
 
-Result<crypto::SigningKey> CoordinatorFolder::administrator_key(const fs::path& key_file) const {
+Result<void> CoordinatorFolder::check_administrator(const crypto::SigningKey& key) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
-  FOVEA_TRY_ASSIGN(const crypto::SecretKey seed, crypto::read_key_file(key_file));
-  crypto::SigningKey key = crypto::SigningKey::from_seed(seed);
   if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) ==
       facts.administrators.end())
-    return permission_denied(key_file.string() + ": is not the key of an administrator of this federation");
-  return key;
+    return permission_denied("the key " + to_hex(key.verify_key()).substr(0, 12) +
+                             "… is not one of an administrator of this federation");
+  return {};
 }
 
 Result<federation::membership::SignedDocument> CoordinatorFolder::roster_document() const {
   auto document = federation::files::read_signed_document(roster_file());
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(roster_file().string() +
-                     ": no roster is in force yet; run fovea-coordinator sign, and cosign with two administrators");
+                     ": no roster is in force yet; an administrator runs fovea-coordinator sign, further ones cosign");
   return document;
 }
 
 Result<federation::membership::Roster> CoordinatorFolder::roster(UnixMs now) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document, roster_document());
-  return federation::membership::verify_roster(document, {facts.federation, facts.administrators, 1}, now);
+  return federation::membership::verify_roster(document, facts.trust(), now);
 }
 
 Result<federation::membership::Roster> CoordinatorFolder::signed_roster(
     const fs::path& file, const federation::membership::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
-  FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
-  if (valid != facts.administrators.size()) return corruption(file.string() + ": lacks an administrator's signature");
-  return federation::membership::Roster::parse(document.document);
+  auto roster = federation::membership::verify_roster_signatures(document, facts.trust());
+  if (!roster) return roster.error().with_context(file.string());
+  return roster;
 }
 
 Result<federation::membership::Roster> CoordinatorFolder::newest_roster() const {
@@ -149,6 +178,7 @@ Result<void> CoordinatorFolder::keep_replaced() const {
 Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, const crypto::SigningKey& administrator,
                                                   UnixMs now) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
+  FOVEA_TRY(check_administrator(administrator));
   federation::membership::Roster next;
   auto current = newest_roster();
   if (!current && current.error().code != ErrorCode::not_found) return current.error();
@@ -165,25 +195,45 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
   return put_in_force(std::move(document));
 }
 
-Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator) const {
+Result<federation::membership::SignedDocument> CoordinatorFolder::waiting_roster() const {
   auto document = federation::files::read_signed_document(root_ / "roster-next.json");
   if (!document && document.error().code == ErrorCode::not_found)
-    return not_found("no roster waits for a second signature; run fovea-coordinator sign first");
-  if (!document) return document.error();
-  FOVEA_TRY(document->sign(administrator));
-  return put_in_force(std::move(document).value());
+    return not_found("no roster waits for a further signature; run fovea-coordinator sign first");
+  return document;
+}
+
+Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator) const {
+  FOVEA_TRY(check_administrator(administrator));
+  FOVEA_TRY_ASSIGN(federation::membership::SignedDocument document, waiting_roster());
+  FOVEA_TRY(document.sign(administrator));
+  return take_roster(std::move(document));
+}
+
+Result<SignedRoster> CoordinatorFolder::take_roster(federation::membership::SignedDocument document) const {
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster offered,
+                   federation::membership::Roster::parse(document.document));
+  const auto current = newest_roster();
+  if (!current && current.error().code != ErrorCode::not_found) return current.error();
+  if (current && offered.epoch <= current->epoch)
+    return permission_denied("roster.epoch: expected more than " + std::to_string(current->epoch) +
+                             ", that of the roster in force, found " + std::to_string(offered.epoch));
+  return put_in_force(std::move(document));
 }
 
 Result<SignedRoster> CoordinatorFolder::put_in_force(federation::membership::SignedDocument document) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
-  FOVEA_TRY_ASSIGN(federation::membership::Roster roster, federation::membership::Roster::parse(document.document));
-  const bool complete = valid == facts.administrators.size();
+  // Whether they are enough or not: nothing of another federation or coordinator waits here either.
+  federation::membership::RosterTrust trust = facts.trust();
+  trust.quorum = 1;
+  FOVEA_TRY_ASSIGN(federation::membership::Roster roster,
+                   federation::membership::verify_roster_signatures(document, trust));
+  const bool complete = valid >= facts.quorum;
   if (complete) FOVEA_TRY(keep_replaced());
   FOVEA_TRY(write_file_durably(complete ? roster_file() : root_ / "roster-next.json", document.serialize()));
   std::error_code ignored;
   if (complete) fs::remove(root_ / "roster-next.json", ignored);
-  return SignedRoster{std::move(roster), complete};
+  return SignedRoster{std::move(roster), complete, valid, facts.quorum};
 }
 
 }  // namespace fovea::coordinator::registry

@@ -1,17 +1,19 @@
-// The coordinator's folder: its keys, settings, the roster and what it signs.
+// The coordinator's folder: its keys, settings, the roster and what it signs. No administrator's key is in it: an
+// administrator signs rosters here, or in a folder of her own that holds copies of invite.json and roster.json.
 //
-//   coordinator.toml    settings                         keys/administrator.key  signs rosters and invites
-//   invite.json         the federation's public facts    keys/signing.key        signs messages and the ledger
-//   roster.json         the roster in force              keys/transport.key      CURVE
-//   roster-next.json    waits for the second administrator's signature
+//   coordinator.toml    settings                         keys/signing.key        signs messages and the ledger
+//   founding.json       waits for the signatures of all administrators
+//   invite.json         the founding document            keys/transport.key      CURVE
+//   roster.json         the roster in force
+//   roster-next.json    waits for further administrators' signatures
 //   rosters/<hash>.json replaced rosters: a round may have to end under one
 //   beacons/<hash>      of rosters that needed one       ledger/                 what arrived
 //   runs/<run>/…        coordinator/store/run_store.h    events.jsonl            what happened, for scripts
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +58,9 @@ struct RosterChange {
 
 struct SignedRoster {
   federation::membership::Roster roster;
-  bool in_force = false;  // false: the second administrator has yet to sign (cosign)
+  bool in_force = false;  // false: further administrators have yet to sign (cosign)
+  std::size_t signatures = 0;
+  std::size_t quorum = 0;
 };
 
 class CoordinatorFolder {
@@ -69,23 +73,27 @@ class CoordinatorFolder {
   std::filesystem::path runs() const { return root_ / "runs"; }
   std::filesystem::path events() const { return root_ / "events.jsonl"; }
   std::filesystem::path roster_file() const { return root_ / "roster.json"; }
-  std::filesystem::path administrator_key_file() const { return key_folder().file("administrator"); }
+  std::filesystem::path founding_file() const { return root_ / "founding.json"; }
 
-  // Keys, settings, an empty first roster and the invite. failed_precondition when there is a federation already.
-  // `second_administrator`: the public key of another person, whose signature every later roster needs too.
+  // Keys, settings, and founding.json for the administrators to sign. failed_precondition when there is a federation
+  // already.
   struct NewFederation {
     std::string name;
     std::string public_host;
     std::uint16_t port = 0;
-    std::optional<federation::membership::PublicKeyBytes> second_administrator;
+    std::vector<federation::membership::PublicKeyBytes> administrators;
+    std::uint32_t quorum = 0;  // how many of them must sign a roster
   };
-  Result<federation::membership::Invite> create(const NewFederation& federation, UnixMs now) const;
+  Result<federation::membership::Invite> create(const NewFederation& federation) const;
+  Result<void> check_unused() const;  // failed_precondition as above
+  // Takes founding.json back, signed by every administrator: it becomes invite.json. permission_denied: a signature is
+  // missing, or it is not the document that create() wrote.
+  Result<federation::membership::Invite> found(const federation::membership::SignedDocument& document) const;
 
-  Result<federation::membership::Invite> federation()
-      const;  // the public facts, from invite.json; not_found: says to run init
+  // The founding document, from invite.json; not_found says what has to be done first.
+  Result<federation::membership::Invite> federation() const;
   Result<Bytes> invite_bytes() const;
   Result<CoordinatorKeys> keys() const;
-  Result<crypto::SigningKey> administrator_key(const std::filesystem::path& key_file) const;
 
   // The roster in force, verified at `now`.
   Result<federation::membership::Roster> roster(UnixMs now) const;
@@ -97,11 +105,16 @@ class CoordinatorFolder {
 
   // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already.
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
-  // The second signature under the roster that waits.
+  // A further signature under the roster that waits.
   Result<SignedRoster> cosign(const crypto::SigningKey& administrator) const;
+  Result<federation::membership::SignedDocument> waiting_roster() const;  // roster-next.json; not_found
+  // A roster that administrators signed elsewhere: in force when there are enough of them, else it waits.
+  // permission_denied: its epoch is not newer than that of the roster in force.
+  Result<SignedRoster> take_roster(federation::membership::SignedDocument document) const;
 
  private:
   Result<SignedRoster> put_in_force(federation::membership::SignedDocument document) const;
+  Result<void> check_administrator(const crypto::SigningKey& key) const;
   Result<federation::membership::Roster> signed_roster(const std::filesystem::path& file,
                                                        const federation::membership::SignedDocument& document) const;
   Result<void> keep_replaced() const;

@@ -34,7 +34,8 @@ def forbidden_words(manifests):
 
 def audit(federation, out, programs, manifests, rounds):
     auditor = programs / "fovea-audit"
-    trust = ["--roster", federation.folder / "roster.json", "--admin", federation.administrator]
+    trust = ["--roster", federation.folder / "roster.json"]
+    trust += [word for key in federation.administrators.values() for word in ("--admin", key)]
     log = out / "logs" / "audit.log"
     ledgers = {h.name: h.site / "ledger" for h in federation.hospitals}
 

@@ -198,6 +198,7 @@ def main():
         say(f"audit report     {options.out / 'results' / 'audit.html'}")
         say(f"one hospital     {federation.hospitals[0].site}")
         say(f"coordinator      {federation.folder}")
+        say(f"passphrase       {federation.passphrase} (of every key that a person would hold)")
         say(f"logs             {options.out / 'logs'}")
         if options.json:
             say(f"facts            {options.json}")

@@ -7,7 +7,7 @@ import shutil
 
 from show import say
 
-NEW_EACH_TIME = ("coordinator", "logs", "results", "compare", "tampered")
+NEW_EACH_TIME = ("administrators", "coordinator", "logs", "results", "compare", "tampered")
 
 
 def hold(folder):

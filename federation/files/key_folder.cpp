@@ -11,6 +11,10 @@ namespace fovea::federation::files {
 
 std::filesystem::path KeyFolder::file(std::string_view name) const { return folder_ / (std::string(name) + ".key"); }
 
+std::filesystem::path KeyFolder::protected_file(std::string_view name) const {
+  return folder_ / (std::string(name) + ".pem");
+}
+
 Result<void> KeyFolder::create() const {
   FOVEA_TRY(create_directories_durably(folder_));
   std::error_code ignored;  // each file is closed to others by itself
@@ -21,6 +25,13 @@ Result<void> KeyFolder::create() const {
 Result<crypto::SigningKey> KeyFolder::create_signing_key(std::string_view name, crypto::RandomSource& random) const {
   crypto::SigningKey key = crypto::SigningKey::create(random);
   FOVEA_TRY(crypto::write_key_file(file(name), key.seed()));
+  return key;
+}
+
+Result<crypto::SigningKey> KeyFolder::create_protected_key(std::string_view name, crypto::RandomSource& random,
+                                                           const crypto::SecretBytes& passphrase) const {
+  crypto::SigningKey key = crypto::SigningKey::create(random);
+  FOVEA_TRY(crypto::write_protected_key_file(protected_file(name), key, passphrase));
   return key;
 }
 

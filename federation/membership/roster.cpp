@@ -100,15 +100,25 @@ std::optional<RosterIndex> Roster::index_of(const SiteId& id) const noexcept {
   return static_cast<RosterIndex>(found - sites.data());
 }
 
-Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now) {
+Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, const RosterTrust& trust) {
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("roster", trust.administrators));
-  if (trust.administrators.empty() || valid != trust.administrators.size())
+  if (trust.quorum == 0 || valid < trust.quorum)
     return permission_denied("roster: signed by " + std::to_string(valid) + " of " +
-                             std::to_string(trust.administrators.size()) +
-                             " administrators; all of them must sign it (fovea-coordinator sign)");
+                             std::to_string(trust.administrators.size()) + " administrators; " +
+                             std::to_string(trust.quorum) +
+                             " of them must sign it (fovea-coordinator sign, then cosign)");
   FOVEA_TRY_ASSIGN(Roster roster, Roster::parse(signed_document.document));
   if (roster.federation != trust.federation)
     return permission_denied("roster.federation: is another federation's roster");
+  if (roster.coordinator_signing_key != trust.coordinator_signing_key)
+    return permission_denied(
+        "roster.coordinator_signing_key: is not the key of the founding document; a new coordinator needs a new "
+        "founding document, which every site accepts by hand (fovea-node join FILE --accept-change)");
+  return roster;
+}
+
+Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now) {
+  FOVEA_TRY_ASSIGN(Roster roster, verify_roster_signatures(signed_document, trust));
   if (roster.epoch < trust.epoch_min)
     return permission_denied("roster.epoch: expected at least " + std::to_string(trust.epoch_min) +
                              " (seen before), found " + std::to_string(roster.epoch));

@@ -49,16 +49,21 @@ struct Roster {
   std::optional<RosterIndex> index_of(const SiteId& id) const noexcept;
 };
 
-// What a node or the coordinator has pinned about its federation.
+// What a node or the coordinator has pinned about its federation: of the founding document (Invite::trust).
 struct RosterTrust {
   std::string federation;
-  std::vector<PublicKeyBytes> administrators;  // one or two: all of them must have signed
-  EpochNumber epoch_min = 1;                   // the newest epoch seen: older ones are refused
+  std::vector<PublicKeyBytes> administrators;
+  std::uint32_t quorum = 0;  // how many of them must have signed; 0 trusts nobody
+  PublicKeyBytes coordinator_signing_key{};
+  EpochNumber epoch_min = 1;  // the newest epoch seen: older ones are refused
 };
 
-// Signatures first, then the document, then federation, epoch and validity at `now`.
-// permission_denied: a signature is missing, the epoch is older or the federation another;
-// deadline_exceeded: the validity is over or not begun; corruption: a signature is wrong.
+// Signatures first, then the document, then federation and the coordinator's key; whatever its epoch and validity.
+// permission_denied: too few signatures, another federation or coordinator; corruption: a signature is wrong.
+Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, const RosterTrust& trust);
+
+// That, then the epoch and the validity at `now`. permission_denied: the epoch is older, too;
+// deadline_exceeded: the validity is over or not begun.
 Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now);
 
 }  // namespace fovea::federation::membership

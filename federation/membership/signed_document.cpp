@@ -31,7 +31,7 @@ Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
   SignedDocument out;
   FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval"}));
   FOVEA_TRY_ASSIGN(out.document, fields.text("document", 2, kSignedDocumentBytesMax));
-  FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 1, kDocumentSignaturesMax));
+  FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 0, kDocumentSignaturesMax));
   for (JsonFields& entry : signatures) {
     DocumentSignature signature;
     FOVEA_TRY_ASSIGN(signature.key, entry.hex<32>("key"));
@@ -93,9 +93,15 @@ Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,
 
 std::string fingerprint(ByteView bytes) {
   constexpr std::size_t kShownBytes = 8;
-  const Digest digest = crypto::sha256(bytes);
-  const std::string hex = to_hex(ByteView(digest).first(kShownBytes));
-  return hex.substr(0, 4) + "-" + hex.substr(4, 4) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4);
+  return in_groups_of_four(ByteView(crypto::sha256(bytes)).first(kShownBytes));
+}
+
+std::string in_groups_of_four(ByteView bytes) {
+  constexpr std::size_t kGroup = 4;
+  const std::string hex = to_hex(bytes);
+  std::string out;
+  for (std::size_t at = 0; at < hex.size(); at += kGroup) out += (at == 0 ? "" : "-") + hex.substr(at, kGroup);
+  return out;
 }
 
 }  // namespace fovea::federation::membership

@@ -24,7 +24,7 @@ using PublicKeyBytes = std::array<std::uint8_t, 32>;  // an Ed25519 or CURVE (X2
 using SignatureBytes = std::array<std::uint8_t, 64>;
 
 inline constexpr std::size_t kSignedDocumentBytesMax = 512 * 1024;
-inline constexpr std::size_t kDocumentSignaturesMax = 4;
+inline constexpr std::size_t kDocumentSignaturesMax = 8;
 
 struct DocumentSignature {
   PublicKeyBytes key{};
@@ -36,7 +36,8 @@ struct SignedDocument {
   std::string document;  // the exact text that is signed
   std::vector<DocumentSignature> signatures;
 
-  static Result<SignedDocument> parse(ByteView bytes);  // shape only; nothing is verified yet
+  // Shape only; nothing is verified yet, and nobody may have signed it so far.
+  static Result<SignedDocument> parse(ByteView bytes);
   Bytes serialize() const;
 
   // Adds (or replaces) this key's signature.
@@ -48,5 +49,7 @@ struct SignedDocument {
 
 // Four groups of four hex digits of SHA-256, for people to compare by telephone.
 std::string fingerprint(ByteView bytes);
+// "3b6a-27bc-…": hex digits as people read them out.
+std::string in_groups_of_four(ByteView bytes);
 
 }  // namespace fovea::federation::membership

@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/console.h"
 #include "common/result.h"
+#include "federation/files/passphrase.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
 
@@ -32,8 +33,9 @@ class App;
 namespace fovea::node::commands {
 
 struct CommandContext {
-  Console console;                            // --json, --quiet
-  std::filesystem::path site = "fovea-site";  // --site
+  Console console;                                 // --json, --quiet
+  std::filesystem::path site = "fovea-site";       // --site
+  federation::files::PassphraseSource passphrase;  // --passphrase-fd
   SystemClock clock;
 
   io::SiteFolder folder() const { return io::SiteFolder(site); }

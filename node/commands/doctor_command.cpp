@@ -87,7 +87,10 @@ Result<void> run_doctor(CommandContext& context) {
     const auto disk = check_disk(folder.root());
     checkup.step("disk", disk, disk.value_or(""));
     const auto invite = folder.invite();
-    if (checkup.step("invite", invite, invite ? "federation " + invite->federation : "")) {
+    if (checkup.step("invite", invite,
+                     invite ? "federation " + invite->federation + ", fingerprint " + invite->fingerprint() + "; " +
+                                  invite->who_decides()
+                            : "")) {
       const auto roster = check_roster(folder, *site, context.clock.wall());
       if (!roster && roster.error().code == ErrorCode::not_found)
         checkup.skip("roster and clock", roster.error().message);

@@ -131,7 +131,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                                             .reason = choice.reason,
                                             .decided = context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());
-  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key());
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key(context.passphrase));
   federation::membership::SignedDocument document{"approval", std::move(text), {}};
   FOVEA_TRY(document.sign(key));
   FOVEA_TRY(create_directories_durably(folder.approval(hash).parent_path()));

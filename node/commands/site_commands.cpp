@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -20,7 +21,7 @@ constexpr std::int64_t kStatusFreshMs = 5'000;
 
 Result<void> run_init(CommandContext& context, const std::string& name) {
   FOVEA_TRY_ASSIGN(const SiteId id, SiteId::create(name));
-  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, context.folder().create(id));
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, context.folder().create(id, context.passphrase));
   const std::string print = federation::membership::fingerprint(site.identity_key);
   context.console.data("init", {{"site", id.text()}, {"folder", context.site.string()}, {"fingerprint", print}},
                        "site " + id.text() + " created in " + context.site.string() + "\nfingerprint " + print +
@@ -28,33 +29,55 @@ Result<void> run_init(CommandContext& context, const std::string& name) {
   return {};
 }
 
-Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file) {
+// Whether the founding document is another one than this folder has pinned, which only a person may let happen.
+Result<bool> check_change(const io::SiteFolder& folder, const federation::membership::Invite& invite,
+                          bool accept_change) {
+  const auto pinned = folder.invite();
+  if (!pinned && pinned.error().code == ErrorCode::not_found) return false;
+  if (!pinned && !accept_change)
+    return pinned.error().with_context("what is pinned cannot be read; join with --accept-change replaces it");
+  if (!pinned) return true;
+  if (pinned->federation != invite.federation)
+    return failed_precondition(folder.root().string() + ": has already joined the federation " + pinned->federation +
+                               "; create another site folder for a second one");
+  if (pinned->hash == invite.hash) return false;
+  if (accept_change) return true;
+  std::string what;
+  for (const std::string& line : federation::membership::differences(*pinned, invite)) what += "\n  " + line;
+  return permission_denied(folder.root().string() + ": is pinned to another founding document of " + invite.federation +
+                           ":" + what + "\nthe fingerprint of this one is " + invite.fingerprint() +
+                           "; ask the administrators you know by telephone, and if it is theirs, join with "
+                           "--accept-change");
+}
+
+Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file, bool accept_change) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
                    federation::files::read_signed_document(invite_file));
   auto invite = federation::membership::verify_invite(document);
   if (!invite) return invite.error().with_context(invite_file.string());
-  if (const auto pinned = folder.invite(); pinned && pinned->administrators != invite->administrators)
-    return failed_precondition(folder.root().string() + ": has already joined the federation " + pinned->federation +
-                               "; create another site folder for a second one");
+  FOVEA_TRY_ASSIGN(const bool changed, check_change(folder, *invite, accept_change));
   FOVEA_TRY_ASSIGN(const io::SiteKeys keys, folder.keys());
   const federation::membership::JoinRequest request{invite->federation, site, context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
-  FOVEA_TRY(folder.pin_invite(document));
+  if (changed || !folder.invite()) FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
   const std::string print = federation::membership::fingerprint(site.identity_key);
-  const std::string federation_print = federation::membership::fingerprint(invite->administrators.front());
+  const std::string federation_print = invite->fingerprint();
   context.console.data("join",
                        {{"federation", invite->federation},
                         {"request", out.string()},
                         {"fingerprint", print},
                         {"federation_fingerprint", federation_print},
+                        {"administrators", invite->administrators.size()},
+                        {"quorum", invite->quorum},
                         {"endpoint", invite->endpoint}},
-                       "joined " + invite->federation + " at " + invite->endpoint +
+                       "joined " + invite->federation + " at " + invite->endpoint + "\n" + invite->who_decides() +
+                           (changed ? "\nthe founding document was replaced; restart the node" : "") +
                            "\nask by telephone whether the federation's fingerprint is " + federation_print +
                            "\nthen send " + out.string() +
                            " to its administrator and read out this site's fingerprint " + print);
@@ -75,6 +98,8 @@ Result<void> run_status(CommandContext& context) {
   const bool running = !last.empty() &&
                        context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
   nlohmann::ordered_json data = {{"site", site.id.text()}, {"running", running}, {"last", last}};
+  const auto invite = folder.invite();
+  if (invite) data["quorum"] = invite->quorum;
   const std::string program = "fovea-node --site " + context.site.string();
   std::string human =
       "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with " + program + " start");
@@ -88,6 +113,7 @@ Result<void> run_status(CommandContext& context) {
       human += "\na plan waits for approval: " + program + " plan approve " +
                last.value("waiting_for_approval", "").substr(0, 12) + " --by \"your name\"";
   }
+  if (invite && invite->one_person_decides()) human += "\n" + invite->who_decides();
   context.console.data("status", data, human);
   return {};
 }
@@ -96,6 +122,9 @@ Result<void> run_status(CommandContext& context) {
 
 void add_site_commands(CLI::App& app, CommandContext& context) {
   static_cast<void>(app.add_option("--site", context.site, "The site's folder")->capture_default_str());
+  app.add_option("--passphrase-fd", context.passphrase.descriptor,
+                 "Where a key needs a passphrase: read it from this file descriptor, not from the terminal")
+      ->check(CLI::Range(0, 1023));
   auto* init = app.add_subcommand("init", "Create a site: its folder, keys and settings");
   auto* name = init->add_option("name", "This hospital's name in the federation, for example st-anna")->required();
   init->callback(
@@ -103,8 +132,10 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   auto* join =
       app.add_subcommand("join", "Join the federation that an invite names, and write a request for its administrator");
   auto* invite = join->add_option("invite", "The invite file")->required();
-  join->callback([&context, invite] {
-    context.console.run("join", [&] { return run_join(context, invite->as<std::string>()); });
+  auto accept = std::make_shared<bool>(false);
+  join->add_flag("--accept-change", *accept, "Replace the founding document that is pinned here by another one");
+  join->callback([&context, invite, accept] {
+    context.console.run("join", [&] { return run_join(context, invite->as<std::string>(), *accept); });
   });
   auto* status = app.add_subcommand("status", "Show what the node is doing");
   status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });

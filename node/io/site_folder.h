@@ -2,11 +2,13 @@
 //
 //   node.toml            settings and policy                 plans/<hash>.json      plans the coordinator offered
 //   site.json            this site's public keys             approvals/<hash>.json  signed decisions of a person
-//   invite.json          the pinned federation               runs/<run>/…           journal and model of a run
+//   invite.json          the pinned founding document        runs/<run>/…           journal and model of a run
+//   invites/<hash>.json  founding documents that it replaced
 //   join-request.json    for the administrator               ledger/                what left (AUDIT)
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
 //   rosters/<epoch>.json every roster verified here
-//   keys/*.key           secrets, mode 0600                  events.jsonl           what happened, for scripts
+//   keys/*.key           the daemon's secrets, mode 0600     events.jsonl           what happened, for scripts
+//   keys/approver.pem    a person's, under a passphrase
 //   register             models released on, beacons: over all runs (node/round/site_marks.h)
 #pragma once
 
@@ -23,6 +25,7 @@
 #include "crypto/key_agreement.h"
 #include "crypto/signature.h"
 #include "federation/files/key_folder.h"
+#include "federation/files/passphrase.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/roster.h"
@@ -53,14 +56,18 @@ class SiteFolder {
   std::filesystem::path site_register() const { return root_ / "register"; }
   std::filesystem::path run(const RunId& run) const { return root_ / "runs" / run.text(); }
 
-  // Makes the folder, its keys and node.toml. failed_precondition when it is a site already.
-  Result<federation::membership::RosterSite> create(const SiteId& id) const;
+  // Makes the folder, its keys and node.toml; asks for a passphrase for the approver's key. failed_precondition when it
+  // is a site already.
+  Result<federation::membership::RosterSite> create(const SiteId& id,
+                                                    const federation::files::PassphraseSource& passphrase) const;
 
   Result<federation::membership::RosterSite> site() const;  // not_found: not initialised; says to run init
   Result<SiteKeys> keys() const;
-  Result<crypto::SigningKey> approver_key() const;
+  // Asks a person for its passphrase: only for what that person decides.
+  Result<crypto::SigningKey> approver_key(const federation::files::PassphraseSource& passphrase) const;
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
-  Result<void> pin_invite(const federation::membership::SignedDocument& invite) const;
+  // Replaces the one that is pinned, which is kept: a person has accepted the change.
+  Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
   // The newest roster that was verified here, if any, checked again.
   Result<std::optional<federation::membership::Roster>> roster(UnixMs now) const;
   Result<void> keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
@@ -73,6 +80,7 @@ class SiteFolder {
   Result<std::optional<federation::membership::SignedDocument>> decision(const Digest& hash) const;
 
  private:
+  std::vector<federation::membership::RosterTrust> former_trusts() const;
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;

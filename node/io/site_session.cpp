@@ -56,8 +56,7 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   auto document = federation::membership::SignedDocument::parse(offered->signed_document);
   if (!document) return ignore("roster", document.error());
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
-  auto verified = federation::membership::verify_roster(
-      *document, {invite.federation, invite.administrators, epoch_min}, clock->wall());
+  auto verified = federation::membership::verify_roster(*document, invite.trust(epoch_min), clock->wall());
   if (!verified) {
     spdlog::warn("ignored a roster: {}", verified.error().message);
     events.write("roster_ignored", {{"why", verified.error().message}});

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/core_dumps.h"
 #include "common/descriptor.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
@@ -206,13 +207,11 @@ std::vector<std::string> split(const std::string& text) {
 void limit(std::uint64_t scan_bytes) {
   const std::uint64_t file_bytes = fovea::node::receive::sealed_scan_bytes(scan_bytes);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails instead
   signal(SIGPIPE, SIG_IGN);
-  const rlimit file{file_bytes, file_bytes}, memory{2ull << 30, 2ull << 30}, core{0, 0};
-  if (setrlimit(RLIMIT_FSIZE, &file) != 0 || setrlimit(RLIMIT_AS, &memory) != 0 || setrlimit(RLIMIT_CORE, &core) != 0)
-    _exit(3);
+  const rlimit file{file_bytes, file_bytes}, memory{2ull << 30, 2ull << 30};
+  if (setrlimit(RLIMIT_FSIZE, &file) != 0 || setrlimit(RLIMIT_AS, &memory) != 0) _exit(3);
 }
 
 int receive(const std::vector<std::string>& words) {
@@ -248,6 +247,7 @@ int receive(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int count, char** words) {
+  fovea::forbid_core_dumps();
   if (count != 9 || fcntl(kConnection, F_GETFD) < 0 || fcntl(kEvents, F_GETFD) < 0) {
     std::fputs("fovea-dicom-receiver is started by fovea-node data listen; it has no use of its own\n", stderr);
     return 2;

@@ -10,7 +10,9 @@ bool contains(const Json& list, const std::string& site) {
 
 void FederationTest::SetUp() {
   port_ = free_port();
-  const Outcome made = coordinator({"init", "test-federation", "--port", std::to_string(port_)});
+  std::ofstream(passphrase_file()) << kPassphrase << "\n";
+  const Outcome made = coordinator({"init", "test-federation", "--port", std::to_string(port_),
+                                    "--administrator-key-here", administrator_key().string()});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   std::vector<std::string> sign = {"sign"};
   for (const std::string& site : kSites) {
@@ -31,13 +33,18 @@ void FederationTest::TearDown() {
 }
 
 Outcome FederationTest::coordinator(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"--home", home().string()});
-  return run_program("fovea-coordinator", arguments, root() / ("command-" + std::to_string(++commands_)));
+  const std::set<std::string> signing = {"sign", "cosign", "revoke"};
+  if (!arguments.empty() && signing.contains(arguments.front()) &&
+      std::find(arguments.begin(), arguments.end(), "--key") == arguments.end())
+    arguments.insert(arguments.end(), {"--key", administrator_key().string()});
+  arguments.insert(arguments.begin(), {"--home", home().string(), "--passphrase-fd", "0"});
+  return run_program("fovea-coordinator", arguments, root() / ("command-" + std::to_string(++commands_)),
+                     passphrase_file());
 }
 
 Outcome FederationTest::node(const std::string& site, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"--site", site_folder(site).string()});
-  return run_program("fovea-node", arguments, root() / ("command-" + std::to_string(++commands_)));
+  arguments.insert(arguments.begin(), {"--site", site_folder(site).string(), "--passphrase-fd", "0"});
+  return run_program("fovea-node", arguments, root() / ("command-" + std::to_string(++commands_)), passphrase_file());
 }
 
 void FederationTest::make_site(const std::string& site, bool on_roster) {

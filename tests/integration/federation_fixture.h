@@ -30,6 +30,7 @@ class FederationTest : public ::testing::Test {
  protected:
   static inline const std::vector<std::string> kSites = {"anna", "berta", "clara", "dora"};
   static constexpr std::chrono::milliseconds kPatience{60'000};
+  static constexpr const char* kPassphrase = "correct horse battery";
 
   void SetUp() override;
   // Waits for the last sites to end, and shows every log when the test failed.
@@ -37,8 +38,12 @@ class FederationTest : public ::testing::Test {
 
   std::filesystem::path root() const { return folder_.path(); }
   std::filesystem::path home() const { return root() / "coordinator"; }
+  std::filesystem::path administrator_key() const { return root() / "administrator.pem"; }
+  std::filesystem::path passphrase_file() const { return root() / "passphrase"; }
   std::filesystem::path site_folder(const std::string& site) const { return root() / site; }
 
+  // Every command finds kPassphrase on its standard input, where it needs one. The administrator's key is added to
+  // those that sign a roster.
   Outcome coordinator(std::vector<std::string> arguments);
   Outcome node(const std::string& site, std::vector<std::string> arguments);
   // init, join, and a place on the roster.

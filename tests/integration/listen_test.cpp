@@ -40,6 +40,7 @@ class ListenTest : public ::testing::Test {
   void SetUp() override {
     if (!has_dcmtk()) GTEST_SKIP() << "needs echoscu and storescu: apt-get install dcmtk";
     port_ = free_port();
+    std::ofstream(folder_.path() / "passphrase") << "correct horse battery\n";
     const Outcome made = node({"init", "anna"});
     ASSERT_EQ(made.exit_code, 0) << made.err;
     set("allow = []", "allow = [\"PACS1@127.0.0.1\"]");
@@ -56,8 +57,9 @@ class ListenTest : public ::testing::Test {
   fs::path incoming() const { return site() / "data" / "incoming"; }
 
   Outcome node(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--site", site().string()});
-    return run_program("fovea-node", arguments, folder_.path() / ("command-" + std::to_string(++commands_)));
+    arguments.insert(arguments.begin(), {"--site", site().string(), "--passphrase-fd", "0"});
+    return run_program("fovea-node", arguments, folder_.path() / ("command-" + std::to_string(++commands_)),
+                       folder_.path() / "passphrase");
   }
   void set(const std::string& line, const std::string& replacement) {
     std::string text = read_text(site() / "node.toml");

@@ -25,15 +25,15 @@ constexpr std::chrono::milliseconds kCommandMax{30'000};
 
 std::filesystem::path with(std::filesystem::path path, const char* ending) { return path += ending; }
 
-void redirect(const std::filesystem::path& path, int target) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+void redirect(const std::filesystem::path& path, int flags, int target) {
+  const int file = ::open(path.c_str(), flags, 0644);
   if (file < 0 || ::dup2(file, target) < 0) ::_exit(126);
 }
 
 }  // namespace
 
 Program Program::start(const std::string& program, const std::vector<std::string>& arguments,
-                       const std::filesystem::path& output) {
+                       const std::filesystem::path& output, const std::filesystem::path& input) {
   const std::string path = std::string(FOVEA_BIN_DIR) + "/" + program;
   std::vector<char*> words{const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
@@ -41,8 +41,9 @@ Program Program::start(const std::string& program, const std::vector<std::string
   const pid_t process = ::fork();
   FOVEA_CHECK(process >= 0);
   if (process == 0) {
-    redirect(with(output, ".out"), STDOUT_FILENO);
-    redirect(with(output, ".err"), STDERR_FILENO);
+    redirect(input, O_RDONLY, STDIN_FILENO);
+    redirect(with(output, ".out"), O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
+    redirect(with(output, ".err"), O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
     ::execv(path.c_str(), words.data());
     ::_exit(127);
   }
@@ -86,8 +87,8 @@ std::string Program::standard_output() const { return read_text(with(output_, ".
 std::string Program::standard_error() const { return read_text(with(output_, ".err")); }
 
 Outcome run_program(const std::string& program, const std::vector<std::string>& arguments,
-                    const std::filesystem::path& output) {
-  Program child = Program::start(program, arguments, output);
+                    const std::filesystem::path& output, const std::filesystem::path& input) {
+  Program child = Program::start(program, arguments, output, input);
   const int code = child.wait(kCommandMax).value_or(-1);
   return {code, child.standard_output(), child.standard_error()};
 }

@@ -15,14 +15,16 @@ namespace fovea::test {
 
 class Program {
  public:
-  // `program` is a name in the build's bin folder. stdout and stderr go to `output`.out and .err.
+  // `program` is a name in the build's bin folder. stdin comes from `input`; stdout and stderr go to `output`.out and
+  // .err.
   static Program start(const std::string& program, const std::vector<std::string>& arguments,
-                       const std::filesystem::path& output);
+                       const std::filesystem::path& output, const std::filesystem::path& input = "/dev/null");
   Program(Program&& other) noexcept;
   Program& operator=(Program&& other) noexcept;
   ~Program();  // SIGKILL when it still runs
 
   void signal(int number) const;
+  pid_t id() const noexcept { return process_; }
   // The exit code, 128 + signal when killed; nothing when it still runs after `timeout`.
   std::optional<int> wait(std::chrono::milliseconds timeout);
   std::string standard_output() const;
@@ -42,7 +44,7 @@ struct Outcome {
   std::string err;
 };
 Outcome run_program(const std::string& program, const std::vector<std::string>& arguments,
-                    const std::filesystem::path& output);
+                    const std::filesystem::path& output, const std::filesystem::path& input = "/dev/null");
 
 // A TCP port that was free a moment ago.
 int free_port();

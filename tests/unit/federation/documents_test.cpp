@@ -1,6 +1,9 @@
 // Failure class: signed documents that were forged, changed, spliced or kept too long.
 #include <gtest/gtest.h>
 
+#include <regex>
+#include <set>
+
 #include "crypto/signature.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
@@ -23,8 +26,31 @@ class DocumentsTest : public ::testing::Test {
     out.epoch = 3;
     out.valid_from = UnixMs{1'000};
     out.valid_until = UnixMs{1'000 + membership::kRosterValidityMaxMs};
-    out.coordinator_signing_key = new_key().verify_key();
+    out.coordinator_signing_key = coordinator_;
     out.sites = std::move(sites);
+    return out;
+  }
+  // Trust in these administrators, `quorum` of whom must sign.
+  membership::RosterTrust trust_in(const std::vector<const crypto::SigningKey*>& keys, std::uint32_t quorum) {
+    membership::RosterTrust out{
+        .federation = "test", .administrators = {}, .quorum = quorum, .coordinator_signing_key = coordinator_};
+    for (const auto* key : keys) out.administrators.push_back(key->verify_key());
+    return out;
+  }
+  membership::Invite new_invite(const std::vector<const crypto::SigningKey*>& keys, std::uint32_t quorum) {
+    membership::Invite out{.federation = "test",
+                           .endpoint = "tcp://127.0.0.1:7443",
+                           .coordinator_transport_key = new_key().verify_key(),
+                           .coordinator_signing_key = coordinator_,
+                           .administrators = {},
+                           .quorum = quorum};
+    for (const auto* key : keys) out.administrators.push_back(key->verify_key());
+    return out;
+  }
+  static membership::SignedDocument sign_invite(const membership::Invite& invite,
+                                                const std::vector<const crypto::SigningKey*>& keys) {
+    membership::SignedDocument out{"invite", invite.document().value(), {}};
+    for (const auto* key : keys) EXPECT_TRUE(out.sign(*key).has_value());
     return out;
   }
   membership::SignedDocument sign_roster(const membership::Roster& roster,
@@ -37,6 +63,7 @@ class DocumentsTest : public ::testing::Test {
   crypto::SystemRandom random_;
   crypto::SigningKey administrator_ = crypto::SigningKey::create(random_);
   crypto::SigningKey second_ = crypto::SigningKey::create(random_);
+  const membership::PublicKeyBytes coordinator_ = new_key().verify_key();
   const UnixMs now_{2'000};
 };
 
@@ -44,45 +71,61 @@ TEST_F(DocumentsTest, ARosterSurvivesItsFileAndKeepsItsHash) {
   const membership::Roster roster = new_roster({new_site("anna"), new_site("berta")});
   const membership::SignedDocument document = sign_roster(roster, {&administrator_});
   const membership::SignedDocument again = membership::SignedDocument::parse(document.serialize()).value();
-  const membership::Roster verified =
-      membership::verify_roster(again, {"test", {administrator_.verify_key()}, 1}, now_).value();
+  const membership::Roster verified = membership::verify_roster(again, trust_in({&administrator_}, 1), now_).value();
   EXPECT_EQ(verified.sites.size(), 2U);
   EXPECT_EQ(verified.index_of(SiteId::create("berta").value()), 1);
   EXPECT_EQ(verified.find_transport_key(roster.sites[0].transport_key)->id.text(), "anna");
   EXPECT_EQ(again.serialize(), document.serialize());
 }
 
-TEST_F(DocumentsTest, EveryAdministratorMustHaveSignedARoster) {
-  const membership::RosterTrust both{"test", {administrator_.verify_key(), second_.verify_key()}, 1};
+TEST_F(DocumentsTest, ARosterNeedsTheSignaturesOfAQuorumOfAdministrators) {
+  const crypto::SigningKey third = new_key();
+  const membership::RosterTrust trust = trust_in({&administrator_, &second_, &third}, 2);
   const membership::Roster roster = new_roster({new_site("anna")});
-  EXPECT_EQ(membership::verify_roster(sign_roster(roster, {&administrator_}), both, now_).error().code,
+  EXPECT_EQ(membership::verify_roster(sign_roster(roster, {&administrator_}), trust, now_).error().code,
             ErrorCode::permission_denied);
-  EXPECT_TRUE(membership::verify_roster(sign_roster(roster, {&administrator_, &second_}), both, now_));
-  // One key named twice is one administrator.
-  const membership::RosterTrust doubled{"test", {administrator_.verify_key(), administrator_.verify_key()}, 1};
-  EXPECT_FALSE(membership::verify_roster(sign_roster(roster, {&administrator_}), doubled, now_));
-  const membership::RosterTrust nobody{"test", {}, 1};
-  EXPECT_FALSE(membership::verify_roster(sign_roster(roster, {&administrator_}), nobody, now_));
+  EXPECT_TRUE(membership::verify_roster(sign_roster(roster, {&administrator_, &third}), trust, now_));
+  EXPECT_TRUE(membership::verify_roster(sign_roster(roster, {&third, &second_, &administrator_}), trust, now_));
+  const crypto::SigningKey stranger = new_key();
+  EXPECT_FALSE(membership::verify_roster(sign_roster(roster, {&administrator_, &stranger}), trust, now_));
+  // One key named twice is one administrator, and one that signed twice is one signature.
+  membership::SignedDocument doubled = sign_roster(roster, {&administrator_});
+  doubled.signatures.push_back(doubled.signatures.front());
+  EXPECT_FALSE(membership::verify_roster(doubled, trust, now_));
+  EXPECT_FALSE(membership::verify_roster(sign_roster(roster, {&administrator_}),
+                                         trust_in({&administrator_, &administrator_}, 2), now_));
+  EXPECT_FALSE(membership::verify_roster(sign_roster(roster, {&administrator_}), trust_in({}, 0), now_));
+}
+
+TEST_F(DocumentsTest, ARosterThatNamesAnotherCoordinatorThanTheFoundingDocumentIsRefused) {
+  membership::Roster roster = new_roster({new_site("anna")});
+  roster.coordinator_signing_key = new_key().verify_key();
+  const auto refused =
+      membership::verify_roster(sign_roster(roster, {&administrator_}), trust_in({&administrator_}, 1), now_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+  EXPECT_NE(refused.error().message.find("--accept-change"), std::string::npos) << refused.error().message;
 }
 
 TEST_F(DocumentsTest, AChangedRosterIsRefused) {
   membership::SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
   document.document[document.document.find("anna")] = 'b';
-  EXPECT_EQ(membership::verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code,
+  EXPECT_EQ(membership::verify_roster(document, trust_in({&administrator_}, 1), now_).error().code,
             ErrorCode::corruption);
 }
 
 TEST_F(DocumentsTest, ARosterOutOfItsTimeEpochOrFederationIsRefused) {
   const membership::SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
-  const std::vector<membership::PublicKeyBytes> keys = {administrator_.verify_key()};
-  EXPECT_EQ(membership::verify_roster(document, {"test", keys, 4}, now_).error().code, ErrorCode::permission_denied);
-  EXPECT_EQ(membership::verify_roster(document, {"other", keys, 1}, now_).error().code, ErrorCode::permission_denied);
-  EXPECT_EQ(membership::verify_roster(document, {"test", keys, 1}, UnixMs{999}).error().code,
+  const membership::RosterTrust trust = trust_in({&administrator_}, 1);
+  membership::RosterTrust newer = trust, other = trust;
+  newer.epoch_min = 4;
+  other.federation = "other";
+  EXPECT_EQ(membership::verify_roster(document, newer, now_).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(membership::verify_roster(document, other, now_).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(membership::verify_roster(document, trust, UnixMs{999}).error().code, ErrorCode::deadline_exceeded);
+  EXPECT_EQ(membership::verify_roster(document, trust, UnixMs{1'001 + membership::kRosterValidityMaxMs}).error().code,
             ErrorCode::deadline_exceeded);
-  EXPECT_EQ(membership::verify_roster(document, {"test", keys, 1}, UnixMs{1'001 + membership::kRosterValidityMaxMs})
-                .error()
-                .code,
-            ErrorCode::deadline_exceeded);
+  EXPECT_TRUE(membership::verify_roster_signatures(document, newer));  // which asks neither for epoch nor for time
 }
 
 TEST_F(DocumentsTest, ARosterOutOfOrderWithAReusedKeyOrValidTooLongIsRefused) {
@@ -99,7 +142,7 @@ TEST_F(DocumentsTest, ARosterOutOfOrderWithAReusedKeyOrValidTooLongIsRefused) {
 TEST_F(DocumentsTest, ADocumentOfAnotherKindDoesNotPass) {
   membership::SignedDocument document = sign_roster(new_roster({new_site("anna")}), {&administrator_});
   document.kind = "invite";
-  EXPECT_EQ(membership::verify_roster(document, {"test", {administrator_.verify_key()}, 1}, now_).error().code,
+  EXPECT_EQ(membership::verify_roster(document, trust_in({&administrator_}, 1), now_).error().code,
             ErrorCode::permission_denied);
   document.kind = "roster";
   membership::SignedDocument relabelled = document;
@@ -108,17 +151,83 @@ TEST_F(DocumentsTest, ADocumentOfAnotherKindDoesNotPass) {
   EXPECT_EQ(relabelled.count_valid("approval", keys).error().code, ErrorCode::corruption);
 }
 
-TEST_F(DocumentsTest, AnInviteIsSignedByOneItNames) {
-  const membership::Invite invite{
-      "test", "tcp://127.0.0.1:7443", new_key().verify_key(), new_key().verify_key(), {administrator_.verify_key()}};
-  membership::SignedDocument document{"invite", invite.document().value(), {}};
-  ASSERT_TRUE(document.sign(second_).has_value());
-  EXPECT_EQ(membership::verify_invite(document).error().code, ErrorCode::permission_denied);
-  ASSERT_TRUE(document.sign(administrator_).has_value());
-  EXPECT_EQ(membership::verify_invite(document).value().endpoint, "tcp://127.0.0.1:7443");
-  membership::Invite nowhere = invite;
-  nowhere.endpoint = "http://example.org";
-  EXPECT_FALSE(nowhere.document());
+TEST_F(DocumentsTest, AnInviteCountsWhenEveryAdministratorItListsHasSignedIt) {
+  const membership::Invite invite = new_invite({&administrator_, &second_}, 2);
+  EXPECT_EQ(membership::verify_invite(sign_invite(invite, {})).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(membership::verify_invite(sign_invite(invite, {&administrator_})).error().code,
+            ErrorCode::permission_denied);
+  const membership::Invite verified =
+      membership::verify_invite(sign_invite(invite, {&second_, &administrator_})).value();
+  EXPECT_EQ(verified.endpoint, "tcp://127.0.0.1:7443");
+  EXPECT_EQ(verified.trust(7).quorum, 2U);
+  EXPECT_EQ(verified.trust(7).epoch_min, 7U);
+  EXPECT_EQ(verified.trust(7).coordinator_signing_key, coordinator_);
+}
+
+// The attack on version 0.1: an invite whose first administrator is the true one, whose fingerprint was read out, and
+// whose second one made and signed it alone.
+TEST_F(DocumentsTest, NobodyListsTheTrueAdministratorBesideHimselfAndSignsAlone) {
+  const crypto::SigningKey& attacker = second_;
+  const membership::Invite truth = new_invite({&administrator_}, 1);
+  membership::Invite forged = truth;
+  forged.administrators.push_back(attacker.verify_key());
+  const auto refused = membership::verify_invite(sign_invite(forged, {&attacker}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+  EXPECT_NE(refused.error().message.find("1 of the 2"), std::string::npos) << refused.error().message;
+  EXPECT_NE(membership::Invite::parse(forged.document().value())->fingerprint(),
+            membership::Invite::parse(truth.document().value())->fingerprint());
+}
+
+TEST_F(DocumentsTest, TheFingerprintOfAnInviteChangesWithEveryPartOfIt) {
+  const crypto::SigningKey third = new_key();
+  const membership::Invite base = new_invite({&administrator_, &second_}, 1);
+  std::vector<membership::Invite> all(7, base);
+  all[1].federation = "another";
+  all[2].endpoint = "tcp://127.0.0.1:7444";
+  all[3].coordinator_transport_key = third.verify_key();
+  all[4].coordinator_signing_key = third.verify_key();
+  all[5].administrators[1] = third.verify_key();
+  all[6].quorum = 2;
+  std::set<std::string> prints;
+  for (const membership::Invite& invite : all) {
+    const membership::Invite parsed = membership::Invite::parse(invite.document().value()).value();
+    EXPECT_TRUE(std::regex_match(parsed.fingerprint(), std::regex("([0-9a-f]{4}-){5}[0-9a-f]{4}")))
+        << parsed.fingerprint();
+    prints.insert(parsed.fingerprint());
+    EXPECT_EQ(membership::differences(base, parsed).size(), 1U);  // also for the first: `base` has no hash yet
+  }
+  EXPECT_EQ(prints.size(), all.size());
+  const std::string text = base.document().value();
+  EXPECT_NE(membership::Invite::parse(text + " ")->fingerprint(), membership::Invite::parse(text)->fingerprint());
+}
+
+TEST_F(DocumentsTest, AnInviteWithARuleBrokenIsRefused) {
+  const membership::Invite good = new_invite({&administrator_, &second_}, 2);
+  ASSERT_TRUE(good.document());
+  const auto broken = [&](auto change) {
+    membership::Invite invite = good;
+    change(invite);
+    return invite.document().has_value();
+  };
+  EXPECT_FALSE(broken([](auto& invite) { invite.endpoint = "http://example.org"; }));
+  EXPECT_FALSE(broken([](auto& invite) { invite.quorum = 0; }));
+  EXPECT_FALSE(broken([](auto& invite) { invite.quorum = 3; }));
+  EXPECT_FALSE(broken([](auto& invite) { invite.administrators.clear(); }));
+  EXPECT_FALSE(broken([](auto& invite) { invite.administrators[1] = invite.administrators[0]; }));
+  EXPECT_FALSE(broken([&](auto& invite) {
+    while (invite.administrators.size() <= membership::kAdministratorsMax)
+      invite.administrators.push_back(new_key().verify_key());
+  }));
+}
+
+TEST_F(DocumentsTest, AnInviteOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
+  std::string text = new_invite({&administrator_}, 1).document().value();
+  text.replace(text.find("\"fovea_invite\": 2"), 17, "\"fovea_invite\": 1");
+  const auto refused = membership::Invite::parse(text);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("fovea_invite: 1"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("init"), std::string::npos) << refused.error().message;
 }
 
 TEST_F(DocumentsTest, AJoinRequestIsSignedWithTheKeyItAsksFor) {

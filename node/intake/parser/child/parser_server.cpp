@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/core_dumps.h"
 #include "common/result.h"
 #include "node/intake/parser/child/last_words.h"
 #include "node/intake/parser/child/sandbox.h"
@@ -150,7 +151,7 @@ int serve_jobs(const ParserProgram& program) {
     std::fputs("a scan parser is started by fovea-node; it has no use of its own\n", stderr);
     return 2;
   }
-  prctl(PR_SET_DUMPABLE, 0);
+  forbid_core_dumps();
   allow_many_descriptors();
   syscall(SYS_close_range, kControlDescriptor + 1, ~0u, 0);
   Result<WallFilter> filter = WallFilter::compile();

@@ -1,0 +1,232 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/bytes.h"
+#include "common/durable_file.h"
+#include "coordinator/commands/command.h"
+#include "crypto/key_file.h"
+#include "crypto/random_source.h"
+#include "crypto/signature.h"
+#include "federation/files/signed_document_file.h"
+#include "federation/membership/invite.h"
+#include "federation/membership/signed_document.h"
+
+namespace fovea::coordinator::commands {
+namespace {
+
+using federation::membership::Invite;
+using federation::membership::SignedDocument;
+
+struct FoundingChoice {
+  std::string name;
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 7443;
+  std::vector<std::string> administrators;
+  std::uint32_t quorum = 0;  // 0: all of them
+  std::string key_here;
+  std::string file;
+  std::string key;
+};
+
+Result<void> refuse_existing(const std::string& file) {
+  if (std::filesystem::exists(file)) return failed_precondition(file + ": exists; choose another file");
+  return {};
+}
+
+Result<crypto::SigningKey> make_key(CommandContext& context, const std::string& file) {
+  FOVEA_TRY(refuse_existing(file));
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.fresh("the key " + file));
+  crypto::SystemRandom random;
+  crypto::SigningKey key = crypto::SigningKey::create(random);
+  FOVEA_TRY(crypto::write_protected_key_file(file, key, passphrase));
+  return key;
+}
+
+Result<void> run_administrator(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, make_key(context, choice.file));
+  const std::string hex = to_hex(key.verify_key());
+  context.console.data("administrator", {{"file", choice.file}, {"public_key", hex}},
+                       "secret key in " + choice.file + ", under your passphrase; it stays with you\npublic key " +
+                           hex + "\nnext: give the public key to whoever runs the coordinator, for fovea-coordinator " +
+                           "init NAME --administrator " + hex);
+  return {};
+}
+
+// Everything that a signature under a founding document vouches for.
+std::string description_of(const Invite& facts) {
+  std::string out = "federation        " + facts.federation + "\nendpoint          " + facts.endpoint +
+                    "\ntransport key     " + to_hex(facts.coordinator_transport_key) + "\nsigning key       " +
+                    to_hex(facts.coordinator_signing_key);
+  for (const auto& key : facts.administrators) out += "\nadministrator     " + to_hex(key);
+  return out + "\nquorum            " + std::to_string(facts.quorum) + ": " + facts.who_decides() +
+         "\nfingerprint       " + facts.fingerprint();
+}
+
+nlohmann::ordered_json json_of(const Invite& facts) {
+  return {{"federation", facts.federation},
+          {"endpoint", facts.endpoint},
+          {"administrators", facts.administrators.size()},
+          {"quorum", facts.quorum},
+          {"fingerprint", facts.fingerprint()}};
+}
+
+Result<registry::CoordinatorFolder::NewFederation> new_federation(const FoundingChoice& choice) {
+  registry::CoordinatorFolder::NewFederation out{choice.name, choice.host, choice.port, {}, choice.quorum};
+  for (const std::string& hex : choice.administrators) {
+    const auto bytes = from_hex(hex);
+    if (!bytes) return bytes.error().with_context("--administrator");
+    FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--administrator"));
+    out.administrators.push_back(key);
+  }
+  if (out.quorum == 0) out.quorum = static_cast<std::uint32_t>(out.administrators.size());
+  return out;
+}
+
+// One machine, one person: asked for by name, and said aloud.
+Result<void> init_with_key_here(CommandContext& context, const FoundingChoice& choice) {
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
+  FOVEA_TRY(folder.check_unused());
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, make_key(context, choice.key_here));
+  fresh.administrators = {key.verify_key()};
+  fresh.quorum = 1;
+  FOVEA_TRY(folder.create(fresh));
+  FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(folder.founding_file()));
+  FOVEA_TRY(document.sign(key));
+  FOVEA_TRY_ASSIGN(const Invite facts, folder.found(document));
+  nlohmann::ordered_json data = json_of(facts);
+  data["folder"] = context.home.string();
+  data["public_key"] = to_hex(key.verify_key());
+  context.console.data(
+      "init", data,
+      "federation " + facts.federation + " made in " + context.home.string() + "\nsites will dial " + facts.endpoint +
+          "\nfingerprint " + facts.fingerprint() + "\n" + facts.who_decides() + ", with the key " + choice.key_here +
+          ": every hospital sees that\nnext: fovea-coordinator --home " + context.home.string() + " invite");
+  return {};
+}
+
+Result<void> run_init(CommandContext& context, const FoundingChoice& choice) {
+  if (choice.administrators.empty() == choice.key_here.empty())
+    return invalid_argument(
+        "init: say who decides who takes part: --administrator KEY for each person who made a key on a machine of her "
+        "own (fovea-coordinator administrator FILE), or --administrator-key-here FILE for one person on this machine");
+  if (!choice.key_here.empty()) return init_with_key_here(context, choice);
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
+  FOVEA_TRY_ASSIGN(const Invite facts, folder.create(fresh));
+  nlohmann::ordered_json data = json_of(facts);
+  data["folder"] = context.home.string();
+  data["founding"] = folder.founding_file().string();
+  context.console.data("init", data,
+                       description_of(facts) + "\nnext: each administrator signs " + folder.founding_file().string() +
+                           ":\n  fovea-coordinator sign-founding FILE --key KEYFILE\nand then: fovea-coordinator "
+                           "--home " +
+                           context.home.string() + " take FILE");
+  return {};
+}
+
+Result<void> run_sign_founding(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(choice.file));
+  const auto facts = Invite::parse(document.document);
+  if (!facts) return facts.error().with_context(choice.file);
+  context.console.progress(description_of(*facts));
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.key));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, crypto::read_protected_key_file(choice.key, passphrase));
+  if (std::find(facts->administrators.begin(), facts->administrators.end(), key.verify_key()) ==
+      facts->administrators.end())
+    return permission_denied(choice.key + ": is not the key of an administrator whom " + choice.file + " lists");
+  FOVEA_TRY(document.sign(key));
+  FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("invite", facts->administrators));
+  FOVEA_TRY(write_file_durably(choice.file, document.serialize()));
+  nlohmann::ordered_json data = json_of(*facts);
+  data["signatures"] = valid;
+  const std::size_t left = facts->administrators.size() - valid;
+  context.console.data("sign-founding", data,
+                       choice.file + ": signed by " + std::to_string(valid) + " of " +
+                           std::to_string(facts->administrators.size()) + " administrators, fingerprint " +
+                           facts->fingerprint() + "\nnext: " +
+                           (left > 0 ? "send it to " + std::to_string(left) + " more"
+                                     : "send it back to the coordinator: fovea-coordinator take FILE"));
+  return {};
+}
+
+Result<void> run_take(CommandContext& context, const FoundingChoice& choice) {
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(choice.file));
+  if (document.kind == "invite") {
+    const auto facts = folder.found(document);
+    if (!facts) return facts.error().with_context(choice.file);
+    context.console.data("take", json_of(*facts),
+                         "federation " + facts->federation + " is founded, fingerprint " + facts->fingerprint() + "\n" +
+                             facts->who_decides() + "\nnext: fovea-coordinator --home " + context.home.string() +
+                             " invite");
+    return {};
+  }
+  const auto outcome = folder.take_roster(std::move(document));
+  if (!outcome) return outcome.error().with_context(choice.file);
+  show_roster(context, "take", *outcome);
+  return {};
+}
+
+Result<void> run_invite(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY_ASSIGN(const Invite facts, context.folder().federation());
+  FOVEA_TRY_ASSIGN(const Bytes bytes, context.folder().invite_bytes());
+  const std::filesystem::path out = choice.file.empty() ? context.folder().root() / "invite.json"
+                                                        : std::filesystem::path(choice.file);
+  if (!choice.file.empty()) FOVEA_TRY(write_file_durably(out, bytes));
+  context.console.data("invite", {{"invite", out.string()}, {"fingerprint", facts.fingerprint()}},
+                       "send " + out.string() + " to the hospital, and read out the federation's fingerprint " +
+                           facts.fingerprint() + " by telephone");
+  return {};
+}
+
+}  // namespace
+
+void add_founding_commands(CLI::App& app, CommandContext& context) {
+  app.add_option("--home", context.home, "The coordinator's folder")->capture_default_str();
+  app.add_option("--passphrase-fd", context.passphrase.descriptor,
+                 "Where a key needs a passphrase: read it from this file descriptor, not from the terminal")
+      ->check(CLI::Range(0, 1023));
+  auto choice = std::make_shared<FoundingChoice>();
+  const auto on = [&context, choice](CLI::App* command, auto body) {
+    command->callback([&context, choice, command, body] {
+      context.console.run(command->get_name(), [&] { return body(context, *choice); });
+    });
+  };
+  auto* administrator =
+      app.add_subcommand("administrator", "Make an administrator's key, on that person's own machine");
+  administrator->add_option("file", choice->file, "Where to write the secret key")->required();
+  on(administrator, run_administrator);
+  auto* init = app.add_subcommand("init", "Make a coordinator's keys, its settings and the founding document to sign");
+  init->add_option("name", choice->name, "The federation's name, for example lesions-2026")->required();
+  init->add_option("--host", choice->host, "Name or address under which sites reach this machine")
+      ->capture_default_str();
+  init->add_option("--port", choice->port, "Port to listen on")->capture_default_str()->check(CLI::Range(1, 65535));
+  init->add_option("--administrator", choice->administrators,
+                   "Public key of a person who decides who takes part; repeat it, up to eight")
+      ->take_all();
+  init->add_option("--quorum", choice->quorum, "How many administrators must sign a roster; the default is all")
+      ->check(CLI::Range(1, 8));
+  init->add_option("--administrator-key-here", choice->key_here,
+                   "Make one administrator's key on this machine, in this file: one person alone decides");
+  on(init, run_init);
+  auto* sign = app.add_subcommand("sign-founding", "Sign a founding document as one of its administrators");
+  sign->add_option("file", choice->file, "founding.json, or a copy of it")->required();
+  sign->add_option("--key", choice->key, "The administrator's key file")->required();
+  on(sign, run_sign_founding);
+  auto* take = app.add_subcommand("take", "Take a founding document or a roster that administrators have signed");
+  take->add_option("file", choice->file, "The signed document")->required();
+  on(take, run_take);
+  auto* invite = app.add_subcommand("invite", "Write the invite for hospitals: the signed founding document");
+  invite->add_option("--output", choice->file, "Where to; the default is invite.json in the coordinator's folder");
+  on(invite, run_invite);
+}
+
+}  // namespace fovea::coordinator::commands

@@ -1,0 +1,161 @@
+// Who may speak for a federation, at the programs that people type: invites that were forged, changed or signed by too
+// few, keys without their passphrase, and what a program that holds keys leaves to a core dump.
+#include <fstream>
+#include <sstream>
+
+#include "tests/integration/federation_fixture.h"
+
+namespace fovea::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kPolicy = 6;
+
+class FoundingPrograms : public FederationTest {
+ protected:
+  Outcome plain(std::vector<std::string> arguments, const fs::path& input) {
+    return run_program("fovea-coordinator", arguments, root() / ("command-" + std::to_string(++commands_)), input);
+  }
+  // In a folder of its own, with the passphrase of the fixture.
+  Outcome with_home(const fs::path& folder, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--home", folder.string(), "--passphrase-fd", "0", "--json"});
+    return plain(std::move(arguments), passphrase_file());
+  }
+  std::string make_administrator(const std::string& name) {
+    const Outcome made = with_home(root() / "nowhere", {"administrator", key_of(name)});
+    EXPECT_EQ(made.exit_code, 0) << made.err;
+    return Json::parse(made.out)["data"]["public_key"];
+  }
+  std::string key_of(const std::string& name) const { return (root() / (name + ".pem")).string(); }
+  // A coordinator's folder that two administrators have founded; its invite.
+  fs::path found(const std::string& folder, const std::vector<std::string>& administrators, int quorum) {
+    std::vector<std::string> init = {"init",     "test-federation",     "--port", std::to_string(port_),
+                                     "--quorum", std::to_string(quorum)};
+    for (const std::string& name : administrators) {
+      const std::string key = fs::exists(key_of(name)) ? public_keys_.at(name) : make_administrator(name);
+      public_keys_[name] = key;
+      init.insert(init.end(), {"--administrator", key});
+    }
+    const fs::path made = root() / folder, document = made / "founding.json";
+    EXPECT_EQ(with_home(made, init).exit_code, 0);
+    for (const std::string& name : administrators)
+      EXPECT_EQ(with_home(made, {"sign-founding", document.string(), "--key", key_of(name)}).exit_code, 0);
+    const Outcome taken = with_home(made, {"take", document.string()});
+    EXPECT_EQ(taken.exit_code, 0) << taken.err;
+    return made / "invite.json";
+  }
+  Outcome join(const std::string& site, const fs::path& invite, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"join", invite.string()});
+    return node(site, more);
+  }
+
+  std::map<std::string, std::string> public_keys_;
+};
+
+TEST_F(FoundingPrograms, TwoAdministratorsFoundAFederationAndBothSignItsRoster) {
+  const fs::path invite = found("two", {"ada", "bo"}, 2);
+  EXPECT_FALSE(fs::exists(root() / "two" / "keys" / "administrator.pem"));
+  ASSERT_EQ(node("eve", {"init", "eve"}).exit_code, 0);
+  const Outcome joined = join("eve", invite);
+  ASSERT_EQ(joined.exit_code, 0) << joined.err;
+  EXPECT_NE(joined.out.find("2 of 2 administrators together decide"), std::string::npos) << joined.out;
+  const std::string request = (site_folder("eve") / "join-request.json").string();
+  const Outcome first = with_home(root() / "two", {"sign", request, "--key", key_of("ada")});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(Json::parse(first.out)["data"]["in_force"], false);
+  EXPECT_FALSE(fs::exists(root() / "two" / "roster.json"));
+  const Outcome again = with_home(root() / "two", {"cosign", "--key", key_of("ada")});
+  EXPECT_EQ(Json::parse(again.out)["data"]["in_force"], false);
+  const Outcome second = with_home(root() / "two", {"cosign", "--key", key_of("bo")});
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_NE(second.err.find("new      eve"), std::string::npos) << second.err;  // what she signs, before she does
+  EXPECT_EQ(Json::parse(second.out)["data"]["in_force"], true);
+  EXPECT_TRUE(fs::exists(root() / "two" / "roster.json"));
+}
+
+TEST_F(FoundingPrograms, AnInviteThatOneOfItsAdministratorsDidNotSignIsNotJoined) {
+  const std::string ada = make_administrator("ada"), mallory = make_administrator("mallory");
+  const fs::path folder = root() / "forged", document = folder / "founding.json";
+  ASSERT_EQ(
+      with_home(folder, {"init", "test-federation", "--administrator", ada, "--administrator", mallory}).exit_code, 0);
+  ASSERT_EQ(with_home(folder, {"sign-founding", document.string(), "--key", key_of("mallory")}).exit_code, 0);
+  EXPECT_EQ(with_home(folder, {"take", document.string()}).exit_code, kPolicy);
+  ASSERT_EQ(node("eve", {"init", "eve"}).exit_code, 0);
+  const Outcome refused = join("eve", document);
+  EXPECT_EQ(refused.exit_code, kPolicy);
+  EXPECT_NE(refused.err.find("1 of the 2"), std::string::npos) << refused.err;
+  EXPECT_FALSE(fs::exists(site_folder("eve") / "invite.json"));
+}
+
+TEST_F(FoundingPrograms, AnotherFoundingDocumentIsRefusedByNameUntilAPersonAcceptsIt) {
+  const fs::path other = found("other", {"ada", "bo"}, 2);
+  const std::string before = read_text(site_folder("anna") / "invite.json");
+  const Outcome refused = join("anna", other);
+  EXPECT_EQ(refused.exit_code, kPolicy);
+  for (const char* part : {"coordinator_transport_key", "coordinator_signing_key", "administrators: 2 new, 1 gone",
+                           "quorum: 1 becomes 2", "--accept-change"})
+    EXPECT_NE(refused.err.find(part), std::string::npos) << part << "\n" << refused.err;
+  EXPECT_EQ(read_text(site_folder("anna") / "invite.json"), before);
+  const Outcome accepted = join("anna", other, {"--accept-change"});
+  EXPECT_EQ(accepted.exit_code, 0) << accepted.err;
+  EXPECT_EQ(read_text(site_folder("anna") / "invite.json"), read_text(other));
+  EXPECT_EQ(join("anna", other).exit_code, 0);  // now it is the one that is pinned
+}
+
+TEST_F(FoundingPrograms, OnePersonWhoDecidesAloneIsNamedAtEverySite) {
+  const Outcome joined = join("anna", home() / "invite.json");
+  for (const Outcome& said : {joined, node("anna", {"status"}), node("anna", {"doctor"})})
+    EXPECT_NE(said.out.find("one person alone decides who takes part"), std::string::npos) << said.out << said.err;
+}
+
+TEST_F(FoundingPrograms, InitAsksWhoDecidesAndMakesNoAdministratorsKeyUnasked) {
+  const Outcome refused = with_home(root() / "fresh", {"init", "test-federation"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("--administrator-key-here"), std::string::npos) << refused.err;
+  EXPECT_FALSE(fs::exists(root() / "fresh"));
+}
+
+TEST_F(FoundingPrograms, AKeyIsNotUsedWithoutItsPassphrase) {
+  std::ofstream(root() / "wrong") << "correct horse batter\n";
+  std::ofstream(root() / "short") << "seven77\n";
+  const std::vector<std::string> renew = {"--home", home().string(), "--passphrase-fd", "0",
+                                          "sign",   "--renew",       "--key",           administrator_key().string()};
+  const std::string before = read_text(home() / "roster.json");
+  const Outcome wrong = plain(renew, root() / "wrong");
+  EXPECT_EQ(wrong.exit_code, kPolicy);
+  EXPECT_NE(wrong.err.find("passphrase is wrong"), std::string::npos) << wrong.err;
+  std::vector<std::string> unasked = renew;
+  unasked.erase(unasked.begin() + 2, unasked.begin() + 4);
+  const Outcome nowhere = plain(unasked, "/dev/null");
+  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_NE(nowhere.err.find("--passphrase-fd"), std::string::npos) << nowhere.err;
+  const Outcome weak = plain({"--passphrase-fd", "0", "administrator", key_of("weak")}, root() / "short");
+  EXPECT_EQ(weak.exit_code, 1);
+  EXPECT_NE(weak.err.find("at least 8"), std::string::npos) << weak.err;
+  EXPECT_FALSE(fs::exists(key_of("weak")));
+  EXPECT_EQ(read_text(home() / "roster.json"), before);
+  EXPECT_EQ(read_text(site_folder("anna") / "keys" / "approver.pem").rfind("-----BEGIN ENCRYPTED", 0), 0U);
+}
+
+TEST_F(FoundingPrograms, ARunningProgramThatHoldsKeysLeavesNoCoreDump) {
+  make_plan({.rounds = 1});
+  serve();
+  start_site("anna");
+  wait_for_coordinator("run_started");
+  wait_for_site("anna", "roster_adopted");
+  for (const Program* program : {&*server_, &sites_.at("anna")}) {
+    std::istringstream limits(read_text("/proc/" + std::to_string(program->id()) + "/limits"));
+    std::string found;
+    for (std::string line; std::getline(limits, line);)
+      if (line.rfind("Max core file size", 0) == 0) found = line.substr(18);
+    std::istringstream values(found);
+    std::string soft, hard;
+    values >> soft >> hard;
+    EXPECT_EQ(soft, "0") << found;
+    EXPECT_EQ(hard, "0") << found;
+  }
+}
+
+}  // namespace
+}  // namespace fovea::test

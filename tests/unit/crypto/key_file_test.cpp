@@ -1,0 +1,106 @@
+// Failure class: a key on disk that others can use: open to them, or under no passphrase worth its name.
+#include "crypto/key_file.h"
+
+#include <gtest/gtest.h>
+#include <openssl/asn1.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "crypto/random_source.h"
+#include "tests/support/hex.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::crypto {
+namespace {
+
+namespace fs = std::filesystem;
+
+SecretBytes secret(std::string_view text) { return SecretBytes::copy_of(as_bytes(text)); }
+
+class KeyFile : public testing::Test {
+ protected:
+  fs::path file() const { return folder_.path() / "person.pem"; }
+  std::string text() const {
+    std::ostringstream out;
+    out << std::ifstream(file()).rdbuf();
+    return out.str();
+  }
+
+  test::TemporaryFolder folder_;
+  SeededRandom random_{test::numbered_key(40)};
+  const SigningKey key_ = SigningKey::create(random_);
+};
+
+TEST_F(KeyFile, AProtectedKeyComesBackUnderItsPassphraseAndUnderNoOther) {
+  ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
+  EXPECT_EQ(read_protected_key_file(file(), secret("correct horse"))->verify_key(), key_.verify_key());
+  for (const std::string_view wrong : {"correct hors", "correct horse ", "Correct horse", ""}) {
+    const auto refused = read_protected_key_file(file(), secret(wrong));
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+    EXPECT_NE(refused.error().message.find("passphrase is wrong"), std::string::npos) << refused.error().message;
+  }
+}
+
+TEST_F(KeyFile, AProtectedKeyIsSealedAndClosedToOthers) {
+  ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
+  EXPECT_EQ(fs::status(file()).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(text().rfind("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", 0), 0U);
+  EXPECT_EQ(text().find(to_hex(key_.seed().view())), std::string::npos);
+  const std::string first = text();
+  ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
+  EXPECT_NE(text(), first);  // another salt, another IV
+  fs::permissions(file(), fs::perms::group_read, fs::perm_options::add);
+  EXPECT_EQ(read_protected_key_file(file(), secret("correct horse")).error().code, ErrorCode::permission_denied);
+}
+
+// A file that was made with a cheaper derivation would open all the same: what we write is looked at.
+TEST_F(KeyFile, TheKeyOfTheFileIsDerivedByScryptOfTheStatedCost) {
+  ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
+  const std::string pem = text();
+  const std::unique_ptr<BIO, decltype(&BIO_free_all)> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
+                                                         BIO_free_all);
+  const std::unique_ptr<X509_SIG, decltype(&X509_SIG_free)> sealed(
+      PEM_read_bio_PKCS8(in.get(), nullptr, nullptr, nullptr), X509_SIG_free);
+  ASSERT_NE(sealed, nullptr);
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_SIG(sealed.get(), &der);
+  ASSERT_GT(size, 0);
+  const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+  OPENSSL_free(der);
+  // RFC 7914, 7.1: id-scrypt, and in its parameters N = 16384, r = 8, p = 5; RFC 3565: aes256-CBC.
+  EXPECT_NE(bytes.find("\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x04\x0b"), std::string::npos);
+  EXPECT_NE(bytes.find(std::string("\x02\x02\x40\x00\x02\x01\x08\x02\x01\x05", 10)), std::string::npos);
+  EXPECT_NE(bytes.find("\x60\x86\x48\x01\x65\x03\x04\x01\x2a"), std::string::npos);
+}
+
+TEST_F(KeyFile, ANewPassphraseHasAtLeastEightCharacters) {
+  for (const std::string_view bad : {"", "seven77", "ÄÖÜäöüß"}) {
+    EXPECT_EQ(write_protected_key_file(file(), key_, secret(bad)).error().code, ErrorCode::invalid_argument) << bad;
+    EXPECT_FALSE(fs::exists(file()));
+  }
+  EXPECT_TRUE(write_protected_key_file(file(), key_, secret("ÄÖÜäöüß8")));
+  EXPECT_FALSE(check_new_passphrase(secret(std::string(kPassphraseBytesMax + 1, 'x'))));
+}
+
+TEST_F(KeyFile, WhatIsNoProtectedKeyIsRefused) {
+  ASSERT_TRUE(write_key_file(file(), key_.seed()));  // as version 0.1 kept it
+  const auto open_key = read_protected_key_file(file(), secret("correct horse"));
+  ASSERT_FALSE(open_key);
+  EXPECT_EQ(open_key.error().code, ErrorCode::corruption);
+  EXPECT_NE(open_key.error().message.find("person.pem"), std::string::npos) << open_key.error().message;
+  ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
+  const std::string whole = text();
+  for (std::size_t cut = 0; cut < whole.size() - 1; cut += 7) {
+    std::ofstream(file(), std::ios::trunc) << whole.substr(0, cut);
+    EXPECT_FALSE(read_protected_key_file(file(), secret("correct horse"))) << cut;
+  }
+  EXPECT_EQ(read_protected_key_file(folder_.path() / "none", secret("x")).error().code, ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace fovea::crypto

@@ -1,0 +1,197 @@
+// Failure class: somebody comes to speak for a federation who was not chosen: at the coordinator's folder, where
+// founding documents and rosters become valid, and at a site's folder, which has pinned one.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "common/descriptor.h"
+#include "common/durable_file.h"
+#include "coordinator/registry/coordinator_folder.h"
+#include "crypto/random_source.h"
+#include "federation/files/signed_document_file.h"
+#include "node/io/site_folder.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fovea::federation {
+namespace {
+
+using coordinator::registry::CoordinatorFolder;
+using coordinator::registry::RosterChange;
+using membership::Invite;
+using membership::SignedDocument;
+
+constexpr UnixMs kNow{1'900'000'000'000};
+
+class FoundingTest : public testing::Test {
+ protected:
+  crypto::SigningKey new_key() { return crypto::SigningKey::create(random_); }
+  membership::RosterSite new_site(std::string_view name) {
+    return {SiteId::create(name).value(), new_key().verify_key(), new_key().verify_key(), new_key().verify_key(),
+            new_key().verify_key()};
+  }
+  CoordinatorFolder coordinator(const std::string& name = "coordinator") const {
+    return CoordinatorFolder(folder_.path() / name);
+  }
+  // The founding document of a new coordinator folder; not signed yet.
+  SignedDocument begin(const CoordinatorFolder& folder, const std::vector<const crypto::SigningKey*>& administrators,
+                       std::uint32_t quorum) {
+    CoordinatorFolder::NewFederation fresh{"test", "127.0.0.1", 7443, {}, quorum};
+    for (const auto* key : administrators) fresh.administrators.push_back(key->verify_key());
+    EXPECT_TRUE(folder.create(fresh));
+    return files::read_signed_document(folder.founding_file()).value();
+  }
+  SignedDocument founded(const CoordinatorFolder& folder, const std::vector<const crypto::SigningKey*>& administrators,
+                         std::uint32_t quorum) {
+    SignedDocument document = begin(folder, administrators, quorum);
+    for (const auto* key : administrators) EXPECT_TRUE(document.sign(*key));
+    EXPECT_TRUE(folder.found(document));
+    return document;
+  }
+  node::io::SiteFolder site() {
+    const node::io::SiteFolder out(folder_.path() / "anna");
+    int ends[2] = {-1, -1};
+    EXPECT_EQ(::pipe(ends), 0);
+    const Descriptor reader(ends[0]), writer(ends[1]);
+    EXPECT_EQ(::write(writer.number(), "correct horse\n", 14), 14);
+    EXPECT_TRUE(out.create(SiteId::create("anna").value(), {.descriptor = reader.number()}));
+    return out;
+  }
+
+  test::TemporaryFolder folder_;
+  crypto::SystemRandom random_;
+  crypto::SigningKey anna_ = crypto::SigningKey::create(random_);
+  crypto::SigningKey ben_ = crypto::SigningKey::create(random_);
+  crypto::SigningKey cleo_ = crypto::SigningKey::create(random_);
+};
+
+TEST_F(FoundingTest, AFederationIsFoundedWhenEveryAdministratorHasSigned) {
+  SignedDocument document = begin(coordinator(), {&anna_, &ben_}, 2);
+  EXPECT_TRUE(document.signatures.empty());
+  EXPECT_FALSE(coordinator().found(document));
+  ASSERT_TRUE(document.sign(anna_));
+  EXPECT_EQ(coordinator().found(document).error().code, ErrorCode::permission_denied);
+  const auto waiting = coordinator().federation();
+  ASSERT_FALSE(waiting);
+  EXPECT_NE(waiting.error().message.find("sign-founding"), std::string::npos) << waiting.error().message;
+  ASSERT_TRUE(document.sign(ben_));
+  ASSERT_TRUE(coordinator().found(document));
+  EXPECT_EQ(coordinator().federation()->quorum, 2U);
+  EXPECT_TRUE(coordinator().found(document));  // again, the same
+}
+
+TEST_F(FoundingTest, TheCoordinatorHoldsNoAdministratorsKey) {
+  founded(coordinator(), {&anna_}, 1);
+  std::vector<std::string> keys;
+  for (const auto& entry : std::filesystem::directory_iterator(coordinator().root() / "keys"))
+    keys.push_back(entry.path().filename().string());
+  std::sort(keys.begin(), keys.end());
+  EXPECT_EQ(keys, (std::vector<std::string>{"signing.key", "transport.key"}));
+}
+
+TEST_F(FoundingTest, TheCoordinatorTakesNoFoundingDocumentButItsOwn) {
+  SignedDocument own = begin(coordinator(), {&anna_}, 1);
+  const SignedDocument other = founded(coordinator("another"), {&anna_}, 1);
+  const auto refused = coordinator().found(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+  EXPECT_NE(refused.error().message.find("coordinator_signing_key"), std::string::npos) << refused.error().message;
+  ASSERT_TRUE(own.sign(anna_));
+  ASSERT_TRUE(coordinator().found(own));
+  EXPECT_FALSE(coordinator().found(other));
+  EXPECT_FALSE(coordinator().create({"test", "127.0.0.1", 7443, {anna_.verify_key()}, 1}));
+}
+
+TEST_F(FoundingTest, ARosterWaitsUntilAQuorumHasSignedIt) {
+  founded(coordinator(), {&anna_, &ben_, &cleo_}, 2);
+  const RosterChange change{{new_site("berta")}, {}};
+  EXPECT_FALSE(coordinator().sign_next(change, new_key(), kNow));  // a stranger
+  const auto first = coordinator().sign_next(change, anna_, kNow).value();
+  EXPECT_FALSE(first.in_force);
+  EXPECT_FALSE(coordinator().roster(kNow));
+  EXPECT_FALSE(coordinator().cosign(anna_)->in_force);  // once more the same person
+  EXPECT_FALSE(coordinator().cosign(new_key()));
+  EXPECT_TRUE(coordinator().cosign(cleo_)->in_force);
+  EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
+  EXPECT_EQ(coordinator().cosign(ben_).error().code, ErrorCode::not_found);  // nothing waits any more
+}
+
+// Administrators at two institutions: each in a folder of her own, which holds public files only.
+TEST_F(FoundingTest, AdministratorsSignARosterElsewhereAndTheCoordinatorTakesIt) {
+  const SignedDocument document = founded(coordinator(), {&anna_, &ben_}, 2);
+  for (const char* name : {"of-anna", "of-ben"}) {
+    ASSERT_TRUE(create_directories_durably(coordinator(name).root()));
+    ASSERT_TRUE(write_file_durably(coordinator(name).root() / "invite.json", document.serialize()));
+  }
+  ASSERT_TRUE(coordinator("of-anna").sign_next({{new_site("berta")}, {}}, anna_, kNow));
+  const SignedDocument half = coordinator("of-anna").waiting_roster().value();
+  EXPECT_FALSE(coordinator().take_roster(half)->in_force);
+  EXPECT_FALSE(coordinator().roster(kNow));
+  ASSERT_TRUE(coordinator("of-ben").take_roster(half));
+  EXPECT_TRUE(coordinator("of-ben").cosign(ben_)->in_force);
+  const SignedDocument whole = coordinator("of-ben").roster_document().value();
+  EXPECT_TRUE(coordinator().take_roster(whole)->in_force);
+  EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
+  EXPECT_EQ(coordinator().take_roster(whole).error().code, ErrorCode::permission_denied);  // not newer
+}
+
+TEST_F(FoundingTest, ASiteTakesRostersOfItsPinnedDocumentOnly) {
+  const node::io::SiteFolder anna = site();
+  ASSERT_TRUE(anna.pin_invite(founded(coordinator(), {&anna_}, 1)));
+  ASSERT_TRUE(coordinator().sign_next({{anna.site().value()}, {}}, anna_, kNow));
+  const SignedDocument roster = coordinator().roster_document().value();
+  ASSERT_TRUE(anna.keep_roster(roster, 1));
+  EXPECT_EQ(anna.roster(kNow).value()->sites.size(), 1U);
+
+  // The same administrator, another coordinator: without a new document it is another one's roster.
+  const SignedDocument moved = founded(coordinator("another"), {&anna_}, 1);
+  ASSERT_TRUE(coordinator("another").sign_next({{anna.site().value()}, {}}, anna_, kNow));
+  const auto foreign =
+      membership::verify_roster(coordinator("another").roster_document().value(), anna.invite()->trust(), kNow);
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, ErrorCode::permission_denied);
+
+  // A person accepts the change: the old roster is not in force any more, and sums made under it can still be checked.
+  ASSERT_TRUE(anna.pin_invite(moved));
+  const auto now_in_force = anna.roster(kNow);
+  ASSERT_TRUE(now_in_force) << now_in_force.error().message;
+  EXPECT_FALSE(now_in_force->has_value());
+  ASSERT_EQ(anna.past_rosters().size(), 1U);
+  EXPECT_EQ(anna.past_rosters()[0].coordinator_signing_key,
+            Invite::parse(files::read_signed_document(coordinator().root() / "invite.json")->document)
+                ->coordinator_signing_key);
+  ASSERT_TRUE(anna.keep_roster(coordinator("another").roster_document().value(), 1));  // the same number again
+  EXPECT_EQ(anna.past_rosters().size(), 2U);
+  EXPECT_TRUE(anna.roster(kNow).value().has_value());
+}
+
+TEST_F(FoundingTest, ASitesApproverKeyIsUnderItsPassphraseAndTheDaemonsKeysAreNot) {
+  const node::io::SiteFolder anna = site();
+  EXPECT_TRUE(anna.keys());
+  EXPECT_TRUE(std::filesystem::exists(anna.root() / "keys" / "approver.pem"));
+  EXPECT_FALSE(std::filesystem::exists(anna.root() / "keys" / "approver.key"));
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe(ends), 0);
+  const Descriptor reader(ends[0]), writer(ends[1]);
+  ASSERT_EQ(::write(writer.number(), "correct horse\nwrong horse\n", 26), 26);
+  const files::PassphraseSource source{.descriptor = reader.number()};
+  EXPECT_EQ(anna.approver_key(source)->verify_key(), anna.site()->approver_key);
+  EXPECT_EQ(anna.approver_key(source).error().code, ErrorCode::permission_denied);
+}
+
+TEST_F(FoundingTest, ASiteFolderOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
+  const node::io::SiteFolder anna = site();
+  const Bytes bytes = read_file(anna.root() / "site.json", 4096).value();
+  std::string text(as_text(bytes));
+  text.replace(text.find("\"fovea_site\": 2"), 15, "\"fovea_site\": 1");
+  std::ofstream(anna.root() / "site.json") << text;
+  const auto refused = anna.site();
+  ASSERT_FALSE(refused);
+  for (const char* part : {"fovea_site 1", "init", "data/"})
+    EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
+}
+
+}  // namespace
+}  // namespace fovea::federation
