@@ -97,6 +97,13 @@ std::string line(const federation::ledger::IngressReceipt& e) {
   return e.site.text() + ", " + round_text(e.key) + ": " + e.kind + ", " + byte_text(e.length) + ", " +
          short_hex(e.payload);
 }
+std::string line(const federation::ledger::SiteBlamed& e) {
+  return e.site.text() + " left out since round " + std::to_string(e.round) + ": " + e.reason + ", evidence " +
+         short_hex(e.evidence);
+}
+std::string line(const federation::ledger::SitePardoned& e) {
+  return e.site.text() + " pardoned, evidence " + short_hex(e.evidence);
+}
 std::string line(const federation::ledger::RoundClose& e) {
   return round_text(e.key) + ": " + e.outcome +
          (e.outcome == "applied" ? ", sum over " + std::to_string(e.cohort) + " sites" : "");
@@ -150,7 +157,20 @@ std::string words(const federation::ledger::EgressSent& e) {
 std::string words(const federation::ledger::IngressReceipt& e) {
   return "The coordinator received from " + e.site.text() + " a " + e.kind + " of " + byte_text(e.length) + " for " +
          round_text(e.key) + ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) +
-         ".\n";
+         ".\n" +
+         (e.proof
+              ? "It holds the site's signature over the contents, SHA-256 " + to_hex(e.proof->body) + ".\n"
+              : std::string("It is of version 1, without the site's signature: it proves nothing about the site.\n"));
+}
+std::string words(const federation::ledger::SiteBlamed& e) {
+  return "The coordinator left " + e.site.text() + " (identity key " + to_hex(e.key) + ") out of run " + e.run.text() +
+         " from round " + std::to_string(e.round) + " on. Reason: " + e.reason +
+         ". The messages that show it lie in the run's folder at the coordinator; their digest is " +
+         to_hex(e.evidence) + ".\n";
+}
+std::string words(const federation::ledger::SitePardoned& e) {
+  return "The administrator with the key " + to_hex(e.administrator) + " took " + e.site.text() + " back into run " +
+         e.run.text() + ", from which it was left out on the evidence " + to_hex(e.evidence) + ".\n";
 }
 std::string words(const federation::ledger::RoundClose& e) {
   if (e.outcome != "applied") return round_text(e.key) + " was abandoned: no sum came of it.\n";

@@ -43,8 +43,10 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
     const std::string origin = federation::ledger::ledger_origin(roster->federation, site.id.text());
     FOVEA_TRY(add(origin, site.log_key));
     approvers_[origin].push_back(site.approver_key);
+    identities_[site.id.text()].push_back(site.identity_key);
     sites_[site.id.text()] = roster->epoch;
   }
+  rosters_.insert(roster->hash);
   return {};
 }
 
@@ -58,6 +60,11 @@ std::vector<crypto::NoteKey> KeyRing::log_keys(std::string_view origin) const {
 const std::vector<PublicKeyBytes>* KeyRing::approver_keys(std::string_view origin) const {
   const auto found = approvers_.find(origin);
   return found == approvers_.end() ? nullptr : &found->second;
+}
+
+const std::vector<PublicKeyBytes>* KeyRing::identity_keys(std::string_view site) const {
+  const auto found = identities_.find(site);
+  return found == identities_.end() ? nullptr : &found->second;
 }
 
 }  // namespace fovea::audit

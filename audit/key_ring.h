@@ -1,4 +1,5 @@
-// Whose signatures an auditor believes: the log keys of sites and coordinator, and the approver key of each site.
+// Whose signatures an auditor believes: the log keys of sites and coordinator, and each site's approver and identity
+// keys.
 // They come from a roster that the administrators signed, or one by one from the command line. Nothing is believed
 // because a ledger says so.
 #pragma once
@@ -8,10 +9,12 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/bytes.h"
 #include "common/ids.h"
 #include "crypto/signed_note.h"
 #include "federation/membership/roster.h"
@@ -34,6 +37,9 @@ class KeyRing {
   std::vector<crypto::NoteKey> log_keys(std::string_view origin) const;
   // Of the site whose ledger has this origin, where a roster says so. Newer epochs add keys, none is forgotten.
   const std::vector<federation::membership::PublicKeyBytes>* approver_keys(std::string_view origin) const;
+  // The keys with which this site signs its messages, over all rosters given.
+  const std::vector<federation::membership::PublicKeyBytes>* identity_keys(std::string_view site) const;
+  bool knows_roster(const Digest& hash) const { return rosters_.contains(hash); }
   bool empty() const noexcept { return log_keys_.empty(); }
   bool knows_site(std::string_view site) const { return sites_.contains(std::string(site)); }
   bool has_roster() const noexcept { return !sites_.empty(); }
@@ -41,8 +47,10 @@ class KeyRing {
 
  private:
   std::vector<crypto::NoteKey> log_keys_;
-  std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> approvers_;  // by origin
+  std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> approvers_;   // by origin
+  std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> identities_;  // by site
   std::map<std::string, EpochNumber> sites_;
+  std::set<Digest> rosters_;
   bool pinned_ = true;
 };
 

@@ -48,14 +48,15 @@ bool occurs(std::string_view text, std::string_view canary) {
   return false;
 }
 
-// An audit spends its time on parsing JSON: entries are parsed in batches on all cores, then judged in order.
+// An audit spends its time on JSON and signatures: entries are parsed and receipts verified in batches on all cores,
+// then judged in order.
 class EntryAuditor {
  public:
   EntryAuditor(std::string origin, const KeyRing& ring, const std::vector<std::string>& canaries)
-      : rules_(std::move(origin), ring), canaries_(canaries) {}
+      : rules_(std::move(origin), ring), ring_(ring), canaries_(canaries) {}
 
   void take(std::uint64_t index, ByteView bytes) {
-    batch_.push_back({index, std::string(as_text(bytes)), std::nullopt});
+    batch_.push_back({index, std::string(as_text(bytes)), std::nullopt, false});
     if (batch_.size() == kBatch) flush();
   }
 
@@ -63,9 +64,14 @@ class EntryAuditor {
   void flush() {
     const std::size_t workers = batch_.size() < kBatch ? 1 : std::max(1U, std::thread::hardware_concurrency());
     const auto decode = [this, workers](std::size_t first) {
-      for (std::size_t i = first; i < batch_.size(); i += workers)
-        batch_[i].entry.emplace(
-            federation::ledger::decode_entry(as_bytes(batch_[i].bytes), entry_name(batch_[i].index)));
+      for (std::size_t i = first; i < batch_.size(); i += workers) {
+        Pending& pending = batch_[i];
+        const auto& entry =
+            pending.entry.emplace(federation::ledger::decode_entry(as_bytes(pending.bytes), entry_name(pending.index)));
+        if (!entry) continue;
+        if (const auto* receipt = std::get_if<federation::ledger::IngressReceipt>(&entry->body))
+          pending.signed_by_site = is_signed_by_site(*receipt, ring_);
+      }
     };
     {
       std::vector<std::jthread> others;
@@ -84,6 +90,7 @@ class EntryAuditor {
     std::uint64_t index;
     std::string bytes;
     std::optional<Result<federation::ledger::StampedEntry>> entry;
+    bool signed_by_site;  // of a receipt
   };
 
   void judge(const Pending& pending) {
@@ -91,7 +98,7 @@ class EntryAuditor {
     const Result<federation::ledger::StampedEntry>& entry = *pending.entry;
     if (!entry) return rules_.report(entry_name(pending.index), "form", entry.error().message);
     search(pending.index, as_text(evidence_of(entry->body)));
-    rules_.check(pending.index, *entry);
+    rules_.check(pending.index, *entry, pending.signed_by_site);
   }
 
   void search(std::uint64_t index, std::string_view text) {
@@ -102,6 +109,7 @@ class EntryAuditor {
   }
 
   LedgerRules rules_;
+  const KeyRing& ring_;
   std::vector<Pending> batch_;
   const std::vector<std::string>& canaries_;
 };
@@ -192,6 +200,10 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   out.findings.insert(out.findings.end(), broken.begin(), broken.end());
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
   out.facts = auditor.rules().take_facts();
+  for (const auto& [site, count] : out.facts.receipts_unjudged)
+    out.notices.push_back(std::to_string(count) + " receipts for " + site +
+                          " could not be judged: no roster that was given was in force and names the site's identity "
+                          "key; give the rosters of all epochs (--roster), which sites keep in rosters/");
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "federation/ledger/egress_rules.h"
 #include "federation/membership/approval.h"
+#include "federation/messages/envelope.h"
 
 namespace fovea::audit {
 namespace {
@@ -38,8 +39,23 @@ void LedgerRules::report(std::string where, std::string rule, std::string what) 
   ++finding_count_;
 }
 
-void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
+bool is_signed_by_site(const federation::ledger::IngressReceipt& receipt, const KeyRing& ring) {
+  const auto* keys = ring.identity_keys(receipt.site.text());
+  const auto kind = federation::ledger::egress_kind(receipt.kind);
+  if (keys == nullptr || !kind || !receipt.proof) return false;
+  const federation::messages::EnvelopeProof proof{
+      .version = receipt.proof->envelope,
+      .header = {.kind = *kind, .run = receipt.key.run, .sender = receipt.site, .epoch = receipt.proof->epoch},
+      .payload_digest = receipt.proof->body,
+      .signature = receipt.proof->signature};
+  return std::any_of(keys->begin(), keys->end(), [&](const federation::membership::PublicKeyBytes& key) {
+    return federation::messages::verify_proof(proof, key).has_value();
+  });
+}
+
+void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEntry& entry, bool signed_by_site) {
   index_ = index;
+  signed_by_site_ = signed_by_site;
   at_ = entry.at;
   if (facts_.entries++ == 0) facts_.first = at_;
   facts_.last = at_;
@@ -69,7 +85,26 @@ void LedgerRules::decide(const Digest& plan, const federation::membership::Publi
   if (approved) approved_[plan] = approver;
 }
 
-void LedgerRules::on(const federation::ledger::RosterEpoch& entry) { rosters_.insert(entry.roster); }
+void LedgerRules::on(const federation::ledger::RosterEpoch& entry) {
+  rosters_.insert(entry.roster);
+  roster_in_force_ = entry.roster;
+}
+
+// A program that writes the new form never goes back: an entry of the old one would be without what it can be held to.
+void LedgerRules::check_form(bool names_what_was_signed) {
+  if (new_form_seen_ && !names_what_was_signed)
+    found("form", "is of version 1, after entries that name what the site signed");
+  new_form_seen_ = new_form_seen_ || names_what_was_signed;
+}
+
+// The coordinator let the message in under the roster in force, and so under the identity key that it names. Where the
+// auditor lacks that roster, a key that is on no other one may have signed.
+ReceiptProof LedgerRules::judge(const federation::ledger::IngressReceipt& entry) {
+  if (!entry.proof) return ReceiptProof::old_form;
+  if (signed_by_site_) return ReceiptProof::site;
+  if (roster_in_force_ && ring_.knows_roster(*roster_in_force_)) return ReceiptProof::forged;
+  return ReceiptProof::unknown_key;
+}
 
 LedgerRules::Attempt* LedgerRules::attempt_of(const federation::ledger::RoundKey& key) {
   const auto found_attempt = attempts_.find(key.run);
@@ -121,10 +156,17 @@ void LedgerRules::on(const EgressIntent& entry) {
   if (entry.binding) {
     facts_.privacy.insert(entry.binding->privacy);
     facts_.clips.insert(entry.binding->clip);
+    facts_.weights.insert(entry.binding->weights.value_or("studies"));  // as every plan of version 0.1 had it
     bytes_left_[entry.key.run] = entry.bytes_left;
   }
   open_intents_.emplace(index_, facts_.transfers.size());
-  facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, false});
+  check_form(entry.body.has_value());
+  facts_.transfers.push_back({.index = index_,
+                              .site = entry.site.text(),
+                              .kind = entry.kind,
+                              .payload = entry.payload,
+                              .length = entry.length,
+                              .body = entry.body});
 }
 
 void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind) {
@@ -199,7 +241,35 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   KindTotal& total = facts_.by_kind[entry.kind];
   ++total.messages;
   total.bytes += entry.length;
-  facts_.transfers.push_back({index_, entry.site.text(), entry.kind, entry.payload, entry.length, true});
+  check_form(entry.proof.has_value());
+  const ReceiptProof proof = judge(entry);
+  if (proof == ReceiptProof::forged)
+    found("receipt", "a receipt for " + entry.site.text() + " that this site did not sign: the coordinator made it up");
+  if (proof == ReceiptProof::unknown_key) ++facts_.receipts_unjudged[entry.site.text()];
+  facts_.transfers.push_back({.index = index_,
+                              .site = entry.site.text(),
+                              .kind = entry.kind,
+                              .payload = entry.payload,
+                              .length = entry.length,
+                              .confirmed = true,
+                              .body = entry.proof ? std::optional(entry.proof->body) : std::nullopt,
+                              .proof = proof});
+}
+
+void LedgerRules::on(const federation::ledger::SiteBlamed& entry) {
+  if (!coordinator_) found("owner", "a site's ledger holds a coordinator's blame");
+  facts_.blames.push_back({.index = index_, .blame = entry});
+}
+
+void LedgerRules::on(const federation::ledger::SitePardoned& entry) {
+  if (!coordinator_) found("owner", "a site's ledger holds a pardon");
+  bool known = false;
+  for (BlameRecord& record : facts_.blames) {
+    if (record.blame.site != entry.site || record.blame.run != entry.run || record.blame.evidence != entry.evidence)
+      continue;
+    known = record.pardoned = true;
+  }
+  if (!known) found("order", "pardons " + entry.site.text() + ", which was not blamed before");
 }
 
 void LedgerRules::on(const federation::ledger::RoundClose& entry) {

@@ -44,6 +44,16 @@ struct KindTotal {
   std::uint64_t unconfirmed = 0;  // intended, not confirmed as handed to the socket
 };
 
+// Whether a receipt shows that the site sent the message.
+enum class ReceiptProof {
+  site,         // the site's signature is on it
+  forged,       // it is not, by the roster that was in force: the coordinator made the receipt up
+  unknown_key,  // a roster that the auditor was not given was in force
+  old_form,     // an entry of version 1 has no signature
+};
+// Whether one of the site's identity keys on the auditor's rosters signed what the receipt says.
+bool is_signed_by_site(const federation::ledger::IngressReceipt& receipt, const KeyRing& ring);
+
 // One message that left, or arrived at the coordinator.
 struct Transfer {
   std::uint64_t index = 0;
@@ -52,6 +62,15 @@ struct Transfer {
   Digest payload{};
   std::uint64_t length = 0;
   bool confirmed = false;
+  std::optional<Digest> body{};                    // what the site signed; absent in entries of version 1
+  ReceiptProof proof = ReceiptProof::unknown_key;  // of a receipt
+};
+
+// A site that the coordinator left out of a run; `pardoned` by an administrator since.
+struct BlameRecord {
+  std::uint64_t index = 0;
+  federation::ledger::SiteBlamed blame;
+  bool pardoned = false;
 };
 
 struct PlanRecord {
@@ -67,7 +86,9 @@ struct LedgerFacts {
   std::map<std::string, KindTotal> by_kind;
   std::vector<Transfer> transfers;
   std::vector<PlanRecord> decisions;
-  std::set<std::string> destinations, software, runs, privacy, clips;
+  std::vector<BlameRecord> blames;
+  std::map<std::string, std::uint64_t> receipts_unjudged;  // for want of a roster, by site
+  std::set<std::string> destinations, software, runs, privacy, clips, weights;
   std::map<std::string, std::uint64_t> bytes_left;  // newest, by run
   std::vector<std::pair<std::uint64_t, federation::ledger::Incident>> incidents;
   std::uint64_t entries = 0, rounds_opened = 0, rounds_applied = 0, rounds_abandoned = 0, dropped_sites_max = 0;
@@ -80,7 +101,8 @@ class LedgerRules {
   // `origin` as in the checkpoint; the ring must outlive the rules.
   LedgerRules(std::string origin, const KeyRing& ring);
 
-  void check(std::uint64_t index, const federation::ledger::StampedEntry& entry);
+  // `signed_by_site`: is_signed_by_site() of a receipt; false for every other entry.
+  void check(std::uint64_t index, const federation::ledger::StampedEntry& entry, bool signed_by_site);
   void finish();  // totals of what was not confirmed
 
   const std::vector<Finding>& findings() const noexcept { return findings_; }
@@ -107,6 +129,8 @@ class LedgerRules {
   void on(const federation::ledger::EgressIntent& entry);
   void on(const federation::ledger::EgressSent& entry);
   void on(const federation::ledger::IngressReceipt& entry);
+  void on(const federation::ledger::SiteBlamed& entry);
+  void on(const federation::ledger::SitePardoned& entry);
   void on(const federation::ledger::RoundClose& entry);
   void on(const federation::ledger::Incident& entry);
   void decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
@@ -116,6 +140,8 @@ class LedgerRules {
   void check_once(const federation::ledger::EgressIntent& entry, federation::messages::MessageKind kind,
                   Attempt& attempt);
   void check_budget(const federation::ledger::EgressIntent& entry);
+  void check_form(bool names_what_was_signed);
+  ReceiptProof judge(const federation::ledger::IngressReceipt& entry);
   Attempt* attempt_of(const federation::ledger::RoundKey& key);
 
   std::set<federation::membership::PublicKeyBytes> destinations_;
@@ -133,6 +159,9 @@ class LedgerRules {
   std::map<Digest, std::optional<federation::membership::PublicKeyBytes>>
       approved_;  // plan → approver, empty when withdrawn
   std::set<Digest> rosters_;
+  std::optional<Digest> roster_in_force_;
+  bool signed_by_site_ = false;
+  bool new_form_seen_ = false;
   std::map<RunId, Attempt> attempts_;  // newest of each run
   std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;
   std::map<RunId, std::uint64_t> run_bytes_;

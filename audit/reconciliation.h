@@ -1,9 +1,11 @@
 // Compares what sites say they sent with what the coordinator says it received, message by message: by site, kind,
-// SHA-256 and length of the bytes that went to the socket.
+// SHA-256 and length of the bytes that went to the socket. A receipt that no site's ledger knows of convicts the site
+// whose signature it carries, or the coordinator that made it up.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/ledger_audit.h"
@@ -15,12 +17,23 @@ struct TransferCount {
   std::uint64_t bytes = 0;
 };
 
+// Whom an unlogged receipt convicts.
+enum class Culprit { site, coordinator, nobody };
+std::string_view to_string(Culprit culprit) noexcept;
+
+struct UnloggedReceipt {
+  std::uint64_t index = 0;  // in the coordinator's ledger
+  Culprit culprit = Culprit::nobody;
+  std::string why;
+};
+
 struct SiteReconciliation {
   std::string site;
   TransferCount matched;      // in both ledgers
   TransferCount unconfirmed;  // intended by the site, never received: a message lost, or a crash before it was sent
   TransferCount unlogged;     // received, and the site's ledger does not know of it: must be none
-  std::vector<std::uint64_t> unlogged_receipts;  // entries of the coordinator's ledger, at most 20
+  TransferCount against_site, against_coordinator;  // of the unlogged ones; the rest convicts nobody
+  std::vector<UnloggedReceipt> unlogged_receipts;   // at most 20
 };
 
 struct Reconciliation {
@@ -29,7 +42,7 @@ struct Reconciliation {
   bool clean() const noexcept;  // no unlogged message
 };
 
-// Receipts for a site whose ledger is not among `sites` count as unlogged.
+// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody.
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
 
 }  // namespace fovea::audit

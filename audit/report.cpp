@@ -9,6 +9,7 @@
 #include "audit/describe.h"
 #include "audit/views.h"
 #include "common/bytes.h"
+#include "federation/membership/plan.h"
 
 namespace fovea::audit {
 namespace {
@@ -94,7 +95,13 @@ std::string departure_section(const ReportInput& input) {
   return out;
 }
 
-std::string never_leaves_section() {
+bool weighted(const ReportInput& input, federation::membership::SiteWeights weights) {
+  return std::any_of(input.ledgers.begin(), input.ledgers.end(), [&](const AuditedLedger& ledger) {
+    return ledger.facts.weights.contains(std::string(federation::membership::to_string(weights)));
+  });
+}
+
+std::string never_leaves_section(const ReportInput& input) {
   return "<h2>What never leaves</h2>\n"
          "<p>Scans, parts of scans, masks, labels, embeddings, patient lists, file names and patient identifiers, a "
          "single site's update in clear, its losses and its numbers of studies. The gate through which every message "
@@ -102,7 +109,12 @@ std::string never_leaves_section() {
          std::to_string(kind_count()) +
          " kinds of message, reads each of them field by field before it leaves, and refuses a message with a byte too "
          "many; none of the kinds has a field for any of these. Updates, counts and losses travel only inside a masked "
-         "vector.</p>\n";
+         "vector" +
+         std::string(weighted(input, federation::membership::SiteWeights::studies)
+                         ? "; numbers of studies are in the sums, since a plan weights sites by them: see guarantees "
+                           "not in force"
+                         : "") +
+         ".</p>\n";
 }
 
 struct Guarantee {
@@ -153,6 +165,16 @@ std::string guarantees_section(const ReportInput& input) {
        "Not compared. The ledgers count message bytes; transport adds framing and encryption.",
        "A site's administrator."},
       {"Secrecy against a future quantum computer.", "Key agreement is X25519.", "Whoever recorded the traffic."}};
+  using federation::membership::SiteWeights;
+  if (weighted(input, SiteWeights::studies))
+    not_in_force.push_back(
+        {"Secrecy of a site's number of studies.",
+         "A plan has weights \"studies\": " + std::string(federation::membership::meaning(SiteWeights::studies)) + ".",
+         "Everyone who sees two such sums: coordinator and sites."});
+  else if (weighted(input, SiteWeights::equal))
+    in_force.push_back({"No number of studies or findings is in a sum.",
+                        "Weights \"equal\": every site's weight is 1, and its losses are counted once.",
+                        "Nobody without changing the site's program."});
   if (!compared)
     not_in_force.push_back({"That the coordinator received only what is recorded.",
                             "The coordinator's ledger was not given.", "A site alone."});
@@ -171,8 +193,8 @@ std::string approvals_section(const ReportInput& input) {
 }
 
 std::string budget_section(const ReportInput& input) {
-  std::string out = "<h2>Budgets</h2>\n<table>\n" +
-                    heading_row({"Site", "Run", "Bytes left", "Privacy mechanism", "Bound of one coordinate"});
+  std::string out = "<h2>Budgets</h2>\n<table>\n" + heading_row({"Site", "Run", "Bytes left", "Privacy mechanism",
+                                                                 "Bound of one coordinate", "Weights"});
   const auto joined = [](const std::set<std::string>& texts) {
     std::string text;
     for (const std::string& word : texts) text += (text.empty() ? "" : ", ") + word;
@@ -181,7 +203,7 @@ std::string budget_section(const ReportInput& input) {
   for (const AuditedLedger& ledger : input.ledgers)
     for (const auto& [run, left] : ledger.facts.bytes_left)
       out += row({escaped(ledger.owner), code(run), byte_text(left), escaped(joined(ledger.facts.privacy)),
-                  escaped(joined(ledger.facts.clips))});
+                  escaped(joined(ledger.facts.clips)), escaped(joined(ledger.facts.weights))});
   return out +
          "</table>\n<p>A privacy mechanism of \"none\" means that no privacy budget exists and none is claimed.</p>\n";
 }
@@ -197,6 +219,12 @@ std::string exceptions_section(const ReportInput& input) {
     for (const auto& [index, incident] : ledger.facts.incidents)
       rows += row({escaped(ledger.origin), "entry " + std::to_string(index), "incident: " + escaped(incident.rule),
                    escaped(incident.detail)});
+    for (const BlameRecord& record : ledger.facts.blames)
+      rows += row(
+          {escaped(ledger.origin), "entry " + std::to_string(record.index), "blame: " + escaped(record.blame.reason),
+           escaped(record.blame.site.text()) + " was left out of run " + code(record.blame.run.text()) + " in round " +
+               std::to_string(record.blame.round) + ", evidence " + code(to_hex(record.blame.evidence)) +
+               (record.pardoned ? "; pardoned by an administrator since" : "")});
     std::uint64_t unconfirmed = 0;
     for (const auto& [kind, total] : ledger.facts.by_kind) unconfirmed += total.unconfirmed;
     if (unconfirmed > 0)
@@ -218,8 +246,13 @@ std::string reconciliation_section(const ReportInput& input) {
   };
   for (const SiteReconciliation& site : input.reconciliation->sites)
     out += row({escaped(site.site), count(site.matched), count(site.unconfirmed), count(site.unlogged)});
-  return out + "</table>\n<p>Unlogged bytes: <b>" + std::to_string(input.reconciliation->unlogged_bytes()) +
-         "</b></p>\n";
+  out += "</table>\n";
+  for (const SiteReconciliation& site : input.reconciliation->sites)
+    for (const UnloggedReceipt& receipt : site.unlogged_receipts)
+      out += "<p>" + escaped(site.site) + ", entry " + std::to_string(receipt.index) +
+             " of the coordinator's ledger convicts " + std::string(to_string(receipt.culprit)) + ": " +
+             escaped(receipt.why) + ".</p>\n";
+  return out + "<p>Unlogged bytes: <b>" + std::to_string(input.reconciliation->unlogged_bytes()) + "</b></p>\n";
 }
 
 }  // namespace
@@ -233,7 +266,7 @@ std::string html_report(const ReportInput& input) {
       utc_text(input.now) + "</p>\n";
   out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
          escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
-  out += scope_section(input) + departure_section(input) + never_leaves_section() + reconciliation_section(input) +
+  out += scope_section(input) + departure_section(input) + never_leaves_section(input) + reconciliation_section(input) +
          guarantees_section(input) + approvals_section(input) + budget_section(input) + exceptions_section(input);
   out +=
       "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the "

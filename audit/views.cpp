@@ -20,6 +20,13 @@ std::string count_text(const TransferCount& count) {
   return std::to_string(count.messages) + " (" + byte_text(count.bytes) + ")";
 }
 
+ordered_json receipts_json(const SiteReconciliation& site) {
+  ordered_json out = ordered_json::array();
+  for (const UnloggedReceipt& receipt : site.unlogged_receipts)
+    out.push_back({{"entry", receipt.index}, {"convicts", to_string(receipt.culprit)}, {"why", receipt.why}});
+  return out;
+}
+
 std::uint64_t bytes_of(const LedgerFacts& facts) {
   std::uint64_t bytes = 0;
   for (const auto& [kind, total] : facts.by_kind) bytes += total.bytes;
@@ -38,6 +45,16 @@ ordered_json facts_json(const LedgerFacts& facts) {
                          {"person", record.person},
                          {"key_in_roster", record.pinned},
                          {"at_ms", record.at.value}});
+  ordered_json blames = ordered_json::array();
+  for (const BlameRecord& record : facts.blames)
+    blames.push_back({{"entry", record.index},
+                      {"site", record.blame.site.text()},
+                      {"key", to_hex(record.blame.key)},
+                      {"run", record.blame.run.text()},
+                      {"round", record.blame.round},
+                      {"reason", record.blame.reason},
+                      {"evidence", to_hex(record.blame.evidence)},
+                      {"pardoned", record.pardoned}});
   ordered_json incidents = ordered_json::array();
   for (const auto& [index, incident] : facts.incidents)
     incidents.push_back({{"entry", index}, {"rule", incident.rule}, {"detail", incident.detail}});
@@ -49,11 +66,27 @@ ordered_json facts_json(const LedgerFacts& facts) {
           {"destinations", facts.destinations},
           {"software", facts.software},
           {"privacy", facts.privacy},
+          {"weights", facts.weights},
           {"bytes_left", facts.bytes_left},
           {"decisions", decisions},
+          {"blames", blames},
           {"incidents", incidents},
           {"first_at_ms", facts.first.value},
           {"last_at_ms", facts.last.value}};
+}
+
+// Who is convicted, by name; empty where nobody is.
+std::string convicted(const Reconciliation& reconciliation) {
+  std::string sites;
+  bool coordinator = false;
+  for (const SiteReconciliation& site : reconciliation.sites) {
+    coordinator = coordinator || site.against_coordinator.messages > 0;
+    if (site.against_site.messages > 0) sites += (sites.empty() ? "" : ", ") + site.site;
+  }
+  std::string out;
+  if (!sites.empty()) out += "; signed by " + sites + " and not recorded there";
+  if (coordinator) out += "; some are the coordinator's inventions";
+  return out.empty() ? "; they convict nobody" : out;
 }
 
 }  // namespace
@@ -83,7 +116,9 @@ ordered_json to_json(const Reconciliation& reconciliation) {
     sites[site.site] = {{"matched", count_json(site.matched)},
                         {"unconfirmed", count_json(site.unconfirmed)},
                         {"unlogged", count_json(site.unlogged)},
-                        {"unlogged_receipts", site.unlogged_receipts}};
+                        {"against_site", count_json(site.against_site)},
+                        {"against_coordinator", count_json(site.against_coordinator)},
+                        {"unlogged_receipts", receipts_json(site)}};
   return {{"verdict", reconciliation.clean() ? "pass" : "fail"},
           {"unlogged_bytes", reconciliation.unlogged_bytes()},
           {"sites", sites}};
@@ -112,9 +147,10 @@ std::string to_text(const Reconciliation& reconciliation) {
   std::string out = text_table(rows);
   while (!out.empty() && out.back() == '\n') out.pop_back();
   for (const SiteReconciliation& site : reconciliation.sites)
-    for (const std::uint64_t receipt : site.unlogged_receipts)
-      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt) +
-             " has no intent in the site's ledger";
+    for (const UnloggedReceipt& receipt : site.unlogged_receipts)
+      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt.index) +
+             " has no intent in the site's ledger; convicts " + std::string(to_string(receipt.culprit)) + ": " +
+             receipt.why;
   return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
 }
 
@@ -134,7 +170,7 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   if (reconciliation == nullptr) return "PASS: " + whole + ".";
   if (!reconciliation->clean())
     return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
-           " that no site's ledger knows of.";
+           " that no site's ledger knows of" + convicted(*reconciliation) + ".";
   return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";
 }
 

@@ -1,4 +1,5 @@
-// Secure aggregation measured: masks, linear tags, one site, the coordinator. Prints a table; --json FILE writes the same.
+// Secure aggregation measured: masks, linear tags, one site, the coordinator. Prints a table; --json FILE writes the
+// same figures.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

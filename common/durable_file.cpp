@@ -79,6 +79,13 @@ Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode m
   return sync_folder(path.parent_path());
 }
 
+Result<void> remove_unfinished(const fs::path& path) {
+  const fs::path temporary = temporary_beside(path);
+  if (::unlink(temporary.c_str()) == 0) return sync_folder(path.parent_path());
+  if (errno == ENOENT) return {};
+  return errno_error(temporary, "remove");
+}
+
 Result<void> replace_file(const fs::path& path, ByteView bytes) {
   return write_beside_and_rename(path, bytes, FileMode::normal, false);
 }

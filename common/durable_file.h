@@ -17,6 +17,9 @@ enum class FileMode { normal, secret };  // 0644 and 0600
 // Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
 Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
 
+// Removes what a write_file_durably() of `path` left beside it when the process was killed, if anything.
+Result<void> remove_unfinished(const std::filesystem::path& path);
+
 // Replaces `path` whole for its readers, without waiting for the disk: for a status that the next start writes anew.
 Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
 

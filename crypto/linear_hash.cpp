@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "common/check.h"
 #include "crypto/hash.h"
@@ -65,7 +66,7 @@ Result<Coefficients> decode(ByteView tag) {
 //
 // A word of 64 bits modulo q is not quite uniform: residues below 2^14 * gap are likelier than others by a factor of
 // 1 + 2^-14. Seen otherwise, a coefficient is exactly uniform but with probability gap / 2^50 < 2^-35, which for ten
-// million words means all of them with probability 0.9995; a few that are not give a search for collisions nothing.
+// million words means all of them with probability 0.9996; a few that are not give a search for collisions nothing.
 SecretKey stream_key(const Digest& key) {
   const Digest digest = TaggedHash("FOVEA/1/linear-hash").add(key).finish();
   return SecretKey::from(digest, "key of a linear hash").value();
@@ -285,11 +286,8 @@ const linear::Table& linear::table(std::size_t prime) {
 
 bool linear::kernel_available(LinearPath path) noexcept {
 #if FOVEA_LINEAR_KERNELS_X86
-  switch (path) {
-    case LinearPath::avx512_ifma: return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma");
-    case LinearPath::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case LinearPath::portable: return true;
-  }
+  if (path == LinearPath::avx512_ifma) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma");
+  if (path == LinearPath::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
   return path == LinearPath::portable;
 }
@@ -303,18 +301,20 @@ const linear::Kernel& linear::kernel(LinearPath path) noexcept {
   return kPortableKernel;
 }
 
+namespace {
+
+constexpr std::array<std::pair<LinearPath, std::string_view>, 3> kPathNames = {
+    {{LinearPath::avx512_ifma, "avx512-ifma"}, {LinearPath::avx2, "avx2"}, {LinearPath::portable, "portable"}}};
+
+}  // namespace
+
 std::string_view linear_path_name(LinearPath path) noexcept {
-  switch (path) {
-    case LinearPath::avx512_ifma: return "avx512-ifma";
-    case LinearPath::avx2: return "avx2";
-    case LinearPath::portable: return "portable";
-  }
-  return "unknown";
+  return std::ranges::find(kPathNames, path, [](const auto& entry) { return entry.first; })->second;
 }
 
 std::vector<LinearPath> linear_paths_available() {
   std::vector<LinearPath> paths;
-  for (const LinearPath path : {LinearPath::avx512_ifma, LinearPath::avx2, LinearPath::portable})
+  for (const auto& [path, name] : kPathNames)
     if (linear::kernel_available(path)) paths.push_back(path);
   return paths;
 }

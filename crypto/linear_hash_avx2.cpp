@@ -113,6 +113,7 @@ FOVEA_AVX2 inline __m256d load_factors(const std::uint32_t* factor, __m256i gap)
 
 // The last two levels, times the factors. |v| <= q/2 makes |t| < q < 2^51, which 1.5 * 2^52 + t holds as an integer in
 // its low bits; the sums are signed integers, and kGroupsAtOnce of them stay below 2^61.
+static_assert(kGroupsAtOnce <= 1024);
 FOVEA_AVX2 inline void last_levels(const double* values, std::size_t entry, const std::uint32_t* factor,
                                    std::uint64_t* sums, __m256i gap, const Table& table, const Constants& c) noexcept {
   const __m256d offset = _mm256_set1_pd(1.5 * kTwo52);

@@ -50,13 +50,11 @@ FOVEA_IFMA inline void levels(__m512i* v, std::size_t entry, const Table& table,
   for (unsigned level = 0; level < Levels; ++level) {
     const std::size_t half = std::size_t{1} << (Levels - 1 - level);
 #pragma GCC unroll 8
-    for (std::size_t part = 0; part < std::size_t{1} << level; ++part) {
+    for (std::size_t pair = 0; pair < std::size_t{1} << (Levels - 1); ++pair) {
+      const std::size_t part = pair / half;
       const std::size_t w = (entry << level) + part;
-#pragma GCC unroll 8
-      for (std::size_t k = 0; k < half; ++k) {
-        const std::size_t at = 2 * half * part + k;
-        butterfly(v[at], v[at + half], table.factor[w], table.quotient52[w], c);
-      }
+      const std::size_t at = pair + half * part;  // (2 * part) * half + pair % half
+      butterfly(v[at], v[at + half], table.factor[w], table.quotient52[w], c);
     }
   }
 }
@@ -96,6 +94,7 @@ FOVEA_IFMA inline void middle_levels(std::uint64_t* part, std::size_t entry, con
 
 // The last three levels on eight coefficients, times their factors. The sums: for each coefficient eight lanes with the
 // low 52 bits of the products, then eight with the rest; 2^12 products fit.
+static_assert(kGroupsAtOnce <= 4096);
 FOVEA_IFMA inline void last_levels(const std::uint64_t* values, std::size_t entry, const std::uint32_t* factor,
                                    std::uint64_t* sums, __m512i gap, const Table& table, const Constants& c) noexcept {
   const __m512i low_bits = each((std::uint64_t{1} << kBits) - 1);

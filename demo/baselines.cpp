@@ -23,6 +23,7 @@
 #include "common/result.h"
 #include "crypto/mask_stream.h"
 #include "federation/membership/plan.h"
+#include "federation/model/counted_update.h"
 #include "federation/model/federated_averaging.h"
 #include "federation/model/initial_weights.h"
 #include "federation/model/layout.h"
@@ -100,6 +101,7 @@ class Sum {
   static Result<Sum> create(std::size_t values, const federation::membership::PlanStrategy& strategy,
                             std::size_t sites) {
     Sum out;
+    out.strategy_ = strategy;
     FOVEA_TRY_ASSIGN(out.parameters_.encoding,
                      federation::secagg::make_encoding(sites, strategy.delta_max, strategy.weight_max));
     out.parameters_.candidates.resize(sites);
@@ -113,8 +115,8 @@ class Sum {
       return std::abs(static_cast<double>(delta)) > limit;
     };
     clipped_ += static_cast<std::size_t>(std::count_if(outcome.delta.begin(), outcome.delta.end(), is_clipped));
-    outcome.weight = std::min(outcome.weight, parameters_.encoding.weight_max);
-    FOVEA_TRY_ASSIGN(const auto encoder, federation::secagg::UpdateEncoder::create(parameters_, outcome));
+    const federation::model::LocalUpdate update = federation::model::counted_update(std::move(outcome), strategy_);
+    FOVEA_TRY_ASSIGN(const auto encoder, federation::secagg::UpdateEncoder::create(parameters_, update));
     std::vector<std::uint32_t> vector(words_.size());
     encoder.fill(0, vector);
     crypto::add_words(words_, vector);
@@ -132,6 +134,7 @@ class Sum {
 
  private:
   Sum() = default;
+  federation::membership::PlanStrategy strategy_;
   federation::secagg::RoundParameters parameters_;
   std::vector<std::uint32_t> words_;
   std::size_t clipped_ = 0;

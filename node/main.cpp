@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
 
 #include "common/command_line.h"
-#include "common/core_dumps.h"
+#include "crypto/core_dumps.h"
 #include "node/commands/command.h"
 
 int main(int argc, char** argv) {
-  fovea::forbid_core_dumps();
+  fovea::crypto::forbid_core_dumps();
   fovea::keep_large_buffers(64 << 20);  // messages of a megabyte come and go all the time
   fovea::node::commands::CommandContext context;
   CLI::App app("A hospital's node of a Fovea federation", "fovea-node");

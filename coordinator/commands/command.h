@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "common/clock.h"
@@ -30,10 +32,19 @@ struct CommandContext {
 // What signing or taking a roster has brought about.
 void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome);
 
-void add_founding_commands(CLI::App& app, CommandContext& context);  // administrator, init, sign-founding, take, invite
-void add_federation_commands(CLI::App& app, CommandContext& context);  // sign, cosign, revoke, sites
-void add_plan_commands(CLI::App& app, CommandContext& context);        // plan new, plan validate
-void add_run_commands(CLI::App& app, CommandContext& context);         // run start, watch, list, stop
-void add_model_commands(CLI::App& app, CommandContext& context);       // model export
+// administrator, init, amend, sign-founding, take, invite
+void add_founding_commands(CLI::App& app, CommandContext& context);
+// sign, cosign, revoke, sites, pardon
+void add_federation_commands(CLI::App& app, CommandContext& context);
+void add_blame_commands(CLI::App& app, CommandContext& context);  // pardon
+// What "sites" says of the sites that are left out of runs, as data and for people (empty: nobody is).
+struct BlamedSites {
+  nlohmann::ordered_json data;
+  std::string text;
+};
+Result<BlamedSites> blamed_sites(const CommandContext& context);
+void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
+void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
+void add_model_commands(CLI::App& app, CommandContext& context);  // model export
 
 }  // namespace fovea::coordinator::commands

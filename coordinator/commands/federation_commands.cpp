@@ -117,11 +117,16 @@ Result<void> run_sites(CommandContext& context) {
                      {"log_key", to_hex(site.log_key)}});
     rows.push_back({site.id.text(), print});
   }
+  FOVEA_TRY_ASSIGN(const BlamedSites blamed, blamed_sites(context));
   const std::string validity = left_ms > 0 ? "valid for another " + std::to_string(left_ms / 3'600'000) + " hours"
                                            : "has run out: fovea-coordinator sign --renew";
-  context.console.data("sites",
-                       {{"epoch", roster.epoch}, {"valid_until_ms", roster.valid_until.value}, {"sites", sites}},
-                       "epoch " + std::to_string(roster.epoch) + ", " + validity + "\n" + text_table(rows));
+  context.console.data(
+      "sites",
+      {{"epoch", roster.epoch},
+       {"valid_until_ms", roster.valid_until.value},
+       {"sites", sites},
+       {"left_out", blamed.data}},
+      "epoch " + std::to_string(roster.epoch) + ", " + validity + "\n" + text_table(rows) + blamed.text);
   return {};
 }
 
@@ -161,8 +166,9 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });
   cosign->callback([&context, choice] { context.console.run("cosign", [&] { return run_cosign(context, *choice); }); });
   revoke->callback([&context, choice] { context.console.run("revoke", [&] { return run_revoke(context, *choice); }); });
-  auto* sites = app.add_subcommand("sites", "Show the roster");
+  auto* sites = app.add_subcommand("sites", "Show the roster, and which sites are left out of runs");
   sites->callback([&context] { context.console.run("sites", [&] { return run_sites(context); }); });
+  add_blame_commands(app, context);
 }
 
 }  // namespace fovea::coordinator::commands

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct FoundingChoice {
   std::vector<std::string> administrators;
   std::uint32_t quorum = 0;  // 0: all of them
   std::string key_here;
+  std::string endpoint;
   std::string file;
   std::string key;
 };
@@ -112,23 +114,45 @@ Result<void> init_with_key_here(CommandContext& context, const FoundingChoice& c
   return {};
 }
 
+// A founding document that waits for its signatures.
+void show_founding(const CommandContext& context, std::string_view command, const Invite& facts) {
+  const std::string file = context.folder().founding_file().string();
+  nlohmann::ordered_json data = json_of(facts);
+  data["folder"] = context.home.string();
+  data["founding"] = file;
+  context.console.data(command, data,
+                       description_of(facts) + "\nnext: each administrator signs " + file +
+                           ":\n  fovea-coordinator sign-founding FILE --key KEYFILE\nand then: fovea-coordinator "
+                           "--home " +
+                           context.home.string() + " take FILE");
+}
+
 Result<void> run_init(CommandContext& context, const FoundingChoice& choice) {
   if (choice.administrators.empty() == choice.key_here.empty())
     return invalid_argument(
         "init: say who decides who takes part: --administrator KEY for each person who made a key on a machine of her "
         "own (fovea-coordinator administrator FILE), or --administrator-key-here FILE for one person on this machine");
+  if (!choice.key_here.empty() && choice.quorum > 1)
+    return invalid_argument("--quorum: is 1 with --administrator-key-here, which makes one administrator's key");
   if (!choice.key_here.empty()) return init_with_key_here(context, choice);
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
   FOVEA_TRY_ASSIGN(const Invite facts, folder.create(fresh));
-  nlohmann::ordered_json data = json_of(facts);
-  data["folder"] = context.home.string();
-  data["founding"] = folder.founding_file().string();
-  context.console.data("init", data,
-                       description_of(facts) + "\nnext: each administrator signs " + folder.founding_file().string() +
-                           ":\n  fovea-coordinator sign-founding FILE --key KEYFILE\nand then: fovea-coordinator "
-                           "--home " +
-                           context.home.string() + " take FILE");
+  show_founding(context, "init", facts);
+  return {};
+}
+
+// What is not named stays as it is.
+Result<void> run_amend(CommandContext& context, const FoundingChoice& choice) {
+  const registry::CoordinatorFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const Invite before, folder.federation());
+  FOVEA_TRY_ASSIGN(const registry::CoordinatorFolder::NewFederation named, new_federation(choice));
+  Invite next = before;
+  if (!choice.endpoint.empty()) next.endpoint = choice.endpoint;
+  if (!named.administrators.empty()) next.administrators = named.administrators;
+  if (named.quorum > 0) next.quorum = named.quorum;
+  FOVEA_TRY_ASSIGN(const Invite facts, folder.amend(next));
+  show_founding(context, "amend", facts);
   return {};
 }
 
@@ -209,14 +233,20 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
   init->add_option("--host", choice->host, "Name or address under which sites reach this machine")
       ->capture_default_str();
   init->add_option("--port", choice->port, "Port to listen on")->capture_default_str()->check(CLI::Range(1, 65535));
-  init->add_option("--administrator", choice->administrators,
-                   "Public key of a person who decides who takes part; repeat it, up to eight")
-      ->take_all();
-  init->add_option("--quorum", choice->quorum, "How many administrators must sign a roster; the default is all")
-      ->check(CLI::Range(1, 8));
   init->add_option("--administrator-key-here", choice->key_here,
                    "Make one administrator's key on this machine, in this file: one person alone decides");
   on(init, run_init);
+  auto* amend = app.add_subcommand("amend", "Change the founding document: a new one to sign, which sites then accept");
+  amend->add_option("--endpoint", choice->endpoint, "Another tcp://host:port under which sites reach this machine");
+  for (auto* command : {init, amend}) {
+    command
+        ->add_option("--administrator", choice->administrators,
+                     "Public key of a person who decides who takes part; repeat it, up to eight")
+        ->take_all();
+    command->add_option("--quorum", choice->quorum, "How many administrators must sign a roster; the default is all")
+        ->check(CLI::Range(1, 8));
+  }
+  on(amend, run_amend);
   auto* sign = app.add_subcommand("sign-founding", "Sign a founding document as one of its administrators");
   sign->add_option("file", choice->file, "founding.json, or a copy of it")->required();
   sign->add_option("--key", choice->key, "The administrator's key file")->required();

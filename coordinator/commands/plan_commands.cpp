@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
@@ -70,14 +71,20 @@ Result<void> run_validate(CommandContext& context, const Choice& choice) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.file);
   }
+  const std::string_view weights = federation::membership::to_string(plan->strategy.weights);
   context.console.data("plan validate",
                        {{"plan", to_hex(plan->hash)},
                         {"name", plan->name},
                         {"rounds", plan->rounds_total()},
-                        {"stages", plan->stages.size()}},
-                       "plan " + to_hex(plan->hash) + "\n\"" + plan->name + "\": " +
-                           std::to_string(plan->rounds_total()) + " rounds in " + std::to_string(plan->stages.size()) +
-                           " stages, at least " + std::to_string(plan->cohort.smallest) + " sites");
+                        {"stages", plan->stages.size()},
+                        {"weights", weights},
+                        {"warning", plan->warning()}},
+                       "plan " + to_hex(plan->hash) + "\n\"" + plan->name +
+                           "\": " + std::to_string(plan->rounds_total()) + " rounds in " +
+                           std::to_string(plan->stages.size()) + " stages, at least " +
+                           std::to_string(plan->cohort.smallest) + " sites\nweights: " + std::string(weights) + ": " +
+                           std::string(federation::membership::meaning(plan->strategy.weights)) +
+                           (plan->warning().empty() ? "" : "\nwarning: " + plan->warning()));
   return {};
 }
 

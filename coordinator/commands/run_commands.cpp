@@ -61,7 +61,10 @@ Result<std::unique_ptr<store::RunStore>> choose_run(CommandContext& context, Byt
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
   FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(folder.runs()));
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
-    FOVEA_TRY_ASSIGN(store::RunStore store, store::RunStore::open(*path));
+    auto opened = store::RunStore::open(*path);
+    // Of an older version, whose plans this one does not run: so it is no run of this plan.
+    if (!opened && opened.error().code == ErrorCode::invalid_argument) continue;
+    FOVEA_TRY_ASSIGN(store::RunStore store, std::move(opened));
     if (store.plan().hash != plan.hash || store.complete()) continue;
     context.console.progress("resuming run " + store.facts().run.text() + ": " + std::to_string(store.sums()) + " of " +
                              std::to_string(plan.rounds_total()) + " rounds are done");
@@ -118,7 +121,13 @@ Result<void> run_list(CommandContext& context) {
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"RUN", "PLAN", "ROUNDS", "STATE"}};
   for (const fs::path& path : runs) {
-    FOVEA_TRY_ASSIGN(const store::RunStore store, store::RunStore::open(path));
+    auto opened = store::RunStore::open(path);
+    if (!opened && opened.error().code == ErrorCode::invalid_argument) {  // its plan is of an older version
+      data.push_back({{"run", path.filename().string()}, {"state", "unreadable"}, {"why", opened.error().message}});
+      rows.push_back({path.filename().string().substr(0, 12), "", "", "unreadable: " + opened.error().message});
+      continue;
+    }
+    FOVEA_TRY_ASSIGN(const store::RunStore store, std::move(opened));
     const std::string state = store.complete() ? "complete" : "open";
     const std::string rounds = std::to_string(store.sums()) + "/" + std::to_string(store.plan().rounds_total());
     data.push_back({{"run", store.facts().run.text()},

@@ -94,6 +94,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .unmasker = std::move(unmasker),
                                          .signals = std::move(signals)});
   Parts& inner = *parts;
+  FOVEA_TRY(inner.resume_blames());
   FOVEA_TRY(inner.resume_round());
   FOVEA_TRY_ASSIGN(inner.server,
                    ZmqServer::start({.endpoint = endpoint}, inner.keys.transport,
@@ -219,6 +220,7 @@ Result<void> RunDriver::Parts::resume_round() {
 
 Result<void> RunDriver::Parts::check_for_new_roster() {
   last_roster_check = clock->monotonic();
+  FOVEA_TRY(look_for_pardons());
   std::error_code error;
   const auto time = fs::last_write_time(options.folder.roster_file(), error);
   if (!error && time != roster_time) {

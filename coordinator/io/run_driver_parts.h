@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -15,8 +14,10 @@
 #include "common/descriptor.h"
 #include "common/ids.h"
 #include "coordinator/io/run_driver.h"
+#include "coordinator/io/site_load.h"
 #include "coordinator/io/unmask_worker.h"
 #include "coordinator/round/round_machine.h"
+#include "coordinator/store/blame_folder.h"
 #include "federation/io/event_log.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
@@ -47,7 +48,8 @@ struct RunDriver::Parts {
     RoundNumber last_round = 0;
   };
   std::map<SiteId, Joined> joined{};
-  std::set<SiteId> left_out{};  // blamed, or with another model: until an administrator decides
+  std::map<SiteId, SiteLoad> loads{};   // of sites that ever spoke to this process
+  std::map<SiteId, Digest> left_out{};  // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
@@ -83,6 +85,10 @@ struct RunDriver::Parts {
 
   // run_session.cpp: who is connected, and what each of them lacks
   Result<void> handle(InboundMessage message);
+  SiteLoad& load_of(const SiteId& site);
+  // Whether the message is within what its site may cost. Before it is recorded or acted on.
+  bool admit(const SiteId& site, const federation::messages::SignedMessage& message);
+  Result<void> report_overload(const SiteId& site);
   Result<void> handle_hello(const InboundMessage& message, const federation::messages::SignedMessage& opened);
   Result<void> record_receipt(const SiteId& site, const federation::messages::SignedMessage& message);
   void send_own(const SiteId& site, federation::messages::MessageKind kind, const Bytes& payload);
@@ -109,6 +115,13 @@ struct RunDriver::Parts {
   Result<void> store_beacon(const federation::messages::BeaconTranscript& beacon);
   Result<void> feed(round::RoundEvent event);
   Result<void> perform(round::RoundEffects effects);
+
+  // run_blame.cpp: who is left out, over restarts
+  Result<void> resume_blames();  // at the start, before the port opens
+  Result<void> blame(round::BlamedSite blamed);
+  Result<void> record_blame(const store::Blame& blame);
+  Result<void> look_for_pardons();
+
   Result<void> store_sum(const round::RoundResult& result);
   Result<void> publish(round::RoundResult result);
   Result<void> end_without_sum(const round::RoundAborted& aborted);

@@ -213,13 +213,7 @@ Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
     events.write("message_refused", {{"reason", federation::messages::to_string(effects.refusal->reason)},
                                      {"why", effects.refusal->detail}});
   }
-  for (const round::BlamedSite& blamed : effects.blamed) {
-    spdlog::warn("{}: left out, {}; see fovea-coordinator sites", blamed.site.text(),
-                 federation::messages::to_string(blamed.reason));
-    events.write("site_blamed",
-                 {{"site", blamed.site.text()}, {"reason", federation::messages::to_string(blamed.reason)}});
-    left_out.insert(blamed.site);
-  }
+  for (round::BlamedSite& blamed : effects.blamed) FOVEA_TRY(blame(std::move(blamed)));
   verify_each_tag = verify_each_tag || effects.verify_each_tag;
   FOVEA_TRY(options.store->append_journal(effects.journal));
   if (effects.beacon) FOVEA_TRY(store_beacon(*effects.beacon));

@@ -14,6 +14,8 @@
 #include "federation/membership/signed_document.h"
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
+#include "federation/messages/vector_chunk.h"
+#include "federation/secagg/fixed_point.h"
 
 namespace fovea::coordinator::io {
 namespace {
@@ -53,6 +55,7 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
   auto opened = federation::messages::SignedMessage::open(std::move(message.payload),
                                                           {.sender = message.site, .key = site->identity_key});
   if (!opened) {
+    if (!load_of(message.site).admit_faulty(clock->monotonic())) return report_overload(message.site);
     spdlog::warn("{}: refused a message: {}", message.site.text(), opened.error().message);
     events.write("message_refused", {{"site", message.site.text()}, {"why", opened.error().message}});
     refuse(message, claimed.value_or(MessageKind::hello),
@@ -60,6 +63,7 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
                                                               : federation::messages::RefusalReason::bad_signature);
     return {};
   }
+  if (!admit(message.site, *opened)) return report_overload(message.site);
   FOVEA_TRY(record_receipt(message.site, *opened));
   if (opened->kind() == MessageKind::hello) {
     FOVEA_TRY(handle_hello(message, *opened));
@@ -81,6 +85,36 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
   }
   if (!machine || opened->header().run != options.store->facts().run) return {};
   return feed(round::MessageReceived{std::move(*opened)});
+}
+
+SiteLoad& RunDriver::Parts::load_of(const SiteId& site) {
+  if (const auto found = loads.find(site); found != loads.end()) return found->second;
+  const std::size_t words = federation::secagg::vector_words(options.store->model().layout().size());
+  return loads
+      .emplace(site, SiteLoad(receipts_of_round(options.store->plan(), federation::messages::chunk_count(words),
+                                                options.config.attempts_max)))
+      .first->second;
+}
+
+bool RunDriver::Parts::admit(const SiteId& site, const federation::messages::SignedMessage& message) {
+  SiteLoad& load = load_of(site);
+  if (message.kind() != MessageKind::hello) return load.admit_receipt(round, clock->monotonic());
+  const auto hello = federation::messages::Hello::decode(message.payload());
+  const store::RoundRecord* last = options.store->last_sum();
+  return load.admit_hello(hello ? hello->last_round : 0, last == nullptr ? 0 : last->round, clock->monotonic());
+}
+
+// One line in the ledger for a round, one event a minute: a flood must not do by its reports what its messages may not.
+Result<void> RunDriver::Parts::report_overload(const SiteId& site) {
+  SiteLoad& load = load_of(site);
+  if (const auto refused = load.due_report(clock->monotonic())) {
+    spdlog::warn("{}: sends more than a site needs to; {} messages were refused unread", site.text(), *refused);
+    events.write("site_overload", {{"site", site.text()}, {"refused", *refused}});
+  }
+  if (!load.take_incident()) return {};
+  return record(
+      federation::ledger::Incident{"load", site.text() + " sends more messages than round " + std::to_string(round) +
+                                               " allows; what is above the limit is refused and not recorded"});
 }
 
 Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
@@ -105,9 +139,9 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
   const store::RoundRecord* last = options.store->last_sum();
   if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model &&
       hello->model_hash != Digest{}) {
-    spdlog::warn("{}: computed another model than the coordinator; left out", message.site.text());
+    spdlog::warn("{}: computed another model than the coordinator", message.site.text());
     events.write("model_differs", {{"site", message.site.text()}});
-    left_out.insert(message.site);
+    FOVEA_TRY(blame({message.site, federation::messages::RefusalReason::model_differs, {opened.wire()}}));
   }
   const bool first_time = !joined.contains(message.site);
   joined[message.site].last_round = hello->last_round;
@@ -120,11 +154,16 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
 }
 
 Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federation::messages::SignedMessage& message) {
-  return record(federation::ledger::IngressReceipt{.site = site,
-                                                   .key = key_of(message),
-                                                   .kind = std::string(federation::messages::to_string(message.kind())),
-                                                   .payload = message.wire_digest(),
-                                                   .length = message.wire().size()});
+  return record(federation::ledger::IngressReceipt{
+      .site = site,
+      .key = key_of(message),
+      .kind = std::string(federation::messages::to_string(message.kind())),
+      .payload = message.wire_digest(),
+      .length = message.wire().size(),
+      .proof = federation::ledger::SiteSignature{.envelope = federation::messages::kEnvelopeVersion,
+                                                 .epoch = message.header().epoch,
+                                                 .body = message.payload_digest(),
+                                                 .signature = message.signature()}});
 }
 
 void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
@@ -158,6 +197,7 @@ Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_t
 Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
   const store::RoundRecord* last = options.store->last_sum();
   if (last == nullptr || last_round >= last->round) return {};
+  if (!load_of(site).admit_publication(last_round, clock->monotonic())) return {};
   FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, options.store->publication_after(last_round));
   if (!missed) return {};
   events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});

@@ -22,7 +22,8 @@ class ZapHandler {
   ZapHandler(zmq::context_t& context, Admission admission);
 
   zmq::socket_t& socket() noexcept { return socket_; }
-  // Answers every waiting request. Refused: anything but CURVE, another domain, a key that is not on the roster.
+  // Answers the waiting requests, a bounded number. Refused: anything but CURVE, another domain, a key that is not on
+  // the roster.
   void answer_waiting();
   std::uint64_t refused_count() const noexcept { return refused_count_; }
   std::uint64_t accepted_count() const noexcept { return accepted_count_; }

@@ -1,10 +1,13 @@
 #include "coordinator/io/zmq_server.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "crypto/random_source.h"
 
@@ -17,6 +20,19 @@ constexpr milliseconds kSelfTestMax{4'000};
 // A full peer among writable ones keeps ZMQ_POLLOUT set, so a backlog is retried by the clock instead.
 constexpr milliseconds kRetryEvery{2};
 
+// Strangers cost a descriptor each until their handshake is over time (kHandshakeMax). A process that has none left
+// accepts nobody, so it takes as many as it may have, up to this.
+constexpr rlim_t kDescriptorsMax = 65'536;
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = std::min(limit.rlim_max, kDescriptorsMax);
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("at most {} files can be open", limit.rlim_cur);
+}
+
 }  // namespace
 
 ZmqServer::ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission)
@@ -26,6 +42,7 @@ ZmqServer::~ZmqServer() = default;
 
 Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options, const crypto::AgreementKey& key,
                                                     Admission admission) {
+  raise_descriptor_limit();
   try {
     std::unique_ptr<ZmqServer> server(new ZmqServer(options, key, std::move(admission)));
     server->endpoint_ = options.endpoint;
@@ -38,7 +55,9 @@ Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options
 }
 
 void ZmqServer::listen() {
+  monitor_.reset();
   router_.emplace(context_, zmq::socket_type::router);
+  monitor_.emplace(context_, *router_, "listening-" + std::to_string(++listen_count_));
   federation::io::set_limits(*router_);
   federation::io::set_curve_server(*router_, key_);
   router_->set(zmq::sockopt::router_mandatory, true);
@@ -73,6 +92,21 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
   return unavailable("transport self-test: no answer on " + target + " within 4 s; check the firewall of this machine");
 }
 
+// Before the handshakes are answered: no message of a connection comes before the guard knows of it.
+void ZmqServer::follow_connections() {
+  using federation::io::ConnectionEvent;
+  while (const auto event = monitor_->next()) {
+    if (*event == ConnectionEvent::accepted) guard_.opened(monitor_->descriptor());
+    if (*event == ConnectionEvent::lost) guard_.closed(monitor_->descriptor());
+  }
+  if (const std::uint64_t cuts = guard_.cut_count(); cuts > cuts_shown_) {
+    constexpr std::uint64_t kShownMax = 100;
+    if (cuts_shown_ < kShownMax)
+      spdlog::warn("cut {} connections so far whose peer sends messages without an end", cuts);
+    cuts_shown_ = cuts;
+  }
+}
+
 Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descriptors) {
   try {
     flush();
@@ -81,8 +115,10 @@ Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descript
     if (backlog) timeout = std::min(timeout, kRetryEvery);
     std::vector<zmq::pollitem_t> items = {{router_->handle(), 0, ZMQ_POLLIN, 0},
                                           {zap_.socket().handle(), 0, ZMQ_POLLIN, 0}};
+    items.push_back({monitor_->socket().handle(), 0, ZMQ_POLLIN, 0});
     for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
     zmq::poll(items, timeout);
+    follow_connections();
     zap_.answer_waiting();
     return {};
   } catch (const zmq::error_t& error) {
@@ -96,20 +132,19 @@ std::optional<InboundMessage> ZmqServer::receive() {
     while (true) {
       zmq::message_t session;
       if (!router_->recv(session, zmq::recv_flags::dontwait)) return std::nullopt;
-      std::vector<zmq::message_t> parts;
-      bool more = session.more();
-      while (more) {
-        zmq::message_t part;
+      zmq::message_t part;
+      std::size_t parts = 0;
+      for (bool more = session.more(); more; ++parts) {
         if (!router_->recv(part)) return std::nullopt;
+        guard_.delivered(part);
         more = part.more();
-        parts.push_back(std::move(part));
       }
-      if (parts.size() != 1) continue;  // not from a Fovea node: a message is one frame
+      if (parts != 1) continue;  // not from a Fovea node: a message is one frame
       // Set by our ZAP handler at the handshake; the peer cannot choose it.
-      auto site = SiteId::create(parts[0].gets("User-Id"));
+      auto site = SiteId::create(part.gets("User-Id"));
       if (!site) continue;
-      const auto* data = parts[0].data<std::uint8_t>();
-      return InboundMessage{std::move(site).value(), session.to_string(), Bytes(data, data + parts[0].size())};
+      const auto* data = part.data<std::uint8_t>();
+      return InboundMessage{std::move(site).value(), session.to_string(), Bytes(data, data + part.size())};
     }
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) spdlog::warn("receiving from sites: {}", error.what());
@@ -185,6 +220,8 @@ void ZmqServer::flush() {
 Result<void> ZmqServer::cut_sessions() {
   try {
     peers_.clear();
+    follow_connections();
+    monitor_.reset();
     router_->set(zmq::sockopt::linger, 0);
     router_->close();
     // The I/O thread frees the port a moment after close().

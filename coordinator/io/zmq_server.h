@@ -15,13 +15,13 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "common/bytes.h"
 #include "common/ids.h"
 #include "coordinator/io/zap_handler.h"
 #include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
+#include "federation/io/inbound_guard.h"
 
 namespace fovea::coordinator::io {
 
@@ -65,6 +65,9 @@ class ZmqServer {
   // Answers on the very connection the message came from, session or not; dropped when it cannot be sent at once.
   void reply(const InboundMessage& message, const std::shared_ptr<const Bytes>& payload);
 
+  // Connections shut down because their peer sent more than is read of it: a message without an end.
+  std::uint64_t cut_count() const noexcept { return guard_.cut_count(); }
+
   // Closes every connection and listens again: who is still admitted reconnects by itself.
   Result<void> cut_sessions();
 
@@ -79,6 +82,7 @@ class ZmqServer {
 
   ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission);
   void listen();  // throws zmq::error_t
+  void follow_connections();
   Result<void> prove_strangers_are_refused();
   Attempt send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload);
   void flush();
@@ -87,7 +91,11 @@ class ZmqServer {
   crypto::AgreementKey key_;
   zmq::context_t context_;
   ZapHandler zap_;
+  federation::io::InboundGuard guard_;
+  std::uint64_t listen_count_ = 0;
+  std::uint64_t cuts_shown_ = 0;
   std::optional<zmq::socket_t> router_;
+  std::optional<federation::io::ConnectionMonitor> monitor_;  // goes before the socket it watches
   std::string endpoint_;
   std::map<SiteId, Peer> peers_;
 };

@@ -67,9 +67,21 @@ Result<federation::membership::Invite> CoordinatorFolder::create(const NewFedera
       .coordinator_signing_key = signing.verify_key(),
       .administrators = federation.administrators,
       .quorum = federation.quorum};
+  return write_founding(facts);  // last: a folder with founding.json has all its keys
+}
+
+Result<federation::membership::Invite> CoordinatorFolder::amend(const federation::membership::Invite& facts) const {
+  FOVEA_TRY_ASSIGN(federation::membership::Invite next, federation());
+  next.endpoint = facts.endpoint;
+  next.administrators = facts.administrators;
+  next.quorum = facts.quorum;
+  return write_founding(next);
+}
+
+Result<federation::membership::Invite> CoordinatorFolder::write_founding(
+    const federation::membership::Invite& facts) const {
   FOVEA_TRY_ASSIGN(std::string text, facts.document());
   const federation::membership::SignedDocument document{"invite", std::move(text), {}};
-  // Last: a folder with founding.json has all its keys.
   FOVEA_TRY(write_file_durably(founding_file(), document.serialize()));
   return federation::membership::Invite::parse(document.document);
 }
@@ -77,17 +89,25 @@ Result<federation::membership::Invite> CoordinatorFolder::create(const NewFedera
 Result<federation::membership::Invite> CoordinatorFolder::found(
     const federation::membership::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(federation::membership::Invite founded, federation::membership::verify_invite(document));
-  const fs::path mine = fs::exists(root_ / "invite.json") ? root_ / "invite.json" : founding_file();
-  auto own = federation::files::read_signed_document(mine);
+  const auto current = federation();
+  if (current && current->hash == founded.hash) return founded;
+  auto own = federation::files::read_signed_document(founding_file());
   if (!own && own.error().code == ErrorCode::not_found)
-    return not_found(root_.string() + ": has no founding document; run fovea-coordinator init first");
+    return permission_denied(founding_file().string() +
+                             ": no founding document waits here, so none is taken; fovea-coordinator init or amend "
+                             "writes one");
   if (!own) return own.error();
   if (own->document != document.document) {
     const auto before = federation::membership::Invite::parse(own->document);
     std::string what;
     if (before)
       for (const std::string& line : federation::membership::differences(*before, founded)) what += "\n  " + line;
-    return permission_denied(mine.string() + ": is another founding document than the one to take:" + what);
+    return permission_denied(founding_file().string() + ": is another founding document than the one to take:" + what);
+  }
+  if (current) {  // its rosters are where the next one starts from
+    FOVEA_TRY_ASSIGN(const Bytes bytes, invite_bytes());
+    FOVEA_TRY(create_directories_durably(root_ / "invites"));
+    FOVEA_TRY(write_file_durably(root_ / "invites" / (to_hex(current->hash) + ".json"), bytes));
   }
   FOVEA_TRY(write_file_durably(root_ / "invite.json", document.serialize()));
   std::error_code ignored;
@@ -148,8 +168,10 @@ Result<federation::membership::Roster> CoordinatorFolder::signed_roster(
     const fs::path& file, const federation::membership::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
   auto roster = federation::membership::verify_roster_signatures(document, facts.trust());
-  if (!roster) return roster.error().with_context(file.string());
-  return roster;
+  if (roster) return roster;
+  for (const federation::membership::RosterTrust& trust : federation::files::former_trusts(root_ / "invites"))
+    if (auto former = federation::membership::verify_roster_signatures(document, trust)) return former;
+  return roster.error().with_context(file.string());
 }
 
 Result<federation::membership::Roster> CoordinatorFolder::newest_roster() const {

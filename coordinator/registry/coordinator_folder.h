@@ -4,6 +4,7 @@
 //   coordinator.toml    settings                         keys/signing.key        signs messages and the ledger
 //   founding.json       waits for the signatures of all administrators
 //   invite.json         the founding document            keys/transport.key      CURVE
+//   invites/<hash>.json founding documents that it replaced
 //   roster.json         the roster in force
 //   roster-next.json    waits for further administrators' signatures
 //   rosters/<hash>.json replaced rosters: a round may have to end under one
@@ -86,8 +87,11 @@ class CoordinatorFolder {
   };
   Result<federation::membership::Invite> create(const NewFederation& federation) const;
   Result<void> check_unused() const;  // failed_precondition as above
+  // Writes founding.json with the endpoint, administrators and quorum of `facts`; name and coordinator's keys stay
+  // those of invite.json. It counts after found(), and at a site once a person there has accepted it.
+  Result<federation::membership::Invite> amend(const federation::membership::Invite& facts) const;
   // Takes founding.json back, signed by every administrator: it becomes invite.json. permission_denied: a signature is
-  // missing, or it is not the document that create() wrote.
+  // missing, or it is not the document that create() or amend() wrote.
   Result<federation::membership::Invite> found(const federation::membership::SignedDocument& document) const;
 
   // The founding document, from invite.json; not_found says what has to be done first.
@@ -113,6 +117,7 @@ class CoordinatorFolder {
   Result<SignedRoster> take_roster(federation::membership::SignedDocument document) const;
 
  private:
+  Result<federation::membership::Invite> write_founding(const federation::membership::Invite& facts) const;
   Result<SignedRoster> put_in_force(federation::membership::SignedDocument document) const;
   Result<void> check_administrator(const crypto::SigningKey& key) const;
   Result<federation::membership::Roster> signed_roster(const std::filesystem::path& file,

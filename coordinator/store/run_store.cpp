@@ -77,7 +77,9 @@ Result<void> RunStore::load() {
   FOVEA_TRY_ASSIGN(const std::uint64_t started, fields.integer("started_ms", 0, std::uint64_t{1} << 53U));
   facts_.started = UnixMs{static_cast<std::int64_t>(started)};
   FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::membership::kPlanBytesMax));
-  FOVEA_TRY_ASSIGN(plan_, federation::membership::Plan::parse(plan_bytes_));
+  auto plan = federation::membership::Plan::parse(plan_bytes_);
+  if (!plan) return plan.error().with_context((folder_ / "plan.json").string());
+  plan_ = std::move(plan).value();
   if (plan_.hash != facts_.plan) return corruption((folder_ / "plan.json").string() + ": is not the plan of run.json");
 
   for (const Bytes& bytes : history_file_.take_records()) {
@@ -85,7 +87,23 @@ Result<void> RunStore::load() {
     if (record.aborted.empty()) ++sums_;
     history_.push_back(std::move(record));
   }
-  return load_model();
+  FOVEA_TRY(load_model());
+  // A crash came between the last sum and this. Runs are listed while another process drives one, so nothing of a run
+  // that goes on is touched here.
+  return complete() ? erase_ended() : Result<void>();
+}
+
+// The masked sum and the sealed shares of a round that ended with a sum, and the sums that were to be repeated until
+// then: whoever got hold of them together with sites' journals could open a sum once more.
+Result<void> RunStore::erase_ended() {
+  if (!journal_ && fs::exists(folder_ / "journal")) {
+    FOVEA_TRY_ASSIGN(journal_, open_records(folder_ / "journal"));
+  }
+  if (journal_) FOVEA_TRY(journal_->erase());
+  std::error_code error;
+  const auto removed = fs::remove_all(folder_ / "repeats", error);
+  if (error) return unavailable((folder_ / "repeats").string() + ": cannot be erased: " + error.message());
+  return removed > 0 ? sync_filesystem(folder_) : Result<void>();
 }
 
 fs::path RunStore::model_file(std::uint32_t sums) const { return numbered(folder_ / "models", sums, ".safetensors"); }
@@ -175,7 +193,7 @@ Result<void> RunStore::finish_round(RoundRecord record, std::future<Result<void>
   ++sums_;
   model_digest_ = record.model;
   model_ = std::move(model);
-  return {};
+  return erase_ended();
 }
 
 Result<void> RunStore::save_model() {

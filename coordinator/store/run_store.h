@@ -1,11 +1,12 @@
 // One run at the coordinator, on disk. Everything is durable when a function returns.
 //
 //   run.json                        which plan, when it began       plan.json   its exact bytes
-//   journal                         the round in progress: number, then records of the round machine
+//   journal                         the round in progress: number, then records of the round machine; empty after a sum
 //   history                         one record for each round that ended (federation/secagg/framed_journal.h)
 //   publications/<round>            what was published with the sum, for sites that catch up
 //   repeats/<round>                 the sum that the round after has to repeat, with the evidence why
-//                                   (coordinator/round/sum_to_repeat.h)
+//                                   (coordinator/round/sum_to_repeat.h); until there is a sum
+//   blame/                          who is left out, and why (coordinator/store/blame_folder.h)
 //   models/<sums>.safetensors       the newest models
 #pragma once
 
@@ -105,6 +106,7 @@ class RunStore {
   Result<void> append_history(const RoundRecord& record);
   Result<void> load();
   Result<void> load_model();
+  Result<void> erase_ended();
   Result<federation::model::ModelState> load_model_file(std::uint32_t sums) const;
   Result<federation::model::ModelState> replay(const federation::model::ModelState& before,
                                                std::uint32_t sums) const;  // one more sum

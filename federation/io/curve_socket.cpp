@@ -10,6 +10,7 @@ int ms(std::chrono::milliseconds value) { return static_cast<int>(value.count())
 std::optional<ConnectionEvent> translate(std::uint16_t event) {
   switch (event) {
     case ZMQ_EVENT_CONNECTED: return ConnectionEvent::connected;
+    case ZMQ_EVENT_ACCEPTED: return ConnectionEvent::accepted;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: return ConnectionEvent::ready;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: return ConnectionEvent::refused;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
@@ -22,9 +23,10 @@ std::optional<ConnectionEvent> translate(std::uint16_t event) {
 
 void release_payload(void*, void* owner) { delete static_cast<std::shared_ptr<const Bytes>*>(owner); }
 
-constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED;
+constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_DISCONNECTED |
+                               ZMQ_EVENT_CONNECT_RETRIED;
 
 }  // namespace
 
@@ -38,6 +40,7 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::linger, ms(kLinger));
   socket.set(zmq::sockopt::reconnect_ivl, ms(kReconnectMin));
   socket.set(zmq::sockopt::reconnect_ivl_max, ms(kReconnectMax));
+  socket.set(zmq::sockopt::backlog, kBacklogMax);
   socket.set(zmq::sockopt::immediate, true);
   socket.set(zmq::sockopt::ipv6, true);
 }
@@ -85,6 +88,8 @@ ConnectionMonitor::ConnectionMonitor(zmq::context_t& context, zmq::socket_t& wat
   const std::string address = "inproc://" + name;
   if (zmq_socket_monitor(watched.handle(), address.c_str(), kWatchedEvents) != 0) throw zmq::error_t();
   pair_.set(zmq::sockopt::linger, 0);
+  // libzmq sends events blocking, from its I/O thread: a queue that is full of strangers' connections must not stop it.
+  pair_.set(zmq::sockopt::rcvhwm, 0);
   pair_.connect(address);
 }
 
@@ -101,6 +106,10 @@ std::optional<ConnectionEvent> ConnectionMonitor::next() {
     std::uint16_t number = 0;
     if (event.size() < sizeof number) continue;
     std::memcpy(&number, event.data(), sizeof number);  // libzmq writes it in host order
+    std::int32_t value = -1;
+    if (event.size() >= sizeof number + sizeof value)
+      std::memcpy(&value, event.data<std::uint8_t>() + sizeof number, sizeof value);
+    descriptor_ = value;
     if (const auto translated = translate(number)) return translated;
   }
 }

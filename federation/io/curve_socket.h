@@ -27,6 +27,7 @@ inline constexpr std::chrono::milliseconds kReconnectMin{100};
 inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
 inline constexpr std::chrono::milliseconds kRedialMin{500};  // after a refusal, doubling
 inline constexpr std::chrono::milliseconds kRedialMax{15'000};
+inline constexpr int kBacklogMax = 1'024;  // connections that wait to be accepted: a roster of sites comes back at once
 inline constexpr const char* kZapDomain = "fovea";
 
 using CurvePublicKey = crypto::AgreementPublicKey;
@@ -43,7 +44,8 @@ zmq::message_t message_of(const std::shared_ptr<const Bytes>& payload);
 // "errno text" of a zmq failure as a Result error; EADDRINUSE says which port to change.
 Error zmq_failure(const zmq::error_t& error, const std::string& action);
 
-enum class ConnectionEvent { connected, ready, refused, protocol_error, lost, retrying };
+// connected and accepted: the TCP connection stands, of the end that dials and of the one that listens.
+enum class ConnectionEvent { connected, accepted, ready, refused, protocol_error, lost, retrying };
 
 // Watches one socket, which must outlive it. Create before bind or connect; poll its socket() for reading.
 class ConnectionMonitor {
@@ -56,9 +58,12 @@ class ConnectionMonitor {
   zmq::socket_t& socket() noexcept { return pair_; }
   // The next event that matters, or nothing. Never blocks.
   std::optional<ConnectionEvent> next();
+  // Of the connection that the last event was about: of connected, accepted and lost.
+  int descriptor() const noexcept { return descriptor_; }
 
  private:
   void* watched_;
+  int descriptor_ = -1;
   zmq::socket_t pair_;
 };
 

@@ -23,10 +23,20 @@ constexpr std::size_t kWordMax = 40;  // kinds, rules, outcomes
 constexpr std::size_t kDetailMax = 500;
 constexpr std::size_t kApprovalMax = 16 * 1024;
 constexpr std::size_t kChecksMax = 16;
-constexpr std::uint64_t kEntryVersion = 1;
+constexpr std::uint64_t kEntryVersionMax = 2;
 
-// The version of an entry is part of what is hashed: an auditor of a later version still reads this one.
-json header(std::string_view type, UnixMs at) { return {{"at_ms", at.value}, {"type", type}, {"v", kEntryVersion}}; }
+// The version of an entry is part of what is hashed: an auditor of a later version still reads this one. Version 2
+// names what the site signed, in the two types that are about a message.
+template <class Entry>
+std::uint64_t version_of(const Entry& entry) {
+  if constexpr (requires { entry.body; }) return entry.body ? 2 : 1;
+  else if constexpr (requires { entry.proof; }) return entry.proof ? 2 : 1;
+  else return 1;
+}
+
+json header(std::string_view type, std::uint64_t version, UnixMs at) {
+  return {{"at_ms", at.value}, {"type", type}, {"v", version}};
+}
 
 template <class Number>
 constexpr std::uint64_t kLargest = std::min<std::uint64_t>(kIntegerMax, std::numeric_limits<Number>::max());
@@ -162,7 +172,10 @@ Result<void> list(F& f, Is<PlanBinding> auto& binding) {
   FOVEA_TRY(f.hex("approver", binding.approver));
   FOVEA_TRY(f.text("clip", binding.clip, 1, kWordMax));
   FOVEA_TRY(f.text("noise", binding.noise, 1, kWordMax));
-  return f.text("privacy", binding.privacy, 1, kWordMax);
+  FOVEA_TRY(f.text("privacy", binding.privacy, 1, kWordMax));
+  return f.optional("weights", binding.weights, [&f](auto& weights) {
+    return f.choice("weights", weights, {"equal", "studies"});
+  });
 }
 
 template <class F>
@@ -172,6 +185,7 @@ Result<void> list(F& f, Is<EgressIntent> auto& entry) {
   FOVEA_TRY(f.hex("to", entry.destination));
   FOVEA_TRY(f.text("kind", entry.kind, 1, kWordMax));
   FOVEA_TRY(f.hex("payload", entry.payload));
+  FOVEA_TRY(f.optional("body", entry.body, [&f](auto& body) { return f.hex("body", body); }));
   FOVEA_TRY(f.number("length", entry.length));
   FOVEA_TRY(f.hex("software", entry.software));
   FOVEA_TRY(f.optional("plan", entry.binding, [&f](auto& binding) { return list(f, binding); }));
@@ -188,12 +202,39 @@ Result<void> list(F& f, Is<EgressSent> auto& entry) {
 }
 
 template <class F>
+Result<void> list(F& f, Is<SiteSignature> auto& proof) {
+  FOVEA_TRY(f.number("envelope", proof.envelope));
+  FOVEA_TRY(f.number("epoch", proof.epoch));
+  FOVEA_TRY(f.hex("body", proof.body));
+  return f.hex("signature", proof.signature);
+}
+
+template <class F>
 Result<void> list(F& f, Is<IngressReceipt> auto& entry) {
   FOVEA_TRY(f.site("site", entry.site));
   FOVEA_TRY(list(f, entry.key));
   FOVEA_TRY(f.text("kind", entry.kind, 1, kWordMax));
   FOVEA_TRY(f.hex("payload", entry.payload));
-  return f.number("length", entry.length);
+  FOVEA_TRY(f.number("length", entry.length));
+  return f.optional("body", entry.proof, [&f](auto& proof) { return list(f, proof); });
+}
+
+template <class F>
+Result<void> list(F& f, Is<SiteBlamed> auto& entry) {
+  FOVEA_TRY(f.site("site", entry.site));
+  FOVEA_TRY(f.hex("key", entry.key));
+  FOVEA_TRY(f.hex("run", entry.run.bytes));
+  FOVEA_TRY(f.number("round", entry.round));
+  FOVEA_TRY(f.text("reason", entry.reason, 1, kWordMax));
+  return f.hex("evidence", entry.evidence);
+}
+
+template <class F>
+Result<void> list(F& f, Is<SitePardoned> auto& entry) {
+  FOVEA_TRY(f.site("site", entry.site));
+  FOVEA_TRY(f.hex("run", entry.run.bytes));
+  FOVEA_TRY(f.hex("evidence", entry.evidence));
+  return f.hex("administrator", entry.administrator);
 }
 
 template <class F>
@@ -218,16 +259,19 @@ Entry blank() {
 }
 
 template <class Entry>
-Result<LedgerEntry> read_entry_of(JsonFields& in) {
+Result<LedgerEntry> read_entry_of(JsonFields& in, std::uint64_t version) {
   Entry out = blank<Entry>();
   FieldReader reader(in);
   FOVEA_TRY(list(reader, out));
+  if (version_of(out) != version)
+    return invalid_argument(std::string(Entry::kType) + ".v: is " + std::to_string(version) + ", with the fields of " +
+                            std::to_string(version_of(out)));
   return LedgerEntry(std::move(out));
 }
 
 struct EntryReader {
   std::string_view type;
-  Result<LedgerEntry> (*read)(JsonFields&);
+  Result<LedgerEntry> (*read)(JsonFields&, std::uint64_t version);
 };
 
 // One for each alternative of LedgerEntry.
@@ -244,7 +288,8 @@ std::string_view entry_type(const LedgerEntry& entry) noexcept {
 }
 
 Result<std::string> encode_entry(const StampedEntry& entry) {
-  json out = header(entry_type(entry.body), entry.at);
+  const std::uint64_t version = std::visit([](const auto& body) { return version_of(body); }, entry.body);
+  json out = header(entry_type(entry.body), version, entry.at);
   FieldWriter writer(out);
   FOVEA_TRY(std::visit([&writer](const auto& body) { return list(writer, body); }, entry.body));
   FOVEA_TRY_ASSIGN(std::string text, canonical_json(out));
@@ -261,11 +306,11 @@ Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source) {
   FOVEA_TRY_ASSIGN(JsonFields in, JsonFields::open(value, std::string(source)));
   FOVEA_TRY_ASSIGN(const std::uint64_t at, in.integer("at_ms", 0, kIntegerMax));
   FOVEA_TRY_ASSIGN(const std::string type, in.text("type", 1, kWordMax));
-  FOVEA_TRY(in.integer("v", kEntryVersion, kEntryVersion));
+  FOVEA_TRY_ASSIGN(const std::uint64_t version, in.integer("v", 1, kEntryVersionMax));
   const auto reader =
       std::find_if(kReaders.begin(), kReaders.end(), [&](const EntryReader& r) { return r.type == type; });
   if (reader == kReaders.end()) return invalid_argument(std::string(source) + ".type: unknown entry type");
-  FOVEA_TRY_ASSIGN(LedgerEntry body, reader->read(in));
+  FOVEA_TRY_ASSIGN(LedgerEntry body, reader->read(in, version));
   FOVEA_TRY(in.finish());
   return StampedEntry{UnixMs{static_cast<std::int64_t>(at)}, std::move(body)};
 }

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::federation::ledger {
@@ -77,9 +78,10 @@ struct PlanBinding {
   Digest model{};
   Digest roster{};
   membership::PublicKeyBytes approver{};
-  std::string clip;     // decimal text of the clip bound of one coordinate, for example "0.05"
-  std::string noise;    // "none": recorded as such, never claimed
-  std::string privacy;  // "none"
+  std::string clip;                      // decimal text of the clip bound of one coordinate, for example "0.05"
+  std::string noise;                     // "none": recorded as such, never claimed
+  std::string privacy;                   // "none"
+  std::optional<std::string> weights{};  // what a site counts for, "equal" or "studies"; not in ledgers of version 0.1
 };
 
 struct EgressIntent {
@@ -89,7 +91,8 @@ struct EgressIntent {
   membership::PublicKeyBytes destination{};
   std::string kind{};
   Digest payload{};
-  std::uint64_t length = 0;  // bytes
+  std::optional<Digest> body{};  // what the site signed of the message; absent in entries of version 1
+  std::uint64_t length = 0;      // bytes
   Digest software{};
   std::optional<PlanBinding> binding{};  // absent for session messages, which carry nothing of a plan
   std::uint64_t bytes_spent = 0;         // of the run's (or the session's) byte budget, this message included
@@ -105,6 +108,15 @@ struct EgressSent {
   std::uint64_t count = 0;
 };
 
+// What the site signed of a message: with it, a receipt can be verified against the roster by anybody. Site, kind and
+// run are those of the receipt.
+struct SiteSignature {
+  std::uint8_t envelope = 0;  // version
+  EpochNumber epoch = 0;
+  Digest body{};  // the envelope's payload digest
+  crypto::Signature signature{};
+};
+
 // The coordinator has received a message of a site.
 struct IngressReceipt {
   static constexpr std::string_view kType = "ingress.receipt";
@@ -113,6 +125,26 @@ struct IngressReceipt {
   std::string kind{};
   Digest payload{};
   std::uint64_t length = 0;
+  std::optional<SiteSignature> proof{};  // absent in entries of version 1, which prove nothing about the site
+};
+
+// The coordinator leaves a site out of a run from here on. The evidence, signed messages, lies in the run's folder.
+struct SiteBlamed {
+  static constexpr std::string_view kType = "site.blamed";
+  SiteId site;
+  membership::PublicKeyBytes key{};  // the site's identity key on the roster in force
+  RunId run{};
+  RoundNumber round = 0;
+  std::string reason{};
+  Digest evidence{};
+};
+// An administrator takes the site back in.
+struct SitePardoned {
+  static constexpr std::string_view kType = "site.pardoned";
+  SiteId site;
+  RunId run{};
+  Digest evidence{};  // of the blame that is pardoned
+  membership::PublicKeyBytes administrator{};
 };
 
 struct RoundClose {
@@ -130,7 +162,7 @@ struct Incident {
 };
 
 using LedgerEntry = std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RoundOpen, InputSealed, EgressIntent,
-                                 EgressSent, IngressReceipt, RoundClose, Incident>;
+                                 EgressSent, IngressReceipt, SiteBlamed, SitePardoned, RoundClose, Incident>;
 
 // An entry and the wall time at which it was written; the time is for people, no rule rests on it.
 struct StampedEntry {

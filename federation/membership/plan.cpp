@@ -71,7 +71,18 @@ Result<std::vector<PlanStage>> read_stages(JsonFields& plan) {
 Result<PlanStrategy> read_strategy(JsonFields fields) {
   PlanStrategy out;
   FOVEA_TRY_ASSIGN(out.name, fields.choice("name", {"fedavg"}));
-  FOVEA_TRY_ASSIGN(out.weight_max, fields.integer32("weight_max", 1, 1'000'000));
+  FOVEA_TRY_ASSIGN(const std::string weights, fields.choice("weights", {"equal", "studies"}));
+  if (weights == "equal") {
+    if (fields.has("weight_max"))
+      return invalid_argument(
+          fields.path_of("weight_max") +
+          ": is for \"weights\": \"studies\"; with \"equal\" every site's weight is 1: leave it out");
+    out.weights = SiteWeights::equal;
+    out.weight_max = 1;
+  } else {
+    out.weights = SiteWeights::studies;
+    FOVEA_TRY_ASSIGN(out.weight_max, fields.integer32("weight_max", 1, 1'000'000));
+  }
   FOVEA_TRY_ASSIGN(out.delta_max, fields.number("delta_max", 1e-6, 1000));
   FOVEA_TRY(fields.finish());
   return out;
@@ -170,8 +181,18 @@ Result<void> check_intensity_stage(const JsonFields& fields, const Plan& plan) {
   return {};
 }
 
+Result<void> check_version(JsonFields& fields) {
+  FOVEA_TRY_ASSIGN(const std::uint64_t version, fields.integer("fovea_plan", 1, kSeedMax));
+  if (version == kPlanVersion) return {};
+  return invalid_argument(fields.path_of("fovea_plan") + ": expected " + std::to_string(kPlanVersion) + ", found " +
+                          std::to_string(version) +
+                          (version < kPlanVersion ? "; plans of that format did not say how sites are weighted: write "
+                                                    "a new one with fovea-coordinator plan new"
+                                                  : "; this program is older than the plan: update it"));
+}
+
 Result<void> read_fields(JsonFields& fields, Plan& plan) {
-  FOVEA_TRY(fields.integer("fovea_plan", 1, 1));
+  FOVEA_TRY(check_version(fields));
   FOVEA_TRY_ASSIGN(plan.name, fields.text("name", 1, 80));
   FOVEA_TRY_ASSIGN(JsonFields finding, fields.object("finding"));
   FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
@@ -213,6 +234,31 @@ Result<Plan> Plan::parse(ByteView exact_bytes) {
   FOVEA_TRY(read_fields(fields, plan));
   plan.hash = crypto::sha256(exact_bytes);
   return plan;
+}
+
+std::string_view to_string(SiteWeights weights) noexcept {
+  switch (weights) {
+    case SiteWeights::equal: return "equal";
+    case SiteWeights::studies: return "studies";
+  }
+  return "unknown";
+}
+
+std::string_view meaning(SiteWeights weights) noexcept {
+  switch (weights) {
+    case SiteWeights::equal: return "every site counts the same, and no number of studies or findings is in a sum";
+    case SiteWeights::studies:
+      return "a site counts by its number of studies: two sums over cohorts that differ by one site show that site's "
+             "exact number of studies, and how many findings its held-back studies have";
+  }
+  return "unknown";
+}
+
+std::string Plan::warning() const {
+  if (strategy.weights == SiteWeights::equal || cohort.smallest >= kStudyWeightsCohortMin) return {};
+  return "strategy.weights: \"studies\" with cohort.smallest = " + std::to_string(cohort.smallest) + ", below " +
+         std::to_string(kStudyWeightsCohortMin) + ": " + std::string(meaning(strategy.weights)) +
+         "; \"equal\" shows neither";
 }
 
 std::uint32_t Plan::rounds_total() const noexcept {

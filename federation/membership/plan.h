@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/bytes.h"
@@ -15,6 +16,9 @@ namespace fovea::federation::membership {
 
 inline constexpr std::size_t kPlanBytesMax = 64 * 1024;
 inline constexpr std::uint32_t kPlanRoundsMax = 10'000;  // over all stages
+inline constexpr std::uint32_t kPlanVersion = 2;         // 1 did not say how sites are weighted
+// Below this many sites, whoever sees two sums soon sees two that differ by one site.
+inline constexpr std::uint32_t kStudyWeightsCohortMin = 10;
 
 struct PlanFinding {
   std::string kind;      // a word of the federation's choice, for example "lesion"
@@ -36,9 +40,17 @@ struct PlanStage {
   double server_learning_rate = 0;  // the new model is old + this · the mean update
 };
 
+// What a site counts for in a sum. Two sums over cohorts that differ by one site differ by its weight, which with
+// `studies` is its exact number of studies (up to weight_max).
+enum class SiteWeights { equal, studies };
+std::string_view to_string(SiteWeights weights) noexcept;
+// What each tells about one site, as people are shown it before they approve, and in the auditor's report.
+std::string_view meaning(SiteWeights weights) noexcept;
+
 struct PlanStrategy {
-  std::string name;              // "fedavg"
-  std::uint32_t weight_max = 0;  // the most studies that count for one site in a round
+  std::string name;  // "fedavg"
+  SiteWeights weights = SiteWeights::equal;
+  std::uint32_t weight_max = 0;  // the most studies that count for one site in a round; 1 with equal weights
   double delta_max = 0;          // clip bound of one coordinate of an update
 };
 
@@ -86,6 +98,8 @@ struct Plan {
   static Result<Plan> parse(ByteView exact_bytes);
 
   std::uint32_t rounds_total() const noexcept;
+  // What whoever approves the plan should know beforehand; empty where there is nothing.
+  std::string warning() const;
   // not_found outside 1..rounds_total().
   Result<PlanPosition> position(RoundNumber round) const;
 };

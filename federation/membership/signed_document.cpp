@@ -29,7 +29,7 @@ Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "signed document"));
   FOVEA_TRY(fields.integer("fovea_signed", 1, 1));
   SignedDocument out;
-  FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval"}));
+  FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon"}));
   FOVEA_TRY_ASSIGN(out.document, fields.text("document", 2, kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 0, kDocumentSignaturesMax));
   for (JsonFields& entry : signatures) {

@@ -32,7 +32,7 @@ struct DocumentSignature {
 };
 
 struct SignedDocument {
-  std::string kind;      // "roster", "join-request", "approval", "invite"
+  std::string kind;      // "roster", "join-request", "approval", "invite", "pardon"
   std::string document;  // the exact text that is signed
   std::vector<DocumentSignature> signatures;
 

@@ -14,7 +14,7 @@
 namespace fovea::federation::messages {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = kEnvelopeVersion;
 constexpr std::size_t kSiteIdMax = 40;
 
 Digest signed_bytes(const MessageHeader& header, const Digest& digest) {
@@ -91,9 +91,18 @@ Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expe
   FOVEA_TRY(crypto::verify_signature(expected.key, signed_bytes(envelope.header, out.payload_digest_),
                                      envelope.signature, "signature of the envelope"));
   out.wire_digest_ = hash.update(bytes.subspan(payload_end)).finish();
+  out.signature_ = envelope.signature;
   out.header_ = std::move(envelope.header);
   out.wire_ = std::move(wire);
   return out;
+}
+
+Result<void> verify_proof(const EnvelopeProof& proof, const crypto::VerifyKey& key) {
+  if (proof.version != kVersion)
+    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
+                            std::to_string(proof.version));
+  return crypto::verify_signature(key, signed_bytes(proof.header, proof.payload_digest), proof.signature,
+                                  "signature of the envelope");
 }
 
 Bytes seal_message(const MessageHeader& header, ByteView payload, const crypto::SigningKey& key) {

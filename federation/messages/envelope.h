@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -26,6 +27,7 @@
 
 namespace fovea::federation::messages {
 
+inline constexpr std::uint8_t kEnvelopeVersion = 2;
 inline constexpr std::size_t kWireBytesMax = 1U << 20;  // one message; ZMQ_MAXMSGSIZE
 inline constexpr std::size_t kPayloadOffset = 5;        // in the wire bytes
 
@@ -56,6 +58,7 @@ class SignedMessage {
   ByteView payload() const noexcept { return ByteView(wire_).subspan(kPayloadOffset, payload_size_); }
   const Digest& payload_digest() const noexcept { return payload_digest_; }
   const Digest& wire_digest() const noexcept { return wire_digest_; }
+  const crypto::Signature& signature() const noexcept { return signature_; }
   const Bytes& wire() const noexcept { return wire_; }
 
  private:
@@ -64,7 +67,18 @@ class SignedMessage {
   MessageHeader header_;
   std::size_t payload_size_ = 0;
   Digest payload_digest_{}, wire_digest_{};
+  crypto::Signature signature_{};
 };
+
+// What the sender of a message signed, without the message: whoever has the roster can verify who sent it.
+struct EnvelopeProof {
+  std::uint8_t version = kEnvelopeVersion;
+  MessageHeader header;
+  Digest payload_digest{};
+  crypto::Signature signature{};
+};
+// permission_denied: the signature; invalid_argument: a version of the envelope that this program does not know.
+Result<void> verify_proof(const EnvelopeProof& proof, const crypto::VerifyKey& key);
 
 // An envelope whose signature nobody has checked: of one's own message, or for refusals and counters. `payload` views
 // the wire. invalid_argument: the shape, an unknown version or kind, or more than kWireBytesMax.

@@ -31,6 +31,8 @@ Result<std::unique_ptr<training::Trainer>> make_learning_trainer(const federatio
   settings.look = {.regions = plan.look.regions, .exploration = plan.look.exploration, .nms_mm = plan.look.nms_mm};
   settings.site_seed = site_seed(config.site);
   settings.threads = static_cast<int>(config.training.threads);
+  // Hits and findings count what lies at one site: with equal weights they are not sent (counted_update.h).
+  if (plan.strategy.weights == federation::membership::SiteWeights::equal) settings.validation_studies = 0;
   const training::VoxelRule rule{kind, plan.n4};
   FOVEA_TRY_ASSIGN(training::LearningSet training, training::open_learning_set(train, rule));
   FOVEA_TRY_ASSIGN(training::LearningSet validating, training::open_learning_set(validation, rule));

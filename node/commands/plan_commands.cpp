@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -10,13 +11,17 @@
 #include "common/durable_file.h"
 #include "crypto/signature.h"
 #include "federation/membership/plan.h"
+#include "federation/secagg/framed_journal.h"
 #include "node/commands/command.h"
+#include "node/round/site_marks.h"
 #include "node/store/study_catalogue.h"
 
 namespace fovea::node::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kRegisterBytesMax = std::size_t{1} << 30U;
 
 struct PlanChoice {
   std::string hash;
@@ -42,8 +47,14 @@ Result<void> run_list(CommandContext& context) {
   std::vector<std::vector<std::string>> rows = {{"PLAN", "NAME", "ROUNDS", "DECISION"}};
   for (const Digest& hash : hashes) {
     FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
-    FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
     FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
+    const auto parsed = federation::membership::Plan::parse(bytes);
+    if (!parsed) {  // of an older version
+      data.push_back({{"plan", to_hex(hash)}, {"decision", state}, {"why", parsed.error().message}});
+      rows.push_back({to_hex(hash).substr(0, 12), "unreadable: " + parsed.error().message, "", state});
+      continue;
+    }
+    const federation::membership::Plan& plan = *parsed;
     data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
     rows.push_back({to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), state});
   }
@@ -62,9 +73,18 @@ Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
   const auto allowed = io::check_policy(config.policy, plan);
   const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
   std::string text(as_text(bytes));
+  const std::string weights(federation::membership::to_string(plan.strategy.weights));
+  const std::string warning = plan.warning();
   context.console.data("plan show",
-                       {{"plan", to_hex(hash)}, {"decision", state}, {"policy", verdict}, {"exact_bytes", text}},
-                       "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\n\n" + text);
+                       {{"plan", to_hex(hash)},
+                        {"decision", state},
+                        {"policy", verdict},
+                        {"weights", weights},
+                        {"warning", warning},
+                        {"exact_bytes", text}},
+                       "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\nweights: " +
+                           weights + ": " + std::string(federation::membership::meaning(plan.strategy.weights)) +
+                           (warning.empty() ? "" : "\nwarning: " + warning) + "\n\n" + text);
   return {};
 }
 
@@ -111,6 +131,23 @@ void warn_about_mismatch(const CommandContext& context, const federation::member
   if (!mismatch.empty()) context.console.progress("warning: " + mismatch);
 }
 
+// Nor is it an error that studies were measured before: where all in the training data are new, the stage goes on. Read
+// beside a running node, so nothing is cut or mended here.
+void warn_about_measured(const CommandContext& context, const federation::membership::Plan& plan) {
+  const auto measures = [](const federation::membership::PlanStage& stage) { return stage.name == "intensity"; };
+  if (std::none_of(plan.stages.begin(), plan.stages.end(), measures)) return;
+  const auto bytes = read_file(context.folder().site_register(), kRegisterBytesMax);
+  if (!bytes) return;
+  const auto records = federation::secagg::read_journal(*bytes);
+  if (!records) return;
+  const auto memory = round::SiteMemory::restore(RunId{}, {}, records->records);
+  if (!memory || memory->statistics.empty()) return;
+  context.console.progress("warning: stages: " + std::to_string(memory->statistics.size()) +
+                           " studies of this site were measured for a stage \"intensity\" before, and none is measured "
+                           "twice: if one of them is in the training data, this site will refuse the stage; ask for a "
+                           "plan without it");
+}
+
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                         federation::membership::ApprovalDecision decision) {
   const io::SiteFolder folder = context.folder();
@@ -122,7 +159,9 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
   if (approve) {
     FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
     FOVEA_TRY(io::check_policy(config.policy, plan));
+    if (const std::string warning = plan.warning(); !warning.empty()) context.console.progress("warning: " + warning);
     if (!plan.probe_size) warn_about_mismatch(context, plan);
+    warn_about_measured(context, plan);
   }
   federation::membership::Approval approval{.site = site.id,
                                             .plan = hash,

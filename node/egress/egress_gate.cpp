@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <utility>
 #include <variant>
 
@@ -17,6 +18,8 @@ namespace {
 using federation::ledger::EgressIntent;
 using federation::ledger::LedgerEntry;
 using federation::ledger::RoundKey;
+
+constexpr std::size_t kIncidentDetailMax = 500;  // as entries allow
 
 std::string round_name(const RoundKey& key) {
   return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
@@ -95,14 +98,34 @@ Result<void> EgressGate::decide_plan(const federation::membership::SignedDocumen
   FOVEA_TRY(append(approved
                        ? LedgerEntry(federation::ledger::PlanApproved{decision.plan, policy_.approver, evidence})
                        : LedgerEntry(federation::ledger::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
+  if (!approved) FOVEA_TRY(abandon_open_round(decision.plan));
   FOVEA_TRY(ledger_->sync());
   plans_[decision.plan] = approved;
   return {};
 }
 
+// Also when the plan is approved again: what was begun before the withdrawal is over.
+Result<void> EgressGate::abandon_open_round(const Digest& plan) {
+  if (!round_ || round_->plan != plan) return {};
+  return close_round({.key = round_->key, .outcome = "abandoned", .model = round_->model, .cohort = 0});
+}
+
+Result<void> EgressGate::change_policy(std::uint32_t cohort_min, std::uint64_t run_bytes_max,
+                                       const std::optional<std::string>& forbidden) {
+  policy_.cohort_min = cohort_min;
+  policy_.run_bytes_max = run_bytes_max;
+  const std::optional<Digest> before = std::exchange(forbidden_, std::nullopt);
+  if (!forbidden || !run_) return {};
+  forbidden_ = run_->plan;
+  if (before == forbidden_) return {};
+  FOVEA_TRY(append(federation::ledger::Incident{"policy", forbidden->substr(0, kIncidentDetailMax)}));
+  FOVEA_TRY(abandon_open_round(run_->plan));
+  return ledger_->sync();
+}
+
 bool EgressGate::plan_approved(const Digest& plan) const {
   const auto known = plans_.find(plan);
-  return known != plans_.end() && known->second;
+  return known != plans_.end() && known->second && forbidden_ != plan;
 }
 
 Result<void> EgressGate::pin_roster(const federation::membership::Roster& roster) {
@@ -125,7 +148,8 @@ Result<void> EgressGate::open_run(const RunId& run, const federation::membership
   round_.reset();
   const auto last = last_open_.find(run);
   if (last != last_open_.end() && last->second.plan == plan.hash && !is_closed(last->second.key)) round_ = last->second;
-  run_ = Run{run, plan.hash, model, decimal_text(plan.strategy.delta_max)};
+  run_ = Run{run, plan.hash, model, decimal_text(plan.strategy.delta_max),
+             std::string(federation::membership::to_string(plan.strategy.weights))};
   return {};
 }
 
@@ -214,7 +238,8 @@ std::optional<EgressGate::Refusal> EgressGate::check_binding(const OutboundMessa
                                                    .approver = policy_.approver,
                                                    .clip = run_->clip,
                                                    .noise = "none",
-                                                   .privacy = "none"};
+                                                   .privacy = "none",
+                                                   .weights = run_->weights};
   return std::nullopt;
 }
 
@@ -269,6 +294,10 @@ std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spen
                                                              EgressIntent& intent) const {
   const Result<federation::messages::UncheckedEnvelope> envelope = read_outbound_envelope(wire, policy_.site);
   if (!envelope) return Refusal{"kind", envelope.error().message};
+  crypto::Sha256 hash;
+  const std::size_t signed_size = federation::messages::kPayloadOffset + envelope->payload.size();
+  intent.body = hash.update(wire.first(signed_size)).so_far();
+  intent.payload = hash.update(wire.subspan(signed_size)).finish();
   intent.kind = std::string(federation::messages::to_string(envelope->header.kind));
   intent.checks.emplace_back("kind");
   const Result<OutboundMessage> message = read_outbound_message(*envelope);
@@ -295,7 +324,6 @@ Result<std::vector<EgressTicket>> EgressGate::intend(std::span<const ByteView> w
   for (const ByteView wire : wires) {
     EgressIntent intent{.site = policy_.site,
                         .destination = policy_.destination,
-                        .payload = crypto::sha256(wire),
                         .length = wire.size(),
                         .software = policy_.software,
                         .previous = previous};

@@ -67,8 +67,13 @@ class EgressGate {
   static Result<EgressGate> open(federation::ledger::LedgerOptions ledger, EgressPolicy policy, const Clock& clock);
 
   // Verifies a signed approval or rejection by the approver's key for this site (permission_denied or corruption
-  // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval.
+  // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval. From the next intend() on
+  // nothing of the plan leaves, and an attempt that was open is closed for good.
   Result<void> decide_plan(const federation::membership::SignedDocument& approval);
+  // The site's settings changed. `forbidden`: why the plan of the open run may not go on under them; it counts as not
+  // approved then, and an incident says so.
+  Result<void> change_policy(std::uint32_t cohort_min, std::uint64_t run_bytes_max,
+                             const std::optional<std::string>& forbidden);
   bool plan_approved(const Digest& plan) const;
 
   // The roster the site has pinned; recorded once an epoch.
@@ -108,6 +113,7 @@ class EgressGate {
     Digest plan{};
     Digest model{};
     std::string clip;
+    std::string weights;
   };
   struct Refusal {
     std::string_view rule;
@@ -122,6 +128,7 @@ class EgressGate {
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   Result<void> append(federation::ledger::LedgerEntry entry);
+  Result<void> abandon_open_round(const Digest& plan);
   Error refuse(const Refusal& refusal);
   std::optional<Refusal> check_round(const federation::secagg::RoundParameters& announced, const OwnRound& own) const;
   std::optional<Refusal> check_message(ByteView wire, Spending& spending,
@@ -136,6 +143,7 @@ class EgressGate {
   EgressPolicy policy_;
   const Clock* clock_;
   std::map<Digest, bool> plans_;                              // true: approved, false: withdrawn
+  std::optional<Digest> forbidden_;                           // plan that the site's settings rule out since open()
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent
   std::map<RunId, federation::ledger::RoundOpen> last_open_;  // newest attempt of each run
   std::map<RunId, federation::ledger::RoundKey> last_closed_;

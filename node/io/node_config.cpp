@@ -42,6 +42,11 @@ Result<PolicyConfig> read_policy(ConfigFields& fields) {
     if (modality != "MR" && modality != "CT" && modality != "PET")
       return fields.wrong("policy.modalities", "some of \"MR\", \"CT\" and \"PET\"",
                           "modalities = [\"MR\", \"CT\", \"PET\"]");
+  FOVEA_TRY_ASSIGN(const auto weights, fields.texts("policy.weights", 2));
+  if (weights) out.weights = *weights;
+  const auto is_known = [](const std::string& word) { return word == "equal" || word == "studies"; };
+  if (out.weights.empty() || !std::all_of(out.weights.begin(), out.weights.end(), is_known))
+    return fields.wrong("policy.weights", "\"equal\", \"studies\" or both", "weights = [\"equal\"]");
   FOVEA_TRY_ASSIGN(const auto megabytes, fields.integer("policy.run_megabytes_max", 1, 100'000'000));
   out.run_bytes_max = static_cast<std::uint64_t>(megabytes.value_or(20'000)) * kMegabyte;
   return out;
@@ -142,6 +147,10 @@ Result<void> check_policy(const PolicyConfig& policy, const federation::membersh
     return refused_by("colluders_max", asks(plan.secure_aggregation.colluders_max, policy.colluders_max));
   if (plan.secure_aggregation.honest_min < policy.honest_min)
     return refused_by("honest_min", asks(plan.secure_aggregation.honest_min, policy.honest_min));
+  const std::string_view weights = federation::membership::to_string(plan.strategy.weights);
+  if (std::find(policy.weights.begin(), policy.weights.end(), weights) == policy.weights.end())
+    return refused_by("weights", "the plan has \"" + std::string(weights) + "\", which this site does not allow (" +
+                                     std::string(federation::membership::meaning(plan.strategy.weights)) + ")");
   if (plan.rounds_total() > policy.rounds_max)
     return refused_by("rounds_max", "the plan has " + std::to_string(plan.rounds_total()) +
                                         " rounds, this site allows " + std::to_string(policy.rounds_max));

@@ -21,6 +21,7 @@ struct PolicyConfig {
   std::uint32_t honest_min = 2;     // h: honest sites in every sum
   std::uint32_t cohort_min = 3;     // sites in a round, at least honest_min + colluders_max
   std::vector<std::string> modalities = {"MR", "CT", "PET"};
+  std::vector<std::string> weights = {"equal", "studies"};  // what a site may count for: plans' strategy.weights
   std::uint32_t rounds_max = 1000;
   std::uint64_t run_bytes_max = 0;  // bytes that may leave in one run
 };

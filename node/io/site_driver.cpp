@@ -61,7 +61,7 @@ std::string software_text() {
 
 }  // namespace
 
-void block_stop_signals() { block_signals({SIGINT, SIGTERM, SIGCONT}); }
+void block_stop_signals() { block_signals({SIGINT, SIGTERM, SIGCONT, SIGHUP}); }
 
 Result<HoldPoint> HoldPoint::parse(std::string_view text) {
   using federation::messages::MessageKind;
@@ -101,7 +101,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
   FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.roster(clock.wall()));
-  FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT}));
+  FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT, SIGHUP}));
   std::unique_ptr<Parts> parts(new Parts{.lock = std::move(lock),
                                          .options = std::move(options),
                                          .clock = &clock,
@@ -138,6 +138,7 @@ Result<void> SiteDriver::Parts::loop_once() {
   const int descriptors[] = {signals.number(), worker ? worker->descriptor() : signals.number()};
   FOVEA_TRY(transport->wait(timeout, descriptors));
   handle_signals();
+  if (std::exchange(reload_due, false)) FOVEA_TRY(reload_policy());
   show_connection();
   if (transport->connection_count() != greeted_connection) {
     greeted_connection = transport->connection_count();
@@ -166,8 +167,10 @@ Result<void> SiteDriver::Parts::loop_once() {
 }
 
 void SiteDriver::Parts::handle_signals() {
-  for (int number = next_signal(signals); number != 0; number = next_signal(signals))
-    if (number != SIGCONT) stop = true;
+  for (int number = next_signal(signals); number != 0; number = next_signal(signals)) {
+    if (number == SIGHUP) reload_due = true;
+    else if (number != SIGCONT) stop = true;
+  }
 }
 
 Result<void> SiteDriver::Parts::tick() {
@@ -175,6 +178,7 @@ Result<void> SiteDriver::Parts::tick() {
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
   FOVEA_TRY(look_for_decision());
+  FOVEA_TRY(follow_decision());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_status.value >= kStatusEveryMs) write_status();
   return {};

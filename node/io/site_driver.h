@@ -59,7 +59,8 @@ class SiteDriver {
   std::unique_ptr<Parts> parts_;
 };
 
-// Blocks SIGINT, SIGTERM and SIGCONT for the process, so that the loop reads them from a descriptor.
+// Blocks SIGINT, SIGTERM, SIGCONT and SIGHUP (which reads the policy of node.toml again) for the process, so that the
+// loop reads them from a descriptor.
 void block_stop_signals();
 
 }  // namespace fovea::node::io

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "common/ids.h"
 #include "common/result.h"
 #include "federation/io/event_log.h"
+#include "federation/io/rate_limit.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "node/io/site_driver.h"
@@ -21,6 +23,13 @@
 #include "node/io/zmq_transport.h"
 
 namespace fovea::node::io {
+
+// What the coordinator can make this site write to its disk without a person's doing: offers of plans and rosters, and
+// what is said in the log and the event file about messages that were not accepted.
+inline constexpr federation::io::Rate kOfferRate{.burst = 16, .every_ms = 225'000};  // 16 an hour
+inline constexpr std::size_t kPlansUndecidedMax = 32;                                // of offered plans, on disk
+inline constexpr federation::io::Rate kIgnoredRate{.burst = 32, .every_ms = 10'000};
+inline constexpr federation::io::Rate kRefusedRate{.burst = 1'000, .every_ms = 1'000};
 
 struct SiteDriver::Parts {
   FileLock lock;  // of the folder; first, so that it is held until everything else is closed
@@ -40,11 +49,28 @@ struct SiteDriver::Parts {
   struct Offer {
     RunId run;
     federation::membership::Plan plan;
+    bool refused = false;  // the coordinator was told of a rejection; an approval may follow
   };
   std::optional<Offer> offer{};  // waits for a person's decision
+  // The file of a plan's decision as it was read last: another one is read before the next byte leaves.
+  struct FileStamp {
+    std::uint64_t inode = 0;
+    std::int64_t modified_ns = 0;
+    std::int64_t size = 0;
+    bool operator==(const FileStamp&) const = default;
+  };
+  std::map<Digest, FileStamp> decisions_read{};
+  bool policy_due = false;  // the machine has yet to hear of an approval, a withdrawal or another policy
+  federation::messages::RefusalReason policy_why = federation::messages::RefusalReason::plan_not_approved;
+  bool reload_due = false;  // SIGHUP
   std::optional<SiteRun> run{};
   std::optional<round::SiteMachine> machine{};
   std::unique_ptr<TrainingWorker> worker{};
+
+  federation::io::RateLimit plan_offers{kOfferRate};
+  federation::io::RateLimit roster_offers{kOfferRate};
+  federation::io::RateLimit ignored_shown{kIgnoredRate};
+  federation::io::RateLimit refusals_shown{kRefusedRate};
 
   bool stop = false;
   bool resume_pending = false;
@@ -69,8 +95,15 @@ struct SiteDriver::Parts {
   Result<void> on_connected();
   Result<void> handle_frame(Bytes frame);
   Result<void> take_roster(const federation::messages::SignedMessage& message);
+  // For the log and the event file, at a bounded rate.
+  void note_ignored(const char* event, const std::string& why);
+  // Whether a plan that nobody has decided about may still be stored.
+  Result<bool> has_room_for(const Digest& plan) const;
   Result<void> take_plan(const federation::messages::SignedMessage& message);
   Result<void> look_for_decision();
+  Result<bool> read_decision(const Digest& plan);  // whether it is another one than before
+  Result<void> follow_decision();                  // of the plan of the open run
+  Result<void> reload_policy();
   Result<void> refuse_plan(const RunId& run, federation::messages::RefusalReason reason, const Error& why);
   Result<void> open_run(const Offer& accepted);
   round::SitePolicy site_policy() const;
@@ -81,6 +114,7 @@ struct SiteDriver::Parts {
   void log(const round::SiteEffects& effects);
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);
+  void drop_what_is_withdrawn(std::vector<round::SiteOutbound>& batch) const;
   void close_round_at_gate(RoundNumber round, const char* outcome, std::uint32_t cohort);
   Result<void> send(std::vector<round::SiteOutbound> batch);
   Result<void> send_own(federation::messages::MessageKind kind, const RunId& run, const Bytes& payload);

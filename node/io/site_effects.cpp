@@ -7,6 +7,8 @@
 #include <variant>
 
 #include "crypto/random_source.h"
+#include "federation/ledger/egress_rules.h"
+#include "federation/model/counted_update.h"
 #include "node/io/site_driver_parts.h"
 
 namespace fovea::node::io {
@@ -21,12 +23,12 @@ constexpr std::int64_t kSaveEveryMs = 10'000;
 
 void SiteDriver::Parts::log(const round::SiteEffects& effects) {
   for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
-  if (const auto& refusal = effects.refusal) {
+  if (const auto& refusal = effects.refusal; refusal && refusals_shown.admit(clock->monotonic())) {
     spdlog::warn("refused: {}: {}", federation::messages::to_string(refusal->reason), refusal->detail);
     events.write("message_refused",
                  {{"reason", federation::messages::to_string(refusal->reason)}, {"why", refusal->detail}});
   }
-  if (const auto& notice = effects.refused_by_coordinator) {
+  if (const auto& notice = effects.refused_by_coordinator; notice && refusals_shown.admit(clock->monotonic())) {
     spdlog::warn("the coordinator refused a {}: {}", federation::messages::to_string(notice->refused),
                  federation::messages::to_string(notice->reason));
     events.write("refused_by_coordinator", {{"kind", federation::messages::to_string(notice->refused)},
@@ -53,6 +55,7 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
     if (effects.more) resume_pending = true;
     // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
     if (!next && std::exchange(greeting_due, false)) next = round::Connected{};
+    if (!next && std::exchange(policy_due, false)) next = round::PolicyChanged{site_policy(), policy_why};
   }
   return {};
 }
@@ -88,7 +91,18 @@ void SiteDriver::Parts::close_round_at_gate(RoundNumber round, const char* outco
   if (!closed) spdlog::warn("{}", closed.error().message);
 }
 
+// The gate would refuse it, with the whole batch; the reason for the coordinator must still leave.
+void SiteDriver::Parts::drop_what_is_withdrawn(std::vector<round::SiteOutbound>& batch) const {
+  if (!run || gate.plan_approved(run->plan().hash)) return;
+  std::erase_if(batch, [](const round::SiteOutbound& message) {
+    return federation::ledger::egress_scope(message.kind) != federation::messages::MessageScope::session;
+  });
+}
+
 Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
+  if (batch.empty()) return {};
+  FOVEA_TRY(follow_decision());
+  drop_what_is_withdrawn(batch);
   // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};
   std::vector<ByteView> wires;
@@ -158,10 +172,12 @@ Result<void> SiteDriver::Parts::take_training_reports() {
       FOVEA_TRY(feed(round::TrainingFailed{report->round}));
       continue;
     }
-    federation::model::LocalUpdate update = static_cast<federation::model::LocalUpdate&&>(*outcome);
-    update.weight = std::min(update.weight, run->plan().strategy.weight_max);
-    events.write("training_finished", {{"round", report->round}, {"studies_skipped", outcome->studies_skipped}});
-    FOVEA_TRY(feed(round::TrainingFinished{report->round, std::move(update)}));
+    const std::uint32_t skipped = outcome->studies_skipped;
+    round::TrainingFinished finished{.round = report->round, .update = {}, .measured = std::move(outcome->measured)};
+    finished.update = federation::model::counted_update(static_cast<federation::model::LocalUpdate&&>(*outcome),
+                                                        run->plan().strategy);
+    events.write("training_finished", {{"round", report->round}, {"studies_skipped", skipped}});
+    FOVEA_TRY(feed(std::move(finished)));
   }
   return {};
 }

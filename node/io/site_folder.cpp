@@ -117,17 +117,6 @@ Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument
   return write_file_durably(root_ / "invite.json", document.serialize());
 }
 
-std::vector<RosterTrust> SiteFolder::former_trusts() const {
-  std::vector<RosterTrust> out;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(root_ / "invites", ignored)) {
-    const auto document = federation::files::read_signed_document(entry.path());
-    if (!document) continue;
-    if (const auto former = federation::membership::verify_invite(*document)) out.push_back(former->trust());
-  }
-  return out;
-}
-
 Result<std::optional<federation::membership::Roster>> SiteFolder::roster(UnixMs now) const {
   using Out = std::optional<federation::membership::Roster>;
   FOVEA_TRY_ASSIGN(const federation::membership::Invite pinned, invite());
@@ -136,8 +125,9 @@ Result<std::optional<federation::membership::Roster>> SiteFolder::roster(UnixMs 
   if (!document) return document.error();
   auto roster = federation::membership::verify_roster(*document, pinned.trust(), now);
   if (!roster && roster.error().code == ErrorCode::deadline_exceeded)
-    return Out();                                                            // the coordinator offers a newer one
-  if (!roster && is_signed_under(*document, former_trusts())) return Out();  // and one under the new document
+    return Out();  // the coordinator offers a newer one
+  if (!roster && is_signed_under(*document, federation::files::former_trusts(root_ / "invites")))
+    return Out();  // and one under the new document
   if (!roster) return roster.error().with_context((root_ / "roster.json").string());
   return Out(std::move(roster).value());
 }
@@ -158,7 +148,7 @@ std::vector<federation::membership::Roster> SiteFolder::past_rosters() const {
   std::vector<federation::membership::Roster> out;
   const auto pinned = invite();
   if (!pinned) return out;
-  std::vector<RosterTrust> trusts = former_trusts();
+  std::vector<RosterTrust> trusts = federation::files::former_trusts(root_ / "invites");
   trusts.push_back(pinned->trust());
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) {

@@ -80,7 +80,6 @@ class SiteFolder {
   Result<std::optional<federation::membership::SignedDocument>> decision(const Digest& hash) const;
 
  private:
-  std::vector<federation::membership::RosterTrust> former_trusts() const;
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;

@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/ids.h"
+#include "node/io/site_run.h"
 #include "node/round/site_marks.h"
 
 namespace fovea::node::io {
@@ -32,12 +33,15 @@ std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
 Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs) {
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));
   for (const auto& [run, journal] : journals_in(runs)) {
-    FOVEA_TRY_ASSIGN(const RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
+    FOVEA_TRY_ASSIGN(RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
     auto memory = round::SiteMemory::restore(run, records.records(), out.records());
     if (!memory) return memory.error().with_context(journal.string());
     std::vector<Bytes> found;
     for (const round::ReleasedMark& mark : memory->unregistered) found.push_back(round::encode_mark(run, mark));
+    for (const round::StatisticMark& mark : memory->unregistered_statistics)
+      found.push_back(round::encode_mark(run, mark));
     FOVEA_TRY(out.append(found));
+    FOVEA_TRY(erase_spent_shares(records, run));
   }
   return out;
 }

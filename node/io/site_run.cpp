@@ -1,5 +1,6 @@
 #include "node/io/site_run.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "federation/model/initial_weights.h"
 #include "federation/model/model_use.h"
 #include "federation/model/safetensors.h"
+#include "node/round/site_marks.h"
 
 namespace fovea::node::io {
 namespace {
@@ -55,14 +57,34 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 
 }  // namespace
 
+Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run) {
+  FOVEA_TRY_ASSIGN(const std::vector<Bytes> records, journal.read());
+  FOVEA_TRY_ASSIGN(const auto rest, round::without_spent_shares(run, records));
+  if (rest) FOVEA_TRY(journal.rewrite(*rest));
+  return rest.has_value();
+}
+
 Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::membership::Plan& plan) {
   FOVEA_TRY(create_directories_durably(folder));
   FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
   using federation::files::RecordFile;
   FOVEA_TRY_ASSIGN(RecordFile journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
+  FOVEA_TRY_ASSIGN(const bool erased, erase_spent_shares(journal, run));
+  if (erased) {
+    FOVEA_TRY_ASSIGN(journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
+  }
   SiteRun out(folder, run, plan, std::move(journal));
   FOVEA_TRY(out.load_model());
   return out;
+}
+
+Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
+  if (std::none_of(records.begin(), records.end(), [](const Bytes& record) { return round::may_spend_shares(record); }))
+    return journal_.append(records);
+  FOVEA_TRY_ASSIGN(std::vector<Bytes> all, journal_.read());
+  all.insert(all.end(), records.begin(), records.end());
+  FOVEA_TRY_ASSIGN(const auto rest, round::without_spent_shares(run_, all));
+  return rest ? journal_.rewrite(*rest) : journal_.append(records);
 }
 
 Result<void> SiteRun::load_model() {

@@ -23,6 +23,10 @@
 
 namespace fovea::node::io {
 
+// Rewrites the journal of a run without the shares that may not leave any more, if it has such (which a crash, or a
+// version before this rule, can have left). True when it had.
+Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run);
+
 class SiteRun {
  public:
   // Makes the folder at first; later continues from what is there. The model on disk may be some rounds old: the
@@ -50,8 +54,9 @@ class SiteRun {
   // Where the site stands, and what the plan says of the next sum: the machine's event.
   Result<round::ModelAdopted> adopted() const;
 
-  // Durable when it returns. After an error the run cannot go on.
-  Result<void> append_journal(std::span<const Bytes> records) { return journal_.append(records); }
+  // Durable when it returns. After an error the run cannot go on. Shares that these records make useless are erased
+  // with it: a kill in between leaves the journal before or the one after.
+  Result<void> append_journal(std::span<const Bytes> records);
   // The next model, in memory. corruption when the sum does not fit the plan.
   Result<void> apply(const round::VerifiedSum& sum);
   // The model as a file; `predict` and `evaluate` read it.

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -19,14 +20,12 @@ namespace fovea::node::io {
 
 using federation::messages::MessageKind;
 
-namespace {
-
-Result<void> ignore(const char* what, const Error& why) {
-  spdlog::warn("ignored a {}: {}", what, why.message);
-  return {};
+// A coordinator that sends nothing but garbage must not fill the disk with what is said about it.
+void SiteDriver::Parts::note_ignored(const char* event, const std::string& why) {
+  if (!ignored_shown.admit(clock->monotonic())) return;
+  spdlog::warn("ignored a message of the coordinator: {}", why);
+  events.write(event, {{"why", why}, {"unreported", ignored_shown.refused()}});
 }
-
-}  // namespace
 
 Result<void> SiteDriver::Parts::on_connected() {
   if (machine) return feed(round::Connected{});
@@ -39,8 +38,7 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
   auto opened = federation::messages::SignedMessage::open(
       std::move(frame), {.sender = std::nullopt, .key = invite.coordinator_signing_key});
   if (!opened) {
-    spdlog::warn("ignored a message: {}", opened.error().message);
-    events.write("message_ignored", {{"why", opened.error().message}});
+    note_ignored("message_ignored", opened.error().message);
     return {};
   }
   if (opened->kind() == MessageKind::roster_offer) return take_roster(*opened);
@@ -52,21 +50,26 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
 
 Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMessage& message) {
   auto offered = federation::messages::RosterOffer::decode(message.payload());
-  if (!offered) return ignore("roster", offered.error());
+  if (!offered) return note_ignored("roster_ignored", offered.error().message), Result<void>();
   auto document = federation::membership::SignedDocument::parse(offered->signed_document);
-  if (!document) return ignore("roster", document.error());
+  if (!document) return note_ignored("roster_ignored", document.error().message), Result<void>();
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
   auto verified = federation::membership::verify_roster(*document, invite.trust(epoch_min), clock->wall());
   if (!verified) {
-    spdlog::warn("ignored a roster: {}", verified.error().message);
-    events.write("roster_ignored", {{"why", verified.error().message}});
+    note_ignored("roster_ignored", verified.error().message);
     return {};
   }
   if (roster && roster->hash == verified->hash) return {};
   const federation::membership::RosterSite* entry = verified->find(self.id);
   if (entry == nullptr || entry->identity_key != self.identity_key) {
+    if (!ignored_shown.admit(clock->monotonic())) return {};
     spdlog::warn("this site is not on the roster of epoch {}; ask the administrator", verified->epoch);
     events.write("not_on_roster", {{"epoch", verified->epoch}});
+    return {};
+  }
+  if (!roster_offers.admit(clock->monotonic())) {
+    note_ignored("roster_ignored",
+                 "more than 16 new rosters in an hour; a later one is taken when it is offered again");
     return {};
   }
   FOVEA_TRY(options.folder.keep_roster(*document, verified->epoch));
@@ -78,22 +81,50 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   return feed(round::Connected{});  // the coordinator counts us in when we greet it under the new epoch
 }
 
+Result<bool> SiteDriver::Parts::has_room_for(const Digest& plan) const {
+  const auto stored = options.folder.plans();
+  if (!stored) return true;  // no folder yet
+  std::size_t undecided = 0;
+  for (const Digest& known : *stored) {
+    if (known == plan) return true;
+    const auto decision = options.folder.decision(known);
+    if (!decision || !*decision) ++undecided;
+  }
+  return undecided < kPlansUndecidedMax;
+}
+
 Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMessage& message) {
   const RunId offered_run = message.header().run;
+  if (run && run->run() == offered_run) return {};
+  if (offer && offer->run == offered_run) {
+    if (!offer->refused) return {};
+    return refuse_plan(offered_run, federation::messages::RefusalReason::plan_not_approved,
+                       permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
+  }
+  if (!plan_offers.admit(clock->monotonic())) {
+    note_ignored("plan_ignored", "more than 16 plans in an hour; a later one is taken when it is offered again");
+    return {};
+  }
   auto offered = federation::messages::PlanOffer::decode(message.payload());
-  if (!offered) return ignore("plan", offered.error());
+  if (!offered) return note_ignored("plan_ignored", offered.error().message), Result<void>();
   auto plan = federation::membership::Plan::parse(offered->plan);
   if (!plan) return refuse_plan(offered_run, federation::messages::RefusalReason::malformed, plan.error());
-  if (run && run->run() == offered_run) return {};
-  if (offer && offer->run == offered_run) return {};
+  FOVEA_TRY_ASSIGN(const bool room, has_room_for(plan->hash));
+  if (!room) {
+    note_ignored("plan_ignored", std::to_string(kPlansUndecidedMax) +
+                                     " offered plans wait for a decision; reject those that nobody wants "
+                                     "(fovea-node plan list, plan reject)");
+    return {};
+  }
   FOVEA_TRY(create_directories_durably(options.folder.plan(plan->hash).parent_path()));
   FOVEA_TRY(write_file_durably(options.folder.plan(plan->hash), offered->plan));
   events.write("plan_offered", {{"run", offered_run.text()}, {"plan", to_hex(plan->hash)}, {"name", plan->name}});
   if (const auto allowed = check_policy(options.config.policy, *plan); !allowed)
     return refuse_plan(offered_run, federation::messages::RefusalReason::local_policy, allowed.error());
   offer = Offer{offered_run, std::move(plan).value()};
+  decisions_read.erase(offer->plan.hash);
   FOVEA_TRY(look_for_decision());
-  if (offer) {
+  if (offer && !offer->refused) {
     spdlog::warn("plan \"{}\" waits for a person's approval: fovea-node --site {} plan approve {} --by \"your name\"",
                  offer->plan.name, options.folder.root().string(), to_hex(offer->plan.hash).substr(0, 12));
     events.write("plan_waiting", {{"plan", to_hex(offer->plan.hash)}});
@@ -112,31 +143,76 @@ Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation
 
 Result<void> SiteDriver::Parts::look_for_decision() {
   if (!offer) return {};
-  auto decision = options.folder.decision(offer->plan.hash);
-  if (!decision) {
-    spdlog::warn("ignored an approval: {}", decision.error().message);
-    return {};
-  }
-  if (*decision) {
-    const auto decided = gate.decide_plan(**decision);
-    if (!decided && decided.error().code != ErrorCode::permission_denied &&
-        decided.error().code != ErrorCode::corruption)
-      return decided;
-    if (!decided) {
-      spdlog::warn("ignored an approval: {}", decided.error().message);
-      events.write("approval_ignored", {{"why", decided.error().message}});
-    }
-  }
+  FOVEA_TRY_ASSIGN(const bool decided, read_decision(offer->plan.hash));
   if (!gate.plan_approved(offer->plan.hash)) {
-    if (!*decision) return {};
-    const Offer refused = std::move(*offer);
-    offer.reset();
-    return refuse_plan(refused.run, federation::messages::RefusalReason::plan_not_approved,
-                       permission_denied("plan \"" + refused.plan.name + "\" was rejected at this site"));
+    if (!decided) return {};
+    offer->refused = true;
+    return refuse_plan(offer->run, federation::messages::RefusalReason::plan_not_approved,
+                       permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
   }
   const Offer accepted = std::move(*offer);
   offer.reset();
   return open_run(accepted);
+}
+
+Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
+  struct stat found {};
+  if (::stat(options.folder.approval(plan).c_str(), &found) != 0) return false;
+  const FileStamp stamp{found.st_ino, found.st_mtim.tv_sec * std::int64_t{1'000'000'000} + found.st_mtim.tv_nsec,
+                        found.st_size};
+  if (const auto last = decisions_read.find(plan); last != decisions_read.end() && last->second == stamp) return false;
+  decisions_read[plan] = stamp;
+  const auto decision = options.folder.decision(plan);
+  if (!decision) {
+    spdlog::warn("ignored an approval: {}", decision.error().message);
+    return false;
+  }
+  if (!*decision) return false;
+  const auto decided = gate.decide_plan(**decision);
+  if (!decided && decided.error().code != ErrorCode::permission_denied && decided.error().code != ErrorCode::corruption)
+    return decided.error();
+  if (!decided) {
+    spdlog::warn("ignored an approval: {}", decided.error().message);
+    events.write("approval_ignored", {{"why", decided.error().message}});
+  }
+  return decided.has_value();
+}
+
+// Before each send: a person's rejection holds from the next byte on. What was queued before it is dropped with the
+// connection.
+Result<void> SiteDriver::Parts::follow_decision() {
+  if (!run) return {};
+  const Digest& plan = run->plan().hash;
+  const bool before = gate.plan_approved(plan);
+  FOVEA_TRY(read_decision(plan));
+  if (gate.plan_approved(plan) == before) return {};
+  policy_due = true;
+  policy_why = federation::messages::RefusalReason::plan_not_approved;
+  if (before) spdlog::warn("plan \"{}\" was withdrawn: nothing of it leaves any more", run->plan().name);
+  else spdlog::info("plan \"{}\" is approved again", run->plan().name);
+  events.write(before ? "plan_withdrawn" : "plan_approved_again", {{"run", run->run().text()}, {"plan", to_hex(plan)}});
+  return before ? transport->hang_up() : Result<void>();
+}
+
+// Only the policy follows node.toml while the node runs; all other settings need a start.
+Result<void> SiteDriver::Parts::reload_policy() {
+  auto fresh = NodeConfig::read(options.folder.config());
+  if (!fresh) {
+    spdlog::warn("the policy in force stays: {}", fresh.error().message);
+    events.write("policy_not_reloaded", {{"why", fresh.error().message}});
+    return {};
+  }
+  options.config.policy = fresh->policy;
+  std::optional<std::string> forbidden;
+  if (run)
+    if (const auto allowed = check_policy(fresh->policy, run->plan()); !allowed) forbidden = allowed.error().message;
+  const bool before = run && gate.plan_approved(run->plan().hash);
+  FOVEA_TRY(gate.change_policy(fresh->policy.cohort_min, fresh->policy.run_bytes_max, forbidden));
+  spdlog::info("the policy of node.toml is in force{}{}", forbidden ? ": " : "", forbidden.value_or(""));
+  events.write("policy_reloaded", {{"forbids_plan", forbidden.has_value()}});
+  policy_due = machine.has_value();
+  policy_why = federation::messages::RefusalReason::local_policy;
+  return before && forbidden ? transport->hang_up() : Result<void>();
 }
 
 round::SitePolicy SiteDriver::Parts::site_policy() const {
@@ -153,6 +229,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   machine.reset();
   worker.reset();
   run.reset();
+  policy_due = false;
   FOVEA_TRY_ASSIGN(run, SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan));
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
@@ -163,7 +240,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                            .policy = site_policy(),
                            .software = software,
                            .rosters_past = options.folder.past_rosters(),
-                           .threads = std::max(1U, std::thread::hardware_concurrency())};
+                           .threads = std::max(1U, std::thread::hardware_concurrency()),
+                           .last_attempt_open = gate.attempt_open().has_value()};
   FOVEA_TRY_ASSIGN(machine,
                    round::SiteMachine::create(std::move(config), run->journal_at_start(), site_register.records()));
   events.write("run_opened", {{"run", accepted.run.text()},
@@ -191,7 +269,8 @@ Result<void> SiteDriver::Parts::hold_if_asked(const federation::messages::Signed
     ::poll(&waiting, 1, -1);
     const int number = next_signal(signals);
     if (number == SIGCONT) break;
-    if (number != 0) stop = true;
+    if (number == SIGHUP) reload_due = true;
+    else if (number != 0) stop = true;
   }
   return {};
 }

@@ -76,12 +76,14 @@ void ZmqTransport::follow_connection() {
         if (!redial_at_) redial_at_ = std::chrono::steady_clock::now() + redial_pause_;
         break;
       case ConnectionEvent::lost:
+        guard_.closed(monitor_->descriptor());
         if (state_ == ConnectionState::connected) state_ = ConnectionState::connecting;
         // ZMQ_IMMEDIATE dropped what was under way, and what waited here is of the same session.
         outbox_.clear();
         outbox_bytes_ = 0;
         break;
-      case ConnectionEvent::connected:
+      case ConnectionEvent::connected: guard_.opened(monitor_->descriptor()); break;
+      case ConnectionEvent::accepted:
       case ConnectionEvent::retrying: break;
     }
   }
@@ -92,9 +94,12 @@ std::optional<Bytes> ZmqTransport::receive() {
     while (true) {
       zmq::message_t message;
       if (!dealer_->recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
+      guard_.delivered(message);
       if (message.more()) {  // not of the protocol: a message is one frame
-        while (message.more())
+        while (message.more()) {
           if (!dealer_->recv(message)) return std::nullopt;
+          guard_.delivered(message);
+        }
         continue;
       }
       if (message.size() == 0) continue;  // "are you still there?"
@@ -121,6 +126,19 @@ Result<void> ZmqTransport::send(Bytes payload) {
     return {};
   } catch (const zmq::error_t& error) {
     return federation::io::zmq_failure(error, "sending to the coordinator");
+  }
+}
+
+Result<void> ZmqTransport::hang_up() {
+  try {
+    outbox_.clear();
+    outbox_bytes_ = 0;
+    redial_at_.reset();
+    state_ = ConnectionState::connecting;
+    dial();
+    return {};
+  } catch (const zmq::error_t& error) {
+    return federation::io::zmq_failure(error, "dialling " + options_.endpoint);
   }
 }
 

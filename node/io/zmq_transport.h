@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 #include "federation/io/curve_socket.h"
+#include "federation/io/inbound_guard.h"
 
 namespace fovea::node::io {
 
@@ -43,8 +44,13 @@ class ZmqTransport {
   // the round machine sends it again when asked); failed_precondition: the queue is full.
   Result<void> send(Bytes payload);
 
+  // Drops what is queued here and with libzmq, and dials anew: none of it leaves any more.
+  Result<void> hang_up();
+
   std::size_t outbox_bytes() const noexcept { return outbox_bytes_; }  // queued here, not yet with libzmq
   ConnectionState state() const noexcept { return state_; }
+  // Connections shut down because the coordinator sent more than is read of it: a message without an end.
+  std::uint64_t cut_count() const noexcept { return guard_.cut_count(); }
   // Grows with each connection: then a hello is due.
   std::uint64_t connection_count() const noexcept { return connection_count_; }
 
@@ -58,6 +64,7 @@ class ZmqTransport {
   TransportOptions options_;
   crypto::AgreementKey key_;
   zmq::context_t context_;
+  federation::io::InboundGuard guard_;
   std::optional<zmq::socket_t> dealer_;
   std::optional<federation::io::ConnectionMonitor> monitor_;  // goes before the socket it watches
   std::uint64_t dial_count_ = 0;

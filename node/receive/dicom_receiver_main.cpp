@@ -30,9 +30,9 @@
 #include <vector>
 
 #include "common/bytes.h"
-#include "common/core_dumps.h"
 #include "common/descriptor.h"
 #include "common/result.h"
+#include "crypto/core_dumps.h"
 #include "crypto/key_agreement.h"
 #include "node/receive/sealed_scan.h"
 
@@ -247,7 +247,7 @@ int receive(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int count, char** words) {
-  fovea::forbid_core_dumps();
+  fovea::crypto::forbid_core_dumps();
   if (count != 9 || fcntl(kConnection, F_GETFD) < 0 || fcntl(kEvents, F_GETFD) < 0) {
     std::fputs("fovea-dicom-receiver is started by fovea-node data listen; it has no use of its own\n", stderr);
     return 2;

@@ -72,6 +72,11 @@ void SiteMachine::Core::register_mark(SiteMark mark) {
 
 void SiteMachine::Core::complete_register() {
   while (!memory.unregistered.empty()) register_mark(ReleasedMark(memory.unregistered.back()));
+  while (!memory.unregistered_statistics.empty()) register_mark(StatisticMark(memory.unregistered_statistics.back()));
+}
+
+void SiteMachine::Core::close_attempts(const ClosedMark& up_to) {
+  if (memory.keeps_shares(up_to)) mark(up_to);
 }
 
 SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload,

@@ -144,7 +144,9 @@ struct SiteMachine::Core {
   ModelAdopted model;
   bool has_model = false;
   std::optional<federation::messages::AttemptRef>
-      abandoned;                       // joined, then given up by the coordinator: its statement is void
+      abandoned;  // joined, then given up by the coordinator: its statement is void
+  // What a withdrawal interrupted, said again at each connection until a plan is approved.
+  std::optional<federation::messages::AttemptFailure> withdrawn;
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
@@ -167,6 +169,10 @@ struct SiteMachine::Core {
   void on(Resume);
   void on(Tick event);
   void on_train_task(const federation::messages::SignedMessage& message);
+  bool has_plan() const noexcept { return !config.policy.plans_approved.empty(); }
+  void withdraw(federation::messages::RefusalReason why);
+  void refuse_withdrawn(const federation::messages::SignedMessage& message);
+  void give_up_attempt(federation::messages::RefusalReason why);
   void on_abandoned(const federation::messages::SignedMessage& message);
   void on_notice(const federation::messages::SignedMessage& message);
 
@@ -217,6 +223,8 @@ struct SiteMachine::Core {
   federation::messages::Refusal refuse_released(const Release& release) const;
   std::optional<federation::messages::Refusal> check_task_unreleased(const Digest& model_hash) const;
   std::optional<federation::messages::Refusal> check_unreleased(const SignedMark& statement) const;
+  std::optional<federation::messages::Refusal> check_statistic(
+      const Digest& model_hash, std::span<const federation::model::StudyTag> studies) const;
   std::optional<federation::messages::Refusal> check_repeated(const federation::secagg::RoundParameters& p,
                                                               const TrainedUpdate& trained) const;
 
@@ -259,9 +267,10 @@ struct SiteMachine::Core {
                         const federation::messages::AttemptRef& ref);
   void report_failure(const federation::messages::AttemptRef& ref, federation::messages::RefusalReason reason,
                       std::optional<RosterIndex> accused = {});
-  void mark(SiteMark mark);           // in the journal of the run
-  void register_mark(SiteMark mark);  // in the register of the site
-  void complete_register();           // what a crash kept from it
+  void mark(SiteMark mark);                      // in the journal of the run
+  void register_mark(SiteMark mark);             // in the register of the site
+  void complete_register();                      // what a crash kept from it
+  void close_attempts(const ClosedMark& up_to);  // their shares are not needed any more
   SiteOutbound seal(federation::messages::MessageKind kind, ByteView payload,
                     const federation::messages::AttemptRef& ref) const;
   void send(SiteOutbound message) { effects.outbound.push_back(std::move(message)); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "common/contains.h"
 #include "common/finite.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/message_kind.h"
@@ -25,6 +26,20 @@ constexpr std::int64_t kSilentPhases = 10;
 bool same_task(const federation::messages::TrainTask& a, const federation::messages::TrainTask& b) {
   return a.plan_hash == b.plan_hash && a.model_hash == b.model_hash && a.previous_transcript == b.previous_transcript &&
          a.stage_index == b.stage_index && a.stage_round == b.stage_round && a.seed == b.seed;
+}
+
+// Requests whose answers are bound to a plan. A task is not among them: its refusal names the plan.
+bool asks_for_plan_data(MessageKind kind) {
+  static constexpr std::array kKinds{MessageKind::parameters,          MessageKind::key_list,
+                                     MessageKind::routed_shares,       MessageKind::chunk_request,
+                                     MessageKind::consistency_request, MessageKind::unmask_request,
+                                     MessageKind::beacon_request,      MessageKind::beacon_commitments};
+  return contains(kKinds, kind);
+}
+
+bool is_stricter(const SitePolicy& policy, const SitePolicy& before) {
+  return policy.colluders_max > before.colluders_max || policy.honest_min > before.honest_min ||
+         policy.cohort_min > before.cohort_min;
 }
 
 }  // namespace
@@ -55,13 +70,16 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
   if (config.roster.sites[*index].identity_key != config.identity.verify_key())
     return invalid_argument("identity: not the key the roster names for " + config.self.text());
   FOVEA_TRY_ASSIGN(SiteMemory memory, SiteMemory::restore(config.run, journal, site_register));
+  std::optional<federation::messages::AttemptRef> abandoned;
+  if (memory.joined && !config.last_attempt_open) abandoned = memory.joined->ref;
   auto core = std::make_unique<Core>(Core{.config = std::move(config),
                                           .self = *index,
                                           .on_roster = true,
                                           .memory = std::move(memory),
                                           .model = {},
                                           .has_model = false,
-                                          .abandoned = {},
+                                          .abandoned = abandoned,
+                                          .withdrawn = {},
                                           .wanted_model = {},
                                           .phase = Idle{},
                                           .incoming = {},
@@ -96,7 +114,10 @@ AttemptNumber SiteMachine::attempt() const noexcept {
 
 RoundNumber SiteMachine::last_round() const noexcept { return core_->model.round; }
 
-void SiteMachine::Core::on(Connected) { say_hello(); }
+void SiteMachine::Core::on(Connected) {
+  say_hello();
+  if (withdrawn) report_failure({withdrawn->round, withdrawn->attempt}, withdrawn->reason);
+}
 
 void SiteMachine::Core::on(MessageReceived event) {
   const federation::messages::SignedMessage& message = event.message;
@@ -111,6 +132,7 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (!published && header.epoch != config.roster.epoch)
     return refuse(RefusalReason::wrong_epoch, "roster epoch " + std::to_string(header.epoch) + ", pinned is " +
                                                   std::to_string(config.roster.epoch));
+  if (!has_plan() && asks_for_plan_data(message.kind())) return refuse_withdrawn(message);
   if (message.kind() == MessageKind::parameters) return on_parameters(message, std::move(event.seed));
   struct Handler {
     MessageKind kind;
@@ -145,6 +167,7 @@ void SiteMachine::Core::on(const ModelAdopted& event) {
   model = event;
   has_model = true;
   incoming.reset();
+  close_attempts({model.round, kEveryAttempt});
   if (wanted_model == model.model_hash) {
     wanted_model.reset();
     say_hello();
@@ -177,6 +200,12 @@ void SiteMachine::Core::on(TrainingFinished event) {
     phase = Idle{};
     return refuse(RefusalReason::update_not_finite, "the trained update has values that are not finite");
   }
+  if (auto released = check_statistic(task.model_hash, event.measured)) {
+    report_failure({.round = task.round}, released->reason);
+    phase = Idle{};
+    return refuse(std::move(*released));
+  }
+  if (!event.measured.empty()) mark(StatisticMark{task.model_hash, false, std::move(event.measured)});
   const Digest digest = federation::secagg::update_digest(event.update, config.identity.seed());
   phase = Ready{{task, std::move(event.update), digest}};
   say_ready(task);
@@ -192,8 +221,51 @@ void SiteMachine::Core::on(TrainingFailed event) {
 void SiteMachine::Core::on(PolicyChanged event) {
   if (auto checked = check_policy_bounds(event.policy); !checked)
     return refuse(RefusalReason::local_policy, checked.error().message);
-  config.policy = std::move(event.policy);
+  const SitePolicy before = std::exchange(config.policy, std::move(event.policy));
+  if (!has_plan()) {
+    if (!before.plans_approved.empty()) withdraw(event.why);
+    return;
+  }
+  withdrawn.reset();
+  // What was joined under a weaker policy ends; the next P is held to the new one.
+  if (is_stricter(config.policy, before)) give_up_attempt(RefusalReason::local_policy);
   say_hello();  // a task refused for want of an approval is offered again
+}
+
+void SiteMachine::Core::give_up_attempt(RefusalReason why) {
+  if (!memory.joined || abandoned == memory.joined->ref) return;
+  const federation::messages::AttemptRef ref = memory.joined->ref;
+  const bool in_hand = attempt() != nullptr || std::holds_alternative<ConsistencySigned>(phase);
+  abandoned = effects.abandoned = ref;
+  if (!in_hand) return;
+  std::optional<TrainedUpdate> left = take_trained_update();
+  phase = Ready{std::move(*left)};
+  report_failure(ref, why);
+}
+
+// The secrets go with the phase. An attempt that was signed is void: its release must not leave any more.
+void SiteMachine::Core::withdraw(RefusalReason why) {
+  const std::size_t said = effects.outbound.size();
+  effects.cancel_training = std::holds_alternative<Training>(phase);
+  RoundNumber round = 0;
+  if (const auto* training = std::get_if<Training>(&phase)) round = training->task.round;
+  else if (const TrainedUpdate* update = trained_update()) round = update->task.round;
+  withdrawn =
+      federation::messages::AttemptFailure{.round = round, .attempt = 0, .reason = why, .accused = std::nullopt};
+  if (attempt() != nullptr || std::holds_alternative<ConsistencySigned>(phase))
+    withdrawn->attempt = memory.joined->ref.attempt;
+  give_up_attempt(why);
+  phase = Idle{};
+  incoming.reset();
+  effects.notices.emplace_back("the plan was withdrawn: what was under way is given up");
+  if (effects.outbound.size() == said) report_failure({.round = round}, why);
+}
+
+// So that the coordinator need not wait for the answer.
+void SiteMachine::Core::refuse_withdrawn(const federation::messages::SignedMessage& message) {
+  if (withdrawn) report_failure({withdrawn->round, withdrawn->attempt}, withdrawn->reason);
+  refuse(RefusalReason::plan_not_approved,
+         std::string(federation::messages::to_string(message.kind())) + " under a plan that is not approved here");
 }
 
 void SiteMachine::Core::on(RosterAdopted event) {
@@ -293,6 +365,7 @@ void SiteMachine::Core::on_abandoned(const federation::messages::SignedMessage& 
   }
   if (abandoned == joined->ref) return;
   abandoned = effects.abandoned = joined->ref;
+  close_attempts({joined->ref.round, joined->ref.attempt});
   effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
                             std::to_string(joined->ref.round) +
                             " abandoned: " + std::string(federation::messages::to_string(decoded->reason)));

@@ -71,6 +71,7 @@ struct SiteConfig {
       rosters_past;                        // of earlier epochs, to check the sums of rounds that were missed
   std::uint32_t threads = 1;               // to check a published sum with
   std::size_t chunks_per_step = 8;         // masked chunks in one batch of effects: bounds memory to this many MB
+  bool last_attempt_open = true;           // at the egress gate; if not, a restart brings none of it back
   std::int64_t hello_interval_ms = 5'000;  // say hello again when the coordinator was silent for this long
 };
 
@@ -105,12 +106,18 @@ struct TrainingAdvanced {
 struct TrainingFinished {
   RoundNumber round = 0;
   federation::model::LocalUpdate update;
+  // The studies whose model-independent statistic the update is (ascending): each is released for one sum, ever.
+  std::vector<federation::model::StudyTag> measured{};
 };
 struct TrainingFailed {
   RoundNumber round = 0;
 };
-struct PolicyChanged {  // plans approved or withdrawn
+// Plans approved or withdrawn, or another policy of the hospital. Without an approved plan everything in hand is given
+// up: the training, the update, the attempt with its secrets, and what a signed mark could still release.
+struct PolicyChanged {
   SitePolicy policy;
+  federation::messages::RefusalReason why =
+      federation::messages::RefusalReason::plan_not_approved;  // what the coordinator is told of what is given up
 };
 struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
   federation::membership::Roster roster;

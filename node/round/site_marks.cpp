@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -80,6 +81,24 @@ void fields(Fields& f, FieldsOf<Fields, BeaconMark> mark, MarkVersion) {
   f.array("mark.beacon", mark.beacon);
 }
 
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, StatisticMark> mark, MarkVersion) {
+  f.array("mark.model_hash", mark.model_hash);
+  f.boolean("mark.released", mark.released);
+  using Tag = federation::model::StudyTag;
+  f.list("mark.studies", mark.studies, {kMeasuredStudiesMax, "studies"}, [](Fields& g, auto& tag, const Tag* previous) {
+    g.array("mark.studies", tag);
+    g.require(previous == nullptr || tag > *previous, "mark.studies", "must be strictly ascending");
+  });
+  f.require(!mark.studies.empty(), "mark.studies", "at least one study");
+}
+
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, ClosedMark> mark, MarkVersion) {
+  f.u32("mark.round", mark.round);
+  f.u32("mark.attempt", mark.attempt);
+}
+
 template <class Mark>
 Result<SiteMark> read(ByteReader& reader, MarkVersion version) {
   FieldReader f(reader);
@@ -106,6 +125,8 @@ constexpr std::array kMarkTypes{
     MarkType{7, MarkVersion::current, 0, read<JoinedMark>},
     MarkType{8, MarkVersion::current, 1, read<SignedMark>},
     MarkType{9, MarkVersion::current, 3, read<ReleasedMark>},
+    MarkType{10, MarkVersion::current, 6, read<StatisticMark>},
+    MarkType{11, MarkVersion::current, 7, read<ClosedMark>},
 };
 
 struct DecodedMark {
@@ -151,6 +172,31 @@ bool SiteMemory::note_release(const RunId& run, const ReleasedMark& mark) {
   return true;
 }
 
+// All studies that were measured for a sum on this model: after a restart the data may be other, while what R4 signed
+// is still of the studies before.
+void SiteMemory::add_measured(const StatisticMark& mark) {
+  if (!measured || measured->model_hash != mark.model_hash) {
+    measured = mark;
+    return;
+  }
+  std::vector<federation::model::StudyTag> all;
+  std::set_union(measured->studies.begin(), measured->studies.end(), mark.studies.begin(), mark.studies.end(),
+                 std::back_inserter(all));
+  measured->studies = std::move(all);
+}
+
+bool SiteMemory::note_statistic(const RunId& run, const StatisticMark& mark) {
+  bool news = false;
+  for (const federation::model::StudyTag& study : mark.studies)
+    news |= statistics.emplace(study, MeasuredFor{run, mark.model_hash}).second;  // whoever released first keeps it
+  return news;
+}
+
+bool SiteMemory::keeps_shares(const ClosedMark& of) const {
+  return (consistency && !consistency->release.empty() && of.covers(consistency->ref)) ||
+         (unmasked && !unmasked->wire.empty() && of.covers(unmasked->ref));
+}
+
 void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
   std::visit(Overloaded{
                  [&](const JoinedMark& m) {
@@ -165,6 +211,8 @@ void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
                      release.committed = consistency->voters;
                    }
                    if (note_release(run, release)) unregistered.push_back(std::move(release));
+                   if (measured && measured->model_hash == m.model_hash && note_statistic(run, *measured))
+                     unregistered_statistics.push_back({m.model_hash, true, measured->studies});
                    unmasked = m;
                  },
                  [&](const ReleasedMark& m) {
@@ -175,6 +223,18 @@ void SiteMemory::apply(const RunId& run, const SiteMark& mark) {
                  },
                  [&](const BeaconListMark& m) { beacon_lists.emplace(m.roster, m.list); },
                  [&](const BeaconMark& m) { beacons.emplace(m.roster, m.beacon); },
+                 [&](const StatisticMark& m) {
+                   if (!m.released) return add_measured(m);
+                   note_statistic(run, m);
+                   std::erase_if(unregistered_statistics, [&](const StatisticMark& entry) {
+                     return entry.model_hash == m.model_hash && entry.studies == m.studies;
+                   });
+                 },
+                 [&](const ClosedMark& m) {
+                   closed = m;
+                   if (consistency && m.covers(consistency->ref)) consistency->release.clear();
+                   if (unmasked && m.covers(unmasked->ref)) unmasked->wire.clear();
+                 },
              },
              mark);
 }
@@ -195,6 +255,45 @@ Result<SiteMemory> SiteMemory::restore(const RunId& run, std::span<const Bytes> 
     memory.apply(run, decoded->mark);
   }
   return memory;
+}
+
+bool may_spend_shares(ByteView record) {
+  const auto is_type = [&](std::size_t alternative) {
+    return std::any_of(kMarkTypes.begin(), kMarkTypes.end(), [&](const MarkType& type) {
+      return type.alternative == alternative && !record.empty() && type.number == record.front();
+    });
+  };
+  return is_type(SiteMark(JoinedMark{}).index()) || is_type(SiteMark(ClosedMark{}).index());
+}
+
+Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run, std::span<const Bytes> journal) {
+  std::vector<SiteMark> marks;
+  std::optional<federation::messages::AttemptRef> joined;
+  std::optional<ClosedMark> closed;
+  for (std::size_t i = 0; i < journal.size(); ++i) {
+    auto decoded = decode_mark(journal[i]);
+    if (!decoded) return corruption("round journal, record " + std::to_string(i) + ": " + decoded.error().message);
+    if (const auto* mark = std::get_if<JoinedMark>(&decoded->mark)) joined = mark->ref;
+    if (const auto* mark = std::get_if<ClosedMark>(&decoded->mark)) closed = *mark;
+    marks.push_back(std::move(decoded->mark));
+  }
+  const auto spend = [&](const federation::messages::AttemptRef& ref, Bytes& shares) {
+    const bool open = joined == ref && !(closed && closed->covers(ref));
+    if (open || shares.empty()) return false;
+    shares.clear();
+    return true;
+  };
+  std::vector<Bytes> out(journal.begin(), journal.end());
+  bool changed = false;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    bool spent = false;
+    if (auto* mark = std::get_if<SignedMark>(&marks[i])) spent = spend(mark->ref, mark->release);
+    if (auto* mark = std::get_if<UnmaskedMark>(&marks[i])) spent = spend(mark->ref, mark->wire);
+    if (spent) out[i] = encode_mark(run, marks[i]);
+    changed |= spent;
+  }
+  if (!changed) return std::optional<std::vector<Bytes>>();
+  return std::optional(std::move(out));
 }
 
 }  // namespace fovea::node::round

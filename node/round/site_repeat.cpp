@@ -48,6 +48,22 @@ std::optional<Refusal> SiteMachine::Core::check_unreleased(const SignedMark& sta
   return refuse_released(*release);
 }
 
+// Two sums of a statistic that no model changes, over cohorts that differ by one site, show that site's own value; two
+// over data that differ by one study show that study's. So each study is measured for one sum, on one model of one run.
+std::optional<Refusal> SiteMachine::Core::check_statistic(const Digest& model_hash,
+                                                          std::span<const federation::model::StudyTag> studies) const {
+  for (const federation::model::StudyTag& study : studies) {
+    const auto found = memory.statistics.find(study);
+    if (found == memory.statistics.end() || found->second == MeasuredFor{config.run, model_hash}) continue;
+    return federation::messages::refused(
+        RefusalReason::local_policy,
+        "studies of this site were measured for the stage \"intensity\" of run " + found->second.run.text() +
+            ", and a second sum of the same statistic could show this site's own; take a plan without that stage, or "
+            "measure studies that no plan has measured yet");
+  }
+  return std::nullopt;
+}
+
 // In R0. The vector must be the same at a site that has not released too: if a site of the first sum could be led to
 // send another update in the second, the difference of the sums would show what it changed.
 std::optional<Refusal> SiteMachine::Core::check_repeated(const federation::secagg::RoundParameters& p,

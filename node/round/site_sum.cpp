@@ -51,7 +51,8 @@ void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& m
   const federation::secagg::RoundParameters& p = decoded->parameters;
   if (p.run != config.run) return refuse(RefusalReason::wrong_run, "evidence of another run");
   if (p.round <= model.round) return;  // applied already
-  if (incoming && incoming->ref == p.ref()) return;
+  // Sent again. With another sum it is another publication, and takes the place of the one that was never finished.
+  if (incoming && incoming->ref == p.ref() && incoming->evidence.sum_hash == decoded->sum_hash) return;
   if (auto broken = check_published(*decoded)) return refuse(std::move(*broken));
   IncomingSum sum;
   sum.ref = p.ref();

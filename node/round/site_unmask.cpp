@@ -136,6 +136,8 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
                                                        const federation::messages::UnmaskRequest& request) const {
   if (auto release = check_round_unreleased(request.ref.round)) return release;
   if (auto release = check_unreleased(statement)) return release;
+  if (memory.measured && memory.measured->model_hash == statement.model_hash)
+    if (auto released = check_statistic(statement.model_hash, memory.measured->studies)) return released;
   std::size_t of_holders = 0;
   for (const federation::messages::SiteSignature& entry : request.signatures) {
     if (!contains(statement.voters, entry.site) || !knows(entry.site))
@@ -164,6 +166,8 @@ void SiteMachine::Core::release_shares(const federation::messages::SignedMessage
   const federation::messages::AttemptRef& ref = request.ref;
   if (memory.unmasked && memory.unmasked->ref == ref) {
     if (!is_open(ref)) return refuse_forgotten(message, ref);
+    if (memory.unmasked->wire.empty())
+      return refuse(RefusalReason::round_already_unmasked, "what was released in this round was erased at its end");
     // Marked but never sent: the site crashed, and has since released shares on this model in another run.
     if (const Release& release = memory.released_models.at(memory.unmasked->model_hash); release.run != config.run)
       return refuse(refuse_released(release));
@@ -173,7 +177,8 @@ void SiteMachine::Core::release_shares(const federation::messages::SignedMessage
     return refuse(RefusalReason::round_already_unmasked, "shares of another attempt of this round were released");
   // A statement is void once a later attempt was joined, or its own was abandoned: the gate is closed, and a release
   // that cannot leave must not use the model up.
-  if (!memory.consistency || memory.consistency->ref != ref || !is_open(ref)) return refuse_forgotten(message, ref);
+  if (!memory.consistency || memory.consistency->ref != ref || !is_open(ref) || memory.consistency->release.empty())
+    return refuse_forgotten(message, ref);
   if (auto broken = check_unmask(*memory.consistency, request)) {
     report_failure(ref, broken->reason);
     return refuse(std::move(*broken));

@@ -32,6 +32,13 @@ Error no_findings_known() {
   return failed_precondition("training: no study here has known findings; ingest masks or labels");
 }
 
+federation::model::StudyTag tag_of(const LearningStudy& study) {
+  const Digest digest = crypto::TaggedHash("FOVEA/1/measured-study").add(as_bytes(study.code)).finish();
+  federation::model::StudyTag out{};
+  std::copy_n(digest.begin(), out.size(), out.begin());
+  return out;
+}
+
 // Networks and settings that decide what a stored embedding means.
 Result<Digest> look_identity(const federation::model::ModelState& model, const saliency::LookSettings& look) {
   FOVEA_TRY_ASSIGN(const Digest proposer, model.digest_of("proposer."));
@@ -150,7 +157,9 @@ Result<void> TorchTrainer::measure_intensity(Stage& stage) {
     if (count == 0) continue;
     mean += sum / count, square += squares / count;
     ++stage.outcome.weight;
+    stage.outcome.measured.push_back(tag_of(study));
   }
+  std::sort(stage.outcome.measured.begin(), stage.outcome.measured.end());
   if (stage.outcome.weight == 0)
     return failed_precondition("training: no study here shows a body to measure; see fovea-node data check");
   const auto put = [this, n = stage.outcome.weight](std::string_view name, double total, float unit) -> Result<void> {
@@ -226,7 +235,7 @@ Result<void> TorchTrainer::train_study(Stage& stage) {
 }
 
 // Recall of the model that the round starts from, on a few studies held back here: hits and findings go into the
-// masked metrics, so that the federation sees its own recall and no site's.
+// masked metrics, where the plan's weights allow counts, so that the federation sees its own recall and no site's.
 Result<void> TorchTrainer::validate(Stage& stage) {
   std::vector<LearningStudy*> studies;
   for (LearningStudy& study : validation_.studies)

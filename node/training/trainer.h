@@ -34,6 +34,9 @@ struct TrainingTask {
 // An update, whose weight has no upper bound yet and whose metric sums are not negative.
 struct TrainingOutcome : federation::model::LocalUpdate {
   std::uint32_t studies_skipped = 0;
+  // Where the delta is a statistic of studies that does not depend on the model: of which, ascending, each once. Two
+  // sums of it over cohorts that differ by one site show that site's own value, so it is released once a study.
+  std::vector<federation::model::StudyTag> measured{};
 };
 
 using TrainingProgress = std::function<bool(double fraction)>;  // fraction in [0, 1]; return false to cancel

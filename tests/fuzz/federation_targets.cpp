@@ -114,7 +114,7 @@ Seeds message_seeds() {
 Seeds document_seeds() {
   return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})",
                      R"({"document":"{}","kind":"plan","signatures":[]})",
-                     R"({"fovea_plan":1,"name":"p","finding":{"kind":"lesion","modality":"MR"},)"
+                     R"({"fovea_plan":2,"name":"p","finding":{"kind":"lesion","modality":"MR"},)"
                      R"("intake":{"normalisation":"mr-foreground","n4":false}})"});
 }
 

@@ -33,7 +33,7 @@ void FederationTest::TearDown() {
 }
 
 Outcome FederationTest::coordinator(std::vector<std::string> arguments) {
-  const std::set<std::string> signing = {"sign", "cosign", "revoke"};
+  const std::set<std::string> signing = {"sign", "cosign", "revoke", "pardon"};
   if (!arguments.empty() && signing.contains(arguments.front()) &&
       std::find(arguments.begin(), arguments.end(), "--key") == arguments.end())
     arguments.insert(arguments.end(), {"--key", administrator_key().string()});

@@ -103,6 +103,20 @@ TEST_F(FoundingPrograms, AnotherFoundingDocumentIsRefusedByNameUntilAPersonAccep
   EXPECT_EQ(join("anna", other).exit_code, 0);  // now it is the one that is pinned
 }
 
+TEST_F(FoundingPrograms, ACoordinatorThatMovesAmendsItsDocumentAndSitesAcceptThat) {
+  ASSERT_EQ(with_home(home(), {"amend", "--endpoint", "tcp://localhost:7443"}).exit_code, 0);
+  const std::string document = (home() / "founding.json").string();
+  EXPECT_EQ(with_home(home(), {"take", document}).exit_code, kPolicy);
+  ASSERT_EQ(with_home(home(), {"sign-founding", document, "--key", administrator_key().string()}).exit_code, 0);
+  const Outcome taken = with_home(home(), {"take", document});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  const Outcome refused = join("anna", home() / "invite.json");
+  EXPECT_EQ(refused.exit_code, kPolicy);
+  EXPECT_NE(refused.err.find("becomes tcp://localhost:7443"), std::string::npos) << refused.err;
+  EXPECT_EQ(refused.err.find("coordinator_signing_key"), std::string::npos) << refused.err;
+  EXPECT_EQ(join("anna", home() / "invite.json", {"--accept-change"}).exit_code, 0);
+}
+
 TEST_F(FoundingPrograms, OnePersonWhoDecidesAloneIsNamedAtEverySite) {
   const Outcome joined = join("anna", home() / "invite.json");
   for (const Outcome& said : {joined, node("anna", {"status"}), node("anna", {"doctor"})})

@@ -1,4 +1,6 @@
 // What a plan says of intake, held to by real processes: N4 the same at every site, CT on the scale of all sites' data.
+#include <signal.h>
+
 #include <cstring>
 #include <fstream>
 
@@ -68,29 +70,69 @@ float number_in(const std::string& safetensors, const std::string& name) {
   return out;
 }
 
-TEST_F(IntakePlanTest, TheIntensityStageMakesTheModelsMeanThatOfAllSitesStudies) {
-  constexpr const char* kCt = "1.2.840.10008.5.1.4.1.1.2";
-  ingest_block("anna", "1.2.3.10", kCt, 40);
-  ingest_block("anna", "1.2.3.11", kCt, 60);
-  ingest_block("berta", "1.2.3.12", kCt, 140);
-  ingest_block("clara", "1.2.3.13", kCt, 90);
-  ingest_block("dora", "1.2.3.14", kCt, -10);
-  make_plan({.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
-               plan["intake"]["normalisation"] = "ct-soft-tissue";
-               plan["stages"] = Json::parse(
-                   R"([{"name":"intensity","rounds":1,"trains":["intensity."],
-                  "local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
-             }});
-  serve();
-  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
-  ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
-  for (const std::string& site : kSites) EXPECT_EQ(sites_.at(site).wait(kPatience), 0) << site;
+// Studies of CT at four sites, and a plan that only measures them; weights by studies, and the run to its end.
+class IntensityTest : public IntakePlanTest {
+ protected:
+  void ingest_ct() {
+    constexpr const char* kCt = "1.2.840.10008.5.1.4.1.1.2";
+    ingest_block("anna", "1.2.3.10", kCt, 40);
+    ingest_block("anna", "1.2.3.11", kCt, 60);
+    ingest_block("berta", "1.2.3.12", kCt, 140);
+    ingest_block("clara", "1.2.3.13", kCt, 90);
+    ingest_block("dora", "1.2.3.14", kCt, -10);
+  }
+  void make_intensity_plan() {
+    make_plan({.architecture = "fovea-1", .rounds = 1, .modality = "CT", .edit = [](Json& plan) {
+                 plan["intake"]["normalisation"] = "ct-soft-tissue";
+                 plan["strategy"]["weights"] = "studies";
+                 plan["strategy"]["weight_max"] = 1000;
+                 plan["stages"] = Json::parse(
+                     R"([{"name":"intensity","rounds":1,"trains":["intensity."],
+                    "local_steps":1,"learning_rate":1,"server_learning_rate":1}])");
+               }});
+  }
+  void complete_run() {
+    serve();
+    for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+    ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+    for (const std::string& site : kSites) EXPECT_EQ(sites_.at(site).wait(kPatience), 0) << site;
+  }
+};
+
+TEST_F(IntensityTest, TheStageMakesTheModelsMeanThatOfAllSitesStudies) {
+  ingest_ct();
+  make_intensity_plan();
+  complete_run();
   const std::filesystem::path file = root() / "model.safetensors";
   ASSERT_EQ(coordinator({"model", "export", "--output", file.string()}).exit_code, 0);
   // (HU - 40) / 100 of five studies: 0, 0.2, 1, 0.5, -0.5.
   const std::string model = read_text(file);
   EXPECT_NEAR(4 * number_in(model, "intensity.mean"), 1.2 / 5, 1e-3);
   EXPECT_NEAR(8 * number_in(model, "intensity.square"), 1.54 / 5, 1e-3);
+}
+
+// With other sites in the second sum, or with one study more, the difference would be one site's, or one patient's.
+TEST_F(IntensityTest, AnotherPlanWithAnotherSeedMeasuresNoStudyAgain) {
+  ingest_ct();
+  make_intensity_plan();
+  complete_run();
+  ingest_block("anna", "1.2.3.20", "1.2.840.10008.5.1.4.1.1.2", 100);  // new, beside what was measured
+  make_intensity_plan();  // "plan new" draws another seed: another initial model
+  const Outcome again = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  EXPECT_NE(again.err.find("2 studies of this site were measured"), std::string::npos) << again.err;
+  serve();
+  for (const std::string& site : kSites) start_site(site);
+  for (const std::string& site : kSites) {
+    const Json refused = wait_for_site(site, "message_refused");
+    EXPECT_EQ(refused["reason"], "local-policy") << site;
+    EXPECT_NE(refused["why"].get<std::string>().find("take a plan without that stage"), std::string::npos);
+  }
+  wait_for_coordinator("site_failure", [](const Json& event) { return event["reason"] == "local-policy"; });
+  server_->signal(SIGTERM);
+  server_->wait(kPatience);
+  int finished = 0;
+  for (const Json& event : events_of(home() / "events.jsonl")) finished += event["event"] == "round_finished" ? 1 : 0;
+  EXPECT_EQ(finished, 1);  // of the first run
 }
 
 }  // namespace

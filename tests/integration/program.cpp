@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -164,6 +165,14 @@ std::string LoopbackSocket::receive() const {
   const ssize_t got = ::recv(descriptor_, out.data(), out.size(), 0);
   out.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return out;
+}
+
+bool LoopbackSocket::was_closed() const {
+  char drained[4096];
+  ssize_t got = 0;
+  while ((got = ::recv(descriptor_, drained, sizeof drained, MSG_DONTWAIT)) > 0) {
+  }
+  return got == 0 || errno != EAGAIN;
 }
 
 }  // namespace fovea::test

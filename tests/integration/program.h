@@ -67,6 +67,7 @@ class LoopbackSocket {
   bool connect_to(int port) const;
   void send(const std::string& bytes) const;
   std::string receive() const;  // what comes next, up to 4 kB; empty at the end
+  bool was_closed() const;      // by the other side; what it has sent is lost
  private:
   int descriptor_;
 };

@@ -1,6 +1,13 @@
 // What must be refused, by real processes: each refusal says why, and the run goes on for the others.
-#include <fstream>
+#include <signal.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+#include "common/bytes.h"
+#include "crypto/hash.h"
 #include "tests/integration/federation_fixture.h"
 
 namespace fovea::test {
@@ -62,6 +69,55 @@ TEST_F(RefusalsTest, APlanThatAsksForLessThanTheSitesPolicyIsRefusedByTheRulesNa
   EXPECT_NE(refused.err.find("honest_min"), std::string::npos) << refused.err;
 }
 
+TEST_F(RefusalsTest, WeightsByStudiesAreWarnedOfAndASitesPolicyMayRefuseThem) {
+  set_node_setting("anna", R"(weights = ["equal", "studies"])", R"(weights = ["equal"])");
+  make_plan({.rounds = 1,
+             .edit =
+                 [](Json& plan) {
+                   plan["strategy"]["weights"] = "studies";
+                   plan["strategy"]["weight_max"] = 1000;
+                 }},
+            {"anna", "berta", "clara", "dora"});
+  const std::string warning = "warning: strategy.weights: \"studies\" with cohort.smallest = 3, below 10";
+  const Outcome valid = coordinator({"plan", "validate", plan_file().string()});
+  EXPECT_NE(valid.out.find(warning), std::string::npos) << valid.out;
+  for (const std::string site : {"anna", "berta"})
+    std::filesystem::copy_file(plan_file(), site_folder(site) / "plans" / (plan_hash_ + ".json"));
+  const Outcome shown = node("berta", {"plan", "show", plan_hash_.substr(0, 12)});
+  EXPECT_NE(shown.out.find(warning), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("show that site's exact number of studies"), std::string::npos) << shown.out;
+  const Outcome approved = node("berta", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  EXPECT_EQ(approved.exit_code, 0) << approved.err;
+  EXPECT_NE(approved.err.find(warning), std::string::npos) << approved.err;
+  const Outcome refused = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_NE(refused.err.find("rule weights: the plan has \"studies\""), std::string::npos) << refused.err;
+}
+
+// What an older version left beside a new run hinders neither a list nor a start.
+TEST_F(RefusalsTest, APlanAndARunOfTheFormatBeforeAreListedAsUnreadableAndLeftAlone) {
+  make_plan({.rounds = 1});
+  Json old = Json::parse(read_text(plan_file()));
+  old["fovea_plan"] = 1;
+  old["strategy"] = {{"name", "fedavg"}, {"weight_max", 1000}, {"delta_max", 0.5}};
+  const std::string text = old.dump(1);
+  const std::string hash = to_hex(crypto::sha256(as_bytes(text)));
+  const std::string run(32, 'a');
+  std::filesystem::create_directories(home() / "runs" / run);
+  std::ofstream(home() / "runs" / run / "plan.json") << text;
+  std::ofstream(home() / "runs" / run / "run.json")
+      << Json({{"fovea_run", 1}, {"run", run}, {"plan", hash}, {"started_ms", 1}}).dump();
+  std::ofstream(site_folder("anna") / "plans" / (hash + ".json")) << text;
+  for (const Outcome& listed : {coordinator({"run", "list"}), node("anna", {"plan", "list"})}) {
+    EXPECT_EQ(listed.exit_code, 0) << listed.err;
+    EXPECT_NE(listed.out.find("plan.fovea_plan: expected 2, found 1"), std::string::npos) << listed.out;
+    EXPECT_NE(listed.out.find("fovea-coordinator plan new"), std::string::npos) << listed.out;
+  }
+  serve();
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  expect_complete_run_of(kSites);
+}
+
 // Two runs from one model would be two sums on it, which one site fewer in the second would tell apart.
 TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsNot) {
   make_plan({.rounds = 1});
@@ -69,41 +125,64 @@ TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsN
   for (const std::string& site : kSites) start_site(site);
   expect_complete_run_of(kSites);
 
-  serve();  // the plan is complete, so this begins another run of it
-  EXPECT_NE(server_->wait(kPatience), 0);
-  EXPECT_NE(server_->standard_error().find("another seed"), std::string::npos) << server_->standard_error();
-  const Json refused = wait_for_site("anna", "message_refused",
-                                     [](const Json& event) { return event["reason"] == "model-already-released"; });
-  EXPECT_NE(refused["why"].get<std::string>().find("in run "), std::string::npos);
-  // Nor after a restart of the node, nor when its register is gone: the journal of the first run still says so.
-  sites_.at("anna").signal(SIGTERM);
-  ASSERT_EQ(sites_.at("anna").wait(kPatience), 0);
-  ASSERT_TRUE(std::filesystem::remove(site_folder("anna") / "register"));
-  const std::size_t before = events_of(site_folder("anna") / "events.jsonl").size();
-  start_site("anna");
-  serve();
-  EXPECT_NE(server_->wait(kPatience), 0);
-  const std::vector<Json> events = events_of(site_folder("anna") / "events.jsonl");
-  EXPECT_TRUE(std::any_of(events.begin() + static_cast<std::ptrdiff_t>(before), events.end(), [](const Json& event) {
-    return event["event"] == "message_refused" && event["reason"] == "model-already-released";
-  }));
+  // The coordinator ends the run with the first refusals, so some sites may not be asked any more.
+  std::map<std::string, std::size_t> before;
+  const auto begin_again = [&] {
+    for (const std::string& site : kSites) before[site] = events_of(site_folder(site) / "events.jsonl").size();
+    serve();  // the plan is complete, so this begins another run of it
+    EXPECT_NE(server_->wait(kPatience), 0);
+    EXPECT_NE(server_->standard_error().find("another seed"), std::string::npos) << server_->standard_error();
+  };
+  const auto was_refused = [&](const std::string& site) {
+    const std::vector<Json> events = events_of(site_folder(site) / "events.jsonl");
+    return std::any_of(events.begin() + static_cast<std::ptrdiff_t>(before[site]), events.end(), [](const Json& event) {
+      return event["event"] == "message_refused" && event["reason"] == "model-already-released" &&
+             event["why"].get<std::string>().find("in run ") != std::string::npos;
+    });
+  };
+  begin_again();
+  EXPECT_TRUE(std::any_of(kSites.begin(), kSites.end(), was_refused));
+  // Nor after a restart of the nodes, nor when their registers are gone: the journal of the first run still says so.
+  for (const std::string& site : kSites) {
+    sites_.at(site).signal(SIGTERM);
+    ASSERT_EQ(sites_.at(site).wait(kPatience), 0);
+    ASSERT_TRUE(std::filesystem::remove(site_folder(site) / "register"));
+    start_site(site);
+  }
+  begin_again();
+  EXPECT_TRUE(std::any_of(kSites.begin(), kSites.end(), was_refused));
 
   make_plan({.rounds = 1, .seed = 77});
   serve();
   expect_complete_run_of(kSites);
 }
 
-TEST_F(RefusalsTest, GarbageOnThePortLeavesHonestSitesAlone) {
+// Half of the strangers say nothing, half of them garbage. The coordinator is started with fewer descriptors than there
+// are strangers, as a shell may set it: it takes as many as it may have.
+TEST_F(RefusalsTest, AThousandStrangersOnThePortLeaveHonestSitesAlone) {
+  constexpr rlim_t kStrangers = 1'000;
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < 2 * kStrangers) GTEST_SKIP() << "at most " << limit.rlim_max << " files can be open here";
   make_plan({.rounds = 2});
+  limit.rlim_cur = kStrangers / 4;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
   serve();
   wait_for_coordinator("run_started");
+  limit.rlim_cur = 2 * kStrangers;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
   std::vector<std::unique_ptr<LoopbackSocket>> strangers;
-  for (int n = 0; n < 20; ++n) {
+  for (rlim_t n = 0; n < kStrangers; ++n) {
     strangers.push_back(std::make_unique<LoopbackSocket>());
-    ASSERT_TRUE(strangers.back()->connect_to(port_));
+    ASSERT_TRUE(strangers.back()->connect_to(port_)) << n;
     if (n % 2 == 0)
       strangers.back()->send(std::string(70'000, static_cast<char>(n * 13 + 1)));  // the others stay silent
   }
+  // The next one is greeted while the silent ones are all there still: it does not wait for their descriptors.
+  const LoopbackSocket next;
+  ASSERT_TRUE(next.connect_to(port_));
+  EXPECT_FALSE(next.receive().empty());
+  EXPECT_FALSE(strangers[1]->was_closed());
   for (const std::string& site : kSites) start_site(site, {"--until-complete"});
   expect_complete_run_of(kSites);
 }

@@ -1,6 +1,8 @@
 // Whole rounds between real processes: they complete, survive a killed hospital and a killed coordinator.
 #include <signal.h>
 
+#include "federation/files/record_file.h"
+#include "node/round/site_marks.h"
 #include "tests/integration/federation_fixture.h"
 
 namespace fovea::test {
@@ -25,6 +27,21 @@ class RoundsTest : public FederationTest {
     sites_.at(site).signal(SIGKILL);
     EXPECT_EQ(sites_.at(site).wait(kPatience), 128 + SIGKILL);
   }
+  // After the last sum: three signed and released statements in each site's journal, and of no share a byte.
+  void expect_no_shares_on_disk(const std::string& name) {
+    const RunId run = RunId::parse(name).value();
+    for (const std::string& site : kSites) {
+      const auto file = federation::files::RecordFile::open(site_folder(site) / "runs" / name / "journal",
+                                                            federation::files::RecordFile::Retain::at_open);
+      ASSERT_TRUE(file.has_value()) << site;
+      const auto memory = node::round::SiteMemory::restore(run, file->records()).value();
+      ASSERT_TRUE(memory.unmasked && memory.closed) << site;
+      EXPECT_EQ(memory.unmasked->ref.round, 3U) << site;
+      EXPECT_EQ(memory.closed->round, 3U) << site;
+      EXPECT_FALSE(node::round::without_spent_shares(run, file->records())->has_value()) << site;
+    }
+    EXPECT_EQ(std::filesystem::file_size(home() / "runs" / name / "journal"), 0U);
+  }
 };
 
 Json summary_of(const std::filesystem::path& home, const std::string& run) {
@@ -48,11 +65,13 @@ TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
     EXPECT_NE(text.find("\"fovea.epoch\":\""), std::string::npos) << site;
     EXPECT_EQ(text.find("\"fovea.epoch\":\"0\""), std::string::npos) << site;  // that of the initial weights
   }
+  expect_no_shares_on_disk(data["run"]);
   const Json summary = summary_of(home(), data["run"]);
   ASSERT_EQ(summary["rounds"].size(), 3U);
   for (const Json& round : summary["rounds"]) {
     EXPECT_EQ(round["contributors"].size(), 4U);
-    EXPECT_EQ(round["weight_sum"], 80);  // four probes of 20 studies each
+    EXPECT_EQ(round["weight_sum"], 4);  // equal weights: of 20 studies at each site nothing shows
+    EXPECT_EQ(round["metric_sums"], Json({4.0, 4.0, 0.0, 0.0}));
     EXPECT_EQ(round["attempt"], 1);
   }
   const Outcome exported =
@@ -62,7 +81,10 @@ TEST_F(RoundsTest, FourSitesCompleteARunWithOneModel) {
 }
 
 TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
-  make_plan({.rounds = 200, .phase_s = 2});
+  make_plan({.rounds = 200, .phase_s = 2, .edit = [](Json& plan) {
+               plan["strategy"]["weights"] = "studies";
+               plan["strategy"]["weight_max"] = 1000;
+             }});
   for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 150");
   serve();
   for (const std::string& site : kSites)
@@ -73,6 +95,9 @@ TEST_F(RoundsTest, AHospitalKilledAfterItsSharesIsLeftOutAndComesBack) {
   const Json without = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
   EXPECT_EQ(without["contributors"], Json({"anna", "berta", "clara"}));
   EXPECT_EQ(without["dropouts"], Json({"dora"}));
+  // What weights by studies show: the sum before had dora's 20 studies in it.
+  const Json with = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 1; });
+  EXPECT_EQ(with["weight_sum"], 80);
   EXPECT_EQ(without["weight_sum"], 60);
 
   start_site("dora");
@@ -95,7 +120,7 @@ TEST_F(RoundsTest, AHospitalKilledAfterItSignedStillReleasesItsShares) {
   wait_for_site("dora", "unmask_sent", [](const Json& event) { return event["round"] == 2; });
   const Json finished = wait_for_coordinator("round_finished", [](const Json& event) { return event["round"] == 2; });
   EXPECT_EQ(finished["contributors"].size(), 4U);
-  EXPECT_EQ(finished["weight_sum"], 80);
+  EXPECT_EQ(finished["weight_sum"], 4);
   EXPECT_EQ(finished["attempt"], 1);
   start_site("clara");  // the round is over: it takes the sum, and part in the rounds that follow
   const Json again = wait_for_coordinator("round_finished", [](const Json& event) {

@@ -47,7 +47,14 @@ void World::perform(RosterIndex index, node::round::SiteEffects effects) {
   };
   if (effects.refusal) site.refusals.push_back(effects.refusal->reason);
   if (crashed()) return;
-  for (Bytes& record : effects.journal) site.journal.push_back(std::move(record));
+  for (Bytes& record : effects.journal) {
+    site.journal.push_back(std::move(record));
+    // As the driver's journal: without the shares that may not leave any more.
+    if (!node::round::may_spend_shares(site.journal.back())) continue;
+    auto rest = node::round::without_spent_shares(federation_.run(), site.journal);
+    if (!rest) return violation("a journal cannot be rewritten: " + rest.error().message);
+    if (*rest) site.journal = std::move(**rest);
+  }
   if (crashed()) return;
   for (Bytes& record : effects.site_register) site.site_register.push_back(std::move(record));
   if (effects.abandoned && site.gate == effects.abandoned) site.gate.reset();

@@ -19,6 +19,13 @@ inline federation::ledger::IngressReceipt receipt_of(const EgressSite& site, fed
   out.kind = std::string(federation::messages::to_string(kind));
   out.payload = crypto::sha256(wire);
   out.length = wire.size();
+  const auto opened =
+      federation::messages::SignedMessage::open(wire, {.sender = site.site, .key = site.identity.verify_key()});
+  FOVEA_CHECK(opened.has_value());
+  out.proof = federation::ledger::SiteSignature{.envelope = federation::messages::kEnvelopeVersion,
+                                                .epoch = opened->header().epoch,
+                                                .body = opened->payload_digest(),
+                                                .signature = opened->signature()};
   return out;
 }
 

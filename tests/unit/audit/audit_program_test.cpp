@@ -44,13 +44,12 @@ json data_of(const ProgramResult& result) {
 class AuditProgram : public testing::Test {
  protected:
   void SetUp() override {
-    std::vector<federation::ledger::LedgerEntry> receipts;
+    write_roster();
     for (EgressSite* site : {&anna, &bern}) {
       const auto received = test::write_site_ledger(*site, 2);
       receipts.insert(receipts.end(), received.begin(), received.end());
     }
     test::write_ledger_of(folder.path() / "coordinator" / "ledger", "test/coordinator", kCoordinatorKey, receipts);
-    write_roster();
   }
 
   void write_roster() {
@@ -62,7 +61,7 @@ class AuditProgram : public testing::Test {
     roster.coordinator_signing_key = test::signing_key(kCoordinatorKey).verify_key();
     for (const EgressSite* site : {&anna, &bern}) {
       federation::membership::RosterSite member{.id = site->site};
-      member.identity_key = test::signing_key(10 + site->log_key).verify_key();
+      member.identity_key = site->identity.verify_key();
       member.transport_key = test::signing_key(20 + site->log_key).verify_key();
       member.log_key = test::signing_key(site->log_key).verify_key();
       member.approver_key = site->approver.verify_key();
@@ -72,6 +71,7 @@ class AuditProgram : public testing::Test {
         .kind = "roster", .document = roster.document().value(), .signatures = {}};
     ASSERT_TRUE(document.sign(test::signing_key(kAdministrator)));
     test::spill(folder.path() / "roster.json", as_text(document.serialize()));
+    receipts.emplace_back(federation::ledger::RosterEpoch{1, crypto::sha256(as_bytes(document.document)), 2});
   }
 
   std::string path(const std::string& name) const { return "'" + (folder.path() / name).string() + "'"; }
@@ -85,9 +85,11 @@ class AuditProgram : public testing::Test {
     site.site = SiteId::create("st-bern").value();
     site.log_key = 5;
     site.approver = test::signing_key(6);
+    site.identity = test::signing_key(7);
     return site;
   }
 
+  std::vector<federation::ledger::LedgerEntry> receipts;
   test::TemporaryFolder folder;
   EgressSite anna{folder.path() / "st-anna" / "ledger"};
   EgressSite bern = other_site(folder.path() / "st-bern" / "ledger");
@@ -149,6 +151,24 @@ TEST_F(AuditProgram, ReconcilesSitesWithTheCoordinator) {
             1);
 }
 
+// Before receipts were signed, this convicted st-anna.
+TEST_F(AuditProgram, AnInventedReceiptConvictsTheCoordinatorByName) {
+  auto invented = std::get<federation::ledger::IngressReceipt>(receipts.back());
+  invented.payload[0] ^= 1U;
+  invented.site = anna.site;  // with st-bern's signature
+  receipts.emplace_back(invented);
+  test::write_ledger_of(folder.path() / "framing" / "ledger", "test/coordinator", kCoordinatorKey, receipts);
+  const std::string arguments =
+      " --site " + path("st-anna") + " --site " + path("st-bern") + " --coordinator " + path("framing") + keys();
+  const ProgramResult result = fovea_audit("--json reconcile" + arguments);
+  EXPECT_EQ(result.code, kIntegrity);
+  const json data = data_of(result);
+  EXPECT_EQ(data["sites"]["st-anna"]["against_coordinator"]["messages"], 1);
+  EXPECT_EQ(data["sites"]["st-anna"]["against_site"]["messages"], 0);
+  EXPECT_EQ(data["sites"]["st-anna"]["unlogged_receipts"][0]["convicts"], "coordinator");
+  EXPECT_NE(fovea_audit("reconcile" + arguments).out.find("the coordinator made it up"), std::string::npos);
+}
+
 TEST_F(AuditProgram, ShowsAndExplainsEntries) {
   const json shown = data_of(fovea_audit("--json show " + path("st-anna") + " --type egress.intent --count 20"));
   ASSERT_FALSE(shown["entries"].empty());
@@ -166,9 +186,9 @@ TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
   const ProgramResult result = fovea_audit("--json report " + all() + keys() + " --out " + path("report.html"));
   EXPECT_EQ(result.code, 0) << result.out;
   const std::string html = test::slurp(folder.path() / "report.html");
-  for (const char* part :
-       {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force", "Guarantees not in force",
-        "Approvals", "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
+  for (const char* part : {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force",
+                           "Guarantees not in force", "No number of studies or findings is in a sum", "Approvals",
+                           "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* outside : {"http://", "https://", "<script", "src=", "@import"})
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;

@@ -23,15 +23,63 @@ class AuditRules : public testing::Test {
  protected:
   AuditRules() {
     receipts = test::write_site_ledger(site, 3);
+    write_roster();
     honest = test::read_ledger_entries(folder.path() / "honest", kOrigin, 1);
     EXPECT_TRUE(ring.add_key(test::note_key_text(kOrigin, 1)));
     EXPECT_TRUE(ring.add_key(test::note_key_text("test/coordinator", 4)));
+  }
+
+  // The roster in force at the coordinator, as its ledger names it before the first receipt.
+  void write_roster() {
+    federation::membership::Roster roster;
+    roster.federation = "test";
+    roster.epoch = 1;
+    roster.valid_from = test::kTestTime;
+    roster.valid_until = UnixMs{test::kTestTime.value + 1000};
+    roster.coordinator_signing_key = test::signing_key(4).verify_key();
+    federation::membership::RosterSite member{.id = site.site};
+    member.identity_key = site.identity.verify_key();
+    member.transport_key = test::signing_key(21).verify_key();
+    member.log_key = test::signing_key(1).verify_key();
+    member.approver_key = site.approver.verify_key();
+    roster.sites.push_back(member);
+    federation::membership::SignedDocument document{
+        .kind = "roster", .document = roster.document().value(), .signatures = {}};
+    ASSERT_TRUE(document.sign(test::signing_key(50)));
+    test::spill(folder.path() / "roster.json", as_text(document.serialize()));
+    const Digest hash = crypto::sha256(as_bytes(document.document));
+    receipts.insert(receipts.begin(), federation::ledger::RosterEpoch{1, hash, 1});
+    ASSERT_TRUE(with_roster.add_key(test::note_key_text(kOrigin, 1)));
+    ASSERT_TRUE(with_roster.add_roster(folder.path() / "roster.json", {}, 0));
   }
 
   AuditedLedger audit_of(const Entries& entries, const std::string& origin = kOrigin, std::uint64_t key = 1) {
     const std::filesystem::path path = folder.path() / ("ledger" + std::to_string(++ledgers));
     test::write_ledger_of(path, origin, key, entries);
     return audit_ledger(path, ring).value();
+  }
+  AuditedLedger at_coordinator(const Entries& entries) {
+    const std::filesystem::path path = folder.path() / ("ledger" + std::to_string(++ledgers));
+    test::write_ledger_of(path, "test/coordinator", 4, entries);
+    return audit_ledger(path, with_roster).value();
+  }
+  // What the auditor says of one more receipt.
+  UnloggedReceipt verdict_on(const federation::ledger::IngressReceipt& extra) {
+    Entries entries = receipts;
+    entries.emplace_back(extra);
+    const AuditedLedger sent = audit_ledger(folder.path() / "honest", with_roster).value();
+    const Reconciliation result = reconcile({&sent}, at_coordinator(entries));
+    EXPECT_FALSE(result.clean());
+    EXPECT_EQ(result.unlogged_bytes(), extra.length);
+    EXPECT_EQ(result.sites.at(0).unlogged_receipts.size(), 1U);
+    return result.sites.at(0).unlogged_receipts.at(0);
+  }
+  // A message that the site sent past its gate.
+  federation::ledger::IngressReceipt receipt_past_the_gate() const {
+    return test::receipt_of(site, federation::messages::MessageKind::training_ready,
+                            site.wire(federation::messages::MessageKind::training_ready,
+                                      federation::messages::TrainingReady{.round = 77, .model_hash = {}}.encode()),
+                            77);
   }
 
   // The first entry of this type that satisfies `wanted`.
@@ -66,7 +114,8 @@ class AuditRules : public testing::Test {
 
   test::TemporaryFolder folder;
   EgressSite site{folder.path() / "honest"};
-  KeyRing ring;
+  KeyRing ring;         // log keys alone
+  KeyRing with_roster;  // and the site's identity key
   Entries honest, receipts;
   int ledgers = 0;
 };
@@ -90,7 +139,7 @@ TEST_F(AuditRules, ALedgerHoldsOnlyItsOwnersEntries) {
   expect<EgressIntent>("owner", find_kind(honest, "keys"),
                        [](EgressIntent& e) { e.site = SiteId::create("other").value(); });
   Entries entries = honest;
-  entries.insert(entries.end(), receipts.begin(), receipts.begin() + 1);
+  entries.push_back(receipts.at(1));
   expect_finding(audit_of(entries), "owner", honest.size());
   expect_finding(audit_of(honest, "test/coordinator", 4), "owner", find<EgressIntent>(honest));
 }
@@ -264,11 +313,11 @@ TEST_F(AuditRules, ReconciliationMatchesMessageByMessage) {
   ASSERT_TRUE(received.sound()) << received.findings[0].what;
   const Reconciliation good = reconcile({&sent}, received);
   ASSERT_EQ(good.sites.size(), 1U);
-  EXPECT_EQ(good.sites[0].matched.messages, receipts.size());
+  EXPECT_EQ(good.sites[0].matched.messages, receipts.size() - 1);  // the first entry is the roster
   EXPECT_EQ(good.sites[0].unconfirmed.messages, 0U);
   EXPECT_TRUE(good.clean());
 
-  Entries lost(receipts.begin() + 1, receipts.end());
+  Entries lost(receipts.begin() + 2, receipts.end());
   const AuditedLedger short_of_one = audit_of(lost, "test/coordinator", 4);
   const Reconciliation unconfirmed = reconcile({&sent}, short_of_one);
   EXPECT_EQ(unconfirmed.sites[0].unconfirmed.messages, 1U);
@@ -292,6 +341,99 @@ TEST_F(AuditRules, ReconciliationFindsWhatASiteDidNotRecord) {
     const auto& site_result = result.sites[variant == 2 ? 1 : 0];
     ASSERT_EQ(site_result.unlogged_receipts.size(), 1U);
   }
+}
+
+// ---- who is convicted by a receipt that the site's ledger does not know of
+
+TEST_F(AuditRules, AReceiptThatTheCoordinatorInventedConvictsTheCoordinator) {
+  federation::ledger::IngressReceipt invented = receipt_past_the_gate();
+  EgressSite nobody{folder.path() / "nobody"};  // the coordinator has no key of the site
+  nobody.identity = test::signing_key(77);
+  invented.proof = test::receipt_of(nobody, federation::messages::MessageKind::training_ready,
+                                    nobody.wire(federation::messages::MessageKind::training_ready,
+                                                federation::messages::TrainingReady{.round = 77}.encode()),
+                                    77)
+                       .proof;
+  EXPECT_EQ(verdict_on(invented).culprit, Culprit::coordinator);
+  Entries entries = receipts;
+  entries.emplace_back(invented);
+  expect_finding(at_coordinator(entries), "receipt", receipts.size());
+  // Nor does a signature serve that the site made under another header, or over other contents.
+  using Receipt = federation::ledger::IngressReceipt;
+  const std::vector<std::function<void(Receipt&)>> changes = {
+      [](Receipt& r) { r.proof->body[0] ^= 1U; },      [](Receipt& r) { r.proof->epoch += 1; },
+      [](Receipt& r) { r.proof->signature[5] ^= 1U; }, [](Receipt& r) { r.proof->envelope = 1; },
+      [](Receipt& r) { r.key.run.bytes[0] ^= 1U; },    [](Receipt& r) { r.kind = "unmask-shares"; }};
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    federation::ledger::IngressReceipt forged = receipt_past_the_gate();
+    changes[i](forged);
+    EXPECT_EQ(verdict_on(forged).culprit, Culprit::coordinator) << i;
+  }
+}
+
+TEST_F(AuditRules, AReceiptThatTheSiteSignedAndDidNotRecordConvictsTheSite) {
+  const UnloggedReceipt verdict = verdict_on(receipt_past_the_gate());
+  EXPECT_EQ(verdict.culprit, Culprit::site);
+  EXPECT_EQ(verdict.index, receipts.size());
+}
+
+// The coordinator holds a true signature, and writes other bytes, another length or one copy more beside it. Whether
+// the site sent the message twice cannot be told from its signature either.
+TEST_F(AuditRules, ASiteIsNotFramedWithTheSignatureOfAMessageThatItRecorded) {
+  const auto genuine = std::get<federation::ledger::IngressReceipt>(receipts.back());
+  auto other_bytes = genuine, longer = genuine;
+  other_bytes.payload[0] ^= 1U;
+  longer.length += 1;
+  for (const auto& extra : {other_bytes, longer, genuine}) EXPECT_EQ(verdict_on(extra).culprit, Culprit::nobody);
+}
+
+TEST_F(AuditRules, AReceiptIsNotJudgedWithoutTheKeyOfTheRosterInForce) {
+  Entries entries = receipts;
+  auto forged = receipt_past_the_gate();
+  forged.proof->signature[5] ^= 1U;
+  entries.emplace_back(forged);
+  std::get<federation::ledger::RosterEpoch>(entries.front()).roster[0] ^= 1U;  // one that the auditor was not given
+  const AuditedLedger ledger = at_coordinator(entries);
+  EXPECT_TRUE(ledger.sound());
+  EXPECT_EQ(ledger.facts.receipts_unjudged.at("st-anna"), 1U);
+  ASSERT_EQ(ledger.notices.size(), 1U);
+  EXPECT_NE(ledger.notices[0].find("--roster"), std::string::npos);
+  const AuditedLedger sent = audit_ledger(folder.path() / "honest", with_roster).value();
+  EXPECT_EQ(reconcile({&sent}, ledger).sites.at(0).unlogged_receipts.at(0).culprit, Culprit::nobody);
+}
+
+TEST_F(AuditRules, AReceiptOfTheFirstVersionProvesNothingAboutASite) {
+  Entries old = receipts;
+  for (LedgerEntry& entry : old)
+    if (auto* receipt = std::get_if<federation::ledger::IngressReceipt>(&entry)) receipt->proof.reset();
+  auto extra = receipt_past_the_gate();
+  extra.proof.reset();
+  old.emplace_back(extra);
+  const AuditedLedger ledger = at_coordinator(old);
+  EXPECT_TRUE(ledger.sound());  // it can still be read
+  const AuditedLedger sent = audit_ledger(folder.path() / "honest", with_roster).value();
+  EXPECT_EQ(reconcile({&sent}, ledger).sites.at(0).unlogged_receipts.at(0).culprit, Culprit::nobody);
+  // A coordinator that signs its receipts cannot go back to those that bind nobody.
+  Entries mixed = receipts;
+  mixed.emplace_back(extra);
+  expect_finding(at_coordinator(mixed), "form", receipts.size());
+}
+
+TEST_F(AuditRules, BlameAndPardonAreTheCoordinatorsAndListed) {
+  const federation::ledger::SiteBlamed blame{site.site, site.identity.verify_key(), site.run, 3, "bad-signature", {}};
+  const federation::ledger::SitePardoned pardon{site.site, site.run, {}, {}};
+  Entries entries = receipts;
+  entries.emplace_back(blame);
+  entries.emplace_back(pardon);
+  const AuditedLedger ledger = at_coordinator(entries);
+  EXPECT_TRUE(ledger.sound());
+  ASSERT_EQ(ledger.facts.blames.size(), 1U);
+  EXPECT_TRUE(ledger.facts.blames[0].pardoned);
+  std::swap(entries[receipts.size()], entries[receipts.size() + 1]);
+  expect_finding(at_coordinator(entries), "order", receipts.size());
+  entries = honest;
+  entries.emplace_back(blame);
+  expect_finding(audit_of(entries), "owner", honest.size());
 }
 
 }  // namespace

@@ -2,14 +2,11 @@
 #include "crypto/key_file.h"
 
 #include <gtest/gtest.h>
-#include <openssl/asn1.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <fstream>
-#include <memory>
 #include <sstream>
 
+#include "common/bytes.h"
 #include "crypto/random_source.h"
 #include "tests/support/hex.h"
 #include "tests/support/temporary_folder.h"
@@ -61,17 +58,12 @@ TEST_F(KeyFile, AProtectedKeyIsSealedAndClosedToOthers) {
 // A file that was made with a cheaper derivation would open all the same: what we write is looked at.
 TEST_F(KeyFile, TheKeyOfTheFileIsDerivedByScryptOfTheStatedCost) {
   ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
-  const std::string pem = text();
-  const std::unique_ptr<BIO, decltype(&BIO_free_all)> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
-                                                         BIO_free_all);
-  const std::unique_ptr<X509_SIG, decltype(&X509_SIG_free)> sealed(
-      PEM_read_bio_PKCS8(in.get(), nullptr, nullptr, nullptr), X509_SIG_free);
-  ASSERT_NE(sealed, nullptr);
-  unsigned char* der = nullptr;
-  const int size = i2d_X509_SIG(sealed.get(), &der);
-  ASSERT_GT(size, 0);
-  const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
-  OPENSSL_free(der);
+  std::string base64;
+  std::istringstream lines(text());
+  for (std::string line; std::getline(lines, line);)
+    if (!line.starts_with("-----")) base64 += line;
+  const Bytes der = from_base64(base64).value();
+  const std::string bytes(der.begin(), der.end());
   // RFC 7914, 7.1: id-scrypt, and in its parameters N = 16384, r = 8, p = 5; RFC 3565: aes256-CBC.
   EXPECT_NE(bytes.find("\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x04\x0b"), std::string::npos);
   EXPECT_NE(bytes.find(std::string("\x02\x02\x40\x00\x02\x01\x08\x02\x01\x05", 10)), std::string::npos);

@@ -95,9 +95,12 @@ TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
   EXPECT_FALSE(intents[0].previous);
   EXPECT_EQ(intents[3].kind, "masked-chunk");
   EXPECT_EQ(intents[3].payload, crypto::sha256(site.chunk(site.masked_words(2000))));
+  EXPECT_EQ(intents[3].body, federation::messages::hash_payload(federation::messages::encode_chunk(
+                                 site.parameters.ref(), 0, site.masked_words(2000))));
   EXPECT_EQ(intents[3].checks,
             (std::vector<std::string>{"kind", "length", "plan", "model", "uniform", "cohort", "budget"}));
   EXPECT_EQ(intents[3].binding->clip, "0.05");
+  EXPECT_EQ(intents[3].binding->weights, "equal");
   EXPECT_EQ(intents[3].binding->noise, "none");
   EXPECT_EQ(intents[3].previous, 5U);
   EXPECT_EQ(intents[3].bytes_spent + intents[3].bytes_left, site.run_bytes_max);
@@ -316,6 +319,39 @@ TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
   egress::EgressGate gate = site.open().value();
   EXPECT_FALSE(gate.plan_approved(site.plan.hash));
   EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
+}
+
+// Also when it is approved again: what was begun before is over, and an honest machine begins another attempt.
+TEST_F(Gate, AWithdrawalClosesTheOpenAttemptForGood) {
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
+  EXPECT_FALSE(gate.attempt_open());
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  expect_refused(gate, {site.chunk(site.masked_words(2000))}, "model");
+  EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
+  site.parameters.attempt = 2;
+  ASSERT_TRUE(gate.open_round(site.parameters, site.own()));
+  EXPECT_TRUE(intend(gate, {site.chunk(site.masked_words(2000))}));
+  const auto entries = entries_after_close(std::move(gate));
+  EXPECT_EQ(only<federation::ledger::RoundClose>(entries).at(0).outcome, "abandoned");
+}
+
+TEST_F(Gate, SettingsThatForbidThePlanStopWhatLeavesAtOnce) {
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  ASSERT_TRUE(gate.change_policy(2, site.run_bytes_max, "cohort_min: the plan has 3, this site demands at least 5"));
+  EXPECT_FALSE(gate.plan_approved(site.plan.hash));
+  expect_refused(gate, {site.chunk(site.masked_words(2000))}, "plan");
+  ASSERT_TRUE(gate.sent(intend(gate, {site.hello()}).value()));  // the reason can be told
+  ASSERT_TRUE(gate.change_policy(2, site.run_bytes_max, std::nullopt));
+  site.parameters.attempt = 2;
+  ASSERT_TRUE(gate.open_round(site.parameters, site.own()));
+  ASSERT_TRUE(gate.sent(intend(gate, {site.chunk(site.masked_words(2000))}).value()));
+  ASSERT_TRUE(gate.change_policy(2, 1, std::nullopt));
+  expect_refused(gate, {site.chunk(site.masked_words(2000))}, "budget");
+  ASSERT_TRUE(gate.change_policy(5, site.run_bytes_max, std::nullopt));
+  expect_refused(gate, {site.chunk(site.masked_words(2000))}, "cohort");
 }
 
 // --- rule: model ---

@@ -16,6 +16,7 @@ TEST(ConfigTest, TheExamplesRunAsTheyAre) {
   ASSERT_TRUE(node.has_value()) << node.error().message;
   EXPECT_EQ(node->policy.cohort_min, node::io::PolicyConfig{}.cohort_min);
   EXPECT_EQ(node->policy.modalities, node::io::PolicyConfig{}.modalities);
+  EXPECT_EQ(node->policy.weights, node::io::PolicyConfig{}.weights);
   const auto coordinator = coordinator::registry::CoordinatorConfig::read(folder + "coordinator.toml");
   ASSERT_TRUE(coordinator.has_value()) << coordinator.error().message;
   EXPECT_EQ(coordinator->listen_port, coordinator::registry::CoordinatorConfig{}.listen_port);
@@ -42,6 +43,9 @@ TEST(ConfigTest, AMistakeNamesLineColumnFieldAndFix) {
             std::string::npos);
   EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"XX\"]\n").find("policy.modalities"),
             std::string::npos);
+  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nweights = [\"equal\", \"all\"]\n").find("policy.weights"),
+            std::string::npos);
+  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nweights = []\n").find("policy.weights"), std::string::npos);
 }
 
 // Each of these, read without complaint, would end the node when a run opens.

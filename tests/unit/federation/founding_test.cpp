@@ -104,6 +104,36 @@ TEST_F(FoundingTest, TheCoordinatorTakesNoFoundingDocumentButItsOwn) {
   EXPECT_FALSE(coordinator().create({"test", "127.0.0.1", 7443, {anna_.verify_key()}, 1}));
 }
 
+// Cleo takes over from Anna: Ben and she sign the new document, the roster goes on from the present one.
+TEST_F(FoundingTest, AnAmendedFoundingDocumentCountsWhenThoseItListsHaveSignedIt) {
+  founded(coordinator(), {&anna_, &ben_}, 2);
+  ASSERT_TRUE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow));
+  ASSERT_TRUE(coordinator().cosign(ben_)->in_force);
+  Invite facts = coordinator().federation().value();
+  const Invite before = facts;
+  facts.endpoint = "tcp://127.0.0.2:7443";
+  facts.administrators = {ben_.verify_key(), cleo_.verify_key()};
+  ASSERT_TRUE(coordinator().amend(facts));
+  EXPECT_EQ(coordinator().federation()->hash, before.hash);  // not yet
+  SignedDocument next = files::read_signed_document(coordinator().founding_file()).value();
+  ASSERT_TRUE(next.sign(ben_));
+  ASSERT_TRUE(next.sign(anna_));
+  EXPECT_FALSE(coordinator().found(next));
+  EXPECT_TRUE(coordinator().roster(kNow));
+  ASSERT_TRUE(next.sign(cleo_));
+  const Invite after = coordinator().found(next).value();
+  EXPECT_EQ(membership::differences(before, after).size(), 2U);
+  EXPECT_EQ(after.coordinator_signing_key, before.coordinator_signing_key);
+
+  // Anna's signature does not count any more.
+  EXPECT_EQ(coordinator().roster(kNow).error().code, ErrorCode::permission_denied);
+  EXPECT_FALSE(coordinator().sign_next({}, anna_, kNow));
+  ASSERT_TRUE(coordinator().sign_next({}, ben_, kNow));
+  EXPECT_TRUE(coordinator().cosign(cleo_)->in_force);
+  EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
+  EXPECT_EQ(coordinator().roster(kNow)->epoch, 2U);
+}
+
 TEST_F(FoundingTest, ARosterWaitsUntilAQuorumHasSignedIt) {
   founded(coordinator(), {&anna_, &ben_, &cleo_}, 2);
   const RosterChange change{{new_site("berta")}, {}};

@@ -14,14 +14,14 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json good_plan() {
-  return Json::parse(R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
+  return Json::parse(R"({"fovea_plan":2,"name":"test","finding":{"kind":"lesion","modality":"MR"},
     "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
     "architecture":"probe-1000","seed":7,
     "stages":[{"name":"one","rounds":2,"trains":["probe."],
                "local_steps":5,"learning_rate":0.01,"server_learning_rate":1},
               {"name":"two","rounds":3,"trains":["probe."],
                "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
-    "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
+    "strategy":{"name":"fedavg","weights":"equal","delta_max":0.5},"cohort":{"smallest":3,"largest":16},
     "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
     "deadlines":{"progress_s":60,"phase_s":20}})");
 }
@@ -77,6 +77,31 @@ TEST(PlanTest, AnIntensityStageComesFirstOnceAloneAndForCtOnly) {
   EXPECT_NE(parse(plan).error().message.find("plan.stages[1]: the stage \"intensity\" comes first"), std::string::npos);
 }
 
+TEST(PlanTest, EqualWeightsAreOneAndStudiesHaveAMaximum) {
+  const membership::Plan equal = parse(good_plan()).value();
+  EXPECT_EQ(equal.strategy.weights, membership::SiteWeights::equal);
+  EXPECT_EQ(equal.strategy.weight_max, 1U);
+  Json plan = good_plan();
+  plan["strategy"] = {{"name", "fedavg"}, {"weights", "studies"}, {"weight_max", 100}, {"delta_max", 0.5}};
+  const membership::Plan studies = parse(plan).value();
+  EXPECT_EQ(studies.strategy.weights, membership::SiteWeights::studies);
+  EXPECT_EQ(studies.strategy.weight_max, 100U);
+  plan["strategy"]["weight_max"] = 0;
+  EXPECT_NE(parse(plan).error().message.find("plan.strategy.weight_max"), std::string::npos);
+}
+
+TEST(PlanTest, WeightsByStudiesAreWarnedOfBelowTenSites) {
+  EXPECT_EQ(parse(good_plan())->warning(), "");
+  Json plan = good_plan();
+  plan["strategy"] = {{"name", "fedavg"}, {"weights", "studies"}, {"weight_max", 100}, {"delta_max", 0.5}};
+  const std::string warning = parse(plan)->warning();
+  EXPECT_NE(warning.find("cohort.smallest = 3, below 10"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("exact number of studies"), std::string::npos) << warning;
+  plan["cohort"]["smallest"] = 10;
+  plan["secure_aggregation"]["threshold"] = 6;
+  EXPECT_EQ(parse(plan)->warning(), "");
+}
+
 // A pointer into the plan, what to put there (null: remove), and what the error must name.
 struct Change {
   const char* pointer;
@@ -100,8 +125,16 @@ TEST_P(BadPlanTest, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Fields, BadPlanTest,
     ::testing::Values(
-        Change{"/fovea_plan", 2, "plan.fovea_plan"}, Change{"/name", "", "plan.name"},
-        Change{"/privacy/mechanism", nullptr, "plan.privacy.mechanism: is missing"},
+        Change{"/fovea_plan", 1,
+               "plan.fovea_plan: expected 2, found 1; plans of that format did not say how sites are weighted: write "
+               "a new one with fovea-coordinator plan new"},
+        Change{"/fovea_plan", 3, "plan.fovea_plan: expected 2, found 3; this program is older than the plan"},
+        Change{"/strategy/weights", nullptr, "plan.strategy.weights: is missing"},
+        Change{"/strategy/weights", "findings", "plan.strategy.weights: expected one of"},
+        Change{"/strategy/weights", "studies", "plan.strategy.weight_max: is missing"},
+        Change{"/strategy/weight_max", 1,
+               "plan.strategy.weight_max: is for \"weights\": \"studies\"; with \"equal\" every site's weight is 1"},
+        Change{"/name", "", "plan.name"}, Change{"/privacy/mechanism", nullptr, "plan.privacy.mechanism: is missing"},
         Change{"/privacy/mechanism", "gauss", "plan.privacy.mechanism"},
         Change{"/architecture", "probe-0", "plan.architecture"},
         Change{"/architecture", "probe-007", "plan.architecture"},
@@ -135,6 +168,8 @@ TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
   EXPECT_NE(rule({.colluders_max = 2}).find("rule colluders_max"), std::string::npos);
   EXPECT_NE(rule({.honest_min = 3}).find("rule honest_min"), std::string::npos);
   EXPECT_NE(rule({.rounds_max = 4}).find("rule rounds_max"), std::string::npos);
+  EXPECT_NE(rule({.weights = {"studies"}}).find("rule weights: the plan has \"equal\""), std::string::npos);
+  EXPECT_TRUE(node::io::check_policy({.weights = {"equal"}}, plan));
 }
 
 }  // namespace

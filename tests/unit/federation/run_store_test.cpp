@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "federation/model/safetensors.h"
@@ -11,12 +12,12 @@
 namespace fovea::coordinator {
 namespace {
 
-constexpr std::string_view kPlan = R"({"fovea_plan":1,"name":"test","finding":{"kind":"lesion","modality":"MR"},
+constexpr std::string_view kPlan = R"({"fovea_plan":2,"name":"test","finding":{"kind":"lesion","modality":"MR"},
   "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
   "architecture":"probe-10","seed":7,
   "stages":[{"name":"one","rounds":3,"trains":["probe."],
              "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
-  "strategy":{"name":"fedavg","weight_max":100,"delta_max":0.5},"cohort":{"smallest":3,"largest":16},
+  "strategy":{"name":"fedavg","weights":"equal","delta_max":0.5},"cohort":{"smallest":3,"largest":16},
   "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
   "deadlines":{"progress_s":60,"phase_s":20}})";
 
@@ -95,6 +96,52 @@ TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {
   }
   std::filesystem::remove(folder_.path() / "run/repeats/000005");
   EXPECT_EQ(reopen()->sum_to_repeat().error().code, ErrorCode::not_found);
+}
+
+// The masked sum, the sealed shares and a sum to repeat are of use only to whoever wants to open a sum once more.
+TEST_F(RunStoreTest, AfterASumNeitherJournalNorSumToRepeatIsLeft) {
+  const Bytes shares(64, 0x5a);
+  const auto is_left = [&] {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+      if (!entry.is_regular_file()) continue;
+      const Bytes bytes = read_file(entry.path(), 1 << 20).value();
+      if (std::search(bytes.begin(), bytes.end(), shares.begin(), shares.end()) != bytes.end()) return true;
+    }
+    return false;
+  };
+  store::RoundRecord lost = record(1);
+  lost.aborted = "a dealer's fault";
+  store::RunStore store = make();
+  ASSERT_TRUE(store.begin_round(1).has_value());
+  ASSERT_TRUE(store.append_journal(std::vector<Bytes>{shares}).has_value());
+  ASSERT_TRUE(store.abort_round(lost, shares).has_value());
+  ASSERT_TRUE(store.begin_round(2).has_value());
+  ASSERT_TRUE(store.append_journal(std::vector<Bytes>{shares}).has_value());
+  EXPECT_TRUE(is_left());
+  ASSERT_TRUE(finish(store, 2, {Bytes{1}}).has_value());
+  ASSERT_TRUE(store.save_model().has_value());
+  EXPECT_FALSE(is_left());
+  EXPECT_TRUE(reopen()->sum_to_repeat().has_value());
+  EXPECT_TRUE(store.begin_round(3).value().empty());
+  ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}}).has_value());
+  EXPECT_EQ(reopen()->begin_round(3).value(), (std::vector<Bytes>{{7}}));
+}
+
+TEST_F(RunStoreTest, ACrashAfterTheLastSumLeavesItsJournalToTheNextOpening) {
+  {
+    store::RunStore store = make();
+    for (RoundNumber round = 1; round <= 3; ++round) {
+      ASSERT_TRUE(store.begin_round(round).has_value());
+      ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{9, 9, 9}}).has_value());
+      if (round == 3) std::filesystem::copy_file(folder_.path() / "run/journal", folder_.path() / "kept");
+      ASSERT_TRUE(finish(store, round, {}).has_value());
+    }
+    ASSERT_TRUE(store.save_model().has_value());
+  }
+  std::filesystem::rename(folder_.path() / "kept", folder_.path() / "run/journal");
+  EXPECT_GT(std::filesystem::file_size(folder_.path() / "run/journal"), 0U);
+  EXPECT_TRUE(reopen()->complete());
+  EXPECT_EQ(std::filesystem::file_size(folder_.path() / "run/journal"), 0U);
 }
 
 TEST_F(RunStoreTest, OnlyTheJournalOfTheRoundInProgressSurvivesARestart) {

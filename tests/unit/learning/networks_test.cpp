@@ -142,6 +142,12 @@ TEST(IntensityStage, GivesMomentsOverAllSitesWeightedByTheirStudies) {
                                   from_b = train_stage(b, model, stage).value();
   EXPECT_EQ(from_a.weight, 1U);
   EXPECT_EQ(from_b.weight, 3U);
+  // Which studies it is a statistic of, so that the site releases each once.
+  ASSERT_EQ(from_a.measured.size(), 1U);
+  ASSERT_EQ(from_b.measured.size(), 3U);
+  EXPECT_TRUE(std::is_sorted(from_b.measured.begin(), from_b.measured.end()));
+  EXPECT_FALSE(std::binary_search(from_b.measured.begin(), from_b.measured.end(), from_a.measured[0]));
+  EXPECT_EQ(train_stage(b, model, stage)->measured, from_b.measured);
   training::TrainingOutcome mean = from_a;
   for (std::size_t i = 0; i < mean.delta.size(); ++i) mean.delta[i] = (from_a.delta[i] + 3 * from_b.delta[i]) / 4;
   const ModelState measured = applied(model, stage.trains, mean);

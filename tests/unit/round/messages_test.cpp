@@ -337,6 +337,33 @@ TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
   EXPECT_NE(opened.payload_digest(), crypto::sha256(payload)) << "the length and version are part of it";
 }
 
+// What a receipt holds: header, digest and signature are enough to show who sent a message, and to whom else it cannot
+// be ascribed.
+TEST(Envelope, ASignatureIsVerifiedWithoutThePayload) {
+  const TestFederation f(3);
+  const auto message = f.from_site(1, federation::messages::MessageKind::training_ready,
+                                   federation::messages::TrainingReady{1, Digest{1}}.encode());
+  const federation::messages::EnvelopeProof proof{.version = federation::messages::kEnvelopeVersion,
+                                                  .header = message.header(),
+                                                  .payload_digest = message.payload_digest(),
+                                                  .signature = message.signature()};
+  const auto key = [&](RosterIndex site) { return f.roster().sites[site].identity_key; };
+  EXPECT_TRUE(federation::messages::verify_proof(proof, key(1)));
+  EXPECT_EQ(federation::messages::verify_proof(proof, key(2)).error().code, ErrorCode::permission_denied);
+  const auto refused = [&](auto change) {
+    federation::messages::EnvelopeProof changed = proof;
+    change(changed);
+    return !federation::messages::verify_proof(changed, key(1)).has_value();
+  };
+  EXPECT_TRUE(refused([](auto& p) { p.version = 1; }));
+  EXPECT_TRUE(refused([](auto& p) { p.header.kind = federation::messages::MessageKind::training_progress; }));
+  EXPECT_TRUE(refused([](auto& p) { p.header.run.bytes[0] ^= 1U; }));
+  EXPECT_TRUE(refused([](auto& p) { p.header.epoch += 1; }));
+  EXPECT_TRUE(refused([](auto& p) { p.header.sender = SiteId::create("somebody-else").value(); }));
+  EXPECT_TRUE(refused([](auto& p) { p.payload_digest[0] ^= 1U; }));
+  EXPECT_TRUE(refused([](auto& p) { p.signature[0] ^= 1U; }));
+}
+
 TEST(Envelope, SealingIsDeterministicSoAResendIsTheSameBytes) {
   const TestFederation f(3);
   const Bytes payload = federation::messages::TrainingReady{1, Digest{1}}.encode();

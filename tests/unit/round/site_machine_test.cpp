@@ -100,6 +100,95 @@ TEST_F(SiteMachineTest, AnApprovalMakesTheSiteSayHelloAgain) {
   expect_refused(site.step(node::round::PolicyChanged{weak}), RefusalReason::local_policy);
 }
 
+// ---- a person of the hospital rejects the plan while it runs
+
+TEST_F(SiteMachineTest, AWithdrawalCancelsTheTrainingAndTellsTheCoordinatorWhy) {
+  auto site = machine();
+  tell(site, MessageKind::train_task, task().encode());
+  auto withdrawn = policy;
+  withdrawn.plans_approved.clear();
+  const auto effects = site.step(node::round::PolicyChanged{withdrawn});
+  EXPECT_TRUE(effects.cancel_training);
+  EXPECT_EQ(site.phase(), node::round::SitePhase::idle);
+  expect_sends(effects, MessageKind::attempt_failure);
+  const auto failure = federation::messages::AttemptFailure::decode(
+      federation.open_at_coordinator(1, effects.outbound[0].wire)->payload());
+  EXPECT_EQ(failure->reason, RefusalReason::plan_not_approved);
+  EXPECT_EQ(failure->round, 1U);
+  // A result that comes all the same is nobody's, and the task is not taken up again.
+  expect_refused(site.step(node::round::TrainingFinished{1, update()}), RefusalReason::unexpected_kind);
+  expect_refused(tell(site, MessageKind::train_task, task().encode()), RefusalReason::plan_not_approved);
+  // Until a person approves it once more.
+  expect_sends(site.step(node::round::PolicyChanged{policy}), MessageKind::hello);
+  EXPECT_TRUE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
+}
+
+// In every phase of an attempt: it is given up with its secrets, the gate closes it, and the request that was about to
+// be answered is refused, now and after another approval.
+TEST_F(SiteMachineTest, AWithdrawalEndsTheAttemptInEveryPhase) {
+  for (const MessageKind next : {MessageKind::key_list, MessageKind::routed_shares, MessageKind::consistency_request,
+                                 MessageKind::unmask_request}) {
+    Scene scene;
+    const auto request = scene.hold_to_site(1, next);
+    auto& site = scene.world.site(1);
+    auto withdrawn = scene.world.policy();
+    const auto approved = withdrawn;
+    withdrawn.plans_approved.clear();
+    const auto effects = site.step(node::round::PolicyChanged{withdrawn});
+    ASSERT_TRUE(effects.abandoned.has_value()) << static_cast<int>(next);
+    expect_sends(effects, MessageKind::attempt_failure);
+    const auto failure = federation::messages::AttemptFailure::decode(
+        scene.world.federation().open_at_coordinator(1, effects.outbound[0].wire)->payload());
+    EXPECT_EQ(failure->reason, RefusalReason::plan_not_approved);
+    EXPECT_EQ(failure->attempt, effects.abandoned->attempt);
+    EXPECT_EQ(site.phase(), node::round::SitePhase::idle);
+    const auto refused = scene.tell(1, next, request.payload());
+    expect_refused(refused, RefusalReason::plan_not_approved);
+    for (const auto& message : refused.outbound) EXPECT_EQ(message.kind, MessageKind::attempt_failure);
+    EXPECT_TRUE(refused.journal.empty());
+    // A new connection says it again: the old one may have been cut with the reason in it.
+    const auto again = site.step(node::round::Connected{});
+    ASSERT_EQ(again.outbound.size(), 2U);
+    EXPECT_EQ(again.outbound[1].kind, MessageKind::attempt_failure);
+    site.step(node::round::PolicyChanged{approved});
+    expect_refused(scene.tell(1, next, request.payload()), RefusalReason::forgotten_after_restart);
+    EXPECT_EQ(site.step(node::round::Connected{}).outbound.size(), 1U);
+  }
+}
+
+// Else a release that the gate does not let out would use the model up.
+TEST_F(SiteMachineTest, ARestartDoesNotBringBackAnAttemptThatTheGateHasClosed) {
+  for (const bool open : {true, false}) {
+    Scene scene;
+    const auto request = scene.hold_to_site(1, MessageKind::unmask_request);
+    auto config = scene.world.federation().site_config(1, scene.world.policy());
+    config.last_attempt_open = open;
+    auto site =
+        node::round::SiteMachine::create(std::move(config), scene.world.site_journal(1), scene.world.site_register(1))
+            .value();
+    site.step(scene.world.initial_model());
+    const auto effects = site.step(node::round::MessageReceived{
+        scene.world.federation().from_coordinator(MessageKind::unmask_request, request.payload()), std::nullopt});
+    if (open) expect_sends(effects, MessageKind::unmask_shares);
+    else expect_refused(effects, RefusalReason::forgotten_after_restart);
+  }
+}
+
+TEST_F(SiteMachineTest, AStricterPolicyEndsWhatWasJoinedUnderAWeakerOne) {
+  for (const MessageKind next : {MessageKind::key_list, MessageKind::unmask_request}) {
+    Scene scene;
+    const auto request = scene.hold_to_site(1, next);
+    auto& site = scene.world.site(1);
+    auto stricter = scene.world.policy();
+    EXPECT_FALSE(site.step(node::round::PolicyChanged{stricter}).abandoned.has_value());  // the same one
+    stricter.cohort_min += 1;
+    const auto effects = site.step(node::round::PolicyChanged{stricter});
+    EXPECT_TRUE(effects.abandoned.has_value());
+    EXPECT_EQ(site.phase(), node::round::SitePhase::ready);  // the update is kept
+    expect_refused(scene.tell(1, next, request.payload()), RefusalReason::forgotten_after_restart);
+  }
+}
+
 TEST_F(SiteMachineTest, ARoundNumberWithoutBoundIsNotFollowed) {
   auto site = machine();
   expect_refused(tell(site, MessageKind::train_task, task(10'001).encode()), RefusalReason::round_too_far);

@@ -19,7 +19,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/core_dumps.h"
 #include "common/result.h"
 #include "node/intake/parser/child/last_words.h"
 #include "node/intake/parser/child/sandbox.h"
@@ -151,7 +150,7 @@ int serve_jobs(const ParserProgram& program) {
     std::fputs("a scan parser is started by fovea-node; it has no use of its own\n", stderr);
     return 2;
   }
-  forbid_core_dumps();
+  prctl(PR_SET_DUMPABLE, 0);
   allow_many_descriptors();
   syscall(SYS_close_range, kControlDescriptor + 1, ~0u, 0);
   Result<WallFilter> filter = WallFilter::compile();

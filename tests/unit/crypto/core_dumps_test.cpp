@@ -1,5 +1,5 @@
 // Failure class: a crash writes a program's keys to disk.
-#include "common/core_dumps.h"
+#include "crypto/core_dumps.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 
 #include <cstdlib>
 
-namespace fovea {
+namespace fovea::crypto {
 namespace {
 
 // In a process of its own: it cannot be taken back.
@@ -32,4 +32,4 @@ TEST(CoreDumps, AreForbiddenFromTheCallOn) {
 }
 
 }  // namespace
-}  // namespace fovea
+}  // namespace fovea::crypto

@@ -1,11 +1,11 @@
-#include "common/core_dumps.h"
+#include "crypto/core_dumps.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "common/check.h"
 
-namespace fovea {
+namespace fovea::crypto {
 
 void forbid_core_dumps() {
   // The limit alone would not do: a core_pattern that is a pipe ignores it.
@@ -13,4 +13,4 @@ void forbid_core_dumps() {
   FOVEA_CHECK(::setrlimit(RLIMIT_CORE, &none) == 0 && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 }
 
-}  // namespace fovea
+}  // namespace fovea::crypto

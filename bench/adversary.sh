@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Attacks on real programs by a dishonest coordinator and dishonest sites: how many there are, and how many succeed
+# needs: tests_adversary
+set -euo pipefail
+json=""
+while [ $# -gt 0 ]; do
+  case $1 in
+    --json) [ $# -ge 2 ] || { echo "--json needs a file" >&2; exit 2; }; json=$2; shift 2 ;;
+    --quick) shift ;;  # nothing in it could be left out
+    *) echo "usage: scripts/bench adversary [--quick] [--json FILE]" >&2; exit 2 ;;
+  esac
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for program in "$FOVEA_BUILD"/tests/adversary_*; do
+  # An attack that succeeds is a result; a program that ends without one is an error, which the reader below reports.
+  "$program" --gtest_output="json:$work/$(basename "$program").json" >"$work/log" 2>&1 ||
+    [ -e "$work/$(basename "$program").json" ] || { tail -n 20 "$work/log" >&2; exit 1; }
+done
+exec python3 "$FOVEA_ROOT/bench/adversary.py" "$work" ${json:+"$json"}

@@ -1,0 +1,67 @@
+// Bounds what one peer can make libzmq hold for it.
+//
+// libzmq 4.3.4 keeps the frames of a message until the last one has come: neither ZMQ_RCVHWM, which counts whole
+// messages, nor ZMQ_MAXMSGSIZE, which bounds one frame, ends a message of endless frames, and no other option does. So
+// the bytes are counted outside of it: what the kernel has taken from the peer and libzmq has read (TCP_INFO), less
+// what has been handed to the program. A connection on which that difference outgrows an honest peer's queue is shut
+// down; libzmq then drops the unfinished message.
+//
+// A thread of its own looks, so that a program that is busy (a large sum) is no gap. Below ten milliseconds or so, what
+// a fast link brings comes on top.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <zmq.hpp>
+
+#include "federation/io/curve_socket.h"
+
+namespace fovea::federation::io {
+
+// Of one peer: its queue full of the largest messages, one more that is arriving, and some slack.
+inline constexpr std::uint64_t kInboundPeerBytesMax =
+    static_cast<std::uint64_t>(kQueuedMessagesMax + 2) * (kMessageBytesMax + kCurveOverheadMax);
+// Of all peers: honest ones send vectors in turns, so that far fewer than all have a full queue.
+inline constexpr std::uint64_t kInboundAllBytesMax = std::uint64_t{512} << 20U;
+// Heartbeats reach no program. Two of libzmq's in kHeartbeatEvery are less than this.
+inline constexpr std::uint64_t kHeartbeatBytesPerSecond = 32;
+
+class InboundGuard {
+ public:
+  InboundGuard() = default;
+  InboundGuard(const InboundGuard&) = delete;
+  InboundGuard& operator=(const InboundGuard&) = delete;
+
+  // A connection of the guarded socket, by its descriptor, from ConnectionMonitor. Before its handshake is answered.
+  void opened(int descriptor);
+  void closed(int descriptor);
+  // One frame that the program has taken from the socket.
+  void delivered(const zmq::message_t& frame);
+
+  std::uint64_t cut_count() const noexcept { return cuts_; }  // connections shut down so far
+
+ private:
+  struct Connection {
+    std::uint64_t cookie = 0;  // of the kernel's socket: descriptors are used again
+    std::uint64_t delivered = 0;
+    std::int64_t opened_ms = 0;
+    bool cut = false;
+  };
+
+  void watch(const std::stop_token& stop);
+  void look();
+  void cut(int descriptor, Connection& connection);
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::map<int, Connection> connections_;
+  std::atomic<std::uint64_t> cuts_ = 0;
+  std::jthread thread_;  // started with the first connection; last, so that it ends first
+};
+
+}  // namespace fovea::federation::io

@@ -1,0 +1,92 @@
+#include "tests/adversary/scripted_site.h"
+
+#include <utility>
+
+#include "common/check.h"
+#include "common/durable_file.h"
+#include "federation/secagg/fixed_point.h"
+
+namespace fovea::test {
+
+RunId random_run() {
+  RunId run;
+  crypto::SystemRandom random;
+  random.fill(run.bytes);
+  return run;
+}
+
+federation::membership::Plan read_plan(const std::filesystem::path& file) {
+  const auto bytes = read_file(file, federation::membership::kPlanBytesMax);
+  FOVEA_CHECK(bytes.has_value());
+  return federation::membership::Plan::parse(*bytes).value();
+}
+
+ScriptedSite::ScriptedSite(const std::filesystem::path& folder, const RunFacts& facts,
+                           const node::round::ModelAdopted& model)
+    : id_(node::io::SiteFolder(folder).site().value().id),
+      keys_(node::io::SiteFolder(folder).keys().value()),
+      facts_(facts),
+      index_(facts.roster.index_of(id_).value()) {
+  const federation::membership::PlanSecureAggregation& rules = facts.plan.secure_aggregation;
+  node::round::SiteConfig config{.self = id_,
+                                 .run = facts.run,
+                                 .roster = facts.roster,
+                                 .identity = keys_.identity.copy(),
+                                 .policy = {.colluders_max = rules.colluders_max,
+                                            .honest_min = rules.honest_min,
+                                            .cohort_min = rules.colluders_max + rules.honest_min,
+                                            .plans_approved = {facts.plan.hash}},
+                                 .software = "scripted",
+                                 .rosters_past = {}};
+  machine_.emplace(node::round::SiteMachine::create(std::move(config), {}, {}).value());
+  adopt(model);
+  step(node::round::Connected{});
+}
+
+void ScriptedSite::adopt(const node::round::ModelAdopted& model) {
+  model_ = model;
+  step(node::round::ModelAdopted(model));
+}
+
+void ScriptedSite::receive(Bytes wire) {
+  auto opened = federation::messages::SignedMessage::open(
+      std::move(wire), {.sender = std::nullopt, .key = facts_.roster.coordinator_signing_key});
+  if (!opened) return;
+  node::round::MessageReceived event{std::move(*opened), std::nullopt};
+  if (event.message.kind() == federation::messages::MessageKind::parameters) event.seed = random_.secret_key();
+  step(std::move(event));
+}
+
+void ScriptedSite::step(node::round::SiteEvent first) {
+  std::deque<node::round::SiteEvent> events;
+  events.push_back(std::move(first));
+  while (!events.empty()) {
+    node::round::SiteEffects effects = machine_->step(std::move(events.front()));
+    events.pop_front();
+    for (node::round::SiteOutbound& message : effects.outbound) outbox_.push_back(std::move(message.wire));
+    if (effects.start_training) {
+      federation::model::LocalUpdate update;
+      // Not zero: the next round would be on the same model, which no site takes part in twice.
+      update.delta.assign(model_.next.dimension - federation::secagg::kTailWords,
+                          static_cast<float>(model_.next.delta_max / 2));
+      update.weight = 1;
+      events.emplace_back(node::round::TrainingFinished{effects.start_training->round, std::move(update)});
+    }
+    if (effects.verified_sum) sum_ = std::move(effects.verified_sum);
+    if (effects.more) events.emplace_back(node::round::Resume{});
+  }
+}
+
+std::optional<Bytes> ScriptedSite::next_wire() {
+  if (outbox_.empty()) return std::nullopt;
+  Bytes wire = std::move(outbox_.front());
+  outbox_.pop_front();
+  return wire;
+}
+
+Bytes ScriptedSite::seal(federation::messages::MessageKind kind, ByteView payload) const {
+  return federation::messages::seal_message(
+      {.kind = kind, .run = facts_.run, .sender = id_, .epoch = facts_.roster.epoch}, payload, keys_.identity);
+}
+
+}  // namespace fovea::test
