@@ -72,10 +72,8 @@ Result<CollectingUnmask> read_unmask(ByteReader& reader, std::map<RosterIndex, B
   CommittedAttempt& attempt = out.attempt;
   statement(f, out);
   FOVEA_TRY(f.status());
-  std::vector<federation::messages::ListedKeys> keys = std::move(attempt.context.keys);
-  attempt.context = federation::secagg::AttemptContext::begin(std::move(attempt.context.parameters));
-  attempt.context.keys = std::move(keys);
-  attempt.context.key_list = federation::secagg::key_list_hash(attempt.context.parameters_hash, attempt.context.keys);
+  attempt.context = federation::secagg::AttemptContext::after_keys(std::move(attempt.context.parameters),
+                                                                   std::move(attempt.context.keys));
   for (const RosterIndex site : attempt.survivors) {
     FOVEA_TRY_ASSIGN(aggregation::DealerCommitments dealer, read_dealer(f, site, wires));
     attempt.dealers.push_back(std::move(dealer));

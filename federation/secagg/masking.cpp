@@ -102,6 +102,13 @@ AttemptContext AttemptContext::begin(RoundParameters parameters) {
   return out;
 }
 
+AttemptContext AttemptContext::after_keys(RoundParameters parameters, std::vector<messages::ListedKeys> keys) {
+  AttemptContext out = begin(std::move(parameters));
+  out.key_list = key_list_hash(out.parameters_hash, keys);
+  out.keys = std::move(keys);
+  return out;
+}
+
 std::vector<RosterIndex> AttemptContext::holders(RosterIndex dealer, std::span<const RosterIndex> sites) const {
   std::vector<RosterIndex> out;
   for (const RosterIndex site : sites)

@@ -41,6 +41,8 @@ struct AttemptContext {
 
   // Before R1: P (checked by RoundParameters::decode, or the coordinator's own), its hash and its graph.
   static AttemptContext begin(RoundParameters parameters);
+  // After R1: U1 is known, and with it K.
+  static AttemptContext after_keys(RoundParameters parameters, std::vector<messages::ListedKeys> keys);
 
   // Whether two different sites of the attempt share a mask, and hold shares of each other's secrets. In a graph, an
   // index that no site has is nobody's neighbour: lists of others are asked about before anything else is known of

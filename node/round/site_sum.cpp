@@ -151,9 +151,7 @@ void SiteMachine::Core::finish_sum() {
     return refuse(RefusalReason::aggregate_hash_differs, "the chunks are not the sum that the evidence names");
   if (sum.words.back() != sum.evidence.committed.size())
     return refuse(RefusalReason::canary_differs, "the last word of the sum is not the number of its sites");
-  federation::secagg::AttemptContext context = federation::secagg::AttemptContext::begin(sum.evidence.parameters);
-  context.keys = sum.evidence.keys;
-  context.key_list = federation::secagg::key_list_hash(context.parameters_hash, context.keys);
+  const auto context = federation::secagg::AttemptContext::after_keys(sum.evidence.parameters, sum.evidence.keys);
   if (!federation::secagg::is_sum_of_tagged(context, sum.evidence, sum.tags, sum.words, sum.carries, config.threads))
     return refuse(RefusalReason::linear_tag_differs,
                   "the published sum is not the sum of the vectors that its sites have signed");

@@ -7,24 +7,17 @@
 #include <fstream>
 
 #include "federation/model/safetensors.h"
+#include "tests/support/probe_plan.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::coordinator {
 namespace {
 
-constexpr std::string_view kPlan = R"({"fovea_plan":2,"name":"test","finding":{"kind":"lesion","modality":"MR"},
-  "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
-  "architecture":"probe-10","seed":7,
-  "stages":[{"name":"one","rounds":3,"trains":["probe."],
-             "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
-  "strategy":{"name":"fedavg","weights":"equal","delta_max":0.5},"cohort":{"smallest":3,"largest":16},
-  "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
-  "deadlines":{"progress_s":60,"phase_s":20}})";
-
 class RunStoreTest : public ::testing::Test {
  protected:
   store::RunStore make() {
-    return store::RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(kPlan), UnixMs{5}).value();
+    return store::RunStore::create(folder_.path() / "run", RunId{{1, 2, 3}}, as_bytes(test::kProbePlan), UnixMs{5})
+        .value();
   }
   Result<store::RunStore> reopen() { return store::RunStore::open(folder_.path() / "run"); }
   static store::RoundRecord record(RoundNumber round) {

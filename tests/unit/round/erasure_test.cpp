@@ -11,20 +11,12 @@
 
 #include "node/io/site_register.h"
 #include "node/io/site_run.h"
+#include "tests/support/probe_plan.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/round/coordinator_attack.h"
 
 namespace fovea::test {
 namespace {
-
-constexpr std::string_view kPlan = R"({"fovea_plan":2,"name":"test","finding":{"kind":"lesion","modality":"MR"},
-  "intake":{"normalisation":"mr-foreground","n4":false},"look":{"regions":32,"exploration":0.125,"nms_mm":10},
-  "architecture":"probe-10","seed":7,
-  "stages":[{"name":"one","rounds":3,"trains":["probe."],
-             "local_steps":5,"learning_rate":0.01,"server_learning_rate":1}],
-  "strategy":{"name":"fedavg","weights":"equal","delta_max":0.5},"cohort":{"smallest":3,"largest":16},
-  "secure_aggregation":{"colluders_max":1,"threshold":3,"honest_min":2},"privacy":{"mechanism":"none"},
-  "deadlines":{"progress_s":60,"phase_s":20}})";
 
 Bytes contents(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -41,7 +33,7 @@ class Erasure : public CoordinatorAttack {
   std::filesystem::path journal_file() const { return runs() / scene.world.federation().run().text() / "journal"; }
   std::filesystem::path unfinished() const { return journal_file().string() + ".tmp"; }
   node::io::SiteRun open_run() const {
-    const auto plan = federation::membership::Plan::parse(as_bytes(kPlan)).value();
+    const auto plan = federation::membership::Plan::parse(as_bytes(kProbePlan)).value();
     const RunId& run = scene.world.federation().run();
     return node::io::SiteRun::open(runs() / run.text(), run, plan).value();
   }
