@@ -56,4 +56,9 @@ std::vector<SourceFile> read_build_files(const std::string& root) {
       root, [](const fs::path& path) { return path.filename() == "CMakeLists.txt" || path.extension() == ".cmake"; });
 }
 
+const std::vector<SourceFile>& source_tree() {
+  static const std::vector<SourceFile> files = read_source_tree(FOVEA_SOURCE_DIR);
+  return files;
+}
+
 }  // namespace fovea::test

@@ -25,6 +25,9 @@ struct SourceFile {
 // Every .h and .cpp file below the root, but for build output. Sorted by path.
 std::vector<SourceFile> read_source_tree(const std::string& root);
 
+// That of the project itself, read once.
+const std::vector<SourceFile>& source_tree();
+
 // Likewise, every CMakeLists.txt and .cmake file.
 std::vector<SourceFile> read_build_files(const std::string& root);
 

@@ -1,11 +1,11 @@
-// The rules of ARCHITECTURE.md that a compiler cannot enforce, because system headers lie on its default path.
+// The rules of ARCHITECTURE.md about rooms that a compiler cannot enforce, because system headers lie on its default
+// path.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
-#include <map>
 #include <regex>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,11 +14,6 @@
 
 namespace fovea::test {
 namespace {
-
-const std::vector<SourceFile>& tree() {
-  static const std::vector<SourceFile> files = read_source_tree(FOVEA_SOURCE_DIR);
-  return files;
-}
 
 // Rooms from the ground up. A file may include its own layer and those below it; what libraries of one layer may
 // include of each other is declared in their CMakeLists.txt and held by cmake/CheckIncludes.cmake.
@@ -93,7 +88,7 @@ std::string layering_fault(const SourceFile& file, const Include& include) {
 }
 
 TEST(Architecture, EveryFolderHasALayer) {
-  for (const SourceFile& file : tree())
+  for (const SourceFile& file : source_tree())
     EXPECT_GE(layer_of(file.path), 0) << file.path << " lies in no room of kLayers; add the room or move the file";
 }
 
@@ -111,12 +106,12 @@ std::string include_form_fault(const std::string& line, const std::function<bool
 
 TEST(Architecture, IncludesHaveOneForm) {
   const auto is_ours = [](const std::string& target) {
-    const auto& files = tree();
+    const auto& files = source_tree();
     return target == "node/io/default_config.h" || target == "coordinator/registry/default_config.h" ||
            target == "coordinator/commands/default_plan.h" ||  // made by cmake
            std::any_of(files.begin(), files.end(), [&](const SourceFile& file) { return file.path == target; });
   };
-  for (const SourceFile& file : tree())
+  for (const SourceFile& file : source_tree())
     for (std::size_t n = 0; n < file.lines.size(); ++n)
       EXPECT_EQ(include_form_fault(file.lines[n], is_ours), "") << file.path << ":" << n + 1;
 }
@@ -132,7 +127,7 @@ TEST(Architecture, TheIncludeFormRuleFindsPlantedFaults) {
 }
 
 TEST(Architecture, IncludesPointDown) {
-  for (const SourceFile& file : tree())
+  for (const SourceFile& file : source_tree())
     for (const Include& include : file.includes) EXPECT_EQ(layering_fault(file, include), "") << place(file, include);
 }
 
@@ -174,7 +169,7 @@ std::string wall_fault(const std::string& path, const std::string& target) {
 }
 
 TEST(Architecture, WallsInsideTheNodeHold) {
-  for (const SourceFile& file : tree())
+  for (const SourceFile& file : source_tree())
     for (const Include& include : file.includes)
       if (include.quoted) {
         EXPECT_EQ(wall_fault(file.path, include.target), "") << place(file, include);
@@ -210,7 +205,7 @@ std::string foreign_namespace(const std::string& path, const std::string& line, 
 }
 
 TEST(Architecture, NamespacesFollowFolders) {
-  for (const SourceFile& file : tree())
+  for (const SourceFile& file : source_tree())
     for (std::size_t n = 0; n + 1 < file.lines.size(); ++n)
       EXPECT_EQ(foreign_namespace(file.path, file.lines[n], file.lines[n + 1]), "") << file.path << ":" << n + 1;
 }
@@ -253,7 +248,7 @@ bool allowed(const LibraryRule& rule, const std::string& path) {
 
 TEST(Architecture, OutsideLibrariesStayInTheirRooms) {
   for (const LibraryRule& rule : kLibraryRules)
-    for (const SourceFile& file : tree())
+    for (const SourceFile& file : source_tree())
       for (const Include& include : file.includes)
         if (std::regex_search(include.target, std::regex(rule.pattern))) {
           EXPECT_TRUE(allowed(rule, file.path))
@@ -272,244 +267,11 @@ TEST(Architecture, LibraryRuleRefusesAHeaderOutsideTheRoom) {
 TEST(Architecture, RoundMachinesArePure) {
   const std::regex impure(R"(^(chrono|thread|mutex|random|fstream|iostream|filesystem|condition_variable|future)$|)"
                           R"(^(unistd\.h|sys/.*|spdlog/.*|sqlite3\.h)$)");
-  for (const SourceFile& file : tree()) {
+  for (const SourceFile& file : source_tree()) {
     if (!file.in("node/round") && !file.in("coordinator/round") && !file.in("federation/secagg")) continue;
     for (const Include& include : file.includes)
       EXPECT_FALSE(!include.quoted && std::regex_search(include.target, impure)) << place(file, include);
   }
-}
-
-TEST(Architecture, HeadersGuardThemselvesAndSayWhatTheyAreFor) {
-  for (const SourceFile& file : tree()) {
-    if (!file.is_header() || file.lines.empty()) continue;
-    EXPECT_NE(std::find(file.lines.begin(), file.lines.end(), "#pragma once"), file.lines.end()) << file.path;
-    EXPECT_EQ(file.lines.front().rfind("//", 0), 0U) << file.path << ": the first line says what the header is for";
-  }
-}
-
-// Functions at namespace scope: from a line in the first column that opens a body to the brace that closes it.
-std::vector<std::pair<std::size_t, std::size_t>> long_functions(const std::vector<std::string>& lines,
-                                                                std::size_t lines_max) {
-  static const std::regex not_a_function(
-      R"(^(namespace|class|struct|enum|union|extern|template <.*> struct|const|constexpr|static const|)"
-      R"(inline constexpr|\}|#|//))");
-  std::vector<std::pair<std::size_t, std::size_t>> out;
-  for (std::size_t n = 0; n < lines.size(); ++n) {
-    const std::string& line = lines[n];
-    if (line.empty() || line.front() == ' ' || line == "{" || std::regex_search(line, not_a_function)) continue;
-    std::size_t end = n;  // the signature may take several lines, all but the first indented
-    while (end + 1 < lines.size() && lines[end].back() != '{' && !lines[end + 1].empty() && lines[end + 1][0] == ' ')
-      ++end;
-    if (lines[end].back() != '{') continue;
-    while (end < lines.size() && lines[end] != "}") ++end;
-    if (end - n + 1 > lines_max) out.emplace_back(n + 1, end - n + 1);
-    n = end;
-  }
-  return out;
-}
-
-TEST(Architecture, FunctionsHaveAtMostSeventyLines) {
-  for (const SourceFile& file : tree())
-    for (const auto& [line, count] : long_functions(file.lines, 70))
-      ADD_FAILURE() << file.path << ":" << line << " starts a function of " << count << " lines; the limit is 70";
-}
-
-TEST(Architecture, TheLengthRuleCountsLines) {
-  const std::vector<std::string> lines{"int f(int a,", "      int b) {", "  return 1;", "}", "void g() {", "}",
-                                       "int x;"};
-  const auto found = long_functions(lines, 3);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].first, 1U);
-  EXPECT_EQ(found[0].second, 4U);
-}
-
-// Characters, not bytes: a continuation byte of UTF-8 counts nothing.
-std::size_t columns_of(const std::string& line) {
-  return static_cast<std::size_t>(
-      std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
-
-constexpr std::size_t kColumnsMax = 120;
-
-// Numbers of the lines that are wider.
-std::vector<std::size_t> wide_lines(const std::vector<std::string>& lines) {
-  std::vector<std::size_t> out;
-  for (std::size_t n = 0; n < lines.size(); ++n)
-    if (columns_of(lines[n]) > kColumnsMax) out.push_back(n + 1);
-  return out;
-}
-
-TEST(Architecture, LinesHaveAtMost120Columns) {
-  for (const SourceFile& file : tree())
-    for (const std::size_t line : wide_lines(file.lines))
-      ADD_FAILURE() << file.path << ":" << line << " has more than " << kColumnsMax << " columns";
-}
-
-TEST(Architecture, TheColumnRuleCountsCharactersAndFindsPlantedFaults) {
-  EXPECT_EQ(columns_of("\u00e9\u2260\U0001d11e"), 3U);  // two, three and four bytes
-  std::string accents;
-  for (int n = 0; n < 120; ++n) accents += "\u00e9";
-  EXPECT_EQ(wide_lines({"", std::string(120, 'x'), std::string(121, 'x'), accents, accents + "x"}),
-            (std::vector<std::size_t>{3, 5}));
-}
-
-constexpr std::size_t kFolderFilesMax = 40;
-
-// Folders of product code with more source files than that.
-std::vector<std::string> crowded_folders(const std::vector<SourceFile>& files) {
-  std::map<std::string, std::size_t> counts;
-  for (const SourceFile& file : files)
-    if (!file.in("tests") && !file.in("demo") && !file.in("bench"))
-      ++counts[file.path.substr(0, file.path.find_last_of('/'))];
-  std::vector<std::string> out;
-  for (const auto& [folder, count] : counts)
-    if (count > kFolderFilesMax) out.push_back(folder + ": " + std::to_string(count) + " files");
-  return out;
-}
-
-TEST(Architecture, AFolderHoldsAtMostFortySourceFiles) {
-  EXPECT_EQ(crowded_folders(tree()), std::vector<std::string>());
-}
-
-TEST(Architecture, TheFolderRuleFindsPlantedFaults) {
-  std::vector<SourceFile> files;
-  for (int n = 0; n < 40; ++n)
-    for (const std::string folder : {"node/io/", "node/io/deeper/", "tests/unit/io/"})
-      files.push_back({folder + std::to_string(n) + ".cpp", {}, {}});
-  EXPECT_EQ(crowded_folders(files), std::vector<std::string>());
-  files.push_back({"node/io/more.h", {}, {}});
-  files.push_back({"tests/unit/io/more.cpp", {}, {}});
-  EXPECT_EQ(crowded_folders(files), std::vector<std::string>{"node/io: 41 files"});
-}
-
-// What a line of a build file does wrong; empty when nothing.
-std::string build_fault(const std::string& path, const std::string& line) {
-  static const std::regex optional(R"(^[^#]*\b(if|elseif)\s*\([^#)]*\bEXISTS\b)", std::regex::icase);
-  static const std::regex finding(
-      R"(^[^#]*\b(find_(package|library|path|file|program)|pkg_(check_modules|search_module))\s*\()",
-      std::regex::icase);
-  const bool is_list = path == "CMakeLists.txt" || path.ends_with("/CMakeLists.txt");
-  if (is_list && std::regex_search(line, optional))
-    return "builds only what happens to be there: a file that is missing would go unnoticed";
-  if (path != "cmake/FoveaDependencies.cmake" && std::regex_search(line, finding))
-    return "looks for something outside; cmake/FoveaDependencies.cmake is the place for that";
-  return "";
-}
-
-// Each command from its first line to the line that closes its bracket, as one line; by the number of the first.
-std::vector<std::pair<std::size_t, std::string>> commands_of(const std::vector<std::string>& lines) {
-  std::vector<std::pair<std::size_t, std::string>> out;
-  std::ptrdiff_t depth = 0;
-  for (std::size_t n = 0; n < lines.size(); ++n) {
-    const std::string code = lines[n].substr(0, lines[n].find('#'));
-    if (depth == 0) out.emplace_back(n + 1, "");
-    out.back().second += " " + code;
-    depth += std::count(code.begin(), code.end(), '(') - std::count(code.begin(), code.end(), ')');
-  }
-  return out;
-}
-
-TEST(Architecture, BuildsAreCompleteAndNameOutsideThingsInOnePlace) {
-  const std::vector<SourceFile> files = read_build_files(FOVEA_SOURCE_DIR);
-  ASSERT_FALSE(files.empty());
-  for (const SourceFile& file : files)
-    for (const auto& [line, command] : commands_of(file.lines))
-      EXPECT_EQ(build_fault(file.path, command), "") << file.path << ":" << line << ": " << command;
-}
-
-TEST(Architecture, TheBuildRuleFindsPlantedFaults) {
-  EXPECT_NE(build_fault("node/io/CMakeLists.txt", "if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/a.cpp)"), "");
-  EXPECT_NE(build_fault("CMakeLists.txt", "  elseif (NOT EXISTS b.cpp)"), "");
-  EXPECT_NE(build_fault("node/io/CMakeLists.txt", "find_package(ZLIB REQUIRED)"), "");
-  EXPECT_NE(build_fault("cmake/FoveaTests.cmake", "  Find_Program(X x)"), "");
-  EXPECT_NE(build_fault("audit/CMakeLists.txt", "pkg_check_modules(ZMQ libzmq)"), "");
-  const auto split = commands_of({"if(A OR", "   EXISTS a.cpp)  # (", "endif()"});
-  ASSERT_EQ(split.size(), 2U);
-  EXPECT_NE(build_fault("node/io/CMakeLists.txt", split[0].second), "");
-  EXPECT_EQ(build_fault("cmake/FoveaDependencies.cmake", "find_package(ZLIB REQUIRED)"), "");
-  EXPECT_EQ(build_fault("cmake/FoveaIncludes.cmake", "if(EXISTS ${header})"), "");
-  EXPECT_EQ(build_fault("audit/CMakeLists.txt", "# if(EXISTS x) and find_package(x) are no commands here"), "");
-  EXPECT_EQ(build_fault("audit/CMakeLists.txt", "if(FOVEA_WITH_IMAGING)"), "");
-}
-
-// Every path that a word of some build file could mean, from the root.
-std::set<std::string> paths_named(const std::vector<SourceFile>& build_files) {
-  static const std::regex word(R"re([^\s()"]+)re");
-  static const std::string root = "${CMAKE_SOURCE_DIR}/";
-  std::set<std::string> out;
-  for (const SourceFile& file : build_files) {
-    const std::string folder = file.path.substr(0, file.path.find_last_of('/') + 1);
-    for (const auto& [line, command] : commands_of(file.lines))
-      for (auto it = std::sregex_iterator(command.begin(), command.end(), word); it != std::sregex_iterator(); ++it) {
-        const std::string found = it->str();
-        out.insert(found.starts_with(root) ? found.substr(root.size()) : folder + found);
-      }
-  }
-  return out;
-}
-
-// Whether a build file names this source, or for a header the source of its name. tests/support has headers alone.
-bool is_built(const SourceFile& file, const std::set<std::string>& named) {
-  if (file.in("tests/support") || named.contains(file.path)) return true;
-  return file.is_header() && named.contains(file.path.substr(0, file.path.size() - 2) + ".cpp");
-}
-
-TEST(Architecture, EverySourceIsBuilt) {
-  const std::set<std::string> named = paths_named(read_build_files(FOVEA_SOURCE_DIR));
-  for (const SourceFile& file : tree())
-    EXPECT_TRUE(is_built(file, named)) << file.path << " is part of no target: name it or delete it";
-}
-
-TEST(Architecture, TheRuleOfBuiltSourcesFindsPlantedFaults) {
-  const std::set<std::string> named =
-      paths_named({{"node/io/CMakeLists.txt", {"fovea_library(x", "  SOURCES a.cpp deeper/b.cpp  # c.cpp", ")"}, {}},
-                   {"node/x/CMakeLists.txt", {"fovea_program(y SOURCES ${CMAKE_SOURCE_DIR}/node/main.cpp)"}, {}}});
-  for (const std::string path : {"node/io/a.cpp", "node/io/a.h", "node/io/deeper/b.cpp", "node/main.cpp"})
-    EXPECT_TRUE(is_built({path, {}, {}}, named)) << path;
-  for (const std::string path : {"node/io/c.cpp", "node/io/b.cpp", "node/io/c.h", "node/x/main.cpp", "a.cpp"})
-    EXPECT_FALSE(is_built({path, {}, {}}, named)) << path;
-}
-
-// What a line does that no source may do; empty when nothing.
-std::string habit_fault(const std::string& path, const std::string& line) {
-  static const std::regex comment(R"(^\s*//)"),
-      vague(R"(\b(class|struct|namespace)\s+\w*(Manager|Helpers?|Utils?|Utilities|Processor|Misc)\b)",
-            std::regex::icase),
-      weak_random(R"(\bstd::(mt19937|default_random_engine|random_device)|\bs?rand(om|48)?\(\)|\bsrand)"),
-      sleeping(R"(\bsleep_(for|until)\(|\b(u|nano|clock_nano)?sleep\()"),
-      raw_write(R"(\b(fsync|fdatasync|syncfs|std::(o|basic_o)?fstream|std::ofstream|fopen|creat|fs::rename|std::rename)"
-                R"(|filesystem::rename|copy_file|O_WRONLY|O_RDWR|O_CREAT)\b)");
-  // Each writes no state that a later run relies on, or is a door of its own; the reason stands there.
-  static const std::regex may_write(R"(^(tests|bench)/|^common/(durable_file|file_lock|child_program)\.cpp$|)"
-                                    R"(^node/receive/dicom_receiver_main\.cpp$|^federation/io/event_log\.cpp$|)"
-                                    R"(^node/volume_files/nifti_writer\.cpp$)");
-  if (std::regex_search(line, comment)) return "";
-  if (std::regex_search(line, vague)) return "a name that hides what the thing is";
-  if (std::regex_search(line, weak_random)) return "weak randomness";
-  // "Training" that only takes time.
-  if (path != "node/training/probe_trainer.cpp" && std::regex_search(line, sleeping))
-    return "sleeps; wait for an event";
-  if (!std::regex_search(path, may_write) && std::regex_search(line, raw_write))
-    return "writes past common/durable_file.h";
-  return "";
-}
-
-TEST(Architecture, SourcesKeepToTheHabits) {
-  for (const SourceFile& file : tree())
-    for (std::size_t n = 0; n < file.lines.size() && !file.in("tests/architecture"); ++n)
-      EXPECT_EQ(habit_fault(file.path, file.lines[n]), "") << file.path << ":" << n + 1 << ": " << file.lines[n];
-}
-
-TEST(Architecture, TheRuleOfHabitsFindsPlantedFaults) {
-  for (const std::string line :
-       {"class RoundManager {", "struct FileUtils {", "namespace helpers {", "std::mt19937_64 draw(7);", "x = rand();",
-        "std::this_thread::sleep_until(then);", "  nanosleep(&time, nullptr);", "sleep(1);", "std::ofstream out(path);",
-        "std::ofstream out{path};", "std::ofstream out;", "fdatasync(file);", "fs::rename(a, b);",
-        "const int file = ::open(path, O_WRONLY | O_CREAT);"})
-    EXPECT_NE(habit_fault("node/io/site_run.cpp", line), "") << line;
-  for (const std::string line : {"// what an fsync costs", "int operand(int a);", "bool asleep = false;"})
-    EXPECT_EQ(habit_fault("node/io/site_run.cpp", line), "") << line;
-  EXPECT_EQ(habit_fault("common/durable_file.cpp", "::fsync(file);"), "");
 }
 
 }  // namespace
