@@ -79,6 +79,10 @@ std::string line(const federation::ledger::RosterEpoch& e) {
   return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + std::to_string(e.sites) +
          " sites";
 }
+std::string line(const federation::ledger::RosterAccepted& e) {
+  return "site " + e.site.text() + " accepted with identity key " + short_hex(e.identity_key) + " by key " +
+         short_hex(e.approver);
+}
 std::string line(const federation::ledger::RoundOpen& e) {
   return round_text(e.key) + ": model " + short_hex(e.model) + ", " + std::to_string(e.cohort) + " sites, threshold " +
          std::to_string(e.threshold);
@@ -121,6 +125,12 @@ std::string words(const federation::ledger::PlanWithdrawn& e) {
 std::string words(const federation::ledger::RosterEpoch& e) {
   return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " +
          std::to_string(e.sites) + " sites, hash " + to_hex(e.roster) + ".\n";
+}
+std::string words(const federation::ledger::RosterAccepted& e) {
+  return "A person of this site vouched for the hospital " + e.site.text() +
+         ": its keys were compared with that hospital and accepted, with the approver key " + to_hex(e.approver) +
+         ". Its identity key is " + to_hex(e.identity_key) +
+         ". The signed acceptance itself is part of the entry; `verify` has checked it.\n";
 }
 std::string words(const federation::ledger::RoundOpen& e) {
   return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() +

@@ -27,6 +27,7 @@ std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(i
 ByteView evidence_of(const federation::ledger::LedgerEntry& entry) {
   if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry)) return approved->approval;
   if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry)) return withdrawn->approval;
+  if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry)) return accepted->acceptance;
   return {};
 }
 

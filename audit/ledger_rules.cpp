@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "federation/ledger/egress_rules.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "federation/messages/envelope.h"
 
@@ -62,6 +63,14 @@ void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEn
   std::visit([this](const auto& body) { on(body); }, entry.body);
 }
 
+std::optional<bool> LedgerRules::is_named_approver(const federation::membership::PublicKeyBytes& approver) {
+  const auto* keys = ring_.approver_keys(origin_);
+  if (keys == nullptr) return std::nullopt;
+  const bool named = std::find(keys->begin(), keys->end(), approver) != keys->end();
+  if (!named) found("approval", "is signed by a key that the roster does not name as this site's approver");
+  return named;
+}
+
 void LedgerRules::decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
                          bool approved) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
@@ -75,11 +84,9 @@ void LedgerRules::decide(const Digest& plan, const federation::membership::Publi
                                  : federation::membership::ApprovalDecision::rejected;
   if (decision->plan != plan || decision->site.text() != owner_ || decision->decision != expected)
     return found("approval", "its evidence is about another plan, site or decision");
-  if (const auto* keys = ring_.approver_keys(origin_)) {
-    if (std::find(keys->begin(), keys->end(), approver) == keys->end())
-      return found("approval", "is signed by a key that the roster does not name as this site's approver");
-    record.pinned = true;
-  }
+  const std::optional<bool> named = is_named_approver(approver);
+  if (named && !*named) return;
+  record.pinned = named.has_value();
   record.person = decision->approver;
   facts_.decisions.push_back(std::move(record));
   if (approved) approved_[plan] = approver;
@@ -104,6 +111,28 @@ ReceiptProof LedgerRules::judge(const federation::ledger::IngressReceipt& entry)
   if (signed_by_site_) return ReceiptProof::site;
   if (roster_in_force_ && ring_.knows_roster(*roster_in_force_)) return ReceiptProof::forged;
   return ReceiptProof::unknown_key;
+}
+
+void LedgerRules::on(const federation::ledger::RosterAccepted& entry) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's acceptance of another site");
+  const auto document = federation::membership::SignedDocument::parse(entry.acceptance);
+  if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
+  const auto acceptance = federation::membership::verify_acquaintance(*document, entry.approver);
+  if (!acceptance) return found("approval", acceptance.error().message);
+  const federation::membership::RosterSite& accepted = acceptance->accepted;
+  const federation::membership::RosterSite named{entry.site, entry.identity_key, entry.transport_key, entry.log_key,
+                                                 entry.approver_key};
+  if (acceptance->site.text() != owner_ ||
+      federation::membership::entry_digest(accepted) != federation::membership::entry_digest(named))
+    return found("approval", "its evidence is about another site, or about other keys");
+  const std::optional<bool> by_approver = is_named_approver(entry.approver);
+  if (by_approver && !*by_approver) return;
+  facts_.acquaintances.push_back({.site = entry.site.text(),
+                                  .fingerprint = federation::membership::site_fingerprint(named),
+                                  .person = acceptance->approver,
+                                  .index = index_,
+                                  .at = at_,
+                                  .pinned = by_approver.has_value()});
 }
 
 LedgerRules::Attempt* LedgerRules::attempt_of(const federation::ledger::RoundKey& key) {

@@ -2,7 +2,8 @@
 // same rules when it writes; an auditor believes only what can be checked again here.
 //
 //   owner     only the entries that such a ledger may hold, about this site
-//   approval  an approval is signed by the site's approver key and is about this plan and site
+//   approval  an approval, or an acceptance of another site, is signed by the site's approver key and is about this
+//             plan (or that site's keys) and this site
 //   plan      what leaves under a plan is approved, and not withdrawn, before it leaves
 //   round     what leaves in a round belongs to the attempt that is open, with its plan, model and roster
 //   order     attempts only go forward; cohort ≥ threshold ≥ 2
@@ -82,10 +83,21 @@ struct PlanRecord {
   bool pinned = false;  // by a key that the auditor's roster names
 };
 
+// A person of the site vouched for another site's keys.
+struct AcquaintanceRecord {
+  std::string site;         // that was accepted
+  std::string fingerprint;  // of its entry, as it was compared by telephone
+  std::string person;
+  std::uint64_t index = 0;
+  UnixMs at;
+  bool pinned = false;  // by a key that the auditor's roster names
+};
+
 struct LedgerFacts {
   std::map<std::string, KindTotal> by_kind;
   std::vector<Transfer> transfers;
   std::vector<PlanRecord> decisions;
+  std::vector<AcquaintanceRecord> acquaintances;
   std::vector<BlameRecord> blames;
   std::map<std::string, std::uint64_t> receipts_unjudged;  // for want of a roster, by site
   std::set<std::string> destinations, software, runs, privacy, clips, weights;
@@ -124,6 +136,7 @@ class LedgerRules {
   void on(const federation::ledger::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
   void on(const federation::ledger::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
   void on(const federation::ledger::RosterEpoch& entry);
+  void on(const federation::ledger::RosterAccepted& entry);
   void on(const federation::ledger::RoundOpen& entry);
   void on(const federation::ledger::InputSealed& entry);
   void on(const federation::ledger::EgressIntent& entry);
@@ -133,6 +146,9 @@ class LedgerRules {
   void on(const federation::ledger::SitePardoned& entry);
   void on(const federation::ledger::RoundClose& entry);
   void on(const federation::ledger::Incident& entry);
+  // Whether the auditor's roster names the key as this site's approver, a finding if it does not; none without a
+  // roster.
+  std::optional<bool> is_named_approver(const federation::membership::PublicKeyBytes& approver);
   void decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
               bool approved);
   void check_intent_rules(const federation::ledger::EgressIntent& entry, federation::messages::MessageKind kind);

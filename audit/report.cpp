@@ -192,6 +192,20 @@ std::string approvals_section(const ReportInput& input) {
   return out + "</table>\n";
 }
 
+std::string acquaintance_section(const ReportInput& input) {
+  std::string rows;
+  for (const AuditedLedger& ledger : input.ledgers)
+    for (const AcquaintanceRecord& record : ledger.facts.acquaintances)
+      rows += row({escaped(ledger.owner), escaped(record.site), utc_text(record.at), escaped(record.person),
+                   code(record.fingerprint), record.pinned ? "yes" : "not checked"});
+  const std::string table =
+      "<table>\n" + heading_row({"Site", "Vouches for", "When", "Person", "Fingerprint compared", "Key in roster"}) +
+      rows + "</table>\n";
+  return "<h2>Who vouched for whom</h2>\n<p>A site counts every other site that nobody there has accepted as one that "
+         "works with the coordinator.</p>\n" +
+         (rows.empty() ? std::string("<p>No acceptance is recorded.</p>\n") : table);
+}
+
 std::string budget_section(const ReportInput& input) {
   std::string out = "<h2>Budgets</h2>\n<table>\n" + heading_row({"Site", "Run", "Bytes left", "Privacy mechanism",
                                                                  "Bound of one coordinate", "Weights"});
@@ -267,7 +281,8 @@ std::string html_report(const ReportInput& input) {
   out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
          escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
   out += scope_section(input) + departure_section(input) + never_leaves_section(input) + reconciliation_section(input) +
-         guarantees_section(input) + approvals_section(input) + budget_section(input) + exceptions_section(input);
+         guarantees_section(input) + acquaintance_section(input) + approvals_section(input) + budget_section(input) +
+         exceptions_section(input);
   out +=
       "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the "
       "same keys:</p>\n<p>" +

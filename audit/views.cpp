@@ -55,6 +55,14 @@ ordered_json facts_json(const LedgerFacts& facts) {
                       {"reason", record.blame.reason},
                       {"evidence", to_hex(record.blame.evidence)},
                       {"pardoned", record.pardoned}});
+  ordered_json acquaintances = ordered_json::array();
+  for (const AcquaintanceRecord& record : facts.acquaintances)
+    acquaintances.push_back({{"entry", record.index},
+                             {"site", record.site},
+                             {"fingerprint", record.fingerprint},
+                             {"person", record.person},
+                             {"key_in_roster", record.pinned},
+                             {"at_ms", record.at.value}});
   ordered_json incidents = ordered_json::array();
   for (const auto& [index, incident] : facts.incidents)
     incidents.push_back({{"entry", index}, {"rule", incident.rule}, {"detail", incident.detail}});
@@ -70,6 +78,7 @@ ordered_json facts_json(const LedgerFacts& facts) {
           {"bytes_left", facts.bytes_left},
           {"decisions", decisions},
           {"blames", blames},
+          {"acquaintances", acquaintances},
           {"incidents", incidents},
           {"first_at_ms", facts.first.value},
           {"last_at_ms", facts.last.value}};

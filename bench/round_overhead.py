@@ -53,6 +53,7 @@ def make_federation(programs, root, sites, parameters, rounds):
     for site in sites:
         (root / site / "plans" / f"{plan_hash}.json").write_bytes(plan_file.read_bytes())
         node = (programs / "fovea-node", "--site", root / site, *PASSPHRASE_OPTION)
+        run(*node, "roster", "accept", "--all", "--by", "bench", "--roster", root / "coordinator" / "roster.json")
         run(*node, "plan", "approve", plan_hash, "--by", "bench")
     return coordinator, plan_file
 

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   fovea::add_program_options(app, context.console);
   fovea::node::commands::add_site_commands(app, context);
   fovea::node::commands::add_start_command(app, context);
+  fovea::node::commands::add_roster_commands(app, context);
   fovea::node::commands::add_plan_commands(app, context);
   fovea::node::commands::add_egress_commands(app, context);
   fovea::node::commands::add_doctor_command(app, context);

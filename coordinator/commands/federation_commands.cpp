@@ -51,8 +51,7 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);
     context.console.progress(request->site.id.text() + ": fingerprint " +
-                             federation::membership::fingerprint(request->site.identity_key) +
-                             "; compare it by telephone");
+                             federation::membership::site_fingerprint(request->site) + "; compare it by telephone");
     change.added.push_back(request->site);
   }
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
@@ -110,7 +109,7 @@ Result<void> run_sites(CommandContext& context) {
   Json sites = Json::array();
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT"}};
   for (const auto& site : roster.sites) {
-    const std::string print = federation::membership::fingerprint(site.identity_key);
+    const std::string print = federation::membership::site_fingerprint(site);
     sites.push_back({{"site", site.id.text()},
                      {"fingerprint", print},
                      {"identity_key", to_hex(site.identity_key)},

@@ -94,9 +94,10 @@ struct RunDriver::Parts {
   void send_own(const SiteId& site, federation::messages::MessageKind kind, const Bytes& payload);
   void refuse(const InboundMessage& message, federation::messages::MessageKind kind,
               federation::messages::RefusalReason reason);
+  Result<void> offer_roster(const SiteId& site);
   Result<void> offer_documents(const SiteId& site, bool roster_too);
   Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
-  void note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
+  Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
 
   // run_rounds.cpp: rounds and their effects
   Result<void> begin_round_when_ready();

@@ -72,7 +72,7 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
     refuse(message, opened->kind(), federation::messages::RefusalReason::unknown_sender);
     return {};
   }
-  if (opened->kind() == MessageKind::attempt_failure) note_failure(message.site, *opened);
+  if (opened->kind() == MessageKind::attempt_failure) FOVEA_TRY(note_failure(message.site, *opened));
   // A site that trained for this round has computed the model of the last sum.
   if (const auto state = joined.find(message.site);
       opened->kind() == MessageKind::training_ready && state != joined.end())
@@ -184,11 +184,15 @@ void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind,
                                                                    notice.encode(), keys.signing)));
 }
 
+Result<void> RunDriver::Parts::offer_roster(const SiteId& site) {
+  FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document, options.folder.roster_document());
+  const federation::messages::RosterOffer offer{document.serialize(), static_cast<std::uint64_t>(clock->wall().value)};
+  send_own(site, MessageKind::roster_offer, offer.encode());
+  return {};
+}
+
 Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_too) {
-  if (roster_too) {
-    FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document, options.folder.roster_document());
-    send_own(site, MessageKind::roster_offer, federation::messages::RosterOffer{document.serialize()}.encode());
-  }
+  if (roster_too) FOVEA_TRY(offer_roster(site));
   send_own(site, MessageKind::plan_offer, federation::messages::PlanOffer{options.store->plan_bytes()}.encode());
   return {};
 }
@@ -206,13 +210,18 @@ Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber l
   return {};
 }
 
-void RunDriver::Parts::note_failure(const SiteId& site, const federation::messages::SignedMessage& message) {
+Result<void> RunDriver::Parts::note_failure(const SiteId& site, const federation::messages::SignedMessage& message) {
+  using federation::messages::RefusalReason;
   const auto failure = federation::messages::AttemptFailure::decode(message.payload());
-  if (!failure) return;
+  if (!failure) return {};
   const std::string reason(federation::messages::to_string(failure->reason));
   spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
   events.write("site_failure",
                {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
+  if (failure->reason == RefusalReason::unacquainted_sites)
+    spdlog::warn("{}: a person there must accept the other sites first: fovea-node roster list", site.text());
+  // The site has an old one, or a clock that is off, which this offer's time shows it.
+  return failure->reason == RefusalReason::roster_expired ? offer_roster(site) : Result<void>();
 }
 
 }  // namespace fovea::coordinator::io

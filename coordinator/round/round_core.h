@@ -125,10 +125,11 @@ struct RoundMachine::Core {
   AttemptNumber attempt = 0;
   Phase phase;
   std::map<RosterIndex, Trainee> trainees;
-  std::set<RosterIndex> excluded;                          // blamed, or the accused of a dispute
-  std::set<std::pair<RosterIndex, RosterIndex>> disputes;  // (lower, higher)
-  std::set<crypto::AgreementPublicKey> keys_seen;          // of earlier attempts
-  std::map<RosterIndex, Bytes> share_wires;                // of the current attempt: evidence
+  std::set<RosterIndex> excluded;                            // blamed, or the accused of a dispute
+  std::set<std::pair<RosterIndex, RosterIndex>> disputes;    // (lower, higher)
+  std::set<crypto::AgreementPublicKey> keys_seen;            // of earlier attempts
+  std::map<RosterIndex, std::set<RosterIndex>> strangers{};  // a site, and those that refused P for not knowing it
+  std::map<RosterIndex, Bytes> share_wires;                  // of the current attempt: evidence
   std::map<RosterIndex, Bytes> unmask_wires;
   bool verify_each_tag = false;                    // of a masked vector, when it has come
   federation::secagg::NeighbourCounts neighbours;  // k and t of the sparse graph, where there may be one
@@ -188,6 +189,7 @@ struct RoundMachine::Core {
   void consider_keys(bool deadline);
   void consider_shares(bool deadline);
   void dispute(RosterIndex accuser, RosterIndex accused);
+  void note_stranger(RosterIndex accuser, RosterIndex stranger);
 
   // round_masked.cpp: R3
   void on_masked_chunk(const federation::messages::SignedMessage& message, RosterIndex site);

@@ -120,7 +120,7 @@ void RoundMachine::Core::consider_shares(bool deadline) {
   CollectingMasked masked;
   for (const auto& [site, dealer] : collecting.dealers) masked.survivors.push_back(site);
   prune_isolated(context, masked.survivors);
-  if (masked.survivors.size() < context.parameters.survivors_min())
+  if (masked.survivors.size() < std::max<std::size_t>(context.parameters.survivors_min(), cohort_min()))
     return retry(RefusalReason::too_few_survivors,
                  "shares of " + std::to_string(masked.survivors.size()) + " sites only");
   for (const RosterIndex site : masked.survivors) {
@@ -154,6 +154,20 @@ void RoundMachine::Core::dispute(RosterIndex accuser, RosterIndex accused) {
   }
   excluded.insert(accused);
   effects.notices.push_back(id_of(accuser).text() + " and " + id_of(accused).text() + " disagree about a share");
+}
+
+// People at more than half of the sites have not accepted this one yet: it sits out the round, and they go on. Fewer
+// could keep any site out by saying so.
+void RoundMachine::Core::note_stranger(RosterIndex accuser, RosterIndex stranger) {
+  const federation::secagg::AttemptContext* current = context();
+  if (current == nullptr || !contains(current->parameters.candidates, stranger)) return;
+  std::set<RosterIndex>& accusers = strangers[stranger];
+  accusers.insert(accuser);
+  if (2 * accusers.size() <= current->parameters.candidates.size()) return;
+  if (excluded.insert(stranger).second)
+    effects.notices.push_back(id_of(stranger).text() + " sits out: it is not accepted at " +
+                              std::to_string(accusers.size()) + " sites yet");
+  for (const RosterIndex site : accusers) trainees[site].readiness = Readiness::ready;
 }
 
 }  // namespace fovea::coordinator::round

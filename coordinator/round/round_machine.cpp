@@ -250,6 +250,11 @@ void RoundMachine::Core::on(Tick event) {
   }
 }
 
+// Until a person there accepts the others, or the clock or the roster is put right; then the site says hello.
+static bool waits_for_person(RefusalReason reason) {
+  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::roster_expired;
+}
+
 void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& message, RosterIndex site) {
   const auto decoded = federation::messages::AttemptFailure::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
@@ -266,19 +271,21 @@ void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& m
                              decoded->reason == RefusalReason::model_differs ||
                              decoded->reason == RefusalReason::transcript_differs;
     trainee.readiness = unshown ? Readiness::awaited : Readiness::failed;
-    trainee.final_failure = !may_recover && !unshown;
+    trainee.final_failure = !may_recover && !unshown && !waits_for_person(decoded->reason);
     return consider_start();
   }
   if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");
   const bool lost_update = unshown || decoded->reason == RefusalReason::not_ready ||
                            decoded->reason == RefusalReason::forgotten_after_restart;
   trainee.readiness = lost_update ? Readiness::awaited : Readiness::failed;
-  if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
+  if (decoded->reason == RefusalReason::unacquainted_sites) {
+    if (decoded->accused && *decoded->accused != site) note_stranger(site, *decoded->accused);
+  } else if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
     trainee.readiness = Readiness::ready;
     dispute(site, *decoded->accused);
   } else if (!lost_update) {
     trainee.final_failure = decoded->reason != RefusalReason::bad_signature &&
-                            decoded->reason != RefusalReason::parameters_differ;
+                            decoded->reason != RefusalReason::parameters_differ && !waits_for_person(decoded->reason);
   }
   drop(site);
 }

@@ -167,7 +167,7 @@ void RoundMachine::Core::consider_masked() {
   if (!masked.incoming.empty()) return;
   std::vector<RosterIndex> committed;
   for (const auto& [site, entry] : masked.committed) committed.push_back(site);
-  if (committed.size() < masked.context.parameters.survivors_min())
+  if (committed.size() < std::max<std::size_t>(masked.context.parameters.survivors_min(), cohort_min()))
     return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(committed.size()) + " sites only");
   if (const auto isolated = masked.context.find_isolated(masked.survivors, committed))
     return retry(RefusalReason::too_few_survivors,

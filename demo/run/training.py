@@ -32,10 +32,11 @@ def approve(federation):
     """What each hospital's administrator does by hand after reading the plan."""
     for hospital in federation.hospitals:
         hospital.events.wait_for(lambda e: e["event"] == "plan_offered", hospital.process, 60)
+        hospital.call("roster", "accept", "--all", "--by", "demonstration script")
         offered = hospital.call("plan", "list")[-1]["plan"]
         hospital.call("plan", "approve", offered, "--by", "demonstration script")
     say(
-        f"plan {offered[:16]} read and approved at {len(federation.hospitals)} hospitals "
+        f"the other hospitals accepted, and plan {offered[:16]} approved, at {len(federation.hospitals)} hospitals "
         "(this script acts for their administrators)"
     )
 

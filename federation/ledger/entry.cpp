@@ -147,6 +147,17 @@ Result<void> list(F& f, Is<RosterEpoch> auto& entry) {
 }
 
 template <class F>
+Result<void> list(F& f, Is<RosterAccepted> auto& entry) {
+  FOVEA_TRY(f.site("site", entry.site));
+  FOVEA_TRY(f.hex("identity_key", entry.identity_key));
+  FOVEA_TRY(f.hex("transport_key", entry.transport_key));
+  FOVEA_TRY(f.hex("log_key", entry.log_key));
+  FOVEA_TRY(f.hex("approver_key", entry.approver_key));
+  FOVEA_TRY(f.hex("approver", entry.approver));
+  return f.base64("acceptance", entry.acceptance);
+}
+
+template <class F>
 Result<void> list(F& f, Is<RoundOpen> auto& entry) {
   FOVEA_TRY(list(f, entry.key));
   FOVEA_TRY(f.hex("plan", entry.plan));

@@ -52,6 +52,19 @@ struct RosterEpoch {
   std::uint32_t sites = 0;
 };
 
+// A person of the hospital has compared the keys of another site with that hospital: the signed acceptance itself, as
+// it was picked up.
+struct RosterAccepted {
+  static constexpr std::string_view kType = "roster.accepted";
+  SiteId site;  // the one that was accepted
+  membership::PublicKeyBytes identity_key{};
+  membership::PublicKeyBytes transport_key{};
+  membership::PublicKeyBytes log_key{};
+  membership::PublicKeyBytes approver_key{};
+  membership::PublicKeyBytes approver{};  // of the site whose ledger this is
+  Bytes acceptance{};                     // bytes of the signed document (federation/membership/acquaintance.h)
+};
+
 // The site has accepted (or the coordinator has announced) the parameters of an attempt.
 struct RoundOpen {
   static constexpr std::string_view kType = "round.open";
@@ -161,8 +174,9 @@ struct Incident {
   std::string detail;  // for a person; no patient data
 };
 
-using LedgerEntry = std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RoundOpen, InputSealed, EgressIntent,
-                                 EgressSent, IngressReceipt, SiteBlamed, SitePardoned, RoundClose, Incident>;
+using LedgerEntry =
+    std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RosterAccepted, RoundOpen, InputSealed, EgressIntent,
+                 EgressSent, IngressReceipt, SiteBlamed, SitePardoned, RoundClose, Incident>;
 
 // An entry and the wall time at which it was written; the time is for people, no rule rests on it.
 struct StampedEntry {

@@ -1,6 +1,5 @@
 #include "federation/membership/approval.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -34,21 +33,13 @@ Result<std::string> Approval::document() const {
       {"plan", to_hex(plan)},       {"decision", decision == ApprovalDecision::approved ? "approved" : "rejected"},
       {"approver", approver},       {"reason", reason},
       {"decided_ms", decided.value}};
-  try {
-    std::string text = value.dump(1) + "\n";
-    FOVEA_TRY(parse(text));
-    return text;
-  } catch (const nlohmann::json::exception&) {
-    return invalid_argument("approval: approver and reason must be UTF-8 text");
-  }
+  FOVEA_TRY_ASSIGN(std::string text, document_text(value, "approval"));
+  FOVEA_TRY(parse(text));
+  return text;
 }
 
 Result<Approval> verify_approval(const SignedDocument& signed_document, const PublicKeyBytes& approver_key) {
-  const PublicKeyBytes keys[] = {approver_key};
-  FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("approval", keys));
-  if (valid != 1)
-    return permission_denied("approval: is not signed with this site's approver key (" + fingerprint(approver_key) +
-                             ")");
+  FOVEA_TRY(signed_document.check_approver("approval", approver_key));
   return Approval::parse(signed_document.document);
 }
 

@@ -30,13 +30,9 @@ Result<std::string> Pardon::document() const {
   const nlohmann::ordered_json value = {{"fovea_pardon", 1}, {"site", site.text()},
                                         {"run", run.text()}, {"evidence", to_hex(evidence)},
                                         {"reason", reason},  {"decided_ms", decided.value}};
-  try {
-    std::string text = value.dump(1) + "\n";
-    FOVEA_TRY(parse(text));
-    return text;
-  } catch (const nlohmann::json::exception&) {
-    return invalid_argument("pardon: the reason must be UTF-8 text");
-  }
+  FOVEA_TRY_ASSIGN(std::string text, document_text(value, "pardon"));
+  FOVEA_TRY(parse(text));
+  return text;
 }
 
 Result<VerifiedPardon> verify_pardon(const SignedDocument& signed_document,

@@ -40,6 +40,25 @@ Result<void> check_validity(const Roster& roster) {
 
 }  // namespace
 
+Digest entry_digest(const RosterSite& site) {
+  return crypto::TaggedHash("FOVEA/1/roster-entry")
+      .add(site.id.text())
+      .add(site.identity_key)
+      .add(site.transport_key)
+      .add(site.log_key)
+      .add(site.approver_key)
+      .finish();
+}
+
+std::string site_fingerprint(const RosterSite& site) {
+  constexpr std::size_t kShownBytes = 12;
+  constexpr std::size_t kGroup = 4;  // digits
+  const std::string digits = to_hex(ByteView(entry_digest(site)).first(kShownBytes));
+  std::string out;
+  for (std::size_t i = 0; i < digits.size(); i += kGroup) out += (i == 0 ? "" : "-") + digits.substr(i, kGroup);
+  return out;
+}
+
 Result<Roster> Roster::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "roster", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "roster"));
@@ -100,6 +119,16 @@ std::optional<RosterIndex> Roster::index_of(const SiteId& id) const noexcept {
   return static_cast<RosterIndex>(found - sites.data());
 }
 
+Result<void> Roster::check_valid_at(UnixMs now) const {
+  if (now < valid_from)
+    return deadline_exceeded("roster.valid_from_ms: the roster of epoch " + std::to_string(epoch) +
+                             " is not valid yet; check this machine's clock");
+  if (valid_until < now)
+    return deadline_exceeded("roster.valid_until_ms: the roster of epoch " + std::to_string(epoch) +
+                             " has run out; the administrator renews it with fovea-coordinator sign --renew");
+  return {};
+}
+
 Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, const RosterTrust& trust) {
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("roster", trust.administrators));
   if (trust.quorum == 0 || valid < trust.quorum)
@@ -117,16 +146,17 @@ Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, c
   return roster;
 }
 
-Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now) {
+Result<Roster> verify_roster_at_any_time(const SignedDocument& signed_document, const RosterTrust& trust) {
   FOVEA_TRY_ASSIGN(Roster roster, verify_roster_signatures(signed_document, trust));
   if (roster.epoch < trust.epoch_min)
     return permission_denied("roster.epoch: expected at least " + std::to_string(trust.epoch_min) +
                              " (seen before), found " + std::to_string(roster.epoch));
-  if (now < roster.valid_from)
-    return deadline_exceeded("roster.valid_from_ms: the roster is not valid yet; check this machine's clock");
-  if (roster.valid_until < now)
-    return deadline_exceeded("roster.valid_until_ms: the roster of epoch " + std::to_string(roster.epoch) +
-                             " has run out; the administrator renews it with fovea-coordinator sign --renew");
+  return roster;
+}
+
+Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now) {
+  FOVEA_TRY_ASSIGN(Roster roster, verify_roster_at_any_time(signed_document, trust));
+  FOVEA_TRY(roster.check_valid_at(now));
   return roster;
 }
 

@@ -27,6 +27,10 @@ struct RosterSite {
   PublicKeyBytes log_key{};        // Ed25519: signs its ledger's checkpoints
   PublicKeyBytes approver_key{};   // Ed25519: a person of the site approves plans with it
 };
+// A hash of the id and all four keys: what a person at another site accepts, so that a changed key needs another yes.
+Digest entry_digest(const RosterSite& site);
+// 96 bits of it in groups of four hex digits, for people to compare by telephone with that hospital.
+std::string site_fingerprint(const RosterSite& site);
 
 // Sites are sorted by id, ids and keys are unique: the position is the site's RosterIndex.
 struct Roster {
@@ -47,6 +51,9 @@ struct Roster {
   const RosterSite* find(const SiteId& id) const noexcept;
   const RosterSite* find_transport_key(const PublicKeyBytes& key) const noexcept;
   std::optional<RosterIndex> index_of(const SiteId& id) const noexcept;
+  // deadline_exceeded outside valid_from … valid_until. To be asked whenever the roster is used: a node may run on for
+  // weeks after it read the file.
+  Result<void> check_valid_at(UnixMs now) const;
 };
 
 // What a node or the coordinator has pinned about its federation: of the founding document (Invite::trust).
@@ -62,8 +69,10 @@ struct RosterTrust {
 // permission_denied: too few signatures, another federation or coordinator; corruption: a signature is wrong.
 Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, const RosterTrust& trust);
 
-// That, then the epoch and the validity at `now`. permission_denied: the epoch is older, too;
-// deadline_exceeded: the validity is over or not begun.
+// That, then the epoch; whether the roster is valid now is not asked. permission_denied: the epoch is older, too.
+Result<Roster> verify_roster_at_any_time(const SignedDocument& signed_document, const RosterTrust& trust);
+
+// And the validity at `now`. deadline_exceeded: it is over or not begun.
 Result<Roster> verify_roster(const SignedDocument& signed_document, const RosterTrust& trust, UnixMs now);
 
 }  // namespace fovea::federation::membership

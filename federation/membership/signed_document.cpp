@@ -29,7 +29,8 @@ Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "signed document"));
   FOVEA_TRY(fields.integer("fovea_signed", 1, 1));
   SignedDocument out;
-  FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon"}));
+  FOVEA_TRY_ASSIGN(out.kind,
+                   fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon", "acquaintance"}));
   FOVEA_TRY_ASSIGN(out.document, fields.text("document", 2, kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 0, kDocumentSignaturesMax));
   for (JsonFields& entry : signatures) {
@@ -89,6 +90,21 @@ Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,
     ++valid;
   }
   return valid;
+}
+
+Result<void> SignedDocument::check_approver(std::string_view expected_kind, const PublicKeyBytes& approver_key) const {
+  FOVEA_TRY_ASSIGN(const std::size_t valid, count_valid(expected_kind, std::span(&approver_key, 1)));
+  if (valid == 1) return {};
+  return permission_denied(std::string(expected_kind) + ": is not signed with this site's approver key (" +
+                           fingerprint(approver_key) + ")");
+}
+
+Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what) {
+  try {
+    return value.dump(1) + "\n";
+  } catch (const nlohmann::json::exception&) {
+    return invalid_argument(std::string(what) + ": names and reasons must be UTF-8 text");
+  }
 }
 
 std::string fingerprint(ByteView bytes) {

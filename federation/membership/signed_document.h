@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +33,7 @@ struct DocumentSignature {
 };
 
 struct SignedDocument {
-  std::string kind;      // "roster", "join-request", "approval", "invite", "pardon"
+  std::string kind;      // "roster", "join-request", "approval", "invite", "pardon", "acquaintance"
   std::string document;  // the exact text that is signed
   std::vector<DocumentSignature> signatures;
 
@@ -45,7 +46,13 @@ struct SignedDocument {
   // How many of `keys`, each counted once, have a valid signature on the document. corruption when a
   // signature by one of them is present and wrong; permission_denied when `kind` differs.
   Result<std::size_t> count_valid(std::string_view expected_kind, std::span<const PublicKeyBytes> keys) const;
+  // That a site's approver has signed it; permission_denied when not.
+  Result<void> check_approver(std::string_view expected_kind, const PublicKeyBytes& approver_key) const;
 };
+
+// The exact text that is signed for `value`; invalid_argument, under the name `what`, when one of its texts is not
+// UTF-8.
+Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what);
 
 // Four groups of four hex digits of SHA-256, for people to compare by telephone.
 std::string fingerprint(ByteView bytes);

@@ -7,7 +7,8 @@
 namespace fovea::federation::messages {
 namespace {
 
-constexpr std::size_t kChunksMax = 1024;  // of the largest model
+constexpr std::size_t kChunksMax = 1024;                   // of the largest model
+constexpr std::uint64_t kTimeMaxMs = 253'402'300'799'000;  // end of the year 9999
 
 }  // namespace
 
@@ -26,6 +27,8 @@ void fields(Fields& f, FieldsOf<Fields, PlanOffer> offer) {
 template <class Fields>
 void fields(Fields& f, FieldsOf<Fields, RosterOffer> offer) {
   f.bytes("roster", offer.signed_document, kDocumentBytesMax);
+  f.u64("roster.sent_ms", offer.sent_ms);
+  f.require(offer.sent_ms <= kTimeMaxMs, "roster.sent_ms", "a time before the year 10000");
 }
 
 template <class Fields>

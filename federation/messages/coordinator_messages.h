@@ -29,7 +29,8 @@ struct PlanOffer {
 };
 
 struct RosterOffer {
-  Bytes signed_document;  // SignedDocument::serialize()
+  Bytes signed_document;      // SignedDocument::serialize()
+  std::uint64_t sent_ms = 0;  // the coordinator's wall clock: tells a person whose clock is off, and decides nothing
   Bytes encode() const;
   static Result<RosterOffer> decode(ByteView payload);
 };

@@ -57,6 +57,8 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::evidence_incomplete: return "evidence-incomplete";
     case RefusalReason::linear_tag_differs: return "linear-tag-differs";
     case RefusalReason::task_differs: return "task-differs";
+    case RefusalReason::unacquainted_sites: return "unacquainted-sites";
+    case RefusalReason::roster_expired: return "roster-expired";
     case RefusalReason::training_failed: return "training-failed";
     case RefusalReason::update_not_finite: return "update-not-finite";
     case RefusalReason::local_policy: return "local-policy";

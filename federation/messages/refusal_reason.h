@@ -72,6 +72,9 @@ enum class RefusalReason : std::uint16_t {
   linear_tag_differs = 84,  // the words of a vector, or of a sum, are not those of its tag
   // the task
   task_differs = 85,  // not the stage, position or seed that the plan gives for the next sum
+  // who is in the sum
+  unacquainted_sites = 90,  // too many sites of the round that nobody at this site has accepted
+  roster_expired = 91,      // the pinned roster is not valid by the site's clock
   // a site's own failures
   training_failed = 100,
   update_not_finite = 101,

@@ -154,7 +154,7 @@ struct AttemptFailure {
   RoundNumber round = 0;
   AttemptNumber attempt = 0;
   RefusalReason reason = RefusalReason::malformed;
-  std::optional<RosterIndex> accused;  // whose share was bad
+  std::optional<RosterIndex> accused;  // whose share was bad, or whom nobody here has accepted
   Bytes encode() const;
   static Result<AttemptFailure> decode(ByteView payload);
 };

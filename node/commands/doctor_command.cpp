@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -7,7 +8,11 @@
 #include <system_error>
 #include <vector>
 
+#include "common/durable_file.h"
+#include "common/json_fields.h"
+#include "federation/membership/acquaintance.h"
 #include "node/commands/command.h"
+#include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
 
 namespace fovea::node::commands {
@@ -27,6 +32,7 @@ class Checkup {
     if (!outcome && !first_failure_) first_failure_ = outcome.error();
     return outcome.has_value();
   }
+  void warn(const std::string& name, const std::string& what) { add(name, "WARN", what); }
   void skip(const std::string& name, const std::string& why) { add(name, "SKIP", why); }
   const std::vector<std::vector<std::string>>& rows() const { return rows_; }
   const Json& json() const { return json_; }
@@ -52,12 +58,46 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
   return left;
 }
 
+// What the node saw when the coordinator last offered a roster.
+std::optional<std::int64_t> last_clock_difference(const io::SiteFolder& folder) {
+  constexpr std::size_t kStatusMax = 64 * 1024;
+  const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
+  const auto status = bytes ? parse_json(*bytes, "status.json", kStatusMax) : Result<nlohmann::json>(bytes.error());
+  if (!status || !status->is_object() || !status->contains("clock_ahead_ms")) return std::nullopt;
+  return status->value("clock_ahead_ms", std::int64_t{0});
+}
+
+void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
+                         const federation::membership::RosterSite& self) {
+  const auto roster = folder.newest_roster();
+  if (!roster || !*roster) return checkup.skip("acquaintances", "there is no roster yet");
+  std::string missing;
+  std::size_t count = 0;
+  for (const federation::membership::RosterSite& site : (*roster)->sites) {
+    if (site.identity_key == self.identity_key) continue;
+    const auto document = folder.acceptance(federation::membership::entry_digest(site));
+    if (document && *document && federation::membership::verify_acquaintance(**document, self, site)) continue;
+    constexpr std::size_t kNamesMax = 10;
+    if (++count <= kNamesMax) missing += (missing.empty() ? "" : ", ") + site.id.text();
+  }
+  if (count == 0)
+    return static_cast<void>(checkup.step("acquaintances", Result<void>(), "every other site is accepted here"));
+  checkup.warn("acquaintances", std::to_string(count) + " sites are not accepted here and count as colluders (" +
+                                    missing + "): fovea-node --site " + folder.root().string() + " roster list");
+}
+
 Result<std::string> check_roster(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
                                  UnixMs now) {
-  FOVEA_TRY_ASSIGN(const auto roster, folder.roster(now));
-  if (!roster) return not_found("there is no valid roster yet; the coordinator sends it when the node starts");
+  FOVEA_TRY_ASSIGN(const auto roster, folder.newest_roster());
+  if (!roster) return not_found("there is no roster yet; the coordinator sends it when the node starts");
   if (roster->find(site.id) == nullptr)
     return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
+  if (const auto valid = roster->check_valid_at(now); !valid) {
+    const std::optional<std::int64_t> ahead_ms = last_clock_difference(folder);
+    return ahead_ms ? deadline_exceeded(valid.error().message + "; when the coordinator last spoke, " +
+                                        io::clock_difference_text(*ahead_ms))
+                    : valid.error();
+  }
   return "epoch " + std::to_string(roster->epoch) + ", " + std::to_string(roster->sites.size()) + " sites, valid for " +
          std::to_string((roster->valid_until.value - now.value) / 3'600'000) + " hours by this machine's clock";
 }
@@ -95,6 +135,7 @@ Result<void> run_doctor(CommandContext& context) {
       if (!roster && roster.error().code == ErrorCode::not_found)
         checkup.skip("roster and clock", roster.error().message);
       else checkup.step("roster and clock", roster, roster.value_or(""));
+      check_acquaintances(checkup, folder, *site);
       if (config) check_connection(checkup, folder, *config, *invite);
     } else {
       checkup.skip("connection", "join a federation first");

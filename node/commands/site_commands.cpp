@@ -12,6 +12,7 @@
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
+#include "node/io/clock_difference.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -22,7 +23,7 @@ constexpr std::int64_t kStatusFreshMs = 5'000;
 Result<void> run_init(CommandContext& context, const std::string& name) {
   FOVEA_TRY_ASSIGN(const SiteId id, SiteId::create(name));
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, context.folder().create(id, context.passphrase));
-  const std::string print = federation::membership::fingerprint(site.identity_key);
+  const std::string print = federation::membership::site_fingerprint(site);
   context.console.data("init", {{"site", id.text()}, {"folder", context.site.string()}, {"fingerprint", print}},
                        "site " + id.text() + " created in " + context.site.string() + "\nfingerprint " + print +
                            "\nnext: fovea-node --site " + context.site.string() + " join INVITE");
@@ -66,7 +67,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   if (changed || !folder.invite()) FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
-  const std::string print = federation::membership::fingerprint(site.identity_key);
+  const std::string print = federation::membership::site_fingerprint(site);
   const std::string federation_print = invite->fingerprint();
   context.console.data("join",
                        {{"federation", invite->federation},
@@ -97,7 +98,9 @@ Result<void> run_status(CommandContext& context) {
   FOVEA_TRY_ASSIGN(const nlohmann::json last, read_status(folder));
   const bool running = !last.empty() &&
                        context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
-  nlohmann::ordered_json data = {{"site", site.id.text()}, {"running", running}, {"last", last}};
+  const std::string print = federation::membership::site_fingerprint(site);
+  nlohmann::ordered_json data = {
+      {"site", site.id.text()}, {"fingerprint", print}, {"running", running}, {"last", last}};
   const auto invite = folder.invite();
   if (invite) data["quorum"] = invite->quorum;
   const std::string program = "fovea-node --site " + context.site.string();
@@ -109,10 +112,18 @@ Result<void> run_status(CommandContext& context) {
       human += "\nplan \"" + last.value("plan", "") + "\": " + last.value("phase", "") + ", round " +
                std::to_string(last.value("round", 0)) + ", " + std::to_string(last.value("sums_applied", 0)) + " of " +
                std::to_string(last.value("rounds_total", 0)) + " rounds done";
+    if (last.contains("sites_unaccepted"))
+      human += "\n" + std::to_string(last.value("sites_unaccepted", 0)) +
+               " sites of the roster are not accepted here and count as colluders: " + program + " roster list";
+    if (last.contains("waiting_for_acceptances")) human += "; an approved plan waits until more of them are";
+    if (!last.value("roster_valid", true)) human += "\nthe roster is not valid by this machine's clock";
+    if (const auto ahead_ms = last.value("clock_ahead_ms", std::int64_t{0}); !io::clock_agrees(ahead_ms))
+      human += "\n" + io::clock_difference_text(ahead_ms);
     if (last.contains("waiting_for_approval"))
       human += "\na plan waits for approval: " + program + " plan approve " +
                last.value("waiting_for_approval", "").substr(0, 12) + " --by \"your name\"";
   }
+  human += "\nfingerprint of this site, for other hospitals that ask by telephone: " + print;
   if (invite && invite->one_person_decides()) human += "\n" + invite->who_decides();
   context.console.data("status", data, human);
   return {};

@@ -8,6 +8,7 @@
 
 #include "common/check.h"
 #include "crypto/hash.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "node/egress/outbound_message.h"
 #include "node/egress/uniformity.h"
@@ -57,6 +58,11 @@ void EgressGate::learn(std::uint64_t index, const federation::ledger::StampedEnt
     if (approved->approver == policy_.approver) plans_[approved->plan] = true;
   } else if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry.body)) {
     plans_[withdrawn->plan] = false;
+  } else if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry.body)) {
+    if (accepted->approver == policy_.approver)
+      acquainted_.insert(
+          federation::membership::entry_digest({accepted->site, accepted->identity_key, accepted->transport_key,
+                                                accepted->log_key, accepted->approver_key}));
   } else if (const auto* epoch = std::get_if<federation::ledger::RosterEpoch>(&entry.body)) {
     recorded_roster_ = epoch->roster;
   } else if (const auto* open = std::get_if<federation::ledger::RoundOpen>(&entry.body)) {
@@ -123,6 +129,29 @@ Result<void> EgressGate::change_policy(std::uint32_t cohort_min, std::uint64_t r
   return ledger_->sync();
 }
 
+Result<void> EgressGate::accept_sites(std::span<const federation::membership::SignedDocument> acceptances) {
+  std::vector<LedgerEntry> entries;
+  std::set<Digest> fresh;
+  for (const federation::membership::SignedDocument& document : acceptances) {
+    FOVEA_TRY_ASSIGN(const federation::membership::Acquaintance acceptance,
+                     federation::membership::verify_acquaintance(document, policy_.approver));
+    if (acceptance.site != policy_.site)
+      return permission_denied("acquaintance: is for the site " + acceptance.site.text() + ", this is " +
+                               policy_.site.text());
+    const federation::membership::RosterSite& accepted = acceptance.accepted;
+    const Digest digest = federation::membership::entry_digest(accepted);
+    if (acquainted_.contains(digest) || !fresh.insert(digest).second) continue;
+    entries.emplace_back(federation::ledger::RosterAccepted{accepted.id, accepted.identity_key, accepted.transport_key,
+                                                            accepted.log_key, accepted.approver_key, policy_.approver,
+                                                            document.serialize()});
+  }
+  if (entries.empty()) return {};
+  FOVEA_TRY(ledger_->append(clock_->wall(), entries));
+  FOVEA_TRY(ledger_->sync());
+  acquainted_.merge(fresh);
+  return {};
+}
+
 bool EgressGate::plan_approved(const Digest& plan) const {
   const auto known = plans_.find(plan);
   return known != plans_.end() && known->second && forbidden_ != plan;
@@ -181,6 +210,9 @@ std::optional<EgressGate::Refusal> EgressGate::check_round(const federation::sec
   const std::size_t cohort = announced.candidates.size();
   if (cohort < policy_.cohort_min || cohort < announced.thresholds.threshold)
     return Refusal{"cohort", std::to_string(cohort) + " sites are below this site's minimum or the threshold"};
+  if (announced.graph && announced.signatures_min() < policy_.cohort_min)
+    return Refusal{"cohort",
+                   "a sum of " + std::to_string(announced.signatures_min()) + " sites is below this site's minimum"};
   const auto last = last_open_.find(announced.run);
   if (last == last_open_.end()) return std::nullopt;
   const RoundKey& newest = last->second.key;
@@ -254,6 +286,12 @@ std::optional<EgressGate::Refusal> EgressGate::check_vector(const OutboundMessag
     intent.checks.emplace_back("uniform");
   }
   if (round_->cohort < policy_.cohort_min) return Refusal{"cohort", "the cohort is below this site's minimum"};
+  // In the complete graph the shares say who is in the sum; in a neighbour graph they name neighbours only, and the
+  // fewest sites of the sum were checked when the attempt was opened.
+  if (message.summed && round_->cohort <= federation::messages::kCompleteGraphMax &&
+      *message.summed < policy_.cohort_min)
+    return Refusal{"cohort", "the sum is over " + std::to_string(*message.summed) + " sites, this site's minimum is " +
+                                 std::to_string(policy_.cohort_min)};
   intent.checks.emplace_back("cohort");
   return std::nullopt;
 }

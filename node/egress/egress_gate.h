@@ -75,6 +75,11 @@ class EgressGate {
   Result<void> change_policy(std::uint32_t cohort_min, std::uint64_t run_bytes_max,
                              const std::optional<std::string>& forbidden);
   bool plan_approved(const Digest& plan) const;
+  // Verifies acceptances of other sites by the approver's key for this site (permission_denied or corruption otherwise,
+  // and none is recorded), and makes those that are new durable with one sync.
+  Result<void> accept_sites(std::span<const federation::membership::SignedDocument> acceptances);
+  // Roster entries (federation::membership::entry_digest) that a person here has accepted.
+  const std::set<Digest>& acquainted() const noexcept { return acquainted_; }
 
   // The roster the site has pinned; recorded once an epoch.
   Result<void> pin_roster(const federation::membership::Roster& roster);
@@ -142,8 +147,9 @@ class EgressGate {
   std::optional<federation::ledger::Ledger> ledger_;  // set by open()
   EgressPolicy policy_;
   const Clock* clock_;
-  std::map<Digest, bool> plans_;                              // true: approved, false: withdrawn
-  std::optional<Digest> forbidden_;                           // plan that the site's settings rule out since open()
+  std::map<Digest, bool> plans_;     // true: approved, false: withdrawn
+  std::optional<Digest> forbidden_;  // plan that the site's settings rule out since open()
+  std::set<Digest> acquainted_;
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent
   std::map<RunId, federation::ledger::RoundOpen> last_open_;  // newest attempt of each run
   std::map<RunId, federation::ledger::RoundKey> last_closed_;

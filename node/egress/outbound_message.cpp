@@ -1,5 +1,6 @@
 #include "node/egress/outbound_message.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -28,6 +29,20 @@ Result<void> read_of_attempt(ByteView payload, OutboundMessage& out) {
   out.key.attempt = message.ref.attempt;
   out.parameters = message.ref.parameters;
   if constexpr (requires { message.shares.size(); }) out.sites = message.shares.size();
+  return {};
+}
+
+Result<void> read_unmask_shares(ByteView payload, OutboundMessage& out) {
+  using federation::messages::RevealedSecret;
+  FOVEA_TRY_ASSIGN(const auto message, federation::messages::UnmaskShares::decode(payload));
+  out.key.round = message.ref.round;
+  out.key.attempt = message.ref.attempt;
+  out.parameters = message.ref.parameters;
+  out.sites = message.shares.size();
+  out.summed =
+      static_cast<std::size_t>(std::count_if(message.shares.begin(), message.shares.end(), [](const auto& share) {
+        return share.secret == RevealedSecret::self_seed;
+      }));
   return {};
 }
 
@@ -74,7 +89,7 @@ constexpr std::array kReaders{
     KindReader{MessageKind::masked_chunk, read_chunk},
     KindReader{MessageKind::masked_statement, read_of_attempt<federation::messages::MaskedStatement>},
     KindReader{MessageKind::consistency_signature, read_of_attempt<federation::messages::ConsistencySignature>},
-    KindReader{MessageKind::unmask_shares, read_of_attempt<federation::messages::UnmaskShares>},
+    KindReader{MessageKind::unmask_shares, read_unmask_shares},
     KindReader{MessageKind::attempt_failure, read_failure},
     KindReader{MessageKind::beacon_commitment, read_unbound<federation::messages::BeaconCommitmentMessage>},
     KindReader{MessageKind::beacon_nonce, read_unbound<federation::messages::BeaconNonceMessage>},

@@ -23,6 +23,7 @@ struct OutboundMessage {
   std::optional<Digest> parameters;                      // H(P) that a message of a round names
   std::optional<Digest> model;                           // that the message names
   std::size_t sites = 0;                                 // entries of its list, one per site
+  std::optional<std::size_t> summed;                     // of those, the sites in the sum that shares unmask
   std::optional<federation::messages::ChunkView> chunk;  // of a masked vector; views the wire
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/config_fields.h"
 #include "federation/messages/attempt_ref.h"
+#include "federation/secagg/parameters.h"
 #include "node/round/site_machine.h"
 
 namespace fovea::node::io {
@@ -155,6 +156,30 @@ Result<void> check_policy(const PolicyConfig& policy, const federation::membersh
     return refused_by("rounds_max", "the plan has " + std::to_string(plan.rounds_total()) +
                                         " rounds, this site allows " + std::to_string(policy.rounds_max));
   return {};
+}
+
+Result<void> check_acquaintances(const PolicyConfig& policy, const federation::membership::Plan& plan,
+                                 const Acquaintances& acquaintances) {
+  const federation::membership::PlanSecureAggregation& asked = plan.secure_aggregation;
+  const std::uint32_t m = std::max(asked.colluders_max, policy.colluders_max);
+  const std::uint32_t h = std::max(asked.honest_min, policy.honest_min);
+  const auto known = static_cast<std::uint32_t>(acquaintances.known);
+  const std::uint32_t smallest = std::max(plan.cohort.smallest, policy.cohort_min);
+  if (acquaintances.roster_sites < smallest || acquaintances.roster_sites > federation::messages::kCompleteGraphMax)
+    return {};
+  const std::uint32_t largest =
+      std::max(smallest, std::min(plan.cohort.largest, static_cast<std::uint32_t>(acquaintances.roster_sites)));
+  for (std::uint32_t sites = smallest; sites <= largest; ++sites) {
+    const std::uint32_t strangers = sites > known ? sites - known : 0;
+    const std::uint32_t threshold =
+        std::max(asked.threshold, federation::secagg::threshold_min(sites, asked.colluders_max));
+    if (!federation::secagg::check_thresholds(sites, threshold, m + strangers, h)) return {};
+  }
+  return permission_denied(std::to_string(acquaintances.roster_sites - acquaintances.known) + " of the roster's " +
+                           std::to_string(acquaintances.roster_sites) +
+                           " sites are not accepted here and count as colluders: no round of plan \"" + plan.name +
+                           "\", with at least " + std::to_string(smallest) +
+                           " sites, would meet this site's policy until more of them are");
 }
 
 }  // namespace fovea::node::io

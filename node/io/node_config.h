@@ -55,4 +55,13 @@ struct NodeConfig {
 // permission_denied "plan refused by policy rule <rule>: …" when the plan asks for less than the policy.
 Result<void> check_policy(const PolicyConfig& policy, const federation::membership::Plan& plan);
 
+struct Acquaintances {
+  std::size_t roster_sites = 0;  // this one included
+  std::size_t known = 0;         // of those: this one, and whom a person here has accepted
+};
+// permission_denied when this site would refuse every round of the plan, because too few of the roster's sites are
+// accepted here; says how many. Above federation::messages::kCompleteGraphMax sites the round itself decides.
+Result<void> check_acquaintances(const PolicyConfig& policy, const federation::membership::Plan& plan,
+                                 const Acquaintances& acquaintances);
+
 }  // namespace fovea::node::io

@@ -100,7 +100,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
-  FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.roster(clock.wall()));
+  FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.newest_roster());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT, SIGHUP}));
   std::unique_ptr<Parts> parts(new Parts{.lock = std::move(lock),
                                          .options = std::move(options),
@@ -122,6 +122,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
 Result<void> SiteDriver::run() {
   Parts& parts = *parts_;
   parts.events.write("started", {{"site", parts.self.id.text()}, {"pid", ::getpid()}});
+  parts.show_strangers();
   Result<void> outcome;
   while (!parts.stop && outcome) outcome = parts.loop_once();
   if (parts.worker) parts.worker->cancel();
@@ -177,10 +178,14 @@ Result<void> SiteDriver::Parts::tick() {
   const MonotonicMs now = clock->monotonic();
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
+  FOVEA_TRY(look_for_acceptances());
   FOVEA_TRY(look_for_decision());
   FOVEA_TRY(follow_decision());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));
-  if (now.value - last_status.value >= kStatusEveryMs) write_status();
+  if (now.value - last_status.value >= kStatusEveryMs) {
+    FOVEA_TRY(try_waiting_roster());
+    write_status();
+  }
   return {};
 }
 
@@ -222,7 +227,12 @@ void SiteDriver::Parts::write_status() {
                                    {"pid", ::getpid()},
                                    {"connected", transport->state() == ConnectionState::connected},
                                    {"epoch", roster ? roster->epoch : 0}};
-  if (offer) status["waiting_for_approval"] = to_hex(offer->plan.hash);
+  if (clock_ahead_ms) status["clock_ahead_ms"] = *clock_ahead_ms;
+  if (const auto unknown = strangers(); !unknown.empty()) status["sites_unaccepted"] = unknown.size();
+  if (roster) status["roster_valid"] = roster->check_valid_at(clock->wall()).has_value();
+  if (offer)
+    status[acceptances_asked == offer->run ? "waiting_for_acceptances" : "waiting_for_approval"] =
+        to_hex(offer->plan.hash);
   if (run && machine) {
     status["run"] = run->run().text();
     status["plan"] = run->plan().name;

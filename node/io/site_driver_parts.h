@@ -46,6 +46,11 @@ struct SiteDriver::Parts {
   Descriptor signals;    // signalfd
 
   std::optional<federation::membership::Roster> roster{};
+  // Newer, but not valid by this machine's clock: tried again until it is.
+  std::optional<federation::membership::SignedDocument> roster_waiting{};
+  std::optional<std::int64_t> clock_ahead_ms{};    // of the coordinator's, when it last offered a roster
+  std::map<Digest, Digest> acceptances_ignored{};  // by roster entry: hash of the file that did not hold
+  std::optional<RunId> acceptances_asked{};        // the run whose plan waits for them
   struct Offer {
     RunId run;
     federation::membership::Plan plan;
@@ -104,10 +109,20 @@ struct SiteDriver::Parts {
   Result<bool> read_decision(const Digest& plan);  // whether it is another one than before
   Result<void> follow_decision();                  // of the plan of the open run
   Result<void> reload_policy();
+  Result<void> adopt_roster(const federation::membership::SignedDocument& document,
+                            federation::membership::Roster verified);
+  Result<void> try_waiting_roster();
   Result<void> refuse_plan(const RunId& run, federation::messages::RefusalReason reason, const Error& why);
   Result<void> open_run(const Offer& accepted);
   round::SitePolicy site_policy() const;
   Result<void> hold_if_asked(const federation::messages::SignedMessage& message);
+
+  // site_acquaintance.cpp: which sites of the roster a person here has accepted
+  std::vector<const federation::membership::RosterSite*> strangers() const;
+  void show_strangers();
+  Result<void> look_for_acceptances();
+  Result<void> wait_for_acceptances(const Error& why);
+  std::string with_clock(const Error& why) const;
 
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);

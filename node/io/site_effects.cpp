@@ -67,7 +67,7 @@ Result<void> SiteDriver::Parts::take_round_message(federation::messages::SignedM
     crypto::SystemRandom random;
     seed = random.secret_key();
   }
-  return feed(round::MessageReceived{std::move(message), std::move(seed)});
+  return feed(round::MessageReceived{std::move(message), std::move(seed), clock->wall()});
 }
 
 // The gate opens or closes an attempt when the machine does, never on the coordinator's word alone; and it checks the

@@ -35,6 +35,14 @@ bool is_signed_under(const federation::membership::SignedDocument& roster, const
   });
 }
 
+Result<std::optional<federation::membership::SignedDocument>> read_if_there(const fs::path& file) {
+  using Out = std::optional<federation::membership::SignedDocument>;
+  auto document = federation::files::read_signed_document(file);
+  if (!document && document.error().code == ErrorCode::not_found) return Out();
+  if (!document) return document.error();
+  return Out(std::move(document).value());
+}
+
 }  // namespace
 
 Result<federation::membership::RosterSite> SiteFolder::create(
@@ -117,18 +125,25 @@ Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument
   return write_file_durably(root_ / "invite.json", document.serialize());
 }
 
-Result<std::optional<federation::membership::Roster>> SiteFolder::roster(UnixMs now) const {
-  using Out = std::optional<federation::membership::Roster>;
+Result<federation::membership::Roster> SiteFolder::roster_in(const fs::path& file) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite pinned, invite());
+  FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
+                   federation::files::read_signed_document(file));
+  auto roster = federation::membership::verify_roster_signatures(document, pinned.trust());
+  if (!roster) return roster.error().with_context(file.string());
+  return roster;
+}
+
+Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster() const {
+  using Out = std::optional<federation::membership::Roster>;
+  FOVEA_TRY(invite());
   auto document = federation::files::read_signed_document(root_ / "roster.json");
   if (!document && document.error().code == ErrorCode::not_found) return Out();
   if (!document) return document.error();
-  auto roster = federation::membership::verify_roster(*document, pinned.trust(), now);
-  if (!roster && roster.error().code == ErrorCode::deadline_exceeded)
-    return Out();  // the coordinator offers a newer one
+  auto roster = roster_in(root_ / "roster.json");
   if (!roster && is_signed_under(*document, federation::files::former_trusts(root_ / "invites")))
-    return Out();  // and one under the new document
-  if (!roster) return roster.error().with_context((root_ / "roster.json").string());
+    return Out();  // the coordinator offers one under the new document
+  if (!roster) return roster.error();
   return Out(std::move(roster).value());
 }
 
@@ -196,11 +211,11 @@ Result<Digest> SiteFolder::find_plan(std::string_view prefix) const {
 }
 
 Result<std::optional<federation::membership::SignedDocument>> SiteFolder::decision(const Digest& hash) const {
-  using Out = std::optional<federation::membership::SignedDocument>;
-  auto document = federation::files::read_signed_document(approval(hash));
-  if (!document && document.error().code == ErrorCode::not_found) return Out();
-  if (!document) return document.error();
-  return Out(std::move(document).value());
+  return read_if_there(approval(hash));
+}
+
+Result<std::optional<federation::membership::SignedDocument>> SiteFolder::acceptance(const Digest& entry) const {
+  return read_if_there(acquaintance(entry));
 }
 
 }  // namespace fovea::node::io

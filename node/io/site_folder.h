@@ -6,7 +6,7 @@
 //   invites/<hash>.json  founding documents that it replaced
 //   join-request.json    for the administrator               ledger/                what left (AUDIT)
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
-//   rosters/<epoch>.json every roster verified here
+//   rosters/<epoch>.json every roster verified here          acquaintances/<entry>.json  sites that a person accepted
 //   keys/*.key           the daemon's secrets, mode 0600     events.jsonl           what happened, for scripts
 //   keys/approver.pem    a person's, under a passphrase
 //   register             models released on, beacons: over all runs (node/round/site_marks.h)
@@ -52,6 +52,10 @@ class SiteFolder {
   std::filesystem::path events() const { return root_ / kEventsFile; }
   std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
   std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
+  // Of a roster entry, by federation::membership::entry_digest.
+  std::filesystem::path acquaintance(const Digest& entry) const {
+    return root_ / "acquaintances" / (to_hex(entry) + ".json");
+  }
   std::filesystem::path runs() const { return root_ / "runs"; }
   std::filesystem::path site_register() const { return root_ / "register"; }
   std::filesystem::path run(const RunId& run) const { return root_ / "runs" / run.text(); }
@@ -68,8 +72,11 @@ class SiteFolder {
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
   // Replaces the one that is pinned, which is kept: a person has accepted the change.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
-  // The newest roster that was verified here, if any, checked again.
-  Result<std::optional<federation::membership::Roster>> roster(UnixMs now) const;
+  // The newest roster that was verified here, if any, checked again but for its time: whoever uses it asks whether it
+  // is valid then (Roster::check_valid_at).
+  Result<std::optional<federation::membership::Roster>> newest_roster() const;
+  // One from another file, for example the coordinator's, checked in the same way; nothing is pinned.
+  Result<federation::membership::Roster> roster_in(const std::filesystem::path& file) const;
   Result<void> keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
   // The rosters of all epochs that this site has verified: sums made under them must still be checked.
   std::vector<federation::membership::Roster> past_rosters() const;
@@ -78,6 +85,8 @@ class SiteFolder {
   // A unique prefix of at least four hex digits, or the whole hash.
   Result<Digest> find_plan(std::string_view prefix) const;
   Result<std::optional<federation::membership::SignedDocument>> decision(const Digest& hash) const;
+  // What a person has signed about a roster entry; not verified yet.
+  Result<std::optional<federation::membership::SignedDocument>> acceptance(const Digest& entry) const;
 
  private:
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }

@@ -53,18 +53,36 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   if (!offered) return note_ignored("roster_ignored", offered.error().message), Result<void>();
   auto document = federation::membership::SignedDocument::parse(offered->signed_document);
   if (!document) return note_ignored("roster_ignored", document.error().message), Result<void>();
+  if (offered->sent_ms > 0) clock_ahead_ms = clock->wall().value - static_cast<std::int64_t>(offered->sent_ms);
   const EpochNumber epoch_min = roster ? roster->epoch : 1;
-  auto verified = federation::membership::verify_roster(*document, invite.trust(epoch_min), clock->wall());
-  if (!verified) {
-    note_ignored("roster_ignored", verified.error().message);
-    return {};
-  }
+  auto verified = federation::membership::verify_roster_at_any_time(*document, invite.trust(epoch_min));
+  if (!verified) return note_ignored("roster_ignored", verified.error().message), Result<void>();
+  const auto valid = verified->check_valid_at(clock->wall());
+  if (!valid) note_ignored("roster_ignored", with_clock(valid.error()));
   if (roster && roster->hash == verified->hash) return {};
-  const federation::membership::RosterSite* entry = verified->find(self.id);
+  if (valid) return adopt_roster(*document, std::move(verified).value());
+  roster_waiting = std::move(*document);
+  return {};
+}
+
+// A clock that is put right makes it valid without a restart.
+Result<void> SiteDriver::Parts::try_waiting_roster() {
+  if (!roster_waiting) return {};
+  auto verified = federation::membership::verify_roster(*roster_waiting, invite.trust(roster ? roster->epoch + 1 : 1),
+                                                        clock->wall());
+  if (!verified && verified.error().code == ErrorCode::deadline_exceeded) return {};
+  const federation::membership::SignedDocument document = std::move(*roster_waiting);
+  roster_waiting.reset();
+  return verified ? adopt_roster(document, std::move(verified).value()) : Result<void>();
+}
+
+Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::SignedDocument& document,
+                                             federation::membership::Roster verified) {
+  const federation::membership::RosterSite* entry = verified.find(self.id);
   if (entry == nullptr || entry->identity_key != self.identity_key) {
     if (!ignored_shown.admit(clock->monotonic())) return {};
-    spdlog::warn("this site is not on the roster of epoch {}; ask the administrator", verified->epoch);
-    events.write("not_on_roster", {{"epoch", verified->epoch}});
+    spdlog::warn("this site is not on the roster of epoch {}; ask the administrator", verified.epoch);
+    events.write("not_on_roster", {{"epoch", verified.epoch}});
     return {};
   }
   if (!roster_offers.admit(clock->monotonic())) {
@@ -72,12 +90,14 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
                  "more than 16 new rosters in an hour; a later one is taken when it is offered again");
     return {};
   }
-  FOVEA_TRY(options.folder.keep_roster(*document, verified->epoch));
-  roster = std::move(verified).value();
+  FOVEA_TRY(options.folder.keep_roster(document, verified.epoch));
+  roster = std::move(verified);
   FOVEA_TRY(gate.pin_roster(*roster));
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
+  if (machine) FOVEA_TRY(feed(round::RosterAdopted{*roster}));
+  FOVEA_TRY(look_for_acceptances());
+  show_strangers();
   if (!machine) return {};
-  FOVEA_TRY(feed(round::RosterAdopted{*roster}));
   return feed(round::Connected{});  // the coordinator counts us in when we greet it under the new epoch
 }
 
@@ -124,7 +144,7 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   offer = Offer{offered_run, std::move(plan).value()};
   decisions_read.erase(offer->plan.hash);
   FOVEA_TRY(look_for_decision());
-  if (offer && !offer->refused) {
+  if (offer && !offer->refused && !gate.plan_approved(offer->plan.hash)) {
     spdlog::warn("plan \"{}\" waits for a person's approval: fovea-node --site {} plan approve {} --by \"your name\"",
                  offer->plan.name, options.folder.root().string(), to_hex(offer->plan.hash).substr(0, 12));
     events.write("plan_waiting", {{"plan", to_hex(offer->plan.hash)}});
@@ -150,6 +170,11 @@ Result<void> SiteDriver::Parts::look_for_decision() {
     return refuse_plan(offer->run, federation::messages::RefusalReason::plan_not_approved,
                        permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
   }
+  if (!roster) return {};  // none that is valid by this machine's clock: the plan waits for it
+  const std::size_t unknown = strangers().size();
+  const std::size_t sites = roster->sites.size();
+  if (const auto enough = check_acquaintances(options.config.policy, offer->plan, {sites, sites - unknown}); !enough)
+    return wait_for_acceptances(enough.error());
   const Offer accepted = std::move(*offer);
   offer.reset();
   return open_run(accepted);
@@ -217,7 +242,7 @@ Result<void> SiteDriver::Parts::reload_policy() {
 
 round::SitePolicy SiteDriver::Parts::site_policy() const {
   const PolicyConfig& policy = options.config.policy;
-  round::SitePolicy out{policy.colluders_max, policy.honest_min, policy.cohort_min, {}};
+  round::SitePolicy out{policy.colluders_max, policy.honest_min, policy.cohort_min, {}, gate.acquainted()};
   if (run && gate.plan_approved(run->plan().hash)) out.plans_approved.push_back(run->plan().hash);
   return out;
 }

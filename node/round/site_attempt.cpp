@@ -72,16 +72,11 @@ std::optional<Refusal> SiteMachine::Core::check_graph(const federation::secagg::
   return std::nullopt;
 }
 
-// The site's own m and h, not the coordinator's: t is checked against the larger demand.
-std::optional<Refusal> SiteMachine::Core::check_demands(const federation::secagg::RoundParameters& p, std::size_t sites,
-                                                        const federation::membership::Roster& roster,
-                                                        Speech speech) const {
-  if (sites < config.policy.cohort_min)
-    return federation::messages::refused(
-        RefusalReason::cohort_too_small,
-        std::to_string(sites) + " sites, this site's policy asks for " + std::to_string(config.policy.cohort_min));
-  const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
-  const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
+std::optional<Refusal> SiteMachine::Core::check_counts(const federation::secagg::RoundParameters& p,
+                                                       const Demand& demand,
+                                                       const federation::membership::Roster& roster,
+                                                       Speech speech) const {
+  const auto [sites, m, h] = demand;
   if (p.graph) {
     if (p.signatures_min() < m + h)
       return federation::messages::refused(RefusalReason::honest_too_few,
@@ -164,6 +159,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::sec
   if (auto release = check_round_unreleased(p.round)) return release;
   if (p.roster_hash != config.roster.hash)
     return federation::messages::refused(RefusalReason::roster_differs, "not the pinned roster");
+  if (auto expired = check_roster_valid()) return expired;
   if (!on_roster || !contains(p.candidates, self))
     return federation::messages::refused(RefusalReason::not_a_candidate, "this site is not in U0");
   if (!knows(p.candidates.back()))
@@ -175,7 +171,7 @@ std::optional<Refusal> SiteMachine::Core::check_parameters(const federation::sec
   if (p.previous_transcript != model.transcript)
     return federation::messages::refused(RefusalReason::transcript_differs,
                                          "not the successor of the last round known here");
-  if (auto demand = check_demands(p, p.candidates.size(), config.roster, Speech::announced)) return demand;
+  if (auto demand = check_demands(p, p.candidates, config.roster, Speech::announced)) return demand;
   if (auto shape = check_plan(p)) return shape;
   if (federation::secagg::vector_words(trained.update.delta.size()) != p.dimension)
     return federation::messages::refused(RefusalReason::dimension_differs, "the trained update has another length");
@@ -191,7 +187,10 @@ void SiteMachine::Core::on_parameters(const federation::messages::SignedMessage&
   federation::secagg::RoundParameters& p = *decoded;
   const federation::messages::AttemptRef ref = p.ref();
   const auto refuse_attempt = [&](Refusal refusal) {
-    report_failure(ref, refusal.reason);
+    std::optional<RosterIndex> stranger;  // named, so that the others need not wait for a person here
+    if (refusal.reason == RefusalReason::unacquainted_sites)
+      stranger = unacquainted(p.candidates, config.roster).front();
+    report_failure(ref, refusal.reason, stranger);
     refuse(std::move(refusal));
   };
   if (const auto* sent = std::get_if<KeysSent>(&phase); sent != nullptr && sent->attempt.context.ref() == ref)
@@ -248,12 +247,12 @@ std::optional<Refusal> SiteMachine::Core::check_key_list(const KeysSent& from,
   const federation::secagg::AttemptContext& context = from.attempt.context;
   const federation::secagg::RoundParameters& p = context.parameters;
   if (auto broken = check_ref(list.ref, context)) return broken;
-  if (auto demand = check_demands(p, list.keys.size(), config.roster, Speech::announced)) return demand;
   std::vector<RosterIndex> sites;
   for (const federation::messages::ListedKeys& entry : list.keys) sites.push_back(entry.site);
   if (!std::includes(p.candidates.begin(), p.candidates.end(), sites.begin(),
                      sites.end()))  // the codec keeps both ascending
     return federation::messages::refused(RefusalReason::survivors_not_subset, "U1 has a site outside U0");
+  if (auto demand = check_demands(p, sites, config.roster, Speech::announced)) return demand;
   if (auto few = check_neighbourhood(context, sites, "U1")) return few;
   bool own_found = false;
   for (const federation::messages::ListedKeys& entry : list.keys) {
@@ -346,7 +345,7 @@ std::optional<Refusal> SiteMachine::Core::check_routed(const SharesSent& from,
   for (const RosterIndex site : routed.survivors)
     if (context.find(site) == nullptr)
       return federation::messages::refused(RefusalReason::survivors_not_subset, "U2 has a site outside U1");
-  if (auto few = check_neighbourhood(context, routed.survivors, "U2")) return few;
+  if (auto few = check_survivors(context, routed.survivors, "U2")) return few;
   if (!contains(routed.survivors, self))
     return federation::messages::refused(RefusalReason::own_entry_missing, "this site is not in U2");
   std::vector<RosterIndex> dealers = context.holders(self, routed.survivors);  // sharing is mutual

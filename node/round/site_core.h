@@ -155,6 +155,7 @@ struct SiteMachine::Core {
   MonotonicMs now;
   MonotonicMs heard;    // when the coordinator last said something, or we last said hello
   SiteEffects effects;  // of the running step
+  UnixMs wall{};        // when the message in hand arrived
   mutable crypto::VerifiedSignatures verified{};
 
   // site_machine.cpp: one function per event
@@ -191,10 +192,16 @@ struct SiteMachine::Core {
   // sum. `roster` is the one named in P; a sum published under a roster whose beacon was drawn without this site may
   // name any.
   enum class Speech { announced, published };
-  std::optional<federation::messages::Refusal> check_demands(const federation::secagg::RoundParameters& p,
-                                                             std::size_t sites,
-                                                             const federation::membership::Roster& roster,
-                                                             Speech speech) const;
+  // What a site demands of n sites: that c of them work with the coordinator, and that h honest ones are mixed.
+  struct Demand {
+    std::size_t sites = 0;
+    std::uint32_t colluders_max = 0;
+    std::uint32_t honest_min = 0;
+  };
+  std::optional<federation::messages::Refusal> check_counts(const federation::secagg::RoundParameters& p,
+                                                            const Demand& demand,
+                                                            const federation::membership::Roster& roster,
+                                                            Speech speech) const;
   std::optional<federation::messages::Refusal> check_graph(const federation::secagg::RoundParameters& p,
                                                            std::uint32_t colluders_max,
                                                            const federation::membership::Roster& roster,
@@ -207,6 +214,21 @@ struct SiteMachine::Core {
   std::optional<federation::messages::Refusal> check_neighbourhood(const federation::secagg::AttemptContext& context,
                                                                    std::span<const RosterIndex> sites,
                                                                    std::string_view set) const;
+
+  // site_acquaintance.cpp: who is in the sum
+  std::vector<RosterIndex> unacquainted(std::span<const RosterIndex> sites,
+                                        const federation::membership::Roster& roster) const;
+  // Of U0, or U1 of an attempt or a published sum.
+  std::optional<federation::messages::Refusal> check_demands(const federation::secagg::RoundParameters& p,
+                                                             std::span<const RosterIndex> sites,
+                                                             const federation::membership::Roster& roster,
+                                                             Speech speech) const;
+  // Of U2 and U3.
+  std::optional<federation::messages::Refusal> check_survivors(const federation::secagg::AttemptContext& context,
+                                                               std::span<const RosterIndex> sites,
+                                                               std::string_view set) const;
+  std::optional<federation::messages::Refusal> check_cohort(std::size_t sites, std::string_view set) const;
+  std::optional<federation::messages::Refusal> check_roster_valid() const;
   std::optional<federation::messages::Refusal> check_key_list(const KeysSent& from,
                                                               const federation::messages::KeyList& list) const;
   std::optional<federation::messages::Refusal> check_routed(const SharesSent& from,

@@ -125,6 +125,7 @@ void SiteMachine::Core::on(MessageReceived event) {
   if (header.sender) return refuse(RefusalReason::unknown_sender, "only the coordinator speaks to a site");
   if (header.run != config.run) return refuse(RefusalReason::wrong_run, "a message of another run");
   heard = now;
+  wall = event.at;
   // A published sum may be older than the roster; its evidence names the one it was made under.
   const bool published =
       message.kind() == MessageKind::round_evidence || message.kind() == MessageKind::aggregate_tags ||

@@ -8,7 +8,7 @@
 //   perform(machine.step(Connected{}));
 //   on a frame:        opened = SignedMessage::open(frame, coordinator);
 //                      seed = opened->kind() == MessageKind::parameters ? a fresh random.secret_key() : none
-//                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed)}));
+//                      perform(machine.step(MessageReceived{std::move(*opened), std::move(seed), wall_time}));
 //   perform(effects), strictly in field order:
 //     1 append effects.journal to the journal of the run and sync, then effects.site_register to the register of the
 //       site and sync
@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,8 +55,11 @@ inline constexpr std::uint32_t kHonestMin = 2;
 struct SitePolicy {
   std::uint32_t colluders_max = 0;  // m, absolute
   std::uint32_t honest_min = 0;     // h, absolute
-  std::uint32_t cohort_min = 0;     // fewest sites with keys in an attempt (|U1|)
+  std::uint32_t cohort_min = 0;     // fewest sites in an attempt and in its sum: |U1|, |U2| and |U3|
   std::vector<Digest> plans_approved;
+  // Roster entries (federation::membership::entry_digest) that a person here has accepted. Every other site of a round
+  // but this one counts as a colluder, on top of m: whoever signs the roster could have invented it.
+  std::set<Digest> acquainted{};
 };
 // invalid_argument names the value that is out of bounds.
 Result<void> check_policy_bounds(const SitePolicy& policy);
@@ -80,6 +84,7 @@ struct Connected {};  // (re)connected: says hello, and resends what the coordin
 struct MessageReceived {
   federation::messages::SignedMessage message;
   std::optional<crypto::SecretKey> seed;  // fresh, for MessageKind::parameters only
+  UnixMs at{};                            // wall time of its arrival: whether the roster is valid then
 };
 // What the approved plan says of the next sum: any other is refused, joined or published.
 struct NextSum {
@@ -112,8 +117,9 @@ struct TrainingFinished {
 struct TrainingFailed {
   RoundNumber round = 0;
 };
-// Plans approved or withdrawn, or another policy of the hospital. Without an approved plan everything in hand is given
-// up: the training, the update, the attempt with its secrets, and what a signed mark could still release.
+// Plans approved or withdrawn, sites accepted, or another policy of the hospital. Without an approved plan everything
+// in hand is given up: the training, the update, the attempt with its secrets, and what a signed mark could still
+// release.
 struct PolicyChanged {
   SitePolicy policy;
   federation::messages::RefusalReason why =

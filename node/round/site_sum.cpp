@@ -38,11 +38,14 @@ std::optional<federation::messages::Refusal> SiteMachine::Core::check_published(
   if (roster->epoch < model.epoch)
     return Refusal{RefusalReason::wrong_epoch, "evidence under the roster of epoch " + std::to_string(roster->epoch) +
                                                    ", the last sum was under epoch " + std::to_string(model.epoch)};
-  if (auto demand = check_demands(p, evidence.keys.size(), *roster, Speech::published)) return demand;
+  std::vector<RosterIndex> keyed;
+  for (const federation::messages::ListedKeys& entry : evidence.keys) keyed.push_back(entry.site);
+  if (auto demand = check_demands(p, keyed, *roster, Speech::published)) return demand;
   if (memory.consistency && memory.consistency->ref == p.ref() &&
       memory.consistency->statement != evidence.consistency())
     return Refusal{RefusalReason::statement_differs, "another U2 or U3 than the one this site signed"};
-  return federation::secagg::check_evidence(evidence, *roster, verified);
+  if (auto broken = federation::secagg::check_evidence(evidence, *roster, verified)) return broken;
+  return check_cohort(evidence.committed.size(), "U3");
 }
 
 void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& message) {

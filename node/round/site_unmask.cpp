@@ -19,6 +19,7 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(
     const MaskedSent& from, const federation::messages::ConsistencyRequest& request) const {
   const federation::secagg::AttemptContext& context = from.masked.attempt.context;
   if (auto broken = check_ref(request.ref, context)) return broken;
+  if (auto expired = check_roster_valid()) return expired;
   if (request.survivors != from.masked.survivors)
     return federation::messages::refused(RefusalReason::statement_differs,
                                          "another U2 than the one this site masked for");
@@ -26,7 +27,7 @@ std::optional<Refusal> SiteMachine::Core::check_consistency(
   if (!std::includes(request.survivors.begin(), request.survivors.end(), committed.begin(),
                      committed.end()))  // both ascend
     return federation::messages::refused(RefusalReason::survivors_not_subset, "U3 has a site outside U2");
-  if (auto few = check_neighbourhood(context, committed, "U3")) return few;
+  if (auto few = check_survivors(context, committed, "U3")) return few;
   const Digest survivors = federation::secagg::survivors_hash(context.parameters_hash, request.survivors);
   bool own_found = false;
   for (const federation::messages::CommittedVector& entry : request.committed) {
@@ -138,6 +139,7 @@ std::optional<Refusal> SiteMachine::Core::check_unmask(const SignedMark& stateme
   if (auto release = check_unreleased(statement)) return release;
   if (memory.measured && memory.measured->model_hash == statement.model_hash)
     if (auto released = check_statistic(statement.model_hash, memory.measured->studies)) return released;
+  if (auto expired = check_roster_valid()) return expired;
   std::size_t of_holders = 0;
   for (const federation::messages::SiteSignature& entry : request.signatures) {
     if (!contains(statement.voters, entry.site) || !knows(entry.site))

@@ -1,9 +1,11 @@
 #include "tests/adversary/scripted_site.h"
 
+#include <set>
 #include <utility>
 
 #include "common/check.h"
 #include "common/durable_file.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/secagg/fixed_point.h"
 
 namespace fovea::test {
@@ -28,6 +30,9 @@ ScriptedSite::ScriptedSite(const std::filesystem::path& folder, const RunFacts& 
       facts_(facts),
       index_(facts.roster.index_of(id_).value()) {
   const federation::membership::PlanSecureAggregation& rules = facts.plan.secure_aggregation;
+  std::set<Digest> everybody;
+  for (const federation::membership::RosterSite& site : facts.roster.sites)
+    everybody.insert(federation::membership::entry_digest(site));
   node::round::SiteConfig config{.self = id_,
                                  .run = facts.run,
                                  .roster = facts.roster,
@@ -35,7 +40,8 @@ ScriptedSite::ScriptedSite(const std::filesystem::path& folder, const RunFacts& 
                                  .policy = {.colluders_max = rules.colluders_max,
                                             .honest_min = rules.honest_min,
                                             .cohort_min = rules.colluders_max + rules.honest_min,
-                                            .plans_approved = {facts.plan.hash}},
+                                            .plans_approved = {facts.plan.hash},
+                                            .acquainted = std::move(everybody)},
                                  .software = "scripted",
                                  .rosters_past = {}};
   machine_.emplace(node::round::SiteMachine::create(std::move(config), {}, {}).value());
@@ -52,7 +58,7 @@ void ScriptedSite::receive(Bytes wire) {
   auto opened = federation::messages::SignedMessage::open(
       std::move(wire), {.sender = std::nullopt, .key = facts_.roster.coordinator_signing_key});
   if (!opened) return;
-  node::round::MessageReceived event{std::move(*opened), std::nullopt};
+  node::round::MessageReceived event{std::move(*opened), std::nullopt, clock_.wall()};
   if (event.message.kind() == federation::messages::MessageKind::parameters) event.seed = random_.secret_key();
   step(std::move(event));
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "crypto/random_source.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
@@ -51,6 +52,7 @@ class ScriptedSite {
   node::io::SiteKeys keys_;
   RunFacts facts_;
   RosterIndex index_ = 0;
+  SystemClock clock_;
   crypto::SystemRandom random_;
   node::round::ModelAdopted model_;
   std::optional<node::round::SiteMachine> machine_;

@@ -76,6 +76,9 @@ TEST_F(AuditTest, ARunInWhichAHospitalWasKilledPassesAnAudit) {
   EXPECT_EQ(anna["facts"]["rounds"]["applied"], 4);
   EXPECT_EQ(anna["facts"]["decisions"][0]["key_in_roster"], true);
   EXPECT_EQ(anna["facts"]["decisions"][0]["person"], "tester");
+  ASSERT_EQ(anna["facts"]["acquaintances"].size(), 3U);
+  EXPECT_EQ(anna["facts"]["acquaintances"][0]["site"], "berta");
+  EXPECT_EQ(anna["facts"]["acquaintances"][0]["person"], "tester");
   // One byte of one entry.
   std::filesystem::path bundle;
   for (const auto& file :

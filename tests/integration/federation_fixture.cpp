@@ -83,9 +83,18 @@ std::string FederationTest::make_plan(const PlanChoices& choices, const std::set
   const Outcome valid = coordinator({"--json", "plan", "validate", plan_file().string()});
   EXPECT_EQ(valid.exit_code, 0) << valid.err;
   plan_hash_ = Json::parse(valid.out)["data"]["plan"];
-  for (const std::string& site : kSites)
+  for (const std::string& site : kSites) {
+    if (!choices.strangers.contains(site)) accept_all(site);
     if (!without.contains(site)) approve(site);
+  }
   return plan_hash_;
+}
+
+// The coordinator's file, since the node has not fetched the roster yet.
+void FederationTest::accept_all(const std::string& site) {
+  const Outcome accepted =
+      node(site, {"roster", "accept", "--all", "--by", "tester", "--roster", (home() / "roster.json").string()});
+  ASSERT_EQ(accepted.exit_code, 0) << accepted.err;
 }
 
 // A hospital may approve a plan it got by another way before the node has fetched it.

@@ -24,6 +24,7 @@ struct PlanChoices {
   int largest = 0;                    // cohort; that of "plan new" when 0
   std::optional<int> seed{};          // that of "plan new" when none
   std::function<void(Json&)> edit{};  // what else is different
+  std::set<std::string> strangers{};  // sites that have accepted no other site
 };
 
 class FederationTest : public ::testing::Test {
@@ -49,9 +50,11 @@ class FederationTest : public ::testing::Test {
   // init, join, and a place on the roster.
   void make_site(const std::string& site, bool on_roster = true);
   void set_node_setting(const std::string& site, const std::string& line, const std::string& replacement);
-  // The plan's hash. Every site approves it beforehand unless it is in `without`.
+  // The plan's hash. Every site has accepted the others (but `strangers`) and approves it beforehand unless it is in
+  // `without`.
   std::string make_plan(const PlanChoices& choices, const std::set<std::string>& without = {});
   void approve(const std::string& site);
+  void accept_all(const std::string& site);  // every other site of the coordinator's roster
 
   void serve();
   void start_site(const std::string& site, std::vector<std::string> arguments = {});

@@ -47,6 +47,45 @@ TEST_F(RefusalsTest, ASiteThatDidNotApproveThePlanSendsNoUpdateAndTheOthersGoOn)
     EXPECT_NE(event["event"], "training_started");
 }
 
+// The roster is the administrators' word. Until a person at dora has compared fingerprints, the others count there as
+// colluders, and an approved plan is not begun; afterwards it is, without a restart.
+TEST_F(RefusalsTest, ASiteWhereNobodyAcceptedTheOthersTakesNoPartUntilAPersonDoes) {
+  shorten_joining();
+  make_plan({.rounds = 200, .strangers = {"dora"}});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  serve();
+  start_all_sites();
+  const Json unknown = wait_for_site("dora", "sites_unacquainted");
+  EXPECT_EQ(unknown["count"], 3);
+  EXPECT_EQ(unknown["sites"], Json({"anna", "berta", "clara"}));
+  wait_for_site("dora", "plan_waits_for_acceptances");
+  const Json told = wait_for_coordinator("site_failure");
+  EXPECT_EQ(told["site"], "dora");
+  EXPECT_EQ(told["reason"], "unacquainted-sites");
+  wait_for_coordinator("round_finished");
+  for (const Json& event : events_of(site_folder("dora") / "events.jsonl"))
+    EXPECT_NE(event["event"], "training_started");
+  EXPECT_NE(node("dora", {"doctor"}).out.find("3 sites are not accepted here and count as colluders"),
+            std::string::npos);
+
+  // What is compared: dora sees of anna what anna's own machine says of itself.
+  const Json shown = Json::parse(node("dora", {"--json", "roster", "show", "anna"}).out)["data"];
+  EXPECT_EQ(shown["standing"], "unaccepted");
+  EXPECT_EQ(shown["fingerprint"], Json::parse(node("anna", {"--json", "status"}).out)["data"]["fingerprint"]);
+  EXPECT_NE(node("dora", {"roster", "accept", "eve", "--by", "tester"}).exit_code, 0);
+  EXPECT_NE(node("dora", {"roster", "accept", "dora", "--by", "tester"}).exit_code, 0);
+  const Outcome accepted = node("dora", {"roster", "accept", "anna", "berta", "clara", "--by", "tester"});
+  ASSERT_EQ(accepted.exit_code, 0) << accepted.err;
+  EXPECT_NE(accepted.out.find(shown["fingerprint"].get<std::string>()), std::string::npos) << accepted.out;
+  EXPECT_EQ(wait_for_site("dora", "sites_accepted")["count"], 3);
+  wait_for_coordinator("round_finished", [](const Json& event) { return contains(event["contributors"], "dora"); });
+  const Json listed = Json::parse(node("dora", {"--json", "roster", "list"}).out)["data"];
+  EXPECT_EQ(listed["unaccepted"], 0);
+  EXPECT_EQ(node("dora", {"roster", "accept", "--all", "--by", "tester"}).exit_code, 0);  // nothing is left
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
 TEST_F(RefusalsTest, AnUnknownSiteIsRefusedAtTheHandshakeAndTheRunGoesOn) {
   shorten_joining();
   make_plan({.rounds = 2});

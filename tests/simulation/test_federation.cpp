@@ -58,6 +58,13 @@ Result<federation::messages::SignedMessage> TestFederation::open_at_coordinator(
   return federation::messages::SignedMessage::open(std::move(wire), {id(site), identity(site).verify_key()});
 }
 
+std::set<Digest> TestFederation::everybody() const {
+  std::set<Digest> out;
+  for (const federation::membership::RosterSite& site : roster_.sites)
+    out.insert(federation::membership::entry_digest(site));
+  return out;
+}
+
 node::round::SiteConfig TestFederation::site_config(RosterIndex site, const node::round::SitePolicy& policy) const {
   return {.self = id(site),
           .run = run_,

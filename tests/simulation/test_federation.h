@@ -1,6 +1,7 @@
 // A federation with keys from fixed seeds, for tests of the round: nothing here is random.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "coordinator/round/round_machine.h"
@@ -30,6 +31,8 @@ class TestFederation {
   Result<federation::messages::SignedMessage> open_at_site(Bytes wire) const;
   Result<federation::messages::SignedMessage> open_at_coordinator(RosterIndex site, Bytes wire) const;
 
+  // The entries of all sites: of a site whose people know every other hospital.
+  std::set<Digest> everybody() const;
   node::round::SiteConfig site_config(RosterIndex site, const node::round::SitePolicy& policy) const;
 
  private:

@@ -109,7 +109,8 @@ node::round::SitePolicy World::policy() const {
   return {.colluders_max = t.colluders_max,
           .honest_min = t.honest_min,
           .cohort_min = t.threshold,
-          .plans_approved = {federation_.plan()}};
+          .plans_approved = {federation_.plan()},
+          .acquainted = federation_.everybody()};
 }
 
 federation::model::LocalUpdate World::update(RosterIndex site) const {

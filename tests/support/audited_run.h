@@ -35,6 +35,8 @@ inline std::vector<federation::ledger::LedgerEntry> write_site_ledger(EgressSite
   node::egress::EgressGate gate = site.open().value();
   FOVEA_CHECK(gate.decide_plan(site.approval()).has_value());
   FOVEA_CHECK(gate.pin_roster(site.roster).has_value());
+  const federation::membership::SignedDocument acceptances[] = {site.acceptance(site.other_site("lakeview", 0x61))};
+  FOVEA_CHECK(gate.accept_sites(acceptances).has_value());
   FOVEA_CHECK(gate.open_run(site.run, site.plan, site.model).has_value());
   std::vector<federation::ledger::LedgerEntry> receipts;
   const auto send = [&](RoundNumber round, const std::vector<std::pair<MessageKind, Bytes>>& messages) {
@@ -67,9 +69,7 @@ inline std::vector<federation::ledger::LedgerEntry> write_site_ledger(EgressSite
     send(round, {{MessageKind::consistency_signature,
                   site.wire(MessageKind::consistency_signature,
                             federation::messages::ConsistencySignature{.ref = ref, .signature = {}}.encode())}});
-    send(round, {{MessageKind::unmask_shares,
-                  site.wire(MessageKind::unmask_shares,
-                            federation::messages::UnmaskShares{.ref = ref, .shares = {}}.encode())}});
+    send(round, {{MessageKind::unmask_shares, site.unmask_shares()}});
     FOVEA_CHECK(gate.close_round({.key = {site.run, round, 1}, .outcome = "applied", .model = site.model, .cohort = 4})
                     .has_value());
   }

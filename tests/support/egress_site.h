@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "crypto/hash.h"
 #include "crypto/secret_bytes.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "federation/messages/envelope.h"
 #include "federation/messages/site_messages.h"
@@ -58,6 +59,7 @@ struct EgressSite {
     out.software = filled(0x33);
     out.approver = approver.verify_key();
     out.destination = filled(0x44);
+    out.cohort_min = cohort_min;
     out.run_bytes_max = run_bytes_max;
     out.session_bytes_max = session_bytes_max;
     out.identifiers = identifiers;
@@ -79,6 +81,19 @@ struct EgressSite {
         .kind = "approval", .document = text.document().value(), .signatures = {}};
     FOVEA_CHECK(out.sign(approver).has_value());
     return out;
+  }
+
+  // That a person of this site vouches for `other`.
+  federation::membership::SignedDocument acceptance(const federation::membership::RosterSite& other) const {
+    const federation::membership::Acquaintance text{
+        .site = site, .accepted = other, .approver = "Dr. Test", .accepted_at = kTestTime};
+    federation::membership::SignedDocument out{
+        .kind = "acquaintance", .document = text.document().value(), .signatures = {}};
+    FOVEA_CHECK(out.sign(approver).has_value());
+    return out;
+  }
+  static federation::membership::RosterSite other_site(const std::string& name, std::uint8_t keys) {
+    return {SiteId::create(name).value(), filled(keys), filled(keys + 1), filled(keys + 2), filled(keys + 3)};
   }
 
   // Approved plan, pinned roster, open run and round.
@@ -103,6 +118,15 @@ struct EgressSite {
   Bytes keys() const {
     return wire(federation::messages::MessageKind::keys,
                 federation::messages::KeysMessage{.ref = parameters.ref(), .keys = {}}.encode());
+  }
+  // Shares for a sum over this many sites, and of sites that dropped out.
+  Bytes unmask_shares(std::size_t in_sum = 4, std::size_t gone = 0) const {
+    federation::messages::UnmaskShares out{.ref = parameters.ref(), .shares = {}};
+    for (std::size_t i = 0; i < in_sum + gone; ++i)
+      out.shares.push_back({.subject = static_cast<RosterIndex>(i),
+                            .secret = i < in_sum ? federation::messages::RevealedSecret::self_seed
+                                                 : federation::messages::RevealedSecret::mask_key});
+    return wire(federation::messages::MessageKind::unmask_shares, out.encode());
   }
   Bytes chunk(const std::vector<std::uint32_t>& words, std::uint32_t index = 0) const {
     return wire(federation::messages::MessageKind::masked_chunk,
@@ -129,6 +153,7 @@ struct EgressSite {
   federation::membership::Plan plan;
   federation::membership::Roster roster;
   federation::secagg::RoundParameters parameters;
+  std::uint32_t cohort_min = 2;
   std::uint64_t run_bytes_max = 1'000'000;
   std::uint64_t session_bytes_max = 10'000;
   std::vector<std::string> identifiers;

@@ -186,9 +186,10 @@ TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
   const ProgramResult result = fovea_audit("--json report " + all() + keys() + " --out " + path("report.html"));
   EXPECT_EQ(result.code, 0) << result.out;
   const std::string html = test::slurp(folder.path() / "report.html");
-  for (const char* part : {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force",
-                           "Guarantees not in force", "No number of studies or findings is in a sum", "Approvals",
-                           "Dr. Test", "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
+  for (const char* part :
+       {"PASS: 3 ledgers", "What left each site", "What never leaves", "Guarantees in force", "Guarantees not in force",
+        "No number of studies or findings is in a sum", "Approvals", "Who vouched for whom", "lakeview", "Dr. Test",
+        "Unlogged bytes: <b>0</b>", "fovea-audit verify --roster"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* outside : {"http://", "https://", "<script", "src=", "@import"})
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;

@@ -164,6 +164,28 @@ TEST_F(AuditRules, AnApprovalIsTheApproversAndAboutThisPlan) {
       find_kind(honest, "keys"));
 }
 
+TEST_F(AuditRules, AnAcceptanceIsTheApproversAndAboutTheseKeys) {
+  using federation::ledger::RosterAccepted;
+  const AuditedLedger ledger = audit_of(honest);
+  ASSERT_EQ(ledger.facts.acquaintances.size(), 1U);
+  EXPECT_EQ(ledger.facts.acquaintances[0].site, "lakeview");
+  EXPECT_EQ(ledger.facts.acquaintances[0].person, "Dr. Test");
+  EXPECT_EQ(ledger.facts.acquaintances[0].fingerprint,
+            federation::membership::site_fingerprint(site.other_site("lakeview", 0x61)));
+  const std::size_t at = find<RosterAccepted>(honest);
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.acceptance = {1, 2, 3}; });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.approver[0] ^= 1U; });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.site = SiteId::create("other").value(); });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.identity_key[0] ^= 1U; });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.transport_key[0] ^= 1U; });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.log_key[0] ^= 1U; });
+  expect<RosterAccepted>("approval", at, [](auto& e) { e.approver_key[0] ^= 1U; });
+  EgressSite other{folder.path() / "other"};
+  other.site = SiteId::create("other").value();
+  expect<RosterAccepted>(
+      "approval", at, [&](auto& e) { e.acceptance = other.acceptance(site.other_site("lakeview", 0x61)).serialize(); });
+}
+
 TEST_F(AuditRules, NothingLeavesUnderAPlanThatIsNotApproved) {
   Entries entries = honest;
   std::rotate(entries.begin(), entries.begin() + 1, entries.end());  // the approval after everything that needed it

@@ -111,6 +111,42 @@ TEST_F(Gate, TheMessagesOfARoundLeaveAndAreRecorded) {
   EXPECT_EQ(only<federation::ledger::RoundClose>(entries).size(), 1U);
 }
 
+TEST_F(Gate, AcceptancesAreDurableOnceAndOnlyByTheApprover) {
+  const auto berta = site.other_site("berta", 0x10), clara = site.other_site("clara", 0x20);
+  const Digest entry = federation::membership::entry_digest(berta);
+  {
+    egress::EgressGate gate = site.open().value();
+    EgressSite elsewhere = EgressSite(folder.path() / "elsewhere");
+    elsewhere.site = SiteId::create("elsewhere").value();
+    EgressSite stranger = EgressSite(folder.path() / "stranger");
+    stranger.approver = test::signing_key(77);
+    for (const EgressSite* forger : {&elsewhere, &stranger}) {
+      // None of a batch with a bad one is taken.
+      const federation::membership::SignedDocument batch[] = {site.acceptance(clara), forger->acceptance(berta)};
+      EXPECT_EQ(gate.accept_sites(batch).error().code, ErrorCode::permission_denied);
+    }
+    EXPECT_TRUE(gate.acquainted().empty());
+    const federation::membership::SignedDocument batch[] = {site.acceptance(berta), site.acceptance(berta)};
+    ASSERT_TRUE(gate.accept_sites(batch));
+    ASSERT_TRUE(gate.accept_sites(batch));
+    EXPECT_EQ(gate.acquainted(), std::set<Digest>{entry});
+  }
+  EXPECT_EQ(only<federation::ledger::RosterAccepted>(entries_of(site)).size(), 1U);
+  EXPECT_EQ(site.open().value().acquainted(), std::set<Digest>{entry});
+  site.approver = test::signing_key(78);  // a site with new keys: what the old approver accepted does not count
+  EXPECT_TRUE(site.open().value().acquainted().empty());
+}
+
+// In the complete graph a release names every site of the sum.
+TEST_F(Gate, SharesForASumBelowThePolicysLeastCohortDoNotLeave) {
+  site.cohort_min = 4;
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  expect_refused(gate, {site.unmask_shares(3, 1)}, "cohort");
+  expect_refused(gate, {site.unmask_shares(3)}, "cohort");
+  EXPECT_TRUE(intend(gate, {site.unmask_shares(4)}));
+}
+
 TEST_F(Gate, MakesTheIntentDurableBeforeItAnswers) {
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));

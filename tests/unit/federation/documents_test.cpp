@@ -1,11 +1,13 @@
 // Failure class: signed documents that were forged, changed, spliced or kept too long.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
 #include <regex>
 #include <set>
 
 #include "crypto/signature.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/join_request.h"
@@ -235,6 +237,51 @@ TEST_F(DocumentsTest, AnInviteOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("fovea_invite: 1"), std::string::npos) << refused.error().message;
   EXPECT_NE(refused.error().message.find("init"), std::string::npos) << refused.error().message;
+}
+
+TEST_F(DocumentsTest, AnEntrysFingerprintChangesWithItsNameAndEachKey) {
+  const membership::RosterSite anna = new_site("anna");
+  std::set<std::string> prints = {membership::site_fingerprint(anna)};
+  EXPECT_EQ(prints.begin()->size(), 6 * 4 + 5U);
+  for (const auto& change : std::vector<std::function<void(membership::RosterSite&)>>{
+           [](auto& site) { site.id = SiteId::create("berta").value(); },
+           [](auto& site) { site.identity_key[31] ^= 1U; }, [](auto& site) { site.transport_key[31] ^= 1U; },
+           [](auto& site) { site.log_key[31] ^= 1U; }, [](auto& site) { site.approver_key[31] ^= 1U; },
+           [](auto& site) { std::swap(site.identity_key, site.approver_key); }}) {
+    membership::RosterSite changed = anna;
+    change(changed);
+    EXPECT_TRUE(prints.insert(membership::site_fingerprint(changed)).second);
+  }
+}
+
+TEST_F(DocumentsTest, AnAcceptanceIsOfThisSitesApproverAndAboutExactlyTheseKeys) {
+  const crypto::SigningKey approver = new_key();
+  membership::RosterSite anna = new_site("anna");
+  anna.approver_key = approver.verify_key();
+  const membership::RosterSite berta = new_site("berta");
+  const membership::Acquaintance acceptance{
+      .site = anna.id, .accepted = berta, .approver = "Dr. A. Bauer", .accepted_at = now_};
+  membership::SignedDocument document{"acquaintance", acceptance.document().value(), {}};
+  ASSERT_TRUE(document.sign(approver).has_value());
+  const auto again = membership::SignedDocument::parse(document.serialize()).value();
+  EXPECT_EQ(membership::verify_acquaintance(again, anna, berta).value().approver, "Dr. A. Bauer");
+
+  membership::RosterSite other_key = berta;
+  other_key.log_key[0] ^= 1U;
+  EXPECT_EQ(membership::verify_acquaintance(again, anna, other_key).error().code, ErrorCode::permission_denied);
+  membership::RosterSite elsewhere = anna;
+  elsewhere.id = SiteId::create("clara").value();
+  EXPECT_EQ(membership::verify_acquaintance(again, elsewhere, berta).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(membership::verify_acquaintance(again, berta, berta).error().code, ErrorCode::permission_denied);
+  membership::SignedDocument changed = document;
+  changed.document.replace(changed.document.find("Bauer"), 5, "Maier");
+  EXPECT_EQ(membership::verify_acquaintance(changed, anna, berta).error().code, ErrorCode::corruption);
+  membership::SignedDocument approval = document;
+  approval.kind = "approval";
+  EXPECT_FALSE(membership::verify_acquaintance(approval, anna, berta));
+  membership::Acquaintance nameless = acceptance;
+  nameless.approver.clear();
+  EXPECT_FALSE(nameless.document());
 }
 
 TEST_F(DocumentsTest, AJoinRequestIsSignedWithTheKeyItAsksFor) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/hash.h"
+#include "node/io/clock_difference.h"
 #include "node/io/node_config.h"
 
 namespace fovea::federation {
@@ -170,6 +171,36 @@ TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
   EXPECT_NE(rule({.rounds_max = 4}).find("rule rounds_max"), std::string::npos);
   EXPECT_NE(rule({.weights = {"studies"}}).find("rule weights: the plan has \"equal\""), std::string::npos);
   EXPECT_TRUE(node::io::check_policy({.weights = {"equal"}}, plan));
+}
+
+// A plan of which no round would be taken is not begun: m = 1, t = 3 and h = 2 leave no room for a stranger.
+TEST(PolicyTest, APlanWaitsUntilEnoughOfTheRosterIsAccepted) {
+  const membership::Plan plan = parse(good_plan()).value();
+  const auto check = [&](std::size_t roster, std::size_t known) {
+    return node::io::check_acquaintances({}, plan, {.roster_sites = roster, .known = known});
+  };
+  const auto alone = check(4, 1);
+  ASSERT_FALSE(alone);
+  EXPECT_EQ(alone.error().code, ErrorCode::permission_denied);
+  EXPECT_NE(alone.error().message.find("3 of the roster's 4 sites are not accepted here"), std::string::npos)
+      << alone.error().message;
+  EXPECT_FALSE(check(4, 2));
+  EXPECT_TRUE(check(4, 3));  // a round of those three
+  EXPECT_TRUE(check(4, 4));
+  EXPECT_TRUE(check(2, 1));     // too small for the plan in any case: the coordinator waits for more sites
+  EXPECT_TRUE(check(1000, 1));  // a neighbour graph: each round decides
+}
+
+TEST(ClockDifference, SaysWhichWayAClockIsOffAndByHowMuch) {
+  using node::io::clock_difference_text;
+  constexpr std::int64_t kMinute = 60'000;
+  EXPECT_EQ(clock_difference_text(-11 * kMinute),
+            "this machine's clock is 11 minutes behind the coordinator's: set it right");
+  EXPECT_EQ(clock_difference_text(3 * 60 * kMinute),
+            "this machine's clock is 3 hours ahead of the coordinator's: set it right");
+  EXPECT_EQ(clock_difference_text(8 * 24 * 60 * kMinute),
+            "this machine's clock is 8 days ahead of the coordinator's: set it right");
+  EXPECT_EQ(clock_difference_text(kMinute), "this machine's clock agrees with the coordinator's");
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ LoneSite::LoneSite(const LoneSiteOptions& options) : options_(options), federati
 
   const std::uint32_t cohort_min =
       std::uint32_t{options.corrupt_max} + options.honest_min;  // so low that the rules of the graph decide
-  const node::round::SitePolicy policy{options.corrupt_max, options.honest_min, cohort_min, {federation_.plan()}};
+  const node::round::SitePolicy policy{
+      options.corrupt_max, options.honest_min, cohort_min, {federation_.plan()}, federation_.everybody()};
   const std::vector<Bytes> site_register = {
       node::round::encode_mark(federation_.run(), node::round::BeaconMark{federation_.roster().hash, beacon()})};
   machine_.emplace(

@@ -28,6 +28,7 @@ class LoneSite {
   static federation::secagg::NeighbourCounts counts(const LoneSiteOptions& options);
 
   node::round::SiteEffects tell(MessageKind kind, ByteView payload);
+  void change_policy(const node::round::SitePolicy& policy) { machine_->step(node::round::PolicyChanged{policy}); }
   // What an honest coordinator sends next. The site must have answered the step before: advance_to() does that.
   federation::messages::KeyList key_list() const { return {context_.ref(), context_.keys}; }
   federation::messages::RoutedShares routed_shares() const;

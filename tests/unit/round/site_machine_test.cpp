@@ -10,8 +10,11 @@ namespace {
 class SiteMachineTest : public ::testing::Test {
  protected:
   TestFederation federation{4};
-  node::round::SitePolicy policy{
-      .colluders_max = 1, .honest_min = 2, .cohort_min = 3, .plans_approved = {federation.plan()}};
+  node::round::SitePolicy policy{.colluders_max = 1,
+                                 .honest_min = 2,
+                                 .cohort_min = 3,
+                                 .plans_approved = {federation.plan()},
+                                 .acquainted = federation.everybody()};
   Digest model = federation.plan();
 
   node::round::SiteMachine machine(std::span<const Bytes> journal = {}) {

@@ -330,7 +330,8 @@ TEST_F(SparseAttack, EvidenceOfAnotherGraphOrWithTooFewSignaturesIsRefused) {
                     std::to_string(s - 1) + " signatures, at least " + std::to_string(s) + " are needed");
 
   // Who was away when the beacon was drawn checks all but the positions.
-  const node::round::SitePolicy policy{7, 3, static_cast<std::uint32_t>(s), {site.federation().plan()}};
+  const node::round::SitePolicy policy{
+      7, 3, static_cast<std::uint32_t>(s), {site.federation().plan()}, site.federation().everybody()};
   auto absent = node::round::SiteMachine::create(site.federation().site_config(kSite, policy), {}).value();
   absent.step(
       node::round::ModelAdopted{.model_hash = site.federation().plan(),
