@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/blame_evidence.h"
 #include "audit/describe.h"
 #include "audit/report.h"
 #include "audit/views.h"
@@ -59,14 +60,15 @@ struct KeyOptions {
       FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--admin"));
       pinned.push_back(key);
     }
-    for (const std::string& roster : rosters)
-      FOVEA_TRY(out.add_roster(roster, pinned, quorum == 0 ? pinned.size() : quorum));
+    for (const std::string& roster : rosters) FOVEA_TRY(out.add_roster(roster, pinned, quorum_asked_for()));
     if (out.empty())
       return invalid_argument(
           "no key was given, and a ledger cannot vouch for itself: give the federation's roster (--roster FILE, "
           "with --admin KEY) or the log key of each ledger (--key NAME+ID+KEY)");
     return out;
   }
+
+  std::size_t quorum_asked_for() const { return quorum == 0 ? administrators.size() : quorum; }
 
   std::string command_text() const {
     std::string out;
@@ -273,6 +275,35 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   return {};
 }
 
+// --- evidence: why sites were left out, against the ledger that names it ---
+
+struct EvidenceOptions {
+  KeyOptions keys;
+  std::vector<std::string> files;
+  std::string coordinator;
+};
+
+Result<void> evidence(Console& console, const EvidenceOptions& options) {
+  FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
+  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, {options.coordinator}, ring, {}));
+  const AuditedLedger& coordinator = ledgers.front();
+  if (coordinator.sound() && !coordinator.coordinator)
+    return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
+  bool sound = coordinator.sound();
+  ordered_json checked = ordered_json::array();
+  std::string text = sound ? "" : to_text(coordinator) + "\n";
+  for (const std::string& file : options.files) {
+    FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, coordinator.facts.blames, ring));
+    sound = sound && found.findings.empty();
+    checked.push_back(to_json(found));
+    text += to_text(found) + "\n";
+  }
+  console.data("evidence",
+               {{"verdict", sound ? "pass" : "fail"}, {"evidence", checked}, {"ledgers", ledgers_json(ledgers)}}, text);
+  conclude(console, sound);
+  return {};
+}
+
 // --- report ---
 
 struct ReportOptions {
@@ -296,6 +327,8 @@ Result<void> report(Console& console, const ReportOptions& options) {
                                         .reconciliation = compared,
                                         .roster_given = ring.has_roster(),
                                         .roster_pinned = ring.roster_is_pinned(),
+                                        .administrators = options.keys.administrators.size(),
+                                        .quorum = options.keys.quorum_asked_for(),
                                         .command = command,
                                         .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
@@ -358,6 +391,15 @@ void add_commands(CLI::App& app, Console& console) {
       ->required();
   reconciled->keys.add_to(*reconcile_command);
   add_command(*reconcile_command, console, "reconcile", reconciled, reconcile_ledgers);
+
+  auto shown = std::make_shared<EvidenceOptions>();
+  CLI::App* evidence_command = app.add_subcommand(
+      "evidence", "Check who signed the messages for which a site was left out, and that the ledger names them");
+  evidence_command->add_option("files", shown->files, "Files of blame/ in a run's folder of the coordinator")
+      ->required();
+  evidence_command->add_option("--coordinator", shown->coordinator, "The coordinator's ledger or folder")->required();
+  shown->keys.add_to(*evidence_command);
+  add_command(*evidence_command, console, "evidence", shown, evidence);
 
   auto reported = std::make_shared<ReportOptions>();
   CLI::App* report_command = app.add_subcommand("report", "Write one self-contained page to print and file");

@@ -7,7 +7,7 @@
 
 int main(int argc, char** argv) {
   fovea::Console console;
-  CLI::App app("Proves offline what left each site of a federation, and why it was allowed", "fovea-audit");
+  CLI::App app("Checks offline, from ledgers, what left each site and why it was allowed", "fovea-audit");
   fovea::add_program_options(app, console);
   fovea::audit::add_commands(app, console);
   return fovea::run_command_line(app, argc, argv, console);

@@ -128,6 +128,24 @@ std::string guarantee_table(const std::vector<Guarantee>& guarantees) {
   return out + "</table>\n";
 }
 
+// As far as the auditor was told: a site holds rosters to the quorum of the founding document that it pinned.
+void add_who_decides(const ReportInput& input, std::vector<Guarantee>& in_force, std::vector<Guarantee>& not_in_force) {
+  if (!input.roster_given || !input.roster_pinned)
+    return not_in_force.push_back({"Who decides who takes part.",
+                                   "No roster whose administrators' signatures were checked was given.",
+                                   "Whoever wrote the keys down for this audit."});
+  if (input.quorum < 2)
+    return not_in_force.push_back({"That more than one person decides who takes part.",
+                                   "One administrator's signature on a roster was enough for this audit: as far as it "
+                                   "shows, one person alone decides who takes part.",
+                                   "An administrator, or whoever has that key and its passphrase."});
+  const std::string quorum = std::to_string(input.quorum);
+  in_force.push_back({"No hospital takes part that " + quorum + " of " + std::to_string(input.administrators) +
+                          " administrators have not signed for.",
+                      "Their signatures on each roster given were verified here.",
+                      quorum + " of these administrators together."});
+}
+
 std::string guarantees_section(const ReportInput& input) {
   std::optional<std::uint32_t> threshold;
   for (const AuditedLedger& ledger : input.ledgers)
@@ -144,12 +162,14 @@ std::string guarantees_section(const ReportInput& input) {
        "Whoever replaces the node's program at the site; its hash is above."},
       {"Nothing of a plan leaves without a person's approval.",
        "A signed approval of the plan's exact bytes, kept in the ledger and verified here.",
-       "The holder of the site's approver key."},
+       "The holder of the site's approver key, or whoever replaces the node's program."},
       {"The coordinator sees sums over at least " + least + " sites, never one site's update.",
        "Secure aggregation: masks that cancel only in the sum; sites check each other's signatures.",
        "The coordinator together with more sites than the plan's number of colluders."},
-      {"All sites train the same model.", "Each site computes the model itself from the last sum, and refuses another.",
-       "Nobody without changing the site's program."}};
+      {"All sites train the same model.",
+       "Each site computes the model itself from the last sum, which it checks to be that of the vectors that were "
+       "signed.",
+       "Nobody without changing the site's program, or a collision of the hash by which sums are checked."}};
   if (compared)
     in_force.push_back({"The coordinator received nothing that the sites did not record.",
                         "Both ledgers name every message by hash and length.", "A site and the coordinator together."});
@@ -160,11 +180,16 @@ std::string guarantees_section(const ReportInput& input) {
       {"Independent witnesses.", "No other organisation has countersigned these ledgers yet: a site could keep two.",
        compared ? "A site together with the coordinator." : "A site alone."},
       {"Replay of a round inside the site.",
-       "The commitments are recorded; recomputing from them is not part of this version.", "Any site."},
+       "No commitment to what went under the mask is recorded yet, from which it could be computed again.",
+       "Any site."},
+      {"Secrecy of who takes part, when, how fast it trains and how many bytes it sends.",
+       "Messages are encrypted on the way and neither hidden nor padded.",
+       "The coordinator, and whoever carries the traffic."},
       {"The operating system's own count of sent bytes.",
        "Not compared. The ledgers count message bytes; transport adds framing and encryption.",
        "A site's administrator."},
       {"Secrecy against a future quantum computer.", "Key agreement is X25519.", "Whoever recorded the traffic."}};
+  add_who_decides(input, in_force, not_in_force);
   using federation::membership::SiteWeights;
   if (weighted(input, SiteWeights::studies))
     not_in_force.push_back(

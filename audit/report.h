@@ -1,6 +1,7 @@
 // The audit as one self-contained HTML page to print and file: for a data-protection officer, not for an engineer.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,8 +16,9 @@ struct ReportInput {
   const std::vector<AuditedLedger>& ledgers;
   const Reconciliation* reconciliation = nullptr;  // absent: the coordinator's ledger was not given
   bool roster_given = false;
-  bool roster_pinned = false;  // the administrators' signatures on it were checked
-  std::string command;         // that repeats the verification
+  bool roster_pinned = false;                  // the administrators' signatures on it were checked
+  std::size_t administrators = 0, quorum = 0;  // whose keys were given, and how many of them must have signed
+  std::string command;                         // that repeats the verification
   UnixMs now;
 };
 

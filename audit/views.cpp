@@ -119,6 +119,25 @@ ordered_json to_json(const AuditedLedger& ledger) {
           {"facts", facts_json(ledger.facts)}};
 }
 
+ordered_json to_json(const BlameEvidence& evidence) {
+  ordered_json messages = ordered_json::array();
+  for (const EvidenceMessage& message : evidence.messages)
+    messages.push_back({{"kind", message.kind},
+                        {"sender", message.sender},
+                        {"payload", to_hex(message.payload)},
+                        {"signed", message.is_signed}});
+  return {{"file", evidence.file.string()},
+          {"verdict", evidence.findings.empty() ? "pass" : "fail"},
+          {"site", evidence.blame.site.text()},
+          {"run", evidence.blame.run.text()},
+          {"round", evidence.blame.round},
+          {"reason", evidence.blame.reason},
+          {"evidence", to_hex(evidence.blame.digest())},
+          {"entry", evidence.entry ? ordered_json(*evidence.entry) : ordered_json()},
+          {"messages", messages},
+          {"findings", evidence.findings}};
+}
+
 ordered_json to_json(const Reconciliation& reconciliation) {
   ordered_json sites = ordered_json::object();
   for (const SiteReconciliation& site : reconciliation.sites)
@@ -146,6 +165,22 @@ std::string to_text(const AuditedLedger& ledger) {
   if (ledger.canaries_searched > 0 && ledger.sound())
     out += "\n      none of " + std::to_string(ledger.canaries_searched) +
            " given names and identifiers occurs in any entry";
+  return out;
+}
+
+std::string to_text(const BlameEvidence& evidence) {
+  const federation::membership::Blame& blame = evidence.blame;
+  std::string out = std::string(evidence.findings.empty() ? "PASS" : "FAIL") + "  " + blame.site.text() +
+                    " was left out of run " + blame.run.text() + " in round " + std::to_string(blame.round) + ": " +
+                    blame.reason;
+  if (evidence.entry) out += "; entry " + std::to_string(*evidence.entry) + " of the coordinator's ledger names it";
+  out += "  (" + evidence.file.string() + ")";
+  for (const EvidenceMessage& message : evidence.messages)
+    if (message.is_signed)
+      out += "\n      " + message.kind + ", signed by " + message.sender + ", " + to_hex(message.payload);
+  if (evidence.messages.empty())
+    out += "\n      no message: two sites disagree about a share, and nobody else can tell which of them is right";
+  for (const std::string& finding : evidence.findings) out += "\n      " + finding;
   return out;
 }
 

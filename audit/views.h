@@ -5,16 +5,19 @@
 #include <string>
 #include <vector>
 
+#include "audit/blame_evidence.h"
 #include "audit/ledger_audit.h"
 #include "audit/reconciliation.h"
 
 namespace fovea::audit {
 
 nlohmann::ordered_json to_json(const AuditedLedger& ledger);
+nlohmann::ordered_json to_json(const BlameEvidence& evidence);
 nlohmann::ordered_json to_json(const Reconciliation& reconciliation);
 
 // "PASS  nordic/st-anna  412 entries …", its findings below, indented.
 std::string to_text(const AuditedLedger& ledger);
+std::string to_text(const BlameEvidence& evidence);
 std::string to_text(const Reconciliation& reconciliation);
 
 // The outcome in one sentence.

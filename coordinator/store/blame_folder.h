@@ -14,22 +14,12 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 #include "common/result.h"
+#include "federation/membership/blame.h"
 #include "federation/membership/signed_document.h"
 
 namespace fovea::coordinator::store {
 
-struct Blame {
-  SiteId site;
-  federation::membership::PublicKeyBytes key{};  // the site's identity key on the roster in force
-  RunId run{};
-  RoundNumber round = 0;
-  std::string reason{};           // a refusal's name
-  std::vector<Bytes> evidence{};  // wires of signed messages; none where nobody can tell which of two sites is right
-
-  Digest digest() const;  // of all of it: a pardon names it
-  Bytes encode() const;
-  static Result<Blame> decode(ByteView bytes);  // corruption: damaged
-};
+using federation::membership::Blame;
 
 class BlameFolder {
  public:

@@ -25,6 +25,13 @@ Digest signed_bytes(const MessageHeader& header, const Digest& digest) {
   return hash.finish();
 }
 
+Result<void> check_version(std::uint8_t version) {
+  if (version == kVersion) return {};
+  return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
+                          std::to_string(version) +
+                          "; all programs of a federation are updated together, see CHANGELOG.md");
+}
+
 // What stands before the payload.
 void begin_wire(ByteWriter& writer, std::size_t payload_size) {
   writer.u8(kVersion);
@@ -52,9 +59,7 @@ Result<UncheckedEnvelope> read_envelope(ByteView wire) {
   ByteReader reader(wire);
   UncheckedEnvelope out;
   FOVEA_TRY_ASSIGN(const std::uint8_t version, reader.u8("envelope.version"));
-  if (version != kVersion)
-    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
-                            std::to_string(version));
+  FOVEA_TRY(check_version(version));
   FOVEA_TRY_ASSIGN(out.payload, reader.sized("envelope.payload", kWireBytesMax));
   FieldReader header(reader);
   fields(header, out.header);
@@ -98,9 +103,7 @@ Result<SignedMessage> SignedMessage::open(Bytes wire, const ExpectedSender& expe
 }
 
 Result<void> verify_proof(const EnvelopeProof& proof, const crypto::VerifyKey& key) {
-  if (proof.version != kVersion)
-    return invalid_argument("envelope.version: expected " + std::to_string(kVersion) + ", found " +
-                            std::to_string(proof.version));
+  FOVEA_TRY(check_version(proof.version));
   return crypto::verify_signature(key, signed_bytes(proof.header, proof.payload_digest), proof.signature,
                                   "signature of the envelope");
 }

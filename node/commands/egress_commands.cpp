@@ -38,7 +38,10 @@ Result<std::vector<Egress>> read_egress(const io::SiteFolder& folder) {
       crypto::NoteKey::create(federation::ledger::ledger_origin(invite.federation, site.id.text()), site.log_key));
   auto checkpoint = federation::ledger::read_checkpoint(folder.ledger(), key);
   if (!checkpoint && checkpoint.error().code == ErrorCode::not_found)
-    return not_found("nothing has left this site yet: its ledger has no checkpoint");
+    return not_found(
+        "the ledger has no checkpoint yet, and only what is under one is listed; a node writes it after a round and "
+        "when "
+        "it ends");
   if (!checkpoint) return checkpoint.error();
   std::vector<Egress> out;
   std::optional<Error> unreadable;

@@ -14,13 +14,18 @@
 #include "federation/ledger/entry.h"
 #include "federation/ledger/tile.h"
 #include "federation/membership/approval.h"
+#include "federation/membership/blame.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/join_request.h"
+#include "federation/membership/pardon.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
+#include "federation/messages/beacon_messages.h"
 #include "federation/messages/coordinator_messages.h"
+#include "federation/messages/envelope.h"
 #include "federation/messages/site_messages.h"
+#include "federation/messages/sum_check.h"
 #include "federation/messages/vector_chunk.h"
 #include "federation/model/safetensors.h"
 #include "federation/secagg/dealer_fault.h"
@@ -46,9 +51,16 @@ void messages(ByteView input) {
               federation::messages::KeysMessage, federation::messages::SharesMessage,
               federation::messages::MaskedStatement, federation::messages::ConsistencySignature,
               federation::messages::UnmaskShares, federation::messages::AttemptFailure>(input);
+  decode_each<federation::messages::TagList, federation::messages::CarryChunk, federation::messages::BeaconRequest,
+              federation::messages::BeaconCommitmentMessage, federation::messages::BeaconCommitments,
+              federation::messages::BeaconNonceMessage, federation::messages::BeaconTranscript>(input);
   decode_each<federation::secagg::RoundParameters, federation::secagg::RoundEvidence, federation::secagg::DealerFault,
               crypto::Share>(input);
   static_cast<void>(federation::messages::decode_chunk(input));
+  static_cast<void>(federation::messages::read_envelope(input));
+  std::array<std::uint16_t, 9> carries{};
+  for (const std::size_t sites : {std::size_t{4}, std::size_t{1000}})
+    static_cast<void>(federation::messages::unpack_carries(input, sites, carries));
   static_cast<void>(federation::secagg::read_journal(input));
 }
 
@@ -60,6 +72,8 @@ void documents(ByteView input) {
   static_cast<void>(federation::membership::Approval::parse(as_text(input)));
   static_cast<void>(federation::membership::Invite::parse(as_text(input)));
   static_cast<void>(federation::membership::JoinRequest::parse(as_text(input)));
+  static_cast<void>(federation::membership::Pardon::parse(as_text(input)));
+  static_cast<void>(federation::membership::Blame::decode(input));
   static_cast<void>(parse_canonical_json(as_text(input), "fuzz"));
 }
 
@@ -106,16 +120,39 @@ Bytes dealer_fault_seed() {
   return out.encode();
 }
 
+Bytes envelope_seed() {
+  return federation::messages::seal_message({.kind = federation::messages::MessageKind::hello,
+                                             .run = {},
+                                             .sender = SiteId::create("anna").value(),
+                                             .epoch = 3},
+                                            federation::messages::Hello{}.encode(),
+                                            crypto::SigningKey::from_seed(crypto::SecretKey()));
+}
+
 Seeds message_seeds() {
-  return {dealer_fault_seed(), Bytes{0xa1, 0x61, 'k', 0x01},
-          Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01}, Bytes(64, 0)};
+  const std::array<std::uint16_t, 9> carries{0, 1, 2, 3, 3, 2, 1, 0, 0};
+  const Bytes packed = federation::messages::pack_carries(carries, 4);
+  const federation::messages::TagList tags{.ref = {}, .first = 0, .tags = {crypto::LinearTag{}}};
+  const federation::messages::CarryChunk chunk{.ref = {}, .index = 0, .packed = packed};
+  return {dealer_fault_seed(),
+          envelope_seed(),
+          packed,
+          tags.encode(),
+          chunk.encode(),
+          Bytes{0xa1, 0x61, 'k', 0x01},
+          Bytes{0xa2, 0x61, 'a', 0x43, 1, 2, 3, 0x61, 'b', 0x82, 0x00, 0x01},
+          Bytes(64, 0)};
 }
 
 Seeds document_seeds() {
-  return text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})",
-                     R"({"document":"{}","kind":"plan","signatures":[]})",
-                     R"({"fovea_plan":2,"name":"p","finding":{"kind":"lesion","modality":"MR"},)"
-                     R"("intake":{"normalisation":"mr-foreground","n4":false}})"});
+  Seeds out = text_seeds({R"({"version":1,"name":"x","list":[1,2,{"a":null}]})",
+                          R"({"document":"{}","kind":"plan","signatures":[]})",
+                          R"({"fovea_plan":2,"name":"p","finding":{"kind":"lesion","modality":"MR"},)"
+                          R"("intake":{"normalisation":"mr-foreground","n4":false}})"});
+  out.push_back(federation::membership::Blame{
+      .site = SiteId::create("anna").value(), .reason = "bad-signature", .evidence = {Bytes(3, 7), Bytes(40, 1)}}
+                    .encode());
+  return out;
 }
 
 Seeds ledger_seeds() {

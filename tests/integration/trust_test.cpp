@@ -55,6 +55,19 @@ class TrustTest : public FederationTest {
         root() / ("audit-" + std::to_string(++commands_)));
     EXPECT_EQ(verified.exit_code, 0) << verified.out << verified.err;
   }
+  // As an auditor sees it: the file of signed messages, and the ledger that names it.
+  void expect_sound_evidence(const std::string& run, const std::string& digest) {
+    const Outcome checked =
+        run_program("fovea-audit",
+                    {"--json", "--quiet", "evidence", (home() / "runs" / run / "blame" / "pardoned" / digest).string(),
+                     "--coordinator", home().string(), "--roster", (home() / "roster.json").string()},
+                    root() / ("audit-" + std::to_string(++commands_)));
+    EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+    const Json found = Json::parse(checked.out)["data"]["evidence"][0];
+    EXPECT_EQ(found["reason"], "model-differs");
+    EXPECT_EQ(found["messages"][0]["sender"], "dora");
+    EXPECT_EQ(found["messages"][0]["signed"], true);
+  }
   static bool of_plan(const Json& entry) { return entry["type"] == "egress.intent" && entry.contains("plan"); }
 };
 
@@ -189,6 +202,7 @@ TEST_F(TrustTest, BlameSurvivesARestartUntilAnAdministratorPardons) {
   EXPECT_EQ(decisions,
             (std::vector<std::string>{"site.blamed", "site.blamed", "site.pardoned"}));  // each start says it
   expect_sound(home());
+  expect_sound_evidence(run, blamed["evidence"]);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "federation/membership/blame.h"
 #include "federation/membership/roster.h"
 #include "tests/support/audited_run.h"
 #include "tests/support/temporary_folder.h"
@@ -193,6 +194,77 @@ TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* outside : {"http://", "https://", "<script", "src=", "@import"})
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+}
+
+// Without the keys nobody knows who decides; with one, one person may; the report must not say more than it was shown.
+TEST_F(AuditProgram, TheReportSaysHowManyPeopleDecideWhoTakesPart) {
+  const auto report = [&](const std::string& trust) {
+    EXPECT_EQ(fovea_audit("report " + all() + trust + " --out " + path("report.html")).code, 0) << trust;
+    const std::string html = test::slurp(folder.path() / "report.html");
+    return std::pair(html.substr(0, html.find("Guarantees not in force")),
+                     html.substr(html.find("Guarantees not in force")));
+  };
+  const auto says = [](const std::string& part, const char* text) { return part.find(text) != std::string::npos; };
+  const auto [in_force, not_in_force] = report(keys());
+  EXPECT_TRUE(says(not_in_force, "one person alone decides who takes part"));
+  EXPECT_FALSE(says(in_force, "administrators have not signed for"));
+  EXPECT_TRUE(says(report(" --roster " + path("roster.json")).second, "Who decides who takes part"));
+
+  const std::string second = " --admin " + to_hex(test::signing_key(kAdministrator + 1).verify_key());
+  EXPECT_TRUE(says(report(keys() + second + " --quorum 1").second, "one person alone decides who takes part"));
+  EXPECT_NE(fovea_audit("report " + all() + keys() + second + " --out " + path("report.html")).code, 0);
+  auto document =
+      federation::membership::SignedDocument::parse(as_bytes(test::slurp(folder.path() / "roster.json"))).value();
+  ASSERT_TRUE(document.sign(test::signing_key(kAdministrator + 1)));
+  test::spill(folder.path() / "roster.json", as_text(document.serialize()));
+  const auto [both, without] = report(keys() + second);
+  EXPECT_TRUE(says(both, "No hospital takes part that 2 of 2 administrators have not signed for"));
+  EXPECT_FALSE(says(without, "decides who takes part"));
+}
+
+// What the report promises of a masked vector's input must be what the node records.
+TEST_F(AuditProgram, TheReportPromisesNoReplayFromCommitmentsThatNobodyRecords) {
+  EXPECT_EQ(fovea_audit("report " + all() + keys() + " --out " + path("report.html")).code, 0);
+  const std::string html = test::slurp(folder.path() / "report.html");
+  EXPECT_EQ(html.find("The commitments are recorded"), std::string::npos);
+  EXPECT_NE(html.find("No commitment to what went under the mask is recorded yet"), std::string::npos);
+}
+
+TEST_F(AuditProgram, EvidenceOfBlameIsHeldAgainstTheLedgerAndItsSigners) {
+  const Bytes wire = anna.hello();
+  const auto opened = federation::messages::read_envelope(wire).value();
+  federation::membership::Blame blame{.site = anna.site,
+                                      .key = anna.identity.verify_key(),
+                                      .run = opened.header.run,
+                                      .round = 2,
+                                      .reason = "bad-signature",
+                                      .evidence = {wire}};
+  const auto entry = [](const federation::membership::Blame& of) {
+    return federation::ledger::SiteBlamed{
+        .site = of.site, .key = of.key, .run = of.run, .round = of.round, .reason = of.reason, .evidence = of.digest()};
+  };
+  federation::membership::Blame unsigned_one = blame;  // the coordinator made its message up
+  unsigned_one.evidence = {bern.hello()};
+  unsigned_one.evidence[0].back() ^= 1U;
+  receipts.emplace_back(entry(blame));
+  receipts.emplace_back(entry(unsigned_one));
+  test::write_ledger_of(folder.path() / "blaming" / "ledger", "test/coordinator", kCoordinatorKey, receipts);
+  const auto check = [&](const federation::membership::Blame& of, const std::string& ledger) {
+    test::spill(folder.path() / "evidence", as_text(of.encode()));
+    return fovea_audit("--json evidence " + path("evidence") + " --coordinator " + path(ledger) + keys());
+  };
+  const ProgramResult sound = check(blame, "blaming");
+  EXPECT_EQ(sound.code, 0) << sound.out;
+  const json data = data_of(sound)["evidence"][0];
+  EXPECT_EQ(data["entry"], receipts.size() - 2);
+  EXPECT_EQ(data["messages"][0]["sender"], "st-anna");
+  EXPECT_EQ(data["messages"][0]["signed"], true);
+
+  EXPECT_EQ(check(blame, "coordinator").code, kIntegrity);  // that ledger does not name it
+  EXPECT_EQ(check(unsigned_one, "blaming").code, kIntegrity);
+  blame.reason = "vector-hash-differs";  // other than what was recorded
+  EXPECT_EQ(check(blame, "blaming").code, kIntegrity);
+  EXPECT_EQ(check(blame, "st-anna").code, 1);
 }
 
 TEST_F(AuditProgram, FindsCanariesFromAFileAndDoesNotPrintThem) {

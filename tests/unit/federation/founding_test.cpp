@@ -223,5 +223,18 @@ TEST_F(FoundingTest, ASiteFolderOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
     EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
 }
 
+// The signature of one administrator vouched for all of them in it: nothing of such a folder may be gone on from.
+TEST_F(FoundingTest, ACoordinatorFolderOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
+  SignedDocument document = founded(coordinator(), {&anna_}, 1);
+  document.document.replace(document.document.find("\"fovea_invite\": 2"), 17, "\"fovea_invite\": 1");
+  const Bytes bytes = document.serialize();
+  std::ofstream(coordinator().root() / "invite.json") << as_text(bytes);
+  const auto refused = coordinator().federation();
+  ASSERT_FALSE(refused);
+  for (const char* part : {"invite.json", "fovea_invite: 1", "init"})
+    EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow));
+}
+
 }  // namespace
 }  // namespace fovea::federation

@@ -327,6 +327,19 @@ TEST(Envelope, OversizedAndForeignFramesAreRefused) {
   EXPECT_EQ(f.open_at_site(wire).error().code, ErrorCode::permission_denied);
 }
 
+TEST(Envelope, AnotherVersionIsRefusedByNumberWithWhatToDo) {
+  const TestFederation f(3);
+  Bytes wire = f.from_site(1, federation::messages::MessageKind::hello, federation::messages::Hello{}.encode()).wire();
+  for (const int step : {-1, 1}) {
+    const std::string version = std::to_string(federation::messages::kEnvelopeVersion + step);
+    wire[0] = static_cast<std::uint8_t>(federation::messages::kEnvelopeVersion + step);
+    const auto refused = f.open_at_coordinator(1, wire);
+    ASSERT_FALSE(refused);
+    for (const std::string& part : {"found " + version, std::string("updated together")})
+      EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
   const TestFederation f(3);
   const Bytes payload = federation::messages::TrainingReady{1, Digest{1}}.encode();

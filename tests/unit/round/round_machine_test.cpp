@@ -1,4 +1,5 @@
 // The coordinator's machine: quorum and deadlines, drop-outs at each step, retries, restarts, bounded staging.
+#include "coordinator/round/round_marks.h"
 #include "tests/unit/round/scene.h"
 
 namespace fovea::test {
@@ -218,6 +219,19 @@ TEST(RoundMachine, ASiteAwayForRoundsCatchesUpAndTakesPartAgain) {
   EXPECT_EQ(scene.world.results().back().contributors.size(), 4U);
   EXPECT_LT(scene.world.now_ms(), 15'000);
   EXPECT_TRUE(scene.world.violations().empty());
+}
+
+// Of version 0.1, past R4: there are no tags, so no site would take the sum.
+TEST(RoundMarks, AJournalOfARoundWithoutTagsIsRefusedByNumberWithWhatToDo) {
+  for (const std::uint8_t type : {std::uint8_t{2}, std::uint8_t{3}}) {
+    Bytes mark = coordinator::round::encode_attempt_mark(7, 1);
+    mark[0] = type;
+    const auto refused = coordinator::round::restore_round(7, std::vector<Bytes>{mark});
+    ASSERT_FALSE(refused);
+    for (const std::string& part : {"number " + std::to_string(type), std::string("new run")})
+      EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
+    EXPECT_TRUE(coordinator::round::restore_round(8, std::vector<Bytes>{mark}));  // a round that is over
+  }
 }
 
 // Sites seal their shares under the roster of the round: under another one it cannot end.
