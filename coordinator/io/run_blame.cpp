@@ -36,6 +36,22 @@ Result<void> RunDriver::Parts::record_blame(const store::Blame& blamed) {
   return {};
 }
 
+// What shows it goes to the sites as well, the blamed one among them: else it is the coordinator's word. A run with
+// some hundred sites can have evidence that is larger than a message; then its digest in the ledger is all that there
+// is of it outside the coordinator's folder.
+void RunDriver::Parts::tell_of_blame(const SiteId& site, const store::Blame& blame) {
+  const Bytes payload = blame.encode();
+  if (payload.size() > federation::messages::kDocumentBytesMax) return;
+  send_own(site, federation::messages::MessageKind::site_blame, payload);
+}
+
+Result<void> RunDriver::Parts::tell_of_blames(const SiteId& site) {
+  if (left_out.empty()) return {};
+  FOVEA_TRY_ASSIGN(const std::vector<store::Blame> standing, store::BlameFolder(options.store->folder()).standing());
+  for (const store::Blame& blame : standing) tell_of_blame(site, blame);
+  return {};
+}
+
 // One blame a site: what else it does while it is left out changes nothing.
 Result<void> RunDriver::Parts::blame(round::BlamedSite blamed) {
   if (left_out.contains(blamed.site)) return {};
@@ -55,6 +71,7 @@ Result<void> RunDriver::Parts::blame(round::BlamedSite blamed) {
                                {"round", round},
                                {"evidence", to_hex(kept.digest())},
                                {"messages", kept.evidence.size()}});
+  for (const auto& [site, session] : joined) tell_of_blame(site, kept);
   return {};
 }
 

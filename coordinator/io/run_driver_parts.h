@@ -121,6 +121,8 @@ struct RunDriver::Parts {
   Result<void> resume_blames();  // at the start, before the port opens
   Result<void> blame(round::BlamedSite blamed);
   Result<void> record_blame(const store::Blame& blame);
+  void tell_of_blame(const SiteId& site, const store::Blame& blame);
+  Result<void> tell_of_blames(const SiteId& site);  // of those in force
   Result<void> look_for_pardons();
 
   Result<void> store_sum(const round::RoundResult& result);

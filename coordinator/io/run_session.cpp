@@ -149,6 +149,7 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
     last_joined = clock->monotonic();
     spdlog::info("{} joined; the last round it applied is {}", message.site.text(), hello->last_round);
     events.write("site_joined", {{"site", message.site.text()}, {"last_round", hello->last_round}});
+    FOVEA_TRY(tell_of_blames(message.site));
   }
   return send_missed_sum(message.site, hello->last_round);
 }

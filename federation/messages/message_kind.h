@@ -47,6 +47,8 @@ enum class MessageKind : std::uint16_t {
   // with a published sum, to check it by
   aggregate_tags = 49,
   aggregate_carries = 50,
+  // outside rounds
+  site_blame = 51,  // a site that is left out of the run, and the signed messages that show why
 };
 
 // What must be in force before a site may send a message of a kind.
@@ -97,6 +99,7 @@ inline constexpr std::array kMessageKinds{
     MessageKindInfo{MessageKind::dealer_fault, "dealer-fault", std::nullopt, ""},
     MessageKindInfo{MessageKind::aggregate_tags, "aggregate-tags", std::nullopt, ""},
     MessageKindInfo{MessageKind::aggregate_carries, "aggregate-carries", std::nullopt, ""},
+    MessageKindInfo{MessageKind::site_blame, "site-blame", std::nullopt, ""},
 };
 
 // Null for a number that names no kind.

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,8 @@ struct SiteDriver::Parts {
 
   federation::io::RateLimit plan_offers{kOfferRate};
   federation::io::RateLimit roster_offers{kOfferRate};
+  federation::io::RateLimit blame_offers{kOfferRate};
+  std::set<Digest> blames_heard{};
   federation::io::RateLimit ignored_shown{kIgnoredRate};
   federation::io::RateLimit refusals_shown{kRefusedRate};
 
@@ -123,6 +126,9 @@ struct SiteDriver::Parts {
   Result<void> look_for_acceptances();
   Result<void> wait_for_acceptances(const Error& why);
   std::string with_clock(const Error& why) const;
+
+  // site_blames.cpp: which sites the coordinator left out, and what shows why
+  Result<void> take_blame(const federation::messages::SignedMessage& message);
 
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);

@@ -43,6 +43,7 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
   }
   if (opened->kind() == MessageKind::roster_offer) return take_roster(*opened);
   if (opened->kind() == MessageKind::plan_offer) return take_plan(*opened);
+  if (opened->kind() == MessageKind::site_blame) return take_blame(*opened);
   FOVEA_TRY(hold_if_asked(*opened));
   if (stop) return {};
   return take_round_message(std::move(*opened));

@@ -156,7 +156,8 @@ void SiteMachine::Core::on(MessageReceived event) {
                                         Handler{MessageKind::beacon, &Core::on_beacon},
                                         Handler{MessageKind::dealer_fault, &Core::on_dealer_fault}};
   static_assert(federation::messages::covers(kHandlers, [](const federation::messages::MessageKindInfo& info) {
-    const bool of_the_driver = info.kind == MessageKind::plan_offer || info.kind == MessageKind::roster_offer;
+    const bool of_the_driver = info.kind == MessageKind::plan_offer || info.kind == MessageKind::roster_offer ||
+                               info.kind == MessageKind::site_blame;
     return !federation::messages::is_sent_by_site(info) && !of_the_driver && info.kind != MessageKind::parameters;
   }));
   const Handler* const handler = federation::messages::find_entry(kHandlers, message.kind());

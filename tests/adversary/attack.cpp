@@ -12,7 +12,7 @@ ExpectedEvent refused(RefusalReason reason) { return {"message_refused", federat
 
 std::vector<Attack> all_attacks() {
   std::vector<Attack> out;
-  for (auto* table : {&envelope_attacks, &session_attacks, &round_attacks, &sum_attacks})
+  for (auto* table : {&envelope_attacks, &session_attacks, &blame_attacks, &round_attacks, &sum_attacks})
     for (Attack& attack : (*table)()) out.push_back(std::move(attack));
   return out;
 }

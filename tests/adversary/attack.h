@@ -81,6 +81,8 @@ Forger untimely(MessageKind kind, std::function<Message(const Situation&)> make)
 // in all_attacks().
 std::vector<Attack> envelope_attacks();  // every kind of message: truncated, garbage, of another key, run and epoch
 std::vector<Attack> session_attacks();   // rosters, plans, tasks
+std::vector<Attack> blame_attacks();     // what is said of other sites
+Attack true_blame();                     // what the hospital must believe
 std::vector<Attack> round_attacks();     // R0 to R5
 std::vector<Attack> sum_attacks();       // what is published
 std::vector<Attack> all_attacks();

@@ -102,6 +102,12 @@ class Stage : public FederationTest {
     finish_round();
   }
 
+  bool has_kept_a_blame() const {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(site_folder("anna") / "runs"))
+      if (entry.path().parent_path().filename() == "blame") return true;
+    return false;
+  }
+
   bool is_broken() const { return broken_; }
   void mark_broken() { broken_ = true; }
 
@@ -150,6 +156,12 @@ TEST_P(DishonestCoordinator, IsRefusedAndTheRunGoesOn) { stage_->run(GetParam())
 
 // The message never comes. The site waits for nobody: it takes part in the next round on the same model.
 TEST_P(SilentCoordinator, IsNotWaitedFor) { stage_->withhold(GetParam()); }
+
+// What is not refused: a blame whose messages are signed by whom it names is kept, for who reads them.
+TEST_F(StagedTest, ABlameWithItsEvidenceIsKeptAtTheHospital) {
+  stage_->run(true_blame());
+  EXPECT_TRUE(stage_->has_kept_a_blame());
+}
 
 std::string camel_case(std::string_view text) {
   std::string out;

@@ -69,7 +69,20 @@ std::vector<SiteAttack> site_attacks() {
   };
 }
 
-class DishonestSite : public LoadTest, public ::testing::WithParamInterface<SiteAttack> {};
+class DishonestSite : public LoadTest, public ::testing::WithParamInterface<SiteAttack> {
+ protected:
+  // Another hospital has got the messages that show it, each signed by who sent it.
+  void expect_evidence_at(std::string_view name, std::string_view reason) {
+    const ScriptedSite& site = hospitals_->site(name);
+    ASSERT_EQ(site.blames().size(), 1U);
+    const federation::membership::Blame& blame = site.blames()[0];
+    EXPECT_EQ(blame.site.text(), "dora");
+    EXPECT_EQ(blame.reason, reason);
+    ASSERT_FALSE(blame.evidence.empty());
+    for (const Bytes& wire : blame.evidence)
+      EXPECT_TRUE(SignedMessage::open(wire, {.sender = blame.site, .key = blame.key}));
+  }
+};
 
 TEST_P(DishonestSite, IsNamedOrRefusedAndTheRunCompletes) {
   const SiteAttack& attack = GetParam();
@@ -91,6 +104,7 @@ TEST_P(DishonestSite, IsNamedOrRefusedAndTheRunCompletes) {
                                    (attack.reason.empty() || event.value("reason", "") == attack.reason);
                           }))
       << attack.event << " " << attack.reason;
+  if (attack.event == "site_blamed") expect_evidence_at("anna", attack.reason);
 }
 
 INSTANTIATE_TEST_SUITE_P(Attacks, DishonestSite, ::testing::ValuesIn(site_attacks()),

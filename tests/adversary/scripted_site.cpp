@@ -58,6 +58,10 @@ void ScriptedSite::receive(Bytes wire) {
   auto opened = federation::messages::SignedMessage::open(
       std::move(wire), {.sender = std::nullopt, .key = facts_.roster.coordinator_signing_key});
   if (!opened) return;
+  if (opened->kind() == federation::messages::MessageKind::site_blame) {
+    blames_.push_back(federation::membership::Blame::decode(opened->payload()).value());
+    return;
+  }
   node::round::MessageReceived event{std::move(*opened), std::nullopt, clock_.wall()};
   if (event.message.kind() == federation::messages::MessageKind::parameters) event.seed = random_.secret_key();
   step(std::move(event));

@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "crypto/random_source.h"
+#include "federation/membership/blame.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "federation/messages/envelope.h"
@@ -44,6 +45,8 @@ class ScriptedSite {
   std::optional<Bytes> next_wire();
   std::optional<node::round::VerifiedSum> take_sum() { return std::exchange(sum_, std::nullopt); }
   void adopt(const node::round::ModelAdopted& model);
+  // What the coordinator said of sites that it leaves out.
+  const std::vector<federation::membership::Blame>& blames() const noexcept { return blames_; }
 
   Bytes seal(federation::messages::MessageKind kind, ByteView payload) const;
 
@@ -58,6 +61,7 @@ class ScriptedSite {
   std::optional<node::round::SiteMachine> machine_;
   std::optional<node::round::VerifiedSum> sum_;
   std::deque<Bytes> outbox_;
+  std::vector<federation::membership::Blame> blames_;
 };
 
 }  // namespace fovea::test

@@ -258,7 +258,7 @@ TEST(Messages, ValuesOutsideTheirBoundsAreRefused) {
           .has_value());
   EXPECT_FALSE(federation::messages::message_kind(0).has_value());
   EXPECT_FALSE(federation::messages::message_kind(13).has_value());
-  EXPECT_FALSE(federation::messages::message_kind(51).has_value());
+  EXPECT_FALSE(federation::messages::message_kind(52).has_value());
   EXPECT_FALSE(federation::messages::refusal_reason(9999).has_value());
 }
 
