@@ -1,4 +1,5 @@
-"""Counts the attacks in GoogleTest's reports: a case that failed is an attack that succeeded.
+"""Counts the attacks in GoogleTest's reports, where a case that failed is an attack that succeeded, and the planted
+bugs in the report of scripts/mutants.
 
 usage: adversary.py FOLDER [JSON]
 """
@@ -23,11 +24,22 @@ def main() -> int:
     for name in succeeded:
         print(f"succeeded: {name}")
     print(f"{attacks} attacks, {len(succeeded)} succeeded")
-    # Mutants, programs with one rule taken out, are made by scripts/mutants where there is such a script.
-    result = {"attacks": attacks, "attacks_succeeded": len(succeeded), "mutants": None, "mutants_survived": None}
+    drill = json.loads((pathlib.Path(sys.argv[1]) / "mutants").read_text())
+    for mutant in drill["results"]:
+        if mutant["verdict"] in ("survived", "error"):
+            print(f'{mutant["verdict"]}: {mutant["name"]}: {mutant["by"]}')
+    which = "the quick ones of tests/mutants" if drill["quick"] else "all of tests/mutants"
+    print(f'{drill["mutants"]} mutants ({which}), {drill["mutants_survived"]} survived')
+    result = {
+        "attacks": attacks,
+        "attacks_succeeded": len(succeeded),
+        "mutants": drill["mutants"],
+        "mutants_survived": drill["mutants_survived"],
+        "mutants_quick": drill["quick"],
+    }
     if len(sys.argv) > 2:
         pathlib.Path(sys.argv[2]).write_text(json.dumps(result, indent=1) + "\n")
-    return 1 if succeeded or attacks == 0 else 0
+    return 1 if succeeded or attacks == 0 or drill["mutants_survived"] or drill["errors"] else 0
 
 
 if __name__ == "__main__":

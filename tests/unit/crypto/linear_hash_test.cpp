@@ -274,6 +274,11 @@ TEST(LinearHash, AnotherSumThanTheSumHasAnotherTag) {
   EXPECT_FALSE(sum.equals(tag_of(key_of(14), low, high))) << "another round's key";
 }
 
+TEST(LinearHash, AnotherKeyIsAnotherHash) {
+  const std::vector<std::uint32_t> words{1, 2, 3};
+  EXPECT_NE(linear_hash(Digest{1}, words, {}, 1), linear_hash(Digest{2}, words, {}, 1));
+}
+
 // A tag that is right modulo one prime only is not the sum's tag.
 TEST(LinearHash, BothPrimesCount) {
   const LinearTag right = tag_of(key_of(15), some_words(kDegree, 16));

@@ -203,6 +203,14 @@ TEST(MaskStream, PairwiseMasksCancelInTheSum) {
   EXPECT_EQ(sum, Words(1000, 0x010101));
 }
 
+TEST(MaskStream, CarriesCountHowOftenEachWordWrapped) {
+  Words sum{0xFFFFFFFFU, 1, 0x80000000U};
+  std::vector<std::uint16_t> carries(sum.size());
+  for (int times = 0; times < 3; ++times) add_words(sum, carries, Words{0xFFFFFFFFU, 2, 0x80000000U});
+  EXPECT_EQ(sum, (Words{0xFFFFFFFCU, 7, 0}));
+  EXPECT_EQ(carries, (std::vector<std::uint16_t>{3, 0, 2}));
+}
+
 TEST(MaskStreamDeathTest, SumsOfDifferentSizesAreAProgrammerError) {
   Words sum(3);
   EXPECT_DEATH(add_words(sum, Words(2)), "");

@@ -138,6 +138,16 @@ TEST(Shamir, ASingleShareIsUniformWhateverTheSecret) {
   }
 }
 
+// Were the limbs shared by one polynomial, a single share would show the differences between them.
+TEST(Shamir, EachLimbHasAPolynomialOfItsOwn) {
+  SeededRandom random(test::numbered_key(5));
+  const auto shares = split_secret(SecretKey(), 3, points_to(3), random).value();
+  for (const Share& share : shares)
+    for (std::size_t limb = 1; limb < kShareLimbs; ++limb)
+      for (std::size_t other = 0; other < limb; ++other)
+        EXPECT_NE(ShareAccess::value(share, limb), ShareAccess::value(share, other)) << limb << " and " << other;
+}
+
 TEST(Shamir, FewerThanThresholdSharesDoNotReconstruct) {
   SeededRandom random(test::numbered_key(6));
   const SecretKey secret = random.secret_key();

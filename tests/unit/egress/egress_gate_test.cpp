@@ -500,9 +500,11 @@ TEST_F(Gate, RefusesAVectorInClear) {
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));
   expect_refused(gate, {site.chunk(std::vector<std::uint32_t>(2000, 1))}, "uniform");
-  std::vector<std::uint32_t> partly = site.masked_words(2000);
-  std::fill(partly.begin() + 976, partly.end(), 3U);
-  expect_refused(gate, {site.chunk(partly)}, "uniform");
+  for (const std::ptrdiff_t masked : {976, 1024}) {  // the last block of 4 KiB, and no more than what one ends with
+    std::vector<std::uint32_t> partly = site.masked_words(2000);
+    std::fill(partly.begin() + masked, partly.end(), 3U);
+    expect_refused(gate, {site.chunk(partly)}, "uniform");
+  }
 }
 
 // --- rule: cohort ---

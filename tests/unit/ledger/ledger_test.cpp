@@ -334,6 +334,20 @@ TEST(LedgerCrash, AnInterruptedPublishIsRedone) {
   }
 }
 
+// Until the checkpoint is there, the journal is all that holds the entries.
+TEST(LedgerCrash, ADiskThatFillsUpBeforeTheCheckpointLosesNoDurableEntry) {
+  const test::TemporaryFolder folder;
+  {
+    ledger::Ledger ledger = ledger::Ledger::open(ledger_options(folder.path())).value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 1)));
+    ASSERT_TRUE(ledger.sync());
+    const test::FullDisk full(test::slurp(folder.path() / "checkpoint").size() - 1);
+    EXPECT_EQ(ledger.publish().error().code, ErrorCode::unavailable);
+  }
+  ASSERT_TRUE(std::filesystem::exists(folder.path() / ledger::bundle_path(0, 1))) << "it failed before the checkpoint";
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).value().size(), 1U);
+}
+
 TEST(LedgerCrash, AFullDiskStopsTheLedgerAndLosesNoDurableEntry) {
   const test::TemporaryFolder folder;
   {

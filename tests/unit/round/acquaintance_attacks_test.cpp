@@ -175,6 +175,23 @@ TEST(AcquaintanceAttacks, OneSiteThatKnowsNobodyKeepsNobodyElseOut) {
   EXPECT_FALSE(contains(world.results()[0].contributors, world.federation().id(kSite)));
 }
 
+// Nor when the attempt in which it said so has to be repeated: all four others are needed in the second.
+TEST(AcquaintanceAttacks, OneSiteThatKnowsNobodyKeepsNobodyOutOfTheNextAttempt) {
+  World world({.sites = 5, .seed = 7, .rounds = 1, .faults = {}});
+  ASSERT_EQ(world.thresholds().threshold, 4);
+  world.site(kSite).step(PolicyChanged{knowing(world, {})});
+  world.intercept = [&](Delivery& delivery) {  // one vector of the first attempt is lost
+    if (delivery.direction == Direction::to_site || delivery.site != 4) return true;
+    const auto opened = world.federation().open_at_coordinator(4, delivery.wire);
+    return opened->kind() != MessageKind::masked_statement ||
+           federation::messages::MaskedStatement::decode(opened->payload())->ref.attempt > 1;
+  };
+  world.run([&] { return !world.results().empty() || !world.aborted().empty(); });
+  ASSERT_EQ(world.results().size(), 1U) << world.where();
+  EXPECT_EQ(world.results()[0].attempt, 2U);
+  EXPECT_EQ(world.results()[0].contributors.size(), 4U);
+}
+
 // ---- the least cohort
 
 class CohortAttack : public ::testing::Test {

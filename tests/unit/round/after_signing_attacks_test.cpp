@@ -1,4 +1,6 @@
 // A malicious coordinator against sites that restarted, and with a published sum of its own making.
+#include <functional>
+
 #include "tests/unit/round/coordinator_attack.h"
 #include "tests/unit/round/forged_evidence.h"
 
@@ -390,6 +392,53 @@ TEST_F(PublishedSum, EvidenceThatDoesNotHoldIsRefused) {
   EXPECT_FALSE(tell(MessageKind::round_evidence, e.encode()).refusal.has_value());
 }
 
+// Site 3 deals its shares and sends no vector, so that its mask key is opened. The masks that sites check a sum with
+// come from that key.
+TEST_F(PublishedSum, AMaskKeyThatWasNotAdvertisedIsRefused) {
+  scene.world.intercept = [](Delivery& delivery) {
+    return delivery.site != 3 || federation::messages::claimed_kind(delivery.wire).value() != MessageKind::masked_chunk;
+  };
+  scene.world.run([&] { return !scene.world.results().empty(); });
+  ASSERT_EQ(scene.world.results().size(), 1U);
+  const federation::secagg::RoundEvidence e = scene.world.results()[0].evidence;
+  ASSERT_EQ(e.opened.back().kind, federation::messages::RevealedSecret::mask_key);
+  auto bystander = absent_site();
+  auto made_up = e;
+  made_up.opened.back().value[5] ^= 1;
+  expect_refused(publish_to(bystander, made_up), RefusalReason::share_commitment_differs);
+  auto other_kind = e;
+  other_kind.opened.back().kind = federation::messages::RevealedSecret::self_seed;
+  expect_refused(publish_to(bystander, other_kind), RefusalReason::evidence_incomplete);
+  EXPECT_FALSE(publish_to(bystander, e).refusal.has_value());
+}
+
+TEST_F(PublishedSum, EachSiteOfU2HasOneOpenedSecret) {
+  const auto e = evidence();
+  auto bystander = absent_site();
+  const auto refused = [&](auto change) {
+    auto bad = e;
+    change(bad.opened);
+    expect_refused(publish_to(bystander, bad), RefusalReason::evidence_incomplete);
+  };
+  refused([](auto& opened) { opened.pop_back(); });
+  refused([](auto& opened) { opened.push_back(opened.back()); });
+  refused([](auto& opened) { std::swap(opened[0], opened[1]); });
+}
+
+// Else one site's tag, carries or words could stand for what never came.
+TEST_F(PublishedSum, WhatComesTwiceCountsOnce) {
+  const auto e = evidence();
+  tell(MessageKind::round_evidence, e.encode());
+  for (const auto& part : published({MessageKind::aggregate_tags, MessageKind::aggregate_carries}))
+    for (int times = 0; times < 3; ++times) {
+      const auto effects = tell(part.kind(), part.payload());
+      EXPECT_FALSE(effects.refusal.has_value());
+      EXPECT_FALSE(effects.verified_sum.has_value());
+    }
+  const auto words = published({MessageKind::aggregate_chunk}).at(0);
+  EXPECT_TRUE(tell(MessageKind::aggregate_chunk, words.payload()).verified_sum.has_value());
+}
+
 // Whatever its signatures: the site knows the one U2 and U3 of this attempt.
 TEST_F(PublishedSum, AnotherStatementThanTheOneTheSiteSignedIsRefused) {
   const auto e = evidence();
@@ -431,6 +480,16 @@ class ColludersSum : public PublishedSum {
     auto site = absent_site();
     expect_refused(publish_to(site, e), reason);
   }
+  // Three colluders, as many as must sign, publish what they made of an honest site's part in it.
+  federation::secagg::RoundEvidence signed_by_colluders(
+      const std::function<void(federation::secagg::RoundEvidence&)>& change) const {
+    auto e = signed_by_all(parameters_of({0, 1, 2, 3}, enough));
+    change(e);
+    e.signatures.erase(e.signatures.begin() + kSite);
+    const Digest statement = e.consistency();
+    for (auto& entry : e.signatures) entry.signature = scene.world.federation().identity(entry.site).sign(statement);
+    return e;
+  }
   const std::vector<RosterIndex> three{0, 2, 3};
   const federation::secagg::Thresholds enough{.colluders_max = 1, .threshold = 3, .honest_min = 2};
 };
@@ -470,6 +529,21 @@ TEST_F(ColludersSum, ASumOfAnotherShapeThanThePlansIsRefused) {
   model.next = {};  // the plan is complete: no sum fits
   auto complete = absent_site(scene.world.policy(), model);
   expect_refused(publish_to(complete, signed_by_all(p)), RefusalReason::dimension_differs);
+}
+
+TEST_F(ColludersSum, KeysThatTheirSiteDidNotSignAreRefused) {
+  auto site = absent_site();
+  expect_refused(publish_to(site, signed_by_colluders([](auto& e) { e.keys[kSite].keys.mask[3] ^= 1; })),
+                 RefusalReason::bad_signature);
+  EXPECT_FALSE(publish_to(site, signed_by_colluders([](auto&) {})).refusal.has_value());
+}
+
+TEST_F(ColludersSum, AVectorThatItsSiteDidNotSignIsRefused) {
+  auto site = absent_site();
+  expect_refused(publish_to(site, signed_by_colluders([](auto& e) { e.committed[kSite].vector_hash[3] ^= 1; })),
+                 RefusalReason::bad_signature);
+  expect_refused(publish_to(site, signed_by_colluders([](auto& e) { e.committed[kSite].tag_hash[3] ^= 1; })),
+                 RefusalReason::bad_signature);
 }
 
 TEST_F(ColludersSum, ARoundNumberNearTheLastIsRefused) {

@@ -1,5 +1,8 @@
 // A malicious coordinator tries every mistake that the design lists, and others; each try ends in a refusal by name,
 // leaves the site's state as it was, and the honest message is still taken afterwards.
+#include <map>
+
+#include "federation/secagg/dealer_fault.h"
 #include "tests/unit/round/coordinator_attack.h"
 
 namespace fovea::test {
@@ -350,6 +353,42 @@ TEST_F(CoordinatorAttack, EachReleaseHasExactlyOneKindOfShareForEachPeer) {
   const auto shares = federation::messages::UnmaskShares::decode(opened->payload()).value();
   ASSERT_EQ(shares.shares.size(), 4U);  // the codec refuses a subject named twice
   for (const auto& share : shares.shares) EXPECT_EQ(share.secret, federation::messages::RevealedSecret::self_seed);
+}
+
+// Its vector may have reached the coordinator all the same: with its self seed too, it would be read.
+TEST_F(CoordinatorAttack, OfASiteThatDroppedOutOnlyTheMaskKeyIsReleased) {
+  constexpr RosterIndex kGone = 3;
+  const TestFederation& f = scene.world.federation();
+  std::optional<federation::messages::SignedMessage> request;
+  std::map<RosterIndex, federation::messages::SharesMessage> dealt;
+  scene.world.intercept = [&](Delivery& delivery) {
+    const MessageKind kind = federation::messages::claimed_kind(delivery.wire).value();
+    if (kind == MessageKind::shares)
+      dealt[delivery.site] =
+          federation::messages::SharesMessage::decode(f.open_at_coordinator(delivery.site, delivery.wire)->payload())
+              .value();
+    if (kind == MessageKind::masked_chunk) return delivery.site != kGone;
+    if (kind != MessageKind::unmask_request || delivery.site != kSite) return true;
+    request = f.open_at_site(delivery.wire).value();
+    return false;
+  };
+  scene.world.run([&] { return request.has_value(); });
+  ASSERT_TRUE(request.has_value());
+  const auto effects = tell(MessageKind::unmask_request, request->payload());
+  expect_sends(effects, MessageKind::unmask_shares);
+  const auto opened = f.open_at_coordinator(kSite, effects.outbound.back().wire);
+  const auto released = federation::messages::UnmaskShares::decode(opened->payload()).value();
+  ASSERT_EQ(released.shares.size(), 4U);
+  for (const auto& share : released.shares) {
+    EXPECT_EQ(share.secret, share.subject == kGone ? federation::messages::RevealedSecret::mask_key
+                                                   : federation::messages::RevealedSecret::self_seed);
+    for (const auto& promised : dealt[share.subject].shares) {
+      if (promised.peer != kSite) continue;
+      const auto held = federation::secagg::open_commitment(
+          released.ref.parameters, {share.subject, kSite, share.secret}, share.share, promised);
+      EXPECT_TRUE(held.has_value()) << "not the share that it is called";
+    }
+  }
 }
 
 TEST_F(CoordinatorAttack, AnotherAttemptOfAnUnmaskedRoundIsRefused) {

@@ -44,6 +44,43 @@ TEST_F(SiteAttack, ALowOrderKeyIsNamed) {
   expect_named(RefusalReason::low_order_key, 3);
 }
 
+// Every honest site would refuse the list: one member could end each round, and nobody would be named.
+TEST_F(SiteAttack, AKeyOfAnotherSiteIsNamed) {
+  const TestFederation& f = scene.world.federation();
+  std::optional<crypto::AgreementPublicKey> stolen;
+  scene.world.intercept = [&](Delivery& delivery) {
+    if (federation::messages::claimed_kind(delivery.wire).value() != MessageKind::keys) return true;
+    const auto opened = f.open_at_coordinator(delivery.site, delivery.wire);
+    auto keys = federation::messages::KeysMessage::decode(opened->payload()).value();
+    if (delivery.site == 0) stolen = keys.keys.mask;
+    if (delivery.site != kBad) return true;
+    if (!stolen) return false;  // it is asked again
+    keys.keys.mask = *stolen;
+    keys.keys.signature =
+        f.identity(kBad).sign(federation::secagg::keys_statement(keys.ref.parameters, kBad, keys.keys));
+    delivery.wire = f.from_site(kBad, MessageKind::keys, keys.encode()).wire();
+    return true;
+  };
+  expect_named(RefusalReason::duplicate_key, 3);
+}
+
+TEST_F(SiteAttack, OneKeyForTwoPurposesIsNamed) {
+  scene.corrupt<federation::messages::KeysMessage>(kBad, MessageKind::keys, [&](auto& m) {
+    m.keys.mask = m.keys.channel;
+    m.keys.signature = scene.world.federation().identity(kBad).sign(
+        federation::secagg::keys_statement(m.ref.parameters, kBad, m.keys));
+  });
+  expect_named(RefusalReason::duplicate_key, 3);
+}
+
+TEST_F(SiteAttack, SharesUnderAnotherKeyListAreRefused) {
+  scene.corrupt<federation::messages::SharesMessage>(kBad, MessageKind::shares, [](auto& m) { m.key_list[0] ^= 1; });
+  EXPECT_TRUE(scene.world.run());
+  EXPECT_TRUE(refused_by_coordinator(RefusalReason::statement_differs));
+  ASSERT_EQ(scene.world.results().size(), 1U);
+  EXPECT_EQ(scene.world.results().front().contributors.size(), 3U);
+}
+
 TEST_F(SiteAttack, SharesForTheWrongSitesAreNamed) {
   scene.corrupt<federation::messages::SharesMessage>(kBad, MessageKind::shares, [](auto& m) { m.shares.pop_back(); });
   expect_named(RefusalReason::list_out_of_order, 3);
@@ -53,6 +90,24 @@ TEST_F(SiteAttack, AVectorThatIsNotWhatWasSignedIsNamed) {
   scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement,
                                                        [](auto& m) { m.vector_hash[0] ^= 1; });
   expect_named(RefusalReason::vector_hash_differs, 3);
+  EXPECT_EQ(scene.world.results().front().attempt, 1U);  // it was never in the sum, so no attempt was lost by it
+}
+
+TEST_F(SiteAttack, ABadSignatureUnderItsVectorIsNamed) {
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement,
+                                                       [](auto& m) { m.signature[0] ^= 1; });
+  expect_named(RefusalReason::bad_signature, 3);
+}
+
+TEST_F(SiteAttack, AVectorUnderAnotherU2IsNamed) {
+  const TestFederation& f = scene.world.federation();
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+    m.survivors_hash[0] ^= 1;
+    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
+        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
+                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+  });
+  expect_named(RefusalReason::statement_differs, 3);
 }
 
 TEST_F(SiteAttack, AnotherSelfSeedCommitmentIsNamed) {
@@ -149,12 +204,15 @@ TEST_F(SiteAttack, ASecondDifferentChunkIsRefused) {
 TEST_F(SiteAttack, AMessageInAnotherSitesNameIsRefused) {
   const TestFederation& f = scene.world.federation();
   const Bytes payload = federation::messages::TrainingReady{1, f.plan()}.encode();
-  // Signed by 2 in the name of 1, and signed by 2 as 2 on the connection of 1.
+  // Signed by 2 in the name of 1, signed by 2 as 2 on the connection of 1, and signed by 1 in the name of 2.
   EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
                                             {MessageKind::training_ready, f.run(), f.id(1), 1}, payload, f.identity(2)))
                    .has_value());
   EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
                                             {MessageKind::training_ready, f.run(), f.id(2), 1}, payload, f.identity(2)))
+                   .has_value());
+  EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
+                                            {MessageKind::training_ready, f.run(), f.id(2), 1}, payload, f.identity(1)))
                    .has_value());
   EXPECT_FALSE(f.open_at_coordinator(1, federation::messages::seal_message(
                                             {MessageKind::train_task, f.run(), f.id(1), 1}, payload, f.identity(1)))

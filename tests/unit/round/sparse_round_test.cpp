@@ -93,14 +93,16 @@ TEST(SparseRound, DropOutsAndRestartsAtEveryStepLeaveTheExactSumOfTheRest) {
 }
 
 // The parameters of the second attempt, when these sites' messages of a kind are lost in the first; `lost` gets the
-// first's.
+// first's. None if R5 was begun in the first.
 using Losing = std::function<std::set<RosterIndex>(const federation::secagg::RoundParameters&)>;
 std::optional<federation::secagg::RoundParameters> second_attempt(World& world, MessageKind kind,
                                                                   const Losing& losing) {
   std::set<RosterIndex> lost;
   std::optional<federation::secagg::RoundParameters> second;
+  bool begun = false;
   world.intercept = [&](Delivery& delivery) {
     const MessageKind claimed = federation::messages::claimed_kind(delivery.wire).value();
+    begun |= claimed == MessageKind::unmask_request;
     if (claimed == MessageKind::parameters) {
       auto p = federation::secagg::RoundParameters::decode(world.federation().open_at_site(delivery.wire)->payload())
                    .value();
@@ -109,7 +111,7 @@ std::optional<federation::secagg::RoundParameters> second_attempt(World& world, 
     }
     return claimed != kind || second || delivery.direction == Direction::to_site || !lost.contains(delivery.site);
   };
-  world.run([&] { return second.has_value() || !world.results().empty(); });
+  world.run([&] { return second.has_value() || begun; });
   return second;
 }
 

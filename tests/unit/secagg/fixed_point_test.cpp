@@ -228,6 +228,22 @@ TEST(Sum, AWrongCanaryRangeOrWeightIsRefused) {
   EXPECT_FALSE(federation::secagg::decode_sum(p, bad, 2).has_value());
 }
 
+TEST(Sum, AMetricOutOfRangeIsRefused) {
+  const auto p = parameters_for(3, 2);
+  const auto most = static_cast<std::uint32_t>(2 * federation::secagg::word_bound(3));
+  for (std::size_t metric = 3; metric < p.dimension - 1; ++metric) {
+    std::vector<std::uint32_t> sum = {0, 0, 5, 0, 0, 0, 0, 2};
+    for (const std::uint32_t word : {most, 0U - most}) {
+      sum[metric] = word;
+      EXPECT_TRUE(federation::secagg::decode_sum(p, sum, 2).has_value()) << metric;
+    }
+    for (const std::uint32_t word : {most + 1, 0U - most - 1, 0x80000000U}) {
+      sum[metric] = word;
+      EXPECT_FALSE(federation::secagg::decode_sum(p, sum, 2).has_value()) << metric;
+    }
+  }
+}
+
 TEST(Parameters, OneEncodingAndStrictBounds) {
   const auto p = parameters_for(4, 10);
   const Bytes bytes = p.encode();

@@ -11,10 +11,14 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/codec.h"
 #include "common/ids.h"
 #include "common/result.h"
 #include "coordinator/aggregation/unmask.h"
+#include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "crypto/hkdf.h"
+#include "crypto/key_agreement.h"
 #include "crypto/random_source.h"
 #include "crypto/secret_bytes.h"
 #include "crypto/shamir.h"
@@ -212,6 +216,92 @@ TEST(Masking, SharesOpenOnlyInTheirDirectionAndUnderTheirKeyList) {
   EXPECT_EQ(self.open(attempt.context, uncommitted).error().code, ErrorCode::permission_denied);
 }
 
+// The key that seals what `dealer` sends to `recipient`, as the documents have it.
+crypto::SecretKey channel_key(const AttemptOf& attempt, std::uint64_t seed, RosterIndex dealer, RosterIndex recipient) {
+  ByteWriter label;
+  label.sized(std::string_view("FOVEA/1/attempt/channel"));
+  const auto own = crypto::AgreementKey::from_private(
+      crypto::hkdf_sha256({.secret = seed_of("masking", seed).view(), .salt = {}, .info = label.bytes()}));
+  const auto shared = own.shared_secret(attempt.peers[recipient].secrets.channel_key()).value();
+  ByteWriter info;
+  info.sized(std::string_view("FOVEA/1/share-channel"));
+  info.u16(dealer);
+  info.u16(recipient);
+  info.raw(attempt.peers[dealer].secrets.channel_key());
+  info.raw(attempt.peers[recipient].secrets.channel_key());
+  info.raw(attempt.context.key_list);
+  return crypto::hkdf_sha256({.secret = shared.view(), .salt = attempt.context.parameters_hash, .info = info.bytes()});
+}
+
+// A dealer seals, for site 1, shares that are of site 2: properly committed to, and of no use to site 1.
+TEST(Masking, AShareOfAnotherSitesPointIsRefused) {
+  AttemptOf attempt(4);
+  for (const RosterIndex points_of : {RosterIndex{1}, RosterIndex{2}}) {
+    const federation::secagg::HeldShares& held = attempt.peers[points_of].held.front();
+    ASSERT_EQ(held.dealer, 0U);
+    const auto mask_share = held.mask_key.encode();
+    const auto seed_share = held.self_seed.encode();
+    Bytes plain(mask_share.view().begin(), mask_share.view().end());
+    plain.insert(plain.end(), seed_share.view().begin(), seed_share.view().end());
+    ByteWriter associated;
+    associated.sized(std::string_view("FOVEA/1/share-message"));
+    associated.raw(attempt.context.parameters_hash);
+    associated.u16(0);
+    associated.u16(1);
+    associated.raw(attempt.context.key_list);
+    federation::messages::SealedShares message{
+        .peer = 0, .mask_key_commitment = {}, .self_seed_commitment = {}, .sealed = {}};
+    const Digest& hash = attempt.context.parameters_hash;
+    message.mask_key_commitment = federation::secagg::share_commitment(
+        hash, {0, 1, federation::messages::RevealedSecret::mask_key}, mask_share.view());
+    message.self_seed_commitment = federation::secagg::share_commitment(
+        hash, {0, 1, federation::messages::RevealedSecret::self_seed}, seed_share.view());
+    const Bytes sealed = crypto::aead_seal(channel_key(attempt, 100, 0, 1), {}, associated.bytes(), plain);
+    message.sealed = to_array<federation::messages::kSealedSharesBytes>(sealed, "sealed").value();
+    const auto opened = attempt.peers[1].secrets.open(attempt.context, message);
+    if (points_of == 1) EXPECT_TRUE(opened.has_value()) << opened.error().message;
+    else EXPECT_EQ(opened.error().code, ErrorCode::permission_denied);
+  }
+}
+
+// The nonce is constant: under one key, the difference of the two messages would be that of the shares in them.
+TEST(Masking, EachDirectionOfAChannelHasAKeyOfItsOwn) {
+  AttemptOf attempt(3);
+  const auto keystream = [&](RosterIndex dealer, RosterIndex recipient) {
+    const auto sealed = attempt.sealed(dealer, recipient).sealed;
+    for (const federation::secagg::HeldShares& held : attempt.peers[recipient].held) {
+      if (held.dealer != dealer) continue;
+      const auto plain = held.mask_key.encode();
+      Bytes out(plain.view().begin(), plain.view().end());
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(out[i] ^ sealed[i]);
+      return out;
+    }
+    return Bytes();
+  };
+  ASSERT_EQ(keystream(0, 1).size(), crypto::kShareBytes);
+  EXPECT_NE(keystream(0, 1), keystream(1, 0));
+  EXPECT_NE(keystream(0, 1), keystream(0, 2));
+}
+
+// R5 opens the self seed of every site in the sum. Did the polynomials come from it, one share of the mask key would
+// give the mask key too.
+TEST(Masking, TheOpenedSelfSeedDoesNotGiveThePolynomials) {
+  AttemptOf attempt(4);
+  const std::vector<RosterIndex> all = attempt.context.parameters.candidates;
+  const auto outcome = coordinator::aggregation::unmask(attempt.input(all, all));
+  ASSERT_TRUE(outcome.complete);
+  const auto seed = crypto::SecretKey::from(outcome.opened.front().value, "opened").value();
+  const std::vector<std::uint32_t> points{1, 2, 3, 4};
+  const std::uint32_t threshold = attempt.context.parameters.thresholds.threshold;
+  const auto truth = attempt.reveal(1, 0, federation::messages::RevealedSecret::self_seed).share;
+  crypto::SeededRandom random(seed);
+  for (int draws = 0; draws < 2; ++draws) {  // the mask key is shared first
+    const auto shares = crypto::split_secret(seed, threshold, points, random).value();
+    const auto share = shares[1].encode();
+    EXPECT_FALSE(std::equal(truth.begin(), truth.end(), share.view().begin())) << draws;
+  }
+}
+
 TEST(Masking, ShamirPointsOfZeroAndForAnotherSiteAreRefused) {
   crypto::SecretArray<crypto::kShareBytes> zero;
   EXPECT_FALSE(crypto::Share::decode(zero.view()).has_value());
@@ -252,6 +342,50 @@ TEST(Statements, EachIsBoundToItsLabelParametersAndFields) {
             federation::secagg::consistency_statement(p, {q, u2, u3}));
   EXPECT_NE(federation::secagg::consistency_statement(p, {p, u2, u3}),
             federation::secagg::consistency_statement(p, {p, std::span(u2).first(2), u3}));
+}
+
+// That no two of these are equal: each differs from the first in one thing.
+void expect_all_different(const std::vector<Digest>& digests) {
+  for (std::size_t i = 0; i < digests.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) EXPECT_NE(digests[i], digests[j]) << j << " and " << i;
+}
+
+TEST(Statements, AMaskedVectorIsBoundToEachOfItsParts) {
+  using federation::secagg::masked_statement;
+  const Digest p{1}, other{2};
+  expect_all_different({masked_statement(p, {1, p, p, p, p}), masked_statement(other, {1, p, p, p, p}),
+                        masked_statement(p, {2, p, p, p, p}), masked_statement(p, {1, other, p, p, p}),
+                        masked_statement(p, {1, p, other, p, p}), masked_statement(p, {1, p, p, other, p}),
+                        masked_statement(p, {1, p, p, p, other})});
+  crypto::LinearTag tag{}, changed{};
+  changed[0] = 1;
+  using federation::secagg::tag_hash;
+  expect_all_different({tag_hash(p, 1, tag), tag_hash(other, 1, tag), tag_hash(p, 2, tag), tag_hash(p, 1, changed)});
+}
+
+TEST(Statements, TheListsAreBoundToEachPartOfTheirEntries) {
+  const Digest p{1}, other{2};
+  std::vector<std::vector<federation::messages::CommittedVector>> lists(6, {{.site = 0}, {.site = 1}, {.site = 2}});
+  lists[1][2].site = 3;
+  lists[2][2].vector_hash = other;
+  lists[3][2].self_seed_commitment = other;
+  lists[4][2].tag_hash = other;
+  lists[5].pop_back();
+  std::vector<Digest> roots{federation::secagg::committed_root(other, lists[0])};
+  for (const auto& list : lists) roots.push_back(federation::secagg::committed_root(p, list));
+  expect_all_different(roots);
+
+  std::vector<std::vector<federation::messages::ListedKeys>> keys(5, {{0, {}}, {1, {}}});
+  keys[1][1].site = 2;
+  keys[2][1].keys.channel[0] = 1;
+  keys[3][1].keys.mask[0] = 1;
+  keys[4][1].keys.signature[0] = 1;
+  std::vector<Digest> hashes{federation::secagg::key_list_hash(other, keys[0])};
+  for (const auto& list : keys) hashes.push_back(federation::secagg::key_list_hash(p, list));
+  expect_all_different(hashes);
+  using federation::secagg::transcript_hash;
+  expect_all_different({transcript_hash(p, p, p), transcript_hash(other, p, p), transcript_hash(p, other, p),
+                        transcript_hash(p, p, other)});
 }
 
 }  // namespace

@@ -77,8 +77,7 @@ TEST(SiteLoad, ReceiptsOfARoundAreBoundedAndTheNextRoundBeginsAnew) {
   EXPECT_FALSE(load.admit_receipt(1, at(0)));
   EXPECT_FALSE(load.take_incident());  // one a round
   EXPECT_TRUE(load.admit_receipt(2, at(0)));
-  while (load.admit_receipt(2, at(0))) {
-  }
+  for (int i = 0; i < kReceipts; ++i) load.admit_receipt(2, at(0));
   EXPECT_TRUE(load.take_incident());
 }
 
