@@ -83,6 +83,13 @@ class EntryAuditor {
     batch_.clear();
   }
 
+  // After the entries of the tiles: up to `size`, what was not taken is missing.
+  void end_tiles(std::uint64_t size) {
+    flush();
+    if (next_ < size) rules_.missed(next_, size - 1);
+    next_ = std::max(next_, size);
+  }
+
   LedgerRules& rules() noexcept { return rules_; }
 
  private:
@@ -95,6 +102,8 @@ class EntryAuditor {
   };
 
   void judge(const Pending& pending) {
+    if (pending.index > next_) rules_.missed(next_, pending.index - 1);
+    next_ = pending.index + 1;
     search(pending.index, pending.bytes);
     const Result<federation::ledger::StampedEntry>& entry = *pending.entry;
     if (!entry) return rules_.report(entry_name(pending.index), "form", entry.error().message);
@@ -110,6 +119,7 @@ class EntryAuditor {
   }
 
   LedgerRules rules_;
+  std::uint64_t next_ = 0;  // the entry to judge; what check_tiles() leaves out was changed or is missing
   const KeyRing& ring_;
   std::vector<Pending> batch_;
   const std::vector<std::string>& canaries_;
@@ -192,6 +202,8 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   EntryAuditor auditor(out.origin, ring, canaries);
   const federation::ledger::TileCheck tiles = federation::ledger::check_tiles(
       out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
+  auditor.end_tiles(out.checkpoint.size);
+  out.whole = auditor.rules().missed_text().empty();
   audit_journal(out, auditor);
   auditor.flush();
   auditor.rules().finish();
@@ -200,6 +212,11 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   const std::vector<Finding>& broken = auditor.rules().findings();
   out.findings.insert(out.findings.end(), broken.begin(), broken.end());
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
+  out.undecided = auditor.rules().undecided();
+  if (out.undecided > 0)
+    out.notices.push_back(std::to_string(out.undecided) + " checks of later entries cannot be decided, because " +
+                          auditor.rules().missed_text() +
+                          " was changed or is missing; they accuse nobody. Audit an undamaged copy of this ledger");
   out.facts = auditor.rules().take_facts();
   for (const auto& [site, count] : out.facts.receipts_unjudged)
     out.notices.push_back(std::to_string(count) + " receipts for " + site +

@@ -21,13 +21,16 @@ struct AuditedLedger {
   crypto::Checkpoint checkpoint;
   std::string key;  // that signed it, in text form
   std::vector<Finding> findings;
-  std::uint64_t finding_count = 0;   // findings are listed up to a bound
+  bool whole = false;               // every entry under the checkpoint is the one committed to
+  std::uint64_t finding_count = 0;  // findings are listed up to a bound
+  // Faults of later entries that may be no more than what an unreadable entry held: told once, as a notice.
+  std::uint64_t undecided = 0;
   std::vector<std::string> notices;  // worth knowing, no fault
   std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
   std::uint64_t canaries_searched = 0;
   LedgerFacts facts;
 
-  bool sound() const noexcept { return finding_count == 0; }
+  bool sound() const noexcept { return finding_count == 0 && undecided == 0; }
 };
 
 // The folder that holds the ledger: `folder` itself or its "ledger" (a site's or the coordinator's folder). not_found.

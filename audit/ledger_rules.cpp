@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -40,6 +42,24 @@ void LedgerRules::report(std::string where, std::string rule, std::string what) 
   ++finding_count_;
 }
 
+void LedgerRules::found_unless_missed(std::optional<std::uint64_t> since, std::string rule, std::string what) {
+  if (has_missed(since)) ++undecided_;
+  else found(std::move(rule), std::move(what));
+}
+
+bool LedgerRules::is_missed(std::uint64_t index) const {
+  const auto after = std::upper_bound(missed_.begin(), missed_.end(), std::pair{index, UINT64_MAX});
+  return after != missed_.begin() && std::prev(after)->second >= index;
+}
+
+std::string LedgerRules::missed_text() const {
+  if (missed_.empty()) return "";
+  const auto [first, last] = missed_.front();
+  return (first == last ? "entry " + std::to_string(first)
+                        : "entries " + std::to_string(first) + " to " + std::to_string(last)) +
+         (missed_.size() > 1 ? " and others" : "");
+}
+
 bool is_signed_by_site(const federation::ledger::IngressReceipt& receipt, const KeyRing& ring) {
   const auto* keys = ring.identity_keys(receipt.site.text());
   const auto kind = federation::ledger::egress_kind(receipt.kind);
@@ -74,7 +94,7 @@ std::optional<bool> LedgerRules::is_named_approver(const federation::membership:
 void LedgerRules::decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
                          bool approved) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
-  approved_[plan] = std::nullopt;  // until the evidence is found good
+  decisions_[plan] = {std::nullopt, index_};  // until the evidence is found good
   PlanRecord record{.plan = plan, .person = {}, .index = index_, .at = at_, .approved = approved};
   const auto document = federation::membership::SignedDocument::parse(approval);
   if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
@@ -89,12 +109,18 @@ void LedgerRules::decide(const Digest& plan, const federation::membership::Publi
   record.pinned = named.has_value();
   record.person = decision->approver;
   facts_.decisions.push_back(std::move(record));
-  if (approved) approved_[plan] = approver;
+  if (approved) decisions_[plan].approver = approver;
+}
+
+LedgerRules::Decision LedgerRules::decision_about(const Digest& plan) const {
+  const auto known = decisions_.find(plan);
+  return known == decisions_.end() ? Decision{} : known->second;
 }
 
 void LedgerRules::on(const federation::ledger::RosterEpoch& entry) {
   rosters_.insert(entry.roster);
   roster_in_force_ = entry.roster;
+  roster_index_ = index_;
 }
 
 // A program that writes the new form never goes back: an entry of the old one would be without what it can be held to.
@@ -105,11 +131,12 @@ void LedgerRules::check_form(bool names_what_was_signed) {
 }
 
 // The coordinator let the message in under the roster in force, and so under the identity key that it names. Where the
-// auditor lacks that roster, a key that is on no other one may have signed.
+// auditor lacks that roster, or an unreadable entry may name a newer one, a key that is on no other may have signed.
 ReceiptProof LedgerRules::judge(const federation::ledger::IngressReceipt& entry) {
   if (!entry.proof) return ReceiptProof::old_form;
   if (signed_by_site_) return ReceiptProof::site;
-  if (roster_in_force_ && ring_.knows_roster(*roster_in_force_)) return ReceiptProof::forged;
+  if (roster_in_force_ && ring_.knows_roster(*roster_in_force_) && !has_missed(roster_index_))
+    return ReceiptProof::forged;
   return ReceiptProof::unknown_key;
 }
 
@@ -135,6 +162,11 @@ void LedgerRules::on(const federation::ledger::RosterAccepted& entry) {
                                   .pinned = by_approver.has_value()});
 }
 
+std::optional<std::uint64_t> LedgerRules::last_opened(const RunId& run) const {
+  const auto known = attempts_.find(run);
+  return known == attempts_.end() ? std::nullopt : std::optional(known->second.index);
+}
+
 LedgerRules::Attempt* LedgerRules::attempt_of(const federation::ledger::RoundKey& key) {
   const auto found_attempt = attempts_.find(key.run);
   return found_attempt != attempts_.end() && found_attempt->second.open.key == key ? &found_attempt->second : nullptr;
@@ -148,20 +180,23 @@ void LedgerRules::on(const federation::ledger::RoundOpen& entry) {
                        std::to_string(entry.threshold));
   facts_.cohort_min = std::min(facts_.cohort_min.value_or(entry.cohort), entry.cohort);
   facts_.threshold_min = std::min(facts_.threshold_min.value_or(entry.threshold), entry.threshold);
-  if (!coordinator_ && !approved_[entry.plan])
-    found("plan", attempt_name(entry.key) + " was accepted under a plan that is not approved");
+  const auto [approver, decided_at] = decision_about(entry.plan);
+  if (!coordinator_ && !approver)
+    found_unless_missed(decided_at, "plan",
+                        attempt_name(entry.key) + " was accepted under a plan that is not approved");
   if (!coordinator_ && !rosters_.contains(entry.roster))
-    found("round", attempt_name(entry.key) + " names a roster that was never pinned");
+    found_unless_missed({}, "round", attempt_name(entry.key) + " names a roster that was never pinned");
   const auto last = attempts_.find(entry.key.run);
   if (last != attempts_.end() && entry.key <= last->second.open.key)
     found("order", attempt_name(entry.key) + " does not come after " + attempt_name(last->second.open.key));
-  attempts_[entry.key.run] = Attempt{.open = entry, .closed = false, .chunks = {}, .chunk_bytes = 0};
+  attempts_[entry.key.run] = Attempt{.open = entry, .index = index_, .closed = false, .chunks = {}, .chunk_bytes = 0};
 }
 
 void LedgerRules::on(const federation::ledger::InputSealed& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's commitment");
   if (attempt_of(entry.key) == nullptr)
-    found("round", "a commitment for " + attempt_name(entry.key) + ", which is not open");
+    found_unless_missed(last_opened(entry.key.run), "round",
+                        "a commitment for " + attempt_name(entry.key) + ", which is not open");
 }
 
 void LedgerRules::on(const EgressIntent& entry) {
@@ -172,9 +207,10 @@ void LedgerRules::on(const EgressIntent& entry) {
   if (kind) check_intent_rules(entry, *kind);
   else found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
   if (entry.previous != previous_egress_)
-    found("chain", "names " + (entry.previous ? std::to_string(*entry.previous) : std::string("none")) +
-                       " as the egress before it, that is " +
-                       (previous_egress_ ? std::to_string(*previous_egress_) : std::string("none")));
+    found_unless_missed(previous_egress_, "chain",
+                        "names " + (entry.previous ? std::to_string(*entry.previous) : std::string("none")) +
+                            " as the egress before it, that is " +
+                            (previous_egress_ ? std::to_string(*previous_egress_) : std::string("none")));
   previous_egress_ = index_;
   check_budget(entry);
   KindTotal& total = facts_.by_kind[entry.kind];
@@ -211,15 +247,18 @@ void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind
 
 void LedgerRules::check_binding(const EgressIntent& entry, MessageKind kind) {
   const federation::ledger::PlanBinding& binding = *entry.binding;
-  const std::optional<federation::membership::PublicKeyBytes>& approver = approved_[binding.plan];
+  const auto [approver, decided_at] = decision_about(binding.plan);
   if (!approver)
-    found("plan", "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
-  else if (*approver != binding.approver) found("plan", "names another approver than the one who approved the plan");
-  if (!rosters_.contains(binding.roster)) found("round", "names a roster that was never pinned");
+    found_unless_missed(decided_at, "plan",
+                        "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
+  else if (*approver != binding.approver)
+    found_unless_missed(decided_at, "plan", "names another approver than the one who approved the plan");
+  if (!rosters_.contains(binding.roster)) found_unless_missed({}, "round", "names a roster that was never pinned");
   if (federation::ledger::egress_scope(kind) != MessageScope::round) return;
   Attempt* attempt = attempt_of(entry.key);
-  if (attempt == nullptr || attempt->closed)
-    return found("round", "left for " + attempt_name(entry.key) + ", which is not open");
+  const std::string not_open = "left for " + attempt_name(entry.key) + ", which is not open";
+  if (attempt == nullptr) return found_unless_missed(last_opened(entry.key.run), "round", not_open);
+  if (attempt->closed) return found("round", not_open);
   const federation::ledger::RoundOpen& open = attempt->open;
   if (open.plan != binding.plan || open.model != binding.model || open.roster != binding.roster)
     found("round", "names another plan, model or roster than its round was opened with");
@@ -240,13 +279,15 @@ void LedgerRules::check_once(const EgressIntent& entry, MessageKind kind, Attemp
 }
 
 void LedgerRules::check_budget(const EgressIntent& entry) {
-  std::uint64_t& spent = entry.binding ? run_bytes_[entry.key.run] : session_bytes_;
+  Spent& spent = entry.binding ? run_bytes_[entry.key.run] : session_bytes_;
   // The session's count starts again with the program.
   const bool restarted = !entry.binding && entry.bytes_spent == entry.length;
-  if (entry.bytes_spent != spent + entry.length && !restarted)
-    found("budget", "says that " + std::to_string(entry.bytes_spent) +
-                        " bytes were spent; the entries before it add up to " + std::to_string(spent + entry.length));
-  spent = entry.bytes_spent;
+  if (entry.bytes_spent != spent.bytes + entry.length && !restarted)
+    found_unless_missed(spent.index, "budget",
+                        "says that " + std::to_string(entry.bytes_spent) +
+                            " bytes were spent; the entries before it add up to " +
+                            std::to_string(spent.bytes + entry.length));
+  spent = {entry.bytes_spent, index_};
 }
 
 void LedgerRules::on(const federation::ledger::EgressSent& entry) {
@@ -254,6 +295,10 @@ void LedgerRules::on(const federation::ledger::EgressSent& entry) {
   // Intents of a batch lie side by side; other entries never lie between them.
   for (std::uint64_t i = 0; i < entry.count; ++i) {
     const auto intent = open_intents_.find(entry.first + i);
+    if (intent == open_intents_.end() && is_missed(entry.first + i)) {
+      ++undecided_;
+      continue;
+    }
     if (intent == open_intents_.end())
       return found("sent", "confirms entry " + std::to_string(entry.first + i) + ", which is not an open intent");
     facts_.transfers[intent->second].confirmed = true;
@@ -274,7 +319,8 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   const ReceiptProof proof = judge(entry);
   if (proof == ReceiptProof::forged)
     found("receipt", "a receipt for " + entry.site.text() + " that this site did not sign: the coordinator made it up");
-  if (proof == ReceiptProof::unknown_key) ++facts_.receipts_unjudged[entry.site.text()];
+  if (proof == ReceiptProof::unknown_key && has_missed(roster_index_)) ++undecided_;
+  else if (proof == ReceiptProof::unknown_key) ++facts_.receipts_unjudged[entry.site.text()];
   facts_.transfers.push_back({.index = index_,
                               .site = entry.site.text(),
                               .kind = entry.kind,
@@ -298,7 +344,7 @@ void LedgerRules::on(const federation::ledger::SitePardoned& entry) {
       continue;
     known = record.pardoned = true;
   }
-  if (!known) found("order", "pardons " + entry.site.text() + ", which was not blamed before");
+  if (!known) found_unless_missed({}, "order", "pardons " + entry.site.text() + ", which was not blamed before");
 }
 
 void LedgerRules::on(const federation::ledger::RoundClose& entry) {

@@ -12,6 +12,9 @@
 //   budget    bytes add up from egress to egress
 //   once      one vector an attempt, one answer to "unmask" a round
 //   sent      a confirmation is of an intent that was open
+//
+// Where an entry is missing or not the one committed to, what it held is unknown: a later entry that lacks something
+// which may have stood there accuses nobody. Such faults are counted apart. What the others show stays a finding.
 #pragma once
 
 #include <cstddef>
@@ -115,10 +118,15 @@ class LedgerRules {
 
   // `signed_by_site`: is_signed_by_site() of a receipt; false for every other entry.
   void check(std::uint64_t index, const federation::ledger::StampedEntry& entry, bool signed_by_site);
+  // Entries first..last are missing or not the ones committed to; in order with check().
+  void missed(std::uint64_t first, std::uint64_t last) { missed_.emplace_back(first, last); }
   void finish();  // totals of what was not confirmed
 
   const std::vector<Finding>& findings() const noexcept { return findings_; }
   std::uint64_t finding_count() const noexcept { return finding_count_; }
+  // Faults that may be no more than what an unreadable entry held.
+  std::uint64_t undecided() const noexcept { return undecided_; }
+  std::string missed_text() const;  // "entry 5", "entries 5 to 9 and others"
   LedgerFacts take_facts() noexcept { return std::move(facts_); }
   bool is_coordinator() const noexcept { return coordinator_; }
   void report(std::string where, std::string rule, std::string what);
@@ -126,6 +134,7 @@ class LedgerRules {
  private:
   struct Attempt {
     federation::ledger::RoundOpen open;
+    std::uint64_t index = 0;  // of the entry
     bool closed = false;
     std::set<Digest> chunks;
     std::uint64_t chunk_bytes = 0;
@@ -133,6 +142,12 @@ class LedgerRules {
   void found(std::string rule, std::string what) {
     report("entry " + std::to_string(index_), std::move(rule), std::move(what));
   }
+  // A fault only if nothing was missed after the entry `since`; without one, since the ledger's beginning.
+  void found_unless_missed(std::optional<std::uint64_t> since, std::string rule, std::string what);
+  bool has_missed(std::optional<std::uint64_t> since) const {
+    return !missed_.empty() && (!since || missed_.back().second > *since);
+  }
+  bool is_missed(std::uint64_t index) const;
   void on(const federation::ledger::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
   void on(const federation::ledger::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
   void on(const federation::ledger::RosterEpoch& entry);
@@ -159,6 +174,7 @@ class LedgerRules {
   void check_form(bool names_what_was_signed);
   ReceiptProof judge(const federation::ledger::IngressReceipt& entry);
   Attempt* attempt_of(const federation::ledger::RoundKey& key);
+  std::optional<std::uint64_t> last_opened(const RunId& run) const;  // the entry that opened its newest attempt
 
   std::set<federation::membership::PublicKeyBytes> destinations_;
   std::set<Digest> software_;
@@ -172,16 +188,27 @@ class LedgerRules {
   std::vector<Finding> findings_;
   std::uint64_t finding_count_ = 0;
   LedgerFacts facts_;
-  std::map<Digest, std::optional<federation::membership::PublicKeyBytes>>
-      approved_;  // plan → approver, empty when withdrawn
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> missed_;  // ascending: first and last index
+  std::uint64_t undecided_ = 0;
+  struct Decision {
+    std::optional<federation::membership::PublicKeyBytes> approver;  // none: withdrawn, or its evidence is bad
+    std::optional<std::uint64_t> index;                              // of the entry; none: there is no decision
+  };
+  Decision decision_about(const Digest& plan) const;  // the newest
+  std::map<Digest, Decision> decisions_;              // by plan
   std::set<Digest> rosters_;
   std::optional<Digest> roster_in_force_;
+  std::optional<std::uint64_t> roster_index_;  // of the entry that names it
   bool signed_by_site_ = false;
   bool new_form_seen_ = false;
   std::map<RunId, Attempt> attempts_;  // newest of each run
   std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;
-  std::map<RunId, std::uint64_t> run_bytes_;
-  std::uint64_t session_bytes_ = 0;
+  struct Spent {
+    std::uint64_t bytes = 0;
+    std::optional<std::uint64_t> index{};  // of the egress that said so
+  };
+  std::map<RunId, Spent> run_bytes_;
+  Spent session_bytes_;
   std::optional<std::uint64_t> previous_egress_;
   std::map<std::uint64_t, std::size_t> open_intents_;  // entry index → position in facts_.transfers
 };

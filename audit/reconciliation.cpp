@@ -31,11 +31,12 @@ class SiteWitness {
 
   // A signature says what a site sent, not how often, and not in which bytes the coordinator says it came: contents
   // that the site recorded convict nobody.
-  UnloggedReceipt judge(const Transfer& receipt, bool ledger_given) const {
+  // `silent`: why the ledger cannot speak against its site; null where it can.
+  UnloggedReceipt judge(const Transfer& receipt, const char* silent) const {
     const auto verdict = [&](Culprit culprit, const char* why) { return UnloggedReceipt{receipt.index, culprit, why}; };
     if (receipt.proof == ReceiptProof::forged)
       return verdict(Culprit::coordinator, "the site did not sign it: the coordinator made it up");
-    if (!ledger_given) return verdict(Culprit::nobody, "the site's ledger was not given");
+    if (silent != nullptr) return verdict(Culprit::nobody, silent);
     if (receipt.proof == ReceiptProof::old_form)
       return verdict(Culprit::nobody, "it is of version 1, without the site's signature, and proves nothing");
     if (receipt.proof == ReceiptProof::unknown_key)
@@ -44,7 +45,7 @@ class SiteWitness {
     if (bodies_.contains({receipt.kind, *receipt.body}))
       return verdict(Culprit::nobody,
                      "the site recorded a message with these contents, but fewer times or under other bytes");
-    if (old_kinds_.contains(receipt.kind))
+    if (bodies_.empty() && old_kinds_.contains(receipt.kind))
       return verdict(Culprit::nobody, "the site's ledger has such messages in version 1, which does not name contents");
     return verdict(Culprit::site, "the site signed it and did not record it");
   }
@@ -56,7 +57,7 @@ class SiteWitness {
 
 // One site's transfers against its receipts. A message sent again has the same bytes: copies are matched one to one.
 SiteReconciliation reconcile_site(const std::string& site, std::vector<const Transfer*> sent,
-                                  std::vector<const Transfer*> received, bool ledger_given) {
+                                  std::vector<const Transfer*> received, const char* silent) {
   const auto order = [](const Transfer* a, const Transfer* b) {
     return std::tie(a->payload, a->kind, a->length, a->index) < std::tie(b->payload, b->kind, b->length, b->index);
   };
@@ -67,7 +68,7 @@ SiteReconciliation reconcile_site(const std::string& site, std::vector<const Tra
   out.site = site;
   const SiteWitness witness(sent);
   const auto unlogged = [&](const Transfer& transfer) {
-    UnloggedReceipt found = witness.judge(transfer, ledger_given);
+    UnloggedReceipt found = witness.judge(transfer, silent);
     add(out.unlogged, transfer);
     if (found.culprit == Culprit::site) add(out.against_site, transfer);
     if (found.culprit == Culprit::coordinator) add(out.against_coordinator, transfer);
@@ -112,17 +113,22 @@ bool Reconciliation::clean() const noexcept {
 
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator) {
   std::map<std::string, std::pair<std::vector<const Transfer*>, std::vector<const Transfer*>>> by_site;
-  std::set<std::string> given;
+  std::set<std::string> given, damaged;
   for (const AuditedLedger* site : sites) {
     given.insert(site->owner);
+    if (!site->whole) damaged.insert(site->owner);
     auto& sent = by_site[site->owner].first;
     for (const Transfer& transfer : site->facts.transfers) sent.push_back(&transfer);
   }
   for (const Transfer& receipt : coordinator.facts.transfers) by_site[receipt.site].second.push_back(&receipt);
   Reconciliation out;
-  for (auto& [site, transfers] : by_site)
-    out.sites.push_back(
-        reconcile_site(site, std::move(transfers.first), std::move(transfers.second), given.contains(site)));
+  for (auto& [site, transfers] : by_site) {
+    const char* silent = nullptr;
+    if (!given.contains(site)) silent = "the site's ledger was not given";
+    else if (damaged.contains(site))
+      silent = "it may be in what is changed or missing in this copy of the site's ledger";
+    out.sites.push_back(reconcile_site(site, std::move(transfers.first), std::move(transfers.second), silent));
+  }
   return out;
 }
 

@@ -115,6 +115,7 @@ ordered_json to_json(const AuditedLedger& ledger) {
           {"canaries_searched", ledger.canaries_searched},
           {"finding_count", ledger.finding_count},
           {"findings", findings},
+          {"undecided", ledger.undecided},
           {"notices", ledger.notices},
           {"facts", facts_json(ledger.facts)}};
 }

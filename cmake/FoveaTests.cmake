@@ -1,6 +1,6 @@
 # Tests by rooms: tests/unit/crypto is room "crypto", tests/simulation room "simulation". Each room has a target
-# tests_ROOM that builds what it needs; the names of its cases begin with "ROOM.", and their label is the kind of test
-# (the first folder: unit, simulation, integration, …).
+# tests_ROOM that builds what it needs; the names of its cases begin with "ROOM.", and their labels are the kind of test
+# (the first folder: unit, simulation, integration, …) and room_ROOM.
 
 # The room and the kind of the folder that is being read.
 function(_fovea_test_room room kind)
@@ -27,7 +27,7 @@ function(fovea_command_test name)
   cmake_parse_arguments(ARG "" "" "COMMAND" ${ARGN})
   _fovea_test_room(room kind)
   add_test(NAME ${room}.${name} COMMAND ${ARG_COMMAND})
-  set_tests_properties(${room}.${name} PROPERTIES LABELS ${kind} TIMEOUT 300)
+  set_tests_properties(${room}.${name} PROPERTIES LABELS "${kind};room_${room}" TIMEOUT 300)
 endfunction()
 
 # libzmq and other libraries of Debian's are not compiled with the thread sanitizer: what it sees of them alone is no
@@ -54,6 +54,9 @@ function(fovea_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(FOVEA_COVERAGE)  # without optimisation, and each branch is counted
+    math(EXPR ARG_TIMEOUT "4 * ${ARG_TIMEOUT}")
+  endif()
   _fovea_test_room(room kind)
   foreach(source ${ARG_SOURCES})
     file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${source})
@@ -61,11 +64,15 @@ function(fovea_test name)
   endforeach()
   if(ARG_WHOLE)
     add_test(NAME ${room}.${name} COMMAND ${name})
-    set_tests_properties(${room}.${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind}
-                         ${_fovea_test_environment})
+    set_tests_properties(${room}.${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
+                         LABELS "${kind};room_${room}" ${_fovea_test_environment})
   else()
-    gtest_discover_tests(${name} TEST_PREFIX ${room}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${kind} ${_fovea_test_environment})
+    gtest_discover_tests(${name} TEST_PREFIX ${room}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
+                         PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${_fovea_test_environment})
+    # Two labels are a list, which gtest_discover_tests cannot hand on: set when ctest has read the cases.
+    set(labels ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+    file(WRITE ${labels} "set_tests_properties(\${${name}_TESTS} PROPERTIES LABELS \"${kind};room_${room}\")\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
   endif()
 endfunction()
 

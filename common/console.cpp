@@ -10,7 +10,8 @@
 namespace fovea {
 namespace {
 
-void print(std::FILE* stream, std::string_view text) {
+void print(std::FILE* stream, std::string_view raw) {
+  const std::string text = printable(raw);
   std::fwrite(text.data(), 1, text.size(), stream);
   std::fputc('\n', stream);
   std::fflush(stream);
@@ -21,6 +22,20 @@ std::string dump(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+// Bytes of the character that `text` begins with, if it is one that moves the cursor, changes the terminal or turns the
+// direction of what follows: C0 but tab and newline, DEL, C1, and the marks of bidirectional text.
+std::size_t hidden_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const bool c0 = byte(0) < 0x20U && text[0] != '\n' && text[0] != '\t';
+  if (c0 || byte(0) == 0x7fU) return 1;
+  if (byte(0) == 0xc2U && byte(1) >= 0x80U && byte(1) < 0xa0U) return 2;
+  if (byte(0) == 0xd8U && byte(1) == 0x9cU) return 2;  // U+061C
+  if (byte(0) != 0xe2U) return 0;
+  const unsigned low = byte(2);
+  if (byte(1) == 0x80U && (low == 0x8eU || low == 0x8fU || (low >= 0xaaU && low <= 0xaeU))) return 3;
+  return byte(1) == 0x81U && low >= 0xa6U && low <= 0xa9U ? 3 : 0;
+}
+
 // Characters a terminal shows, for UTF-8 text.
 std::size_t shown_width(std::string_view text) {
   return static_cast<std::size_t>(
@@ -28,6 +43,25 @@ std::size_t shown_width(std::string_view text) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t hidden = hidden_length(text.substr(i));
+    if (hidden == 0) {
+      out.push_back(text[i]);
+      continue;
+    }
+    for (std::size_t j = 0; j < hidden; ++j) {
+      char escaped[5];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(text[i + j])));
+      out += escaped;
+    }
+    i += hidden - 1;
+  }
+  return out;
+}
 
 ExitCode exit_code_of(ErrorCode code) noexcept {
   switch (code) {

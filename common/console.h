@@ -27,6 +27,10 @@ enum class ExitCode : int {
 
 ExitCode exit_code_of(ErrorCode code) noexcept;
 
+// What may be written to a terminal: characters that move the cursor, change the terminal or turn the direction of text
+// become "\x1b". Names and documents of other parties are printed: a plan must not show another plan.
+std::string printable(std::string_view text);
+
 struct Console {
   bool json = false;
   bool quiet = false;

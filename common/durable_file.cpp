@@ -124,7 +124,8 @@ Result<void> sync_filesystem(const fs::path& folder) {
 }
 
 Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not blocking: a named pipe in a folder of somebody else would hold the program for ever.
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (descriptor.number() < 0) return errno_error(path, "open");
   struct stat status {};
   if (::fstat(descriptor.number(), &status) != 0) return errno_error(path, "stat");

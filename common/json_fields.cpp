@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/closest_name.h"
+#include "common/console.h"
 #include "common/result.h"
 
 namespace fovea {
@@ -87,8 +88,13 @@ Result<json> parse_json(ByteView bytes, std::string_view source, std::size_t siz
   if (bytes.size() > size_max)
     return invalid_argument(std::string(source) + ": " + std::to_string(bytes.size()) +
                             " bytes are above the limit of " + std::to_string(size_max));
+  const std::string_view text = as_text(bytes);
+  // The parser takes a zero byte for the end: what follows would be signed, shown and stored, and mean nothing.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos)
+    return invalid_argument(std::string(source) + ": not JSON at byte " + std::to_string(zero) + ", which is zero");
+  if (text.starts_with("\xef\xbb\xbf"))
+    return invalid_argument(std::string(source) + ": begins with a byte order mark; save it as UTF-8 without one");
   try {
-    const std::string_view text = as_text(bytes);
     StrictSax sax;
     if (!json::sax_parse(text.begin(), text.end(), &sax))
       return invalid_argument(std::string(source) + ": " + sax.reason());
@@ -125,6 +131,13 @@ Result<std::string> JsonFields::text(std::string_view name, std::size_t size_min
   if (out.size() < size_min || out.size() > size_max)
     return invalid_argument(path_of(name) + ": expected a text of " + bounds + ", found " + std::to_string(out.size()) +
                             " bytes");
+  return out;
+}
+
+Result<std::string> JsonFields::line(std::string_view name, std::size_t size_min, std::size_t size_max) {
+  FOVEA_TRY_ASSIGN(std::string out, text(name, size_min, size_max));
+  if (out.find_first_of("\n\t") != std::string::npos || printable(out) != out)
+    return invalid_argument(path_of(name) + ": has control characters or marks of direction; one line of plain text");
   return out;
 }
 

@@ -33,6 +33,8 @@ class JsonFields {
 
   bool has(std::string_view name) const;
   Result<std::string> text(std::string_view name, std::size_t size_min, std::size_t size_max);
+  // A text of one line that shows what it is: without control characters and marks of direction. For names.
+  Result<std::string> line(std::string_view name, std::size_t size_min, std::size_t size_max);
   Result<std::string> choice(std::string_view name, std::initializer_list<std::string_view> allowed);
   Result<std::uint64_t> integer(std::string_view name, std::uint64_t min, std::uint64_t max);
   Result<std::uint32_t> integer32(std::string_view name, std::uint32_t min, std::uint32_t max);

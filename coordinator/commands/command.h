@@ -29,6 +29,9 @@ struct CommandContext {
   Result<registry::CoordinatorConfig> config();
 };
 
+// Site by site what `next` changes, with the fingerprint that covers all keys of a site.
+void show_change(CommandContext& context, const federation::membership::Roster& before,
+                 const federation::membership::Roster& next);
 // What signing or taking a roster has brought about.
 void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome);
 

@@ -60,30 +60,13 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
   return {};
 }
 
-// Whoever signs second sees what the first one changed, before the passphrase is asked for.
-void show_change(CommandContext& context, const federation::membership::Roster& next) {
-  const auto current = context.folder().newest_roster();
-  const federation::membership::Roster before = current.value_or(federation::membership::Roster());
-  const auto line = [](const char* what, const federation::membership::RosterSite& site) {
-    return what + site.id.text() + ": fingerprint " + federation::membership::fingerprint(site.identity_key);
-  };
-  context.console.progress("roster of epoch " + std::to_string(next.epoch) + ":");
-  for (const auto& site : next.sites) {
-    const auto* known = before.find(site.id);
-    const bool same = known != nullptr && known->identity_key == site.identity_key &&
-                      known->transport_key == site.transport_key && known->log_key == site.log_key &&
-                      known->approver_key == site.approver_key;
-    context.console.progress(line(known == nullptr ? "  new      " : (same ? "  stays    " : "  NEW KEYS "), site));
-  }
-  for (const auto& site : before.sites)
-    if (next.find(site.id) == nullptr) context.console.progress(line("  leaves   ", site));
-}
-
 Result<void> run_cosign(CommandContext& context, const Choice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument waiting, folder.waiting_roster());
   FOVEA_TRY_ASSIGN(const federation::membership::Roster next, federation::membership::Roster::parse(waiting.document));
-  show_change(context, next);
+  // Whoever signs second sees what the first one changed, before the passphrase is asked for.
+  const auto before = folder.newest_roster();
+  show_change(context, before ? *before : federation::membership::Roster(), next);
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
   FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.cosign(key));
   show_roster(context, "cosign", outcome);
@@ -131,18 +114,43 @@ Result<void> run_sites(CommandContext& context) {
 
 }  // namespace
 
+void show_change(CommandContext& context, const federation::membership::Roster& before,
+                 const federation::membership::Roster& next) {
+  using federation::membership::RosterSite;
+  const auto line = [](const char* what, const RosterSite& site) {
+    return what + site.id.text() + ": fingerprint " + federation::membership::site_fingerprint(site);
+  };
+  context.console.progress("roster of epoch " + std::to_string(next.epoch) + ":");
+  for (const RosterSite& site : next.sites) {
+    const RosterSite* known = before.find(site.id);
+    const bool same = known != nullptr &&
+                      federation::membership::entry_digest(*known) == federation::membership::entry_digest(site);
+    context.console.progress(line(known == nullptr ? "  new      " : (same ? "  stays    " : "  NEW KEYS "), site));
+  }
+  for (const RosterSite& site : before.sites)
+    if (next.find(site.id) == nullptr) context.console.progress(line("  leaves   ", site));
+}
+
 void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome) {
   Json sites = Json::array();
   for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
   const std::size_t left = outcome.in_force ? 0 : outcome.quorum - outcome.signatures;
-  context.console.data(
-      command,
-      {{"epoch", outcome.roster.epoch}, {"in_force", outcome.in_force}, {"signatures_missing", left}, {"sites", sites}},
-      "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " + std::to_string(outcome.roster.sites.size()) +
-          " sites" +
-          (outcome.in_force ? ""
-                            : "\nnot in force yet: " + std::to_string(left) +
-                                  " more administrators must sign it: fovea-coordinator cosign --key FILE"));
+  const std::string file = outcome.file.string();
+  std::string text = "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " +
+                     std::to_string(outcome.roster.sites.size()) + " sites, ";
+  if (!outcome.in_force)
+    text += "not in force: it waits in " + file + " for " + std::to_string(left) +
+            (left == 1 ? " more administrator" : " more administrators") +
+            "\nnext, with this file in their folder: fovea-coordinator cosign --key KEYFILE";
+  else if (context.folder().is_coordinator()) text += "in force";
+  else text += "signed by enough\nnext, at the coordinator: fovea-coordinator take " + file;
+  context.console.data(command,
+                       {{"epoch", outcome.roster.epoch},
+                        {"in_force", outcome.in_force},
+                        {"signatures_missing", left},
+                        {"file", file},
+                        {"sites", sites}},
+                       text);
 }
 
 Result<registry::CoordinatorConfig> CommandContext::config() {

@@ -95,10 +95,11 @@ Result<registry::CoordinatorFolder::NewFederation> new_federation(const Founding
 Result<void> init_with_key_here(CommandContext& context, const FoundingChoice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
-  FOVEA_TRY(folder.check_unused());
+  fresh.administrators = {{}};  // the key is made last, once nothing else can be refused
+  fresh.quorum = 1;
+  FOVEA_TRY(folder.check_new(fresh));
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, make_key(context, choice.key_here));
   fresh.administrators = {key.verify_key()};
-  fresh.quorum = 1;
   FOVEA_TRY(folder.create(fresh));
   FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(folder.founding_file()));
   FOVEA_TRY(document.sign(key));
@@ -193,8 +194,10 @@ Result<void> run_take(CommandContext& context, const FoundingChoice& choice) {
                              " invite");
     return {};
   }
+  const auto before = folder.newest_roster();
   const auto outcome = folder.take_roster(std::move(document));
   if (!outcome) return outcome.error().with_context(choice.file);
+  show_change(context, before ? *before : federation::membership::Roster(), outcome->roster);
   show_roster(context, "take", *outcome);
   return {};
 }

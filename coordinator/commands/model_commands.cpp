@@ -25,7 +25,12 @@ struct Choice {
 Result<store::RunStore> find_run(CommandContext& context, const std::string& prefix) {
   FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
   if (runs.empty()) return not_found("no run yet; start one with: fovea-coordinator run start PLAN");
-  if (prefix.empty()) return store::RunStore::open(runs.back());
+  for (auto path = runs.rbegin(); prefix.empty() && path != runs.rend(); ++path) {
+    auto opened = store::RunStore::open(*path);
+    if (!opened && opened.error().code == ErrorCode::invalid_argument) continue;  // of an older version
+    if (!opened || opened->sums() > 0) return opened;
+  }
+  if (prefix.empty()) return failed_precondition("no round of any run has ended yet; see fovea-coordinator run list");
   for (const fs::path& path : runs)
     if (path.filename().string().starts_with(prefix)) return store::RunStore::open(path);
   return not_found("run \"" + prefix + "\": no such run; see fovea-coordinator run list");
@@ -64,7 +69,7 @@ void add_model_commands(CLI::App& app, CommandContext& context) {
   auto* model = app.add_subcommand("model", "The model a run produced");
   model->require_subcommand(1);
   auto* out = model->add_subcommand("export", "Write it as safetensors");
-  out->add_option("--run", choice->run, "The run's id, or its first digits; the default is the newest");
+  out->add_option("--run", choice->run, "The run's id, or its first digits; the default is the newest with a model");
   out->add_option("--output", choice->output, "The file to write")->default_val("model.safetensors");
   out->callback(
       [&context, choice] { context.console.run("model export", [&] { return run_export(context, *choice); }); });

@@ -88,13 +88,12 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
     return plan.error().with_context(choice.plan);
   }
   FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
-  FOVEA_TRY_ASSIGN(auto store, choose_run(context, plan_bytes, choice.fresh));
   io::block_stop_signals();
   FOVEA_TRY_ASSIGN(
       auto driver,
       io::RunDriver::open({.folder = context.folder(),
                            .config = config,
-                           .store = std::move(store),
+                           .choose_run = [&] { return choose_run(context, plan_bytes, choice.fresh); },
                            .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
                           context.clock));
   FOVEA_TRY_ASSIGN(const io::RunEnd end, driver->run());

@@ -14,7 +14,7 @@ namespace fovea::coordinator::io {
 
 // Said again at each start: a crash may have come between the evidence and its entry.
 Result<void> RunDriver::Parts::resume_blames() {
-  FOVEA_TRY_ASSIGN(const std::vector<store::Blame> standing, store::BlameFolder(options.store->folder()).standing());
+  FOVEA_TRY_ASSIGN(const std::vector<store::Blame> standing, store::BlameFolder(run->folder()).standing());
   for (const store::Blame& blamed : standing) {
     spdlog::warn("{}: is left out since round {}, {}; see fovea-coordinator sites", blamed.site.text(), blamed.round,
                  blamed.reason);
@@ -47,7 +47,7 @@ void RunDriver::Parts::tell_of_blame(const SiteId& site, const store::Blame& bla
 
 Result<void> RunDriver::Parts::tell_of_blames(const SiteId& site) {
   if (left_out.empty()) return {};
-  FOVEA_TRY_ASSIGN(const std::vector<store::Blame> standing, store::BlameFolder(options.store->folder()).standing());
+  FOVEA_TRY_ASSIGN(const std::vector<store::Blame> standing, store::BlameFolder(run->folder()).standing());
   for (const store::Blame& blame : standing) tell_of_blame(site, blame);
   return {};
 }
@@ -59,11 +59,11 @@ Result<void> RunDriver::Parts::blame(round::BlamedSite blamed) {
   const federation::membership::RosterSite* member = roster.find(blamed.site);
   const store::Blame kept{.site = blamed.site,
                           .key = member == nullptr ? federation::membership::PublicKeyBytes{} : member->identity_key,
-                          .run = options.store->facts().run,
+                          .run = run->facts().run,
                           .round = round,
                           .reason = reason,
                           .evidence = std::move(blamed.evidence)};
-  FOVEA_TRY(store::BlameFolder(options.store->folder()).add(kept));
+  FOVEA_TRY(store::BlameFolder(run->folder()).add(kept));
   FOVEA_TRY(record_blame(kept));
   spdlog::warn("{}: left out, {}; see fovea-coordinator sites", kept.site.text(), reason);
   events.write("site_blamed", {{"site", kept.site.text()},
@@ -77,7 +77,7 @@ Result<void> RunDriver::Parts::blame(round::BlamedSite blamed) {
 
 // A pardon is about one blame: one that was signed for another is no pardon.
 Result<void> RunDriver::Parts::look_for_pardons() {
-  const store::BlameFolder folder(options.store->folder());
+  const store::BlameFolder folder(run->folder());
   std::vector<SiteId> sites;
   for (const auto& [site, evidence] : left_out) sites.push_back(site);
   for (const SiteId& site : sites) {

@@ -68,7 +68,7 @@ RunDriver::RunDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 RunDriver::~RunDriver() = default;
 
 const std::string& RunDriver::endpoint() const noexcept { return parts_->server->endpoint(); }
-const store::RunStore& RunDriver::store() const noexcept { return *parts_->options.store; }
+const store::RunStore& RunDriver::store() const noexcept { return *parts_->run; }
 
 Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, const Clock& clock) {
   const registry::CoordinatorFolder folder = options.folder;
@@ -94,8 +94,6 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                          .unmasker = std::move(unmasker),
                                          .signals = std::move(signals)});
   Parts& inner = *parts;
-  FOVEA_TRY(inner.resume_blames());
-  FOVEA_TRY(inner.resume_round());
   FOVEA_TRY_ASSIGN(inner.server,
                    ZmqServer::start({.endpoint = endpoint}, inner.keys.transport,
                                     [&inner](const federation::io::CurvePublicKey& key) {
@@ -104,6 +102,9 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                       const federation::membership::RosterSite* site = newest.find_transport_key(key);
                                       return site == nullptr ? std::nullopt : std::optional<SiteId>(site->id);
                                     }));
+  FOVEA_TRY_ASSIGN(inner.run, inner.options.choose_run());
+  FOVEA_TRY(inner.resume_blames());
+  FOVEA_TRY(inner.resume_round());
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_check = clock.monotonic();
@@ -113,7 +114,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
 
 Result<RunEnd> RunDriver::run() {
   Parts& parts = *parts_;
-  const store::RunStore& store = *parts.options.store;
+  const store::RunStore& store = *parts.run;
   FOVEA_TRY(parts.record(federation::ledger::RosterEpoch{parts.roster.epoch, parts.roster.hash,
                                                          static_cast<std::uint32_t>(parts.roster.sites.size())}));
   parts.events.write("run_started", {{"run", store.facts().run.text()},
@@ -166,9 +167,8 @@ Result<void> RunDriver::Parts::tick() {
 
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
-  const federation::membership::Plan& plan = options.store->plan();
-  std::string line =
-      "round " + std::to_string(options.store->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
+  const federation::membership::Plan& plan = run->plan();
+  std::string line = "round " + std::to_string(run->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
   if (!machine) {
     std::size_t present = 0;
     for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
@@ -189,7 +189,7 @@ void RunDriver::Parts::show_progress() {
 // Releases are sealed under the roster of their round, and no site gives a second one: a round that was left in R5 ends
 // under that roster, even if a newer one is in force since. Sites that the newer one removed are ignored meanwhile.
 Result<void> RunDriver::Parts::resume_round() {
-  store::RunStore& store = *options.store;
+  store::RunStore& store = *run;
   if (store.complete()) return {};
   FOVEA_TRY_ASSIGN(journal_at_start, store.begin_round(store.next_round()));
   FOVEA_TRY_ASSIGN(const std::optional<Digest> release, round::roster_of_release(store.next_round(), journal_at_start));
@@ -267,7 +267,7 @@ Result<void> RunDriver::Parts::adopt_roster() {
 
 // Every connected site should have the last sum before the port closes.
 Result<void> RunDriver::Parts::wait_for_confirmations() {
-  const store::RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = run->last_sum();
   const std::int64_t deadline = clock->monotonic().value + kConfirmationsMaxMs;
   while (!stop && clock->monotonic().value < deadline) {
     const bool waiting = std::any_of(joined.begin(), joined.end(), [&](const auto& entry) {
@@ -280,7 +280,7 @@ Result<void> RunDriver::Parts::wait_for_confirmations() {
 }
 
 Result<void> RunDriver::Parts::write_summary() {
-  const store::RunStore& store = *options.store;
+  const store::RunStore& store = *run;
   nlohmann::ordered_json summary = {{"fovea_run_summary", 1},
                                     {"run", store.facts().run.text()},
                                     {"plan", to_hex(store.plan().hash)},

@@ -20,7 +20,8 @@ namespace fovea::coordinator::io {
 struct RunDriverOptions {
   registry::CoordinatorFolder folder;
   registry::CoordinatorConfig config;
-  std::unique_ptr<store::RunStore> store;
+  // Makes or resumes the run. Called once the port is this process's: a start that fails leaves no run behind.
+  std::function<Result<std::unique_ptr<store::RunStore>>()> choose_run;
   std::function<void(const std::string&)> show;  // a line for a person, about once a second
 };
 

@@ -33,6 +33,7 @@ namespace fovea::coordinator::io {
 
 struct RunDriver::Parts {
   RunDriverOptions options;
+  std::unique_ptr<store::RunStore> run{};
   const Clock* clock = nullptr;
   registry::CoordinatorKeys keys;
   federation::membership::Invite facts;
@@ -76,7 +77,7 @@ struct RunDriver::Parts {
   Result<void> loop_once();
   Result<void> tick();
   void show_progress();
-  Result<void> resume_round();  // at the start, before the port opens
+  Result<void> resume_round();  // at the start, before any message is read
   bool may_repeat_under(const federation::membership::Roster& newer) const;
   Result<void> check_for_new_roster();
   Result<void> adopt_roster();
@@ -118,7 +119,7 @@ struct RunDriver::Parts {
   Result<void> perform(round::RoundEffects effects);
 
   // run_blame.cpp: who is left out, over restarts
-  Result<void> resume_blames();  // at the start, before the port opens
+  Result<void> resume_blames();  // at the start, before any message is read
   Result<void> blame(round::BlamedSite blamed);
   Result<void> record_blame(const store::Blame& blame);
   void tell_of_blame(const SiteId& site, const store::Blame& blame);

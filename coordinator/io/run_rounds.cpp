@@ -55,7 +55,7 @@ federation::secagg::Thresholds thresholds_of(const federation::membership::Plan&
 }  // namespace
 
 void RunDriver::Parts::limit_cohort() {
-  const federation::membership::Plan& plan = options.store->plan();
+  const federation::membership::Plan& plan = run->plan();
   cohort_largest = round::cohort_limit(roster.sites.size(), thresholds_of(plan), plan.cohort.largest);
   if (cohort_largest == federation::messages::kCompleteGraphMax &&
       std::min<std::size_t>(plan.cohort.largest, roster.sites.size()) > cohort_largest)
@@ -69,7 +69,7 @@ void RunDriver::Parts::limit_cohort() {
 bool RunDriver::Parts::is_present(const SiteId& site) const {
   const auto state = joined.find(site);
   if (state == joined.end() || !server->has_session(site)) return false;
-  const auto& history = options.store->history();
+  const auto& history = run->history();
   return std::count_if(history.begin(), history.end(), [&](const store::RoundRecord& past) {
            return past.aborted.empty() && past.round > state->second.last_round;
          }) <= 1;
@@ -106,7 +106,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
 }
 
 Result<void> RunDriver::Parts::begin_round_when_ready() {
-  store::RunStore& store = *options.store;
+  store::RunStore& store = *run;
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
   const federation::membership::Plan& plan = store.plan();
   Cohort cohort = repeat ? cohort_to_repeat() : cohort_of_round(store.next_round());
@@ -134,7 +134,7 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
 }
 
 Result<round::RoundSetup> RunDriver::Parts::make_setup(Cohort cohort) const {
-  const store::RunStore& store = *options.store;
+  const store::RunStore& store = *run;
   const federation::membership::Plan& plan = store.plan();
   FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan.position(store.sums() + 1));
   FOVEA_TRY_ASSIGN(const auto ranges, store.model().layout().ranges(plan.stages[position.stage_index].trains));
@@ -215,7 +215,7 @@ Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
   }
   for (round::BlamedSite& blamed : effects.blamed) FOVEA_TRY(blame(std::move(blamed)));
   verify_each_tag = verify_each_tag || effects.verify_each_tag;
-  FOVEA_TRY(options.store->append_journal(effects.journal));
+  FOVEA_TRY(run->append_journal(effects.journal));
   if (effects.beacon) FOVEA_TRY(store_beacon(*effects.beacon));
   if (effects.finished) FOVEA_TRY(store_sum(*effects.finished));
   if (effects.opened) FOVEA_TRY(record_opening(*effects.opened));
@@ -253,8 +253,8 @@ store::RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber 
   store::RoundRecord out;
   out.round = number;
   out.attempt = attempt;
-  const federation::membership::Plan& plan = options.store->plan();
-  if (const auto position = plan.position(options.store->sums() + 1)) {
+  const federation::membership::Plan& plan = run->plan();
+  if (const auto position = plan.position(run->sums() + 1)) {
     out.stage = plan.stages[position->stage_index].name;
     out.stage_round = position->stage_round;
   }
@@ -263,7 +263,7 @@ store::RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber 
 }
 
 Result<void> RunDriver::Parts::store_sum(const round::RoundResult& result) {
-  store::RunStore& store = *options.store;
+  store::RunStore& store = *run;
   FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, store.plan().position(store.sums() + 1));
   const federation::membership::PlanStage& stage = store.plan().stages[position.stage_index];
   std::future<Result<void>> publication = store.begin_publication(result.round, result.publication);
@@ -310,13 +310,13 @@ Result<void> RunDriver::Parts::publish(round::RoundResult result) {
 }
 
 Result<void> RunDriver::Parts::save() {
-  FOVEA_TRY(options.store->save_model());
+  FOVEA_TRY(run->save_model());
   ledger_dirty = false;
   return ledger.publish();
 }
 
 Result<void> RunDriver::Parts::end_without_sum(const round::RoundAborted& aborted) {
-  store::RunStore& store = *options.store;
+  store::RunStore& store = *run;
   store::RoundRecord ended = describe(round, machine->progress().attempt);
   ended.aborted = std::string(federation::messages::to_string(aborted.reason)) +
                   (aborted.detail.empty() ? "" : ": " + aborted.detail);

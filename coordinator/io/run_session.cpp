@@ -76,22 +76,22 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
   // A site that trained for this round has computed the model of the last sum.
   if (const auto state = joined.find(message.site);
       opened->kind() == MessageKind::training_ready && state != joined.end())
-    if (const store::RoundRecord* last = options.store->last_sum(); last != nullptr && key_of(*opened).round == round)
+    if (const store::RoundRecord* last = run->last_sum(); last != nullptr && key_of(*opened).round == round)
       state->second.last_round = std::max(state->second.last_round, last->round);
   if (opened->header().epoch != roster.epoch) {
     if (opened->kind() == MessageKind::hello) return {};
     refuse(message, opened->kind(), federation::messages::RefusalReason::wrong_epoch);
     return offer_documents(message.site, true);
   }
-  if (!machine || opened->header().run != options.store->facts().run) return {};
+  if (!machine || opened->header().run != run->facts().run) return {};
   return feed(round::MessageReceived{std::move(*opened)});
 }
 
 SiteLoad& RunDriver::Parts::load_of(const SiteId& site) {
   if (const auto found = loads.find(site); found != loads.end()) return found->second;
-  const std::size_t words = federation::secagg::vector_words(options.store->model().layout().size());
+  const std::size_t words = federation::secagg::vector_words(run->model().layout().size());
   return loads
-      .emplace(site, SiteLoad(receipts_of_round(options.store->plan(), federation::messages::chunk_count(words),
+      .emplace(site, SiteLoad(receipts_of_round(run->plan(), federation::messages::chunk_count(words),
                                                 options.config.attempts_max)))
       .first->second;
 }
@@ -100,7 +100,7 @@ bool RunDriver::Parts::admit(const SiteId& site, const federation::messages::Sig
   SiteLoad& load = load_of(site);
   if (message.kind() != MessageKind::hello) return load.admit_receipt(round, clock->monotonic());
   const auto hello = federation::messages::Hello::decode(message.payload());
-  const store::RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = run->last_sum();
   return load.admit_hello(hello ? hello->last_round : 0, last == nullptr ? 0 : last->round, clock->monotonic());
 }
 
@@ -131,12 +131,12 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
     return {};
   }
   const bool newest_roster = opened.header().epoch == roster.epoch;
-  if (opened.header().run != options.store->facts().run || !newest_roster) {
+  if (opened.header().run != run->facts().run || !newest_roster) {
     events.write("site_connected", {{"site", message.site.text()}, {"epoch", opened.header().epoch}});
     joined.erase(message.site);
     return offer_documents(message.site, !newest_roster);
   }
-  const store::RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = run->last_sum();
   if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model &&
       hello->model_hash != Digest{}) {
     spdlog::warn("{}: computed another model than the coordinator", message.site.text());
@@ -168,21 +168,21 @@ Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federati
 }
 
 void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
-  const SendVerdict verdict = server->send(
-      site, shared(federation::messages::seal_message(
-                {.kind = kind, .run = options.store->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
-                payload, keys.signing)));
+  const SendVerdict verdict =
+      server->send(site, shared(federation::messages::seal_message(
+                             {.kind = kind, .run = run->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+                             payload, keys.signing)));
   if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: reads messages too slowly; one was dropped", site.text());
 }
 
 void RunDriver::Parts::refuse(const InboundMessage& message, MessageKind kind,
                               federation::messages::RefusalReason reason) {
   const federation::messages::RefusalNotice notice{.round = 0, .attempt = 0, .refused = kind, .reason = reason};
-  server->reply(message, shared(federation::messages::seal_message({.kind = MessageKind::refusal,
-                                                                    .run = options.store->facts().run,
-                                                                    .sender = std::nullopt,
-                                                                    .epoch = roster.epoch},
-                                                                   notice.encode(), keys.signing)));
+  server->reply(
+      message,
+      shared(federation::messages::seal_message(
+          {.kind = MessageKind::refusal, .run = run->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
+          notice.encode(), keys.signing)));
 }
 
 Result<void> RunDriver::Parts::offer_roster(const SiteId& site) {
@@ -194,16 +194,16 @@ Result<void> RunDriver::Parts::offer_roster(const SiteId& site) {
 
 Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_too) {
   if (roster_too) FOVEA_TRY(offer_roster(site));
-  send_own(site, MessageKind::plan_offer, federation::messages::PlanOffer{options.store->plan_bytes()}.encode());
+  send_own(site, MessageKind::plan_offer, federation::messages::PlanOffer{run->plan_bytes()}.encode());
   return {};
 }
 
 // One missed sum at a time: the site says hello again when it has applied it.
 Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
-  const store::RoundRecord* last = options.store->last_sum();
+  const store::RoundRecord* last = run->last_sum();
   if (last == nullptr || last_round >= last->round) return {};
   if (!load_of(site).admit_publication(last_round, clock->monotonic())) return {};
-  FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, options.store->publication_after(last_round));
+  FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, run->publication_after(last_round));
   if (!missed) return {};
   events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});
   for (Bytes& message : missed->messages)

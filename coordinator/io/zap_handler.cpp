@@ -60,24 +60,35 @@ void ZapHandler::answer_waiting() {
   }
 }
 
+// It may try again: its socket does so by itself.
+bool ZapHandler::within_rate(const SiteId& site) {
+  federation::io::RateLimit& limit = handshakes_.try_emplace(site, kHandshakeRate).first->second;
+  if (limit.admit(clock_.monotonic())) return true;
+  ++refused_count_;
+  constexpr std::uint64_t kLoggedEach = 1000;
+  if (limit.refused() % kLoggedEach == 1) spdlog::warn("{}: connects too often; refused for now", site.text());
+  return false;
+}
+
 void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
   if (frames.size() <= kRequestId) return;
   const auto key = client_key(frames);
-  const std::optional<SiteId> site = key ? admission_(*key) : std::nullopt;
-  if (site) {
+  std::optional<SiteId> site = key ? admission_(*key) : std::nullopt;
+  if (site && !within_rate(*site)) site.reset();
+  else if (site) {
     ++accepted_count_;
   } else {
     ++refused_count_;
     constexpr std::uint64_t kLoggedMax = 100;  // a stranger must not fill the log
     if (key && refused_count_ <= kLoggedMax)
       spdlog::warn("refused a connection: its transport key {} is not on the roster",
-                   federation::membership::fingerprint(*key));
+                   federation::membership::shortened_key(*key));
   }
   const std::string user = site ? site->text() : std::string();
   const std::string parts[] = {"1.0",
                                frames[kRequestId].to_string(),
                                site ? "200" : "400",
-                               site ? "OK" : "this key is not on the roster",
+                               site ? "OK" : "this key is not on the roster, or connects too often",
                                user,
                                std::string()};
   socket_.send(frames[kRequester], zmq::send_flags::sndmore);

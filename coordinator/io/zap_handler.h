@@ -4,14 +4,21 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/clock.h"
 #include "common/ids.h"
 #include "federation/io/curve_socket.h"
+#include "federation/io/rate_limit.h"
 
 namespace fovea::coordinator::io {
+
+// A member that connects again and again holds descriptors, and could count libzmq's numbers of connections round to
+// one that is in use, which aborts the process.
+inline constexpr federation::io::Rate kHandshakeRate{.burst = 60, .every_ms = 2'000};
 
 // The site a transport key belongs to, or nothing when the key is not on the roster.
 using Admission = std::function<std::optional<SiteId>(const federation::io::CurvePublicKey&)>;
@@ -31,8 +38,12 @@ class ZapHandler {
  private:
   void answer_one(std::vector<zmq::message_t> frames);
 
+  bool within_rate(const SiteId& site);
+
   zmq::socket_t socket_;
   Admission admission_;
+  SystemClock clock_;
+  std::map<SiteId, federation::io::RateLimit> handshakes_;  // as many as the roster has sites
   std::uint64_t refused_count_ = 0;
   std::uint64_t accepted_count_ = 0;
 };

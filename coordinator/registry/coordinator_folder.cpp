@@ -39,18 +39,31 @@ Result<std::vector<federation::membership::RosterSite>> changed_sites(
   return sites;
 }
 
+federation::membership::Invite facts_of(const CoordinatorFolder::NewFederation& federation,
+                                        const federation::membership::PublicKeyBytes& transport_key,
+                                        const federation::membership::PublicKeyBytes& signing_key) {
+  return {.federation = federation.name,
+          .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
+          .coordinator_transport_key = transport_key,
+          .coordinator_signing_key = signing_key,
+          .administrators = federation.administrators,
+          .quorum = federation.quorum};
+}
+
 }  // namespace
 
-Result<void> CoordinatorFolder::check_unused() const {
+bool CoordinatorFolder::is_coordinator() const { return fs::exists(key_folder().file("signing")); }
+
+Result<void> CoordinatorFolder::check_new(const NewFederation& federation) const {
   for (const fs::path& file : {root_ / "invite.json", founding_file()})
     if (fs::exists(file))
       return failed_precondition(root_.string() + ": holds a federation already; choose another folder with --home");
+  FOVEA_TRY(facts_of(federation, {1}, {2}).document());
   return {};
 }
 
 Result<federation::membership::Invite> CoordinatorFolder::create(const NewFederation& federation) const {
-  FOVEA_TRY(federation::membership::check_federation_name(federation.name));
-  FOVEA_TRY(check_unused());
+  FOVEA_TRY(check_new(federation));
   const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY(keys.create());
   FOVEA_TRY(create_directories_durably(runs()));
@@ -60,14 +73,8 @@ Result<federation::membership::Invite> CoordinatorFolder::create(const NewFedera
   const std::string settings =
       with_setting(kDefaultCoordinatorConfig, "port = 7443", "port = " + std::to_string(federation.port));
   FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
-  const federation::membership::Invite facts{
-      .federation = federation.name,
-      .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
-      .coordinator_transport_key = transport.public_key(),
-      .coordinator_signing_key = signing.verify_key(),
-      .administrators = federation.administrators,
-      .quorum = federation.quorum};
-  return write_founding(facts);  // last: a folder with founding.json has all its keys
+  return write_founding(facts_of(federation, transport.public_key(),
+                                 signing.verify_key()));  // last: a folder with founding.json has all its keys
 }
 
 Result<federation::membership::Invite> CoordinatorFolder::amend(const federation::membership::Invite& facts) const {
@@ -218,7 +225,7 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
 }
 
 Result<federation::membership::SignedDocument> CoordinatorFolder::waiting_roster() const {
-  auto document = federation::files::read_signed_document(root_ / "roster-next.json");
+  auto document = federation::files::read_signed_document(next_roster_file());
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found("no roster waits for a further signature; run fovea-coordinator sign first");
   return document;
@@ -251,11 +258,12 @@ Result<SignedRoster> CoordinatorFolder::put_in_force(federation::membership::Sig
   FOVEA_TRY_ASSIGN(federation::membership::Roster roster,
                    federation::membership::verify_roster_signatures(document, trust));
   const bool complete = valid >= facts.quorum;
+  const fs::path file = complete ? roster_file() : next_roster_file();
   if (complete) FOVEA_TRY(keep_replaced());
-  FOVEA_TRY(write_file_durably(complete ? roster_file() : root_ / "roster-next.json", document.serialize()));
+  FOVEA_TRY(write_file_durably(file, document.serialize()));
   std::error_code ignored;
-  if (complete) fs::remove(root_ / "roster-next.json", ignored);
-  return SignedRoster{std::move(roster), complete, valid, facts.quorum};
+  if (complete) fs::remove(next_roster_file(), ignored);
+  return SignedRoster{std::move(roster), complete, valid, facts.quorum, file};
 }
 
 }  // namespace fovea::coordinator::registry

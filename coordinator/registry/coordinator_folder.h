@@ -62,6 +62,7 @@ struct SignedRoster {
   bool in_force = false;  // false: further administrators have yet to sign (cosign)
   std::size_t signatures = 0;
   std::size_t quorum = 0;
+  std::filesystem::path file;  // that holds it
 };
 
 class CoordinatorFolder {
@@ -74,7 +75,10 @@ class CoordinatorFolder {
   std::filesystem::path runs() const { return root_ / "runs"; }
   std::filesystem::path events() const { return root_ / "events.jsonl"; }
   std::filesystem::path roster_file() const { return root_ / "roster.json"; }
+  std::filesystem::path next_roster_file() const { return root_ / "roster-next.json"; }
   std::filesystem::path founding_file() const { return root_ / "founding.json"; }
+  // Whether it is the coordinator's own folder, and not one in which an administrator signs.
+  bool is_coordinator() const;
 
   // Keys, settings, and founding.json for the administrators to sign. failed_precondition when there is a federation
   // already.
@@ -86,7 +90,8 @@ class CoordinatorFolder {
     std::uint32_t quorum = 0;  // how many of them must sign a roster
   };
   Result<federation::membership::Invite> create(const NewFederation& federation) const;
-  Result<void> check_unused() const;  // failed_precondition as above
+  // What create() would refuse, before anything is made.
+  Result<void> check_new(const NewFederation& federation) const;
   // Writes founding.json with the endpoint, administrators and quorum of `facts`; name and coordinator's keys stay
   // those of invite.json. It counts after found(), and at a site once a person there has accepted it.
   Result<federation::membership::Invite> amend(const federation::membership::Invite& facts) const;

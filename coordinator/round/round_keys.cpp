@@ -160,10 +160,12 @@ void RoundMachine::Core::dispute(RosterIndex accuser, RosterIndex accused) {
 // could keep any site out by saying so.
 void RoundMachine::Core::note_stranger(RosterIndex accuser, RosterIndex stranger) {
   const federation::secagg::AttemptContext* current = context();
-  if (current == nullptr || !contains(current->parameters.candidates, stranger)) return;
+  if (current == nullptr) return;
+  const std::vector<RosterIndex>& candidates = current->parameters.candidates;
+  if (!contains(candidates, stranger) || !contains(candidates, accuser)) return;
   std::set<RosterIndex>& accusers = strangers[stranger];
   accusers.insert(accuser);
-  if (2 * accusers.size() <= current->parameters.candidates.size()) return;
+  if (2 * accusers.size() <= candidates.size()) return;
   if (excluded.insert(stranger).second)
     effects.notices.push_back(id_of(stranger).text() + " sits out: it is not accepted at " +
                               std::to_string(accusers.size()) + " sites yet");

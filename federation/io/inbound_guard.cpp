@@ -85,7 +85,7 @@ void InboundGuard::look() {
     const std::uint64_t expected = connection.delivered + static_cast<std::uint64_t>(now_ms() - connection.opened_ms) *
                                                               kHeartbeatBytesPerSecond / 1000;
     const std::uint64_t held = *read - std::min(*read, expected);
-    if (held > kInboundPeerBytesMax) {
+    if (held > limits_.peer_bytes_max) {
       cut(descriptor, connection);
       continue;
     }
@@ -94,7 +94,7 @@ void InboundGuard::look() {
     most = held;
     heaviest = descriptor;
   }
-  if (all > kInboundAllBytesMax && heaviest >= 0) cut(heaviest, connections_.at(heaviest));
+  if (all > limits_.all_bytes_max && heaviest >= 0) cut(heaviest, connections_.at(heaviest));
 }
 
 // libzmq sees the end of the stream, closes the descriptor and reports it. Between the check of the cookie and the
@@ -102,8 +102,8 @@ void InboundGuard::look() {
 void InboundGuard::cut(int descriptor, Connection& connection) {
   if (cookie_of(descriptor) != connection.cookie) return;
   connection.cut = true;
-  ++cuts_;
   ::shutdown(descriptor, SHUT_RDWR);
+  ++cuts_;
 }
 
 }  // namespace fovea::federation::io

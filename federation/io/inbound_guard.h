@@ -31,9 +31,14 @@ inline constexpr std::uint64_t kInboundAllBytesMax = std::uint64_t{512} << 20U;
 // Heartbeats reach no program. Two of libzmq's in kHeartbeatEvery are less than this.
 inline constexpr std::uint64_t kHeartbeatBytesPerSecond = 32;
 
+struct InboundLimits {
+  std::uint64_t peer_bytes_max = kInboundPeerBytesMax;
+  std::uint64_t all_bytes_max = kInboundAllBytesMax;
+};
+
 class InboundGuard {
  public:
-  InboundGuard() = default;
+  explicit InboundGuard(const InboundLimits& limits = {}) : limits_(limits) {}
   InboundGuard(const InboundGuard&) = delete;
   InboundGuard& operator=(const InboundGuard&) = delete;
 
@@ -57,6 +62,7 @@ class InboundGuard {
   void look();
   void cut(int descriptor, Connection& connection);
 
+  const InboundLimits limits_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<int, Connection> connections_;

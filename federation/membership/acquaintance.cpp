@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/canonical_json.h"
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 
@@ -20,8 +21,8 @@ Result<Acquaintance> Acquaintance::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(RosterSite accepted, read_site_fields(entry));
   FOVEA_TRY(entry.finish());
   Acquaintance out{.site = std::move(site), .accepted = std::move(accepted)};
-  FOVEA_TRY_ASSIGN(out.approver, fields.text("approver", 1, 80));
-  FOVEA_TRY_ASSIGN(const std::uint64_t at, fields.integer("accepted_ms", 0, std::uint64_t{1} << 53U));
+  FOVEA_TRY_ASSIGN(out.approver, fields.line("approver", 1, 80));
+  FOVEA_TRY_ASSIGN(const std::uint64_t at, fields.integer("accepted_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.accepted_at = UnixMs{static_cast<std::int64_t>(at)};
   FOVEA_TRY(fields.finish());
   return out;

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/canonical_json.h"
 #include "common/json_fields.h"
 
 namespace fovea::federation::membership {
@@ -19,9 +20,9 @@ Result<Approval> Approval::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(out.plan, fields.hex<32>("plan"));
   FOVEA_TRY_ASSIGN(const std::string decision, fields.choice("decision", {"approved", "rejected"}));
   out.decision = decision == "approved" ? ApprovalDecision::approved : ApprovalDecision::rejected;
-  FOVEA_TRY_ASSIGN(out.approver, fields.text("approver", 1, 80));
-  FOVEA_TRY_ASSIGN(out.reason, fields.text("reason", 0, 500));
-  FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{1} << 53U));
+  FOVEA_TRY_ASSIGN(out.approver, fields.line("approver", 1, 80));
+  FOVEA_TRY_ASSIGN(out.reason, fields.line("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.decided = UnixMs{static_cast<std::int64_t>(decided)};
   FOVEA_TRY(fields.finish());
   return out;

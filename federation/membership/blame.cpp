@@ -48,6 +48,9 @@ Result<Blame> Blame::decode(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.run.bytes, reader.array<16>("run"));
   FOVEA_TRY_ASSIGN(out.round, reader.u32("round"));
   FOVEA_TRY_ASSIGN(out.reason, reader.text("reason", kNameMax));
+  // It goes into logs at other sites.
+  if (out.reason.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
+    return corruption("reason: is not the name of a refusal");
   FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("evidence"));
   if (count > kEvidenceMax)
     return corruption("evidence: " + std::to_string(count) + " messages, at most " + std::to_string(kEvidenceMax));

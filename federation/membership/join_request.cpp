@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/canonical_json.h"
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
 
@@ -17,7 +18,7 @@ Result<JoinRequest> JoinRequest::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "join request"));
   FOVEA_TRY(fields.integer("fovea_join_request", 1, 1));
   FOVEA_TRY_ASSIGN(const std::string federation, read_federation_name(fields));
-  FOVEA_TRY_ASSIGN(const std::uint64_t created, fields.integer("created_ms", 0, std::uint64_t{1} << 53U));
+  FOVEA_TRY_ASSIGN(const std::uint64_t created, fields.integer("created_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   FOVEA_TRY_ASSIGN(RosterSite site, read_site_fields(fields));
   FOVEA_TRY(fields.finish());
   return JoinRequest{federation, std::move(site), UnixMs{static_cast<std::int64_t>(created)}};

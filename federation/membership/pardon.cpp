@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/canonical_json.h"
 #include "common/json_fields.h"
 
 namespace fovea::federation::membership {
@@ -19,8 +20,8 @@ Result<Pardon> Pardon::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const std::string run, fields.text("run", 32, 32));
   FOVEA_TRY_ASSIGN(out.run, RunId::parse(run));
   FOVEA_TRY_ASSIGN(out.evidence, fields.hex<32>("evidence"));
-  FOVEA_TRY_ASSIGN(out.reason, fields.text("reason", 0, 500));
-  FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{1} << 53U));
+  FOVEA_TRY_ASSIGN(out.reason, fields.line("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.decided = UnixMs{static_cast<std::int64_t>(decided)};
   FOVEA_TRY(fields.finish());
   return out;

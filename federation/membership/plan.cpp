@@ -22,7 +22,7 @@ constexpr std::string_view kProbePrefix = "probe-";
 
 Result<PlanFinding> read_finding(JsonFields fields) {
   PlanFinding out;
-  FOVEA_TRY_ASSIGN(out.kind, fields.text("kind", 1, 64));
+  FOVEA_TRY_ASSIGN(out.kind, fields.line("kind", 1, 64));
   FOVEA_TRY_ASSIGN(out.modality, fields.choice("modality", {"MR", "CT", "PET"}));
   FOVEA_TRY(fields.finish());
   return out;
@@ -39,7 +39,7 @@ Result<PlanLook> read_look(JsonFields fields) {
 
 Result<PlanStage> read_stage(JsonFields fields) {
   PlanStage out;
-  FOVEA_TRY_ASSIGN(out.name, fields.text("name", 1, 40));
+  FOVEA_TRY_ASSIGN(out.name, fields.line("name", 1, 40));
   FOVEA_TRY_ASSIGN(out.rounds, fields.integer32("rounds", 1, kPlanRoundsMax));
   FOVEA_TRY_ASSIGN(out.trains, fields.texts("trains", 1, 32, 120));
   FOVEA_TRY_ASSIGN(out.local_steps, fields.integer32("local_steps", 1, 1'000'000));
@@ -130,7 +130,7 @@ Result<PlanDeadlines> read_deadlines(JsonFields fields) {
 }
 
 Result<void> read_architecture(JsonFields& fields, Plan& plan) {
-  FOVEA_TRY_ASSIGN(plan.architecture, fields.text("architecture", 1, 40));
+  FOVEA_TRY_ASSIGN(plan.architecture, fields.line("architecture", 1, 40));
   if (plan.architecture == "fovea-1") return {};
   std::string_view digits = plan.architecture;
   if (digits.starts_with(kProbePrefix)) {
@@ -193,7 +193,7 @@ Result<void> check_version(JsonFields& fields) {
 
 Result<void> read_fields(JsonFields& fields, Plan& plan) {
   FOVEA_TRY(check_version(fields));
-  FOVEA_TRY_ASSIGN(plan.name, fields.text("name", 1, 80));
+  FOVEA_TRY_ASSIGN(plan.name, fields.line("name", 1, 80));
   FOVEA_TRY_ASSIGN(JsonFields finding, fields.object("finding"));
   FOVEA_TRY_ASSIGN(plan.finding, read_finding(std::move(finding)));
   FOVEA_TRY_ASSIGN(JsonFields intake, fields.object("intake"));

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/canonical_json.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "federation/membership/site_fields.h"
@@ -52,11 +53,7 @@ Digest entry_digest(const RosterSite& site) {
 
 std::string site_fingerprint(const RosterSite& site) {
   constexpr std::size_t kShownBytes = 12;
-  constexpr std::size_t kGroup = 4;  // digits
-  const std::string digits = to_hex(ByteView(entry_digest(site)).first(kShownBytes));
-  std::string out;
-  for (std::size_t i = 0; i < digits.size(); i += kGroup) out += (i == 0 ? "" : "-") + digits.substr(i, kGroup);
-  return out;
+  return in_groups_of_four(ByteView(entry_digest(site)).first(kShownBytes));
 }
 
 Result<Roster> Roster::parse(std::string_view document) {
@@ -65,7 +62,7 @@ Result<Roster> Roster::parse(std::string_view document) {
   FOVEA_TRY(fields.integer("fovea_roster", 1, 1));
   Roster out;
   FOVEA_TRY_ASSIGN(out.federation, read_federation_name(fields));
-  FOVEA_TRY_ASSIGN(out.epoch, fields.integer("epoch", 1, std::uint64_t{1} << 53U));
+  FOVEA_TRY_ASSIGN(out.epoch, fields.integer("epoch", 1, std::uint64_t{kCanonicalIntegerMax}));
   FOVEA_TRY_ASSIGN(const std::uint64_t from, fields.integer("valid_from_ms", 0, kTimeMaxMs));
   FOVEA_TRY_ASSIGN(const std::uint64_t until, fields.integer("valid_until_ms", 0, kTimeMaxMs));
   out.valid_from = UnixMs{static_cast<std::int64_t>(from)};

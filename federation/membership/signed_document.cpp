@@ -85,7 +85,7 @@ Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,
     if (found == signatures.end()) continue;
     const crypto::SignatureVerdict verdict = crypto::check_signature(keys[i], message, found->signature);
     if (verdict != crypto::SignatureVerdict::valid)
-      return corruption(kind + ": the signature of key " + fingerprint(keys[i]) + " is wrong (" +
+      return corruption(kind + ": the signature of key " + shortened_key(keys[i]) + " is wrong (" +
                         std::string(crypto::to_string(verdict)) + "); the document was changed after it was signed");
     ++valid;
   }
@@ -96,7 +96,7 @@ Result<void> SignedDocument::check_approver(std::string_view expected_kind, cons
   FOVEA_TRY_ASSIGN(const std::size_t valid, count_valid(expected_kind, std::span(&approver_key, 1)));
   if (valid == 1) return {};
   return permission_denied(std::string(expected_kind) + ": is not signed with this site's approver key (" +
-                           fingerprint(approver_key) + ")");
+                           shortened_key(approver_key) + ")");
 }
 
 Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what) {
@@ -107,7 +107,7 @@ Result<std::string> document_text(const nlohmann::ordered_json& value, std::stri
   }
 }
 
-std::string fingerprint(ByteView bytes) {
+std::string shortened_key(ByteView bytes) {
   constexpr std::size_t kShownBytes = 8;
   return in_groups_of_four(ByteView(crypto::sha256(bytes)).first(kShownBytes));
 }

@@ -54,8 +54,9 @@ struct SignedDocument {
 // UTF-8.
 Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what);
 
-// Four groups of four hex digits of SHA-256, for people to compare by telephone.
-std::string fingerprint(ByteView bytes);
+// Four groups of four hex digits of SHA-256, to tell keys apart in a log or an error. People compare what stands for
+// all keys of a site or federation: site_fingerprint() and Invite::fingerprint().
+std::string shortened_key(ByteView bytes);
 // "3b6a-27bc-…": hex digits as people read them out.
 std::string in_groups_of_four(ByteView bytes);
 

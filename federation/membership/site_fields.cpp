@@ -21,7 +21,7 @@ Result<void> check_federation_name(std::string_view name) {
 }
 
 Result<std::string> read_federation_name(JsonFields& fields) {
-  FOVEA_TRY_ASSIGN(std::string name, fields.text("federation", 1, kFederationNameMax));
+  FOVEA_TRY_ASSIGN(std::string name, fields.line("federation", 1, kFederationNameMax));
   if (const auto valid = check_federation_name(name); !valid)
     return valid.error().with_context(fields.path_of("federation"));
   return name;

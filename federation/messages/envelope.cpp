@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/byte_fields.h"
+#include "common/canonical_json.h"
 #include "common/check.h"
 #include "common/result.h"
 #include "crypto/hash.h"
@@ -50,6 +51,8 @@ void fields(Fields& f, FieldsOf<Fields, MessageHeader> header) {
   if constexpr (Fields::kReads)
     if (!sender.empty()) f.read(header.sender, [&] { return SiteId::create(sender); });
   f.u64("envelope.epoch", header.epoch);
+  // It is recorded in ledgers: one that they cannot hold would end the program that received it.
+  f.require(header.epoch <= static_cast<EpochNumber>(kCanonicalIntegerMax), "envelope.epoch", "at most 2^53 - 1");
 }
 
 Result<UncheckedEnvelope> read_envelope(ByteView wire) {

@@ -81,7 +81,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
                            (changed ? "\nthe founding document was replaced; restart the node" : "") +
                            "\nask by telephone whether the federation's fingerprint is " + federation_print +
                            "\nthen send " + out.string() +
-                           " to its administrator and read out this site's fingerprint " + print);
+                           " to the federation's administrators and read out this site's fingerprint " + print);
   return {};
 }
 
@@ -89,7 +89,20 @@ Result<nlohmann::json> read_status(const io::SiteFolder& folder) {
   const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return nlohmann::json::object();
   if (!bytes) return bytes.error();
-  return parse_json(*bytes, "status.json", kStatusMax);
+  FOVEA_TRY_ASSIGN(nlohmann::json value, parse_json(*bytes, "status.json", kStatusMax));
+  // The fields that are read below, as this version writes them.
+  const nlohmann::json kinds = {
+      {"at_ms", 0},           {"round", 0},          {"sums_applied", 0},          {"rounds_total", 0},
+      {"plan", ""},           {"phase", ""},         {"waiting_for_approval", ""}, {"connected", true},
+      {"roster_valid", true}, {"clock_ahead_ms", 0}, {"sites_unaccepted", 0}};
+  bool fits = value.is_object();
+  for (const auto& [name, kind] : kinds.items())
+    fits = fits && (!value.contains(name) ||
+                    (kind.is_number() ? value[name].is_number_integer() : value[name].type() == kind.type()));
+  if (!fits)
+    return corruption((folder.root() / "status.json").string() +
+                      ": is damaged; remove it, a running node writes it again in a few seconds");
+  return value;
 }
 
 Result<void> run_status(CommandContext& context) {
@@ -140,8 +153,8 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   auto* name = init->add_option("name", "This hospital's name in the federation, for example st-anna")->required();
   init->callback(
       [&context, name] { context.console.run("init", [&] { return run_init(context, name->as<std::string>()); }); });
-  auto* join =
-      app.add_subcommand("join", "Join the federation that an invite names, and write a request for its administrator");
+  auto* join = app.add_subcommand(
+      "join", "Join the federation that an invite names, and write a request for the federation's administrators");
   auto* invite = join->add_option("invite", "The invite file")->required();
   auto accept = std::make_shared<bool>(false);
   join->add_flag("--accept-change", *accept, "Replace the founding document that is pinned here by another one");

@@ -104,16 +104,22 @@ Result<void> EgressGate::decide_plan(const federation::membership::SignedDocumen
   FOVEA_TRY(append(approved
                        ? LedgerEntry(federation::ledger::PlanApproved{decision.plan, policy_.approver, evidence})
                        : LedgerEntry(federation::ledger::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
-  if (!approved) FOVEA_TRY(abandon_open_round(decision.plan));
+  if (!approved) FOVEA_TRY(abandon_open_rounds(decision.plan));
   FOVEA_TRY(ledger_->sync());
   plans_[decision.plan] = approved;
   return {};
 }
 
-// Also when the plan is approved again: what was begun before the withdrawal is over.
-Result<void> EgressGate::abandon_open_round(const Digest& plan) {
-  if (!round_ || round_->plan != plan) return {};
-  return close_round({.key = round_->key, .outcome = "abandoned", .model = round_->model, .cohort = 0});
+// Also when the plan is approved again: what was begun before the withdrawal is over. That of any run, for the decision
+// may have come while no run was open here.
+Result<void> EgressGate::abandon_open_rounds(const Digest& plan) {
+  for (const auto& [run, open] : last_open_)
+    if (open.plan == plan && !is_closed(open.key)) FOVEA_TRY(abandon_round(open));
+  return {};
+}
+
+Result<void> EgressGate::abandon_round(const federation::ledger::RoundOpen& open) {
+  return close_round({.key = open.key, .outcome = "abandoned", .model = open.model, .cohort = 0});
 }
 
 Result<void> EgressGate::change_policy(std::uint32_t cohort_min, std::uint64_t run_bytes_max,
@@ -125,7 +131,7 @@ Result<void> EgressGate::change_policy(std::uint32_t cohort_min, std::uint64_t r
   forbidden_ = run_->plan;
   if (before == forbidden_) return {};
   FOVEA_TRY(append(federation::ledger::Incident{"policy", forbidden->substr(0, kIncidentDetailMax)}));
-  FOVEA_TRY(abandon_open_round(run_->plan));
+  FOVEA_TRY(abandon_open_rounds(run_->plan));
   return ledger_->sync();
 }
 
@@ -163,6 +169,8 @@ Result<void> EgressGate::pin_roster(const federation::membership::Roster& roster
         federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
   recorded_roster_ = roster.hash;
   roster_ = roster.hash;
+  // What was signed in an attempt counts sites by their places on its roster.
+  if (round_ && round_->roster != roster.hash) FOVEA_TRY(abandon_round(federation::ledger::RoundOpen(*round_)));
   return {};
 }
 
@@ -176,7 +184,10 @@ Result<void> EgressGate::open_run(const RunId& run, const federation::membership
   // announce it a second time.
   round_.reset();
   const auto last = last_open_.find(run);
-  if (last != last_open_.end() && last->second.plan == plan.hash && !is_closed(last->second.key)) round_ = last->second;
+  if (last != last_open_.end() && last->second.plan == plan.hash && !is_closed(last->second.key)) {
+    if (roster_ && last->second.roster == *roster_) round_ = last->second;
+    else FOVEA_TRY(abandon_round(last->second));
+  }
   run_ = Run{run, plan.hash, model, decimal_text(plan.strategy.delta_max),
              std::string(federation::membership::to_string(plan.strategy.weights))};
   return {};

@@ -133,7 +133,8 @@ class EgressGate {
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   Result<void> append(federation::ledger::LedgerEntry entry);
-  Result<void> abandon_open_round(const Digest& plan);
+  Result<void> abandon_open_rounds(const Digest& plan);
+  Result<void> abandon_round(const federation::ledger::RoundOpen& open);
   Error refuse(const Refusal& refusal);
   std::optional<Refusal> check_round(const federation::secagg::RoundParameters& announced, const OwnRound& own) const;
   std::optional<Refusal> check_message(ByteView wire, Spending& spending,

@@ -1,13 +1,15 @@
 // Which sites the coordinator left out of the run, with the signed messages that show why. They are kept here as well,
 // so that it is not the coordinator's word alone: a person at this site, or an auditor, can check who signed them.
 //
-//   runs/<run>/blame/<site>   as at the coordinator (federation/membership/blame.h); fovea-audit evidence reads it
+//   runs/<run>/blame/<site>-<digest>   in the coordinator's format (federation/membership/blame.h), for fovea-audit
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/durable_file.h"
@@ -38,6 +40,14 @@ Result<void> check_blame(const Blame& blame, const RunId& run, const federation:
   return {};
 }
 
+constexpr std::size_t kBlamesKeptMax = 64;  // of a run
+
+std::size_t file_count(const std::filesystem::path& folder) {
+  std::error_code none_yet;
+  const std::filesystem::directory_iterator files(folder, none_yet);
+  return none_yet ? 0 : static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
 // What was released in R5 is erased at the sites when its round is closed, and does not come back in this way.
 bool holds_released_shares(const Blame& blame) {
   return std::any_of(blame.evidence.begin(), blame.evidence.end(), [](const Bytes& wire) {
@@ -52,16 +62,20 @@ Result<void> SiteDriver::Parts::take_blame(const federation::messages::SignedMes
   if (!run || !roster) return {};  // it is sent again when this site has joined the run
   const auto blame = Blame::decode(message.payload());
   if (!blame) return note_ignored("blame_ignored", blame.error().message), Result<void>();
-  if (const auto sound = check_blame(*blame, run->run(), *roster); !sound)
-    return note_ignored("blame_ignored", sound.error().message), Result<void>();
   if (blames_heard.contains(blame->digest())) return {};
   if (!blame_offers.admit(clock->monotonic())) {
     note_ignored("blame_ignored", "more than 16 blames in an hour");
     return {};
   }
+  if (const auto sound = check_blame(*blame, run->run(), *roster); !sound)
+    return note_ignored("blame_ignored", sound.error().message), Result<void>();
   blames_heard.insert(blame->digest());
-  const std::filesystem::path file = options.folder.run(run->run()) / "blame" / blame->site.text();
-  if (!holds_released_shares(*blame)) {
+  const std::filesystem::path folder = options.folder.run(run->run()) / "blame";
+  const std::filesystem::path file = folder / (blame->site.text() + "-" + to_hex(blame->digest()).substr(0, 16));
+  // Nothing is written over: a later blame of the same site must not take the evidence of the first away.
+  if (!holds_released_shares(*blame) && !std::filesystem::exists(file)) {
+    if (file_count(folder) >= kBlamesKeptMax)
+      return note_ignored("blame_ignored", folder.string() + ": holds 64 blames of this run already"), Result<void>();
     FOVEA_TRY(create_directories_durably(file.parent_path()));
     FOVEA_TRY(write_file_durably(file, blame->encode()));
   }

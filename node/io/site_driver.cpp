@@ -206,9 +206,10 @@ void SiteDriver::Parts::show_connection() {
       break;
     case ConnectionState::refused:
       spdlog::warn(
-          "the coordinator at {} refused this site's key {}: ask its administrator to sign the join request; "
+          "the coordinator at {} refused this site's key {}: ask the federation's administrators to sign the join "
+          "request; "
           "trying again",
-          endpoint, federation::membership::fingerprint(self.transport_key));
+          endpoint, federation::membership::shortened_key(self.transport_key));
       events.write("refused");
       break;
     case ConnectionState::wrong_peer:

@@ -115,6 +115,8 @@ struct SiteDriver::Parts {
   Result<void> adopt_roster(const federation::membership::SignedDocument& document,
                             federation::membership::Roster verified);
   Result<void> try_waiting_roster();
+  Result<void> refuse_second_roster(const federation::membership::SignedDocument& document,
+                                    const federation::membership::Roster& verified);
   Result<void> refuse_plan(const RunId& run, federation::messages::RefusalReason reason, const Error& why);
   Result<void> open_run(const Offer& accepted);
   round::SitePolicy site_policy() const;

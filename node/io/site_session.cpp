@@ -61,8 +61,25 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   const auto valid = verified->check_valid_at(clock->wall());
   if (!valid) note_ignored("roster_ignored", with_clock(valid.error()));
   if (roster && roster->hash == verified->hash) return {};
+  if (roster && roster->epoch == verified->epoch) return refuse_second_roster(*document, *verified);
   if (valid) return adopt_roster(*document, std::move(verified).value());
   roster_waiting = std::move(*document);
+  return {};
+}
+
+// Administrators sign one roster an epoch. A second one, which says other things to other sites, is kept as evidence
+// and not followed.
+Result<void> SiteDriver::Parts::refuse_second_roster(const federation::membership::SignedDocument& document,
+                                                     const federation::membership::Roster& verified) {
+  const auto file = options.folder.root() / "rosters" / "refused" /
+                    (std::to_string(verified.epoch) + "-" + to_hex(verified.hash).substr(0, 16) + ".json");
+  if (std::filesystem::exists(file) || !roster_offers.admit(clock->monotonic())) return {};
+  FOVEA_TRY(create_directories_durably(file.parent_path()));
+  FOVEA_TRY(write_file_durably(file, document.serialize()));
+  const std::string why = "two different rosters of epoch " + std::to_string(verified.epoch) +
+                          " are signed; the first one stays in force, the other is kept in " + file.string();
+  note_ignored("roster_ignored", why);
+  FOVEA_TRY(gate.record(federation::ledger::Incident{"roster", why}));
   return {};
 }
 
@@ -80,10 +97,13 @@ Result<void> SiteDriver::Parts::try_waiting_roster() {
 Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::SignedDocument& document,
                                              federation::membership::Roster verified) {
   const federation::membership::RosterSite* entry = verified.find(self.id);
-  if (entry == nullptr || entry->identity_key != self.identity_key) {
+  // All of its keys: under a roster with another approver or log key, what people here decided would look forged.
+  if (entry == nullptr || entry_digest(*entry) != entry_digest(self)) {
     if (!ignored_shown.admit(clock->monotonic())) return {};
-    spdlog::warn("this site is not on the roster of epoch {}; ask the administrator", verified.epoch);
-    events.write("not_on_roster", {{"epoch", verified.epoch}});
+    const bool other_keys = entry != nullptr;
+    spdlog::warn("this site is not on the roster of epoch {}{}; ask the federation's administrators", verified.epoch,
+                 other_keys ? " with the keys it has" : "");
+    events.write("not_on_roster", {{"epoch", verified.epoch}, {"other_keys", other_keys}});
     return {};
   }
   if (!roster_offers.admit(clock->monotonic())) {
@@ -172,6 +192,12 @@ Result<void> SiteDriver::Parts::look_for_decision() {
                        permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
   }
   if (!roster) return {};  // none that is valid by this machine's clock: the plan waits for it
+  // Again: the policy may have become stricter while the plan waited.
+  if (const auto allowed = check_policy(options.config.policy, offer->plan); !allowed) {
+    const RunId run_refused = offer->run;
+    offer.reset();  // it is offered again
+    return refuse_plan(run_refused, federation::messages::RefusalReason::local_policy, allowed.error());
+  }
   const std::size_t unknown = strangers().size();
   const std::size_t sites = roster->sites.size();
   if (const auto enough = check_acquaintances(options.config.policy, offer->plan, {sites, sites - unknown}); !enough)
@@ -243,8 +269,19 @@ Result<void> SiteDriver::Parts::reload_policy() {
 
 round::SitePolicy SiteDriver::Parts::site_policy() const {
   const PolicyConfig& policy = options.config.policy;
-  round::SitePolicy out{policy.colluders_max, policy.honest_min, policy.cohort_min, {}, gate.acquainted()};
-  if (run && gate.plan_approved(run->plan().hash)) out.plans_approved.push_back(run->plan().hash);
+  round::SitePolicy out{.colluders_max = policy.colluders_max,
+                        .honest_min = policy.honest_min,
+                        .cohort_min = policy.cohort_min,
+                        .plans_approved = {},
+                        .acquainted = gate.acquainted()};
+  if (!run) return out;
+  // A person approved the plan's numbers, so no round may fall below them.
+  const federation::membership::PlanSecureAggregation& asked = run->plan().secure_aggregation;
+  out.colluders_max = std::max(out.colluders_max, asked.colluders_max);
+  out.honest_min = std::max(out.honest_min, asked.honest_min);
+  out.cohort_min = std::max({out.cohort_min, run->plan().cohort.smallest, out.colluders_max + out.honest_min});
+  out.threshold_min = asked.threshold;
+  if (gate.plan_approved(run->plan().hash)) out.plans_approved.push_back(run->plan().hash);
   return out;
 }
 
@@ -252,11 +289,15 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   if (!roster) return failed_precondition("a plan came before a roster; the coordinator must send its roster first");
   auto trainer = options.make_trainer(accepted.plan);
   if (!trainer) return refuse_plan(accepted.run, federation::messages::RefusalReason::training_failed, trainer.error());
+  // Before anything is given up: the coordinator chose the run's number, and an earlier run may have it.
+  auto opened = SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan);
+  if (!opened && opened.error().code == ErrorCode::permission_denied)
+    return refuse_plan(accepted.run, federation::messages::RefusalReason::wrong_run, opened.error());
+  if (!opened) return opened.error();
   machine.reset();
   worker.reset();
-  run.reset();
+  run.emplace(std::move(opened).value());
   policy_due = false;
-  FOVEA_TRY_ASSIGN(run, SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan));
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
   round::SiteConfig config{.self = self.id,

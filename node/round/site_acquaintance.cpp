@@ -64,6 +64,11 @@ std::optional<Refusal> SiteMachine::Core::check_demands(const federation::secagg
                                                         const federation::membership::Roster& roster,
                                                         Speech speech) const {
   if (auto few = check_cohort(sites.size(), "the round")) return few;
+  if (p.signatures_min() < config.policy.threshold_min)
+    return federation::messages::refused(RefusalReason::threshold_too_low,
+                                         "a sum of " + std::to_string(p.signatures_min()) +
+                                             " sites, the plan asks for " +
+                                             std::to_string(config.policy.threshold_min));
   const auto m = std::max<std::uint32_t>(p.thresholds.colluders_max, config.policy.colluders_max);
   const auto h = std::max<std::uint32_t>(p.thresholds.honest_min, config.policy.honest_min);
   const std::vector<RosterIndex> strangers = unacquainted(sites, roster);

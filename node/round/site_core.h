@@ -172,6 +172,7 @@ struct SiteMachine::Core {
   void on_train_task(const federation::messages::SignedMessage& message);
   bool has_plan() const noexcept { return !config.policy.plans_approved.empty(); }
   void withdraw(federation::messages::RefusalReason why);
+  void void_attempt();
   void refuse_withdrawn(const federation::messages::SignedMessage& message);
   void give_up_attempt(federation::messages::RefusalReason why);
   void on_abandoned(const federation::messages::SignedMessage& message);

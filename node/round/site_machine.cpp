@@ -39,7 +39,7 @@ bool asks_for_plan_data(MessageKind kind) {
 
 bool is_stricter(const SitePolicy& policy, const SitePolicy& before) {
   return policy.colluders_max > before.colluders_max || policy.honest_min > before.honest_min ||
-         policy.cohort_min > before.cohort_min;
+         policy.cohort_min > before.cohort_min || policy.threshold_min > before.threshold_min;
 }
 
 }  // namespace
@@ -245,6 +245,15 @@ void SiteMachine::Core::give_up_attempt(RefusalReason why) {
   report_failure(ref, why);
 }
 
+// A statement counts signatures by their places on the roster of its attempt. Under another roster other keys stand at
+// those places: the signed mark releases nothing any more, in memory or after a restart.
+void SiteMachine::Core::void_attempt() {
+  abandon_attempt();
+  if (auto* was = std::get_if<ConsistencySigned>(&phase)) phase = Ready{std::move(was->trained)};
+  const bool released = memory.unmasked && memory.joined && memory.unmasked->ref == memory.joined->ref;
+  if (memory.joined && !released) abandoned = effects.abandoned = memory.joined->ref;
+}
+
 // The secrets go with the phase. An attempt that was signed is void: its release must not leave any more.
 void SiteMachine::Core::withdraw(RefusalReason why) {
   const std::size_t said = effects.outbound.size();
@@ -272,7 +281,7 @@ void SiteMachine::Core::refuse_withdrawn(const federation::messages::SignedMessa
 
 void SiteMachine::Core::on(RosterAdopted event) {
   if (event.roster.epoch <= config.roster.epoch) return refuse(RefusalReason::wrong_epoch, "not a newer roster");
-  abandon_attempt();
+  void_attempt();
   faults = {};  // they name sites by their place on the roster before
   config.rosters_past.push_back(std::exchange(config.roster, std::move(event.roster)));
   const auto index = config.roster.index_of(config.self);

@@ -50,8 +50,8 @@ namespace fovea::node::round {
 // With one honest site in a sum, the sum less what the colluders sent is that site's own update.
 inline constexpr std::uint32_t kHonestMin = 2;
 
-// What the hospital demands, whatever a plan or the coordinator says. Bounds: honest_min at least kHonestMin,
-// cohort_min at least honest_min + colluders_max and at most federation::kCohortMax.
+// What the hospital demands, and the plan that it approved, whatever the coordinator says. Bounds: honest_min at least
+// kHonestMin, cohort_min at least honest_min + colluders_max and at most federation::kCohortMax.
 struct SitePolicy {
   std::uint32_t colluders_max = 0;  // m, absolute
   std::uint32_t honest_min = 0;     // h, absolute
@@ -60,6 +60,7 @@ struct SitePolicy {
   // Roster entries (federation::membership::entry_digest) that a person here has accepted. Every other site of a round
   // but this one counts as a colluder, on top of m: whoever signs the roster could have invented it.
   std::set<Digest> acquainted{};
+  std::uint32_t threshold_min = 0;  // the plan's t: of shares in the complete graph, of signatures in a sparse one
 };
 // invalid_argument names the value that is out of bounds.
 Result<void> check_policy_bounds(const SitePolicy& policy);

@@ -7,7 +7,7 @@ rooms() {
   while IFS= read -r file; do
     folder=${file%/CMakeLists.txt}
     [ "${folder##*/}" = unit ] || echo "${folder##*/} $folder"
-  done < <(find "$FOVEA_ROOT/tests" -mindepth 2 -name CMakeLists.txt | sort)
+  done < <(find "$FOVEA_ROOT/tests" -mindepth 2 -name CMakeLists.txt) | sort
 }
 
 # rooms_of_kinds KIND…: the rooms that the configured preset builds, of the kinds unit, simulation, …

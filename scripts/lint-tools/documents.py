@@ -1,4 +1,5 @@
-"""Checks Markdown, tracked or new: prose wrapped at 120 columns, and links within the repository that lead somewhere.
+"""Checks Markdown, tracked or new: prose wrapped at 120 columns, links within the repository that lead somewhere, and
+no second rule of one id.
 
 Tables and code blocks are as wide as they need to be, and the target of a link does not count."""
 
@@ -11,6 +12,7 @@ import tree
 COLUMNS_MAX = 120
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 REFERENCE = re.compile(r"^\[[^\]]+\]:\s*(\S+)")
+RULE = re.compile(r"(?:[*-] )?\*\*([A-Z]+\d+(?:\.\d+)?)\*\*")
 
 
 def prose_lines(text):
@@ -77,6 +79,16 @@ def faults(path):
             reason = broken(path, target)
             if reason:
                 yield number, reason
+    yield from repeated_rules(text)
+
+
+def repeated_rules(text):
+    """A rule, as `* **D10** …`, has its id to itself."""
+    first = {}
+    for number, line in prose_lines(text):
+        found = RULE.match(line)
+        if found and first.setdefault(found.group(1), number) != number:
+            yield number, f"rule {found.group(1)} stands in line {first[found.group(1)]} already"
 
 
 def main():

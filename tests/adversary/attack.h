@@ -86,5 +86,8 @@ Attack true_blame();                     // what the hospital must believe
 std::vector<Attack> round_attacks();     // R0 to R5
 std::vector<Attack> sum_attacks();       // what is published
 std::vector<Attack> all_attacks();
+// Those on a round of more than 128 sites, which takes seconds: in the order of its messages, so that they can meet one
+// round.
+std::vector<Attack> graph_attacks();
 
 }  // namespace fovea::test

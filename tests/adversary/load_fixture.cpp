@@ -5,8 +5,9 @@
 
 namespace fovea::test {
 
-void LoadTest::serve_hospitals(int rounds) {
-  make_plan({.rounds = rounds});
+void LoadTest::serve_hospitals(int rounds, std::function<void(Json&)> edit) {
+  const std::set<std::string> played(kSites.begin(), kSites.end());
+  make_plan({.rounds = rounds, .edit = std::move(edit), .strangers = played}, played);
   serve();
   const Json started = wait_for_coordinator("run_started");
   ScriptedHospitals::Options options{.home = home(),

@@ -5,15 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "tests/adversary/copied_federation.h"
 #include "tests/adversary/scripted_hospitals.h"
-#include "tests/integration/federation_fixture.h"
 
 namespace fovea::test {
 
-class LoadTest : public FederationTest {
+class LoadTest : public CopiedFederationTest {
  protected:
   // The coordinator serves a plan of so many rounds, and the hospitals have dialled it.
-  void serve_hospitals(int rounds);
+  void serve_hospitals(int rounds, std::function<void(Json&)> edit = {});
   // The hospitals play until the coordinator has ended its run.
   void expect_complete_run();
   int coordinator_process();

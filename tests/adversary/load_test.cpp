@@ -5,11 +5,10 @@
 
 #include "coordinator/registry/coordinator_folder.h"
 #include "federation/io/inbound_guard.h"
-#include "federation/messages/beacon_messages.h"
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
+#include "tests/adversary/hospital_fixture.h"
 #include "tests/adversary/load_fixture.h"
-#include "tests/adversary/scripted_coordinator.h"
 
 namespace fovea::test {
 namespace {
@@ -123,74 +122,84 @@ TEST_F(CoordinatorLoad, GarbageFromAnAdmittedSiteDoesNotFillTheEventFile) {
 
 // ---- a hospital under a dishonest coordinator
 
-class HospitalLoad : public LoadTest {
+class HospitalLoad : public HospitalTest {
  protected:
-  void play_coordinator() {
+  void open() {
     make_plan({.rounds = 200});
-    ScriptedFederation federation{.home = home(),
-                                  .plan = plan_file(),
-                                  .victim = site_folder("anna"),
-                                  .sybils = {},
-                                  .work = root() / "model",
-                                  .port = port_};
-    for (const std::string& site : kSites)
-      if (site != "anna") federation.sybils.push_back(site_folder(site));
-    scripted_ = std::make_unique<ScriptedCoordinator>(federation);
-    start_site("anna");
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+    play_coordinator();
+    start_hospital();
   }
-  // An honest round, which the site applies.
-  void expect_round() {
-    scripted_->begin_round();
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->round_is_over() && applied() == scripted_->round(); }));
-  }
-  RoundNumber applied() const {
-    RoundNumber out = 0;
-    for (const Json& event : site_events())
-      if (event["event"] == "sum_applied") out = event["round"];
-    return out;
-  }
-  std::vector<Json> site_events() const { return events_of(site_folder("anna") / "events.jsonl"); }
-  std::size_t count(std::string_view name) const {
-    const std::vector<Json> events = site_events();
-    return static_cast<std::size_t>(
-        std::count_if(events.begin(), events.end(), [&](const Json& event) { return event["event"] == name; }));
-  }
-  // Everything that was sent before has been handled when this has.
-  void expect_handled() {
-    const std::size_t before = scripted_->answers();
-    scripted_->send_to_victim(
-        scripted_->seal(MessageKind::beacon_request, BeaconRequest{scripted_->facts().roster.hash}.encode()));
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->answers() > before; }));
-  }
-
-  using BeaconRequest = federation::messages::BeaconRequest;
-  std::unique_ptr<ScriptedCoordinator> scripted_;
-};
-
-TEST_F(HospitalLoad, PlansWithoutEndDoNotFillTheDiskOfAHospital) {
-  play_coordinator();
-  Json plan = Json::parse(read_text(plan_file()));
-  for (int i = 0; i < 500; ++i) {
-    plan["seed"] = 1'000 + i;
+  void offer_other_plan(std::size_t number) {
+    Json plan = Json::parse(read_text(plan_file()));
+    plan["seed"] = 1'000 + number;
     const std::string text = plan.dump();
     const ByteView bytes = as_bytes(text);
     scripted_->send_to_victim(federation::messages::seal_message(
         {.kind = MessageKind::plan_offer, .run = random_run(), .sender = std::nullopt, .epoch = 1},
         federation::messages::PlanOffer{Bytes(bytes.begin(), bytes.end())}.encode(), scripted_->key()));
   }
+  std::size_t plans_on_disk() const {
+    const std::filesystem::directory_iterator files(site_folder("anna") / "plans");
+    return static_cast<std::size_t>(
+        std::count_if(begin(files), end(files), [](const auto& entry) { return entry.is_regular_file(); }));
+  }
+  std::size_t count(std::string_view name) const {
+    const std::vector<Json> events = events_of(site_folder("anna") / "events.jsonl");
+    return static_cast<std::size_t>(
+        std::count_if(events.begin(), events.end(), [&](const Json& event) { return event["event"] == name; }));
+  }
+};
+
+TEST_F(HospitalLoad, PlansWithoutEndDoNotFillTheDiskOfAHospital) {
+  open();
+  for (std::size_t i = 0; i < 500; ++i) offer_other_plan(i);
   expect_handled();
-  std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(site_folder("anna") / "plans"))
-    files += entry.is_regular_file() ? 1U : 0U;
-  EXPECT_LE(files, 1U + 16U);
+  EXPECT_LE(plans_on_disk(), 1U + 16U);
   EXPECT_LE(count("plan_ignored"), 40U);
   EXPECT_GE(count("plan_ignored"), 1U);
   expect_round();
 }
 
+// Each is signed by all administrators and newer than the one before.
+TEST_F(HospitalLoad, RostersWithoutEndDoNotFillTheDiskOfAHospital) {
+  open();
+  for (int i = 0; i < 30; ++i) {
+    sign_roster({});
+    scripted_->offer_roster();
+  }
+  expect_event({"roster_ignored"}, [](const Json& event) {
+    return event["why"].get<std::string>().find("16 new rosters") != std::string::npos;
+  });
+  scripted_->send_to_victim(Bytes(10));
+  expect_event({"message_ignored"});
+  EXPECT_EQ(count("roster_adopted"), 16U);
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(site_folder("anna") / "rosters"))
+    files += entry.is_regular_file() ? 1U : 0U;
+  EXPECT_LE(files, 17U);
+}
+
+// Each start of the node lets sixteen new plans in; what nobody has decided about is bounded over all of them.
+TEST_F(HospitalLoad, PlansThatNobodyDecidesAboutAreBoundedOverRestarts) {
+  open();
+  for (std::size_t start = 0; start < 3; ++start) {
+    for (std::size_t i = 0; i < 16; ++i) offer_other_plan(100 * start + i);
+    if (start == 2) break;
+    expect_event({"plan_offered"}, [&](const Json&) { return count("plan_offered") >= 16 * (start + 1); });
+    stop_hospital();
+    scripted_->follow_roster();  // it has to join again
+    start_hospital();
+  }
+  expect_event({"plan_ignored"}, [](const Json& event) {
+    return event["why"].get<std::string>().find("32 offered plans wait for a decision") != std::string::npos;
+  });
+  expect_handled();
+  EXPECT_EQ(plans_on_disk(), 1U + 32U);  // the one that runs, too
+  expect_round();
+}
+
 TEST_F(HospitalLoad, UnreadableMessagesDoNotFillTheEventFileOfAHospital) {
-  play_coordinator();
+  open();
   for (int i = 0; i < 20'000; ++i) scripted_->send_to_victim(Bytes(50, 0x5a));
   expect_handled();
   EXPECT_LE(count("message_ignored"), 50U);
@@ -224,7 +233,7 @@ TEST_F(HospitalLoad, EndlessFramesOfTheCoordinatorDoNotFillAHospitalsMemory) {
 }
 
 TEST_F(HospitalLoad, RefusedMessagesDoNotFillTheEventFileOfAHospital) {
-  play_coordinator();
+  open();
   for (int i = 0; i < 5'000; ++i) scripted_->send_to_victim(scripted_->seal(MessageKind::key_list, Bytes(10)));
   expect_handled();
   EXPECT_LE(count("message_refused"), 1'100U);

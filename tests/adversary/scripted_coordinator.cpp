@@ -19,7 +19,7 @@ using federation::messages::SignedMessage;
 
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{20'000};
+constexpr std::chrono::milliseconds kPatience{40'000};
 
 bool is_answer(MessageKind kind) {
   return kind != MessageKind::hello && kind != MessageKind::training_progress && kind != MessageKind::attempt_failure;
@@ -27,18 +27,53 @@ bool is_answer(MessageKind kind) {
 
 }  // namespace
 
-ScriptedCoordinator::ScriptedCoordinator(const ScriptedFederation& federation)
-    : federation_(federation),
-      folder_(federation.home),
+ScriptedCoordinator::ScriptedCoordinator(ScriptedFederation federation)
+    : federation_(std::move(federation)),
+      folder_(federation_.home),
       keys_(folder_.keys().value()),
-      facts_{random_run(), read_plan(federation.plan), folder_.roster(clock_.wall()).value()},
-      victim_(node::io::SiteFolder(federation.victim).site().value().id),
+      facts_{random_run(), read_plan(federation_.plan), folder_.newest_roster().value()},
+      victim_(node::io::SiteFolder(federation_.victim).site().value().id),
       victim_index_(facts_.roster.index_of(victim_).value()) {
-  run_.emplace(node::io::SiteRun::open(federation.work, facts_.run, facts_.plan).value());
+  run_.emplace(node::io::SiteRun::open(federation_.work, facts_.run, facts_.plan).value());
   model_ = run_->adopted().value();
-  for (const std::filesystem::path& site : federation.sybils)
-    sybils_.push_back(std::make_unique<ScriptedSite>(site, facts_, model_));
+  play_sybils();
   listen();
+}
+
+void ScriptedCoordinator::play_sybils() {
+  sybils_.clear();
+  for (const SiteIdentity& site : federation_.sybils) {
+    const federation::membership::RosterSite* entry = facts_.roster.find(site.entry.id);
+    if (entry != nullptr && entry_digest(*entry) == entry_digest(site.entry))
+      sybils_.push_back(std::make_unique<ScriptedSite>(site, facts_, model_));
+  }
+}
+
+void ScriptedCoordinator::follow_roster() {
+  give_up_round();
+  facts_.roster = folder_.newest_roster().value();
+  victim_index_ = facts_.roster.index_of(victim_).value();
+  victim_joined_ = false;
+  beacon_.reset();
+  last_.clear();  // by positions of the roster before
+  key_lists_.clear();
+  play_sybils();
+}
+
+void ScriptedCoordinator::offer_roster(UnixMs sent) {
+  const federation::messages::RosterOffer offer{folder_.roster_document().value().serialize(),
+                                                static_cast<std::uint64_t>(sent.value)};
+  send_to_victim(seal(MessageKind::roster_offer, offer.encode()));
+}
+
+void ScriptedCoordinator::offer_plan() {
+  const auto plan = read_file(federation_.plan, federation::membership::kPlanBytesMax).value();
+  send_to_victim(seal(MessageKind::plan_offer, federation::messages::PlanOffer{plan}.encode()));
+}
+
+std::size_t ScriptedCoordinator::heard(MessageKind kind) const {
+  const auto found = heard_.find(kind);
+  return found == heard_.end() ? 0 : found->second;
 }
 
 void ScriptedCoordinator::listen() {
@@ -106,6 +141,7 @@ void ScriptedCoordinator::take(coordinator::io::InboundMessage message) {
   auto opened =
       SignedMessage::open(std::move(message.payload), {message.site, facts_.roster.find(message.site)->identity_key});
   FOVEA_CHECK(opened.has_value());
+  ++heard_[opened->kind()];
   if (opened->kind() == MessageKind::hello) {
     const auto hello = federation::messages::Hello::decode(opened->payload()).value();
     coordinator::io::BootId boot{};
@@ -113,10 +149,8 @@ void ScriptedCoordinator::take(coordinator::io::InboundMessage message) {
     std::copy_n(digest.begin(), boot.size(), boot.begin());
     server_->open_session(message, boot);
     if (opened->header().run != facts_.run || opened->header().epoch != facts_.roster.epoch) {
-      send_to_victim(seal(MessageKind::roster_offer,
-                          federation::messages::RosterOffer{folder_.roster_document().value().serialize()}.encode()));
-      const auto plan = read_file(federation_.plan, federation::membership::kPlanBytesMax).value();
-      return send_to_victim(seal(MessageKind::plan_offer, federation::messages::PlanOffer{plan}.encode()));
+      offer_roster();
+      return offer_plan();
     }
     victim_joined_ = true;
   }
@@ -125,10 +159,19 @@ void ScriptedCoordinator::take(coordinator::io::InboundMessage message) {
   if (machine_ && opened->header().run == facts_.run) feed(coordinator::round::MessageReceived{std::move(*opened)});
 }
 
-void ScriptedCoordinator::begin_round() {
-  ++round_;
+void ScriptedCoordinator::begin_round() { begin_round(make_setup()); }
+
+void ScriptedCoordinator::begin_round_without_victim() {
+  coordinator::round::RoundSetup setup = make_setup();
+  std::erase(setup.invited, victim_index_);
+  setup.cohort_smallest = setup.cohort_largest = static_cast<std::uint32_t>(setup.invited.size());
+  begin_round(std::move(setup));
+}
+
+void ScriptedCoordinator::begin_round(coordinator::round::RoundSetup setup) {
+  setup.task.round = ++round_;
   aborted_.reset();
-  machine_.emplace(RoundMachine::create(make_setup(), {}).value());
+  machine_.emplace(RoundMachine::create(std::move(setup), {}).value());
   feed(coordinator::round::Begin{clock_.monotonic()});
 }
 
@@ -162,6 +205,7 @@ coordinator::round::RoundSetup ScriptedCoordinator::make_setup() const {
       .delta_size = static_cast<std::uint32_t>(run_->dimension().value() - federation::secagg::kTailWords),
       .delta_max = plan.strategy.delta_max,
       .weight_max = plan.strategy.weight_max,
+      .beacon = beacon_,
       .limits = {}};
   for (RosterIndex site = 0; site < facts_.roster.sites.size(); ++site) setup.invited.push_back(site);
   return setup;
@@ -170,6 +214,7 @@ coordinator::round::RoundSetup ScriptedCoordinator::make_setup() const {
 void ScriptedCoordinator::feed(coordinator::round::RoundEvent event) { perform(machine_->step(std::move(event))); }
 
 void ScriptedCoordinator::perform(coordinator::round::RoundEffects effects) {
+  if (effects.beacon) beacon_ = std::move(effects.beacon);
   for (const coordinator::round::RoundOutbound& message : effects.outbound)
     for (const SiteId& to : message.to) deliver(to, message.wire);
   if (effects.unmask)
@@ -206,6 +251,16 @@ void ScriptedCoordinator::trap(MessageKind kind) { trap_ = kind; }
 
 // It goes on waiting, so that what follows does; a site answers it the second time with the same bytes.
 void ScriptedCoordinator::release_first() { send_to_victim(waiting_.front().wire()); }
+
+// What waits behind it may be what the next trap is set for.
+void ScriptedCoordinator::go_on() {
+  send_to_victim(waiting_.front().wire());
+  waiting_.pop_front();
+  while (!waiting_.empty() && waiting_.front().kind() != trap_) {
+    send_to_victim(waiting_.front().wire());
+    waiting_.pop_front();
+  }
+}
 
 void ScriptedCoordinator::release_all() {
   trap_.reset();

@@ -24,17 +24,17 @@
 namespace fovea::test {
 
 struct ScriptedFederation {
-  std::filesystem::path home;    // the coordinator's, made by `fovea-coordinator init` and `sign`
-  std::filesystem::path plan;    // which the victim has approved
-  std::filesystem::path victim;  // site folders
-  std::vector<std::filesystem::path> sybils;
-  std::filesystem::path work;  // an empty folder for the model
+  std::filesystem::path home;          // the coordinator's, made by `fovea-coordinator init` and `sign`
+  std::filesystem::path plan;          // which the victim has approved
+  std::filesystem::path victim;        // site folders
+  std::vector<SiteIdentity> sybils{};  // all sites of the roster but the victim, and any that come onto it later
+  std::filesystem::path work;          // an empty folder for the model
   int port = 0;
 };
 
 class ScriptedCoordinator {
  public:
-  explicit ScriptedCoordinator(const ScriptedFederation& federation);
+  explicit ScriptedCoordinator(ScriptedFederation federation);
 
   const RunFacts& facts() const noexcept { return facts_; }
   const std::filesystem::path& home() const noexcept { return federation_.home; }
@@ -47,9 +47,15 @@ class ScriptedCoordinator {
 
   // Serves until `done`; false when it does not come to that in time.
   bool serve_until(const std::function<bool()>& done);
-  bool victim_has_joined() const noexcept { return victim_joined_; }
+  bool victim_has_joined() const noexcept { return victim_joined_; }  // this run, under this roster
+  // Takes over the roster that is in the folder now, whatever its validity, with what runs given up.
+  void follow_roster();
+  void offer_roster(UnixMs sent);
+  void offer_roster() { offer_roster(clock_.wall()); }
+  void offer_plan();
   void begin_round();
-  void give_up_round();  // without a word; what waits is never sent
+  void begin_round_without_victim();  // which is told of its sum
+  void give_up_round();               // without a word; what waits is never sent
   bool round_is_over() const noexcept { return !machine_.has_value(); }
   const std::optional<coordinator::round::RoundAborted>& aborted() const noexcept { return aborted_; }
 
@@ -58,6 +64,7 @@ class ScriptedCoordinator {
   bool is_trapped() const noexcept { return !waiting_.empty(); }
   const federation::messages::SignedMessage& trapped() const { return waiting_.front(); }
   void release_first();  // sends it, and goes on holding what follows
+  void go_on();          // to the next trap
   void release_all();
   // While an attack is on, the coordinator does not hear that the victim complains.
   void ignore_complaints(bool ignore) noexcept { ignores_complaints_ = ignore; }
@@ -66,6 +73,7 @@ class ScriptedCoordinator {
   Bytes seal(federation::messages::MessageKind kind, ByteView payload) const;
   // Messages of the victim other than greetings, progress and complaints.
   std::size_t answers() const noexcept { return answers_; }
+  std::size_t heard(federation::messages::MessageKind kind) const;  // messages of the victim, of this kind
   // A mask key of a colluder that was in a list before the one of this round.
   crypto::AgreementPublicKey key_of_last_round(RosterIndex site) const;
   // The last message of a kind that went to the victim, or to another site.
@@ -73,7 +81,9 @@ class ScriptedCoordinator {
                                                              federation::messages::MessageKind kind) const;
 
  private:
+  void begin_round(coordinator::round::RoundSetup setup);
   void listen();
+  void play_sybils();
   void pump(std::chrono::milliseconds timeout);
   void serve_sybils();
   void take(coordinator::io::InboundMessage message);
@@ -97,6 +107,8 @@ class ScriptedCoordinator {
   bool victim_joined_ = false;
   bool ignores_complaints_ = false;
   std::size_t answers_ = 0;
+  std::map<federation::messages::MessageKind, std::size_t> heard_;
+  std::optional<federation::messages::BeaconTranscript> beacon_;  // of the roster, where it needs one
   RoundNumber round_ = 0;
   std::optional<coordinator::round::RoundMachine> machine_;
   std::optional<coordinator::round::RoundAborted> aborted_;

@@ -22,7 +22,7 @@ ScriptedHospitals::ScriptedHospitals(const Options& options)
       coordinator::registry::CoordinatorFolder(options.home).federation().value();
   for (const std::filesystem::path& folder : options.sites) {
     Hospital hospital;
-    hospital.site = std::make_unique<ScriptedSite>(folder, facts_, run_->adopted().value());
+    hospital.site = std::make_unique<ScriptedSite>(SiteIdentity::of(folder), facts_, run_->adopted().value());
     const std::string endpoint = "tcp://127.0.0.1:" + std::to_string(options.port);
     hospital.transport =
         node::io::ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = invite.coordinator_transport_key},

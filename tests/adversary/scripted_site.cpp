@@ -23,10 +23,27 @@ federation::membership::Plan read_plan(const std::filesystem::path& file) {
   return federation::membership::Plan::parse(*bytes).value();
 }
 
-ScriptedSite::ScriptedSite(const std::filesystem::path& folder, const RunFacts& facts,
-                           const node::round::ModelAdopted& model)
-    : id_(node::io::SiteFolder(folder).site().value().id),
-      keys_(node::io::SiteFolder(folder).keys().value()),
+SiteIdentity SiteIdentity::of(const std::filesystem::path& folder) {
+  const node::io::SiteFolder site(folder);
+  return {site.site().value(), site.keys().value()};
+}
+
+SiteIdentity SiteIdentity::invented(const std::string& name) {
+  crypto::SystemRandom random;
+  node::io::SiteKeys keys{.identity = crypto::SigningKey::create(random),
+                          .log = crypto::SigningKey::create(random),
+                          .transport = crypto::AgreementKey::generate(random)};
+  federation::membership::RosterSite entry{.id = SiteId::create(name).value(),
+                                           .identity_key = keys.identity.verify_key(),
+                                           .transport_key = keys.transport.public_key(),
+                                           .log_key = keys.log.verify_key(),
+                                           .approver_key = crypto::SigningKey::create(random).verify_key()};
+  return {std::move(entry), std::move(keys)};
+}
+
+ScriptedSite::ScriptedSite(const SiteIdentity& identity, const RunFacts& facts, const node::round::ModelAdopted& model)
+    : id_(identity.entry.id),
+      keys_{identity.keys.identity.copy(), identity.keys.log.copy(), identity.keys.transport.copy()},
       facts_(facts),
       index_(facts.roster.index_of(id_).value()) {
   const federation::membership::PlanSecureAggregation& rules = facts.plan.secure_aggregation;
@@ -62,7 +79,8 @@ void ScriptedSite::receive(Bytes wire) {
     blames_.push_back(federation::membership::Blame::decode(opened->payload()).value());
     return;
   }
-  node::round::MessageReceived event{std::move(*opened), std::nullopt, clock_.wall()};
+  // By its clock every roster is valid, however long the coordinator uses it.
+  node::round::MessageReceived event{std::move(*opened), std::nullopt, facts_.roster.valid_from};
   if (event.message.kind() == federation::messages::MessageKind::parameters) event.seed = random_.secret_key();
   step(std::move(event));
 }

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/bytes.h"
-#include "common/clock.h"
 #include "crypto/random_source.h"
 #include "federation/membership/blame.h"
 #include "federation/membership/plan.h"
@@ -29,10 +29,18 @@ struct RunFacts {
 RunId random_run();
 federation::membership::Plan read_plan(const std::filesystem::path& file);
 
+// The keys of a hospital, or of one that does not exist: whoever signs the roster can put any on it.
+struct SiteIdentity {
+  federation::membership::RosterSite entry;
+  node::io::SiteKeys keys;
+
+  static SiteIdentity of(const std::filesystem::path& folder);  // that `fovea-node init` made
+  static SiteIdentity invented(const std::string& name);
+};
+
 class ScriptedSite {
  public:
-  // `folder`: of a site that `fovea-node init` and `join` made.
-  ScriptedSite(const std::filesystem::path& folder, const RunFacts& facts, const node::round::ModelAdopted& model);
+  ScriptedSite(const SiteIdentity& identity, const RunFacts& facts, const node::round::ModelAdopted& model);
 
   const SiteId& id() const noexcept { return id_; }
   RosterIndex index() const noexcept { return index_; }
@@ -55,7 +63,6 @@ class ScriptedSite {
   node::io::SiteKeys keys_;
   RunFacts facts_;
   RosterIndex index_ = 0;
-  SystemClock clock_;
   crypto::SystemRandom random_;
   node::round::ModelAdopted model_;
   std::optional<node::round::SiteMachine> machine_;

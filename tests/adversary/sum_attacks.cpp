@@ -135,6 +135,22 @@ std::vector<Attack> sum_attacks() {
             carries.packed = federation::messages::pack_carries(std::vector<std::uint16_t>(9, 200), 255);
             return std::vector<Bytes>{s.honest.wire(), s.seal(MessageKind::aggregate_carries, carries.encode())};
           }),
+      row("a carry that is off by one", RefusalReason::linear_tag_differs,
+          [](const Situation& s) {
+            auto carries = federation::messages::CarryChunk::decode(
+                               s.coordinator.last_to(s.victim(), MessageKind::aggregate_carries).value().payload())
+                               .value();
+            const auto evidence = s.decoded<RoundEvidence>();
+            const std::size_t sites = evidence.committed.size();
+            std::vector<std::uint16_t> words(evidence.parameters.dimension);
+            if (!federation::messages::unpack_carries(carries.packed, sites, words)) return std::vector<Bytes>{};
+            words[0] = words[0] == 0 ? 1 : words[0] - 1;
+            carries.packed = federation::messages::pack_carries(words, sites);
+            return std::vector<Bytes>{s.honest.wire(),
+                                      s.coordinator.last_to(s.victim(), MessageKind::aggregate_tags).value().wire(),
+                                      s.seal(MessageKind::aggregate_carries, carries.encode()),
+                                      s.coordinator.last_to(s.victim(), MessageKind::aggregate_chunk).value().wire()};
+          }),
       row("a sum without its evidence", RefusalReason::unexpected_kind,
           [](const Situation& s) {
             return std::vector<Bytes>{s.coordinator.last_to(s.victim(), MessageKind::aggregate_chunk).value().wire()};

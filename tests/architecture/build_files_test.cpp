@@ -16,13 +16,20 @@ namespace {
 
 // What a line of a build file does wrong; empty when nothing.
 std::string build_fault(const std::string& path, const std::string& line) {
-  static const std::regex optional(R"(^[^#]*\b(if|elseif)\s*\([^#)]*\bEXISTS\b)", std::regex::icase);
+  static const std::regex optional(R"(^[^#]*\b(if|elseif)\s*\([^#)]*\b(EXISTS|IS_DIRECTORY)\b)", std::regex::icase),
+      globbing(R"(^[^#]*\bfile\s*\(\s*GLOB)", std::regex::icase);
   static const std::regex finding(
-      R"(^[^#]*\b(find_(package|library|path|file|program)|pkg_(check_modules|search_module))\s*\()",
+      R"(^[^#]*\b(find_(package|library|path|file|program)|pkg_(check_modules|search_module)|)"
+      R"(FetchContent_\w+|ExternalProject_\w+|file\s*\(\s*DOWNLOAD|CPMAddPackage)\s*\(?)",
       std::regex::icase);
+  // What a target may include and link is declared by the functions of FoveaTargets.cmake, which CheckIncludes reads.
+  static const std::regex undeclared(R"(^[^#]*\b(target_)?(link_libraries|include_directories|link_directories)\s*\()",
+                                     std::regex::icase);
   const bool is_list = path == "CMakeLists.txt" || path.ends_with("/CMakeLists.txt");
   if (is_list && std::regex_search(line, optional))
     return "builds only what happens to be there: a file that is missing would go unnoticed";
+  if (std::regex_search(line, globbing)) return "builds whatever happens to be there; name each file";
+  if (is_list && std::regex_search(line, undeclared)) return "links or includes past fovea_library and fovea_program";
   if (path != "cmake/FoveaDependencies.cmake" && std::regex_search(line, finding))
     return "looks for something outside; cmake/FoveaDependencies.cmake is the place for that";
   return "";
@@ -55,6 +62,11 @@ TEST(Architecture, TheBuildRuleFindsPlantedFaults) {
   EXPECT_NE(build_fault("node/io/CMakeLists.txt", "find_package(ZLIB REQUIRED)"), "");
   EXPECT_NE(build_fault("cmake/FoveaTests.cmake", "  Find_Program(X x)"), "");
   EXPECT_NE(build_fault("audit/CMakeLists.txt", "pkg_check_modules(ZMQ libzmq)"), "");
+  EXPECT_NE(build_fault("audit/CMakeLists.txt", "FetchContent_Declare(json URL x)"), "");
+  EXPECT_NE(build_fault("audit/CMakeLists.txt", "target_link_libraries(fovea_audit PRIVATE zmq)"), "");
+  EXPECT_NE(build_fault("audit/CMakeLists.txt", "include_directories(/usr/include/x)"), "");
+  EXPECT_NE(build_fault("audit/CMakeLists.txt", "if(IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/x)"), "");
+  EXPECT_NE(build_fault("cmake/FoveaTests.cmake", "file(GLOB sources *.cpp)"), "");
   const auto split = commands_of({"if(A OR", "   EXISTS a.cpp)  # (", "endif()"});
   ASSERT_EQ(split.size(), 2U);
   EXPECT_NE(build_fault("node/io/CMakeLists.txt", split[0].second), "");

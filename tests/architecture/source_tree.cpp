@@ -27,7 +27,8 @@ std::vector<SourceFile> read_files(const std::string& root, Wanted wanted) {
   std::vector<SourceFile> files;
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator(); ++it) {
     const std::string name = it->path().filename().string();
-    if (it->is_directory() && (name == "build" || name == ".git" || name == "node_modules" || name == "demo-run")) {
+    // What git ignores, at the root alone: a folder of such a name further down is part of the tree.
+    if (it.depth() == 0 && (name == "build" || name == ".git" || name == ".cache" || name.starts_with("demo-run"))) {
       it.disable_recursion_pending();
       continue;
     }
@@ -49,6 +50,12 @@ std::vector<SourceFile> read_source_tree(const std::string& root) {
       read_files(root, [](const fs::path& path) { return path.extension() == ".h" || path.extension() == ".cpp"; });
   for (SourceFile& file : files) file.includes = find_includes(file.lines);
   return files;
+}
+
+std::vector<SourceFile> read_other_sources(const std::string& root) {
+  static const std::regex other(
+      R"(\.(c|cc|cxx|c\+\+|C|cppm|ixx|hh|hpp|hxx|h\+\+|H|inc|inl|ipp|tpp|tcc|m|mm|cu|cuh|s|S|asm)$)");
+  return read_files(root, [](const fs::path& path) { return std::regex_search(path.filename().string(), other); });
 }
 
 std::vector<SourceFile> read_build_files(const std::string& root) {

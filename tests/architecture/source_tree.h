@@ -22,11 +22,14 @@ struct SourceFile {
   bool is_header() const { return path.size() > 2 && path.substr(path.size() - 2) == ".h"; }
 };
 
-// Every .h and .cpp file below the root, but for build output. Sorted by path.
+// Every .h and .cpp file below the root, but for what git ignores there. Sorted by path.
 std::vector<SourceFile> read_source_tree(const std::string& root);
 
 // That of the project itself, read once.
 const std::vector<SourceFile>& source_tree();
+
+// Likewise, files that a compiler reads too, by names that the rules of the tree are not applied to.
+std::vector<SourceFile> read_other_sources(const std::string& root);
 
 // Likewise, every CMakeLists.txt and .cmake file.
 std::vector<SourceFile> read_build_files(const std::string& root);

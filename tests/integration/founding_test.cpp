@@ -74,6 +74,77 @@ TEST_F(FoundingPrograms, TwoAdministratorsFoundAFederationAndBothSignItsRoster) 
   EXPECT_TRUE(fs::exists(root() / "two" / "roster.json"));
 }
 
+// The attack: the first administrator swaps a new site's transport, log or approver key. The second one hears the
+// hospital's fingerprint by telephone, so every command has to show the one that covers all four keys.
+TEST_F(FoundingPrograms, EveryCommandShowsTheSameFingerprintOfASite) {
+  const fs::path invite = found("two", {"ada", "bo"}, 2);
+  const fs::path bo = root() / "bo";  // signs in a folder of her own
+  ASSERT_EQ(node("eve", {"init", "eve"}).exit_code, 0);
+  const Outcome joined = join("eve", invite);
+  ASSERT_EQ(joined.exit_code, 0) << joined.err;
+  const std::string mark = "this site's fingerprint ";
+  const std::size_t at = joined.out.find(mark);
+  ASSERT_NE(at, std::string::npos) << joined.out;
+  const std::string print = joined.out.substr(at + mark.size(), 29);
+  const Outcome first =
+      with_home(root() / "two", {"sign", (site_folder("eve") / "join-request.json").string(), "--key", key_of("ada")});
+  EXPECT_NE(first.err.find("eve: fingerprint " + print), std::string::npos) << first.err;
+  const std::string waiting = Json::parse(first.out)["data"]["file"];
+  fs::create_directories(bo);
+  fs::copy_file(invite, bo / "invite.json");
+  fs::copy_file(waiting, bo / "roster-next.json");
+  const Outcome second = with_home(bo, {"cosign", "--key", key_of("bo")});
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_NE(second.err.find("new      eve: fingerprint " + print), std::string::npos) << second.err;
+  const Outcome taken = with_home(root() / "two", {"take", Json::parse(second.out)["data"]["file"]});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  EXPECT_NE(taken.err.find("new      eve: fingerprint " + print), std::string::npos) << taken.err;
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"sign", "--renew"}, {"revoke", "eve"}}) {
+    std::vector<std::string> change = more;
+    change.insert(change.end(), {"--key", key_of("ada")});
+    ASSERT_EQ(with_home(root() / "two", change).exit_code, 0);
+    const Outcome shown = with_home(root() / "two", {"cosign", "--key", key_of("bo")});
+    EXPECT_NE(shown.err.find("eve: fingerprint " + print), std::string::npos) << more[0] << "\n" << shown.err;
+  }
+}
+
+TEST_F(FoundingPrograms, WhoeverSignsIsToldWhereTheRosterWaitsAndWhatIsNext) {
+  const fs::path invite = found("two", {"ada", "bo"}, 2);
+  const fs::path bo = root() / "bo";
+  ASSERT_EQ(node("eve", {"init", "eve"}).exit_code, 0);
+  ASSERT_EQ(join("eve", invite).exit_code, 0);
+  const auto said = [&](const fs::path& folder, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--home", folder.string(), "--passphrase-fd", "0"});
+    return plain(std::move(arguments), passphrase_file()).out;
+  };
+  const fs::path waiting = root() / "two" / "roster-next.json";
+  const std::string first =
+      said(root() / "two", {"sign", (site_folder("eve") / "join-request.json").string(), "--key", key_of("ada")});
+  EXPECT_NE(first.find("not in force: it waits in " + waiting.string() + " for 1 more administrator\n"),
+            std::string::npos)
+      << first;
+  fs::create_directories(bo);
+  fs::copy_file(invite, bo / "invite.json");
+  fs::copy_file(waiting, bo / "roster-next.json");
+  const std::string second = said(bo, {"cosign", "--key", key_of("bo")});
+  EXPECT_NE(second.find("fovea-coordinator take " + (bo / "roster.json").string()), std::string::npos) << second;
+  const std::string third = said(root() / "two", {"take", (bo / "roster.json").string()});
+  EXPECT_NE(third.find("roster of epoch 1: 1 sites, in force"), std::string::npos) << third;
+}
+
+TEST_F(FoundingPrograms, AnInitThatIsRefusedMakesNoKey) {
+  const Outcome refused =
+      with_home(root() / "fresh", {"init", "No Such Name", "--administrator-key-here", key_of("fresh")});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_FALSE(fs::exists(key_of("fresh")));
+  EXPECT_FALSE(fs::exists(root() / "fresh"));
+  const std::string twice = make_administrator("twice");
+  EXPECT_NE(with_home(root() / "fresh", {"init", "test", "--administrator", twice, "--administrator", twice}).exit_code,
+            0);
+  EXPECT_FALSE(fs::exists(root() / "fresh"));
+}
+
 TEST_F(FoundingPrograms, AnInviteThatOneOfItsAdministratorsDidNotSignIsNotJoined) {
   const std::string ada = make_administrator("ada"), mallory = make_administrator("mallory");
   const fs::path folder = root() / "forged", document = folder / "founding.json";

@@ -35,6 +35,36 @@ class RefusalsTest : public FederationTest {
   }
 };
 
+// A start that fails leaves nothing behind that later commands take for a run.
+TEST_F(RefusalsTest, AStartWhosePortIsTakenMakesNoRun) {
+  make_plan({.rounds = 1});
+  const LoopbackSocket taken;
+  ASSERT_TRUE(taken.listen_on(port_));
+  const Outcome refused = coordinator({"run", "start", plan_file().string()});
+  EXPECT_EQ(refused.exit_code, 4) << refused.err;
+  EXPECT_NE(refused.err.find("cannot listen"), std::string::npos) << refused.err;
+  EXPECT_TRUE(std::filesystem::is_empty(home() / "runs"));
+  EXPECT_EQ(read_text(home() / "ledger" / "journal"), "");
+}
+
+// A run in which no round has ended has no model, and does not hide one that has.
+TEST_F(RefusalsTest, TheModelThatIsExportedIsThatOfTheNewestRunWithOne) {
+  const std::string output = (root() / "model.safetensors").string();
+  make_plan({.rounds = 1});
+  serve();
+  for (const std::string& site : kSites) start_site(site, {"--until-complete"});
+  expect_complete_run_of(kSites);
+  const Json finished = Json::parse(server_->standard_output())["data"];
+  server_.reset();
+  std::filesystem::remove(home() / "events.jsonl");
+  make_plan({.rounds = 2});
+  serve();  // without sites
+  wait_for_coordinator("run_started");
+  const Outcome exported = coordinator({"--json", "model", "export", "--output", output});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_EQ(Json::parse(exported.out)["data"]["model"], finished["model"]);
+}
+
 TEST_F(RefusalsTest, ASiteThatDidNotApproveThePlanSendsNoUpdateAndTheOthersGoOn) {
   shorten_joining();
   make_plan({.rounds = 2}, {"dora"});

@@ -84,6 +84,11 @@ class Packages(InCheckout):
         self.assertEqual(holder.stdout.readline(), "held\n")
         return holder
 
+    def test_nothing_missing_is_said(self):
+        self.checkout.packages_are_there()
+        output = self.ends(0, "scripts/setup", "--packages", "lint")
+        self.assertIn("every package of these kinds is there: lint", output)
+
     def install(self, code, **answers):
         for name, text in answers.items():
             (self.checkout.fake / name.replace("_", ".")).write_text(text)
@@ -346,13 +351,13 @@ class RoomsAndCases(InCheckout):
         self.assertFalse((self.checkout.root / "build/dev/tests/round_test").exists())
 
     def test_unknown_room_lists_the_rooms(self):
-        for room in ("cellar", "nosuch/crypto", "tests/unit", "crypto/"):
+        for room in ("cellar", "nosuch/crypto", "tests/unit", "cellar/"):
             with self.subTest(room):
                 self.assertIn("there are: crypto round", self.ends(2, "scripts/test", "--room", room))
 
     def test_a_room_has_other_spellings(self):
         by_path = ["-j", "2", "--room", "./tests/unit/crypto"]
-        for words in (["--room=crypto"], ["--room", "tests/unit/crypto/"], by_path):
+        for words in (["--room=crypto"], ["--room", "crypto/"], ["--room", "tests/unit/crypto/"], by_path):
             with self.subTest(words):
                 self.assertIn("failed out of 1\n", self.ends(0, "scripts/test", *words))
 
@@ -529,10 +534,16 @@ class Lint(InCheckout):
         self.assertRegex(
             self.duplicates(1), r"crypto/first.cpp:3-1\d and node/other.h:5-1\d: 1\d lines, alike in shape"
         )
-        self.checkout.write("scripts/duplicates-allowed.txt", "crypto/first.cpp ~ node/other.h  # planted by a test\n")
+        line = "crypto/first.cpp ~ node/other.h  # planted by a test\n"
+        self.checkout.write("scripts/duplicates-allowed.txt", line)
         self.assertIn("(listed: planted by a test)", self.duplicates(0))
+        self.checkout.write("scripts/duplicates-allowed.txt", line + line)
+        self.assertIn("more often than they have runs", self.duplicates(1))
+        self.checkout.write("scripts/duplicates-allowed.txt", line)
         self.plant("crypto/first.cpp", [])
-        self.assertIn("which have no run in common any more", self.duplicates(1))
+        self.assertIn("more often than they have runs", self.duplicates(1))
+        self.plant("crypto/first.cpp", RENAMED)
+        self.assertRegex(self.duplicates(1), "1[0-9] lines, equal\n(.|\n)*1 runs of 10")  # no line excuses it
 
     @unittest.skipUnless(installed_jscpd(), "jscpd is not installed (scripts/lint duplicates installs it)")
     def test_equal_tables_and_short_lines_count_and_tables_alike_are_counted(self):
@@ -639,6 +650,38 @@ class Lint(InCheckout):
             list(documents.faults(page)),
             [(1, "no such file: gone.md"), (1, "no such heading: there.md#nowhere"), (6, "prose of 150 columns")],
         )
+
+    def test_a_second_rule_of_one_id_is_a_fault(self):
+        page = self.checkout.write(
+            "page.md", "* **D1** One. **D1** is cited.\n* **D10** Ten.\n* **R4.2** x\n**D1** is cited\n"
+        )
+        self.assertEqual(list(documents.faults(page)), [(4, "rule D1 stands in line 1 already")])
+        self.checkout.write("page.md", "* **D1** One.\n* **D10** Ten.\n* **R4.2** x\n* **R4.20** x\n")
+        self.assertEqual(list(documents.faults(page)), [])
+
+    def test_clang_tidy_gets_what_it_can_read(self):
+        commands = self.checkout.write(
+            "commands.json",
+            json.dumps(
+                [
+                    {"file": str(self.checkout.root / name), "command": f"g++ {flags} -c {name}"}
+                    for name, flags in (("a.cpp", "-Ix"), ("b.cpp", "-isystem /usr/include/ITK-5.3 -Ix"))
+                ]
+            ),
+        )
+        tool = "scripts/lint-tools/tidy_sources.py"
+        output = self.ends(0, sys.executable, tool, commands, self.checkout.root, "a.cpp", "b.cpp", "c.cpp")
+        self.assertIn("a.cpp\n", output)
+        self.assertIn("left out: b.cpp includes", output)
+        self.assertIn("left out: c.cpp is not compiled", output)
+
+    def test_help_of_every_script(self):
+        for name in ("lint", "test", "setup", "sanitize", "coverage", "fuzz", "bench"):
+            with self.subTest(name):
+                self.assertIn(f"usage: scripts/{name}", self.ends(0, f"scripts/{name}", "--help"))
+        for name in ("sanitize", "coverage"):
+            self.assertIn('knows no "--what"', self.ends(2, f"scripts/{name}", "--what"))
+        self.assertIn("FOVEA_PRESET=fuzz scripts/setup --configure", self.ends(1, "scripts/fuzz", "--list"))
 
     def test_missing_tool_is_an_error_only_when_strict(self):
         self.start_history()

@@ -7,6 +7,7 @@
 #include "audit/ledger_audit.h"
 #include "audit/reconciliation.h"
 #include "tests/support/audited_run.h"
+#include "tests/support/ledger_folder.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::audit {
@@ -119,6 +120,43 @@ class AuditRules : public testing::Test {
   Entries honest, receipts;
   int ledgers = 0;
 };
+
+// Failure class: one damaged entry makes the auditor say that a hospital sent what was never approved.
+TEST_F(AuditRules, ADamagedEntryIsTheOneFindingAndAccusesNobodyOfWhatItMayHaveHeld) {
+  const auto damaged = [this](const Entries& entries, const std::string& text) {
+    const std::filesystem::path path = folder.path() / ("ledger" + std::to_string(++ledgers));
+    test::write_ledger_of(path, kOrigin, 1, entries);
+    for (const std::string& name : test::files_in(path))
+      if (name.starts_with("tile/entries/")) test::flip_byte(path / name, test::slurp(path / name).find(text));
+    return audit_ledger(path, ring).value();
+  };
+  const std::string approved = "entry " + std::to_string(find<federation::ledger::PlanApproved>(honest));
+  const AuditedLedger ledger = damaged(honest, "plan.approved");
+  EXPECT_FALSE(ledger.sound());
+  ASSERT_EQ(ledger.finding_count, 1U) << ledger.findings[1].where << " " << ledger.findings[1].what;
+  EXPECT_EQ(ledger.findings[0].where, approved);
+  EXPECT_GT(ledger.undecided, 3U);
+  ASSERT_EQ(ledger.notices.size(), 1U);
+  EXPECT_NE(ledger.notices[0].find(approved + " was changed"), std::string::npos) << ledger.notices[0];
+  // The first of each type in its turn: a pinned roster, an attempt, an egress, a confirmation.
+  for (const char* type : {"roster.epoch", "round.open", "input.sealed", "egress.intent", "egress.sent"}) {
+    const AuditedLedger other = damaged(honest, "\"" + std::string(type) + "\"");
+    EXPECT_EQ(other.finding_count, 1U) << type << ": " << other.findings.back().what;
+  }
+  // Nor does a comparison say that the site did not record what the damaged entry may have been.
+  const AuditedLedger lost = damaged(honest, "masked-chunk");
+  const Reconciliation compared = reconcile({&lost}, at_coordinator(receipts));
+  EXPECT_FALSE(compared.clean());
+  ASSERT_EQ(compared.sites.at(0).unlogged_receipts.size(), 1U);
+  EXPECT_EQ(compared.sites.at(0).unlogged_receipts[0].culprit, Culprit::nobody);
+  // What readable entries show stays a finding: nobody hides it by damaging another entry.
+  Entries entries = honest;
+  const std::size_t ready = find_kind(entries, "training-ready");
+  std::get<EgressIntent>(entries[ready]).checks.pop_back();
+  const AuditedLedger both = damaged(entries, "plan.approved");
+  EXPECT_EQ(both.finding_count, 2U);
+  expect_finding(both, "checks", ready);
+}
 
 TEST_F(AuditRules, AnHonestLedgerPassesAndIsSummarised) {
   const AuditedLedger ledger = audit_ledger(folder.path() / "honest", ring).value();

@@ -46,6 +46,16 @@ struct Terminal {
   }
 };
 
+// A name of somebody else that clears the screen and writes other lines.
+TEST(Console, WhatATerminalWouldObeyIsShownAsText) {
+  EXPECT_EQ(printable("plan \x1b[2J\x1b[Hother\r\x7f"), "plan \\x1b[2J\\x1b[Hother\\x0d\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b 31m"), "\\xc2\\x9b 31m");                     // C1: CSI
+  EXPECT_EQ(printable("a\xe2\x80\xae txt.exe"), "a\\xe2\\x80\\xae txt.exe");  // right-to-left override
+  EXPECT_EQ(printable("\xe2\x81\xa7\xd8\x9c"), "\\xe2\\x81\\xa7\\xd8\\x9c");
+  for (const char* plain : {"Dr. A. Bäuer", "two\nlines\tof a table", "…→≥", "", "\xe2\x80"})
+    EXPECT_EQ(printable(plain), plain);
+}
+
 TEST(Console, AtATerminalOnlyYesConfirms) {
   const Terminal terminal;
   ASSERT_GE(terminal.theirs.number(), 0);

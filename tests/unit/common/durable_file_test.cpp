@@ -29,6 +29,15 @@ TEST(DurableFile, ReplacingAStatusLeavesNoTemporaryAndNamesAnAbsentFolder) {
   EXPECT_FALSE(replace_file(folder.path() / "absent" / "a", as_bytes("x")).has_value());
 }
 
+TEST(DurableFile, ANamedPipeIsNoFileAndHoldsNobodyUp) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "invite.json";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const auto refused = read_file(path, 100);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("is not a regular file"), std::string::npos) << refused.error().message;
+}
+
 TEST(DurableFile, SecretFilesAreReadableByTheOwnerOnly) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "key";

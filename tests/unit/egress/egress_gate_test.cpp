@@ -373,6 +373,47 @@ TEST_F(Gate, AWithdrawalClosesTheOpenAttemptForGood) {
   EXPECT_EQ(only<federation::ledger::RoundClose>(entries).at(0).outcome, "abandoned");
 }
 
+// The daemon was stopped when the person decided: no run is open when the gate reads it.
+TEST_F(Gate, AWithdrawalWhileNoRunIsOpenClosesTheAttemptBeforeIt) {
+  {
+    egress::EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+  }
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  EXPECT_FALSE(gate.attempt_open());
+  expect_refused(gate, {site.unmask_shares()}, "model");
+}
+
+// What was signed counts sites by their places on the attempt's roster.
+TEST_F(Gate, NothingOfAnAttemptUnderAnotherRosterLeaves) {
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(site.prepare(gate));
+  federation::membership::Roster newer = site.roster;
+  newer.hash[0] ^= 1U;
+  newer.epoch += 1;
+  ASSERT_TRUE(gate.pin_roster(newer));
+  EXPECT_FALSE(gate.attempt_open());
+  expect_refused(gate, {site.unmask_shares()}, "model");
+}
+
+TEST_F(Gate, ARestartUnderAnotherRosterBringsNoAttemptBack) {
+  {
+    egress::EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+  }
+  egress::EgressGate gate = site.open().value();
+  federation::membership::Roster newer = site.roster;
+  newer.hash[0] ^= 1U;
+  newer.epoch += 1;
+  ASSERT_TRUE(gate.pin_roster(newer));
+  ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
+  EXPECT_FALSE(gate.attempt_open());
+}
+
 TEST_F(Gate, SettingsThatForbidThePlanStopWhatLeavesAtOnce) {
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));

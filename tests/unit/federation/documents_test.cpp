@@ -230,6 +230,29 @@ TEST_F(DocumentsTest, AnInviteWithARuleBrokenIsRefused) {
   }));
 }
 
+// What is printed of an invite must not be able to print a second one.
+TEST_F(DocumentsTest, AnEndpointIsAHostAndAPortAndNothingThatPeopleReadAsMore) {
+  membership::Invite invite = new_invite({&administrator_}, 1);
+  for (const char* good : {"tcp://127.0.0.1:1", "tcp://fed-1.example.org:65535", "tcp://[::1]:7443"}) {
+    invite.endpoint = good;
+    EXPECT_TRUE(invite.document().has_value()) << good;
+  }
+  for (const char* bad : {"tcp://", "tcp://:7443", "tcp://host", "tcp://host:", "tcp://host:0", "tcp://host:65536",
+                          "tcp://host:7 ", "tcp://*:7443", "tcp://a;b:1", "tcp://h:1\nfederation fingerprint 0000",
+                          "tcp://\x1b[8m:1", "tcp://\xe2\x80\xaeh:1", "ipc://x:1"}) {
+    invite.endpoint = bad;
+    EXPECT_FALSE(invite.document().has_value()) << bad;
+  }
+}
+
+// The parser takes a zero byte for the end: what comes after it was signed, and printed, and never read.
+TEST_F(DocumentsTest, NothingFollowsADocument) {
+  const std::string text = new_invite({&administrator_}, 1).document().value();
+  ASSERT_TRUE(membership::Invite::parse(text));
+  for (const std::string& changed : {text + std::string("\0{}", 3), text + std::string("\0", 1), "\xef\xbb\xbf" + text})
+    EXPECT_FALSE(membership::Invite::parse(changed));
+}
+
 TEST_F(DocumentsTest, AnInviteOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
   std::string text = new_invite({&administrator_}, 1).document().value();
   text.replace(text.find("\"fovea_invite\": 2"), 17, "\"fovea_invite\": 1");

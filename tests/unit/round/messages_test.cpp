@@ -340,6 +340,23 @@ TEST(Envelope, AnotherVersionIsRefusedByNumberWithWhatToDo) {
   }
 }
 
+// The coordinator records it in its ledger before it looks at it.
+TEST(Envelope, AnEpochThatNoLedgerCanHoldIsRefused) {
+  const TestFederation f(3);
+  const auto open = [&](EpochNumber epoch) {
+    return f.open_at_coordinator(
+        1, federation::messages::seal_message({federation::messages::MessageKind::hello, f.run(), f.id(1), epoch},
+                                              federation::messages::Hello{}.encode(), f.identity(1)));
+  };
+  constexpr EpochNumber kMost = (EpochNumber{1} << 53U) - 1;
+  EXPECT_TRUE(open(kMost).has_value());
+  for (const EpochNumber epoch : {kMost + 1, ~EpochNumber{0}}) {
+    const auto refused = open(epoch);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("envelope.epoch"), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST(Envelope, OnePassGivesTheDigestsOfThePayloadAndOfTheWholeMessage) {
   const TestFederation f(3);
   const Bytes payload = federation::messages::TrainingReady{1, Digest{1}}.encode();

@@ -1,4 +1,13 @@
 // Failure class: a peer that fills the memory of another. libzmq keeps the frames of a message until the last has come.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "federation/io/inbound_guard.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 namespace fovea::test {
@@ -76,6 +85,76 @@ TEST_F(TransportTest, ACoordinatorThatSendsEndlessFramesIsCutOffAndDialledAgain)
   send_frames(rogue.socket(), kFrames, kFrameBytes);
   ASSERT_TRUE(pump({site->get()}, [&] { return (*site)->cut_count() > 0 && (*site)->connection_count() > 1; }));
   EXPECT_FALSE((*site)->receive().has_value());
+}
+
+// A loopback connection whose bytes the test reads as libzmq would, and hands to nobody.
+class Connection {
+ public:
+  Connection() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener, 1), 0);
+    EXPECT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    peer_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(::connect(peer_, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    own_ = ::accept(listener, nullptr, nullptr);
+    ::close(listener);
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    ::close(peer_);
+    ::close(own_);
+  }
+  int descriptor() const { return own_; }
+  void hold(std::size_t bytes) const {
+    const std::vector<char> sent(1'000);
+    std::vector<char> taken(1'000);
+    for (; bytes > 0; bytes -= sent.size()) {
+      ASSERT_EQ(::send(peer_, sent.data(), sent.size(), MSG_NOSIGNAL), static_cast<ssize_t>(sent.size()));
+      ASSERT_EQ(::recv(own_, taken.data(), taken.size(), MSG_WAITALL), static_cast<ssize_t>(taken.size()));
+    }
+  }
+  bool is_cut() const {
+    char none = 0;
+    return ::recv(peer_, &none, 1, MSG_DONTWAIT) == 0;
+  }
+
+ private:
+  int peer_ = -1;
+  int own_ = -1;
+};
+
+// Each is within the limit of one peer, and all of them together are not: 512 MiB in 35 connections, with the limits
+// in force.
+TEST(InboundGuardOfAllPeers, CutsTheOneThatHoldsMostWhenAllOfThemHoldTooMuch) {
+  federation::io::InboundGuard guard({.peer_bytes_max = 1'000'000, .all_bytes_max = 2'000'000});
+  const Connection small;
+  const Connection large;
+  const Connection middle;
+  for (const Connection* connection : {&small, &large, &middle}) guard.opened(connection->descriptor());
+  small.hold(500'000);
+  large.hold(800'000);
+  middle.hold(600'000);
+  const auto looks = [&](const auto& done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    return done();
+  };
+  EXPECT_EQ(guard.cut_count(), 0U);
+  middle.hold(150'000);
+  EXPECT_TRUE(looks([&] { return guard.cut_count() == 1; }));
+  EXPECT_TRUE(looks([&] { return large.is_cut(); }));
+  EXPECT_FALSE(small.is_cut() || middle.is_cut());
+  // What was cut counts no more: the others go on, up to the same limit.
+  small.hold(400'000);
+  const Connection late;
+  guard.opened(late.descriptor());
+  late.hold(500'000);
+  EXPECT_TRUE(looks([&] { return guard.cut_count() == 2; }));
+  EXPECT_TRUE(looks([&] { return small.is_cut(); }));
 }
 
 // A coordinator that is busy for a while has the full queues of honest sites in its memory.

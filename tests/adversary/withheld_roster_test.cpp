@@ -1,0 +1,89 @@
+// Failure class: a roster outlives its validity because the coordinator sends no newer one, and with it a site that was
+// revoked. The hospital runs inside the test, whose clock moves on by eight days in the middle of a round.
+#include <algorithm>
+
+#include "tests/adversary/hospital_fixture.h"
+#include "tests/adversary/test_names.h"
+#include "tests/integration/site_thread.h"
+
+namespace fovea::test {
+namespace {
+
+constexpr std::int64_t kDays = 8;  // a roster is valid for seven
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+
+class WithheldRoster : public HospitalTest, public ::testing::WithParamInterface<MessageKind> {
+ protected:
+  MovedClock clock_;
+};
+
+TEST_P(WithheldRoster, IsUsedNoLongerThanItIsValid) {
+  node::io::block_stop_signals();
+  make_plan({.rounds = 200});
+  play_coordinator();
+  const SiteThread anna(site_folder("anna"), clock_);
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+  expect_round();
+  scripted_->ignore_complaints(true);
+  // The next roster, without dora, is signed; the coordinator keeps it to itself.
+  const UnixMs then{SystemClock().wall().value + kDays * kDayMs};
+  sign_roster({.added = {}, .removed = {SiteId::create("dora").value()}}, then);
+  scripted_->trap(GetParam());
+  scripted_->begin_round();
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  const std::size_t before = scripted_->answers();
+
+  clock_.set_ahead_days(kDays);
+  scripted_->release_first();
+  expect_event(refused(RefusalReason::roster_expired));
+  expect_handled();
+  EXPECT_EQ(scripted_->answers(), before + 1);  // to the request that says that all was handled
+  scripted_->give_up_round();
+  if (GetParam() == MessageKind::unmask_request) return;  // the others have opened that sum, with t shares of their own
+
+  // With the newer roster it goes on, and dora is in no sum any more.
+  scripted_->follow_roster();
+  scripted_->offer_roster(then);
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+  expect_round();
+}
+
+INSTANTIATE_TEST_SUITE_P(Attacks, WithheldRoster,
+                         ::testing::Values(MessageKind::parameters, MessageKind::consistency_request,
+                                           MessageKind::unmask_request),
+                         [](const auto& row) { return "Before" + camel_case(to_string(row.param)); });
+
+using TimeOfTheCoordinator = WithheldRoster;
+
+// Its time is for people to read. A lie about it makes no roster valid, and a true one names the clock that is off.
+TEST_F(TimeOfTheCoordinator, MovesNothing) {
+  node::io::block_stop_signals();
+  make_plan({.rounds = 200});
+  play_coordinator();
+  const SiteThread anna(site_folder("anna"), clock_);
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+  expect_round();
+  scripted_->ignore_complaints(true);
+  const auto says = [](const std::string& text, bool wanted) {
+    return [text, wanted](const Json& event) {
+      return (event["why"].get<std::string>().find(text) != std::string::npos) == wanted;
+    };
+  };
+  const UnixMs now = SystemClock().wall();
+  clock_.set_ahead_days(kDays);
+  scripted_->offer_roster(UnixMs{now.value + kDays * kDayMs});  // as if the roster were the hospital's problem
+  expect_event({"roster_ignored"}, says("clock is", false));
+  scripted_->begin_round();
+  expect_event(refused(RefusalReason::roster_expired));
+  scripted_->give_up_round();
+  scripted_->offer_roster(now);
+  expect_event({"roster_ignored"}, says("this machine's clock is 8 days ahead of the coordinator's", true));
+  scripted_->begin_round();
+  expect_event(refused(RefusalReason::roster_expired));
+  scripted_->give_up_round();
+  clock_.set_ahead_days(0);
+  expect_round();
+}
+
+}  // namespace
+}  // namespace fovea::test
