@@ -70,13 +70,16 @@ Result<void> SiteDriver::Parts::take_blame(const federation::messages::SignedMes
   if (const auto sound = check_blame(*blame, run->run(), *roster); !sound)
     return note_ignored("blame_ignored", sound.error().message), Result<void>();
   blames_heard.insert(blame->digest());
-  const std::filesystem::path folder = options.folder.run(run->run()) / "blame";
+  const std::filesystem::path folder = options.folder.blames(run->run());
   const std::filesystem::path file = folder / (blame->site.text() + "-" + to_hex(blame->digest()).substr(0, 16));
   // Nothing is written over: a later blame of the same site must not take the evidence of the first away.
   if (!holds_released_shares(*blame) && !std::filesystem::exists(file)) {
-    if (file_count(folder) >= kBlamesKeptMax)
-      return note_ignored("blame_ignored", folder.string() + ": holds 64 blames of this run already"), Result<void>();
-    FOVEA_TRY(create_directories_durably(file.parent_path()));
+    if (file_count(folder) >= kBlamesKeptMax) {
+      note_ignored("blame_ignored",
+                   folder.string() + ": holds " + std::to_string(kBlamesKeptMax) + " blames of this run already");
+      return {};
+    }
+    FOVEA_TRY(create_directories_durably(folder));
     FOVEA_TRY(write_file_durably(file, blame->encode()));
   }
   const bool self_blamed = blame->key == self.identity_key;

@@ -7,6 +7,7 @@
 //   join-request.json    for the administrator               ledger/                what left (AUDIT)
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
 //   rosters/<epoch>.json every roster verified here          acquaintances/<entry>.json  sites that a person accepted
+//   rosters/refused/…    second rosters of an epoch          runs/<run>/blame/…     why sites are left out of a run
 //   keys/*.key           the daemon's secrets, mode 0600     events.jsonl           what happened, for scripts
 //   keys/approver.pem    a person's, under a passphrase
 //   register             models released on, beacons: over all runs (node/round/site_marks.h)
@@ -14,6 +15,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -52,6 +54,12 @@ class SiteFolder {
   std::filesystem::path events() const { return root_ / kEventsFile; }
   std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
   std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
+  // A second one of an epoch.
+  std::filesystem::path refused_roster(EpochNumber epoch, const Digest& hash) const {
+    return root_ / "rosters" / "refused" / (std::to_string(epoch) + "-" + to_hex(hash).substr(0, 16) + ".json");
+  }
+  // What shows why a site is left out of a run; nothing is written over.
+  std::filesystem::path blames(const RunId& run) const { return this->run(run) / "blame"; }
   // Of a roster entry, by federation::membership::entry_digest.
   std::filesystem::path acquaintance(const Digest& entry) const {
     return root_ / "acquaintances" / (to_hex(entry) + ".json");

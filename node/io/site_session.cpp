@@ -71,8 +71,7 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
 // and not followed.
 Result<void> SiteDriver::Parts::refuse_second_roster(const federation::membership::SignedDocument& document,
                                                      const federation::membership::Roster& verified) {
-  const auto file = options.folder.root() / "rosters" / "refused" /
-                    (std::to_string(verified.epoch) + "-" + to_hex(verified.hash).substr(0, 16) + ".json");
+  const auto file = options.folder.refused_roster(verified.epoch, verified.hash);
   if (std::filesystem::exists(file) || !roster_offers.admit(clock->monotonic())) return {};
   FOVEA_TRY(create_directories_durably(file.parent_path()));
   FOVEA_TRY(write_file_durably(file, document.serialize()));
