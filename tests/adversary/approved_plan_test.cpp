@@ -17,31 +17,15 @@ namespace {
 
 using federation::membership::Blame;
 
-class OnceApproved : public HospitalTest {
- protected:
-  void stage(const PlanChoices& choices) {
-    make_plan(choices);
-    play_coordinator();
-    start_hospital();
-  }
-};
-class WaitingPlan : public FederationTest {
- protected:
-  void shorten_joining() {
-    std::string text = read_text(home() / "coordinator.toml");
-    const std::string line = "joining_s = 30";
-    ASSERT_NE(text.find(line), std::string::npos);
-    text.replace(text.find(line), line.size(), "joining_s = 3");
-    std::ofstream(home() / "coordinator.toml") << text;
-  }
-};
+class OnceApproved : public HospitalTest {};
+class WaitingPlan : public FederationTest {};
 
 // The plan withstands two colluders and needs four shares; P is content with one and three.
 TEST_F(OnceApproved, ParametersWeakerThanThePlanAreRefused) {
-  stage({.rounds = 100, .edit = [](Json& plan) {
-           plan["cohort"] = {{"smallest", 4}, {"largest", 4}};
-           plan["secure_aggregation"] = {{"colluders_max", 2}, {"threshold", 4}, {"honest_min", 2}};
-         }});
+  begin_run({.rounds = 100, .edit = [](Json& plan) {
+               plan["cohort"] = {{"smallest", 4}, {"largest", 4}};
+               plan["secure_aggregation"] = {{"colluders_max", 2}, {"threshold", 4}, {"honest_min", 2}};
+             }});
   ASSERT_FALSE(HasFailure());
   scripted_->ignore_complaints(true);
   scripted_->trap(MessageKind::parameters);
@@ -64,7 +48,7 @@ TEST_F(OnceApproved, ParametersWeakerThanThePlanAreRefused) {
 }
 
 TEST_F(OnceApproved, ALaterBlameTakesNoEvidenceAwayAndForgesNoLogLine) {
-  stage({.rounds = 100});
+  begin_run({.rounds = 100});
   ASSERT_FALSE(HasFailure());
   const ScriptedSite& site = scripted_->sybil(scripted_->any_sybil());
   Blame blame{.site = site.id(),
@@ -91,7 +75,7 @@ TEST_F(OnceApproved, ALaterBlameTakesNoEvidenceAwayAndForgesNoLogLine) {
 }
 
 TEST_F(OnceApproved, ASecondRosterOfOneEpochIsKeptAsEvidenceAndNotFollowed) {
-  stage({.rounds = 100});
+  begin_run({.rounds = 100});
   ASSERT_FALSE(HasFailure());
   const auto first = federation::files::read_signed_document(home() / "roster.json").value();
   auto roster = federation::membership::Roster::parse(first.document).value();
@@ -112,7 +96,7 @@ TEST_F(OnceApproved, ASecondRosterOfOneEpochIsKeptAsEvidenceAndNotFollowed) {
 
 // A run's number stands for one plan. The coordinator chooses it, and can choose that of an earlier run.
 TEST_F(OnceApproved, APlanUnderTheNumberOfAnEarlierRunIsRefusedAndTheRunGoesOn) {
-  stage({.rounds = 100});
+  begin_run({.rounds = 100});
   ASSERT_FALSE(HasFailure());
   const RunId earlier = random_run();
   const Json record = {{"fovea_site_run", 1}, {"run", earlier.text()}, {"plan", std::string(64, '0')}};

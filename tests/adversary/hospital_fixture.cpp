@@ -45,6 +45,12 @@ void HospitalTest::start_hospital() {
   ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
 }
 
+void HospitalTest::begin_run(const PlanChoices& choices) {
+  make_plan(choices);
+  play_coordinator();
+  start_hospital();
+}
+
 void HospitalTest::sign_roster(const coordinator::registry::RosterChange& change, UnixMs now) {
   const auto passphrase = crypto::SecretBytes::copy_of(as_bytes(std::string_view(kPassphrase)));
   const auto key = crypto::read_protected_key_file(administrator_key(), passphrase);
@@ -117,16 +123,6 @@ void HospitalTest::stop_hospital() {
   Program& site = sites_.at("anna");
   site.signal(SIGTERM);
   ASSERT_EQ(site.wait(kPatience), 0) << site.standard_error();
-}
-
-std::vector<Json> HospitalTest::ledger_entries() {
-  const Outcome shown = run_program("fovea-audit", {"--json", "--quiet", "show", site_folder("anna").string()},
-                                    root() / ("audit-" + std::to_string(++commands_)));
-  EXPECT_EQ(shown.exit_code, 0) << shown.err;
-  std::vector<Json> out;
-  const Json data = Json::parse(shown.out)["data"];
-  for (const Json& entry : data["entries"]) out.push_back(entry["entry"]);
-  return out;
 }
 
 }  // namespace fovea::test

@@ -31,7 +31,8 @@ class HospitalTest : public CopiedFederationTest {
   void make_plan(PlanChoices choices);
   // The others of kSites are the coordinator's colluders, and so are these. anna is not started.
   void play_coordinator(std::vector<SiteIdentity> more = {});
-  void start_hospital();  // and it takes part in the run
+  void start_hospital();                       // and it takes part in the run
+  void begin_run(const PlanChoices& choices);  // the three of them
   // The next roster, signed by all administrators; in the coordinator's folder, and offered to nobody yet.
   void sign_roster(const coordinator::registry::RosterChange& change, UnixMs now = SystemClock().wall());
   void accept(const std::string& site);  // by a person at anna
@@ -43,8 +44,6 @@ class HospitalTest : public CopiedFederationTest {
   void expect_event(const ExpectedEvent& expected, const std::function<bool(const Json&)>& wanted = {});
   void expect_handled();         // everything that was sent before
   std::size_t released() const;  // messages with something of anna's update in them, which the coordinator has
-  // Of anna's ledger, while the hospital is stopped.
-  std::vector<Json> ledger_entries();
   void stop_hospital();
 
   std::unique_ptr<ScriptedCoordinator> scripted_;

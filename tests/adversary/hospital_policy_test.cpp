@@ -14,9 +14,7 @@ namespace {
 class RejectedPlan : public HospitalTest, public ::testing::WithParamInterface<MessageKind> {};
 
 TEST_P(RejectedPlan, GetsNothingMoreHoweverMuchTheCoordinatorAsks) {
-  make_plan({.rounds = 200});
-  play_coordinator();
-  start_hospital();
+  begin_run({.rounds = 200});
   expect_round();
   scripted_->ignore_complaints(true);
   scripted_->trap(GetParam());
@@ -47,7 +45,7 @@ TEST_P(RejectedPlan, GetsNothingMoreHoweverMuchTheCoordinatorAsks) {
     expect_round();
   }
   stop_hospital();
-  const std::vector<Json> entries = ledger_entries();
+  const std::vector<Json> entries = entries_of(site_folder("anna"));
   const auto type = [](const char* wanted) { return [wanted](const Json& entry) { return entry["type"] == wanted; }; };
   const auto withdrawn = std::find_if(entries.begin(), entries.end(), type("plan.withdrawn"));
   ASSERT_NE(withdrawn, entries.end());

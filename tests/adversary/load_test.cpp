@@ -124,11 +124,7 @@ TEST_F(CoordinatorLoad, GarbageFromAnAdmittedSiteDoesNotFillTheEventFile) {
 
 class HospitalLoad : public HospitalTest {
  protected:
-  void open() {
-    make_plan({.rounds = 200});
-    play_coordinator();
-    start_hospital();
-  }
+  void open() { begin_run({.rounds = 200}); }
   void offer_other_plan(std::size_t number) {
     Json plan = Json::parse(read_text(plan_file()));
     plan["seed"] = 1'000 + number;

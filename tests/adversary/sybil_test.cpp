@@ -96,7 +96,7 @@ TEST_P(SybilRoster, MakesAnApprovedPlanWait) {
   ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
   expect_round();
   stop_hospital();
-  const std::vector<Json> entries = ledger_entries();
+  const std::vector<Json> entries = entries_of(site_folder("anna"));
   const auto last = std::find_if(entries.rbegin(), entries.rend(), [](const Json& entry) {
                       return entry["type"] == "roster.accepted";
                     }).base();

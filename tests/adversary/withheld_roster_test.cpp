@@ -14,17 +14,24 @@ constexpr std::int64_t kDayMs = 24 * 3'600'000;
 
 class WithheldRoster : public HospitalTest, public ::testing::WithParamInterface<MessageKind> {
  protected:
+  // anna, under the moved clock, after a round without an attack.
+  std::unique_ptr<SiteThread> take_part() {
+    node::io::block_stop_signals();
+    make_plan({.rounds = 200});
+    play_coordinator();
+    auto anna = std::make_unique<SiteThread>(site_folder("anna"), clock_);
+    EXPECT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+    expect_round();
+    scripted_->ignore_complaints(true);
+    return anna;
+  }
+
   MovedClock clock_;
 };
 
 TEST_P(WithheldRoster, IsUsedNoLongerThanItIsValid) {
-  node::io::block_stop_signals();
-  make_plan({.rounds = 200});
-  play_coordinator();
-  const SiteThread anna(site_folder("anna"), clock_);
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
-  expect_round();
-  scripted_->ignore_complaints(true);
+  const std::unique_ptr<SiteThread> anna = take_part();
+  ASSERT_FALSE(HasFailure());
   // The next roster, without dora, is signed; the coordinator keeps it to itself.
   const UnixMs then{SystemClock().wall().value + kDays * kDayMs};
   sign_roster({.added = {}, .removed = {SiteId::create("dora").value()}}, then);
@@ -57,13 +64,8 @@ using TimeOfTheCoordinator = WithheldRoster;
 
 // Its time is for people to read. A lie about it makes no roster valid, and a true one names the clock that is off.
 TEST_F(TimeOfTheCoordinator, MovesNothing) {
-  node::io::block_stop_signals();
-  make_plan({.rounds = 200});
-  play_coordinator();
-  const SiteThread anna(site_folder("anna"), clock_);
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
-  expect_round();
-  scripted_->ignore_complaints(true);
+  const std::unique_ptr<SiteThread> anna = take_part();
+  ASSERT_FALSE(HasFailure());
   const auto says = [](const std::string& text, bool wanted) {
     return [text, wanted](const Json& event) {
       return (event["why"].get<std::string>().find(text) != std::string::npos) == wanted;

@@ -58,14 +58,20 @@ void FederationTest::make_site(const std::string& site, bool on_roster) {
   }
 }
 
-void FederationTest::set_node_setting(const std::string& site, const std::string& line,
-                                      const std::string& replacement) {
-  std::string text = read_text(site_folder(site) / "node.toml");
+static void replace_in(const std::filesystem::path& file, const std::string& line, const std::string& replacement) {
+  std::string text = read_text(file);
   const std::size_t at = text.find(line);
   ASSERT_NE(at, std::string::npos) << line;
   text.replace(at, line.size(), replacement);
-  std::ofstream(site_folder(site) / "node.toml") << text;
+  std::ofstream(file) << text;
 }
+
+void FederationTest::set_node_setting(const std::string& site, const std::string& line,
+                                      const std::string& replacement) {
+  replace_in(site_folder(site) / "node.toml", line, replacement);
+}
+
+void FederationTest::shorten_joining() { replace_in(home() / "coordinator.toml", "joining_s = 30", "joining_s = 3"); }
 
 std::string FederationTest::make_plan(const PlanChoices& choices, const std::set<std::string>& without) {
   std::filesystem::remove(plan_file());
@@ -118,6 +124,16 @@ void FederationTest::start_site(const std::string& site, std::vector<std::string
 
 void FederationTest::start_all_sites() {
   for (const std::string& site : kSites) start_site(site);
+}
+
+std::vector<Json> FederationTest::entries_of(const std::filesystem::path& owner) {
+  const Outcome shown = run_program("fovea-audit", {"--json", "--quiet", "show", owner.string()},
+                                    root() / ("audit-" + std::to_string(++commands_)));
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  std::vector<Json> out;
+  const Json data = Json::parse(shown.out)["data"];
+  for (const Json& entry : data["entries"]) out.push_back(entry["entry"]);
+  return out;
 }
 
 std::vector<Json> FederationTest::events_of(const std::filesystem::path& events) {

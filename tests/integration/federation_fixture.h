@@ -50,6 +50,7 @@ class FederationTest : public ::testing::Test {
   // init, join, and a place on the roster.
   void make_site(const std::string& site, bool on_roster = true);
   void set_node_setting(const std::string& site, const std::string& line, const std::string& replacement);
+  void shorten_joining();  // the coordinator waits three seconds for the last sites
   // The plan's hash. Every site has accepted the others (but `strangers`) and approves it beforehand unless it is in
   // `without`.
   std::string make_plan(const PlanChoices& choices, const std::set<std::string>& without = {});
@@ -70,6 +71,8 @@ class FederationTest : public ::testing::Test {
     return wait_for(site_folder(site) / "events.jsonl", name, wanted);
   }
   static std::vector<Json> events_of(const std::filesystem::path& events);
+  // Of the ledger of a site's or the coordinator's folder, as fovea-audit shows them.
+  std::vector<Json> entries_of(const std::filesystem::path& owner);
 
   std::filesystem::path plan_file() const { return root() / "plan.json"; }
 

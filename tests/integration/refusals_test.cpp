@@ -26,13 +26,6 @@ class RefusalsTest : public FederationTest {
       }
     }
   }
-  void shorten_joining() {
-    std::string text = read_text(home() / "coordinator.toml");
-    const std::string line = "joining_s = 30";
-    ASSERT_NE(text.find(line), std::string::npos);
-    text.replace(text.find(line), line.size(), "joining_s = 3");
-    std::ofstream(home() / "coordinator.toml") << text;
-  }
 };
 
 // A start that fails leaves nothing behind that later commands take for a run.

@@ -11,11 +11,7 @@ namespace {
 class TrustTest : public FederationTest {
  protected:
   void begin_long_run() {
-    std::string text = read_text(home() / "coordinator.toml");
-    const std::string line = "joining_s = 30";
-    ASSERT_NE(text.find(line), std::string::npos);
-    text.replace(text.find(line), line.size(), "joining_s = 3");
-    std::ofstream(home() / "coordinator.toml") << text;
+    shorten_joining();
     make_plan({.rounds = 400, .phase_s = 2});
     for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
     serve();
@@ -40,15 +36,6 @@ class TrustTest : public FederationTest {
     EXPECT_TRUE(wait_until(home(), seen, kPatience)) << "no sum over " << Json(sites);
   }
   std::size_t coordinator_events() const { return events_of(home() / "events.jsonl").size(); }
-  std::vector<Json> entries_of(const std::filesystem::path& owner) {
-    const Outcome shown = run_program("fovea-audit", {"--json", "--quiet", "show", owner.string()},
-                                      root() / ("audit-" + std::to_string(++commands_)));
-    EXPECT_EQ(shown.exit_code, 0) << shown.err;
-    std::vector<Json> out;
-    const Json data = Json::parse(shown.out)["data"];
-    for (const Json& entry : data["entries"]) out.push_back(entry["entry"]);
-    return out;
-  }
   void expect_sound(const std::filesystem::path& owner) {
     const Outcome verified = run_program(
         "fovea-audit", {"--json", "--quiet", "verify", owner.string(), "--roster", (home() / "roster.json").string()},

@@ -23,6 +23,12 @@ class SiteAttack : public ::testing::Test {
     ASSERT_EQ(scene.world.results().size(), 1U);
     EXPECT_EQ(scene.world.results().front().contributors.size(), contributors);
   }
+  // As the bad site would, after it changed the statement.
+  void sign(federation::messages::MaskedStatement& m) const {
+    m.signature = scene.world.federation().identity(kBad).sign(federation::secagg::masked_statement(
+        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
+                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+  }
   bool refused_by_coordinator(RefusalReason reason) {
     const auto& all = scene.world.coordinator_refusals();
     return std::find(all.begin(), all.end(), reason) != all.end();
@@ -100,12 +106,9 @@ TEST_F(SiteAttack, ABadSignatureUnderItsVectorIsNamed) {
 }
 
 TEST_F(SiteAttack, AVectorUnderAnotherU2IsNamed) {
-  const TestFederation& f = scene.world.federation();
-  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [this](auto& m) {
     m.survivors_hash[0] ^= 1;
-    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
-        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
-                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+    sign(m);
   });
   expect_named(RefusalReason::statement_differs, 3);
 }
@@ -148,23 +151,17 @@ TEST_F(SiteAttack, SharesOfTheWrongKindAreNamed) {
 
 // No site would take a sum with it: one member could end every run. The first such tag costs an attempt.
 TEST_F(SiteAttack, ATagThatIsNotOfItsVectorIsNamed) {
-  const TestFederation& f = scene.world.federation();
-  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [this](auto& m) {
     m.tag[0] ^= 1;
-    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
-        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
-                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+    sign(m);
   });
   expect_named(RefusalReason::linear_tag_differs, 3);
 }
 
 TEST_F(SiteAttack, ATagOutsideItsRingIsNamed) {
-  const TestFederation& f = scene.world.federation();
-  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [&f](auto& m) {
+  scene.corrupt<federation::messages::MaskedStatement>(kBad, MessageKind::masked_statement, [this](auto& m) {
     m.tag.fill(0xff);
-    m.signature = f.identity(kBad).sign(federation::secagg::masked_statement(
-        m.ref.parameters, {kBad, m.vector_hash, m.survivors_hash, m.self_seed_commitment,
-                           federation::secagg::tag_hash(m.ref.parameters, kBad, m.tag)}));
+    sign(m);
   });
   expect_named(RefusalReason::linear_tag_differs, 3);
 }
