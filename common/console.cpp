@@ -92,13 +92,13 @@ void Console::progress(std::string_view line) const {
 void Console::progress_in_place(std::string_view line) const {
   if (quiet) return;
   if (::isatty(STDERR_FILENO) == 0) return print(stderr, line);
-  std::fprintf(stderr, "\r\033[K%.*s", static_cast<int>(line.size()), line.data());
+  std::fprintf(stderr, "\r\033[K%s", printable(line).c_str());
   std::fflush(stderr);
 }
 
 bool Console::confirmed(std::string_view question) const {
   if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) return true;
-  std::fprintf(stderr, "%.*s [y/N] ", static_cast<int>(question.size()), question.data());
+  std::fprintf(stderr, "%s [y/N] ", printable(question).c_str());
   std::fflush(stderr);
   std::string answer;
   for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) answer.push_back(c);
