@@ -71,7 +71,8 @@ void HospitalTest::expect_round() {
   finish_round();
 }
 
-// The victim applies the sum of the round, which an honest coordinator would have got too.
+// The victim applies the sum of the round, which an honest coordinator would have got too. Its shares may come after
+// those that were enough; what is counted from here on is of later rounds.
 void HospitalTest::finish_round() {
   const RoundNumber round = scripted_->round();
   std::string seen;
@@ -85,6 +86,7 @@ void HospitalTest::finish_round() {
   ASSERT_FALSE(scripted_->aborted()) << to_string(scripted_->aborted()->reason) << scripted_->aborted()->detail;
   ASSERT_TRUE(applied) << "round " << round << " did not complete; events:\n" << seen;
   ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->round_is_over(); }));
+  expect_handled();
 }
 
 void HospitalTest::expect_event(const ExpectedEvent& expected, const std::function<bool(const Json&)>& wanted) {

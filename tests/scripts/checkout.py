@@ -59,6 +59,9 @@ if [ -f "$FAKE/$name.once" ]; then cat "$FAKE/$name.once"; rm "$FAKE/$name.once"
 exit "$(cat "$FAKE/$name.rc" 2>/dev/null || echo 0)"
 """
 
+# What is free on the disk of the machine that runs the tests decides nothing.
+FAKE_DF = "#!/bin/sh\necho Avail Mounted on\necho 104857600 /mnt/fake\n"
+
 # Lists one case, or none where fake/no_cases is there.
 TEST_PROGRAM = """#!/bin/sh
 case $1 in
@@ -107,6 +110,7 @@ class Checkout:
         self.program("apt-get", FAKE_APT)
         self.write("tests/test_program", TEST_PROGRAM).chmod(0o755)
         self.program("sudo", FAKE_SUDO)
+        self.program("df", FAKE_DF)
 
     def close(self):
         self.place.cleanup()
