@@ -21,8 +21,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{40'000};
 
+// What a site says again by itself, to a task that is repeated or a new connection, answers no attack.
 bool is_answer(MessageKind kind) {
-  return kind != MessageKind::hello && kind != MessageKind::training_progress && kind != MessageKind::attempt_failure;
+  return kind != MessageKind::hello && kind != MessageKind::training_progress && kind != MessageKind::training_ready &&
+         kind != MessageKind::attempt_failure;
 }
 
 }  // namespace

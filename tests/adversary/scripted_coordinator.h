@@ -71,7 +71,7 @@ class ScriptedCoordinator {
 
   void send_to_victim(Bytes wire);
   Bytes seal(federation::messages::MessageKind kind, ByteView payload) const;
-  // Messages of the victim other than greetings, progress and complaints.
+  // Messages of the victim other than greetings, complaints, and how far its training is.
   std::size_t answers() const noexcept { return answers_; }
   std::size_t heard(federation::messages::MessageKind kind) const;  // messages of the victim, of this kind
   // A mask key of a colluder that was in a list before the one of this round.
