@@ -36,6 +36,15 @@ namespace fs = std::filesystem;
 constexpr std::size_t kCanaryFileMax = std::size_t{16} << 20U;
 constexpr std::size_t kCanaryBytesMin = 3;
 
+// As a word of a shell's command.
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+=@:";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 // Whose keys to believe: options of every command that verifies.
 struct KeyOptions {
   std::vector<std::string> keys, rosters, administrators;
@@ -72,9 +81,9 @@ struct KeyOptions {
 
   std::string command_text() const {
     std::string out;
-    for (const std::string& key : keys) out += " --key '" + key + "'";
-    for (const std::string& roster : rosters) out += " --roster '" + roster + "'";
-    for (const std::string& key : administrators) out += " --admin " + key;
+    for (const std::string& key : keys) out += " --key " + shell_word(key);
+    for (const std::string& roster : rosters) out += " --roster " + shell_word(roster);
+    for (const std::string& key : administrators) out += " --admin " + shell_word(key);
     if (quorum > 0) out += " --quorum " + std::to_string(quorum);
     return out;
   }
@@ -119,6 +128,13 @@ Result<std::vector<AuditedLedger>> audit_all(const Console& console, const std::
   return out;
 }
 
+// Where nothing can be said without the ledger's entries.
+Result<void> require_read(const AuditedLedger& ledger) {
+  if (ledger.was_read()) return {};
+  return corruption(ledger.folder.string() + ": " +
+                    (ledger.findings.empty() ? ledger.unverified : ledger.findings.front().what));
+}
+
 ordered_json ledgers_json(const std::vector<AuditedLedger>& ledgers) {
   ordered_json out = ordered_json::array();
   for (const AuditedLedger& ledger : ledgers) out.push_back(to_json(ledger));
@@ -146,7 +162,7 @@ Result<void> verify(Console& console, const VerifyOptions& options) {
   for (const AuditedLedger& ledger : ledgers) text += to_text(ledger) + "\n";
   if (ring.has_roster() && !ring.roster_is_pinned())
     text += "note: the roster's signatures were not checked; give its administrators' keys with --admin\n";
-  console.data("verify", {{"verdict", sound ? "pass" : "fail"}, {"ledgers", ledgers_json(ledgers)}},
+  console.data("verify", {{"verdict", to_string(verdict_of(ledgers, nullptr))}, {"ledgers", ledgers_json(ledgers)}},
                text + verdict_sentence(ledgers, nullptr));
   conclude(console, sound);
   return {};
@@ -197,7 +213,7 @@ struct ExplainOptions {
 Result<void> explain(Console& console, const ExplainOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
-  if (ledger.key.empty()) return corruption(ledger.findings.front().what);
+  FOVEA_TRY(require_read(ledger));
   FOVEA_TRY_ASSIGN(const std::string text,
                    federation::ledger::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
   const std::string name = "entry " + std::to_string(options.index);
@@ -268,7 +284,7 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   for (const AuditedLedger& ledger : ledgers)
     if (!ledger.sound()) text += to_text(ledger) + "\n";
   ordered_json data = to_json(result);
-  data["verdict"] = sound ? "pass" : "fail";
+  data["verdict"] = to_string(verdict_of(ledgers, &result));
   data["ledgers"] = ledgers_json(ledgers);
   console.data("reconcile", data, text + verdict_sentence(ledgers, &result));
   conclude(console, sound);
@@ -289,6 +305,7 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
   const AuditedLedger& coordinator = ledgers.front();
   if (coordinator.sound() && !coordinator.coordinator)
     return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
+  FOVEA_TRY(require_read(coordinator));
   bool sound = coordinator.sound();
   ordered_json checked = ordered_json::array();
   std::string text = sound ? "" : to_text(coordinator) + "\n";
@@ -313,15 +330,29 @@ struct ReportOptions {
   std::string out;
 };
 
+// What repeats the report's checks; texts that were searched for are not written down.
+std::vector<std::string> commands_of(const ReportOptions& options, const std::vector<AuditedLedger>& ledgers) {
+  std::string verify_command = "fovea-audit verify" + options.keys.command_text();
+  std::string compare_command = "fovea-audit reconcile" + options.keys.command_text();
+  bool has_coordinator = false, has_site = false;
+  for (std::size_t i = 0; i < options.folders.size(); ++i) {
+    const std::string folder = shell_word(options.folders[i]);
+    verify_command += " " + folder;
+    compare_command += (ledgers[i].coordinator ? " --coordinator " : " --site ") + folder;
+    (ledgers[i].coordinator ? has_coordinator : has_site) = true;
+  }
+  std::vector<std::string> out{verify_command};
+  if (has_coordinator && has_site) out.push_back(compare_command);
+  return out;
+}
+
 Result<void> report(Console& console, const ReportOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
   FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, options.folders, ring, canaries));
   std::optional<Reconciliation> reconciliation;
   for (const AuditedLedger& ledger : ledgers)
-    if (ledger.coordinator) reconciliation = reconcile(sites_among(ledgers), ledger);
-  std::string command = "fovea-audit verify" + options.keys.command_text();
-  for (const std::string& folder : options.folders) command += " '" + folder + "'";
+    if (ledger.coordinator && ledger.was_read()) reconciliation = reconcile(sites_among(ledgers), ledger);
   const Reconciliation* compared = reconciliation ? &*reconciliation : nullptr;
   const std::string html = html_report({.ledgers = ledgers,
                                         .reconciliation = compared,
@@ -329,15 +360,18 @@ Result<void> report(Console& console, const ReportOptions& options) {
                                         .roster_pinned = ring.roster_is_pinned(),
                                         .administrators = options.keys.administrators.size(),
                                         .quorum = options.keys.quorum_asked_for(),
-                                        .command = command,
+                                        .rosters = ring.rosters(),
+                                        .commands = commands_of(options, ledgers),
                                         .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
   const bool sound = all_sound(ledgers, compared);
   const std::string verdict = verdict_sentence(ledgers, compared);
-  console.data(
-      "report",
-      {{"verdict", sound ? "pass" : "fail"}, {"sentence", verdict}, {"file", options.out}, {"bytes", html.size()}},
-      verdict + "\nReport: " + options.out);
+  console.data("report",
+               {{"verdict", to_string(verdict_of(ledgers, compared))},
+                {"sentence", verdict},
+                {"file", options.out},
+                {"bytes", html.size()}},
+               verdict + "\nReport: " + options.out);
   conclude(console, sound);
   return {};
 }

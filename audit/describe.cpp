@@ -76,15 +76,14 @@ std::string line(const federation::ledger::PlanWithdrawn& e) {
   return "plan " + short_hex(e.plan) + " rejected by key " + short_hex(e.approver);
 }
 std::string line(const federation::ledger::RosterEpoch& e) {
-  return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + std::to_string(e.sites) +
-         " sites";
+  return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + counted(e.sites, "site");
 }
 std::string line(const federation::ledger::RosterAccepted& e) {
   return "site " + e.site.text() + " accepted with identity key " + short_hex(e.identity_key) + " by key " +
          short_hex(e.approver);
 }
 std::string line(const federation::ledger::RoundOpen& e) {
-  return round_text(e.key) + ": model " + short_hex(e.model) + ", " + std::to_string(e.cohort) + " sites, threshold " +
+  return round_text(e.key) + ": model " + short_hex(e.model) + ", " + counted(e.cohort, "site") + ", threshold " +
          std::to_string(e.threshold);
 }
 std::string line(const federation::ledger::InputSealed& e) {
@@ -110,7 +109,7 @@ std::string line(const federation::ledger::SitePardoned& e) {
 }
 std::string line(const federation::ledger::RoundClose& e) {
   return round_text(e.key) + ": " + e.outcome +
-         (e.outcome == "applied" ? ", sum over " + std::to_string(e.cohort) + " sites" : "");
+         (e.outcome == "applied" ? ", sum over " + counted(e.cohort, "site") : "");
 }
 std::string line(const federation::ledger::Incident& e) { return e.rule + ": " + e.detail; }
 
@@ -124,7 +123,7 @@ std::string words(const federation::ledger::PlanWithdrawn& e) {
 }
 std::string words(const federation::ledger::RosterEpoch& e) {
   return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " +
-         std::to_string(e.sites) + " sites, hash " + to_hex(e.roster) + ".\n";
+         counted(e.sites, "site") + ", hash " + to_hex(e.roster) + ".\n";
 }
 std::string words(const federation::ledger::RosterAccepted& e) {
   return "A person of this site vouched for the hospital " + e.site.text() +
@@ -134,7 +133,7 @@ std::string words(const federation::ledger::RosterAccepted& e) {
 }
 std::string words(const federation::ledger::RoundOpen& e) {
   return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() +
-         " were accepted: " + std::to_string(e.cohort) + " sites, of which at least " + std::to_string(e.threshold) +
+         " were accepted: " + counted(e.cohort, "site") + ", of which at least " + std::to_string(e.threshold) +
          " must be in the sum. The model is " + to_hex(e.model) +
          "; the site computed it itself from the last sum and compared.\n";
 }
@@ -159,7 +158,7 @@ std::string words(const federation::ledger::EgressIntent& e) {
   }
   out += "Checks passed, in order: " + joined(e.checks) + ".\n";
   return out + "Byte budget: " + byte_text(e.bytes_spent) + " used with this message, " + byte_text(e.bytes_left) +
-         " left.\n";
+         " still allowed.\n";
 }
 std::string words(const federation::ledger::EgressSent& e) {
   return "The site handed to its socket what it had announced in " + line(e) + ".\n";
@@ -184,8 +183,8 @@ std::string words(const federation::ledger::SitePardoned& e) {
 }
 std::string words(const federation::ledger::RoundClose& e) {
   if (e.outcome != "applied") return round_text(e.key) + " was abandoned: no sum came of it.\n";
-  return round_text(e.key) + " ended: the sum over " + std::to_string(e.cohort) +
-         " sites was applied and gave the model " + to_hex(e.model) + ".\n";
+  return round_text(e.key) + " ended: the sum over " + counted(e.cohort, "site") + " was applied and gave the model " +
+         to_hex(e.model) + ".\n";
 }
 std::string words(const federation::ledger::Incident& e) {
   return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n";
@@ -193,8 +192,13 @@ std::string words(const federation::ledger::Incident& e) {
 
 }  // namespace
 
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  const std::string name = number == 1 ? std::string(one) : many.empty() ? std::string(one) + "s" : std::string(many);
+  return std::to_string(number) + " " + name;
+}
+
 std::string byte_text(std::uint64_t bytes) {
-  if (bytes < 10'000) return std::to_string(bytes) + " bytes";
+  if (bytes < 10'000) return counted(bytes, "byte");
   constexpr std::array<const char*, 4> kUnits{"kB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes) / 1000;
   std::size_t unit = 0;

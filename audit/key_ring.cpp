@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -29,6 +30,9 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
                              std::to_string(administrators.size()) + " administrators have signed this roster; " +
                              std::to_string(quorum) + " must");
   if (administrators.empty()) pinned_ = false;
+  KnownRoster known;
+  for (const PublicKeyBytes& key : administrators)
+    if (document.count_valid("roster", std::span(&key, 1)).value_or(0) == 1) known.signers.push_back(key);
   Result<federation::membership::Roster> roster = federation::membership::Roster::parse(document.document);
   if (!roster) return roster.error().with_context(file.string());
   const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
@@ -46,7 +50,8 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
     identities_[site.id.text()].push_back(site.identity_key);
     sites_[site.id.text()] = roster->epoch;
   }
-  rosters_.insert(roster->hash);
+  known.roster = std::move(*roster);
+  rosters_.insert_or_assign(known.roster.hash, std::move(known));
   return {};
 }
 

@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,11 @@
 #include "federation/membership/signed_document.h"
 
 namespace fovea::audit {
+
+struct KnownRoster {
+  federation::membership::Roster roster;
+  std::vector<federation::membership::PublicKeyBytes> signers;  // of the administrators given, those who signed it
+};
 
 class KeyRing {
  public:
@@ -40,6 +44,7 @@ class KeyRing {
   // The keys with which this site signs its messages, over all rosters given.
   const std::vector<federation::membership::PublicKeyBytes>* identity_keys(std::string_view site) const;
   bool knows_roster(const Digest& hash) const { return rosters_.contains(hash); }
+  const std::map<Digest, KnownRoster>& rosters() const noexcept { return rosters_; }
   bool empty() const noexcept { return log_keys_.empty(); }
   bool knows_site(std::string_view site) const { return sites_.contains(std::string(site)); }
   bool has_roster() const noexcept { return !sites_.empty(); }
@@ -50,7 +55,7 @@ class KeyRing {
   std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> approvers_;   // by origin
   std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> identities_;  // by site
   std::map<std::string, EpochNumber> sites_;
-  std::set<Digest> rosters_;
+  std::map<Digest, KnownRoster> rosters_;
   bool pinned_ = true;
 };
 

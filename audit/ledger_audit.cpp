@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "audit/describe.h"
 #include "common/bytes.h"
 #include "common/durable_file.h"
 #include "federation/ledger/entry.h"
@@ -131,6 +132,11 @@ std::string claimed_origin(ByteView note) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
+// What an auditor does who has the newest roster alone.
+constexpr std::string_view kEarlierRosters =
+    "give the earlier rosters too: --roster FILE may be repeated, and sites and coordinator keep them in rosters/";
+
+// permission_denied: none of the keys given has signed it.
 Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
   FOVEA_TRY_ASSIGN(const Bytes note, read_file(out.folder / "checkpoint", crypto::kNoteBytesMax));
   out.origin = claimed_origin(note);
@@ -144,13 +150,16 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
       out.checkpoint = signed_checkpoint->checkpoint;
       return {};
     }
-    if (fault.empty()) fault = signed_checkpoint.error().message;
+    if (signed_checkpoint.error().code != ErrorCode::permission_denied) fault = signed_checkpoint.error().message;
   }
   if (!fault.empty()) return corruption(fault);
-  // With a changed name in it the file looks like somebody else's ledger: the message says both.
+  // A site that was revoked or has new keys is not on the newest roster. With a changed name in it the file looks like
+  // somebody else's ledger, too: the message says both.
+  const bool has_name = !ring.log_keys(out.origin).empty();
   return permission_denied(
-      out.folder.string() + "/checkpoint: is signed as \"" + out.origin.substr(0, 80) +
-      "\", for which no key was given; give the roster (--roster) or the key (--key), or the name was changed");
+      "its checkpoint is signed as \"" + out.origin.substr(0, 80) + "\"" +
+      (has_name ? " with another key than those that were given" : ", for which no key was given") + "; " +
+      std::string(kEarlierRosters) + "; or its key (--key). Else it was changed");
 }
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
@@ -170,15 +179,40 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   }
   out.unpublished = expected - out.checkpoint.size;
   if (out.unpublished > 0)
-    out.notices.push_back(std::to_string(out.unpublished) +
-                          " entries are newer than the checkpoint and not under its signature: the program is running, "
+    out.notices.push_back(counted(out.unpublished, "entry is", "entries are") +
+                          " newer than the checkpoint and not under its signature: the program is running, "
                           "or was killed; let it end once");
   if (journal->torn_bytes > 0)
-    out.notices.push_back("the journal ends in " + std::to_string(journal->torn_bytes) +
-                          " unreadable bytes, as an interrupted write leaves them: nothing of it was sent");
+    out.notices.push_back("the journal ends in " + counted(journal->torn_bytes, "unreadable byte") +
+                          ", as an interrupted write leaves them: nothing of it was sent");
+}
+
+void tell_what_was_not_judged(AuditedLedger& out, const KeyRing& ring) {
+  for (const auto& [site, count] : out.facts.receipts_unjudged) {
+    std::string why =
+        counted(count, "receipt") + " for " + site +
+        " could not be judged: no roster that was given was in force and names the site's identity key; " +
+        std::string(kEarlierRosters);
+    if (ring.has_roster() && !ring.knows_site(site)) out.unverified = std::move(why);
+    else out.notices.push_back(std::move(why));
+  }
+  if (out.facts.approvals_unjudged > 0)
+    out.unverified = counted(out.facts.approvals_unjudged, "decision") +
+                     " of a person here could not be judged: the key is on no roster that was given, and the one that "
+                     "was in force then was not given; " +
+                     std::string(kEarlierRosters);
 }
 
 }  // namespace
+
+std::string_view to_string(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::pass: return "pass";
+    case Verdict::unverified: return "unverified";
+    case Verdict::fail: return "fail";
+  }
+  return "fail";
+}
 
 Result<fs::path> find_ledger(const fs::path& folder) {
   std::error_code error;
@@ -195,6 +229,10 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   FOVEA_TRY_ASSIGN(out.folder, find_ledger(folder));
   out.canaries_searched = canaries.size();
   if (const Result<void> verified = verify_checkpoint(out, ring); !verified) {
+    if (verified.error().code == ErrorCode::permission_denied) {
+      out.unverified = verified.error().message;
+      return out;
+    }
     out.findings.push_back({"checkpoint", "integrity", verified.error().message});
     out.finding_count = 1;
     return out;
@@ -214,14 +252,11 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
   out.undecided = auditor.rules().undecided();
   if (out.undecided > 0)
-    out.notices.push_back(std::to_string(out.undecided) + " checks of later entries cannot be decided, because " +
+    out.notices.push_back(counted(out.undecided, "check") + " of later entries cannot be decided, because " +
                           auditor.rules().missed_text() +
-                          " was changed or is missing; they accuse nobody. Audit an undamaged copy of this ledger");
+                          " was changed or is missing; that accuses nobody. Audit an undamaged copy of this ledger");
   out.facts = auditor.rules().take_facts();
-  for (const auto& [site, count] : out.facts.receipts_unjudged)
-    out.notices.push_back(std::to_string(count) + " receipts for " + site +
-                          " could not be judged: no roster that was given was in force and names the site's identity "
-                          "key; give the rosters of all epochs (--roster), which sites keep in rosters/");
+  tell_what_was_not_judged(out, ring);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/key_ring.h"
@@ -12,6 +13,13 @@
 #include "crypto/signed_note.h"
 
 namespace fovea::audit {
+
+enum class Verdict {
+  pass,
+  unverified,  // no fault was found, and the keys that were given cannot judge all of it
+  fail,
+};
+std::string_view to_string(Verdict verdict) noexcept;  // in the JSON: "pass" and so on
 
 struct AuditedLedger {
   std::filesystem::path folder;
@@ -25,18 +33,25 @@ struct AuditedLedger {
   std::uint64_t finding_count = 0;  // findings are listed up to a bound
   // Faults of later entries that may be no more than what an unreadable entry held: told once, as a notice.
   std::uint64_t undecided = 0;
+  std::string unverified;            // what cannot be judged with the keys that were given; empty: nothing
   std::vector<std::string> notices;  // worth knowing, no fault
   std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
   std::uint64_t canaries_searched = 0;
   LedgerFacts facts;
 
-  bool sound() const noexcept { return finding_count == 0 && undecided == 0; }
+  bool was_read() const noexcept { return !key.empty(); }  // a key that was given has signed it
+  Verdict verdict() const noexcept {
+    if (finding_count > 0 || undecided > 0) return Verdict::fail;
+    return unverified.empty() ? Verdict::pass : Verdict::unverified;
+  }
+  bool sound() const noexcept { return verdict() == Verdict::pass; }
 };
 
 // The folder that holds the ledger: `folder` itself or its "ledger" (a site's or the coordinator's folder). not_found.
 Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
 
-// Faults of the ledger are findings, not errors; so is a ledger for which the ring has no key. not_found: no ledger.
+// Faults of the ledger are findings, not errors; one whose signer's key the ring lacks is unverified. not_found: no
+// ledger.
 // A canary is a text that must not occur; a finding names it by its position only, never by its text. A canary of fewer
 // than 12 letters and digits counts only as a whole word: hashes hold short ones by chance.
 Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,

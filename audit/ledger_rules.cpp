@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "audit/describe.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
@@ -87,8 +88,14 @@ std::optional<bool> LedgerRules::is_named_approver(const federation::membership:
   const auto* keys = ring_.approver_keys(origin_);
   if (keys == nullptr) return std::nullopt;
   const bool named = std::find(keys->begin(), keys->end(), approver) != keys->end();
-  if (!named) found("approval", "is signed by a key that the roster does not name as this site's approver");
-  return named;
+  if (named) return true;
+  if (lacks_roster_in_force()) {
+    ++facts_.approvals_unjudged;
+    return std::nullopt;
+  }
+  found_unless_missed(roster_index_, "approval",
+                      "is signed by a key that the roster does not name as this site's approver");
+  return has_missed(roster_index_) ? std::nullopt : std::optional(false);
 }
 
 void LedgerRules::decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
@@ -119,6 +126,7 @@ LedgerRules::Decision LedgerRules::decision_about(const Digest& plan) const {
 
 void LedgerRules::on(const federation::ledger::RosterEpoch& entry) {
   rosters_.insert(entry.roster);
+  if (roster_in_force_ != entry.roster) facts_.rosters.push_back({entry, index_, at_});
   roster_in_force_ = entry.roster;
   roster_index_ = index_;
 }
@@ -176,7 +184,7 @@ void LedgerRules::on(const federation::ledger::RoundOpen& entry) {
   ++facts_.rounds_opened;
   facts_.runs.insert(entry.key.run.text());
   if (entry.threshold < 2 || entry.cohort < entry.threshold)
-    found("order", attempt_name(entry.key) + ": " + std::to_string(entry.cohort) + " sites under a threshold of " +
+    found("order", attempt_name(entry.key) + ": " + counted(entry.cohort, "site") + " under a threshold of " +
                        std::to_string(entry.threshold));
   facts_.cohort_min = std::min(facts_.cohort_min.value_or(entry.cohort), entry.cohort);
   facts_.threshold_min = std::min(facts_.threshold_min.value_or(entry.threshold), entry.threshold);
@@ -310,8 +318,9 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a coordinator's receipt");
   if (!federation::ledger::egress_kind(entry.kind))
     found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
-  if (ring_.has_roster() && !ring_.knows_site(entry.site.text()))
-    found("owner", "a receipt for " + entry.site.text() + ", which no roster names");
+  const bool is_stranger = ring_.has_roster() && !ring_.knows_site(entry.site.text());
+  if (is_stranger && !lacks_roster_in_force())
+    found_unless_missed(roster_index_, "owner", "a receipt for " + entry.site.text() + ", which no roster names");
   KindTotal& total = facts_.by_kind[entry.kind];
   ++total.messages;
   total.bytes += entry.length;
@@ -320,7 +329,8 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   if (proof == ReceiptProof::forged)
     found("receipt", "a receipt for " + entry.site.text() + " that this site did not sign: the coordinator made it up");
   if (proof == ReceiptProof::unknown_key && has_missed(roster_index_)) ++undecided_;
-  else if (proof == ReceiptProof::unknown_key) ++facts_.receipts_unjudged[entry.site.text()];
+  else if (proof == ReceiptProof::unknown_key || (is_stranger && lacks_roster_in_force()))
+    ++facts_.receipts_unjudged[entry.site.text()];
   facts_.transfers.push_back({.index = index_,
                               .site = entry.site.text(),
                               .kind = entry.kind,
@@ -355,7 +365,7 @@ void LedgerRules::on(const federation::ledger::RoundClose& entry) {
   attempt->closed = true;
   if (entry.outcome != "applied") return;
   if (entry.cohort < attempt->open.threshold || entry.cohort > attempt->open.cohort)
-    return found("order", "a sum over " + std::to_string(entry.cohort) + " sites, with a threshold of " +
+    return found("order", "a sum over " + counted(entry.cohort, "site") + ", with a threshold of " +
                               std::to_string(attempt->open.threshold) + " and " + std::to_string(attempt->open.cohort) +
                               " in the round");
   facts_.dropped_sites_max = std::max<std::uint64_t>(facts_.dropped_sites_max, attempt->open.cohort - entry.cohort);

@@ -96,13 +96,22 @@ struct AcquaintanceRecord {
   bool pinned = false;  // by a key that the auditor's roster names
 };
 
+// A roster that was pinned, or in force at the coordinator, from this entry on.
+struct RosterRecord {
+  federation::ledger::RosterEpoch named;
+  std::uint64_t index = 0;
+  UnixMs at;
+};
+
 struct LedgerFacts {
   std::map<std::string, KindTotal> by_kind;
   std::vector<Transfer> transfers;
   std::vector<PlanRecord> decisions;
   std::vector<AcquaintanceRecord> acquaintances;
   std::vector<BlameRecord> blames;
+  std::vector<RosterRecord> rosters;                       // each change, in order
   std::map<std::string, std::uint64_t> receipts_unjudged;  // for want of a roster, by site
+  std::uint64_t approvals_unjudged = 0;                    // likewise: by a key that the roster in force may name
   std::set<std::string> destinations, software, runs, privacy, clips, weights;
   std::map<std::string, std::uint64_t> bytes_left;  // newest, by run
   std::vector<std::pair<std::uint64_t, federation::ledger::Incident>> incidents;
@@ -161,8 +170,9 @@ class LedgerRules {
   void on(const federation::ledger::SitePardoned& entry);
   void on(const federation::ledger::RoundClose& entry);
   void on(const federation::ledger::Incident& entry);
+  bool lacks_roster_in_force() const { return roster_in_force_ && !ring_.knows_roster(*roster_in_force_); }
   // Whether the auditor's roster names the key as this site's approver, a finding if it does not; none without a
-  // roster.
+  // roster, or where one was in force that the auditor lacks.
   std::optional<bool> is_named_approver(const federation::membership::PublicKeyBytes& approver);
   void decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
               bool approved);

@@ -113,9 +113,10 @@ bool Reconciliation::clean() const noexcept {
 
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator) {
   std::map<std::string, std::pair<std::vector<const Transfer*>, std::vector<const Transfer*>>> by_site;
-  std::set<std::string> given, damaged;
+  std::set<std::string> given, damaged, unread;
   for (const AuditedLedger* site : sites) {
     given.insert(site->owner);
+    if (!site->was_read()) unread.insert(site->owner);
     if (!site->whole) damaged.insert(site->owner);
     auto& sent = by_site[site->owner].first;
     for (const Transfer& transfer : site->facts.transfers) sent.push_back(&transfer);
@@ -125,6 +126,7 @@ Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const A
   for (auto& [site, transfers] : by_site) {
     const char* silent = nullptr;
     if (!given.contains(site)) silent = "the site's ledger was not given";
+    else if (unread.contains(site)) silent = "the site's ledger could not be verified with the keys that were given";
     else if (damaged.contains(site))
       silent = "it may be in what is changed or missing in this copy of the site's ledger";
     out.sites.push_back(reconcile_site(site, std::move(transfers.first), std::move(transfers.second), silent));

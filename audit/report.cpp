@@ -3,13 +3,19 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
+#include <optional>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "audit/describe.h"
 #include "audit/views.h"
 #include "common/bytes.h"
+#include "common/ids.h"
 #include "federation/membership/plan.h"
+#include "federation/membership/roster.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::audit {
 namespace {
@@ -65,7 +71,7 @@ std::string scope_section(const ReportInput& input) {
                     heading_row({"Ledger", "Entries", "Period", "Programs (SHA-256)", "Signed by"});
   for (const AuditedLedger& ledger : input.ledgers)
     out +=
-        row({escaped(ledger.origin), std::to_string(ledger.checkpoint.size),
+        row({escaped(ledger.origin), ledger.was_read() ? std::to_string(ledger.checkpoint.size) : "not read",
              ledger.facts.entries == 0 ? "empty" : utc_text(ledger.facts.first) + " to " + utc_text(ledger.facts.last),
              ledger.coordinator ? "see the sites" : codes(ledger.facts.software), code(ledger.key)});
   out += "</table>\n<p class=small>";
@@ -79,7 +85,7 @@ std::string scope_section(const ReportInput& input) {
 std::string departure_section(const ReportInput& input) {
   std::string out = "<h2>What left each site</h2>\n";
   for (const AuditedLedger& ledger : input.ledgers) {
-    if (ledger.coordinator) continue;
+    if (ledger.coordinator || !ledger.was_read()) continue;
     std::uint64_t bytes = 0;
     out += "<h3>" + escaped(ledger.owner) + "</h3>\n<table>\n" +
            heading_row({"Kind", "Messages", "Bytes", "What it is", "What it can hold"});
@@ -89,7 +95,7 @@ std::string departure_section(const ReportInput& input) {
                   escaped(kind_meaning(kind)), escaped(kind_limit(kind))});
     }
     out += "</table>\n<p>Together " + byte_text(bytes) + ", to the transport key " + codes(ledger.facts.destinations) +
-           ", in " + std::to_string(ledger.facts.rounds_opened) + " round attempts (" +
+           ", in " + counted(ledger.facts.rounds_opened, "round attempt") + " (" +
            std::to_string(ledger.facts.rounds_applied) + " applied).</p>\n";
   }
   return out;
@@ -152,7 +158,8 @@ std::string guarantees_section(const ReportInput& input) {
     if (ledger.facts.threshold_min)
       threshold = std::min(threshold.value_or(*ledger.facts.threshold_min), *ledger.facts.threshold_min);
   const std::string least = threshold ? std::to_string(*threshold) : "the threshold of";
-  const bool compared = input.reconciliation != nullptr;
+  const bool given = input.reconciliation != nullptr;
+  const bool compared = given && input.reconciliation->clean();
   std::vector<Guarantee> in_force{
       {"The ledgers are complete and in the order in which they were written.",
        "Merkle tree (RFC 6962) under a signature; each egress names the one before it.",
@@ -202,9 +209,15 @@ std::string guarantees_section(const ReportInput& input) {
                         "Nobody without changing the site's program."});
   if (!compared)
     not_in_force.push_back({"That the coordinator received only what is recorded.",
-                            "The coordinator's ledger was not given.", "A site alone."});
-  return "<h2>Guarantees in force</h2>\n" + guarantee_table(in_force) + "<h2>Guarantees not in force</h2>\n" +
-         guarantee_table(not_in_force);
+                            given ? "It received what no site's ledger that was given knows of: see the comparison."
+                                  : "The coordinator's ledger was not given, or could not be verified.",
+                            "A site alone."});
+  const bool sound = all_sound(input.ledgers, input.reconciliation);
+  return "<h2>Guarantees in force</h2>\n" +
+         std::string(sound ? ""
+                           : "<p><b>This audit did not pass.</b> Of a ledger with a finding, or that could not be "
+                             "verified, nothing below can be said.</p>\n") +
+         guarantee_table(in_force) + "<h2>Guarantees not in force</h2>\n" + guarantee_table(not_in_force);
 }
 
 std::string approvals_section(const ReportInput& input) {
@@ -232,8 +245,9 @@ std::string acquaintance_section(const ReportInput& input) {
 }
 
 std::string budget_section(const ReportInput& input) {
-  std::string out = "<h2>Budgets</h2>\n<table>\n" + heading_row({"Site", "Run", "Bytes left", "Privacy mechanism",
-                                                                 "Bound of one coordinate", "Weights"});
+  std::string out =
+      "<h2>Budgets</h2>\n<table>\n" +
+      heading_row({"Site", "Run", "Bytes still allowed", "Privacy mechanism", "Bound of one coordinate", "Weights"});
   const auto joined = [](const std::set<std::string>& texts) {
     std::string text;
     for (const std::string& word : texts) text += (text.empty() ? "" : ", ") + word;
@@ -247,12 +261,119 @@ std::string budget_section(const ReportInput& input) {
          "</table>\n<p>A privacy mechanism of \"none\" means that no privacy budget exists and none is claimed.</p>\n";
 }
 
+// A roster that a ledger names, or that was given to the auditor.
+struct Epoch {
+  EpochNumber number = 0;
+  Digest roster{};
+  const KnownRoster* known = nullptr;
+  std::uint32_t sites = 0;
+  std::optional<UnixMs> first_named;  // in any ledger
+};
+
+std::vector<Epoch> epochs_of(const ReportInput& input) {
+  std::map<std::pair<EpochNumber, Digest>, Epoch> out;
+  for (const auto& [hash, known] : input.rosters)
+    out[{known.roster.epoch, hash}] = {
+        known.roster.epoch, hash, &known, static_cast<std::uint32_t>(known.roster.sites.size()), {}};
+  for (const AuditedLedger& ledger : input.ledgers)
+    for (const RosterRecord& record : ledger.facts.rosters) {
+      const auto known = input.rosters.find(record.named.roster);
+      const EpochNumber number = known == input.rosters.end() ? record.named.epoch : known->second.roster.epoch;
+      Epoch& epoch = out.try_emplace({number, record.named.roster},
+                                     Epoch{number, record.named.roster, nullptr, record.named.sites, {}})
+                         .first->second;
+      if (!epoch.first_named || record.at.value < epoch.first_named->value) epoch.first_named = record.at;
+    }
+  std::vector<Epoch> sorted;
+  for (const auto& [key, epoch] : out) sorted.push_back(epoch);
+  return sorted;
+}
+
+// What a roster changes against the one given before it.
+std::string changes_text(const federation::membership::Roster& before, const federation::membership::Roster& after) {
+  std::string added, changed, removed;
+  const auto list = [](std::string& out, const SiteId& site) { out += (out.empty() ? "" : ", ") + site.text(); };
+  for (const federation::membership::RosterSite& site : after.sites) {
+    const federation::membership::RosterSite* old = before.find(site.id);
+    if (old == nullptr) list(added, site.id);
+    else if (federation::membership::entry_digest(*old) != federation::membership::entry_digest(site))
+      list(changed, site.id);
+  }
+  for (const federation::membership::RosterSite& site : before.sites)
+    if (after.find(site.id) == nullptr) list(removed, site.id);
+  std::string out;
+  for (const auto& [what, sites] :
+       {std::pair<const char*, const std::string&>("added", added), {"removed", removed}, {"other keys", changed}})
+    if (!sites.empty()) out += (out.empty() ? "" : "; ") + std::string(what) + ": " + sites;
+  return out.empty() ? "nobody" : out;
+}
+
+std::string signers_text(const ReportInput& input, const KnownRoster& roster) {
+  if (!input.roster_pinned) return "not checked";
+  std::string out = std::to_string(roster.signers.size()) + " of " + std::to_string(input.administrators) + ":";
+  for (const auto& key : roster.signers) out += " <br>" + code(federation::membership::shortened_key(key));
+  return out;
+}
+
+std::string members_section(const ReportInput& input) {
+  std::string rows;
+  const federation::membership::Roster* before = nullptr;
+  for (const Epoch& epoch : epochs_of(input)) {
+    const std::string named = epoch.first_named ? utc_text(*epoch.first_named) : "in no ledger given";
+    if (epoch.known == nullptr) {
+      rows += row({std::to_string(epoch.number), named, "this roster was not given", std::to_string(epoch.sites),
+                   "not checked", "unknown", code(to_hex(epoch.roster))});
+      continue;
+    }
+    const federation::membership::Roster& roster = epoch.known->roster;
+    const std::string changes =
+        before == nullptr ? "the first that was given"
+                          : changes_text(*before, roster) + ", against epoch " + std::to_string(before->epoch);
+    rows += row({std::to_string(epoch.number), named,
+                 utc_text(roster.valid_from) + " to " + utc_text(roster.valid_until), std::to_string(epoch.sites),
+                 signers_text(input, *epoch.known), escaped(changes), code(to_hex(epoch.roster))});
+    before = &roster;
+  }
+  if (rows.empty()) return "<h2>Who took part, roster by roster</h2>\n<p>No roster is recorded.</p>\n";
+  return "<h2>Who took part, roster by roster</h2>\n<p>A site that is removed was revoked by the administrators. Two "
+         "rosters of one epoch would show different members to different sites.</p>\n<table>\n" +
+         heading_row({"Epoch", "First in a ledger", "Valid", "Sites", "Administrators who signed", "Changes",
+                      "Roster (SHA-256)"}) +
+         rows + "</table>\n";
+}
+
+std::string refusals_section(const ReportInput& input) {
+  struct Reason {
+    std::uint64_t count = 0, last = 0;
+    std::string detail;
+  };
+  std::string rows;
+  for (const AuditedLedger& ledger : input.ledgers) {
+    std::map<std::string, Reason> reasons;
+    for (const auto& [index, incident] : ledger.facts.incidents) {
+      Reason& reason = reasons[incident.rule];
+      reason = {reason.count + 1, index, incident.detail};
+    }
+    for (const auto& [rule, reason] : reasons)
+      rows += row({escaped(ledger.origin), escaped(rule), std::to_string(reason.count),
+                   "entry " + std::to_string(reason.last) + ": " + escaped(reason.detail)});
+  }
+  const std::string table =
+      "<table>\n" + heading_row({"Ledger", "Reason", "How often", "The newest"}) + rows + "</table>\n";
+  return "<h2>Refused messages and other incidents, by reason</h2>\n" +
+         (rows.empty() ? std::string("<p>None is recorded.</p>\n") : table) +
+         "<p class=small>A ledger records what a site's gate held back and that a member sent too much. What a program "
+         "refused to read or to follow stands in its event file alone.</p>\n";
+}
+
 std::string exceptions_section(const ReportInput& input) {
   std::string rows;
   for (const AuditedLedger& ledger : input.ledgers) {
     for (const Finding& finding : ledger.findings)
       rows += row({escaped(ledger.origin), escaped(finding.where), "<b>finding</b>: " + escaped(finding.rule),
                    escaped(finding.what)});
+    if (!ledger.unverified.empty())
+      rows += row({escaped(ledger.origin), "", "<b>not verified</b>", escaped(ledger.unverified)});
     for (const std::string& notice : ledger.notices)
       rows += row({escaped(ledger.origin), "", "notice", escaped(notice)});
     for (const auto& [index, incident] : ledger.facts.incidents)
@@ -268,8 +389,8 @@ std::string exceptions_section(const ReportInput& input) {
     for (const auto& [kind, total] : ledger.facts.by_kind) unconfirmed += total.unconfirmed;
     if (unconfirmed > 0)
       rows += row({escaped(ledger.origin), "", "unconfirmed",
-                   std::to_string(unconfirmed) + " messages were announced and not confirmed as sent (a crash in "
-                                                 "between); their bytes are counted as sent"});
+                   counted(unconfirmed, "message was", "messages were") +
+                       " announced and not confirmed as sent (a crash in between); the bytes are counted as sent"});
   }
   const std::string table = "<table>\n" + heading_row({"Ledger", "Where", "What", "Details"}) + rows + "</table>\n";
   return "<h2>Exceptions</h2>\n" + (rows.empty() ? std::string("<p>None.</p>\n") : table);
@@ -281,7 +402,7 @@ std::string reconciliation_section(const ReportInput& input) {
                     heading_row({"Site", "In both ledgers", "Sent, not confirmed by the coordinator",
                                  "Received, not in the site's ledger"});
   const auto count = [](const TransferCount& c) {
-    return std::to_string(c.messages) + " messages, " + std::to_string(c.bytes) + " bytes";
+    return counted(c.messages, "message") + ", " + counted(c.bytes, "byte");
   };
   for (const SiteReconciliation& site : input.reconciliation->sites)
     out += row({escaped(site.site), count(site.matched), count(site.unconfirmed), count(site.unlogged)});
@@ -306,13 +427,14 @@ std::string html_report(const ReportInput& input) {
   out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
          escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
   out += scope_section(input) + departure_section(input) + never_leaves_section(input) + reconciliation_section(input) +
-         guarantees_section(input) + acquaintance_section(input) + approvals_section(input) + budget_section(input) +
-         exceptions_section(input);
+         guarantees_section(input) + members_section(input) + acquaintance_section(input) + approvals_section(input) +
+         budget_section(input) + refusals_section(input) + exceptions_section(input);
   out +=
       "<h2>How to check this page</h2>\n<p>On a machine without a network, with copies of the ledger folders and the "
-      "same keys:</p>\n<p>" +
-      code(input.command) +
-      "</p>\n<p class=small>The ledgers are in the open C2SP format (tlog-tiles, signed notes); other programs can "
+      "same keys:</p>\n";
+  for (const std::string& command : input.commands) out += "<p>" + code(command) + "</p>\n";
+  out +=
+      "<p class=small>The ledgers are in the open C2SP format (tlog-tiles, signed notes); other programs can "
       "verify them too.</p>\n";
   out += "<table>\n" + heading_row({"Ledger", "Entries", "Root hash"});
   for (const AuditedLedger& ledger : input.ledgers)

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "audit/key_ring.h"
 #include "audit/ledger_audit.h"
 #include "audit/reconciliation.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 
 namespace fovea::audit {
@@ -16,9 +18,10 @@ struct ReportInput {
   const std::vector<AuditedLedger>& ledgers;
   const Reconciliation* reconciliation = nullptr;  // absent: the coordinator's ledger was not given
   bool roster_given = false;
-  bool roster_pinned = false;                  // the administrators' signatures on it were checked
-  std::size_t administrators = 0, quorum = 0;  // whose keys were given, and how many of them must have signed
-  std::string command;                         // that repeats the verification
+  bool roster_pinned = false;                    // the administrators' signatures on it were checked
+  std::size_t administrators = 0, quorum = 0;    // whose keys were given, and how many of them must have signed
+  const std::map<Digest, KnownRoster>& rosters;  // that were given
+  std::vector<std::string> commands;             // that repeat the verification
   UnixMs now;
 };
 

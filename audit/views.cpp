@@ -63,6 +63,13 @@ ordered_json facts_json(const LedgerFacts& facts) {
                              {"person", record.person},
                              {"key_in_roster", record.pinned},
                              {"at_ms", record.at.value}});
+  ordered_json rosters = ordered_json::array();
+  for (const RosterRecord& record : facts.rosters)
+    rosters.push_back({{"entry", record.index},
+                       {"epoch", record.named.epoch},
+                       {"roster", to_hex(record.named.roster)},
+                       {"sites", record.named.sites},
+                       {"at_ms", record.at.value}});
   ordered_json incidents = ordered_json::array();
   for (const auto& [index, incident] : facts.incidents)
     incidents.push_back({{"entry", index}, {"rule", incident.rule}, {"detail", incident.detail}});
@@ -78,10 +85,22 @@ ordered_json facts_json(const LedgerFacts& facts) {
           {"bytes_left", facts.bytes_left},
           {"decisions", decisions},
           {"blames", blames},
+          {"rosters", rosters},
           {"acquaintances", acquaintances},
           {"incidents", incidents},
           {"first_at_ms", facts.first.value},
           {"last_at_ms", facts.last.value}};
+}
+
+bool convicts_anybody(const Reconciliation& reconciliation) {
+  return std::any_of(reconciliation.sites.begin(), reconciliation.sites.end(), [](const SiteReconciliation& site) {
+    return site.against_site.messages + site.against_coordinator.messages > 0;
+  });
+}
+
+std::string verdict_text(Verdict verdict) {
+  if (verdict == Verdict::unverified) return "NOT VERIFIED";
+  return verdict == Verdict::pass ? "PASS" : "FAIL";
 }
 
 // Who is convicted, by name; empty where nobody is.
@@ -107,7 +126,8 @@ ordered_json to_json(const AuditedLedger& ledger) {
   return {{"folder", ledger.folder.string()},
           {"origin", ledger.origin},
           {"owner", ledger.owner},
-          {"verdict", ledger.sound() ? "pass" : "fail"},
+          {"verdict", to_string(ledger.verdict())},
+          {"unverified", ledger.unverified},
           {"entries", ledger.checkpoint.size},
           {"root", to_base64(ledger.checkpoint.root)},
           {"key", ledger.key},
@@ -154,18 +174,22 @@ ordered_json to_json(const Reconciliation& reconciliation) {
 }
 
 std::string to_text(const AuditedLedger& ledger) {
-  std::string out = std::string(ledger.sound() ? "PASS" : "FAIL") + "  " + ledger.origin + "  " +
-                    std::to_string(ledger.checkpoint.size) + " entries, " +
-                    (ledger.coordinator ? "received " : "sent ") + byte_text(bytes_of(ledger.facts)) + ", " +
-                    std::to_string(ledger.facts.incidents.size()) + " incidents  (" + ledger.folder.string() + ")";
+  std::string out = verdict_text(ledger.verdict()) + "  " + ledger.origin + "  ";
+  if (!ledger.was_read()) out += "not read";
+  else
+    out += counted(ledger.checkpoint.size, "entry", "entries") + ", " + (ledger.coordinator ? "received " : "sent ") +
+           byte_text(bytes_of(ledger.facts)) + ", " + counted(ledger.facts.incidents.size(), "incident");
+  out += "  (" + ledger.folder.string() + ")";
+  if (!ledger.unverified.empty()) out += "\n      " + ledger.unverified;
   for (const Finding& finding : ledger.findings)
     out += "\n      " + finding.where + "  [" + finding.rule + "]  " + finding.what;
   if (ledger.finding_count > ledger.findings.size())
     out += "\n      and " + std::to_string(ledger.finding_count - ledger.findings.size()) + " more";
   for (const std::string& notice : ledger.notices) out += "\n      note: " + notice;
   if (ledger.canaries_searched > 0 && ledger.sound())
-    out += "\n      none of " + std::to_string(ledger.canaries_searched) +
-           " given names and identifiers occurs in any entry";
+    out += "\n      none of " +
+           counted(ledger.canaries_searched, "given name or identifier", "given names and identifiers") +
+           " occurs in any entry";
   return out;
 }
 
@@ -199,21 +223,34 @@ std::string to_text(const Reconciliation& reconciliation) {
   return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
 }
 
+Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+  Verdict worst = Verdict::pass;
+  for (const AuditedLedger& ledger : ledgers) worst = std::max(worst, ledger.verdict());
+  if (reconciliation == nullptr || reconciliation->clean()) return worst;
+  // What a ledger holds that could not be verified may be all that is missing.
+  return worst == Verdict::unverified && !convicts_anybody(*reconciliation) ? worst : Verdict::fail;
+}
+
 bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
-  return std::all_of(ledgers.begin(), ledgers.end(), [](const AuditedLedger& ledger) { return ledger.sound(); }) &&
-         (reconciliation == nullptr || reconciliation->clean());
+  return verdict_of(ledgers, reconciliation) == Verdict::pass;
 }
 
 std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
-  const auto broken = static_cast<std::size_t>(
-      std::count_if(ledgers.begin(), ledgers.end(), [](const auto& ledger) { return !ledger.sound(); }));
-  if (broken > 0)
-    return "FAIL: " + std::to_string(broken) + " of " + std::to_string(ledgers.size()) +
-           " ledgers are not what was signed, or break a rule.";
-  const std::string whole = std::to_string(ledgers.size()) + (ledgers.size() == 1 ? " ledger is" : " ledgers are") +
+  const auto number_of = [&](Verdict verdict) {
+    return std::count_if(ledgers.begin(), ledgers.end(), [&](const auto& l) { return l.verdict() == verdict; });
+  };
+  const auto all = counted(ledgers.size(), "ledger");
+  if (const auto broken = number_of(Verdict::fail); broken > 0)
+    return "FAIL: " + std::to_string(broken) + " of " + all +
+           (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.");
+  const Verdict verdict = verdict_of(ledgers, reconciliation);
+  if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified)
+    return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +
+           " cannot be judged with the keys that were given; the lines above say which are missing.";
+  const std::string whole = all + (ledgers.size() == 1 ? " is" : " are") +
                             " complete and unchanged, and every recorded message was permitted when it left";
   if (reconciliation == nullptr) return "PASS: " + whole + ".";
-  if (!reconciliation->clean())
+  if (verdict == Verdict::fail)
     return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
            " that no site's ledger knows of" + convicted(*reconciliation) + ".";
   return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";

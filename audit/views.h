@@ -22,6 +22,8 @@ std::string to_text(const Reconciliation& reconciliation);
 
 // The outcome in one sentence.
 std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
+// The worst of all.
+Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
 bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
 
 }  // namespace fovea::audit

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <utility>
 
 #include "federation/membership/blame.h"
@@ -45,7 +46,7 @@ json data_of(const ProgramResult& result) {
 class AuditProgram : public testing::Test {
  protected:
   void SetUp() override {
-    write_roster();
+    receipts.emplace_back(federation::ledger::RosterEpoch{1, write_roster("roster.json", 1, {&anna, &bern}), 2});
     for (EgressSite* site : {&anna, &bern}) {
       const auto received = test::write_site_ledger(*site, 2);
       receipts.insert(receipts.end(), received.begin(), received.end());
@@ -53,14 +54,15 @@ class AuditProgram : public testing::Test {
     test::write_ledger_of(folder.path() / "coordinator" / "ledger", "test/coordinator", kCoordinatorKey, receipts);
   }
 
-  void write_roster() {
+  // Of these members; returns the roster's hash.
+  Digest write_roster(const std::string& file, EpochNumber number, const std::vector<const EgressSite*>& members) {
     federation::membership::Roster roster;
     roster.federation = "test";
-    roster.epoch = 1;
+    roster.epoch = number;
     roster.valid_from = test::kTestTime;
     roster.valid_until = UnixMs{test::kTestTime.value + 1000};  // long over: an audit may come later
     roster.coordinator_signing_key = test::signing_key(kCoordinatorKey).verify_key();
-    for (const EgressSite* site : {&anna, &bern}) {
+    for (const EgressSite* site : members) {
       federation::membership::RosterSite member{.id = site->site};
       member.identity_key = site->identity.verify_key();
       member.transport_key = test::signing_key(20 + site->log_key).verify_key();
@@ -70,14 +72,22 @@ class AuditProgram : public testing::Test {
     }
     federation::membership::SignedDocument document{
         .kind = "roster", .document = roster.document().value(), .signatures = {}};
-    ASSERT_TRUE(document.sign(test::signing_key(kAdministrator)));
-    test::spill(folder.path() / "roster.json", as_text(document.serialize()));
-    receipts.emplace_back(federation::ledger::RosterEpoch{1, crypto::sha256(as_bytes(document.document)), 2});
+    EXPECT_TRUE(document.sign(test::signing_key(kAdministrator)));
+    test::spill(folder.path() / file, as_text(document.serialize()));
+    return crypto::sha256(as_bytes(document.document));
+  }
+  // Of the second epoch, without st-bern: in force at the coordinator after all it received.
+  void revoke_bern() {
+    receipts.emplace_back(federation::ledger::RosterEpoch{2, write_roster("newest.json", 2, {&anna}), 1});
+    receipts.emplace_back(federation::ledger::Incident{"load", "st-anna sends more messages than round 2 allows"});
+    test::write_ledger_of(folder.path() / "coordinator" / "ledger", "test/coordinator", kCoordinatorKey,
+                          {receipts.end() - 2, receipts.end()});
   }
 
   std::string path(const std::string& name) const { return "'" + (folder.path() / name).string() + "'"; }
-  std::string keys() const {
-    return " --roster " + path("roster.json") + " --admin " + to_hex(test::signing_key(kAdministrator).verify_key());
+  std::string keys() const { return keys_with("roster.json"); }
+  std::string keys_with(const std::string& roster) const {
+    return " --roster " + path(roster) + " --admin " + to_hex(test::signing_key(kAdministrator).verify_key());
   }
   std::string all() const { return path("st-anna") + " " + path("st-bern") + " " + path("coordinator"); }
 
@@ -152,6 +162,34 @@ TEST_F(AuditProgram, ReconcilesSitesWithTheCoordinator) {
             1);
 }
 
+// It is not on the newest roster: that shows nothing against it.
+TEST_F(AuditProgram, ARevokedSitesLedgerIsNotVerifiedWithTheNewestRosterAlone) {
+  revoke_bern();
+  const std::string newest = keys_with("newest.json"), both = keys() + " --roster " + path("newest.json");
+  const ProgramResult alone = fovea_audit("verify " + path("st-bern") + newest);
+  EXPECT_EQ(alone.code, kIntegrity);  // it did not pass either
+  EXPECT_EQ(alone.out.rfind("NOT VERIFIED", 0), 0U) << alone.out;
+  EXPECT_NE(alone.out.find("--roster FILE may be repeated"), std::string::npos) << alone.out;
+  for (const char* wrong : {"FAIL", "0 entries", "not what was signed"})
+    EXPECT_EQ(alone.out.find(wrong), std::string::npos) << alone.out;
+  const json data = data_of(fovea_audit("--json verify " + all() + newest));
+  EXPECT_EQ(data["verdict"], "unverified");
+  EXPECT_EQ(data["ledgers"][0]["verdict"], "pass");
+  for (const std::size_t unknown : {1U, 2U}) {  // st-bern's own, and what the coordinator received of it
+    EXPECT_EQ(data["ledgers"][unknown]["verdict"], "unverified");
+    EXPECT_EQ(data["ledgers"][unknown]["finding_count"], 0);
+  }
+  const std::string compared =
+      " --site " + path("st-anna") + " --site " + path("st-bern") + " --coordinator " + path("coordinator");
+  EXPECT_EQ(data_of(fovea_audit("--json reconcile" + compared + newest))["verdict"], "unverified");
+  EXPECT_EQ(fovea_audit("reconcile" + compared + both).code, 0);
+  EXPECT_EQ(fovea_audit("verify " + all() + both).code, 0);
+  // With its key the same ledger fails when it was changed.
+  test::flip_byte(folder.path() / "st-bern/ledger/checkpoint", std::string("test/st-bern\n").size());
+  EXPECT_EQ(data_of(fovea_audit("--json verify " + path("st-bern") + both))["verdict"], "fail");
+  EXPECT_EQ(fovea_audit("explain " + path("st-bern") + " 1" + newest).code, kIntegrity);
+}
+
 // Before receipts were signed, this convicted st-anna.
 TEST_F(AuditProgram, AnInventedReceiptConvictsTheCoordinatorByName) {
   auto invented = std::get<federation::ledger::IngressReceipt>(receipts.back());
@@ -194,6 +232,59 @@ TEST_F(AuditProgram, WritesAReportThatStandsAlone) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   for (const char* outside : {"http://", "https://", "<script", "src=", "@import"})
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+}
+
+TEST_F(AuditProgram, TheReportShowsWhoTookPartWhenAndWhatWasRefused) {
+  revoke_bern();
+  const std::string both = keys() + " --roster " + path("newest.json");
+  EXPECT_EQ(fovea_audit("report " + all() + both + " --out " + path("report.html")).code, 0);
+  const std::string html = test::slurp(folder.path() / "report.html");
+  const std::string signer = federation::membership::shortened_key(test::signing_key(kAdministrator).verify_key());
+  for (const std::string& part :
+       {std::string("removed: st-bern, against epoch 1"), signer, std::string("1 of 1:"),
+        std::string("st-anna sends more messages than round 2 allows"), std::string("Bytes still allowed"),
+        "fovea-audit reconcile" + std::string(" --roster ") + (folder.path() / "roster.json").string(),
+        " --coordinator " + (folder.path() / "coordinator").string()})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(html.find("Bytes left"), std::string::npos);
+  // A roster that was not given is named, and nothing is made up about it.
+  EXPECT_EQ(fovea_audit("report " + path("st-anna") + keys_with("newest.json") + " --out " + path("report.html")).code,
+            0);
+  const std::string lacking = test::slurp(folder.path() / "report.html");
+  EXPECT_NE(lacking.find("this roster was not given"), std::string::npos);
+  EXPECT_EQ(lacking.find("fovea-audit reconcile"), std::string::npos);
+}
+
+// What was compared and does not agree is no guarantee, nor is a comparison with a ledger that nobody could read.
+TEST_F(AuditProgram, TheReportPromisesNothingThatTheComparisonRefutes) {
+  const std::string promise = "The coordinator received nothing that the sites did not record";
+  const auto report = [&](const std::string& ledgers, const std::string& roster) {
+    EXPECT_EQ(fovea_audit("report " + ledgers + roster + " --out " + path("report.html")).code, kIntegrity);
+    return test::slurp(folder.path() / "report.html");
+  };
+  const std::string lacks_one = report(path("st-anna") + " " + path("coordinator"), keys());
+  EXPECT_EQ(lacks_one.find(promise), std::string::npos);
+  EXPECT_NE(lacks_one.find("This audit did not pass"), std::string::npos);
+  const std::string one_key = " --key '" + test::note_key_text("test/st-anna", 1) + "'";
+  const std::string unread = report(path("st-anna") + " " + path("coordinator"), one_key);
+  EXPECT_EQ(unread.find(promise), std::string::npos);
+  EXPECT_EQ(unread.find("Unlogged bytes"), std::string::npos);
+}
+
+TEST_F(AuditProgram, OneOfAThingIsNotSeveral) {
+  test::write_ledger_of(folder.path() / "one" / "ledger", "test/st-anna", anna.log_key,
+                        {federation::ledger::RosterEpoch{1, {}, 1}});
+  test::write_ledger_of(folder.path() / "first" / "ledger", "test/coordinator", kCoordinatorKey,
+                        {receipts[0], receipts[1]});
+  const std::regex several("\\b1 (entries|sites|incidents|messages|bytes|receipts|ledgers|checks|decisions)\\b");
+  for (const std::string& command : {"verify " + path("one"), "show " + path("one"), "explain " + path("one") + " 0",
+                                     "reconcile --site " + path("one") + " --coordinator " + path("first"),
+                                     "report " + path("one") + " " + path("first") + " --out " + path("report.html")}) {
+    const std::string out = fovea_audit(command + (command.starts_with("show") ? "" : keys())).out;
+    ASSERT_FALSE(out.empty()) << command;
+    EXPECT_FALSE(std::regex_search(out, several)) << out;
+  }
+  EXPECT_FALSE(std::regex_search(test::slurp(folder.path() / "report.html"), several));
 }
 
 // Without the keys nobody knows who decides; with one, one person may; the report must not say more than it was shown.

@@ -30,8 +30,8 @@ class AuditRules : public testing::Test {
     EXPECT_TRUE(ring.add_key(test::note_key_text("test/coordinator", 4)));
   }
 
-  // The roster in force at the coordinator, as its ledger names it before the first receipt.
-  void write_roster() {
+  // Of the site with this approver; returns its hash.
+  Digest write_roster(const std::string& file, const federation::membership::PublicKeyBytes& approver) {
     federation::membership::Roster roster;
     roster.federation = "test";
     roster.epoch = 1;
@@ -42,13 +42,17 @@ class AuditRules : public testing::Test {
     member.identity_key = site.identity.verify_key();
     member.transport_key = test::signing_key(21).verify_key();
     member.log_key = test::signing_key(1).verify_key();
-    member.approver_key = site.approver.verify_key();
+    member.approver_key = approver;
     roster.sites.push_back(member);
     federation::membership::SignedDocument document{
         .kind = "roster", .document = roster.document().value(), .signatures = {}};
-    ASSERT_TRUE(document.sign(test::signing_key(50)));
-    test::spill(folder.path() / "roster.json", as_text(document.serialize()));
-    const Digest hash = crypto::sha256(as_bytes(document.document));
+    EXPECT_TRUE(document.sign(test::signing_key(50)));
+    test::spill(folder.path() / file, as_text(document.serialize()));
+    return crypto::sha256(as_bytes(document.document));
+  }
+  // The roster in force at the coordinator, as its ledger names it before the first receipt.
+  void write_roster() {
+    const Digest hash = write_roster("roster.json", site.approver.verify_key());
     receipts.insert(receipts.begin(), federation::ledger::RosterEpoch{1, hash, 1});
     ASSERT_TRUE(with_roster.add_key(test::note_key_text(kOrigin, 1)));
     ASSERT_TRUE(with_roster.add_roster(folder.path() / "roster.json", {}, 0));
@@ -345,11 +349,51 @@ TEST_F(AuditRules, CanariesAreFoundInEntriesAndInsideApprovalsAndNeverPrinted) {
 TEST_F(AuditRules, UnknownSignersAreNotBelieved) {
   KeyRing stranger;
   ASSERT_TRUE(stranger.add_key(test::note_key_text(kOrigin, 9)));
-  EXPECT_FALSE(audit_ledger(folder.path() / "honest", stranger).value().sound());
+  EXPECT_EQ(audit_ledger(folder.path() / "honest", stranger).value().verdict(), Verdict::unverified);
   KeyRing other_name;
   ASSERT_TRUE(other_name.add_key(test::note_key_text("test/other", 1)));
-  EXPECT_FALSE(audit_ledger(folder.path() / "honest", other_name).value().sound());
+  EXPECT_EQ(audit_ledger(folder.path() / "honest", other_name).value().verdict(), Verdict::unverified);
+  // One of the keys has signed it, but not this.
+  ASSERT_TRUE(stranger.add_key(test::note_key_text(kOrigin, 1)));
+  const std::string text = test::slurp(folder.path() / "honest" / "checkpoint");
+  test::flip_byte(folder.path() / "honest" / "checkpoint", text.find('\n') + 1);
+  EXPECT_EQ(audit_ledger(folder.path() / "honest", stranger).value().verdict(), Verdict::fail);
   EXPECT_EQ(audit_ledger(folder.path() / "nothing", ring).error().code, ErrorCode::not_found);
+}
+
+// The newest roster alone does not name the approver of before: nobody is accused on it.
+TEST_F(AuditRules, AnApproverThatTheRosterOfThatTimeMayHaveNamedIsNotJudged) {
+  KeyRing newest;
+  ASSERT_TRUE(newest.add_key(test::note_key_text(kOrigin, 1)));
+  const Digest hash = write_roster("newest.json", test::signing_key(40).verify_key());
+  ASSERT_TRUE(newest.add_roster(folder.path() / "newest.json", {}, 0));
+  Entries entries = honest;
+  std::swap(entries[0], entries[1]);
+  ASSERT_TRUE(std::holds_alternative<federation::ledger::RosterEpoch>(entries[0]));
+  test::write_ledger_of(folder.path() / "then", kOrigin, 1, entries);
+  const AuditedLedger then = audit_ledger(folder.path() / "then", newest).value();
+  EXPECT_EQ(then.verdict(), Verdict::unverified);
+  EXPECT_EQ(then.finding_count, 0U);
+  EXPECT_NE(then.unverified.find("--roster FILE may be repeated"), std::string::npos) << then.unverified;
+  for (const PlanRecord& record : then.facts.decisions) EXPECT_FALSE(record.pinned);
+  // Under the roster that was given, it is the site's fault.
+  std::get<federation::ledger::RosterEpoch>(entries[0]).roster = hash;
+  test::write_ledger_of(folder.path() / "now", kOrigin, 1, entries);
+  const AuditedLedger now = audit_ledger(folder.path() / "now", newest).value();
+  EXPECT_EQ(now.verdict(), Verdict::fail);
+  expect_finding(now, "approval", 1);
+}
+
+TEST_F(AuditRules, AReceiptForASiteOnNoRosterIsJudgedByTheRosterOfThatTime) {
+  Entries entries = receipts;
+  auto& receipt = std::get<federation::ledger::IngressReceipt>(entries.back());
+  receipt.site = SiteId::create("revoked").value();
+  expect_finding(at_coordinator(entries), "owner", entries.size() - 1);
+  std::get<federation::ledger::RosterEpoch>(entries.front()).roster[0] ^= 1U;  // one that the auditor was not given
+  const AuditedLedger ledger = at_coordinator(entries);
+  EXPECT_EQ(ledger.verdict(), Verdict::unverified);
+  EXPECT_EQ(ledger.finding_count, 0U);
+  EXPECT_EQ(ledger.facts.receipts_unjudged.at("revoked"), 1U);
 }
 
 TEST_F(AuditRules, EntriesAfterTheCheckpointAreReadAndReportedAsUnsigned) {
@@ -477,6 +521,35 @@ TEST_F(AuditRules, AReceiptOfTheFirstVersionProvesNothingAboutASite) {
   Entries mixed = receipts;
   mixed.emplace_back(extra);
   expect_finding(at_coordinator(mixed), "form", receipts.size());
+}
+
+// A site's ledger of version 1 does not say what was in its messages; one that says it does, and only it, convicts.
+TEST_F(AuditRules, ALedgerOfTheFirstVersionCannotConvictItsSiteByContents) {
+  Entries old = honest;
+  for (LedgerEntry& entry : old)
+    if (auto* intent = std::get_if<EgressIntent>(&entry)) intent->body.reset();
+  const auto convicted = [&](const Entries& sent, const federation::ledger::IngressReceipt& extra) {
+    Entries entries = receipts;
+    entries.emplace_back(extra);
+    const AuditedLedger ledger = audit_of(sent);
+    EXPECT_TRUE(ledger.sound());
+    const Reconciliation result = reconcile({&ledger}, at_coordinator(entries));
+    EXPECT_EQ(result.sites.at(0).unlogged_receipts.size(), 1U);
+    return result.sites.at(0).unlogged_receipts.at(0).culprit;
+  };
+  EXPECT_EQ(convicted(old, receipt_past_the_gate()), Culprit::nobody);
+  EXPECT_EQ(convicted(honest, receipt_past_the_gate()), Culprit::site);
+  // Of a kind that such a ledger has no message of, nothing can be what it does not name.
+  using federation::messages::AttemptFailure;
+  const auto kind = federation::messages::MessageKind::attempt_failure;
+  const auto unheard_of =
+      test::receipt_of(site, kind, site.wire(kind, AttemptFailure{.round = 3, .accused = {}}.encode()), 3);
+  EXPECT_EQ(convicted(old, unheard_of), Culprit::site);
+  // Since the entries name contents, an old one is no excuse.
+  Entries renewed = old;
+  const std::size_t last = find_kind(honest, "unmask-shares");
+  for (std::size_t i = last; i < renewed.size(); ++i) renewed[i] = honest[i];
+  EXPECT_EQ(convicted(renewed, receipt_past_the_gate()), Culprit::site);
 }
 
 TEST_F(AuditRules, BlameAndPardonAreTheCoordinatorsAndListed) {

@@ -27,6 +27,18 @@ TEST(Describe, EveryKindOfMessageThatASiteSendsHasAMeaningAndALimitOfItsOwn) {
   EXPECT_EQ(meanings.size(), kind_count());
 }
 
+TEST(Describe, OneOfAThingIsNotSeveral) {
+  EXPECT_EQ(counted(0, "site"), "0 sites");
+  EXPECT_EQ(counted(1, "site"), "1 site");
+  EXPECT_EQ(counted(1, "entry", "entries"), "1 entry");
+  EXPECT_EQ(counted(2, "entry", "entries"), "2 entries");
+  EXPECT_EQ(byte_text(1), "1 byte");
+  const federation::ledger::RosterEpoch alone{.epoch = 1, .roster = {}, .sites = 1};
+  EXPECT_NE(one_line(alone).find("1 site"), std::string::npos);
+  for (const std::string& text : {one_line(alone), explanation(0, {UnixMs{0}, alone})})
+    EXPECT_EQ(text.find("1 sites"), std::string::npos) << text;
+}
+
 TEST(Describe, BytesAreGivenInTheUnitThatAPersonReads) {
   EXPECT_EQ(byte_text(9'831), "9831 bytes");
   EXPECT_EQ(byte_text(983'149), "983.1 kB");
