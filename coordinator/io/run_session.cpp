@@ -83,7 +83,12 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
     refuse(message, opened->kind(), federation::messages::RefusalReason::wrong_epoch);
     return offer_documents(message.site, true);
   }
-  if (!machine || opened->header().run != run->facts().run) return {};
+  if (opened->header().run != run->facts().run) {
+    if (opened->kind() != MessageKind::hello)
+      refuse(message, opened->kind(), federation::messages::RefusalReason::wrong_run);
+    return {};
+  }
+  if (!machine) return {};
   return feed(round::MessageReceived{std::move(*opened)});
 }
 

@@ -60,6 +60,8 @@ bool holds_released_shares(const Blame& blame) {
 
 Result<void> SiteDriver::Parts::take_blame(const federation::messages::SignedMessage& message) {
   if (!run || !roster) return {};  // it is sent again when this site has joined the run
+  if (message.header().run != run->run())
+    return note_ignored("blame_ignored", "a blame: was sent under another run"), Result<void>();
   const auto blame = Blame::decode(message.payload());
   if (!blame) return note_ignored("blame_ignored", blame.error().message), Result<void>();
   if (blames_heard.contains(blame->digest())) return {};

@@ -135,6 +135,7 @@ Result<bool> SiteDriver::Parts::has_room_for(const Digest& plan) const {
 
 Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMessage& message) {
   const RunId offered_run = message.header().run;
+  if (offered_run == RunId{}) return note_ignored("plan_ignored", "a plan is offered under no run"), Result<void>();
   if (run && run->run() == offered_run) return {};
   if (offer && offer->run == offered_run) {
     if (!offer->refused) return {};

@@ -27,6 +27,11 @@ Attack blame(const char* name, ExpectedEvent expected, std::function<void(const 
           }};
 }
 
+std::vector<Bytes> blame_under_another_run(const Situation& s) {
+  const federation::messages::MessageHeader header{MessageKind::site_blame, random_run(), std::nullopt,
+                                                   s.honest.header().epoch};
+  return {federation::messages::seal_message(header, blame_of_a_sybil(s).encode(), s.coordinator.key())};
+}
 std::vector<Bytes> cut_blame(const Situation& s) {
   Bytes cut = blame_of_a_sybil(s).encode();
   cut.pop_back();
@@ -53,6 +58,8 @@ std::vector<Attack> blame_attacks() {
       blame("a blame of a site that is not on the roster", kUnsound,
             [](const Situation&, Blame& b) { b.site = SiteId::create("eve").value(); }),
       Attack{"a blame that was cut", MessageKind::train_task, Timing::instead, kUnsound, cut_blame},
+      Attack{"a blame that holds, sent under another run", MessageKind::train_task, Timing::instead, kUnsound,
+             blame_under_another_run},
   };
 }
 

@@ -100,6 +100,7 @@ void ScriptedSite::step(node::round::SiteEvent first) {
       update.weight = 1;
       events.emplace_back(node::round::TrainingFinished{effects.start_training->round, std::move(update)});
     }
+    if (effects.refused_by_coordinator) refused_.push_back(*effects.refused_by_coordinator);
     if (effects.verified_sum) sum_ = std::move(effects.verified_sum);
     if (effects.more) events.emplace_back(node::round::Resume{});
   }

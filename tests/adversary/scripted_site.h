@@ -14,6 +14,7 @@
 #include "federation/membership/blame.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
+#include "federation/messages/coordinator_messages.h"
 #include "federation/messages/envelope.h"
 #include "node/io/site_folder.h"
 #include "node/round/site_machine.h"
@@ -55,6 +56,8 @@ class ScriptedSite {
   void adopt(const node::round::ModelAdopted& model);
   // What the coordinator said of sites that it leaves out.
   const std::vector<federation::membership::Blame>& blames() const noexcept { return blames_; }
+  // What of this site's messages the coordinator said that it refused.
+  const std::vector<federation::messages::RefusalNotice>& refused() const noexcept { return refused_; }
 
   Bytes seal(federation::messages::MessageKind kind, ByteView payload) const;
 
@@ -69,6 +72,7 @@ class ScriptedSite {
   std::optional<node::round::VerifiedSum> sum_;
   std::deque<Bytes> outbox_;
   std::vector<federation::membership::Blame> blames_;
+  std::vector<federation::messages::RefusalNotice> refused_;
 };
 
 }  // namespace fovea::test

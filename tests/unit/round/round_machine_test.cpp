@@ -297,13 +297,12 @@ TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
 TEST(RoundMachine, MalformedMessagesOfEveryKindAreRefusedAndAnswered) {
   Scene scene(4, 1);
   const TestFederation& f = scene.world.federation();
-  for (const MessageKind kind :
-       {MessageKind::hello, MessageKind::training_progress, MessageKind::training_ready, MessageKind::keys,
-        MessageKind::shares, MessageKind::masked_chunk, MessageKind::masked_statement,
-        MessageKind::consistency_signature, MessageKind::unmask_shares, MessageKind::attempt_failure}) {
+  for (const federation::messages::MessageKindInfo& info : federation::messages::kMessageKinds) {
+    if (!federation::messages::is_sent_by_site(info)) continue;
+    SCOPED_TRACE(info.name);
     const auto effects =
-        scene.world.coordinator().step(coordinator::round::MessageReceived{f.from_site(1, kind, Bytes{1})});
-    ASSERT_TRUE(effects.refusal.has_value()) << federation::messages::to_string(kind);
+        scene.world.coordinator().step(coordinator::round::MessageReceived{f.from_site(1, info.kind, Bytes{1})});
+    ASSERT_TRUE(effects.refusal.has_value());
     EXPECT_EQ(effects.refusal->reason, RefusalReason::malformed);
     ASSERT_EQ(effects.outbound.size(), 1U);
     EXPECT_EQ(effects.outbound[0].kind, MessageKind::refusal);

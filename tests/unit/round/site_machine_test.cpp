@@ -1,5 +1,6 @@
 // The site's machine, phase by phase: what each event does, and what it must not do in another phase.
 #include <limits>
+#include <set>
 
 #include "federation/messages/vector_chunk.h"
 #include "tests/unit/round/scene.h"
@@ -299,12 +300,15 @@ TEST_F(SiteMachineTest, ProtocolMessagesOutsideTheirPhaseAreRefused) {
 
 TEST_F(SiteMachineTest, MalformedPayloadsAreRefusedInEveryKind) {
   auto site = machine();
-  for (const MessageKind kind :
-       {MessageKind::train_task, MessageKind::parameters, MessageKind::key_list, MessageKind::routed_shares,
-        MessageKind::chunk_request, MessageKind::consistency_request, MessageKind::unmask_request,
-        MessageKind::aggregate_chunk, MessageKind::round_evidence, MessageKind::refusal,
-        MessageKind::attempt_abandoned})
-    expect_refused(tell(site, kind, Bytes{1, 2, 3}), RefusalReason::malformed);
+  using namespace federation::messages;
+  const std::set<MessageKind> of_the_driver{MessageKind::plan_offer, MessageKind::roster_offer,
+                                            MessageKind::site_blame};
+  for (const MessageKindInfo& info : kMessageKinds) {
+    if (is_sent_by_site(info)) continue;
+    SCOPED_TRACE(info.name);
+    expect_refused(tell(site, info.kind, Bytes{1, 2, 3}),
+                   of_the_driver.contains(info.kind) ? RefusalReason::unexpected_kind : RefusalReason::malformed);
+  }
 }
 
 TEST_F(SiteMachineTest, ParametersBeforeTheUpdateIsThereAreRefused) {
