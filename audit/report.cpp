@@ -12,6 +12,7 @@
 #include "audit/describe.h"
 #include "audit/views.h"
 #include "common/bytes.h"
+#include "common/console.h"
 #include "common/ids.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
@@ -31,9 +32,10 @@ code{font:9pt/1.3 monospace;overflow-wrap:anywhere}
 .small{font-size:.85em;color:#444}@media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}
 )";
 
+// As text, and as what it looks like: a name with marks of direction could turn a verdict around.
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;

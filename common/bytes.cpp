@@ -6,10 +6,10 @@ namespace {
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+// Lower case alone: one value has one text, and signed documents must not exist in two spellings.
 int hex_value(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
 
@@ -41,7 +41,8 @@ Result<Bytes> from_hex(std::string_view text) {
     const int high = hex_value(text[i]);
     const int low = hex_value(text[i + 1]);
     if (high < 0 || low < 0)
-      return invalid_argument("hex text: not a hex digit at position " + std::to_string(high < 0 ? i : i + 1));
+      return invalid_argument("hex text: not one of 0-9 and a-f (lower case) at position " +
+                              std::to_string(high < 0 ? i : i + 1));
     out.push_back(static_cast<std::uint8_t>(high * 16 + low));
   }
   return out;

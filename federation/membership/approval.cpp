@@ -1,7 +1,9 @@
 #include "federation/membership/approval.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -9,8 +11,12 @@
 #include "common/json_fields.h"
 
 namespace fovea::federation::membership {
+namespace {
 
-Result<Approval> Approval::parse(std::string_view document) {
+// Earlier programs signed any text, and ledgers keep it; what is written now is a line.
+using ReadText = Result<std::string> (JsonFields::*)(std::string_view, std::size_t, std::size_t);
+
+Result<Approval> read(std::string_view document, ReadText read_text) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "approval", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "approval"));
   FOVEA_TRY(fields.integer("fovea_approval", 1, 1));
@@ -20,13 +26,17 @@ Result<Approval> Approval::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(out.plan, fields.hex<32>("plan"));
   FOVEA_TRY_ASSIGN(const std::string decision, fields.choice("decision", {"approved", "rejected"}));
   out.decision = decision == "approved" ? ApprovalDecision::approved : ApprovalDecision::rejected;
-  FOVEA_TRY_ASSIGN(out.approver, fields.line("approver", 1, 80));
-  FOVEA_TRY_ASSIGN(out.reason, fields.line("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(out.approver, (fields.*read_text)("approver", 1, 80));
+  FOVEA_TRY_ASSIGN(out.reason, (fields.*read_text)("reason", 0, 500));
   FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.decided = UnixMs{static_cast<std::int64_t>(decided)};
   FOVEA_TRY(fields.finish());
   return out;
 }
+
+}  // namespace
+
+Result<Approval> Approval::parse(std::string_view document) { return read(document, &JsonFields::text); }
 
 Result<std::string> Approval::document() const {
   const nlohmann::ordered_json value = {
@@ -35,7 +45,7 @@ Result<std::string> Approval::document() const {
       {"approver", approver},       {"reason", reason},
       {"decided_ms", decided.value}};
   FOVEA_TRY_ASSIGN(std::string text, document_text(value, "approval"));
-  FOVEA_TRY(parse(text));
+  FOVEA_TRY(read(text, &JsonFields::line));
   return text;
 }
 

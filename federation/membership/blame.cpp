@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "common/byte_fields.h"
 #include "common/codec.h"
 #include "crypto/hash.h"
 
@@ -23,44 +24,37 @@ Digest Blame::digest() const {
   return hash.finish();
 }
 
-Bytes Blame::encode() const {
-  ByteWriter writer;
-  writer.u32(kMagic);
-  writer.sized(site.text());
-  writer.raw(key);
-  writer.raw(run.bytes);
-  writer.u32(round);
-  writer.sized(reason);
-  writer.u32(static_cast<std::uint32_t>(evidence.size()));
-  for (const Bytes& wire : evidence) writer.sized(wire);
-  writer.raw(digest());
-  return std::move(writer).take();
+template <class Fields>
+void fields(Fields& f, FieldsOf<Fields, Blame> blame) {
+  std::uint32_t form = kMagic;
+  f.u32("form", form);
+  f.require(form == kMagic, "form", "is not that of a blame which this version of the program wrote");
+  std::string site = blame.site.text();
+  f.text("site", site, kNameMax);
+  if constexpr (Fields::kReads) f.read(blame.site, [&] { return SiteId::create(site); });
+  f.array("key", blame.key);
+  f.array("run", blame.run.bytes);
+  f.u32("round", blame.round);
+  f.text("reason", blame.reason, kNameMax);
+  // It goes into logs at other sites.
+  f.require(blame.reason.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos, "reason",
+            "is not the name of a refusal");
+  f.list("evidence", blame.evidence, {kEvidenceMax, "messages"},
+         [](auto& messages, auto& wire, auto*) { messages.bytes("evidence", wire, kMessageBytesMax); });
+  const Digest expected = blame.digest();
+  Digest digest = expected;
+  f.array("digest", digest);
+  f.require(digest == expected, "digest", "is another; the blame was changed");
 }
 
+Bytes Blame::encode() const { return encode_fields(*this); }
+
 Result<Blame> Blame::decode(ByteView bytes) {
-  ByteReader reader(bytes);
-  FOVEA_TRY_ASSIGN(const std::uint32_t magic, reader.u32("form"));
-  if (magic != kMagic) return corruption("is not a blame that this version of the program wrote");
-  FOVEA_TRY_ASSIGN(const std::string name, reader.text("site", kNameMax));
-  FOVEA_TRY_ASSIGN(SiteId site, SiteId::create(name));
-  Blame out{.site = std::move(site)};
-  FOVEA_TRY_ASSIGN(out.key, reader.array<32>("key"));
-  FOVEA_TRY_ASSIGN(out.run.bytes, reader.array<16>("run"));
-  FOVEA_TRY_ASSIGN(out.round, reader.u32("round"));
-  FOVEA_TRY_ASSIGN(out.reason, reader.text("reason", kNameMax));
-  // It goes into logs at other sites.
-  if (out.reason.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
-    return corruption("reason: is not the name of a refusal");
-  FOVEA_TRY_ASSIGN(const std::uint32_t count, reader.u32("evidence"));
-  if (count > kEvidenceMax)
-    return corruption("evidence: " + std::to_string(count) + " messages, at most " + std::to_string(kEvidenceMax));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    FOVEA_TRY_ASSIGN(const ByteView wire, reader.sized("evidence", kMessageBytesMax));
-    out.evidence.emplace_back(wire.begin(), wire.end());
-  }
-  FOVEA_TRY_ASSIGN(const Digest digest, reader.array<32>("digest"));
-  FOVEA_TRY(reader.finish("blame"));
-  if (digest != out.digest()) return corruption("was changed: its digest is another");
+  ByteReader in(bytes);
+  FieldReader reader(in);
+  Blame out{.site = SiteId::create("unread").value()};
+  fields(reader, out);
+  if (const auto read = reader.finish("blame"); !read) return corruption(read.error().message);
   return out;
 }
 

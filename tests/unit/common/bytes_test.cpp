@@ -28,10 +28,11 @@ TEST(Base64, RefusesWhatIsNotCanonical) {
     EXPECT_FALSE(from_base64(bad).has_value()) << bad;
 }
 
-TEST(Hex, RoundTripsAndRefusesNonDigits) {
+TEST(Hex, RoundTripsAndRefusesWhatIsNotCanonical) {
   const Bytes bytes{0x00, 0x7f, 0xff};
   EXPECT_EQ(to_hex(bytes), "007fff");
-  EXPECT_EQ(*from_hex("007FFF"), bytes);
+  EXPECT_EQ(*from_hex("007fff"), bytes);
+  for (std::string_view upper : {"007FFF", "007fFf", "0A"}) EXPECT_FALSE(from_hex(upper).has_value()) << upper;
   EXPECT_FALSE(from_hex("0").has_value());
   EXPECT_FALSE(from_hex("0g").has_value());
 }

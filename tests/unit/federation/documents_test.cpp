@@ -11,6 +11,7 @@
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/join_request.h"
+#include "federation/membership/pardon.h"
 #include "federation/membership/roster.h"
 
 namespace fovea::federation {
@@ -251,6 +252,65 @@ TEST_F(DocumentsTest, NothingFollowsADocument) {
   ASSERT_TRUE(membership::Invite::parse(text));
   for (const std::string& changed : {text + std::string("\0{}", 3), text + std::string("\0", 1), "\xef\xbb\xbf" + text})
     EXPECT_FALSE(membership::Invite::parse(changed));
+}
+
+// A key or digest in capitals is the same key under another hash of the document.
+TEST_F(DocumentsTest, KeysAndDigestsHaveOneSpellingInEveryDocument) {
+  const membership::RosterSite anna = new_site("anna");
+  const auto code = [](const auto& parsed) { return refusal_of(parsed); };
+  const std::vector<std::pair<std::string, std::function<std::optional<ErrorCode>(const std::string&)>>> documents = {
+      {new_invite({&administrator_, &second_}, 2).document().value(),
+       [&](const std::string& text) { return code(membership::Invite::parse(text)); }},
+      {new_roster({anna}).document().value(),
+       [&](const std::string& text) { return code(membership::Roster::parse(text)); }},
+      {membership::JoinRequest{"test", anna, now_}.document().value(),
+       [&](const std::string& text) { return code(membership::JoinRequest::parse(text)); }},
+      {membership::Approval{.site = anna.id, .plan = Digest{0xab}, .approver = "Dr. A"}.document().value(),
+       [&](const std::string& text) { return code(membership::Approval::parse(text)); }},
+      {membership::Acquaintance{.site = anna.id, .accepted = new_site("berta"), .approver = "Dr. A"}.document().value(),
+       [&](const std::string& text) { return code(membership::Acquaintance::parse(text)); }},
+      {membership::Pardon{.site = anna.id, .run = RunId{{0xab}}, .evidence = Digest{0xcd}}.document().value(),
+       [&](const std::string& text) { return code(membership::Pardon::parse(text)); }},
+      {std::string(as_text(sign_roster(new_roster({anna}), {&administrator_}).serialize())),
+       [&](const std::string& text) { return code(membership::SignedDocument::parse(as_bytes(text))); }},
+  };
+  const std::regex digits("[0-9a-f]{32,128}");
+  for (const auto& [text, parse] : documents) {
+    ASSERT_FALSE(parse(text).has_value()) << text;
+    std::size_t tried = 0;
+    for (std::sregex_iterator found(text.begin(), text.end(), digits), end; found != end; ++found) {
+      std::string capital = text;
+      const auto letter = capital.find_first_of("abcdef", static_cast<std::size_t>(found->position()));
+      ASSERT_LT(letter, static_cast<std::size_t>(found->position() + found->length()));
+      // What lies inside another text is for the one who parses that.
+      if (text.find("fovea_signed") != std::string::npos && letter < text.find("\"signatures\"")) continue;
+      capital[letter] = static_cast<char>(capital[letter] - 'a' + 'A');
+      EXPECT_EQ(parse(capital), ErrorCode::invalid_argument) << capital;
+      ++tried;
+    }
+    EXPECT_GT(tried, 0U) << text;
+  }
+}
+
+// Version 0.1 took any text, and ledgers keep what it signed; what is written now is a line.
+TEST_F(DocumentsTest, DecisionsWithReasonsOfSeveralLinesAreReadAndNotWritten) {
+  const SiteId site = SiteId::create("anna").value();
+  const membership::Approval approval{.site = site, .plan = {}, .approver = "Dr. A", .reason = "one @ two"};
+  const membership::Pardon pardon{.site = site, .run = {}, .evidence = {}, .reason = "one @ two"};
+  const auto broken = [](std::string text) { return text.replace(text.find(" @ "), 3, "\\n"); };
+  const auto old = membership::Approval::parse(broken(approval.document().value()));
+  ASSERT_TRUE(old) << old.error().message;
+  EXPECT_EQ(old->reason, "one\ntwo");
+  EXPECT_EQ(old->document().error().code, ErrorCode::invalid_argument);
+  membership::SignedDocument document{"approval", broken(approval.document().value()), {}};
+  ASSERT_TRUE(document.sign(second_));
+  EXPECT_TRUE(membership::verify_approval(document, second_.verify_key()));
+  const auto old_pardon = membership::Pardon::parse(broken(pardon.document().value()));
+  ASSERT_TRUE(old_pardon) << old_pardon.error().message;
+  EXPECT_EQ(old_pardon->document().error().code, ErrorCode::invalid_argument);
+  membership::Approval two_names = approval;
+  two_names.approver = "Dr. A\nDr. B";
+  EXPECT_FALSE(two_names.document().has_value());
 }
 
 TEST_F(DocumentsTest, AnInviteOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
