@@ -41,8 +41,8 @@ std::optional<federation::io::CurvePublicKey> client_key(const std::vector<zmq::
 
 }  // namespace
 
-ZapHandler::ZapHandler(zmq::context_t& context, Admission admission)
-    : socket_(context, zmq::socket_type::router), admission_(std::move(admission)) {
+ZapHandler::ZapHandler(zmq::context_t& context, Admission admission, const Clock& clock)
+    : socket_(context, zmq::socket_type::router), admission_(std::move(admission)), clock_(clock) {
   socket_.set(zmq::sockopt::linger, 0);
   socket_.bind("inproc://zeromq.zap.01");
 }

@@ -25,8 +25,8 @@ using Admission = std::function<std::optional<SiteId>(const federation::io::Curv
 
 class ZapHandler {
  public:
-  // Throws zmq::error_t.
-  ZapHandler(zmq::context_t& context, Admission admission);
+  // The clock must outlive the handler. Throws zmq::error_t.
+  ZapHandler(zmq::context_t& context, Admission admission, const Clock& clock);
 
   zmq::socket_t& socket() noexcept { return socket_; }
   // Answers the waiting requests, a bounded number. Refused: anything but CURVE, another domain, a key that is not on
@@ -42,7 +42,7 @@ class ZapHandler {
 
   zmq::socket_t socket_;
   Admission admission_;
-  SystemClock clock_;
+  const Clock& clock_;
   std::map<SiteId, federation::io::RateLimit> handshakes_;  // as many as the roster has sites
   std::uint64_t refused_count_ = 0;
   std::uint64_t accepted_count_ = 0;

@@ -36,7 +36,7 @@ void raise_descriptor_limit() {
 }  // namespace
 
 ZmqServer::ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission)
-    : options_(std::move(options)), key_(key.copy()), context_(1), zap_(context_, std::move(admission)) {}
+    : options_(std::move(options)), key_(key.copy()), context_(1), zap_(context_, std::move(admission), clock_) {}
 
 ZmqServer::~ZmqServer() = default;
 

@@ -90,6 +90,7 @@ class ZmqServer {
   ServerOptions options_;
   crypto::AgreementKey key_;
   zmq::context_t context_;
+  SystemClock clock_;
   ZapHandler zap_;
   federation::io::InboundGuard guard_;
   std::uint64_t listen_count_ = 0;

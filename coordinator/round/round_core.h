@@ -188,6 +188,7 @@ struct RoundMachine::Core {
   void on_shares(const federation::messages::SignedMessage& message, RosterIndex site);
   void consider_keys(bool deadline);
   void consider_shares(bool deadline);
+  bool may_dispute(RosterIndex accuser, RosterIndex accused) const;
   void dispute(RosterIndex accuser, RosterIndex accused);
   void note_stranger(RosterIndex accuser, RosterIndex stranger);
 

@@ -133,6 +133,15 @@ void RoundMachine::Core::consider_shares(bool deadline) {
   grant_vectors(std::get<CollectingMasked>(phase));
 }
 
+// Shares are dealt among the candidates of an attempt; who is none of them got none that could be bad. Where the
+// attempt is over already, its candidates are not known any more.
+bool RoundMachine::Core::may_dispute(RosterIndex accuser, RosterIndex accused) const {
+  const federation::secagg::AttemptContext* current = context();
+  if (current == nullptr) return trainees.contains(accused);
+  const std::vector<RosterIndex>& candidates = current->parameters.candidates;
+  return contains(candidates, accuser) && contains(candidates, accused);
+}
+
 // Two sites contradict each other about a share, and nobody else can tell who is right: the accused sits out the
 // round's further attempts. At most m sites are bad, so a site in dispute with more than m others certainly is: then it
 // is left out, and the sites it accused come back.

@@ -280,7 +280,7 @@ void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& m
   trainee.readiness = lost_update ? Readiness::awaited : Readiness::failed;
   if (decoded->reason == RefusalReason::unacquainted_sites) {
     if (decoded->accused && *decoded->accused != site) note_stranger(site, *decoded->accused);
-  } else if (decoded->accused && trainees.contains(*decoded->accused) && *decoded->accused != site) {
+  } else if (decoded->accused && *decoded->accused != site && may_dispute(site, *decoded->accused)) {
     trainee.readiness = Readiness::ready;
     dispute(site, *decoded->accused);
   } else if (!lost_update) {

@@ -192,6 +192,61 @@ TEST(AcquaintanceAttacks, OneSiteThatKnowsNobodyKeepsNobodyOutOfTheNextAttempt) 
   EXPECT_EQ(world.results()[0].contributors.size(), 4U);
 }
 
+// ---- who may say something of whom
+
+// Five sites, of which the last is ready too late for the attempt: it is not in U0.
+class Outsider : public ::testing::Test {
+ protected:
+  Outsider() {
+    std::optional<Bytes> announced;
+    world.intercept = [&](Delivery& delivery) {
+      const MessageKind kind = federation::messages::claimed_kind(delivery.wire).value();
+      if (delivery.direction == Direction::to_coordinator)
+        return delivery.site != kOutsider || kind != MessageKind::training_ready;
+      if (kind == MessageKind::parameters && !announced) announced = delivery.wire;
+      return kind != MessageKind::parameters;
+    };
+    world.run([&] { return announced.has_value(); });
+    const auto opened = world.federation().open_at_site(announced.value());
+    parameters = federation::secagg::RoundParameters::decode(opened->payload()).value();
+  }
+  // Whether the coordinator follows this complaint as far as `notice` says.
+  bool complain(RosterIndex site, RefusalReason reason, RosterIndex accused, std::string_view notice) {
+    const federation::messages::AttemptFailure failure{parameters.round, parameters.attempt, reason, accused};
+    const auto effects = world.coordinator().step(coordinator::round::MessageReceived{
+        world.federation().from_site(site, MessageKind::attempt_failure, failure.encode())});
+    EXPECT_TRUE(effects.blamed.empty());
+    return std::any_of(effects.notices.begin(), effects.notices.end(),
+                       [&](const std::string& text) { return text.find(notice) != std::string::npos; });
+  }
+
+  static constexpr RosterIndex kOutsider = 4;
+  static constexpr std::string_view kSitsOut = "sits out";
+  static constexpr std::string_view kDispute = "disagree about a share";
+  World world{{.sites = 5, .seed = 7, .rounds = 1, .faults = {}}};
+  federation::secagg::RoundParameters parameters;
+};
+
+TEST_F(Outsider, DoesNotCountAmongThoseWhoHaveNotAcceptedASite) {
+  ASSERT_EQ(parameters.candidates, (std::vector<RosterIndex>{0, 1, 2, 3}));
+  EXPECT_FALSE(complain(1, RefusalReason::unacquainted_sites, 0, kSitsOut));
+  EXPECT_FALSE(complain(kOutsider, RefusalReason::unacquainted_sites, 0, kSitsOut));
+  EXPECT_FALSE(complain(2, RefusalReason::unacquainted_sites, 0, kSitsOut));  // two of four candidates
+}
+
+TEST_F(Outsider, MoreThanHalfOfTheCandidatesKeepASiteOutAndNobodyKeepsOutTheOutsider) {
+  EXPECT_FALSE(complain(1, RefusalReason::unacquainted_sites, kOutsider, kSitsOut));
+  EXPECT_FALSE(complain(2, RefusalReason::unacquainted_sites, 0, kSitsOut));
+  EXPECT_FALSE(complain(3, RefusalReason::unacquainted_sites, 0, kSitsOut));
+  EXPECT_TRUE(complain(1, RefusalReason::unacquainted_sites, 0, kSitsOut));
+}
+
+TEST_F(Outsider, HasGotNoShareThatCouldBeBad) {
+  EXPECT_FALSE(complain(kOutsider, RefusalReason::share_unreadable, 0, kDispute));
+  EXPECT_FALSE(complain(2, RefusalReason::share_unreadable, kOutsider, kDispute));
+  EXPECT_TRUE(complain(1, RefusalReason::share_unreadable, 0, kDispute));
+}
+
 // ---- the least cohort
 
 class CohortAttack : public ::testing::Test {
