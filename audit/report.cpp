@@ -313,7 +313,7 @@ std::string changes_text(const federation::membership::Roster& before, const fed
 std::string signers_text(const ReportInput& input, const KnownRoster& roster) {
   if (!input.roster_pinned) return "not checked";
   std::string out = std::to_string(roster.signers.size()) + " of " + std::to_string(input.administrators) + ":";
-  for (const auto& key : roster.signers) out += " <br>" + code(federation::membership::shortened_key(key));
+  for (const auto& key : roster.signers) out += "<br>" + code(federation::membership::shortened_key(key));
   return out;
 }
 
@@ -329,7 +329,7 @@ std::string members_section(const ReportInput& input) {
     }
     const federation::membership::Roster& roster = epoch.known->roster;
     const std::string changes =
-        before == nullptr ? "the first that was given"
+        before == nullptr ? changes_text({}, roster) + " (the first that was given)"
                           : changes_text(*before, roster) + ", against epoch " + std::to_string(before->epoch);
     rows += row({std::to_string(epoch.number), named,
                  utc_text(roster.valid_from) + " to " + utc_text(roster.valid_until), std::to_string(epoch.sites),

@@ -12,11 +12,19 @@ while [ $# -gt 0 ]; do
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for program in "$FOVEA_BUILD"/tests/adversary_*; do
-  # An attack that succeeds is a result; a program that ends without one is an error, which the reader below reports.
-  "$program" --gtest_output="json:$work/$(basename "$program").json" >"$work/log" 2>&1 ||
-    [ -e "$work/$(basename "$program").json" ] || { tail -n 20 "$work/log" >&2; exit 1; }
-done
+# An attack that succeeds is a result; a program that ends without one is an error, which the reader below reports.
+attack() {
+  local name
+  name=$(basename "$1")
+  "$1" --gtest_output="json:$work/$name.json" >"$work/$name.log" 2>&1 ||
+    [ -e "$work/$name.json" ] || { tail -n 20 "$work/$name.log" >&2; return 255; }  # which ends xargs
+}
+export work
+export -f attack
+# Parties of an attack wait for each other most of the time: several at once, as ctest -j runs them.
+# shellcheck disable=SC2016  # the inner shell expands it
+printf '%s\0' "$FOVEA_BUILD"/tests/adversary_* |
+  xargs -0 -n 1 -P "$(($(nproc) < 4 ? $(nproc) : 4))" bash -c 'attack "$1"' attack
 # Here too a bug that survives is a result, and a drill without one an error.
 "$FOVEA_ROOT/scripts/mutants" "${quick[@]}" --json "$work/mutants" || [ -e "$work/mutants" ] || exit 1
-exec python3 "$FOVEA_ROOT/bench/adversary.py" "$work" ${json:+"$json"}
+python3 "$FOVEA_ROOT/bench/adversary.py" "$work" ${json:+"$json"}

@@ -26,6 +26,15 @@ std::vector<Bytes> stale_roster(const Situation& s) {
   return out;
 }
 
+// The approved one, which is that of another run.
+std::vector<Bytes> plan_under_no_run(const Situation& s) {
+  const federation::messages::PlanOffer offer{
+      read_file(s.coordinator.home().parent_path() / "plan.json", 1U << 20U).value()};
+  return {federation::messages::seal_message(
+      {.kind = MessageKind::plan_offer, .run = {}, .sender = std::nullopt, .epoch = 1}, offer.encode(),
+      s.coordinator.key())};
+}
+
 }  // namespace
 
 std::vector<Attack> session_attacks() {
@@ -84,17 +93,7 @@ std::vector<Attack> session_attacks() {
                return std::vector<Bytes>{
                    s.seal(MessageKind::roster_offer, federation::messages::RosterOffer{document.serialize()}.encode())};
              }},
-      Attack{"a plan that is offered under no run",
-             at,
-             Timing::instead,
-             {"plan_ignored"},
-             [](const Situation& s) {
-               const federation::messages::PlanOffer offer{
-                   read_file(s.coordinator.home().parent_path() / "plan.json", 1U << 20U).value()};
-               return std::vector<Bytes>{federation::messages::seal_message(
-                   {.kind = MessageKind::plan_offer, .run = {}, .sender = std::nullopt, .epoch = 1}, offer.encode(),
-                   s.coordinator.key())};
-             }},
+      Attack{"a plan that is offered under no run", at, Timing::instead, {"plan_ignored"}, plan_under_no_run},
       Attack{"a plan that is no plan",
              at,
              Timing::instead,

@@ -241,8 +241,9 @@ TEST_F(AuditProgram, TheReportShowsWhoTookPartWhenAndWhatWasRefused) {
   const std::string html = test::slurp(folder.path() / "report.html");
   const std::string signer = federation::membership::shortened_key(test::signing_key(kAdministrator).verify_key());
   for (const std::string& part :
-       {std::string("removed: st-bern, against epoch 1"), signer, std::string("1 of 1:"),
-        std::string("st-anna sends more messages than round 2 allows"), std::string("Bytes still allowed"),
+       {std::string("removed: st-bern, against epoch 1"), std::string("added: st-anna, st-bern (the first"), signer,
+        std::string("1 of 1:"), std::string("st-anna sends more messages than round 2 allows"),
+        std::string("Bytes still allowed"),
         "fovea-audit reconcile" + std::string(" --roster ") + (folder.path() / "roster.json").string(),
         " --coordinator " + (folder.path() / "coordinator").string()})
     EXPECT_NE(html.find(part), std::string::npos) << part;

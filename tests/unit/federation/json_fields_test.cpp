@@ -43,7 +43,8 @@ TEST(JsonFields, EveryErrorNamesTheFieldAndItsBounds) {
   EXPECT_EQ(fields.text("none", 0, 9).error().message, "doc.none: is missing; add it");
   EXPECT_EQ(fields.choice("t", {"abd", "xyz"}).error().message,
             "doc.t: expected one of \"abd\", \"xyz\"; did you mean \"abd\"?");
-  EXPECT_EQ(fields.hex_bytes("hex", 1).error().message, "doc.hex: hex text: not one of 0-9 and a-f (lower case) at position 1");
+  EXPECT_EQ(fields.hex_bytes("hex", 1).error().message,
+            "doc.hex: hex text: not one of 0-9 and a-f (lower case) at position 1");
   auto list = fields.objects("list", 1, 2).value();
   EXPECT_TRUE(list[0].boolean("x").value());
   EXPECT_EQ(list[0].text("x", 0, 1).error().message,
