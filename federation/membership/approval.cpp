@@ -1,22 +1,17 @@
 #include "federation/membership/approval.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <string>
 #include <string_view>
 #include <utility>
 
 #include "common/canonical_json.h"
 #include "common/json_fields.h"
+#include "federation/membership/site_fields.h"
 
 namespace fovea::federation::membership {
-namespace {
 
-// Earlier programs signed any text, and ledgers keep it; what is written now is a line.
-using ReadText = Result<std::string> (JsonFields::*)(std::string_view, std::size_t, std::size_t);
-
-Result<Approval> read(std::string_view document, ReadText read_text) {
+Result<Approval> Approval::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "approval", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "approval"));
   FOVEA_TRY(fields.integer("fovea_approval", 1, 1));
@@ -26,17 +21,13 @@ Result<Approval> read(std::string_view document, ReadText read_text) {
   FOVEA_TRY_ASSIGN(out.plan, fields.hex<32>("plan"));
   FOVEA_TRY_ASSIGN(const std::string decision, fields.choice("decision", {"approved", "rejected"}));
   out.decision = decision == "approved" ? ApprovalDecision::approved : ApprovalDecision::rejected;
-  FOVEA_TRY_ASSIGN(out.approver, (fields.*read_text)("approver", 1, 80));
-  FOVEA_TRY_ASSIGN(out.reason, (fields.*read_text)("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(out.approver, fields.text("approver", 1, 80));
+  FOVEA_TRY_ASSIGN(out.reason, fields.text("reason", 0, 500));
   FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.decided = UnixMs{static_cast<std::int64_t>(decided)};
   FOVEA_TRY(fields.finish());
   return out;
 }
-
-}  // namespace
-
-Result<Approval> Approval::parse(std::string_view document) { return read(document, &JsonFields::text); }
 
 Result<std::string> Approval::document() const {
   const nlohmann::ordered_json value = {
@@ -45,7 +36,8 @@ Result<std::string> Approval::document() const {
       {"approver", approver},       {"reason", reason},
       {"decided_ms", decided.value}};
   FOVEA_TRY_ASSIGN(std::string text, document_text(value, "approval"));
-  FOVEA_TRY(read(text, &JsonFields::line));
+  FOVEA_TRY(parse(text));
+  FOVEA_TRY(check_lines(text, "approval", {"approver", "reason"}));
   return text;
 }
 

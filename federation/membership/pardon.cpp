@@ -3,20 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <string_view>
 #include <utility>
 
 #include "common/canonical_json.h"
 #include "common/json_fields.h"
+#include "federation/membership/site_fields.h"
 
 namespace fovea::federation::membership {
-namespace {
 
-// Earlier programs signed any text, and ledgers keep it; what is written now is a line.
-using ReadText = Result<std::string> (JsonFields::*)(std::string_view, std::size_t, std::size_t);
-
-Result<Pardon> read(std::string_view document, ReadText read_text) {
+Result<Pardon> Pardon::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "pardon", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "pardon"));
   FOVEA_TRY(fields.integer("fovea_pardon", 1, 1));
@@ -26,23 +21,20 @@ Result<Pardon> read(std::string_view document, ReadText read_text) {
   FOVEA_TRY_ASSIGN(const std::string run, fields.text("run", 32, 32));
   FOVEA_TRY_ASSIGN(out.run, RunId::parse(run));
   FOVEA_TRY_ASSIGN(out.evidence, fields.hex<32>("evidence"));
-  FOVEA_TRY_ASSIGN(out.reason, (fields.*read_text)("reason", 0, 500));
+  FOVEA_TRY_ASSIGN(out.reason, fields.text("reason", 0, 500));
   FOVEA_TRY_ASSIGN(const std::uint64_t decided, fields.integer("decided_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   out.decided = UnixMs{static_cast<std::int64_t>(decided)};
   FOVEA_TRY(fields.finish());
   return out;
 }
 
-}  // namespace
-
-Result<Pardon> Pardon::parse(std::string_view document) { return read(document, &JsonFields::text); }
-
 Result<std::string> Pardon::document() const {
   const nlohmann::ordered_json value = {{"fovea_pardon", 1}, {"site", site.text()},
                                         {"run", run.text()}, {"evidence", to_hex(evidence)},
                                         {"reason", reason},  {"decided_ms", decided.value}};
   FOVEA_TRY_ASSIGN(std::string text, document_text(value, "pardon"));
-  FOVEA_TRY(read(text, &JsonFields::line));
+  FOVEA_TRY(parse(text));
+  FOVEA_TRY(check_lines(text, "pardon", {"reason"}));
   return text;
 }
 

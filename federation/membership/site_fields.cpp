@@ -27,6 +27,14 @@ Result<std::string> read_federation_name(JsonFields& fields) {
   return name;
 }
 
+Result<void> check_lines(std::string_view document, std::string_view what,
+                         std::initializer_list<std::string_view> names) {
+  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), what, kSignedDocumentBytesMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, std::string(what)));
+  for (const std::string_view name : names) FOVEA_TRY(fields.line(name, 0, kSignedDocumentBytesMax));
+  return {};
+}
+
 Result<RosterSite> read_site_fields(JsonFields& fields) {
   FOVEA_TRY_ASSIGN(const std::string id, fields.text("id", 1, 40));
   auto parsed = SiteId::create(id);

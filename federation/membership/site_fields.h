@@ -1,7 +1,8 @@
-// The fields of a site as the roster and the join request write them.
+// The fields of a site as the roster and the join request write them, and rules for texts of several documents.
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -17,6 +18,11 @@ inline constexpr std::size_t kFederationNameMax = 80;  // bytes
 Result<void> check_federation_name(std::string_view name);
 // The field "federation".
 Result<std::string> read_federation_name(JsonFields& fields);
+
+// That these texts of a document that is written now are lines. Earlier programs signed any text, and ledgers keep it:
+// it is read as it is.
+Result<void> check_lines(std::string_view document, std::string_view what,
+                         std::initializer_list<std::string_view> names);
 
 Result<RosterSite> read_site_fields(JsonFields& fields);
 void write_site_fields(const RosterSite& site, nlohmann::ordered_json& out);
