@@ -24,7 +24,7 @@ export -f attack
 # Parties of an attack wait for each other most of the time: several at once, as ctest -j runs them.
 # shellcheck disable=SC2016  # the inner shell expands it
 printf '%s\0' "$FOVEA_BUILD"/tests/adversary_* |
-  xargs -0 -n 1 -P "$(($(nproc) < 4 ? $(nproc) : 4))" bash -c 'attack "$1"' attack
+  xargs -0 -n 1 -P "$(($(nproc) < 4 ? $(nproc) : 4))" bash -c 'attack "$1"' attack || exit 1
 # Here too a bug that survives is a result, and a drill without one an error.
 "$FOVEA_ROOT/scripts/mutants" "${quick[@]}" --json "$work/mutants" || [ -e "$work/mutants" ] || exit 1
 python3 "$FOVEA_ROOT/bench/adversary.py" "$work" ${json:+"$json"}
