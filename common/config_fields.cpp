@@ -124,8 +124,13 @@ Result<std::optional<std::string>> ConfigFields::text(std::string_view key, std:
 Result<std::string> ConfigFields::required_text(std::string_view key, std::size_t size_min, std::size_t size_max) {
   FOVEA_TRY_ASSIGN(std::optional<std::string> value, text(key, size_min, size_max));
   if (value) return *value;
-  return invalid_argument(state_->source + "  " + std::string(key) + "\n  is missing\n  fix: add " + leaf(key) +
-                          " = \"…\" under [" + std::string(key.substr(0, key.rfind('.'))) + "]");
+  return require(key, leaf(key) + " = \"…\"").error();
+}
+
+Result<void> ConfigFields::require(std::string_view key, std::string_view example) const {
+  if (state_->table.at_path(key).node() != nullptr) return {};
+  return invalid_argument(state_->source + "  " + std::string(key) + "\n  is missing\n  fix: add " +
+                          std::string(example) + " under [" + std::string(key.substr(0, key.rfind('.'))) + "]");
 }
 
 Result<std::optional<std::int64_t>> ConfigFields::integer(std::string_view key, std::int64_t min, std::int64_t max) {

@@ -35,6 +35,9 @@ class ConfigFields {
 
   // Absent is an error for these.
   Result<std::string> required_text(std::string_view key, std::size_t size_min, std::size_t size_max);
+  // For a key that another reader has read, or will: the example is what the error says to add. A file that was cut
+  // short, or a section that somebody deleted, must not fall back on defaults that nobody chose.
+  Result<void> require(std::string_view key, std::string_view example) const;
 
   // The same into `out`, which keeps its value where the key is absent.
   template <class T>

@@ -126,6 +126,15 @@ void Console::run(std::string_view command, const std::function<Result<void>()>&
   }
 }
 
+std::string counted(std::uint64_t count, std::string_view one) {
+  std::string word(one);
+  constexpr std::string_view kVowels = "aeiou";
+  const bool ies = word.size() > 1 && word.back() == 'y' && kVowels.find(word[word.size() - 2]) == std::string::npos;
+  if (count != 1 && ies) word.replace(word.size() - 1, 1, "ies");
+  else if (count != 1) word += "s";
+  return std::to_string(count) + " " + word;
+}
+
 std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows)

@@ -2,6 +2,7 @@
 // line {"fovea":1,"command":"…","data":…}, and an error {"fovea":1,"command":"…","error":{"code","message"}}.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -52,6 +53,9 @@ struct Console {
   // Runs a command's body; an error goes to fail(), an exception of a library is a bug (70).
   void run(std::string_view command, const std::function<Result<void>()>& body);
 };
+
+// "1 site", "3 sites", "2 studies", "0 entries": a number and the word for what it counts.
+std::string counted(std::uint64_t count, std::string_view one);
 
 // Columns aligned with two spaces between; the first row is the heading.
 std::string text_table(const std::vector<std::vector<std::string>>& rows);

@@ -17,6 +17,9 @@ Result<CoordinatorConfig> CoordinatorConfig::read(const std::filesystem::path& p
   FOVEA_TRY(fields.integer_into("rounds.attempts_max", 1, 100, out.attempts_max));
   FOVEA_TRY(fields.log_level_into("log.level", out.log_level));
   FOVEA_TRY(fields.finish());
+  // Every other value has a default that suits any coordinator; where it listens was chosen when it was founded.
+  FOVEA_TRY(fields.require("listen.host", "host = \"0.0.0.0\""));
+  FOVEA_TRY(fields.require("listen.port", "port = 7443, or whichever port the founding document names,"));
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "node/io/node_config.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,6 +52,23 @@ Result<PolicyConfig> read_policy(ConfigFields& fields) {
   FOVEA_TRY_ASSIGN(const auto megabytes, fields.integer("policy.run_megabytes_max", 1, 100'000'000));
   out.run_bytes_max = static_cast<std::uint64_t>(megabytes.value_or(20'000)) * kMegabyte;
   return out;
+}
+
+// What a hospital demands has no defaults: in a file that lost its end, each of these would be a weaker rule than the
+// one that a person wrote.
+Result<void> require_policy(const ConfigFields& fields) {
+  struct Rule {
+    std::string_view key, example;
+  };
+  constexpr std::array kRules{Rule{"policy.colluders_max", "colluders_max = 1"},
+                              Rule{"policy.honest_min", "honest_min = 2"},
+                              Rule{"policy.cohort_min", "cohort_min = 3"},
+                              Rule{"policy.modalities", "modalities = [\"MR\", \"CT\", \"PET\"]"},
+                              Rule{"policy.weights", "weights = [\"equal\", \"studies\"]"},
+                              Rule{"policy.rounds_max", "rounds_max = 1000"},
+                              Rule{"policy.run_megabytes_max", "run_megabytes_max = 20000"}};
+  for (const Rule& rule : kRules) FOVEA_TRY(fields.require(rule.key, rule.example));
+  return {};
 }
 
 Result<IntakeConfig> read_intake(ConfigFields& fields) {
@@ -117,6 +135,7 @@ Result<NodeConfig> read_fields(ConfigFields fields) {
   FOVEA_TRY_ASSIGN(out.dicom, read_dicom(fields));
   FOVEA_TRY(fields.log_level_into("log.level", out.log_level));
   FOVEA_TRY(fields.finish());
+  FOVEA_TRY(require_policy(fields));
   return out;
 }
 

@@ -47,6 +47,15 @@ struct Terminal {
 };
 
 // A name of somebody else that clears the screen and writes other lines.
+TEST(Console, ANumberAndItsWordAgree) {
+  EXPECT_EQ(counted(1, "site"), "1 site");
+  EXPECT_EQ(counted(0, "site"), "0 sites");
+  EXPECT_EQ(counted(2, "entry"), "2 entries");
+  EXPECT_EQ(counted(1, "entry"), "1 entry");
+  EXPECT_EQ(counted(3, "day"), "3 days");
+  EXPECT_EQ(counted(2, "more administrator"), "2 more administrators");
+}
+
 TEST(Console, WhatATerminalWouldObeyIsShownAsText) {
   EXPECT_EQ(printable("plan \x1b[2J\x1b[Hother\r\x7f"), "plan \\x1b[2J\\x1b[Hother\\x0d\\x7f");
   EXPECT_EQ(printable("\xc2\x9b 31m"), "\\xc2\\x9b 31m");                     // C1: CSI

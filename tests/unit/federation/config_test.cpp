@@ -3,9 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "coordinator/registry/coordinator_folder.h"
 #include "node/io/node_config.h"
 #include "node/round/site_machine.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fovea {
 namespace {
@@ -70,6 +76,49 @@ TEST(ConfigTest, APolicyThatTheRoundMachineRefusesIsRefusedWhenTheFileIsRead) {
             "  fix: cohort_min = 1024");
 }
 
+std::string example(const char* name) {
+  std::ifstream file(std::string(FOVEA_SOURCE_DIR) + "/configs/" + name);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A copy that broke off, a section that somebody deleted: what is gone must not fall back on rules that nobody chose.
+TEST(ConfigTest, AFileThatLostARequiredKeyIsRefusedByItsNameWithALineToAdd) {
+  test::TemporaryFolder folder;
+  const auto without = [](std::string text, const std::string& key) {
+    const std::size_t at = text.find("\n" + key + " = ") + 1;
+    EXPECT_NE(at, 0U) << key;
+    return text.erase(at, text.find('\n', at) + 1 - at);
+  };
+  const auto refused = [&](const std::string& text, bool node) {
+    const std::filesystem::path file = folder.path() / (node ? "node.toml" : "coordinator.toml");
+    std::ofstream(file) << text;
+    if (node) {
+      const auto config = node::io::NodeConfig::read(file);
+      return config ? std::string() : config.error().message;
+    }
+    const auto config = coordinator::registry::CoordinatorConfig::read(file);
+    return config ? std::string() : config.error().message;
+  };
+  for (const char* rule :
+       {"colluders_max", "honest_min", "cohort_min", "modalities", "weights", "rounds_max", "run_megabytes_max"}) {
+    const std::string said = refused(without(example("node.toml"), rule), true);
+    for (const std::string& part : {std::string("node.toml  policy.") + rule + "\n  is missing",
+                                    std::string("fix: add ") + rule + " = ", std::string("under [policy]")})
+      EXPECT_NE(said.find(part), std::string::npos) << rule << "\n" << said;
+  }
+  EXPECT_NE(refused(without(example("node.toml"), "id"), true).find("site.id\n  is missing"), std::string::npos);
+  for (const char* key : {"host", "port"})
+    EXPECT_NE(refused(without(example("coordinator.toml"), key), false)
+                  .find(std::string("coordinator.toml  listen.") + key + "\n  is missing\n  fix: add " + key + " = "),
+              std::string::npos);
+  for (const std::size_t left : {std::size_t{0}, std::size_t{10}}) {
+    EXPECT_NE(refused(example("node.toml").substr(0, left), true), "") << left;
+    EXPECT_NE(refused(example("coordinator.toml").substr(0, left), false), "") << left;
+  }
+  EXPECT_EQ(refused(without(example("node.toml"), "threads"), true), "");  // a default that suits everybody
+  EXPECT_EQ(refused(without(example("coordinator.toml"), "joining_s"), false), "");
+}
+
 // The other side of the same rule: whatever policy a file may hold, a round machine can be made of it.
 TEST(ConfigTest, APolicyAtTheEdgeOfItsBoundsSuitsTheRoundMachine) {
   struct Case {
@@ -79,7 +128,8 @@ TEST(ConfigTest, APolicyAtTheEdgeOfItsBoundsSuitsTheRoundMachine) {
                         Case{127, 2, 1024}}) {
     const auto config = node::io::NodeConfig::parse(
         "[site]\nid = \"anna\"\n[policy]\ncolluders_max = " + std::to_string(c.colluders_max) +
-            "\nhonest_min = " + std::to_string(c.honest_min) + "\ncohort_min = " + std::to_string(c.cohort_min) + "\n",
+            "\nhonest_min = " + std::to_string(c.honest_min) + "\ncohort_min = " + std::to_string(c.cohort_min) +
+            "\nmodalities = [\"MR\"]\nweights = [\"equal\"]\nrounds_max = 10\nrun_megabytes_max = 100\n",
         "node.toml");
     ASSERT_TRUE(config.has_value()) << config.error().message;
     EXPECT_TRUE(node::round::check_policy_bounds({.colluders_max = config->policy.colluders_max,
