@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/codec.h"
+#include "common/console.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "federation/membership/site_fields.h"
@@ -126,8 +127,8 @@ Result<Invite> verify_invite(const SignedDocument& signed_document) {
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("invite", invite.administrators));
   if (valid != invite.administrators.size())
     return permission_denied("invite: signed by " + std::to_string(valid) + " of the " +
-                             std::to_string(invite.administrators.size()) +
-                             " administrators it lists; each of them must sign it (fovea-coordinator sign-founding)");
+                             counted(invite.administrators.size(), "administrator") +
+                             " it lists; each of them must sign it (fovea-coordinator sign-founding)");
   return invite;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/canonical_json.h"
+#include "common/console.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "federation/membership/site_fields.h"
@@ -118,21 +119,21 @@ std::optional<RosterIndex> Roster::index_of(const SiteId& id) const noexcept {
 
 Result<void> Roster::check_valid_at(UnixMs now) const {
   if (now < valid_from)
-    return deadline_exceeded("roster.valid_from_ms: the roster of epoch " + std::to_string(epoch) +
-                             " is not valid yet; check this machine's clock");
+    return deadline_exceeded("roster.valid_from_ms: the roster of epoch " + std::to_string(epoch) + " is valid from " +
+                             utc_text(valid_from) + " only; check this machine's clock");
   if (valid_until < now)
-    return deadline_exceeded("roster.valid_until_ms: the roster of epoch " + std::to_string(epoch) +
-                             " has run out; the administrator renews it with fovea-coordinator sign --renew");
+    return deadline_exceeded("roster.valid_until_ms: the roster of epoch " + std::to_string(epoch) + " ran out at " +
+                             utc_text(valid_until) +
+                             "; an administrator renews it with fovea-coordinator sign --renew");
   return {};
 }
 
 Result<Roster> verify_roster_signatures(const SignedDocument& signed_document, const RosterTrust& trust) {
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("roster", trust.administrators));
   if (trust.quorum == 0 || valid < trust.quorum)
-    return permission_denied("roster: signed by " + std::to_string(valid) + " of " +
-                             std::to_string(trust.administrators.size()) + " administrators; " +
-                             std::to_string(trust.quorum) +
-                             " of them must sign it (fovea-coordinator sign, then cosign)");
+    return permission_denied(
+        "roster: signed by " + std::to_string(valid) + " of " + counted(trust.administrators.size(), "administrator") +
+        "; " + std::to_string(trust.quorum) + " of them must sign it (fovea-coordinator sign, then cosign)");
   FOVEA_TRY_ASSIGN(Roster roster, Roster::parse(signed_document.document));
   if (roster.federation != trust.federation)
     return permission_denied("roster.federation: is another federation's roster");

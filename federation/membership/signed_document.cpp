@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/codec.h"
+#include "common/contains.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "crypto/signature.h"
@@ -67,6 +68,26 @@ Result<void> SignedDocument::sign(const crypto::SigningKey& key) {
                                " signatures already, the most there can be");
   signatures.push_back(fresh);
   return {};
+}
+
+Result<std::size_t> SignedDocument::merge(const SignedDocument& copy, std::span<const PublicKeyBytes> keys) {
+  if (copy.document != document)
+    return permission_denied(kind + ": is another document than the one that waits; its signatures cannot be merged");
+  FOVEA_TRY(copy.count_valid(kind, keys));  // refuses a wrong signature
+  std::vector<DocumentSignature> merged = signatures;
+  // Of a person who does not count, or of a key twice: nothing that could use up the places of those who do.
+  std::erase_if(merged, [&](const DocumentSignature& entry) { return !contains(keys, entry.key); });
+  const std::size_t before = merged.size();
+  for (const DocumentSignature& entry : copy.signatures)
+    if (contains(keys, entry.key) && std::none_of(merged.begin(), merged.end(), [&](const DocumentSignature& known) {
+          return known.key == entry.key;
+        }))
+      merged.push_back(entry);
+  if (merged.size() > kDocumentSignaturesMax)
+    return failed_precondition("signed document: has more than " + std::to_string(kDocumentSignaturesMax) +
+                               " signatures, the most there can be");
+  signatures = std::move(merged);
+  return signatures.size() - before;
 }
 
 Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,

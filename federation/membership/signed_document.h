@@ -43,6 +43,9 @@ struct SignedDocument {
 
   // Adds (or replaces) this key's signature.
   Result<void> sign(const crypto::SigningKey& key);
+  // Takes over from another copy of the same document the valid signatures of `keys` that this one lacks; how many
+  // these were. permission_denied: it is another document; corruption: a signature of one of `keys` is wrong.
+  Result<std::size_t> merge(const SignedDocument& copy, std::span<const PublicKeyBytes> keys);
   // How many of `keys`, each counted once, have a valid signature on the document. corruption when a
   // signature by one of them is present and wrong; permission_denied when `kind` differs.
   Result<std::size_t> count_valid(std::string_view expected_kind, std::span<const PublicKeyBytes> keys) const;
