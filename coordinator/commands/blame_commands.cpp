@@ -97,8 +97,10 @@ Result<BlamedSites> blamed_sites(const CommandContext& context) {
                           {"messages", blame.evidence.size()},
                           {"pardon_waits", waits}});
       rows.push_back({blame.site.text(), blame.run.text().substr(0, 12), std::to_string(blame.round), blame.reason,
-                      std::to_string(blame.evidence.size()) + " messages, " + digest.substr(0, 12) +
-                          (waits ? "; a pardon waits for the run to be served" : "")});
+                      counted(blame.evidence.size(), "message") + ", " + digest.substr(0, 12) +
+                          (waits     ? "; a pardon waits for the run to be served"
+                           : !pardon ? "; a pardon lies there and cannot be read: " + pardon.error().message
+                                     : "")});
     }
   }
   if (rows.size() > 1)

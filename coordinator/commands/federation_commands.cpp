@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/console.h"
 #include "common/ids.h"
 #include "coordinator/commands/command.h"
+#include "coordinator/registry/next_steps.h"
 #include "crypto/key_file.h"
 #include "crypto/signature.h"
 #include "federation/files/signed_document_file.h"
@@ -29,6 +31,9 @@ struct Choice {
   std::vector<std::string> files;
   std::string key;
   bool renew = false;
+  bool replace = false;
+
+  registry::Waiting waiting() const { return replace ? registry::Waiting::replace : registry::Waiting::keep; }
 };
 
 Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice) {
@@ -42,7 +47,7 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
   if (choice.files.empty() && !choice.renew)
     return invalid_argument(
         "sign: name the join requests to sign, or --renew to sign the present sites for another week");
-  registry::RosterChange change;
+  registry::RosterChange change{.added = {}, .removed = {}, .waiting = choice.waiting()};
   for (const std::string& file : choice.files) {
     FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
                      federation::files::read_signed_document(file));
@@ -64,17 +69,19 @@ Result<void> run_cosign(CommandContext& context, const Choice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument waiting, folder.waiting_roster());
   FOVEA_TRY_ASSIGN(const federation::membership::Roster next, federation::membership::Roster::parse(waiting.document));
+  if (const auto valid = next.check_valid_at(context.clock.wall()); !valid)
+    return valid.error().with_context(folder.next_roster_file().string());
   // Whoever signs second sees what the first one changed, before the passphrase is asked for.
   const auto before = folder.newest_roster();
   show_change(context, before ? *before : federation::membership::Roster(), next);
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.cosign(key));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.cosign(key, context.clock.wall()));
   show_roster(context, "cosign", outcome);
   return {};
 }
 
 Result<void> run_revoke(CommandContext& context, const Choice& choice) {
-  registry::RosterChange change;
+  registry::RosterChange change{.added = {}, .removed = {}, .waiting = choice.waiting()};
   for (const std::string& name : choice.files) {
     FOVEA_TRY_ASSIGN(SiteId id, SiteId::create(name));
     change.removed.push_back(std::move(id));
@@ -86,9 +93,9 @@ Result<void> run_revoke(CommandContext& context, const Choice& choice) {
 }
 
 Result<void> run_sites(CommandContext& context) {
-  FOVEA_TRY(context.folder().federation());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, context.folder().federation());
   FOVEA_TRY_ASSIGN(const federation::membership::Roster roster, context.folder().newest_roster());
-  const std::int64_t left_ms = roster.valid_until.value - context.clock.wall().value;
+  const UnixMs now = context.clock.wall();
   Json sites = Json::array();
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT"}};
   for (const auto& site : roster.sites) {
@@ -100,15 +107,17 @@ Result<void> run_sites(CommandContext& context) {
     rows.push_back({site.id.text(), print});
   }
   FOVEA_TRY_ASSIGN(const BlamedSites blamed, blamed_sites(context));
-  const std::string validity = left_ms > 0 ? "valid for another " + std::to_string(left_ms / 3'600'000) + " hours"
-                                           : "has run out: fovea-coordinator sign --renew";
-  context.console.data(
-      "sites",
-      {{"epoch", roster.epoch},
-       {"valid_until_ms", roster.valid_until.value},
-       {"sites", sites},
-       {"left_out", blamed.data}},
-      "epoch " + std::to_string(roster.epoch) + ", " + validity + "\n" + text_table(rows) + blamed.text);
+  const std::string problem = registry::why_not_valid(roster, facts, now);
+  const std::string validity = problem.empty() ? "epoch " + std::to_string(roster.epoch) + ", valid until " +
+                                                     utc_text(roster.valid_until) + " (" +
+                                                     registry::time_left(roster.valid_until, now) + " left)"
+                                               : problem;
+  context.console.data("sites",
+                       {{"epoch", roster.epoch},
+                        {"valid_until_ms", roster.valid_until.value},
+                        {"sites", sites},
+                        {"left_out", blamed.data}},
+                       validity + "\n" + text_table(rows) + blamed.text);
   return {};
 }
 
@@ -120,7 +129,8 @@ void show_change(CommandContext& context, const federation::membership::Roster& 
   const auto line = [](const char* what, const RosterSite& site) {
     return what + site.id.text() + ": fingerprint " + federation::membership::site_fingerprint(site);
   };
-  context.console.progress("roster of epoch " + std::to_string(next.epoch) + ":");
+  context.console.progress("roster of epoch " + std::to_string(next.epoch) + ", valid until " +
+                           utc_text(next.valid_until) + ":");
   for (const RosterSite& site : next.sites) {
     const RosterSite* known = before.find(site.id);
     const bool same = known != nullptr &&
@@ -137,15 +147,16 @@ void show_roster(const CommandContext& context, std::string_view command, const 
   const std::size_t left = outcome.in_force ? 0 : outcome.quorum - outcome.signatures;
   const std::string file = outcome.file.string();
   std::string text = "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " +
-                     std::to_string(outcome.roster.sites.size()) + " sites, ";
+                     counted(outcome.roster.sites.size(), "site") + ", valid until " +
+                     utc_text(outcome.roster.valid_until) + ", ";
   if (!outcome.in_force)
-    text += "not in force: it waits in " + file + " for " + std::to_string(left) +
-            (left == 1 ? " more administrator" : " more administrators") +
+    text += "not in force: it waits in " + file + " for " + counted(left, "more administrator") +
             "\nnext, with this file in their folder: fovea-coordinator cosign --key KEYFILE";
   else if (context.folder().is_coordinator()) text += "in force";
   else text += "signed by enough\nnext, at the coordinator: fovea-coordinator take " + file;
   context.console.data(command,
                        {{"epoch", outcome.roster.epoch},
+                        {"valid_until_ms", outcome.roster.valid_until.value},
                         {"in_force", outcome.in_force},
                         {"signatures_missing", left},
                         {"file", file},
@@ -165,9 +176,11 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto* sign = app.add_subcommand("sign", "Put sites on the roster: sign the next epoch");
   sign->add_option("requests", choice->files, "Join requests");
   sign->add_flag("--renew", choice->renew, "Sign the present sites for another seven days");
+  const char* const kReplace = "Write it over one that waits for further signatures, which is lost then";
   auto* cosign = app.add_subcommand("cosign", "Sign the waiting roster as a further administrator");
   auto* revoke = app.add_subcommand("revoke", "Take sites off the roster; their connections are cut");
   revoke->add_option("sites", choice->files, "Names of sites")->required();
+  for (auto* command : {sign, revoke}) command->add_flag("--replace", choice->replace, kReplace);
   for (auto* command : {sign, cosign, revoke})
     command->add_option("--key", choice->key, "The administrator's key file")->required();
   sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });

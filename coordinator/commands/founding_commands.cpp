@@ -10,14 +10,18 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/console.h"
+#include "common/contains.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
+#include "coordinator/registry/next_steps.h"
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
 #include "crypto/signature.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/signed_document.h"
+#include "federation/membership/site_fields.h"
 
 namespace fovea::coordinator::commands {
 namespace {
@@ -35,6 +39,10 @@ struct FoundingChoice {
   std::string endpoint;
   std::string file;
   std::string key;
+  bool show = false;
+  bool replace = false;
+
+  registry::Waiting waiting() const { return replace ? registry::Waiting::replace : registry::Waiting::keep; }
 };
 
 Result<void> refuse_existing(const std::string& file) {
@@ -51,7 +59,16 @@ Result<crypto::SigningKey> make_key(CommandContext& context, const std::string& 
   return key;
 }
 
+Result<void> show_administrator(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.file));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, crypto::read_protected_key_file(choice.file, passphrase));
+  const std::string hex = to_hex(key.verify_key());
+  context.console.data("administrator", {{"file", choice.file}, {"public_key", hex}}, "public key " + hex);
+  return {};
+}
+
 Result<void> run_administrator(CommandContext& context, const FoundingChoice& choice) {
+  if (choice.show) return show_administrator(context, choice);
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, make_key(context, choice.file));
   const std::string hex = to_hex(key.verify_key());
   context.console.data("administrator", {{"file", choice.file}, {"public_key", hex}},
@@ -79,16 +96,40 @@ nlohmann::ordered_json json_of(const Invite& facts) {
           {"fingerprint", facts.fingerprint()}};
 }
 
+Result<federation::membership::PublicKeyBytes> read_administrator(const std::string& hex) {
+  federation::membership::PublicKeyBytes key{};
+  const auto bytes = from_hex(hex);
+  if (bytes && bytes->size() == key.size() && to_hex(*bytes) == hex) return to_array<32>(*bytes, "--administrator");
+  return invalid_argument("--administrator \"" + hex +
+                          "\": expected a public key, 64 digits 0-9 and a-f, as fovea-coordinator administrator FILE "
+                          "prints it (and with --show once more)");
+}
+
+// What the document would be refused for, by the names of the options: nobody who types them has seen the document.
 Result<registry::CoordinatorFolder::NewFederation> new_federation(const FoundingChoice& choice) {
   registry::CoordinatorFolder::NewFederation out{choice.name, choice.host, choice.port, {}, choice.quorum};
+  if (choice.administrators.size() > federation::membership::kAdministratorsMax)
+    return invalid_argument("--administrator: given " + counted(choice.administrators.size(), "time") + ", at most " +
+                            std::to_string(federation::membership::kAdministratorsMax));
   for (const std::string& hex : choice.administrators) {
-    const auto bytes = from_hex(hex);
-    if (!bytes) return bytes.error().with_context("--administrator");
-    FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--administrator"));
+    FOVEA_TRY_ASSIGN(const auto key, read_administrator(hex));
+    if (contains(out.administrators, key))
+      return invalid_argument("--administrator " + hex + ": is given twice; one person is one administrator");
     out.administrators.push_back(key);
   }
   if (out.quorum == 0) out.quorum = static_cast<std::uint32_t>(out.administrators.size());
   return out;
+}
+
+Error by_option(const Error& error, std::string_view option) {
+  return error.message.starts_with("invite.endpoint") ? error.with_context(option) : error;
+}
+
+Result<void> check_quorum(std::uint32_t quorum, std::size_t administrators) {
+  if (quorum <= administrators) return {};
+  return invalid_argument("--quorum " + std::to_string(quorum) + ": there would be only " +
+                          counted(administrators, "administrator") +
+                          " (--administrator, once for each); at most all of them can be asked to sign");
 }
 
 // One machine, one person: asked for by name, and said aloud.
@@ -97,7 +138,7 @@ Result<void> init_with_key_here(CommandContext& context, const FoundingChoice& c
   FOVEA_TRY_ASSIGN(registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
   fresh.administrators = {{}};  // the key is made last, once nothing else can be refused
   fresh.quorum = 1;
-  FOVEA_TRY(folder.check_new(fresh));
+  if (const auto fine = folder.check_new(fresh); !fine) return by_option(fine.error(), "--host");
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, make_key(context, choice.key_here));
   fresh.administrators = {key.verify_key()};
   FOVEA_TRY(folder.create(fresh));
@@ -133,13 +174,17 @@ Result<void> run_init(CommandContext& context, const FoundingChoice& choice) {
     return invalid_argument(
         "init: say who decides who takes part: --administrator KEY for each person who made a key on a machine of her "
         "own (fovea-coordinator administrator FILE), or --administrator-key-here FILE for one person on this machine");
+  if (const auto name = federation::membership::check_federation_name(choice.name); !name)
+    return name.error().with_context("init NAME");
   if (!choice.key_here.empty() && choice.quorum > 1)
     return invalid_argument("--quorum: is 1 with --administrator-key-here, which makes one administrator's key");
   if (!choice.key_here.empty()) return init_with_key_here(context, choice);
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const registry::CoordinatorFolder::NewFederation fresh, new_federation(choice));
-  FOVEA_TRY_ASSIGN(const Invite facts, folder.create(fresh));
-  show_founding(context, "init", facts);
+  FOVEA_TRY(check_quorum(fresh.quorum, fresh.administrators.size()));
+  const auto facts = folder.create(fresh);
+  if (!facts) return by_option(facts.error(), "--host");
+  show_founding(context, "init", *facts);
   return {};
 }
 
@@ -152,8 +197,10 @@ Result<void> run_amend(CommandContext& context, const FoundingChoice& choice) {
   if (!choice.endpoint.empty()) next.endpoint = choice.endpoint;
   if (!named.administrators.empty()) next.administrators = named.administrators;
   if (named.quorum > 0) next.quorum = named.quorum;
-  FOVEA_TRY_ASSIGN(const Invite facts, folder.amend(next));
-  show_founding(context, "amend", facts);
+  FOVEA_TRY(check_quorum(next.quorum, next.administrators.size()));
+  const auto facts = folder.amend(next, choice.waiting());
+  if (!facts) return by_option(facts.error(), "--endpoint");
+  show_founding(context, "amend", *facts);
   return {};
 }
 
@@ -173,29 +220,71 @@ Result<void> run_sign_founding(CommandContext& context, const FoundingChoice& ch
   nlohmann::ordered_json data = json_of(*facts);
   data["signatures"] = valid;
   const std::size_t left = facts->administrators.size() - valid;
-  context.console.data("sign-founding", data,
-                       choice.file + ": signed by " + std::to_string(valid) + " of " +
-                           std::to_string(facts->administrators.size()) + " administrators, fingerprint " +
-                           facts->fingerprint() + "\nnext: " +
-                           (left > 0 ? "send it to " + std::to_string(left) + " more"
-                                     : "send it back to the coordinator: fovea-coordinator take FILE"));
+  context.console.data(
+      "sign-founding", data,
+      choice.file + ": signed by " + std::to_string(valid) + " of " +
+          counted(facts->administrators.size(), "administrator") + ", fingerprint " + facts->fingerprint() +
+          "\nnext: " +
+          (left > 0 ? "send it to " + counted(left, "more administrator") +
+                          ", or back to the coordinator, who adds up the signatures of several copies: "
+                          "fovea-coordinator take FILE"
+                    : "send it back to the coordinator: fovea-coordinator take FILE"));
+  return {};
+}
+
+// What people have to do once a founding document is in force, most of all after one that sites have pinned.
+std::string steps_after_founding(const CommandContext& context, const registry::TakenFounding& taken) {
+  const std::string program = "fovea-coordinator --home " + context.home.string();
+  if (!taken.before) return "\nnext: " + program + " invite";
+  std::string out = "\nnext:";
+  const auto roster = context.folder().roster(context.clock.wall());
+  if (!roster && roster.error().code != ErrorCode::not_found)  // signed by people who do not count any more
+    out += "\n  here: " + registry::renewal_steps(taken.facts);
+  return out + "\n  here: " + program + " invite --output FILE, and a run that is being served is to be stopped and " +
+         "started again\n  at each hospital: compare the new fingerprint, fovea-node join FILE --accept-change, then " +
+         "restart the node";
+}
+
+Result<void> take_founding(CommandContext& context, const FoundingChoice& choice, const SignedDocument& document) {
+  const registry::CoordinatorFolder folder = context.folder();
+  const auto taken = folder.take_founding(document);
+  if (!taken) return taken.error().with_context(choice.file);
+  const Invite& facts = taken->facts;
+  const std::size_t left = facts.administrators.size() - taken->signatures;
+  nlohmann::ordered_json data = json_of(facts);
+  data["in_force"] = taken->in_force;
+  data["amended"] = taken->before.has_value();
+  data["signatures_missing"] = left;
+  std::string text = "federation " + facts.federation;
+  if (!taken->in_force) {
+    text += ", fingerprint " + facts.fingerprint() + ": signed by " + std::to_string(taken->signatures) + " of " +
+            counted(facts.administrators.size(), "administrator") + "; it waits in " + folder.founding_file().string() +
+            "\nnext: take a copy that " + counted(left, "more administrator") +
+            (left == 1 ? " has signed" : " have signed");
+    context.console.data("take", data, text);
+    return {};
+  }
+  text += (taken->was_in_force ? " has this founding document already"
+           : taken->before     ? " is amended"
+                               : " is founded") +
+          std::string(", fingerprint ") + facts.fingerprint();
+  if (taken->before)
+    for (const std::string& line : federation::membership::differences(*taken->before, facts)) text += "\n  " + line;
+  if (const auto config = registry::CoordinatorConfig::read(folder.config()); config)
+    if (const std::string warning = registry::endpoint_warning(facts, *config); !warning.empty()) {
+      data["warning"] = warning;
+      context.console.progress("warning: " + warning);
+    }
+  context.console.data("take", data, text + "\n" + facts.who_decides() + steps_after_founding(context, *taken));
   return {};
 }
 
 Result<void> run_take(CommandContext& context, const FoundingChoice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(choice.file));
-  if (document.kind == "invite") {
-    const auto facts = folder.found(document);
-    if (!facts) return facts.error().with_context(choice.file);
-    context.console.data("take", json_of(*facts),
-                         "federation " + facts->federation + " is founded, fingerprint " + facts->fingerprint() + "\n" +
-                             facts->who_decides() + "\nnext: fovea-coordinator --home " + context.home.string() +
-                             " invite");
-    return {};
-  }
+  if (document.kind == "invite") return take_founding(context, choice, document);
   const auto before = folder.newest_roster();
-  const auto outcome = folder.take_roster(std::move(document));
+  const auto outcome = folder.take_roster(std::move(document), context.clock.wall(), choice.waiting());
   if (!outcome) return outcome.error().with_context(choice.file);
   show_change(context, before ? *before : federation::membership::Roster(), outcome->roster);
   show_roster(context, "take", *outcome);
@@ -230,6 +319,7 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
   auto* administrator =
       app.add_subcommand("administrator", "Make an administrator's key, on that person's own machine");
   administrator->add_option("file", choice->file, "Where to write the secret key")->required();
+  administrator->add_flag("--show", choice->show, "Print the public key of this file once more, and make none");
   on(administrator, run_administrator);
   auto* init = app.add_subcommand("init", "Make a coordinator's keys, its settings and the founding document to sign");
   init->add_option("name", choice->name, "The federation's name, for example lesions-2026")->required();
@@ -249,13 +339,16 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
     command->add_option("--quorum", choice->quorum, "How many administrators must sign a roster; the default is all")
         ->check(CLI::Range(1, 8));
   }
+  amend->add_flag("--replace", choice->replace, "Write it over one that waits for signatures, which is lost then");
   on(amend, run_amend);
   auto* sign = app.add_subcommand("sign-founding", "Sign a founding document as one of its administrators");
   sign->add_option("file", choice->file, "founding.json, or a copy of it")->required();
   sign->add_option("--key", choice->key, "The administrator's key file")->required();
   on(sign, run_sign_founding);
   auto* take = app.add_subcommand("take", "Take a founding document or a roster that administrators have signed");
-  take->add_option("file", choice->file, "The signed document")->required();
+  take->add_option("file", choice->file, "The signed document, or a copy that only some have signed so far")
+      ->required();
+  take->add_flag("--replace", choice->replace, "Take a roster also where another one waits for signatures");
   on(take, run_take);
   auto* invite = app.add_subcommand("invite", "Write the invite for hospitals: the signed founding document");
   invite->add_option("--output", choice->file, "Where to; the default is invite.json in the coordinator's folder");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/console.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/store/run_store.h"
@@ -27,8 +28,10 @@ Result<store::RunStore> find_run(CommandContext& context, const std::string& pre
   if (runs.empty()) return not_found("no run yet; start one with: fovea-coordinator run start PLAN");
   for (auto path = runs.rbegin(); prefix.empty() && path != runs.rend(); ++path) {
     auto opened = store::RunStore::open(*path);
-    if (!opened && opened.error().code == ErrorCode::invalid_argument) continue;  // of an older version
-    if (!opened || opened->sums() > 0) return opened;
+    if (!opened && opened.error().code == ErrorCode::corruption) return opened;
+    if (!opened)  // of another version, or never made whole
+      context.console.progress("run " + path->filename().string() + " is passed over: " + opened.error().message);
+    if (opened && opened->sums() > 0) return opened;
   }
   if (prefix.empty()) return failed_precondition("no round of any run has ended yet; see fovea-coordinator run list");
   for (const fs::path& path : runs)
@@ -57,7 +60,7 @@ Result<void> run_export(CommandContext& context, const Choice& choice) {
                         {"model", to_hex(store.model_digest())},
                         {"bytes", file.size()},
                         {"rounds", store.sums()}},
-                       "wrote " + choice.output + ": the model after " + std::to_string(store.sums()) + " rounds, " +
+                       "wrote " + choice.output + ": the model after " + counted(store.sums(), "round") + ", " +
                            to_hex(store.model_digest()).substr(0, 16));
   return {};
 }

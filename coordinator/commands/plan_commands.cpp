@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "common/bytes.h"
+#include "common/console.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/commands/default_plan.h"
@@ -80,9 +81,9 @@ Result<void> run_validate(CommandContext& context, const Choice& choice) {
                         {"weights", weights},
                         {"warning", plan->warning()}},
                        "plan " + to_hex(plan->hash) + "\n\"" + plan->name +
-                           "\": " + std::to_string(plan->rounds_total()) + " rounds in " +
-                           std::to_string(plan->stages.size()) + " stages, at least " +
-                           std::to_string(plan->cohort.smallest) + " sites\nweights: " + std::string(weights) + ": " +
+                           "\": " + counted(plan->rounds_total(), "round") + " in " +
+                           counted(plan->stages.size(), "stage") + ", at least " +
+                           counted(plan->cohort.smallest, "site") + "\nweights: " + std::string(weights) + ": " +
                            std::string(federation::membership::meaning(plan->strategy.weights)) +
                            (plan->warning().empty() ? "" : "\nwarning: " + plan->warning()));
   return {};

@@ -24,6 +24,7 @@
 #include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/io/run_driver.h"
+#include "coordinator/registry/next_steps.h"
 #include "coordinator/store/run_store.h"
 #include "crypto/random_source.h"
 #include "federation/io/program_log.h"
@@ -55,28 +56,47 @@ Result<FileLock> lock_serving(const fs::path& home) {
   return lock;
 }
 
+// A run of this very plan that cannot be read must not be passed over: a second one from the same model is refused by
+// every site, after it was begun. Any other one is nobody's business here.
+Result<void> pass_over(CommandContext& context, const fs::path& folder, ByteView plan_bytes, const Error& why) {
+  const auto plan = read_file(folder / "plan.json", federation::membership::kPlanBytesMax);
+  const std::string run = "run " + folder.filename().string();
+  if (plan && *plan == Bytes(plan_bytes.begin(), plan_bytes.end()))
+    return Error{why.code, run + ", of this plan, cannot be read: " + why.message +
+                               "; bring it back from a backup, or begin another run with --new and a plan with another "
+                               "seed"};
+  context.console.progress(run + " cannot be read and is left alone: " + why.message);
+  return {};
+}
+
+struct ChosenRun {
+  std::unique_ptr<store::RunStore> store;
+  std::string said;  // what it is, for a person, once it is served
+};
+
 // Resumes a run of this plan that has not ended, unless a new one is asked for.
-Result<std::unique_ptr<store::RunStore>> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
+Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
   FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(folder.runs()));
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
     auto opened = store::RunStore::open(*path);
-    // Of an older version, whose plans this one does not run: so it is no run of this plan.
-    if (!opened && opened.error().code == ErrorCode::invalid_argument) continue;
-    FOVEA_TRY_ASSIGN(store::RunStore store, std::move(opened));
-    if (store.plan().hash != plan.hash || store.complete()) continue;
-    context.console.progress("resuming run " + store.facts().run.text() + ": " + std::to_string(store.sums()) + " of " +
-                             std::to_string(plan.rounds_total()) + " rounds are done");
-    return std::make_unique<store::RunStore>(std::move(store));
+    if (!opened) {
+      FOVEA_TRY(pass_over(context, *path, plan_bytes, opened.error()));
+      continue;
+    }
+    if (opened->plan().hash != plan.hash || opened->complete()) continue;
+    const std::string done = std::to_string(opened->sums()) + " of " + counted(plan.rounds_total(), "round") +
+                             (opened->sums() == 1 ? " is done" : " are done");
+    return ChosenRun{std::make_unique<store::RunStore>(std::move(*opened)),
+                     "resuming run " + path->filename().string() + ": " + done};
   }
   crypto::SystemRandom random;
   RunId run;
   random.fill(run.bytes);
   FOVEA_TRY_ASSIGN(store::RunStore store,
                    store::RunStore::create(folder.runs() / run.text(), run, plan_bytes, context.clock.wall()));
-  context.console.progress("run " + run.text());
-  return std::make_unique<store::RunStore>(std::move(store));
+  return ChosenRun{std::make_unique<store::RunStore>(std::move(store)), "run " + run.text()};
 }
 
 Result<void> run_start(CommandContext& context, const Choice& choice) {
@@ -88,14 +108,24 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
     return plan.error().with_context(choice.plan);
   }
   FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, context.folder().federation());
+  if (const std::string warning = registry::endpoint_warning(facts, config); !warning.empty())
+    context.console.progress("warning: " + warning);
+  std::string chosen;
+  const auto choose = [&]() -> Result<std::unique_ptr<store::RunStore>> {
+    FOVEA_TRY_ASSIGN(ChosenRun run, choose_run(context, plan_bytes, choice.fresh));
+    chosen = std::move(run.said);
+    return std::move(run.store);
+  };
   io::block_stop_signals();
   FOVEA_TRY_ASSIGN(
       auto driver,
       io::RunDriver::open({.folder = context.folder(),
                            .config = config,
-                           .choose_run = [&] { return choose_run(context, plan_bytes, choice.fresh); },
+                           .choose_run = choose,
                            .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
                           context.clock));
+  context.console.progress(chosen);
   FOVEA_TRY_ASSIGN(const io::RunEnd end, driver->run());
   const store::RunStore& done = driver->store();
   const bool complete = end == io::RunEnd::complete;
@@ -107,8 +137,8 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
                         {"summary", summary},
                         {"model", to_hex(done.model_digest())}},
                        "run " + done.facts().run.text() + (complete ? " is complete: " : " was stopped: ") +
-                           std::to_string(done.sums()) + " of " + std::to_string(done.plan().rounds_total()) +
-                           " rounds\nsummary " + summary +
+                           std::to_string(done.sums()) + " of " + counted(done.plan().rounds_total(), "round") +
+                           "\nsummary " + summary +
                            (complete ? "\nnext: fovea-coordinator model export --output model.safetensors"
                                      : "\nresume it with the same command"));
   return {};
@@ -121,12 +151,12 @@ Result<void> run_list(CommandContext& context) {
   std::vector<std::vector<std::string>> rows = {{"RUN", "PLAN", "ROUNDS", "STATE"}};
   for (const fs::path& path : runs) {
     auto opened = store::RunStore::open(path);
-    if (!opened && opened.error().code == ErrorCode::invalid_argument) {  // its plan is of an older version
+    if (!opened) {  // of another version, or damaged: the others are listed all the same
       data.push_back({{"run", path.filename().string()}, {"state", "unreadable"}, {"why", opened.error().message}});
       rows.push_back({path.filename().string().substr(0, 12), "", "", "unreadable: " + opened.error().message});
       continue;
     }
-    FOVEA_TRY_ASSIGN(const store::RunStore store, std::move(opened));
+    const store::RunStore& store = *opened;
     const std::string state = store.complete() ? "complete" : "open";
     const std::string rounds = std::to_string(store.sums()) + "/" + std::to_string(store.plan().rounds_total());
     data.push_back({{"run", store.facts().run.text()},

@@ -17,6 +17,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/console.h"
 #include "common/durable_file.h"
 #include "common/stop_signals.h"
 #include "coordinator/io/run_driver_parts.h"
@@ -156,6 +157,7 @@ Result<void> RunDriver::Parts::loop_once() {
 
 Result<void> RunDriver::Parts::tick() {
   const MonotonicMs now = clock->monotonic();
+  FOVEA_TRY(watch_roster());
   if (!machine) FOVEA_TRY(begin_round_when_ready());
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
@@ -169,11 +171,15 @@ void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
   const federation::membership::Plan& plan = run->plan();
   std::string line = "round " + std::to_string(run->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
-  if (!machine) {
+  if (!machine && !roster_problem.empty()) {
+    line += "waiting: " + roster_problem;
+  } else if (!machine && !doubters.empty()) {
+    line += "waiting: by the clocks of " + join({doubters.begin(), doubters.end()}) + " the roster has run out";
+  } else if (!machine) {
     std::size_t present = 0;
     for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
-    line += std::to_string(present) + " of " + std::to_string(roster.sites.size()) + " sites are connected, at least " +
-            std::to_string(plan.cohort.smallest) + " are needed";
+    line += std::to_string(present) + " of " + counted(roster.sites.size(), "site") + (present == 1 ? " is" : " are") +
+            " connected, at least " + std::to_string(plan.cohort.smallest) + " are needed";
   } else {
     const round::RoundProgress progress = machine->progress();
     line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
@@ -216,53 +222,6 @@ Result<void> RunDriver::Parts::resume_round() {
   }
   releasing_at_start = release.has_value();
   return {};
-}
-
-Result<void> RunDriver::Parts::check_for_new_roster() {
-  last_roster_check = clock->monotonic();
-  FOVEA_TRY(look_for_pardons());
-  std::error_code error;
-  const auto time = fs::last_write_time(options.folder.roster_file(), error);
-  if (!error && time != roster_time) {
-    roster_time = time;
-    auto fresh = options.folder.roster(clock->wall());
-    if (!fresh) spdlog::warn("the new roster is not used: {}", fresh.error().message);
-    else if (fresh->epoch > roster.epoch) next_roster = std::move(fresh).value();
-  }
-  return next_roster ? adopt_roster() : Result<void>();
-}
-
-// Whether `newer` still has every site that the sum must be repeated with. Until then the roster of its release stays.
-bool RunDriver::Parts::may_repeat_under(const federation::membership::Roster& newer) const {
-  return repeat && std::all_of(repeat->sites.begin(), repeat->sites.end(),
-                               [&](RosterIndex site) { return newer.find(roster.sites[site].id) != nullptr; });
-}
-
-// A newer epoch: every session is cut, so that a removed site is gone at once, and the round in progress, which is
-// bound to the old roster, is tried again under the new one. Once shares were asked for, that round must end first,
-// because sites release one sum per model, ever; a removed site is ignored until then. So must a sum that is repeated,
-// unless a site that it needs is removed.
-Result<void> RunDriver::Parts::adopt_roster() {
-  const round::RoundPhase phase = machine ? machine->phase() : round::RoundPhase::finished;
-  if (releasing_at_start || phase == round::RoundPhase::collecting_unmask || phase == round::RoundPhase::unmasking)
-    return {};
-  if (may_repeat_under(*next_roster)) return {};
-  repeat.reset();
-  if (machine)
-    FOVEA_TRY(end_without_sum({.reason = federation::messages::RefusalReason::roster_differs,
-                               .detail = "the roster changed",
-                               .next_round = round + 1}));
-  rounds_without_sum = 0;
-  next_round_not_before = clock->monotonic();
-  roster = std::move(*next_roster);
-  next_roster.reset();
-  limit_cohort();
-  spdlog::info("roster of epoch {}: {} sites; every connection starts anew", roster.epoch, roster.sites.size());
-  events.write("roster_adopted", {{"epoch", roster.epoch}, {"sites", roster.sites.size()}});
-  FOVEA_TRY(record(
-      federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())}));
-  joined.clear();
-  return server->cut_sessions();
 }
 
 // Every connected site should have the last sum before the port closes.

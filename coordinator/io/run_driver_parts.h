@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,11 @@ struct RunDriver::Parts {
   std::filesystem::file_time_type roster_time{};
   std::uint32_t cohort_largest = 0;  // of a round: the plan's, as far as the roster allows it
   std::optional<federation::membership::Roster>
-      next_roster{};  // signed; waits while an unmasking cannot be interrupted
+      next_roster{};                  // signed; waits while an unmasking cannot be interrupted
+  std::uint32_t roster_warnings = 0;  // before this roster runs out: how many were given
+  std::string roster_problem{};       // why no task may leave under this roster, while that lasts
+  std::set<SiteId> doubters{};        // by their clocks it has run out, as they said in the newest round
+  std::string roster_refused{};       // why roster.json is not used, as it was said
   std::string last_line{};
   bool ledger_dirty = false;
   bool stop = false;
@@ -78,11 +83,16 @@ struct RunDriver::Parts {
   Result<void> tick();
   void show_progress();
   Result<void> resume_round();  // at the start, before any message is read
+  Result<void> wait_for_confirmations();
+  Result<void> write_summary();
+
+  // run_roster.cpp: which roster is in force, and whether it is valid
+  Result<void> watch_roster();
+  Result<void> stop_round_for_roster();
+  bool wait_for_doubters();  // whether a round that ended did so because of them
   bool may_repeat_under(const federation::membership::Roster& newer) const;
   Result<void> check_for_new_roster();
   Result<void> adopt_roster();
-  Result<void> wait_for_confirmations();
-  Result<void> write_summary();
 
   // run_session.cpp: who is connected, and what each of them lacks
   Result<void> handle(InboundMessage message);
@@ -129,6 +139,7 @@ struct RunDriver::Parts {
   Result<void> store_sum(const round::RoundResult& result);
   Result<void> publish(round::RoundResult result);
   Result<void> end_without_sum(const round::RoundAborted& aborted);
+  Result<void> close_without_sum(const round::RoundAborted& aborted);  // whatever the cause; counts nothing
   Result<void> record_opening(const federation::secagg::RoundParameters& opened);
   Result<void> send_all(std::vector<round::RoundOutbound> outbound);
   Result<void> record(federation::ledger::LedgerEntry entry);

@@ -108,6 +108,8 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
 Result<void> RunDriver::Parts::begin_round_when_ready() {
   store::RunStore& store = *run;
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
+  // A round that is past R4 can end under no other roster; its deadline ends it.
+  if (!releasing_at_start && !roster.check_valid_at(clock->wall())) return {};
   const federation::membership::Plan& plan = store.plan();
   Cohort cohort = repeat ? cohort_to_repeat() : cohort_of_round(store.next_round());
   if (!releasing_at_start && !repeat && cohort.present < plan.cohort.smallest) return {};
@@ -118,6 +120,7 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
       waited < static_cast<std::int64_t>(options.config.joining_s) * 1000)
     return {};
   round = store.next_round();
+  doubters.clear();
   const std::size_t present = cohort.present;
   FOVEA_TRY_ASSIGN(round::RoundSetup setup, make_setup(std::move(cohort)));
   std::vector<Bytes> journal = std::exchange(journal_at_start, {});
@@ -315,7 +318,7 @@ Result<void> RunDriver::Parts::save() {
   return ledger.publish();
 }
 
-Result<void> RunDriver::Parts::end_without_sum(const round::RoundAborted& aborted) {
+Result<void> RunDriver::Parts::close_without_sum(const round::RoundAborted& aborted) {
   store::RunStore& store = *run;
   store::RoundRecord ended = describe(round, machine->progress().attempt);
   ended.aborted = std::string(federation::messages::to_string(aborted.reason)) +
@@ -333,12 +336,18 @@ Result<void> RunDriver::Parts::end_without_sum(const round::RoundAborted& aborte
       "round_aborted",
       {{"round", round}, {"why", ended.aborted}, {"next_round", ended.next_round}, {"repeats", repeat.has_value()}});
   machine.reset();
+  return {};
+}
+
+Result<void> RunDriver::Parts::end_without_sum(const round::RoundAborted& aborted) {
+  FOVEA_TRY(close_without_sum(aborted));
   if (aborted.reason == federation::messages::RefusalReason::model_already_released)
     return failed_precondition("the run cannot go on: " + aborted.detail);
+  if (wait_for_doubters()) return {};
   ++rounds_without_sum;
   if (rounds_without_sum >= kRoundsWithoutSumMax)
     return deadline_exceeded(std::to_string(rounds_without_sum) +
-                             " rounds in a row ended without a sum, the last with \"" + ended.aborted +
+                             " rounds in a row ended without a sum, the last with \"" + run->history().back().aborted +
                              "\"; fix the cause and start the run again; it resumes where it stopped");
   const std::int64_t pause_ms = std::min(kPauseMaxMs, kPauseMinMs << std::min<std::uint32_t>(rounds_without_sum, 16));
   next_round_not_before = MonotonicMs{clock->monotonic().value + pause_ms};

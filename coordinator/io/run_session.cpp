@@ -226,6 +226,7 @@ Result<void> RunDriver::Parts::note_failure(const SiteId& site, const federation
                {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
   if (failure->reason == RefusalReason::unacquainted_sites)
     spdlog::warn("{}: a person there must accept the other sites first: fovea-node roster list", site.text());
+  if (failure->reason == RefusalReason::roster_expired && failure->round == round) doubters.insert(site);
   // The site has an old one, or a clock that is off, which this offer's time shows it.
   return failure->reason == RefusalReason::roster_expired ? offer_roster(site) : Result<void>();
 }

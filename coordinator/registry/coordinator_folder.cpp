@@ -50,6 +50,16 @@ federation::membership::Invite facts_of(const CoordinatorFolder::NewFederation& 
           .quorum = federation.quorum};
 }
 
+// Of administrators, under a roster. Whether they are enough or not: nothing of another federation or coordinator may
+// wait in the folder either, nor what none of them has signed.
+Result<std::size_t> count_signatures(const federation::membership::SignedDocument& roster,
+                                     const federation::membership::Invite& facts) {
+  federation::membership::RosterTrust trust = facts.trust();
+  trust.quorum = 1;
+  FOVEA_TRY(federation::membership::verify_roster_signatures(roster, trust));
+  return roster.count_valid("roster", facts.administrators);
+}
+
 }  // namespace
 
 bool CoordinatorFolder::is_coordinator() const { return fs::exists(key_folder().file("signing")); }
@@ -77,11 +87,25 @@ Result<federation::membership::Invite> CoordinatorFolder::create(const NewFedera
                                  signing.verify_key()));  // last: a folder with founding.json has all its keys
 }
 
-Result<federation::membership::Invite> CoordinatorFolder::amend(const federation::membership::Invite& facts) const {
-  FOVEA_TRY_ASSIGN(federation::membership::Invite next, federation());
+Result<federation::membership::Invite> CoordinatorFolder::amend(const federation::membership::Invite& facts,
+                                                                Waiting waiting) const {
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite current, federation());
+  federation::membership::Invite next = current;
   next.endpoint = facts.endpoint;
   next.administrators = facts.administrators;
   next.quorum = facts.quorum;
+  if (federation::membership::differences(current, next).empty())
+    return failed_precondition(
+        "amend: nothing would change; say what shall: --endpoint, --administrator (each of them) or --quorum");
+  if (waiting == Waiting::keep && fs::exists(founding_file())) {
+    const auto own = federation::files::read_signed_document(founding_file());
+    const auto kept = own ? federation::membership::Invite::parse(own->document)
+                          : Result<federation::membership::Invite>(own.error());
+    return failed_precondition(founding_file().string() + ": a founding document" +
+                               (kept ? ", fingerprint " + kept->fingerprint() + "," : "") +
+                               " waits here for its signatures; take it when all are there, or amend with --replace to "
+                               "write another over it");
+  }
   return write_founding(next);
 }
 
@@ -93,24 +117,51 @@ Result<federation::membership::Invite> CoordinatorFolder::write_founding(
   return federation::membership::Invite::parse(document.document);
 }
 
+// founding.json, if `document` is a copy of it.
+Result<federation::membership::SignedDocument> CoordinatorFolder::waiting_founding(
+    const federation::membership::Invite& offered, const federation::membership::SignedDocument& document) const {
+  auto own = federation::files::read_signed_document(founding_file());
+  const bool absent = !own && own.error().code == ErrorCode::not_found;
+  if (absent && fs::exists(root_ / "invites" / (to_hex(offered.hash) + ".json")))
+    return permission_denied("the founding document with the fingerprint " + offered.fingerprint() +
+                             " was in force here before, and was replaced");
+  if (absent)
+    return permission_denied(founding_file().string() +
+                             ": no founding document waits here, so none is taken; fovea-coordinator init or amend "
+                             "writes one");
+  if (!own || own->document == document.document) return own;
+  const auto before = federation::membership::Invite::parse(own->document);
+  std::string what;
+  if (before)
+    for (const std::string& line : federation::membership::differences(*before, offered)) what += "\n  " + line;
+  return permission_denied(founding_file().string() + ": is another founding document than the one to take:" + what);
+}
+
+Result<TakenFounding> CoordinatorFolder::take_founding(const federation::membership::SignedDocument& document) const {
+  FOVEA_TRY_ASSIGN(federation::membership::Invite offered, federation::membership::Invite::parse(document.document));
+  const auto current = federation();
+  if (current && current->hash == offered.hash)  // all of them have signed it, whoever has signed this copy
+    return TakenFounding{*current, true, current->administrators.size(), {}, true};
+  FOVEA_TRY_ASSIGN(federation::membership::SignedDocument waiting, waiting_founding(offered, document));
+  FOVEA_TRY_ASSIGN(const std::size_t fresh, waiting.merge(document, offered.administrators));
+  FOVEA_TRY_ASSIGN(const std::size_t valid, waiting.count_valid("invite", offered.administrators));
+  if (valid < offered.administrators.size()) {
+    if (fresh == 0)
+      return federation::membership::verify_invite(waiting).error().with_context("this copy adds no signature");
+    FOVEA_TRY(write_file_durably(founding_file(), waiting.serialize()));
+    return TakenFounding{std::move(offered), false, valid, {}};
+  }
+  FOVEA_TRY_ASSIGN(federation::membership::Invite founded, found(waiting));
+  return TakenFounding{std::move(founded), true, valid,
+                       current ? std::optional(*current) : std::optional<federation::membership::Invite>()};
+}
+
 Result<federation::membership::Invite> CoordinatorFolder::found(
     const federation::membership::SignedDocument& document) const {
   FOVEA_TRY_ASSIGN(federation::membership::Invite founded, federation::membership::verify_invite(document));
   const auto current = federation();
   if (current && current->hash == founded.hash) return founded;
-  auto own = federation::files::read_signed_document(founding_file());
-  if (!own && own.error().code == ErrorCode::not_found)
-    return permission_denied(founding_file().string() +
-                             ": no founding document waits here, so none is taken; fovea-coordinator init or amend "
-                             "writes one");
-  if (!own) return own.error();
-  if (own->document != document.document) {
-    const auto before = federation::membership::Invite::parse(own->document);
-    std::string what;
-    if (before)
-      for (const std::string& line : federation::membership::differences(*before, founded)) what += "\n  " + line;
-    return permission_denied(founding_file().string() + ": is another founding document than the one to take:" + what);
-  }
+  FOVEA_TRY(waiting_founding(founded, document));
   if (current) {  // its rosters are where the next one starts from
     FOVEA_TRY_ASSIGN(const Bytes bytes, invite_bytes());
     FOVEA_TRY(create_directories_durably(root_ / "invites"));
@@ -212,6 +263,7 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
   auto current = newest_roster();
   if (!current && current.error().code != ErrorCode::not_found) return current.error();
   if (current) next = std::move(current).value();
+  if (change.waiting == Waiting::keep) FOVEA_TRY(refuse_waiting(next.epoch + 1, now));
   next.federation = facts.federation;
   next.epoch += 1;
   next.valid_from = UnixMs{now.value - kClockSlackMs};
@@ -231,32 +283,61 @@ Result<federation::membership::SignedDocument> CoordinatorFolder::waiting_roster
   return document;
 }
 
-Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator) const {
+Result<void> CoordinatorFolder::refuse_waiting(EpochNumber epoch, UnixMs now) const {
+  const auto document = waiting_roster();
+  if (!document && document.error().code == ErrorCode::not_found) return {};
+  const auto roster = document ? federation::membership::Roster::parse(document->document)
+                               : Result<federation::membership::Roster>(document.error());
+  // It came into force elsewhere, or never can any more.
+  if (roster && (roster->epoch < epoch || roster->valid_until < now)) return {};
+  return failed_precondition(next_roster_file().string() + ": " +
+                             (roster ? "another roster of epoch " + std::to_string(roster->epoch) +
+                                           " waits here for further signatures; add one with fovea-coordinator cosign"
+                                     : "cannot be read (" + roster.error().message + ")") +
+                             ", or say --replace to write a new one over it");
+}
+
+Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator, UnixMs now) const {
   FOVEA_TRY(check_administrator(administrator));
   FOVEA_TRY_ASSIGN(federation::membership::SignedDocument document, waiting_roster());
   FOVEA_TRY(document.sign(administrator));
-  return take_roster(std::move(document));
+  return take_roster(std::move(document), now);
 }
 
-Result<SignedRoster> CoordinatorFolder::take_roster(federation::membership::SignedDocument document) const {
+Result<SignedRoster> CoordinatorFolder::take_roster(federation::membership::SignedDocument document, UnixMs now,
+                                                    Waiting waiting) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Roster offered,
                    federation::membership::Roster::parse(document.document));
   const auto current = newest_roster();
   if (!current && current.error().code != ErrorCode::not_found) return current.error();
   if (current && offered.epoch <= current->epoch)
     return permission_denied("roster.epoch: expected more than " + std::to_string(current->epoch) +
-                             ", that of the roster in force, found " + std::to_string(offered.epoch));
+                             ", that of the roster in force, found " + std::to_string(offered.epoch) +
+                             (offered.hash == current->hash ? ": it is the roster in force" : ""));
+  // Over a valid one it would end every run, and nothing would say so before the next start.
+  if (const auto valid = offered.check_valid_at(now); !valid)
+    return Error{
+        valid.error().code,
+        valid.error().message + (current ? ". The roster of epoch " + std::to_string(current->epoch) +
+                                               ", valid until " + utc_text(current->valid_until) + ", stays in force"
+                                         : "")};
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
+  FOVEA_TRY(count_signatures(document, facts));
+  const auto kept = waiting_roster();
+  const bool same = kept && kept->document == document.document;
+  if (same) {
+    if (const auto merged = document.merge(*kept, facts.administrators); !merged)
+      return merged.error().with_context(next_roster_file().string());
+  }
+  FOVEA_TRY_ASSIGN(const std::size_t valid, count_signatures(document, facts));
+  if (valid < facts.quorum && !same && waiting == Waiting::keep) FOVEA_TRY(refuse_waiting(offered.epoch, now));
   return put_in_force(std::move(document));
 }
 
 Result<SignedRoster> CoordinatorFolder::put_in_force(federation::membership::SignedDocument document) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
-  FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("roster", facts.administrators));
-  // Whether they are enough or not: nothing of another federation or coordinator waits here either.
-  federation::membership::RosterTrust trust = facts.trust();
-  trust.quorum = 1;
-  FOVEA_TRY_ASSIGN(federation::membership::Roster roster,
-                   federation::membership::verify_roster_signatures(document, trust));
+  FOVEA_TRY_ASSIGN(const std::size_t valid, count_signatures(document, facts));
+  FOVEA_TRY_ASSIGN(federation::membership::Roster roster, federation::membership::Roster::parse(document.document));
   const bool complete = valid >= facts.quorum;
   const fs::path file = complete ? roster_file() : next_roster_file();
   if (complete) FOVEA_TRY(keep_replaced());

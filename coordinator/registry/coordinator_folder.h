@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,10 +52,15 @@ struct CoordinatorKeys {
   crypto::AgreementKey transport;
 };
 
+// What becomes of another document that waits for signatures where a new one would be written: those it has are
+// somebody's work, and are lost with it.
+enum class Waiting { keep, replace };
+
 // A change of the roster; a site that is on it already is replaced.
 struct RosterChange {
   std::vector<federation::membership::RosterSite> added;
   std::vector<SiteId> removed;
+  Waiting waiting = Waiting::keep;
 };
 
 struct SignedRoster {
@@ -63,6 +69,14 @@ struct SignedRoster {
   std::size_t signatures = 0;
   std::size_t quorum = 0;
   std::filesystem::path file;  // that holds it
+};
+
+struct TakenFounding {
+  federation::membership::Invite facts;
+  bool in_force = false;                                   // false: further administrators have yet to sign
+  std::size_t signatures = 0;                              // valid ones, of all copies that were taken so far
+  std::optional<federation::membership::Invite> before{};  // the founding document that it has replaced
+  bool was_in_force = false;                               // before it was taken
 };
 
 class CoordinatorFolder {
@@ -94,10 +108,15 @@ class CoordinatorFolder {
   Result<void> check_new(const NewFederation& federation) const;
   // Writes founding.json with the endpoint, administrators and quorum of `facts`; name and coordinator's keys stay
   // those of invite.json. It counts after found(), and at a site once a person there has accepted it.
-  Result<federation::membership::Invite> amend(const federation::membership::Invite& facts) const;
+  // failed_precondition: nothing would change, or founding.json waits there already and is to be kept.
+  Result<federation::membership::Invite> amend(const federation::membership::Invite& facts,
+                                               Waiting waiting = Waiting::keep) const;
   // Takes founding.json back, signed by every administrator: it becomes invite.json. permission_denied: a signature is
   // missing, or it is not the document that create() or amend() wrote.
   Result<federation::membership::Invite> found(const federation::membership::SignedDocument& document) const;
+  // The same for a copy that not everybody has signed: its signatures are added to those of founding.json, and it is
+  // founded when all are there. permission_denied: it adds none, or is another document.
+  Result<TakenFounding> take_founding(const federation::membership::SignedDocument& document) const;
 
   // The founding document, from invite.json; not_found says what has to be done first.
   Result<federation::membership::Invite> federation() const;
@@ -112,18 +131,26 @@ class CoordinatorFolder {
   // The newest roster, whatever its validity: the next epoch starts from it.
   Result<federation::membership::Roster> newest_roster() const;
 
-  // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already.
+  // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already;
+  // failed_precondition: a roster waits for further signatures, and is to be kept.
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
   // A further signature under the roster that waits.
-  Result<SignedRoster> cosign(const crypto::SigningKey& administrator) const;
+  Result<SignedRoster> cosign(const crypto::SigningKey& administrator, UnixMs now) const;
   Result<federation::membership::SignedDocument> waiting_roster() const;  // roster-next.json; not_found
-  // A roster that administrators signed elsewhere: in force when there are enough of them, else it waits.
-  // permission_denied: its epoch is not newer than that of the roster in force.
-  Result<SignedRoster> take_roster(federation::membership::SignedDocument document) const;
+  // A roster that administrators signed elsewhere, with the signatures of the copy of it that waits here: in force when
+  // there are enough of them, else it waits. permission_denied: its epoch is not newer than that of the roster in
+  // force; deadline_exceeded: it is not valid now; failed_precondition: another one of its epoch waits, and is to be
+  // kept.
+  Result<SignedRoster> take_roster(federation::membership::SignedDocument document, UnixMs now,
+                                   Waiting waiting = Waiting::keep) const;
 
  private:
   Result<federation::membership::Invite> write_founding(const federation::membership::Invite& facts) const;
+  Result<federation::membership::SignedDocument> waiting_founding(
+      const federation::membership::Invite& offered, const federation::membership::SignedDocument& document) const;
   Result<SignedRoster> put_in_force(federation::membership::SignedDocument document) const;
+  // failed_precondition: a roster of `epoch` or a later one, not run out, waits for signatures.
+  Result<void> refuse_waiting(EpochNumber epoch, UnixMs now) const;
   Result<void> check_administrator(const crypto::SigningKey& key) const;
   Result<federation::membership::Roster> signed_roster(const std::filesystem::path& file,
                                                        const federation::membership::SignedDocument& document) const;

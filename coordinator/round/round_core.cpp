@@ -12,6 +12,8 @@ namespace fovea::coordinator::round {
 using federation::messages::MessageKind;
 using federation::messages::RefusalReason;
 
+std::string count_of_sites(std::size_t sites) { return std::to_string(sites) + (sites == 1 ? " site" : " sites"); }
+
 std::string_view to_string(RoundPhase phase) noexcept {
   switch (phase) {
     case RoundPhase::announced: return "announced";

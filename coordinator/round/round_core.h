@@ -39,6 +39,8 @@ namespace fovea::coordinator::round {
 inline constexpr const char* kNeedsNewSeed =
     " No further round can follow on this model; make a plan with another seed, which the hospitals then approve";
 
+std::string count_of_sites(std::size_t sites);  // "1 site", "3 sites"
+
 // What a site is doing about this round's task.
 enum class Readiness { awaited, training, ready, failed };
 

@@ -73,7 +73,7 @@ void RoundMachine::Core::consider_keys(bool deadline) {
   // A site with too few neighbours left could not share its secrets; it stays ready for the next attempt.
   prune_isolated(collecting.context, to);
   if (to.size() < std::max<std::size_t>(p.survivors_min(), cohort_min()))
-    return retry(RefusalReason::cohort_too_small, "keys of " + std::to_string(to.size()) + " sites only");
+    return retry(RefusalReason::cohort_too_small, "keys of " + count_of_sites(to.size()) + " only");
   federation::secagg::AttemptContext context = std::move(collecting.context);
   for (const RosterIndex site : to) context.keys.push_back({site, collecting.keys.at(site)});
   context.key_list = federation::secagg::key_list_hash(context.parameters_hash, context.keys);
@@ -121,8 +121,7 @@ void RoundMachine::Core::consider_shares(bool deadline) {
   for (const auto& [site, dealer] : collecting.dealers) masked.survivors.push_back(site);
   prune_isolated(context, masked.survivors);
   if (masked.survivors.size() < std::max<std::size_t>(context.parameters.survivors_min(), cohort_min()))
-    return retry(RefusalReason::too_few_survivors,
-                 "shares of " + std::to_string(masked.survivors.size()) + " sites only");
+    return retry(RefusalReason::too_few_survivors, "shares of " + count_of_sites(masked.survivors.size()) + " only");
   for (const RosterIndex site : masked.survivors) {
     masked.dealers.push_back(std::move(collecting.dealers.at(site)));
     masked.incoming.emplace(site, IncomingVector{});
@@ -177,7 +176,7 @@ void RoundMachine::Core::note_stranger(RosterIndex accuser, RosterIndex stranger
   if (2 * accusers.size() <= candidates.size()) return;
   if (excluded.insert(stranger).second)
     effects.notices.push_back(id_of(stranger).text() + " sits out: it is not accepted at " +
-                              std::to_string(accusers.size()) + " sites yet");
+                              count_of_sites(accusers.size()) + " yet");
   for (const RosterIndex site : accusers) trainees[site].readiness = Readiness::ready;
 }
 

@@ -168,7 +168,7 @@ void RoundMachine::Core::consider_masked() {
   std::vector<RosterIndex> committed;
   for (const auto& [site, entry] : masked.committed) committed.push_back(site);
   if (committed.size() < std::max<std::size_t>(masked.context.parameters.survivors_min(), cohort_min()))
-    return retry(RefusalReason::too_few_survivors, "vectors of " + std::to_string(committed.size()) + " sites only");
+    return retry(RefusalReason::too_few_survivors, "vectors of " + count_of_sites(committed.size()) + " only");
   if (const auto isolated = masked.context.find_isolated(masked.survivors, committed))
     return retry(RefusalReason::too_few_survivors,
                  "too few neighbours of " + id_of(*isolated).text() + " sent their vectors");

@@ -67,7 +67,7 @@ void RoundMachine::Core::consider_start() {
     announced->quorum.reset();
     if (now.value - announced->since.value >= setup.limits.round_ms)
       abort(RefusalReason::deadline_passed,
-            "only " + std::to_string(ready.size()) + " sites were ready in time" +
+            "only " + count_of_sites(ready.size()) + (ready.size() == 1 ? " was" : " were") + " ready in time" +
                 (setup.repeat ? ", and a sum is repeated with all " + std::to_string(cohort_min()) + " or not at all"
                               : ""));
     return;
@@ -77,7 +77,7 @@ void RoundMachine::Core::consider_start() {
   if (waits_for_stragglers(*announced, most)) return;
   if (!has_beacon() && most > federation::messages::kCompleteGraphMax) {
     const std::vector<RosterIndex> silent = beacon_silent();
-    const std::string missing = "the roster's beacon lacks " + std::to_string(silent.size()) + " sites, " +
+    const std::string missing = "the roster's beacon lacks " + count_of_sites(silent.size()) + ", " +
                                 id_of(silent.front()).text() +
                                 " among them; it needs every site once: sign a roster without the absent ones";
     if (cohort_min() > federation::messages::kCompleteGraphMax) {
@@ -114,13 +114,12 @@ bool RoundMachine::Core::ends_for_lack_of_sites() {
     effects.aborted->repeat.reset();
   } else if (possible + released >= setup.cohort_smallest) {
     abort(RefusalReason::model_already_released,
-          std::to_string(released) +
-              " sites have released their shares of a sum on this model before, and never do so twice: two "
+          count_of_sites(released) + (released == 1 ? " has" : " have") +
+              " released shares of a sum on this model before, and no site does so twice: two "
               "sums that differ by one site would show its update." +
               kNeedsNewSeed);
   } else {
-    abort(RefusalReason::cohort_too_small, "only " + std::to_string(possible) +
-                                               " sites can take part, the plan asks for " +
+    abort(RefusalReason::cohort_too_small, "only " + count_of_sites(possible) + " can take part, the plan asks for " +
                                                std::to_string(setup.cohort_smallest));
   }
   return true;

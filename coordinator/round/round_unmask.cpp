@@ -61,10 +61,10 @@ void RoundMachine::Core::consider_consistency(bool deadline) {
   for (const auto& [site, signature] : collecting.signatures) to.push_back(site);
   // Each site demands s signatures in all, t of them by holders of its shares; and only sites that signed open secrets.
   if (to.size() < collecting.attempt.context.parameters.signatures_min())
-    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) + " sites only");
+    return retry(RefusalReason::too_few_signatures, "signatures of " + count_of_sites(to.size()) + " only");
   if (const auto isolated = collecting.attempt.context.find_isolated(collecting.attempt.survivors, to))
-    return retry(RefusalReason::too_few_signatures, "signatures of " + std::to_string(to.size()) +
-                                                        " sites only, too few of them neighbours of " +
+    return retry(RefusalReason::too_few_signatures, "signatures of " + count_of_sites(to.size()) +
+                                                        " only, too few of them neighbours of " +
                                                         id_of(*isolated).text());
   CollectingUnmask next;
   for (const auto& [site, signature] : collecting.signatures) next.signatures.push_back({site, signature});
@@ -167,12 +167,12 @@ void RoundMachine::Core::end_at_fault(const CommittedAttempt& attempt_,
     if (const auto fault = describe_fault(attempt_, dealing)) repeat.faults.push_back(fault->encode());
   }
   const std::string what = "the shares that " + names + " dealt do not give the secret that was committed to; ";
-  const std::string left = std::to_string(repeat.sites.size()) + " sites";
+  const std::string left = count_of_sites(repeat.sites.size());
   if (repeat.faults.size() < dealings.size())
     return abort(RefusalReason::model_already_released,
                  what + "the evidence was not in the journal of an older version." + kNeedsNewSeed);
   if (repeat.sites.size() < setup.cohort_smallest)
-    return abort(RefusalReason::model_already_released, what + left + " are left of the sum, the plan asks for " +
+    return abort(RefusalReason::model_already_released, what + "the sum is left with " + left + ", the plan asks for " +
                                                             std::to_string(setup.cohort_smallest) + "." +
                                                             kNeedsNewSeed);
   abort(RefusalReason::inconsistent_dealer, what + "the sum is repeated with the other " + left + " of it");

@@ -46,20 +46,56 @@ Result<RecordFile> open_records(const fs::path& path) {
   return RecordFile::open(path, RecordFile::Retain::at_open, FileMode::normal);
 }
 
+constexpr std::uint64_t kRunFormat = 1;
+
+Result<RunFacts> read_facts(const fs::path& folder) {
+  const fs::path file = folder / "run.json";
+  constexpr std::size_t kFactsBytesMax = 64 * 1024;
+  const auto bytes = read_file(file, kFactsBytesMax);
+  if (!bytes && bytes.error().code == ErrorCode::not_found)
+    return not_found(file.string() +
+                     ": is missing; bring it back from a backup, or remove the folder if a start was killed while it "
+                     "was made");
+  if (!bytes) return bytes.error();
+  FOVEA_TRY_ASSIGN(const nlohmann::json facts, parse_json(*bytes, "run.json", kFactsBytesMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(facts, "run.json"));
+  FOVEA_TRY_ASSIGN(const std::uint64_t format, fields.integer("fovea_run", 1, std::uint64_t{1} << 53U));
+  if (format != kRunFormat)
+    return invalid_argument(fields.path_of("fovea_run") + ": " + std::to_string(format) +
+                            " is the format of a newer version of Fovea, which can read this run; this one reads " +
+                            std::to_string(kRunFormat));
+  RunFacts out;
+  FOVEA_TRY_ASSIGN(const std::string run, fields.text("run", 32, 32));
+  FOVEA_TRY_ASSIGN(out.run, RunId::parse(run));
+  FOVEA_TRY_ASSIGN(out.plan, fields.hex<32>("plan"));
+  FOVEA_TRY_ASSIGN(const std::uint64_t started, fields.integer("started_ms", 0, std::uint64_t{1} << 53U));
+  out.started = UnixMs{static_cast<std::int64_t>(started)};
+  FOVEA_TRY(fields.finish());
+  return out;
+}
+
 }  // namespace
 
-Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
+Result<RunStore> RunStore::make(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
   for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(folder / part));
   FOVEA_TRY(write_file_durably(folder / "plan.json", plan_bytes));
   const nlohmann::ordered_json facts = {
-      {"fovea_run", 1}, {"run", run.text()}, {"plan", to_hex(plan.hash)}, {"started_ms", now.value}};
+      {"fovea_run", kRunFormat}, {"run", run.text()}, {"plan", to_hex(plan.hash)}, {"started_ms", now.value}};
   FOVEA_TRY(write_file_durably(folder / "run.json", as_bytes(facts.dump(1) + "\n")));
   return open(folder);
 }
 
+Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
+  if (fs::exists(folder)) return failed_precondition(folder.string() + ": exists; a run is made in a new folder");
+  auto made = make(folder, run, plan_bytes, now);
+  std::error_code ignored;
+  if (!made) fs::remove_all(folder, ignored);  // a start that fails leaves no run behind
+  return made;
+}
+
 Result<RunStore> RunStore::open(const fs::path& folder) {
-  if (!fs::exists(folder / "run.json")) return not_found(folder.string() + ": is not a run");
+  FOVEA_TRY(read_facts(folder));  // before anything is written into a folder that is no run
   FOVEA_TRY_ASSIGN(RecordFile history, open_records(folder / "history"));
   RunStore store(folder, std::move(history));
   FOVEA_TRY(store.load());
@@ -67,15 +103,7 @@ Result<RunStore> RunStore::open(const fs::path& folder) {
 }
 
 Result<void> RunStore::load() {
-  FOVEA_TRY_ASSIGN(const Bytes facts_bytes, read_file(folder_ / "run.json", 64 * 1024));
-  FOVEA_TRY_ASSIGN(const nlohmann::json facts, parse_json(facts_bytes, "run.json", 64 * 1024));
-  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(facts, "run.json"));
-  FOVEA_TRY(fields.integer("fovea_run", 1, 1));
-  FOVEA_TRY_ASSIGN(const std::string run, fields.text("run", 32, 32));
-  FOVEA_TRY_ASSIGN(facts_.run, RunId::parse(run));
-  FOVEA_TRY_ASSIGN(facts_.plan, fields.hex<32>("plan"));
-  FOVEA_TRY_ASSIGN(const std::uint64_t started, fields.integer("started_ms", 0, std::uint64_t{1} << 53U));
-  facts_.started = UnixMs{static_cast<std::int64_t>(started)};
+  FOVEA_TRY_ASSIGN(facts_, read_facts(folder_));
   FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::membership::kPlanBytesMax));
   auto plan = federation::membership::Plan::parse(plan_bytes_);
   if (!plan) return plan.error().with_context((folder_ / "plan.json").string());
@@ -252,15 +280,17 @@ Result<std::optional<RunStore::Publication>> RunStore::publication_after(RoundNu
   return std::optional<Publication>(std::move(out));
 }
 
+// Whatever its run.json says: what cannot be read is for the caller to name, with the reason that open() gives.
 Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(runs, error)) {
-    const auto bytes = read_file(entry.path() / "run.json", 64 * 1024);
-    if (!bytes) continue;
-    const auto facts = parse_json(*bytes, "run.json", 64 * 1024);
-    if (facts && facts->is_object()) found.emplace_back(facts->value("started_ms", std::int64_t{0}), entry.path());
+    if (!entry.is_directory()) continue;
+    const auto facts = read_facts(entry.path());
+    found.emplace_back(facts ? facts->started.value : 0, entry.path());
   }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return unavailable(runs.string() + ": " + error.message());
   std::sort(found.begin(), found.end());
   std::vector<fs::path> out;
   for (auto& [started, path] : found) out.push_back(std::move(path));

@@ -58,9 +58,10 @@ struct RunFacts {
 
 class RunStore {
  public:
+  // A run that cannot be made whole leaves no folder behind.
   static Result<RunStore> create(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes,
                                  UnixMs now);
-  // corruption names the file that does not fit the others.
+  // corruption names the file that does not fit the others; invalid_argument: of a newer version; not_found: no run.
   static Result<RunStore> open(const std::filesystem::path& folder);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
@@ -101,6 +102,7 @@ class RunStore {
   Result<std::optional<Publication>> publication_after(RoundNumber round) const;
 
  private:
+  static Result<RunStore> make(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now);
   RunStore(std::filesystem::path folder, federation::files::RecordFile history)
       : folder_(std::move(folder)), history_file_(std::move(history)) {}
   Result<void> append_history(const RoundRecord& record);
@@ -126,7 +128,7 @@ class RunStore {
   Digest model_digest_{};
 };
 
-// Runs of a coordinator's folder, oldest first.
+// Folders of runs in a coordinator's folder, oldest first; those that no open() can read come before them.
 Result<std::vector<std::filesystem::path>> list_runs(const std::filesystem::path& runs);
 
 }  // namespace fovea::coordinator::store

@@ -2,7 +2,9 @@
 // revoked. The hospital runs inside the test, whose clock moves on by eight days in the middle of a round.
 #include <algorithm>
 
+#include "federation/messages/site_messages.h"
 #include "tests/adversary/hospital_fixture.h"
+#include "tests/adversary/load_fixture.h"
 #include "tests/adversary/test_names.h"
 #include "tests/integration/site_thread.h"
 
@@ -85,6 +87,38 @@ TEST_F(TimeOfTheCoordinator, MovesNothing) {
   scripted_->give_up_round();
   clock_.set_ahead_days(0);
   expect_round();
+}
+
+// By the clocks of all hospitals the roster has run out, by the coordinator's not yet: twelve rounds without a sum in a
+// row would end the run before a person has put a clock right.
+using DoubtedRoster = LoadTest;
+
+TEST_F(DoubtedRoster, EndsNoRunAndTheCoordinatorSaysWhoseClocksDiffer) {
+  serve_hospitals(3);
+  ASSERT_TRUE(hospitals_->play_until([&] { return hospitals_->last_round() >= 1; }));
+  hospitals_->dishonest = [](const ScriptedSite& site, SignedMessage honest) {
+    const auto keys = federation::messages::KeysMessage::decode(honest.payload());
+    if (honest.kind() != MessageKind::keys || !keys) return std::vector<Bytes>{honest.wire()};
+    const federation::messages::AttemptFailure refusal{
+        keys->ref.round, keys->ref.attempt, RefusalReason::roster_expired, {}};
+    return std::vector<Bytes>{site.seal(MessageKind::attempt_failure, refusal.encode())};
+  };
+  Json doubted;
+  ASSERT_TRUE(hospitals_->play_until([&] {
+    for (const Json& event : events_of(home() / "events.jsonl"))
+      if (event["event"] == "roster_doubted") doubted = event;
+    return !doubted.is_null();
+  }));
+  EXPECT_GE(doubted["sites"].size(), 2U) << doubted;
+  EXPECT_NE(server_->standard_error().find("by their clocks the roster of epoch"), std::string::npos);
+  // It goes on by itself when the clocks are right again.
+  hospitals_->dishonest = {};
+  const std::size_t before = events_of(home() / "events.jsonl").size();
+  EXPECT_TRUE(hospitals_->play_until([&] {
+    const std::vector<Json> events = events_of(home() / "events.jsonl");
+    return std::any_of(events.begin() + static_cast<std::ptrdiff_t>(before), events.end(),
+                       [](const Json& event) { return event["event"] == "round_started"; });
+  }));
 }
 
 }  // namespace

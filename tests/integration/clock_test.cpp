@@ -2,6 +2,11 @@
 // does not heal without a restart. One site's daemon runs inside the test, under a clock that the test moves.
 #include <signal.h>
 
+#include <algorithm>
+
+#include "coordinator/registry/coordinator_folder.h"
+#include "crypto/key_file.h"
+#include "tests/integration/coordinator_thread.h"
 #include "tests/integration/federation_fixture.h"
 #include "tests/integration/site_thread.h"
 
@@ -43,6 +48,75 @@ TEST_F(ClockTest, AClockThatIsOffIsToldApartFromARosterThatHasRunOutAndBothHealW
                        [&](const Json& event) { return event["at_ms"] > told["at_ms"] && with_anna(event); });
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
+}
+
+// All hospitals would refuse, so each round would end without a sum, and twelve of them the run. The coordinator's
+// clock is moved; the roster was signed three days ago, so that the renewed one is valid by its clock and by the
+// others'.
+TEST_F(ClockTest, ARosterThatRunsOutInMidRunIsWarnedOfAndWaitedForAndANewerOneGoesOnByItself) {
+  coordinator::io::block_stop_signals();
+  shorten_joining();
+  make_plan({.rounds = 400});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  const auto passphrase = crypto::SecretBytes::copy_of(as_bytes(std::string_view(kPassphrase)));
+  const auto key = crypto::read_protected_key_file(administrator_key(), passphrase);
+  ASSERT_TRUE(key) << key.error().message;
+  const coordinator::registry::CoordinatorFolder folder(home());
+  const auto sign = [&](std::int64_t days_ago) {
+    const auto roster = folder.sign_next({}, *key, UnixMs{SystemClock().wall().value - days_ago * 24 * 3'600'000});
+    ASSERT_TRUE(roster) << roster.error().message;
+  };
+  sign(3);
+  MovedClock clock;
+  CoordinatorThread coordinator(home(), plan_file(), clock);
+  // The first event of this name after what was written when the clock was moved last.
+  std::size_t before = 0;
+  const auto move = [&](std::int64_t days_ahead) {
+    before = events_of(home() / "events.jsonl").size();
+    clock.set_ahead_days(days_ahead);
+  };
+  const auto wait_since = [&](const std::string& name) {
+    Json found = Json::object();
+    const auto seen = [&] {
+      const std::vector<Json> events = events_of(home() / "events.jsonl");
+      for (std::size_t i = before; i < events.size() && found.empty(); ++i)
+        if (events[i]["event"] == name) found = events[i];
+      return !found.empty();
+    };
+    EXPECT_TRUE(wait_until(home(), seen, kPatience)) << name;
+    return found;
+  };
+  start_all_sites();
+  wait_since("round_finished");
+  move(3);
+  EXPECT_LT(wait_since("roster_runs_out")["left_ms"].get<std::int64_t>(), 24 * 3'600'000);
+
+  move(5);
+  const Json over = wait_since("roster_not_valid");
+  for (const std::string part : {"epoch 2 ran out at ", "fovea-coordinator sign --renew", "fovea-coordinator take"})
+    EXPECT_NE(over["why"].get<std::string>().find(part), std::string::npos) << over;
+  EXPECT_TRUE(coordinator.comes_to_show("waiting: the roster of epoch 2 ran out at ", kPatience));
+  move(0);  // a clock that was wrong is put right
+  wait_since("roster_valid");
+  wait_since("round_finished");
+  move(5);
+  wait_since("roster_not_valid");
+  before = events_of(home() / "events.jsonl").size();
+  sign(0);
+  EXPECT_EQ(wait_since("roster_adopted")["epoch"], 3);
+  wait_since("round_finished");
+
+  // In between nothing was begun, and the warning came once for its threshold.
+  bool waiting = false;
+  int warnings = 0;
+  for (const Json& event : events_of(home() / "events.jsonl")) {
+    const std::string name = event["event"];
+    if (name == "roster_not_valid") waiting = true;
+    if (name == "roster_valid" || name == "roster_adopted") waiting = false;
+    if (name == "roster_runs_out") ++warnings;
+    EXPECT_FALSE(waiting && name == "round_started") << event;
+  }
+  EXPECT_EQ(warnings, 1);
 }
 
 }  // namespace

@@ -1,71 +1,13 @@
 // Failure class: somebody comes to speak for a federation who was not chosen: at the coordinator's folder, where
 // founding documents and rosters become valid, and at a site's folder, which has pinned one.
-#include <gtest/gtest.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <fstream>
-#include <string>
-#include <vector>
 
-#include "common/descriptor.h"
 #include "common/durable_file.h"
-#include "coordinator/registry/coordinator_folder.h"
-#include "crypto/random_source.h"
-#include "federation/files/signed_document_file.h"
-#include "node/io/site_folder.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/unit/federation/founding_fixture.h"
 
 namespace fovea::federation {
 namespace {
-
-using coordinator::registry::CoordinatorFolder;
-using coordinator::registry::RosterChange;
-using membership::Invite;
-using membership::SignedDocument;
-
-constexpr UnixMs kNow{1'900'000'000'000};
-
-class FoundingTest : public testing::Test {
- protected:
-  crypto::SigningKey new_key() { return crypto::SigningKey::create(random_); }
-  membership::RosterSite new_site(std::string_view name) {
-    return {SiteId::create(name).value(), new_key().verify_key(), new_key().verify_key(), new_key().verify_key(),
-            new_key().verify_key()};
-  }
-  CoordinatorFolder coordinator(const std::string& name = "coordinator") const {
-    return CoordinatorFolder(folder_.path() / name);
-  }
-  // The founding document of a new coordinator folder; not signed yet.
-  SignedDocument begin(const CoordinatorFolder& folder, const std::vector<const crypto::SigningKey*>& administrators,
-                       std::uint32_t quorum) {
-    CoordinatorFolder::NewFederation fresh{"test", "127.0.0.1", 7443, {}, quorum};
-    for (const auto* key : administrators) fresh.administrators.push_back(key->verify_key());
-    EXPECT_TRUE(folder.create(fresh));
-    return files::read_signed_document(folder.founding_file()).value();
-  }
-  SignedDocument founded(const CoordinatorFolder& folder, const std::vector<const crypto::SigningKey*>& administrators,
-                         std::uint32_t quorum) {
-    SignedDocument document = begin(folder, administrators, quorum);
-    for (const auto* key : administrators) EXPECT_TRUE(document.sign(*key));
-    EXPECT_TRUE(folder.found(document));
-    return document;
-  }
-  node::io::SiteFolder site() {
-    const node::io::SiteFolder out(folder_.path() / "anna");
-    int ends[2] = {-1, -1};
-    EXPECT_EQ(::pipe(ends), 0);
-    const Descriptor reader(ends[0]), writer(ends[1]);
-    EXPECT_EQ(::write(writer.number(), "correct horse\n", 14), 14);
-    EXPECT_TRUE(out.create(SiteId::create("anna").value(), {.descriptor = reader.number()}));
-    return out;
-  }
-
-  test::TemporaryFolder folder_;
-  crypto::SystemRandom random_;
-  crypto::SigningKey anna_ = crypto::SigningKey::create(random_);
-  crypto::SigningKey ben_ = crypto::SigningKey::create(random_);
-  crypto::SigningKey cleo_ = crypto::SigningKey::create(random_);
-};
 
 TEST_F(FoundingTest, AFederationIsFoundedWhenEveryAdministratorHasSigned) {
   SignedDocument document = begin(coordinator(), {&anna_, &ben_}, 2);
@@ -108,7 +50,7 @@ TEST_F(FoundingTest, TheCoordinatorTakesNoFoundingDocumentButItsOwn) {
 TEST_F(FoundingTest, AnAmendedFoundingDocumentCountsWhenThoseItListsHaveSignedIt) {
   founded(coordinator(), {&anna_, &ben_}, 2);
   ASSERT_TRUE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow));
-  ASSERT_TRUE(coordinator().cosign(ben_)->in_force);
+  ASSERT_TRUE(coordinator().cosign(ben_, kNow)->in_force);
   Invite facts = coordinator().federation().value();
   const Invite before = facts;
   facts.endpoint = "tcp://127.0.0.2:7443";
@@ -129,7 +71,7 @@ TEST_F(FoundingTest, AnAmendedFoundingDocumentCountsWhenThoseItListsHaveSignedIt
   EXPECT_EQ(coordinator().roster(kNow).error().code, ErrorCode::permission_denied);
   EXPECT_FALSE(coordinator().sign_next({}, anna_, kNow));
   ASSERT_TRUE(coordinator().sign_next({}, ben_, kNow));
-  EXPECT_TRUE(coordinator().cosign(cleo_)->in_force);
+  EXPECT_TRUE(coordinator().cosign(cleo_, kNow)->in_force);
   EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
   EXPECT_EQ(coordinator().roster(kNow)->epoch, 2U);
 }
@@ -141,11 +83,11 @@ TEST_F(FoundingTest, ARosterWaitsUntilAQuorumHasSignedIt) {
   const auto first = coordinator().sign_next(change, anna_, kNow).value();
   EXPECT_FALSE(first.in_force);
   EXPECT_FALSE(coordinator().roster(kNow));
-  EXPECT_FALSE(coordinator().cosign(anna_)->in_force);  // once more the same person
-  EXPECT_FALSE(coordinator().cosign(new_key()));
-  EXPECT_TRUE(coordinator().cosign(cleo_)->in_force);
+  EXPECT_FALSE(coordinator().cosign(anna_, kNow)->in_force);  // once more the same person
+  EXPECT_FALSE(coordinator().cosign(new_key(), kNow));
+  EXPECT_TRUE(coordinator().cosign(cleo_, kNow)->in_force);
   EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
-  EXPECT_EQ(coordinator().cosign(ben_).error().code, ErrorCode::not_found);  // nothing waits any more
+  EXPECT_EQ(coordinator().cosign(ben_, kNow).error().code, ErrorCode::not_found);  // nothing waits any more
 }
 
 // Administrators at two institutions: each in a folder of her own, which holds public files only.
@@ -157,14 +99,14 @@ TEST_F(FoundingTest, AdministratorsSignARosterElsewhereAndTheCoordinatorTakesIt)
   }
   ASSERT_TRUE(coordinator("of-anna").sign_next({{new_site("berta")}, {}}, anna_, kNow));
   const SignedDocument half = coordinator("of-anna").waiting_roster().value();
-  EXPECT_FALSE(coordinator().take_roster(half)->in_force);
+  EXPECT_FALSE(coordinator().take_roster(half, kNow)->in_force);
   EXPECT_FALSE(coordinator().roster(kNow));
-  ASSERT_TRUE(coordinator("of-ben").take_roster(half));
-  EXPECT_TRUE(coordinator("of-ben").cosign(ben_)->in_force);
+  ASSERT_TRUE(coordinator("of-ben").take_roster(half, kNow));
+  EXPECT_TRUE(coordinator("of-ben").cosign(ben_, kNow)->in_force);
   const SignedDocument whole = coordinator("of-ben").roster_document().value();
-  EXPECT_TRUE(coordinator().take_roster(whole)->in_force);
+  EXPECT_TRUE(coordinator().take_roster(whole, kNow)->in_force);
   EXPECT_EQ(coordinator().roster(kNow)->sites.size(), 1U);
-  EXPECT_EQ(coordinator().take_roster(whole).error().code, ErrorCode::permission_denied);  // not newer
+  EXPECT_EQ(coordinator().take_roster(whole, kNow).error().code, ErrorCode::permission_denied);  // not newer
 }
 
 TEST_F(FoundingTest, ASiteTakesRostersOfItsPinnedDocumentOnly) {

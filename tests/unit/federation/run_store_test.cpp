@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "federation/model/safetensors.h"
+#include "tests/support/full_disk.h"
 #include "tests/support/probe_plan.h"
 #include "tests/support/temporary_folder.h"
 
@@ -180,6 +181,36 @@ TEST_F(RunStoreTest, AModelThatTheHistoryDoesNotNameIsRefused) {
     ASSERT_TRUE(write_file_durably(store.model_file(), other).has_value());
   }
   EXPECT_EQ(reopen().error().code, ErrorCode::corruption);
+}
+
+TEST_F(RunStoreTest, ARunThatCannotBeMadeWholeLeavesNoFolderBehind) {
+  {
+    const test::FullDisk full(10);
+    EXPECT_FALSE(store::RunStore::create(folder_.path() / "run", RunId{{1}}, as_bytes(test::kProbePlan), UnixMs{5}));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "run"));
+  EXPECT_TRUE(store::list_runs(folder_.path())->empty());
+  // One that is there is not made anew, nor taken away for it.
+  make();
+  EXPECT_FALSE(store::RunStore::create(folder_.path() / "run", RunId{{1}}, as_bytes(test::kProbePlan), UnixMs{5}));
+  EXPECT_TRUE(reopen());
+}
+
+TEST_F(RunStoreTest, WhatCannotBeReadIsListedAndNothingIsWrittenIntoIt) {
+  make();
+  for (const char* name : {"half", "newer", "none"}) std::filesystem::create_directories(folder_.path() / name);
+  std::ofstream(folder_.path() / "newer" / "run.json") << R"({"fovea_run": 9, "started_ms": "later"})";
+  std::ofstream(folder_.path() / "half" / "run.json") << R"({"fovea_)";
+  std::ofstream(folder_.path() / "no folder") << "";
+  const auto runs = store::list_runs(folder_.path()).value();
+  ASSERT_EQ(runs.size(), 4U);
+  EXPECT_EQ(runs.back().filename(), "run");
+  const auto why = [&](const char* name) { return store::RunStore::open(folder_.path() / name).error(); };
+  EXPECT_EQ(why("newer").code, ErrorCode::invalid_argument);
+  EXPECT_NE(why("newer").message.find("run.json.fovea_run: 9 is the format of a newer version"), std::string::npos);
+  EXPECT_EQ(why("half").code, ErrorCode::invalid_argument);
+  EXPECT_EQ(why("none").code, ErrorCode::not_found);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "none"));
 }
 
 TEST_F(RunStoreTest, APlanThatIsNotTheRunsIsRefused) {
