@@ -74,6 +74,19 @@ SealedInfo seal(const SigningKey& key, const SecretBytes& passphrase) {
   return sealed;
 }
 
+Result<SealedInfo> read_sealed(const std::filesystem::path& path) {
+  FOVEA_TRY(check_closed_to_others(path));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kProtectedFileBytesMax));
+  const Bio in(bytes.empty() ? nullptr : BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+  SealedInfo sealed(in == nullptr ? nullptr : PEM_read_bio_PKCS8(in.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  if (sealed == nullptr)
+    return corruption(path.string() +
+                      ": is not a key under a passphrase (PEM, ENCRYPTED PRIVATE KEY); restore it from your backup, or "
+                      "make a new key if it is of an older version");
+  return sealed;
+}
+
 }  // namespace
 
 Result<void> write_key_file(const std::filesystem::path& path, const SecretKey& key) {
@@ -128,20 +141,16 @@ Result<void> write_protected_key_file(const std::filesystem::path& path, const S
   return write_file_durably(path, as_bytes(std::string_view(text, static_cast<std::size_t>(size))), FileMode::secret);
 }
 
+Result<void> check_protected_key_file(const std::filesystem::path& path) {
+  FOVEA_TRY(read_sealed(path));
+  return {};
+}
+
 Result<SigningKey> read_protected_key_file(const std::filesystem::path& path, const SecretBytes& passphrase) {
-  FOVEA_TRY(check_closed_to_others(path));
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kProtectedFileBytesMax));
-  const Bio in(bytes.empty() ? nullptr : BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
-  const SealedInfo sealed(in == nullptr ? nullptr : PEM_read_bio_PKCS8(in.get(), nullptr, nullptr, nullptr));
-  const PlainInfo plain(sealed == nullptr
-                            ? nullptr
-                            : PKCS8_decrypt(sealed.get(), text_of(passphrase), static_cast<int>(passphrase.size())));
+  FOVEA_TRY_ASSIGN(const SealedInfo sealed, read_sealed(path));
+  const PlainInfo plain(PKCS8_decrypt(sealed.get(), text_of(passphrase), static_cast<int>(passphrase.size())));
   const openssl::KeyHandle handle(plain == nullptr ? nullptr : EVP_PKCS82PKEY(plain.get()));
   ERR_clear_error();
-  if (sealed == nullptr)
-    return corruption(path.string() +
-                      ": is not a key under a passphrase (PEM, ENCRYPTED PRIVATE KEY); restore it from your backup, or "
-                      "make a new key if it is of an older version");
   SecretKey seed;
   std::size_t size = SecretKey::size();
   if (handle == nullptr)

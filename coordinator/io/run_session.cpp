@@ -221,7 +221,8 @@ Result<void> RunDriver::Parts::note_failure(const SiteId& site, const federation
   const auto failure = federation::messages::AttemptFailure::decode(message.payload());
   if (!failure) return {};
   const std::string reason(federation::messages::to_string(failure->reason));
-  spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
+  if (failure->round == 0) spdlog::warn("{}: does not take part: {}", site.text(), reason);
+  else spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
   events.write("site_failure",
                {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
   if (failure->reason == RefusalReason::unacquainted_sites)

@@ -175,8 +175,13 @@ RoundProgress RoundMachine::progress() const {
              core_->phase);
   out.answered = done.size();
   out.expected = asked.size();
-  for (const RosterIndex site : asked)
-    if (!done.contains(site)) out.waiting_for.push_back(core_->id_of(site));
+  for (const RosterIndex site : asked) {
+    if (done.contains(site)) continue;
+    const auto trainee = core_->trainees.find(site);
+    const bool failed = trainee != core_->trainees.end() && trainee->second.readiness == Readiness::failed;
+    if (failed && trainee->second.failure) out.refused.emplace_back(core_->id_of(site), *trainee->second.failure);
+    else out.waiting_for.push_back(core_->id_of(site));
+  }
   out.left_ms = std::max<std::int64_t>(0, deadline - core_->now.value);
   return out;
 }
@@ -267,9 +272,9 @@ void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& m
   const bool unshown = setup.repeat && decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
     // These pass: a person approves the plan, or the site catches up; then it says hello.
-    const bool may_recover = decoded->reason == RefusalReason::plan_not_approved ||
-                             decoded->reason == RefusalReason::model_differs ||
-                             decoded->reason == RefusalReason::transcript_differs;
+    const bool may_recover =
+        decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::plan_rejected ||
+        decoded->reason == RefusalReason::model_differs || decoded->reason == RefusalReason::transcript_differs;
     trainee.readiness = unshown ? Readiness::awaited : Readiness::failed;
     trainee.final_failure = !may_recover && !unshown && !waits_for_person(decoded->reason);
     return consider_start();

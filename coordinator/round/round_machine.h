@@ -187,7 +187,8 @@ struct RoundProgress {
   std::size_t answered = 0;
   std::size_t expected = 0;
   std::vector<SiteId> waiting_for;
-  std::int64_t left_ms = 0;  // of the phase's deadline
+  std::vector<std::pair<SiteId, federation::messages::RefusalReason>> refused;  // why these are not waited for
+  std::int64_t left_ms = 0;                                                     // of the phase's deadline
   std::vector<std::pair<SiteId, std::uint16_t>> training_permille;
 };
 

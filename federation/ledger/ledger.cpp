@@ -81,7 +81,12 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
                         ": the checkpoint is missing; restore it, or keep the folder as evidence");
     return write_checkpoint();  // from now on a missing checkpoint is damage
   }
-  if (!found) return found.error();
+  if (!found)
+    return Error{
+        found.error().code,
+        found.error().message +
+            "\n  fix: put back a copy of this file that is not older than the last start; without one keep the "
+            "folder as it is and run fovea-audit verify on a copy"};
   Result<void> refused;
   const TileCheck check = check_tiles(options.folder, found->checkpoint, [&](std::uint64_t index, ByteView bytes) {
     if (!refused) return;

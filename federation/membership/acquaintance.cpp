@@ -14,7 +14,7 @@ namespace fovea::federation::membership {
 Result<Acquaintance> Acquaintance::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "acquaintance", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "acquaintance"));
-  FOVEA_TRY(fields.integer("fovea_acquaintance", 1, 1));
+  FOVEA_TRY(read_format(fields, "fovea_acquaintance", 1));
   FOVEA_TRY_ASSIGN(const std::string id, fields.text("site", 1, 40));
   FOVEA_TRY_ASSIGN(SiteId site, SiteId::create(id));
   FOVEA_TRY_ASSIGN(JsonFields entry, fields.object("accepted"));

@@ -73,7 +73,7 @@ static Result<void> check_endpoint(std::string_view endpoint) {
 Result<Invite> Invite::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "invite", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "invite"));
-  FOVEA_TRY_ASSIGN(const std::uint64_t format, fields.integer("fovea_invite", 1, kFormat));
+  FOVEA_TRY_ASSIGN(const std::uint64_t format, read_format(fields, "fovea_invite", kFormat));
   if (format != kFormat)
     return invalid_argument(
         "invite.fovea_invite: 1 is the format of version 0.1, in which one signature vouched for every administrator; "

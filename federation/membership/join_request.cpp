@@ -16,7 +16,7 @@ namespace fovea::federation::membership {
 Result<JoinRequest> JoinRequest::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "join request", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "join request"));
-  FOVEA_TRY(fields.integer("fovea_join_request", 1, 1));
+  FOVEA_TRY(read_format(fields, "fovea_join_request", 1));
   FOVEA_TRY_ASSIGN(const std::string federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(const std::uint64_t created, fields.integer("created_ms", 0, std::uint64_t{kCanonicalIntegerMax}));
   FOVEA_TRY_ASSIGN(RosterSite site, read_site_fields(fields));

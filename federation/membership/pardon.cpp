@@ -14,7 +14,7 @@ namespace fovea::federation::membership {
 Result<Pardon> Pardon::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "pardon", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "pardon"));
-  FOVEA_TRY(fields.integer("fovea_pardon", 1, 1));
+  FOVEA_TRY(read_format(fields, "fovea_pardon", 1));
   FOVEA_TRY_ASSIGN(const std::string id, fields.text("site", 1, 40));
   FOVEA_TRY_ASSIGN(SiteId site, SiteId::create(id));
   Pardon out{.site = std::move(site)};

@@ -60,7 +60,7 @@ std::string site_fingerprint(const RosterSite& site) {
 Result<Roster> Roster::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "roster", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "roster"));
-  FOVEA_TRY(fields.integer("fovea_roster", 1, 1));
+  FOVEA_TRY(read_format(fields, "fovea_roster", 1));
   Roster out;
   FOVEA_TRY_ASSIGN(out.federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(out.epoch, fields.integer("epoch", 1, std::uint64_t{kCanonicalIntegerMax}));

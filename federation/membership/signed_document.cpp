@@ -10,6 +10,7 @@
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "crypto/signature.h"
+#include "federation/membership/site_fields.h"
 
 namespace fovea::federation::membership {
 namespace {
@@ -28,7 +29,7 @@ Bytes signed_bytes(const SignedDocument& document) {
 Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(bytes, "signed document", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "signed document"));
-  FOVEA_TRY(fields.integer("fovea_signed", 1, 1));
+  FOVEA_TRY(read_format(fields, "fovea_signed", 1));
   SignedDocument out;
   FOVEA_TRY_ASSIGN(out.kind,
                    fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon", "acquaintance"}));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/canonical_json.h"
 #include "common/ids.h"
 
 namespace fovea::federation::membership {
@@ -33,6 +34,14 @@ Result<void> check_lines(std::string_view document, std::string_view what,
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, std::string(what)));
   for (const std::string_view name : names) FOVEA_TRY(fields.line(name, 0, kSignedDocumentBytesMax));
   return {};
+}
+
+Result<std::uint64_t> read_format(JsonFields& fields, std::string_view name, std::uint64_t newest) {
+  FOVEA_TRY_ASSIGN(const std::uint64_t format, fields.integer(name, 1, std::uint64_t{kCanonicalIntegerMax}));
+  if (format <= newest) return format;
+  return failed_precondition(fields.path_of(name) + ": is " + std::to_string(format) +
+                             ", a format of a newer version than this program, which reads up to " +
+                             std::to_string(newest) + "; update the program");
 }
 
 Result<RosterSite> read_site_fields(JsonFields& fields) {

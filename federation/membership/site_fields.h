@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -23,6 +24,10 @@ Result<std::string> read_federation_name(JsonFields& fields);
 // it is read as it is.
 Result<void> check_lines(std::string_view document, std::string_view what,
                          std::initializer_list<std::string_view> names);
+
+// The number of a document's format, as far as this version reads it. failed_precondition: above `newest`, of a newer
+// version than this program; invalid_argument: no such number.
+Result<std::uint64_t> read_format(JsonFields& fields, std::string_view name, std::uint64_t newest);
 
 Result<RosterSite> read_site_fields(JsonFields& fields);
 void write_site_fields(const RosterSite& site, nlohmann::ordered_json& out);

@@ -63,6 +63,7 @@ std::string_view to_string(RefusalReason reason) noexcept {
     case RefusalReason::update_not_finite: return "update-not-finite";
     case RefusalReason::local_policy: return "local-policy";
     case RefusalReason::deadline_passed: return "deadline-passed";
+    case RefusalReason::plan_rejected: return "plan-rejected";
     case RefusalReason::bad_revealed_share: return "bad-revealed-share";
     case RefusalReason::inconsistent_dealer: return "inconsistent-dealer";
     case RefusalReason::disputed_shares: return "disputed-shares";

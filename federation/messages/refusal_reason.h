@@ -78,8 +78,9 @@ enum class RefusalReason : std::uint16_t {
   // a site's own failures
   training_failed = 100,
   update_not_finite = 101,
-  local_policy = 102,
+  local_policy = 102,  // the policy of the hospital rules the plan, or what the plan asks for, out
   deadline_passed = 103,
+  plan_rejected = 104,  // a person at the site rejected the plan
   // the coordinator's blame
   bad_revealed_share = 120,   // a share that is not the one the dealer committed to
   inconsistent_dealer = 121,  // committed shares that do not give the committed secret

@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -8,12 +10,10 @@
 #include <system_error>
 #include <vector>
 
-#include "common/durable_file.h"
-#include "common/json_fields.h"
-#include "federation/membership/acquaintance.h"
 #include "node/commands/command.h"
 #include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
+#include "node/io/site_status.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -58,32 +58,20 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
   return left;
 }
 
-// What the node saw when the coordinator last offered a roster.
-std::optional<std::int64_t> last_clock_difference(const io::SiteFolder& folder) {
-  constexpr std::size_t kStatusMax = 64 * 1024;
-  const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
-  const auto status = bytes ? parse_json(*bytes, "status.json", kStatusMax) : Result<nlohmann::json>(bytes.error());
-  if (!status || !status->is_object() || !status->contains("clock_ahead_ms")) return std::nullopt;
-  return status->value("clock_ahead_ms", std::int64_t{0});
-}
-
 void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
                          const federation::membership::RosterSite& self) {
   const auto roster = folder.newest_roster();
   if (!roster || !*roster) return checkup.skip("acquaintances", "there is no roster yet");
-  std::string missing;
-  std::size_t count = 0;
-  for (const federation::membership::RosterSite& site : (*roster)->sites) {
-    if (site.identity_key == self.identity_key) continue;
-    const auto document = folder.acceptance(federation::membership::entry_digest(site));
-    if (document && *document && federation::membership::verify_acquaintance(**document, self, site)) continue;
-    constexpr std::size_t kNamesMax = 10;
-    if (++count <= kNamesMax) missing += (missing.empty() ? "" : ", ") + site.id.text();
-  }
-  if (count == 0)
+  const auto unknown = folder.unaccepted(**roster, self);
+  if (unknown.empty())
     return static_cast<void>(checkup.step("acquaintances", Result<void>(), "every other site is accepted here"));
-  checkup.warn("acquaintances", std::to_string(count) + " sites are not accepted here and count as colluders (" +
-                                    missing + "): fovea-node --site " + folder.root().string() + " roster list");
+  constexpr std::size_t kNamesMax = 10;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(unknown.size(), kNamesMax); ++i)
+    names += (i == 0 ? "" : ", ") + unknown[i]->id.text();
+  if (unknown.size() > kNamesMax) names += ", ...";
+  checkup.warn("acquaintances", io::sites_not_accepted(unknown.size(), names) + ": fovea-node --site " +
+                                    folder.root().string() + " roster list, then roster accept");
 }
 
 Result<std::string> check_roster(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
@@ -92,11 +80,10 @@ Result<std::string> check_roster(const io::SiteFolder& folder, const federation:
   if (!roster) return not_found("there is no roster yet; the coordinator sends it when the node starts");
   if (roster->find(site.id) == nullptr)
     return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
-  if (const auto valid = roster->check_valid_at(now); !valid) {
-    const std::optional<std::int64_t> ahead_ms = last_clock_difference(folder);
-    return ahead_ms ? deadline_exceeded(valid.error().message + "; when the coordinator last spoke, " +
-                                        io::clock_difference_text(*ahead_ms))
-                    : valid.error();
+  if (!roster->check_valid_at(now)) {  // with what the node saw when the coordinator last offered a roster
+    const auto status = io::read_status(folder.root());
+    return deadline_exceeded(io::invalid_roster_text(
+        *roster, now, status && *status ? (*status)->clock_ahead_ms : std::optional<std::int64_t>()));
   }
   return "epoch " + std::to_string(roster->epoch) + ", " + std::to_string(roster->sites.size()) + " sites, valid for " +
          std::to_string((roster->valid_until.value - now.value) / 3'600'000) + " hours by this machine's clock";
@@ -111,7 +98,9 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
   }
   const auto keys = folder.keys();
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
-  checkup.step("CURVE and roster key", io::try_curve(endpoint, invite, *keys, kPatience),
+  const auto roster = folder.newest_roster();
+  const io::CurveTrial trial{endpoint, kPatience, roster && *roster ? std::optional((*roster)->epoch) : std::nullopt};
+  checkup.step("CURVE and roster key", io::try_curve(trial, invite, *keys),
                "the coordinator knows this site and holds the invite's key");
 }
 
@@ -121,7 +110,8 @@ Result<void> run_doctor(CommandContext& context) {
   const auto site = folder.site();
   if (checkup.step("site folder", site, folder.root().string())) {
     const auto keys = folder.keys();
-    checkup.step("keys", keys, "readable by their owner only");
+    checkup.step("keys", keys, "this site's, readable by their owner only");
+    checkup.step("approver's key", folder.check_approver_key(), "there, under a passphrase");
     const auto config = io::NodeConfig::read(folder.config());
     checkup.step("settings", config, folder.config().string());
     const auto disk = check_disk(folder.root());

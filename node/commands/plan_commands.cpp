@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,33 +31,52 @@ struct PlanChoice {
   std::string reason;
 };
 
-Result<std::string> state_of(const io::SiteFolder& folder, const Digest& hash) {
+// "waiting", "approved" or "rejected".
+Result<std::string> decision_on(const io::SiteFolder& folder, const Digest& hash) {
   FOVEA_TRY_ASSIGN(const auto document, folder.decision(hash));
   if (!document) return std::string("waiting");
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const federation::membership::Approval decision,
-                   federation::membership::verify_approval(*document, site.approver_key));
-  return std::string(decision.decision == federation::membership::ApprovalDecision::approved ? "approved" : "rejected");
+  auto decision = federation::membership::verify_approval(*document, site.approver_key);
+  if (!decision) return decision.error().with_context(folder.approval(hash).string());
+  return std::string(decision->decision == federation::membership::ApprovalDecision::approved ? "approved"
+                                                                                              : "rejected");
+}
+
+// One decision that is half a file must not hide the others.
+std::string state_of(const io::SiteFolder& folder, const Digest& hash) {
+  const auto decision = decision_on(folder, hash);
+  return decision ? *decision : "unreadable: " + decision.error().message;
+}
+
+// With what the policy of node.toml says, where that is what keeps the site out.
+std::string with_policy(const std::string& state, const std::optional<std::string>& broken) {
+  if (!broken || (state != "approved" && state != "waiting")) return state;
+  return state + ", but refused by " + *broken;
 }
 
 Result<void> run_list(CommandContext& context) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY(folder.site());
   FOVEA_TRY_ASSIGN(const std::vector<Digest> hashes, folder.plans());
+  FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"PLAN", "NAME", "ROUNDS", "DECISION"}};
   for (const Digest& hash : hashes) {
-    FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
-    FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
-    const auto parsed = federation::membership::Plan::parse(bytes);
-    if (!parsed) {  // of an older version
+    const auto bytes = folder.plan_bytes(hash);
+    const std::string state = state_of(folder, hash);
+    const auto parsed = bytes ? federation::membership::Plan::parse(*bytes)
+                              : Result<federation::membership::Plan>(bytes.error());
+    if (!parsed) {  // of another version, or half a file
       data.push_back({{"plan", to_hex(hash)}, {"decision", state}, {"why", parsed.error().message}});
       rows.push_back({to_hex(hash).substr(0, 12), "unreadable: " + parsed.error().message, "", state});
       continue;
     }
     const federation::membership::Plan& plan = *parsed;
+    const auto broken = io::broken_rule(config.policy, plan);
     data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
-    rows.push_back({to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), state});
+    if (broken) data.back()["refused_by"] = *broken;
+    rows.push_back(
+        {to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), with_policy(state, broken)});
   }
   context.console.data("plan list", data,
                        hashes.empty() ? "no plan was offered yet; start the node to fetch one" : text_table(rows));
@@ -69,7 +89,7 @@ Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
   FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
-  FOVEA_TRY_ASSIGN(const std::string state, state_of(folder, hash));
+  const std::string state = with_policy(state_of(folder, hash), io::broken_rule(config.policy, plan));
   const auto allowed = io::check_policy(config.policy, plan);
   const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
   std::string text(as_text(bytes));
@@ -148,6 +168,21 @@ void warn_about_measured(const CommandContext& context, const federation::member
                            "plan without it");
 }
 
+// An approved plan is not begun while too many of the roster's sites are strangers here. Empty: nothing is missing.
+std::string still_missing(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
+                          const io::NodeConfig& config, const federation::membership::Plan& plan) {
+  const std::string program = "fovea-node --site " + folder.root().string();
+  const auto roster = folder.newest_roster();
+  if (!roster) return roster.error().message;
+  if (!*roster)
+    return "there is no roster yet, which the running node fetches: then accept the other sites (" + program +
+           " roster list)";
+  const std::size_t sites = (*roster)->sites.size();
+  const io::Acquaintances known{.roster_sites = sites, .known = sites - folder.unaccepted(**roster, site).size()};
+  const auto enough = io::check_acquaintances(config.policy, plan, known);
+  return enough ? "" : enough.error().message + ": " + program + " roster accept SITE --by \"your name\"";
+}
+
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                         federation::membership::ApprovalDecision decision) {
   const io::SiteFolder folder = context.folder();
@@ -156,12 +191,14 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
   const bool approve = decision == federation::membership::ApprovalDecision::approved;
+  std::string missing;
   if (approve) {
     FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
     FOVEA_TRY(io::check_policy(config.policy, plan));
     if (const std::string warning = plan.warning(); !warning.empty()) context.console.progress("warning: " + warning);
     if (!plan.probe_size) warn_about_mismatch(context, plan);
     warn_about_measured(context, plan);
+    missing = still_missing(folder, site, config, plan);
   }
   federation::membership::Approval approval{.site = site.id,
                                             .plan = hash,
@@ -178,8 +215,9 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
   const std::string word = approve ? "approved" : "rejected";
   context.console.data(
       approve ? "plan approve" : "plan reject",
-      {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}},
-      "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver);
+      {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}, {"missing", missing}},
+      "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver +
+          (missing.empty() ? "" : "\nthis site does not take part yet: " + missing));
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/acquaintance.h"
 #include "node/commands/command.h"
+#include "node/io/site_status.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -56,13 +57,14 @@ struct Standing {
   std::string text;
 };
 
-Result<Standing> standing_of(const io::SiteFolder& folder, const RosterSite& self, const RosterSite& other) {
+Standing standing_of(const io::SiteFolder& folder, const RosterSite& self, const RosterSite& other) {
   if (other.identity_key == self.identity_key) return Standing{"self", "this site"};
-  FOVEA_TRY_ASSIGN(const auto document, folder.acceptance(federation::membership::entry_digest(other)));
-  if (document) {
-    const auto acceptance = federation::membership::verify_acquaintance(*document, self, other);
-    if (acceptance) return Standing{"accepted", "accepted by " + acceptance->approver};
-  }
+  const auto document = folder.acceptance(federation::membership::entry_digest(other));
+  const auto acceptance = document && *document
+                              ? federation::membership::verify_acquaintance(**document, self, other)
+                              : Result<Acquaintance>(document ? not_found("no acceptance") : document.error());
+  if (acceptance) return Standing{"accepted", "accepted by " + acceptance->approver};
+  if (!document) return Standing{"unaccepted", "not accepted: " + document.error().message};  // half a file
   if (was_accepted_before(folder, self, other)) return Standing{"changed", "KEYS CHANGED since it was accepted"};
   return Standing{"unaccepted", "not accepted"};
 }
@@ -75,7 +77,7 @@ Result<void> run_list(CommandContext& context, const RosterChoice& choice) {
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT", "HERE"}};
   std::size_t unaccepted = 0;
   for (const RosterSite& site : roster.sites) {
-    FOVEA_TRY_ASSIGN(const Standing standing, standing_of(folder, self, site));
+    const Standing standing = standing_of(folder, self, site);
     const std::string print = federation::membership::site_fingerprint(site);
     unaccepted += standing.word == "unaccepted" || standing.word == "changed" ? 1U : 0U;
     sites.push_back({{"site", site.id.text()}, {"fingerprint", print}, {"standing", standing.word}});
@@ -83,10 +85,9 @@ Result<void> run_list(CommandContext& context, const RosterChoice& choice) {
   }
   std::string human = "roster of epoch " + std::to_string(roster.epoch) + "\n" + text_table(rows);
   if (unaccepted > 0)
-    human += "\n" + std::to_string(unaccepted) +
-             " sites are not accepted here and count as colluders; compare their fingerprints by telephone, then: "
-             "fovea-node --site " +
-             context.site.string() + " roster accept SITE --by \"your name\"";
+    human += "\n" + io::sites_not_accepted(unaccepted) +
+             "; compare fingerprints by telephone, then: fovea-node --site " + context.site.string() +
+             " roster accept SITE --by \"your name\"";
   context.console.data("roster list", {{"epoch", roster.epoch}, {"unaccepted", unaccepted}, {"sites", sites}}, human);
   return {};
 }
@@ -105,7 +106,7 @@ Result<void> run_show(CommandContext& context, const RosterChoice& choice) {
   FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
   FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
   FOVEA_TRY_ASSIGN(const RosterSite* site, find_site(roster, choice.sites.front()));
-  FOVEA_TRY_ASSIGN(const Standing standing, standing_of(folder, self, *site));
+  const Standing standing = standing_of(folder, self, *site);
   const std::string print = federation::membership::site_fingerprint(*site);
   const Json data = {{"site", site->id.text()},
                      {"fingerprint", print},
@@ -138,7 +139,7 @@ Result<std::vector<const RosterSite*>> chosen_sites(const io::SiteFolder& folder
   }
   if (!choice.all) return out;
   for (const RosterSite& site : roster.sites) {
-    FOVEA_TRY_ASSIGN(const Standing standing, standing_of(folder, self, site));
+    const Standing standing = standing_of(folder, self, site);
     if (standing.word == "unaccepted" || standing.word == "changed") out.push_back(&site);
   }
   return out;

@@ -3,21 +3,21 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "common/durable_file.h"
 #include "common/ids.h"
-#include "common/json_fields.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
 #include "node/io/clock_difference.h"
+#include "node/io/site_status.h"
 
 namespace fovea::node::commands {
 namespace {
 
-constexpr std::size_t kStatusMax = 64 * 1024;
 constexpr std::int64_t kStatusFreshMs = 5'000;
 
 Result<void> run_init(CommandContext& context, const std::string& name) {
@@ -51,6 +51,15 @@ Result<bool> check_change(const io::SiteFolder& folder, const federation::member
                            "--accept-change");
 }
 
+// Whether the coordinator of this document has the site on its roster already: it does not ask to join again.
+bool is_known_to(const io::SiteFolder& folder, const federation::membership::Invite& invite,
+                 const federation::membership::RosterSite& site) {
+  const auto pinned = folder.invite();
+  const auto roster = folder.newest_roster();
+  return pinned && pinned->coordinator_signing_key == invite.coordinator_signing_key && roster && *roster &&
+         (*roster)->find(site.id) != nullptr;
+}
+
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file, bool accept_change) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
@@ -64,78 +73,69 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
+  const bool known = changed && is_known_to(folder, *invite, site);
   if (changed || !folder.invite()) FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
   const std::string print = federation::membership::site_fingerprint(site);
   const std::string federation_print = invite->fingerprint();
-  context.console.data("join",
-                       {{"federation", invite->federation},
-                        {"request", out.string()},
-                        {"fingerprint", print},
-                        {"federation_fingerprint", federation_print},
-                        {"administrators", invite->administrators.size()},
-                        {"quorum", invite->quorum},
-                        {"endpoint", invite->endpoint}},
-                       "joined " + invite->federation + " at " + invite->endpoint + "\n" + invite->who_decides() +
-                           (changed ? "\nthe founding document was replaced; restart the node" : "") +
-                           "\nask by telephone whether the federation's fingerprint is " + federation_print +
-                           "\nthen send " + out.string() +
-                           " to the federation's administrators and read out this site's fingerprint " + print);
+  context.console.data(
+      "join",
+      {{"federation", invite->federation},
+       {"request", out.string()},
+       {"fingerprint", print},
+       {"federation_fingerprint", federation_print},
+       {"administrators", invite->administrators.size()},
+       {"quorum", invite->quorum},
+       {"endpoint", invite->endpoint}},
+      "joined " + invite->federation + " at " + invite->endpoint + "\n" + invite->who_decides() +
+          "\nask by telephone whether the federation's fingerprint is " + federation_print +
+          (changed ? "\nthe founding document was replaced: restart the node" : "") +
+          (known ? "\nthere is nothing to send: the administrators have this site's keys"
+                 : "\nthen send " + out.string() +
+                       " to the federation's administrators and read out this site's fingerprint " + print));
   return {};
 }
 
-Result<nlohmann::json> read_status(const io::SiteFolder& folder) {
-  const auto bytes = read_file(folder.root() / "status.json", kStatusMax);
-  if (!bytes && bytes.error().code == ErrorCode::not_found) return nlohmann::json::object();
-  if (!bytes) return bytes.error();
-  FOVEA_TRY_ASSIGN(nlohmann::json value, parse_json(*bytes, "status.json", kStatusMax));
-  // The fields that are read below, as this version writes them.
-  const nlohmann::json kinds = {
-      {"at_ms", 0},           {"round", 0},          {"sums_applied", 0},          {"rounds_total", 0},
-      {"plan", ""},           {"phase", ""},         {"waiting_for_approval", ""}, {"connected", true},
-      {"roster_valid", true}, {"clock_ahead_ms", 0}, {"sites_unaccepted", 0}};
-  bool fits = value.is_object();
-  for (const auto& [name, kind] : kinds.items())
-    fits = fits && (!value.contains(name) ||
-                    (kind.is_number() ? value[name].is_number_integer() : value[name].type() == kind.type()));
-  if (!fits)
-    return corruption((folder.root() / "status.json").string() +
-                      ": is damaged; remove it, a running node writes it again in a few seconds");
-  return value;
+std::string running_text(const io::SiteStatus& now, const std::string& program) {
+  const std::string accept = program + " roster list, then roster accept";
+  std::string out = now.connected ? ", connected" : ", not connected";
+  if (now.not_admitted) out += "\n" + *now.not_admitted;
+  if (now.run)
+    out += "\nplan \"" + now.run->plan + "\": " +
+           (now.not_admitted || now.plan_refused ? "not taking part"
+                                                 : now.run->phase + ", round " + std::to_string(now.run->round)) +
+           ", " + std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) +
+           " rounds done";
+  if (now.plan_refused) out += "\n" + *now.plan_refused;
+  if (now.sites_unaccepted) out += "\n" + io::sites_not_accepted(*now.sites_unaccepted) + ": " + accept;
+  if (now.waiting_for_acceptances) out += "; an approved plan waits until more of them are";
+  if (!now.roster_valid.value_or(true)) out += "\nthe roster is not valid by this machine's clock";
+  if (now.clock_ahead_ms && !io::clock_agrees(*now.clock_ahead_ms))
+    out += "\n" + io::clock_difference_text(*now.clock_ahead_ms);
+  if (now.waiting_for_approval)
+    out += "\na plan waits for approval: " + program + " plan approve " + now.waiting_for_approval->substr(0, 12) +
+           " --by \"your name\"";
+  return out;
 }
 
 Result<void> run_status(CommandContext& context) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const nlohmann::json last, read_status(folder));
-  const bool running = !last.empty() &&
-                       context.clock.wall().value - last.value("at_ms", std::int64_t{0}) < kStatusFreshMs;
+  FOVEA_TRY_ASSIGN(const std::optional<io::SiteStatus> last, io::read_status(folder.root()));
+  const bool running = last && context.clock.wall().value - last->at.value < kStatusFreshMs;
   const std::string print = federation::membership::site_fingerprint(site);
   nlohmann::ordered_json data = {
-      {"site", site.id.text()}, {"fingerprint", print}, {"running", running}, {"last", last}};
+      {"site", site.id.text()},
+      {"fingerprint", print},
+      {"running", running},
+      {"last", last ? nlohmann::ordered_json::parse(last->text()) : nlohmann::ordered_json::object()}};
   const auto invite = folder.invite();
   if (invite) data["quorum"] = invite->quorum;
   const std::string program = "fovea-node --site " + context.site.string();
   std::string human =
       "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with " + program + " start");
-  if (running) {
-    human += last.value("connected", false) ? ", connected" : ", not connected";
-    if (last.contains("phase"))
-      human += "\nplan \"" + last.value("plan", "") + "\": " + last.value("phase", "") + ", round " +
-               std::to_string(last.value("round", 0)) + ", " + std::to_string(last.value("sums_applied", 0)) + " of " +
-               std::to_string(last.value("rounds_total", 0)) + " rounds done";
-    if (last.contains("sites_unaccepted"))
-      human += "\n" + std::to_string(last.value("sites_unaccepted", 0)) +
-               " sites of the roster are not accepted here and count as colluders: " + program + " roster list";
-    if (last.contains("waiting_for_acceptances")) human += "; an approved plan waits until more of them are";
-    if (!last.value("roster_valid", true)) human += "\nthe roster is not valid by this machine's clock";
-    if (const auto ahead_ms = last.value("clock_ahead_ms", std::int64_t{0}); !io::clock_agrees(ahead_ms))
-      human += "\n" + io::clock_difference_text(ahead_ms);
-    if (last.contains("waiting_for_approval"))
-      human += "\na plan waits for approval: " + program + " plan approve " +
-               last.value("waiting_for_approval", "").substr(0, 12) + " --by \"your name\"";
-  }
+  if (running) human += running_text(*last, program);
   human += "\nfingerprint of this site, for other hospitals that ask by telephone: " + print;
   if (invite && invite->one_person_decides()) human += "\n" + invite->who_decides();
   context.console.data("status", data, human);

@@ -73,9 +73,21 @@ void EgressGate::learn(std::uint64_t index, const federation::ledger::StampedEnt
     if (intent->binding) run_bytes_[intent->key.run] = intent->bytes_spent;
     previous_egress_ = index;
     unconfirmed_.insert(index);
+    learn_release(*intent);
   } else if (const auto* sent = std::get_if<federation::ledger::EgressSent>(&entry.body)) {
     unconfirmed_.erase(unconfirmed_.lower_bound(sent->first), unconfirmed_.lower_bound(sent->first + sent->count));
   }
+}
+
+void EgressGate::learn_release(const EgressIntent& intent) {
+  using federation::messages::MessageKind;
+  const auto open = last_open_.find(intent.key.run);
+  if (intent.kind != federation::messages::to_string(MessageKind::unmask_shares) || open == last_open_.end() ||
+      open->second.key != intent.key)
+    return;
+  const federation::ledger::RoundOpen& round = open->second;
+  releases_at_open_.insert_or_assign(
+      round.model, RecordedRelease{round.key.run, {round.key.round, round.key.attempt, round.parameters}});
 }
 
 Result<void> EgressGate::append(LedgerEntry entry) {
@@ -158,9 +170,16 @@ Result<void> EgressGate::accept_sites(std::span<const federation::membership::Si
   return {};
 }
 
-bool EgressGate::plan_approved(const Digest& plan) const {
+bool EgressGate::plan_approved(const Digest& plan) const { return approved_by_person(plan) && forbidden_ != plan; }
+
+bool EgressGate::approved_by_person(const Digest& plan) const {
   const auto known = plans_.find(plan);
-  return known != plans_.end() && known->second && forbidden_ != plan;
+  return known != plans_.end() && known->second;
+}
+
+std::optional<RoundKey> EgressGate::last_joined(const RunId& run) const {
+  const auto found = last_open_.find(run);
+  return found == last_open_.end() ? std::nullopt : std::optional(found->second.key);
 }
 
 Result<void> EgressGate::pin_roster(const federation::membership::Roster& roster) {

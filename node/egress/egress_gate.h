@@ -29,6 +29,7 @@
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
+#include "federation/messages/attempt_ref.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::node::egress {
@@ -55,6 +56,12 @@ struct OwnRound {
   std::uint32_t dimension = 0;  // ring words of a masked vector
 };
 
+// A release of shares that the ledger shows: the attempt in which it left, or was about to.
+struct RecordedRelease {
+  RunId run;
+  federation::messages::AttemptRef ref;
+};
+
 struct OutboundMessage;
 
 struct EgressTicket {
@@ -75,6 +82,8 @@ class EgressGate {
   Result<void> change_policy(std::uint32_t cohort_min, std::uint64_t run_bytes_max,
                              const std::optional<std::string>& forbidden);
   bool plan_approved(const Digest& plan) const;
+  // The same without what the settings rule out.
+  bool approved_by_person(const Digest& plan) const;
   // Verifies acceptances of other sites by the approver's key for this site (permission_denied or corruption otherwise,
   // and none is recorded), and makes those that are new durable with one sync.
   Result<void> accept_sites(std::span<const federation::membership::SignedDocument> acceptances);
@@ -110,6 +119,10 @@ class EgressGate {
   // Intents without a confirmation: what a crash left open. Their bytes count as sent.
   const std::set<std::uint64_t>& unconfirmed() const noexcept { return unconfirmed_; }
   std::uint64_t run_bytes_spent(const RunId& run) const;
+  // What the ledger had at open(), to compare the site's other records with: releases by the model of their round, and
+  // the last attempt of each run.
+  const std::map<Digest, RecordedRelease>& releases_at_open() const noexcept { return releases_at_open_; }
+  std::optional<federation::ledger::RoundKey> last_joined(const RunId& run) const;
   const federation::ledger::Ledger& ledger() const noexcept { return *ledger_; }
 
  private:
@@ -132,6 +145,7 @@ class EgressGate {
   EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
+  void learn_release(const federation::ledger::EgressIntent& intent);
   Result<void> append(federation::ledger::LedgerEntry entry);
   Result<void> abandon_open_rounds(const Digest& plan);
   Result<void> abandon_round(const federation::ledger::RoundOpen& open);
@@ -157,6 +171,7 @@ class EgressGate {
   std::uint64_t session_bytes_ = 0;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
+  std::map<Digest, RecordedRelease> releases_at_open_;
   std::optional<Digest> roster_;           // pinned since open()
   std::optional<Digest> recorded_roster_;  // newest in the ledger
   std::optional<Run> run_;

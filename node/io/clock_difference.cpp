@@ -21,4 +21,17 @@ std::string clock_difference_text(std::int64_t ahead_ms) {
          " the coordinator's: set it right";
 }
 
+std::string invalid_roster_text(const federation::membership::Roster& roster, UnixMs now,
+                                std::optional<std::int64_t> ahead_ms) {
+  const auto valid = roster.check_valid_at(now);
+  if (valid) return "";
+  if (!ahead_ms) return valid.error().message;
+  const std::string what = "the roster of epoch " + std::to_string(roster.epoch) +
+                           (now < roster.valid_from ? " is not valid yet" : " has run out");
+  if (!clock_agrees(*ahead_ms)) return what + " by this machine's clock; " + clock_difference_text(*ahead_ms);
+  if (now < roster.valid_from)
+    return what + ", though this machine's clock agrees with the coordinator's: ask the administrators";
+  return valid.error().message;
+}
+
 }  // namespace fovea::node::io

@@ -3,7 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "common/clock.h"
+#include "federation/membership/roster.h"
 
 namespace fovea::node::io {
 
@@ -14,5 +18,10 @@ inline bool clock_agrees(std::int64_t ahead_ms) { return -kClockAgreesMs <= ahea
 
 // "this machine's clock is 11 minutes behind the coordinator's: set it right", or that it agrees.
 std::string clock_difference_text(std::int64_t ahead_ms);
+
+// Why a roster is not valid by this machine's clock, and whether it is the clock that must be set right. Empty: it is
+// valid.
+std::string invalid_roster_text(const federation::membership::Roster& roster, UnixMs now,
+                                std::optional<std::int64_t> ahead_ms);
 
 }  // namespace fovea::node::io

@@ -139,8 +139,46 @@ Result<NodeConfig> read_fields(ConfigFields fields) {
   return out;
 }
 
-Error refused_by(const std::string& rule, const std::string& why) {
-  return permission_denied("plan refused by policy rule " + rule + ": " + why);
+struct BrokenRule {
+  std::string rule;
+  std::string own;   // as node.toml has it
+  std::string plan;  // what the plan has
+  std::string why;
+};
+
+std::string list_text(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "\"" : ", \"") + word + "\"";
+  return "[" + out + "]";
+}
+
+std::optional<BrokenRule> find_broken_rule(const PolicyConfig& policy, const federation::membership::Plan& plan) {
+  if (std::find(policy.modalities.begin(), policy.modalities.end(), plan.finding.modality) == policy.modalities.end())
+    return BrokenRule{"modalities", list_text(policy.modalities), "\"" + plan.finding.modality + "\"",
+                      plan.finding.modality + " is not among the modalities this site allows"};
+  struct Least {
+    const char* rule;
+    std::uint32_t plan;
+    std::uint32_t own;
+  };
+  for (const auto& [rule, asked, own] :
+       {Least{"cohort_min", plan.cohort.smallest, policy.cohort_min},
+        Least{"colluders_max", plan.secure_aggregation.colluders_max, policy.colluders_max},
+        Least{"honest_min", plan.secure_aggregation.honest_min, policy.honest_min}})
+    if (asked < own)
+      return BrokenRule{
+          rule, std::to_string(own), std::to_string(asked),
+          "the plan has " + std::to_string(asked) + ", this site demands at least " + std::to_string(own)};
+  const std::string weights(federation::membership::to_string(plan.strategy.weights));
+  if (std::find(policy.weights.begin(), policy.weights.end(), weights) == policy.weights.end())
+    return BrokenRule{"weights", list_text(policy.weights), "\"" + weights + "\"",
+                      "the plan has \"" + weights + "\", which this site does not allow (" +
+                          std::string(federation::membership::meaning(plan.strategy.weights)) + ")"};
+  if (const auto rounds = plan.rounds_total(); rounds > policy.rounds_max)
+    return BrokenRule{
+        "rounds_max", std::to_string(policy.rounds_max), std::to_string(rounds),
+        "the plan has " + std::to_string(rounds) + " rounds, this site allows " + std::to_string(policy.rounds_max)};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -155,26 +193,16 @@ Result<NodeConfig> NodeConfig::parse(std::string_view text, const std::string& s
   return read_fields(std::move(fields));
 }
 
+std::optional<std::string> broken_rule(const PolicyConfig& policy, const federation::membership::Plan& plan) {
+  const auto broken = find_broken_rule(policy, plan);
+  if (!broken) return std::nullopt;
+  return broken->rule + " = " + broken->own + " (the plan has " + broken->plan + ")";
+}
+
 Result<void> check_policy(const PolicyConfig& policy, const federation::membership::Plan& plan) {
-  const auto asks = [](std::uint32_t plan_value, std::uint32_t own) {
-    return "the plan has " + std::to_string(plan_value) + ", this site demands at least " + std::to_string(own);
-  };
-  if (std::find(policy.modalities.begin(), policy.modalities.end(), plan.finding.modality) == policy.modalities.end())
-    return refused_by("modalities", plan.finding.modality + " is not among the modalities this site allows");
-  if (plan.cohort.smallest < policy.cohort_min)
-    return refused_by("cohort_min", asks(plan.cohort.smallest, policy.cohort_min));
-  if (plan.secure_aggregation.colluders_max < policy.colluders_max)
-    return refused_by("colluders_max", asks(plan.secure_aggregation.colluders_max, policy.colluders_max));
-  if (plan.secure_aggregation.honest_min < policy.honest_min)
-    return refused_by("honest_min", asks(plan.secure_aggregation.honest_min, policy.honest_min));
-  const std::string_view weights = federation::membership::to_string(plan.strategy.weights);
-  if (std::find(policy.weights.begin(), policy.weights.end(), weights) == policy.weights.end())
-    return refused_by("weights", "the plan has \"" + std::string(weights) + "\", which this site does not allow (" +
-                                     std::string(federation::membership::meaning(plan.strategy.weights)) + ")");
-  if (plan.rounds_total() > policy.rounds_max)
-    return refused_by("rounds_max", "the plan has " + std::to_string(plan.rounds_total()) +
-                                        " rounds, this site allows " + std::to_string(policy.rounds_max));
-  return {};
+  const auto broken = find_broken_rule(policy, plan);
+  if (!broken) return {};
+  return permission_denied("plan refused by policy rule " + broken->rule + ": " + broken->why);
 }
 
 Result<void> check_acquaintances(const PolicyConfig& policy, const federation::membership::Plan& plan,
@@ -194,11 +222,13 @@ Result<void> check_acquaintances(const PolicyConfig& policy, const federation::m
         std::max(asked.threshold, federation::secagg::threshold_min(sites, asked.colluders_max));
     if (!federation::secagg::check_thresholds(sites, threshold, m + strangers, h)) return {};
   }
-  return permission_denied(std::to_string(acquaintances.roster_sites - acquaintances.known) + " of the roster's " +
-                           std::to_string(acquaintances.roster_sites) +
-                           " sites are not accepted here and count as colluders: no round of plan \"" + plan.name +
-                           "\", with at least " + std::to_string(smallest) +
-                           " sites, would meet this site's policy until more of them are");
+  const std::size_t strangers = acquaintances.roster_sites - acquaintances.known;
+  return permission_denied(
+      std::to_string(strangers) + " of the roster's " + std::to_string(acquaintances.roster_sites) +
+      (strangers == 1 ? " sites is not accepted here and counts as a colluder: no round of plan \""
+                      : " sites are not accepted here and count as colluders: no round of plan \"") +
+      plan.name + "\", with at least " + std::to_string(smallest) +
+      " sites, would meet this site's policy until more of them are");
 }
 
 }  // namespace fovea::node::io

@@ -52,6 +52,8 @@ struct NodeConfig {
   static Result<NodeConfig> parse(std::string_view text, const std::string& source);
 };
 
+// The first rule of this site's policy that the plan breaks, with both values: "cohort_min = 4 (the plan has 3)".
+std::optional<std::string> broken_rule(const PolicyConfig& policy, const federation::membership::Plan& plan);
 // permission_denied "plan refused by policy rule <rule>: …" when the plan asks for less than the policy.
 Result<void> check_policy(const PolicyConfig& policy, const federation::membership::Plan& plan);
 

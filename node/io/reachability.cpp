@@ -73,8 +73,21 @@ Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds time
   return {};
 }
 
-Result<void> try_curve(const std::string& endpoint, const federation::membership::Invite& invite, const SiteKeys& keys,
-                       std::chrono::milliseconds timeout) {
+std::string refused_text(std::optional<EpochNumber> listed, std::optional<EpochNumber> removed_by) {
+  if (!listed && !removed_by)
+    return "this site is not on the roster yet: send join-request.json to the federation's administrators and ask them "
+           "to sign it (fovea-coordinator sign)";
+  const std::string what =
+      removed_by ? "this site was taken off the roster, in epoch " + std::to_string(*removed_by)
+                 : "this site is on the roster of epoch " + std::to_string(*listed) +
+                       ", the newest that it has, and was taken off since, or the coordinator shuts it out";
+  return what +
+         ": ask the federation's administrators by telephone; to come back in, have them sign join-request.json "
+         "again, and the node goes on without a restart";
+}
+
+Result<void> try_curve(const CurveTrial& trial, const federation::membership::Invite& invite, const SiteKeys& keys) {
+  const auto& [endpoint, timeout, listed] = trial;
   FOVEA_TRY_ASSIGN(auto transport,
                    ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = invite.coordinator_transport_key},
                                          keys.transport));
@@ -84,9 +97,7 @@ Result<void> try_curve(const std::string& endpoint, const federation::membership
     switch (transport->state()) {
       case ConnectionState::connected: return {};
       case ConnectionState::refused:
-        return permission_denied(
-            "the coordinator does not know this site's key; send join-request.json to its administrator and ask for "
-            "fovea-coordinator sign");
+        return permission_denied("the coordinator refused this site's key: " + refused_text(listed));
       case ConnectionState::wrong_peer:
         return corruption("what answers at " + endpoint +
                           " does not hold the key of the invite; check the address, or ask for a new invite");

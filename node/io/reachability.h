@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
+#include "common/ids.h"
 #include "common/result.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
@@ -15,9 +17,17 @@ std::string coordinator_endpoint(const NodeConfig& config, const federation::mem
 
 // not_found: the name does not resolve; unavailable: nothing listens there, or a firewall drops the connection.
 Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds timeout);
+// What a site does whose key the coordinator refuses at the handshake. `listed`: the epoch of its newest roster, which
+// has the site; `removed_by`: that of one which has not, if it came before the connection ended.
+std::string refused_text(std::optional<EpochNumber> listed, std::optional<EpochNumber> removed_by = std::nullopt);
+
+struct CurveTrial {
+  std::string endpoint;
+  std::chrono::milliseconds timeout;
+  std::optional<EpochNumber> listed{};  // as in refused_text()
+};
 // permission_denied: this site's key is not on the roster; corruption: another key than the invite's answers;
 // deadline_exceeded: no answer.
-Result<void> try_curve(const std::string& endpoint, const federation::membership::Invite& invite, const SiteKeys& keys,
-                       std::chrono::milliseconds timeout);
+Result<void> try_curve(const CurveTrial& trial, const federation::membership::Invite& invite, const SiteKeys& keys);
 
 }  // namespace fovea::node::io

@@ -12,6 +12,7 @@
 #include "federation/messages/site_messages.h"
 #include "node/io/clock_difference.h"
 #include "node/io/site_driver_parts.h"
+#include "node/io/site_status.h"
 
 namespace fovea::node::io {
 
@@ -49,9 +50,8 @@ void SiteDriver::Parts::show_strangers() {
   const std::vector<const RosterSite*> unknown = strangers();
   if (unknown.empty()) return;
   spdlog::warn(
-      "{} sites of the roster are not accepted here and count as colluders: {}; compare their fingerprints by "
-      "telephone, then: fovea-node --site {} roster accept SITE --by \"your name\"",
-      unknown.size(), name_list(unknown), options.folder.root().string());
+      "{}; compare fingerprints by telephone, then: fovea-node --site {} roster accept SITE --by \"your name\"",
+      sites_not_accepted(unknown.size(), name_list(unknown)), options.folder.root().string());
   events.write("sites_unacquainted",
                {{"epoch", roster->epoch}, {"count", unknown.size()}, {"sites", names_of(unknown)}});
 }
@@ -81,7 +81,7 @@ Result<void> SiteDriver::Parts::look_for_acceptances() {
   FOVEA_TRY(gate.accept_sites(found));
   spdlog::info("accepted by a person here: {}", name_list(whom));
   events.write("sites_accepted", {{"count", whom.size()}, {"sites", names_of(whom)}});
-  return machine ? feed(round::PolicyChanged{site_policy()}) : Result<void>();
+  return machine ? feed(round::PolicyChanged{site_policy(), refusal_of(run->plan())}) : Result<void>();
 }
 
 Result<void> SiteDriver::Parts::wait_for_acceptances(const Error& why) {
@@ -93,8 +93,9 @@ Result<void> SiteDriver::Parts::wait_for_acceptances(const Error& why) {
                                          " roster accept SITE --by \"your name\""});
 }
 
-std::string SiteDriver::Parts::with_clock(const Error& why) const {
-  return clock_ahead_ms ? why.message + "; " + clock_difference_text(*clock_ahead_ms) : why.message;
+void SiteDriver::Parts::note_invalid_roster(const federation::membership::Roster& offered) {
+  const std::string why = invalid_roster_text(offered, clock->wall(), clock_ahead_ms);
+  if (std::exchange(roster_ignored_why, why) != why) note_ignored("roster_ignored", why);
 }
 
 }  // namespace fovea::node::io

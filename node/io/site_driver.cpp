@@ -19,6 +19,7 @@
 #include "node/io/reachability.h"
 #include "node/io/site_driver_parts.h"
 #include "node/io/site_register.h"
+#include "node/io/site_status.h"
 
 namespace fovea::node::io {
 namespace {
@@ -97,6 +98,15 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(egress::EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
   FOVEA_TRY_ASSIGN(federation::files::RecordFile site_register,
                    open_site_register(folder.site_register(), folder.runs()));
+  FOVEA_TRY_ASSIGN(const std::size_t restored, restore_releases(site_register, gate.releases_at_open()));
+  if (restored > 0) {
+    spdlog::warn(
+        "{}: lacked {} of the releases that the ledger shows, and no journal in runs/ has them: it was cut, removed or "
+        "put back from a backup. They are marked again, so that no second sum on one of those models is released; "
+        "which studies were measured for a stage \"intensity\" may be lost with it",
+        folder.site_register().string(), restored);
+    events.write("register_restored", {{"file", folder.site_register().string()}, {"releases", restored}});
+  }
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
@@ -205,12 +215,9 @@ void SiteDriver::Parts::show_connection() {
       events.write("connected");
       break;
     case ConnectionState::refused:
-      spdlog::warn(
-          "the coordinator at {} refused this site's key {}: ask the federation's administrators to sign the join "
-          "request; "
-          "trying again",
-          endpoint, federation::membership::shortened_key(self.transport_key));
-      events.write("refused");
+      spdlog::warn("the coordinator at {} refused this site's key {}: {}; trying again", endpoint,
+                   federation::membership::shortened_key(self.transport_key), refused_text());
+      events.write("refused", {{"epoch", roster ? roster->epoch : 0}, {"why", refused_text()}});
       break;
     case ConnectionState::wrong_peer:
       spdlog::warn(
@@ -222,29 +229,33 @@ void SiteDriver::Parts::show_connection() {
   }
 }
 
+std::string SiteDriver::Parts::refused_text() const {
+  return io::refused_text(roster ? std::optional(roster->epoch) : std::nullopt, removed_by);
+}
+
 void SiteDriver::Parts::write_status() {
   last_status = clock->monotonic();
-  nlohmann::ordered_json status = {{"at_ms", clock->wall().value},
-                                   {"pid", ::getpid()},
-                                   {"connected", transport->state() == ConnectionState::connected},
-                                   {"epoch", roster ? roster->epoch : 0}};
-  if (clock_ahead_ms) status["clock_ahead_ms"] = *clock_ahead_ms;
-  if (const auto unknown = strangers(); !unknown.empty()) status["sites_unaccepted"] = unknown.size();
-  if (roster) status["roster_valid"] = roster->check_valid_at(clock->wall()).has_value();
-  if (offer)
-    status[acceptances_asked == offer->run ? "waiting_for_acceptances" : "waiting_for_approval"] =
+  SiteStatus status{.at = clock->wall(),
+                    .pid = static_cast<std::uint64_t>(::getpid()),
+                    .connected = transport->state() == ConnectionState::connected,
+                    .epoch = roster ? roster->epoch : 0};
+  if (removed_by || transport->state() == ConnectionState::refused) status.not_admitted = refused_text();
+  status.clock_ahead_ms = clock_ahead_ms;
+  if (const auto unknown = strangers(); !unknown.empty()) status.sites_unaccepted = unknown.size();
+  if (roster) status.roster_valid = roster->check_valid_at(clock->wall()).has_value();
+  status.plan_refused = refused_plan();
+  if (offer && !offer->refused)
+    (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =
         to_hex(offer->plan.hash);
-  if (run && machine) {
-    status["run"] = run->run().text();
-    status["plan"] = run->plan().name;
-    status["phase"] = round::to_string(machine->phase());
-    status["round"] = machine->round();
-    status["sums_applied"] = run->sums_applied();
-    status["rounds_total"] = run->plan().rounds_total();
-  }
+  if (run && machine)
+    status.run = SiteStatus::Run{.run = run->run().text(),
+                                 .plan = run->plan().name,
+                                 .phase = std::string(round::to_string(machine->phase())),
+                                 .round = machine->round(),
+                                 .sums_applied = run->sums_applied(),
+                                 .rounds_total = run->plan().rounds_total()};
   // Not evidence: a full disk loses a status line, never the run.
-  if (const auto written = replace_file(options.folder.root() / "status.json", as_bytes(status.dump() + "\n"));
-      !written)
+  if (const auto written = replace_file(status_file(options.folder.root()), as_bytes(status.text())); !written)
     spdlog::debug("status: {}", written.error().message);
 }
 

@@ -66,8 +66,10 @@ struct SiteDriver::Parts {
     bool operator==(const FileStamp&) const = default;
   };
   std::map<Digest, FileStamp> decisions_read{};
+  std::map<Digest, UnixMs> decided_at{};  // by plan: when a person signed the decision that is in force
+  // Offered last, and refused by the policy of node.toml.
+  std::optional<federation::membership::Plan> ruled_out{};
   bool policy_due = false;  // the machine has yet to hear of an approval, a withdrawal or another policy
-  federation::messages::RefusalReason policy_why = federation::messages::RefusalReason::plan_not_approved;
   bool reload_due = false;  // SIGHUP
   std::optional<SiteRun> run{};
   std::optional<round::SiteMachine> machine{};
@@ -81,6 +83,8 @@ struct SiteDriver::Parts {
   federation::io::RateLimit refusals_shown{kRefusedRate};
 
   bool stop = false;
+  std::optional<EpochNumber> removed_by{};  // a roster that does not have this site any more
+  std::string roster_ignored_why{};         // said last: an offer comes with every greeting
   bool resume_pending = false;
   bool greeting_due = false;
   bool publish_due = false;  // of the ledger
@@ -97,6 +101,7 @@ struct SiteDriver::Parts {
   void handle_signals();
   Result<void> tick();
   void show_connection();
+  std::string refused_text() const;  // by the coordinator, at the handshake
   void write_status();
 
   // site_session.cpp: hello, roster, plans and their approval
@@ -118,6 +123,12 @@ struct SiteDriver::Parts {
   Result<void> refuse_second_roster(const federation::membership::SignedDocument& document,
                                     const federation::membership::Roster& verified);
   Result<void> refuse_plan(const RunId& run, federation::messages::RefusalReason reason, const Error& why);
+  Result<void> refuse_as(const RunId& run, const federation::membership::Plan& plan);  // with refusal_of()
+  // Why nothing of this plan leaves: nobody approved it, a person rejected it, or the policy rules it out.
+  federation::messages::Refusal refusal_of(const federation::membership::Plan& plan) const;
+  // Of the plan of the open run, or the one that was offered last: "plan \"lesions\": …", if it is refused here.
+  std::optional<std::string> refused_plan() const;
+  void warn_of_lost_records();  // of the open run
   Result<void> open_run(const Offer& accepted);
   round::SitePolicy site_policy() const;
   Result<void> hold_if_asked(const federation::messages::SignedMessage& message);
@@ -127,7 +138,7 @@ struct SiteDriver::Parts {
   void show_strangers();
   Result<void> look_for_acceptances();
   Result<void> wait_for_acceptances(const Error& why);
-  std::string with_clock(const Error& why) const;
+  void note_invalid_roster(const federation::membership::Roster& offered);
 
   // site_blames.cpp: which sites the coordinator left out, and what shows why
   Result<void> take_blame(const federation::messages::SignedMessage& message);

@@ -55,7 +55,7 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
     if (effects.more) resume_pending = true;
     // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
     if (!next && std::exchange(greeting_due, false)) next = round::Connected{};
-    if (!next && std::exchange(policy_due, false)) next = round::PolicyChanged{site_policy(), policy_why};
+    if (!next && std::exchange(policy_due, false)) next = round::PolicyChanged{site_policy(), refusal_of(run->plan())};
   }
   return {};
 }

@@ -15,6 +15,7 @@
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
 #include "federation/files/signed_document_file.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/site_fields.h"
 #include "node/io/default_config.h"
@@ -35,12 +36,45 @@ bool is_signed_under(const federation::membership::SignedDocument& roster, const
   });
 }
 
-Result<std::optional<federation::membership::SignedDocument>> read_if_there(const fs::path& file) {
+// Half a file: what is wrong with it, and what to do. One of a newer version says itself what to do.
+Error with_fix(const Error& error, const std::string& fix) {
+  if (error.code == ErrorCode::failed_precondition) return error;
+  return Error{error.code, error.message + "\n  fix: " + fix};
+}
+
+Result<std::optional<federation::membership::SignedDocument>> read_if_there(const fs::path& file,
+                                                                            const std::string& fix) {
   using Out = std::optional<federation::membership::SignedDocument>;
   auto document = federation::files::read_signed_document(file);
   if (!document && document.error().code == ErrorCode::not_found) return Out();
-  if (!document) return document.error();
+  if (!document) return with_fix(document.error(), fix);
   return Out(std::move(document).value());
+}
+
+// What has to be done where a key of the site is gone for good.
+std::string new_identity() {
+  return "restore it from your backup; without one this site needs new keys: make a site in another folder (fovea-node "
+         "init), move data/ and register there, join with the invite, have the administrators sign the new join "
+         "request, and the other hospitals accept the new fingerprint";
+}
+
+template <class Key>
+Result<void> check_own(const Key& key, const federation::membership::PublicKeyBytes& named, const fs::path& file) {
+  if (key == named) return {};
+  return corruption(file.string() + ": is not the key that site.json names\n  fix: " + new_identity());
+}
+
+Result<federation::membership::RosterSite> read_site(ByteView bytes) {
+  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(bytes, "site.json", kSiteFileMax));
+  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "site.json"));
+  FOVEA_TRY_ASSIGN(const std::uint64_t format, federation::membership::read_format(fields, "fovea_site", kFormat));
+  if (format != kFormat)
+    return failed_precondition(
+        "site.json says fovea_site 1, the format of version 0.1, whose approver's key lies open; make a new site in "
+        "another folder (fovea-node init), move data/ there, and join with a new invite");
+  FOVEA_TRY_ASSIGN(federation::membership::RosterSite site, federation::membership::read_site_fields(fields));
+  FOVEA_TRY(fields.finish());
+  return site;
 }
 
 }  // namespace
@@ -76,31 +110,48 @@ Result<federation::membership::RosterSite> SiteFolder::site() const {
     return not_found(root_.string() + ": is not a site's folder; run: fovea-node --site " + root_.string() +
                      " init NAME");
   if (!bytes) return bytes.error();
-  FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(*bytes, "site.json", kSiteFileMax));
-  FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "site.json"));
-  FOVEA_TRY_ASSIGN(const std::uint64_t format, fields.integer("fovea_site", 1, kFormat));
-  if (format != kFormat)
-    return failed_precondition(root_.string() +
-                               ": site.json says fovea_site 1, the format of version 0.1, whose approver's key lies "
-                               "open; make a new site in another folder (fovea-node init), move data/ there, and join "
-                               "with a new invite");
-  FOVEA_TRY_ASSIGN(federation::membership::RosterSite site, federation::membership::read_site_fields(fields));
-  FOVEA_TRY(fields.finish());
+  auto site = read_site(*bytes);
+  if (!site)
+    return with_fix(site.error().with_context(root_.string()),
+                    "put site.json back from your backup; it holds this site's name and public keys, as every roster "
+                    "with this site does");
   return site;
 }
 
 Result<SiteKeys> SiteFolder::keys() const {
   const federation::files::KeyFolder keys = key_folder();
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, site());
+  for (const char* name : {"identity", "log", "transport"})
+    if (const fs::path file = keys.file(name); !fs::exists(file))
+      return failed_precondition(file.string() +
+                                 ": is missing; the node cannot run without this key\n  fix: " + new_identity());
   FOVEA_TRY_ASSIGN(crypto::SigningKey identity, keys.signing_key("identity"));
   FOVEA_TRY_ASSIGN(crypto::SigningKey log, keys.signing_key("log"));
   FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, keys.agreement_key("transport"));
+  FOVEA_TRY(check_own(identity.verify_key(), self.identity_key, keys.file("identity")));
+  FOVEA_TRY(check_own(log.verify_key(), self.log_key, keys.file("log")));
+  FOVEA_TRY(check_own(transport.public_key(), self.transport_key, keys.file("transport")));
   return SiteKeys{std::move(identity), std::move(log), std::move(transport)};
+}
+
+Result<void> SiteFolder::check_approver_key() const {
+  const fs::path file = key_folder().protected_file("approver");
+  if (!fs::exists(file))
+    return failed_precondition(file.string() +
+                               ": is missing; it is the key with which a person here decides (plan approve, plan "
+                               "reject, roster accept), and nothing can be decided without it\n  fix: " +
+                               new_identity());
+  return crypto::check_protected_key_file(file);
 }
 
 Result<crypto::SigningKey> SiteFolder::approver_key(const federation::files::PassphraseSource& passphrase) const {
   const fs::path file = key_folder().protected_file("approver");
+  FOVEA_TRY(check_approver_key());  // before a passphrase is asked for
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, site());
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes secret, passphrase.existing("the key " + file.string()));
-  return crypto::read_protected_key_file(file, secret);
+  FOVEA_TRY_ASSIGN(crypto::SigningKey key, crypto::read_protected_key_file(file, secret));
+  FOVEA_TRY(check_own(key.verify_key(), self.approver_key, file));  // else nobody would believe what is signed
+  return key;
 }
 
 Result<federation::membership::Invite> SiteFolder::invite() const {
@@ -108,10 +159,12 @@ Result<federation::membership::Invite> SiteFolder::invite() const {
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() +
                      " join INVITE");
-  if (!document) return document.error();
-  auto pinned = federation::membership::verify_invite(*document);
-  if (!pinned) return pinned.error().with_context((root_ / "invite.json").string());
-  return pinned;
+  auto pinned = document ? federation::membership::verify_invite(*document)
+                         : Result<federation::membership::Invite>(document.error());
+  if (pinned) return pinned;
+  return with_fix(document ? pinned.error().with_context((root_ / "invite.json").string()) : pinned.error(),
+                  "fovea-node --site " + root_.string() +
+                      " join INVITE --accept-change, with an invite whose fingerprint was compared by telephone");
 }
 
 Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument& document) const {
@@ -139,11 +192,13 @@ Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster(
   FOVEA_TRY(invite());
   auto document = federation::files::read_signed_document(root_ / "roster.json");
   if (!document && document.error().code == ErrorCode::not_found) return Out();
-  if (!document) return document.error();
+  const std::string fix = "put back the newest of " + (root_ / "rosters").string() +
+                          ", the file NUMBER.json with the highest number, as " + (root_ / "roster.json").string();
+  if (!document) return with_fix(document.error(), fix);
   auto roster = roster_in(root_ / "roster.json");
   if (!roster && is_signed_under(*document, federation::files::former_trusts(root_ / "invites")))
     return Out();  // the coordinator offers one under the new document
-  if (!roster) return roster.error();
+  if (!roster) return with_fix(roster.error(), fix);
   return Out(std::move(roster).value());
 }
 
@@ -192,7 +247,10 @@ Result<std::vector<Digest>> SiteFolder::plans() const {
 Result<Bytes> SiteFolder::plan_bytes(const Digest& hash) const {
   FOVEA_TRY_ASSIGN(Bytes bytes, read_file(plan(hash), federation::membership::kPlanBytesMax));
   if (crypto::sha256(bytes) != hash)
-    return corruption(plan(hash).string() + ": the bytes do not have the hash of the name");
+    return corruption(
+        plan(hash).string() +
+        ": the bytes do not have the hash of the name\n  fix: remove this file; the coordinator offers the "
+        "plan again");
   return bytes;
 }
 
@@ -211,11 +269,25 @@ Result<Digest> SiteFolder::find_plan(std::string_view prefix) const {
 }
 
 Result<std::optional<federation::membership::SignedDocument>> SiteFolder::decision(const Digest& hash) const {
-  return read_if_there(approval(hash));
+  return read_if_there(approval(hash), "decide again: fovea-node --site " + root_.string() +
+                                           " plan approve, or plan reject, " + to_hex(hash).substr(0, 12));
 }
 
 Result<std::optional<federation::membership::SignedDocument>> SiteFolder::acceptance(const Digest& entry) const {
-  return read_if_there(acquaintance(entry));
+  return read_if_there(acquaintance(entry), "accept that site again, comparing its fingerprint: fovea-node --site " +
+                                                root_.string() + " roster accept SITE --by \"your name\"");
+}
+
+std::vector<const federation::membership::RosterSite*> SiteFolder::unaccepted(
+    const federation::membership::Roster& roster, const federation::membership::RosterSite& self) const {
+  std::vector<const federation::membership::RosterSite*> out;
+  for (const federation::membership::RosterSite& site : roster.sites) {
+    if (site.identity_key == self.identity_key) continue;
+    const auto document = acceptance(federation::membership::entry_digest(site));
+    if (!document || !*document || !federation::membership::verify_acquaintance(**document, self, site))
+      out.push_back(&site);
+  }
+  return out;
 }
 
 }  // namespace fovea::node::io

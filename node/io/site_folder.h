@@ -74,12 +74,18 @@ class SiteFolder {
                                                     const federation::files::PassphraseSource& passphrase) const;
 
   Result<federation::membership::RosterSite> site() const;  // not_found: not initialised; says to run init
+  // Those that site.json names, or an error that names the file and what to do.
   Result<SiteKeys> keys() const;
+  // Whether a person can still decide here: the file is there, closed to others, and a key under a passphrase.
+  Result<void> check_approver_key() const;
   // Asks a person for its passphrase: only for what that person decides.
   Result<crypto::SigningKey> approver_key(const federation::files::PassphraseSource& passphrase) const;
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
   // Replaces the one that is pinned, which is kept: a person has accepted the change.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
+  // Of a roster, the sites but this one that no person here has accepted; it must outlive the result.
+  std::vector<const federation::membership::RosterSite*> unaccepted(
+      const federation::membership::Roster& roster, const federation::membership::RosterSite& self) const;
   // The newest roster that was verified here, if any, checked again but for its time: whoever uses it asks whether it
   // is valid then (Roster::check_valid_at).
   Result<std::optional<federation::membership::Roster>> newest_roster() const;

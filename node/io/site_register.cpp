@@ -46,4 +46,15 @@ Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs
   return out;
 }
 
+Result<std::size_t> restore_releases(RecordFile& site_register,
+                                     const std::map<Digest, egress::RecordedRelease>& releases) {
+  FOVEA_TRY_ASSIGN(const round::SiteMemory memory, round::SiteMemory::restore(RunId{}, {}, site_register.records()));
+  std::vector<Bytes> lost;
+  for (const auto& [model, release] : releases)
+    if (!memory.released_models.contains(model))
+      lost.push_back(round::encode_mark(release.run, round::ReleasedMark{.ref = release.ref, .model_hash = model}));
+  FOVEA_TRY(site_register.append(lost));
+  return lost.size();
+}
+
 }  // namespace fovea::node::io

@@ -1,10 +1,14 @@
 // The register of a site on disk: what must hold across its runs (node/round/site_marks.h).
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <map>
 
+#include "common/bytes.h"
 #include "common/result.h"
 #include "federation/files/record_file.h"
+#include "node/egress/egress_gate.h"
 
 namespace fovea::node::io {
 
@@ -13,5 +17,11 @@ namespace fovea::node::io {
 // that may not leave any more are erased from the journals.
 Result<federation::files::RecordFile> open_site_register(const std::filesystem::path& path,
                                                          const std::filesystem::path& runs);
+
+// Marks what the site's ledger shows as released, by model, and the register lacks (it was cut, or removed together
+// with the journals), so that no second sum on such a model is released. Such a mark lets nothing be repeated. How many
+// were missing.
+Result<std::size_t> restore_releases(federation::files::RecordFile& site_register,
+                                     const std::map<Digest, egress::RecordedRelease>& releases);
 
 }  // namespace fovea::node::io

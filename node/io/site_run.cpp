@@ -50,6 +50,12 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
   const std::string text = expected.dump() + "\n";
   const auto present = read_file(path, 4096);
   if (present && as_text(*present) == text) return {};
+  // Half a file says nothing of another plan.
+  const auto json = present ? parse_json(*present, "run.json", 4096) : Result<nlohmann::json>(present.error());
+  if (present && (!json || !json->is_object() || !json->contains("plan")))
+    return corruption(path.string() +
+                      ": is damaged\n  fix: put it back from your backup, or remove this file if no "
+                      "other plan was ever run under this number");
   if (present) return permission_denied("run " + run.text() + ": was opened here under another plan");
   if (present.error().code != ErrorCode::not_found) return present.error();
   return write_file_durably(path, as_bytes(text));
@@ -87,22 +93,28 @@ Result<void> SiteRun::append_journal(std::span<const Bytes> records) {
   return rest ? journal_.rewrite(*rest) : journal_.append(records);
 }
 
+Result<void> SiteRun::take_model(ByteView file, const federation::model::ModelLayout& layout) {
+  FOVEA_TRY_ASSIGN(federation::model::StoredModel stored, federation::model::read_safetensors(file));
+  FOVEA_TRY_ASSIGN(const Digest plan, digest_of(stored.metadata, kPlanKey));
+  if (plan != plan_.hash || !(stored.state.layout() == layout)) return corruption("is another plan's model");
+  FOVEA_TRY_ASSIGN(last_round_, number_of<RoundNumber>(stored.metadata, kRoundKey));
+  FOVEA_TRY_ASSIGN(sums_applied_, number_of<std::uint32_t>(stored.metadata, kSumsKey));
+  if (stored.metadata.contains(kEpochKey)) {  // files of the first versions lack it
+    FOVEA_TRY_ASSIGN(roster_epoch_, number_of<EpochNumber>(stored.metadata, kEpochKey));
+  }
+  FOVEA_TRY_ASSIGN(transcript_, digest_of(stored.metadata, kTranscriptKey));
+  model_ = std::make_shared<const federation::model::ModelState>(std::move(stored.state));
+  return {};
+}
+
 Result<void> SiteRun::load_model() {
   FOVEA_TRY_ASSIGN(federation::model::ModelLayout layout, federation::model::make_layout(plan_.architecture));
   const auto file = read_file(model_file(), federation::model::kSafetensorsFileMax);
   if (!file && file.error().code != ErrorCode::not_found) return file.error();
   if (file) {
-    FOVEA_TRY_ASSIGN(federation::model::StoredModel stored, federation::model::read_safetensors(*file));
-    FOVEA_TRY_ASSIGN(const Digest plan, digest_of(stored.metadata, kPlanKey));
-    if (plan != plan_.hash || !(stored.state.layout() == layout))
-      return corruption(model_file().string() + ": is another plan's model; move it away and start again");
-    FOVEA_TRY_ASSIGN(last_round_, number_of<RoundNumber>(stored.metadata, kRoundKey));
-    FOVEA_TRY_ASSIGN(sums_applied_, number_of<std::uint32_t>(stored.metadata, kSumsKey));
-    if (stored.metadata.contains(kEpochKey)) {  // files of the first versions lack it
-      FOVEA_TRY_ASSIGN(roster_epoch_, number_of<EpochNumber>(stored.metadata, kEpochKey));
-    }
-    FOVEA_TRY_ASSIGN(transcript_, digest_of(stored.metadata, kTranscriptKey));
-    model_ = std::make_shared<const federation::model::ModelState>(std::move(stored.state));
+    if (const auto taken = take_model(*file, layout); !taken)
+      return corruption(model_file().string() + ": " + taken.error().message +
+                        "\n  fix: move this file away and start again: the model is made anew from the published sums");
   } else {
     FOVEA_TRY_ASSIGN(federation::model::ModelState initial, federation::model::initial_model(layout, plan_.seed));
     model_ = std::make_shared<const federation::model::ModelState>(std::move(initial));

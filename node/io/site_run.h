@@ -62,12 +62,14 @@ class SiteRun {
   // The model as a file; `predict` and `evaluate` read it.
   Result<void> save_model() const;
   std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
+  std::filesystem::path journal_file() const { return folder_ / "journal"; }
 
  private:
   SiteRun(std::filesystem::path folder, RunId run, federation::membership::Plan plan,
           federation::files::RecordFile journal)
       : folder_(std::move(folder)), run_(run), plan_(std::move(plan)), journal_(std::move(journal)) {}
   Result<void> load_model();
+  Result<void> take_model(ByteView file, const federation::model::ModelLayout& layout);
 
   std::filesystem::path folder_;
   RunId run_;

@@ -15,6 +15,7 @@
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
 #include "node/io/site_driver_parts.h"
+#include "node/round/site_marks.h"
 
 namespace fovea::node::io {
 
@@ -59,7 +60,8 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   auto verified = federation::membership::verify_roster_at_any_time(*document, invite.trust(epoch_min));
   if (!verified) return note_ignored("roster_ignored", verified.error().message), Result<void>();
   const auto valid = verified->check_valid_at(clock->wall());
-  if (!valid) note_ignored("roster_ignored", with_clock(valid.error()));
+  if (!valid) note_invalid_roster(*verified);
+  else roster_ignored_why.clear();
   if (roster && roster->hash == verified->hash) return {};
   if (roster && roster->epoch == verified->epoch) return refuse_second_roster(*document, *verified);
   if (valid) return adopt_roster(*document, std::move(verified).value());
@@ -100,8 +102,10 @@ Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::Signe
   if (entry == nullptr || entry_digest(*entry) != entry_digest(self)) {
     if (!ignored_shown.admit(clock->monotonic())) return {};
     const bool other_keys = entry != nullptr;
-    spdlog::warn("this site is not on the roster of epoch {}{}; ask the federation's administrators", verified.epoch,
-                 other_keys ? " with the keys it has" : "");
+    if (!other_keys) removed_by = verified.epoch;
+    spdlog::warn("{}", other_keys ? "this site is not on the roster of epoch " + std::to_string(verified.epoch) +
+                                        " with the keys it has; ask the federation's administrators"
+                                  : refused_text());
     events.write("not_on_roster", {{"epoch", verified.epoch}, {"other_keys", other_keys}});
     return {};
   }
@@ -111,6 +115,7 @@ Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::Signe
     return {};
   }
   FOVEA_TRY(options.folder.keep_roster(document, verified.epoch));
+  removed_by.reset();
   roster = std::move(verified);
   FOVEA_TRY(gate.pin_roster(*roster));
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
@@ -139,8 +144,7 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   if (run && run->run() == offered_run) return {};
   if (offer && offer->run == offered_run) {
     if (!offer->refused) return {};
-    return refuse_plan(offered_run, federation::messages::RefusalReason::plan_not_approved,
-                       permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
+    return refuse_as(offered_run, offer->plan);
   }
   if (!plan_offers.admit(clock->monotonic())) {
     note_ignored("plan_ignored", "more than 16 plans in an hour; a later one is taken when it is offered again");
@@ -160,8 +164,11 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   FOVEA_TRY(create_directories_durably(options.folder.plan(plan->hash).parent_path()));
   FOVEA_TRY(write_file_durably(options.folder.plan(plan->hash), offered->plan));
   events.write("plan_offered", {{"run", offered_run.text()}, {"plan", to_hex(plan->hash)}, {"name", plan->name}});
-  if (const auto allowed = check_policy(options.config.policy, *plan); !allowed)
+  ruled_out.reset();
+  if (const auto allowed = check_policy(options.config.policy, *plan); !allowed) {
+    ruled_out = std::move(*plan);
     return refuse_plan(offered_run, federation::messages::RefusalReason::local_policy, allowed.error());
+  }
   offer = Offer{offered_run, std::move(plan).value()};
   decisions_read.erase(offer->plan.hash);
   FOVEA_TRY(look_for_decision());
@@ -188,13 +195,13 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   if (!gate.plan_approved(offer->plan.hash)) {
     if (!decided) return {};
     offer->refused = true;
-    return refuse_plan(offer->run, federation::messages::RefusalReason::plan_not_approved,
-                       permission_denied("plan \"" + offer->plan.name + "\" was rejected at this site"));
+    return refuse_as(offer->run, offer->plan);
   }
   if (!roster) return {};  // none that is valid by this machine's clock: the plan waits for it
   // Again: the policy may have become stricter while the plan waited.
   if (const auto allowed = check_policy(options.config.policy, offer->plan); !allowed) {
     const RunId run_refused = offer->run;
+    ruled_out = std::move(offer->plan);
     offer.reset();  // it is offered again
     return refuse_plan(run_refused, federation::messages::RefusalReason::local_policy, allowed.error());
   }
@@ -226,8 +233,36 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
   if (!decided) {
     spdlog::warn("ignored an approval: {}", decided.error().message);
     events.write("approval_ignored", {{"why", decided.error().message}});
+    return false;
   }
-  return decided.has_value();
+  FOVEA_TRY_ASSIGN(const auto said, federation::membership::verify_approval(**decision, self.approver_key));
+  decided_at[plan] = said.decided;
+  return true;
+}
+
+federation::messages::Refusal SiteDriver::Parts::refusal_of(const federation::membership::Plan& plan) const {
+  using federation::messages::RefusalReason;
+  const auto decided = decided_at.find(plan.hash);
+  const bool approved = gate.approved_by_person(plan.hash);
+  if (!approved && decided != decided_at.end())
+    return {RefusalReason::plan_rejected, "a person here rejected the plan at " + utc_text(decided->second)};
+  if (const auto rule = broken_rule(options.config.policy, plan))
+    return {RefusalReason::local_policy, (approved ? "approved, but refused by " : "refused by ") + *rule};
+  return round::nobody_approved();
+}
+
+std::optional<std::string> SiteDriver::Parts::refused_plan() const {
+  const federation::membership::Plan* plan = nullptr;
+  if (ruled_out && broken_rule(options.config.policy, *ruled_out)) plan = &*ruled_out;
+  if (run && !gate.plan_approved(run->plan().hash)) plan = &run->plan();
+  if (offer && offer->refused) plan = &offer->plan;
+  if (plan == nullptr) return std::nullopt;
+  return "plan \"" + plan->name + "\": " + refusal_of(*plan).detail;
+}
+
+Result<void> SiteDriver::Parts::refuse_as(const RunId& refused_run, const federation::membership::Plan& plan) {
+  const federation::messages::Refusal why = refusal_of(plan);
+  return refuse_plan(refused_run, why.reason, permission_denied("plan \"" + plan.name + "\": " + why.detail));
 }
 
 // Before each send: a person's rejection holds from the next byte on. What was queued before it is dropped with the
@@ -235,13 +270,13 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
 Result<void> SiteDriver::Parts::follow_decision() {
   if (!run) return {};
   const Digest& plan = run->plan().hash;
-  const bool before = gate.plan_approved(plan);
+  const bool before = gate.approved_by_person(plan);
   FOVEA_TRY(read_decision(plan));
-  if (gate.plan_approved(plan) == before) return {};
+  if (gate.approved_by_person(plan) == before) return {};
   policy_due = true;
-  policy_why = federation::messages::RefusalReason::plan_not_approved;
-  if (before) spdlog::warn("plan \"{}\" was withdrawn: nothing of it leaves any more", run->plan().name);
-  else spdlog::info("plan \"{}\" is approved again", run->plan().name);
+  const std::string now = before || !gate.plan_approved(plan) ? refusal_of(run->plan()).detail : "approved again";
+  if (before) spdlog::warn("plan \"{}\": {}: nothing of it leaves any more", run->plan().name, now);
+  else spdlog::info("plan \"{}\": {}", run->plan().name, now);
   events.write(before ? "plan_withdrawn" : "plan_approved_again", {{"run", run->run().text()}, {"plan", to_hex(plan)}});
   return before ? transport->hang_up() : Result<void>();
 }
@@ -257,13 +292,14 @@ Result<void> SiteDriver::Parts::reload_policy() {
   options.config.policy = fresh->policy;
   std::optional<std::string> forbidden;
   if (run)
-    if (const auto allowed = check_policy(fresh->policy, run->plan()); !allowed) forbidden = allowed.error().message;
+    if (const auto rule = broken_rule(fresh->policy, run->plan()))
+      forbidden = "plan \"" + run->plan().name + "\" is refused by " + *rule;
   const bool before = run && gate.plan_approved(run->plan().hash);
   FOVEA_TRY(gate.change_policy(fresh->policy.cohort_min, fresh->policy.run_bytes_max, forbidden));
   spdlog::info("the policy of node.toml is in force{}{}", forbidden ? ": " : "", forbidden.value_or(""));
   events.write("policy_reloaded", {{"forbids_plan", forbidden.has_value()}});
   policy_due = machine.has_value();
-  policy_why = federation::messages::RefusalReason::local_policy;
+  if (!machine) FOVEA_TRY(on_connected());  // a plan that the policy before ruled out is offered again
   return before && forbidden ? transport->hang_up() : Result<void>();
 }
 
@@ -285,6 +321,31 @@ round::SitePolicy SiteDriver::Parts::site_policy() const {
   return out;
 }
 
+// The ledger is written after the journal and lies in another place: what it shows and the journal lacks was lost.
+void SiteDriver::Parts::warn_of_lost_records() {
+  using federation::ledger::RoundKey;
+  const auto memory = round::SiteMemory::restore(run->run(), run->journal_at_start());
+  if (!memory) return;  // the machine refuses the journal by name
+  const auto key_of = [&](const federation::messages::AttemptRef& ref) {
+    return RoundKey{run->run(), ref.round, ref.attempt};
+  };
+  std::optional<RoundKey> lost;
+  if (const auto joined = gate.last_joined(run->run());
+      joined && (!memory->joined || key_of(memory->joined->ref) < *joined))
+    lost = joined;
+  for (const auto& [model, release] : gate.releases_at_open())
+    if (release.run == run->run() && (!memory->unmasked || memory->unmasked->ref.round < release.ref.round))
+      lost = std::max(lost, std::optional(key_of(release.ref)));
+  if (!lost) return;
+  const std::string file = run->journal_file().string();
+  spdlog::warn(
+      "{}: lacks what the ledger shows up to round {}, attempt {}: it was cut, or put back from a backup. Nothing is "
+      "given twice: no attempt up to this one is joined again, and what was signed in them is not released. Check the "
+      "disk, and put neither runs/ nor register back from a backup",
+      file, lost->round, lost->attempt);
+  events.write("journal_lacks_records", {{"file", file}, {"round", lost->round}, {"attempt", lost->attempt}});
+}
+
 Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   if (!roster) return failed_precondition("a plan came before a roster; the coordinator must send its roster first");
   auto trainer = options.make_trainer(accepted.plan);
@@ -297,6 +358,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   machine.reset();
   worker.reset();
   run.emplace(std::move(opened).value());
+  ruled_out.reset();
   policy_due = false;
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
@@ -315,6 +377,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                               {"plan", to_hex(accepted.plan.hash)},
                               {"sums_applied", run->sums_applied()},
                               {"rounds_total", accepted.plan.rounds_total()}});
+  warn_of_lost_records();
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
   FOVEA_TRY(feed(round::Tick{clock->monotonic()}));  // else the machine, which has no clock, would count from zero

@@ -102,9 +102,7 @@ std::optional<Refusal> SiteMachine::Core::check_counts(const federation::secagg:
 
 // The vector has the shape that the approved plan gives it: nothing else can be decoded, applied, or travel in it.
 std::optional<Refusal> SiteMachine::Core::check_plan(const federation::secagg::RoundParameters& p) const {
-  const auto& approved = config.policy.plans_approved;
-  if (std::find(approved.begin(), approved.end(), p.plan_hash) == approved.end())
-    return federation::messages::refused(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (!is_approved(p.plan_hash)) return refusal_of_plan();
   if (p.dimension != model.next.dimension)
     return federation::messages::refused(RefusalReason::dimension_differs,
                                          "a vector of " + std::to_string(p.dimension) +

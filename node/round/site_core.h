@@ -147,6 +147,7 @@ struct SiteMachine::Core {
       abandoned;  // joined, then given up by the coordinator: its statement is void
   // What a withdrawal interrupted, said again at each connection until a plan is approved.
   std::optional<federation::messages::AttemptFailure> withdrawn;
+  federation::messages::Refusal without_plan = nobody_approved();  // why no plan is approved, where none is
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   Phase phase;
   std::optional<IncomingSum> incoming;
@@ -171,7 +172,10 @@ struct SiteMachine::Core {
   void on(Tick event);
   void on_train_task(const federation::messages::SignedMessage& message);
   bool has_plan() const noexcept { return !config.policy.plans_approved.empty(); }
-  void withdraw(federation::messages::RefusalReason why);
+  bool is_approved(const Digest& plan) const noexcept { return contains(config.policy.plans_approved, plan); }
+  // Of a plan that is not: another one than the approved, or why none is any more.
+  federation::messages::Refusal refusal_of_plan() const { return has_plan() ? nobody_approved() : without_plan; }
+  void withdraw();
   void void_attempt();
   void refuse_withdrawn(const federation::messages::SignedMessage& message);
   void give_up_attempt(federation::messages::RefusalReason why);

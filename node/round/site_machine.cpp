@@ -15,6 +15,7 @@
 namespace fovea::node::round {
 
 using federation::messages::MessageKind;
+using federation::messages::Refusal;
 using federation::messages::RefusalReason;
 
 namespace {
@@ -80,6 +81,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
                                           .has_model = false,
                                           .abandoned = abandoned,
                                           .withdrawn = {},
+                                          .without_plan = nobody_approved(),
                                           .wanted_model = {},
                                           .phase = Idle{},
                                           .incoming = {},
@@ -225,7 +227,9 @@ void SiteMachine::Core::on(PolicyChanged event) {
     return refuse(RefusalReason::local_policy, checked.error().message);
   const SitePolicy before = std::exchange(config.policy, std::move(event.policy));
   if (!has_plan()) {
-    if (!before.plans_approved.empty()) withdraw(event.why);
+    without_plan = std::move(event.why);
+    if (withdrawn) withdrawn->reason = without_plan.reason;
+    if (!before.plans_approved.empty()) withdraw();
     return;
   }
   withdrawn.reset();
@@ -255,7 +259,8 @@ void SiteMachine::Core::void_attempt() {
 }
 
 // The secrets go with the phase. An attempt that was signed is void: its release must not leave any more.
-void SiteMachine::Core::withdraw(RefusalReason why) {
+void SiteMachine::Core::withdraw() {
+  const RefusalReason why = without_plan.reason;
   const std::size_t said = effects.outbound.size();
   effects.cancel_training = std::holds_alternative<Training>(phase);
   RoundNumber round = 0;
@@ -268,15 +273,15 @@ void SiteMachine::Core::withdraw(RefusalReason why) {
   give_up_attempt(why);
   phase = Idle{};
   incoming.reset();
-  effects.notices.emplace_back("the plan was withdrawn: what was under way is given up");
+  effects.notices.push_back(without_plan.detail + ": what was under way is given up");
   if (effects.outbound.size() == said) report_failure({.round = round}, why);
 }
 
 // So that the coordinator need not wait for the answer.
 void SiteMachine::Core::refuse_withdrawn(const federation::messages::SignedMessage& message) {
   if (withdrawn) report_failure({withdrawn->round, withdrawn->attempt}, withdrawn->reason);
-  refuse(RefusalReason::plan_not_approved,
-         std::string(federation::messages::to_string(message.kind())) + " under a plan that is not approved here");
+  refuse(without_plan.reason,
+         std::string(federation::messages::to_string(message.kind())) + ": " + without_plan.detail);
 }
 
 void SiteMachine::Core::on(RosterAdopted event) {
@@ -325,9 +330,10 @@ void SiteMachine::Core::on_train_task(const federation::messages::SignedMessage&
   if (memory.unmasked && task.round <= memory.unmasked->ref.round)
     return refuse(RefusalReason::round_already_unmasked,
                   "shares of round " + std::to_string(memory.unmasked->ref.round) + " were released");
-  if (std::find(config.policy.plans_approved.begin(), config.policy.plans_approved.end(), task.plan_hash) ==
-      config.policy.plans_approved.end())
-    return refuse_task(RefusalReason::plan_not_approved, "nobody at this site approved the plan");
+  if (!is_approved(task.plan_hash)) {
+    Refusal why = refusal_of_plan();
+    return refuse_task(why.reason, std::move(why.detail));
+  }
   if (!has_model || task.model_hash != model.model_hash)
     return refuse_task(RefusalReason::model_differs, "not the model this site computed");
   if (task.previous_transcript != model.transcript)

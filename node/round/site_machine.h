@@ -42,6 +42,7 @@
 #include "federation/membership/roster.h"
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/envelope.h"
+#include "federation/messages/refusal_reason.h"
 #include "federation/secagg/fixed_point.h"
 #include "federation/secagg/round_evidence.h"
 
@@ -49,6 +50,11 @@ namespace fovea::node::round {
 
 // With one honest site in a sum, the sum less what the colluders sent is that site's own update.
 inline constexpr std::uint32_t kHonestMin = 2;
+
+// What a plan is refused with that no person has decided about.
+inline federation::messages::Refusal nobody_approved() {
+  return {federation::messages::RefusalReason::plan_not_approved, "nobody at this site approved the plan"};
+}
 
 // What the hospital demands, and the plan that it approved, whatever the coordinator says. Bounds: honest_min at least
 // kHonestMin, cohort_min at least honest_min + colluders_max and at most federation::kCohortMax.
@@ -123,8 +129,8 @@ struct TrainingFailed {
 // release.
 struct PolicyChanged {
   SitePolicy policy;
-  federation::messages::RefusalReason why =
-      federation::messages::RefusalReason::plan_not_approved;  // what the coordinator is told of what is given up
+  // Where no plan is approved: the coordinator is told the reason of all that is refused for it, the log the words.
+  federation::messages::Refusal why = nobody_approved();
 };
 struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
   federation::membership::Roster roster;

@@ -33,7 +33,7 @@ TEST_P(RejectedPlan, GetsNothingMoreHoweverMuchTheCoordinatorAsks) {
   scripted_->send_to_victim(held.wire());
   expect_event({"message_refused"});
   scripted_->begin_round();
-  expect_event(refused(RefusalReason::plan_not_approved));
+  expect_event(refused(RefusalReason::plan_rejected));
   EXPECT_EQ(scripted_->answers(), answers);
   EXPECT_EQ(scripted_->heard(MessageKind::training_progress), progress);
   scripted_->give_up_round();

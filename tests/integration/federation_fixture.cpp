@@ -136,6 +136,17 @@ std::vector<Json> FederationTest::entries_of(const std::filesystem::path& owner)
   return out;
 }
 
+void FederationTest::expect_status(const std::string& site, const std::string& text) {
+  Outcome shown;
+  const auto says = [&] {
+    shown = node(site, {"status"});
+    return shown.out.find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(wait_until(site_folder(site), says, kPatience)) << text
+                                                              << "
+                                                                 " << shown.out << shown.err;
+}
+
 std::vector<Json> FederationTest::events_of(const std::filesystem::path& events) {
   std::vector<Json> out;
   std::ifstream file(events);

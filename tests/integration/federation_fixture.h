@@ -70,6 +70,8 @@ class FederationTest : public ::testing::Test {
   Json wait_for_site(const std::string& site, const std::string& name, const Wanted& wanted = {}) {
     return wait_for(site_folder(site) / "events.jsonl", name, wanted);
   }
+  // "fovea-node status" says it within kPatience.
+  void expect_status(const std::string& site, const std::string& text);
   static std::vector<Json> events_of(const std::filesystem::path& events);
   // Of the ledger of a site's or the coordinator's folder, as fovea-audit shows them.
   std::vector<Json> entries_of(const std::filesystem::path& owner);

@@ -188,7 +188,17 @@ TEST_F(RoundsTest, ARevokedSiteIsCutOffAndTheRunGoesOn) {
   start_all_sites();
   wait_for_coordinator("round_finished", [](const Json& event) { return event["contributors"].size() == 4; });
   ASSERT_EQ(coordinator({"revoke", "clara"}).exit_code, 0);
-  wait_for_site("clara", "refused");
+  const Json refused = wait_for_site("clara", "refused");
+  EXPECT_EQ(refused["epoch"], 1);
+  // Not that it should ask to join: it was on the roster, and is told since when it is not, and what to do.
+  const std::string taken_off = "on the roster of epoch 1, the newest that it has, and was taken off since";
+  EXPECT_NE(refused["why"].get<std::string>().find(taken_off), std::string::npos) << refused;
+  expect_status("clara", taken_off);
+  EXPECT_NE(node("clara", {"status"}).out.find("" example ": not taking part"), std::string::npos)
+      << node("clara", {"status"}).out;
+  const Outcome doctor = node("clara", {"doctor"});
+  EXPECT_NE(doctor.out.find(taken_off), std::string::npos) << doctor.out;
+  EXPECT_NE(doctor.out.find("sign join-request.json again"), std::string::npos) << doctor.out;
   const Json after = wait_for_coordinator("round_finished",
                                           [](const Json& event) { return !contains(event["contributors"], "clara"); });
   EXPECT_EQ(after["contributors"], Json({"anna", "berta", "dora"}));

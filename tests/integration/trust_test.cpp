@@ -35,6 +35,9 @@ class TrustTest : public FederationTest {
     };
     EXPECT_TRUE(wait_until(home(), seen, kPatience)) << "no sum over " << Json(sites);
   }
+  void expect_never(const std::string& site, const std::string& text) {
+    EXPECT_EQ(sites_.at(site).standard_error().find(text), std::string::npos) << sites_.at(site).standard_error();
+  }
   std::size_t coordinator_events() const { return events_of(home() / "events.jsonl").size(); }
   void expect_sound(const std::filesystem::path& owner) {
     const Outcome verified = run_program(
@@ -72,10 +75,13 @@ TEST_F(TrustTest, APlanRejectedInMidRoundTakesEffectBeforeTheNextByte) {
   const std::size_t before = coordinator_events();
   sites_.at("dora").signal(SIGCONT);
   wait_for_site("dora", "plan_withdrawn");
-  wait_for_coordinator("site_failure", [](const Json& event) {
-    return event["site"] == "dora" && event["reason"] == "plan-not-approved";
-  });
+  wait_for_coordinator("site_failure",
+                       [](const Json& event) { return event["site"] == "dora" && event["reason"] == "plan-rejected"; });
   wait_for_sum_of(kWithoutDora, before);
+  expect_status("dora", "a person here rejected the plan at 20");
+  expect_never("dora", "nobody at this site approved the plan");
+  EXPECT_NE(server_->standard_error().find("dora refused: plan-rejected"), std::string::npos);
+  EXPECT_EQ(server_->standard_error().find("tester"), std::string::npos);
   // A later approval takes the site back in.
   approve("dora");
   wait_for_site("dora", "plan_approved_again");
@@ -107,10 +113,20 @@ TEST_F(TrustTest, APolicyMadeStricterIsInForceWithoutARestart) {
   set_node_setting("dora", "cohort_min = 3", "cohort_min = 16");
   sites_.at("dora").signal(SIGHUP);
   EXPECT_TRUE(wait_for_site("dora", "policy_reloaded")["forbids_plan"].get<bool>());
-  wait_for_coordinator("site_failure", [](const Json& event) {
-    return event["site"] == "dora" && (event["reason"] == "local-policy" || event["reason"] == "plan-not-approved");
-  });
+  wait_for_coordinator("site_failure",
+                       [](const Json& event) { return event["site"] == "dora" && event["reason"] == "local-policy"; });
   wait_for_sum_of(kWithoutDora, coordinator_events());
+  for (const Json& event : events_of(home() / "events.jsonl")) {
+    if (event["event"] == "site_failure" && event["site"] == "dora") {
+      EXPECT_NE(event["reason"], "plan-not-approved");
+    }
+  }
+  const std::string rule = "approved, but refused by cohort_min = 16 (the plan has 3)";
+  expect_status("dora", rule);
+  const Outcome listed = node("dora", {"plan", "list"});
+  EXPECT_NE(listed.out.find(rule), std::string::npos) << listed.out << listed.err;
+  expect_never("dora", "nobody at this site approved the plan");
+  expect_never("dora", "withdrawn");
   set_node_setting("dora", "cohort_min = 16", "cohort_min = 3");
   sites_.at("dora").signal(SIGHUP);
   wait_for_sum_of(kSites, coordinator_events());

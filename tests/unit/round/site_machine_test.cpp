@@ -127,6 +127,38 @@ TEST_F(SiteMachineTest, AWithdrawalCancelsTheTrainingAndTellsTheCoordinatorWhy) 
   EXPECT_TRUE(tell(site, MessageKind::train_task, task().encode()).start_training.has_value());
 }
 
+// What the coordinator and the log are told is what happened here: a rejection, or a rule of the policy, and not that
+// nobody ever approved the plan.
+TEST_F(SiteMachineTest, WhatIsRefusedWithoutAPlanIsRefusedForTheReasonOfTheWithdrawal) {
+  for (const auto& why : {federation::messages::refused(RefusalReason::local_policy, "refused by cohort_min = 16"),
+                          federation::messages::refused(RefusalReason::plan_rejected, "rejected at noon")}) {
+    auto site = machine();
+    auto withdrawn = policy;
+    withdrawn.plans_approved.clear();
+    const auto given_up = site.step(node::round::PolicyChanged{withdrawn, why});
+    ASSERT_EQ(given_up.notices.size(), 1U);
+    EXPECT_NE(given_up.notices[0].find(why.detail), std::string::npos) << given_up.notices[0];
+    const auto task_refused = tell(site, MessageKind::train_task, task().encode());
+    expect_refused(task_refused, why.reason);
+    EXPECT_EQ(task_refused.refusal->detail, why.detail);
+    expect_sends(task_refused, MessageKind::attempt_failure);
+    const auto failure = federation::messages::AttemptFailure::decode(
+        federation.open_at_coordinator(1, task_refused.outbound[0].wire)->payload());
+    EXPECT_EQ(failure->reason, why.reason);
+    const auto list_refused = tell(site, MessageKind::key_list, Bytes{});
+    expect_refused(list_refused, why.reason);
+    EXPECT_NE(list_refused.refusal->detail.find(why.detail), std::string::npos);
+    // Another reason, though there was no plan before either: what is said from here on.
+    site.step(node::round::PolicyChanged{withdrawn});
+    expect_refused(tell(site, MessageKind::train_task, task().encode()), RefusalReason::plan_not_approved);
+    // Another plan than the approved one has nothing to do with an earlier withdrawal.
+    site.step(node::round::PolicyChanged{policy});
+    auto other = task();
+    other.plan_hash[0] ^= 1;
+    expect_refused(tell(site, MessageKind::train_task, other.encode()), RefusalReason::plan_not_approved);
+  }
+}
+
 // In every phase of an attempt: it is given up with its secrets, the gate closes it, and the request that was about to
 // be answered is refused, now and after another approval.
 TEST_F(SiteMachineTest, AWithdrawalEndsTheAttemptInEveryPhase) {
