@@ -29,7 +29,7 @@ class Checkup {
   template <class T>
   bool step(const std::string& name, const Result<T>& outcome, const std::string& detail = {}) {
     add(name, outcome.has_value() ? "PASS" : "FAIL", outcome.has_value() ? detail : outcome.error().message);
-    if (!outcome && !first_failure_) first_failure_ = outcome.error();
+    if (!outcome && !first_failure_) first_failure_ = Error{outcome.error().code, "fix this first: " + name};
     return outcome.has_value();
   }
   void warn(const std::string& name, const std::string& what) { add(name, "WARN", what); }
@@ -136,7 +136,7 @@ Result<void> run_doctor(CommandContext& context) {
     else checkup.skip("data", "no scans were ingested yet: " + data + "ingest SCANS");
   }
   context.console.data("doctor", checkup.json(), text_table(checkup.rows()));
-  if (checkup.first_failure()) return checkup.first_failure()->with_context("fix this first");
+  if (checkup.first_failure()) return *checkup.first_failure();  // what is wrong with it stands in its line
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "federation/membership/plan.h"
 #include "federation/secagg/framed_journal.h"
 #include "node/commands/command.h"
+#include "node/io/site_status.h"
 #include "node/round/site_marks.h"
 #include "node/store/study_catalogue.h"
 
@@ -168,19 +169,23 @@ void warn_about_measured(const CommandContext& context, const federation::member
                            "plan without it");
 }
 
-// An approved plan is not begun while too many of the roster's sites are strangers here. Empty: nothing is missing.
+// What keeps this site from an approved plan: strangers on the roster count as colluders, and with too many of them no
+// plan is begun. Empty: nothing is missing.
 std::string still_missing(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
                           const io::NodeConfig& config, const federation::membership::Plan& plan) {
   const std::string program = "fovea-node --site " + folder.root().string();
+  const std::string not_yet = "this site does not take part yet: ";
   const auto roster = folder.newest_roster();
-  if (!roster) return roster.error().message;
+  if (!roster) return not_yet + roster.error().message;
   if (!*roster)
-    return "there is no roster yet, which the running node fetches: then accept the other sites (" + program +
-           " roster list)";
+    return not_yet + "there is no roster yet, which the running node fetches; then accept the other sites: " + program +
+           " roster list, then roster accept";
   const std::size_t sites = (*roster)->sites.size();
-  const io::Acquaintances known{.roster_sites = sites, .known = sites - folder.unaccepted(**roster, site).size()};
-  const auto enough = io::check_acquaintances(config.policy, plan, known);
-  return enough ? "" : enough.error().message + ": " + program + " roster accept SITE --by \"your name\"";
+  const std::size_t unknown = folder.unaccepted(**roster, site).size();
+  const std::string accept = ": " + program + " roster list, then roster accept";
+  if (const auto enough = io::check_acquaintances(config.policy, plan, {sites, sites - unknown}); !enough)
+    return not_yet + enough.error().message + accept;
+  return unknown == 0 ? "" : io::sites_not_accepted(unknown) + accept;
 }
 
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
@@ -217,7 +222,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
       approve ? "plan approve" : "plan reject",
       {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}, {"missing", missing}},
       "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver +
-          (missing.empty() ? "" : "\nthis site does not take part yet: " + missing));
+          (missing.empty() ? "" : "\n" + missing));
   return {};
 }
 

@@ -28,7 +28,7 @@ std::string invalid_roster_text(const federation::membership::Roster& roster, Un
   if (!ahead_ms) return valid.error().message;
   const std::string what = "the roster of epoch " + std::to_string(roster.epoch) +
                            (now < roster.valid_from ? " is not valid yet" : " has run out");
-  if (!clock_agrees(*ahead_ms)) return what + " by this machine's clock; " + clock_difference_text(*ahead_ms);
+  if (!clock_agrees(*ahead_ms)) return what + ", but " + clock_difference_text(*ahead_ms);
   if (now < roster.valid_from)
     return what + ", though this machine's clock agrees with the coordinator's: ask the administrators";
   return valid.error().message;

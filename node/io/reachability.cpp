@@ -82,8 +82,8 @@ std::string refused_text(std::optional<EpochNumber> listed, std::optional<EpochN
                  : "this site is on the roster of epoch " + std::to_string(*listed) +
                        ", the newest that it has, and was taken off since, or the coordinator shuts it out";
   return what +
-         ": ask the federation's administrators by telephone; to come back in, have them sign join-request.json "
-         "again, and the node goes on without a restart";
+         ": ask the federation's administrators by telephone; to come back in, have them sign join-request.json again. "
+         "No restart is needed, but a run that has made sums meanwhile goes on without this site";
 }
 
 Result<void> try_curve(const CurveTrial& trial, const federation::membership::Invite& invite, const SiteKeys& keys) {

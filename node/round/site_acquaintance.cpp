@@ -106,9 +106,13 @@ std::optional<Refusal> SiteMachine::Core::check_survivors(const federation::seca
 // Asked wherever the roster decides something: a coordinator that holds the next roster back must not keep a revoked
 // site in the sum beyond the validity of this one.
 std::optional<Refusal> SiteMachine::Core::check_roster_valid() const {
-  if (const auto valid = config.roster.check_valid_at(wall); !valid)
-    return federation::messages::refused(RefusalReason::roster_expired, valid.error().message);
-  return std::nullopt;
+  const federation::membership::Roster& roster = config.roster;
+  if (roster.check_valid_at(wall)) return std::nullopt;
+  // Whether it is the clock or the roster, the driver knows.
+  return federation::messages::refused(RefusalReason::roster_expired,
+                                       "the roster of epoch " + std::to_string(roster.epoch) +
+                                           (wall < roster.valid_from ? " is not valid yet" : " has run out") +
+                                           " by this machine's clock");
 }
 
 }  // namespace fovea::node::round

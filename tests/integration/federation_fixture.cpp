@@ -142,9 +142,7 @@ void FederationTest::expect_status(const std::string& site, const std::string& t
     shown = node(site, {"status"});
     return shown.out.find(text) != std::string::npos;
   };
-  EXPECT_TRUE(wait_until(site_folder(site), says, kPatience)) << text
-                                                              << "
-                                                                 " << shown.out << shown.err;
+  EXPECT_TRUE(wait_until(site_folder(site), says, kPatience)) << text << "\n" << shown.out << shown.err;
 }
 
 std::vector<Json> FederationTest::events_of(const std::filesystem::path& events) {

@@ -90,6 +90,11 @@ TEST_F(RefusalsTest, ASiteWhereNobodyAcceptedTheOthersTakesNoPartUntilAPersonDoe
     EXPECT_NE(event["event"], "training_started");
   EXPECT_NE(node("dora", {"doctor"}).out.find("3 sites are not accepted here and count as colluders"),
             std::string::npos);
+  const std::vector<std::string> approve_again = {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"};
+  const std::string missing = "this site does not take part yet: 3 of the roster's 4 sites are not accepted here";
+  const Outcome early = node("dora", approve_again);
+  EXPECT_NE(early.out.find(missing), std::string::npos) << early.out << early.err;
+  EXPECT_NE(early.out.find("roster accept"), std::string::npos) << early.out;
 
   // What is compared: dora sees of anna what anna's own machine says of itself.
   const Json shown = Json::parse(node("dora", {"--json", "roster", "show", "anna"}).out)["data"];
@@ -104,6 +109,7 @@ TEST_F(RefusalsTest, ASiteWhereNobodyAcceptedTheOthersTakesNoPartUntilAPersonDoe
   wait_for_coordinator("round_finished", [](const Json& event) { return contains(event["contributors"], "dora"); });
   const Json listed = Json::parse(node("dora", {"--json", "roster", "list"}).out)["data"];
   EXPECT_EQ(listed["unaccepted"], 0);
+  EXPECT_EQ(node("dora", approve_again).out.find("take part yet"), std::string::npos);
   EXPECT_EQ(node("dora", {"roster", "accept", "--all", "--by", "tester"}).exit_code, 0);  // nothing is left
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
@@ -129,6 +135,22 @@ TEST_F(RefusalsTest, APlanThatAsksForLessThanTheSitesPolicyIsRefusedByTheRulesNa
   const Outcome refused = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
   EXPECT_EQ(refused.exit_code, 6) << refused.err;
   EXPECT_NE(refused.err.find("honest_min"), std::string::npos) << refused.err;
+}
+
+// Doctor does not pass what the next decision will fail for.
+TEST_F(RefusalsTest, AnApproversKeyThatIsGoneIsNamedByDoctorAndByWhoNeedsIt) {
+  make_plan({.rounds = 1});
+  const std::filesystem::path key = site_folder("anna") / "keys" / "approver.pem";
+  EXPECT_NE(node("anna", {"doctor"}).out.find("approver's key"), std::string::npos);
+  std::filesystem::remove(key);
+  const Outcome doctor = node("anna", {"doctor"});
+  const Outcome approve = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});
+  const Outcome reject = node("anna", {"plan", "reject", plan_hash_.substr(0, 12), "--by", "tester"});
+  EXPECT_NE(doctor.err.find("fix this first: approver's key"), std::string::npos) << doctor.out << doctor.err;
+  for (const std::string& said : {doctor.out, approve.err, reject.err})
+    for (const std::string& part : {key.string() + ": is missing", std::string("plan approve"),
+                                    std::string("restore it from your backup"), std::string("fovea-node init")})
+      EXPECT_NE(said.find(part), std::string::npos) << part << "\n" << said;
 }
 
 TEST_F(RefusalsTest, WeightsByStudiesAreWarnedOfAndASitesPolicyMayRefuseThem) {
@@ -217,6 +239,50 @@ TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsN
   make_plan({.rounds = 1, .seed = 77});
   serve();
   expect_complete_run_of(kSites);
+}
+
+// The ledger lies in another place than the journal and the register, and shows what they lack.
+TEST_F(RefusalsTest, AJournalAndARegisterThatAreGoneAreMissedByTheLedger) {
+  shorten_joining();
+  make_plan({.rounds = 300});
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  serve();
+  start_all_sites();
+  wait_for_coordinator("round_finished", [](const Json& event) { return event["contributors"].size() == 4; });
+  const std::string run = wait_for_coordinator("run_started")["run"];
+  const auto restart_without = [&](const std::vector<std::filesystem::path>& files) {
+    sites_.at("dora").signal(SIGTERM);
+    ASSERT_EQ(sites_.at("dora").wait(kPatience), 0);
+    for (const auto& file : files) ASSERT_TRUE(std::filesystem::remove(file)) << file;
+    start_site("dora");
+  };
+  const std::filesystem::path journal = site_folder("dora") / "runs" / run / "journal";
+  restart_without({});
+  wait_for_site("dora", "run_opened", [](const Json& event) { return event["sums_applied"] > 0; });
+  for (const Json& event : events_of(site_folder("dora") / "events.jsonl")) {
+    EXPECT_NE(event["event"], "journal_lacks_records");
+    EXPECT_NE(event["event"], "register_restored");
+  }
+  restart_without({journal, site_folder("dora") / "register"});
+  const Json restored = wait_for_site("dora", "register_restored");
+  EXPECT_GT(restored["releases"], 0);
+  EXPECT_NE(restored["file"].get<std::string>().find("register"), std::string::npos);
+  const Json lacks = wait_for_site("dora", "journal_lacks_records");
+  EXPECT_GT(lacks["round"], 0);
+  EXPECT_NE(lacks["file"].get<std::string>().find(run), std::string::npos);
+  // It goes on with attempts that come after what the ledger shows.
+  const std::size_t sums = events_of(home() / "events.jsonl").size();
+  EXPECT_TRUE(wait_until(
+      home(),
+      [&] {
+        const std::vector<Json> events = events_of(home() / "events.jsonl");
+        return std::any_of(events.begin() + static_cast<std::ptrdiff_t>(sums), events.end(), [](const Json& event) {
+          return event["event"] == "round_finished" && contains(event["contributors"], "dora");
+        });
+      },
+      kPatience));
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(kPatience), 0);
 }
 
 // Half of the strangers say nothing, half of them garbage. The coordinator is started with fewer descriptors than there

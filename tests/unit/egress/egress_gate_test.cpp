@@ -357,6 +357,27 @@ TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {
   EXPECT_FALSE(gate.open_run(site.run, site.plan, site.model));
 }
 
+TEST_F(Gate, SaysAfterARestartWhichModelsWereReleasedOnAndWhatWasJoinedLast) {
+  {
+    egress::EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    EXPECT_EQ(gate.last_joined(site.run), (federation::ledger::RoundKey{site.run, 1, 1}));
+    ASSERT_TRUE(intend(gate, {site.keys()}));
+  }
+  EXPECT_TRUE(site.open()->releases_at_open().empty());
+  {
+    egress::EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    ASSERT_TRUE(intend(gate, {site.unmask_shares()}));  // not confirmed: it may have left
+  }
+  const egress::EgressGate gate = site.open().value();
+  ASSERT_EQ(gate.releases_at_open().size(), 1U);
+  EXPECT_EQ(gate.releases_at_open().at(site.model).run, site.run);
+  EXPECT_EQ(gate.releases_at_open().at(site.model).ref, site.parameters.ref());
+  EXPECT_EQ(gate.last_joined(site.run), (federation::ledger::RoundKey{site.run, 1, 1}));
+  EXPECT_FALSE(gate.last_joined(RunId{}));
+}
+
 // Also when it is approved again: what was begun before is over, and an honest machine begins another attempt.
 TEST_F(Gate, AWithdrawalClosesTheOpenAttemptForGood) {
   egress::EgressGate gate = site.open().value();

@@ -173,6 +173,21 @@ TEST(PolicyTest, APlanThatAsksForLessIsRefusedByTheRulesName) {
   EXPECT_TRUE(node::io::check_policy({.weights = {"equal"}}, plan));
 }
 
+TEST(PolicyTest, TheRuleThatRefusesAPlanIsNamedWithBothValues) {
+  const membership::Plan plan = parse(good_plan()).value();
+  const auto rule = [&](const node::io::PolicyConfig& policy) {
+    return node::io::broken_rule(policy, plan).value_or("");
+  };
+  EXPECT_EQ(rule({}), "");
+  EXPECT_EQ(rule({.cohort_min = 4}), "cohort_min = 4 (the plan has 3)");
+  EXPECT_EQ(rule({.colluders_max = 2}), "colluders_max = 2 (the plan has 1)");
+  EXPECT_EQ(rule({.honest_min = 3}), "honest_min = 3 (the plan has 2)");
+  EXPECT_EQ(rule({.modalities = {"CT", "PET"}}),
+            "modalities = [\"CT\", \"PET\"] (the plan has \"" + plan.finding.modality + "\")");
+  EXPECT_EQ(rule({.weights = {"studies"}}), "weights = [\"studies\"] (the plan has \"equal\")");
+  EXPECT_EQ(rule({.rounds_max = 4}), "rounds_max = 4 (the plan has " + std::to_string(plan.rounds_total()) + ")");
+}
+
 // A plan of which no round would be taken is not begun: m = 1, t = 3 and h = 2 leave no room for a stranger.
 TEST(PolicyTest, APlanWaitsUntilEnoughOfTheRosterIsAccepted) {
   const membership::Plan plan = parse(good_plan()).value();
@@ -201,6 +216,30 @@ TEST(ClockDifference, SaysWhichWayAClockIsOffAndByHowMuch) {
   EXPECT_EQ(clock_difference_text(8 * 24 * 60 * kMinute),
             "this machine's clock is 8 days ahead of the coordinator's: set it right");
   EXPECT_EQ(clock_difference_text(kMinute), "this machine's clock agrees with the coordinator's");
+}
+
+// One cause, said once: not "check this machine's clock" beside "it agrees".
+TEST(ClockDifference, ARosterOutOfItsTimeIsTheClocksOrTheAdministratorsMatter) {
+  using node::io::invalid_roster_text;
+  constexpr std::int64_t kDay = 24 * 3'600'000;
+  membership::Roster roster;
+  roster.epoch = 3;
+  roster.valid_from = UnixMs{10 * kDay};
+  roster.valid_until = UnixMs{17 * kDay};
+  EXPECT_EQ(invalid_roster_text(roster, UnixMs{12 * kDay}, 8 * kDay), "");
+  EXPECT_EQ(invalid_roster_text(roster, UnixMs{2 * kDay}, -9 * kDay),
+            "the roster of epoch 3 is not valid yet, but this machine's clock is 9 days behind the "
+            "coordinator's: set it right");
+  EXPECT_EQ(invalid_roster_text(roster, UnixMs{20 * kDay}, 8 * kDay),
+            "the roster of epoch 3 has run out, but this machine's clock is 8 days ahead of the "
+            "coordinator's: set it right");
+  for (const std::string& agrees :
+       {invalid_roster_text(roster, UnixMs{2 * kDay}, 0), invalid_roster_text(roster, UnixMs{20 * kDay}, 0)}) {
+    EXPECT_NE(agrees.find("administrator"), std::string::npos) << agrees;
+    EXPECT_EQ(agrees.find("check this machine's clock"), std::string::npos) << agrees;
+  }
+  EXPECT_NE(invalid_roster_text(roster, UnixMs{2 * kDay}, std::nullopt).find("check this machine's clock"),
+            std::string::npos);
 }
 
 }  // namespace

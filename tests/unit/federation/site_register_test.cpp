@@ -85,6 +85,36 @@ TEST_F(SiteRegisterTest, TheRunThatReleasedFirstKeepsTheModel) {
   EXPECT_EQ(released().size(), 1U);
 }
 
+// The ledger of a site names each model that shares were released on. Whoever loses the register, or its end, together
+// with the journals, frees no model with it.
+TEST_F(SiteRegisterTest, WhatTheLedgerShowsReleasedAndNothingElseKnowsIsMarkedAgain) {
+  write_journal(run(1), {10, 11, 12});
+  ASSERT_EQ(released().size(), 3U);
+  std::filesystem::remove_all(runs());
+  const std::map<Digest, node::egress::RecordedRelease> ledger = {{Digest{10}, {run(1), {1, 1, Digest{9}}}},
+                                                                  {Digest{11}, {run(1), {2, 1, Digest{9}}}},
+                                                                  {Digest{12}, {run(1), {3, 2, Digest{9}}}}};
+  const auto restored = [&] {
+    auto file = node::io::open_site_register(path(), runs()).value();
+    return node::io::restore_releases(file, ledger).value();
+  };
+  const auto whole = std::filesystem::file_size(path());
+  EXPECT_EQ(restored(), 0U);
+  EXPECT_EQ(std::filesystem::file_size(path()), whole);
+  std::filesystem::resize_file(path(), whole - 1);  // the last record is torn, and cut off
+  EXPECT_EQ(restored(), 1U);
+  EXPECT_EQ(released().at(Digest{12}), run(1));
+  std::filesystem::remove(path());
+  EXPECT_EQ(restored(), 3U);
+  EXPECT_EQ(restored(), 0U);
+  EXPECT_EQ(released().size(), 3U);
+  // Such a mark names nobody with whom the sum could be repeated.
+  const auto opened = node::io::open_site_register(path(), runs());
+  const auto memory = SiteMemory::restore(run(99), {}, opened->records());
+  EXPECT_EQ(memory->released_models.at(Digest{12}).mark.ref.attempt, 2U);
+  EXPECT_TRUE(memory->released_models.at(Digest{12}).mark.committed.empty());
+}
+
 TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) {
   write_journal(run(1), {10, 11});
   released();
