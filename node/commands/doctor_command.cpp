@@ -10,6 +10,8 @@
 #include <system_error>
 #include <vector>
 
+#include "federation/ledger/entry.h"
+#include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
 #include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
@@ -79,7 +81,8 @@ Result<std::string> check_roster(const io::SiteFolder& folder, const federation:
   FOVEA_TRY_ASSIGN(const auto roster, folder.newest_roster());
   if (!roster) return not_found("there is no roster yet; the coordinator sends it when the node starts");
   if (roster->find(site.id) == nullptr)
-    return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch));
+    return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch) +
+                             ": send join-request.json to the federation's administrators and ask them to sign it");
   if (!roster->check_valid_at(now)) {  // with what the node saw when the coordinator last offered a roster
     const auto status = io::read_status(folder.root());
     return deadline_exceeded(io::invalid_roster_text(
@@ -99,9 +102,23 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
   const auto keys = folder.keys();
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
   const auto roster = folder.newest_roster();
-  const io::CurveTrial trial{endpoint, kPatience, roster && *roster ? std::optional((*roster)->epoch) : std::nullopt};
+  const bool listed = roster && *roster && (*roster)->find(config.site) != nullptr;
+  const io::CurveTrial trial{endpoint, kPatience, listed ? std::optional((*roster)->epoch) : std::nullopt};
   checkup.step("CURVE and roster key", io::try_curve(trial, invite, *keys),
                "the coordinator knows this site and holds the invite's key");
+}
+
+// A ledger whose checkpoint is half a file stops the node at its start.
+void check_ledger(Checkup& checkup, const io::SiteFolder& folder, const federation::membership::RosterSite& site,
+                  const federation::membership::Invite& invite) {
+  const auto key =
+      crypto::NoteKey::create(federation::ledger::ledger_origin(invite.federation, site.id.text()), site.log_key);
+  if (!key) return static_cast<void>(checkup.step("ledger", key));
+  const auto checkpoint = federation::ledger::read_checkpoint(folder.ledger(), *key);
+  if (!checkpoint && checkpoint.error().code == ErrorCode::not_found)
+    return checkup.skip("ledger", "nothing was recorded yet; the node writes it when it starts");
+  checkup.step("ledger", checkpoint,
+               checkpoint ? "a signed checkpoint of " + std::to_string(checkpoint->checkpoint.size) + " entries" : "");
 }
 
 Result<void> run_doctor(CommandContext& context) {
@@ -126,6 +143,7 @@ Result<void> run_doctor(CommandContext& context) {
         checkup.skip("roster and clock", roster.error().message);
       else checkup.step("roster and clock", roster, roster.value_or(""));
       check_acquaintances(checkup, folder, *site);
+      check_ledger(checkup, folder, *site, *invite);
       if (config) check_connection(checkup, folder, *config, *invite);
     } else {
       checkup.skip("connection", "join a federation first");

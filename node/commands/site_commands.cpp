@@ -110,8 +110,8 @@ std::string running_text(const io::SiteStatus& now, const std::string& program) 
   if (now.plan_refused) out += "\n" + *now.plan_refused;
   if (now.sites_unaccepted) out += "\n" + io::sites_not_accepted(*now.sites_unaccepted) + ": " + accept;
   if (now.waiting_for_acceptances) out += "; an approved plan waits until more of them are";
-  if (!now.roster_valid.value_or(true)) out += "\nthe roster is not valid by this machine's clock";
-  if (now.clock_ahead_ms && !io::clock_agrees(*now.clock_ahead_ms))
+  if (now.roster_invalid) out += "\n" + *now.roster_invalid;
+  else if (now.clock_ahead_ms && !io::clock_agrees(*now.clock_ahead_ms))
     out += "\n" + io::clock_difference_text(*now.clock_ahead_ms);
   if (now.waiting_for_approval)
     out += "\na plan waits for approval: " + program + " plan approve " + now.waiting_for_approval->substr(0, 12) +

@@ -16,6 +16,7 @@
 #include "common/stop_signals.h"
 #include "crypto/hash.h"
 #include "crypto/random_source.h"
+#include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
 #include "node/io/site_driver_parts.h"
 #include "node/io/site_register.h"
@@ -242,7 +243,8 @@ void SiteDriver::Parts::write_status() {
   if (removed_by || transport->state() == ConnectionState::refused) status.not_admitted = refused_text();
   status.clock_ahead_ms = clock_ahead_ms;
   if (const auto unknown = strangers(); !unknown.empty()) status.sites_unaccepted = unknown.size();
-  if (roster) status.roster_valid = roster->check_valid_at(clock->wall()).has_value();
+  if (roster && !roster->check_valid_at(clock->wall()))
+    status.roster_invalid = invalid_roster_text(*roster, clock->wall(), clock_ahead_ms);
   status.plan_refused = refused_plan();
   if (offer && !offer->refused)
     (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =

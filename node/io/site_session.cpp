@@ -165,9 +165,10 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   FOVEA_TRY(write_file_durably(options.folder.plan(plan->hash), offered->plan));
   events.write("plan_offered", {{"run", offered_run.text()}, {"plan", to_hex(plan->hash)}, {"name", plan->name}});
   ruled_out.reset();
-  if (const auto allowed = check_policy(options.config.policy, *plan); !allowed) {
+  if (!check_policy(options.config.policy, *plan)) {
+    FOVEA_TRY(read_decision(plan->hash));  // a person may have decided about it beforehand
     ruled_out = std::move(*plan);
-    return refuse_plan(offered_run, federation::messages::RefusalReason::local_policy, allowed.error());
+    return refuse_as(offered_run, *ruled_out);
   }
   offer = Offer{offered_run, std::move(plan).value()};
   decisions_read.erase(offer->plan.hash);
@@ -199,11 +200,11 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   }
   if (!roster) return {};  // none that is valid by this machine's clock: the plan waits for it
   // Again: the policy may have become stricter while the plan waited.
-  if (const auto allowed = check_policy(options.config.policy, offer->plan); !allowed) {
+  if (!check_policy(options.config.policy, offer->plan)) {
     const RunId run_refused = offer->run;
     ruled_out = std::move(offer->plan);
     offer.reset();  // it is offered again
-    return refuse_plan(run_refused, federation::messages::RefusalReason::local_policy, allowed.error());
+    return refuse_as(run_refused, *ruled_out);
   }
   const std::size_t unknown = strangers().size();
   const std::size_t sites = roster->sites.size();

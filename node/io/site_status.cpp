@@ -43,9 +43,6 @@ Result<void> read_optional_numbers(JsonFields& fields, SiteStatus& out) {
   if (fields.has("sites_unaccepted")) {
     FOVEA_TRY_ASSIGN(out.sites_unaccepted, fields.integer("sites_unaccepted", 0, kIntegerMax));
   }
-  if (fields.has("roster_valid")) {
-    FOVEA_TRY_ASSIGN(out.roster_valid, fields.boolean("roster_valid"));
-  }
   return {};
 }
 
@@ -60,7 +57,7 @@ std::string SiteStatus::text() const {
   put("not_admitted", not_admitted);
   put("clock_ahead_ms", clock_ahead_ms);
   put("sites_unaccepted", sites_unaccepted);
-  put("roster_valid", roster_valid);
+  put("roster_invalid", roster_invalid);
   put("waiting_for_approval", waiting_for_approval);
   put("waiting_for_acceptances", waiting_for_acceptances);
   put("plan_refused", plan_refused);
@@ -86,6 +83,7 @@ Result<SiteStatus> SiteStatus::parse(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.connected, fields.boolean("connected"));
   FOVEA_TRY_ASSIGN(out.epoch, fields.integer("epoch", 0, kIntegerMax));
   FOVEA_TRY(text_into(fields, "not_admitted", out.not_admitted));
+  FOVEA_TRY(text_into(fields, "roster_invalid", out.roster_invalid));
   FOVEA_TRY(text_into(fields, "waiting_for_approval", out.waiting_for_approval));
   FOVEA_TRY(text_into(fields, "waiting_for_acceptances", out.waiting_for_acceptances));
   FOVEA_TRY(text_into(fields, "plan_refused", out.plan_refused));

@@ -32,7 +32,7 @@ struct SiteStatus {
   std::optional<std::string> not_admitted{};          // why this site is not on the roster any more, and what to do
   std::optional<std::int64_t> clock_ahead_ms{};       // of the coordinator's
   std::optional<std::uint64_t> sites_unaccepted{};    // where there are such
-  std::optional<bool> roster_valid{};                 // by this machine's clock
+  std::optional<std::string> roster_invalid{};        // by this machine's clock: why, and what to do
   std::optional<std::string> waiting_for_approval{};  // a plan's hash
   std::optional<std::string> waiting_for_acceptances{};
   std::optional<std::string> plan_refused{};  // "plan \"lesions\": approved, but refused by cohort_min = 4 (…)"

@@ -90,6 +90,7 @@ TEST_F(RefusalsTest, ASiteWhereNobodyAcceptedTheOthersTakesNoPartUntilAPersonDoe
     EXPECT_NE(event["event"], "training_started");
   EXPECT_NE(node("dora", {"doctor"}).out.find("3 sites are not accepted here and count as colluders"),
             std::string::npos);
+  EXPECT_NE(node("dora", {"doctor"}).out.find("a signed checkpoint of"), std::string::npos);
   const std::vector<std::string> approve_again = {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"};
   const std::string missing = "this site does not take part yet: 3 of the roster's 4 sites are not accepted here";
   const Outcome early = node("dora", approve_again);
@@ -142,6 +143,14 @@ TEST_F(RefusalsTest, AnApproversKeyThatIsGoneIsNamedByDoctorAndByWhoNeedsIt) {
   make_plan({.rounds = 1});
   const std::filesystem::path key = site_folder("anna") / "keys" / "approver.pem";
   EXPECT_NE(node("anna", {"doctor"}).out.find("approver's key"), std::string::npos);
+  // Nor the ledger, without which no node starts.
+  const std::filesystem::path checkpoint = site_folder("anna") / "ledger" / "checkpoint";
+  std::filesystem::create_directories(checkpoint.parent_path());
+  std::ofstream(checkpoint) << "half a file";
+  const Outcome half = node("anna", {"doctor"});
+  EXPECT_NE(half.err.find("fix this first: ledger"), std::string::npos) << half.out << half.err;
+  EXPECT_NE(half.out.find(checkpoint.string()), std::string::npos) << half.out;
+  std::filesystem::remove_all(checkpoint.parent_path());
   std::filesystem::remove(key);
   const Outcome doctor = node("anna", {"doctor"});
   const Outcome approve = node("anna", {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"});

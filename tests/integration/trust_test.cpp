@@ -140,6 +140,25 @@ TEST_F(TrustTest, APolicyMadeStricterIsInForceWithoutARestart) {
   expect_sound(site_folder("dora"));
 }
 
+// The person had approved it; the policy became stricter before the node was started, and is loosened while it runs.
+TEST_F(TrustTest, APlanThatThePolicyRulesOutIsTakenUpWhenThePolicyAllowsIt) {
+  begin_long_run();
+  set_node_setting("dora", "cohort_min = 3", "cohort_min = 16");
+  start_all_sites();
+  const std::string rule = "approved, but refused by cohort_min = 16 (the plan has 3)";
+  const Json refused = wait_for_site("dora", "plan_refused");
+  EXPECT_NE(refused["why"].get<std::string>().find(rule), std::string::npos) << refused;
+  expect_status("dora", rule);
+  wait_for_coordinator("site_failure",
+                       [](const Json& event) { return event["site"] == "dora" && event["reason"] == "local-policy"; });
+  wait_for_sum_of(kWithoutDora, 0);
+  set_node_setting("dora", "cohort_min = 16", "cohort_min = 3");
+  sites_.at("dora").signal(SIGHUP);
+  wait_for_site("dora", "run_opened");
+  wait_for_sum_of(kSites, coordinator_events());
+  stop_everything();
+}
+
 // A coordinator that forgot whom it blamed would let the site in again, and its evidence would be gone.
 TEST_F(TrustTest, BlameSurvivesARestartUntilAnAdministratorPardons) {
   begin_long_run();

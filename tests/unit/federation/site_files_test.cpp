@@ -201,7 +201,7 @@ TEST_F(SiteFilesTest, TheStatusIsReadAsItWasWritten) {
                          .not_admitted = "taken off",
                          .clock_ahead_ms = -660'000,
                          .sites_unaccepted = 2,
-                         .roster_valid = false,
+                         .roster_invalid = "has run out",
                          .waiting_for_approval = std::string(64, 'a'),
                          .waiting_for_acceptances = std::string(64, 'b'),
                          .plan_refused = "plan \"x\": refused by cohort_min = 4 (the plan has 3)",
