@@ -293,8 +293,7 @@ Result<void> SiteDriver::Parts::reload_policy() {
   options.config.policy = fresh->policy;
   std::optional<std::string> forbidden;
   if (run)
-    if (const auto rule = broken_rule(fresh->policy, run->plan()))
-      forbidden = "plan \"" + run->plan().name + "\" is refused by " + *rule;
+    if (const auto rule = broken_rule(fresh->policy, run->plan())) forbidden = "the plan is refused by " + *rule;
   const bool before = run && gate.plan_approved(run->plan().hash);
   FOVEA_TRY(gate.change_policy(fresh->policy.cohort_min, fresh->policy.run_bytes_max, forbidden));
   spdlog::info("the policy of node.toml is in force{}{}", forbidden ? ": " : "", forbidden.value_or(""));
