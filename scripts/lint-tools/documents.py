@@ -1,5 +1,5 @@
-"""Checks Markdown, tracked or new: prose wrapped at 120 columns, links within the repository that lead somewhere, and
-no second rule of one id.
+"""Checks Markdown, tracked or new: prose wrapped at 120 columns, links within the repository that lead somewhere, no
+second rule of one id, and no rule without its reason in a page whose rules give theirs.
 
 Tables and code blocks are as wide as they need to be, and the target of a link does not count."""
 
@@ -80,6 +80,7 @@ def faults(path):
             if reason:
                 yield number, reason
     yield from repeated_rules(text)
+    yield from rules_without_reason(text)
 
 
 def repeated_rules(text):
@@ -89,6 +90,24 @@ def repeated_rules(text):
         found = RULE.match(line)
         if found and first.setdefault(found.group(1), number) != number:
             yield number, f"rule {found.group(1)} stands in line {first[found.group(1)]} already"
+
+
+def rules_without_reason(text):
+    """In a page with a rule that gives its reason (`*Why:*`), every rule does; under a heading "Why …" it is one."""
+    rules, heading, rule = [], "", None
+    for number, line in prose_lines(text):
+        found = re.match(r"\* \*\*([A-Z]+\d+(?:\.\d+)?)\*\*", line)
+        if line.startswith("#"):
+            heading, rule = line.lstrip("# "), None
+        elif found:
+            rule = [number, found.group(1), heading.startswith("Why")]
+            rules.append(rule)
+        elif line and not line.startswith(" "):
+            rule = None
+        if rule and "*Why" in line:
+            rule[2] = True
+    if any("*Why:*" in line for _, line in prose_lines(text)):
+        yield from ((number, f"rule {name} gives no reason (*Why:*)") for number, name, given in rules if not given)
 
 
 def main():

@@ -659,6 +659,16 @@ class Lint(InCheckout):
         self.checkout.write("page.md", "* **D1** One.\n* **D10** Ten.\n* **R4.2** x\n* **R4.20** x\n")
         self.assertEqual(list(documents.faults(page)), [])
 
+    def test_a_rule_without_its_reason_is_a_fault(self):
+        rules = "* **D1** One,\n  two. *Why:* three.\n* **D2** Four.\n  Five.\n\n*Why:* of no rule.\n"
+        page = self.checkout.write("page.md", rules + "## Why it holds\n\n* **D3** A reason.\n## Else\n* **D4** x\n")
+        self.assertEqual(
+            list(documents.faults(page)),
+            [(3, "rule D2 gives no reason (*Why:*)"), (11, "rule D4 gives no reason (*Why:*)")],
+        )
+        self.checkout.write("page.md", "* **D1** One, two.\n")
+        self.assertEqual(list(documents.faults(page)), [])
+
     def test_clang_tidy_gets_what_it_can_read(self):
         commands = self.checkout.write(
             "commands.json",
