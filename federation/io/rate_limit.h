@@ -28,6 +28,11 @@ class RateLimit {
     --tokens_;
     return true;
   }
+  // Whether admit() would say yes; nothing is taken or counted.
+  bool has_one(MonotonicMs now) {
+    refill(now);
+    return tokens_ > 0;
+  }
   // A whole burst again: where the burst is that of a round, and a round begins.
   void refill_to(std::int64_t burst) {
     rate_.burst = burst;

@@ -21,6 +21,11 @@ using federation::ledger::LedgerEntry;
 using federation::ledger::RoundKey;
 
 constexpr std::size_t kIncidentDetailMax = 500;  // as entries allow
+constexpr std::int64_t kRefusedEveryMs = 60'000;
+
+std::string more_refused(std::uint64_t count) {
+  return std::to_string(count) + " more were refused by this rule since the last entry about it";
+}
 
 std::string round_name(const RoundKey& key) {
   return "round " + std::to_string(key.round) + " attempt " + std::to_string(key.attempt);
@@ -95,13 +100,23 @@ Result<void> EgressGate::append(LedgerEntry entry) {
   return {};
 }
 
-// The refusal is made durable too: a site that was asked for what it must not give should be able to show it.
+// The refusal is made durable too: a site that was asked for what it must not give should be able to show it. Not each
+// one of many, for whoever asks without end would fill the disk: one for each rule and minute says how many there were.
 Error EgressGate::refuse(const Refusal& refusal) {
   const std::string message = "egress refused by rule " + std::string(refusal.rule) + ": " + refusal.detail;
-  Result<void> recorded = append(federation::ledger::Incident{std::string(refusal.rule), refusal.detail});
+  const MonotonicMs now = clock_->monotonic();
+  Refused& known = refused_[std::string(refusal.rule)];
+  if (known.recorded_at && now.value - known.recorded_at->value < kRefusedEveryMs) {
+    ++known.unrecorded;
+    return permission_denied(message);
+  }
+  const std::string count = known.unrecorded > 0 ? "; " + more_refused(known.unrecorded) : "";
+  Result<void> recorded = append(federation::ledger::Incident{
+      std::string(refusal.rule), refusal.detail.substr(0, kIncidentDetailMax - count.size()) + count});
   if (recorded) recorded = ledger_->sync();
   if (!recorded)
     return permission_denied(message + " (and it could not be recorded: " + recorded.error().message + ")");
+  known = {now, 0};
   return permission_denied(message);
 }
 
@@ -441,7 +456,14 @@ Result<void> EgressGate::record(const LedgerEntry& entry) {
   return append(entry);
 }
 
-Result<void> EgressGate::publish() { return ledger_->publish(); }
+Result<void> EgressGate::publish() {
+  for (auto& [rule, refused] : refused_) {
+    if (refused.unrecorded == 0) continue;
+    FOVEA_TRY(append(federation::ledger::Incident{rule, more_refused(refused.unrecorded)}));
+    refused.unrecorded = 0;
+  }
+  return ledger_->publish();
+}
 
 std::uint64_t EgressGate::run_bytes_spent(const RunId& run) const {
   const auto spent = run_bytes_.find(run);

@@ -1,7 +1,8 @@
 // The sole way out of a site. A message leaves only after its intent is durable in the site's ledger, and an intent is
 // written only when every check passes, in this order: kind, length, plan, model, uniform, cohort, identifiers, budget.
 // Anything else is refused (permission_denied, "egress refused by rule <rule>: …"), nothing of the batch may be sent,
-// and the refusal is recorded as an `incident`. The gate reads the wire bytes itself; nobody tells it what they are.
+// and the refusal is recorded as an `incident`: once a minute for each rule, with how many there were. The gate reads
+// the wire bytes itself; nobody tells it what they are.
 //
 //   auto tickets = gate.intend(batch);             // one fdatasync
 //   if (!tickets) …refused: drop the attempt…;
@@ -137,6 +138,10 @@ class EgressGate {
     std::string_view rule;
     std::string detail;
   };
+  struct Refused {  // by one rule
+    std::optional<MonotonicMs> recorded_at{};
+    std::uint64_t unrecorded = 0;  // since then
+  };
   struct Spending {  // while a batch is being checked
     std::map<RunId, std::uint64_t> run_bytes;
     std::uint64_t session_bytes = 0;
@@ -168,6 +173,7 @@ class EgressGate {
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent
   std::map<RunId, federation::ledger::RoundOpen> last_open_;  // newest attempt of each run
   std::map<RunId, federation::ledger::RoundKey> last_closed_;
+  std::map<std::string, Refused> refused_;  // by rule
   std::uint64_t session_bytes_ = 0;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;

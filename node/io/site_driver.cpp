@@ -152,7 +152,8 @@ Result<void> SiteDriver::Parts::loop_once() {
   handle_signals();
   if (std::exchange(reload_due, false)) FOVEA_TRY(reload_policy());
   show_connection();
-  if (transport->connection_count() != greeted_connection) {
+  // Whoever can cut the connection could else have an entry of the ledger written with each.
+  if (transport->connection_count() != greeted_connection && greetings.admit(clock->monotonic())) {
     greeted_connection = transport->connection_count();
     FOVEA_TRY(on_connected());
   }
@@ -203,6 +204,7 @@ Result<void> SiteDriver::Parts::tick() {
 void SiteDriver::Parts::show_connection() {
   const ConnectionState state = transport->state();
   if (state_shown && state == shown_state) return;
+  if (!connections_shown.admit(clock->monotonic())) return;  // then what it is by then
   state_shown = true;
   shown_state = state;
   const std::string endpoint = coordinator_endpoint(options.config, invite);

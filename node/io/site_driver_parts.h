@@ -31,6 +31,11 @@ inline constexpr federation::io::Rate kOfferRate{.burst = 16, .every_ms = 225'00
 inline constexpr std::size_t kPlansUndecidedMax = 32;                                // of offered plans, on disk
 inline constexpr federation::io::Rate kIgnoredRate{.burst = 32, .every_ms = 10'000};
 inline constexpr federation::io::Rate kRefusedRate{.burst = 1'000, .every_ms = 1'000};
+// What the coordinator asks of the round machine that costs something: entries of the ledger, a mark of the journal, a
+// training. Each sum that is applied earns the burst anew; an honest coordinator gives a run up long before it is
+// spent.
+inline constexpr federation::io::Rate kAnswerRate{.burst = 1'000, .every_ms = 2'000};
+inline constexpr federation::io::Rate kGreetingRate{.burst = 60, .every_ms = 2'000};  // with each connection
 
 struct SiteDriver::Parts {
   FileLock lock;  // of the folder; first, so that it is held until everything else is closed
@@ -78,6 +83,12 @@ struct SiteDriver::Parts {
   federation::io::RateLimit plan_offers{kOfferRate};
   federation::io::RateLimit roster_offers{kOfferRate};
   federation::io::RateLimit blame_offers{kOfferRate};
+  federation::io::RateLimit rejections_told{kOfferRate};  // of a plan that is offered again
+  federation::io::RateLimit answers{kAnswerRate};
+  bool answered = false;  // the message in hand has cost something
+  federation::io::RateLimit greetings{kGreetingRate};
+  federation::io::RateLimit connections_shown{kGreetingRate};
+  federation::io::RateLimit egress_refusals_shown{kIgnoredRate};
   std::set<Digest> blames_heard{};
   federation::io::RateLimit ignored_shown{kIgnoredRate};
   federation::io::RateLimit refusals_shown{kRefusedRate};
@@ -146,6 +157,7 @@ struct SiteDriver::Parts {
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);
   void log(const round::SiteEffects& effects);
+  void note_egress_refused(const std::string& why);  // at a bounded rate
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);
   void drop_what_is_withdrawn(std::vector<round::SiteOutbound>& batch) const;

@@ -19,6 +19,11 @@ using federation::messages::MessageKind;
 // A round's model can be derived again from the published sums, so the file need not follow at once.
 constexpr std::int64_t kSaveEveryMs = 10'000;
 
+bool is_of_published_sum(MessageKind kind) {
+  return kind == MessageKind::round_evidence || kind == MessageKind::aggregate_tags ||
+         kind == MessageKind::aggregate_carries || kind == MessageKind::aggregate_chunk;
+}
+
 }  // namespace
 
 void SiteDriver::Parts::log(const round::SiteEffects& effects) {
@@ -36,12 +41,19 @@ void SiteDriver::Parts::log(const round::SiteEffects& effects) {
   }
 }
 
+void SiteDriver::Parts::note_egress_refused(const std::string& why) {
+  if (!egress_refusals_shown.admit(clock->monotonic())) return;
+  spdlog::warn("{}", why);
+  events.write("egress_refused", {{"why", why}, {"unreported", egress_refusals_shown.refused()}});
+}
+
 Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
   std::optional<round::SiteEvent> next(std::move(first));
   while (next) {
     round::SiteEffects effects = machine->step(std::move(*next));
     next.reset();
     log(effects);
+    answered = answered || !effects.journal.empty() || effects.start_training.has_value();
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
     if (effects.abandoned) close_round_at_gate(effects.abandoned->round, "abandoned", 0);
@@ -60,14 +72,23 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
   return {};
 }
 
+// The same request again, or another attempt without end, is signed and right and still costs entries of the ledger, a
+// sync and an event each. What earns a new allowance, a published sum, is always taken.
 Result<void> SiteDriver::Parts::take_round_message(federation::messages::SignedMessage message) {
   if (!machine) return {};
+  if (!is_of_published_sum(message.kind()) && !answers.has_one(clock->monotonic())) {
+    note_ignored("message_ignored", "more requests than a sum needs; one in two seconds is answered");
+    return {};
+  }
   std::optional<crypto::SecretKey> seed;
   if (message.kind() == MessageKind::parameters) {
     crypto::SystemRandom random;
     seed = random.secret_key();
   }
-  return feed(round::MessageReceived{std::move(message), std::move(seed), clock->wall()});
+  answered = false;
+  FOVEA_TRY(feed(round::MessageReceived{std::move(message), std::move(seed), clock->wall()}));
+  if (std::exchange(answered, false)) static_cast<void>(answers.admit(clock->monotonic()));
+  return {};
 }
 
 // The gate opens or closes an attempt when the machine does, never on the coordinator's word alone; and it checks the
@@ -76,10 +97,7 @@ Result<void> SiteDriver::Parts::open_round_at_gate(const federation::secagg::Rou
   FOVEA_TRY_ASSIGN(const std::uint32_t dimension, run->dimension());
   const auto opened = gate.open_round(joined, {.model = run->model_digest(), .dimension = dimension});
   if (!opened && opened.error().code != ErrorCode::permission_denied) return opened;
-  if (!opened) {
-    spdlog::warn("{}", opened.error().message);
-    events.write("egress_refused", {{"why", opened.error().message}});
-  }
+  if (!opened) note_egress_refused(opened.error().message);
   return {};
 }
 
@@ -108,11 +126,11 @@ Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
   std::vector<ByteView> wires;
   wires.reserve(batch.size());
   for (const round::SiteOutbound& message : batch) wires.emplace_back(message.wire);
+  answered = true;
   const auto tickets = gate.intend(wires);
   if (!tickets && tickets.error().code != ErrorCode::permission_denied) return tickets.error();
   if (!tickets) {
-    spdlog::warn("{}", tickets.error().message);
-    events.write("egress_refused", {{"why", tickets.error().message}});
+    note_egress_refused(tickets.error().message);
     return {};
   }
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -192,6 +210,7 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
   const std::size_t sites = sum.evidence.committed.size();
   close_round_at_gate(sum.round, "applied", static_cast<std::uint32_t>(sites));
   publish_due = true;
+  answers.refill_to(kAnswerRate.burst);
   events.write("sum_applied", {{"round", sum.round},
                                {"sums_applied", run->sums_applied()},
                                {"sites", sites},

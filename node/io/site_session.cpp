@@ -143,7 +143,7 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   if (offered_run == RunId{}) return note_ignored("plan_ignored", "a plan is offered under no run"), Result<void>();
   if (run && run->run() == offered_run) return {};
   if (offer && offer->run == offered_run) {
-    if (!offer->refused) return {};
+    if (!offer->refused || !rejections_told.admit(clock->monotonic())) return {};
     return refuse_as(offered_run, offer->plan);
   }
   if (!plan_offers.admit(clock->monotonic())) {

@@ -25,8 +25,10 @@ namespace fovea::test {
 
 class FixedClock final : public Clock {
  public:
-  MonotonicMs monotonic() const override { return {0}; }
+  MonotonicMs monotonic() const override { return now; }
   UnixMs wall() const override { return kTestTime; }
+
+  MonotonicMs now{};
 };
 
 inline Digest filled(std::uint8_t value) {

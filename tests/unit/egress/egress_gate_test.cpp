@@ -53,6 +53,7 @@ class Gate : public testing::Test {
   void expect_refused(egress::EgressGate& gate, std::initializer_list<Bytes> wires, const std::string& rule) {
     const std::uint64_t before = gate.ledger().size();
     const std::uint64_t spent = gate.run_bytes_spent(site.run);
+    site.clock.now.value += 60'000;  // of refusals by one rule, one a minute is recorded
     const auto refused = intend(gate, wires);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);

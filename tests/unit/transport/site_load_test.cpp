@@ -21,6 +21,15 @@ TEST(RateLimit, ABurstAndThenOneInEachInterval) {
   EXPECT_FALSE(limit.admit(at(1'000'000)));
 }
 
+TEST(RateLimit, AskingTakesNothing) {
+  federation::io::RateLimit limit({.burst = 1, .every_ms = 10});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limit.has_one(at(50)));
+  EXPECT_TRUE(limit.admit(at(50)));
+  EXPECT_FALSE(limit.has_one(at(59)));
+  EXPECT_TRUE(limit.has_one(at(60)));
+  EXPECT_EQ(limit.refused(), 0U);
+}
+
 TEST(RateLimit, AClockThatStandsStillEarnsNothing) {
   federation::io::RateLimit limit({.burst = 1, .every_ms = 10});
   EXPECT_TRUE(limit.admit(at(50)));
