@@ -182,7 +182,7 @@ class Run {
     const double factor =
         options_.steps_scale * (options_.mode == kPooled ? static_cast<double>(options_.train_sites.size()) : 1);
     node::training::TrainingTask task;
-    task.round = round;
+    task.sum = round;
     task.stage = stage.name;
     task.stage_round = stage_round;
     task.stage_rounds = stage.rounds;

@@ -25,11 +25,12 @@ Result<std::unique_ptr<training::Trainer>> make_learning_trainer(const federatio
   FOVEA_TRY_ASSIGN(const auto validation, catalogue.list_usable(store::Split::validation));
   if (train.empty())
     return failed_precondition("no usable studies of the split \"train\" at this site; see fovea-node data list");
+  FOVEA_TRY_ASSIGN(const io::SiteKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(embedding::EmbeddingStore embeddings,
                    embedding::EmbeddingStore::open(folder.data() / "embeddings", clock));
   training::TorchTrainerSettings settings;
   settings.look = {.regions = plan.look.regions, .exploration = plan.look.exploration, .nms_mm = plan.look.nms_mm};
-  settings.site_seed = site_seed(config.site);
+  settings.site_seed = site_seed(keys.identity);
   settings.threads = static_cast<int>(config.training.threads);
   // Hits and findings count what lies at one site: with equal weights they are not sent (counted_update.h).
   if (plan.strategy.weights == federation::membership::SiteWeights::equal) settings.validation_studies = 0;

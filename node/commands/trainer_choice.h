@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "common/ids.h"
 #include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/membership/plan.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
@@ -13,8 +13,9 @@
 
 namespace fovea::node::commands {
 
-// Seeds what a site draws at random: another at each site, the same at each start.
-std::uint64_t site_seed(const SiteId& site);
+// Seeds what a site draws at random: another at each site, the same at each start (a sum may have to be repeated with
+// the same vector), and to be foreseen by nobody without the site's key.
+std::uint64_t site_seed(const crypto::SigningKey& identity);
 
 // failed_precondition: the plan needs a part this program was built without, or there is nothing to train on.
 Result<std::unique_ptr<training::Trainer>> make_trainer(const federation::membership::Plan& plan,

@@ -28,7 +28,7 @@ struct PolicyConfig {
 
 struct TrainingConfig {
   std::uint32_t threads = 1;
-  std::uint64_t probe_seed = 0;      // "probe-N" plans only: 0 derives one from the site's name
+  std::uint64_t probe_seed = 0;      // "probe-N" plans only: 0 derives one from the site's key
   std::uint32_t probe_delay_ms = 0;  // "probe-N" plans only: how long a round's "training" lasts
 };
 

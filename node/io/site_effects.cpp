@@ -160,7 +160,8 @@ Result<void> SiteDriver::Parts::begin_training(const federation::messages::Train
   if (task.stage_index >= plan.stages.size()) return feed(round::TrainingFailed{task.round});
   const federation::membership::PlanStage& stage = plan.stages[task.stage_index];
   TrainingJob job;
-  job.task.round = task.round;
+  job.round = task.round;
+  job.task.sum = run->sums_applied() + 1;
   job.task.stage = stage.name;
   job.task.stage_round = task.stage_round;
   job.task.stage_rounds = stage.rounds;

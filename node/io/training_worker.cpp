@@ -85,7 +85,7 @@ void TrainingWorker::train_jobs(const std::stop_token& stop) {
       generation = generation_;
     }
     job.task.model = job.model->values();
-    const RoundNumber round = job.task.round;
+    const RoundNumber round = job.round;
     auto outcome = train_guarded(*trainer_, job.task, [&](double fraction) {
       const std::lock_guard lock(mutex_);
       if (generation_ != generation || stop.stop_requested()) return false;

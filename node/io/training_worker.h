@@ -20,6 +20,7 @@ namespace fovea::node::io {
 
 // The task's view of the model is filled in from the shared state, which lives as long as the training.
 struct TrainingJob {
+  RoundNumber round = 0;  // that the reports name
   training::TrainingTask task;
   std::shared_ptr<const federation::model::ModelState> model;
 };

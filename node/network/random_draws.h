@@ -42,9 +42,9 @@ class RandomDraws {
   std::uint64_t state_;
 };
 
-// The draws of one site in one round of a plan.
-inline RandomDraws draws_of_round(std::uint64_t seed, std::uint64_t site, std::uint64_t round) noexcept {
-  return RandomDraws(seed).fork(site).fork(round);
+// The draws of one site towards one sum of a plan.
+inline RandomDraws draws_of_sum(std::uint64_t seed, std::uint64_t site, std::uint64_t sum) noexcept {
+  return RandomDraws(seed).fork(site).fork(sum);
 }
 
 // A stream of its own for each tuple of keys.

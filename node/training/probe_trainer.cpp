@@ -11,8 +11,8 @@
 
 namespace fovea::node::training {
 
-float probe_delta(std::uint64_t site_seed, RoundNumber round, std::size_t index) noexcept {
-  const std::uint64_t word = network::mixed_bits(site_seed * 0x9E3779B97F4A7C15U + round * 0xD1B54A32D192ED03U + index);
+float probe_delta(std::uint64_t site_seed, std::uint32_t sum, std::size_t index) noexcept {
+  const std::uint64_t word = network::mixed_bits(site_seed * 0x9E3779B97F4A7C15U + sum * 0xD1B54A32D192ED03U + index);
   const auto step = static_cast<std::int64_t>(word & 0x3FFFU) - 0x2000;  // ±2^13 steps of 2^-20
   return static_cast<float>(std::max<std::int64_t>(step, -0x1FFF)) * 0x1p-20F;
 }
@@ -33,7 +33,7 @@ Result<TrainingOutcome> ProbeTrainer::train(const TrainingTask& task, const Trai
   TrainingOutcome outcome;
   outcome.delta.resize(federation::model::total_size(ranges));
   for (std::size_t i = 0; i < outcome.delta.size(); ++i)
-    outcome.delta[i] = probe_delta(settings_.site_seed, task.round, i);
+    outcome.delta[i] = probe_delta(settings_.site_seed, task.sum, i);
   outcome.weight = settings_.studies;
   outcome.metric_sums = {1, 1, 0, 0};
   return outcome;

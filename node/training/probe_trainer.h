@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "common/ids.h"
 #include "common/result.h"
 #include "federation/model/layout.h"
 #include "node/training/trainer.h"
@@ -21,7 +20,7 @@ struct ProbeSettings {
 class ProbeTrainer final : public Trainer {
  public:
   ProbeTrainer(federation::model::ModelLayout layout, ProbeSettings settings);
-  // delta[i] is probe_delta(settings.site_seed, task.round, i); loss_sum and loss_count are 1, hits and findings 0.
+  // delta[i] is probe_delta(settings.site_seed, task.sum, i); loss_sum and loss_count are 1, hits and findings 0.
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;
 
  private:
@@ -29,7 +28,7 @@ class ProbeTrainer final : public Trainer {
   ProbeSettings settings_;
 };
 
-// The delta of coordinate `index` in a round: a multiple of 2^-20 in (-2^-7, 2^-7), so tests can foresee every sum.
-float probe_delta(std::uint64_t site_seed, RoundNumber round, std::size_t index) noexcept;
+// The delta of coordinate `index` towards a sum: a multiple of 2^-20 in (-2^-7, 2^-7), so tests can foresee every sum.
+float probe_delta(std::uint64_t site_seed, std::uint32_t sum, std::size_t index) noexcept;
 
 }  // namespace fovea::node::training

@@ -55,9 +55,9 @@ Result<Digest> look_identity(const federation::model::ModelState& model, const s
 struct TorchTrainer::Memory {
   std::string stage;
   std::vector<std::string> trains;
-  RoundNumber round = 0;
-  std::optional<AdamW> optimiser;         // after `round`
-  std::optional<AdamW> optimiser_before;  // before it, so that another attempt at the same round starts alike
+  std::uint32_t sum = 0;
+  std::optional<AdamW> optimiser;         // after the training towards `sum`
+  std::optional<AdamW> optimiser_before;  // before it, so that another training towards the same sum starts alike
   std::optional<Digest> proposed_by;      // digest of the proposer
   ProposedRegions proposed;
   std::optional<Digest> vectors_for;             // the networks that made the vectors
@@ -109,10 +109,10 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
   FOVEA_TRY(parameters_.load(task.model));
 
   const bool same_stage = memory_->stage == task.stage && memory_->trains == task.trains && task.stage_round > 1;
-  const bool again = same_stage && memory_->round == task.round;
+  const bool again = same_stage && memory_->sum == task.sum;
   const std::optional<AdamW>& carried = again ? memory_->optimiser_before : memory_->optimiser;
   AdamW optimiser = same_stage && carried ? *carried : AdamW(parameters_.layout(), ranges, settings_.optimiser);
-  Stage stage{task, progress, optimiser, network::draws_of_round(task.seed, settings_.site_seed, task.round), {}};
+  Stage stage{task, progress, optimiser, network::draws_of_sum(task.seed, settings_.site_seed, task.sum), {}};
   stage.outcome.studies_skipped = training_.skipped;
 
   if (task.stage == "intensity") FOVEA_TRY(measure_intensity(stage));
@@ -132,7 +132,7 @@ Result<TrainingOutcome> TorchTrainer::train(const TrainingTask& task, const Trai
     }
   memory_->stage = task.stage;
   memory_->trains = task.trains;
-  memory_->round = task.round;
+  memory_->sum = task.sum;
   memory_->optimiser_before = std::move(optimiser);
   memory_->optimiser = std::move(stage.optimiser);
   return std::move(stage.outcome);
@@ -213,7 +213,7 @@ Result<void> TorchTrainer::train_encoder(Stage& stage) {
 }
 
 Result<void> TorchTrainer::train_study(Stage& stage) {
-  FOVEA_TRY(refresh_vectors(stage.task.seed));
+  FOVEA_TRY(refresh_vectors());
   std::vector<std::size_t> labelled;
   for (std::size_t s = 0; s < training_.studies.size(); ++s)
     if (training_.studies[s].label && !memory_->vectors[s].embeddings.empty()) labelled.push_back(s);
@@ -242,11 +242,11 @@ Result<void> TorchTrainer::validate(Stage& stage) {
     if (!study.findings.empty()) studies.push_back(&study);
   const std::size_t count = std::min(settings_.validation_studies, studies.size());
   for (std::size_t s = 0; s < count; ++s) {
-    LearningStudy* study = studies[(stage.task.round * count + s) % studies.size()];
+    LearningStudy* study = studies[(stage.task.sum * count + s) % studies.size()];
     FOVEA_TRY_ASSIGN(const saliency::HeatMap heat,
                      saliency::find_heat(parameters_, study->scan->coarse(), study->prior));
     const std::vector<saliency::Region> regions = saliency::choose_regions(
-        study->prior, heat, settings_.look, embedding::look_seed(stage.task.seed, study->code));
+        study->prior, heat, settings_.look, embedding::look_seed(settings_.site_seed, study->code));
     for (const store::Finding& finding : study->findings) {
       metric(stage.outcome, TrainingMetric::findings) += 1;
       const bool hit = std::any_of(regions.begin(), regions.end(), [&](const saliency::Region& region) {
@@ -279,13 +279,13 @@ Result<void> TorchTrainer::refresh_proposals() {
   return {};
 }
 
-Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
+Result<void> TorchTrainer::refresh_vectors() {
   FOVEA_TRY_ASSIGN(const federation::model::ModelState model, current_model());
   FOVEA_TRY_ASSIGN(const Digest identity, look_identity(model, settings_.look));
   if (memory_->vectors_for == identity) return {};
   std::vector<embedding::StudyVectors> vectors;
   for (LearningStudy& study : training_.studies) {
-    FOVEA_TRY_ASSIGN(embedding::StudyVectors made, vectors_of(study, identity, seed));
+    FOVEA_TRY_ASSIGN(embedding::StudyVectors made, vectors_of(study, identity));
     vectors.push_back(std::move(made));
   }
   memory_->vectors = std::move(vectors);
@@ -293,8 +293,7 @@ Result<void> TorchTrainer::refresh_vectors(std::uint64_t seed) {
   return {};
 }
 
-Result<embedding::StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, const Digest& identity,
-                                                         std::uint64_t seed) {
+Result<embedding::StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, const Digest& identity) {
   if (embeddings_) {
     FOVEA_TRY_ASSIGN(const std::optional<embedding::StoredStudy> stored,
                      embeddings_->get(study.code, identity, "train"));
@@ -302,7 +301,7 @@ Result<embedding::StudyVectors> TorchTrainer::vectors_of(LearningStudy& study, c
   }
   FOVEA_TRY_ASSIGN(const embedding::StudyLook look,
                    embedding::look_at(parameters_, *study.scan, study.prior, settings_.look,
-                                      embedding::look_seed(seed, study.code)));
+                                      embedding::look_seed(settings_.site_seed, study.code)));
   const embedding::StoredStudy stored = embedding::to_stored(look, study.prior, study.label);
   if (embeddings_) FOVEA_TRY(embeddings_->put(study.code, identity, stored));
   return embedding::to_vectors(stored);

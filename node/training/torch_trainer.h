@@ -38,7 +38,9 @@ struct TorchTrainerSettings {
   std::size_t studies_per_step = 4;   // in the stage "study"
   // Looked at before each round of the proposer, in turn, for the metrics; 0 for none.
   std::size_t validation_studies = 2;
-  std::uint64_t site_seed = 0;  // of this site's draws: noise that all sites share would not average out
+  // Of this site's draws, and known to nobody else: whoever could foresee them could look for a plan whose sum holds
+  // the gradient of one study. Another at each site, for noise that all share would not average out.
+  std::uint64_t site_seed = 0;
 };
 
 // One thread. Studies stay open and their coarse views in memory, some 2 MB per brain. After an error it is as before.
@@ -52,7 +54,7 @@ class TorchTrainer final : public Trainer {
   Result<TrainingOutcome> train(const TrainingTask& task, const TrainingProgress& progress) override;
 
  private:
-  struct Memory;  // what is carried from round to round
+  struct Memory;  // what is carried from sum to sum
   struct Stage;   // the pieces of one round
   Result<void> measure_intensity(Stage& stage);
   Result<void> train_proposer(Stage& stage);
@@ -63,8 +65,8 @@ class TorchTrainer final : public Trainer {
   Result<void> run_steps(Stage& stage, Accumulate accumulate);
   Result<federation::model::ModelState> current_model();
   Result<void> refresh_proposals();
-  Result<void> refresh_vectors(std::uint64_t seed);
-  Result<embedding::StudyVectors> vectors_of(LearningStudy& study, const Digest& identity, std::uint64_t seed);
+  Result<void> refresh_vectors();
+  Result<embedding::StudyVectors> vectors_of(LearningStudy& study, const Digest& identity);
 
   TorchTrainerSettings settings_;
   LearningSet training_;

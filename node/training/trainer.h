@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "common/ids.h"
 #include "common/result.h"
 #include "federation/model/local_update.h"
 
 namespace fovea::node::training {
 
+// Without the round's number, which is the coordinator's to choose: what is drawn must not follow from it.
 struct TrainingTask {
-  RoundNumber round = 0;
+  std::uint32_t sum = 0;          // which of the plan's sums this is for, from 1
   std::string stage;              // "proposer", "encoder", "study"
   std::uint32_t stage_round = 1;  // position inside the stage, from 1, for schedules
   std::uint32_t stage_rounds = 1;

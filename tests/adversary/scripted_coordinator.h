@@ -54,8 +54,9 @@ class ScriptedCoordinator {
   void offer_roster() { offer_roster(clock_.wall()); }
   void offer_plan();
   void begin_round();
-  void begin_round_without_victim();  // which is told of its sum
-  void give_up_round();               // without a word; what waits is never sent
+  void skip_rounds(RoundNumber count) noexcept { round_ += count; }  // their numbers
+  void begin_round_without_victim();                                 // which is told of its sum
+  void give_up_round();                                              // without a word; what waits is never sent
   bool round_is_over() const noexcept { return !machine_.has_value(); }
   const std::optional<coordinator::round::RoundAborted>& aborted() const noexcept { return aborted_; }
 

@@ -36,16 +36,16 @@ volume::Volume ball_volume(std::int64_t edge, double radius_voxels) {
   return volume;
 }
 
-TEST(RandomDraws, NeverRepeatBetweenRoundsOrSites) {
+TEST(RandomDraws, NeverRepeatBetweenSumsOrSites) {
   std::set<std::uint64_t> seen;
   std::size_t drawn = 0;
   for (std::uint64_t site = 0; site < 4; ++site)
-    for (std::uint64_t round = 1; round <= 32; ++round) {
-      network::RandomDraws draws = network::draws_of_round(7, site, round);
+    for (std::uint64_t sum = 1; sum <= 32; ++sum) {
+      network::RandomDraws draws = network::draws_of_sum(7, site, sum);
       for (int i = 0; i < 1000; ++i, ++drawn) seen.insert(draws.next());
     }
   EXPECT_EQ(seen.size(), drawn);
-  // Multiples of the step as seeds would repeat: round 9 would draw what round 1 draws from its eighth draw on.
+  // Multiples of the step as seeds would repeat: sum 9 would draw what sum 1 draws from its eighth draw on.
   network::RandomDraws early(0x9E3779B97F4A7C15U), late(9 * 0x9E3779B97F4A7C15U);
   for (int i = 0; i < 8; ++i) early.next();
   EXPECT_EQ(early.next(), late.next());

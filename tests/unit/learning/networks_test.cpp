@@ -72,9 +72,9 @@ struct TestStage {
 };
 
 Result<training::TrainingOutcome> train_stage(training::Trainer& trainer, const ModelState& model,
-                                              const TestStage& stage, std::uint32_t round = 1) {
+                                              const TestStage& stage, std::uint32_t sum = 1) {
   training::TrainingTask task;
-  task.round = round;
+  task.sum = sum;
   task.stage = stage.name;
   task.local_steps = stage.steps;
   task.learning_rate = stage.learning_rate;
@@ -300,7 +300,7 @@ TEST(Networks, ARoundIsReproducible) {
     EXPECT_EQ(a.delta, b.delta) << stage.name;
     EXPECT_EQ(a.metric_sums, b.metric_sums) << stage.name;
     EXPECT_GT(*std::max_element(a.delta.begin(), a.delta.end()), 0) << stage.name;
-    // Another attempt at the same round starts from the same optimiser.
+    // Another training towards the same sum starts from the same optimiser.
     EXPECT_EQ(train_stage(first, model, stage).value().delta, a.delta) << stage.name;
   }
 }
@@ -365,7 +365,7 @@ TEST(ProbeTrainer, MakesForeseeableDeltas) {
   training::ProbeTrainer trainer(layout, {.site_seed = 3, .studies = 9});
   const std::vector<float> model(5);
   training::TrainingTask task;
-  task.round = 4;
+  task.sum = 4;
   task.model = model;
   task.trains = {"probe."};
   const training::TrainingOutcome outcome = trainer.train(task, {}).value();
