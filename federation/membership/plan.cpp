@@ -1,6 +1,7 @@
 #include "federation/membership/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,13 @@ constexpr std::uint64_t kSeedMax = (std::uint64_t{1} << 53U) - 1;
 constexpr std::uint32_t kSitesMax = 1024;  // of a roster
 constexpr std::uint32_t kProbeSizeMax = 1U << 26U;
 constexpr std::string_view kProbePrefix = "probe-";
+
+std::string short_text(double value) {
+  std::array<char, 32> buffer{};
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, 3).ptr;
+  return std::string(buffer.data(), end);
+}
 
 Result<PlanFinding> read_finding(JsonFields fields) {
   PlanFinding out;
@@ -255,10 +263,26 @@ std::string_view meaning(SiteWeights weights) noexcept {
 }
 
 std::string Plan::warning() const {
-  if (strategy.weights == SiteWeights::equal || cohort.smallest >= kStudyWeightsCohortMin) return {};
-  return "strategy.weights: \"studies\" with cohort.smallest = " + std::to_string(cohort.smallest) + ", below " +
-         std::to_string(kStudyWeightsCohortMin) + ": " + std::string(meaning(strategy.weights)) +
-         "; \"equal\" shows neither";
+  std::string out;
+  if (strategy.weights == SiteWeights::studies && cohort.smallest < kStudyWeightsCohortMin)
+    out = "strategy.weights: \"studies\" with cohort.smallest = " + std::to_string(cohort.smallest) + ", below " +
+          std::to_string(kStudyWeightsCohortMin) + ": " + std::string(meaning(strategy.weights)) +
+          "; \"equal\" shows neither";
+  std::string still;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    if (const double move = stages[s].largest_move(strategy.delta_max); move < kStageMoveMin)
+      still += (still.empty() ? "stages[" : ", stages[") + std::to_string(s) + "] (" + short_text(move) + ")";
+  if (still.empty()) return out;
+  return out + (out.empty() ? "" : "; ") + still +
+         ": a sum moves no weight by more than about that (server_learning_rate times the smaller of "
+         "strategy.delta_max and local_steps times learning_rate), below " +
+         short_text(kStageMoveMin) +
+         ": two sums on models that hardly differ, over cohorts that differ by one site, show nearly that site's own "
+         "update; raise the rates";
+}
+
+double PlanStage::largest_move(double delta_max) const noexcept {
+  return server_learning_rate * std::min(delta_max, local_steps * learning_rate);
 }
 
 std::uint32_t Plan::rounds_total() const noexcept {

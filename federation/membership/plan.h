@@ -19,6 +19,9 @@ inline constexpr std::uint32_t kPlanRoundsMax = 10'000;  // over all stages
 inline constexpr std::uint32_t kPlanVersion = 2;         // 1 did not say how sites are weighted
 // Below this many sites, whoever sees two sums soon sees two that differ by one site.
 inline constexpr std::uint32_t kStudyWeightsCohortMin = 10;
+// "One sum on a model" protects nobody where the next model is nearly the same one: a stage that moves weights by less
+// in a sum is warned of.
+inline constexpr double kStageMoveMin = 1e-5;
 
 struct PlanFinding {
   std::string kind;      // a word of the federation's choice, for example "lesion"
@@ -38,6 +41,9 @@ struct PlanStage {
   std::uint32_t local_steps = 0;
   double learning_rate = 0;
   double server_learning_rate = 0;  // the new model is old + this · the mean update
+
+  // About how far one sum can move a weight: AdamW moves it by about learning_rate in a step.
+  double largest_move(double delta_max) const noexcept;
 };
 
 // What a site counts for in a sum. Two sums over cohorts that differ by one site differ by its weight, which with

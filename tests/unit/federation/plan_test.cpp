@@ -103,6 +103,25 @@ TEST(PlanTest, WeightsByStudiesAreWarnedOfBelowTenSites) {
   EXPECT_EQ(parse(plan)->warning(), "");
 }
 
+// Else "one sum on a model" is met by a thousand sums on models that are all but the same.
+TEST(PlanTest, AStageThatHardlyMovesTheModelIsWarnedOf) {
+  const auto warning_with = [](const Json& changes) {
+    Json plan = good_plan();
+    plan["stages"][1].update(changes["stage"]);
+    plan["strategy"].update(changes.value("strategy", Json::object()));
+    return parse(plan).value().warning();
+  };
+  const std::string tiny = warning_with({{"stage", {{"learning_rate", 1e-9}, {"server_learning_rate", 1e-3}}}});
+  EXPECT_NE(tiny.find("stages[1] (5e-12): a sum moves no weight by more than about that"), std::string::npos) << tiny;
+  EXPECT_EQ(tiny.find("stages[0]"), std::string::npos) << tiny;
+  // The bound of a coordinate holds it still as well, whatever the rates.
+  EXPECT_NE(warning_with({{"stage", Json::object()}, {"strategy", {{"delta_max", 1e-6}}}})
+                .find("stages[0] (1e-06), stages[1] (1e-06)"),
+            std::string::npos);
+  EXPECT_EQ(warning_with({{"stage", {{"learning_rate", 2.1e-6}}}}), "");  // five steps
+  EXPECT_NE(warning_with({{"stage", {{"learning_rate", 1.9e-6}}}}), "");
+}
+
 // A pointer into the plan, what to put there (null: remove), and what the error must name.
 struct Change {
   const char* pointer;
