@@ -36,7 +36,11 @@ void raise_descriptor_limit() {
 }  // namespace
 
 ZmqServer::ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission)
-    : options_(std::move(options)), key_(key.copy()), context_(1), zap_(context_, std::move(admission), clock_) {}
+    : options_(std::move(options)),
+      key_(key.copy()),
+      context_(1),
+      zap_(context_, std::move(admission), clock_),
+      guard_({.silence_max = options_.silence_max}) {}
 
 ZmqServer::~ZmqServer() = default;
 
@@ -48,13 +52,28 @@ Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options
     server->endpoint_ = options.endpoint;
     server->listen();
     FOVEA_TRY(server->prove_strangers_are_refused());
+    server->share_descriptors();
     return server;
   } catch (const zmq::error_t& error) {
     return federation::io::zmq_failure(error, "cannot listen on " + options.endpoint);
   }
 }
 
+// Connections may have seven eighths of what there is: strangers who take a descriptor each must leave some for files.
+void ZmqServer::share_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const int all = static_cast<int>(std::min(limit.rlim_cur, kDescriptorsMax));
+  const int connections = all - all / 8;
+  constexpr int kOpenAnyhow = 64;  // files, sockets and libzmq's own, which have low numbers
+  guard_.keep_descriptors({.port = std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)),
+                           .connections_max = static_cast<std::size_t>(std::max(connections - kOpenAnyhow, 1)),
+                           .first_kept = connections,
+                           .limit = all});
+}
+
 void ZmqServer::listen() {
+  flows_.clear();
   monitor_.reset();
   router_.emplace(context_, zmq::socket_type::router);
   monitor_.emplace(context_, *router_, "listening-" + std::to_string(++listen_count_));
@@ -99,16 +118,25 @@ void ZmqServer::follow_connections() {
     if (*event == ConnectionEvent::accepted) guard_.opened(monitor_->descriptor());
     if (*event == ConnectionEvent::lost) guard_.closed(monitor_->descriptor());
   }
+  show_cut_connections();
+}
+
+void ZmqServer::show_cut_connections() {
   if (const std::uint64_t cuts = guard_.cut_count(); cuts > cuts_shown_) {
     constexpr std::uint64_t kShownMax = 100;
     if (cuts_shown_ < kShownMax)
       spdlog::warn("cut {} connections so far whose peer sends messages without an end", cuts);
     cuts_shown_ = cuts;
   }
+  if (const std::uint64_t crowd = guard_.crowd_count(); crowd > 2 * crowd_shown_) {  // a line for twice as many
+    spdlog::warn("cut {} connections so far of strangers who take too many descriptors", crowd);
+    crowd_shown_ = crowd;
+  }
 }
 
 Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descriptors) {
   try {
+    send_due_beats();
     flush();
     const bool backlog =
         std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.outbox.empty(); });
@@ -129,7 +157,8 @@ Result<void> ZmqServer::wait(milliseconds timeout, std::span<const int> descript
 
 std::optional<InboundMessage> ZmqServer::receive() {
   try {
-    while (true) {
+    constexpr int kFramesMax = 256;  // beats and messages of several frames without an end must not keep the loop
+    for (int frame = 0; frame < kFramesMax; ++frame) {
       zmq::message_t session;
       if (!router_->recv(session, zmq::recv_flags::dontwait)) return std::nullopt;
       zmq::message_t part;
@@ -144,8 +173,12 @@ std::optional<InboundMessage> ZmqServer::receive() {
       auto site = SiteId::create(part.gets("User-Id"));
       if (!site) continue;
       const auto* data = part.data<std::uint8_t>();
+      federation::io::ConnectionFlow& flow = flows_.try_emplace(session.to_string()).first->second;
+      if (flow.hear({data, part.size()})) continue;
+      flow.took(part.size());
       return InboundMessage{std::move(site).value(), session.to_string(), Bytes(data, data + part.size())};
     }
+    return std::nullopt;
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) spdlog::warn("receiving from sites: {}", error.what());
     return std::nullopt;
@@ -155,8 +188,9 @@ std::optional<InboundMessage> ZmqServer::receive() {
 bool ZmqServer::open_session(const InboundMessage& hello, const BootId& boot) {
   const auto found = peers_.find(hello.site);
   if (found != peers_.end() && found->second.session != hello.session && found->second.boot != boot) {
-    // An empty frame: the node ignores it; a vanished connection answers EHOSTUNREACH.
-    if (send_now(found->second.session, std::make_shared<const Bytes>()) != Attempt::gone) return false;
+    // A vanished connection answers EHOSTUNREACH.
+    if (const auto flow = flows_.find(found->second.session); flow != flows_.end() && send_beat(*flow) != Attempt::gone)
+      return false;
   }
   if (found != peers_.end() && found->second.session == hello.session) return true;
   peers_[hello.site] = Peer{hello.session, boot, {}, 0};
@@ -190,6 +224,30 @@ void ZmqServer::reply(const InboundMessage& message, const std::shared_ptr<const
 }
 
 ZmqServer::Attempt ZmqServer::send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload) {
+  const auto flow = flows_.find(session);
+  if (flow == flows_.end()) return Attempt::gone;
+  if (!flow->second.admits(payload->size())) return Attempt::would_block;
+  const Attempt attempt = send_frame(session, payload);
+  if (attempt == Attempt::sent) flow->second.sent(payload->size());
+  return attempt;
+}
+
+ZmqServer::Attempt ZmqServer::send_beat(Flows::value_type& flow) {
+  const Attempt attempt = send_frame(flow.first, std::make_shared<const Bytes>(flow.second.beat()));
+  if (attempt == Attempt::sent) flow.second.beat_sent(std::chrono::steady_clock::now());
+  return attempt;
+}
+
+// To each connection, with a session or not: a site that was refused one still has to know that somebody is there.
+void ZmqServer::send_due_beats() {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto flow = flows_.begin(); flow != flows_.end();) {
+    const bool gone = flow->second.beat_due(now, options_.beat_every) && send_beat(*flow) == Attempt::gone;
+    flow = gone ? flows_.erase(flow) : std::next(flow);
+  }
+}
+
+ZmqServer::Attempt ZmqServer::send_frame(const std::string& session, const std::shared_ptr<const Bytes>& payload) {
   try {
     zmq::message_t address(session.data(), session.size());
     if (!router_->send(address, zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Attempt::would_block;

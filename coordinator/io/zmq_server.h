@@ -20,6 +20,7 @@
 #include "common/ids.h"
 #include "coordinator/io/zap_handler.h"
 #include "crypto/key_agreement.h"
+#include "federation/io/connection_flow.h"
 #include "federation/io/curve_socket.h"
 #include "federation/io/inbound_guard.h"
 
@@ -28,6 +29,8 @@ namespace fovea::coordinator::io {
 struct ServerOptions {
   std::string endpoint;                                    // "tcp://host:port"; port 0 lets the system choose
   std::size_t outbox_bytes_max = std::size_t{256} << 20U;  // waiting for one site, beyond libzmq's own queue
+  std::chrono::milliseconds beat_every = federation::io::kBeatEvery;
+  std::chrono::milliseconds silence_max = federation::io::kSilenceMax;
 };
 
 using BootId = std::array<std::uint8_t, 16>;  // random for each start of a node
@@ -67,6 +70,8 @@ class ZmqServer {
 
   // Connections shut down because their peer sent more than is read of it: a message without an end.
   std::uint64_t cut_count() const noexcept { return guard_.cut_count(); }
+  // And because nothing came from their peer.
+  std::uint64_t silent_count() const noexcept { return guard_.silent_count(); }
 
   // Closes every connection and listens again: who is still admitted reconnects by itself.
   Result<void> cut_sessions();
@@ -79,12 +84,18 @@ class ZmqServer {
     std::size_t outbox_bytes = 0;
   };
   enum class Attempt { sent, would_block, gone };
+  using Flows = std::map<std::string, federation::io::ConnectionFlow>;  // by session
 
   ZmqServer(ServerOptions options, const crypto::AgreementKey& key, Admission admission);
   void listen();  // throws zmq::error_t
   void follow_connections();
+  void share_descriptors();
+  void show_cut_connections();
   Result<void> prove_strangers_are_refused();
   Attempt send_now(const std::string& session, const std::shared_ptr<const Bytes>& payload);
+  Attempt send_frame(const std::string& session, const std::shared_ptr<const Bytes>& payload);
+  Attempt send_beat(Flows::value_type& flow);
+  void send_due_beats();
   void flush();
 
   ServerOptions options_;
@@ -95,10 +106,12 @@ class ZmqServer {
   federation::io::InboundGuard guard_;
   std::uint64_t listen_count_ = 0;
   std::uint64_t cuts_shown_ = 0;
+  std::uint64_t crowd_shown_ = 0;
   std::optional<zmq::socket_t> router_;
   std::optional<federation::io::ConnectionMonitor> monitor_;  // goes before the socket it watches
   std::string endpoint_;
   std::map<SiteId, Peer> peers_;
+  Flows flows_;  // of every connection that has said something
 };
 
 }  // namespace fovea::coordinator::io

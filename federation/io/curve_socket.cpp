@@ -33,10 +33,14 @@ constexpr int kWatchedEvents = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_ACCEPTED | ZMQ_EV
 void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMessageBytesMax + kCurveOverheadMax));
   socket.set(zmq::sockopt::sndhwm, kQueuedMessagesMax);
-  socket.set(zmq::sockopt::rcvhwm, kQueuedMessagesMax);
+  socket.set(zmq::sockopt::rcvhwm, 0);
   socket.set(zmq::sockopt::handshake_ivl, ms(kHandshakeMax));
-  socket.set(zmq::sockopt::heartbeat_ivl, ms(kHeartbeatEvery));
-  socket.set(zmq::sockopt::heartbeat_timeout, ms(kHeartbeatTimeout));
+  socket.set(zmq::sockopt::heartbeat_ivl, 0);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, static_cast<int>(kKeepaliveEvery.count()));
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, static_cast<int>(kKeepaliveEvery.count()));
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, static_cast<int>(kUnreachableMax / kKeepaliveEvery) - 1);
+  socket.set(zmq::sockopt::tcp_maxrt, ms(kUnreachableMax));  // the same for what was sent and not acknowledged
   socket.set(zmq::sockopt::linger, ms(kLinger));
   socket.set(zmq::sockopt::reconnect_ivl, ms(kReconnectMin));
   socket.set(zmq::sockopt::reconnect_ivl_max, ms(kReconnectMax));

@@ -18,10 +18,12 @@ namespace fovea::federation::io {
 
 inline constexpr std::size_t kMessageBytesMax = std::size_t{1} << 20U;  // one message
 inline constexpr std::size_t kCurveOverheadMax = 64;                    // what CURVE adds to a frame
-inline constexpr int kQueuedMessagesMax = 16;                           // inside libzmq, each way, each peer
+inline constexpr int kQueuedMessagesMax = 16;                           // of the largest, each way, each peer
 inline constexpr std::chrono::milliseconds kHandshakeMax{5'000};
-inline constexpr std::chrono::milliseconds kHeartbeatEvery{5'000};
-inline constexpr std::chrono::milliseconds kHeartbeatTimeout{15'000};
+inline constexpr std::chrono::milliseconds kBeatEvery{5'000};
+inline constexpr std::chrono::milliseconds kSilenceMax{30'000};  // of a peer's program; it may be busy for a while
+inline constexpr std::chrono::seconds kKeepaliveEvery{5};        // asked of the peer's kernel
+inline constexpr std::chrono::seconds kUnreachableMax{15};       // then the kernel gives the connection up
 inline constexpr std::chrono::milliseconds kLinger{2'000};
 inline constexpr std::chrono::milliseconds kReconnectMin{100};
 inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
@@ -32,7 +34,8 @@ inline constexpr const char* kZapDomain = "fovea";
 
 using CurvePublicKey = crypto::AgreementPublicKey;
 
-// Sizes, heartbeats, linger. Throws zmq::error_t.
+// Sizes, keepalive, linger. No heartbeats of libzmq, and no length of the queue to the program: connection_flow.h says
+// why. Throws zmq::error_t.
 void set_limits(zmq::socket_t& socket);
 // CURVE with these keys. Throws zmq::error_t.
 void set_curve_server(zmq::socket_t& socket, const crypto::AgreementKey& own);

@@ -10,7 +10,7 @@
 namespace fovea::node::io {
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
-    : options_(std::move(options)), key_(key.copy()), context_(1) {
+    : options_(std::move(options)), key_(key.copy()), context_(1), guard_({.silence_max = options_.silence_max}) {
   dial();
 }
 
@@ -45,8 +45,9 @@ Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptio
 Result<void> ZmqTransport::wait(std::chrono::milliseconds timeout, std::span<const int> descriptors) {
   try {
     redial_when_due();
+    send_due_beat();
     flush();
-    const auto wanted = static_cast<short>(outbox_.empty() ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT);
+    const auto wanted = static_cast<short>(may_send() ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN);
     std::vector<zmq::pollitem_t> items = {{dealer_->handle(), 0, wanted, 0},
                                           {monitor_->socket().handle(), 0, ZMQ_POLLIN, 0}};
     for (const int descriptor : descriptors) items.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
@@ -67,6 +68,7 @@ void ZmqTransport::follow_connection() {
       case ConnectionEvent::ready:
         state_ = ConnectionState::connected;
         ++connection_count_;
+        flow_ = federation::io::ConnectionFlow();
         redial_at_.reset();
         redial_pause_ = federation::io::kRedialMin;
         break;
@@ -91,10 +93,11 @@ void ZmqTransport::follow_connection() {
 
 std::optional<Bytes> ZmqTransport::receive() {
   try {
-    while (true) {
+    constexpr int kFramesMax = 256;  // beats and messages of several frames without an end must not keep the loop
+    for (int frame = 0; frame < kFramesMax; ++frame) {
       zmq::message_t message;
       if (!dealer_->recv(message, zmq::recv_flags::dontwait)) return std::nullopt;
-      guard_.delivered(message);
+      const bool of_this_connection = guard_.delivered(message);
       if (message.more()) {  // not of the protocol: a message is one frame
         while (message.more()) {
           if (!dealer_->recv(message)) return std::nullopt;
@@ -102,10 +105,14 @@ std::optional<Bytes> ZmqTransport::receive() {
         }
         continue;
       }
-      if (message.size() == 0) continue;  // "are you still there?"
       const auto* data = message.data<std::uint8_t>();
+      federation::io::ConnectionFlow left_behind;  // by the connection before: its messages are read, and not counted
+      federation::io::ConnectionFlow& flow = of_this_connection ? flow_ : left_behind;
+      if (flow.hear({data, message.size()})) continue;
+      flow.took(message.size());
       return Bytes(data, data + message.size());
     }
+    return std::nullopt;
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) spdlog::warn("receiving from the coordinator: {}", error.what());
     return std::nullopt;
@@ -142,10 +149,21 @@ Result<void> ZmqTransport::hang_up() {
   }
 }
 
+bool ZmqTransport::may_send() const { return !outbox_.empty() && flow_.admits(outbox_.front().size()); }
+
+// Not a message, and nothing of the site is in it: it passes no egress gate, like the bytes of CURVE around it.
+void ZmqTransport::send_due_beat() {
+  const auto now = std::chrono::steady_clock::now();
+  if (state_ != ConnectionState::connected || !flow_.beat_due(now, options_.beat_every)) return;
+  zmq::message_t frame = federation::io::message_of(std::make_shared<const Bytes>(flow_.beat()));
+  if (dealer_->send(frame, zmq::send_flags::dontwait)) flow_.beat_sent(now);
+}
+
 void ZmqTransport::flush() {
-  while (!outbox_.empty()) {
+  while (may_send()) {
     const std::size_t size = outbox_.front().size();
     if (!dealer_->send(outbox_.front(), zmq::send_flags::dontwait)) return;
+    flow_.sent(size);
     outbox_bytes_ -= size;
     outbox_.pop_front();
   }

@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
+#include "federation/io/connection_flow.h"
 #include "federation/io/curve_socket.h"
 #include "federation/io/inbound_guard.h"
 
@@ -22,6 +23,8 @@ struct TransportOptions {
   std::string endpoint;  // "tcp://host:port"
   federation::io::CurvePublicKey coordinator_key{};
   std::size_t outbox_bytes_max = std::size_t{256} << 20U;
+  std::chrono::milliseconds beat_every = federation::io::kBeatEvery;
+  std::chrono::milliseconds silence_max = federation::io::kSilenceMax;
 };
 
 enum class ConnectionState {
@@ -38,7 +41,8 @@ class ZmqTransport {
 
   // Sleeps until a message may be waiting, one of `descriptors` is readable or `timeout` is over.
   Result<void> wait(std::chrono::milliseconds timeout, std::span<const int> descriptors);
-  std::optional<Bytes> receive();  // never blocks
+  // Never blocks. Takes the coordinator's beats too, without which no more than a window of messages is sent.
+  std::optional<Bytes> receive();
 
   // Queued in order. unavailable: not connected (what was queued is dropped with the connection, and
   // the round machine sends it again when asked); failed_precondition: the queue is full.
@@ -51,6 +55,8 @@ class ZmqTransport {
   ConnectionState state() const noexcept { return state_; }
   // Connections shut down because the coordinator sent more than is read of it: a message without an end.
   std::uint64_t cut_count() const noexcept { return guard_.cut_count(); }
+  // And because nothing came from it.
+  std::uint64_t silent_count() const noexcept { return guard_.silent_count(); }
   // Grows with each connection: then a hello is due.
   std::uint64_t connection_count() const noexcept { return connection_count_; }
 
@@ -60,6 +66,8 @@ class ZmqTransport {
   void redial_when_due();
   void follow_connection();
   void flush();
+  bool may_send() const;
+  void send_due_beat();
 
   TransportOptions options_;
   crypto::AgreementKey key_;
@@ -72,6 +80,7 @@ class ZmqTransport {
   std::optional<std::chrono::steady_clock::time_point> redial_at_;
   ConnectionState state_ = ConnectionState::connecting;
   std::uint64_t connection_count_ = 0;
+  federation::io::ConnectionFlow flow_;
   std::deque<zmq::message_t> outbox_;
   std::size_t outbox_bytes_ = 0;
 };

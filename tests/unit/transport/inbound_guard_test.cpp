@@ -171,7 +171,10 @@ TEST_F(TransportTest, AFullQueueOfWholeMessagesIsNotCutOff) {
     ASSERT_TRUE(server_->wait(milliseconds(1), {}).has_value());
   }
   EXPECT_GT(left, 0U);
-  ASSERT_TRUE(pump({anna.get()}, [&] { return inbox_.size() == kCount; }));
+  ASSERT_TRUE(pump({anna.get()}, [&] {
+    EXPECT_FALSE(anna->receive().has_value());
+    return inbox_.size() == kCount;
+  }));
   EXPECT_EQ(server_->cut_count(), 0U);
 }
 
