@@ -10,7 +10,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "common/check.h"
 
@@ -49,37 +51,40 @@ inline void reset_tcp(int descriptor) {
 // One connection at a time; the newest one that dials. Not thread-safe: step() moves the bytes.
 class TcpRelay {
  public:
-  explicit TcpRelay(int target_port);
+  enum class End { dialler, target };
+
+  explicit TcpRelay(int target_port, int own_port = 0);
   TcpRelay(const TcpRelay&) = delete;
   TcpRelay& operator=(const TcpRelay&) = delete;
   ~TcpRelay();
 
   int port() const noexcept { return port_; }
   void step();  // never blocks for long
-  // From now on what the dialling end sends is kept here.
-  void hold() noexcept { holds_ = true; }
+  // From now on what this end sends is kept here.
+  void hold(End from) noexcept { holds_ = from; }
   std::size_t held() const noexcept { return held_.size(); }
-  // What was held goes out at once, as far as the other side takes it, and the connection there is reset.
+  // What was held goes to the other end at once, as far as that takes it, and the connection there is reset.
   void release_and_reset();
-  bool is_open() const noexcept { return target_ >= 0; }
 
  private:
   void accept();
   void close();
-  bool move(int from, int to, bool may_hold);
+  bool move(End from);
 
   int target_port_;
   int listener_ = -1;
   int port_ = 0;
   int dialler_ = -1;
   int target_ = -1;
-  bool holds_ = false;
+  std::optional<End> holds_;
   std::string held_;
 };
 
-inline TcpRelay::TcpRelay(int target_port)
+inline TcpRelay::TcpRelay(int target_port, int own_port)
     : target_port_(target_port), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = loopback(own_port);
+  const int on = 1;
+  ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   socklen_t size = sizeof address;
   FOVEA_CHECK(::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) == 0);
   FOVEA_CHECK(::listen(listener_, 8) == 0);
@@ -105,16 +110,18 @@ inline void TcpRelay::accept() {
   if (dialler_ < 0 || target_ < 0) return close();
   send_at_once(dialler_);
   send_at_once(target_);
-  holds_ = false;
+  holds_.reset();
   held_.clear();
 }
 
 // False: the connection has ended.
-inline bool TcpRelay::move(int from, int to, bool may_hold) {
+inline bool TcpRelay::move(End end) {
+  const int from = end == End::dialler ? dialler_ : target_;
+  const int to = end == End::dialler ? target_ : dialler_;
   static std::array<char, std::size_t{1} << 18U> buffer;
   const ssize_t size = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (size <= 0) return false;
-  if (may_hold && holds_) {
+  if (holds_ == end) {
     held_.append(buffer.data(), static_cast<std::size_t>(size));
     return true;
   }
@@ -131,19 +138,19 @@ inline void TcpRelay::step() {
   if (::poll(waiting.data(), waiting.size(), 0) <= 0) return;
   if (waiting[0].revents != 0) return accept();
   bool open = true;
-  if (waiting[1].revents != 0) open = move(dialler_, target_, true);
-  if (open && waiting[2].revents != 0) open = move(target_, dialler_, false);
+  if (waiting[1].revents != 0) open = move(End::dialler);
+  if (open && waiting[2].revents != 0) open = move(End::target);
   if (!open) close();
 }
 
 inline void TcpRelay::release_and_reset() {
+  int& to = holds_ == End::dialler ? target_ : dialler_;
   for (std::size_t at = 0; at < held_.size();) {
-    const ssize_t sent = ::send(target_, held_.data() + at, held_.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = ::send(to, held_.data() + at, held_.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent <= 0) break;
     at += static_cast<std::size_t>(sent);
   }
-  if (target_ >= 0) reset_tcp(target_);
-  target_ = -1;
+  if (to >= 0) reset_tcp(std::exchange(to, -1));
   close();
 }
 

@@ -101,6 +101,7 @@ class Connection {
     EXPECT_EQ(::connect(peer_, reinterpret_cast<const sockaddr*>(&address), size), 0);
     own_ = ::accept(listener, nullptr, nullptr);
     ::close(listener);
+    port_ = ntohs(address.sin_port);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -109,6 +110,7 @@ class Connection {
     ::close(own_);
   }
   int descriptor() const { return own_; }
+  int port() const { return port_; }
   void hold(std::size_t bytes) const {
     const std::vector<char> sent(1'000);
     std::vector<char> taken(1'000);
@@ -125,7 +127,15 @@ class Connection {
  private:
   int peer_ = -1;
   int own_ = -1;
+  int port_ = 0;
 };
+
+template <class Done>
+bool comes_to(const Done& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  return done();
+}
 
 // Each is within the limit of one peer, and all of them together are not: 512 MiB in 35 connections, with the limits
 // in force.
@@ -138,23 +148,51 @@ TEST(InboundGuardOfAllPeers, CutsTheOneThatHoldsMostWhenAllOfThemHoldTooMuch) {
   small.hold(500'000);
   large.hold(800'000);
   middle.hold(600'000);
-  const auto looks = [&](const auto& done) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    return done();
-  };
   EXPECT_EQ(guard.cut_count(), 0U);
   middle.hold(150'000);
-  EXPECT_TRUE(looks([&] { return guard.cut_count() == 1; }));
-  EXPECT_TRUE(looks([&] { return large.is_cut(); }));
+  EXPECT_TRUE(comes_to([&] { return guard.cut_count() == 1; }));
+  EXPECT_TRUE(comes_to([&] { return large.is_cut(); }));
   EXPECT_FALSE(small.is_cut() || middle.is_cut());
   // What was cut counts no more: the others go on, up to the same limit.
   small.hold(400'000);
   const Connection late;
   guard.opened(late.descriptor());
   late.hold(500'000);
-  EXPECT_TRUE(looks([&] { return guard.cut_count() == 2; }));
-  EXPECT_TRUE(looks([&] { return small.is_cut(); }));
+  EXPECT_TRUE(comes_to([&] { return guard.cut_count() == 2; }));
+  EXPECT_TRUE(comes_to([&] { return small.is_cut(); }));
+}
+
+// Strangers take a descriptor each until their handshake is over time; a site says something at once.
+TEST(InboundGuardOfDescriptors, CutsTheOldestThatHaveSaidNothingWhenThereAreTooMany) {
+  federation::io::InboundGuard guard;
+  guard.keep_descriptors({.port = 0, .connections_max = 2, .first_kept = 1 << 20, .limit = 0});
+  const Connection first;
+  const Connection second;
+  const Connection third;
+  guard.opened(first.descriptor());
+  guard.opened(second.descriptor());
+  EXPECT_EQ(guard.crowd_count(), 0U);
+  guard.opened(third.descriptor());
+  EXPECT_EQ(guard.crowd_count(), 1U);
+  EXPECT_TRUE(comes_to([&] { return first.is_cut(); }));
+  EXPECT_FALSE(second.is_cut() || third.is_cut());
+  // One that has gone makes room.
+  guard.closed(second.descriptor());
+  const Connection fourth;
+  guard.opened(fourth.descriptor());
+  EXPECT_EQ(guard.crowd_count(), 1U);
+  EXPECT_EQ(guard.cut_count(), 0U);
+}
+
+// The program is busy and knows of none of them.
+TEST(InboundGuardOfDescriptors, NoConnectionKeepsADescriptorThatIsKeptForFiles) {
+  const Connection kept;
+  const Connection other;
+  federation::io::InboundGuard guard;
+  guard.keep_descriptors({.port = kept.port(), .connections_max = 100, .first_kept = 0, .limit = 1024});
+  EXPECT_TRUE(comes_to([&] { return kept.is_cut(); }));
+  EXPECT_FALSE(other.is_cut());  // of another port: not ours
+  EXPECT_GE(guard.crowd_count(), 1U);
 }
 
 // A coordinator that is busy for a while has the full queues of honest sites in its memory.
