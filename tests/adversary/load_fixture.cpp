@@ -1,5 +1,7 @@
 #include "tests/adversary/load_fixture.h"
 
+#include <sys/resource.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -9,6 +11,10 @@ void LoadTest::serve_hospitals(int rounds, std::function<void(Json&)> edit) {
   const std::set<std::string> played(kSites.begin(), kSites.end());
   make_plan({.rounds = rounds, .edit = std::move(edit), .strangers = played}, played);
   serve();
+  if (limit_descriptors_) {  // before it has opened its port
+    const rlimit limit{.rlim_cur = *limit_descriptors_, .rlim_max = *limit_descriptors_};
+    ASSERT_EQ(::prlimit(server_->id(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  }
   const Json started = wait_for_coordinator("run_started");
   ScriptedHospitals::Options options{.home = home(),
                                      .plan = plan_file(),

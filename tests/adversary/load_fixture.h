@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ class LoadTest : public CopiedFederationTest {
   void expect_complete_run();
   int coordinator_process();
 
+  // The most descriptors that the coordinator may have, as the shell that starts it may set it.
+  std::optional<unsigned> limit_descriptors_;
   std::unique_ptr<ScriptedHospitals> hospitals_;
 };
 

@@ -73,7 +73,10 @@ Program::~Program() {
   if (handle_ >= 0) ::close(handle_);
 }
 
-void Program::signal(int number) const { ::kill(process_, number); }
+// Of one that was waited for there is no number any more, and kill(-1) would reach every process of the machine.
+void Program::signal(int number) const {
+  if (process_ > 0) ::kill(process_, number);
+}
 
 std::optional<int> Program::wait(std::chrono::milliseconds timeout) {
   pollfd ready{handle_, POLLIN, 0};
