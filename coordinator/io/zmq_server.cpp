@@ -59,12 +59,13 @@ Result<std::unique_ptr<ZmqServer>> ZmqServer::start(const ServerOptions& options
   }
 }
 
-// Connections may have seven eighths of what there is: strangers who take a descriptor each must leave some for files.
+// Strangers who take a descriptor each must leave some for files: far more than libzmq takes until somebody looks.
 void ZmqServer::share_descriptors() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   const int all = static_cast<int>(std::min(limit.rlim_cur, kDescriptorsMax));
-  const int connections = all - all / 8;
+  constexpr int kKeptMax = 2'048;
+  const int connections = all - std::min(all / 2, kKeptMax);
   constexpr int kOpenAnyhow = 64;  // files, sockets and libzmq's own, which have low numbers
   guard_.keep_descriptors({.port = std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)),
                            .connections_max = static_cast<std::size_t>(std::max(connections - kOpenAnyhow, 1)),

@@ -106,14 +106,15 @@ void InboundGuard::watch(const std::stop_token& stop) {
   Clock::time_point next_look{};
   while (!stop.stop_requested()) {
     if (!changed_.wait(lock, stop, [this] { return share_ || !connections_.empty(); })) return;
-    if (share_) free_kept_descriptors();
     constexpr std::chrono::milliseconds kPause{10};
+    constexpr std::chrono::milliseconds kCrowdedPause{1};  // libzmq accepts some dozens in it
+    const bool crowded = share_ && free_kept_descriptors();
     if (const auto now = Clock::now(); now >= next_look) {
       look();
       // Each look costs two system calls a connection; more of them share libzmq's one thread anyway.
       next_look = now + kPause + std::chrono::milliseconds(connections_.size() / 4);
     }
-    changed_.wait_for(lock, stop, kPause, [] { return false; });
+    changed_.wait_for(lock, stop, crowded ? kCrowdedPause : kPause, [] { return false; });
   }
 }
 
@@ -155,13 +156,15 @@ void InboundGuard::thin_out() {
     if (cut((*entry)->first, (*entry)->second)) ++crowd_;
 }
 
-// A program that is busy learns of connections late, and meanwhile they would take what it needs for its files.
-void InboundGuard::free_kept_descriptors() {
+// A program that is busy learns of connections late, and meanwhile they would take what it needs for its files. Whether
+// many descriptors are taken.
+bool InboundGuard::free_kept_descriptors() {
   const int lowest_free = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
   if (lowest_free >= 0) ::close(lowest_free);
-  if (lowest_free >= 0 && lowest_free < share_->first_kept) return;
+  if (lowest_free >= 0 && lowest_free < share_->first_kept) return lowest_free > share_->first_kept / 2;
   for (int descriptor = share_->first_kept; descriptor < share_->limit; ++descriptor)
     if (is_connection_to(share_->port, descriptor) && ::shutdown(descriptor, SHUT_RDWR) == 0) ++crowd_;
+  return true;
 }
 
 // libzmq sees the end of the stream, closes the descriptor and reports it. Between the check of the cookie and the

@@ -78,7 +78,7 @@ class InboundGuard {
   void watch(const std::stop_token& stop);
   void look();
   void thin_out();
-  void free_kept_descriptors();
+  bool free_kept_descriptors();
   void start_watching();
   bool cut(int descriptor, Connection& connection);
 

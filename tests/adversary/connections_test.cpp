@@ -138,7 +138,7 @@ TEST_F(CoordinatorConnections, AMemberThatPingsBehindAFullQueueAndBreaksOffDoesN
                                                    federation::messages::TrainingProgress{1, 500}.encode());
   for (int attempt = 0; attempt < 10 && !has_ended(); ++attempt) {
     TcpRelay relay(port_);
-    const auto rogue = rogue_of_dora("pinging");
+    const auto rogue = rogue_of_dora("pinging-" + std::to_string(attempt));
     rogue->ping_often();
     rogue->socket().connect(loopback(relay.port()));
     ASSERT_TRUE(hospitals_->play_until([&] {
