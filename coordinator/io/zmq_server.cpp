@@ -283,6 +283,7 @@ Result<void> ZmqServer::cut_sessions() {
     monitor_.reset();
     router_->set(zmq::sockopt::linger, 0);
     router_->close();
+    guard_.closed_all();
     // The I/O thread frees the port a moment after close().
     const auto deadline = std::chrono::steady_clock::now() + kSelfTestMax;
     while (true) {

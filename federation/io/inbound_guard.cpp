@@ -85,6 +85,12 @@ void InboundGuard::closed(int descriptor) {
   connections_.erase(found);
 }
 
+void InboundGuard::closed_all() {
+  const std::lock_guard lock(mutex_);
+  connections_.clear();
+  open_ = 0;
+}
+
 bool InboundGuard::delivered(const zmq::message_t& frame) {
   const int descriptor = ::zmq_msg_get(frame.handle(), ZMQ_SRCFD);  // -1: of no connection
   const std::lock_guard lock(mutex_);

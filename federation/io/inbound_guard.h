@@ -57,6 +57,7 @@ class InboundGuard {
   // A connection of the guarded socket, by its descriptor, from ConnectionMonitor. Before its handshake is answered.
   void opened(int descriptor);
   void closed(int descriptor);
+  void closed_all();  // with their socket, whose monitor says nothing any more
   // One frame that the program has taken from the socket. False: not of a connection that is open.
   bool delivered(const zmq::message_t& frame);
   // From now on. Once, before connections come.

@@ -17,6 +17,7 @@ ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey&
 void ZmqTransport::dial() {
   monitor_.reset();
   if (dealer_) dealer_->set(zmq::sockopt::linger, 0);
+  guard_.closed_all();
   dealer_.emplace(context_, zmq::socket_type::dealer);
   monitor_.emplace(context_, *dealer_, "connection-" + std::to_string(++dial_count_));
   federation::io::set_limits(*dealer_);
