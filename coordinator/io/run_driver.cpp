@@ -81,7 +81,8 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                    federation::ledger::Ledger::open({.folder = folder.ledger(),
                                                      .origin = federation::ledger::ledger_origin(
                                                          facts.federation, federation::ledger::kCoordinatorOwner),
-                                                     .key = keys.signing.copy()}));
+                                                     .key = keys.signing.copy(),
+                                                     .newest = folder.newest_checkpoint()}));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM}));
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);

@@ -86,6 +86,7 @@ class CoordinatorFolder {
   const std::filesystem::path& root() const noexcept { return root_; }
   std::filesystem::path config() const { return root_ / "coordinator.toml"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
+  std::filesystem::path newest_checkpoint() const { return root_ / "newest-checkpoint"; }
   std::filesystem::path runs() const { return root_ / "runs"; }
   std::filesystem::path events() const { return root_ / "events.jsonl"; }
   std::filesystem::path roster_file() const { return root_ / "roster.json"; }

@@ -66,6 +66,8 @@ struct Ledger::State {
                                ": an earlier write failed; start again to recover from what is on disk");
   }
 
+  Result<std::optional<crypto::Checkpoint>> read_newest() const;
+  Result<void> must_contain(const crypto::Checkpoint& seen, std::uint64_t size) const;
   Result<void> load_published(const Visitor& visit);
   Result<void> load_journal(const Visitor& visit);
   Result<void> write_checkpoint();
@@ -73,8 +75,20 @@ struct Ledger::State {
   void remove_old_partials(std::uint64_t old_size) const;
 };
 
+Result<std::optional<crypto::Checkpoint>> Ledger::State::read_newest() const {
+  using Out = std::optional<crypto::Checkpoint>;
+  if (options.newest.empty()) return Out();
+  const auto found = read_checkpoint_file(options.newest, note_key);
+  if (!found && found.error().code == ErrorCode::not_found) return Out();
+  if (!found) return found.error();
+  return Out(found->checkpoint);
+}
+
 Result<void> Ledger::State::load_published(const Visitor& visit) {
+  FOVEA_TRY_ASSIGN(const std::optional<crypto::Checkpoint> newest, read_newest());
   Result<SignedCheckpoint> found = read_checkpoint(options.folder, note_key);
+  if (!found && found.error().code == ErrorCode::not_found && newest && newest->size > 0)
+    return must_contain(*newest, 0);
   if (!found && found.error().code == ErrorCode::not_found) {
     if (contains_files(options.folder))
       return corruption("ledger " + options.folder.string() +
@@ -87,6 +101,13 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
         found.error().message +
             "\n  fix: put back a copy of this file that is not older than the last start; without one keep the "
             "folder as it is and run fovea-audit verify on a copy"};
+  const std::uint64_t size = found->checkpoint.size;
+  if (!options.newest.empty() && !newest && size > 0)
+    return corruption(options.newest.string() + ": is missing beside a ledger of " + std::to_string(size) +
+                      " entries, so that nothing shows whether this is its newest copy\n  fix: put the file back; if "
+                      "you are sure that " +
+                      options.folder.string() + " was not put back from a backup, copy its file checkpoint there");
+  if (newest && newest->size > size) return must_contain(*newest, size);
   Result<void> refused;
   const TileCheck check = check_tiles(options.folder, found->checkpoint, [&](std::uint64_t index, ByteView bytes) {
     if (!refused) return;
@@ -99,11 +120,33 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
                                    [](const LedgerProblem& problem) { return problem.kind != ProblemKind::uncovered; });
   if (damage != check.problems.end()) return problem_error(options.folder, *damage);
   if (!refused) return refused;
+  if (newest) FOVEA_TRY(must_contain(*newest, size));
   FOVEA_TRY(remove_uncovered(options.folder, check.problems));
   tiles.published();
-  published_size = found->checkpoint.size;
+  published_size = size;
   recovery.entries_published = published_size;
   return {};
+}
+
+Result<void> Ledger::State::must_contain(const crypto::Checkpoint& seen, std::uint64_t size) const {
+  if (seen.origin != options.origin)
+    return invalid_argument("checkpoint: is of the log " + seen.origin + ", expected " + options.origin);
+  const std::string fix =
+      "\n  fix: put the newest copy of this folder back; without one, keep it for an auditor and go on under new keys "
+      "in a new folder";
+  // A checkpoint that somebody has seen was durable here, with all its entries, before it was shown.
+  if (seen.size > size)
+    return corruption("ledger " + options.folder.string() + ": has " + std::to_string(size) +
+                      " entries, but a checkpoint of " + std::to_string(seen.size) +
+                      " was seen: it was restored from a backup, or another copy of it is in use. Do not go on with "
+                      "it" +
+                      fix);
+  FOVEA_TRY_ASSIGN(const Digest root, crypto::tree_root(seen.size, stored_subtrees(options.folder, size)));
+  if (root == seen.root) return {};
+  return corruption("ledger " + options.folder.string() + ": its first " + std::to_string(seen.size) +
+                    " entries are not those of a checkpoint that was seen: another copy of it is in use. Do not go on "
+                    "with it" +
+                    fix);
 }
 
 Result<void> Ledger::State::load_journal(const Visitor& visit) {
@@ -129,7 +172,9 @@ Result<void> Ledger::State::load_journal(const Visitor& visit) {
 Result<void> Ledger::State::write_checkpoint() {
   const crypto::Checkpoint checkpoint{options.origin, frontier.size(), frontier.root()};
   FOVEA_TRY_ASSIGN(const crypto::SignedNote note, crypto::sign_note(checkpoint.text(), options.origin, options.key));
-  return write_file_durably(options.folder / "checkpoint", as_bytes(note.serialize()));
+  const std::string text = note.serialize();
+  FOVEA_TRY(write_file_durably(options.folder / "checkpoint", as_bytes(text)));
+  return options.newest.empty() ? Result<void>() : write_file_durably(options.newest, as_bytes(text));
 }
 
 Result<void> Ledger::State::write_published() {
@@ -226,21 +271,7 @@ const LedgerRecovery& Ledger::recovery() const noexcept { return state_->recover
 crypto::NoteKey Ledger::note_key() const { return state_->note_key; }
 
 Result<void> Ledger::must_contain(const crypto::Checkpoint& seen) const {
-  const State& s = *state_;
-  if (seen.origin != s.options.origin)
-    return invalid_argument("checkpoint: is of the log " + seen.origin + ", expected " + s.options.origin);
-  // A checkpoint that somebody has seen was durable here, with all its entries, before it was shown.
-  if (seen.size > s.published_size)
-    return corruption(
-        "ledger " + s.options.folder.string() + ": has " + std::to_string(s.published_size) +
-        " entries, but a checkpoint of " + std::to_string(seen.size) +
-        " was seen: it was restored from a backup, or another copy of it is in use. Do not go on with it");
-  FOVEA_TRY_ASSIGN(const Digest root,
-                   crypto::tree_root(seen.size, stored_subtrees(s.options.folder, s.published_size)));
-  if (root == seen.root) return {};
-  return corruption(
-      "ledger " + s.options.folder.string() + ": its first " + std::to_string(seen.size) +
-      " entries are not those of a checkpoint that was seen: another copy of it is in use. Do not go on with it");
+  return state_->must_contain(seen, state_->published_size);
 }
 
 Result<EntryProof> Ledger::prove_entry(std::uint64_t index) const {

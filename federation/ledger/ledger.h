@@ -28,6 +28,9 @@ struct LedgerOptions {
   std::filesystem::path folder;  // created when absent
   std::string origin;            // ledger_origin(): checked against an existing checkpoint
   crypto::SigningKey key;        // a site's log key, the coordinator's signing key
+  // A copy of the newest checkpoint, outside `folder`: with it a folder that was put back from an older copy, or that
+  // another program went on with, is refused at open(). Empty: no copy is kept, and nothing is compared.
+  std::filesystem::path newest{};
 };
 
 // What open() found and mended.
@@ -55,6 +58,9 @@ class Ledger {
   // Verifies every entry, tile and the checkpoint; drops a torn tail of the journal; corruption names the file
   // or entry when anything that was durable has changed. failed_precondition: another process has it open, or
   // the checkpoint has another origin or key.
+  // With `newest` also corruption when it is missing beside a ledger with entries, or when this ledger does not contain
+  // it; then nothing on disk is changed. It is written after the checkpoint, so that it is never the newer one: a kill
+  // in between raises no alarm.
   static Result<Ledger> open(LedgerOptions options, const Visitor& visit = {});
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;

@@ -194,8 +194,12 @@ TileCheck check_tiles(const fs::path& folder, const crypto::Checkpoint& checkpoi
 }
 
 Result<SignedCheckpoint> read_checkpoint(const fs::path& folder, const crypto::NoteKey& key) {
-  const std::string where = (folder / "checkpoint").string();
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / "checkpoint", crypto::kNoteBytesMax));
+  return read_checkpoint_file(folder / "checkpoint", key);
+}
+
+Result<SignedCheckpoint> read_checkpoint_file(const fs::path& file, const crypto::NoteKey& key) {
+  const std::string where = file.string();
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, crypto::kNoteBytesMax));
   const Result<crypto::SignedNote> note = crypto::SignedNote::parse(bytes);
   if (!note) return corruption(where + ": " + note.error().message);
   if (auto verified = crypto::verify_note(*note, key); !verified) return verified.error().with_context(where);

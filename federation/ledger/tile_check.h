@@ -47,6 +47,7 @@ struct SignedCheckpoint {
   std::string note;
 };
 Result<SignedCheckpoint> read_checkpoint(const std::filesystem::path& folder, const crypto::NoteKey& key);
+Result<SignedCheckpoint> read_checkpoint_file(const std::filesystem::path& file, const crypto::NoteKey& key);
 
 // Hashes of subtrees as the tiles of a log of `size` entries have them, for proofs; not checked against the root.
 crypto::SubtreeHash stored_subtrees(const std::filesystem::path& folder, std::uint64_t size);
