@@ -101,7 +101,7 @@ std::optional<bool> LedgerRules::is_named_approver(const federation::membership:
 void LedgerRules::decide(const Digest& plan, const federation::membership::PublicKeyBytes& approver, ByteView approval,
                          bool approved) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's decision about a plan");
-  decisions_[plan] = {std::nullopt, index_};  // until the evidence is found good
+  decisions_[plan] = {std::nullopt, index_, decision_about(plan).newest};  // until the evidence is found good
   PlanRecord record{.plan = plan, .person = {}, .index = index_, .at = at_, .approved = approved};
   const auto document = federation::membership::SignedDocument::parse(approval);
   if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
@@ -113,10 +113,16 @@ void LedgerRules::decide(const Digest& plan, const federation::membership::Publi
     return found("approval", "its evidence is about another plan, site or decision");
   const std::optional<bool> named = is_named_approver(approver);
   if (named && !*named) return;
+  Decision& in_force = decisions_[plan];
+  const bool later = !in_force.newest || decision->decided > *in_force.newest;
+  in_force.newest = later ? decision->decided : in_force.newest;
+  // A rejection counts whenever it was signed: to stop is always allowed.
+  if (approved && !later)
+    return found("approval", "was signed before another decision about this plan: an old approval that was put back");
   record.pinned = named.has_value();
   record.person = decision->approver;
   facts_.decisions.push_back(std::move(record));
-  if (approved) decisions_[plan].approver = approver;
+  if (approved) in_force.approver = approver;
 }
 
 LedgerRules::Decision LedgerRules::decision_about(const Digest& plan) const {
@@ -188,9 +194,9 @@ void LedgerRules::on(const federation::ledger::RoundOpen& entry) {
                        std::to_string(entry.threshold));
   facts_.cohort_min = std::min(facts_.cohort_min.value_or(entry.cohort), entry.cohort);
   facts_.threshold_min = std::min(facts_.threshold_min.value_or(entry.threshold), entry.threshold);
-  const auto [approver, decided_at] = decision_about(entry.plan);
-  if (!coordinator_ && !approver)
-    found_unless_missed(decided_at, "plan",
+  const Decision decision = decision_about(entry.plan);
+  if (!coordinator_ && !decision.approver)
+    found_unless_missed(decision.index, "plan",
                         attempt_name(entry.key) + " was accepted under a plan that is not approved");
   if (!coordinator_ && !rosters_.contains(entry.roster))
     found_unless_missed({}, "round", attempt_name(entry.key) + " names a roster that was never pinned");
@@ -255,12 +261,12 @@ void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind
 
 void LedgerRules::check_binding(const EgressIntent& entry, MessageKind kind) {
   const federation::ledger::PlanBinding& binding = *entry.binding;
-  const auto [approver, decided_at] = decision_about(binding.plan);
-  if (!approver)
-    found_unless_missed(decided_at, "plan",
+  const Decision decision = decision_about(binding.plan);
+  if (!decision.approver)
+    found_unless_missed(decision.index, "plan",
                         "left under the plan " + short_hash(binding.plan) + ", which was not approved at that time");
-  else if (*approver != binding.approver)
-    found_unless_missed(decided_at, "plan", "names another approver than the one who approved the plan");
+  else if (*decision.approver != binding.approver)
+    found_unless_missed(decision.index, "plan", "names another approver than the one who approved the plan");
   if (!rosters_.contains(binding.roster)) found_unless_missed({}, "round", "names a roster that was never pinned");
   if (federation::ledger::egress_scope(kind) != MessageScope::round) return;
   Attempt* attempt = attempt_of(entry.key);

@@ -203,6 +203,7 @@ class LedgerRules {
   struct Decision {
     std::optional<federation::membership::PublicKeyBytes> approver;  // none: withdrawn, or its evidence is bad
     std::optional<std::uint64_t> index;                              // of the entry; none: there is no decision
+    std::optional<UnixMs> newest{};                                  // when the newest about the plan was signed
   };
   Decision decision_about(const Digest& plan) const;  // the newest
   std::map<Digest, Decision> decisions_;              // by plan

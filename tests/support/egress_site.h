@@ -72,13 +72,14 @@ struct EgressSite {
   }
 
   federation::membership::SignedDocument approval(
-      federation::membership::ApprovalDecision decision = federation::membership::ApprovalDecision::approved) const {
+      federation::membership::ApprovalDecision decision = federation::membership::ApprovalDecision::approved,
+      UnixMs decided = kTestTime) const {
     const federation::membership::Approval text{.site = site,
                                                 .plan = plan.hash,
                                                 .decision = decision,
                                                 .approver = "Dr. Test",
                                                 .reason = "",
-                                                .decided = kTestTime};
+                                                .decided = decided};
     federation::membership::SignedDocument out{
         .kind = "approval", .document = text.document().value(), .signatures = {}};
     FOVEA_CHECK(out.sign(approver).has_value());

@@ -206,6 +206,40 @@ TEST_F(AuditRules, AnApprovalIsTheApproversAndAboutThisPlan) {
       find_kind(honest, "keys"));
 }
 
+// A site's file editor put back the approval from before a rejection: nothing that left under it was permitted.
+TEST_F(AuditRules, AnOldApprovalUndoesNoRejection) {
+  using federation::ledger::PlanApproved;
+  using federation::ledger::PlanWithdrawn;
+  using federation::membership::ApprovalDecision;
+  const std::size_t at = find<PlanApproved>(honest);
+  const auto& first = std::get<PlanApproved>(honest[at]);
+  const auto ledger_with = [&](std::int64_t rejected_ms, std::int64_t approved_ms) {
+    const auto signed_at = [&](ApprovalDecision decision, std::int64_t ms) {
+      return site.approval(decision, UnixMs{test::kTestTime.value + ms}).serialize();
+    };
+    Entries entries = honest;
+    const PlanWithdrawn rejection{first.plan, first.approver, signed_at(ApprovalDecision::rejected, rejected_ms)};
+    const PlanApproved again{first.plan, first.approver, signed_at(ApprovalDecision::approved, approved_ms)};
+    entries[at] = again;
+    entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(at), {first, rejection});
+    for (LedgerEntry& entry : entries) {  // what names other entries by number
+      if (auto* intent = std::get_if<EgressIntent>(&entry); intent != nullptr && intent->previous)
+        *intent->previous += 2;
+      if (auto* sent = std::get_if<federation::ledger::EgressSent>(&entry)) sent->first += 2;
+    }
+    return audit_of(entries);
+  };
+  EXPECT_TRUE(ledger_with(10, 11).sound());
+  for (const std::int64_t approved_ms : {0, 9, 10}) {
+    const AuditedLedger put_back = ledger_with(10, approved_ms);
+    expect_finding(put_back, "approval", at + 2);
+    expect_finding(put_back, "plan", find_kind(honest, "keys") + 2);
+  }
+  // A rejection holds whenever it was signed, and what was approved before is signed again.
+  expect_finding(ledger_with(-5, 0), "approval", at + 2);
+  EXPECT_TRUE(ledger_with(-5, 1).sound());
+}
+
 TEST_F(AuditRules, AnAcceptanceIsTheApproversAndAboutTheseKeys) {
   using federation::ledger::RosterAccepted;
   const AuditedLedger ledger = audit_of(honest);
