@@ -188,6 +188,16 @@ std::string still_missing(const io::SiteFolder& folder, const federation::member
   return unknown == 0 ? "" : io::sites_not_accepted(unknown) + accept;
 }
 
+// After the decision before it, even where a clock was put back meanwhile: only a later one undoes it.
+UnixMs time_of_decision(const CommandContext& context, const federation::membership::RosterSite& site,
+                        const Digest& plan) {
+  const UnixMs now = context.clock.wall();
+  const auto before = context.folder().decision(plan);
+  if (!before || !*before) return now;
+  const auto decision = federation::membership::verify_approval(**before, site.approver_key);
+  return decision ? std::max(now, UnixMs{decision->decided.value + 1}) : now;
+}
+
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                         federation::membership::ApprovalDecision decision) {
   const io::SiteFolder folder = context.folder();
@@ -210,7 +220,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                                             .decision = decision,
                                             .approver = choice.approver,
                                             .reason = choice.reason,
-                                            .decided = context.clock.wall()};
+                                            .decided = time_of_decision(context, site, hash)};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key(context.passphrase));
   federation::membership::SignedDocument document{"approval", std::move(text), {}};

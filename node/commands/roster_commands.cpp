@@ -32,7 +32,11 @@ struct RosterChoice {
 };
 
 Result<Roster> read_roster(const io::SiteFolder& folder, const RosterChoice& choice) {
-  if (!choice.file.empty()) return folder.roster_in(choice.file);
+  if (!choice.file.empty()) {
+    FOVEA_TRY_ASSIGN(Roster given, folder.roster_in(choice.file));
+    FOVEA_TRY(folder.check_own_entry(given));
+    return given;
+  }
   FOVEA_TRY_ASSIGN(std::optional<Roster> pinned, folder.newest_roster());
   if (!pinned)
     return not_found(

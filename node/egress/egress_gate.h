@@ -27,6 +27,7 @@
 #include "common/ids.h"
 #include "common/result.h"
 #include "federation/ledger/ledger.h"
+#include "federation/membership/approval.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
@@ -76,7 +77,9 @@ class EgressGate {
 
   // Verifies a signed approval or rejection by the approver's key for this site (permission_denied or corruption
   // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval. From the next intend() on
-  // nothing of the plan leaves, and an attempt that was open is closed for good.
+  // nothing of the plan leaves, and an attempt that was open is closed for good. An approval counts only if it was
+  // signed after every other decision about the plan in the ledger (else permission_denied): an old one that somebody
+  // puts back undoes no rejection. A rejection always counts.
   Result<void> decide_plan(const federation::membership::SignedDocument& approval);
   // The site's settings changed. `forbidden`: why the plan of the open run may not go on under them; it counts as not
   // approved then, and an incident says so.
@@ -85,13 +88,19 @@ class EgressGate {
   bool plan_approved(const Digest& plan) const;
   // The same without what the settings rule out.
   bool approved_by_person(const Digest& plan) const;
+  struct PlanDecision {
+    bool approved = false;  // false: withdrawn
+    UnixMs decided{};       // when the newest decision about the plan was signed
+  };
+  // What the ledger has, by plan.
+  const std::map<Digest, PlanDecision>& decisions() const noexcept { return plans_; }
   // Verifies acceptances of other sites by the approver's key for this site (permission_denied or corruption otherwise,
   // and none is recorded), and makes those that are new durable with one sync.
   Result<void> accept_sites(std::span<const federation::membership::SignedDocument> acceptances);
   // Roster entries (federation::membership::entry_digest) that a person here has accepted.
   const std::set<Digest>& acquainted() const noexcept { return acquainted_; }
 
-  // The roster the site has pinned; recorded once an epoch.
+  // The roster the site has pinned; recorded once an epoch. Attempts of any run under another one are closed.
   Result<void> pin_roster(const federation::membership::Roster& roster);
   // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none". An
   // attempt of the run that the ledger has as opened and not closed is open again: a crash interrupted it.
@@ -104,6 +113,8 @@ class EgressGate {
   // a restart is allowed.
   Result<void> open_round(const federation::secagg::RoundParameters& announced, const OwnRound& own);
   std::optional<federation::ledger::RoundKey> attempt_open() const;
+  // The newest attempt of each run that is closed: of it, and of those before, nothing leaves any more.
+  const std::map<RunId, federation::ledger::RoundKey>& attempts_closed() const noexcept { return last_closed_; }
   // Ends what may leave for the attempt. Durable with the next sync.
   Result<void> close_round(const federation::ledger::RoundClose& close);
 
@@ -151,6 +162,9 @@ class EgressGate {
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   void learn_release(const federation::ledger::EgressIntent& intent);
+  // Whether it is in force from now on.
+  bool take_decision(const federation::membership::Approval& decision);
+  void learn_decision(const federation::membership::PublicKeyBytes& approver, ByteView evidence);
   Result<void> append(federation::ledger::LedgerEntry entry);
   Result<void> abandon_open_rounds(const Digest& plan);
   Result<void> abandon_round(const federation::ledger::RoundOpen& open);
@@ -167,7 +181,7 @@ class EgressGate {
   std::optional<federation::ledger::Ledger> ledger_;  // set by open()
   EgressPolicy policy_;
   const Clock* clock_;
-  std::map<Digest, bool> plans_;     // true: approved, false: withdrawn
+  std::map<Digest, PlanDecision> plans_;
   std::optional<Digest> forbidden_;  // plan that the site's settings rule out since open()
   std::set<Digest> acquainted_;
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent

@@ -43,7 +43,10 @@ Result<egress::EgressGate> open_gate(const SiteFolder& folder, const NodeConfig&
                                      const Clock& clock) {
   std::string origin = federation::ledger::ledger_origin(invite.federation, self.id.text());
   FOVEA_TRY_ASSIGN(const Bytes program, read_file("/proc/self/exe", kProgramBytesMax));
-  return egress::EgressGate::open({.folder = folder.ledger(), .origin = std::move(origin), .key = keys.log.copy()},
+  return egress::EgressGate::open({.folder = folder.ledger(),
+                                   .origin = std::move(origin),
+                                   .key = keys.log.copy(),
+                                   .newest = folder.newest_checkpoint()},
                                   {.site = self.id,
                                    .software = crypto::sha256(program),
                                    .approver = self.approver_key,
@@ -96,6 +99,8 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                    FileLock::take(folder.root() / "lock",
                                   folder.root().string() + ": another fovea-node runs on this folder; stop it first"));
   FOVEA_TRY_ASSIGN(federation::io::EventLog events, federation::io::EventLog::open(folder.events(), clock));
+  FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.newest_roster());
+  if (roster) FOVEA_TRY(folder.check_own_entry(*roster));
   FOVEA_TRY_ASSIGN(egress::EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
   FOVEA_TRY_ASSIGN(federation::files::RecordFile site_register,
                    open_site_register(folder.site_register(), folder.runs()));
@@ -111,7 +116,6 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
-  FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.newest_roster());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT, SIGHUP}));
   std::unique_ptr<Parts> parts(new Parts{.lock = std::move(lock),
                                          .options = std::move(options),
@@ -127,6 +131,8 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                                          .signals = std::move(signals)});
   parts->roster = std::move(roster);
   if (parts->roster) FOVEA_TRY(parts->gate.pin_roster(*parts->roster));
+  FOVEA_TRY(parts->recall_decisions());
+  FOVEA_TRY(parts->erase_closed());
   return std::unique_ptr<SiteDriver>(new SiteDriver(std::move(parts)));
 }
 
@@ -150,7 +156,11 @@ Result<void> SiteDriver::Parts::loop_once() {
   const int descriptors[] = {signals.number(), worker ? worker->descriptor() : signals.number()};
   FOVEA_TRY(transport->wait(timeout, descriptors));
   handle_signals();
-  if (std::exchange(reload_due, false)) FOVEA_TRY(reload_policy());
+  if (std::exchange(reload_due, false)) {
+    FOVEA_TRY(reload_policy());
+    // The machine hears of it now: a stop may come before the next tick.
+    if (machine) FOVEA_TRY(feed(round::Tick{clock->monotonic()}));
+  }
   show_connection();
   // Whoever can cut the connection could else have an entry of the ledger written with each.
   if (transport->connection_count() != greeted_connection && greetings.admit(clock->monotonic())) {

@@ -71,7 +71,6 @@ struct SiteDriver::Parts {
     bool operator==(const FileStamp&) const = default;
   };
   std::map<Digest, FileStamp> decisions_read{};
-  std::map<Digest, UnixMs> decided_at{};  // by plan: when a person signed the decision that is in force
   // Offered last, and refused by the policy of node.toml.
   std::optional<federation::membership::Plan> ruled_out{};
   bool policy_due = false;  // the machine has yet to hear of an approval, a withdrawal or another policy
@@ -126,6 +125,8 @@ struct SiteDriver::Parts {
   Result<void> take_plan(const federation::messages::SignedMessage& message);
   Result<void> look_for_decision();
   Result<bool> read_decision(const Digest& plan);  // whether it is another one than before
+  Result<void> recall_decisions();                 // of all plans that the ledger has a decision about
+  Result<void> erase_closed();                     // shares in journals, of what the gate has closed
   Result<void> follow_decision();                  // of the plan of the open run
   Result<void> reload_policy();
   Result<void> adopt_roster(const federation::membership::SignedDocument& document,

@@ -145,6 +145,11 @@ Result<void> SiteFolder::check_approver_key() const {
 }
 
 Result<crypto::SigningKey> SiteFolder::approver_key(const federation::files::PassphraseSource& passphrase) const {
+  // Where there is no founding document yet, there is no roster either.
+  if (invite()) {
+    FOVEA_TRY_ASSIGN(const auto roster, newest_roster());
+    if (roster) FOVEA_TRY(check_own_entry(*roster));
+  }
   const fs::path file = key_folder().protected_file("approver");
   FOVEA_TRY(check_approver_key());  // before a passphrase is asked for
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, site());
@@ -185,6 +190,26 @@ Result<federation::membership::Roster> SiteFolder::roster_in(const fs::path& fil
   auto roster = federation::membership::verify_roster_signatures(document, pinned.trust());
   if (!roster) return roster.error().with_context(file.string());
   return roster;
+}
+
+Result<void> SiteFolder::check_own_entry(const federation::membership::Roster& roster) const {
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, site());
+  const federation::membership::RosterSite* named = roster.find(self.id);
+  if (named == nullptr) return {};
+  std::string others;
+  const auto differs = [&](const char* key, bool equal) {
+    if (!equal) others += (others.empty() ? "" : ", ") + std::string(key);
+  };
+  differs("identity_key", named->identity_key == self.identity_key);
+  differs("transport_key", named->transport_key == self.transport_key);
+  differs("log_key", named->log_key == self.log_key);
+  differs("approver_key", named->approver_key == self.approver_key);
+  if (others.empty()) return {};
+  return permission_denied((root_ / "site.json").string() + ": " + others + ": not what the roster of epoch " +
+                           std::to_string(roster.epoch) +
+                           " has for this site, so site.json and keys/ were changed or put back from another copy\n"
+                           "  fix: put back those that the roster names; if the administrators have signed these keys, "
+                           "remove roster.json, and a start fetches the newer roster");
 }
 
 Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster() const {

@@ -6,6 +6,7 @@
 //   invites/<hash>.json  founding documents that it replaced
 //   join-request.json    for the administrator               ledger/                what left (AUDIT)
 //   roster.json          the newest verified roster          data/                  catalogue, bricks, embeddings
+//   newest-checkpoint    of ledger/: an older copy of it is not gone on with
 //   rosters/<epoch>.json every roster verified here          acquaintances/<entry>.json  sites that a person accepted
 //   rosters/refused/…    second rosters of an epoch          runs/<run>/blame/…     why sites are left out of a run
 //   keys/*.key           the daemon's secrets, mode 0600     events.jsonl           what happened, for scripts
@@ -51,6 +52,7 @@ class SiteFolder {
   std::filesystem::path config() const { return root_ / "node.toml"; }
   std::filesystem::path data() const { return root_ / "data"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
+  std::filesystem::path newest_checkpoint() const { return root_ / "newest-checkpoint"; }
   std::filesystem::path events() const { return root_ / kEventsFile; }
   std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
   std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
@@ -91,6 +93,9 @@ class SiteFolder {
   Result<std::optional<federation::membership::Roster>> newest_roster() const;
   // One from another file, for example the coordinator's, checked in the same way; nothing is pinned.
   Result<federation::membership::Roster> roster_in(const std::filesystem::path& file) const;
+  // That a roster which lists this site has exactly the keys of site.json for it: else whoever can write the folder
+  // would be its approver. permission_denied names the keys that differ.
+  Result<void> check_own_entry(const federation::membership::Roster& roster) const;
   Result<void> keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
   // The rosters of all epochs that this site has verified: sums made under them must still be checked.
   std::vector<federation::membership::Roster> past_rosters() const;

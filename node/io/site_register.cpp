@@ -57,4 +57,15 @@ Result<std::size_t> restore_releases(RecordFile& site_register,
   return lost.size();
 }
 
+Result<void> erase_closed_shares(const fs::path& runs, const std::map<RunId, federation::ledger::RoundKey>& closed,
+                                 const std::optional<RunId>& open) {
+  for (const auto& [run, journal] : journals_in(runs)) {
+    const auto last = closed.find(run);
+    if (last == closed.end() || run == open) continue;
+    FOVEA_TRY_ASSIGN(RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
+    FOVEA_TRY(erase_spent_shares(records, run, round::ClosedMark{last->second.round, last->second.attempt}));
+  }
+  return {};
+}
+
 }  // namespace fovea::node::io

@@ -4,10 +4,13 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include "common/bytes.h"
+#include "common/ids.h"
 #include "common/result.h"
 #include "federation/files/record_file.h"
+#include "federation/ledger/entry.h"
 #include "node/egress/egress_gate.h"
 
 namespace fovea::node::io {
@@ -23,5 +26,11 @@ Result<federation::files::RecordFile> open_site_register(const std::filesystem::
 // were missing.
 Result<std::size_t> restore_releases(federation::files::RecordFile& site_register,
                                      const std::map<Digest, egress::RecordedRelease>& releases);
+
+// Erases from the journals the shares of what the egress gate has closed (by run, its newest attempt), for which no
+// machine may ever open: of a plan that was rejected while its run was not open. Not from that of the `open` run.
+Result<void> erase_closed_shares(const std::filesystem::path& runs,
+                                 const std::map<RunId, federation::ledger::RoundKey>& closed,
+                                 const std::optional<RunId>& open);
 
 }  // namespace fovea::node::io

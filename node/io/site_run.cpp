@@ -63,9 +63,10 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 
 }  // namespace
 
-Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run) {
+Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run,
+                                const std::optional<round::ClosedMark>& gate) {
   FOVEA_TRY_ASSIGN(const std::vector<Bytes> records, journal.read());
-  FOVEA_TRY_ASSIGN(const auto rest, round::without_spent_shares(run, records));
+  FOVEA_TRY_ASSIGN(const auto rest, round::without_spent_shares(run, records, gate));
   if (rest) FOVEA_TRY(journal.rewrite(*rest));
   return rest.has_value();
 }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,12 +21,14 @@
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
 #include "node/round/site_machine.h"
+#include "node/round/site_marks.h"
 
 namespace fovea::node::io {
 
 // Rewrites the journal of a run without the shares that may not leave any more, if it has such (which a crash, or a
-// version before this rule, can have left). True when it had.
-Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run);
+// version before this rule, can have left). `gate`: what the egress gate has closed. True when it had.
+Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run,
+                                const std::optional<round::ClosedMark>& gate = {});
 
 class SiteRun {
  public:

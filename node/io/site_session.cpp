@@ -15,6 +15,7 @@
 #include "federation/messages/coordinator_messages.h"
 #include "federation/messages/site_messages.h"
 #include "node/io/site_driver_parts.h"
+#include "node/io/site_register.h"
 #include "node/round/site_marks.h"
 
 namespace fovea::node::io {
@@ -118,6 +119,7 @@ Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::Signe
   removed_by.reset();
   roster = std::move(verified);
   FOVEA_TRY(gate.pin_roster(*roster));
+  FOVEA_TRY(erase_closed());
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
   if (machine) FOVEA_TRY(feed(round::RosterAdopted{*roster}));
   FOVEA_TRY(look_for_acceptances());
@@ -194,7 +196,9 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   if (!offer) return {};
   FOVEA_TRY_ASSIGN(const bool decided, read_decision(offer->plan.hash));
   if (!gate.plan_approved(offer->plan.hash)) {
-    if (!decided) return {};
+    const auto known = gate.decisions().find(offer->plan.hash);
+    const bool withdrawn = known != gate.decisions().end() && !known->second.approved;
+    if (!decided && (offer->refused || !withdrawn)) return {};
     offer->refused = true;
     return refuse_as(offer->run, offer->plan);
   }
@@ -225,6 +229,7 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
   const auto decision = options.folder.decision(plan);
   if (!decision) {
     spdlog::warn("ignored an approval: {}", decision.error().message);
+    events.write("approval_ignored", {{"why", decision.error().message}});
     return false;
   }
   if (!*decision) return false;
@@ -232,23 +237,23 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
   if (!decided && decided.error().code != ErrorCode::permission_denied && decided.error().code != ErrorCode::corruption)
     return decided.error();
   if (!decided) {
-    spdlog::warn("ignored an approval: {}", decided.error().message);
-    events.write("approval_ignored", {{"why", decided.error().message}});
+    const std::string why = options.folder.approval(plan).string() + ": " + decided.error().message;
+    spdlog::warn("ignored an approval: {}", why);
+    events.write("approval_ignored", {{"why", why}});
     return false;
   }
-  FOVEA_TRY_ASSIGN(const auto said, federation::membership::verify_approval(**decision, self.approver_key));
-  decided_at[plan] = said.decided;
+  if (!gate.plan_approved(plan)) FOVEA_TRY(erase_closed());
   return true;
 }
 
 federation::messages::Refusal SiteDriver::Parts::refusal_of(const federation::membership::Plan& plan) const {
   using federation::messages::RefusalReason;
-  const auto decided = decided_at.find(plan.hash);
-  const bool approved = gate.approved_by_person(plan.hash);
-  if (!approved && decided != decided_at.end())
-    return {RefusalReason::plan_rejected, "a person here rejected the plan at " + utc_text(decided->second)};
+  const auto decision = gate.decisions().find(plan.hash);
+  const bool decided = decision != gate.decisions().end();
+  if (decided && !decision->second.approved)
+    return {RefusalReason::plan_rejected, "a person here rejected the plan at " + utc_text(decision->second.decided)};
   if (const auto rule = broken_rule(options.config.policy, plan))
-    return {RefusalReason::local_policy, (approved ? "approved, but refused by " : "refused by ") + *rule};
+    return {RefusalReason::local_policy, (decided ? "approved, but refused by " : "refused by ") + *rule};
   return round::nobody_approved();
 }
 
@@ -264,6 +269,29 @@ std::optional<std::string> SiteDriver::Parts::refused_plan() const {
 Result<void> SiteDriver::Parts::refuse_as(const RunId& refused_run, const federation::membership::Plan& plan) {
   const federation::messages::Refusal why = refusal_of(plan);
   return refuse_plan(refused_run, why.reason, permission_denied("plan \"" + plan.name + "\": " + why.detail));
+}
+
+// What was decided while the node was stopped; and what was put back meanwhile, or is gone, is told by name.
+Result<void> SiteDriver::Parts::recall_decisions() {
+  const auto recorded = gate.decisions();  // a copy: reading a newer one changes it
+  for (const auto& [plan, decision] : recorded) {
+    const std::filesystem::path file = options.folder.approval(plan);
+    if (std::error_code ignored; std::filesystem::exists(file, ignored)) {
+      FOVEA_TRY(read_decision(plan));
+      continue;
+    }
+    const std::string why = file.string() + ": is missing; the ledger has that the plan was " +
+                            (decision.approved ? "approved" : "rejected") + " at " + utc_text(decision.decided) +
+                            ", which stays in force";
+    spdlog::warn("{}", why);
+    events.write("approval_missing", {{"plan", to_hex(plan)}, {"why", why}});
+  }
+  return {};
+}
+
+Result<void> SiteDriver::Parts::erase_closed() {
+  return erase_closed_shares(options.folder.runs(), gate.attempts_closed(),
+                             run ? std::optional(run->run()) : std::nullopt);
 }
 
 // Before each send: a person's rejection holds from the next byte on. What was queued before it is dropped with the

@@ -79,6 +79,10 @@ void SiteMachine::Core::close_attempts(const ClosedMark& up_to) {
   if (memory.keeps_shares(up_to)) mark(up_to);
 }
 
+void SiteMachine::Core::erase_given_up() {
+  if (abandoned) close_attempts({abandoned->round, abandoned->attempt});
+}
+
 SiteOutbound SiteMachine::Core::seal(MessageKind kind, ByteView payload,
                                      const federation::messages::AttemptRef& ref) const {
   const federation::messages::MessageHeader header{

@@ -298,6 +298,7 @@ struct SiteMachine::Core {
   void register_mark(SiteMark mark);             // in the register of the site
   void complete_register();                      // what a crash kept from it
   void close_attempts(const ClosedMark& up_to);  // their shares are not needed any more
+  void erase_given_up();                         // of the attempt that was given up, for whatever reason
   SiteOutbound seal(federation::messages::MessageKind kind, ByteView payload,
                     const federation::messages::AttemptRef& ref) const;
   void send(SiteOutbound message) { effects.outbound.push_back(std::move(message)); }

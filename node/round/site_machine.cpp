@@ -97,6 +97,7 @@ SiteEffects SiteMachine::step(SiteEvent event) {
   core_->effects = {};
   core_->complete_register();
   std::visit([this](auto&& e) { core_->on(std::forward<decltype(e)>(e)); }, std::move(event));
+  core_->erase_given_up();
   return std::move(core_->effects);
 }
 
@@ -382,7 +383,6 @@ void SiteMachine::Core::on_abandoned(const federation::messages::SignedMessage& 
   }
   if (abandoned == joined->ref) return;
   abandoned = effects.abandoned = joined->ref;
-  close_attempts({joined->ref.round, joined->ref.attempt});
   effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
                             std::to_string(joined->ref.round) +
                             " abandoned: " + std::string(federation::messages::to_string(decoded->reason)));

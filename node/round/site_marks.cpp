@@ -266,7 +266,8 @@ bool may_spend_shares(ByteView record) {
   return is_type(SiteMark(JoinedMark{}).index()) || is_type(SiteMark(ClosedMark{}).index());
 }
 
-Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run, std::span<const Bytes> journal) {
+Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run, std::span<const Bytes> journal,
+                                                               const std::optional<ClosedMark>& gate) {
   std::vector<SiteMark> marks;
   std::optional<federation::messages::AttemptRef> joined;
   std::optional<ClosedMark> closed;
@@ -278,7 +279,7 @@ Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run,
     marks.push_back(std::move(decoded->mark));
   }
   const auto spend = [&](const federation::messages::AttemptRef& ref, Bytes& shares) {
-    const bool open = joined == ref && !(closed && closed->covers(ref));
+    const bool open = joined == ref && !(closed && closed->covers(ref)) && !(gate && gate->covers(ref));
     if (open || shares.empty()) return false;
     shares.clear();
     return true;

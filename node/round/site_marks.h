@@ -155,9 +155,10 @@ struct SiteMemory {
 
 // Whether shares of earlier records may have become useless with this one.
 bool may_spend_shares(ByteView record);
-// The journal without the shares that no rule lets leave any more: of attempts that are closed, or that a later one
-// followed. All else stays, so that every rule about rounds, models and seeds holds as before. Nothing when there are
-// no such shares; corruption names the record.
-Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run, std::span<const Bytes> journal);
+// The journal without the shares that no rule lets leave any more: of attempts that are closed, here or (`gate`) at the
+// egress gate, or that a later one followed. All else stays, so that every rule about rounds, models and seeds holds as
+// before. Nothing when there are no such shares; corruption names the record.
+Result<std::optional<std::vector<Bytes>>> without_spent_shares(const RunId& run, std::span<const Bytes> journal,
+                                                               const std::optional<ClosedMark>& gate = {});
 
 }  // namespace fovea::node::round

@@ -68,6 +68,10 @@ class Gate : public testing::Test {
     return entries_of(site);
   }
 
+  federation::membership::SignedDocument approved_at(std::int64_t later_ms) const {
+    return site.approval(federation::membership::ApprovalDecision::approved, UnixMs{test::kTestTime.value + later_ms});
+  }
+
   test::TemporaryFolder folder;
   EgressSite site{folder.path()};
 };
@@ -385,7 +389,7 @@ TEST_F(Gate, AWithdrawalClosesTheOpenAttemptForGood) {
   ASSERT_TRUE(site.prepare(gate));
   ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
   EXPECT_FALSE(gate.attempt_open());
-  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  ASSERT_TRUE(gate.decide_plan(approved_at(1)));
   expect_refused(gate, {site.chunk(site.masked_words(2000))}, "model");
   EXPECT_FALSE(gate.open_round(site.parameters, site.own()));
   site.parameters.attempt = 2;
@@ -403,7 +407,7 @@ TEST_F(Gate, AWithdrawalWhileNoRunIsOpenClosesTheAttemptBeforeIt) {
   }
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
-  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  ASSERT_TRUE(gate.decide_plan(approved_at(1)));
   ASSERT_TRUE(gate.pin_roster(site.roster));
   ASSERT_TRUE(gate.open_run(site.run, site.plan, site.model));
   EXPECT_FALSE(gate.attempt_open());

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <map>
 
 #include "node/io/site_register.h"
 #include "node/io/site_run.h"
@@ -178,6 +180,72 @@ TEST_F(Erasure, TheJournalsOfTSitesOpenNoSumThatWasGivenUp) {
     EXPECT_TRUE(refused.refusal.has_value());
     EXPECT_TRUE(refused.journal.empty());
   }
+}
+
+// A person says no, the policy gets stricter, the roster is renewed, or the gate has closed it before a restart: what
+// was signed may not be opened any more, and so its release is no longer on the disk.
+TEST_F(Erasure, WhateverGivesASignedAttemptUpErasesItsShares) {
+  using node::round::SiteEffects;
+  const std::vector<std::pair<const char*, std::function<SiteEffects(Scene&)>>> endings = {
+      {"rejected",
+       [](Scene& s) {
+         auto policy = s.world.policy();
+         policy.plans_approved.clear();
+         return s.world.site(kSite).step(node::round::PolicyChanged{policy});
+       }},
+      {"stricter",
+       [](Scene& s) {
+         auto policy = s.world.policy();
+         policy.cohort_min += 1;
+         return s.world.site(kSite).step(node::round::PolicyChanged{policy});
+       }},
+      {"roster",
+       [](Scene& s) {
+         auto roster = s.world.federation().roster();
+         roster.epoch += 1;
+         roster.hash[0] ^= 1U;
+         return s.world.site(kSite).step(node::round::RosterAdopted{roster});
+       }},
+      {"closed before a restart", [](Scene& s) {
+         auto config = s.world.federation().site_config(kSite, s.world.policy());
+         config.last_attempt_open = false;
+         auto machine = node::round::SiteMachine::create(std::move(config), s.world.site_journal(kSite),
+                                                         s.world.site_register(kSite))
+                            .value();
+         return machine.step(s.world.initial_model());
+       }}};
+  for (const auto& [name, end] : endings) {
+    Scene other;
+    other.hold_to_site(kSite, MessageKind::unmask_request);
+    std::filesystem::remove_all(runs());
+    auto disk = open_run();
+    ASSERT_TRUE(disk.append_journal(other.world.site_journal(kSite)));
+    const auto memory = node::round::SiteMemory::restore(disk.run(), other.world.site_journal(kSite)).value();
+    EXPECT_TRUE(in_folder(memory.consistency->release)) << name;
+    const SiteEffects effects = end(other);
+    ASSERT_TRUE(disk.append_journal(effects.journal));
+    EXPECT_FALSE(in_folder(memory.consistency->release)) << name;
+    EXPECT_TRUE(in_folder(memory.consistency->wire)) << name;  // what was signed is still known
+  }
+}
+
+// No machine opens for a run whose plan was rejected, or that the coordinator does not go on with.
+TEST_F(Erasure, AStartErasesWhatTheGateHasClosed) {
+  auto run = open_run();
+  release(run);
+  const RunId& id = scene.world.federation().run();
+  const auto ref = node::round::SiteMemory::restore(id, scene.world.site_journal(kSite))->joined->ref;
+  const std::map<RunId, federation::ledger::RoundKey> before = {{id, {id, ref.round, ref.attempt - 1}}};
+  const std::map<RunId, federation::ledger::RoundKey> closed = {{id, {id, ref.round, ref.attempt}}};
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), {}, std::nullopt));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), before, std::nullopt));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, id));  // its own machine does
+  EXPECT_TRUE(in_folder(wire_));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, std::nullopt));
+  expect_no_share();
+  auto site = restarted(open_run().journal_at_start());
+  expect_refused(site.step(message(MessageKind::unmask_request, request_->payload())),
+                 RefusalReason::round_already_unmasked);
 }
 
 TEST_F(Erasure, AShareThatMayStillBeAskedForStays) {

@@ -1,0 +1,309 @@
+// Failure class: somebody who can write a hospital's or the coordinator's files, and knows no passphrase, puts an older
+// copy of some of them back, or keys of their own. Real programs; the coordinator is played by the test where it lies.
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "crypto/key_file.h"
+#include "crypto/random_source.h"
+#include "federation/files/record_file.h"
+#include "node/round/site_marks.h"
+#include "tests/adversary/hospital_fixture.h"
+
+namespace fovea::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kRecursive = fs::copy_options::recursive;
+
+void replace_folder(const fs::path& from, const fs::path& to) {
+  fs::remove_all(to);
+  fs::copy(from, to, kRecursive);
+}
+
+// By rename, as a whole file: the node reads it with the next tick.
+void replace_file_by(const fs::path& from, const fs::path& to) {
+  fs::copy_file(from, to.string() + ".put");
+  fs::rename(to.string() + ".put", to);
+}
+
+class PutBack : public HospitalTest {
+ protected:
+  fs::path anna() const { return site_folder("anna"); }
+  fs::path approval() const { return anna() / "approvals" / (plan_hash_ + ".json"); }
+  void decide(const std::string& decision) {
+    const Outcome decided = node("anna", {"plan", decision, plan_hash_.substr(0, 12), "--by", "tester"});
+    ASSERT_EQ(decided.exit_code, 0) << decided.err;
+  }
+  void expect_command_refused(const std::vector<std::string>& command, const std::string& file) {
+    const Outcome refused = node("anna", command);
+    EXPECT_NE(refused.exit_code, 0) << command[0];
+    EXPECT_NE(refused.err.find(file), std::string::npos) << refused.err;
+  }
+  // It says why, and does nothing.
+  void expect_start_refused(const std::string& why) {
+    const std::size_t started = count("started");
+    start_site("anna");
+    EXPECT_NE(sites_.at("anna").wait(kPatience), 0);
+    const std::string said = sites_.at("anna").standard_error();
+    EXPECT_NE(said.find(why), std::string::npos) << said;
+    EXPECT_EQ(count("started"), started);
+  }
+  std::size_t count(const std::string& name) const {
+    const auto events = events_of(anna() / "events.jsonl");
+    return static_cast<std::size_t>(
+        std::count_if(events.begin(), events.end(), [&](const Json& event) { return event["event"] == name; }));
+  }
+  void restart() {
+    stop_hospital();
+    scripted_->follow_roster();
+  }
+};
+
+TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  fs::copy_file(approval(), root() / "old-approval");
+  decide("reject");
+  expect_event({"plan_withdrawn"});
+  replace_file_by(root() / "old-approval", approval());
+  expect_event({"approval_ignored"}, [&](const Json& event) {
+    return event["why"].get<std::string>().find(plan_hash_) != std::string::npos;
+  });
+  const std::size_t before = released();
+  scripted_->ignore_complaints(true);
+  scripted_->begin_round();
+  expect_event(refused(RefusalReason::plan_not_approved));
+  EXPECT_EQ(released(), before);
+  EXPECT_EQ(count("plan_approved_again"), 0U);
+  scripted_->give_up_round();
+
+  // Nor at the next start, which names the file; a person who decides again is followed.
+  stop_hospital();
+  events_.emplace(anna() / "events.jsonl");
+  static_cast<void>(events_->next());
+  scripted_->follow_roster();
+  start_site("anna");
+  expect_event({"approval_ignored"}, [&](const Json& event) {
+    return event["why"].get<std::string>().find(plan_hash_) != std::string::npos;
+  });
+  expect_event({"plan_refused"});
+  EXPECT_EQ(released(), before);
+  decide("approve");
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+  scripted_->ignore_complaints(false);
+  expect_round();
+  stop_hospital();
+  const Outcome audit = run_program(
+      "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
+  EXPECT_EQ(audit.exit_code, 0) << audit.out;
+}
+
+// The same with the file gone: what the ledger has stays in force, and is told.
+TEST_F(PutBack, ADecisionWhoseFileIsGoneStaysInForceAndIsTold) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  decide("reject");
+  expect_event({"plan_withdrawn"});
+  restart();
+  fs::remove(approval());
+  start_site("anna");
+  expect_event({"approval_missing"}, [&](const Json& event) { return event["plan"] == plan_hash_; });
+  expect_event({"plan_refused"});
+  EXPECT_EQ(count("run_opened"), 1U);
+}
+
+TEST_F(PutBack, AnOlderLedgerAloneStopsTheHospital) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  restart();
+  fs::copy(anna() / "ledger", root() / "older", kRecursive);
+  start_hospital();
+  expect_round();
+  restart();
+  fs::copy(anna() / "ledger", root() / "newer", kRecursive);
+  replace_folder(root() / "older", anna() / "ledger");
+  expect_start_refused("restored from a backup");
+  fs::copy_file(anna() / "newest-checkpoint", root() / "newest");
+  fs::remove(anna() / "newest-checkpoint");
+  expect_start_refused("newest-checkpoint: is missing");
+  fs::copy_file(root() / "newest", anna() / "newest-checkpoint");
+  replace_folder(root() / "newer", anna() / "ledger");
+  start_hospital();
+  expect_round();
+}
+
+// Killed at any time, the node finds a ledger that contains the copy.
+TEST_F(PutBack, AKillRaisesNoAlarm) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  for (int i = 0; i < 3; ++i) {
+    expect_round();
+    sites_.at("anna").signal(SIGKILL);
+    sites_.at("anna").wait(kPatience);
+    scripted_->follow_roster();
+    start_hospital();
+  }
+}
+
+// site.json says whose decisions count. Whoever can write it, and knows no passphrase, makes a key and names it there.
+TEST_F(PutBack, AnApproverKeyOfTheFileEditorsOwnApprovesNothing) {
+  make_plan({.rounds = 100, .strangers = {"anna"}});
+  ASSERT_FALSE(HasFailure());
+  play_coordinator();
+  start_site("anna");
+  expect_event({"roster_adopted"});
+  expect_event({"plan_waits_for_acceptances"});
+  stop_hospital();
+  const std::string honest = read_text(anna() / "site.json");
+  fs::rename(anna() / "keys" / "approver.pem", root() / "approver.pem");
+  crypto::SystemRandom random;
+  const auto own = crypto::SigningKey::from_seed(random.secret_key());
+  ASSERT_TRUE(crypto::write_protected_key_file(anna() / "keys" / "approver.pem", own,
+                                               crypto::SecretBytes::copy_of(as_bytes(std::string_view(kPassphrase)))));
+  Json site = Json::parse(honest);
+  site["approver_key"] = to_hex(own.verify_key());
+  std::ofstream(anna() / "site.json") << site.dump() << "\n";
+  const std::string plan = plan_hash_.substr(0, 12);
+  expect_command_refused({"roster", "accept", "--all", "--by", "nobody"}, "site.json: approver_key");
+  expect_command_refused({"plan", "approve", plan, "--by", "nobody"}, "site.json: approver_key");
+  expect_command_refused({"plan", "reject", plan, "--by", "nobody"}, "site.json: approver_key");
+  expect_start_refused("site.json: approver_key");
+  // Without the pinned roster a start fetches it again, and it names the true key.
+  fs::rename(anna() / "roster.json", root() / "pinned");
+  expect_command_refused({"roster", "accept", "--all", "--by", "nobody", "--roster", (home() / "roster.json").string()},
+                         "site.json: approver_key");
+  scripted_->follow_roster();
+  start_site("anna");
+  expect_event({"not_on_roster"}, [](const Json& event) { return event["other_keys"] == true; });
+  EXPECT_EQ(count("run_opened"), 0U);
+  stop_hospital();
+  // The true keys again: nothing of it is left.
+  std::ofstream(anna() / "site.json") << honest;
+  fs::rename(root() / "approver.pem", anna() / "keys" / "approver.pem");
+  fs::rename(root() / "pinned", anna() / "roster.json");
+  for (const std::string& other : kSites)
+    if (other != "anna") accept(other);
+  scripted_->follow_roster();
+  start_hospital();
+  expect_round();
+}
+
+// ---- shares of an attempt that was signed and is given up
+
+class SignedAttempt : public PutBack {
+ protected:
+  void SetUp() override {
+    PutBack::SetUp();
+    begin_run({.rounds = 100});
+    ASSERT_FALSE(HasFailure());
+    expect_round();
+    scripted_->ignore_complaints(true);
+    scripted_->trap(MessageKind::unmask_request);
+    scripted_->begin_round();
+    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+    run_ = scripted_->facts().run;
+    ASSERT_GT(shares(), 0U);
+  }
+  // Bytes of the release that R5 would send, in the journal.
+  std::size_t shares() {
+    const fs::path copy = root() / ("journal-" + std::to_string(++copies_));
+    fs::copy_file(anna() / "runs" / run_.text() / "journal", copy);
+    const auto journal =
+        federation::files::RecordFile::open(copy, federation::files::RecordFile::Retain::at_open).value();
+    const auto memory = node::round::SiteMemory::restore(run_, journal.records(), {}).value();
+    return memory.consistency ? memory.consistency->release.size() : 0;
+  }
+
+ private:
+  RunId run_;
+  int copies_ = 0;
+};
+
+TEST_F(SignedAttempt, KeepsNoShareAfterARejection) {
+  decide("reject");
+  expect_event({"plan_withdrawn"});
+  stop_hospital();
+  EXPECT_EQ(shares(), 0U);
+}
+
+TEST_F(SignedAttempt, KeepsNoShareUnderANewerRoster) {
+  sign_roster({});
+  scripted_->offer_roster();
+  expect_event({"roster_adopted"});
+  stop_hospital();
+  EXPECT_EQ(shares(), 0U);
+}
+
+TEST_F(SignedAttempt, KeepsNoShareUnderAStricterPolicy) {
+  set_node_setting("anna", "cohort_min = 3", "cohort_min = 4");
+  sites_.at("anna").signal(SIGHUP);
+  expect_event({"policy_reloaded"});
+  stop_hospital();
+  EXPECT_EQ(shares(), 0U);
+}
+
+// The coordinator never speaks of the run again.
+TEST_F(SignedAttempt, KeepsNoShareAfterARejectionWhileTheNodeWasStopped) {
+  stop_hospital();
+  EXPECT_GT(shares(), 0U);  // it may still be asked for
+  decide("reject");
+  scripted_.reset();
+  const std::size_t before = count("started");
+  start_site("anna");
+  ASSERT_TRUE(wait_until(
+      anna(), [&] { return count("started") > before; }, kPatience));
+  stop_hospital();
+  EXPECT_EQ(shares(), 0U);
+}
+
+// ---- the coordinator's ledger
+
+class PutBackAtTheCoordinator : public FederationTest {
+ protected:
+  std::size_t starts() const {
+    const auto events = events_of(home() / "events.jsonl");
+    return static_cast<std::size_t>(
+        std::count_if(events.begin(), events.end(), [](const Json& event) { return event["event"] == "run_started"; }));
+  }
+  void expect_start() {
+    const std::size_t before = starts();
+    serve();
+    ASSERT_TRUE(wait_until(
+        home(), [&] { return starts() > before; }, kPatience))
+        << server_->standard_error();
+  }
+  void stop() {
+    server_->signal(SIGTERM);
+    ASSERT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+  }
+};
+
+TEST_F(PutBackAtTheCoordinator, AnOlderLedgerAloneStopsIt) {
+  make_plan({.rounds = 200});
+  start_all_sites();
+  expect_start();
+  wait_for_coordinator("round_finished");
+  stop();
+  fs::copy(home() / "ledger", root() / "older", kRecursive);
+  expect_start();  // which its ledger records
+  stop();
+  fs::copy(home() / "ledger", root() / "newer", kRecursive);
+  replace_folder(root() / "older", home() / "ledger");
+  const std::size_t before = starts();
+  serve();
+  EXPECT_NE(server_->wait(kPatience), 0);
+  EXPECT_NE((server_->standard_error() + server_->standard_output()).find("restored from a backup"), std::string::npos);
+  EXPECT_EQ(starts(), before);
+  replace_folder(root() / "newer", home() / "ledger");
+  expect_start();
+  stop();
+}
+
+}  // namespace
+}  // namespace fovea::test
