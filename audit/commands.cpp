@@ -15,6 +15,7 @@
 
 #include "audit/blame_evidence.h"
 #include "audit/describe.h"
+#include "audit/ledger_copies.h"
 #include "audit/report.h"
 #include "audit/views.h"
 #include "common/bytes.h"
@@ -156,7 +157,8 @@ struct VerifyOptions {
 Result<void> verify(Console& console, const VerifyOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
-  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, options.folders, ring, canaries));
+  FOVEA_TRY_ASSIGN(auto ledgers, audit_all(console, options.folders, ring, canaries));
+  compare_copies(ledgers);
   const bool sound = all_sound(ledgers, nullptr);
   std::string text;
   for (const AuditedLedger& ledger : ledgers) text += to_text(ledger) + "\n";
@@ -270,15 +272,22 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   std::vector<std::string> folders = options.sites;
   folders.push_back(options.coordinator);
-  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, folders, ring, {}));
+  FOVEA_TRY_ASSIGN(auto ledgers, audit_all(console, folders, ring, {}));
   // A broken ledger is reported as broken whatever its role: what it says of itself cannot be believed.
-  const AuditedLedger& coordinator = ledgers.back();
+  AuditedLedger coordinator = std::move(ledgers.back());
+  ledgers.pop_back();
   if (coordinator.sound() && !coordinator.coordinator)
     return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
-  for (std::size_t i = 0; i + 1 < ledgers.size(); ++i)
+  for (std::size_t i = 0; i < ledgers.size(); ++i) {
     if (ledgers[i].sound() && ledgers[i].coordinator)
       return invalid_argument("--site: " + options.sites[i] + " is the coordinator's ledger");
+    if (ledgers[i].was_read() && coordinator.was_read() && federation_of(ledgers[i]) != federation_of(coordinator))
+      return invalid_argument("--site: " + options.sites[i] + " is the ledger of " + ledgers[i].origin +
+                              ", the coordinator's that of " + coordinator.origin + ": compare one federation");
+  }
+  compare_copies(ledgers);
   const Reconciliation result = reconcile(sites_among(ledgers), coordinator);
+  ledgers.push_back(std::move(coordinator));
   const bool sound = all_sound(ledgers, &result);
   std::string text = to_text(result) + "\n";
   for (const AuditedLedger& ledger : ledgers)
@@ -334,25 +343,44 @@ struct ReportOptions {
 std::vector<std::string> commands_of(const ReportOptions& options, const std::vector<AuditedLedger>& ledgers) {
   std::string verify_command = "fovea-audit verify" + options.keys.command_text();
   std::string compare_command = "fovea-audit reconcile" + options.keys.command_text();
-  bool has_coordinator = false, has_site = false;
+  std::size_t coordinators = 0, sites = 0;
   for (std::size_t i = 0; i < options.folders.size(); ++i) {
     const std::string folder = shell_word(options.folders[i]);
     verify_command += " " + folder;
     compare_command += (ledgers[i].coordinator ? " --coordinator " : " --site ") + folder;
-    (ledgers[i].coordinator ? has_coordinator : has_site) = true;
+    ++(ledgers[i].coordinator ? coordinators : sites);
   }
   std::vector<std::string> out{verify_command};
-  if (has_coordinator && has_site) out.push_back(compare_command);
+  if (coordinators == 1 && sites > 0) out.push_back(compare_command);
   return out;
+}
+
+// With the coordinator's ledger, if there is one.
+Result<std::optional<Reconciliation>> comparison_among(const std::vector<AuditedLedger>& ledgers) {
+  const AuditedLedger *first = nullptr, *coordinator = nullptr;
+  for (const AuditedLedger& ledger : ledgers) {
+    if (!ledger.was_read() || ledger.copy) continue;
+    if (first == nullptr) first = &ledger;
+    if (federation_of(ledger) != federation_of(*first))
+      return invalid_argument("ledgers of " + first->origin + " and " + ledger.origin +
+                              ": a report is about one federation");
+    if (!ledger.coordinator) continue;
+    if (coordinator != nullptr)
+      return invalid_argument(coordinator->folder.string() + " and " + ledger.folder.string() +
+                              ": both are the coordinator's, under two keys; report on one of them at a time");
+    coordinator = &ledger;
+  }
+  if (coordinator == nullptr) return std::optional<Reconciliation>();
+  return std::optional(reconcile(sites_among(ledgers), *coordinator));
 }
 
 Result<void> report(Console& console, const ReportOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
-  FOVEA_TRY_ASSIGN(const auto ledgers, audit_all(console, options.folders, ring, canaries));
-  std::optional<Reconciliation> reconciliation;
-  for (const AuditedLedger& ledger : ledgers)
-    if (ledger.coordinator && ledger.was_read()) reconciliation = reconcile(sites_among(ledgers), ledger);
+  FOVEA_TRY_ASSIGN(auto ledgers, audit_all(console, options.folders, ring, canaries));
+  const std::vector<std::string> commands = commands_of(options, ledgers);
+  compare_copies(ledgers);
+  FOVEA_TRY_ASSIGN(const std::optional<Reconciliation> reconciliation, comparison_among(ledgers));
   const Reconciliation* compared = reconciliation ? &*reconciliation : nullptr;
   const std::string html = html_report({.ledgers = ledgers,
                                         .reconciliation = compared,
@@ -361,7 +389,7 @@ Result<void> report(Console& console, const ReportOptions& options) {
                                         .administrators = options.keys.administrators.size(),
                                         .quorum = options.keys.quorum_asked_for(),
                                         .rosters = ring.rosters(),
-                                        .commands = commands_of(options, ledgers),
+                                        .commands = commands,
                                         .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
   const bool sound = all_sound(ledgers, compared);

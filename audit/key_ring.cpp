@@ -35,6 +35,11 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
     if (document.count_valid("roster", std::span(&key, 1)).value_or(0) == 1) known.signers.push_back(key);
   Result<federation::membership::Roster> roster = federation::membership::Roster::parse(document.document);
   if (!roster) return roster.error().with_context(file.string());
+  // Keys of members are looked up by their names, which another federation may give to others.
+  if (!rosters_.empty() && rosters_.begin()->second.roster.federation != roster->federation)
+    return invalid_argument(file.string() + ": is a roster of the federation " + roster->federation +
+                            ", after one of " + rosters_.begin()->second.roster.federation +
+                            "; audit one federation at a time");
   const auto add = [this](std::string_view origin, const PublicKeyBytes& key) -> Result<void> {
     FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(origin, key));
     if (std::find(log_keys_.begin(), log_keys_.end(), note_key) == log_keys_.end())

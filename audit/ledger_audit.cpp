@@ -136,6 +136,9 @@ std::string claimed_origin(ByteView note) {
 constexpr std::string_view kEarlierRosters =
     "give the earlier rosters too: --roster FILE may be repeated, and sites and coordinator keep them in rosters/";
 
+// Whoever handed the folder over can have written what is newer than the checkpoint.
+constexpr std::string_view kUnsigned = "; no checkpoint covers this, and it accuses nobody: let the program end once";
+
 // permission_denied: none of the keys given has signed it.
 Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
   FOVEA_TRY_ASSIGN(const Bytes note, read_file(out.folder / "checkpoint", crypto::kNoteBytesMax));
@@ -164,7 +167,10 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   const auto journal = federation::ledger::read_ledger_journal(out.folder / "journal");
-  if (!journal) return auditor.rules().report("journal", "integrity", journal.error().message);
+  if (!journal) {
+    out.whole = false;
+    return auditor.rules().report("journal", "integrity", journal.error().message);
+  }
   std::uint64_t expected = out.checkpoint.size;
   for (const federation::ledger::LedgerJournalEntry& record : journal->entries) {
     if (record.index < expected) continue;
@@ -175,6 +181,7 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
       return;
     }
     auditor.take(record.index, as_bytes(record.entry));
+    out.unpublished_leaves.push_back(crypto::merkle_leaf(as_bytes(record.entry)));
     ++expected;
   }
   out.unpublished = expected - out.checkpoint.size;
@@ -193,7 +200,7 @@ void tell_what_was_not_judged(AuditedLedger& out, const KeyRing& ring) {
         counted(count, "receipt") + " for " + site +
         " could not be judged: no roster that was given was in force and names the site's identity key; " +
         std::string(kEarlierRosters);
-    if (ring.has_roster() && !ring.knows_site(site)) out.unverified = std::move(why);
+    if (ring.has_roster()) out.unverified = std::move(why);
     else out.notices.push_back(std::move(why));
   }
   if (out.facts.approvals_unjudged > 0)
@@ -242,13 +249,17 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
       out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
   auditor.end_tiles(out.checkpoint.size);
   out.whole = auditor.rules().missed_text().empty();
+  const std::size_t signed_findings = auditor.rules().findings().size();
   audit_journal(out, auditor);
   auditor.flush();
   auditor.rules().finish();
   for (const federation::ledger::LedgerProblem& problem : tiles.problems)
     out.findings.push_back({problem.where, "integrity", problem.what});
   const std::vector<Finding>& broken = auditor.rules().findings();
-  out.findings.insert(out.findings.end(), broken.begin(), broken.end());
+  for (std::size_t i = 0; i < broken.size(); ++i) {
+    out.findings.push_back(broken[i]);
+    if (i >= signed_findings) out.findings.back().what += kUnsigned;
+  }
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
   out.undecided = auditor.rules().undecided();
   if (out.undecided > 0)

@@ -9,6 +9,7 @@
 
 #include "audit/key_ring.h"
 #include "audit/ledger_rules.h"
+#include "common/bytes.h"
 #include "crypto/merkle_log.h"
 #include "crypto/signed_note.h"
 
@@ -36,6 +37,10 @@ struct AuditedLedger {
   std::string unverified;            // what cannot be judged with the keys that were given; empty: nothing
   std::vector<std::string> notices;  // worth knowing, no fault
   std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
+  std::vector<Digest> unpublished_leaves;
+  // Among several of one owner, by compare_copies():
+  bool copy = false;    // another one given is longer
+  bool forked = false;  // another one given is signed too, and neither continues the other
   std::uint64_t canaries_searched = 0;
   LedgerFacts facts;
 

@@ -48,9 +48,10 @@ void LedgerRules::found_unless_missed(std::optional<std::uint64_t> since, std::s
   else found(std::move(rule), std::move(what));
 }
 
-bool LedgerRules::is_missed(std::uint64_t index) const {
+std::optional<std::uint64_t> LedgerRules::last_missed(std::uint64_t index) const {
   const auto after = std::upper_bound(missed_.begin(), missed_.end(), std::pair{index, UINT64_MAX});
-  return after != missed_.begin() && std::prev(after)->second >= index;
+  if (after == missed_.begin() || std::prev(after)->second < index) return std::nullopt;
+  return std::prev(after)->second;
 }
 
 std::string LedgerRules::missed_text() const {
@@ -309,8 +310,9 @@ void LedgerRules::on(const federation::ledger::EgressSent& entry) {
   // Intents of a batch lie side by side; other entries never lie between them.
   for (std::uint64_t i = 0; i < entry.count; ++i) {
     const auto intent = open_intents_.find(entry.first + i);
-    if (intent == open_intents_.end() && is_missed(entry.first + i)) {
+    if (const auto last = intent == open_intents_.end() ? last_missed(entry.first + i) : std::nullopt) {
       ++undecided_;
+      i = *last - entry.first;  // all of them at once: how many is only claimed
       continue;
     }
     if (intent == open_intents_.end())

@@ -156,7 +156,7 @@ class LedgerRules {
   bool has_missed(std::optional<std::uint64_t> since) const {
     return !missed_.empty() && (!since || missed_.back().second > *since);
   }
-  bool is_missed(std::uint64_t index) const;
+  std::optional<std::uint64_t> last_missed(std::uint64_t index) const;  // of the missing entries that `index` is among
   void on(const federation::ledger::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
   void on(const federation::ledger::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
   void on(const federation::ledger::RosterEpoch& entry);

@@ -29,6 +29,7 @@ struct UnloggedReceipt {
 
 struct SiteReconciliation {
   std::string site;
+  bool forked = false;        // it signed two ledgers, neither of which continues the other: convicted by that alone
   TransferCount matched;      // in both ledgers
   TransferCount unconfirmed;  // intended by the site, never received: a message lost, or a crash before it was sent
   TransferCount unlogged;     // received, and the site's ledger does not know of it: must be none
@@ -39,10 +40,14 @@ struct SiteReconciliation {
 struct Reconciliation {
   std::vector<SiteReconciliation> sites;  // by name
   std::uint64_t unlogged_bytes() const noexcept;
-  bool clean() const noexcept;  // no unlogged message
+  bool clean() const noexcept;  // no unlogged message, no site with two ledgers
 };
 
-// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody.
+std::string federation_of(const AuditedLedger& ledger);  // as its origin has it
+
+// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody. What only a copy holds,
+// or a ledger of another federation, explains no receipt. Several ledgers of one site count together where each has a
+// key of its own.
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
 
 }  // namespace fovea::audit

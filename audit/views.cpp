@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "audit/describe.h"
 #include "common/bytes.h"
@@ -94,13 +95,23 @@ ordered_json facts_json(const LedgerFacts& facts) {
 
 bool convicts_anybody(const Reconciliation& reconciliation) {
   return std::any_of(reconciliation.sites.begin(), reconciliation.sites.end(), [](const SiteReconciliation& site) {
-    return site.against_site.messages + site.against_coordinator.messages > 0;
+    return site.forked || site.against_site.messages + site.against_coordinator.messages > 0;
   });
 }
 
 std::string verdict_text(Verdict verdict) {
   if (verdict == Verdict::unverified) return "NOT VERIFIED";
   return verdict == Verdict::pass ? "PASS" : "FAIL";
+}
+
+// Whose ledgers contradict each other, in a sentence of its own; empty where nobody's do.
+std::string forked(const std::vector<AuditedLedger>& ledgers) {
+  std::set<std::string> owners;
+  for (const AuditedLedger& ledger : ledgers)
+    if (ledger.forked) owners.insert(ledger.owner);
+  std::string out;
+  for (const std::string& owner : owners) out += (out.empty() ? " " : ", ") + owner;
+  return out.empty() ? "" : out + " signed two ledgers that contradict each other.";
 }
 
 // Who is convicted, by name; empty where nobody is.
@@ -162,7 +173,8 @@ ordered_json to_json(const BlameEvidence& evidence) {
 ordered_json to_json(const Reconciliation& reconciliation) {
   ordered_json sites = ordered_json::object();
   for (const SiteReconciliation& site : reconciliation.sites)
-    sites[site.site] = {{"matched", count_json(site.matched)},
+    sites[site.site] = {{"forked", site.forked},
+                        {"matched", count_json(site.matched)},
                         {"unconfirmed", count_json(site.unconfirmed)},
                         {"unlogged", count_json(site.unlogged)},
                         {"against_site", count_json(site.against_site)},
@@ -242,7 +254,8 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   const auto all = counted(ledgers.size(), "ledger");
   if (const auto broken = number_of(Verdict::fail); broken > 0)
     return "FAIL: " + std::to_string(broken) + " of " + all +
-           (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.");
+           (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.") +
+           forked(ledgers);
   const Verdict verdict = verdict_of(ledgers, reconciliation);
   if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified)
     return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +

@@ -55,6 +55,25 @@ std::vector<std::string> tile_paths(std::uint64_t size) {
   return paths;
 }
 
+bool is_tile_path(std::string_view path, std::uint64_t size) {
+  constexpr unsigned kLevels = 64 / kTileHeight;
+  std::uint64_t index = 0;  // the digits between folder and width, whatever else stands there
+  const std::string_view numbers = path.substr(0, std::min(path.size(), path.find(".p/")));
+  std::size_t at = numbers.find('/', numbers.find('/') + 1);
+  for (at = std::min(at, numbers.size()); at < numbers.size(); ++at) {
+    if (numbers[at] < '0' || numbers[at] > '9') continue;
+    if (index > (UINT64_MAX - 9) / 10) return false;
+    index = index * 10 + static_cast<std::uint64_t>(numbers[at] - '0');
+  }
+  if (index > size / kTileWidth) return false;
+  for (unsigned level = 0; level < kLevels; ++level) {
+    const std::uint64_t width = tile_width(level, index, size);
+    if (width == 0) return false;
+    if (path == tile_path(level, index, width) || (level == 0 && path == bundle_path(index, width))) return true;
+  }
+  return false;
+}
+
 Bytes encode_tile(std::span<const Digest> hashes) {
   Bytes out;
   out.reserve(hashes.size() * sizeof(Digest));

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/bytes.h"
@@ -25,6 +26,8 @@ std::string bundle_path(std::uint64_t index, std::uint64_t width);
 std::uint64_t tile_width(unsigned level, std::uint64_t index, std::uint64_t size);
 // Every file that a log of `size` entries consists of, besides the checkpoint.
 std::vector<std::string> tile_paths(std::uint64_t size);
+// Whether `path` is one of them. Costs the same however large `size` is: a checkpoint may claim any.
+bool is_tile_path(std::string_view path, std::uint64_t size);
 
 Bytes encode_tile(std::span<const Digest> hashes);
 Result<std::vector<Digest>> decode_tile(ByteView bytes, std::uint64_t width);  // corruption: not width · 32 bytes

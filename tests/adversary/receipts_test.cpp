@@ -1,10 +1,13 @@
 // Failure class: one party's word about another. A real run leaves its ledgers; then the coordinator has receipts of
 // messages that anna never sent, or anna denies one that it did send, and fovea-audit says who of them it was.
 #include <csignal>
+#include <fstream>
 
 #include "coordinator/registry/coordinator_folder.h"
+#include "crypto/signed_note.h"
 #include "federation/ledger/ledger.h"
 #include "federation/messages/site_messages.h"
+#include "node/io/site_folder.h"
 #include "node/io/zmq_transport.h"
 #include "tests/adversary/copied_federation.h"
 #include "tests/adversary/scripted_site.h"
@@ -86,7 +89,7 @@ struct InventedReceipt {
 };
 
 // One run for all of them, and each a copy of what it left.
-class Invented : public ReceiptsTest, public ::testing::WithParamInterface<InventedReceipt> {
+class AfterARun : public ReceiptsTest {
  protected:
   void SetUp() override {
     if (!ran_) {
@@ -104,6 +107,8 @@ class Invented : public ReceiptsTest, public ::testing::WithParamInterface<Inven
   static void TearDownTestSuite() { ran_.reset(); }
   static inline std::unique_ptr<TemporaryFolder> ran_;
 };
+
+class Invented : public AfterARun, public ::testing::WithParamInterface<InventedReceipt> {};
 
 TEST_P(Invented, ReceiptConvictsTheCoordinator) {
   OpenLedger open = coordinators_ledger();
@@ -145,6 +150,90 @@ INSTANTIATE_TEST_SUITE_P(Attacks, Invented,
                                                              r.site = site;
                                                            }}),
                          [](const auto& row) { return row.param.name; });
+
+// ---- what a hospital's operator writes, who has its log key
+
+class Rewritten : public AfterARun {
+ protected:
+  // The first of dora's entries, as `change` leaves them, under its key in another folder.
+  std::filesystem::path write_anew(std::size_t count,
+                                   const std::function<void(federation::ledger::LedgerEntry&)>& change) {
+    const node::io::SiteFolder dora(site_folder("dora"));
+    const std::filesystem::path folder = root() / "anew";
+    const std::string origin = federation::ledger::ledger_origin("test-federation", "dora");
+    const auto key = [&dora] { return dora.keys().value().log.copy(); };
+    std::vector<federation::ledger::StampedEntry> entries;
+    const auto keep = [&entries](std::uint64_t, const federation::ledger::StampedEntry& entry) {
+      entries.push_back(entry);
+      return Result<void>();
+    };
+    EXPECT_TRUE(
+        federation::ledger::Ledger::open({.folder = dora.ledger(), .origin = origin, .key = key()}, keep).has_value());
+    auto written = federation::ledger::Ledger::open({.folder = folder, .origin = origin, .key = key()}).value();
+    for (std::size_t i = 0; i < std::min(count, entries.size()); ++i) {
+      change(entries[i].body);
+      EXPECT_TRUE(written.append(entries[i].at, {&entries[i].body, 1}).has_value());
+    }
+    EXPECT_TRUE(written.publish().has_value());
+    return folder;
+  }
+  Outcome reconcile_with(const std::vector<std::filesystem::path>& doras) {
+    std::vector<std::string> arguments{"reconcile", "--coordinator", home().string()};
+    for (const std::string& site : kSites)
+      if (site != "dora") arguments.insert(arguments.end(), {"--site", site_folder(site).string()});
+    for (const auto& dora : doras) arguments.insert(arguments.end(), {"--site", dora.string()});
+    return audit(arguments);
+  }
+  // Of the ledger of a hospital in the first round, what it has recorded before its first statement.
+  std::size_t entries_before_the_first_statement() {
+    const std::vector<Json> entries = entries_of(site_folder("dora"));
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (entries[i].value("kind", "") == "masked-statement") return i;
+    ADD_FAILURE() << "no statement";
+    return 0;
+  }
+};
+
+TEST_F(Rewritten, ASecondLedgerOfOneSiteConvictsItThoughTheyExplainEverythingTogether) {
+  const std::size_t common = entries_before_the_first_statement();
+  std::size_t at = 0;
+  const auto second = write_anew(common + 1, [&](federation::ledger::LedgerEntry& entry) {
+    if (at++ == common) entry = federation::ledger::Incident{"load", "another history"};
+  });
+  const Outcome outcome = reconcile_with({site_folder("dora"), second});
+  EXPECT_EQ(outcome.exit_code, kIntegrity) << outcome.out << outcome.err;
+  const Json data = Json::parse(outcome.out)["data"];
+  EXPECT_EQ(data["verdict"], "fail");
+  EXPECT_EQ(data["unlogged_bytes"], 0);
+  EXPECT_EQ(data["sites"]["dora"]["forked"], true);
+  EXPECT_EQ(data["sites"]["anna"]["forked"], false);
+  EXPECT_EQ(audit({"verify", site_folder("dora").string(), second.string()}).exit_code, kIntegrity);
+  EXPECT_EQ(reconcile_with({site_folder("dora"), site_folder("dora") / "ledger"}).exit_code, 0);  // one, given twice
+  std::filesystem::remove_all(second);
+  EXPECT_EQ(reconcile_with({site_folder("dora"), write_anew(common, [](auto&) {})}).exit_code, 0);  // an older copy
+}
+
+TEST_F(Rewritten, AWholeLedgerInTheOldFormIsNoExcuse) {
+  const auto old = write_anew(entries_before_the_first_statement(), [](federation::ledger::LedgerEntry& entry) {
+    if (auto* intent = std::get_if<federation::ledger::EgressIntent>(&entry)) intent->body.reset();
+  });
+  EXPECT_EQ(audit({"verify", old.string()}).exit_code, 0);  // by itself it can be read, and breaks no rule
+  const Outcome outcome = reconcile_with({old});
+  EXPECT_EQ(outcome.exit_code, kIntegrity);
+  const Json dora = Json::parse(outcome.out)["data"]["sites"]["dora"];
+  EXPECT_GT(dora["unlogged"]["messages"], 0);
+  EXPECT_EQ(dora["against_site"], dora["unlogged"]);
+}
+
+TEST_F(Rewritten, ACheckpointOfEntriesThatAreNowhereEndsTheAuditSoon) {
+  const node::io::SiteFolder dora(site_folder("dora"));
+  const crypto::Checkpoint claim{"test-federation/dora", 10'000'000'000, {}};
+  const auto note = crypto::sign_note(claim.text(), claim.origin, dora.keys().value().log).value();
+  std::ofstream(dora.ledger() / "checkpoint") << note.serialize();
+  const Outcome outcome = audit({"verify", site_folder("dora").string()});
+  EXPECT_EQ(outcome.exit_code, kIntegrity);
+  EXPECT_EQ(Json::parse(outcome.out)["data"]["ledgers"][0]["findings"][0]["where"], "checkpoint");
+}
 
 // ---- a message that the hospital denies
 

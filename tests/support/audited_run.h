@@ -96,6 +96,36 @@ inline std::vector<federation::ledger::LedgerEntry> read_ledger_entries(const fs
   return out;
 }
 
+inline federation::membership::RosterSite roster_entry_of(const EgressSite& site) {
+  federation::membership::RosterSite out{.id = site.site};
+  out.identity_key = site.identity.verify_key();
+  out.transport_key = signing_key(20 + site.log_key).verify_key();
+  out.log_key = signing_key(site.log_key).verify_key();
+  out.approver_key = site.approver.verify_key();
+  return out;
+}
+
+inline constexpr std::uint64_t kAuditAdministrator = 50, kAuditCoordinator = 4;
+
+// Signed by kAuditAdministrator, of the coordinator with kAuditCoordinator; returns the roster's hash. Long over: an
+// audit may come later.
+inline Digest write_roster_file(const fs::path& file, EpochNumber number,
+                                const std::vector<federation::membership::RosterSite>& members,
+                                const std::string& federation = "test") {
+  federation::membership::Roster roster;
+  roster.federation = federation;
+  roster.epoch = number;
+  roster.valid_from = kTestTime;
+  roster.valid_until = UnixMs{kTestTime.value + 1000};
+  roster.coordinator_signing_key = signing_key(kAuditCoordinator).verify_key();
+  roster.sites = members;
+  federation::membership::SignedDocument document{
+      .kind = "roster", .document = roster.document().value(), .signatures = {}};
+  FOVEA_CHECK(document.sign(signing_key(kAuditAdministrator)).has_value());
+  spill(file, as_text(document.serialize()));
+  return crypto::sha256(as_bytes(document.document));
+}
+
 inline std::string note_key_text(const std::string& origin, std::uint64_t key) {
   return crypto::NoteKey::create(origin, signing_key(key).verify_key()).value().text();
 }

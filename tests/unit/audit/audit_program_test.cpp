@@ -6,6 +6,8 @@
 #include <regex>
 #include <utility>
 
+#include "crypto/signed_note.h"
+#include "federation/ledger/journal.h"
 #include "federation/membership/blame.h"
 #include "federation/membership/roster.h"
 #include "tests/support/audited_run.h"
@@ -18,17 +20,17 @@ using nlohmann::json;
 using test::EgressSite;
 
 constexpr int kIntegrity = 7;
-constexpr std::uint64_t kAdministrator = 50, kCoordinatorKey = 4;
+constexpr std::uint64_t kAdministrator = test::kAuditAdministrator, kCoordinatorKey = test::kAuditCoordinator;
 
 struct ProgramResult {
   int code = -1;
   std::string out;
 };
 
-ProgramResult fovea_audit(const std::string& arguments) {
+ProgramResult fovea_audit(const std::string& arguments, const std::string& under = "") {
   ProgramResult result;
   std::FILE* pipe =
-      ::popen((std::string("'") + FOVEA_BIN_DIR + "/fovea-audit' --quiet " + arguments + " 2>/dev/null").c_str(), "r");
+      ::popen((under + "'" + FOVEA_BIN_DIR + "/fovea-audit' --quiet " + arguments + " 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) return result;
   for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) result.out.push_back(static_cast<char>(c));
   const int status = ::pclose(pipe);
@@ -56,25 +58,9 @@ class AuditProgram : public testing::Test {
 
   // Of these members; returns the roster's hash.
   Digest write_roster(const std::string& file, EpochNumber number, const std::vector<const EgressSite*>& members) {
-    federation::membership::Roster roster;
-    roster.federation = "test";
-    roster.epoch = number;
-    roster.valid_from = test::kTestTime;
-    roster.valid_until = UnixMs{test::kTestTime.value + 1000};  // long over: an audit may come later
-    roster.coordinator_signing_key = test::signing_key(kCoordinatorKey).verify_key();
-    for (const EgressSite* site : members) {
-      federation::membership::RosterSite member{.id = site->site};
-      member.identity_key = site->identity.verify_key();
-      member.transport_key = test::signing_key(20 + site->log_key).verify_key();
-      member.log_key = test::signing_key(site->log_key).verify_key();
-      member.approver_key = site->approver.verify_key();
-      roster.sites.push_back(member);
-    }
-    federation::membership::SignedDocument document{
-        .kind = "roster", .document = roster.document().value(), .signatures = {}};
-    EXPECT_TRUE(document.sign(test::signing_key(kAdministrator)));
-    test::spill(folder.path() / file, as_text(document.serialize()));
-    return crypto::sha256(as_bytes(document.document));
+    std::vector<federation::membership::RosterSite> entries;
+    for (const EgressSite* site : members) entries.push_back(test::roster_entry_of(*site));
+    return test::write_roster_file(folder.path() / file, number, entries);
   }
   // Of the second epoch, without st-bern: in force at the coordinator after all it received.
   void revoke_bern() {
@@ -188,6 +174,53 @@ TEST_F(AuditProgram, ARevokedSitesLedgerIsNotVerifiedWithTheNewestRosterAlone) {
   test::flip_byte(folder.path() / "st-bern/ledger/checkpoint", std::string("test/st-bern\n").size());
   EXPECT_EQ(data_of(fovea_audit("--json verify " + path("st-bern") + both))["verdict"], "fail");
   EXPECT_EQ(fovea_audit("explain " + path("st-bern") + " 1" + newest).code, kIntegrity);
+}
+
+TEST_F(AuditProgram, CountsALedgerOnceHoweverOftenItIsGiven) {
+  const ProgramResult twice = fovea_audit("verify " + path("st-anna") + " " + path("st-anna") + keys());
+  EXPECT_EQ(twice.code, 0) << twice.out;
+  EXPECT_NE(twice.out.find("PASS: 1 ledger is complete"), std::string::npos) << twice.out;
+  EXPECT_NE(twice.out.find("is the same ledger"), std::string::npos) << twice.out;
+  EXPECT_EQ(fovea_audit("report " + all() + " " + all() + keys() + " --out " + path("report.html")).code, 0);
+  const std::string html = test::slurp(folder.path() / "report.html");
+  const std::size_t section = html.find("<h3>st-anna</h3>");
+  EXPECT_EQ(html.find("<h3>st-anna</h3>", section + 1), std::string::npos);
+}
+
+TEST_F(AuditProgram, NamesTheOwnerOfTwoLedgersThatContradictEachOther) {
+  auto entries = test::read_ledger_entries(folder.path() / "st-anna" / "ledger", "test/st-anna", anna.log_key);
+  entries.resize(entries.size() / 2);
+  test::write_ledger_of(folder.path() / "second", "test/st-anna", anna.log_key, entries);
+  entries.emplace_back(federation::ledger::Incident{"load", "another one"});
+  test::write_ledger_of(folder.path() / "second", "test/st-anna", anna.log_key, {entries.back()});
+  const std::string sites = " --site " + path("st-anna") + " --site " + path("second") + " --site " + path("st-bern");
+  const ProgramResult result = fovea_audit("reconcile" + sites + " --coordinator " + path("coordinator") + keys());
+  EXPECT_EQ(result.code, kIntegrity);
+  EXPECT_NE(result.out.find("st-anna signed two ledgers that contradict each other."), std::string::npos) << result.out;
+  const json data = data_of(fovea_audit("--json verify " + path("st-anna") + " " + path("second") + keys()));
+  EXPECT_EQ(data["verdict"], "fail");
+  for (const json& ledger : data["ledgers"]) EXPECT_EQ(ledger["findings"][0]["rule"], "fork");
+  EXPECT_EQ(fovea_audit("report " + all() + " " + path("second") + keys() + " --out " + path("report.html")).code,
+            kIntegrity);
+}
+
+TEST_F(AuditProgram, ACheckpointThatClaimsTooMuchEndsTheAuditSoon) {
+  const crypto::Checkpoint claim{"test/st-anna", 1'000'000'000'000'000, {}};
+  const auto note = crypto::sign_note(claim.text(), claim.origin, test::signing_key(anna.log_key)).value();
+  test::spill(folder.path() / "st-anna/ledger/checkpoint", note.serialize());
+  // Its journal confirms as many messages as the checkpoint claims.
+  federation::ledger::LedgerJournal journal =
+      federation::ledger::LedgerJournal::open(folder.path() / "st-anna/ledger/journal", {}).value();
+  const auto text = federation::ledger::encode_entry(
+      {test::kTestTime, federation::ledger::EgressSent{.first = 1000, .count = claim.size}});
+  ASSERT_TRUE(journal.append(claim.size, {text.value()}));
+  EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 1" + keys(), "timeout 60 ").code, 1);  // nor is it there
+  for (const std::string& command :
+       {"verify " + path("st-anna"), "report " + all() + " --out " + path("report.html"),
+        "reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator")})
+    EXPECT_EQ(fovea_audit(command + keys(), "timeout 60 ").code, kIntegrity) << command;
+  const ProgramResult result = fovea_audit("verify " + path("st-anna") + keys());
+  EXPECT_NE(result.out.find("claims 1000000000000000 entries"), std::string::npos) << result.out;
 }
 
 // Before receipts were signed, this convicted st-anna.

@@ -52,6 +52,22 @@ TEST(TilePaths, AreThoseOfTheSpecification) {
   EXPECT_EQ(ledger::tile_paths(70'000).size(), 274U * 2 + 2 + 1);
 }
 
+TEST(TilePaths, AreRecognisedWhateverSizeIsClaimed) {
+  for (const std::uint64_t size : {0U, 1U, 255U, 256U, 257U, 600U, 65'536U, 70'000U, 300'000U}) {
+    for (const std::string& path : ledger::tile_paths(size)) EXPECT_TRUE(ledger::is_tile_path(path, size)) << path;
+    const std::vector<std::string> own = ledger::tile_paths(size);
+    for (const std::string& path : ledger::tile_paths(size + 1))
+      EXPECT_EQ(ledger::is_tile_path(path, size), std::find(own.begin(), own.end(), path) != own.end()) << path;
+  }
+  constexpr std::uint64_t kHuge = ~std::uint64_t{0};
+  EXPECT_TRUE(ledger::is_tile_path("tile/0/x072/x057/x594/x037/x927/934", kHuge));
+  for (const char* other :
+       {"", "tile", "tile/0", "tile/0/0", "tile/0/0000", "tile/0/000/", "tile/9/000", "tile/x/000", "tile/0/x000/000",
+        "tile/0/000.p/256", "tile/0/000.p/", "tile/entries", "checkpoint", "tile/00/000", "tile/0/-01", "tile/0/ 01",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/x999/999", "tile/8/000", "tile/0/000.p/1/0"})
+    EXPECT_FALSE(ledger::is_tile_path(other, kHuge)) << other;
+}
+
 TEST(Ledger, KeepsEntriesInOrderAndAcrossRestarts) {
   const test::TemporaryFolder folder;
   std::vector<std::string> seen;
@@ -215,6 +231,33 @@ TEST(LedgerDamage, MissingTruncatedAndAddedFilesAreNamed) {
   EXPECT_EQ(problems[0].where, "tile/0/001.p/99");
 }
 
+// A checkpoint is a claim of its signer: what a check costs follows from the files. It says so first, and still judges
+// what is there.
+TEST(LedgerDamage, ACheckpointThatClaimsMoreThanItsFilesHoldEndsSoon) {
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), 700);
+  for (const std::uint64_t size :
+       {std::uint64_t{10'000'000'000}, std::uint64_t{1'000'000'000'000'000}, ~std::uint64_t{0}}) {
+    std::uint64_t seen = 0;
+    const ledger::TileCheck check = ledger::check_tiles(
+        folder.path(), {"test/st-anna", size, {}}, [&](std::uint64_t index, ByteView) { EXPECT_EQ(index, seen++); });
+    EXPECT_EQ(seen, 512U);  // of the two tiles that are whole
+    ASSERT_FALSE(check.problems.empty());
+    EXPECT_EQ(check.problems[0].where, "checkpoint");
+    EXPECT_NE(check.problems[0].what.find("claims " + std::to_string(size) + " entries"), std::string::npos);
+    EXPECT_LT(check.problem_count, 3 * ledger::kProblemsMax);
+  }
+  // Links cannot make one file a million.
+  for (int i = 0; i < 200; ++i) {
+    std::string name = std::to_string(i);
+    name = "x" + std::string(3 - name.size(), '0') + name;
+    for (const char* level : {"0", "entries"})
+      std::filesystem::create_directory_symlink(".", folder.path() / "tile" / level / name);
+  }
+  const ledger::TileCheck check = ledger::check_tiles(folder.path(), {"test/st-anna", 1'000'000'000'000'000, {}}, {});
+  EXPECT_LT(check.problem_count, 10'000U);
+}
+
 TEST(LedgerDamage, AnEntryAndItsHashChangedTogetherAreNamedByTheirTile) {
   const test::TemporaryFolder folder;
   write_ledger(folder.path(), 300);
@@ -294,6 +337,17 @@ TEST(LedgerCrash, DamageToDurableEntriesIsNotTakenForATornTail) {
     flip_byte(folder.path() / "journal", at, 1U << (at % 8));
   }
   EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).value().size(), 4U);
+}
+
+// Each place that only begins like a record costs a hash of the 64 kB that it claims: a file of them is no torn write.
+TEST(LedgerCrash, AJournalFullOfFalseBeginningsIsDamage) {
+  const test::TemporaryFolder folder;
+  { ASSERT_TRUE(ledger::Ledger::open(ledger_options(folder.path()))); }
+  std::string beginning = "FVJ1" + std::string(16, '\0') + std::string("\x00\xf0\x00\x00", 4);
+  std::string journal;
+  for (int i = 0; i < 5000; ++i) journal += beginning;
+  test::spill(folder.path() / "journal", journal);
+  EXPECT_EQ(ledger::Ledger::open(ledger_options(folder.path())).error().code, ErrorCode::corruption);
 }
 
 // A publish is many files; the crash may come after any of them.
