@@ -238,6 +238,10 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
     broken = true;
     human += "It breaks the rule \"" + finding.rule + "\": " + finding.what + ".\n";
   }
+  if (ledger.finding_count > ledger.findings.size()) {  // one of those may be about this entry
+    broken = true;
+    human += "This ledger has more faults than are listed, so that nothing more can be said of one entry.\n";
+  }
   ordered_json hashes = ordered_json::array();
   for (const Digest& hash : proof) hashes.push_back(to_base64(hash));
   console.data("explain",

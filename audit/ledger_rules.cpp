@@ -12,6 +12,7 @@
 #include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "federation/messages/envelope.h"
+#include "federation/messages/vector_chunk.h"
 
 namespace fovea::audit {
 namespace {
@@ -145,6 +146,13 @@ void LedgerRules::check_form(bool names_what_was_signed) {
   new_form_seen_ = new_form_seen_ || names_what_was_signed;
 }
 
+// Nor do sums of lengths overflow.
+void LedgerRules::check_length(std::uint64_t length) {
+  if (length > federation::messages::kWireBytesMax)
+    found("checks", std::to_string(length) + " bytes are more than a message has (at most " +
+                        std::to_string(federation::messages::kWireBytesMax) + ")");
+}
+
 // The coordinator let the message in under the roster in force, and so under the identity key that it names. Where the
 // auditor lacks that roster, or an unreadable entry may name a newer one, a key that is on no other may have signed.
 ReceiptProof LedgerRules::judge(const federation::ledger::IngressReceipt& entry) {
@@ -218,6 +226,7 @@ void LedgerRules::on(const EgressIntent& entry) {
   if (coordinator_) found("owner", "a coordinator's ledger holds a site's egress");
   if (entry.site.text() != owner_)
     found("owner", "egress of the site " + entry.site.text() + " in the ledger of " + owner_);
+  check_length(entry.length);
   const auto kind = federation::ledger::egress_kind(entry.kind);
   if (kind) check_intent_rules(entry, *kind);
   else found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
@@ -288,8 +297,9 @@ void LedgerRules::check_once(const EgressIntent& entry, MessageKind kind, Attemp
   }
   if (kind != MessageKind::masked_chunk || !attempt.chunks.insert(entry.payload).second) return;
   attempt.chunk_bytes += entry.length;
-  const std::uint64_t allowed = std::uint64_t{attempt.open.dimension} * 4 + attempt.chunks.size() * kChunkOverheadMax;
-  if (attempt.chunk_bytes > allowed)
+  const std::size_t chunks = federation::messages::chunk_count(attempt.open.dimension);
+  const std::uint64_t allowed = std::uint64_t{attempt.open.dimension} * 4 + chunks * kChunkOverheadMax;
+  if (attempt.chunks.size() > chunks || attempt.chunk_bytes > allowed)
     found("once", "more masked bytes left for " + attempt_name(entry.key) + " than its one vector has");
 }
 
@@ -326,6 +336,7 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a coordinator's receipt");
   if (!federation::ledger::egress_kind(entry.kind))
     found("checks", "\"" + entry.kind + "\" is not a kind of message that sites send");
+  check_length(entry.length);
   const bool is_stranger = ring_.has_roster() && !ring_.knows_site(entry.site.text());
   if (is_stranger && !lacks_roster_in_force())
     found_unless_missed(roster_index_, "owner", "a receipt for " + entry.site.text() + ", which no roster names");

@@ -182,6 +182,7 @@ class LedgerRules {
                   Attempt& attempt);
   void check_budget(const federation::ledger::EgressIntent& entry);
   void check_form(bool names_what_was_signed);
+  void check_length(std::uint64_t length);
   ReceiptProof judge(const federation::ledger::IngressReceipt& entry);
   Attempt* attempt_of(const federation::ledger::RoundKey& key);
   std::optional<std::uint64_t> last_opened(const RunId& run) const;  // the entry that opened its newest attempt

@@ -12,6 +12,8 @@ Result<SiteId> SiteId::create(std::string_view text) {
   if (text.empty() || text.size() > kSizeMax)
     return invalid_argument("site id: expected 1 to 40 characters, found " + std::to_string(text.size()));
   if (text.front() < 'a' || text.front() > 'z') return invalid_argument("site id: must start with a letter a-z");
+  // The name of the coordinator's ledger: a site's key would sign that, too.
+  if (text == "coordinator") return invalid_argument("site id: \"coordinator\" is reserved; take the hospital's name");
   for (char c : text)
     if (!allowed(c)) return invalid_argument("site id: only a-z, 0-9 and '-' are allowed; use for example \"st-anna\"");
   return SiteId(std::string(text));

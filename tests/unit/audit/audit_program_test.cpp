@@ -215,9 +215,8 @@ TEST_F(AuditProgram, ACheckpointThatClaimsTooMuchEndsTheAuditSoon) {
       {test::kTestTime, federation::ledger::EgressSent{.first = 1000, .count = claim.size}});
   ASSERT_TRUE(journal.append(claim.size, {text.value()}));
   EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 1" + keys(), "timeout 60 ").code, 1);  // nor is it there
-  for (const std::string& command :
-       {"verify " + path("st-anna"), "report " + all() + " --out " + path("report.html"),
-        "reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator")})
+  for (const std::string& command : {"verify " + path("st-anna"), "report " + all() + " --out " + path("report.html"),
+                                     "reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator")})
     EXPECT_EQ(fovea_audit(command + keys(), "timeout 60 ").code, kIntegrity) << command;
   const ProgramResult result = fovea_audit("verify " + path("st-anna") + keys());
   EXPECT_NE(result.out.find("claims 1000000000000000 entries"), std::string::npos) << result.out;
@@ -252,6 +251,15 @@ TEST_F(AuditProgram, ShowsAndExplainsEntries) {
     EXPECT_NE(explained.out.find(part), std::string::npos) << part << "\n" << explained.out;
   EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 99999" + keys()).code, 1);
   EXPECT_NE(fovea_audit("show " + path("st-anna")).out.find("plan.approved"), std::string::npos);
+}
+
+// Only so many findings are listed; what they leave out must not pass.
+TEST_F(AuditProgram, ExplainPassesNoEntryOfALedgerWithMoreFaultsThanAreListed) {
+  std::vector<federation::ledger::LedgerEntry> entries(101, federation::ledger::EgressSent{.first = 5000, .count = 1});
+  entries.emplace_back(federation::ledger::EgressSent{.first = 6000, .count = 1});
+  test::write_ledger_of(folder.path() / "st-anna" / "ledger", "test/st-anna", anna.log_key, entries);
+  const std::uint64_t last = data_of(fovea_audit("--json show " + path("st-anna")))["size"].get<std::uint64_t>() - 1;
+  EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " " + std::to_string(last) + keys()).code, kIntegrity);
 }
 
 TEST_F(AuditProgram, WritesAReportThatStandsAlone) {

@@ -336,6 +336,15 @@ TEST_F(AuditRules, OneVectorPerAttemptAndOneReleasePerRound) {
   again.previous = chunk;
   entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(chunk) + 1, again);
   expect_finding(audit_of(entries), "once", chunk + 1);
+  std::get<EgressIntent>(entries[chunk + 1]).length = 1;  // however small: the vector has one chunk
+  expect_finding(audit_of(entries), "once", chunk + 1);
+}
+
+TEST_F(AuditRules, NoMessageIsLongerThanMessagesAre) {
+  expect<EgressIntent>("checks", find_kind(honest, "keys"), [](auto& e) { e.length = (1U << 20U) + 1; });
+  Entries entries = receipts;
+  std::get<federation::ledger::IngressReceipt>(entries.back()).length = std::uint64_t{1} << 40U;
+  expect_finding(at_coordinator(entries), "checks", entries.size() - 1);
 }
 
 TEST_F(AuditRules, OnlyOpenIntentsAreConfirmed) {

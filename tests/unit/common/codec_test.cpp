@@ -94,6 +94,7 @@ TEST(Codec, RefusesBytesLeftOver) {
 
 TEST(SiteId, AcceptsNamesAndRefusesPathsAndSpaces) {
   EXPECT_TRUE(SiteId::create("st-anna").has_value());
+  EXPECT_FALSE(SiteId::create("coordinator").has_value()) << "its log key would sign the coordinator's ledger";
   for (std::string_view bad : {"", "../a", "A", "st anna", "1st", "-a", "abcdefghijabcdefghijabcdefghijabcdefghij1"})
     EXPECT_FALSE(SiteId::create(bad).has_value()) << bad;
 }
