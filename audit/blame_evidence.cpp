@@ -51,7 +51,8 @@ Result<BlameEvidence> check_evidence(const std::filesystem::path& file, const st
     if (!out.entry && record.blame.evidence == digest && record.blame.site == out.blame.site &&
         record.blame.run == out.blame.run)
       out.entry = record.index;
-  if (!out.entry) out.findings.emplace_back("no entry of the coordinator's ledger names this evidence");
+  if (!out.entry)
+    out.findings.emplace_back("no entry under the checkpoint of the coordinator's ledger names this evidence");
   const auto* keys = ring.identity_keys(out.blame.site.text());
   if (keys == nullptr || std::find(keys->begin(), keys->end(), out.blame.key) == keys->end())
     out.findings.push_back("its key is not one of " + out.blame.site.text() + " on a roster that was given");

@@ -30,7 +30,8 @@ struct BlameEvidence {
   std::vector<std::string> findings;  // none: the evidence is sound
 };
 
-// corruption: the file is not a blame, or was changed. `named` is what the coordinator's ledger says.
+// corruption: the file is not a blame, or was changed. `named` is what the coordinator's ledger says
+// under its checkpoint.
 Result<BlameEvidence> check_evidence(const std::filesystem::path& file, const std::vector<BlameRecord>& named,
                                      const KeyRing& ring);
 

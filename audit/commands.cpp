@@ -319,11 +319,14 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
   if (coordinator.sound() && !coordinator.coordinator)
     return invalid_argument("--coordinator: " + options.coordinator + " is the ledger of " + coordinator.origin);
   FOVEA_TRY(require_read(coordinator));
+  std::vector<BlameRecord> named;  // under the coordinator's signature
+  for (const BlameRecord& record : coordinator.facts.blames)
+    if (record.index < coordinator.checkpoint.size) named.push_back(record);
   bool sound = coordinator.sound();
   ordered_json checked = ordered_json::array();
   std::string text = sound ? "" : to_text(coordinator) + "\n";
   for (const std::string& file : options.files) {
-    FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, coordinator.facts.blames, ring));
+    FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, named, ring));
     sound = sound && found.findings.empty();
     checked.push_back(to_json(found));
     text += to_text(found) + "\n";

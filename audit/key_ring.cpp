@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "federation/files/signed_document_file.h"
 #include "federation/ledger/entry.h"
@@ -12,6 +13,14 @@
 namespace fovea::audit {
 
 using federation::membership::PublicKeyBytes;
+
+namespace {
+
+void add_once(std::vector<PublicKeyBytes>& keys, const PublicKeyBytes& key) {
+  if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+}
+
+}  // namespace
 
 Result<void> KeyRing::add_key(std::string_view text) {
   FOVEA_TRY_ASSIGN(crypto::NoteKey key, crypto::NoteKey::parse(text));
@@ -51,8 +60,8 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
   for (const federation::membership::RosterSite& site : roster->sites) {
     const std::string origin = federation::ledger::ledger_origin(roster->federation, site.id.text());
     FOVEA_TRY(add(origin, site.log_key));
-    approvers_[origin].push_back(site.approver_key);
-    identities_[site.id.text()].push_back(site.identity_key);
+    add_once(approvers_[origin], site.approver_key);
+    add_once(identities_[site.id.text()], site.identity_key);
     sites_[site.id.text()] = roster->epoch;
   }
   known.roster = std::move(*roster);

@@ -30,7 +30,8 @@ struct AuditedLedger {
   crypto::Checkpoint checkpoint;
   std::string key;  // that signed it, in text form
   std::vector<Finding> findings;
-  bool whole = false;               // every entry under the checkpoint is the one committed to
+  // Every entry under the checkpoint is the one committed to, and what is newer could be read and is not contested.
+  bool whole = false;
   std::uint64_t finding_count = 0;  // findings are listed up to a bound
   // Faults of later entries that may be no more than what an unreadable entry held: told once, as a notice.
   std::uint64_t undecided = 0;

@@ -65,6 +65,7 @@ Relation compare(const AuditedLedger& one, const AuditedLedger& other) {
 void report_fork(AuditedLedger& ledger, const AuditedLedger& other, bool is_signed) {
   ++ledger.finding_count;
   ledger.forked = ledger.forked || is_signed;
+  ledger.whole = ledger.whole && is_signed;
   const std::string where = other.folder.string() + ", of " + counted(entries_of(other), "entry", "entries");
   ledger.findings.push_back(
       {is_signed ? "checkpoint" : "journal", "fork",

@@ -362,18 +362,17 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
 
 void LedgerRules::on(const federation::ledger::SiteBlamed& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a coordinator's blame");
+  unpardoned_[{entry.site, entry.run, entry.evidence}].push_back(facts_.blames.size());
   facts_.blames.push_back({.index = index_, .blame = entry});
 }
 
 void LedgerRules::on(const federation::ledger::SitePardoned& entry) {
   if (!coordinator_) found("owner", "a site's ledger holds a pardon");
-  bool known = false;
-  for (BlameRecord& record : facts_.blames) {
-    if (record.blame.site != entry.site || record.blame.run != entry.run || record.blame.evidence != entry.evidence)
-      continue;
-    known = record.pardoned = true;
-  }
-  if (!known) found_unless_missed({}, "order", "pardons " + entry.site.text() + ", which was not blamed before");
+  const auto known = unpardoned_.find({entry.site, entry.run, entry.evidence});
+  if (known == unpardoned_.end())
+    return found_unless_missed({}, "order", "pardons " + entry.site.text() + ", which was not blamed before");
+  for (const std::size_t position : known->second) facts_.blames[position].pardoned = true;
+  known->second.clear();  // so that pardons without end cost no more than entries do
 }
 
 void LedgerRules::on(const federation::ledger::RoundClose& entry) {

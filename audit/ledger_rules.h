@@ -23,6 +23,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -206,8 +207,9 @@ class LedgerRules {
     std::optional<std::uint64_t> index;                              // of the entry; none: there is no decision
     std::optional<UnixMs> newest{};                                  // when the newest about the plan was signed
   };
-  Decision decision_about(const Digest& plan) const;  // the newest
-  std::map<Digest, Decision> decisions_;              // by plan
+  Decision decision_about(const Digest& plan) const;                                  // the newest
+  std::map<Digest, Decision> decisions_;                                              // by plan
+  std::map<std::tuple<SiteId, RunId, Digest>, std::vector<std::size_t>> unpardoned_;  // positions in facts_.blames
   std::set<Digest> rosters_;
   std::optional<Digest> roster_in_force_;
   std::optional<std::uint64_t> roster_index_;  // of the entry that names it

@@ -395,6 +395,14 @@ TEST_F(AuditProgram, EvidenceOfBlameIsHeldAgainstTheLedgerAndItsSigners) {
 
   EXPECT_EQ(check(blame, "coordinator").code, kIntegrity);  // that ledger does not name it
   EXPECT_EQ(check(unsigned_one, "blaming").code, kIntegrity);
+  {  // nor does an entry that no checkpoint covers: anybody can write one
+    auto ledger = federation::ledger::Ledger::open(test::ledger_options(folder.path() / "coordinator" / "ledger",
+                                                                        "test/coordinator", kCoordinatorKey))
+                      .value();
+    ASSERT_TRUE(ledger.append(test::kTestTime, std::vector<federation::ledger::LedgerEntry>{entry(blame)}));
+    ASSERT_TRUE(ledger.sync());
+  }
+  EXPECT_EQ(check(blame, "coordinator").code, kIntegrity);
   blame.reason = "vector-hash-differs";  // other than what was recorded
   EXPECT_EQ(check(blame, "blaming").code, kIntegrity);
   EXPECT_EQ(check(blame, "st-anna").code, 1);

@@ -147,6 +147,10 @@ TEST_F(LedgerCopies, WhatNoSignatureCoversConvictsNobody) {
   write("signed", joined(first(honest, 5), test::numbered_entries(0, 20)));
   EXPECT_EQ(given({"signed", "one"}).size(), 1U);
   expect_fork(given({"signed", "two"}), false);
+  // Nor does a site's older ledger, made the longest by such entries, lack what the site sent since.
+  append_unsigned("two", test::numbered_entries(10, honest.size()));
+  write("honest-so-far", honest);
+  EXPECT_EQ(compared(given({"honest-so-far", "two"})).sites.at(0).against_site.messages, 0U);
 }
 
 TEST_F(LedgerCopies, ADamagedCopyIsFoundAndSilencesNothing) {
