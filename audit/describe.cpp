@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/console.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/messages/message_kind.h"
 
@@ -191,11 +192,6 @@ std::string words(const federation::ledger::Incident& e) {
 }
 
 }  // namespace
-
-std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
-  const std::string name = number == 1 ? std::string(one) : many.empty() ? std::string(one) + "s" : std::string(many);
-  return std::to_string(number) + " " + name;
-}
 
 std::string byte_text(std::uint64_t bytes) {
   if (bytes < 10'000) return counted(bytes, "byte");

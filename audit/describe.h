@@ -11,8 +11,6 @@
 
 namespace fovea::audit {
 
-// "1 entry", "2 entries"; without `many` an s is added.
-std::string counted(std::uint64_t number, std::string_view one, std::string_view many = {});
 std::string byte_text(std::uint64_t bytes);  // "9831 bytes" below 10 kB, "983.1 kB", "3.9 MB" above
 std::string short_hex(ByteView bytes);       // the first 8 digits
 

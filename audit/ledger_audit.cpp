@@ -12,6 +12,7 @@
 
 #include "audit/describe.h"
 #include "common/bytes.h"
+#include "common/console.h"
 #include "common/durable_file.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/journal.h"

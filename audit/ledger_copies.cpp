@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "audit/describe.h"
+#include "common/console.h"
 #include "crypto/merkle_log.h"
 #include "federation/ledger/tile_check.h"
 
@@ -66,7 +67,7 @@ void report_fork(AuditedLedger& ledger, const AuditedLedger& other, bool is_sign
   ++ledger.finding_count;
   ledger.forked = ledger.forked || is_signed;
   ledger.whole = ledger.whole && is_signed;
-  const std::string where = other.folder.string() + ", of " + counted(entries_of(other), "entry", "entries");
+  const std::string where = other.folder.string() + ", of " + counted(entries_of(other), "entry");
   ledger.findings.push_back(
       {is_signed ? "checkpoint" : "journal", "fork",
        is_signed ? ledger.owner + " signed another ledger too (" + where + "), and neither continues the other"
@@ -90,7 +91,7 @@ std::vector<std::size_t> compare_with_longest(std::vector<AuditedLedger>& ledger
         longest.notices.push_back(
             copy.folder.string() + " is " +
             (entries_of(copy) == entries_of(longest) ? "the same ledger" : "an older copy of it") + ", of " +
-            counted(entries_of(copy), "entry", "entries") + ": counted once");
+            counted(entries_of(copy), "entry") + ": counted once");
         break;
       case Relation::contradicts_signed:
       case Relation::contradicts_unsigned:

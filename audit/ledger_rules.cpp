@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "audit/describe.h"
+#include "common/console.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"

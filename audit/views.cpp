@@ -189,7 +189,7 @@ std::string to_text(const AuditedLedger& ledger) {
   std::string out = verdict_text(ledger.verdict()) + "  " + ledger.origin + "  ";
   if (!ledger.was_read()) out += "not read";
   else
-    out += counted(ledger.checkpoint.size, "entry", "entries") + ", " + (ledger.coordinator ? "received " : "sent ") +
+    out += counted(ledger.checkpoint.size, "entry") + ", " + (ledger.coordinator ? "received " : "sent ") +
            byte_text(bytes_of(ledger.facts)) + ", " + counted(ledger.facts.incidents.size(), "incident");
   out += "  (" + ledger.folder.string() + ")";
   if (!ledger.unverified.empty()) out += "\n      " + ledger.unverified;

@@ -126,7 +126,8 @@ void Console::run(std::string_view command, const std::function<Result<void>()>&
   }
 }
 
-std::string counted(std::uint64_t count, std::string_view one) {
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  if (count != 1 && !many.empty()) return std::to_string(count) + " " + std::string(many);
   std::string word(one);
   constexpr std::string_view kVowels = "aeiou";
   const bool ies = word.size() > 1 && word.back() == 'y' && kVowels.find(word[word.size() - 2]) == std::string::npos;

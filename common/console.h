@@ -54,8 +54,9 @@ struct Console {
   void run(std::string_view command, const std::function<Result<void>()>& body);
 };
 
-// "1 site", "3 sites", "2 studies", "0 entries": a number and the word for what it counts.
-std::string counted(std::uint64_t count, std::string_view one);
+// "1 site", "3 sites", "2 studies", "0 entries": a number and the word for what it counts. `many`: where another ending
+// does not make the plural ("message was", "messages were").
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many = {});
 
 // Columns aligned with two spaces between; the first row is the heading.
 std::string text_table(const std::vector<std::vector<std::string>>& rows);

@@ -28,10 +28,6 @@ TEST(Describe, EveryKindOfMessageThatASiteSendsHasAMeaningAndALimitOfItsOwn) {
 }
 
 TEST(Describe, OneOfAThingIsNotSeveral) {
-  EXPECT_EQ(counted(0, "site"), "0 sites");
-  EXPECT_EQ(counted(1, "site"), "1 site");
-  EXPECT_EQ(counted(1, "entry", "entries"), "1 entry");
-  EXPECT_EQ(counted(2, "entry", "entries"), "2 entries");
   EXPECT_EQ(byte_text(1), "1 byte");
   const federation::ledger::RosterEpoch alone{.epoch = 1, .roster = {}, .sites = 1};
   EXPECT_NE(one_line(alone).find("1 site"), std::string::npos);
