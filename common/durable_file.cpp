@@ -156,13 +156,21 @@ Result<void> create_directories_durably(const fs::path& path) {
 
 Result<AppendFile> AppendFile::open(const fs::path& path, FileMode mode) {
   const bool existed = fs::exists(path);
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode_bits(mode));
+  // A pipe in its place would hold the program up until somebody reads it.
+  constexpr const char* kPipe = ": is a pipe or a socket, not a file; move it away";
+  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
+  const int descriptor = ::open(path.c_str(), flags, mode_bits(mode));
+  if (descriptor < 0 && errno == ENXIO) return invalid_argument(path.string() + kPipe);
   if (descriptor < 0) return errno_error(path, "open");
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) {
     Error error = errno_error(path, "stat");
     ::close(descriptor);
     return error;
+  }
+  if (S_ISFIFO(status.st_mode)) {
+    ::close(descriptor);
+    return invalid_argument(path.string() + kPipe);
   }
   AppendFile file(descriptor, static_cast<std::uint64_t>(status.st_size), path);
   if (!existed) FOVEA_TRY(sync_folder(path.parent_path()));

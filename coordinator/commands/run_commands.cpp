@@ -139,7 +139,8 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
                        "run " + done.facts().run.text() + (complete ? " is complete: " : " was stopped: ") +
                            std::to_string(done.sums()) + " of " + counted(done.plan().rounds_total(), "round") +
                            "\nsummary " + summary +
-                           (complete ? "\nnext: fovea-coordinator model export --output model.safetensors"
+                           (complete ? "\nnext: fovea-coordinator --home " + context.home.string() +
+                                           " model export --output model.safetensors"
                                      : "\nresume it with the same command"));
   return {};
 }

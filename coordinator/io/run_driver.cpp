@@ -189,7 +189,7 @@ void RunDriver::Parts::show_progress() {
       line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
     for (const auto& [site, reason] : progress.refused)
       line += " · " + site.text() + " refused: " + std::string(federation::messages::to_string(reason));
-    line += ", quorum " + std::to_string(plan.secure_aggregation.threshold);
+    line += ", threshold " + std::to_string(plan.secure_aggregation.threshold);
   }
   if (options.show && line != last_line) options.show(line);
   last_line = line;

@@ -80,7 +80,7 @@ void ZapHandler::answer_one(std::vector<zmq::message_t> frames) {
   } else {
     ++refused_count_;
     constexpr std::uint64_t kLoggedMax = 100;  // a stranger must not fill the log
-    if (key && refused_count_ <= kLoggedMax)
+    if (key && key != expected_ && refused_count_ <= kLoggedMax)
       spdlog::warn("refused a connection: its transport key {} is not on the roster",
                    federation::membership::shortened_key(*key));
   }

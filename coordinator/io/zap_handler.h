@@ -32,6 +32,8 @@ class ZapHandler {
   // Answers the waiting requests, a bounded number. Refused: anything but CURVE, another domain, a key that is not on
   // the roster.
   void answer_waiting();
+  // A refusal of this key is no news: it is of the server's own test.
+  void expect(const federation::io::CurvePublicKey& key) { expected_ = key; }
   std::uint64_t refused_count() const noexcept { return refused_count_; }
   std::uint64_t accepted_count() const noexcept { return accepted_count_; }
 
@@ -44,6 +46,7 @@ class ZapHandler {
   Admission admission_;
   const Clock& clock_;
   std::map<SiteId, federation::io::RateLimit> handshakes_;  // as many as the roster has sites
+  std::optional<federation::io::CurvePublicKey> expected_;
   std::uint64_t refused_count_ = 0;
   std::uint64_t accepted_count_ = 0;
 };

@@ -88,6 +88,7 @@ void ZmqServer::listen() {
 Result<void> ZmqServer::prove_strangers_are_refused() {
   crypto::SystemRandom random;
   const crypto::AgreementKey stranger = crypto::AgreementKey::generate(random);
+  zap_.expect(stranger.public_key());
   std::string target = endpoint_;
   for (const std::string any : {"0.0.0.0", "[::]"})
     if (const auto at = target.find(any); at != std::string::npos) target.replace(at, any.size(), "127.0.0.1");

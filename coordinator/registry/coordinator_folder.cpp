@@ -262,6 +262,10 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
   federation::membership::Roster next;
   auto current = newest_roster();
   if (!current && current.error().code != ErrorCode::not_found) return current.error();
+  if (!current && change.added.empty())
+    return failed_precondition(root_.string() +
+                               ": there is no roster here to start from; put the coordinator's roster.json into this "
+                               "folder, then sign again");
   if (current) next = std::move(current).value();
   if (change.waiting == Waiting::keep) FOVEA_TRY(refuse_waiting(next.epoch + 1, now));
   next.federation = facts.federation;

@@ -191,6 +191,7 @@ struct RoundMachine::Core {
   void consider_keys(bool deadline);
   void consider_shares(bool deadline);
   bool may_dispute(RosterIndex accuser, RosterIndex accused) const;
+  bool waits_for_person(federation::messages::RefusalReason reason) const;
   void dispute(RosterIndex accuser, RosterIndex accused);
   void note_stranger(RosterIndex accuser, RosterIndex stranger);
 

@@ -255,9 +255,17 @@ void RoundMachine::Core::on(Tick event) {
   }
 }
 
-// Until a person there accepts the others, or the clock or the roster is put right; then the site says hello.
-static bool waits_for_person(RefusalReason reason) {
-  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::roster_expired;
+// Until a person there accepts the others, decides otherwise about the plan, changes the policy back, or puts the clock
+// or the roster right; then the site says hello. A sum that must be repeated is not waited for so.
+bool RoundMachine::Core::waits_for_person(RefusalReason reason) const {
+  switch (reason) {
+    case RefusalReason::unacquainted_sites:
+    case RefusalReason::roster_expired:
+    case RefusalReason::plan_not_approved:
+    case RefusalReason::plan_rejected: return true;
+    case RefusalReason::local_policy: return !setup.repeat;
+    default: return false;
+  }
 }
 
 void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& message, RosterIndex site) {
@@ -271,12 +279,11 @@ void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& m
   // It has not seen the evidence, or forgot it in a restart: the evidence is sent again with the task.
   const bool unshown = setup.repeat && decoded->reason == RefusalReason::model_already_released;
   if (decoded->attempt == 0) {
-    // These pass: a person approves the plan, or the site catches up; then it says hello.
-    const bool may_recover =
-        decoded->reason == RefusalReason::plan_not_approved || decoded->reason == RefusalReason::plan_rejected ||
-        decoded->reason == RefusalReason::model_differs || decoded->reason == RefusalReason::transcript_differs;
+    // The site catches up, and then says hello.
+    const bool catches_up = decoded->reason == RefusalReason::model_differs ||
+                            decoded->reason == RefusalReason::transcript_differs;
     trainee.readiness = unshown ? Readiness::awaited : Readiness::failed;
-    trainee.final_failure = !may_recover && !unshown && !waits_for_person(decoded->reason);
+    trainee.final_failure = !catches_up && !unshown && !waits_for_person(decoded->reason);
     return consider_start();
   }
   if (decoded->attempt != attempt) return refuse(RefusalReason::stale_attempt, "a failure in another attempt");

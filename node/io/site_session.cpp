@@ -408,7 +408,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   warn_of_lost_records();
   spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
-  FOVEA_TRY(feed(round::Tick{clock->monotonic()}));  // else the machine, which has no clock, would count from zero
+  FOVEA_TRY(feed(round::Tick{clock->monotonic()}));  // the machine has no clock
   FOVEA_TRY_ASSIGN(round::ModelAdopted adopted, run->adopted());
   FOVEA_TRY(feed(std::move(adopted)));
   return feed(round::Connected{});

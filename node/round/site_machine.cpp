@@ -301,6 +301,7 @@ void SiteMachine::Core::on(Resume) {
 }
 
 void SiteMachine::Core::on(Tick event) {
+  const bool first_look = now.value == 0;  // at a clock: nobody was silent until then
   now = std::max(now, event.now);
   const std::int64_t silent_ms = now.value - heard.value;
   const Attempt* current = attempt();
@@ -308,7 +309,7 @@ void SiteMachine::Core::on(Tick event) {
     effects.notices.emplace_back("attempt given up: the coordinator is silent");
     abandon_attempt();
   }
-  if (silent_ms >= config.hello_interval_ms && !std::holds_alternative<Training>(phase)) say_hello();
+  if (!first_look && silent_ms >= config.hello_interval_ms && !std::holds_alternative<Training>(phase)) say_hello();
 }
 
 void SiteMachine::Core::on_train_task(const federation::messages::SignedMessage& message) {

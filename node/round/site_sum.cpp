@@ -90,17 +90,23 @@ void SiteMachine::Core::on_aggregate_tags(const federation::messages::SignedMess
   const auto& committed = incoming->evidence.committed;
   if (decoded->first + decoded->tags.size() > committed.size())
     return refuse(RefusalReason::chunk_out_of_bounds, "tags of more sites than are in the sum");
-  std::size_t fresh = 0;
+  // The site signed this hash in R3, and t sites signed the list of hashes in R4. All are looked at before one is
+  // taken: what was taken is not asked for again, and a list that is refused must leave the right one possible.
   for (std::size_t i = 0; i < decoded->tags.size(); ++i) {
     const std::size_t place = decoded->first + i;
-    if (incoming->tags_arrived[place]) continue;
-    // The site signed this hash in R3, and t sites signed the list of hashes in R4.
     if (federation::secagg::tag_hash(incoming->ref.parameters, committed[place].site, decoded->tags[i]) !=
         committed[place].tag_hash)
       return refuse(RefusalReason::linear_tag_differs,
                     "not the tag that the site at place " + std::to_string(place) + " of the sum has signed");
-    if (const auto added = incoming->tags.add(decoded->tags[i]); !added)
-      return refuse(RefusalReason::linear_tag_differs, added.error().message);
+  }
+  std::size_t fresh = 0;
+  for (std::size_t i = 0; i < decoded->tags.size(); ++i) {
+    const std::size_t place = decoded->first + i;
+    if (incoming->tags_arrived[place]) continue;
+    if (const auto added = incoming->tags.add(decoded->tags[i]); !added) {
+      refuse(RefusalReason::linear_tag_differs, added.error().message);
+      break;
+    }
     incoming->tags_arrived[place] = true;
     ++fresh;
   }

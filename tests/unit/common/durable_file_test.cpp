@@ -1,10 +1,12 @@
 #include "common/durable_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <string>
 
+#include "common/descriptor.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea {
@@ -70,6 +72,19 @@ TEST(ReadFile, RefusesAFileAboveTheLimit) {
   ASSERT_TRUE(write_file_durably(path, as_bytes("12345")).has_value());
   EXPECT_FALSE(read_file(path, 4).has_value());
   EXPECT_EQ(read_file(folder.path() / "b", 4).error().code, ErrorCode::not_found);
+}
+
+TEST(AppendFile, APipeInItsPlaceIsRefusedWhoeverReadsIt) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "journal";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const auto unread = AppendFile::open(path);
+  const Descriptor reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const auto read = AppendFile::open(path);
+  for (const auto* refused : {&unread, &read}) {
+    ASSERT_FALSE(refused->has_value());
+    EXPECT_NE(refused->error().message.find("is a pipe"), std::string::npos) << refused->error().message;
+  }
 }
 
 TEST(AppendFile, ContinuesAtTheEndAndTruncates) {

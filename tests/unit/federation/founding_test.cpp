@@ -109,6 +109,15 @@ TEST_F(FoundingTest, AdministratorsSignARosterElsewhereAndTheCoordinatorTakesIt)
   EXPECT_EQ(coordinator().take_roster(whole, kNow).error().code, ErrorCode::permission_denied);  // not newer
 }
 
+// An administrator's folder without the coordinator's roster would make a second roster of epoch 1, of no site.
+TEST_F(FoundingTest, ARosterIsNotRenewedWhereNoneIs) {
+  founded(coordinator(), {&anna_}, 1);
+  const auto renewed = coordinator().sign_next({}, anna_, kNow);
+  ASSERT_FALSE(renewed);
+  EXPECT_NE(renewed.error().message.find("roster.json"), std::string::npos) << renewed.error().message;
+  EXPECT_TRUE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow));
+}
+
 TEST_F(FoundingTest, ASiteTakesRostersOfItsPinnedDocumentOnly) {
   const node::io::SiteFolder anna = site();
   ASSERT_TRUE(anna.pin_invite(founded(coordinator(), {&anna_}, 1)));

@@ -182,7 +182,8 @@ TEST_F(WaitingDocuments, ARosterThatRanOutWhileItWaitedIsNotCosigned) {
   ASSERT_FALSE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow)->in_force);
   EXPECT_EQ(coordinator().cosign(ben_, UnixMs{kNow.value + 8 * kDayMs}).error().code, ErrorCode::deadline_exceeded);
   EXPECT_FALSE(coordinator().roster_document());
-  EXPECT_TRUE(coordinator().sign_next({}, ben_, UnixMs{kNow.value + 8 * kDayMs}));  // and hinders no other one
+  // And hinders no other one.
+  EXPECT_TRUE(coordinator().sign_next({{new_site("clara")}, {}}, ben_, UnixMs{kNow.value + 8 * kDayMs}));
 }
 
 Roster roster_of(std::int64_t days) {

@@ -344,6 +344,19 @@ TEST_F(PublishedSum, ATagThatItsSiteDidNotSignIsRefused) {
   EXPECT_FALSE(tell(MessageKind::aggregate_tags, list.encode()).refusal.has_value());
 }
 
+// Else what was taken of it would be missing from the right one for ever.
+TEST_F(PublishedSum, AListWithOneWrongTagLeavesTheRightOnePossible) {
+  tell(MessageKind::round_evidence, evidence().encode());
+  const auto right = published({MessageKind::aggregate_tags}).at(0);
+  auto wrong = federation::messages::TagList::decode(right.payload()).value();
+  std::swap(wrong.tags[wrong.tags.size() - 1], wrong.tags[wrong.tags.size() - 2]);
+  expect_refused(tell(MessageKind::aggregate_tags, wrong.encode()), RefusalReason::linear_tag_differs);
+  tell(MessageKind::aggregate_tags, right.payload());
+  for (const auto& part : published({MessageKind::aggregate_carries})) tell(part.kind(), part.payload());
+  const auto words = published({MessageKind::aggregate_chunk}).at(0);
+  EXPECT_TRUE(tell(MessageKind::aggregate_chunk, words.payload()).verified_sum.has_value());
+}
+
 TEST_F(PublishedSum, AWrongCanaryIsRefused) {
   const auto e = evidence();
   std::vector<std::uint32_t> words(e.parameters.dimension);

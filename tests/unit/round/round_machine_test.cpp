@@ -281,6 +281,29 @@ TEST(RoundMachine, ACohortIsLimitedToTheRosterAndToWhatANeighbourGraphAllows) {
   EXPECT_EQ(coordinator::round::cohort_limit(129, {128, 129, 1}, 129), 128U);
 }
 
+// A rejection or a stricter policy that is taken back a moment later costs no round; what cannot pass is not waited
+// for.
+TEST(RoundMachine, ASiteWhosePeopleThinkAgainIsAskedAgain) {
+  const std::map<RefusalReason, bool> kPasses = {
+      {RefusalReason::plan_not_approved, true},  {RefusalReason::plan_rejected, true},
+      {RefusalReason::local_policy, true},       {RefusalReason::roster_expired, true},
+      {RefusalReason::dimension_differs, false}, {RefusalReason::model_already_released, false}};
+  for (const auto& [reason, passes] : kPasses) {
+    const TestFederation f(4);
+    auto machine = coordinator::round::RoundMachine::create(setup_of(f), {}).value();
+    machine.step(coordinator::round::Begin{MonotonicMs{1}});
+    const auto tell = [&](MessageKind kind, const Bytes& payload) {
+      return machine.step(coordinator::round::MessageReceived{f.from_site(1, kind, payload)});
+    };
+    tell(MessageKind::attempt_failure, federation::messages::AttemptFailure{1, 0, reason, std::nullopt}.encode());
+    const auto greeted = tell(MessageKind::hello, federation::messages::Hello{0, {}, {}, "test"}.encode());
+    const bool asked = std::any_of(greeted.outbound.begin(), greeted.outbound.end(), [](const auto& message) {
+      return federation::messages::claimed_kind(message.wire).value() == MessageKind::train_task;
+    });
+    EXPECT_EQ(asked, passes) << to_string(reason);
+  }
+}
+
 TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
   Scene scene(4, 1);
   scene.hold_to_coordinator(3, MessageKind::masked_statement);

@@ -61,6 +61,12 @@ TEST_F(SiteMachineTest, ConnectedSaysHelloWithWhereTheSiteStands) {
   EXPECT_EQ(hello.last_round, 0U);
 }
 
+TEST_F(SiteMachineTest, TheFirstLookAtAClockIsNoSilence) {
+  auto site = machine();
+  EXPECT_TRUE(site.step(node::round::Tick{MonotonicMs{1'000'000'000}}).outbound.empty());
+  expect_sends(site.step(node::round::Tick{MonotonicMs{1'000'600'000}}), MessageKind::hello);
+}
+
 TEST_F(SiteMachineTest, ATaskStartsTrainingOnceAndReadyFollows) {
   auto site = machine();
   const auto started = tell(site, MessageKind::train_task, task().encode());
