@@ -41,7 +41,7 @@ class Stage : public HospitalTest {
       scripted_->release_first();
       ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->answers() > before; }));
     }
-    events_->next();
+    new_events();
     const std::vector<Bytes> forged = attack.forge({*scripted_, scripted_->trapped()});
     ASSERT_FALSE(forged.empty());
     for (const Bytes& wire : forged) scripted_->send_to_victim(wire);

@@ -38,13 +38,13 @@ class ExtremesAtAHospital : public HospitalTest {
     return for_machine;
   }
   void expect_all_refused() {
-    events_->next();
+    new_events();
     const std::size_t before = released();
     const std::size_t wanted = send_all();
     expect_handled();
     EXPECT_EQ(released(), before);
     std::size_t refused = 0;
-    for (const Json& event : events_->next()) {
+    for (const Json& event : new_events()) {
       refused += event["event"] == "message_refused" ? 1U : 0U;
       for (const char* change : {"run_opened", "roster_adopted", "plan_waiting", "site_blamed", "sum_applied",
                                  "training_started", "plan_withdrawn"})

@@ -61,7 +61,7 @@ class GraphStage : public GraphFederation {
   void run(const Attack& attack, bool is_last) {
     advance_to(attack.at);
     ASSERT_FALSE(HasFailure());
-    events_->next();
+    new_events();
     const std::size_t before = scripted_->answers();
     for (const Bytes& wire : attack.forge({*scripted_, scripted_->trapped()})) scripted_->send_to_victim(wire);
     expect_event(attack.expected);

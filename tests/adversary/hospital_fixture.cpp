@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "crypto/key_file.h"
@@ -77,7 +78,7 @@ void HospitalTest::finish_round() {
   const RoundNumber round = scripted_->round();
   std::string seen;
   const bool applied = scripted_->serve_until([&] {
-    for (const Json& event : events_->next()) {
+    for (const Json& event : new_events()) {
       seen += event.dump() + "\n";
       if (event["event"] == "sum_applied" && event["round"] == round && event["in_sum"] == true) return true;
     }
@@ -89,14 +90,23 @@ void HospitalTest::finish_round() {
   expect_handled();
 }
 
+std::vector<Json> HospitalTest::new_events() {
+  std::vector<Json> out = std::exchange(later_, {});
+  for (Json& event : events_->next()) out.push_back(std::move(event));
+  return out;
+}
+
 void HospitalTest::expect_event(const ExpectedEvent& expected, const std::function<bool(const Json&)>& wanted) {
   std::string seen;
   const bool met = scripted_->serve_until([&] {
-    for (const Json& event : events_->next()) {
-      seen += event.dump() + "\n";
-      if (event["event"] == expected.event && (expected.reason.empty() || event["reason"] == expected.reason) &&
-          (!wanted || wanted(event)))
-        return true;
+    std::vector<Json> events = new_events();
+    for (auto event = events.begin(); event != events.end(); ++event) {
+      seen += event->dump() + "\n";
+      if ((*event)["event"] != expected.event || (!expected.reason.empty() && (*event)["reason"] != expected.reason) ||
+          (wanted && !wanted(*event)))
+        continue;
+      later_.assign(std::next(event), events.end());
+      return true;
     }
     return false;
   });

@@ -42,12 +42,14 @@ class HospitalTest : public CopiedFederationTest {
   void finish_round();  // the one that runs
   // anna says so, after what it said when it was last listened to.
   void expect_event(const ExpectedEvent& expected, const std::function<bool(const Json&)>& wanted = {});
-  void expect_handled();         // everything that was sent before
-  std::size_t released() const;  // messages with something of anna's update in them, which the coordinator has
+  std::vector<Json> new_events();  // of anna, since then
+  void expect_handled();           // everything that was sent before
+  std::size_t released() const;    // messages with something of anna's update in them, which the coordinator has
   void stop_hospital();
 
   std::unique_ptr<ScriptedCoordinator> scripted_;
   std::optional<EventReader> events_;
+  std::vector<Json> later_;  // read with the event that was expected last, and after it
 };
 
 }  // namespace fovea::test

@@ -76,7 +76,7 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
   const std::size_t before = released();
   scripted_->ignore_complaints(true);
   scripted_->begin_round();
-  expect_event(refused(RefusalReason::plan_not_approved));
+  expect_event(refused(RefusalReason::plan_rejected));
   EXPECT_EQ(released(), before);
   EXPECT_EQ(count("plan_approved_again"), 0U);
   scripted_->give_up_round();
@@ -84,7 +84,7 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
   // Nor at the next start, which names the file; a person who decides again is followed.
   stop_hospital();
   events_.emplace(anna() / "events.jsonl");
-  static_cast<void>(events_->next());
+  new_events();
   scripted_->follow_roster();
   start_site("anna");
   expect_event({"approval_ignored"}, [&](const Json& event) {
