@@ -258,14 +258,9 @@ void RoundMachine::Core::on(Tick event) {
 // Until a person there accepts the others, decides otherwise about the plan, changes the policy back, or puts the clock
 // or the roster right; then the site says hello. A sum that must be repeated is not waited for so.
 bool RoundMachine::Core::waits_for_person(RefusalReason reason) const {
-  switch (reason) {
-    case RefusalReason::unacquainted_sites:
-    case RefusalReason::roster_expired:
-    case RefusalReason::plan_not_approved:
-    case RefusalReason::plan_rejected: return true;
-    case RefusalReason::local_policy: return !setup.repeat;
-    default: return false;
-  }
+  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::roster_expired ||
+         reason == RefusalReason::plan_not_approved || reason == RefusalReason::plan_rejected ||
+         (reason == RefusalReason::local_policy && !setup.repeat);
 }
 
 void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& message, RosterIndex site) {
