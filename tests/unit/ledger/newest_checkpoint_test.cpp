@@ -98,7 +98,7 @@ TEST(NewestCheckpoint, AKillAnywhereInAPublishRaisesNoAlarm) {
   { ASSERT_TRUE(kept.open()); }
   fs::remove(kept.newest);  // in the very first one
   kept.write(0, 255);
-  for (const std::uint64_t first : {255, 256, 300}) {
+  for (const std::uint64_t first : {255U, 256U, 300U}) {
     const std::string older = test::slurp(kept.newest);
     kept.write(first, 1);
     const std::string newer = test::slurp(kept.newest);
