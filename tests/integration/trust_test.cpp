@@ -80,7 +80,7 @@ TEST_F(TrustTest, APlanRejectedInMidRoundTakesEffectBeforeTheNextByte) {
   wait_for_sum_of(kWithoutDora, before);
   expect_status("dora", "a person here rejected the plan at 20");
   expect_never("dora", "nobody at this site approved the plan");
-  EXPECT_NE(server_->standard_error().find("dora refused: plan-rejected"), std::string::npos);
+  EXPECT_NE(server_->standard_error().find("dora: cannot go on with round 2: plan-rejected"), std::string::npos);
   EXPECT_EQ(server_->standard_error().find("tester"), std::string::npos);
   // A later approval takes the site back in.
   approve("dora");
