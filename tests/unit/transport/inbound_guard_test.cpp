@@ -191,7 +191,7 @@ TEST(InboundGuardOfDescriptors, NoConnectionKeepsADescriptorThatIsKeptForFiles) 
   federation::io::InboundGuard guard;
   guard.keep_descriptors({.port = kept.port(), .connections_max = 100, .first_kept = 0, .limit = 1024});
   EXPECT_TRUE(comes_to([&] { return kept.is_cut(); }));
-  EXPECT_FALSE(other.is_cut());  // of another port: not ours
+  EXPECT_FALSE(other.is_cut());                                     // of another port: not ours
   EXPECT_TRUE(comes_to([&] { return guard.crowd_count() >= 1; }));  // counted when it is cut
 }
 
