@@ -23,7 +23,7 @@ ByteView as_bytes(std::string_view text) noexcept;
 std::string_view as_text(ByteView bytes) noexcept;
 
 std::string to_hex(ByteView bytes);                // lower case
-Result<Bytes> from_hex(std::string_view text);     // invalid_argument: odd length or a non-hex digit
+Result<Bytes> from_hex(std::string_view text);     // invalid_argument: odd length, or not 0-9 and a-f
 std::string to_base64(ByteView bytes);             // RFC 4648 section 4, padded
 Result<Bytes> from_base64(std::string_view text);  // strict: padding and unused bits are checked
 

@@ -90,8 +90,7 @@ bool RunDriver::Parts::wait_for_doubters() {
   for (const SiteId& site : doubters) names.push_back(site.text());
   spdlog::warn(
       "{} refused, because by their clocks the roster of epoch {} has run out; by this machine's clock, {}, it is "
-      "valid "
-      "until {}: have the clocks compared, or: {}",
+      "valid until {}: have the clocks compared, or: {}",
       counted(doubters.size(), "site"), roster.epoch, utc_text(clock->wall()), utc_text(roster.valid_until),
       registry::renewal_steps(facts));
   events.write("roster_doubted",

@@ -4,11 +4,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "common/check.h"
 #include "crypto/random_source.h"
 
 namespace fovea::coordinator::io {
@@ -66,8 +69,12 @@ void ZmqServer::share_descriptors() {
   const int all = static_cast<int>(std::min(limit.rlim_cur, kDescriptorsMax));
   constexpr int kKeptMax = 2'048;
   const int connections = all - std::min(all / 2, kKeptMax);
+  const std::string digits = endpoint_.substr(endpoint_.rfind(':') + 1);
+  int port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  FOVEA_CHECK(error == std::errc() && end == digits.data() + digits.size());  // libzmq's own words
   constexpr int kOpenAnyhow = 64;  // files, sockets and libzmq's own, which have low numbers
-  guard_.keep_descriptors({.port = std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1)),
+  guard_.keep_descriptors({.port = port,
                            .connections_max = static_cast<std::size_t>(std::max(connections - kOpenAnyhow, 1)),
                            .first_kept = connections,
                            .limit = all});
