@@ -28,9 +28,7 @@ TEST_F(OnceApproved, ParametersWeakerThanThePlanAreRefused) {
              }});
   ASSERT_FALSE(HasFailure());
   scripted_->ignore_complaints(true);
-  scripted_->trap(MessageKind::parameters);
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::parameters));
   auto weaker = RoundParameters::decode(scripted_->trapped().payload()).value();
   weaker.thresholds = {1, 3, 2};
   const std::size_t before = scripted_->answers();

@@ -51,9 +51,7 @@ class Stage : public HospitalTest {
   }
 
   void withhold(MessageKind kind) {
-    scripted_->trap(kind);
-    scripted_->begin_round();
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+    ASSERT_NO_FATAL_FAILURE(hold_round_at(kind));
     scripted_->give_up_round();
     expect_round();
   }

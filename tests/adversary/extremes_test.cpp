@@ -61,9 +61,7 @@ TEST_F(ExtremesAtAHospital, AreRefusedAndTheRunGoesOn) {
   expect_all_refused();
   expect_round();
   // And in the middle, when it has signed its vector.
-  scripted_->trap(MessageKind::consistency_request);
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::consistency_request));
   expect_all_refused();
   scripted_->release_all();
   finish_round();

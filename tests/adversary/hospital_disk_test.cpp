@@ -67,9 +67,7 @@ TEST_F(HospitalDisk, TheSameRequestAgainIsAnsweredAtARate) {
   begin_run({.rounds = 100});
   ASSERT_FALSE(HasFailure());
   scripted_->ignore_complaints(true);
-  scripted_->trap(MessageKind::key_list);
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::key_list));
   const auto parameters = scripted_->last_to(scripted_->victim(), MessageKind::parameters);
   ASSERT_TRUE(parameters.has_value());
   send_often(parameters->wire(), 3'000);
@@ -87,9 +85,7 @@ TEST_F(HospitalDisk, AttemptsWithoutEndAreJoinedAtARate) {
   begin_run({.rounds = 100});
   ASSERT_FALSE(HasFailure());
   scripted_->ignore_complaints(true);
-  scripted_->trap(MessageKind::parameters);
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::parameters));
   auto p = RoundParameters::decode(scripted_->trapped().payload()).value();
   for (int i = 0; i < 2'000; ++i, ++p.attempt) send_often(scripted_->seal(MessageKind::parameters, p.encode()), 1);
   expect_all_read();
@@ -104,9 +100,7 @@ TEST_F(HospitalDisk, RefusalsOfTheGateAreOneIncidentAMinute) {
   start_hospital();
   ASSERT_FALSE(HasFailure());
   scripted_->ignore_complaints(true);
-  scripted_->trap(MessageKind::consistency_request);
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::consistency_request));
   const auto request = federation::messages::ConsistencyRequest::decode(scripted_->trapped().payload()).value();
   const federation::messages::ChunkRequest chunk{.ref = request.ref, .chunks = {0}, .statement = false};
   send_often(scripted_->seal(MessageKind::chunk_request, chunk.encode()), 1'000);

@@ -90,6 +90,12 @@ void HospitalTest::finish_round() {
   expect_handled();
 }
 
+void HospitalTest::hold_round_at(MessageKind kind) {
+  scripted_->trap(kind);
+  scripted_->begin_round();
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); })) << to_string(kind) << " was never sent";
+}
+
 std::vector<Json> HospitalTest::new_events() {
   std::vector<Json> out = std::exchange(later_, {});
   for (Json& event : events_->next()) out.push_back(std::move(event));

@@ -40,6 +40,8 @@ class HospitalTest : public CopiedFederationTest {
   // A round without an attack, which anna is in.
   void expect_round();
   void finish_round();  // the one that runs
+  // The next round, until its message of this kind would go to anna: it is held back.
+  void hold_round_at(federation::messages::MessageKind kind);
   // anna says so, after what it said when it was last listened to.
   void expect_event(const ExpectedEvent& expected, const std::function<bool(const Json&)>& wanted = {});
   std::vector<Json> new_events();  // of anna, since then

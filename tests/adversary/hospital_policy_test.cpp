@@ -17,9 +17,7 @@ TEST_P(RejectedPlan, GetsNothingMoreHoweverMuchTheCoordinatorAsks) {
   begin_run({.rounds = 200});
   expect_round();
   scripted_->ignore_complaints(true);
-  scripted_->trap(GetParam());
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(GetParam()));
   const federation::messages::SignedMessage held = scripted_->trapped();
   const std::size_t answers = scripted_->answers();
   const std::size_t progress = scripted_->heard(MessageKind::training_progress);
@@ -73,11 +71,6 @@ class SmallSum : public HospitalTest {
     expect_round();
     scripted_->ignore_complaints(true);
   }
-  void stop_at(MessageKind kind) {
-    scripted_->trap(kind);
-    scripted_->begin_round();
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
-  }
   void tell(MessageKind kind, ByteView payload) { scripted_->send_to_victim(scripted_->seal(kind, payload)); }
   void expect_honest_end() {
     scripted_->release_all();
@@ -87,7 +80,7 @@ class SmallSum : public HospitalTest {
 
 // In each, three sites would be enough for the threshold, and for the plan.
 TEST_F(SmallSum, OfSurvivorsIsNotMaskedFor) {
-  stop_at(MessageKind::routed_shares);
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::routed_shares));
   auto routed = federation::messages::RoutedShares::decode(scripted_->trapped().payload()).value();
   routed.survivors.pop_back();
   routed.shares.pop_back();
@@ -100,7 +93,7 @@ TEST_F(SmallSum, OfSurvivorsIsNotMaskedFor) {
 }
 
 TEST_F(SmallSum, IsNeitherSignedNorOpened) {
-  stop_at(MessageKind::consistency_request);
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::consistency_request));
   const SignedMessage honest = scripted_->trapped();
   auto request = federation::messages::ConsistencyRequest::decode(honest.payload()).value();
   request.committed.pop_back();

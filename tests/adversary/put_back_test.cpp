@@ -204,9 +204,7 @@ class SignedAttempt : public PutBack {
     ASSERT_FALSE(HasFailure());
     expect_round();
     scripted_->ignore_complaints(true);
-    scripted_->trap(MessageKind::unmask_request);
-    scripted_->begin_round();
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+    ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::unmask_request));
     run_ = scripted_->facts().run;
     ASSERT_GT(shares(), 0U);
   }

@@ -203,9 +203,7 @@ TEST_P(SybilRosterInMidRound, EndsTheAttemptAndBeginsNoOther) {
     strangers.removed.push_back(friends.added.back().id);
   }
   open_among_friends(std::move(invented));
-  scripted_->trap(GetParam());
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(GetParam()));
   const federation::messages::SignedMessage held = scripted_->trapped();
   const std::size_t before = released();
 

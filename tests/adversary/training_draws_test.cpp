@@ -20,9 +20,7 @@ class TrainingDraws : public HospitalTest {
   }
   // The next round, until anna has joined it; it ends without a sum.
   void join_round() {
-    scripted_->trap(MessageKind::key_list);
-    scripted_->begin_round();
-    ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+    ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::key_list));
     scripted_->give_up_round();
     stop_hospital();
   }

@@ -37,9 +37,7 @@ TEST_P(WithheldRoster, IsUsedNoLongerThanItIsValid) {
   // The next roster, without dora, is signed; the coordinator keeps it to itself.
   const UnixMs then{SystemClock().wall().value + kDays * kDayMs};
   sign_roster({.added = {}, .removed = {SiteId::create("dora").value()}}, then);
-  scripted_->trap(GetParam());
-  scripted_->begin_round();
-  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->is_trapped(); }));
+  ASSERT_NO_FATAL_FAILURE(hold_round_at(GetParam()));
   const std::size_t before = scripted_->answers();
 
   clock_.set_ahead_days(kDays);
