@@ -10,20 +10,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "audit/blame_evidence.h"
+#include "audit/canaries.h"
 #include "audit/describe.h"
 #include "audit/ledger_copies.h"
 #include "audit/report.h"
 #include "audit/views.h"
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/closest_name.h"
 #include "common/durable_file.h"
 #include "crypto/merkle_log.h"
 #include "crypto/signed_note.h"
 #include "federation/ledger/entry.h"
+#include "federation/ledger/journal.h"
 #include "federation/ledger/ledger.h"
 #include "federation/ledger/tile_check.h"
 #include "federation/membership/signed_document.h"
@@ -34,8 +38,8 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr std::size_t kCanaryFileMax = std::size_t{16} << 20U;
-constexpr std::size_t kCanaryBytesMin = 3;
+constexpr std::uint64_t kNumberMax = (std::uint64_t{1} << 53U) - 1;  // so that a negative one is refused
+constexpr std::size_t kAdministratorsMax = 64;
 
 // As a word of a shell's command.
 std::string shell_word(std::string_view word) {
@@ -57,7 +61,8 @@ struct KeyOptions {
     command.add_option("--admin", administrators,
                        "Public key (hex) of an administrator who must have signed the roster; may be repeated");
     command.add_option("--quorum", quorum,
-                       "How many of these administrators must have signed each roster; the default is all");
+                       "How many of these administrators must have signed each roster; the default is all")
+        ->check(CLI::Range(std::size_t{1}, kAdministratorsMax));
   }
 
   Result<KeyRing> ring() const {
@@ -70,6 +75,10 @@ struct KeyOptions {
       FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--admin"));
       pinned.push_back(key);
     }
+    if (quorum > pinned.size())
+      return invalid_argument("--quorum " + std::to_string(quorum) + ": only " +
+                              counted(pinned.size(), "administrator was", "administrators were") +
+                              " named with --admin");
     for (const std::string& roster : rosters) FOVEA_TRY(out.add_roster(roster, pinned, quorum_asked_for()));
     if (out.empty())
       return invalid_argument(
@@ -95,25 +104,22 @@ struct CanaryOptions {
 
   void add_to(CLI::App& command) {
     command.add_option("--canary", texts,
-                       "A text that must not occur in any entry; may be repeated (others on this machine can see it)");
-    command.add_option("--canary-file", files, "A file with such texts, one a line: file names, patient identifiers");
+                       "A text that must not occur in any entry, whatever its capitals; may be repeated (others on "
+                       "this machine can see it)");
+    command.add_option("--canary-file", files,
+                       "A UTF-8 file with such texts, one a line: file names, patient identifiers");
   }
 
   Result<std::vector<std::string>> all() const {
-    std::vector<std::string> out = texts;
-    for (const std::string& file : files) {
-      FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, kCanaryFileMax));
-      std::string_view rest = as_text(bytes);
-      while (!rest.empty()) {
-        std::string_view line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        if (!line.empty()) out.emplace_back(line);
-      }
+    std::vector<std::string> out;
+    for (const std::string& text : texts) {
+      FOVEA_TRY_ASSIGN(std::string checked, checked_canary(text, "--canary"));
+      out.push_back(std::move(checked));
     }
-    for (const std::string& text : out)
-      if (text.size() < kCanaryBytesMin)
-        return invalid_argument("--canary: a text of fewer than 3 bytes would be found by chance");
+    for (const std::string& file : files) {
+      FOVEA_TRY_ASSIGN(const std::vector<std::string> read, read_canary_file(file));
+      out.insert(out.end(), read.begin(), read.end());
+    }
     return out;
   }
 };
@@ -185,22 +191,73 @@ Result<std::uint64_t> claimed_size(const fs::path& folder) {
   return checkpoint.size;
 }
 
+struct ShownEntry {
+  std::uint64_t index = 0;
+  std::string text;
+  bool covered = true;
+};
+
+struct ShownEntries {
+  std::vector<ShownEntry> list;
+  std::string journal_fault;
+};
+
+// From the tiles, then those that wait in the journal.
+Result<ShownEntries> entries_of(const fs::path& folder, std::uint64_t size, const ShowOptions& options) {
+  ShownEntries out;
+  const auto wanted = [&](std::uint64_t index) {
+    return index >= options.from && index - options.from < options.count;
+  };
+  for (std::uint64_t index = options.from; index < size && wanted(index); ++index) {
+    FOVEA_TRY_ASSIGN(std::string text, federation::ledger::read_entry(folder, size, index));
+    out.list.push_back({index, std::move(text)});
+  }
+  const auto journal = federation::ledger::read_ledger_journal(folder / "journal");
+  if (!journal) out.journal_fault = journal.error().message;
+  if (!journal) return out;
+  for (const federation::ledger::LedgerJournalEntry& record : journal->entries)
+    if (record.index >= size && wanted(record.index)) out.list.push_back({record.index, record.entry, false});
+  return out;
+}
+
+Result<void> check_type(const std::string& type) {
+  const std::vector<std::string> types = federation::ledger::entry_types();
+  if (type.empty() || std::find(types.begin(), types.end(), type) != types.end()) return {};
+  std::string list;
+  for (const std::string& known : types) list += (list.empty() ? "" : ", ") + known;
+  return invalid_argument("--type " + type + ": there is no such type" + did_you_mean(type, types) +
+                          "\n  types: " + list);
+}
+
 Result<void> show(Console& console, const ShowOptions& options) {
+  FOVEA_TRY(check_type(options.type));
   FOVEA_TRY_ASSIGN(const fs::path folder, find_ledger(options.folder));
   FOVEA_TRY_ASSIGN(const std::uint64_t size, claimed_size(folder));
+  FOVEA_TRY_ASSIGN(const ShownEntries shown, entries_of(folder, size, options));
   ordered_json entries = ordered_json::array();
   std::vector<std::vector<std::string>> rows{{"entry", "time", "type", "what"}};
-  for (std::uint64_t index = options.from; index < size && index - options.from < options.count; ++index) {
-    FOVEA_TRY_ASSIGN(const std::string text, federation::ledger::read_entry(folder, size, index));
-    FOVEA_TRY_ASSIGN(const auto entry,
-                     federation::ledger::decode_entry(as_bytes(text), "entry " + std::to_string(index)));
-    const std::string type(federation::ledger::entry_type(entry.body));
+  std::uint64_t uncovered = 0;
+  for (const ShownEntry& one : shown.list) {
+    const auto entry =
+        federation::ledger::decode_entry(as_bytes(one.text), "entry " + std::to_string(one.index));
+    const std::string type(entry ? federation::ledger::entry_type(entry->body) : "");
     if (!options.type.empty() && type != options.type) continue;
-    if (console.json) entries.push_back({{"index", index}, {"entry", ordered_json::parse(text)}});
-    else rows.push_back({std::to_string(index), utc_text(entry.at), type, one_line(entry.body)});
+    uncovered += one.covered ? 0 : 1;
+    if (console.json && entry)
+      entries.push_back(
+          {{"index", one.index}, {"covered", one.covered}, {"entry", ordered_json::parse(one.text)}});
+    else if (console.json)
+      entries.push_back({{"index", one.index}, {"covered", one.covered}, {"unreadable", entry.error().message}});
+    else
+      rows.push_back({std::to_string(one.index) + (one.covered ? "" : " *"), entry ? utc_text(entry->at) : "?",
+                      entry ? type : "?", entry ? one_line(entry->body) : on_one_line(entry.error().message)});
   }
-  console.data("show", {{"folder", folder.string()}, {"size", size}, {"entries", entries}},
-               console.json ? "" : text_table(rows));
+  std::string text = console.json ? "" : text_table(rows);
+  if (uncovered > 0) text += "\n* in the journal: no checkpoint covers it yet, and anybody may have written it";
+  if (!shown.journal_fault.empty()) text += "\n" + shown.journal_fault;
+  ordered_json data{{"folder", folder.string()}, {"size", size}, {"entries", entries}};
+  if (!shown.journal_fault.empty()) data["journal_fault"] = shown.journal_fault;
+  console.data("show", data, text);
   return {};
 }
 
@@ -216,6 +273,10 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
   FOVEA_TRY(require_read(ledger));
+  if (options.index >= ledger.checkpoint.size && options.index < ledger.checkpoint.size + ledger.unpublished)
+    return failed_precondition("entry " + std::to_string(options.index) +
+                               ": is in the journal, and no checkpoint covers it yet, so that nothing can be proved of "
+                               "it; show lists it. Let the program end once and copy the ledger again");
   FOVEA_TRY_ASSIGN(const std::string text,
                    federation::ledger::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
   const std::string name = "entry " + std::to_string(options.index);
@@ -236,7 +297,7 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
   for (const Finding& finding : ledger.findings) {
     if (finding.where != name) continue;
     broken = true;
-    human += "It breaks the rule \"" + finding.rule + "\": " + finding.what + ".\n";
+    human += "It breaks the rule \"" + finding.rule + "\": " + on_one_line(finding.what) + ".\n";
   }
   if (ledger.finding_count > ledger.findings.size()) {  // one of those may be about this entry
     broken = true;
@@ -362,6 +423,32 @@ std::vector<std::string> commands_of(const ReportOptions& options, const std::ve
   return out;
 }
 
+// A report replaces its file: it must not be part of what it is about, nor what is no file at all.
+Result<void> check_output(const ReportOptions& options) {
+  std::error_code error;
+  const fs::path out(options.out);
+  const fs::path place = fs::weakly_canonical(out.has_parent_path() ? out.parent_path() : fs::path("."), error);
+  const fs::file_status there = fs::symlink_status(out, error);
+  const bool exists = there.type() != fs::file_type::not_found;
+  const auto refused = [&](const std::string& why) {
+    return invalid_argument("--out " + options.out + ": " + why + "; choose another file");
+  };
+  if (exists && there.type() != fs::file_type::regular) return refused("is there and is not a regular file");
+  const auto is_within = [&](const fs::path& folder) {
+    const fs::path whole = fs::weakly_canonical(folder, error);
+    return std::mismatch(whole.begin(), whole.end(), place.begin(), place.end()).first == whole.end();
+  };
+  for (const std::string& folder : options.folders) {
+    const auto ledger = find_ledger(folder);
+    if (ledger && is_within(*ledger)) return refused("is in the ledger " + ledger->string() + ", which is examined");
+    if (exists && is_within(folder)) return refused("would replace a file of " + folder + ", which is examined");
+  }
+  for (const std::vector<std::string>& inputs : {options.keys.rosters, options.canaries.files})
+    for (const std::string& input : inputs)
+      if (exists && fs::equivalent(out, input, error)) return refused("is the file " + input + ", which is read");
+  return {};
+}
+
 // With the coordinator's ledger, if there is one.
 Result<std::optional<Reconciliation>> comparison_among(const std::vector<AuditedLedger>& ledgers) {
   const AuditedLedger *first = nullptr, *coordinator = nullptr;
@@ -382,6 +469,7 @@ Result<std::optional<Reconciliation>> comparison_among(const std::vector<Audited
 }
 
 Result<void> report(Console& console, const ReportOptions& options) {
+  FOVEA_TRY(check_output(options));
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
   FOVEA_TRY_ASSIGN(auto ledgers, audit_all(console, options.folders, ring, canaries));
@@ -396,6 +484,7 @@ Result<void> report(Console& console, const ReportOptions& options) {
                                         .administrators = options.keys.administrators.size(),
                                         .quorum = options.keys.quorum_asked_for(),
                                         .rosters = ring.rosters(),
+                                        .canaries = canaries.size(),
                                         .commands = commands,
                                         .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
@@ -423,10 +512,11 @@ void add_command(CLI::App& command, Console& console, std::string name, std::sha
 void add_show_commands(CLI::App& app, Console& console) {
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show_command =
-      app.add_subcommand("show", "List the entries of a ledger as they are written; verifies nothing");
+      app.add_subcommand("show", "List the entries of a ledger as they are written, also those that no checkpoint "
+                                 "covers yet; verifies nothing");
   show_command->add_option("folder", shown->folder, "The ledger, or the folder of its site")->required();
-  show_command->add_option("--from", shown->from, "First entry");
-  show_command->add_option("--count", shown->count, "How many");
+  show_command->add_option("--from", shown->from, "First entry")->check(CLI::Range(std::uint64_t{0}, kNumberMax));
+  show_command->add_option("--count", shown->count, "How many")->check(CLI::Range(std::uint64_t{0}, kNumberMax));
   show_command->add_option("--type", shown->type, "Only this type, for example egress.intent");
   add_command(*show_command, console, "show", shown, show);
 
@@ -434,7 +524,9 @@ void add_show_commands(CLI::App& app, Console& console) {
   CLI::App* explain_command =
       app.add_subcommand("explain", "Say in words what one entry means, and prove that it is in the ledger");
   explain_command->add_option("folder", explained->folder, "The ledger, or the folder of its site")->required();
-  explain_command->add_option("index", explained->index, "Number of the entry, as show lists it")->required();
+  explain_command->add_option("index", explained->index, "Number of the entry, as show lists it")
+      ->required()
+      ->check(CLI::Range(std::uint64_t{0}, kNumberMax));
   explained->keys.add_to(*explain_command);
   add_command(*explain_command, console, "explain", explained, explain);
 }

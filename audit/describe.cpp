@@ -64,7 +64,7 @@ std::string round_text(const RoundKey& key) {
 
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + on_one_line(word);
   return out;
 }
 
@@ -143,7 +143,7 @@ std::string words(const federation::ledger::InputSealed& e) {
          ". The commitment is salted and says nothing about them.\n";
 }
 std::string words(const federation::ledger::EgressIntent& e) {
-  std::string out = "The site " + e.site.text() + " was about to send a " + e.kind + " of " + byte_text(e.length) +
+  std::string out = "The site " + e.site.text() + " was about to send a " + on_one_line(e.kind) + " of " + byte_text(e.length) +
                     " for " + round_text(e.key) + (e.key.round > 0 ? " of run " + e.key.run.text() : "") +
                     " to the coordinator (transport key " + to_hex(e.destination) + ").\n";
   out += "What it is: " + std::string(kind_meaning(e.kind)) + ".\n";
@@ -152,8 +152,9 @@ std::string words(const federation::ledger::EgressIntent& e) {
   if (e.binding) {
     out += "Permitted by: plan " + to_hex(e.binding->plan) + ", approved with key " + to_hex(e.binding->approver) +
            ", on model " + to_hex(e.binding->model) + " and roster " + to_hex(e.binding->roster) + ".\n";
-    out += "Bound of one number of the update (clipping): " + e.binding->clip + ". Noise: " + e.binding->noise +
-           ". Privacy mechanism: " + e.binding->privacy + ".\n";
+    out += "Bound of one number of the update (clipping): " + on_one_line(e.binding->clip) +
+           ". Noise: " + on_one_line(e.binding->noise) + ". Privacy mechanism: " + on_one_line(e.binding->privacy) +
+           ".\n";
   } else {
     out += "It carries nothing of a plan, and needs no approval.\n";
   }
@@ -165,7 +166,7 @@ std::string words(const federation::ledger::EgressSent& e) {
   return "The site handed to its socket what it had announced in " + line(e) + ".\n";
 }
 std::string words(const federation::ledger::IngressReceipt& e) {
-  return "The coordinator received from " + e.site.text() + " a " + e.kind + " of " + byte_text(e.length) + " for " +
+  return "The coordinator received from " + e.site.text() + " a " + on_one_line(e.kind) + " of " + byte_text(e.length) + " for " +
          round_text(e.key) + ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) +
          ".\n" +
          (e.proof
@@ -174,7 +175,7 @@ std::string words(const federation::ledger::IngressReceipt& e) {
 }
 std::string words(const federation::ledger::SiteBlamed& e) {
   return "The coordinator left " + e.site.text() + " (identity key " + to_hex(e.key) + ") out of run " + e.run.text() +
-         " from round " + std::to_string(e.round) + " on. Reason: " + e.reason +
+         " from round " + std::to_string(e.round) + " on. Reason: " + on_one_line(e.reason) +
          ". The messages that show it lie in the run's folder at the coordinator; their digest is " +
          to_hex(e.evidence) + ".\n";
 }
@@ -188,7 +189,7 @@ std::string words(const federation::ledger::RoundClose& e) {
          to_hex(e.model) + ".\n";
 }
 std::string words(const federation::ledger::Incident& e) {
-  return "Something was refused or went wrong. Rule: " + e.rule + ". " + e.detail + ".\n";
+  return "Something was refused or went wrong. Rule: " + on_one_line(e.rule) + ". " + on_one_line(e.detail) + ".\n";
 }
 
 }  // namespace
@@ -202,6 +203,16 @@ std::string byte_text(std::uint64_t bytes) {
   std::array<char, 32> buffer{};
   std::snprintf(buffer.data(), buffer.size(), "%.1f %s", value, kUnits[unit]);
   return buffer.data();
+}
+
+std::string on_one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += "\\x0a";
+    else if (c == '\t') out += "\\x09";
+    else out += c;
+  }
+  return out;
 }
 
 std::string short_hex(ByteView bytes) { return to_hex(bytes.first(4)); }
@@ -219,7 +230,7 @@ std::string_view kind_limit(std::string_view kind) {
 std::size_t kind_count() noexcept { return kKindTexts.size(); }
 
 std::string one_line(const federation::ledger::LedgerEntry& entry) {
-  return std::visit([](const auto& body) { return line(body); }, entry);
+  return on_one_line(std::visit([](const auto& body) { return line(body); }, entry));
 }
 
 std::string explanation(std::uint64_t index, const federation::ledger::StampedEntry& entry) {

@@ -21,6 +21,10 @@ std::string_view kind_limit(std::string_view kind);
 // How many kinds of message a site can send: all that the gate lets out.
 std::size_t kind_count() noexcept;
 
+// What a ledger or a file says, so that it cannot begin a line of its own: a new line could turn a verdict around.
+// Console prints the other characters that are hidden in a text.
+std::string on_one_line(std::string_view text);
+
 std::string one_line(const federation::ledger::LedgerEntry& entry);
 // Who, what, to whom, under whose approval, and which checks were passed. Ends with a newline.
 std::string explanation(std::uint64_t index, const federation::ledger::StampedEntry& entry);

@@ -86,4 +86,41 @@ const std::vector<PublicKeyBytes>* KeyRing::identity_keys(std::string_view site)
   return found == identities_.end() ? nullptr : &found->second;
 }
 
+std::vector<SiteLogKey> KeyRing::log_keys_beside(const SiteId& site, const PublicKeyBytes& identity,
+                                                 EpochNumber epoch) const {
+  std::vector<PublicKeyBytes> of_epoch, all;
+  for (const auto& [hash, known] : rosters_) {
+    const federation::membership::RosterSite* named = known.roster.find(site);
+    if (named == nullptr || named->identity_key != identity) continue;
+    add_once(all, named->log_key);
+    if (known.roster.epoch == epoch) add_once(of_epoch, named->log_key);
+  }
+  return with_epochs(site, of_epoch.empty() ? all : of_epoch);
+}
+
+std::vector<SiteLogKey> KeyRing::log_keys_in(const SiteId& site, const Digest& roster) const {
+  const auto known = rosters_.find(roster);
+  const auto* named = known == rosters_.end() ? nullptr : known->second.roster.find(site);
+  return named == nullptr ? std::vector<SiteLogKey>() : with_epochs(site, {named->log_key});
+}
+
+std::vector<SiteLogKey> KeyRing::with_epochs(const SiteId& site, const std::vector<PublicKeyBytes>& log_keys) const {
+  std::vector<SiteLogKey> out;
+  for (const PublicKeyBytes& key : log_keys) {
+    SiteLogKey found;
+    for (const auto& [hash, known] : rosters_) {
+      const federation::membership::Roster& roster = known.roster;
+      const federation::membership::RosterSite* named = roster.find(site);
+      if (named == nullptr || named->log_key != key) continue;
+      const std::string origin = federation::ledger::ledger_origin(roster.federation, site.text());
+      const bool is_first = found.key.empty();
+      if (const auto note_key = crypto::NoteKey::create(origin, key)) found.key = note_key->text();
+      found.first = is_first ? roster.epoch : std::min(found.first, roster.epoch);
+      found.last = std::max(found.last, roster.epoch);
+    }
+    out.push_back(std::move(found));
+  }
+  return out;
+}
+
 }  // namespace fovea::audit

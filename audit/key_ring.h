@@ -26,6 +26,12 @@ struct KnownRoster {
   std::vector<federation::membership::PublicKeyBytes> signers;  // of the administrators given, those who signed it
 };
 
+// A log key of a site, and the first and last epoch of the rosters given that name it.
+struct SiteLogKey {
+  std::string key;  // in text form
+  EpochNumber first = 0, last = 0;
+};
+
 class KeyRing {
  public:
   // "<name>+<key id>+<base64>": invalid_argument when malformed.
@@ -43,6 +49,13 @@ class KeyRing {
   const std::vector<federation::membership::PublicKeyBytes>* approver_keys(std::string_view origin) const;
   // The keys with which this site signs its messages, over all rosters given.
   const std::vector<federation::membership::PublicKeyBytes>* identity_keys(std::string_view site) const;
+  // Under which the site kept its ledger when it signed a message of this epoch with this identity key; where no roster
+  // given is of that epoch, all that it had beside this identity key.
+  std::vector<SiteLogKey> log_keys_beside(const SiteId& site,
+                                          const federation::membership::PublicKeyBytes& identity,
+                                          EpochNumber epoch) const;
+  // By this roster; none if it was not given or does not name the site.
+  std::vector<SiteLogKey> log_keys_in(const SiteId& site, const Digest& roster) const;
   bool knows_roster(const Digest& hash) const { return rosters_.contains(hash); }
   const std::map<Digest, KnownRoster>& rosters() const noexcept { return rosters_; }
   bool empty() const noexcept { return log_keys_.empty(); }
@@ -51,6 +64,8 @@ class KeyRing {
   bool roster_is_pinned() const noexcept { return pinned_; }
 
  private:
+  std::vector<SiteLogKey> with_epochs(const SiteId& site,
+                                      const std::vector<federation::membership::PublicKeyBytes>& log_keys) const;
   std::vector<crypto::NoteKey> log_keys_;
   std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> approvers_;   // by origin
   std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> identities_;  // by site

@@ -10,13 +10,16 @@
 #include <utility>
 #include <variant>
 
+#include "audit/canaries.h"
 #include "audit/describe.h"
 #include "common/bytes.h"
 #include "common/console.h"
 #include "common/durable_file.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/journal.h"
+#include "federation/ledger/tile.h"
 #include "federation/ledger/tile_check.h"
+#include "federation/membership/signed_document.h"
 
 namespace fovea::audit {
 namespace {
@@ -25,30 +28,15 @@ namespace fs = std::filesystem;
 
 std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
 
-// Signed documents inside an entry are base64, which hides a canary: they are searched decoded.
-ByteView evidence_of(const federation::ledger::LedgerEntry& entry) {
-  if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry)) return approved->approval;
-  if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry)) return withdrawn->approval;
-  if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry)) return accepted->acceptance;
-  return {};
-}
-
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-// Entries are full of hex and base64, in which a short identifier such as "4711" or "ab12" occurs by chance, and of
-// numbers, which may equal one. So a short plain word counts only as a whole word, and not as a bare JSON number.
-bool occurs(std::string_view text, std::string_view canary) {
-  constexpr std::size_t kCertainBytes = 12;
-  const bool short_word = canary.size() < kCertainBytes && std::all_of(canary.begin(), canary.end(), is_alphanumeric);
-  for (std::size_t at = text.find(canary); at != std::string_view::npos; at = text.find(canary, at + 1)) {
-    if (!short_word) return true;
-    const char before = at == 0 ? ' ' : text[at - 1];
-    const char after = at + canary.size() == text.size() ? ' ' : text[at + canary.size()];
-    const bool number = (before == ':' || before == '[' || before == ',') &&
-                        (after == ',' || after == '}' || after == ']');
-    if (!is_alphanumeric(before) && !is_alphanumeric(after) && !number) return true;
-  }
-  return false;
+// Signed documents inside an entry are base64, and the text in them is JSON within JSON: both hide a canary, so that it
+// is searched decoded.
+std::string evidence_of(const federation::ledger::LedgerEntry& entry) {
+  ByteView bytes;
+  if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry)) bytes = approved->approval;
+  if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry)) bytes = withdrawn->approval;
+  if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry)) bytes = accepted->acceptance;
+  const auto document = federation::membership::SignedDocument::parse(bytes);
+  return document ? document->document : std::string(as_text(bytes));
 }
 
 // An audit spends its time on JSON and signatures: entries are parsed and receipts verified in batches on all cores,
@@ -59,7 +47,7 @@ class EntryAuditor {
       : rules_(std::move(origin), ring), ring_(ring), canaries_(canaries) {}
 
   void take(std::uint64_t index, ByteView bytes) {
-    batch_.push_back({index, std::string(as_text(bytes)), std::nullopt, false});
+    batch_.push_back({index, std::string(as_text(bytes)), std::nullopt, std::nullopt});
     if (batch_.size() == kBatch) flush();
   }
 
@@ -73,7 +61,7 @@ class EntryAuditor {
             pending.entry.emplace(federation::ledger::decode_entry(as_bytes(pending.bytes), entry_name(pending.index)));
         if (!entry) continue;
         if (const auto* receipt = std::get_if<federation::ledger::IngressReceipt>(&entry->body))
-          pending.signed_by_site = is_signed_by_site(*receipt, ring_);
+          pending.signer = signer_of(*receipt, ring_);
       }
     };
     {
@@ -88,43 +76,61 @@ class EntryAuditor {
   // After the entries of the tiles: up to `size`, what was not taken is missing.
   void end_tiles(std::uint64_t size) {
     flush();
-    if (next_ < size) rules_.missed(next_, size - 1);
+    if (next_ < size) miss(next_, size - 1);
     next_ = std::max(next_, size);
   }
 
+  // A text that must hold none of them, too.
+  void search(const std::string& where, std::string_view text) {
+    for (const std::size_t i : canaries_.found_in(text)) {
+      ++canary_hits_;
+      rules_.report(where, "canary",
+                    "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
+    }
+  }
+
   LedgerRules& rules() noexcept { return rules_; }
+  std::uint64_t canary_hits() const noexcept { return canary_hits_; }
+  bool has_gap() const noexcept { return has_gap_; }  // what is missing, or not what was committed to
+  std::uint64_t of_newer_version() const noexcept { return of_newer_version_; }
+  const std::string& newer_version() const noexcept { return newer_version_; }  // what is said of the first
 
  private:
+  void miss(std::uint64_t first, std::uint64_t last) {
+    has_gap_ = true;
+    rules_.missed(first, last);
+  }
   static constexpr std::size_t kBatch = 8192;
   struct Pending {
     std::uint64_t index;
     std::string bytes;
     std::optional<Result<federation::ledger::StampedEntry>> entry;
-    bool signed_by_site;  // of a receipt
+    std::optional<federation::membership::PublicKeyBytes> signer;  // of a receipt
   };
 
   void judge(const Pending& pending) {
-    if (pending.index > next_) rules_.missed(next_, pending.index - 1);
+    if (pending.index > next_) miss(next_, pending.index - 1);
     next_ = pending.index + 1;
-    search(pending.index, pending.bytes);
+    const std::string name = entry_name(pending.index);
+    search(name, pending.bytes);
     const Result<federation::ledger::StampedEntry>& entry = *pending.entry;
-    if (!entry) return rules_.report(entry_name(pending.index), "form", entry.error().message);
-    search(pending.index, as_text(evidence_of(entry->body)));
-    rules_.check(pending.index, *entry, pending.signed_by_site);
-  }
-
-  void search(std::uint64_t index, std::string_view text) {
-    for (std::size_t i = 0; i < canaries_.size(); ++i)
-      if (occurs(text, canaries_[i]))
-        rules_.report(entry_name(index), "canary",
-                      "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
+    if (!entry && entry.error().code == ErrorCode::failed_precondition) {
+      if (of_newer_version_++ == 0) newer_version_ = entry.error().message;
+      return rules_.missed(pending.index, pending.index);
+    }
+    if (!entry) return rules_.report(name, "form", entry.error().message);
+    search(name, evidence_of(entry->body));
+    rules_.check(pending.index, *entry, pending.signer);
   }
 
   LedgerRules rules_;
   std::uint64_t next_ = 0;  // the entry to judge; what check_tiles() leaves out was changed or is missing
   const KeyRing& ring_;
   std::vector<Pending> batch_;
-  const std::vector<std::string>& canaries_;
+  const CanarySearch canaries_;
+  std::uint64_t canary_hits_ = 0, of_newer_version_ = 0;
+  std::string newer_version_;
+  bool has_gap_ = false;
 };
 
 // The first line of the note, unverified: it only chooses the key to verify with.
@@ -139,6 +145,10 @@ constexpr std::string_view kEarlierRosters =
 
 // Whoever handed the folder over can have written what is newer than the checkpoint.
 constexpr std::string_view kUnsigned = "; no checkpoint covers this, and it accuses nobody: let the program end once";
+
+// Of files that the program had written since the checkpoint, or not yet.
+constexpr std::string_view kCopiedMeanwhile =
+    "the copy was made while the program ran. No checkpoint covers it, and it shows nothing";
 
 // permission_denied: none of the keys given has signed it.
 Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
@@ -176,9 +186,11 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   for (const federation::ledger::LedgerJournalEntry& record : journal->entries) {
     if (record.index < expected) continue;
     if (record.index > expected) {
-      auditor.rules().report(
-          "journal", "integrity",
-          "begins with entry " + std::to_string(record.index) + ", after a checkpoint of " + std::to_string(expected));
+      out.notices.push_back("the journal begins with entry " + std::to_string(record.index) +
+                            ", after a checkpoint of " + std::to_string(expected) + ": " +
+                            std::string(kCopiedMeanwhile));
+      for (const federation::ledger::LedgerJournalEntry& later : journal->entries)
+        auditor.search(entry_name(later.index), later.entry);
       return;
     }
     auditor.take(record.index, as_bytes(record.entry));
@@ -195,20 +207,58 @@ void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
                           ", as an interrupted write leaves them: nothing of it was sent");
 }
 
+// Whole tiles that no checkpoint in the copy names. They prove nothing, and must hold no name either.
+void tell_of_asides(AuditedLedger& out, const federation::ledger::TileCheck& tiles, EntryAuditor& auditor) {
+  using federation::ledger::ProblemKind;
+  for (const federation::ledger::LedgerProblem& aside : tiles.asides) {
+    const auto name = federation::ledger::TileName::parse(aside.where);
+    if (aside.kind != ProblemKind::other_publish || !name || name->level) continue;
+    const auto bytes = read_file(out.folder / aside.where, federation::ledger::kBundleBytesMax);
+    if (!bytes) continue;
+    for (const ByteView entry : federation::ledger::decode_bundle(*bytes, name->width).entries)
+      auditor.search(aside.where, as_text(entry));
+  }
+  if (tiles.aside_count == 0) return;
+  const federation::ledger::LedgerProblem& first = tiles.asides.front();
+  out.notices.push_back(first.where + " " + first.what +
+                        (tiles.aside_count > 1 ? " (and " + std::to_string(tiles.aside_count - 1) + " more)" : "") +
+                        ": " + std::string(kCopiedMeanwhile));
+}
+
+void tell_what_was_missed(AuditedLedger& out, EntryAuditor& auditor) {
+  out.of_newer_version = auditor.of_newer_version();
+  out.whole = out.whole && out.of_newer_version == 0;
+  if (out.of_newer_version > 0)
+    out.unverified =
+        auditor.newer_version() +
+        (out.of_newer_version > 1 ? "; so were " + std::to_string(out.of_newer_version - 1) + " more" : "");
+  out.undecided = auditor.rules().undecided();
+  if (out.undecided == 0) return;
+  const std::string because = "because " + auditor.rules().missed_text();
+  out.notices.push_back(counted(out.undecided, "check") + " of later entries cannot be decided, " + because +
+                        (auditor.has_gap()
+                             ? " was changed or is missing; that accuses nobody. Audit an undamaged copy of this ledger"
+                             : " cannot be read by this version of the program; that accuses nobody"));
+}
+
+void add_unverified(AuditedLedger& out, std::string why) {
+  out.unverified += (out.unverified.empty() ? "" : ". ") + std::move(why);
+}
+
 void tell_what_was_not_judged(AuditedLedger& out, const KeyRing& ring) {
   for (const auto& [site, count] : out.facts.receipts_unjudged) {
     std::string why =
         counted(count, "receipt") + " for " + site +
         " could not be judged: no roster that was given was in force and names the site's identity key; " +
         std::string(kEarlierRosters);
-    if (ring.has_roster()) out.unverified = std::move(why);
+    if (ring.has_roster()) add_unverified(out, std::move(why));
     else out.notices.push_back(std::move(why));
   }
   if (out.facts.approvals_unjudged > 0)
-    out.unverified = counted(out.facts.approvals_unjudged, "decision") +
-                     " of a person here could not be judged: the key is on no roster that was given, and the one that "
-                     "was in force then was not given; " +
-                     std::string(kEarlierRosters);
+    add_unverified(out, counted(out.facts.approvals_unjudged, "decision") +
+                            " of a person here could not be judged: the key is on no roster that was given, and the "
+                            "one that was in force then was not given; " +
+                            std::string(kEarlierRosters));
 }
 
 }  // namespace
@@ -235,7 +285,6 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
                                    const std::vector<std::string>& canaries) {
   AuditedLedger out;
   FOVEA_TRY_ASSIGN(out.folder, find_ledger(folder));
-  out.canaries_searched = canaries.size();
   if (const Result<void> verified = verify_checkpoint(out, ring); !verified) {
     if (verified.error().code == ErrorCode::permission_denied) {
       out.unverified = verified.error().message;
@@ -245,14 +294,17 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
     out.finding_count = 1;
     return out;
   }
+  out.canaries_searched = canaries.size();
   EntryAuditor auditor(out.origin, ring, canaries);
   const federation::ledger::TileCheck tiles = federation::ledger::check_tiles(
       out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
   auditor.end_tiles(out.checkpoint.size);
-  out.whole = auditor.rules().missed_text().empty();
+  out.ends = auditor.rules().last_at();
+  out.whole = !auditor.has_gap();
   const std::size_t signed_findings = auditor.rules().findings().size();
   audit_journal(out, auditor);
   auditor.flush();
+  tell_of_asides(out, tiles, auditor);
   auditor.rules().finish();
   for (const federation::ledger::LedgerProblem& problem : tiles.problems)
     out.findings.push_back({problem.where, "integrity", problem.what});
@@ -262,11 +314,8 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
     if (i >= signed_findings) out.findings.back().what += kUnsigned;
   }
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
-  out.undecided = auditor.rules().undecided();
-  if (out.undecided > 0)
-    out.notices.push_back(counted(out.undecided, "check") + " of later entries cannot be decided, because " +
-                          auditor.rules().missed_text() +
-                          " was changed or is missing; that accuses nobody. Audit an undamaged copy of this ledger");
+  tell_what_was_missed(out, auditor);
+  out.canary_hits = auditor.canary_hits();
   out.facts = auditor.rules().take_facts();
   tell_what_was_not_judged(out, ring);
   return out;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "audit/key_ring.h"
 #include "audit/ledger_rules.h"
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "crypto/merkle_log.h"
 #include "crypto/signed_note.h"
 
@@ -30,7 +32,8 @@ struct AuditedLedger {
   crypto::Checkpoint checkpoint;
   std::string key;  // that signed it, in text form
   std::vector<Finding> findings;
-  // Every entry under the checkpoint is the one committed to, and what is newer could be read and is not contested.
+  // Every entry under the checkpoint is the one committed to and of a version that this program knows, and what is
+  // newer could be read and is not contested.
   bool whole = false;
   std::uint64_t finding_count = 0;  // findings are listed up to a bound
   // Faults of later entries that may be no more than what an unreadable entry held: told once, as a notice.
@@ -39,16 +42,19 @@ struct AuditedLedger {
   std::vector<std::string> notices;  // worth knowing, no fault
   std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
   std::vector<Digest> unpublished_leaves;
+  std::optional<UnixMs> ends;            // when the newest entry under the checkpoint was written; none: it is empty
+  std::uint64_t of_newer_version = 0;    // entries that a newer program wrote: not judged
   // Among several of one owner, by compare_copies():
   bool copy = false;    // another one given is longer
   bool forked = false;  // another one given is signed too, and neither continues the other
-  std::uint64_t canaries_searched = 0;
+  std::uint64_t canaries_searched = 0;  // none where the ledger could not be read
+  std::uint64_t canary_hits = 0;
   LedgerFacts facts;
 
   bool was_read() const noexcept { return !key.empty(); }  // a key that was given has signed it
   Verdict verdict() const noexcept {
-    if (finding_count > 0 || undecided > 0) return Verdict::fail;
-    return unverified.empty() ? Verdict::pass : Verdict::unverified;
+    if (finding_count > 0) return Verdict::fail;
+    return unverified.empty() && undecided == 0 ? Verdict::pass : Verdict::unverified;
   }
   bool sound() const noexcept { return verdict() == Verdict::pass; }
 };
@@ -58,8 +64,7 @@ Result<std::filesystem::path> find_ledger(const std::filesystem::path& folder);
 
 // Faults of the ledger are findings, not errors; one whose signer's key the ring lacks is unverified. not_found: no
 // ledger.
-// A canary is a text that must not occur; a finding names it by its position only, never by its text. A canary of fewer
-// than 12 letters and digits counts only as a whole word: hashes hold short ones by chance.
+// A canary is a text that must not occur (canaries.h); a finding names it by its position only, never by its text.
 Result<AuditedLedger> audit_ledger(const std::filesystem::path& folder, const KeyRing& ring,
                                    const std::vector<std::string>& canaries = {});
 

@@ -64,23 +64,31 @@ std::string LedgerRules::missed_text() const {
          (missed_.size() > 1 ? " and others" : "");
 }
 
-bool is_signed_by_site(const federation::ledger::IngressReceipt& receipt, const KeyRing& ring) {
+std::optional<federation::membership::PublicKeyBytes> signer_of(const federation::ledger::IngressReceipt& receipt,
+                                                                const KeyRing& ring) {
   const auto* keys = ring.identity_keys(receipt.site.text());
   const auto kind = federation::ledger::egress_kind(receipt.kind);
-  if (keys == nullptr || !kind || !receipt.proof) return false;
+  if (keys == nullptr || !kind || !receipt.proof) return std::nullopt;
   const federation::messages::EnvelopeProof proof{
       .version = receipt.proof->envelope,
       .header = {.kind = *kind, .run = receipt.key.run, .sender = receipt.site, .epoch = receipt.proof->epoch},
       .payload_digest = receipt.proof->body,
       .signature = receipt.proof->signature};
-  return std::any_of(keys->begin(), keys->end(), [&](const federation::membership::PublicKeyBytes& key) {
+  const auto found = std::find_if(keys->begin(), keys->end(), [&](const federation::membership::PublicKeyBytes& key) {
     return federation::messages::verify_proof(proof, key).has_value();
   });
+  return found == keys->end() ? std::nullopt : std::optional(*found);
 }
 
-void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEntry& entry, bool signed_by_site) {
+void LedgerRules::missed(std::uint64_t first, std::uint64_t last) {
+  if (!missed_.empty() && missed_.back().second + 1 == first) missed_.back().second = last;
+  else missed_.emplace_back(first, last);
+}
+
+void LedgerRules::check(std::uint64_t index, const federation::ledger::StampedEntry& entry,
+                        const std::optional<federation::membership::PublicKeyBytes>& signer) {
   index_ = index;
-  signed_by_site_ = signed_by_site;
+  signer_ = signer;
   at_ = entry.at;
   if (facts_.entries++ == 0) facts_.first = at_;
   facts_.last = at_;
@@ -158,10 +166,25 @@ void LedgerRules::check_length(std::uint64_t length) {
 // auditor lacks that roster, or an unreadable entry may name a newer one, a key that is on no other may have signed.
 ReceiptProof LedgerRules::judge(const federation::ledger::IngressReceipt& entry) {
   if (!entry.proof) return ReceiptProof::old_form;
-  if (signed_by_site_) return ReceiptProof::site;
+  if (signer_) return ReceiptProof::site;
   if (roster_in_force_ && ring_.knows_roster(*roster_in_force_) && !has_missed(roster_index_))
     return ReceiptProof::forged;
   return ReceiptProof::unknown_key;
+}
+
+// What a site signed says with which keys; of a receipt without a signature only the roster in force can.
+std::size_t LedgerRules::log_keys_of(const federation::ledger::IngressReceipt& entry) {
+  const auto position = [this](auto found, const auto& find) {
+    if (!found.second) return found.first->second;
+    facts_.log_keys.push_back(find());
+    return found.first->second = facts_.log_keys.size() - 1;
+  };
+  if (signer_)
+    return position(by_signer_.try_emplace({entry.site, *signer_, entry.proof->epoch}, 0),
+                    [&] { return ring_.log_keys_beside(entry.site, *signer_, entry.proof->epoch); });
+  if (entry.proof || !roster_in_force_ || has_missed(roster_index_)) return 0;
+  return position(by_roster_.try_emplace({entry.site, *roster_in_force_}, 0),
+                  [&] { return ring_.log_keys_in(entry.site, *roster_in_force_); });
 }
 
 void LedgerRules::on(const federation::ledger::RosterAccepted& entry) {
@@ -256,7 +279,10 @@ void LedgerRules::on(const EgressIntent& entry) {
                               .kind = entry.kind,
                               .payload = entry.payload,
                               .length = entry.length,
-                              .body = entry.body});
+                              .body = entry.body,
+                              .at = at_,
+                              .run = entry.key.run,
+                              .round = entry.key.round});
 }
 
 void LedgerRules::check_intent_rules(const EgressIntent& entry, MessageKind kind) {
@@ -358,7 +384,11 @@ void LedgerRules::on(const federation::ledger::IngressReceipt& entry) {
                               .length = entry.length,
                               .confirmed = true,
                               .body = entry.proof ? std::optional(entry.proof->body) : std::nullopt,
-                              .proof = proof});
+                              .proof = proof,
+                              .at = at_,
+                              .run = entry.key.run,
+                              .round = entry.key.round,
+                              .log_keys = log_keys_of(entry)});
 }
 
 void LedgerRules::on(const federation::ledger::SiteBlamed& entry) {

@@ -56,8 +56,9 @@ enum class ReceiptProof {
   unknown_key,  // a roster that the auditor was not given was in force
   old_form,     // an entry of version 1 has no signature
 };
-// Whether one of the site's identity keys on the auditor's rosters signed what the receipt says.
-bool is_signed_by_site(const federation::ledger::IngressReceipt& receipt, const KeyRing& ring);
+// The one of the site's identity keys on the auditor's rosters that signed what the receipt says.
+std::optional<federation::membership::PublicKeyBytes> signer_of(const federation::ledger::IngressReceipt& receipt,
+                                                                const KeyRing& ring);
 
 // One message that left, or arrived at the coordinator.
 struct Transfer {
@@ -69,6 +70,10 @@ struct Transfer {
   bool confirmed = false;
   std::optional<Digest> body{};                    // what the site signed; absent in entries of version 1
   ReceiptProof proof = ReceiptProof::unknown_key;  // of a receipt
+  UnixMs at{};                                     // by the clock of the ledger's owner
+  RunId run{};
+  RoundNumber round = 0;
+  std::size_t log_keys = 0;  // of a receipt: the site's when it sent this, in LedgerFacts::log_keys
 };
 
 // A site that the coordinator left out of a run; `pardoned` by an administrator since.
@@ -107,6 +112,7 @@ struct RosterRecord {
 struct LedgerFacts {
   std::map<std::string, KindTotal> by_kind;
   std::vector<Transfer> transfers;
+  std::vector<std::vector<SiteLogKey>> log_keys = std::vector<std::vector<SiteLogKey>>(1);  // the first: unknown
   std::vector<PlanRecord> decisions;
   std::vector<AcquaintanceRecord> acquaintances;
   std::vector<BlameRecord> blames;
@@ -126,10 +132,11 @@ class LedgerRules {
   // `origin` as in the checkpoint; the ring must outlive the rules.
   LedgerRules(std::string origin, const KeyRing& ring);
 
-  // `signed_by_site`: is_signed_by_site() of a receipt; false for every other entry.
-  void check(std::uint64_t index, const federation::ledger::StampedEntry& entry, bool signed_by_site);
-  // Entries first..last are missing or not the ones committed to; in order with check().
-  void missed(std::uint64_t first, std::uint64_t last) { missed_.emplace_back(first, last); }
+  // `signer`: signer_of() of a receipt; none for every other entry.
+  void check(std::uint64_t index, const federation::ledger::StampedEntry& entry,
+             const std::optional<federation::membership::PublicKeyBytes>& signer);
+  // Entries first..last are missing, not the ones committed to, or of a newer version; in order with check().
+  void missed(std::uint64_t first, std::uint64_t last);
   void finish();  // totals of what was not confirmed
 
   const std::vector<Finding>& findings() const noexcept { return findings_; }
@@ -139,6 +146,9 @@ class LedgerRules {
   std::string missed_text() const;  // "entry 5", "entries 5 to 9 and others"
   LedgerFacts take_facts() noexcept { return std::move(facts_); }
   bool is_coordinator() const noexcept { return coordinator_; }
+  std::optional<UnixMs> last_at() const {  // of the newest entry so far
+    return facts_.entries == 0 ? std::nullopt : std::optional(facts_.last);
+  }
   void report(std::string where, std::string rule, std::string what);
 
  private:
@@ -185,6 +195,7 @@ class LedgerRules {
   void check_form(bool names_what_was_signed);
   void check_length(std::uint64_t length);
   ReceiptProof judge(const federation::ledger::IngressReceipt& entry);
+  std::size_t log_keys_of(const federation::ledger::IngressReceipt& entry);  // position in facts_.log_keys
   Attempt* attempt_of(const federation::ledger::RoundKey& key);
   std::optional<std::uint64_t> last_opened(const RunId& run) const;  // the entry that opened its newest attempt
 
@@ -213,7 +224,9 @@ class LedgerRules {
   std::set<Digest> rosters_;
   std::optional<Digest> roster_in_force_;
   std::optional<std::uint64_t> roster_index_;  // of the entry that names it
-  bool signed_by_site_ = false;
+  std::optional<federation::membership::PublicKeyBytes> signer_;
+  std::map<std::tuple<SiteId, federation::membership::PublicKeyBytes, EpochNumber>, std::size_t> by_signer_;
+  std::map<std::pair<SiteId, Digest>, std::size_t> by_roster_;
   bool new_form_seen_ = false;
   std::map<RunId, Attempt> attempts_;  // newest of each run
   std::map<std::pair<RunId, RoundNumber>, Digest> unmasked_;

@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <utility>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/ids.h"
 
 namespace fovea::audit {
 namespace {
@@ -19,18 +25,55 @@ void add(TransferCount& count, const Transfer& transfer) {
   count.bytes += transfer.length;
 }
 
-struct SiteLedgers {
-  std::vector<const Transfer*> sent, received;
-  bool given = false, read = false, damaged = false, forked = false;
+// What the entries under one ledger's checkpoint show of when it ends: it is a copy, and may be older than the
+// coordinator's. Others are not asked: whoever hands the folder over can have written them.
+struct CopyEnd {
+  std::optional<UnixMs> at;              // of the newest entry
+  std::map<RunId, RoundNumber> rounds;   // the newest of each run in which something left
+  std::optional<std::int64_t> ahead_ms;  // how far the coordinator's clock is ahead of this one, at most
 };
 
-// What one site's ledger can say about a receipt that none of its entries matches.
+struct LedgerUnderKey {
+  bool whole = true;
+  CopyEnd end;
+};
+
+struct Sent {
+  const Transfer* transfer;
+  LedgerUnderKey* ledger;  // none: no checkpoint covers it
+};
+
+struct SiteLedgers {
+  std::vector<Sent> sent;
+  std::vector<const Transfer*> received;
+  bool given = false, forked = false;
+  std::map<std::string, LedgerUnderKey> by_key;  // those that could be read
+};
+
+struct CoordinatorsSide {
+  std::uint64_t signed_receipts = 0;  // entries under its checkpoint
+  std::optional<UnixMs> ends;
+
+  // Of a receipt. One that no checkpoint covers is newer than all that one does, whatever it says.
+  std::int64_t time_of(const Transfer& receipt) const {
+    const bool covered = receipt.index < signed_receipts || !ends;
+    return covered ? receipt.at.value : std::max(receipt.at.value, ends->value);
+  }
+};
+
+std::string epochs_text(const SiteLogKey& key) {
+  if (key.first == key.last) return "epoch " + std::to_string(key.first);
+  return "epochs " + std::to_string(key.first) + " to " + std::to_string(key.last);
+}
+
+// What one site's ledgers can say about a receipt that none of their entries matches.
 class SiteWitness {
  public:
-  SiteWitness(const SiteLedgers& ledgers, std::uint64_t signed_receipts)
-      : ledgers_(ledgers), signed_receipts_(signed_receipts) {
-    for (const Transfer* transfer : ledgers.sent) {
-      if (transfer->body) bodies_.emplace(transfer->kind, *transfer->body);
+  SiteWitness(std::string site, const SiteLedgers& ledgers, const CoordinatorsSide& coordinator,
+              const std::vector<std::vector<SiteLogKey>>& log_keys)
+      : site_(std::move(site)), ledgers_(ledgers), coordinator_(coordinator), log_keys_(log_keys) {
+    for (const Sent& sent : ledgers.sent) {
+      if (sent.transfer->body) bodies_.emplace(sent.transfer->kind, *sent.transfer->body);
       else has_old_form_ = true;
     }
   }
@@ -40,14 +83,22 @@ class SiteWitness {
   // entries name contents, so that an older form is no excuse on either side.
   UnloggedReceipt judge(const Transfer& receipt) const {
     const auto verdict = [&](Culprit culprit, const char* why) { return UnloggedReceipt{receipt.index, culprit, why}; };
-    const bool is_coordinators = receipt.index < signed_receipts_;
+    const bool is_coordinators = receipt.index < coordinator_.signed_receipts;
     if (receipt.proof == ReceiptProof::forged && is_coordinators)
       return verdict(Culprit::coordinator, "the site did not sign it: the coordinator made it up");
     if (receipt.proof == ReceiptProof::forged)
       return verdict(Culprit::nobody,
                      "the site did not sign it, and no checkpoint of the coordinator covers it: anybody may have "
                      "written it");
-    if (const char* silent = silence(); silent != nullptr) return verdict(Culprit::nobody, silent);
+    const std::vector<SiteLogKey>& keys = log_keys_[receipt.log_keys];
+    if (std::string missing = not_given(keys); !missing.empty())
+      return {receipt.index, Culprit::nobody, std::move(missing), true};
+    if (is_damaged(keys))
+      return verdict(Culprit::nobody, "it may be in what cannot be read or is missing in this copy of the site's ledger");
+    if (receipt.proof == ReceiptProof::old_form && keys.empty())
+      return verdict(Culprit::nobody,
+                     "it is of version 1, without the site's signature, and no roster that was given and in force says "
+                     "under which keys the site kept its ledger");
     if (receipt.proof == ReceiptProof::old_form && !bodies_.empty() && !has_old_form_ && is_coordinators)
       return verdict(Culprit::coordinator,
                      "it is of version 1, without the signature that every message of this site has by its ledger: the "
@@ -57,6 +108,8 @@ class SiteWitness {
     if (receipt.proof == ReceiptProof::unknown_key)
       return verdict(Culprit::nobody,
                      "its signature cannot be judged: no roster given was in force and names the site's identity key");
+    if (std::string early = ends_before(receipt, keys); !early.empty())
+      return {receipt.index, Culprit::nobody, std::move(early), true};
     if (bodies_.contains({receipt.kind, *receipt.body}))
       return verdict(Culprit::nobody,
                      "the site recorded a message with these contents, but fewer times or under other bytes");
@@ -65,55 +118,122 @@ class SiteWitness {
   }
 
  private:
-  // Why the ledger cannot speak against its site; null where it can.
-  const char* silence() const {
-    if (!ledgers_.given) return "the site's ledger was not given";
-    if (!ledgers_.read) return "the site's ledger could not be verified with the keys that were given";
-    if (ledgers_.damaged) return "it may be in what is changed or missing in this copy of the site's ledger";
-    return nullptr;
+  // Of the ledgers in which the receipt's message may be recorded, what the auditor lacks; empty: nothing.
+  std::string not_given(const std::vector<SiteLogKey>& keys) const {
+    if (!ledgers_.given) return "the ledger of " + site_ + " was not given";
+    if (ledgers_.by_key.empty())
+      return "the ledger of " + site_ + " could not be verified with the keys that were given";
+    for (const SiteLogKey& key : keys)
+      if (!ledgers_.by_key.contains(key.key))
+        return "the ledger of " + site_ + "'s keys of " + epochs_text(key) + " was not given";
+    return "";
   }
 
+  bool is_damaged(const std::vector<SiteLogKey>& keys) const {
+    return std::any_of(ledgers_.by_key.begin(), ledgers_.by_key.end(), [&](const auto& of_key) {
+      const auto names = [&](const SiteLogKey& key) { return key.key == of_key.first; };
+      return !of_key.second.whole && (keys.empty() || std::any_of(keys.begin(), keys.end(), names));
+    });
+  }
+
+  // An old copy convicts nobody. A site sends nothing of a round once it has sent something of a later one, so that a
+  // later round shows, whatever its operator wrote for times, that the copy reaches further than the receipt.
+  std::string ends_before(const Transfer& receipt, const std::vector<SiteLogKey>& keys) const {
+    for (const SiteLogKey& key : keys) {
+      const CopyEnd& end = ledgers_.by_key.at(key.key).end;
+      const auto round = end.rounds.find(receipt.run);
+      if (receipt.round > 0 && round != end.rounds.end() && round->second > receipt.round) continue;
+      if (end.at && end.at->value >= coordinator_.time_of(receipt) - end.ahead_ms.value_or(0)) continue;
+      return (end.at ? "the copy of " + site_ + "'s ledger ends at " + utc_text(*end.at) + ", before this was received"
+                     : "the copy of " + site_ + "'s ledger is empty") +
+             ": copy the sites' ledgers after the coordinator's";
+    }
+    return "";
+  }
+
+  std::string site_;
   const SiteLedgers& ledgers_;
-  std::uint64_t signed_receipts_;  // entries under the coordinator's checkpoint
+  const CoordinatorsSide& coordinator_;
+  const std::vector<std::vector<SiteLogKey>>& log_keys_;
   std::set<std::pair<std::string, Digest>> bodies_;
   bool has_old_form_ = false;
 };
 
+struct Matches {
+  std::vector<std::pair<Sent, const Transfer*>> both;
+  std::vector<const Transfer*> sent_only, received_only;
+};
+
 // One site's transfers against its receipts. A message sent again has the same bytes: copies are matched one to one.
-SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& ledgers, std::uint64_t signed_receipts) {
-  std::vector<const Transfer*> sent = ledgers.sent, received = ledgers.received;
+Matches match(std::vector<Sent> sent, std::vector<const Transfer*> received) {
   const auto order = [](const Transfer* a, const Transfer* b) {
     return std::tie(a->payload, a->kind, a->length, a->index) < std::tie(b->payload, b->kind, b->length, b->index);
   };
   const auto key = [](const Transfer* t) { return std::tie(t->payload, t->kind, t->length); };
-  std::sort(sent.begin(), sent.end(), order);
+  std::sort(sent.begin(), sent.end(), [&](const Sent& a, const Sent& b) { return order(a.transfer, b.transfer); });
   std::sort(received.begin(), received.end(), order);
-  SiteReconciliation out;
-  out.site = site;
-  out.forked = ledgers.forked;
-  const SiteWitness witness(ledgers, signed_receipts);
-  const auto unlogged = [&](const Transfer& transfer) {
-    UnloggedReceipt found = witness.judge(transfer);
-    add(out.unlogged, transfer);
-    if (found.culprit == Culprit::site) add(out.against_site, transfer);
-    if (found.culprit == Culprit::coordinator) add(out.against_coordinator, transfer);
-    if (out.unlogged_receipts.size() < kReceiptsListedMax) out.unlogged_receipts.push_back(std::move(found));
-  };
+  Matches out;
   auto intent = sent.begin();
   auto receipt = received.begin();
   while (intent != sent.end() || receipt != received.end()) {
-    if (receipt == received.end() || (intent != sent.end() && key(*intent) < key(*receipt))) {
-      add(out.unconfirmed, **intent++);
-    } else if (intent == sent.end() || key(*receipt) < key(*intent)) {
-      unlogged(**receipt++);
-    } else {
-      add(out.matched, **intent++);
-      ++receipt;
-    }
+    if (receipt == received.end() || (intent != sent.end() && key(intent->transfer) < key(*receipt)))
+      out.sent_only.push_back((intent++)->transfer);
+    else if (intent == sent.end() || key(*receipt) < key(intent->transfer)) out.received_only.push_back(*receipt++);
+    else out.both.emplace_back(*intent++, *receipt++);
+  }
+  return out;
+}
+
+// A message arrives after it was recorded: the least difference is what the clocks differ by, or more.
+void compare_clocks(const Matches& matches, const CoordinatorsSide& coordinator) {
+  for (const auto& [sent, receipt] : matches.both) {
+    if (sent.ledger == nullptr || receipt->index >= coordinator.signed_receipts) continue;
+    std::optional<std::int64_t>& ahead = sent.ledger->end.ahead_ms;
+    const std::int64_t difference = receipt->at.value - sent.transfer->at.value;
+    ahead = std::min(ahead.value_or(difference), difference);
+  }
+}
+
+SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& ledgers,
+                                  const CoordinatorsSide& coordinator,
+                                  const std::vector<std::vector<SiteLogKey>>& log_keys) {
+  const Matches matches = match(ledgers.sent, ledgers.received);
+  compare_clocks(matches, coordinator);
+  SiteReconciliation out;
+  out.site = site;
+  out.forked = ledgers.forked;
+  for (const auto& [sent, receipt] : matches.both) add(out.matched, *receipt);
+  for (const Transfer* sent : matches.sent_only) add(out.unconfirmed, *sent);
+  const SiteWitness witness(site, ledgers, coordinator, log_keys);
+  for (const Transfer* receipt : matches.received_only) {
+    UnloggedReceipt found = witness.judge(*receipt);
+    add(out.unlogged, *receipt);
+    if (found.culprit == Culprit::site) add(out.against_site, *receipt);
+    if (found.culprit == Culprit::coordinator) add(out.against_coordinator, *receipt);
+    if (found.lacks) add(out.undecided, *receipt);
+    const bool is_new = std::find(out.lacking.begin(), out.lacking.end(), found.why) == out.lacking.end();
+    if (found.lacks && is_new && out.lacking.size() < kReceiptsListedMax) out.lacking.push_back(found.why);
+    if (out.unlogged_receipts.size() < kReceiptsListedMax) out.unlogged_receipts.push_back(std::move(found));
   }
   std::sort(out.unlogged_receipts.begin(), out.unlogged_receipts.end(),
             [](const UnloggedReceipt& a, const UnloggedReceipt& b) { return a.index < b.index; });
   return out;
+}
+
+void add_ledger(SiteLedgers& own, const AuditedLedger& site) {
+  own.given = true;
+  if (!site.was_read()) return;  // whose it is, it only says
+  LedgerUnderKey& ledger = own.by_key[site.key];
+  ledger.whole = ledger.whole && site.whole;
+  own.forked = own.forked || site.forked;
+  if (site.ends && (!ledger.end.at || site.ends->value > ledger.end.at->value)) ledger.end.at = site.ends;
+  for (const Transfer& transfer : site.facts.transfers) {
+    const bool covered = transfer.index < site.checkpoint.size;
+    own.sent.push_back({&transfer, covered ? &ledger : nullptr});
+    if (!covered) continue;
+    RoundNumber& newest = ledger.end.rounds[transfer.run];
+    newest = std::max(newest, transfer.round);
+  }
 }
 
 }  // namespace
@@ -139,22 +259,28 @@ bool Reconciliation::clean() const noexcept {
 
 std::string federation_of(const AuditedLedger& ledger) { return ledger.origin.substr(0, ledger.origin.rfind('/')); }
 
+bool Reconciliation::convicts() const noexcept {
+  return std::any_of(sites.begin(), sites.end(), [](const auto& site) {
+    return site.forked || site.against_site.messages + site.against_coordinator.messages > 0;
+  });
+}
+
+bool Reconciliation::undecided() const noexcept {
+  return !clean() && std::all_of(sites.begin(), sites.end(), [](const auto& site) {
+    return !site.forked && site.undecided.messages == site.unlogged.messages;
+  });
+}
+
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator) {
   std::map<std::string, SiteLedgers> by_site;
-  for (const AuditedLedger* site : sites) {
-    if (site->copy || federation_of(*site) != federation_of(coordinator)) continue;
-    SiteLedgers& own = by_site[site->owner];
-    own.given = true;
-    if (!site->was_read()) continue;  // whose it is, it only says
-    own.read = true;
-    own.damaged = own.damaged || !site->whole;
-    own.forked = own.forked || site->forked;
-    for (const Transfer& transfer : site->facts.transfers) own.sent.push_back(&transfer);
-  }
+  for (const AuditedLedger* site : sites)
+    if (!site->copy && !site->owner.empty() && federation_of(*site) == federation_of(coordinator))
+      add_ledger(by_site[site->owner], *site);
   for (const Transfer& receipt : coordinator.facts.transfers) by_site[receipt.site].received.push_back(&receipt);
+  const CoordinatorsSide side{coordinator.checkpoint.size, coordinator.ends};
   Reconciliation out;
   for (const auto& [site, ledgers] : by_site)
-    out.sites.push_back(reconcile_site(site, ledgers, coordinator.checkpoint.size));
+    out.sites.push_back(reconcile_site(site, ledgers, side, coordinator.facts.log_keys));
   return out;
 }
 

@@ -25,6 +25,7 @@ struct UnloggedReceipt {
   std::uint64_t index = 0;  // in the coordinator's ledger
   Culprit culprit = Culprit::nobody;
   std::string why;
+  bool lacks = false;  // what would show more was not given to the auditor: then `why` says what
 };
 
 struct SiteReconciliation {
@@ -34,20 +35,25 @@ struct SiteReconciliation {
   TransferCount unconfirmed;  // intended by the site, never received: a message lost, or a crash before it was sent
   TransferCount unlogged;     // received, and the site's ledger does not know of it: must be none
   TransferCount against_site, against_coordinator;  // of the unlogged ones; the rest convicts nobody
+  TransferCount undecided;                          // of these: what was not given may explain them
+  std::vector<std::string> lacking;                 // what that is, each once; at most 20
   std::vector<UnloggedReceipt> unlogged_receipts;   // at most 20
 };
 
 struct Reconciliation {
   std::vector<SiteReconciliation> sites;  // by name
   std::uint64_t unlogged_bytes() const noexcept;
-  bool clean() const noexcept;  // no unlogged message, no site with two ledgers
+  bool clean() const noexcept;      // no unlogged message, no site with two ledgers
+  bool convicts() const noexcept;   // anybody
+  bool undecided() const noexcept;  // not clean, and what was not given may explain all of it
 };
 
 std::string federation_of(const AuditedLedger& ledger);  // as its origin has it
 
-// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody. What only a copy holds,
-// or a ledger of another federation, explains no receipt. Several ledgers of one site count together where each has a
-// key of its own.
+// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody. Nor do those that it
+// signed under keys beside which the rosters name another log key than those of the ledgers given, or that the
+// coordinator received after the copy given ends. What only a copy holds, or a ledger of another federation, explains
+// no receipt. Several ledgers of one site count together where each has a key of its own.
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
 
 }  // namespace fovea::audit

@@ -81,6 +81,9 @@ std::string scope_section(const ReportInput& input) {
   else if (input.roster_pinned)
     out += "The keys come from a roster whose signatures by the federation's administrators were checked.";
   else out += "The keys come from a roster file whose administrators were not pinned: the file itself is trusted.";
+  if (input.canaries > 0)
+    out += " " + counted(input.canaries, "name or identifier was", "names and identifiers were") +
+           " searched for in every entry that could be read; where one was found, the exceptions say.";
   return out + "</p>\n";
 }
 

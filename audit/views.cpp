@@ -93,12 +93,6 @@ ordered_json facts_json(const LedgerFacts& facts) {
           {"last_at_ms", facts.last.value}};
 }
 
-bool convicts_anybody(const Reconciliation& reconciliation) {
-  return std::any_of(reconciliation.sites.begin(), reconciliation.sites.end(), [](const SiteReconciliation& site) {
-    return site.forked || site.against_site.messages + site.against_coordinator.messages > 0;
-  });
-}
-
 std::string verdict_text(Verdict verdict) {
   if (verdict == Verdict::unverified) return "NOT VERIFIED";
   return verdict == Verdict::pass ? "PASS" : "FAIL";
@@ -112,6 +106,25 @@ std::string forked(const std::vector<AuditedLedger>& ledgers) {
   std::string out;
   for (const std::string& owner : owners) out += (out.empty() ? " " : ", ") + owner;
   return out.empty() ? "" : out + " signed two ledgers that contradict each other.";
+}
+
+// What the auditor lacks of which, each once.
+std::string lacking(const Reconciliation& reconciliation) {
+  constexpr std::size_t kShown = 5;
+  std::size_t count = 0;
+  std::string out;
+  for (const SiteReconciliation& site : reconciliation.sites)
+    for (const std::string& what : site.lacking)
+      if (count++ < kShown) out += (out.empty() ? "" : "; ") + on_one_line(what);
+  if (count > kShown) out += "; and " + std::to_string(count - kShown) + " more";
+  return out;
+}
+
+// Of the names that the auditor gave.
+std::string canary_text(const AuditedLedger& ledger) {
+  const std::string given = counted(ledger.canaries_searched, "given name or identifier", "given names and identifiers");
+  if (ledger.canary_hits > 0) return "searched for " + given + ", and found them where it is said above";
+  return "none of " + given + " occurs in any entry" + (ledger.whole ? "" : " that could be read");
 }
 
 // Who is convicted, by name; empty where nobody is.
@@ -143,7 +156,9 @@ ordered_json to_json(const AuditedLedger& ledger) {
           {"root", to_base64(ledger.checkpoint.root)},
           {"key", ledger.key},
           {"unpublished", ledger.unpublished},
+          {"of_newer_version", ledger.of_newer_version},
           {"canaries_searched", ledger.canaries_searched},
+          {"canary_hits", ledger.canary_hits},
           {"finding_count", ledger.finding_count},
           {"findings", findings},
           {"undecided", ledger.undecided},
@@ -179,29 +194,28 @@ ordered_json to_json(const Reconciliation& reconciliation) {
                         {"unlogged", count_json(site.unlogged)},
                         {"against_site", count_json(site.against_site)},
                         {"against_coordinator", count_json(site.against_coordinator)},
+                        {"undecided", count_json(site.undecided)},
+                        {"lacking", site.lacking},
                         {"unlogged_receipts", receipts_json(site)}};
-  return {{"verdict", reconciliation.clean() ? "pass" : "fail"},
+  return {{"verdict", reconciliation.clean() ? "pass" : reconciliation.undecided() ? "unverified" : "fail"},
           {"unlogged_bytes", reconciliation.unlogged_bytes()},
           {"sites", sites}};
 }
 
 std::string to_text(const AuditedLedger& ledger) {
-  std::string out = verdict_text(ledger.verdict()) + "  " + ledger.origin + "  ";
+  std::string out = verdict_text(ledger.verdict()) + "  " + on_one_line(ledger.origin) + "  ";
   if (!ledger.was_read()) out += "not read";
   else
     out += counted(ledger.checkpoint.size, "entry") + ", " + (ledger.coordinator ? "received " : "sent ") +
            byte_text(bytes_of(ledger.facts)) + ", " + counted(ledger.facts.incidents.size(), "incident");
   out += "  (" + ledger.folder.string() + ")";
-  if (!ledger.unverified.empty()) out += "\n      " + ledger.unverified;
+  if (!ledger.unverified.empty()) out += "\n      " + on_one_line(ledger.unverified);
   for (const Finding& finding : ledger.findings)
-    out += "\n      " + finding.where + "  [" + finding.rule + "]  " + finding.what;
+    out += "\n      " + on_one_line(finding.where + "  [" + finding.rule + "]  " + finding.what);
   if (ledger.finding_count > ledger.findings.size())
     out += "\n      and " + std::to_string(ledger.finding_count - ledger.findings.size()) + " more";
-  for (const std::string& notice : ledger.notices) out += "\n      note: " + notice;
-  if (ledger.canaries_searched > 0 && ledger.sound())
-    out += "\n      none of " +
-           counted(ledger.canaries_searched, "given name or identifier", "given names and identifiers") +
-           " occurs in any entry";
+  for (const std::string& notice : ledger.notices) out += "\n      note: " + on_one_line(notice);
+  if (ledger.canaries_searched > 0) out += "\n      " + canary_text(ledger);
   return out;
 }
 
@@ -209,29 +223,29 @@ std::string to_text(const BlameEvidence& evidence) {
   const federation::membership::Blame& blame = evidence.blame;
   std::string out = std::string(evidence.findings.empty() ? "PASS" : "FAIL") + "  " + blame.site.text() +
                     " was left out of run " + blame.run.text() + " in round " + std::to_string(blame.round) + ": " +
-                    blame.reason;
+                    on_one_line(blame.reason);
   if (evidence.entry) out += "; entry " + std::to_string(*evidence.entry) + " of the coordinator's ledger names it";
   out += "  (" + evidence.file.string() + ")";
   for (const EvidenceMessage& message : evidence.messages)
     if (message.is_signed)
-      out += "\n      " + message.kind + ", signed by " + message.sender + ", " + to_hex(message.payload);
+      out += "\n      " + on_one_line(message.kind + ", signed by " + message.sender) + ", " + to_hex(message.payload);
   if (evidence.messages.empty())
     out += "\n      no message: two sites disagree about a share, and nobody else can tell which of them is right";
-  for (const std::string& finding : evidence.findings) out += "\n      " + finding;
+  for (const std::string& finding : evidence.findings) out += "\n      " + on_one_line(finding);
   return out;
 }
 
 std::string to_text(const Reconciliation& reconciliation) {
   std::vector<std::vector<std::string>> rows{{"site", "matched", "sent but unconfirmed", "unlogged"}};
   for (const SiteReconciliation& site : reconciliation.sites)
-    rows.push_back({site.site, count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
+    rows.push_back({on_one_line(site.site), count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
   std::string out = text_table(rows);
   while (!out.empty() && out.back() == '\n') out.pop_back();
   for (const SiteReconciliation& site : reconciliation.sites)
     for (const UnloggedReceipt& receipt : site.unlogged_receipts)
-      out += "\n" + site.site + ": the coordinator's entry " + std::to_string(receipt.index) +
+      out += "\n" + on_one_line(site.site) + ": the coordinator's entry " + std::to_string(receipt.index) +
              " has no intent in the site's ledger; convicts " + std::string(to_string(receipt.culprit)) + ": " +
-             receipt.why;
+             on_one_line(receipt.why);
   return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
 }
 
@@ -239,8 +253,9 @@ Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliati
   Verdict worst = Verdict::pass;
   for (const AuditedLedger& ledger : ledgers) worst = std::max(worst, ledger.verdict());
   if (reconciliation == nullptr || reconciliation->clean()) return worst;
-  // What a ledger holds that could not be verified may be all that is missing.
-  return worst == Verdict::unverified && !convicts_anybody(*reconciliation) ? worst : Verdict::fail;
+  if (worst == Verdict::fail || reconciliation->convicts()) return Verdict::fail;
+  // What a ledger holds that could not be verified, or one that was not given, may be all that is missing.
+  return worst == Verdict::unverified || reconciliation->undecided() ? Verdict::unverified : Verdict::fail;
 }
 
 bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
@@ -259,7 +274,10 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   const Verdict verdict = verdict_of(ledgers, reconciliation);
   if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified)
     return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +
-           " cannot be judged with the keys that were given; the lines above say which are missing.";
+           " cannot be judged with what was given; the lines above say what is missing.";
+  if (verdict == Verdict::unverified)
+    return "NOT VERIFIED: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
+           " that may be recorded in what was not given: " + lacking(*reconciliation) + ".";
   const std::string whole = all + (ledgers.size() == 1 ? " is" : " are") +
                             " complete and unchanged, and every recorded message was permitted when it left";
   if (reconciliation == nullptr) return "PASS: " + whole + ".";

@@ -23,7 +23,6 @@ constexpr std::size_t kWordMax = 40;  // kinds, rules, outcomes
 constexpr std::size_t kDetailMax = 500;
 constexpr std::size_t kApprovalMax = 16 * 1024;
 constexpr std::size_t kChecksMax = 16;
-constexpr std::uint64_t kEntryVersionMax = 2;
 
 // The version of an entry is part of what is hashed: an auditor of a later version still reads this one. Version 2
 // names what the site signed, in the two types that are about a message.
@@ -31,6 +30,11 @@ template <class Entry>
 std::uint64_t version_of(const Entry& entry) {
   if constexpr (requires { entry.body; }) return entry.body ? 2 : 1;
   else if constexpr (requires { entry.proof; }) return entry.proof ? 2 : 1;
+  else return 1;
+}
+template <class Entry>
+constexpr std::uint64_t newest_version() {
+  if constexpr (requires(Entry e) { e.body; } || requires(Entry e) { e.proof; }) return 2;
   else return 1;
 }
 
@@ -282,13 +286,14 @@ Result<LedgerEntry> read_entry_of(JsonFields& in, std::uint64_t version) {
 
 struct EntryReader {
   std::string_view type;
+  std::uint64_t version_max;
   Result<LedgerEntry> (*read)(JsonFields&, std::uint64_t version);
 };
 
 // One for each alternative of LedgerEntry.
 template <class... Entries>
 constexpr std::array<EntryReader, sizeof...(Entries)> readers_of(std::type_identity<std::variant<Entries...>>) {
-  return {EntryReader{Entries::kType, read_entry_of<Entries>}...};
+  return {EntryReader{Entries::kType, newest_version<Entries>(), read_entry_of<Entries>}...};
 }
 constexpr std::array kReaders = readers_of(std::type_identity<LedgerEntry>{});
 
@@ -296,6 +301,12 @@ constexpr std::array kReaders = readers_of(std::type_identity<LedgerEntry>{});
 
 std::string_view entry_type(const LedgerEntry& entry) noexcept {
   return std::visit([](const auto& body) { return body.kType; }, entry);
+}
+
+std::vector<std::string> entry_types() {
+  std::vector<std::string> out;
+  for (const EntryReader& reader : kReaders) out.emplace_back(reader.type);
+  return out;
 }
 
 Result<std::string> encode_entry(const StampedEntry& entry) {
@@ -317,10 +328,13 @@ Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source) {
   FOVEA_TRY_ASSIGN(JsonFields in, JsonFields::open(value, std::string(source)));
   FOVEA_TRY_ASSIGN(const std::uint64_t at, in.integer("at_ms", 0, kIntegerMax));
   FOVEA_TRY_ASSIGN(const std::string type, in.text("type", 1, kWordMax));
-  FOVEA_TRY_ASSIGN(const std::uint64_t version, in.integer("v", 1, kEntryVersionMax));
+  FOVEA_TRY_ASSIGN(const std::uint64_t version, in.integer("v", 1, kIntegerMax));
   const auto reader =
       std::find_if(kReaders.begin(), kReaders.end(), [&](const EntryReader& r) { return r.type == type; });
-  if (reader == kReaders.end()) return invalid_argument(std::string(source) + ".type: unknown entry type");
+  if (reader == kReaders.end() || version > reader->version_max)
+    return failed_precondition(std::string(source) + ": is of the type \"" + type + "\", version " +
+                               std::to_string(version) +
+                               ", and was written by a newer version than this program: update the program");
   FOVEA_TRY_ASSIGN(LedgerEntry body, reader->read(in, version));
   FOVEA_TRY(in.finish());
   return StampedEntry{UnixMs{static_cast<std::int64_t>(at)}, std::move(body)};

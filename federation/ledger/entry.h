@@ -186,10 +186,12 @@ struct StampedEntry {
 
 // "egress.intent" and so on.
 std::string_view entry_type(const LedgerEntry& entry) noexcept;
+std::vector<std::string> entry_types();  // all that there are
 
 // invalid_argument: a text longer than its field allows, a number above 2^53 − 1, more than 65 535 bytes in all.
 Result<std::string> encode_entry(const StampedEntry& entry);
 // invalid_argument unless `bytes` are exactly what encode_entry writes; names `source` and the field.
+// failed_precondition: canonical, and of a type or version that only a newer program knows.
 Result<StampedEntry> decode_entry(ByteView bytes, std::string_view source);
 
 // The name under which an owner's ledger is signed: "<federation>/<owner>", owner a site id or kCoordinatorOwner;

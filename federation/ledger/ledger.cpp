@@ -119,9 +119,15 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
   const auto damage = std::find_if(check.problems.begin(), check.problems.end(),
                                    [](const LedgerProblem& problem) { return problem.kind != ProblemKind::uncovered; });
   if (damage != check.problems.end()) return problem_error(options.folder, *damage);
+  // An owner's own files are never replaced under a checkpoint that names them: this is somebody's copy.
+  const auto replaced = std::find_if(check.asides.begin(), check.asides.end(), [](const LedgerProblem& problem) {
+    return problem.kind == ProblemKind::replaced;
+  });
+  if (replaced != check.asides.end()) return problem_error(options.folder, *replaced);
   if (!refused) return refused;
   if (newest) FOVEA_TRY(must_contain(*newest, size));
   FOVEA_TRY(remove_uncovered(options.folder, check.problems));
+  FOVEA_TRY(remove_uncovered(options.folder, check.asides));
   tiles.published();
   published_size = size;
   recovery.entries_published = published_size;

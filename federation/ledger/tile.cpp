@@ -39,8 +39,8 @@ std::string bundle_path(std::uint64_t index, std::uint64_t width) { return numbe
 std::uint64_t tile_width(unsigned level, std::uint64_t index, std::uint64_t size) {
   const std::uint64_t shift = std::uint64_t{level} * kTileHeight;
   const std::uint64_t hashes = shift < 64 ? size >> shift : 0;
-  const std::uint64_t begin = index * kTileWidth;
-  return begin >= hashes ? 0 : std::min(kTileWidth, hashes - begin);
+  if (index > hashes / kTileWidth) return 0;
+  return std::min(kTileWidth, hashes - index * kTileWidth);
 }
 
 std::vector<std::string> tile_paths(std::uint64_t size) {
@@ -55,23 +55,29 @@ std::vector<std::string> tile_paths(std::uint64_t size) {
   return paths;
 }
 
-bool is_tile_path(std::string_view path, std::uint64_t size) {
+std::optional<TileName> TileName::parse(std::string_view path) {
   constexpr unsigned kLevels = 64 / kTileHeight;
-  std::uint64_t index = 0;  // the digits between folder and width, whatever else stands there
-  const std::string_view numbers = path.substr(0, std::min(path.size(), path.find(".p/")));
-  std::size_t at = numbers.find('/', numbers.find('/') + 1);
-  for (at = std::min(at, numbers.size()); at < numbers.size(); ++at) {
-    if (numbers[at] < '0' || numbers[at] > '9') continue;
-    if (index > (UINT64_MAX - 9) / 10) return false;
-    index = index * 10 + static_cast<std::uint64_t>(numbers[at] - '0');
-  }
-  if (index > size / kTileWidth) return false;
-  for (unsigned level = 0; level < kLevels; ++level) {
-    const std::uint64_t width = tile_width(level, index, size);
-    if (width == 0) return false;
-    if (path == tile_path(level, index, width) || (level == 0 && path == bundle_path(index, width))) return true;
-  }
-  return false;
+  const auto number = [](std::string_view digits) {
+    std::uint64_t value = 0;  // too many digits wrap around, and then lead to another path
+    for (const char c : digits)
+      if (c >= '0' && c <= '9') value = value * 10 + static_cast<std::uint64_t>(c - '0');
+    return value;
+  };
+  constexpr std::string_view kFolder = "tile/", kPartial = ".p/";
+  if (!path.starts_with(kFolder)) return std::nullopt;
+  const std::string_view kind = path.substr(kFolder.size(), path.find('/', kFolder.size()) - kFolder.size());
+  const std::string_view rest = path.substr(std::min(path.size(), kFolder.size() + kind.size()));
+  const std::size_t partial = rest.find(kPartial);
+  TileName out{.index = number(rest.substr(0, partial))};
+  if (kind != "entries") out.level = static_cast<unsigned>(std::min<std::uint64_t>(number(kind), kLevels));
+  if (partial != std::string_view::npos) out.width = number(rest.substr(partial + kPartial.size()));
+  if (out.width < 1 || out.width > kTileWidth || out.level == kLevels || out.path() != path) return std::nullopt;
+  return out;
+}
+
+bool is_tile_path(std::string_view path, std::uint64_t size) {
+  const auto name = TileName::parse(path);
+  return name && tile_width(name->level.value_or(0), name->index, size) == name->width;
 }
 
 Bytes encode_tile(std::span<const Digest> hashes) {
@@ -112,6 +118,18 @@ Bundle decode_bundle(ByteView bytes, std::uint64_t count) {
   }
   out.whole = out.entries.size() == count && bytes.empty();
   return out;
+}
+
+std::optional<ByteView> beginning_of(const TileName& name, ByteView bytes, std::uint64_t width) {
+  if (width > name.width) return std::nullopt;
+  if (name.level)
+    return bytes.size() == name.width * sizeof(Digest) ? std::optional(bytes.first(width * sizeof(Digest)))
+                                                       : std::nullopt;
+  const Bundle bundle = decode_bundle(bytes, name.width);
+  if (!bundle.whole) return std::nullopt;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < width; ++i) size += 2 + bundle.entries[i].size();
+  return bytes.first(size);
 }
 
 void TileBuilder::append(std::string entry, const Digest& leaf) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,17 @@ inline constexpr std::size_t kBundleBytesMax = kTileWidth * (2 + 65'535);
 // Relative to the ledger's folder: "tile/1/x001/234", "tile/0/000.p/17", "tile/entries/000". `width` 1–256.
 std::string tile_path(unsigned level, std::uint64_t index, std::uint64_t width);
 std::string bundle_path(std::uint64_t index, std::uint64_t width);
+
+// What a path names: a hash tile of `level`, or an entry bundle where there is none.
+struct TileName {
+  std::optional<unsigned> level{};
+  std::uint64_t index = 0;
+  std::uint64_t width = kTileWidth;
+
+  std::string path() const { return level ? tile_path(*level, index, width) : bundle_path(index, width); }
+  // Nothing but the one path of a tile, in a log of whatever size.
+  static std::optional<TileName> parse(std::string_view path);
+};
 
 // How many hashes the tile `index` of `level` has in a log of `size` entries; 0 when there is no such tile.
 std::uint64_t tile_width(unsigned level, std::uint64_t index, std::uint64_t size);
@@ -39,6 +51,9 @@ struct Bundle {
   bool whole = false;
 };
 Bundle decode_bundle(ByteView bytes, std::uint64_t count);
+
+// The first `width` hashes or entries of what the file of this name holds; nothing unless it is whole.
+std::optional<ByteView> beginning_of(const TileName& name, ByteView bytes, std::uint64_t width);
 
 struct TileFile {
   std::string path;

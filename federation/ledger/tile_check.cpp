@@ -19,6 +19,26 @@ using Hashes = std::vector<Digest>;
 
 std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
 
+std::size_t file_size_max(const TileName& name) {
+  return name.level ? kTileWidth * sizeof(Digest) * 2 : kBundleBytesMax;  // a tile of another size is told as such
+}
+
+// A publish replaces partial tiles by wider ones, which begin with the same: whoever has read the checkpoint first finds
+// those. `instead` is then the path of the wider one.
+Result<Bytes> read_tile_file(const fs::path& folder, const TileName& name, std::string* instead = nullptr) {
+  Result<Bytes> bytes = read_file(folder / name.path(), file_size_max(name));
+  if (bytes || bytes.error().code != ErrorCode::not_found) return bytes;
+  for (TileName wider = name; wider.width < kTileWidth;) {
+    ++wider.width;
+    const Result<Bytes> found = read_file(folder / wider.path(), file_size_max(wider));
+    const auto beginning = found ? beginning_of(wider, *found, name.width) : std::nullopt;
+    if (!beginning) continue;
+    if (instead != nullptr) *instead = wider.path();
+    return Bytes(beginning->begin(), beginning->end());
+  }
+  return bytes;
+}
+
 class TileChecker {
  public:
   TileChecker(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit)
@@ -37,8 +57,10 @@ class TileChecker {
 
  private:
   void report(std::string where, std::string what, ProblemKind kind = ProblemKind::changed) {
-    if (out_.problems.size() < kProblemsMax) out_.problems.push_back({kind, std::move(where), std::move(what)});
-    ++out_.problem_count;
+    const bool aside = kind == ProblemKind::other_publish || kind == ProblemKind::replaced;
+    std::vector<LedgerProblem>& list = aside ? out_.asides : out_.problems;
+    if (list.size() < kProblemsMax) list.push_back({kind, std::move(where), std::move(what)});
+    ++(aside ? out_.aside_count : out_.problem_count);
   }
 
   // A size is a claim, and so is a path that leads through links: the time that a check takes follows from the files
@@ -59,8 +81,11 @@ class TileChecker {
     return most;
   }
 
-  std::optional<Bytes> read(const std::string& path, std::size_t size_max) {
-    Result<Bytes> bytes = read_file(folder_ / path, size_max);
+  std::optional<Bytes> read(const TileName& name) {
+    const std::string path = name.path();
+    std::string instead;
+    Result<Bytes> bytes = read_tile_file(folder_, name, &instead);
+    if (!instead.empty()) report(path, "is gone, and " + instead + " was read instead", ProblemKind::replaced);
     if (bytes) return std::move(*bytes);
     if (bytes.error().code == ErrorCode::not_found) report(path, "the file is missing", ProblemKind::missing);
     else report(path, "cannot be read: " + bytes.error().message);
@@ -69,19 +94,18 @@ class TileChecker {
 
   std::optional<Hashes> read_tile(unsigned level, std::uint64_t index) {
     const std::uint64_t width = tile_width(level, index, checkpoint_.size);
-    const std::string path = tile_path(level, index, width);
-    const std::optional<Bytes> bytes = read(path, kTileWidth * sizeof(Digest) * 2);
+    const std::optional<Bytes> bytes = read({level, index, width});
     if (!bytes) return std::nullopt;
     Result<Hashes> hashes = decode_tile(*bytes, width);
     if (hashes) return std::move(*hashes);
-    report(path, hashes.error().message);
+    report(tile_path(level, index, width), hashes.error().message);
     return std::nullopt;
   }
 
   // Compares the entries of a bundle with the hashes of its tile, and settles on what the hashes truly are.
   void check_leaf_tile(std::uint64_t index) {
     const std::uint64_t width = tile_width(0, index, checkpoint_.size);
-    const std::optional<Bytes> bytes = read(bundle_path(index, width), kBundleBytesMax);
+    const std::optional<Bytes> bytes = read({{}, index, width});
     const std::optional<Hashes> tile = read_tile(0, index);
     const Bundle bundle = bytes ? decode_bundle(*bytes, width) : Bundle{};
     Hashes found;
@@ -113,8 +137,7 @@ class TileChecker {
       return frontier.root() == checkpoint_.root;
     }
     const std::uint64_t width = tile_width(1, index / kTileWidth, checkpoint_.size);
-    const Result<Bytes> bytes =
-        read_file(folder_ / tile_path(1, index / kTileWidth, width), kTileWidth * sizeof(Digest));
+    const Result<Bytes> bytes = read_tile_file(folder_, {1U, index / kTileWidth, width});
     if (!bytes) return false;
     const Result<Hashes> parents = decode_tile(*bytes, width);
     return parents && (*parents)[index % kTileWidth] == crypto::merkle_root(leaves);
@@ -182,14 +205,20 @@ class TileChecker {
     push(level + 1, known ? std::optional(crypto::merkle_root(hashes)) : std::nullopt);
   }
 
-  // A file that nothing commits to could be taken for part of the ledger.
+  // A file that nothing commits to could be taken for part of the ledger. A publish leaves none but whole tiles.
   void look_for_uncovered() {
     std::error_code error;
     for (fs::recursive_directory_iterator at(folder_ / "tile", error), end; !error && at != end; at.increment(error)) {
       if (at->is_directory(error)) continue;
       const std::string path = at->path().lexically_relative(folder_).generic_string();
-      if (!is_tile_path(path, checkpoint_.size))
-        report(path, "is not covered by the checkpoint (left over from an interrupted write?)", ProblemKind::uncovered);
+      if (is_tile_path(path, checkpoint_.size)) continue;
+      const auto name = TileName::parse(path);
+      const Result<Bytes> bytes = name ? read_file(folder_ / path, file_size_max(*name)) : Result<Bytes>(Bytes());
+      const bool whole = name && bytes && beginning_of(*name, *bytes, name->width);
+      report(path,
+             whole ? "is of another publish than the checkpoint"
+                   : "is not covered by the checkpoint (left over from an interrupted write?)",
+             whole ? ProblemKind::other_publish : ProblemKind::uncovered);
     }
   }
 
@@ -235,8 +264,7 @@ crypto::SubtreeHash stored_subtrees(const fs::path& folder, std::uint64_t size) 
     const std::uint64_t begin = first % kTileWidth;
     const std::uint64_t count = std::uint64_t{1} << height;
     if (begin + count > width) return invalid_argument("tiles: the subtree is not within the log");
-    const std::string path = tile_path(tile_level, first / kTileWidth, width);
-    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / path, kTileWidth * sizeof(Digest)));
+    FOVEA_TRY_ASSIGN(const Bytes bytes, read_tile_file(folder, {tile_level, first / kTileWidth, width}));
     FOVEA_TRY_ASSIGN(const Hashes hashes, decode_tile(bytes, width));
     return crypto::merkle_root(std::span(hashes).subspan(begin, count));
   };
@@ -246,10 +274,10 @@ Result<std::string> read_entry(const fs::path& folder, std::uint64_t size, std::
   if (index >= size)
     return not_found("entry " + std::to_string(index) + ": the ledger has " + std::to_string(size) + " entries");
   const std::uint64_t width = tile_width(0, index / kTileWidth, size);
-  const std::string path = bundle_path(index / kTileWidth, width);
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(folder / path, kBundleBytesMax));
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_tile_file(folder, {{}, index / kTileWidth, width}));
   const Bundle bundle = decode_bundle(bytes, width);
-  if (bundle.entries.size() <= index % kTileWidth) return corruption(path + ": its entries cannot be told apart");
+  if (bundle.entries.size() <= index % kTileWidth)
+    return corruption(bundle_path(index / kTileWidth, width) + ": its entries cannot be told apart");
   return std::string(as_text(bundle.entries[index % kTileWidth]));
 }
 

@@ -18,7 +18,10 @@ namespace fovea::federation::ledger {
 enum class ProblemKind {
   changed,
   missing,
-  uncovered,  // a file that nothing commits to: left by an interrupted publish, or added by somebody
+  uncovered,  // a file that nothing commits to, and that no publish writes
+  // As a copy has them that was made while its owner went on, or an owner that was killed:
+  other_publish,  // a whole tile or bundle, newer or older than the checkpoint; nothing commits to it either
+  replaced,       // a file that is gone; the one that a later publish wrote instead begins with the same
 };
 
 struct LedgerProblem {
@@ -33,6 +36,8 @@ inline constexpr std::size_t kProblemsMax = 100;  // more are counted, not liste
 struct TileCheck {
   std::vector<LedgerProblem> problems;  // empty: sound
   std::uint64_t problem_count = 0;
+  std::vector<LedgerProblem> asides;  // other_publish and replaced: whoever holds a copy cannot help them
+  std::uint64_t aside_count = 0;
 };
 
 // Called in order for every entry whose bytes are the ones committed to.

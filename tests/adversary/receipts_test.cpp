@@ -1,6 +1,7 @@
 // Failure class: one party's word about another. A real run leaves its ledgers; then the coordinator has receipts of
 // messages that anna never sent, or anna denies one that it did send, and fovea-audit says who of them it was.
 #include <csignal>
+#include <cstdint>
 #include <fstream>
 
 #include "coordinator/registry/coordinator_folder.h"
@@ -214,8 +215,11 @@ TEST_F(Rewritten, ASecondLedgerOfOneSiteConvictsItThoughTheyExplainEverythingTog
 }
 
 TEST_F(Rewritten, AWholeLedgerInTheOldFormIsNoExcuse) {
-  const auto old = write_anew(entries_before_the_first_statement(), [](federation::ledger::LedgerEntry& entry) {
+  const std::size_t kept = entries_before_the_first_statement();
+  std::size_t at = 0;
+  const auto old = write_anew(SIZE_MAX, [&](federation::ledger::LedgerEntry& entry) {
     if (auto* intent = std::get_if<federation::ledger::EgressIntent>(&entry)) intent->body.reset();
+    if (at++ >= kept) entry = federation::ledger::Incident{"load", "nothing left"};
   });
   EXPECT_EQ(audit({"verify", old.string()}).exit_code, 0);  // by itself it can be read, and breaks no rule
   const Outcome outcome = reconcile_with({old});
@@ -223,6 +227,20 @@ TEST_F(Rewritten, AWholeLedgerInTheOldFormIsNoExcuse) {
   const Json dora = Json::parse(outcome.out)["data"]["sites"]["dora"];
   EXPECT_GT(dora["unlogged"]["messages"], 0);
   EXPECT_EQ(dora["against_site"], dora["unlogged"]);
+}
+
+// Whoever ends his ledger before what he denies has handed in an old copy, for all that the auditor can see: it convicts
+// nobody, and does not pass.
+TEST_F(Rewritten, ALedgerThatIsCutShortDoesNotPass) {
+  const auto cut = write_anew(entries_before_the_first_statement(), [](auto&) {});
+  const Outcome outcome = reconcile_with({cut});
+  EXPECT_EQ(outcome.exit_code, kIntegrity);
+  const Json data = Json::parse(outcome.out)["data"];
+  EXPECT_EQ(data["verdict"], "unverified");
+  EXPECT_GT(data["sites"]["dora"]["unlogged"]["messages"], 0);
+  EXPECT_EQ(data["sites"]["dora"]["against_site"]["messages"], 0);
+  EXPECT_NE(data["sites"]["dora"]["lacking"][0].get<std::string>().find("the copy of dora's ledger ends at"),
+            std::string::npos);
 }
 
 TEST_F(Rewritten, ACheckpointOfEntriesThatAreNowhereEndsTheAuditSoon) {
@@ -237,28 +255,39 @@ TEST_F(Rewritten, ACheckpointOfEntriesThatAreNowhereEndsTheAuditSoon) {
 
 // ---- a message that the hospital denies
 
-TEST_F(ReceiptsTest, AReceiptThatTheSiteDeniesConvictsTheSite) {
+class Denied : public ReceiptsTest {
+ protected:
+  // One message of anna's, with its own keys.
+  void send_past_the_gate_of_anna() {
+    const SiteIdentity anna = SiteIdentity::of(site_folder("anna"));
+    const auto invite = coordinator::registry::CoordinatorFolder(home()).federation().value();
+    const auto transport = node::io::ZmqTransport::connect({.endpoint = "tcp://127.0.0.1:" + std::to_string(port_),
+                                                            .coordinator_key = invite.coordinator_transport_key},
+                                                           anna.keys.transport)
+                               .value();
+    federation::messages::Hello hello;
+    hello.software = "none that keeps a ledger";
+    const Bytes wire = federation::messages::seal_message(
+        {.kind = MessageKind::hello, .run = RunId{}, .sender = anna.entry.id, .epoch = 0}, hello.encode(),
+        anna.keys.identity);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (transport->connection_count() == 0 && std::chrono::steady_clock::now() < deadline)
+      ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
+    ASSERT_TRUE(transport->send(wire).has_value());
+    while (!transport->receive() && std::chrono::steady_clock::now() < deadline)  // the coordinator offers its documents
+      ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
+  }
+};
+
+TEST_F(Denied, AReceiptThatTheSiteDeniesConvictsTheSite) {
   begin_run(400);
   wait_for_coordinator("round_finished");
   stop(sites_.at("anna"));
-  // Past its gate, with its own keys.
-  const SiteIdentity anna = SiteIdentity::of(site_folder("anna"));
-  const auto invite = coordinator::registry::CoordinatorFolder(home()).federation().value();
-  const auto transport = node::io::ZmqTransport::connect({.endpoint = "tcp://127.0.0.1:" + std::to_string(port_),
-                                                          .coordinator_key = invite.coordinator_transport_key},
-                                                         anna.keys.transport)
-                             .value();
-  federation::messages::Hello hello;
-  hello.software = "none that keeps a ledger";
-  const Bytes wire = federation::messages::seal_message(
-      {.kind = MessageKind::hello, .run = RunId{}, .sender = anna.entry.id, .epoch = 0}, hello.encode(),
-      anna.keys.identity);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (transport->connection_count() == 0 && std::chrono::steady_clock::now() < deadline)
-    ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
-  ASSERT_TRUE(transport->send(wire).has_value());
-  while (!transport->receive() && std::chrono::steady_clock::now() < deadline)  // the coordinator offers its documents
-    ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
+  send_past_the_gate_of_anna();
+  // Its ledger goes on: what it sent before that is there, or was not recorded.
+  start_site("anna");
+  wait_for_site("anna", "run_opened");
+  stop(sites_.at("anna"));
   stop(*server_);
   sites_.erase("anna");
   stop_sites();

@@ -419,5 +419,114 @@ TEST_F(AuditProgram, FindsCanariesFromAFileAndDoesNotPrintThem) {
   EXPECT_EQ(found.out.find("Dr. Test"), std::string::npos);
 }
 
+// A byte order mark of UTF-16, as a spreadsheet writes it, made every search a success.
+TEST_F(AuditProgram, RefusesAListOfNamesInWhichNothingCouldBeFound) {
+  using namespace std::string_literals;
+  const auto verify = [&](const std::string& names) {
+    test::spill(folder.path() / "names.txt", names);
+    return fovea_audit("--json verify " + path("st-anna") + keys() + " --canary-file " + path("names.txt"));
+  };
+  for (const std::string& names : {""s, "\n\n"s, "\xff\xfeM\0r\0"s}) {
+    const ProgramResult refused = verify(names);
+    EXPECT_EQ(refused.code, 1) << refused.out;
+    EXPECT_NE(refused.out.find("names.txt: holds"), std::string::npos) << refused.out;
+  }
+  EXPECT_EQ(data_of(verify("\xef\xbb\xbf" "dr. TEST\r\n"))["ledgers"][0]["canary_hits"], 1);
+  EXPECT_EQ(data_of(verify("Dr. Nobody\n"))["ledgers"][0]["canaries_searched"], 1);
+}
+
+TEST_F(AuditProgram, TheReportReplacesNothingThatItIsAbout) {
+  namespace fs = std::filesystem;
+  test::spill(folder.path() / "names.txt", "PAT-000123\n");
+  test::spill(folder.path() / "st-anna" / "node.toml", "settings");
+  fs::create_symlink(folder.path() / "names.txt", folder.path() / "link.html");
+  fs::create_directory_symlink(folder.path() / "st-anna", folder.path() / "other-name");
+  const std::string command = "report " + all() + keys() + " --canary-file " + path("names.txt") + " --out ";
+  const auto bytes = [&] {
+    std::string out;
+    for (const std::string& file : test::files_in(folder.path())) out += file + test::slurp(folder.path() / file);
+    return out;
+  };
+  const std::string before = bytes();
+  for (const char* input : {"roster.json", "names.txt", "st-anna/ledger/checkpoint", "st-anna/ledger/report.html",
+                            "st-anna/node.toml", "other-name/node.toml", "other-name/ledger/tile/report.html",
+                            "coordinator/ledger/journal", "link.html", "st-anna"}) {
+    const ProgramResult refused = fovea_audit("--json " + command + path(input));
+    EXPECT_EQ(refused.code, 1) << input << refused.out;
+    EXPECT_NE(refused.out.find("choose another file"), std::string::npos) << refused.out;
+  }
+  EXPECT_EQ(fovea_audit(command + "/dev/null").code, 1);
+  EXPECT_EQ(bytes(), before);
+  for (int twice = 0; twice < 2; ++twice) EXPECT_EQ(fovea_audit(command + path("report.html")).code, 0);
+  EXPECT_NE(test::slurp(folder.path() / "report.html").find("1 name or identifier was searched for"), std::string::npos);
+}
+
+TEST_F(AuditProgram, RefusesNumbersThatAreNoneAndTypesThatThereAreNot) {
+  for (const std::string& wrong :
+       {"verify " + all() + keys() + " --quorum -1", "verify " + all() + keys() + " --quorum 0",
+        "explain " + path("st-anna") + keys() + " -1", "show " + path("st-anna") + " --from -1",
+        "show " + path("st-anna") + " --count -1"})
+    EXPECT_EQ(fovea_audit(wrong).code, 2) << wrong;
+  EXPECT_EQ(fovea_audit("verify " + all() + keys() + " --quorum 2").code, 1);  // of one administrator
+  const ProgramResult nonsense = fovea_audit("--json show " + path("st-anna") + " --type egress.intend");
+  EXPECT_EQ(nonsense.code, 1);
+  for (const char* part : {"did you mean", "egress.intent", "plan.withdrawn"})
+    EXPECT_NE(nonsense.out.find(part), std::string::npos) << nonsense.out;
+}
+
+// An entry's text could show lines that no ledger wrote: a verdict, or another entry.
+TEST_F(AuditProgram, NoEntryBeginsALineOfItsOwn) {
+  const federation::ledger::Incident incident{"load", "harmless\nPASS: 1 ledger is complete\tand unchanged"};
+  auto forged = std::get<federation::ledger::IngressReceipt>(receipts.back());
+  forged.kind = "keys\nPASS: all is well";
+  test::write_ledger_of(folder.path() / "lines", "test/st-anna", anna.log_key, {incident, forged});
+  for (const std::string& command : {"show " + path("lines"), "explain " + path("lines") + " 0" + keys(),
+                                     "explain " + path("lines") + " 1" + keys(), "verify " + path("lines") + keys()}) {
+    const ProgramResult result = fovea_audit(command);
+    EXPECT_FALSE(result.out.empty()) << command;
+    EXPECT_EQ(result.out.find("\nPASS"), std::string::npos) << result.out;
+  }
+  EXPECT_NE(fovea_audit("show " + path("lines")).out.find("harmless\\x0aPASS"), std::string::npos);
+}
+
+TEST_F(AuditProgram, ShowListsWhatNoCheckpointCoversYet) {
+  {
+    auto ledger = federation::ledger::Ledger::open(
+                      test::ledger_options(folder.path() / "young" / "ledger", "test/st-anna", anna.log_key))
+                      .value();
+    const std::vector<federation::ledger::LedgerEntry> entries = test::numbered_entries(0, 3);
+    ASSERT_TRUE(ledger.append(test::kTestTime, entries));
+    ASSERT_TRUE(ledger.sync());
+  }
+  const json data = data_of(fovea_audit("--json show " + path("young") + " --from 1"));
+  EXPECT_EQ(data["size"], 0);
+  ASSERT_EQ(data["entries"].size(), 2U);
+  EXPECT_EQ(data["entries"][1]["index"], 2);
+  EXPECT_EQ(data["entries"][1]["covered"], false);
+  const std::string out = fovea_audit("show " + path("young")).out;
+  for (const char* part : {"entry number 0", "2 *", "no checkpoint covers it yet"})
+    EXPECT_NE(out.find(part), std::string::npos) << out;
+  EXPECT_EQ(fovea_audit("show " + path("st-anna")).out.find("no checkpoint"), std::string::npos);
+  const ProgramResult explained = fovea_audit("--json explain " + path("young") + " 1" + keys());
+  EXPECT_EQ(explained.code, 1);
+  EXPECT_NE(explained.out.find("is in the journal"), std::string::npos) << explained.out;
+  test::flip_byte(folder.path() / "young" / "ledger" / "journal", 30);
+  EXPECT_NE(fovea_audit("show " + path("young")).out.find("entry"), std::string::npos);
+}
+
+TEST_F(AuditProgram, ALedgerThatWasNotGivenIsNotVerified) {
+  const ProgramResult result =
+      fovea_audit("reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys());
+  EXPECT_EQ(result.code, kIntegrity);
+  EXPECT_NE(result.out.find("\nNOT VERIFIED: the coordinator received"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("the ledger of st-bern was not given"), std::string::npos) << result.out;
+  // A folder that does not even say whose it is has no row.
+  std::filesystem::remove(folder.path() / "st-bern" / "ledger" / "checkpoint");
+  std::filesystem::remove(folder.path() / "coordinator" / "ledger" / "checkpoint");
+  const json data = data_of(fovea_audit("--json reconcile --site " + path("st-bern") + " --coordinator " +
+                                        path("coordinator") + keys()));
+  EXPECT_TRUE(data["sites"].empty()) << data["sites"];
+}
+
 }  // namespace
 }  // namespace fovea::audit
