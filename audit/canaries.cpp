@@ -45,10 +45,11 @@ bool is_word_of_a_value(std::string_view text, std::size_t at, std::size_t size)
   const char before = at == 0 ? ' ' : text[at - 1];
   const char after = rest.empty() ? ' ' : rest.front();
   if (is_alphanumeric(before) || is_alphanumeric(after)) return false;
-  const bool number =
-      (before == ':' || before == '[' || before == ',') && (after == ',' || after == '}' || after == ']');
+  const bool number = (before == ':' || before == '[' || before == ',') &&
+                      (after == ',' || after == '}' || after == ']');
   // In canonical JSON no value begins and ends like this.
-  const bool field = at >= 2 && before == '"' && (text[at - 2] == '{' || text[at - 2] == ',') && rest.starts_with("\":");
+  const bool field = at >= 2 && before == '"' && (text[at - 2] == '{' || text[at - 2] == ',') &&
+                     rest.starts_with("\":");
   return !number && !field;
 }
 
@@ -85,16 +86,14 @@ Result<std::vector<std::string>> read_canary_file(const std::filesystem::path& f
     out.push_back(std::move(text));
   }
   if (out.empty())
-    return invalid_argument(file.string() +
-                            ": holds no text to search for; write one name or identifier on each line");
+    return invalid_argument(file.string() + ": holds no text to search for; write one name or identifier on each line");
   return out;
 }
 
 CanarySearch::CanarySearch(const std::vector<std::string>& canaries) {
   for (const std::string& canary : canaries)
-    canaries_.push_back(
-        {in_small(in_json(canary)),
-         canary.size() < kCertainBytes && std::all_of(canary.begin(), canary.end(), is_alphanumeric)});
+    canaries_.push_back({in_small(in_json(canary)),
+                         canary.size() < kCertainBytes && std::all_of(canary.begin(), canary.end(), is_alphanumeric)});
 }
 
 std::vector<std::size_t> CanarySearch::found_in(std::string_view json) const {

@@ -60,8 +60,9 @@ struct KeyOptions {
     command.add_option("--roster", rosters, "The federation's signed roster file; repeat it for several epochs");
     command.add_option("--admin", administrators,
                        "Public key (hex) of an administrator who must have signed the roster; may be repeated");
-    command.add_option("--quorum", quorum,
-                       "How many of these administrators must have signed each roster; the default is all")
+    command
+        .add_option("--quorum", quorum,
+                    "How many of these administrators must have signed each roster; the default is all")
         ->check(CLI::Range(std::size_t{1}, kAdministratorsMax));
   }
 
@@ -238,14 +239,12 @@ Result<void> show(Console& console, const ShowOptions& options) {
   std::vector<std::vector<std::string>> rows{{"entry", "time", "type", "what"}};
   std::uint64_t uncovered = 0;
   for (const ShownEntry& one : shown.list) {
-    const auto entry =
-        federation::ledger::decode_entry(as_bytes(one.text), "entry " + std::to_string(one.index));
+    const auto entry = federation::ledger::decode_entry(as_bytes(one.text), "entry " + std::to_string(one.index));
     const std::string type(entry ? federation::ledger::entry_type(entry->body) : "");
     if (!options.type.empty() && type != options.type) continue;
     uncovered += one.covered ? 0 : 1;
     if (console.json && entry)
-      entries.push_back(
-          {{"index", one.index}, {"covered", one.covered}, {"entry", ordered_json::parse(one.text)}});
+      entries.push_back({{"index", one.index}, {"covered", one.covered}, {"entry", ordered_json::parse(one.text)}});
     else if (console.json)
       entries.push_back({{"index", one.index}, {"covered", one.covered}, {"unreadable", entry.error().message}});
     else
@@ -512,8 +511,9 @@ void add_command(CLI::App& command, Console& console, std::string name, std::sha
 void add_show_commands(CLI::App& app, Console& console) {
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show_command =
-      app.add_subcommand("show", "List the entries of a ledger as they are written, also those that no checkpoint "
-                                 "covers yet; verifies nothing");
+      app.add_subcommand("show",
+                         "List the entries of a ledger as they are written, also those that no checkpoint "
+                         "covers yet; verifies nothing");
   show_command->add_option("folder", shown->folder, "The ledger, or the folder of its site")->required();
   show_command->add_option("--from", shown->from, "First entry")->check(CLI::Range(std::uint64_t{0}, kNumberMax));
   show_command->add_option("--count", shown->count, "How many")->check(CLI::Range(std::uint64_t{0}, kNumberMax));

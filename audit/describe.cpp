@@ -143,9 +143,10 @@ std::string words(const federation::ledger::InputSealed& e) {
          ". The commitment is salted and says nothing about them.\n";
 }
 std::string words(const federation::ledger::EgressIntent& e) {
-  std::string out = "The site " + e.site.text() + " was about to send a " + on_one_line(e.kind) + " of " + byte_text(e.length) +
-                    " for " + round_text(e.key) + (e.key.round > 0 ? " of run " + e.key.run.text() : "") +
-                    " to the coordinator (transport key " + to_hex(e.destination) + ").\n";
+  std::string out = "The site " + e.site.text() + " was about to send a " + on_one_line(e.kind) + " of " +
+                    byte_text(e.length) + " for " + round_text(e.key) +
+                    (e.key.round > 0 ? " of run " + e.key.run.text() : "") + " to the coordinator (transport key " +
+                    to_hex(e.destination) + ").\n";
   out += "What it is: " + std::string(kind_meaning(e.kind)) + ".\n";
   out += "What it can hold: " + std::string(kind_limit(e.kind)) + ".\n";
   out += "Its SHA-256 is " + to_hex(e.payload) + ".\n";
@@ -166,9 +167,9 @@ std::string words(const federation::ledger::EgressSent& e) {
   return "The site handed to its socket what it had announced in " + line(e) + ".\n";
 }
 std::string words(const federation::ledger::IngressReceipt& e) {
-  return "The coordinator received from " + e.site.text() + " a " + on_one_line(e.kind) + " of " + byte_text(e.length) + " for " +
-         round_text(e.key) + ", SHA-256 " + to_hex(e.payload) + ".\nWhat it is: " + std::string(kind_meaning(e.kind)) +
-         ".\n" +
+  return "The coordinator received from " + e.site.text() + " a " + on_one_line(e.kind) + " of " + byte_text(e.length) +
+         " for " + round_text(e.key) + ", SHA-256 " + to_hex(e.payload) +
+         ".\nWhat it is: " + std::string(kind_meaning(e.kind)) + ".\n" +
          (e.proof
               ? "It holds the site's signature over the contents, SHA-256 " + to_hex(e.proof->body) + ".\n"
               : std::string("It is of version 1, without the site's signature: it proves nothing about the site.\n"));

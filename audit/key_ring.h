@@ -51,8 +51,7 @@ class KeyRing {
   const std::vector<federation::membership::PublicKeyBytes>* identity_keys(std::string_view site) const;
   // Under which the site kept its ledger when it signed a message of this epoch with this identity key; where no roster
   // given is of that epoch, all that it had beside this identity key.
-  std::vector<SiteLogKey> log_keys_beside(const SiteId& site,
-                                          const federation::membership::PublicKeyBytes& identity,
+  std::vector<SiteLogKey> log_keys_beside(const SiteId& site, const federation::membership::PublicKeyBytes& identity,
                                           EpochNumber epoch) const;
   // By this roster; none if it was not given or does not name the site.
   std::vector<SiteLogKey> log_keys_in(const SiteId& site, const Digest& roster) const;

@@ -42,11 +42,11 @@ struct AuditedLedger {
   std::vector<std::string> notices;  // worth knowing, no fault
   std::uint64_t unpublished = 0;     // entries newer than the checkpoint: read, not yet signed
   std::vector<Digest> unpublished_leaves;
-  std::optional<UnixMs> ends;            // when the newest entry under the checkpoint was written; none: it is empty
-  std::uint64_t of_newer_version = 0;    // entries that a newer program wrote: not judged
+  std::optional<UnixMs> ends;          // when the newest entry under the checkpoint was written; none: it is empty
+  std::uint64_t of_newer_version = 0;  // entries that a newer program wrote: not judged
   // Among several of one owner, by compare_copies():
-  bool copy = false;    // another one given is longer
-  bool forked = false;  // another one given is signed too, and neither continues the other
+  bool copy = false;                    // another one given is longer
+  bool forked = false;                  // another one given is signed too, and neither continues the other
   std::uint64_t canaries_searched = 0;  // none where the ledger could not be read
   std::uint64_t canary_hits = 0;
   LedgerFacts facts;

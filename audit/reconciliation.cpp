@@ -94,7 +94,8 @@ class SiteWitness {
     if (std::string missing = not_given(keys); !missing.empty())
       return {receipt.index, Culprit::nobody, std::move(missing), true};
     if (is_damaged(keys))
-      return verdict(Culprit::nobody, "it may be in what cannot be read or is missing in this copy of the site's ledger");
+      return verdict(Culprit::nobody,
+                     "it may be in what cannot be read or is missing in this copy of the site's ledger");
     if (receipt.proof == ReceiptProof::old_form && keys.empty())
       return verdict(Culprit::nobody,
                      "it is of version 1, without the site's signature, and no roster that was given and in force says "

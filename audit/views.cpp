@@ -122,7 +122,8 @@ std::string lacking(const Reconciliation& reconciliation) {
 
 // Of the names that the auditor gave.
 std::string canary_text(const AuditedLedger& ledger) {
-  const std::string given = counted(ledger.canaries_searched, "given name or identifier", "given names and identifiers");
+  const std::string given =
+      counted(ledger.canaries_searched, "given name or identifier", "given names and identifiers");
   if (ledger.canary_hits > 0) return "searched for " + given + ", and found them where it is said above";
   return "none of " + given + " occurs in any entry" + (ledger.whole ? "" : " that could be read");
 }
@@ -197,7 +198,9 @@ ordered_json to_json(const Reconciliation& reconciliation) {
                         {"undecided", count_json(site.undecided)},
                         {"lacking", site.lacking},
                         {"unlogged_receipts", receipts_json(site)}};
-  return {{"verdict", reconciliation.clean() ? "pass" : reconciliation.undecided() ? "unverified" : "fail"},
+  return {{"verdict", reconciliation.clean()       ? "pass"
+                      : reconciliation.undecided() ? "unverified"
+                                                   : "fail"},
           {"unlogged_bytes", reconciliation.unlogged_bytes()},
           {"sites", sites}};
 }
@@ -238,7 +241,8 @@ std::string to_text(const BlameEvidence& evidence) {
 std::string to_text(const Reconciliation& reconciliation) {
   std::vector<std::vector<std::string>> rows{{"site", "matched", "sent but unconfirmed", "unlogged"}};
   for (const SiteReconciliation& site : reconciliation.sites)
-    rows.push_back({on_one_line(site.site), count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
+    rows.push_back(
+        {on_one_line(site.site), count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
   std::string out = text_table(rows);
   while (!out.empty() && out.back() == '\n') out.pop_back();
   for (const SiteReconciliation& site : reconciliation.sites)

@@ -34,7 +34,9 @@ std::uint64_t version_of(const Entry& entry) {
 }
 template <class Entry>
 constexpr std::uint64_t newest_version() {
-  if constexpr (requires(Entry e) { e.body; } || requires(Entry e) { e.proof; }) return 2;
+  if constexpr (
+      requires(Entry e) { e.body; } || requires(Entry e) { e.proof; })
+    return 2;
   else return 1;
 }
 

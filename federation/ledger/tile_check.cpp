@@ -23,8 +23,8 @@ std::size_t file_size_max(const TileName& name) {
   return name.level ? kTileWidth * sizeof(Digest) * 2 : kBundleBytesMax;  // a tile of another size is told as such
 }
 
-// A publish replaces partial tiles by wider ones, which begin with the same: whoever has read the checkpoint first finds
-// those. `instead` is then the path of the wider one.
+// A publish replaces partial tiles by wider ones, which begin with the same: whoever has read the checkpoint first
+// finds those. `instead` is then the path of the wider one.
 Result<Bytes> read_tile_file(const fs::path& folder, const TileName& name, std::string* instead = nullptr) {
   Result<Bytes> bytes = read_file(folder / name.path(), file_size_max(name));
   if (bytes || bytes.error().code != ErrorCode::not_found) return bytes;

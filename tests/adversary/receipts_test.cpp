@@ -229,8 +229,8 @@ TEST_F(Rewritten, AWholeLedgerInTheOldFormIsNoExcuse) {
   EXPECT_EQ(dora["against_site"], dora["unlogged"]);
 }
 
-// Whoever ends his ledger before what he denies has handed in an old copy, for all that the auditor can see: it convicts
-// nobody, and does not pass.
+// Whoever ends his ledger before what he denies has handed in an old copy, for all that the auditor can see: it
+// convicts nobody, and does not pass.
 TEST_F(Rewritten, ALedgerThatIsCutShortDoesNotPass) {
   const auto cut = write_anew(entries_before_the_first_statement(), [](auto&) {});
   const Outcome outcome = reconcile_with({cut});
@@ -274,7 +274,8 @@ class Denied : public ReceiptsTest {
     while (transport->connection_count() == 0 && std::chrono::steady_clock::now() < deadline)
       ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
     ASSERT_TRUE(transport->send(wire).has_value());
-    while (!transport->receive() && std::chrono::steady_clock::now() < deadline)  // the coordinator offers its documents
+    while (!transport->receive() &&
+           std::chrono::steady_clock::now() < deadline)  // the coordinator offers its documents
       ASSERT_TRUE(transport->wait(std::chrono::milliseconds(10), {}).has_value());
   }
 };

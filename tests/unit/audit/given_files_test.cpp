@@ -31,7 +31,8 @@ class LiveCopy : public testing::Test {
   LiveCopy() { EXPECT_TRUE(ring.add_key(test::note_key_text(kOrigin, kLogKey))); }
 
   void grow_to(std::uint64_t size) {
-    if (size > grown) test::write_ledger_of(path("live"), kOrigin, kLogKey, test::numbered_entries(grown, size - grown));
+    if (size > grown)
+      test::write_ledger_of(path("live"), kOrigin, kLogKey, test::numbered_entries(grown, size - grown));
     grown = size;
   }
   fs::path path(const std::string& name) const { return folder.path() / name; }
@@ -186,8 +187,7 @@ class NewerVersion : public testing::Test {
     // What stands in it, nobody knows here: it convicts nobody, and does not pass.
     test::write_ledger_of(folder.path() / ("received" + std::to_string(ledgers)), "test/coordinator",
                           test::kAuditCoordinator, receipts);
-    const AuditedLedger received =
-        audit_ledger(folder.path() / ("received" + std::to_string(ledgers)), ring).value();
+    const AuditedLedger received = audit_ledger(folder.path() / ("received" + std::to_string(ledgers)), ring).value();
     const Reconciliation result = reconcile({&ledger}, received);
     EXPECT_FALSE(result.convicts());
     EXPECT_EQ(verdict_of({ledger, received}, &result), Verdict::unverified);
@@ -203,7 +203,8 @@ class NewerVersion : public testing::Test {
 
 TEST_F(NewerVersion, IsNotVerifiedAndAccusesNobody) {
   ASSERT_TRUE(ledger_of(texts).sound());
-  for (const char* word : {"\"plan.approved\"", "\"roster.epoch\"", "\"round.open\"", "\"masked-chunk\"", "\"egress.sent\""}) {
+  for (const char* word :
+       {"\"plan.approved\"", "\"roster.epoch\"", "\"round.open\"", "\"masked-chunk\"", "\"egress.sent\""}) {
     const std::size_t at = find(word);
     std::vector<std::string> entries = texts;
     entries[at] = with_version(texts[at], "9");
@@ -261,7 +262,8 @@ TEST(Canaries, AListInWhichNothingCouldBeFoundIsRefused) {
     EXPECT_EQ(names.error().message.find("Meier"), std::string::npos);
   }
   const std::vector<std::string> both{"Meier", "PAT 17"};
-  for (const char* accepted : {"Meier\nPAT 17\n", "\xef\xbb\xbfMeier\r\nPAT 17\r\n", "Meier\rPAT 17", " Meier \n\n\tPAT 17\t\n"})
+  for (const char* accepted :
+       {"Meier\nPAT 17\n", "\xef\xbb\xbfMeier\r\nPAT 17\r\n", "Meier\rPAT 17", " Meier \n\n\tPAT 17\t\n"})
     EXPECT_EQ(read(accepted).value(), both) << accepted;
   EXPECT_EQ(read("M\xc3\xbcller\n").value(), std::vector<std::string>{"M\xc3\xbcller"});
   EXPECT_FALSE(checked_canary("  ", "--canary"));
@@ -284,8 +286,9 @@ TEST(Canaries, AreFoundAsTheyAreWrittenWithOtherCapitalsAndAsJsonEscapesThem) {
 
 TEST_F(LiveCopy, SaysForHowManyNamesItLooked) {
   grow_to(3);
-  EXPECT_NE(to_text(audit("live", {"Meier", "PAT-17"})).find("none of 2 given names and identifiers occurs in any entry"),
-            std::string::npos);
+  EXPECT_NE(
+      to_text(audit("live", {"Meier", "PAT-17"})).find("none of 2 given names and identifiers occurs in any entry"),
+      std::string::npos);
   const AuditedLedger hit = audit("live", {"Meier", "entry number 2"});
   EXPECT_NE(to_text(hit).find("searched for 2 given names and identifiers"), std::string::npos);
   EXPECT_EQ(to_text(hit).find("none of"), std::string::npos);
