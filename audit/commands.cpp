@@ -382,18 +382,18 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
   std::vector<BlameRecord> named;  // under the coordinator's signature
   for (const BlameRecord& record : coordinator.facts.blames)
     if (record.index < coordinator.checkpoint.size) named.push_back(record);
-  bool sound = coordinator.sound();
+  Verdict worst = coordinator.verdict();
   ordered_json checked = ordered_json::array();
-  std::string text = sound ? "" : to_text(coordinator) + "\n";
+  std::string text = coordinator.sound() ? "" : to_text(coordinator) + "\n";
   for (const std::string& file : options.files) {
     FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, named, ring));
-    sound = sound && found.findings.empty();
+    if (!found.findings.empty()) worst = Verdict::fail;
     checked.push_back(to_json(found));
     text += to_text(found) + "\n";
   }
-  console.data("evidence",
-               {{"verdict", sound ? "pass" : "fail"}, {"evidence", checked}, {"ledgers", ledgers_json(ledgers)}}, text);
-  conclude(console, sound);
+  console.data("evidence", {{"verdict", to_string(worst)}, {"evidence", checked}, {"ledgers", ledgers_json(ledgers)}},
+               text);
+  conclude(console, worst == Verdict::pass);
   return {};
 }
 
