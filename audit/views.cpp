@@ -276,7 +276,7 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
            (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.") +
            forked(ledgers);
   const Verdict verdict = verdict_of(ledgers, reconciliation);
-  if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified)
+  if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified && unknown > 0)
     return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +
            " cannot be judged with what was given; the lines above say what is missing.";
   if (verdict == Verdict::unverified)
