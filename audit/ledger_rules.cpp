@@ -332,7 +332,7 @@ void LedgerRules::check_once(const EgressIntent& entry, MessageKind kind, Attemp
 
 void LedgerRules::check_budget(const EgressIntent& entry) {
   Spent& spent = entry.binding ? run_bytes_[entry.key.run] : session_bytes_;
-  // The session's count starts again with the program.
+  // The session's count starts again with the program, and each day.
   const bool restarted = !entry.binding && entry.bytes_spent == entry.length;
   if (entry.bytes_spent != spent.bytes + entry.length && !restarted)
     found_unless_missed(spent.index, "budget",

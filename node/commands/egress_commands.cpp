@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,8 +10,8 @@
 
 #include "common/bytes.h"
 #include "federation/ledger/entry.h"
-#include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
+#include "node/commands/site_ledger.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -29,36 +28,17 @@ struct Egress {
   federation::ledger::EgressIntent intent;
 };
 
-// Every message of the published ledger; its tiles are verified as they are read.
 Result<std::vector<Egress>> read_egress(const io::SiteFolder& folder) {
-  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
-  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
-  FOVEA_TRY_ASSIGN(
-      const crypto::NoteKey key,
-      crypto::NoteKey::create(federation::ledger::ledger_origin(invite.federation, site.id.text()), site.log_key));
-  auto checkpoint = federation::ledger::read_checkpoint(folder.ledger(), key);
-  if (!checkpoint && checkpoint.error().code == ErrorCode::not_found)
+  std::vector<Egress> out;
+  const auto read = read_published(folder, [&](std::uint64_t index, federation::ledger::StampedEntry entry) {
+    if (auto* intent = std::get_if<federation::ledger::EgressIntent>(&entry.body))
+      out.push_back({index, entry.at, std::move(*intent)});
+  });
+  if (!read && read.error().code == ErrorCode::not_found && folder.invite())
     return not_found(
         "the ledger has no checkpoint yet, and only what is under one is listed; a node writes it after a round and "
-        "when "
-        "it ends");
-  if (!checkpoint) return checkpoint.error();
-  std::vector<Egress> out;
-  std::optional<Error> unreadable;
-  const federation::ledger::TileCheck check = federation::ledger::check_tiles(
-      folder.ledger(), checkpoint->checkpoint, [&](std::uint64_t index, ByteView bytes) {
-        auto entry = federation::ledger::decode_entry(bytes, "entry " + std::to_string(index));
-        if (!entry) {
-          if (!unreadable) unreadable = entry.error();
-          return;
-        }
-        if (auto* intent = std::get_if<federation::ledger::EgressIntent>(&entry->body))
-          out.push_back({index, entry->at, std::move(*intent)});
-      });
-  if (unreadable) return *unreadable;
-  for (const federation::ledger::LedgerProblem& problem : check.problems)
-    if (problem.kind != federation::ledger::ProblemKind::uncovered)
-      return corruption(problem.where + ": " + problem.what + "; run fovea-audit verify for the whole picture");
+        "when it ends");
+  if (!read) return read.error();
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include "federation/membership/plan.h"
 #include "federation/secagg/framed_journal.h"
 #include "node/commands/command.h"
+#include "node/commands/site_ledger.h"
 #include "node/io/site_status.h"
 #include "node/round/site_marks.h"
 #include "node/store/study_catalogue.h"
@@ -32,27 +33,78 @@ struct PlanChoice {
   std::string reason;
 };
 
-// "waiting", "approved" or "rejected".
-Result<std::string> decision_on(const io::SiteFolder& folder, const Digest& hash) {
-  FOVEA_TRY_ASSIGN(const auto document, folder.decision(hash));
-  if (!document) return std::string("waiting");
-  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
-  auto decision = federation::membership::verify_approval(*document, site.approver_key);
-  if (!decision) return decision.error().with_context(folder.approval(hash).string());
-  return std::string(decision->decision == federation::membership::ApprovalDecision::approved ? "approved"
-                                                                                              : "rejected");
-}
+// What the gate goes by: the newest decision in the ledger, and the file of one that is newer.
+struct Standing {
+  std::string state;  // "waiting", "approved", "rejected", or "unreadable: …"
+  std::string note;   // why the file is not what counts
+  std::string text() const { return note.empty() ? state : state + " (" + note + ")"; }
+};
 
-// One decision that is half a file must not hide the others.
-std::string state_of(const io::SiteFolder& folder, const Digest& hash) {
-  const auto decision = decision_on(folder, hash);
-  return decision ? *decision : "unreadable: " + decision.error().message;
-}
+class Decisions {
+ public:
+  static Result<Decisions> read(const io::SiteFolder& folder) {
+    FOVEA_TRY_ASSIGN(federation::membership::RosterSite site, folder.site());
+    return Decisions(folder, std::move(site));
+  }
+
+  // One decision that is half a file must not hide the others.
+  Standing about(const Digest& plan) const {
+    const std::string name = folder_.approval(plan).filename().string();
+    const auto document = folder_.decision(plan);
+    if (!document) return {"unreadable: " + document.error().message, recorded(plan, "")};
+    if (!*document) return {state_in_ledger(plan), recorded(plan, "approvals/" + name + " is missing; ")};
+    const auto decision = federation::membership::verify_approval(**document, site_.approver_key);
+    if (!decision)
+      return {"unreadable: " + folder_.approval(plan).string() + ": " + decision.error().message, recorded(plan, "")};
+    if (ledger_)
+      if (const auto counts = ledger_->admit(*decision); !counts)
+        return {state_in_ledger(plan), "approvals/" + name + " is ignored: " + counts.error().message};
+    return {decision->decision == federation::membership::ApprovalDecision::approved ? "approved" : "rejected", ""};
+  }
+
+  // When the newest decision about the plan was signed, wherever it lies.
+  std::optional<UnixMs> newest(const Digest& plan) const {
+    std::optional<UnixMs> out;
+    if (ledger_)
+      if (const auto known = ledger_->newest().find(plan); known != ledger_->newest().end())
+        out = known->second.decided;
+    const auto document = folder_.decision(plan);
+    if (!document || !*document) return out;
+    const auto decision = federation::membership::verify_approval(**document, site_.approver_key);
+    return decision ? std::max(out.value_or(decision->decided), decision->decided) : out;
+  }
+
+  // Why the ledger could not be asked; empty: it was.
+  std::string warning() const {
+    return ledger_ ? ""
+                   : "the ledger cannot be read, so only the files in approvals/ are shown: " + ledger_.error().message;
+  }
+
+ private:
+  Decisions(const io::SiteFolder& folder, federation::membership::RosterSite site)
+      : folder_(folder), site_(std::move(site)), ledger_(read_plan_decisions(folder)) {}
+
+  std::string state_in_ledger(const Digest& plan) const {
+    if (!ledger_ || !ledger_->newest().contains(plan)) return "waiting";
+    return ledger_->is_approved(plan) ? "approved" : "rejected";
+  }
+  std::string recorded(const Digest& plan, const std::string& lead) const {
+    if (!ledger_) return "";
+    const auto known = ledger_->newest().find(plan);
+    if (known == ledger_->newest().end()) return "";
+    return lead + "the ledger has that the plan was " + (known->second.approved ? "approved" : "rejected") + " at " +
+           utc_text(known->second.decided);
+  }
+
+  io::SiteFolder folder_;
+  federation::membership::RosterSite site_;
+  Result<egress::PlanDecisions> ledger_;
+};
 
 // With what the policy of node.toml says, where that is what keeps the site out.
-std::string with_policy(const std::string& state, const std::optional<std::string>& broken) {
-  if (!broken || (state != "approved" && state != "waiting")) return state;
-  return state + ", but refused by " + *broken;
+std::string with_policy(const Standing& standing, const std::optional<std::string>& broken) {
+  if (!broken || (standing.state != "approved" && standing.state != "waiting")) return standing.text();
+  return Standing{standing.state + ", but refused by " + *broken, standing.note}.text();
 }
 
 Result<void> run_list(CommandContext& context) {
@@ -60,24 +112,29 @@ Result<void> run_list(CommandContext& context) {
   FOVEA_TRY(folder.site());
   FOVEA_TRY_ASSIGN(const std::vector<Digest> hashes, folder.plans());
   FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
+  FOVEA_TRY_ASSIGN(const Decisions decisions, Decisions::read(folder));
+  if (const std::string warning = decisions.warning(); !warning.empty())
+    context.console.progress("warning: " + warning);
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"PLAN", "NAME", "ROUNDS", "DECISION"}};
   for (const Digest& hash : hashes) {
     const auto bytes = folder.plan_bytes(hash);
-    const std::string state = state_of(folder, hash);
+    const Standing standing = decisions.about(hash);
     const auto parsed = bytes ? federation::membership::Plan::parse(*bytes)
                               : Result<federation::membership::Plan>(bytes.error());
     if (!parsed) {  // of another version, or half a file
-      data.push_back({{"plan", to_hex(hash)}, {"decision", state}, {"why", parsed.error().message}});
-      rows.push_back({to_hex(hash).substr(0, 12), "unreadable: " + parsed.error().message, "", state});
+      data.push_back({{"plan", to_hex(hash)}, {"decision", standing.state}, {"why", parsed.error().message}});
+      rows.push_back({to_hex(hash).substr(0, 12), "unreadable: " + parsed.error().message, "", standing.text()});
       continue;
     }
     const federation::membership::Plan& plan = *parsed;
     const auto broken = io::broken_rule(config.policy, plan);
-    data.push_back({{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", state}});
+    data.push_back(
+        {{"plan", to_hex(hash)}, {"name", plan.name}, {"rounds", plan.rounds_total()}, {"decision", standing.state}});
+    if (!standing.note.empty()) data.back()["note"] = standing.note;
     if (broken) data.back()["refused_by"] = *broken;
     rows.push_back(
-        {to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), with_policy(state, broken)});
+        {to_hex(hash).substr(0, 12), plan.name, std::to_string(plan.rounds_total()), with_policy(standing, broken)});
   }
   context.console.data("plan list", data,
                        hashes.empty() ? "no plan was offered yet; start the node to fetch one" : text_table(rows));
@@ -90,7 +147,10 @@ Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(bytes));
   FOVEA_TRY_ASSIGN(const io::NodeConfig config, context.config());
-  const std::string state = with_policy(state_of(folder, hash), io::broken_rule(config.policy, plan));
+  FOVEA_TRY_ASSIGN(const Decisions decisions, Decisions::read(folder));
+  if (const std::string warning = decisions.warning(); !warning.empty())
+    context.console.progress("warning: " + warning);
+  const std::string state = with_policy(decisions.about(hash), io::broken_rule(config.policy, plan));
   const auto allowed = io::check_policy(config.policy, plan);
   const std::string verdict = allowed ? "within this site's policy" : allowed.error().message;
   std::string text(as_text(bytes));
@@ -189,13 +249,11 @@ std::string still_missing(const io::SiteFolder& folder, const federation::member
 }
 
 // After the decision before it, even where a clock was put back meanwhile: only a later one undoes it.
-UnixMs time_of_decision(const CommandContext& context, const federation::membership::RosterSite& site,
-                        const Digest& plan) {
+Result<UnixMs> time_of_decision(const CommandContext& context, const Digest& plan) {
   const UnixMs now = context.clock.wall();
-  const auto before = context.folder().decision(plan);
-  if (!before || !*before) return now;
-  const auto decision = federation::membership::verify_approval(**before, site.approver_key);
-  return decision ? std::max(now, UnixMs{decision->decided.value + 1}) : now;
+  FOVEA_TRY_ASSIGN(const Decisions decisions, Decisions::read(context.folder()));
+  const std::optional<UnixMs> before = decisions.newest(plan);
+  return before ? std::max(now, UnixMs{before->value + 1}) : now;
 }
 
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
@@ -215,12 +273,13 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
     warn_about_measured(context, plan);
     missing = still_missing(folder, site, config, plan);
   }
+  FOVEA_TRY_ASSIGN(const UnixMs decided, time_of_decision(context, hash));
   federation::membership::Approval approval{.site = site.id,
                                             .plan = hash,
                                             .decision = decision,
                                             .approver = choice.approver,
                                             .reason = choice.reason,
-                                            .decided = time_of_decision(context, site, hash)};
+                                            .decided = decided};
   FOVEA_TRY_ASSIGN(std::string text, approval.document());
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key(context.passphrase));
   federation::membership::SignedDocument document{"approval", std::move(text), {}};

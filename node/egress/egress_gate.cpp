@@ -60,12 +60,8 @@ Result<EgressGate> EgressGate::open(federation::ledger::LedgerOptions ledger, Eg
 }
 
 void EgressGate::learn(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
-  if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry.body)) {
-    if (approved->approver == policy_.approver) learn_decision(approved->approver, approved->approval);
-  } else if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry.body)) {
-    plans_[withdrawn->plan].approved = false;
-    learn_decision(withdrawn->approver, withdrawn->approval);
-  } else if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry.body)) {
+  decisions_.learn(entry.body);
+  if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry.body)) {
     if (accepted->approver == policy_.approver)
       acquainted_.insert(
           federation::membership::entry_digest({accepted->site, accepted->identity_key, accepted->transport_key,
@@ -95,23 +91,6 @@ void EgressGate::learn_release(const EgressIntent& intent) {
   const federation::ledger::RoundOpen& round = open->second;
   releases_at_open_.insert_or_assign(
       round.model, RecordedRelease{round.key.run, {round.key.round, round.key.attempt, round.parameters}});
-}
-
-bool EgressGate::take_decision(const federation::membership::Approval& decision) {
-  const bool approved = decision.decision == federation::membership::ApprovalDecision::approved;
-  const auto [known, fresh] = plans_.try_emplace(decision.plan);
-  if (approved && !fresh && decision.decided <= known->second.decided) return false;
-  known->second.approved = approved;
-  known->second.decided = std::max(known->second.decided, decision.decided);
-  return true;
-}
-
-// By the rule for new decisions: a ledger in which a version without it followed an old approval brings none back.
-void EgressGate::learn_decision(const federation::membership::PublicKeyBytes& approver, ByteView evidence) {
-  const auto document = federation::membership::SignedDocument::parse(evidence);
-  const auto decision = document ? federation::membership::verify_approval(*document, approver)
-                                 : Result<federation::membership::Approval>(document.error());
-  if (decision && decision->site == policy_.site) take_decision(*decision);
 }
 
 Result<void> EgressGate::append(LedgerEntry entry) {
@@ -145,25 +124,15 @@ Result<void> EgressGate::decide_plan(const federation::membership::SignedDocumen
   if (decision.site != policy_.site)
     return permission_denied("approval: is for the site " + decision.site.text() + ", this is " + policy_.site.text());
   const bool approved = decision.decision == federation::membership::ApprovalDecision::approved;
-  if (const auto known = plans_.find(decision.plan); known != plans_.end()) {
-    const PlanDecision& newest = known->second;
-    const bool later = decision.decided > newest.decided;
-    const bool in_force = newest.approved == approved && decision.decided == newest.decided;
-    if (in_force || (!later && !approved && !newest.approved)) return {};
-    if (!later && approved)
-      return permission_denied("approval: of the plan " + to_hex(decision.plan).substr(0, 12) + " was signed at " +
-                               utc_text(decision.decided) + ", and the ledger has a decision of " +
-                               utc_text(newest.decided) +
-                               ": an older one does not count, so it was put back from a copy, or a clock is behind; "
-                               "decide again (fovea-node plan approve or plan reject)");
-  }
+  FOVEA_TRY_ASSIGN(const bool counts, decisions_.admit(decision));
+  if (!counts) return {};
   const Bytes evidence = approval.serialize();
   FOVEA_TRY(append(approved
                        ? LedgerEntry(federation::ledger::PlanApproved{decision.plan, policy_.approver, evidence})
                        : LedgerEntry(federation::ledger::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
   if (!approved) FOVEA_TRY(abandon_open_rounds(decision.plan));
   FOVEA_TRY(ledger_->sync());
-  take_decision(decision);
+  decisions_.take(decision);
   return {};
 }
 
@@ -217,10 +186,7 @@ Result<void> EgressGate::accept_sites(std::span<const federation::membership::Si
 
 bool EgressGate::plan_approved(const Digest& plan) const { return approved_by_person(plan) && forbidden_ != plan; }
 
-bool EgressGate::approved_by_person(const Digest& plan) const {
-  const auto known = plans_.find(plan);
-  return known != plans_.end() && known->second.approved;
-}
+bool EgressGate::approved_by_person(const Digest& plan) const { return decisions_.is_approved(plan); }
 
 std::optional<RoundKey> EgressGate::last_joined(const RunId& run) const {
   const auto found = last_open_.find(run);
@@ -433,6 +399,10 @@ std::optional<EgressGate::Refusal> EgressGate::check_message(ByteView wire, Spen
 Result<std::vector<EgressTicket>> EgressGate::intend(std::span<const ByteView> wires) {
   std::vector<LedgerEntry> intents;
   std::vector<EgressTicket> tickets;
+  if (const MonotonicMs now = clock_->monotonic(); now.value - session_since_.value >= kSessionMs) {
+    session_since_ = now;
+    session_bytes_ = 0;
+  }
   Spending spending{.run_bytes = {}, .session_bytes = session_bytes_};
   std::optional<std::uint64_t> previous = previous_egress_;
   for (const ByteView wire : wires) {

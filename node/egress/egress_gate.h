@@ -33,6 +33,7 @@
 #include "federation/membership/signed_document.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/secagg/parameters.h"
+#include "node/egress/plan_decisions.h"
 
 namespace fovea::node::egress {
 
@@ -44,13 +45,15 @@ struct EgressPolicy {
   federation::membership::PublicKeyBytes destination{};  // the coordinator's transport key: where messages go
   std::uint32_t cohort_min = 2;                          // no sum over fewer sites than this
   std::uint64_t run_bytes_max = 0;                       // of one run, over restarts; 0 lets nothing out
-  std::uint64_t session_bytes_max = 0;                   // of messages that belong to no approved plan, since open()
+  std::uint64_t session_bytes_max = 0;                   // in kSessionMs, of messages that belong to no approved plan
   // File names and patient identifiers of the site's data: a message that holds one is refused. Those shorter than
   // kIdentifierBytesMin are not looked for: random key and signature bytes would hold them by chance.
   std::vector<std::string> identifiers{};
 };
 
 inline constexpr std::size_t kIdentifierBytesMin = 6;
+// A node that only waits says hello for weeks: what it may say begins anew with open() and each day after.
+inline constexpr std::int64_t kSessionMs = 24 * 3'600'000;
 
 // What the site computed itself for the round that the coordinator announces.
 struct OwnRound {
@@ -88,12 +91,8 @@ class EgressGate {
   bool plan_approved(const Digest& plan) const;
   // The same without what the settings rule out.
   bool approved_by_person(const Digest& plan) const;
-  struct PlanDecision {
-    bool approved = false;  // false: withdrawn
-    UnixMs decided{};       // when the newest decision about the plan was signed
-  };
   // What the ledger has, by plan.
-  const std::map<Digest, PlanDecision>& decisions() const noexcept { return plans_; }
+  const std::map<Digest, PlanDecisions::Decision>& decisions() const noexcept { return decisions_.newest(); }
   // Verifies acceptances of other sites by the approver's key for this site (permission_denied or corruption otherwise,
   // and none is recorded), and makes those that are new durable with one sync.
   Result<void> accept_sites(std::span<const federation::membership::SignedDocument> acceptances);
@@ -158,13 +157,14 @@ class EgressGate {
     std::uint64_t session_bytes = 0;
   };
 
-  EgressGate(EgressPolicy policy, const Clock& clock) : policy_(std::move(policy)), clock_(&clock) {}
+  EgressGate(EgressPolicy policy, const Clock& clock)
+      : policy_(std::move(policy)),
+        clock_(&clock),
+        decisions_(policy_.site, policy_.approver),
+        session_since_(clock.monotonic()) {}
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   void learn_release(const federation::ledger::EgressIntent& intent);
-  // Whether it is in force from now on.
-  bool take_decision(const federation::membership::Approval& decision);
-  void learn_decision(const federation::membership::PublicKeyBytes& approver, ByteView evidence);
   Result<void> append(federation::ledger::LedgerEntry entry);
   Result<void> abandon_open_rounds(const Digest& plan);
   Result<void> abandon_round(const federation::ledger::RoundOpen& open);
@@ -181,7 +181,7 @@ class EgressGate {
   std::optional<federation::ledger::Ledger> ledger_;  // set by open()
   EgressPolicy policy_;
   const Clock* clock_;
-  std::map<Digest, PlanDecision> plans_;
+  PlanDecisions decisions_;
   std::optional<Digest> forbidden_;  // plan that the site's settings rule out since open()
   std::set<Digest> acquainted_;
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent
@@ -189,6 +189,7 @@ class EgressGate {
   std::map<RunId, federation::ledger::RoundKey> last_closed_;
   std::map<std::string, Refused> refused_;  // by rule
   std::uint64_t session_bytes_ = 0;
+  MonotonicMs session_since_;
   std::optional<std::uint64_t> previous_egress_;
   std::set<std::uint64_t> unconfirmed_;
   std::map<Digest, RecordedRelease> releases_at_open_;

@@ -73,6 +73,14 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
   expect_event({"approval_ignored"}, [&](const Json& event) {
     return event["why"].get<std::string>().find(plan_hash_) != std::string::npos;
   });
+  // Nor in what is shown of it, beside the running node.
+  const std::string plan = plan_hash_.substr(0, 12);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"plan", "list"}, std::vector<std::string>{"plan", "show", plan}}) {
+    const Outcome shown = node("anna", command);
+    EXPECT_NE(shown.out.find("rejected (approvals/" + plan_hash_ + ".json is ignored: "), std::string::npos)
+        << shown.out << shown.err;
+  }
   const std::size_t before = released();
   scripted_->ignore_complaints(true);
   scripted_->begin_round();
@@ -111,6 +119,10 @@ TEST_F(PutBack, ADecisionWhoseFileIsGoneStaysInForceAndIsTold) {
   expect_event({"plan_withdrawn"});
   restart();
   fs::remove(approval());
+  const Outcome listed = node("anna", {"plan", "list"});
+  EXPECT_NE(listed.out.find("rejected (approvals/" + plan_hash_ + ".json is missing; the ledger has that the plan was"),
+            std::string::npos)
+      << listed.out << listed.err;
   start_site("anna");
   expect_event({"approval_missing"}, [&](const Json& event) { return event["plan"] == plan_hash_; });
   expect_event({"plan_refused"});

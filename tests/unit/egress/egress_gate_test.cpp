@@ -632,6 +632,19 @@ TEST_F(Gate, RefusesSessionMessagesAboveTheirOwnBudget) {
   expect_refused(gate, {site.hello()}, "budget");
 }
 
+// Every five seconds a hello, for weeks: what a node may say while it waits is bounded by the day, not by its start.
+TEST_F(Gate, TheBudgetOfSessionMessagesBeginsAnewEachDay) {
+  site.session_bytes_max = 2 * site.hello().size();
+  egress::EgressGate gate = site.open().value();
+  for (int day = 1; day <= 3; ++day) {
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(gate.sent(intend(gate, {site.hello()}).value())) << day;
+    expect_refused(gate, {site.hello()}, "budget");
+    site.clock.now.value = day * egress::kSessionMs - 60'001;  // a minute later is the day's last millisecond
+    expect_refused(gate, {site.hello()}, "budget");
+    site.clock.now.value += 1;
+  }
+}
+
 TEST_F(Gate, RefusesAPrivacyMechanismItCannotAccountFor) {
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(gate.decide_plan(site.approval()));
