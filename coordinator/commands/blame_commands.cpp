@@ -13,6 +13,7 @@
 #include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/store/blame_folder.h"
+#include "coordinator/store/cut_off_sites.h"
 #include "coordinator/store/run_store.h"
 #include "crypto/key_file.h"
 #include "crypto/secret_bytes.h"
@@ -105,6 +106,26 @@ Result<BlamedSites> blamed_sites(const CommandContext& context) {
   }
   if (rows.size() > 1)
     out.text = "\n" + text_table(rows) + "to let one in again: fovea-coordinator pardon SITE --run RUN";
+  return out;
+}
+
+Result<CutOffSites> cut_off_sites(const CommandContext& context) {
+  CutOffSites out{nlohmann::ordered_json::array(), ""};
+  FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
+  for (const fs::path& run : runs) {
+    const auto sites = store::read_cut_off_sites(run);
+    if (!sites) {  // after a power failure; the rest is shown all the same
+      out.text += "\n" + sites.error().message;
+      continue;
+    }
+    for (const store::CutOffSite& cut_off : *sites) {
+      const std::string name = run.filename().string();
+      out.data.push_back({{"site", cut_off.site.text()}, {"run", name}, {"round", cut_off.round}});
+      out.text += "\n" + cut_off.site.text() + ": run " + name.substr(0, 12) + " goes on without it since round " +
+                  std::to_string(cut_off.round) +
+                  ", whose sum was made under a roster that this site never had; it takes part in the next plan";
+    }
+  }
   return out;
 }
 

@@ -46,6 +46,12 @@ struct BlamedSites {
   std::string text;
 };
 Result<BlamedSites> blamed_sites(const CommandContext& context);
+// The same of sites that cannot follow a run any more (coordinator/store/cut_off_sites.h).
+struct CutOffSites {
+  nlohmann::ordered_json data;
+  std::string text;
+};
+Result<CutOffSites> cut_off_sites(const CommandContext& context);
 void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
 void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
 void add_model_commands(CLI::App& app, CommandContext& context);  // model export

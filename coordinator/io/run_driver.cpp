@@ -125,6 +125,7 @@ Result<RunEnd> RunDriver::run() {
                                      {"pid", ::getpid()},
                                      {"sums", store.sums()},
                                      {"rounds_total", store.plan().rounds_total()}});
+  parts.show_cut_off();  // nobody said so to this process yet
   spdlog::info("listening on {}", parts.server->endpoint());
   Result<void> outcome;
   while (outcome && !parts.stop && !store.complete()) outcome = parts.loop_once();
@@ -136,6 +137,10 @@ Result<RunEnd> RunDriver::run() {
     return outcome.error();
   }
   const bool complete = store.complete();
+  if (complete) {  // it goes on no more, with nobody
+    parts.cut_off.clear();
+    parts.show_cut_off();
+  }
   parts.events.write(complete ? "run_complete" : "run_stopped",
                      {{"run", store.facts().run.text()}, {"sums", store.sums()}});
   return complete ? RunEnd::complete : RunEnd::stopped;
@@ -168,29 +173,62 @@ Result<void> RunDriver::Parts::tick() {
   return {};
 }
 
+std::string RunDriver::Parts::why_no_round() const {
+  if (!roster_problem.empty()) return "waiting: " + roster_problem;
+  if (!doubters.empty())
+    return "waiting: by the clocks of " + join({doubters.begin(), doubters.end()}) + " the roster has run out";
+  std::size_t present = 0, undecided = 0;
+  std::vector<SiteId> missing;
+  for (const federation::membership::RosterSite& site : roster.sites) {
+    if (left_out.contains(site.id) || cut_off.contains(site.id)) continue;
+    const bool here = server->has_session(site.id);
+    const bool has_joined = here && joined.contains(site.id);
+    present += has_joined ? 1U : 0U;
+    undecided += here && !has_joined && !declined.contains(site.id) ? 1U : 0U;
+    if (!has_joined && !declined.contains(site.id)) missing.push_back(site.id);
+  }
+  std::string line = std::to_string(present) + " of " + counted(roster.sites.size(), "site") +
+                     (present == 1 ? " has joined" : " have joined");
+  if (undecided > 0)
+    line += ", " + std::to_string(undecided) + " more" +
+            (undecided == 1 ? " is connected and waits" : " are connected and wait") + " for a person's approval there";
+  const MonotonicMs now = clock->monotonic();
+  const MonotonicMs joining_ends{last_joined.value + std::int64_t{options.config.joining_s} * 1000};
+  if (present < run->plan().cohort.smallest)
+    line += ", at least " + std::to_string(run->plan().cohort.smallest) + " are needed";
+  else if (now < next_round_not_before)
+    line += " · the last round ended without a sum; the next begins in " +
+            minutes_and_seconds(next_round_not_before.value - now.value);
+  else if (round == 0 && now < joining_ends && !missing.empty())
+    line += " · waiting for " + join(missing) + ", " + minutes_and_seconds(joining_ends.value - now.value) + " left";
+  return line;
+}
+
+std::string RunDriver::Parts::round_in_words() const {
+  const round::RoundProgress progress = machine->progress();
+  std::string line = std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
+                     std::string(words_for(progress.phase));
+  if (!progress.waiting_for.empty())
+    line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
+  for (const auto& [site, reason] : progress.refused)
+    line += " · " + site.text() + " refused: " + std::string(federation::messages::to_string(reason));
+  return line + ", threshold " + std::to_string(run->plan().secure_aggregation.threshold);
+}
+
+// Rounds that end without a sum have numbers too, so the number of a round, by which logs and ledgers name it, is not
+// always that of its sum.
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
-  const federation::membership::Plan& plan = run->plan();
-  std::string line = "round " + std::to_string(run->sums() + 1) + "/" + std::to_string(plan.rounds_total()) + " · ";
-  if (!machine && !roster_problem.empty()) {
-    line += "waiting: " + roster_problem;
-  } else if (!machine && !doubters.empty()) {
-    line += "waiting: by the clocks of " + join({doubters.begin(), doubters.end()}) + " the roster has run out";
-  } else if (!machine) {
-    std::size_t present = 0;
-    for (const auto& [site, state] : joined) present += server->has_session(site) ? 1U : 0U;
-    line += std::to_string(present) + " of " + counted(roster.sites.size(), "site") + (present == 1 ? " is" : " are") +
-            " connected, at least " + std::to_string(plan.cohort.smallest) + " are needed";
-  } else {
-    const round::RoundProgress progress = machine->progress();
-    line += std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
-            std::string(words_for(progress.phase));
-    if (!progress.waiting_for.empty())
-      line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
-    for (const auto& [site, reason] : progress.refused)
-      line += " · " + site.text() + " refused: " + std::string(federation::messages::to_string(reason));
-    line += ", threshold " + std::to_string(plan.secure_aggregation.threshold);
+  const std::uint32_t sum = run->sums() + 1;
+  std::string line = "sum " + std::to_string(sum) + "/" + std::to_string(run->plan().rounds_total()) +
+                     (machine && round != sum ? ", tried in round " + std::to_string(round) : "") + " · " +
+                     (machine ? round_in_words() : why_no_round());
+  for (const auto& [site, reason] : declined) {
+    if (!server->has_session(site)) continue;
+    line += " · " + site.text() + " does not take part: " + std::string(federation::messages::to_string(reason));
   }
+  for (const auto& [site, lost] : cut_off)
+    line += " · goes on without " + site.text() + ", which never had the roster of a sum";
   if (options.show && line != last_line) options.show(line);
   last_line = line;
 }
@@ -233,7 +271,8 @@ Result<void> RunDriver::Parts::wait_for_confirmations() {
   const std::int64_t deadline = clock->monotonic().value + kConfirmationsMaxMs;
   while (!stop && clock->monotonic().value < deadline) {
     const bool waiting = std::any_of(joined.begin(), joined.end(), [&](const auto& entry) {
-      return server->has_session(entry.first) && entry.second.last_round < last->round;
+      return server->has_session(entry.first) && entry.second.last_round < last->round &&
+             !cut_off.contains(entry.first);
     });
     if (!waiting) return {};
     FOVEA_TRY(loop_once());

@@ -48,8 +48,18 @@ struct RunDriver::Parts {
   // A site whose session said that it takes part in this run.
   struct Joined {
     RoundNumber last_round = 0;
+    BootId boot{};
   };
   std::map<SiteId, Joined> joined{};
+  // Sites that said that the sum which follows on theirs was made under a roster they never had. They are sent neither
+  // tasks nor sums until they stand elsewhere or start anew.
+  struct CutOff {
+    Joined stood;           // when they said so
+    RoundNumber round = 0;  // of that sum
+  };
+  std::map<SiteId, CutOff> cut_off{};
+  // Connected sites that said why they do not take part, until they join.
+  std::map<SiteId, federation::messages::RefusalReason> declined{};
   std::map<SiteId, SiteLoad> loads{};   // of sites that ever spoke to this process
   std::map<SiteId, Digest> left_out{};  // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
@@ -82,7 +92,9 @@ struct RunDriver::Parts {
   Result<void> loop_once();
   Result<void> tick();
   void show_progress();
-  Result<void> resume_round();  // at the start, before any message is read
+  std::string why_no_round() const;    // while there is none
+  std::string round_in_words() const;  // while there is one
+  Result<void> resume_round();         // at the start, before any message is read
   Result<void> wait_for_confirmations();
   Result<void> write_summary();
 
@@ -109,6 +121,8 @@ struct RunDriver::Parts {
   Result<void> offer_documents(const SiteId& site, bool roster_too);
   Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
   Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
+  void note_cut_off(const SiteId& site, RoundNumber round);
+  void show_cut_off() const;  // to `sites`
 
   // run_rounds.cpp: rounds and their effects
   Result<void> begin_round_when_ready();

@@ -83,7 +83,8 @@ Result<void> RunDriver::Parts::check_for_new_roster() {
 bool RunDriver::Parts::wait_for_doubters() {
   constexpr std::int64_t kPauseMs = 10'000;
   const auto willing = std::count_if(joined.begin(), joined.end(), [&](const auto& entry) {
-    return server->has_session(entry.first) && !doubters.contains(entry.first) && !left_out.contains(entry.first);
+    return server->has_session(entry.first) && !doubters.contains(entry.first) && !left_out.contains(entry.first) &&
+           !cut_off.contains(entry.first);
   });
   if (doubters.empty() || willing >= static_cast<std::int64_t>(run->plan().cohort.smallest)) return false;
   nlohmann::ordered_json names = nlohmann::ordered_json::array();
@@ -126,6 +127,9 @@ Result<void> RunDriver::Parts::adopt_roster() {
   roster_warnings = 0;
   roster_problem.clear();
   doubters.clear();
+  declined.clear();
+  std::erase_if(cut_off, [&](const auto& entry) { return roster.find(entry.first) == nullptr; });
+  show_cut_off();
   limit_cohort();
   spdlog::info("roster of epoch {}, valid until {}: {}; every connection starts anew", roster.epoch,
                utc_text(roster.valid_until), counted(roster.sites.size(), "site"));

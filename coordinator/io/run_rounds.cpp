@@ -80,7 +80,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_of_round(RoundNumber number) c
   std::vector<RosterIndex> present;
   std::vector<RosterIndex> absent;
   for (std::size_t i = 0; i < roster.sites.size(); ++i) {
-    if (left_out.contains(roster.sites[i].id)) continue;
+    if (left_out.contains(roster.sites[i].id) || cut_off.contains(roster.sites[i].id)) continue;
     (is_present(roster.sites[i].id) ? present : absent).push_back(static_cast<RosterIndex>(i));
   }
   // Whoever was in a round that is past R4 can still release.
@@ -301,7 +301,8 @@ Result<void> RunDriver::Parts::store_sum(const round::RoundResult& result) {
 Result<void> RunDriver::Parts::publish(round::RoundResult result) {
   for (Bytes& message : result.publication) {
     const auto wire = std::make_shared<const Bytes>(std::move(message));
-    for (const federation::membership::RosterSite& site : roster.sites) server->send(site.id, wire);
+    for (const federation::membership::RosterSite& site : roster.sites)
+      if (!cut_off.contains(site.id)) server->send(site.id, wire);
   }
   machine.reset();
   FOVEA_TRY(begin_round_when_ready());

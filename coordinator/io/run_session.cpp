@@ -5,11 +5,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "common/codec.h"
 #include "coordinator/io/run_driver_parts.h"
+#include "coordinator/store/cut_off_sites.h"
 #include "crypto/hash.h"
 #include "federation/membership/signed_document.h"
 #include "federation/messages/coordinator_messages.h"
@@ -88,7 +90,7 @@ Result<void> RunDriver::Parts::handle(InboundMessage message) {
       refuse(message, opened->kind(), federation::messages::RefusalReason::wrong_run);
     return {};
   }
-  if (!machine) return {};
+  if (!machine || (opened->kind() == MessageKind::hello && cut_off.contains(message.site))) return {};
   return feed(round::MessageReceived{std::move(*opened)});
 }
 
@@ -149,7 +151,15 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
     FOVEA_TRY(blame({message.site, federation::messages::RefusalReason::model_differs, {opened.wire()}}));
   }
   const bool first_time = !joined.contains(message.site);
-  joined[message.site].last_round = hello->last_round;
+  const Joined here{hello->last_round, boot_of(hello->software)};
+  joined[message.site] = here;
+  declined.erase(message.site);
+  if (const auto lost = cut_off.find(message.site);
+      lost != cut_off.end() &&
+      (lost->second.stood.last_round != here.last_round || lost->second.stood.boot != here.boot)) {
+    cut_off.erase(lost);
+    show_cut_off();
+  }
   if (first_time) {
     last_joined = clock->monotonic();
     spdlog::info("{} joined; the last round it applied is {}", message.site.text(), hello->last_round);
@@ -206,7 +216,7 @@ Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_t
 // One missed sum at a time: the site says hello again when it has applied it.
 Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
   const store::RoundRecord* last = run->last_sum();
-  if (last == nullptr || last_round >= last->round) return {};
+  if (last == nullptr || last_round >= last->round || cut_off.contains(site)) return {};
   if (!load_of(site).admit_publication(last_round, clock->monotonic())) return {};
   FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, run->publication_after(last_round));
   if (!missed) return {};
@@ -222,14 +232,37 @@ Result<void> RunDriver::Parts::note_failure(const SiteId& site, const federation
   if (!failure) return {};
   const std::string reason(federation::messages::to_string(failure->reason));
   if (failure->round == 0) spdlog::warn("{}: does not take part: {}", site.text(), reason);
-  else spdlog::warn("{}: cannot go on with round {}: {}", site.text(), failure->round, reason);
+  else spdlog::warn("{} refused: {}, in round {}", site.text(), reason, failure->round);
+  if (failure->round == 0) declined[site] = failure->reason;
   events.write("site_failure",
                {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
   if (failure->reason == RefusalReason::unacquainted_sites)
     spdlog::warn("{}: a person there must accept the other sites first: fovea-node roster list", site.text());
   if (failure->reason == RefusalReason::roster_expired && failure->round == round) doubters.insert(site);
+  if (failure->reason == RefusalReason::roster_differs && failure->attempt == 0) note_cut_off(site, failure->round);
   // The site has an old one, or a clock that is off, which this offer's time shows it.
   return failure->reason == RefusalReason::roster_expired ? offer_roster(site) : Result<void>();
+}
+
+// For people: a full disk loses a line of it, never the run.
+void RunDriver::Parts::show_cut_off() const {
+  std::vector<store::CutOffSite> sites;
+  for (const auto& [site, lost] : cut_off) sites.push_back({site, lost.round});
+  if (const auto written = store::write_cut_off_sites(run->folder(), sites); !written)
+    spdlog::debug("cut-off.json: {}", written.error().message);
+}
+
+// Its word alone: whoever says so without need keeps nobody out but itself.
+void RunDriver::Parts::note_cut_off(const SiteId& site, RoundNumber round) {
+  const auto state = joined.find(site);
+  if (state == joined.end() || round <= state->second.last_round) return;
+  if (!cut_off.emplace(site, CutOff{state->second, round}).second) return;
+  show_cut_off();
+  spdlog::warn(
+      "{}: run {} goes on without it: it made sums under rosters that this site never had, from round {} on; the site "
+      "takes part in the next plan",
+      site.text(), run->facts().run.text().substr(0, 12), round);
+  events.write("site_cut_off", {{"site", site.text()}, {"round", round}});
 }
 
 }  // namespace fovea::coordinator::io

@@ -54,8 +54,6 @@ void RoundMachine::Core::refuse_to(RosterIndex site, const federation::messages:
 void RoundMachine::Core::blame(RosterIndex site, RefusalReason reason, std::vector<Bytes> evidence) {
   excluded.insert(site);
   effects.blamed.push_back({id_of(site), reason, std::move(evidence)});
-  effects.notices.push_back(id_of(site).text() +
-                            " is left out: " + std::string(federation::messages::to_string(reason)));
 }
 
 Bytes RoundMachine::Core::seal(MessageKind kind, ByteView payload) const {

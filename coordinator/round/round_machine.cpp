@@ -255,11 +255,13 @@ void RoundMachine::Core::on(Tick event) {
   }
 }
 
-// Until a person there accepts the others, decides otherwise about the plan, changes the policy back, or puts the clock
-// or the roster right; then the site says hello. A sum that must be repeated is not waited for so.
+// Until a person there accepts the others, decides otherwise about the plan, or changes the policy back; then the site
+// says hello. A sum that must be repeated is not waited for so. For whom the roster has run out, a clock or the roster
+// must be put right: a site that says hello every few seconds meanwhile would spoil each further attempt, so it is
+// asked again in the next round. Without it a sum could not be repeated at all.
 bool RoundMachine::Core::waits_for_person(RefusalReason reason) const {
-  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::roster_expired ||
-         reason == RefusalReason::plan_not_approved || reason == RefusalReason::plan_rejected ||
+  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::plan_not_approved ||
+         reason == RefusalReason::plan_rejected || (reason == RefusalReason::roster_expired && setup.repeat) ||
          (reason == RefusalReason::local_policy && !setup.repeat);
 }
 
@@ -267,8 +269,6 @@ void RoundMachine::Core::on_failure(const federation::messages::SignedMessage& m
   const auto decoded = federation::messages::AttemptFailure::decode(message.payload());
   if (!decoded) return refuse_to(site, message, RefusalReason::malformed, decoded.error().message);
   if (decoded->round != setup.task.round) return refuse(RefusalReason::stale_round, "a failure in another round");
-  effects.notices.push_back(id_of(site).text() +
-                            " refused: " + std::string(federation::messages::to_string(decoded->reason)));
   Trainee& trainee = trainees[site];
   trainee.failure = decoded->reason;
   // It has not seen the evidence, or forgot it in a restart: the evidence is sent again with the task.

@@ -180,7 +180,7 @@ enum class RoundPhase {
 };
 std::string_view to_string(RoundPhase phase) noexcept;
 
-// For "round 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left".
+// For "sum 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left".
 struct RoundProgress {
   RoundPhase phase = RoundPhase::announced;
   AttemptNumber attempt = 0;

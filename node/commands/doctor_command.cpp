@@ -108,6 +108,12 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
                "the coordinator knows this site and holds the invite's key");
 }
 
+// What the running node found out about the run that it has open.
+void check_run(Checkup& checkup, const io::SiteFolder& folder) {
+  const auto status = io::read_status(folder.root());
+  if (status && *status && (*status)->cut_off) checkup.warn("run", *(*status)->cut_off);
+}
+
 // A ledger whose checkpoint is half a file stops the node at its start.
 void check_ledger(Checkup& checkup, const io::SiteFolder& folder, const federation::membership::RosterSite& site,
                   const federation::membership::Invite& invite) {
@@ -143,6 +149,7 @@ Result<void> run_doctor(CommandContext& context) {
         checkup.skip("roster and clock", roster.error().message);
       else checkup.step("roster and clock", roster, roster.value_or(""));
       check_acquaintances(checkup, folder, *site);
+      check_run(checkup, folder);
       check_ledger(checkup, folder, *site, *invite);
       if (config) check_connection(checkup, folder, *config, *invite);
     } else {

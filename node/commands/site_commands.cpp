@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "common/ids.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/join_request.h"
@@ -103,11 +104,12 @@ std::string running_text(const io::SiteStatus& now, const std::string& program) 
   if (now.not_admitted) out += "\n" + *now.not_admitted;
   if (now.run)
     out += "\nplan \"" + now.run->plan + "\": " +
-           (now.not_admitted || now.plan_refused ? "not taking part"
-                                                 : now.run->phase + ", round " + std::to_string(now.run->round)) +
-           ", " + std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) +
-           " rounds done";
+           (now.not_admitted || now.plan_refused || now.cut_off
+                ? "not taking part"
+                : now.run->phase + ", round " + std::to_string(now.run->round)) +
+           ", " + std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) + " sums done";
   if (now.plan_refused) out += "\n" + *now.plan_refused;
+  if (now.cut_off) out += "\n" + *now.cut_off;
   if (now.sites_unaccepted) out += "\n" + io::sites_not_accepted(*now.sites_unaccepted) + ": " + accept;
   if (now.waiting_for_acceptances) out += "; an approved plan waits until more of them are";
   if (now.roster_invalid) out += "\n" + *now.roster_invalid;
@@ -123,7 +125,9 @@ Result<void> run_status(CommandContext& context) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const std::optional<io::SiteStatus> last, io::read_status(folder.root()));
-  const bool running = last && context.clock.wall().value - last->at.value < kStatusFreshMs;
+  // The lock goes with the process, however that ended; the file may be older or newer than it.
+  const bool running = last && context.clock.wall().value - last->at.value < kStatusFreshMs &&
+                       FileLock::is_held(folder.root() / "lock");
   const std::string print = federation::membership::site_fingerprint(site);
   nlohmann::ordered_json data = {
       {"site", site.id.text()},

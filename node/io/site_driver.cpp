@@ -34,7 +34,9 @@ constexpr std::int64_t kIdleAfterMs = 5;
 // this share one.
 constexpr std::int64_t kPublishEveryMs = 2'000;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
-constexpr std::uint64_t kSessionBytesMax = 64'000'000;  // of hellos and failures that belong to no approved plan
+// In a day, of hellos and failures that belong to no approved plan. A node that waits says hello every five seconds:
+// some 5 MB.
+constexpr std::uint64_t kSessionBytesMax = 64'000'000;
 constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
 
 Result<egress::EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config,
@@ -258,6 +260,7 @@ void SiteDriver::Parts::write_status() {
   if (roster && !roster->check_valid_at(clock->wall()))
     status.roster_invalid = invalid_roster_text(*roster, clock->wall(), clock_ahead_ms);
   status.plan_refused = refused_plan();
+  if (!cut_off.empty()) status.cut_off = cut_off;
   if (offer && !offer->refused)
     (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =
         to_hex(offer->plan.hash);

@@ -73,6 +73,7 @@ struct SiteDriver::Parts {
   std::map<Digest, FileStamp> decisions_read{};
   // Offered last, and refused by the policy of node.toml.
   std::optional<federation::membership::Plan> ruled_out{};
+  std::string cut_off{};    // why the open run goes on without this site, as it was said
   bool policy_due = false;  // the machine has yet to hear of an approval, a withdrawal or another policy
   bool reload_due = false;  // SIGHUP
   std::optional<SiteRun> run{};
@@ -158,6 +159,7 @@ struct SiteDriver::Parts {
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);
   void log(const round::SiteEffects& effects);
+  void note_cut_off(RoundNumber round);              // once
   void note_egress_refused(const std::string& why);  // at a bounded rate
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);

@@ -41,6 +41,15 @@ void SiteDriver::Parts::log(const round::SiteEffects& effects) {
   }
 }
 
+void SiteDriver::Parts::note_cut_off(RoundNumber round) {
+  if (!cut_off.empty()) return;
+  cut_off = "run " + run->run().text().substr(0, 12) + " of plan \"" + run->plan().name +
+            "\" goes on without this site: it made sums under rosters that this site never had; it takes part in the "
+            "next plan";
+  spdlog::warn("{}", cut_off);
+  events.write("cut_off", {{"run", run->run().text()}, {"round", round}});
+}
+
 void SiteDriver::Parts::note_egress_refused(const std::string& why) {
   if (!egress_refusals_shown.admit(clock->monotonic())) return;
   spdlog::warn("{}", why);
@@ -53,6 +62,7 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
     round::SiteEffects effects = machine->step(std::move(*next));
     next.reset();
     log(effects);
+    if (effects.cut_off) note_cut_off(*effects.cut_off);
     answered = answered || !effects.journal.empty() || effects.start_training.has_value();
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
@@ -207,6 +217,7 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
     return std::optional<round::SiteEvent>();
   }
   FOVEA_TRY(run->apply(sum));
+  cut_off.clear();
   FOVEA_TRY(gate.set_model(run->model_digest()));
   const std::size_t sites = sum.evidence.committed.size();
   close_round_at_gate(sum.round, "applied", static_cast<std::uint32_t>(sites));
@@ -219,7 +230,7 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
                                {"weight_sum", sum.sum.weight_sum},
                                {"metric_sums", sum.sum.metric_sums},
                                {"model", to_hex(run->model_digest())}});
-  spdlog::info("round {} applied: {} sites, {} of {} rounds done", sum.round, sites, run->sums_applied(),
+  spdlog::info("round {} applied: {} sites, {} of {} sums done", sum.round, sites, run->sums_applied(),
                run->plan().rounds_total());
   const MonotonicMs now = clock->monotonic();
   greeting_due = run->complete() || machine->round() != sum.round;

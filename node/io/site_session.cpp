@@ -387,6 +387,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   worker.reset();
   run.emplace(std::move(opened).value());
   ruled_out.reset();
+  cut_off.clear();
   policy_due = false;
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
@@ -406,7 +407,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
                               {"sums_applied", run->sums_applied()},
                               {"rounds_total", accepted.plan.rounds_total()}});
   warn_of_lost_records();
-  spdlog::info("taking part in \"{}\": {} of {} rounds are in the model here", accepted.plan.name, run->sums_applied(),
+  spdlog::info("taking part in \"{}\": {} of {} sums are in the model here", accepted.plan.name, run->sums_applied(),
                accepted.plan.rounds_total());
   FOVEA_TRY(feed(round::Tick{clock->monotonic()}));  // the machine has no clock
   FOVEA_TRY_ASSIGN(round::ModelAdopted adopted, run->adopted());

@@ -36,6 +36,7 @@ struct SiteStatus {
   std::optional<std::string> waiting_for_approval{};  // a plan's hash
   std::optional<std::string> waiting_for_acceptances{};
   std::optional<std::string> plan_refused{};  // "plan \"lesions\": approved, but refused by cohort_min = 4 (…)"
+  std::optional<std::string> cut_off{};       // why the open run goes on without this site
   std::optional<Run> run{};
 
   std::string text() const;  // one line of JSON

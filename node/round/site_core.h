@@ -149,6 +149,8 @@ struct SiteMachine::Core {
   std::optional<federation::messages::AttemptFailure> withdrawn;
   federation::messages::Refusal without_plan = nobody_approved();  // why no plan is approved, where none is
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
+  // The coordinator heard, on this connection, that this site cannot take the next sum of the run.
+  bool cut_off_said = false;
   Phase phase;
   std::optional<IncomingSum> incoming;
   ProvenFaults faults;
@@ -276,6 +278,7 @@ struct SiteMachine::Core {
                                                             const federation::messages::UnmaskRequest& request) const;
 
   // site_sum.cpp: the sum
+  void lose_run(RoundNumber round);
   void on_evidence(const federation::messages::SignedMessage& message);
   std::optional<federation::messages::Refusal> check_published(const federation::secagg::RoundEvidence& evidence) const;
   void on_aggregate_tags(const federation::messages::SignedMessage& message);

@@ -83,6 +83,7 @@ Result<SiteMachine> SiteMachine::create(SiteConfig config, std::span<const Bytes
                                           .withdrawn = {},
                                           .without_plan = nobody_approved(),
                                           .wanted_model = {},
+                                          .cut_off_said = false,
                                           .phase = Idle{},
                                           .incoming = {},
                                           .faults = {},
@@ -118,6 +119,7 @@ AttemptNumber SiteMachine::attempt() const noexcept {
 RoundNumber SiteMachine::last_round() const noexcept { return core_->model.round; }
 
 void SiteMachine::Core::on(Connected) {
+  cut_off_said = false;
   say_hello();
   if (withdrawn) report_failure({withdrawn->round, withdrawn->attempt}, withdrawn->reason);
 }

@@ -169,8 +169,10 @@ struct SiteEffects {
   bool cancel_training = false;                               // 3
   std::optional<federation::messages::TrainTask> start_training;  // 3
   std::optional<VerifiedSum> verified_sum;                        // 4
-  bool more = false;                                              // feed Resume when outbound is sent
-  std::optional<federation::messages::Refusal> refusal;           // the event was refused: log it as a warning
+  // The next sum was made under a roster that this site never had: it cannot follow the run any further.
+  std::optional<RoundNumber> cut_off;
+  bool more = false;                                     // feed Resume when outbound is sent
+  std::optional<federation::messages::Refusal> refusal;  // the event was refused: log it as a warning
   std::optional<federation::messages::RefusalNotice> refused_by_coordinator;  // for the log: the event was this notice
   std::vector<std::string> notices;                                           // for the log; no secrets
 };

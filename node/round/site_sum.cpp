@@ -48,6 +48,14 @@ std::optional<federation::messages::Refusal> SiteMachine::Core::check_published(
   return check_cohort(evidence.committed.size(), "U3");
 }
 
+// The sum that follows on this site's model counts sites by their places on a roster that it never had: it was off the
+// roster, or away, while that one was in force. Without this sum there is no later one either. Said once a connection,
+// so that the coordinator sends it neither tasks nor sums until it stands elsewhere.
+void SiteMachine::Core::lose_run(RoundNumber round) {
+  effects.cut_off = round;
+  if (!std::exchange(cut_off_said, true)) report_failure({.round = round}, RefusalReason::roster_differs);
+}
+
 void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& message) {
   auto decoded = federation::secagg::RoundEvidence::decode(message.payload());
   if (!decoded) return refuse(RefusalReason::malformed, decoded.error().message);
@@ -56,7 +64,10 @@ void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& m
   if (p.round <= model.round) return;  // applied already
   // Sent again. With another sum it is another publication, and takes the place of the one that was never finished.
   if (incoming && incoming->ref == p.ref() && incoming->evidence.sum_hash == decoded->sum_hash) return;
-  if (auto broken = check_published(*decoded)) return refuse(std::move(*broken));
+  if (auto broken = check_published(*decoded)) {
+    if (broken->reason == RefusalReason::roster_differs && roster_named(p.roster_hash) == nullptr) lose_run(p.round);
+    return refuse(std::move(*broken));
+  }
   IncomingSum sum;
   sum.ref = p.ref();
   const federation::membership::Roster& roster = *roster_named(p.roster_hash);  // checked above

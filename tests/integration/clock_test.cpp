@@ -14,6 +14,7 @@ namespace fovea::test {
 namespace {
 
 using ClockTest = FederationTest;
+using ServedTest = FederationTest;
 
 TEST_F(ClockTest, AClockThatIsOffIsToldApartFromARosterThatHasRunOutAndBothHealWithoutARestart) {
   node::io::block_stop_signals();
@@ -117,6 +118,22 @@ TEST_F(ClockTest, ARosterThatRunsOutInMidRunIsWarnedOfAndWaitedForAndANewerOneGo
     EXPECT_FALSE(waiting && name == "round_started") << event;
   }
   EXPECT_EQ(warnings, 1);
+}
+
+// Whoever serves must see for whom to telephone.
+TEST_F(ServedTest, WhoHasYetToApproveAndWhoIsWaitedForIsShown) {
+  coordinator::io::block_stop_signals();
+  make_plan({.rounds = 1}, {"dora"});
+  const MovedClock clock;
+  CoordinatorThread server(home(), plan_file(), clock);
+  start_site("dora");
+  const std::string dora = "1 more is connected and waits for a person's approval there";
+  EXPECT_TRUE(server.comes_to_show("0 of 4 sites have joined, " + dora + ", at least 3 are needed", kPatience));
+  for (const char* site : {"anna", "berta", "clara"}) start_site(site);
+  EXPECT_TRUE(server.comes_to_show("3 of 4 sites have joined, " + dora + " · waiting for dora, 00:", kPatience));
+  approve("dora");
+  const Json finished = wait_for_coordinator("round_finished");
+  EXPECT_EQ(finished["contributors"].size(), 4U);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Whole rounds between real processes: they complete, survive a killed hospital and a killed coordinator.
 #include <signal.h>
 
+#include <algorithm>
+
 #include "federation/files/record_file.h"
 #include "node/round/site_marks.h"
 #include "tests/integration/federation_fixture.h"
@@ -206,6 +208,38 @@ TEST_F(RoundsTest, ARevokedSiteIsCutOffAndTheRunGoesOn) {
   ASSERT_EQ(coordinator({"sign", (site_folder("clara") / "join-request.json").string()}).exit_code, 0);
   EXPECT_EQ(wait_for_site("clara", "roster_adopted", [](const Json& event) { return event["epoch"] == 3; })["sites"],
             4);
+  // But sums were made under epoch 2, which it never had: it cannot follow this run any more. That is said once, there
+  // and here, and nobody asks it for what it cannot do.
+  wait_for_coordinator("site_cut_off", [](const Json& event) { return event["site"] == "clara"; });
+  wait_for_site("clara", "cut_off");
+  const std::string without = "goes on without this site: it made sums under rosters that this site never had";
+  expect_status("clara", without);
+  EXPECT_NE(node("clara", {"doctor"}).out.find(without), std::string::npos);
+  const Outcome listed = coordinator({"sites"});
+  EXPECT_NE(listed.out.find("clara: run "), std::string::npos) << listed.out << listed.err;
+  EXPECT_NE(listed.out.find(" goes on without it since round "), std::string::npos) << listed.out;
+  const auto count = [&](const std::filesystem::path& file, const std::string& name) {
+    const std::vector<Json> events = events_of(file);
+    return std::count_if(events.begin(), events.end(), [&](const Json& event) { return event["event"] == name; });
+  };
+  const auto refused_at_clara = [&] { return count(site_folder("clara") / "events.jsonl", "message_refused"); };
+  const auto rounds = [&] { return count(home() / "events.jsonl", "round_finished"); };
+  const auto more_rounds = [&](std::ptrdiff_t more) {
+    const auto before = rounds();
+    return wait_until(
+        home(), [&] { return rounds() >= before + more; }, kPatience);
+  };
+  ASSERT_TRUE(more_rounds(1));  // what was under way when it said so
+  const auto before = refused_at_clara();
+  ASSERT_TRUE(more_rounds(8));
+  EXPECT_EQ(refused_at_clara(), before);
+  EXPECT_EQ(count(home() / "events.jsonl", "site_cut_off"), 1);
+  EXPECT_EQ(count(site_folder("clara") / "events.jsonl", "cut_off"), 1);
+
+  // A node that was stopped does not run, whatever it wrote of itself a moment ago.
+  sites_.at("clara").signal(SIGTERM);
+  EXPECT_EQ(sites_.at("clara").wait(kPatience), 0);
+  EXPECT_NE(node("clara", {"status"}).out.find("not running"), std::string::npos);
   server_->signal(SIGTERM);
   EXPECT_EQ(server_->wait(kPatience), 0);
 }

@@ -205,6 +205,7 @@ TEST_F(SiteFilesTest, TheStatusIsReadAsItWasWritten) {
                          .waiting_for_approval = std::string(64, 'a'),
                          .waiting_for_acceptances = std::string(64, 'b'),
                          .plan_refused = "plan \"x\": refused by cohort_min = 4 (the plan has 3)",
+                         .cut_off = "run 00 goes on without this site",
                          .run = SiteStatus::Run{"run", "plan", "training", 4, 3, 9}};
   for (const SiteStatus& status : {whole, SiteStatus{.at = kNow}}) {
     const auto again = SiteStatus::parse(as_bytes(status.text()));

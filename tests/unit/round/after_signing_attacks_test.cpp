@@ -303,6 +303,35 @@ TEST_F(PublishedSum, TheHonestSumIsTaken) {
 
 // The sum's hash is the coordinator's own word: under one statement that all sites signed, two sites were given two
 // sums, one of them all but zero and one of words of ±2·10⁹.
+// Without the roster nobody can say who is in the sum. It is said once a connection, however often the sum comes.
+TEST_F(PublishedSum, OneUnderARosterThatThisSiteNeverHadIsToldToTheCoordinator) {
+  auto e = evidence();
+  auto site = absent_site();
+  e.parameters.roster_hash[0] ^= 1;
+  const auto failure_of = [&](const node::round::SiteEffects& effects) {
+    const auto& out = effects.outbound;
+    return out.empty() ? std::optional<federation::messages::AttemptFailure>()
+                       : federation::messages::AttemptFailure::decode(
+                             scene.world.federation().open_at_coordinator(kSite, out[0].wire)->payload())
+                             .value();
+  };
+  for (int connection = 0; connection < 2; ++connection) {
+    const auto first = publish_to(site, e);
+    expect_refused(first, RefusalReason::roster_differs);
+    EXPECT_EQ(first.cut_off, e.parameters.round);
+    const auto failure = failure_of(first);
+    ASSERT_TRUE(failure.has_value());
+    EXPECT_EQ(failure->reason, RefusalReason::roster_differs);
+    EXPECT_EQ(failure->round, e.parameters.round);
+    EXPECT_EQ(failure->attempt, 0U);
+    EXPECT_TRUE(publish_to(site, e).outbound.empty());
+    site.step(node::round::Connected{});
+  }
+  // What is wrong with a sum otherwise is nobody's loss of the run.
+  e.parameters.model_hash[0] ^= 1;
+  EXPECT_FALSE(publish_to(site, e).cut_off.has_value());
+}
+
 TEST_F(PublishedSum, TwoSitesCannotBeGivenTwoSumsUnderOneStatement) {
   const auto e = evidence();
   std::vector<std::uint32_t> nothing(e.parameters.dimension);

@@ -286,7 +286,7 @@ TEST(RoundMachine, ACohortIsLimitedToTheRosterAndToWhatANeighbourGraphAllows) {
 TEST(RoundMachine, ASiteWhosePeopleThinkAgainIsAskedAgain) {
   const std::map<RefusalReason, bool> kPasses = {
       {RefusalReason::plan_not_approved, true},  {RefusalReason::plan_rejected, true},
-      {RefusalReason::local_policy, true},       {RefusalReason::roster_expired, true},
+      {RefusalReason::local_policy, true},       {RefusalReason::roster_expired, false},
       {RefusalReason::dimension_differs, false}, {RefusalReason::model_already_released, false}};
   for (const auto& [reason, passes] : kPasses) {
     const TestFederation f(4);
@@ -302,6 +302,38 @@ TEST(RoundMachine, ASiteWhosePeopleThinkAgainIsAskedAgain) {
     });
     EXPECT_EQ(asked, passes) << to_string(reason);
   }
+}
+
+// By its clock the roster has run out, and every few seconds it says hello: it would be in each further attempt, and
+// refuse it.
+TEST(RoundMachine, ASiteForWhichTheRosterHasRunOutIsInNoFurtherAttemptOfTheRound) {
+  const TestFederation f(4);
+  auto machine = coordinator::round::RoundMachine::create(setup_of(f), {}).value();
+  machine.step(coordinator::round::Begin{MonotonicMs{1}});
+  const std::vector<RosterIndex> kOthers = {0, 2, 3};
+  std::vector<std::vector<RosterIndex>> attempts;
+  const auto tell = [&](RosterIndex site, MessageKind kind, const Bytes& payload) {
+    auto effects = machine.step(coordinator::round::MessageReceived{f.from_site(site, kind, payload)});
+    if (effects.opened) attempts.push_back(effects.opened->candidates);
+    return effects;
+  };
+  const auto fail = [&](RosterIndex site, RefusalReason reason) {
+    tell(site, MessageKind::attempt_failure, federation::messages::AttemptFailure{1, 1, reason, {}}.encode());
+  };
+  const Bytes ready = federation::messages::TrainingReady{.round = 1, .model_hash = {}}.encode();
+  for (RosterIndex site = 0; site < 4; ++site) tell(site, MessageKind::training_ready, ready);
+  ASSERT_EQ(attempts.size(), 1U);
+  fail(1, RefusalReason::roster_expired);
+  for (const RosterIndex site : kOthers) fail(site, RefusalReason::not_ready);
+  ASSERT_EQ(machine.phase(), RoundPhase::announced);
+  const auto greeted = tell(1, MessageKind::hello, federation::messages::Hello{0, {}, {}, "test"}.encode());
+  EXPECT_TRUE(greeted.outbound.empty());
+  for (const RosterIndex site : kOthers) tell(site, MessageKind::training_ready, ready);
+  if (attempts.size() == 1)
+    if (auto later = machine.step(coordinator::round::Tick{MonotonicMs{40'000}}); later.opened)
+      attempts.push_back(later.opened->candidates);
+  ASSERT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(attempts[1], kOthers);
 }
 
 TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
