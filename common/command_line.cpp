@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "common/closest_name.h"
@@ -42,6 +44,13 @@ void add_program_options(CLI::App& app, Console& console) {
   app.fallthrough();
   app.add_flag("--json", console.json, "Print data as one JSON line on stdout");
   app.add_flag("--quiet", console.quiet, "No progress on stderr");
+}
+
+Result<void> refuse_existing(const std::filesystem::path& file, std::string_view option) {
+  std::error_code ignored;  // a link that leads nowhere would be replaced too
+  if (std::filesystem::symlink_status(file, ignored).type() == std::filesystem::file_type::not_found) return {};
+  return failed_precondition(file.string() + ": exists; choose another file" +
+                             (option.empty() ? "" : " with " + std::string(option)));
 }
 
 int run_command_line(CLI::App& app, int argc, char** argv, const Console& console) {

@@ -1,7 +1,11 @@
 // What the main() of every program does: --help and --version, "did you mean" for a misspelt word, exit code 2.
 #pragma once
 
+#include <filesystem>
+#include <string_view>
+
 #include "common/console.h"
+#include "common/result.h"
 
 namespace CLI {
 class App;
@@ -16,6 +20,10 @@ void add_program_options(CLI::App& app, Console& console);
 // For a program that allocates and frees buffers of a megabyte all the time: keeps up to `bytes` of freed heap mapped,
 // instead of mapping and clearing the pages anew. For the whole process.
 void keep_large_buffers(int bytes);
+
+// A command's output file takes the place of nothing: a key, the roster in force or a model of last year would be gone.
+// failed_precondition names the file, and the option that named it.
+Result<void> refuse_existing(const std::filesystem::path& file, std::string_view option = {});
 
 // Runs the callbacks of the chosen subcommand. The value is what main() returns.
 int run_command_line(CLI::App& app, int argc, char** argv, const Console& console);

@@ -1,6 +1,7 @@
 #include "crypto/key_file.h"
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -38,6 +39,37 @@ using Bio = std::unique_ptr<BIO, openssl::Freer<BIO_free_all>>;
 using PlainInfo = std::unique_ptr<PKCS8_PRIV_KEY_INFO, openssl::Freer<PKCS8_PRIV_KEY_INFO_free>>;
 using SealedInfo = std::unique_ptr<X509_SIG, openssl::Freer<X509_SIG_free>>;
 using AlgorithmId = std::unique_ptr<X509_ALGOR, openssl::Freer<X509_ALGOR_free>>;
+using BigNumber = std::unique_ptr<BIGNUM, openssl::Freer<BN_free>>;
+using BigNumberScratch = std::unique_ptr<BN_CTX, openssl::Freer<BN_CTX_free>>;
+
+BigNumber big_number(std::uint64_t word = 0) {
+  BigNumber out(BN_new());
+  FOVEA_CHECK(out != nullptr && BN_set_word(out.get(), word) == 1);
+  return out;
+}
+
+// Whether some x has -x² + y² = 1 + d·x²·y² over 2^255 - 19 (RFC 8032, 5.1.3): x² = (y² - 1) / (d·y² + 1) must be a
+// square. Public values only.
+bool is_on_curve(VerifyKey encoding) {
+  encoding[31] &= 0x7f;  // the top bit is the sign of x
+  const BigNumberScratch scratch(BN_CTX_new());
+  const BigNumber p = big_number(), y2 = big_number(), d = big_number(121'666), u = big_number(), v = big_number();
+  bool ok = scratch != nullptr && BN_set_bit(p.get(), 255) == 1 && BN_sub_word(p.get(), 19) == 1;
+  BN_CTX* const c = scratch.get();
+  // d = -121665 / 121666
+  ok = ok && BN_mod_inverse(d.get(), d.get(), p.get(), c) != nullptr && BN_mul_word(d.get(), 121'665) == 1 &&
+       BN_mod(d.get(), d.get(), p.get(), c) == 1 && BN_sub(d.get(), p.get(), d.get()) == 1;
+  ok = ok && BN_lebin2bn(encoding.data(), static_cast<int>(encoding.size()), u.get()) != nullptr &&
+       BN_mod_sqr(y2.get(), u.get(), p.get(), c) == 1;
+  ok = ok && BN_mod_mul(v.get(), d.get(), y2.get(), p.get(), c) == 1 && BN_add_word(v.get(), 1) == 1;
+  ok = ok && BN_mod_sub(u.get(), y2.get(), BN_value_one(), p.get(), c) == 1;
+  // u / v is a square when u·v is: v is never 0, for -1/d is none.
+  ok = ok && BN_mod_mul(u.get(), u.get(), v.get(), p.get(), c) == 1;
+  FOVEA_CHECK(ok);
+  const int symbol = BN_kronecker(u.get(), p.get(), c);
+  FOVEA_CHECK(symbol >= -1);
+  return symbol >= 0;
+}
 
 int hex_digit(std::uint8_t c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
@@ -160,6 +192,13 @@ Result<SigningKey> read_protected_key_file(const std::filesystem::path& path, co
       EVP_PKEY_get_raw_private_key(handle.get(), seed.span().data(), &size) != 1 || size != SecretKey::size())
     return corruption(path.string() + ": holds a key of another kind than Ed25519");
   return SigningKey::from_seed(seed);
+}
+
+Result<void> check_public_key(const VerifyKey& key) {
+  const SignatureVerdict verdict = check_signature(key, {}, Signature{});
+  const bool usable = verdict != SignatureVerdict::non_canonical_key && verdict != SignatureVerdict::small_order_key;
+  if (usable && is_on_curve(key)) return {};
+  return invalid_argument("is no public key of Ed25519: no secret key belongs to it");
 }
 
 }  // namespace fovea::crypto

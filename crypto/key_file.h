@@ -32,4 +32,8 @@ Result<void> check_protected_key_file(const std::filesystem::path& path);
 // permission_denied: the passphrase is wrong, or others may read the file; corruption: it is not such a key.
 Result<SigningKey> read_protected_key_file(const std::filesystem::path& path, const SecretBytes& passphrase);
 
+// Of a public key that a person handed over: invalid_argument when no such file can hold its secret, because it is no
+// point of the curve, or one under which many messages verify.
+Result<void> check_public_key(const VerifyKey& key);
+
 }  // namespace fovea::crypto

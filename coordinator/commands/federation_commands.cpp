@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -88,6 +89,11 @@ Result<void> run_revoke(CommandContext& context, const Choice& choice) {
   }
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
   FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, context.folder().sign_next(change, key, context.clock.wall()));
+  constexpr std::size_t kSitesMin = 3;  // as in the plan of `plan new`
+  if (const std::size_t left = outcome.roster.sites.size(); left < kSitesMin)
+    context.console.progress("warning: " + counted(left, "site") + (left == 1 ? " is" : " are") +
+                             " left on this roster; a round takes at least " + std::to_string(kSitesMin) +
+                             ", so that a sum mixes two honest ones even if another colludes with the coordinator");
   show_roster(context, "revoke", outcome);
   return {};
 }
@@ -107,6 +113,7 @@ Result<void> run_sites(CommandContext& context) {
     rows.push_back({site.id.text(), print});
   }
   FOVEA_TRY_ASSIGN(const BlamedSites blamed, blamed_sites(context));
+  FOVEA_TRY_ASSIGN(const CutOffSites cut_off, cut_off_sites(context));
   const std::string problem = registry::why_not_valid(roster, facts, now);
   const std::string validity = problem.empty() ? "epoch " + std::to_string(roster.epoch) + ", valid until " +
                                                      utc_text(roster.valid_until) + " (" +
@@ -116,8 +123,9 @@ Result<void> run_sites(CommandContext& context) {
                        {{"epoch", roster.epoch},
                         {"valid_until_ms", roster.valid_until.value},
                         {"sites", sites},
-                        {"left_out", blamed.data}},
-                       validity + "\n" + text_table(rows) + blamed.text);
+                        {"left_out", blamed.data},
+                        {"cut_off", cut_off.data}},
+                       validity + "\n" + text_table(rows) + blamed.text + cut_off.text);
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/command_line.h"
 #include "common/console.h"
 #include "common/contains.h"
 #include "common/durable_file.h"
@@ -20,6 +21,7 @@
 #include "crypto/signature.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/invite.h"
+#include "federation/membership/roster.h"
 #include "federation/membership/signed_document.h"
 #include "federation/membership/site_fields.h"
 
@@ -44,11 +46,6 @@ struct FoundingChoice {
 
   registry::Waiting waiting() const { return replace ? registry::Waiting::replace : registry::Waiting::keep; }
 };
-
-Result<void> refuse_existing(const std::string& file) {
-  if (std::filesystem::exists(file)) return failed_precondition(file + ": exists; choose another file");
-  return {};
-}
 
 Result<crypto::SigningKey> make_key(CommandContext& context, const std::string& file) {
   FOVEA_TRY(refuse_existing(file));
@@ -99,7 +96,13 @@ nlohmann::ordered_json json_of(const Invite& facts) {
 Result<federation::membership::PublicKeyBytes> read_administrator(const std::string& hex) {
   federation::membership::PublicKeyBytes key{};
   const auto bytes = from_hex(hex);
-  if (bytes && bytes->size() == key.size() && to_hex(*bytes) == hex) return to_array<32>(*bytes, "--administrator");
+  if (bytes && bytes->size() == key.size() && to_hex(*bytes) == hex) {
+    FOVEA_TRY_ASSIGN(key, to_array<32>(*bytes, "--administrator"));
+    const auto usable = crypto::check_public_key(key);
+    if (usable) return key;
+    return invalid_argument("--administrator " + hex + ": " + usable.error().message +
+                            "; fovea-coordinator administrator FILE prints the right one (and with --show once more)");
+  }
   return invalid_argument("--administrator \"" + hex +
                           "\": expected a public key, 64 digits 0-9 and a-f, as fovea-coordinator administrator FILE "
                           "prints it (and with --show once more)");
@@ -237,8 +240,9 @@ std::string steps_after_founding(const CommandContext& context, const registry::
   const std::string program = "fovea-coordinator --home " + context.home.string();
   if (!taken.before) return "\nnext: " + program + " invite";
   std::string out = "\nnext:";
-  const auto roster = context.folder().roster(context.clock.wall());
-  if (!roster && roster.error().code != ErrorCode::not_found)  // signed by people who do not count any more
+  // Signed by people who do not count any more. Another endpoint alone changes nothing about a roster.
+  const auto roster = context.folder().roster_document();
+  if (roster && !federation::membership::verify_roster_signatures(*roster, taken.facts.trust()))
     out += "\n  here: " + registry::renewal_steps(taken.facts);
   return out + "\n  here: " + program + " invite --output FILE, and a run that is being served is to be stopped and " +
          "started again\n  at each hospital: compare the new fingerprint, fovea-node join FILE --accept-change, then " +
@@ -296,7 +300,10 @@ Result<void> run_invite(CommandContext& context, const FoundingChoice& choice) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, context.folder().invite_bytes());
   const std::filesystem::path out = choice.file.empty() ? context.folder().root() / "invite.json"
                                                         : std::filesystem::path(choice.file);
-  if (!choice.file.empty()) FOVEA_TRY(write_file_durably(out, bytes));
+  if (!choice.file.empty()) {
+    FOVEA_TRY(refuse_existing(out, "--output"));
+    FOVEA_TRY(write_file_durably(out, bytes));
+  }
   context.console.data("invite", {{"invite", out.string()}, {"fingerprint", facts.fingerprint()}},
                        "send " + out.string() + " to the hospital, and read out the federation's fingerprint " +
                            facts.fingerprint() + " by telephone");

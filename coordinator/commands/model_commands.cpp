@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/command_line.h"
 #include "common/console.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
@@ -40,6 +41,7 @@ Result<store::RunStore> find_run(CommandContext& context, const std::string& pre
 }
 
 Result<void> run_export(CommandContext& context, const Choice& choice) {
+  FOVEA_TRY(refuse_existing(choice.output, "--output"));
   FOVEA_TRY_ASSIGN(const store::RunStore store, find_run(context, choice.run));
   if (store.sums() == 0) return failed_precondition("run " + store.facts().run.text() + ": no round has ended yet");
   std::string participants;

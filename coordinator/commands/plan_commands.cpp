@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <string_view>
 
 #include "common/bytes.h"
+#include "common/command_line.h"
 #include "common/console.h"
 #include "common/durable_file.h"
 #include "coordinator/commands/command.h"
@@ -57,8 +57,7 @@ Result<void> run_new(CommandContext& context, const Choice& choice) {
   plan["seed"] = choice.seed ? *choice.seed : fresh_seed();
   const std::string text = plan.dump(2) + "\n";
   FOVEA_TRY(federation::membership::Plan::parse(as_bytes(text)));
-  if (std::filesystem::exists(choice.output))
-    return failed_precondition(choice.output + ": exists; choose another file with --output");
+  FOVEA_TRY(refuse_existing(choice.output, "--output"));
   FOVEA_TRY(write_file_durably(choice.output, as_bytes(text)));
   context.console.data("plan new", {{"plan", choice.output}},
                        "wrote " + choice.output + "; edit it, then: fovea-coordinator plan validate " + choice.output);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -56,12 +57,19 @@ Result<FileLock> lock_serving(const fs::path& home) {
   return lock;
 }
 
+struct OfferedPlan {
+  ByteView bytes;
+  const federation::membership::Plan& plan;
+};
+
 // A run of this very plan that cannot be read must not be passed over: a second one from the same model is refused by
 // every site, after it was begun. Any other one is nobody's business here.
-Result<void> pass_over(CommandContext& context, const fs::path& folder, ByteView plan_bytes, const Error& why) {
+Result<void> pass_over(CommandContext& context, const fs::path& folder, const OfferedPlan& offered, const Error& why) {
   const auto plan = read_file(folder / "plan.json", federation::membership::kPlanBytesMax);
+  const auto facts = store::read_run_facts(folder);  // either file may be the damaged one
   const std::string run = "run " + folder.filename().string();
-  if (plan && *plan == Bytes(plan_bytes.begin(), plan_bytes.end()))
+  const bool same_plan = plan && std::equal(plan->begin(), plan->end(), offered.bytes.begin(), offered.bytes.end());
+  if (same_plan || (facts && facts->plan == offered.plan.hash))
     return Error{why.code, run + ", of this plan, cannot be read: " + why.message +
                                "; bring it back from a backup, or begin another run with --new and a plan with another "
                                "seed"};
@@ -74,6 +82,17 @@ struct ChosenRun {
   std::string said;  // what it is, for a person, once it is served
 };
 
+// One sum on a model, ever (S1): a run that begins where this one began comes to no sum with the sites that were in it.
+Error refuse_complete(const CommandContext& context, const store::RunStore& done) {
+  const std::string program = "fovea-coordinator --home " + context.home.string();
+  const std::string run = done.facts().run.text();
+  return failed_precondition("run " + run + ", of this plan, is complete; its model: " + program +
+                             " model export --run " + run.substr(0, 12) +
+                             "\n  fix: make a plan with another seed: " + program +
+                             " plan new. Another run of this one (--new) begins from the same model, and every site "
+                             "that was in the first refuses it");
+}
+
 // Resumes a run of this plan that has not ended, unless a new one is asked for.
 Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
   const registry::CoordinatorFolder folder = context.folder();
@@ -82,10 +101,11 @@ Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool 
   for (auto path = runs.rbegin(); !fresh && path != runs.rend(); ++path) {
     auto opened = store::RunStore::open(*path);
     if (!opened) {
-      FOVEA_TRY(pass_over(context, *path, plan_bytes, opened.error()));
+      FOVEA_TRY(pass_over(context, *path, {plan_bytes, plan}, opened.error()));
       continue;
     }
-    if (opened->plan().hash != plan.hash || opened->complete()) continue;
+    if (opened->plan().hash != plan.hash) continue;
+    if (opened->complete()) return refuse_complete(context, *opened);
     const std::string done = std::to_string(opened->sums()) + " of " + counted(plan.rounds_total(), "round") +
                              (opened->sums() == 1 ? " is done" : " are done");
     return ChosenRun{std::make_unique<store::RunStore>(std::move(*opened)),
@@ -233,7 +253,8 @@ void add_run_commands(CLI::App& app, CommandContext& context) {
   run->require_subcommand(1);
   auto* start = run->add_subcommand("start", "Serve a plan to its end; resumes a run that was interrupted");
   start->add_option("plan", choice->plan, "The plan's file")->required();
-  start->add_flag("--new", choice->fresh, "Begin a new run even if one of this plan is unfinished");
+  start->add_flag("--new", choice->fresh,
+                  "Begin a new run even if there is one of this plan; every site that was in a sum of it refuses");
   start->callback(
       [&context, choice] { context.console.run("run start", [&] { return run_start(context, *choice); }); });
   auto* list = run->add_subcommand("list", "Runs and how far they are");

@@ -297,7 +297,8 @@ Result<void> CoordinatorFolder::refuse_waiting(EpochNumber epoch, UnixMs now) co
   return failed_precondition(next_roster_file().string() + ": " +
                              (roster ? "another roster of epoch " + std::to_string(roster->epoch) +
                                            " waits here for further signatures; add one with fovea-coordinator cosign"
-                                     : "cannot be read (" + roster.error().message + ")") +
+                                     : "the roster that waits here for further signatures cannot be read (" +
+                                           roster.error().message + "); bring it back from whoever has a copy") +
                              ", or say --replace to write a new one over it");
 }
 
@@ -317,7 +318,10 @@ Result<SignedRoster> CoordinatorFolder::take_roster(federation::membership::Sign
   if (current && offered.epoch <= current->epoch)
     return permission_denied("roster.epoch: expected more than " + std::to_string(current->epoch) +
                              ", that of the roster in force, found " + std::to_string(offered.epoch) +
-                             (offered.hash == current->hash ? ": it is the roster in force" : ""));
+                             (offered.hash == current->hash
+                                  ? ": it is the roster in force"
+                                  : "; the folder of the administrator who signed it is behind: put the coordinator's "
+                                    "roster.json into it, and sign again"));
   // Over a valid one it would end every run, and nothing would say so before the next start.
   if (const auto valid = offered.check_valid_at(now); !valid)
     return Error{

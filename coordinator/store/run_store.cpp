@@ -1,8 +1,10 @@
 #include "coordinator/store/run_store.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -19,6 +21,7 @@
 #include "federation/model/initial_weights.h"
 #include "federation/model/layout.h"
 #include "federation/model/safetensors.h"
+#include "federation/secagg/framed_journal.h"
 
 namespace fovea::coordinator::store {
 namespace {
@@ -48,7 +51,26 @@ Result<RecordFile> open_records(const fs::path& path) {
 
 constexpr std::uint64_t kRunFormat = 1;
 
-Result<RunFacts> read_facts(const fs::path& folder) {
+// The round that a journal begins with; a kill can have left half of that record, or none.
+Result<std::optional<RoundNumber>> round_of_journal(const fs::path& file) {
+  const Bytes one = federation::secagg::frame_record(round_header(1));
+  std::error_code error;
+  if (!fs::exists(file, error)) return std::optional<RoundNumber>();
+  Bytes head(one.size());
+  std::ifstream in(file, std::ios::binary);
+  if (!in.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size())))
+    return std::optional<RoundNumber>();
+  const auto contents = federation::secagg::read_journal(head);
+  if (!contents) return contents.error().with_context(file.string());
+  if (contents->records.empty()) return std::optional<RoundNumber>();
+  ByteReader reader(contents->records.front());
+  FOVEA_TRY_ASSIGN(const RoundNumber round, reader.u32("round"));
+  return std::optional(round);
+}
+
+}  // namespace
+
+Result<RunFacts> read_run_facts(const fs::path& folder) {
   const fs::path file = folder / "run.json";
   constexpr std::size_t kFactsBytesMax = 64 * 1024;
   const auto bytes = read_file(file, kFactsBytesMax);
@@ -74,8 +96,6 @@ Result<RunFacts> read_facts(const fs::path& folder) {
   return out;
 }
 
-}  // namespace
-
 Result<RunStore> RunStore::make(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
   for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(folder / part));
@@ -95,15 +115,41 @@ Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, Byte
 }
 
 Result<RunStore> RunStore::open(const fs::path& folder) {
-  FOVEA_TRY(read_facts(folder));  // before anything is written into a folder that is no run
+  FOVEA_TRY(read_run_facts(folder));  // before anything is written into a folder that is no run
+  FOVEA_TRY_ASSIGN(const Traces before, read_traces(folder));
   FOVEA_TRY_ASSIGN(RecordFile history, open_records(folder / "history"));
   RunStore store(folder, std::move(history));
-  FOVEA_TRY(store.load());
+  FOVEA_TRY(store.load(before));
   return store;
 }
 
-Result<void> RunStore::load() {
-  FOVEA_TRY_ASSIGN(facts_, read_facts(folder_));
+// In the order in which a round leaves them, so that a round which ends between two looks is in the history: its
+// publication, its record there, and only then an empty journal.
+Result<RunStore::Traces> RunStore::read_traces(const fs::path& folder) {
+  Traces out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder / "publications", error)) {
+    const std::string name = entry.path().filename().string();
+    RoundNumber round = 0;
+    const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), round);
+    if (wrong == std::errc() && end == name.data() + name.size()) out.published = std::max(out.published, round);
+  }
+  FOVEA_TRY_ASSIGN(out.journal, round_of_journal(folder / "journal"));
+  return out;
+}
+
+// A history that was cut, or put back from a backup, would have a round that is over begin again, on a model that the
+// sites have left. A kill between a publication and its record leaves the journal of that very round.
+Result<void> RunStore::check_history(const Traces& before) const {
+  const RoundNumber ended = history_.empty() ? 0 : history_.back().round;
+  if (before.published <= ended || before.published == before.journal) return {};
+  return corruption((folder_ / "history").string() + ": ends with round " + std::to_string(ended) + ", and round " +
+                    std::to_string(before.published) +
+                    " was published: it was cut, or put back from an older copy; bring back the newest one");
+}
+
+Result<void> RunStore::load(const Traces& before) {
+  FOVEA_TRY_ASSIGN(facts_, read_run_facts(folder_));
   FOVEA_TRY_ASSIGN(plan_bytes_, read_file(folder_ / "plan.json", federation::membership::kPlanBytesMax));
   auto plan = federation::membership::Plan::parse(plan_bytes_);
   if (!plan) return plan.error().with_context((folder_ / "plan.json").string());
@@ -115,6 +161,7 @@ Result<void> RunStore::load() {
     if (record.aborted.empty()) ++sums_;
     history_.push_back(std::move(record));
   }
+  FOVEA_TRY(check_history(before));
   FOVEA_TRY(load_model());
   // A crash came between the last sum and this. Runs are listed while another process drives one, so nothing of a run
   // that goes on is touched here.
@@ -286,7 +333,7 @@ Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(runs, error)) {
     if (!entry.is_directory()) continue;
-    const auto facts = read_facts(entry.path());
+    const auto facts = read_run_facts(entry.path());
     found.emplace_back(facts ? facts->started.value : 0, entry.path());
   }
   if (error && error != std::errc::no_such_file_or_directory)

@@ -8,6 +8,7 @@
 //                                   (coordinator/round/sum_to_repeat.h); until there is a sum
 //   blame/                          who is left out, and why (coordinator/store/blame_folder.h)
 //   models/<sums>.safetensors       the newest models
+//   cut-off.json                    who cannot follow (coordinator/store/cut_off_sites.h)
 #pragma once
 
 #include <array>
@@ -55,6 +56,9 @@ struct RunFacts {
   Digest plan{};
   UnixMs started;
 };
+
+// What run.json of a run's folder says, whether or not the rest can be read. Errors as of RunStore::open().
+Result<RunFacts> read_run_facts(const std::filesystem::path& folder);
 
 class RunStore {
  public:
@@ -106,7 +110,15 @@ class RunStore {
   RunStore(std::filesystem::path folder, federation::files::RecordFile history)
       : folder_(std::move(folder)), history_file_(std::move(history)) {}
   Result<void> append_history(const RoundRecord& record);
-  Result<void> load();
+  // What lay in the folder before the history was read: another process may go on with the run meanwhile.
+  struct Traces {
+    RoundNumber published = 0;             // the newest in publications/
+    std::optional<RoundNumber> journal{};  // the round of the journal
+  };
+  static Result<Traces> read_traces(const std::filesystem::path& folder);
+  Result<void> load(const Traces& before);
+  // corruption: a sum was published of which the history does not know.
+  Result<void> check_history(const Traces& before) const;
   Result<void> load_model();
   Result<void> erase_ended();
   Result<federation::model::ModelState> load_model_file(std::uint32_t sums) const;

@@ -17,9 +17,11 @@ namespace {
 class OneLine final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    bool begins = false;  // a further line of the message, indented for a terminal
     for (const char c : printable({message.payload.data(), message.payload.size()})) {
-      if (c == '\n') out.append(std::string_view("\\n"));
-      else out.push_back(c);
+      if (c == '\n' && !begins) out.append(std::string_view("; "));
+      begins = c == '\n' || (begins && c == ' ');
+      if (!begins) out.push_back(c);
     }
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<OneLine>(); }

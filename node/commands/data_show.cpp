@@ -6,6 +6,7 @@
 #include <system_error>
 #include <vector>
 
+#include "common/command_line.h"
 #include "common/result.h"
 #include "node/commands/data_commands.h"
 #include "node/commands/study_text.h"
@@ -62,6 +63,7 @@ Result<void> run_data_show(const Console& console, const std::filesystem::path& 
   }
   if (!request.picture.empty()) {
     if (!record.usable) return failed_precondition("data show: a refused study has no picture");
+    FOVEA_TRY(refuse_existing(request.picture, "--out"));
     FOVEA_TRY_ASSIGN(store::BrickVolume volume, store::BrickVolume::open(record.bricks, record.volume_key));
     FOVEA_TRY_ASSIGN(const picture::Picture picture, picture::draw_montage(volume, finding_boxes(record), {}));
     FOVEA_TRY(picture::write_png(request.picture, picture));
@@ -78,6 +80,8 @@ Result<void> run_data_export(const Console& console, const std::filesystem::path
   std::error_code ignored;
   const bool into_folder = std::filesystem::is_directory(out, ignored);
   if (codes.size() > 1 && !into_folder) return invalid_argument("--out: expected a folder for several studies");
+  const auto file_of = [&](const std::string& code) { return into_folder ? out / (code + ".nrrd") : out; };
+  for (const std::string& code : codes) FOVEA_TRY(refuse_existing(file_of(code), "--out"));
   Json files = Json::array();
   std::string human;
   for (const std::string& code : codes) {
@@ -86,7 +90,7 @@ Result<void> run_data_export(const Console& console, const std::filesystem::path
       return failed_precondition("data export: " + code + " was refused and has no volume: " + record.reason);
     FOVEA_TRY_ASSIGN(store::BrickVolume bricks, store::BrickVolume::open(record.bricks, record.volume_key));
     FOVEA_TRY_ASSIGN(const volume::Volume volume, bricks.read_all());
-    const std::filesystem::path file = into_folder ? out / (code + ".nrrd") : out;
+    const std::filesystem::path file = file_of(code);
     FOVEA_TRY(volume_files::write_nrrd(file, volume));
     files.push_back({{"code", code}, {"file", file.string()}});
     human += code + ": " + triple(volume.geometry.size) + " voxels in " + file.string() + "\n";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/command_line.h"
 #include "common/durable_file.h"
 #include "node/commands/command.h"
 #include "node/evaluation/evaluate.h"
@@ -35,6 +36,7 @@ Result<evaluation::Evaluation> evaluate_split(const Console& console, const std:
 }
 
 Result<void> run_evaluate(CommandContext& context, const EvaluateRequest& request) {
+  if (!request.out.empty()) FOVEA_TRY(refuse_existing(request.out, "--out"));
   FOVEA_TRY_ASSIGN(const store::Split split, store::parse_split(request.split));
   FOVEA_TRY_ASSIGN(const evaluation::LoadedModel model, evaluation::load_model(request.model));
   FOVEA_TRY_ASSIGN(const evaluation::Evaluation evaluated,

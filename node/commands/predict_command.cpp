@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/bytes.h"
+#include "common/command_line.h"
 #include "node/commands/command.h"
 #include "node/commands/study_text.h"
 #include "node/embedding/look.h"
@@ -157,6 +158,7 @@ Result<void> write_picture(const std::filesystem::path& path, const store::Study
 }
 
 Result<void> run_predict(const Console& console, const PredictRequest& request) {
+  if (!request.picture.empty()) FOVEA_TRY(refuse_existing(request.picture, "--picture"));
   FOVEA_TRY_ASSIGN(const evaluation::LoadedModel model, evaluation::load_model(request.model));
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
   auto record = store_scan(request, model.use.n4, folder.path());

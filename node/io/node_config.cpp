@@ -25,9 +25,8 @@ Result<void> read_cohort_rules(ConfigFields& fields, PolicyConfig& out) {
   FOVEA_TRY(fields.integer_into("policy.colluders_max", 0, kColludersMax, out.colluders_max));
   FOVEA_TRY(
       fields.integer_into("policy.honest_min", round::kHonestMin, kCohortMax - out.colluders_max, out.honest_min));
-  FOVEA_TRY(fields.integer_into("policy.cohort_min", round::kHonestMin, kCohortMax, out.cohort_min));
   const std::uint32_t least = out.honest_min + out.colluders_max;
-  if (out.cohort_min >= least) return {};
+  if (fields.integer_into("policy.cohort_min", least, kCohortMax, out.cohort_min) && out.cohort_min >= least) return {};
   return fields.wrong("policy.cohort_min",
                       "an integer " + std::to_string(least) + "-" + std::to_string(kCohortMax) +
                           " (at least honest_min + colluders_max)",

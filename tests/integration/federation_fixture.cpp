@@ -111,10 +111,10 @@ void FederationTest::approve(const std::string& site) {
   ASSERT_EQ(approved.exit_code, 0) << approved.err;
 }
 
-void FederationTest::serve() {
-  server_.emplace(Program::start("fovea-coordinator",
-                                 {"--home", home().string(), "--json", "run", "start", plan_file().string()},
-                                 root() / "coordinator-log"));
+void FederationTest::serve(const std::vector<std::string>& options) {
+  std::vector<std::string> arguments = {"--home", home().string(), "--json", "run", "start", plan_file().string()};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  server_.emplace(Program::start("fovea-coordinator", arguments, root() / "coordinator-log"));
 }
 
 void FederationTest::start_site(const std::string& site, std::vector<std::string> arguments) {

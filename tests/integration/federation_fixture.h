@@ -57,7 +57,7 @@ class FederationTest : public ::testing::Test {
   void approve(const std::string& site);
   void accept_all(const std::string& site);  // every other site of the coordinator's roster
 
-  void serve();
+  void serve(const std::vector<std::string>& options = {});  // of run start
   void start_site(const std::string& site, std::vector<std::string> arguments = {});
   void start_all_sites();
 

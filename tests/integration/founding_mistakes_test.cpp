@@ -46,6 +46,9 @@ TEST_F(FoundingMistakes, InitNamesTheOptionThatIsWrong) {
        {Case{{"--administrator", ada, "--administrator", bo, "--quorum", "3"}, {"--quorum 3", "only 2 administrators"}},
         Case{{"--administrator", "zz"}, {"--administrator \"zz\"", "64 digits", "fovea-coordinator administrator"}},
         Case{{"--administrator", ada, "--administrator", ada}, {"--administrator " + ada, "twice"}},
+        Case{{"--administrator", std::string(64, '0')}, {"--administrator 0000", "no public key"}},
+        Case{{"--administrator", std::string(64, 'f')}, {"--administrator ffff", "no public key"}},
+        Case{{"--administrator", "02" + std::string(62, '0')}, {"--administrator 0200", "no public key"}},
         Case{{"--administrator", ada, "--host", "a b"}, {"--host", "tcp://a b:7443"}},
         Case{{"--administrator", ada}, {"init NAME", "letters, digits"}, "a study"}}) {
     std::vector<std::string> init = {"init", c.name};
@@ -108,6 +111,7 @@ TEST_F(FoundingMistakes, AnAmendmentSaysWhatFollowsAndThatNobodyListensThere) {
   const Outcome taken = coordinator({"take", (home() / "founding.json").string()});
   ASSERT_EQ(taken.exit_code, 0) << taken.err;
   expect_parts(taken.out, {"is amended", "becomes " + endpoint, "fovea-node join FILE --accept-change", "restart"});
+  EXPECT_EQ(taken.out.find("sign --renew"), std::string::npos) << taken.out;  // the roster names no endpoint
   EXPECT_EQ(taken.out.find("is founded"), std::string::npos) << taken.out;
   expect_parts(taken.err, {"warning: ", "sites dial " + endpoint, "port = " + std::to_string(other)});
   // The start says it too, and goes on: a router may lead from one port to the other.
@@ -133,6 +137,7 @@ TEST_F(FoundingMistakes, TheValidityOfARosterIsSaidWhereverItIsSignedTakenOrList
   expect_parts(renewed.out, {"roster of epoch 2: 4 sites, valid until 20", "UTC, in force"});
   const Outcome left = coordinator({"revoke", "berta", "clara", "dora"});
   expect_parts(left.out, {"roster of epoch 3: 1 site, valid until 20"});
+  expect_parts(left.err, {"warning: 1 site is left", "a round takes at least 3"});
   expect_parts(coordinator({"sites"}).out, {"epoch 3, valid until 20", "(6 days left)"});
 }
 
@@ -170,9 +175,57 @@ TEST_F(FoundingMistakes, ARunOfThisVeryPlanThatCannotBeReadIsNotPassedOver) {
   fs::create_directories(run);
   std::ofstream(run / "run.json") << Json({{"fovea_run", 9}}).dump();
   fs::copy_file(plan_file(), run / "plan.json");
-  const Outcome refused = coordinator({"run", "start", plan_file().string()});
-  EXPECT_EQ(refused.exit_code, 1) << refused.err;
-  expect_parts(refused.err, {"run " + std::string(32, 'a') + ", of this plan, cannot be read", "--new"});
+  const auto expect_refused = [&] {
+    const Outcome refused = coordinator({"run", "start", plan_file().string()});
+    EXPECT_EQ(refused.exit_code, 1) << refused.err;
+    expect_parts(refused.err, {"run " + std::string(32, 'a') + ", of this plan, cannot be read", "--new"});
+  };
+  expect_refused();
+  // The other file may be the damaged one.
+  std::ofstream(run / "run.json") << Json(
+      {{"fovea_run", 1}, {"run", std::string(32, 'a')}, {"plan", plan_hash_}, {"started_ms", 1}});
+  std::ofstream(run / "plan.json") << "{";
+  expect_refused();
+}
+
+TEST_F(FoundingMistakes, NothingIsWrittenOverAFileThatIsThere) {
+  make_plan({.rounds = 1}, {"anna", "berta", "clara", "dora"});
+  const std::string key = administrator_key().string(), roster = (home() / "roster.json").string();
+  const std::vector<std::vector<std::string>> kCommands = {{"invite"}, {"plan", "new"}, {"model", "export"}};
+  fs::create_symlink(root() / "nowhere", root() / "link");
+  for (const std::string& there : {key, roster, plan_file().string(), file("link")}) {
+    const std::string before = fs::exists(there) ? read_text(there) : "";
+    for (std::vector<std::string> command : kCommands) {
+      command.insert(command.end(), {"--output", there});
+      const Outcome refused = coordinator(command);
+      EXPECT_EQ(refused.exit_code, 1) << refused.out;
+      expect_parts(refused.err, {there + ": exists", "--output"});
+    }
+    EXPECT_EQ(fs::exists(there) ? read_text(there) : "", before);
+  }
+  if (node("anna", {"predict", "--help"}).exit_code == 0) {  // a build with learning
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"predict", "scan.nii", "--model", "model.safetensors", "--picture", key},
+          std::vector<std::string>{"evaluate", "--model", "model.safetensors", "--out", key}})
+      expect_parts(node("anna", command).err, {key + ": exists"});
+  }
+  EXPECT_EQ(coordinator({"invite", "--output", file("invite.json")}).exit_code, 0);
+}
+
+// Ada signs in a folder of her own, whose roster.json is not that of the coordinator any more.
+TEST_F(FoundingMistakes, ARosterFromAFolderThatIsBehindIsNamedWithWhatToDo) {
+  const fs::path behind = root() / "behind";
+  fs::create_directories(behind);
+  for (const char* name : {"invite.json", "roster.json"}) fs::copy_file(home() / name, behind / name);
+  ASSERT_EQ(coordinator({"sign", "--renew"}).exit_code, 0);
+  ASSERT_EQ(with_home(behind, {"sign", "--renew", "--key", administrator_key().string()}).exit_code, 0);
+  const Outcome refused = coordinator({"take", (behind / "roster.json").string()});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  expect_parts(refused.err, {"is behind: put the coordinator's roster.json into it, and sign again"});
+  std::ofstream(home() / "roster-next.json") << "{";
+  const Outcome unread = coordinator({"sign", "--renew"});
+  EXPECT_EQ(unread.exit_code, 1) << unread.err;
+  expect_parts(unread.err, {"roster-next.json: the roster that waits here", "bring it back", ", or say --replace"});
 }
 
 }  // namespace

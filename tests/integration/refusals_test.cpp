@@ -224,11 +224,17 @@ TEST_F(RefusalsTest, ASecondRunFromTheSameModelIsRefusedAndOneFromAnotherSeedIsN
   for (const std::string& site : kSites) start_site(site);
   expect_complete_run_of(kSites);
 
+  // Unasked, the coordinator begins no run that nobody would take part in.
+  const Outcome complete = coordinator({"run", "start", plan_file().string()});
+  EXPECT_EQ(complete.exit_code, 1) << complete.err;
+  for (const char* part : {"of this plan, is complete", "model export", "another seed"})
+    EXPECT_NE(complete.err.find(part), std::string::npos) << complete.err;
+
   // The coordinator ends the run with the first refusals, so some sites may not be asked any more.
   std::map<std::string, std::size_t> before;
   const auto begin_again = [&] {
     for (const std::string& site : kSites) before[site] = events_of(site_folder(site) / "events.jsonl").size();
-    serve();  // the plan is complete, so this begins another run of it
+    serve({"--new"});
     EXPECT_NE(server_->wait(kPatience), 0);
     EXPECT_NE(server_->standard_error().find("another seed"), std::string::npos) << server_->standard_error();
   };

@@ -79,6 +79,31 @@ TEST_F(KeyFile, ANewPassphraseHasAtLeastEightCharacters) {
   EXPECT_FALSE(check_new_passphrase(secret(std::string(kPassphraseBytesMax + 1, 'x'))));
 }
 
+// y = 0, 1, -1 and those of order 8; not below the prime; and values that are no y of the curve.
+TEST_F(KeyFile, APublicKeyIsAPointOfTheCurveAndNotOfSmallOrder) {
+  EXPECT_TRUE(check_public_key(key_.verify_key()));
+  VerifyKey small{};
+  for (const std::uint8_t y : {std::uint8_t{0}, std::uint8_t{1}}) {
+    small[0] = y;
+    EXPECT_EQ(check_public_key(small).error().code, ErrorCode::invalid_argument) << int{y};
+  }
+  VerifyKey all_ones;
+  all_ones.fill(0xff);
+  EXPECT_FALSE(check_public_key(all_ones));
+  EXPECT_FALSE(
+      check_public_key(test::hex_array<32>("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")));
+  // RFC 8032, 7.1: the public keys of its tests are points; half of their neighbours are not.
+  EXPECT_TRUE(
+      check_public_key(test::hex_array<32>("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")));
+  EXPECT_TRUE(
+      check_public_key(test::hex_array<32>("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")));
+  EXPECT_FALSE(check_public_key({2}));
+  std::size_t points = 0;
+  for (std::uint8_t y = 0; y < 200; ++y) points += check_public_key({y, 77}) ? 1U : 0U;
+  EXPECT_GT(points, 60U);
+  EXPECT_LT(points, 140U);
+}
+
 TEST_F(KeyFile, WhatIsNoProtectedKeyIsRefused) {
   ASSERT_TRUE(write_key_file(file(), key_.seed()));  // as version 0.1 kept it
   const auto open_key = read_protected_key_file(file(), secret("correct horse"));

@@ -72,8 +72,14 @@ TEST(ConfigTest, APolicyThatTheRoundMachineRefusesIsRefusedWhenTheFileIsRead) {
             "  expected an integer 4-1024 (at least honest_min + colluders_max)\n"
             "  fix: cohort_min = 4");
   EXPECT_EQ(mistake(site + "cohort_min = 1025\n"),
-            "node.toml:4:14  policy.cohort_min\n  expected an integer 2-1024, found the integer 1025\n"
-            "  fix: cohort_min = 1024");
+            "node.toml:4:14  policy.cohort_min\n"
+            "  expected an integer 3-1024 (at least honest_min + colluders_max), found the integer 1025\n"
+            "  fix: cohort_min = 3");
+  // One bound, whichever rule is broken first.
+  EXPECT_EQ(mistake(site + "cohort_min = 1\n"),
+            "node.toml:4:14  policy.cohort_min\n"
+            "  expected an integer 3-1024 (at least honest_min + colluders_max), found the integer 1\n"
+            "  fix: cohort_min = 3");
 }
 
 std::string example(const char* name) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "coordinator/store/cut_off_sites.h"
 #include "federation/model/safetensors.h"
 #include "tests/support/full_disk.h"
 #include "tests/support/probe_plan.h"
@@ -172,6 +173,48 @@ TEST_F(RunStoreTest, ARoundWithoutItsPublicationOnDiskDoesNotEnd) {
   EXPECT_TRUE(reopen()->history().empty());
 }
 
+// Cut, or put back from a backup: the round that was published would begin again, on a model that the sites have left.
+TEST_F(RunStoreTest, AHistoryThatIsShorterThanItsPublicationsIsRefused) {
+  const std::filesystem::path history = folder_.path() / "run/history", older = folder_.path() / "older";
+  {
+    store::RunStore store = make();
+    for (RoundNumber round = 1; round <= 3; ++round) {
+      ASSERT_TRUE(store.begin_round(round).has_value());
+      if (round == 3) std::filesystem::copy_file(history, older);
+      ASSERT_TRUE(finish(store, round, {Bytes{1}}).has_value());
+    }
+    ASSERT_TRUE(store.save_model().has_value());
+  }
+  ASSERT_TRUE(reopen()->complete());
+  std::filesystem::rename(older, history);
+  const auto cut = reopen();
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code, ErrorCode::corruption);
+  for (const char* part : {"history", "ends with round 2", "round 3 was published"})
+    EXPECT_NE(cut.error().message.find(part), std::string::npos) << cut.error().message;
+}
+
+// The publication is the first thing that a sum leaves, and its journal the last that goes.
+TEST_F(RunStoreTest, AKillBetweenAPublicationAndItsRecordLeavesARunThatGoesOn) {
+  {
+    store::RunStore store = make();
+    ASSERT_TRUE(store.begin_round(1).has_value());
+    ASSERT_TRUE(store.append_journal(std::vector<Bytes>{{7}}).has_value());
+    const std::vector<Bytes> publication = {Bytes{1}};
+    ASSERT_TRUE(store.begin_publication(1, publication).get().has_value());
+  }
+  {
+    store::RunStore store = reopen().value();
+    EXPECT_EQ(store.sums(), 0U);
+    EXPECT_EQ(store.begin_round(1).value(), (std::vector<Bytes>{{7}}));
+    store::RoundRecord lost = record(1);  // its roster cannot be read any more
+    lost.aborted = "the roster changed";
+    ASSERT_TRUE(store.abort_round(lost).has_value());
+    ASSERT_TRUE(store.begin_round(2).has_value());
+  }
+  EXPECT_EQ(reopen()->next_round(), 2U);
+}
+
 TEST_F(RunStoreTest, AModelThatTheHistoryDoesNotNameIsRefused) {
   {
     store::RunStore store = make();
@@ -211,6 +254,25 @@ TEST_F(RunStoreTest, WhatCannotBeReadIsListedAndNothingIsWrittenIntoIt) {
   EXPECT_EQ(why("half").code, ErrorCode::invalid_argument);
   EXPECT_EQ(why("none").code, ErrorCode::not_found);
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "none"));
+}
+
+TEST_F(RunStoreTest, WhoCannotFollowIsReadAsItWasWrittenOrRefusedByTheFieldsName) {
+  make();
+  const std::filesystem::path run = folder_.path() / "run";
+  EXPECT_TRUE(store::read_cut_off_sites(run)->empty());
+  ASSERT_TRUE(store::write_cut_off_sites(run, {{SiteId::create("clara").value(), 7}}));
+  const auto read = store::read_cut_off_sites(run).value();
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read[0].site.text(), "clara");
+  EXPECT_EQ(read[0].round, 7U);
+  for (const char* bad :
+       {"", "{", R"({"fovea_cut_off":2,"sites":[]})", R"({"fovea_cut_off":1,"sites":[{"site":"c"}]})",
+        R"({"fovea_cut_off":1,"sites":[{"site":"C c","round":1}]})", R"({"fovea_cut_off":1,"sites":[],"more":1})"}) {
+    std::ofstream(run / "cut-off.json", std::ios::trunc) << bad;
+    const auto refused = store::read_cut_off_sites(run);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_NE(refused.error().message.find("cut-off.json"), std::string::npos) << refused.error().message;
+  }
 }
 
 TEST_F(RunStoreTest, APlanThatIsNotTheRunsIsRefused) {
