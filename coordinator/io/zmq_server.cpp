@@ -4,15 +4,14 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/check.h"
 #include "crypto/random_source.h"
+#include "federation/membership/endpoint.h"
 
 namespace fovea::coordinator::io {
 namespace {
@@ -69,12 +68,10 @@ void ZmqServer::share_descriptors() {
   const int all = static_cast<int>(std::min(limit.rlim_cur, kDescriptorsMax));
   constexpr int kKeptMax = 2'048;
   const int connections = all - std::min(all / 2, kKeptMax);
-  const std::string digits = endpoint_.substr(endpoint_.rfind(':') + 1);
-  int port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  FOVEA_CHECK(error == std::errc() && end == digits.data() + digits.size());  // libzmq's own words
-  constexpr int kOpenAnyhow = 64;  // files, sockets and libzmq's own, which have low numbers
-  guard_.keep_descriptors({.port = port,
+  const auto listening = federation::membership::Endpoint::parse(endpoint_);
+  FOVEA_CHECK(listening.has_value());  // libzmq's own words
+  constexpr int kOpenAnyhow = 64;      // files, sockets and libzmq's own, which have low numbers
+  guard_.keep_descriptors({.port = listening->port,
                            .connections_max = static_cast<std::size_t>(std::max(connections - kOpenAnyhow, 1)),
                            .first_kept = connections,
                            .limit = all});
@@ -96,9 +93,9 @@ Result<void> ZmqServer::prove_strangers_are_refused() {
   crypto::SystemRandom random;
   const crypto::AgreementKey stranger = crypto::AgreementKey::generate(random);
   zap_.expect(stranger.public_key());
-  std::string target = endpoint_;
-  for (const std::string any : {"0.0.0.0", "[::]"})
-    if (const auto at = target.find(any); at != std::string::npos) target.replace(at, any.size(), "127.0.0.1");
+  FOVEA_TRY_ASSIGN(federation::membership::Endpoint listening, federation::membership::Endpoint::parse(endpoint_));
+  if (listening.host == "0.0.0.0" || listening.host == "::") listening.host = "127.0.0.1";  // all of this machine's
+  const std::string target = listening.text();
   zmq::socket_t dealer(context_, zmq::socket_type::dealer);
   federation::io::set_limits(dealer);
   dealer.set(zmq::sockopt::linger, 0);

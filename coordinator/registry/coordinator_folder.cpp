@@ -13,6 +13,7 @@
 #include "coordinator/registry/default_config.h"
 #include "crypto/random_source.h"
 #include "federation/files/signed_document_file.h"
+#include "federation/membership/endpoint.h"
 #include "federation/membership/site_fields.h"
 
 namespace fovea::coordinator::registry {
@@ -42,8 +43,10 @@ Result<std::vector<federation::membership::RosterSite>> changed_sites(
 federation::membership::Invite facts_of(const CoordinatorFolder::NewFederation& federation,
                                         const federation::membership::PublicKeyBytes& transport_key,
                                         const federation::membership::PublicKeyBytes& signing_key) {
+  auto host = federation::membership::read_host(federation.public_host);  // the document says what is wrong with it
   return {.federation = federation.name,
-          .endpoint = "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
+          .endpoint = host ? federation::membership::Endpoint{std::move(host).value(), federation.port}.text()
+                           : "tcp://" + federation.public_host + ":" + std::to_string(federation.port),
           .coordinator_transport_key = transport_key,
           .coordinator_signing_key = signing_key,
           .administrators = federation.administrators,

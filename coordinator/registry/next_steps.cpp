@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/console.h"
+#include "federation/membership/endpoint.h"
 
 namespace fovea::coordinator::registry {
 namespace {
@@ -14,9 +15,7 @@ constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
-}
+bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 }  // namespace
 
@@ -63,18 +62,15 @@ std::string time_left(UnixMs until, UnixMs now) {
 }
 
 std::string endpoint_warning(const federation::membership::Invite& facts, const CoordinatorConfig& config) {
-  const std::size_t slashes = facts.endpoint.find("//"), colon = facts.endpoint.rfind(':');
-  if (slashes == std::string::npos || colon == std::string::npos || colon < slashes + 2) return {};
-  const std::string host = facts.endpoint.substr(slashes + 2, colon - slashes - 2);
-  const std::string port = facts.endpoint.substr(colon + 1);
+  const auto dialled = federation::membership::Endpoint::parse(facts.endpoint);
+  if (!dialled) return {};
   const std::string listens = "the founding document says that sites dial " + facts.endpoint +
                               ", and coordinator.toml that this machine listens on " + config.listen_host + ", port " +
                               std::to_string(config.listen_port) + ": ";
-  if (port != std::to_string(config.listen_port))
-    return listens +
-           "unless a router leads from one port to the other, no site gets through; to change it, port = " + port +
-           " under [listen]";
-  if (is_loopback(config.listen_host) && !is_loopback(host))
+  if (dialled->port != config.listen_port)
+    return listens + "unless a router leads from one port to the other, no site gets through; to change it, port = " +
+           std::to_string(dialled->port) + " under [listen]";
+  if (is_loopback(config.listen_host) && !is_loopback(dialled->host))
     return listens +
            "unless a tunnel ends here, no other machine gets through; to change it, host = \"0.0.0.0\" "
            "under [listen]";

@@ -1,12 +1,10 @@
 #include "federation/membership/invite.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 #include "common/bytes.h"
@@ -14,6 +12,7 @@
 #include "common/console.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
+#include "federation/membership/endpoint.h"
 #include "federation/membership/site_fields.h"
 
 namespace fovea::federation::membership {
@@ -51,25 +50,6 @@ std::size_t missing_from(const std::vector<PublicKeyBytes>& keys, const std::vec
 
 }  // namespace
 
-// tcp://host:port with a host that is a name or an address, and nothing else that people would read as more.
-static Result<void> check_endpoint(std::string_view endpoint) {
-  const auto refused = [&] {
-    return invalid_argument("invite.endpoint: expected \"tcp://host:port\", a port 1 to 65535, found \"" +
-                            std::string(endpoint) + "\"");
-  };
-  constexpr std::string_view kScheme = "tcp://";
-  const std::size_t colon = endpoint.rfind(':');
-  if (!endpoint.starts_with(kScheme) || colon == std::string_view::npos || colon <= kScheme.size()) return refused();
-  const std::string_view host = endpoint.substr(kScheme.size(), colon - kScheme.size());
-  constexpr std::string_view kHostCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]%";
-  if (host.find_first_not_of(kHostCharacters) != std::string_view::npos) return refused();
-  const std::string_view digits = endpoint.substr(colon + 1);
-  std::uint32_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (error != std::errc() || end != digits.data() + digits.size() || port == 0 || port > 65'535) return refused();
-  return {};
-}
-
 Result<Invite> Invite::parse(std::string_view document) {
   FOVEA_TRY_ASSIGN(const nlohmann::json value, parse_json(as_bytes(document), "invite", kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "invite"));
@@ -81,7 +61,8 @@ Result<Invite> Invite::parse(std::string_view document) {
   Invite out;
   FOVEA_TRY_ASSIGN(out.federation, read_federation_name(fields));
   FOVEA_TRY_ASSIGN(out.endpoint, fields.line("endpoint", 1, 300));
-  FOVEA_TRY(check_endpoint(out.endpoint));
+  if (const auto endpoint = Endpoint::parse(out.endpoint); !endpoint)
+    return endpoint.error().with_context("invite.endpoint");
   FOVEA_TRY_ASSIGN(out.coordinator_transport_key, fields.hex<32>("coordinator_transport_key"));
   FOVEA_TRY_ASSIGN(out.coordinator_signing_key, fields.hex<32>("coordinator_signing_key"));
   FOVEA_TRY_ASSIGN(out.administrators, read_administrators(fields));

@@ -94,8 +94,9 @@ Result<std::string> check_roster(const io::SiteFolder& folder, const federation:
 
 void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::NodeConfig& config,
                       const federation::membership::Invite& invite) {
-  const std::string endpoint = io::coordinator_endpoint(config, invite);
-  if (!checkup.step("name and port", io::try_tcp(endpoint, kPatience), endpoint)) {
+  const auto endpoint = io::coordinator_endpoint(config, invite);
+  const auto reached = endpoint ? io::try_tcp(*endpoint, kPatience) : Result<void>(endpoint.error());
+  if (!checkup.step("name and port", reached, endpoint ? endpoint->text() : "")) {
     checkup.skip("CURVE and roster key", "the port was not reached");
     return;
   }
@@ -103,7 +104,7 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
   if (!keys) return checkup.skip("CURVE and roster key", "the keys cannot be read");
   const auto roster = folder.newest_roster();
   const bool listed = roster && *roster && (*roster)->find(config.site) != nullptr;
-  const io::CurveTrial trial{endpoint, kPatience, listed ? std::optional((*roster)->epoch) : std::nullopt};
+  const io::CurveTrial trial{endpoint->text(), kPatience, listed ? std::optional((*roster)->epoch) : std::nullopt};
   checkup.step("CURVE and roster key", io::try_curve(trial, invite, *keys),
                "the coordinator knows this site and holds the invite's key");
 }

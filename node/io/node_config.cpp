@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/config_fields.h"
+#include "federation/membership/endpoint.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/secagg/parameters.h"
 #include "node/round/site_machine.h"
@@ -123,7 +124,13 @@ Result<NodeConfig> read_fields(ConfigFields fields) {
                  .training = {},
                  .intake = {},
                  .dicom = {}};
-  FOVEA_TRY_ASSIGN(out.coordinator_host, fields.text("coordinator.host", 1, 255));
+  FOVEA_TRY_ASSIGN(const auto host, fields.text("coordinator.host", 1, 255));
+  if (host) {
+    auto read = federation::membership::read_host(*host);
+    if (!read)
+      return fields.wrong("coordinator.host", "a name or an address, without scheme and port", "host = \"127.0.0.1\"");
+    out.coordinator_host = std::move(read).value();
+  }
   FOVEA_TRY_ASSIGN(const auto port, fields.integer("coordinator.port", 1, 65535));
   if (port) out.coordinator_port = static_cast<std::uint16_t>(*port);
   FOVEA_TRY_ASSIGN(out.policy, read_policy(fields));

@@ -8,26 +8,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 
 #include "node/io/zmq_transport.h"
 
 namespace fovea::node::io {
+
+using federation::membership::Endpoint;
+
 namespace {
-
-constexpr std::string_view kScheme = "tcp://";
-
-struct Address {
-  std::string host;
-  std::string port;
-};
-
-Address split(const std::string& endpoint) {
-  const std::string rest = endpoint.substr(kScheme.size());
-  const std::size_t colon = rest.rfind(':');
-  if (colon == std::string::npos) return {rest, ""};
-  return {rest.substr(0, colon), rest.substr(colon + 1)};
-}
 
 Result<void> connect_one(const addrinfo& candidate, std::chrono::milliseconds timeout) {
   const int socket =
@@ -47,19 +35,20 @@ Result<void> connect_one(const addrinfo& candidate, std::chrono::milliseconds ti
 
 }  // namespace
 
-std::string coordinator_endpoint(const NodeConfig& config, const federation::membership::Invite& invite) {
-  const Address invited = split(invite.endpoint);
-  const std::string port = config.coordinator_port ? std::to_string(*config.coordinator_port) : invited.port;
-  return std::string(kScheme) + config.coordinator_host.value_or(invited.host) + ":" + port;
+Result<Endpoint> coordinator_endpoint(const NodeConfig& config, const federation::membership::Invite& invite) {
+  FOVEA_TRY_ASSIGN(Endpoint out, Endpoint::parse(invite.endpoint));
+  if (config.coordinator_host) out.host = *config.coordinator_host;
+  if (config.coordinator_port) out.port = *config.coordinator_port;
+  return out;
 }
 
-Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds timeout) {
-  const Address address = split(endpoint);
+Result<void> try_tcp(const Endpoint& endpoint, std::chrono::milliseconds timeout) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &hints, &found); code != 0)
-    return not_found("the name " + address.host + " does not resolve: " + ::gai_strerror(code) +
+  if (const int code = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+      code != 0)
+    return not_found("the name " + endpoint.host + " does not resolve: " + ::gai_strerror(code) +
                      "; check coordinator.host and this machine's DNS");
   Result<void> outcome = unavailable("no address");
   for (const addrinfo* candidate = found; candidate != nullptr; candidate = candidate->ai_next) {
@@ -68,7 +57,7 @@ Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds time
   }
   ::freeaddrinfo(found);
   if (!outcome)
-    return unavailable("cannot reach " + endpoint + ": " + outcome.error().message +
+    return unavailable("cannot reach " + endpoint.text() + ": " + outcome.error().message +
                        "; is the coordinator running, and does the firewall let this machine out to that port?");
   return {};
 }

@@ -7,16 +7,18 @@
 
 #include "common/ids.h"
 #include "common/result.h"
+#include "federation/membership/endpoint.h"
 #include "node/io/node_config.h"
 #include "node/io/site_folder.h"
 
 namespace fovea::node::io {
 
-// "tcp://host:port": the settings' address, else the invite's.
-std::string coordinator_endpoint(const NodeConfig& config, const federation::membership::Invite& invite);
+// The settings' host and port, each where it is given, else the invite's.
+Result<federation::membership::Endpoint> coordinator_endpoint(const NodeConfig& config,
+                                                              const federation::membership::Invite& invite);
 
 // not_found: the name does not resolve; unavailable: nothing listens there, or a firewall drops the connection.
-Result<void> try_tcp(const std::string& endpoint, std::chrono::milliseconds timeout);
+Result<void> try_tcp(const federation::membership::Endpoint& endpoint, std::chrono::milliseconds timeout);
 // What a site does whose key the coordinator refuses at the handshake. `listed`: the epoch of its newest roster, which
 // has the site; `removed_by`: that of one which has not, if it came before the connection ended.
 std::string refused_text(std::optional<EpochNumber> listed, std::optional<EpochNumber> removed_by = std::nullopt);

@@ -115,7 +115,8 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
         folder.site_register().string(), restored);
     events.write("register_restored", {{"file", folder.site_register().string()}, {"releases", restored}});
   }
-  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = coordinator_endpoint(options.config, invite),
+  FOVEA_TRY_ASSIGN(const federation::membership::Endpoint endpoint, coordinator_endpoint(options.config, invite));
+  FOVEA_TRY_ASSIGN(auto transport, ZmqTransport::connect({.endpoint = endpoint.text(),
                                                           .coordinator_key = invite.coordinator_transport_key},
                                                          keys.transport));
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM, SIGCONT, SIGHUP}));
@@ -125,6 +126,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
                                          .self = self,
                                          .keys = std::move(keys),
                                          .invite = invite,
+                                         .endpoint = endpoint.text(),
                                          .events = std::move(events),
                                          .gate = std::move(gate),
                                          .site_register = std::move(site_register),
@@ -219,7 +221,6 @@ void SiteDriver::Parts::show_connection() {
   if (!connections_shown.admit(clock->monotonic())) return;  // then what it is by then
   state_shown = true;
   shown_state = state;
-  const std::string endpoint = coordinator_endpoint(options.config, invite);
   switch (state) {
     case ConnectionState::connecting:
       spdlog::info("connecting to the coordinator at {}", endpoint);

@@ -44,6 +44,7 @@ struct SiteDriver::Parts {
   federation::membership::RosterSite self;
   SiteKeys keys;
   federation::membership::Invite invite;
+  std::string endpoint;  // that is dialled
   federation::io::EventLog events;
   egress::EgressGate gate;
   federation::files::RecordFile site_register;

@@ -43,6 +43,9 @@ TEST(ConfigTest, AMistakeNamesLineColumnFieldAndFix) {
   EXPECT_EQ(mistake("[site]\nid = \"anna\"\n[policy]\ncohrt_min = 3\n"),
             "node.toml:4:13  policy.cohrt_min\n  is not a known setting\n  fix: did you mean policy.cohort_min?");
   EXPECT_NE(mistake("[site]\nid = \"Anna!\"\n").find("node.toml:2:6  site.id"), std::string::npos);
+  EXPECT_NE(mistake("[site]\nid = \"anna\"\n[coordinator]\nhost = \"tcp://tunnel:7443\"\n")
+                .find("node.toml:4:8  coordinator.host\n  expected a name or an address, without scheme and port"),
+            std::string::npos);
   EXPECT_NE(mistake("[site]\n").find("site.id\n  is missing"), std::string::npos);
   EXPECT_NE(mistake("[site\nid=1").find("node.toml:1:"), std::string::npos);
   EXPECT_NE(mistake("[site]\nid = \"anna\"\n[policy]\nmodalities = [\"MR\", 3]\n").find("node.toml:4:21"),

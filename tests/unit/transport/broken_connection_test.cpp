@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "federation/membership/endpoint.h"
 #include "tests/support/tcp_relay.h"
 #include "tests/unit/transport/transport_fixture.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 using federation::io::ConnectionEvent;
 
-int port_of(const std::string& endpoint) { return std::stoi(endpoint.substr(endpoint.rfind(':') + 1)); }
+int port_of(const std::string& endpoint) { return federation::membership::Endpoint::parse(endpoint).value().port; }
 std::string loopback_endpoint(int port) { return "tcp://127.0.0.1:" + std::to_string(port); }
 
 // Each is a frame of 36 bytes on the wire, so that libzmq reads all of them, and the ping behind them, at once.

@@ -1,4 +1,6 @@
 // Failure class: who gets through the coordinator's port. CURVE and ZAP between real sockets on loopback.
+#include "federation/membership/endpoint.h"
+#include "node/io/reachability.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 namespace fovea::test {
@@ -159,6 +161,26 @@ TEST_F(TransportTest, APortInUseSaysSo) {
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, ErrorCode::unavailable);
   EXPECT_NE(second.error().message.find("choose another port"), std::string::npos);
+}
+
+// What a person looks for with `doctor` is what the node dials.
+TEST_F(TransportTest, AnIPv6AddressIsListenedOnProvenAndReached) {
+  const auto start = [&](const char* endpoint) {
+    return ZmqServer::start({.endpoint = endpoint}, server_key_, [](const auto&) { return std::nullopt; });
+  };
+  const auto other = start("tcp://[::1]:0");
+  if (!other && other.error().code == ErrorCode::invalid_argument) GTEST_SKIP() << "this machine has no IPv6";
+  ASSERT_TRUE(other.has_value()) << other.error().message;
+  const auto at = federation::membership::Endpoint::parse((*other)->endpoint());
+  ASSERT_TRUE(at.has_value()) << at.error().message;
+  EXPECT_EQ(at->host, "::1");
+  const auto reached = node::io::try_tcp(*at, milliseconds(5'000));
+  EXPECT_TRUE(reached.has_value()) << reached.error().message;
+  // All addresses: the proof that strangers are refused dials one of them.
+  for (const char* all : {"tcp://[::]:0", "tcp://0.0.0.0:0"}) {
+    const auto listening = start(all);
+    EXPECT_TRUE(listening.has_value()) << all << ": " << listening.error().message;
+  }
 }
 
 TEST_F(TransportTest, AnAdmissionThatLetsEveryoneInFailsTheSelfTest) {
