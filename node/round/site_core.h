@@ -151,6 +151,8 @@ struct SiteMachine::Core {
   std::optional<Digest> wanted_model;  // of a task refused for it: the coordinator is told when this model is here
   // The coordinator heard, on this connection, that this site cannot take the next sum of the run.
   bool cut_off_said = false;
+  // The roster that the next sum was made under, while this site does not have it and stands where it stood.
+  std::optional<Digest> roster_lacking{};
   Phase phase;
   std::optional<IncomingSum> incoming;
   ProvenFaults faults;
@@ -174,6 +176,10 @@ struct SiteMachine::Core {
   void on(Tick event);
   void on_train_task(const federation::messages::SignedMessage& message);
   bool has_plan() const noexcept { return !config.policy.plans_approved.empty(); }
+  // Every greeting would cost an entry of the ledger at both ends, and be answered with a task that is refused, or not
+  // at all. What ends this is greeted at once: an approval, a roster or a connection; a new model after a short
+  // silence.
+  bool stands_aside() const noexcept { return !has_plan() || roster_lacking.has_value(); }
   bool is_approved(const Digest& plan) const noexcept { return contains(config.policy.plans_approved, plan); }
   // Of a plan that is not: another one than the approved, or why none is any more.
   federation::messages::Refusal refusal_of_plan() const { return has_plan() ? nobody_approved() : without_plan; }
@@ -278,7 +284,7 @@ struct SiteMachine::Core {
                                                             const federation::messages::UnmaskRequest& request) const;
 
   // site_sum.cpp: the sum
-  void lose_run(RoundNumber round);
+  void lose_run(RoundNumber round, const Digest& roster);
   void on_evidence(const federation::messages::SignedMessage& message);
   std::optional<federation::messages::Refusal> check_published(const federation::secagg::RoundEvidence& evidence) const;
   void on_aggregate_tags(const federation::messages::SignedMessage& message);

@@ -173,6 +173,7 @@ void SiteMachine::Core::on(MessageReceived event) {
 void SiteMachine::Core::on(const ModelAdopted& event) {
   model = event;
   has_model = true;
+  roster_lacking.reset();
   incoming.reset();
   close_attempts({model.round, kEveryAttempt});
   if (wanted_model == model.model_hash) {
@@ -295,6 +296,7 @@ void SiteMachine::Core::on(RosterAdopted event) {
   const auto index = config.roster.index_of(config.self);
   on_roster = index.has_value();
   self = index.value_or(0);
+  if (roster_lacking && roster_named(*roster_lacking) != nullptr) roster_lacking.reset();
   say_hello();
 }
 
@@ -311,7 +313,8 @@ void SiteMachine::Core::on(Tick event) {
     effects.notices.emplace_back("attempt given up: the coordinator is silent");
     abandon_attempt();
   }
-  if (!first_look && silent_ms >= config.hello_interval_ms && !std::holds_alternative<Training>(phase)) say_hello();
+  const std::int64_t pace_ms = stands_aside() ? config.hello_aside_ms : config.hello_interval_ms;
+  if (!first_look && silent_ms >= pace_ms && !std::holds_alternative<Training>(phase)) say_hello();
 }
 
 void SiteMachine::Core::on_train_task(const federation::messages::SignedMessage& message) {

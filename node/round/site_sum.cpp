@@ -51,7 +51,8 @@ std::optional<federation::messages::Refusal> SiteMachine::Core::check_published(
 // The sum that follows on this site's model counts sites by their places on a roster that it never had: it was off the
 // roster, or away, while that one was in force. Without this sum there is no later one either. Said once a connection,
 // so that the coordinator sends it neither tasks nor sums until it stands elsewhere.
-void SiteMachine::Core::lose_run(RoundNumber round) {
+void SiteMachine::Core::lose_run(RoundNumber round, const Digest& roster) {
+  roster_lacking = roster;
   effects.cut_off = round;
   if (!std::exchange(cut_off_said, true)) report_failure({.round = round}, RefusalReason::roster_differs);
 }
@@ -65,7 +66,8 @@ void SiteMachine::Core::on_evidence(const federation::messages::SignedMessage& m
   // Sent again. With another sum it is another publication, and takes the place of the one that was never finished.
   if (incoming && incoming->ref == p.ref() && incoming->evidence.sum_hash == decoded->sum_hash) return;
   if (auto broken = check_published(*decoded)) {
-    if (broken->reason == RefusalReason::roster_differs && roster_named(p.roster_hash) == nullptr) lose_run(p.round);
+    if (broken->reason == RefusalReason::roster_differs && roster_named(p.roster_hash) == nullptr)
+      lose_run(p.round, p.roster_hash);
     return refuse(std::move(*broken));
   }
   IncomingSum sum;

@@ -103,6 +103,46 @@ TEST_F(PublishedSum, OneUnderARosterThatThisSiteNeverHadIsToldToTheCoordinator) 
   EXPECT_FALSE(publish_to(site, e).cut_off.has_value());
 }
 
+// Nothing comes of a greeting then: it is neither answered nor needed, and costs both ends an entry of their ledgers.
+TEST_F(PublishedSum, WhoCannotTakeTheNextOneGreetsSeldomUntilItStandsElsewhere) {
+  auto e = evidence();
+  e.parameters.roster_hash[0] ^= 1;
+  auto newer = scene.world.federation().roster();
+  newer.epoch += 1;
+  newer.hash[0] ^= 2;
+  std::int64_t now = 1'000'000;
+  const auto greets_after = [&](node::round::SiteMachine& site, std::int64_t ms) {
+    now += ms;
+    return !site.step(node::round::Tick{MonotonicMs{now}}).outbound.empty();
+  };
+  const auto site_cut_off = [&] {
+    auto site = absent_site();
+    EXPECT_FALSE(greets_after(site, 0));
+    EXPECT_TRUE(greets_after(site, 5'000));
+    EXPECT_TRUE(publish_to(site, e).cut_off.has_value());
+    return site;
+  };
+  auto site = site_cut_off();
+  EXPECT_FALSE(greets_after(site, 5'000));
+  // The coordinator remembers it over connections and rosters, and stays silent.
+  expect_sends(site.step(node::round::Connected{}), MessageKind::hello);
+  EXPECT_FALSE(greets_after(site, 5'000));
+  expect_sends(site.step(node::round::RosterAdopted{newer}), MessageKind::hello);
+  EXPECT_FALSE(greets_after(site, 599'999));
+  EXPECT_TRUE(greets_after(site, 1));
+  EXPECT_FALSE(greets_after(site, 5'000));
+  auto model = scene.world.initial_model();
+  model.round = 1;
+  site.step(node::round::ModelAdopted(model));
+  EXPECT_TRUE(greets_after(site, 5'000));
+
+  // It was only late: the roster of that sum comes after it.
+  auto late = site_cut_off();
+  newer.hash = e.parameters.roster_hash;
+  expect_sends(late.step(node::round::RosterAdopted{newer}), MessageKind::hello);
+  EXPECT_TRUE(greets_after(late, 5'000));
+}
+
 // The sum's hash is the coordinator's own word: under one statement that all sites signed, two sites were given two
 // sums, one of them all but zero and one of words of ±2·10⁹.
 TEST_F(PublishedSum, TwoSitesCannotBeGivenTwoSumsUnderOneStatement) {

@@ -67,6 +67,27 @@ TEST_F(SiteMachineTest, TheFirstLookAtAClockIsNoSilence) {
   expect_sends(site.step(node::round::Tick{MonotonicMs{1'000'600'000}}), MessageKind::hello);
 }
 
+// Each greeting would be answered with a task that is refused, an entry in the ledgers of both for either.
+TEST_F(SiteMachineTest, WithoutAPlanASiteGreetsSeldomAndAtOnceWhenItIsApprovedAgain) {
+  auto site = machine();
+  std::int64_t now = 1'000'000;
+  const auto greets_after = [&](std::int64_t ms) {
+    now += ms;
+    return !site.step(node::round::Tick{MonotonicMs{now}}).outbound.empty();
+  };
+  EXPECT_FALSE(greets_after(0));
+  EXPECT_TRUE(greets_after(5'000));
+  auto rejected = policy;
+  rejected.plans_approved.clear();
+  site.step(node::round::PolicyChanged{rejected});
+  EXPECT_FALSE(greets_after(5'000));
+  EXPECT_FALSE(greets_after(594'999));
+  EXPECT_TRUE(greets_after(1));
+  EXPECT_FALSE(greets_after(599'999));
+  expect_sends(site.step(node::round::PolicyChanged{policy}), MessageKind::hello);
+  EXPECT_TRUE(greets_after(5'000));
+}
+
 TEST_F(SiteMachineTest, ATaskStartsTrainingOnceAndReadyFollows) {
   auto site = machine();
   const auto started = tell(site, MessageKind::train_task, task().encode());
