@@ -162,6 +162,21 @@ TEST_F(FoundingTest, ASitesApproverKeyIsUnderItsPassphraseAndTheDaemonsKeysAreNo
   EXPECT_EQ(anna.approver_key(source).error().code, ErrorCode::permission_denied);
 }
 
+// People write an address of either kind as they see it elsewhere; the document has one spelling of it.
+TEST_F(FoundingTest, AFederationIsFoundedUnderAnAddressOfIPv6WithItsBracketsOrWithout) {
+  for (const std::string host : {"2001:db8::1", "[2001:db8::1]"}) {
+    const CoordinatorFolder::NewFederation fresh{"test", host, 7443, {anna_.verify_key()}, 1};
+    const auto facts = coordinator(host == "2001:db8::1" ? "bare" : "bracketed").create(fresh);
+    ASSERT_TRUE(facts.has_value()) << facts.error().message;
+    EXPECT_EQ(facts->endpoint, "tcp://[2001:db8::1]:7443");
+  }
+  for (const char* host : {"2001:db8::1:x", "tcp://fed.example.org", "fed.example.org:7443", "[fed.example.org]"}) {
+    const auto refused = coordinator("new").check_new({"test", host, 7443, {anna_.verify_key()}, 1});
+    ASSERT_FALSE(refused.has_value()) << host;
+    EXPECT_NE(refused.error().message.find(host), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST_F(FoundingTest, ASiteFolderOfAnOlderFormatIsRefusedByNumberWithWhatToDo) {
   const node::io::SiteFolder anna = site();
   const Bytes bytes = read_file(anna.root() / "site.json", 4096).value();
