@@ -83,6 +83,10 @@ std::string line(const federation::ledger::RosterAccepted& e) {
   return "site " + e.site.text() + " accepted with identity key " + short_hex(e.identity_key) + " by key " +
          short_hex(e.approver);
 }
+std::string line(const federation::ledger::RosterWithdrawn& e) {
+  return "acceptance of site " + e.site.text() + " with identity key " + short_hex(e.identity_key) +
+         " taken back by key " + short_hex(e.approver);
+}
 std::string line(const federation::ledger::RoundOpen& e) {
   return round_text(e.key) + ": model " + short_hex(e.model) + ", " + counted(e.cohort, "site") + ", threshold " +
          std::to_string(e.threshold);
@@ -131,6 +135,13 @@ std::string words(const federation::ledger::RosterAccepted& e) {
          ": its keys were compared with that hospital and accepted, with the approver key " + to_hex(e.approver) +
          ". Its identity key is " + to_hex(e.identity_key) +
          ". The signed acceptance itself is part of the entry; `verify` has checked it.\n";
+}
+std::string words(const federation::ledger::RosterWithdrawn& e) {
+  return "A person of this site took back that the hospital " + e.site.text() +
+         " was accepted, with the approver key " + to_hex(e.approver) + ". Its identity key is " +
+         to_hex(e.identity_key) +
+         ". From here on the site counts it as one that works with the coordinator. The signed document itself is part "
+         "of the entry; `verify` has checked it.\n";
 }
 std::string words(const federation::ledger::RoundOpen& e) {
   return "The parameters of " + round_text(e.key) + " of run " + e.key.run.text() +

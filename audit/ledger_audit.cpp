@@ -35,6 +35,7 @@ std::string evidence_of(const federation::ledger::LedgerEntry& entry) {
   if (const auto* approved = std::get_if<federation::ledger::PlanApproved>(&entry)) bytes = approved->approval;
   if (const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry)) bytes = withdrawn->approval;
   if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry)) bytes = accepted->acceptance;
+  if (const auto* ended = std::get_if<federation::ledger::RosterWithdrawn>(&entry)) bytes = ended->withdrawal;
   const auto document = federation::membership::SignedDocument::parse(bytes);
   return document ? document->document : std::string(as_text(bytes));
 }

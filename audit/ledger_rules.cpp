@@ -187,23 +187,35 @@ std::size_t LedgerRules::log_keys_of(const federation::ledger::IngressReceipt& e
                   [&] { return ring_.log_keys_in(entry.site, *roster_in_force_); });
 }
 
-void LedgerRules::on(const federation::ledger::RosterAccepted& entry) {
-  if (coordinator_) found("owner", "a coordinator's ledger holds a site's acceptance of another site");
-  const auto document = federation::membership::SignedDocument::parse(entry.acceptance);
+template <class Entry>
+void LedgerRules::vouch(const Entry& entry, ByteView evidence, bool accepted) {
+  if (coordinator_) found("owner", "a coordinator's ledger holds a site's word about another site");
+  if (!accepted)  // an attempt that began among sites of which one is a stranger now
+    for (auto& [run, attempt] : attempts_) attempt.closed = true;
+  const auto document = federation::membership::SignedDocument::parse(evidence);
   if (!document) return found("approval", "its evidence cannot be read: " + document.error().message);
-  const auto acceptance = federation::membership::verify_acquaintance(*document, entry.approver);
-  if (!acceptance) return found("approval", acceptance.error().message);
-  const federation::membership::RosterSite& accepted = acceptance->accepted;
+  const auto word = accepted ? federation::membership::verify_acquaintance(*document, entry.approver)
+                             : federation::membership::verify_acquaintance_end(*document, entry.approver);
+  if (!word) return found("approval", word.error().message);
   const federation::membership::RosterSite named{entry.site, entry.identity_key, entry.transport_key, entry.log_key,
                                                  entry.approver_key};
-  if (acceptance->site.text() != owner_ ||
-      federation::membership::entry_digest(accepted) != federation::membership::entry_digest(named))
+  const Digest digest = federation::membership::entry_digest(named);
+  if (word->site.text() != owner_ || federation::membership::entry_digest(word->accepted) != digest)
     return found("approval", "its evidence is about another site, or about other keys");
   const std::optional<bool> by_approver = is_named_approver(entry.approver);
   if (by_approver && !*by_approver) return;
+  // To take one back counts whenever it was signed.
+  if (const auto ended = acceptances_ended_.find(digest);
+      accepted && ended != acceptances_ended_.end() && word->accepted_at <= ended->second)
+    return found("approval", "was signed before it was taken back: an old acceptance that was put back");
+  if (!accepted) {
+    UnixMs& newest = acceptances_ended_[digest];
+    newest = std::max(newest, word->accepted_at);
+  }
   facts_.acquaintances.push_back({.site = entry.site.text(),
+                                  .accepted = accepted,
                                   .fingerprint = federation::membership::site_fingerprint(named),
-                                  .person = acceptance->approver,
+                                  .person = word->approver,
                                   .index = index_,
                                   .at = at_,
                                   .pinned = by_approver.has_value()});

@@ -92,9 +92,10 @@ struct PlanRecord {
   bool pinned = false;  // by a key that the auditor's roster names
 };
 
-// A person of the site vouched for another site's keys.
+// A person of the site vouched for another site's keys, or took that back.
 struct AcquaintanceRecord {
   std::string site;         // that was accepted
+  bool accepted = true;     // false: taken back
   std::string fingerprint;  // of its entry, as it was compared by telephone
   std::string person;
   std::uint64_t index = 0;
@@ -171,7 +172,10 @@ class LedgerRules {
   void on(const federation::ledger::PlanApproved& entry) { decide(entry.plan, entry.approver, entry.approval, true); }
   void on(const federation::ledger::PlanWithdrawn& entry) { decide(entry.plan, entry.approver, entry.approval, false); }
   void on(const federation::ledger::RosterEpoch& entry);
-  void on(const federation::ledger::RosterAccepted& entry);
+  void on(const federation::ledger::RosterAccepted& entry) { vouch(entry, entry.acceptance, true); }
+  void on(const federation::ledger::RosterWithdrawn& entry) { vouch(entry, entry.withdrawal, false); }
+  template <class Entry>
+  void vouch(const Entry& entry, ByteView evidence, bool accepted);
   void on(const federation::ledger::RoundOpen& entry);
   void on(const federation::ledger::InputSealed& entry);
   void on(const federation::ledger::EgressIntent& entry);
@@ -218,8 +222,9 @@ class LedgerRules {
     std::optional<std::uint64_t> index;                              // of the entry; none: there is no decision
     std::optional<UnixMs> newest{};                                  // when the newest about the plan was signed
   };
-  Decision decision_about(const Digest& plan) const;                                  // the newest
-  std::map<Digest, Decision> decisions_;                                              // by plan
+  Decision decision_about(const Digest& plan) const;  // the newest
+  std::map<Digest, Decision> decisions_;              // by plan
+  std::map<Digest, UnixMs> acceptances_ended_;        // by roster entry: when the newest end of one was signed
   std::map<std::tuple<SiteId, RunId, Digest>, std::vector<std::size_t>> unpardoned_;  // positions in facts_.blames
   std::set<Digest> rosters_;
   std::optional<Digest> roster_in_force_;

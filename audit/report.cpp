@@ -239,13 +239,15 @@ std::string acquaintance_section(const ReportInput& input) {
   std::string rows;
   for (const AuditedLedger& ledger : input.ledgers)
     for (const AcquaintanceRecord& record : ledger.facts.acquaintances)
-      rows += row({escaped(ledger.owner), escaped(record.site), utc_text(record.at), escaped(record.person),
-                   code(record.fingerprint), record.pinned ? "yes" : "not checked"});
+      rows += row({escaped(ledger.owner), escaped(record.site), utc_text(record.at),
+                   record.accepted ? "accepted" : "taken back", escaped(record.person), code(record.fingerprint),
+                   record.pinned ? "yes" : "not checked"});
   const std::string table =
-      "<table>\n" + heading_row({"Site", "Vouches for", "When", "Person", "Fingerprint compared", "Key in roster"}) +
-      rows + "</table>\n";
-  return "<h2>Who vouched for whom</h2>\n<p>A site counts every other site that nobody there has accepted as one that "
-         "works with the coordinator.</p>\n" +
+      "<table>\n" +
+      heading_row({"Site", "About", "When", "Decision", "Person", "Fingerprint compared", "Key in roster"}) + rows +
+      "</table>\n";
+  return "<h2>Who vouched for whom</h2>\n<p>A site counts every other site that nobody there has accepted, or whose "
+         "acceptance was taken back, as one that works with the coordinator.</p>\n" +
          (rows.empty() ? std::string("<p>No acceptance is recorded.</p>\n") : table);
 }
 

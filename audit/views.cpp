@@ -60,6 +60,7 @@ ordered_json facts_json(const LedgerFacts& facts) {
   for (const AcquaintanceRecord& record : facts.acquaintances)
     acquaintances.push_back({{"entry", record.index},
                              {"site", record.site},
+                             {"accepted", record.accepted},
                              {"fingerprint", record.fingerprint},
                              {"person", record.person},
                              {"key_in_roster", record.pinned},

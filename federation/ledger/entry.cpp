@@ -152,15 +152,26 @@ Result<void> list(F& f, Is<RosterEpoch> auto& entry) {
   return f.number("sites", entry.sites);
 }
 
-template <class F>
-Result<void> list(F& f, Is<RosterAccepted> auto& entry) {
+template <class F, class Word>
+requires Is<Word, RosterAccepted> || Is<Word, RosterWithdrawn> Result<void> list_keys(F& f, Word& entry) {
   FOVEA_TRY(f.site("site", entry.site));
   FOVEA_TRY(f.hex("identity_key", entry.identity_key));
   FOVEA_TRY(f.hex("transport_key", entry.transport_key));
   FOVEA_TRY(f.hex("log_key", entry.log_key));
   FOVEA_TRY(f.hex("approver_key", entry.approver_key));
-  FOVEA_TRY(f.hex("approver", entry.approver));
+  return f.hex("approver", entry.approver);
+}
+
+template <class F>
+Result<void> list(F& f, Is<RosterAccepted> auto& entry) {
+  FOVEA_TRY(list_keys(f, entry));
   return f.base64("acceptance", entry.acceptance);
+}
+
+template <class F>
+Result<void> list(F& f, Is<RosterWithdrawn> auto& entry) {
+  FOVEA_TRY(list_keys(f, entry));
+  return f.base64("withdrawal", entry.withdrawal);
 }
 
 template <class F>

@@ -65,6 +65,18 @@ struct RosterAccepted {
   Bytes acceptance{};                     // bytes of the signed document (federation/membership/acquaintance.h)
 };
 
+// A person of the hospital takes such an acceptance back: from here on the site counts as a colluder again.
+struct RosterWithdrawn {
+  static constexpr std::string_view kType = "roster.withdrawn";
+  SiteId site;  // the one that was accepted, with the keys of that entry
+  membership::PublicKeyBytes identity_key{};
+  membership::PublicKeyBytes transport_key{};
+  membership::PublicKeyBytes log_key{};
+  membership::PublicKeyBytes approver_key{};
+  membership::PublicKeyBytes approver{};  // of the site whose ledger this is
+  Bytes withdrawal{};                     // bytes of the signed document
+};
+
 // The site has accepted (or the coordinator has announced) the parameters of an attempt.
 struct RoundOpen {
   static constexpr std::string_view kType = "round.open";
@@ -175,8 +187,8 @@ struct Incident {
 };
 
 using LedgerEntry =
-    std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RosterAccepted, RoundOpen, InputSealed, EgressIntent,
-                 EgressSent, IngressReceipt, SiteBlamed, SitePardoned, RoundClose, Incident>;
+    std::variant<PlanApproved, PlanWithdrawn, RosterEpoch, RosterAccepted, RosterWithdrawn, RoundOpen, InputSealed,
+                 EgressIntent, EgressSent, IngressReceipt, SiteBlamed, SitePardoned, RoundClose, Incident>;
 
 // An entry and the wall time at which it was written; the time is for people, no rule rests on it.
 struct StampedEntry {

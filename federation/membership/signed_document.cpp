@@ -31,8 +31,8 @@ Result<SignedDocument> SignedDocument::parse(ByteView bytes) {
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(value, "signed document"));
   FOVEA_TRY(read_format(fields, "fovea_signed", 1));
   SignedDocument out;
-  FOVEA_TRY_ASSIGN(out.kind,
-                   fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon", "acquaintance"}));
+  FOVEA_TRY_ASSIGN(out.kind, fields.choice("kind", {"roster", "invite", "join-request", "approval", "pardon",
+                                                    "acquaintance", "acquaintance-end"}));
   FOVEA_TRY_ASSIGN(out.document, fields.text("document", 2, kSignedDocumentBytesMax));
   FOVEA_TRY_ASSIGN(std::vector<JsonFields> signatures, fields.objects("signatures", 0, kDocumentSignaturesMax));
   for (JsonFields& entry : signatures) {

@@ -33,7 +33,8 @@ struct DocumentSignature {
 };
 
 struct SignedDocument {
-  std::string kind;      // "roster", "join-request", "approval", "invite", "pardon", "acquaintance"
+  // "roster", "join-request", "approval", "invite", "pardon", "acquaintance", "acquaintance-end"
+  std::string kind;
   std::string document;  // the exact text that is signed
   std::vector<DocumentSignature> signatures;
 

@@ -13,6 +13,7 @@
 #include "federation/ledger/entry.h"
 #include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
+#include "node/commands/site_ledger.h"
 #include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
 #include "node/io/site_status.h"
@@ -64,7 +65,9 @@ void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
                          const federation::membership::RosterSite& self) {
   const auto roster = folder.newest_roster();
   if (!roster || !*roster) return checkup.skip("acquaintances", "there is no roster yet");
-  const auto unknown = folder.unaccepted(**roster, self);
+  const auto recorded = read_known_sites(folder);
+  if (!recorded) return static_cast<void>(checkup.step("acquaintances", Result<void>(recorded.error())));
+  const auto unknown = recorded->known.unaccepted(**roster, self);
   if (unknown.empty())
     return static_cast<void>(checkup.step("acquaintances", Result<void>(), "every other site is accepted here"));
   constexpr std::size_t kNamesMax = 10;

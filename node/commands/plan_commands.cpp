@@ -241,7 +241,9 @@ std::string still_missing(const io::SiteFolder& folder, const federation::member
     return not_yet + "there is no roster yet, which the running node fetches; then accept the other sites: " + program +
            " roster list, then roster accept";
   const std::size_t sites = (*roster)->sites.size();
-  const std::size_t unknown = folder.unaccepted(**roster, site).size();
+  const auto recorded = read_known_sites(folder);
+  if (!recorded) return not_yet + recorded.error().message;
+  const std::size_t unknown = recorded->known.unaccepted(**roster, site).size();
   const std::string accept = ": " + program + " roster list, then roster accept";
   if (const auto enough = io::check_acquaintances(config.policy, plan, {sites, sites - unknown}); !enough)
     return not_yet + enough.error().message + accept;

@@ -1,19 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
 #include "crypto/signature.h"
-#include "federation/files/signed_document_file.h"
 #include "federation/membership/acquaintance.h"
 #include "node/commands/command.h"
+#include "node/commands/site_ledger.h"
 #include "node/io/site_status.h"
 
 namespace fovea::node::commands {
@@ -44,46 +43,53 @@ Result<Roster> read_roster(const io::SiteFolder& folder, const RosterChoice& cho
   return std::move(*pinned);
 }
 
-// An acceptance of this site with other keys: that they changed is what a person must hear first.
-bool was_accepted_before(const io::SiteFolder& folder, const RosterSite& self, const RosterSite& other) {
-  std::error_code ignored;
-  for (const auto& file : std::filesystem::directory_iterator(folder.root() / "acquaintances", ignored)) {
-    const auto document = federation::files::read_signed_document(file.path());
-    const auto before = document ? federation::membership::verify_acquaintance(*document, self.approver_key)
-                                 : Result<Acquaintance>(document.error());
-    if (before && before->accepted.id == other.id) return true;
-  }
-  return false;
+// That its keys changed since it was accepted is what a person must hear first.
+bool is_known_with_other_keys(const egress::SiteAcquaintances& words, const RosterSite& other) {
+  const Digest entry = federation::membership::entry_digest(other);
+  return std::any_of(words.newest().begin(), words.newest().end(),
+                     [&](const auto& known) { return known.second.entry.id == other.id && known.first != entry; });
 }
 
 struct Standing {
-  std::string word;  // "self", "accepted", "changed", "unaccepted"
+  std::string word;  // "self", "accepted", "changed", "withdrawn", "unaccepted"
   std::string text;
 };
 
-Standing standing_of(const io::SiteFolder& folder, const RosterSite& self, const RosterSite& other) {
+Standing standing_of(const io::KnownSites& known, const RosterSite& self, const RosterSite& other) {
   if (other.identity_key == self.identity_key) return Standing{"self", "this site"};
-  const auto document = folder.acceptance(federation::membership::entry_digest(other));
-  const auto acceptance = document && *document
-                              ? federation::membership::verify_acquaintance(**document, self, other)
-                              : Result<Acquaintance>(document ? not_found("no acceptance") : document.error());
-  if (acceptance) return Standing{"accepted", "accepted by " + acceptance->approver};
-  if (!document) return Standing{"unaccepted", "not accepted: " + document.error().message};  // half a file
-  if (was_accepted_before(folder, self, other)) return Standing{"changed", "KEYS CHANGED since it was accepted"};
-  return Standing{"unaccepted", "not accepted"};
+  const Digest entry = federation::membership::entry_digest(other);
+  const auto ignored = known.ignored.find(entry);
+  const std::string note = ignored == known.ignored.end() ? "" : " (its file is ignored: " + ignored->second + ")";
+  if (const auto word = known.words.newest().find(entry); word != known.words.newest().end()) {
+    const std::string by = word->second.person.empty() ? "" : " by " + word->second.person;
+    return word->second.accepted ? Standing{"accepted", "accepted" + by + note}
+                                 : Standing{"withdrawn", "not accepted: the acceptance was taken back" + by + note};
+  }
+  if (is_known_with_other_keys(known.words, other))
+    return Standing{"changed", "KEYS CHANGED since it was accepted" + note};
+  return Standing{"unaccepted", "not accepted" + note};
+}
+
+bool is_accepted(const Standing& standing) { return standing.word == "self" || standing.word == "accepted"; }
+
+Result<io::KnownSites> known_sites(CommandContext& context) {
+  FOVEA_TRY_ASSIGN(RecordedSites recorded, read_known_sites(context.folder()));
+  if (!recorded.warning.empty()) context.console.progress("warning: " + recorded.warning);
+  return std::move(recorded.known);
 }
 
 Result<void> run_list(CommandContext& context, const RosterChoice& choice) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
   FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
+  FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
   Json sites = Json::array();
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT", "HERE"}};
   std::size_t unaccepted = 0;
   for (const RosterSite& site : roster.sites) {
-    const Standing standing = standing_of(folder, self, site);
+    const Standing standing = standing_of(known, self, site);
     const std::string print = federation::membership::site_fingerprint(site);
-    unaccepted += standing.word == "unaccepted" || standing.word == "changed" ? 1U : 0U;
+    unaccepted += is_accepted(standing) ? 0U : 1U;
     sites.push_back({{"site", site.id.text()}, {"fingerprint", print}, {"standing", standing.word}});
     rows.push_back({site.id.text(), print, standing.text});
   }
@@ -110,7 +116,8 @@ Result<void> run_show(CommandContext& context, const RosterChoice& choice) {
   FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
   FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
   FOVEA_TRY_ASSIGN(const RosterSite* site, find_site(roster, choice.sites.front()));
-  const Standing standing = standing_of(folder, self, *site);
+  FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
+  const Standing standing = standing_of(known, self, *site);
   const std::string print = federation::membership::site_fingerprint(*site);
   const Json data = {{"site", site->id.text()},
                      {"fingerprint", print},
@@ -129,57 +136,118 @@ Result<void> run_show(CommandContext& context, const RosterChoice& choice) {
   return {};
 }
 
-// The entries to accept: all of them exist and are not this site's own before anything is signed.
-Result<std::vector<const RosterSite*>> chosen_sites(const io::SiteFolder& folder, const RosterSite& self,
-                                                    const Roster& roster, const RosterChoice& choice) {
-  std::vector<const RosterSite*> out;
+// What a person decides about, with the words that there are about it.
+struct Selection {
+  std::vector<RosterSite> sites;
+  std::string note;  // for the person, of what was left out
+};
+
+// The entries to accept: all of them exist and are not this site's own before anything is signed. Whom a person took
+// back, a person accepts by name.
+Result<Selection> sites_to_accept(const io::KnownSites& known, const RosterSite& self, const Roster& roster,
+                                  const RosterChoice& choice) {
+  Selection out;
   if (choice.all == !choice.sites.empty())
     return invalid_argument("roster accept: name the sites, or give --all for every site of the roster");
   for (const std::string& name : choice.sites) {
     FOVEA_TRY_ASSIGN(const RosterSite* site, find_site(roster, name));
     if (site->identity_key == self.identity_key)
       return invalid_argument("site \"" + name + "\": is this site; it needs nobody's acceptance here");
-    out.push_back(site);
+    out.sites.push_back(*site);
   }
   if (!choice.all) return out;
   for (const RosterSite& site : roster.sites) {
-    const Standing standing = standing_of(folder, self, site);
-    if (standing.word == "unaccepted" || standing.word == "changed") out.push_back(&site);
+    const Standing standing = standing_of(known, self, site);
+    if (standing.word == "withdrawn")
+      out.note += "\n" + site.id.text() + "  " + standing.text + "; to accept it again, name it";
+    else if (!is_accepted(standing)) out.sites.push_back(site);
+  }
+  if (out.sites.empty() && out.note.empty()) out.note = "\nevery site of the roster is accepted already";
+  return out;
+}
+
+// Whatever keys a site of the name was accepted with: one that left the roster may come back.
+Result<Selection> sites_to_forget(const io::SiteFolder& folder, const io::KnownSites& known,
+                                  const RosterChoice& choice) {
+  Selection out;
+  std::set<Digest> chosen;
+  for (const std::string& name : choice.sites) {
+    bool named = false;
+    bool accepted = false;
+    for (const auto& [entry, word] : known.words.newest()) {
+      if (word.entry.id.text() != name) continue;
+      named = true;
+      accepted = accepted || word.accepted;
+      if (word.accepted && chosen.insert(entry).second) out.sites.push_back(word.entry);
+    }
+    if (!named) {
+      FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
+      FOVEA_TRY(find_site(roster, name));
+    }
+    if (!accepted) out.note += "\n" + name + "  is not accepted here: there is nothing to take back";
   }
   return out;
 }
 
-Result<void> run_accept(CommandContext& context, const RosterChoice& choice) {
+// Later than what was said about the entry before, even where a clock was put back meanwhile.
+UnixMs time_of_word(const CommandContext& context, const io::KnownSites& known, const RosterSite& site) {
+  const UnixMs now = context.clock.wall();
+  const auto before = known.words.newest().find(federation::membership::entry_digest(site));
+  return before == known.words.newest().end() ? now : std::max(now, UnixMs{before->second.signed_at.value + 1});
+}
+
+Result<void> sign_words(CommandContext& context, const RosterChoice& choice, const io::KnownSites& known,
+                        const Selection& selection, bool ended) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
-  FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
-  FOVEA_TRY_ASSIGN(const std::vector<const RosterSite*> sites, chosen_sites(folder, self, roster, choice));
-  std::vector<std::pair<const RosterSite*, federation::membership::SignedDocument>> documents;
-  for (const RosterSite* site : sites) {
-    const Acquaintance acceptance{
-        .site = self.id, .accepted = *site, .approver = choice.approver, .accepted_at = context.clock.wall()};
-    FOVEA_TRY_ASSIGN(std::string text, acceptance.document());
-    documents.emplace_back(site, federation::membership::SignedDocument{
-                                     std::string(federation::membership::kAcquaintanceKind), std::move(text), {}});
+  std::vector<std::pair<RosterSite, federation::membership::SignedDocument>> documents;
+  for (const RosterSite& site : selection.sites) {
+    const Acquaintance word{.site = self.id,
+                            .accepted = site,
+                            .approver = choice.approver,
+                            .accepted_at = time_of_word(context, known, site),
+                            .ended = ended};
+    FOVEA_TRY_ASSIGN(std::string text, word.document());
+    documents.emplace_back(site, federation::membership::SignedDocument{std::string(word.kind()), std::move(text), {}});
   }
   Json data = Json::array();
-  std::string human = sites.empty() ? "every site of the roster is accepted already" : "";
+  std::string human;
   if (!documents.empty()) {
     FOVEA_TRY_ASSIGN(const crypto::SigningKey key, folder.approver_key(context.passphrase));
     FOVEA_TRY(create_directories_durably(folder.root() / "acquaintances"));
     for (auto& [site, document] : documents) {
       FOVEA_TRY(document.sign(key));
       FOVEA_TRY(
-          write_file_durably(folder.acquaintance(federation::membership::entry_digest(*site)), document.serialize()));
-      const std::string print = federation::membership::site_fingerprint(*site);
-      data.push_back({{"site", site->id.text()}, {"fingerprint", print}, {"approver", choice.approver}});
-      human +=
-          (human.empty() ? "" : "\n") + site->id.text() + "  fingerprint " + print + "  accepted by " + choice.approver;
+          write_file_durably(folder.acquaintance(federation::membership::entry_digest(site)), document.serialize()));
+      const std::string print = federation::membership::site_fingerprint(site);
+      data.push_back({{"site", site.id.text()}, {"fingerprint", print}, {"approver", choice.approver}});
+      human += "\n" + site.id.text() + "  fingerprint " + print +
+               (ended ? "  acceptance taken back by " : "  accepted by ") + choice.approver;
     }
-    human += "\neach of these fingerprints must be the one that the hospital itself reads out";
+    human += ended ? "\neach counts as a colluder here before the running node sends its next byte, or from its next "
+                     "start, until it is accepted again: fovea-node --site " +
+                         context.site.string() + " roster accept SITE --by \"your name\""
+                   : "\neach of these fingerprints must be the one that the hospital itself reads out";
   }
-  context.console.data("roster accept", data, human);
+  human += selection.note;
+  context.console.data(ended ? "roster forget" : "roster accept", data,
+                       human.substr(std::min<std::size_t>(1, human.size())));
   return {};
+}
+
+Result<void> run_accept(CommandContext& context, const RosterChoice& choice) {
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
+  FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
+  FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
+  FOVEA_TRY_ASSIGN(const Selection selection, sites_to_accept(known, self, roster, choice));
+  return sign_words(context, choice, known, selection, false);
+}
+
+Result<void> run_forget(CommandContext& context, const RosterChoice& choice) {
+  FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
+  FOVEA_TRY_ASSIGN(const Selection selection, sites_to_forget(context.folder(), known, choice));
+  return sign_words(context, choice, known, selection, true);
 }
 
 }  // namespace
@@ -207,6 +275,11 @@ void add_roster_commands(CLI::App& app, CommandContext& context) {
   takes_file(accept);
   accept->callback(
       [&context, choice] { context.console.run("roster accept", [&] { return run_accept(context, *choice); }); });
+  auto* forget = roster->add_subcommand("forget", "Take back that sites were accepted here; each counts as a colluder");
+  forget->add_option("site", choice->sites, "Names of the sites")->required();
+  forget->add_option("--by", choice->approver, "Name or role of the person who takes it back")->required();
+  forget->callback(
+      [&context, choice] { context.console.run("roster forget", [&] { return run_forget(context, *choice); }); });
 }
 
 }  // namespace fovea::node::commands

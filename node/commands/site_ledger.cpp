@@ -35,11 +35,12 @@ Result<void> read_published(const io::SiteFolder& folder, const LedgerVisitor& v
   return {};
 }
 
+namespace {
+
 // The journal first: what a publish moves into tiles meanwhile is found there.
-Result<egress::PlanDecisions> read_plan_decisions(const io::SiteFolder& folder) {
-  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
-  egress::PlanDecisions out(site.id, site.approver_key);
-  if (!folder.invite()) return out;  // no node can have run here
+template <class Learner>
+Result<void> read_into(Learner& out, const io::SiteFolder& folder) {
+  if (!folder.invite()) return {};  // no node can have run here
   FOVEA_TRY_ASSIGN(const auto journal, federation::ledger::read_ledger_journal(folder.ledger() / "journal"));
   std::uint64_t published = 0;
   const auto read = read_published(folder, [&](std::uint64_t index, const federation::ledger::StampedEntry& entry) {
@@ -53,7 +54,26 @@ Result<egress::PlanDecisions> read_plan_decisions(const io::SiteFolder& folder) 
                      federation::ledger::decode_entry(as_bytes(record.entry), "entry " + std::to_string(record.index)));
     out.learn(entry.body);
   }
+  return {};
+}
+
+}  // namespace
+
+Result<egress::PlanDecisions> read_plan_decisions(const io::SiteFolder& folder) {
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  egress::PlanDecisions out(site.id, site.approver_key);
+  FOVEA_TRY(read_into(out, folder));
   return out;
+}
+
+Result<RecordedSites> read_known_sites(const io::SiteFolder& folder) {
+  FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  egress::SiteAcquaintances recorded(site.id, site.approver_key);
+  const auto read = read_into(recorded, folder);
+  if (!read) recorded = egress::SiteAcquaintances(site.id, site.approver_key);
+  return RecordedSites{
+      folder.known_sites(std::move(recorded)),
+      read ? "" : "the ledger cannot be read, so only the files in acquaintances/ count here: " + read.error().message};
 }
 
 }  // namespace fovea::node::commands

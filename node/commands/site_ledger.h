@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "common/result.h"
 #include "federation/ledger/entry.h"
@@ -18,5 +19,12 @@ Result<void> read_published(const io::SiteFolder& folder, const LedgerVisitor& v
 
 // What the gate goes by, with what waits in the ledger's journal. None before anything was recorded.
 Result<egress::PlanDecisions> read_plan_decisions(const io::SiteFolder& folder);
+
+// The same of whom people here have accepted, with the files that a node has yet to read.
+struct RecordedSites {
+  io::KnownSites known;
+  std::string warning{};  // why the ledger could not be asked; empty: it was
+};
+Result<RecordedSites> read_known_sites(const io::SiteFolder& folder);
 
 }  // namespace fovea::node::commands

@@ -61,12 +61,8 @@ Result<EgressGate> EgressGate::open(federation::ledger::LedgerOptions ledger, Eg
 
 void EgressGate::learn(std::uint64_t index, const federation::ledger::StampedEntry& entry) {
   decisions_.learn(entry.body);
-  if (const auto* accepted = std::get_if<federation::ledger::RosterAccepted>(&entry.body)) {
-    if (accepted->approver == policy_.approver)
-      acquainted_.insert(
-          federation::membership::entry_digest({accepted->site, accepted->identity_key, accepted->transport_key,
-                                                accepted->log_key, accepted->approver_key}));
-  } else if (const auto* epoch = std::get_if<federation::ledger::RosterEpoch>(&entry.body)) {
+  acquaintances_.learn(entry.body);
+  if (const auto* epoch = std::get_if<federation::ledger::RosterEpoch>(&entry.body)) {
     recorded_roster_ = epoch->roster;
   } else if (const auto* open = std::get_if<federation::ledger::RoundOpen>(&entry.body)) {
     last_open_[open->key.run] = *open;
@@ -138,9 +134,9 @@ Result<void> EgressGate::decide_plan(const federation::membership::SignedDocumen
 
 // Also when the plan is approved again: what was begun before the withdrawal is over. That of any run, for the decision
 // may have come while no run was open here.
-Result<void> EgressGate::abandon_open_rounds(const Digest& plan) {
+Result<void> EgressGate::abandon_open_rounds(const std::optional<Digest>& plan) {
   for (const auto& [run, open] : last_open_)
-    if (open.plan == plan && !is_closed(open.key)) FOVEA_TRY(abandon_round(open));
+    if ((!plan || open.plan == *plan) && !is_closed(open.key)) FOVEA_TRY(abandon_round(open));
   return {};
 }
 
@@ -161,26 +157,36 @@ Result<void> EgressGate::change_policy(std::uint32_t cohort_min, std::uint64_t r
   return ledger_->sync();
 }
 
-Result<void> EgressGate::accept_sites(std::span<const federation::membership::SignedDocument> acceptances) {
+Result<void> EgressGate::decide_sites(std::span<const federation::membership::SignedDocument> words) {
   std::vector<LedgerEntry> entries;
-  std::set<Digest> fresh;
-  for (const federation::membership::SignedDocument& document : acceptances) {
-    FOVEA_TRY_ASSIGN(const federation::membership::Acquaintance acceptance,
-                     federation::membership::verify_acquaintance(document, policy_.approver));
-    if (acceptance.site != policy_.site)
-      return permission_denied("acquaintance: is for the site " + acceptance.site.text() + ", this is " +
+  SiteAcquaintances after = acquaintances_;
+  bool ended = false;
+  for (const federation::membership::SignedDocument& document : words) {
+    FOVEA_TRY_ASSIGN(const federation::membership::Acquaintance word,
+                     federation::membership::verify_word_about_site(document, policy_.approver));
+    if (word.site != policy_.site)
+      return permission_denied("acquaintance: is for the site " + word.site.text() + ", this is " +
                                policy_.site.text());
-    const federation::membership::RosterSite& accepted = acceptance.accepted;
-    const Digest digest = federation::membership::entry_digest(accepted);
-    if (acquainted_.contains(digest) || !fresh.insert(digest).second) continue;
-    entries.emplace_back(federation::ledger::RosterAccepted{accepted.id, accepted.identity_key, accepted.transport_key,
-                                                            accepted.log_key, accepted.approver_key, policy_.approver,
-                                                            document.serialize()});
+    FOVEA_TRY_ASSIGN(const bool counts, after.admit(word));
+    if (!counts) continue;
+    after.take(word);
+    ended = ended || word.ended;
+    const federation::membership::RosterSite& other = word.accepted;
+    if (word.ended)
+      entries.emplace_back(federation::ledger::RosterWithdrawn{other.id, other.identity_key, other.transport_key,
+                                                               other.log_key, other.approver_key, policy_.approver,
+                                                               document.serialize()});
+    else
+      entries.emplace_back(federation::ledger::RosterAccepted{other.id, other.identity_key, other.transport_key,
+                                                              other.log_key, other.approver_key, policy_.approver,
+                                                              document.serialize()});
   }
   if (entries.empty()) return {};
   FOVEA_TRY(ledger_->append(clock_->wall(), entries));
+  // What was masked or dealt among sites that a person vouched for would leave among others.
+  if (ended) FOVEA_TRY(abandon_open_rounds(std::nullopt));
   FOVEA_TRY(ledger_->sync());
-  acquainted_.merge(fresh);
+  acquaintances_ = std::move(after);
   return {};
 }
 

@@ -34,6 +34,7 @@
 #include "federation/messages/attempt_ref.h"
 #include "federation/secagg/parameters.h"
 #include "node/egress/plan_decisions.h"
+#include "node/egress/site_acquaintances.h"
 
 namespace fovea::node::egress {
 
@@ -93,11 +94,14 @@ class EgressGate {
   bool approved_by_person(const Digest& plan) const;
   // What the ledger has, by plan.
   const std::map<Digest, PlanDecisions::Decision>& decisions() const noexcept { return decisions_.newest(); }
-  // Verifies acceptances of other sites by the approver's key for this site (permission_denied or corruption otherwise,
-  // and none is recorded), and makes those that are new durable with one sync.
-  Result<void> accept_sites(std::span<const federation::membership::SignedDocument> acceptances);
+  // Verifies acceptances of other sites, and such as are taken back, by the approver's key for this site
+  // (permission_denied or corruption otherwise, and none is recorded), and makes those that are new durable with one
+  // sync. One that is taken back closes every attempt that was open for good. An acceptance counts only if it was
+  // signed after the last time that it was taken back (else permission_denied).
+  Result<void> decide_sites(std::span<const federation::membership::SignedDocument> words);
   // Roster entries (federation::membership::entry_digest) that a person here has accepted.
-  const std::set<Digest>& acquainted() const noexcept { return acquainted_; }
+  const std::set<Digest>& acquainted() const noexcept { return acquaintances_.accepted(); }
+  const SiteAcquaintances& acquaintances() const noexcept { return acquaintances_; }
 
   // The roster the site has pinned; recorded once an epoch. Attempts of any run under another one are closed.
   Result<void> pin_roster(const federation::membership::Roster& roster);
@@ -161,12 +165,13 @@ class EgressGate {
       : policy_(std::move(policy)),
         clock_(&clock),
         decisions_(policy_.site, policy_.approver),
+        acquaintances_(policy_.site, policy_.approver),
         session_since_(clock.monotonic()) {}
   bool is_closed(const federation::ledger::RoundKey& key) const;
   void learn(std::uint64_t index, const federation::ledger::StampedEntry& entry);
   void learn_release(const federation::ledger::EgressIntent& intent);
   Result<void> append(federation::ledger::LedgerEntry entry);
-  Result<void> abandon_open_rounds(const Digest& plan);
+  Result<void> abandon_open_rounds(const std::optional<Digest>& plan);  // none: whatever plan they are of
   Result<void> abandon_round(const federation::ledger::RoundOpen& open);
   Error refuse(const Refusal& refusal);
   std::optional<Refusal> check_round(const federation::secagg::RoundParameters& announced, const OwnRound& own) const;
@@ -182,8 +187,8 @@ class EgressGate {
   EgressPolicy policy_;
   const Clock* clock_;
   PlanDecisions decisions_;
-  std::optional<Digest> forbidden_;  // plan that the site's settings rule out since open()
-  std::set<Digest> acquainted_;
+  SiteAcquaintances acquaintances_;
+  std::optional<Digest> forbidden_;                           // plan that the site's settings rule out since open()
   std::map<RunId, std::uint64_t> run_bytes_;                  // spent
   std::map<RunId, federation::ledger::RoundOpen> last_open_;  // newest attempt of each run
   std::map<RunId, federation::ledger::RoundKey> last_closed_;

@@ -3,11 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 
-#include "crypto/hash.h"
 #include "federation/membership/acquaintance.h"
 #include "federation/messages/site_messages.h"
 #include "node/io/clock_difference.h"
@@ -16,6 +17,7 @@
 
 namespace fovea::node::io {
 
+using federation::membership::Acquaintance;
 using federation::membership::RosterSite;
 
 namespace {
@@ -56,32 +58,57 @@ void SiteDriver::Parts::show_strangers() {
                {{"epoch", roster->epoch}, {"count", unknown.size()}, {"sites", names_of(unknown)}});
 }
 
-Result<void> SiteDriver::Parts::look_for_acceptances() {
+// Of the sites on the roster, and of those that were accepted and are not on it: they may come back.
+std::vector<Digest> SiteDriver::Parts::entries_to_hear_of() const {
+  std::vector<Digest> out;
+  if (roster)
+    for (const RosterSite& site : roster->sites)
+      if (site.identity_key != self.identity_key) out.push_back(federation::membership::entry_digest(site));
+  const std::set<Digest> listed(out.begin(), out.end());
+  const std::set<Digest>& known = gate.acquainted();
+  std::set_difference(known.begin(), known.end(), listed.begin(), listed.end(), std::back_inserter(out));
+  return out;
+}
+
+Result<void> SiteDriver::Parts::follow_acceptances() {
   std::vector<federation::membership::SignedDocument> found;
-  std::vector<const RosterSite*> whom;
-  for (const RosterSite* site : strangers()) {
-    const Digest entry = federation::membership::entry_digest(*site);
+  std::vector<Acquaintance> words;
+  for (const Digest& entry : entries_to_hear_of()) {
+    if (!is_another(acceptances_read, entry, options.folder.acquaintance(entry))) continue;
     auto document = options.folder.acceptance(entry);
     if (document && !*document) continue;
-    const Digest file = document ? crypto::sha256((*document)->serialize()) : Digest{};
-    if (const auto known = acceptances_ignored.find(entry); known != acceptances_ignored.end() && known->second == file)
-      continue;
-    const auto holds = document ? federation::membership::verify_acquaintance(**document, self, *site)
-                                : Result<federation::membership::Acquaintance>(document.error());
-    if (!holds) {
-      acceptances_ignored[entry] = file;
-      spdlog::warn("ignored an acceptance of {}: {}", site->id.text(), holds.error().message);
-      events.write("acceptance_ignored", {{"site", site->id.text()}, {"why", holds.error().message}});
-      continue;
+    const auto word = document ? word_about(entry, **document, self) : Result<Acquaintance>(document.error());
+    const auto counts = word ? gate.acquaintances().admit(*word) : Result<bool>(word.error());
+    if (!counts) {
+      const std::string why = options.folder.acquaintance(entry).string() + ": " + counts.error().message;
+      spdlog::warn("ignored an acceptance: {}", why);
+      events.write("acceptance_ignored", {{"why", why}});
+    } else if (*counts) {
+      found.push_back(std::move(**document));
+      words.push_back(*word);
     }
-    found.push_back(std::move(**document));
-    whom.push_back(site);
   }
   if (found.empty()) return {};
-  FOVEA_TRY(gate.accept_sites(found));
-  spdlog::info("accepted by a person here: {}", name_list(whom));
-  events.write("sites_accepted", {{"count", whom.size()}, {"sites", names_of(whom)}});
-  return machine ? feed(round::PolicyChanged{site_policy(), refusal_of(run->plan())}) : Result<void>();
+  FOVEA_TRY(gate.decide_sites(found));
+  return act_on(words);
+}
+
+// An attempt that began among sites of which one is a stranger now is over at the gate and in the machine, and what was
+// queued of it goes with the connection.
+Result<void> SiteDriver::Parts::act_on(const std::vector<federation::membership::Acquaintance>& words) {
+  std::vector<const RosterSite*> accepted, ended;
+  for (const Acquaintance& word : words) (word.ended ? ended : accepted).push_back(&word.accepted);
+  policy_due = machine.has_value();
+  if (!accepted.empty()) {
+    spdlog::info("accepted by a person here: {}", name_list(accepted));
+    events.write("sites_accepted", {{"count", accepted.size()}, {"sites", names_of(accepted)}});
+  }
+  if (ended.empty()) return {};
+  spdlog::warn("acceptance taken back by a person here, so that each counts as a colluder: {}", name_list(ended));
+  events.write("acceptances_withdrawn", {{"count", ended.size()}, {"sites", names_of(ended)}});
+  attempt_ends = true;
+  FOVEA_TRY(erase_closed());
+  return run ? transport->hang_up() : Result<void>();
 }
 
 Result<void> SiteDriver::Parts::wait_for_acceptances(const Error& why) {

@@ -204,7 +204,7 @@ Result<void> SiteDriver::Parts::tick() {
   const MonotonicMs now = clock->monotonic();
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
-  FOVEA_TRY(look_for_acceptances());
+  FOVEA_TRY(follow_acceptances());
   FOVEA_TRY(look_for_decision());
   FOVEA_TRY(follow_decision());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "common/result.h"
 #include "federation/io/event_log.h"
 #include "federation/io/rate_limit.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/roster.h"
 #include "node/io/site_driver.h"
@@ -55,28 +57,31 @@ struct SiteDriver::Parts {
   std::optional<federation::membership::Roster> roster{};
   // Newer, but not valid by this machine's clock: tried again until it is.
   std::optional<federation::membership::SignedDocument> roster_waiting{};
-  std::optional<std::int64_t> clock_ahead_ms{};    // of the coordinator's, when it last offered a roster
-  std::map<Digest, Digest> acceptances_ignored{};  // by roster entry: hash of the file that did not hold
-  std::optional<RunId> acceptances_asked{};        // the run whose plan waits for them
+  std::optional<std::int64_t> clock_ahead_ms{};  // of the coordinator's, when it last offered a roster
+  std::optional<RunId> acceptances_asked{};      // the run whose plan waits for them
   struct Offer {
     RunId run;
     federation::membership::Plan plan;
     bool refused = false;  // the coordinator was told of a rejection; an approval may follow
   };
   std::optional<Offer> offer{};  // waits for a person's decision
-  // The file of a plan's decision as it was read last: another one is read before the next byte leaves.
+  // The file of a person's decision as it was read last: another one is read before the next byte leaves.
   struct FileStamp {
     std::uint64_t inode = 0;
     std::int64_t modified_ns = 0;
     std::int64_t size = 0;
     bool operator==(const FileStamp&) const = default;
   };
-  std::map<Digest, FileStamp> decisions_read{};
+  // Whether there is a file, and not the one that `read` has under `key`; it has it from then on.
+  static bool is_another(std::map<Digest, FileStamp>& read, const Digest& key, const std::filesystem::path& file);
+  std::map<Digest, FileStamp> decisions_read{};    // by plan
+  std::map<Digest, FileStamp> acceptances_read{};  // by roster entry
   // Offered last, and refused by the policy of node.toml.
   std::optional<federation::membership::Plan> ruled_out{};
-  std::string cut_off{};    // why the open run goes on without this site, as it was said
-  bool policy_due = false;  // the machine has yet to hear of an approval, a withdrawal or another policy
-  bool reload_due = false;  // SIGHUP
+  std::string cut_off{};      // why the open run goes on without this site, as it was said
+  bool policy_due = false;    // the machine has yet to hear of an approval, a withdrawal or another policy
+  bool attempt_ends = false;  // with it: an acceptance was taken back
+  bool reload_due = false;    // SIGHUP
   std::optional<SiteRun> run{};
   std::optional<round::SiteMachine> machine{};
   std::unique_ptr<TrainingWorker> worker{};
@@ -150,7 +155,10 @@ struct SiteDriver::Parts {
   // site_acquaintance.cpp: which sites of the roster a person here has accepted
   std::vector<const federation::membership::RosterSite*> strangers() const;
   void show_strangers();
-  Result<void> look_for_acceptances();
+  std::vector<Digest> entries_to_hear_of() const;
+  // Before each send: what a person says about another site holds from the next byte on.
+  Result<void> follow_acceptances();
+  Result<void> act_on(const std::vector<federation::membership::Acquaintance>& words);
   Result<void> wait_for_acceptances(const Error& why);
   void note_invalid_roster(const federation::membership::Roster& offered);
 

@@ -77,7 +77,8 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
     if (effects.more) resume_pending = true;
     // After a sum that was caught up, and after the last, the coordinator waits to hear where this site stands.
     if (!next && std::exchange(greeting_due, false)) next = round::Connected{};
-    if (!next && std::exchange(policy_due, false)) next = round::PolicyChanged{site_policy(), refusal_of(run->plan())};
+    if (!next && std::exchange(policy_due, false))
+      next = round::PolicyChanged{site_policy(), refusal_of(run->plan()), std::exchange(attempt_ends, false)};
   }
   return {};
 }
@@ -130,6 +131,7 @@ void SiteDriver::Parts::drop_what_is_withdrawn(std::vector<round::SiteOutbound>&
 Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
   if (batch.empty()) return {};
   FOVEA_TRY(follow_decision());
+  FOVEA_TRY(follow_acceptances());
   drop_what_is_withdrawn(batch);
   // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};

@@ -303,15 +303,45 @@ Result<std::optional<federation::membership::SignedDocument>> SiteFolder::accept
                                                 root_.string() + " roster accept SITE --by \"your name\"");
 }
 
-std::vector<const federation::membership::RosterSite*> SiteFolder::unaccepted(
+Result<federation::membership::Acquaintance> word_about(const Digest& entry,
+                                                        const federation::membership::SignedDocument& document,
+                                                        const federation::membership::RosterSite& self) {
+  FOVEA_TRY_ASSIGN(federation::membership::Acquaintance word,
+                   federation::membership::verify_word_about_site(document, self.approver_key));
+  if (word.site != self.id) return permission_denied("acquaintance: is for the site " + word.site.text());
+  if (federation::membership::entry_digest(word.accepted) != entry)
+    return permission_denied("acquaintance: is about other keys than those that its file is named after");
+  return word;
+}
+
+KnownSites SiteFolder::known_sites(egress::SiteAcquaintances recorded) const {
+  KnownSites out{.words = std::move(recorded)};
+  const auto self = site();
+  if (!self) return out;
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(root_ / "acquaintances", error)) {
+    const auto bytes = from_hex(file.path().stem().string());
+    const auto entry = bytes && file.path().extension() == ".json" ? to_array<32>(*bytes, "acquaintance")
+                                                                   : Result<Digest>(invalid_argument("name"));
+    if (!entry) continue;
+    const auto document = acceptance(*entry);
+    if (document && !*document) continue;
+    const auto word = document ? word_about(*entry, **document, *self)
+                               : Result<federation::membership::Acquaintance>(document.error());
+    const auto counts = word ? out.words.admit(*word) : Result<bool>(word.error());
+    if (!counts) out.ignored.emplace(*entry, counts.error().message);
+    else if (*counts) out.words.take(*word);
+  }
+  return out;
+}
+
+std::vector<const federation::membership::RosterSite*> KnownSites::unaccepted(
     const federation::membership::Roster& roster, const federation::membership::RosterSite& self) const {
   std::vector<const federation::membership::RosterSite*> out;
-  for (const federation::membership::RosterSite& site : roster.sites) {
-    if (site.identity_key == self.identity_key) continue;
-    const auto document = acceptance(federation::membership::entry_digest(site));
-    if (!document || !*document || !federation::membership::verify_acquaintance(**document, self, site))
+  for (const federation::membership::RosterSite& site : roster.sites)
+    if (site.identity_key != self.identity_key &&
+        !words.accepted().contains(federation::membership::entry_digest(site)))
       out.push_back(&site);
-  }
   return out;
 }
 

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,9 +30,12 @@
 #include "crypto/signature.h"
 #include "federation/files/key_folder.h"
 #include "federation/files/passphrase.h"
+#include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/roster.h"
+#include "federation/membership/signed_document.h"
+#include "node/egress/site_acquaintances.h"
 
 namespace fovea::node::io {
 
@@ -42,6 +46,21 @@ struct SiteKeys {  // what the daemon holds
   crypto::SigningKey identity;
   crypto::SigningKey log;
   crypto::AgreementKey transport;
+};
+
+// What a file in acquaintances/ says, which is named after `entry`: a word of a person at `self`, about exactly this
+// entry. permission_denied, corruption: it is none.
+Result<federation::membership::Acquaintance> word_about(const Digest& entry,
+                                                        const federation::membership::SignedDocument& document,
+                                                        const federation::membership::RosterSite& self);
+
+struct KnownSites {
+  egress::SiteAcquaintances words;
+  std::map<Digest, std::string> ignored{};  // by roster entry: why its file does not count
+
+  // Of a roster, the sites but `self` that are not accepted; it must outlive the result.
+  std::vector<const federation::membership::RosterSite*> unaccepted(
+      const federation::membership::Roster& roster, const federation::membership::RosterSite& self) const;
 };
 
 class SiteFolder {
@@ -80,14 +99,14 @@ class SiteFolder {
   Result<SiteKeys> keys() const;
   // Whether a person can still decide here: the file is there, closed to others, and a key under a passphrase.
   Result<void> check_approver_key() const;
+  std::filesystem::path approver_key_file() const { return key_folder().protected_file("approver"); }
   // Asks a person for its passphrase: only for what that person decides.
   Result<crypto::SigningKey> approver_key(const federation::files::PassphraseSource& passphrase) const;
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
   // Replaces the one that is pinned, which is kept: a person has accepted the change.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
-  // Of a roster, the sites but this one that no person here has accepted; it must outlive the result.
-  std::vector<const federation::membership::RosterSite*> unaccepted(
-      const federation::membership::Roster& roster, const federation::membership::RosterSite& self) const;
+  // Whom people here have accepted: what the ledger has of it, and the files that a node has yet to read.
+  KnownSites known_sites(egress::SiteAcquaintances recorded) const;
   // The newest roster that was verified here, if any, checked again but for its time: whoever uses it asks whether it
   // is valid then (Roster::check_valid_at).
   Result<std::optional<federation::membership::Roster>> newest_roster() const;
@@ -104,7 +123,7 @@ class SiteFolder {
   // A unique prefix of at least four hex digits, or the whole hash.
   Result<Digest> find_plan(std::string_view prefix) const;
   Result<std::optional<federation::membership::SignedDocument>> decision(const Digest& hash) const;
-  // What a person has signed about a roster entry; not verified yet.
+  // What a person has signed about a roster entry: an acceptance, or that it is taken back; not verified yet.
   Result<std::optional<federation::membership::SignedDocument>> acceptance(const Digest& entry) const;
 
  private:

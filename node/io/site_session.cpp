@@ -122,7 +122,7 @@ Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::Signe
   FOVEA_TRY(erase_closed());
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
   if (machine) FOVEA_TRY(feed(round::RosterAdopted{*roster}));
-  FOVEA_TRY(look_for_acceptances());
+  FOVEA_TRY(follow_acceptances());
   show_strangers();
   if (!machine) return {};
   return feed(round::Connected{});  // the coordinator counts us in when we greet it under the new epoch
@@ -219,13 +219,19 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   return open_run(accepted);
 }
 
-Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
+bool SiteDriver::Parts::is_another(std::map<Digest, FileStamp>& read, const Digest& key,
+                                   const std::filesystem::path& file) {
   struct stat found {};
-  if (::stat(options.folder.approval(plan).c_str(), &found) != 0) return false;
+  if (::stat(file.c_str(), &found) != 0) return false;
   const FileStamp stamp{found.st_ino, found.st_mtim.tv_sec * std::int64_t{1'000'000'000} + found.st_mtim.tv_nsec,
                         found.st_size};
-  if (const auto last = decisions_read.find(plan); last != decisions_read.end() && last->second == stamp) return false;
-  decisions_read[plan] = stamp;
+  if (const auto last = read.find(key); last != read.end() && last->second == stamp) return false;
+  read[key] = stamp;
+  return true;
+}
+
+Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
+  if (!is_another(decisions_read, plan, options.folder.approval(plan))) return false;
   const auto decision = options.folder.decision(plan);
   if (!decision) {
     spdlog::warn("ignored an approval: {}", decision.error().message);
@@ -388,7 +394,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   run.emplace(std::move(opened).value());
   ruled_out.reset();
   cut_off.clear();
-  policy_due = false;
+  policy_due = attempt_ends = false;
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
   round::SiteConfig config{.self = self.id,

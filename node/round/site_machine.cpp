@@ -239,6 +239,7 @@ void SiteMachine::Core::on(PolicyChanged event) {
   withdrawn.reset();
   // What was joined under a weaker policy ends; the next P is held to the new one.
   if (is_stricter(config.policy, before)) give_up_attempt(RefusalReason::local_policy);
+  if (event.ends_attempt) give_up_attempt(RefusalReason::unacquainted_sites);
   say_hello();  // a task refused for want of an approval is offered again
 }
 

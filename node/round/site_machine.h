@@ -132,6 +132,9 @@ struct PolicyChanged {
   SitePolicy policy;
   // Where no plan is approved: the coordinator is told the reason of all that is refused for it, the log the words.
   federation::messages::Refusal why = nobody_approved();
+  // An acceptance was taken back: what was joined before ends. Each step asks again who is in the sum, but not each
+  // chunk that is under way.
+  bool ends_attempt = false;
 };
 struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
   federation::membership::Roster roster;

@@ -110,6 +110,57 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
   EXPECT_EQ(audit.exit_code, 0) << audit.out;
 }
 
+// Nor does an old acceptance: whom a person no longer vouches for stays a colluder, in the running node and after a
+// restart, until a person accepts it once more.
+TEST_F(PutBack, AnOldAcceptanceUndoesNoWithdrawal) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  fs::path file;
+  for (const auto& entry : fs::directory_iterator(anna() / "acquaintances"))
+    if (read_text(entry.path()).find("berta") != std::string::npos) file = entry.path();
+  ASSERT_FALSE(file.empty());
+  fs::copy_file(file, root() / "old-acceptance");
+  const Outcome taken = node("anna", {"roster", "forget", "berta", "--by", "tester"});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  expect_event({"acceptances_withdrawn"}, [](const Json& event) { return event["sites"] == Json({"berta"}); });
+  const auto names_the_file = [&](const Json& event) {
+    return event["why"].get<std::string>().find(file.string()) != std::string::npos;
+  };
+  replace_file_by(root() / "old-acceptance", file);
+  expect_event({"acceptance_ignored"}, names_the_file);
+  const Outcome listed = node("anna", {"roster", "list"});
+  EXPECT_NE(listed.out.find("not accepted: the acceptance was taken back by tester (its file is ignored: "),
+            std::string::npos)
+      << listed.out << listed.err;
+  EXPECT_NE(node("anna", {"doctor"}).out.find("1 site is not accepted here"), std::string::npos);
+  const std::size_t before = released();
+  scripted_->ignore_complaints(true);
+  scripted_->begin_round();
+  expect_event(refused(RefusalReason::unacquainted_sites));
+  scripted_->give_up_round();
+
+  stop_hospital();
+  events_.emplace(anna() / "events.jsonl");
+  new_events();
+  scripted_->follow_roster();
+  start_site("anna");
+  expect_event({"acceptance_ignored"}, names_the_file);
+  ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->victim_has_joined(); }));
+  scripted_->begin_round();
+  expect_event(refused(RefusalReason::unacquainted_sites));
+  scripted_->give_up_round();
+  EXPECT_EQ(released(), before);
+  accept("berta");
+  expect_event({"sites_accepted"});
+  scripted_->ignore_complaints(false);
+  expect_round();
+  stop_hospital();
+  const Outcome audit = run_program(
+      "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
+  EXPECT_EQ(audit.exit_code, 0) << audit.out;
+}
+
 // The same with the file gone: what the ledger has stays in force, and is told.
 TEST_F(PutBack, ADecisionWhoseFileIsGoneStaysInForceAndIsTold) {
   begin_run({.rounds = 100});

@@ -106,6 +106,70 @@ TEST_F(TrustTest, APlanRejectedInMidRoundTakesEffectBeforeTheNextByte) {
   expect_sound(home());
 }
 
+// The site holds the order to send its masked vector when a person takes back that berta is who it says.
+TEST_F(TrustTest, AnAcceptanceTakenBackInMidRoundTakesEffectBeforeTheNextByte) {
+  begin_long_run();
+  for (const std::string& site : kSites)
+    start_site(site,
+               site == "dora" ? std::vector<std::string>{"--hold-after", "shares:2"} : std::vector<std::string>{});
+  wait_for_site("dora", "held");
+  const Outcome taken = node("dora", {"roster", "forget", "berta", "--by", "tester"});
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  EXPECT_NE(taken.out.find("acceptance taken back by tester"), std::string::npos) << taken.out;
+  const std::size_t before = coordinator_events();
+  sites_.at("dora").signal(SIGCONT);
+  EXPECT_EQ(wait_for_site("dora", "acceptances_withdrawn")["sites"], Json({"berta"}));
+  wait_for_sum_of(kWithoutDora, before);
+  // Nor is a sum followed in which berta is one colluder too many.
+  wait_for_site("dora", "message_refused", [](const Json& event) {
+    return event["reason"] == "unacquainted-sites" &&
+           event["why"].get<std::string>().find("(berta)") != std::string::npos;
+  });
+  expect_status("dora", "1 site is not accepted here and counts as a colluder");
+  const Json listed = Json::parse(node("dora", {"--json", "roster", "list"}).out)["data"];
+  EXPECT_EQ(listed["unaccepted"], 1);
+  EXPECT_EQ(listed["sites"][1]["standing"], "withdrawn");
+  // There is nothing left to take back, and nobody who was never there.
+  const Outcome twice = node("dora", {"roster", "forget", "berta", "--by", "tester"});
+  EXPECT_EQ(twice.exit_code, 0) << twice.err;
+  EXPECT_NE(twice.out.find("berta  is not accepted here: there is nothing to take back"), std::string::npos)
+      << twice.out;
+  EXPECT_NE(node("dora", {"roster", "forget", "eve", "--by", "tester"}).exit_code, 0);
+  // What a person took back is not given again in passing, but by name.
+  const Outcome all = node("dora", {"roster", "accept", "--all", "--by", "tester"});
+  EXPECT_NE(all.out.find("berta  not accepted: the acceptance was taken back by tester"), std::string::npos) << all.out;
+  const Outcome again = node("dora", {"roster", "accept", "berta", "--by", "tester"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  wait_for_site("dora", "sites_accepted", [](const Json& event) { return event["sites"] == Json({"berta"}); });
+  wait_for_sum_of(kSites, coordinator_events());
+  stop_everything();
+
+  const std::vector<Json> entries = entries_of(site_folder("dora"));
+  const auto type = [](const char* wanted) { return [wanted](const Json& entry) { return entry["type"] == wanted; }; };
+  const auto ended = std::find_if(entries.begin(), entries.end(), type("roster.withdrawn"));
+  ASSERT_NE(ended, entries.end());
+  EXPECT_EQ(std::count_if(ended, entries.end(), type("roster.withdrawn")), 1);
+  const auto accepted = std::find_if(ended, entries.end(), type("roster.accepted"));
+  ASSERT_NE(accepted, entries.end());
+  EXPECT_EQ(std::count_if(ended, accepted,
+                          [](const Json& entry) {
+                            const std::string kind = entry.value("kind", "");
+                            return kind == "masked-chunk" || kind == "unmask-shares" || kind == "keys";
+                          }),
+            0);
+  const auto closed = std::find_if(ended, accepted, type("round.close"));
+  ASSERT_NE(closed, accepted);
+  EXPECT_EQ((*closed)["outcome"], "abandoned");
+  expect_sound(site_folder("dora"));
+  const std::filesystem::path page = root() / "report.html";
+  const Outcome report = run_program(
+      "fovea-audit",
+      {"report", site_folder("dora").string(), "--roster", (home() / "roster.json").string(), "--out", page.string()},
+      root() / "report");
+  EXPECT_EQ(report.exit_code, 0) << report.out << report.err;
+  EXPECT_NE(read_text(page).find("<td>taken back</td><td>tester</td>"), std::string::npos);
+}
+
 TEST_F(TrustTest, APolicyMadeStricterIsInForceWithoutARestart) {
   begin_long_run();
   start_all_sites();

@@ -36,7 +36,7 @@ inline std::vector<federation::ledger::LedgerEntry> write_site_ledger(EgressSite
   FOVEA_CHECK(gate.decide_plan(site.approval()).has_value());
   FOVEA_CHECK(gate.pin_roster(site.roster).has_value());
   const federation::membership::SignedDocument acceptances[] = {site.acceptance(site.other_site("lakeview", 0x61))};
-  FOVEA_CHECK(gate.accept_sites(acceptances).has_value());
+  FOVEA_CHECK(gate.decide_sites(acceptances).has_value());
   FOVEA_CHECK(gate.open_run(site.run, site.plan, site.model).has_value());
   std::vector<federation::ledger::LedgerEntry> receipts;
   const auto send = [&](RoundNumber round, const std::vector<std::pair<MessageKind, Bytes>>& messages) {

@@ -86,12 +86,16 @@ struct EgressSite {
     return out;
   }
 
-  // That a person of this site vouches for `other`.
-  federation::membership::SignedDocument acceptance(const federation::membership::RosterSite& other) const {
-    const federation::membership::Acquaintance text{
-        .site = site, .accepted = other, .approver = "Dr. Test", .accepted_at = kTestTime};
+  // That a person of this site vouches for `other`, or takes that back.
+  federation::membership::SignedDocument acceptance(const federation::membership::RosterSite& other,
+                                                    std::int64_t later_ms = 0, bool ended = false) const {
+    const federation::membership::Acquaintance text{.site = site,
+                                                    .accepted = other,
+                                                    .approver = "Dr. Test",
+                                                    .accepted_at = UnixMs{kTestTime.value + later_ms},
+                                                    .ended = ended};
     federation::membership::SignedDocument out{
-        .kind = "acquaintance", .document = text.document().value(), .signatures = {}};
+        .kind = std::string(text.kind()), .document = text.document().value(), .signatures = {}};
     FOVEA_CHECK(out.sign(approver).has_value());
     return out;
   }

@@ -142,6 +142,50 @@ TEST_F(AuditRules, AnAcceptanceIsTheApproversAndAboutTheseKeys) {
       "approval", at, [&](auto& e) { e.acceptance = other.acceptance(site.other_site("lakeview", 0x61)).serialize(); });
 }
 
+// Taken back: by the approver, about these keys, and before anything else leaves in the attempt that was open.
+TEST_F(AuditRules, AnAcceptanceThatIsTakenBackHoldsNoMore) {
+  using federation::ledger::RosterAccepted;
+  using federation::ledger::RosterWithdrawn;
+  const auto other = site.other_site("lakeview", 0x61);
+  const auto& first = std::get<RosterAccepted>(honest[find<RosterAccepted>(honest)]);
+  const auto end_at = [&](std::int64_t ms) {
+    return RosterWithdrawn{first.site,
+                           first.identity_key,
+                           first.transport_key,
+                           first.log_key,
+                           first.approver_key,
+                           first.approver,
+                           site.acceptance(other, ms, true).serialize()};
+  };
+  const auto again_at = [&](std::int64_t ms) {
+    RosterAccepted again = first;
+    again.acceptance = site.acceptance(other, ms).serialize();
+    return again;
+  };
+  const auto with = [&](const Entries& more) {
+    Entries entries = honest;
+    entries.insert(entries.end(), more.begin(), more.end());
+    return audit_of(entries);
+  };
+  const std::size_t end = honest.size();
+  const AuditedLedger sound = with({end_at(10), again_at(11)});
+  EXPECT_TRUE(sound.sound());
+  ASSERT_EQ(sound.facts.acquaintances.size(), 3U);
+  EXPECT_FALSE(sound.facts.acquaintances[1].accepted);
+  EXPECT_EQ(sound.facts.acquaintances[1].person, "Dr. Test");
+  for (const std::int64_t ms : {0, 9, 10}) expect_finding(with({end_at(10), again_at(ms)}), "approval", end + 1);
+  RosterWithdrawn forged = end_at(10);
+  forged.withdrawal = first.acceptance;  // an acceptance is not the end of one
+  expect_finding(with({forged}), "approval", end);
+  RosterWithdrawn elsewhere = end_at(10);
+  elsewhere.log_key[0] ^= 1U;
+  expect_finding(with({elsewhere}), "approval", end);
+  Entries late = honest;
+  const std::size_t chunk = find_kind(honest, "masked-chunk");
+  late.insert(late.begin() + static_cast<std::ptrdiff_t>(chunk), end_at(10));
+  expect_finding(audit_of(late), "round", chunk + 1);
+}
+
 TEST_F(AuditRules, NothingLeavesUnderAPlanThatIsNotApproved) {
   Entries entries = honest;
   std::rotate(entries.begin(), entries.begin() + 1, entries.end());  // the approval after everything that needed it

@@ -65,12 +65,12 @@ TEST_F(Gate, AcceptancesAreDurableOnceAndOnlyByTheApprover) {
     for (const EgressSite* forger : {&elsewhere, &stranger}) {
       // None of a batch with a bad one is taken.
       const federation::membership::SignedDocument batch[] = {site.acceptance(clara), forger->acceptance(berta)};
-      EXPECT_EQ(gate.accept_sites(batch).error().code, ErrorCode::permission_denied);
+      EXPECT_EQ(gate.decide_sites(batch).error().code, ErrorCode::permission_denied);
     }
     EXPECT_TRUE(gate.acquainted().empty());
     const federation::membership::SignedDocument batch[] = {site.acceptance(berta), site.acceptance(berta)};
-    ASSERT_TRUE(gate.accept_sites(batch));
-    ASSERT_TRUE(gate.accept_sites(batch));
+    ASSERT_TRUE(gate.decide_sites(batch));
+    ASSERT_TRUE(gate.decide_sites(batch));
     EXPECT_EQ(gate.acquainted(), std::set<Digest>{entry});
   }
   EXPECT_EQ(only<federation::ledger::RosterAccepted>(entries_of(site)).size(), 1U);

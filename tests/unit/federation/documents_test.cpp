@@ -269,6 +269,13 @@ TEST_F(DocumentsTest, KeysAndDigestsHaveOneSpellingInEveryDocument) {
        [&](const std::string& text) { return code(membership::Approval::parse(text)); }},
       {membership::Acquaintance{.site = anna.id, .accepted = new_site("berta"), .approver = "Dr. A"}.document().value(),
        [&](const std::string& text) { return code(membership::Acquaintance::parse(text)); }},
+      {membership::Acquaintance{
+           .site = anna.id, .accepted = new_site("berta"), .approver = "Dr. A", .accepted_at = {}, .ended = true}
+           .document()
+           .value(),
+       [&](const std::string& text) {
+         return code(membership::Acquaintance::parse(text, membership::kAcquaintanceEndKind));
+       }},
       {membership::Pardon{.site = anna.id, .run = RunId{{0xab}}, .evidence = Digest{0xcd}}.document().value(),
        [&](const std::string& text) { return code(membership::Pardon::parse(text)); }},
       {std::string(as_text(sign_roster(new_roster({anna}), {&administrator_}).serialize())),
@@ -362,6 +369,17 @@ TEST_F(DocumentsTest, AnAcceptanceIsOfThisSitesApproverAndAboutExactlyTheseKeys)
   membership::SignedDocument approval = document;
   approval.kind = "approval";
   EXPECT_FALSE(membership::verify_acquaintance(approval, anna, berta));
+  // Nor is the end of one an acceptance, or the other way round.
+  membership::Acquaintance end = acceptance;
+  end.ended = true;
+  membership::SignedDocument taken_back{std::string(end.kind()), end.document().value(), {}};
+  ASSERT_TRUE(taken_back.sign(approver).has_value());
+  EXPECT_FALSE(membership::verify_acquaintance(taken_back, anna, berta));
+  EXPECT_FALSE(membership::verify_acquaintance_end(document, anna.approver_key));
+  EXPECT_FALSE(membership::Acquaintance::parse(taken_back.document));
+  const auto kept = membership::SignedDocument::parse(taken_back.serialize()).value();
+  EXPECT_TRUE(membership::verify_word_about_site(kept, anna.approver_key)->ended);
+  EXPECT_FALSE(membership::verify_word_about_site(document, anna.approver_key)->ended);
   membership::Acquaintance nameless = acceptance;
   nameless.approver.clear();
   EXPECT_FALSE(nameless.document());

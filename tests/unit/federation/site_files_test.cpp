@@ -284,12 +284,42 @@ TEST_F(SiteFilesTest, AKeyThatIsMissingOrAnothersIsNamedWithWhatItIsForAndWhatTo
 TEST_F(SiteFilesTest, WhoIsNotAcceptedHereIsCountedByTheWholeFiles) {
   federation::membership::Roster roster;
   roster.sites = {*self_, *other_};
-  EXPECT_TRUE(site_.unaccepted(roster, *self_).empty());
+  const auto unaccepted = [&] {
+    return site_.known_sites({self_->id, self_->approver_key}).unaccepted(roster, *self_);
+  };
+  EXPECT_TRUE(unaccepted().empty());
   std::ofstream(site_.acquaintance(entry_digest(*other_)), std::ios::trunc) << "{";
-  ASSERT_EQ(site_.unaccepted(roster, *self_).size(), 1U);
-  EXPECT_EQ(site_.unaccepted(roster, *self_)[0]->id.text(), "berta");
+  ASSERT_EQ(unaccepted().size(), 1U);
+  EXPECT_EQ(unaccepted()[0]->id.text(), "berta");
   EXPECT_EQ(node::io::sites_not_accepted(1), "1 site is not accepted here and counts as a colluder");
   EXPECT_EQ(node::io::sites_not_accepted(2, "a, b"), "2 sites are not accepted here and count as colluders (a, b)");
+}
+
+// The ledger knows which word was the last; a file that was put back says nothing against it, and is named.
+TEST_F(SiteFilesTest, AnAcceptanceThatWasTakenBackIsNoneWhateverFileIsPutBack) {
+  federation::membership::Roster roster;
+  roster.sites = {*self_, *other_};
+  const Digest entry = entry_digest(*other_);
+  const federation::membership::Acquaintance end{.site = self_->id,
+                                                 .accepted = *other_,
+                                                 .approver = "tester",
+                                                 .accepted_at = UnixMs{kNow.value + 1},
+                                                 .ended = true};
+  const node::egress::SiteAcquaintances nothing(self_->id, self_->approver_key);
+  node::egress::SiteAcquaintances recorded = nothing;
+  recorded.take(end);
+  const node::io::KnownSites put_back = site_.known_sites(recorded);
+  EXPECT_EQ(put_back.unaccepted(roster, *self_).size(), 1U);
+  ASSERT_TRUE(put_back.ignored.contains(entry));
+  EXPECT_NE(put_back.ignored.at(entry).find("was put back"), std::string::npos) << put_back.ignored.at(entry);
+  // Nor does its file need a ledger.
+  write(site_.acquaintance(entry), signed_by_approver(std::string(end.kind()), end.document().value()));
+  EXPECT_EQ(site_.known_sites(nothing).unaccepted(roster, *self_).size(), 1U);
+  // What the ledger has, and whose file is gone.
+  node::egress::SiteAcquaintances accepted = nothing;
+  accepted.take({.site = self_->id, .accepted = *other_, .approver = "tester", .accepted_at = kNow});
+  fs::remove(site_.acquaintance(entry));
+  EXPECT_TRUE(site_.known_sites(accepted).unaccepted(roster, *self_).empty());
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ std::vector<ledger::LedgerEntry> one_of_each() {
       ledger::RosterEpoch{7, digest(3), 4},
       ledger::RosterAccepted{
           SiteId::create("st-anna").value(), digest(1), digest(2), digest(3), digest(4), digest(5), {6, 7}},
+      ledger::RosterWithdrawn{
+          SiteId::create("st-anna").value(), digest(1), digest(2), digest(3), digest(4), digest(5), {8}},
       ledger::RoundOpen{some_key(), digest(1), digest(2), digest(3), digest(4), 4, 3, 2000},
       ledger::InputSealed{some_key(), digest(5)},
       some_intent(),

@@ -30,6 +30,11 @@ bool names(const node::round::SiteEffects& effects, const std::string& text) {
   return effects.refusal && effects.refusal->detail.find(text) != std::string::npos;
 }
 
+bool contains_no(const node::round::SiteEffects& effects, MessageKind kind) {
+  return std::none_of(effects.outbound.begin(), effects.outbound.end(),
+                      [kind](const node::round::SiteOutbound& message) { return message.kind == kind; });
+}
+
 // The roster is the victim and three Sybils, signed by whom it takes: m, t and h are met. Were the round held, the
 // coordinator would subtract the Sybils' updates, which it made, and hold the victim's.
 TEST_F(AcquaintanceAttack, ASybilRosterThatMeetsEveryThresholdIsRefusedWithHowManyAreUnacquainted) {
@@ -115,6 +120,40 @@ TEST_F(AcquaintanceAttack, StrangersAreCountedInEverySetOfTheRound) {
   third.world.site(kSite).step(PolicyChanged{third.world.policy()});
   expect_sends(third.tell(kSite, MessageKind::consistency_request, request.payload()),
                MessageKind::consistency_signature);
+}
+
+// Not only at the next step: chunks of the masked vector, and the release of shares, are asked for without another look
+// at who is in the sum.
+TEST_F(AcquaintanceAttack, AnAcceptanceThatIsTakenBackEndsTheAttemptAtOnce) {
+  const auto take_back = [](Scene& in, const std::set<RosterIndex>& left) {
+    return in.world.site(kSite).step(PolicyChanged{.policy = knowing(in.world, left), .ends_attempt = true});
+  };
+  const auto request = scene.hold_to_site(kSite, MessageKind::consistency_request);
+  const auto ref = federation::messages::ConsistencyRequest::decode(request.payload())->ref;
+  const auto ended = take_back(scene, {0, 2});
+  EXPECT_EQ(ended.abandoned, ref);
+  ASSERT_FALSE(ended.outbound.empty());
+  const auto failure = federation::messages::AttemptFailure::decode(
+      scene.world.federation().open_at_coordinator(kSite, ended.outbound[0].wire)->payload());
+  EXPECT_EQ(failure->reason, RefusalReason::unacquainted_sites);
+  EXPECT_EQ(failure->attempt, ref.attempt);
+  const auto chunks = tell(MessageKind::chunk_request, federation::messages::ChunkRequest{ref, {0}}.encode());
+  EXPECT_TRUE(contains_no(chunks, MessageKind::masked_chunk));
+  know(everybody());  // it is over, whoever is accepted again
+  EXPECT_TRUE(
+      contains_no(tell(MessageKind::consistency_request, request.payload()), MessageKind::consistency_signature));
+
+  Scene second;
+  const auto release = second.hold_to_site(kSite, MessageKind::unmask_request);
+  take_back(second, {0, 2});
+  EXPECT_TRUE(
+      contains_no(second.tell(kSite, MessageKind::unmask_request, release.payload()), MessageKind::unmask_shares));
+
+  // Also where the threshold has room for the stranger; the next attempt counts it.
+  Scene five(5);
+  const auto list = five.hold_to_site(kSite, MessageKind::key_list);
+  EXPECT_TRUE(take_back(five, {0, 2, 3}).abandoned.has_value());
+  EXPECT_TRUE(contains_no(five.tell(kSite, MessageKind::key_list, list.payload()), MessageKind::shares));
 }
 
 // Else invented sites could sum among themselves and lead this site to a model of their choice.
