@@ -19,6 +19,7 @@
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
 #include "crypto/signature.h"
+#include "federation/files/passphrase.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/invite.h"
 #include "federation/membership/roster.h"
@@ -72,6 +73,15 @@ Result<void> run_administrator(CommandContext& context, const FoundingChoice& ch
                        "secret key in " + choice.file + ", under your passphrase; it stays with you\npublic key " +
                            hex + "\nnext: give the public key to whoever runs the coordinator, for fovea-coordinator " +
                            "init NAME --administrator " + hex);
+  return {};
+}
+
+Result<void> run_passphrase(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, federation::files::change_passphrase(choice.file, context.passphrase));
+  context.console.data("passphrase", {{"file", choice.file}, {"public_key", to_hex(key.verify_key())}},
+                       choice.file +
+                           ": under the new passphrase; the key is the same, and nobody has to be told. Another copy "
+                           "of the file, such as one in a backup, still opens with the old one");
   return {};
 }
 
@@ -328,6 +338,9 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
   administrator->add_option("file", choice->file, "Where to write the secret key")->required();
   administrator->add_flag("--show", choice->show, "Print the public key of this file once more, and make none");
   on(administrator, run_administrator);
+  auto* passphrase = app.add_subcommand("passphrase", "Change the passphrase of an administrator's key");
+  passphrase->add_option("file", choice->file, "The file with the secret key")->required();
+  on(passphrase, run_passphrase);
   auto* init = app.add_subcommand("init", "Make a coordinator's keys, its settings and the founding document to sign");
   init->add_option("name", choice->name, "The federation's name, for example lesions-2026")->required();
   init->add_option("--host", choice->host, "Name or address under which sites reach this machine")

@@ -9,8 +9,11 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "common/descriptor.h"
+#include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "common/stop_signals.h"
 #include "crypto/hash.h"
 #include "crypto/key_file.h"
@@ -107,6 +110,28 @@ Result<crypto::SecretBytes> PassphraseSource::fresh(std::string_view key) const 
                    read_line(*descriptor, "--passphrase-fd " + std::to_string(*descriptor), -1));
   FOVEA_TRY(crypto::check_new_passphrase(line));
   return line;
+}
+
+Result<crypto::SigningKey> change_passphrase(const std::filesystem::path& key_file, const PassphraseSource& source) {
+  const std::string name = "the key " + key_file.string();
+  std::error_code error;
+  // Through a link: else the file that it leads to would stay open to the old passphrase.
+  const std::filesystem::path file = std::filesystem::canonical(key_file, error);
+  if (error) return not_found(key_file.string() + ": " + error.message());
+  FOVEA_TRY(crypto::check_protected_key_file(file));  // before a person types anything
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes before, source.existing(name));
+  FOVEA_TRY(crypto::read_protected_key_file(file, before));
+  FOVEA_TRY_ASSIGN(const crypto::SecretBytes after, source.fresh(name));
+  if (crypto::constant_time_equal(before.view(), after.view()))
+    return invalid_argument(key_file.string() + ": the new passphrase is the old one; nothing was changed");
+  FOVEA_TRY_ASSIGN(const FileLock lock,
+                   FileLock::take(file.parent_path(),
+                                  file.parent_path().string() + ": another program changes a key here; try again"));
+  // Again, under the lock: of two people at once one changes it, and the other hears that the passphrase is wrong.
+  FOVEA_TRY_ASSIGN(crypto::SigningKey key, crypto::read_protected_key_file(file, before));
+  FOVEA_TRY(remove_unfinished(file));
+  FOVEA_TRY(crypto::write_protected_key_file(file, key, after));
+  return key;
 }
 
 }  // namespace fovea::federation::files

@@ -4,11 +4,13 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 #include <string_view>
 
 #include "common/result.h"
 #include "crypto/secret_bytes.h"
+#include "crypto/signature.h"
 
 namespace fovea::federation::files {
 
@@ -22,5 +24,11 @@ struct PassphraseSource {
   // For a key that is made now: asked twice at a terminal, and refused when too short (crypto/key_file.h).
   Result<crypto::SecretBytes> fresh(std::string_view key) const;
 };
+
+// Puts a person's key (crypto/key_file.h) under another passphrase: asks for the one in force, and then for the new
+// one, which with a descriptor is its next line. The key stays the same. A cut at any moment leaves the file whole,
+// under the one passphrase or the other. permission_denied: the old one is wrong; invalid_argument: the new one is too
+// short, or the old one again; then nothing was changed.
+Result<crypto::SigningKey> change_passphrase(const std::filesystem::path& key_file, const PassphraseSource& source);
 
 }  // namespace fovea::federation::files

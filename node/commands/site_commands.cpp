@@ -7,9 +7,12 @@
 #include <string>
 #include <utility>
 
+#include "common/bytes.h"
 #include "common/durable_file.h"
 #include "common/file_lock.h"
 #include "common/ids.h"
+#include "crypto/signature.h"
+#include "federation/files/passphrase.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
@@ -121,6 +124,21 @@ std::string running_text(const io::SiteStatus& now, const std::string& program) 
   return out;
 }
 
+// A running node does not stand in the way: it never reads this key.
+Result<void> run_passphrase(CommandContext& context) {
+  const io::SiteFolder folder = context.folder();
+  FOVEA_TRY(folder.site());
+  FOVEA_TRY(folder.check_approver_key());
+  const std::string file = folder.approver_key_file().string();
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key,
+                   federation::files::change_passphrase(folder.approver_key_file(), context.passphrase));
+  context.console.data("passphrase", {{"file", file}, {"public_key", to_hex(key.verify_key())}},
+                       file +
+                           ": under the new passphrase; the key is the same, and nobody has to be told. A copy in a "
+                           "backup still opens with the old one");
+  return {};
+}
+
 Result<void> run_status(CommandContext& context) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
@@ -165,6 +183,8 @@ void add_site_commands(CLI::App& app, CommandContext& context) {
   join->callback([&context, invite, accept] {
     context.console.run("join", [&] { return run_join(context, invite->as<std::string>(), *accept); });
   });
+  auto* passphrase = app.add_subcommand("passphrase", "Change the passphrase of the key that approves plans");
+  passphrase->callback([&context] { context.console.run("passphrase", [&] { return run_passphrase(context); }); });
   auto* status = app.add_subcommand("status", "Show what the node is doing");
   status->callback([&context] { context.console.run("status", [&] { return run_status(context); }); });
 }

@@ -230,6 +230,36 @@ TEST_F(FoundingPrograms, AKeyIsNotUsedWithoutItsPassphrase) {
   EXPECT_EQ(read_text(site_folder("anna") / "keys" / "approver.pem").rfind("-----BEGIN ENCRYPTED", 0), 0U);
 }
 
+// Of the key that signs rosters, and of the one that approves plans while the node runs.
+TEST_F(FoundingPrograms, APassphraseCanBeChangedAndTheKeyStays) {
+  std::ofstream(root() / "change") << kPassphrase << "\nquite another one\n";
+  std::ofstream(root() / "new") << "quite another one\n";
+  const std::string key = administrator_key().string();
+  const Outcome before = plain({"--json", "--passphrase-fd", "0", "administrator", key, "--show"}, passphrase_file());
+  const Outcome changed = plain({"--passphrase-fd", "0", "passphrase", key}, root() / "change");
+  ASSERT_EQ(changed.exit_code, 0) << changed.err;
+  const Outcome after = plain({"--json", "--passphrase-fd", "0", "administrator", key, "--show"}, root() / "new");
+  EXPECT_EQ(after.out, before.out);
+  EXPECT_EQ(plain({"--passphrase-fd", "0", "administrator", key, "--show"}, passphrase_file()).exit_code, kPolicy);
+  EXPECT_EQ(plain({"--passphrase-fd", "0", "passphrase", key}, root() / "change").exit_code, kPolicy);
+
+  const std::string site = site_folder("anna").string();
+  const auto at_node = [&](const std::vector<std::string>& command, const std::string& lines) {
+    std::vector<std::string> arguments = {"--site", site, "--passphrase-fd", "0"};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    return run_program("fovea-node", arguments, root() / ("passphrase-" + std::to_string(++commands_)), root() / lines);
+  };
+  make_plan({.rounds = 1}, {"anna"});
+  serve();
+  start_site("anna");
+  wait_for_site("anna", "plan_waiting");
+  const std::vector<std::string> approve = {"plan", "approve", plan_hash_.substr(0, 12), "--by", "tester"};
+  ASSERT_EQ(at_node({"passphrase"}, "change").exit_code, 0);
+  EXPECT_EQ(at_node(approve, passphrase_file().filename().string()).exit_code, kPolicy);
+  EXPECT_EQ(at_node(approve, "new").exit_code, 0);
+  wait_for_site("anna", "run_opened");
+}
+
 TEST_F(FoundingPrograms, ARunningProgramThatHoldsKeysLeavesNoCoreDump) {
   make_plan({.rounds = 1});
   serve();
