@@ -1,6 +1,7 @@
 #include "federation/ledger/tile_check.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -39,14 +40,71 @@ Result<Bytes> read_tile_file(const fs::path& folder, const TileName& name, std::
   return bytes;
 }
 
+// The hashes that a signed root commits to, believed from the root down: the tiles at the right edge where they lead to
+// it together, and any other tile whose root is a hash of one that is believed. Files that agree with each other and
+// not with the root are none.
+class CommittedTiles {
+ public:
+  CommittedTiles(const fs::path& folder, const crypto::Checkpoint& checkpoint)
+      : folder_(folder), size_(checkpoint.size) {
+    const Result<Digest> root = crypto::tree_root(size_, stored_subtrees(folder, size_));
+    edge_leads_to_root_ = root && *root == checkpoint.root;
+  }
+
+  // Of all hashes of the leaf tile `index`.
+  bool commit_to(std::uint64_t index, const Hashes& leaves) {
+    if (leaves.size() < kTileWidth) {
+      const Hashes* edge = tile(0, index);
+      return edge != nullptr && *edge == leaves;
+    }
+    const Hashes* parents = tile(1, index / kTileWidth);
+    return parents != nullptr && (*parents)[index % kTileWidth] == crypto::merkle_root(leaves);
+  }
+
+ private:
+  struct Known {
+    std::optional<std::uint64_t> index;
+    std::optional<Hashes> hashes;
+  };
+
+  const Hashes* tile(unsigned level, std::uint64_t index) {
+    if (!edge_leads_to_root_) return nullptr;
+    Known& known = known_.at(level);
+    if (known.index != index) known = {index, read(level, index)};
+    return known.hashes ? &*known.hashes : nullptr;
+  }
+
+  std::optional<Hashes> read(unsigned level, std::uint64_t index) {
+    const std::uint64_t width = tile_width(level, index, size_);
+    const Result<Bytes> bytes = read_tile_file(folder_, {level, index, width});
+    if (!bytes) return std::nullopt;
+    Result<Hashes> hashes = decode_tile(*bytes, width);
+    if (!hashes) return std::nullopt;
+    if (width == kTileWidth) {
+      const Hashes* parents = tile(level + 1, index / kTileWidth);
+      if (parents == nullptr || (*parents)[index % kTileWidth] != crypto::merkle_root(*hashes)) return std::nullopt;
+    }
+    return std::move(*hashes);
+  }
+
+  const fs::path& folder_;
+  std::uint64_t size_;
+  bool edge_leads_to_root_ = false;
+  std::array<Known, 64 / kTileHeight + 1> known_;  // the tile that was asked for last, by level
+};
+
 class TileChecker {
  public:
-  TileChecker(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit)
-      : folder_(folder), checkpoint_(checkpoint), visit_(visit) {}
+  TileChecker(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit,
+              const EntryBytesVisitor& uncovered)
+      : folder_(folder),
+        checkpoint_(checkpoint),
+        visit_(visit),
+        uncovered_(uncovered),
+        committed_(folder, checkpoint) {}
 
   TileCheck run() {
-    const std::uint64_t tiles = leaf_tiles_to_read();
-    for (std::uint64_t index = 0; index < tiles; ++index) check_leaf_tile(index);
+    check_leaf_tiles();
     for (unsigned level = 1; level < levels_.size(); ++level)
       if (!levels_[level].empty()) check_upper_tile(level);
     if (root_known_ && frontier_.root() != checkpoint_.root)
@@ -56,6 +114,22 @@ class TileChecker {
   }
 
  private:
+  void check_leaf_tiles() {
+    const std::uint64_t tiles = leaf_tiles_to_read();
+    for (std::uint64_t index = 0; index < tiles; ++index) check_leaf_tile(index);
+  }
+
+  // Where a tile above is damaged, the leaves may still lead to the root all together. Reads every file once more.
+  bool leaves_lead_to_root() {
+    if (!leaves_lead_to_root_) {
+      const EntryBytesVisitor nobody;
+      TileChecker again(folder_, checkpoint_, nobody, nobody);
+      again.check_leaf_tiles();
+      leaves_lead_to_root_ = again.root_known_ && again.frontier_.root() == checkpoint_.root;
+    }
+    return *leaves_lead_to_root_;
+  }
+
   void report(std::string where, std::string what, ProblemKind kind = ProblemKind::changed) {
     const bool aside = kind == ProblemKind::other_publish || kind == ProblemKind::replaced;
     std::vector<LedgerProblem>& list = aside ? out_.asides : out_.problems;
@@ -111,9 +185,16 @@ class TileChecker {
     Hashes found;
     for (const ByteView entry : bundle.entries) found.push_back(crypto::merkle_leaf(entry));
     const std::optional<Hashes> truth = settle(index, bundle.whole, found, tile, bytes.has_value());
-    for (std::size_t i = 0; truth && visit_ && i < found.size(); ++i)
-      if (found[i] == (*truth)[i]) visit_(index * kTileWidth + i, bundle.entries[i]);
+    if (visit_ || uncovered_) show(index, bundle, found, truth);
     add_leaves(width, truth);
+  }
+
+  void show(std::uint64_t index, const Bundle& bundle, const Hashes& found, const std::optional<Hashes>& truth) {
+    const bool committed = truth && (committed_.commit_to(index, *truth) || leaves_lead_to_root());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const EntryBytesVisitor& to = committed && found[i] == (*truth)[i] ? visit_ : uncovered_;
+      if (to) to(index * kTileWidth + i, bundle.entries[i]);
+    }
   }
 
   std::optional<Hashes> settle(std::uint64_t index, bool whole, const Hashes& found, const std::optional<Hashes>& tile,
@@ -225,17 +306,21 @@ class TileChecker {
   const fs::path& folder_;
   const crypto::Checkpoint& checkpoint_;
   const EntryBytesVisitor& visit_;
+  const EntryBytesVisitor& uncovered_;
+  CommittedTiles committed_;
   TileCheck out_;
   crypto::MerkleFrontier frontier_;
   bool root_known_ = true;
+  std::optional<bool> leaves_lead_to_root_;
   std::vector<std::vector<std::optional<Digest>>> levels_;  // hashes waiting for their tile, by level
   std::vector<std::uint64_t> tiles_done_;
 };
 
 }  // namespace
 
-TileCheck check_tiles(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit) {
-  return TileChecker(folder, checkpoint, visit).run();
+TileCheck check_tiles(const fs::path& folder, const crypto::Checkpoint& checkpoint, const EntryBytesVisitor& visit,
+                      const EntryBytesVisitor& uncovered) {
+  return TileChecker(folder, checkpoint, visit, uncovered).run();
 }
 
 Result<SignedCheckpoint> read_checkpoint(const fs::path& folder, const crypto::NoteKey& key) {

@@ -1,5 +1,6 @@
 // Whether the files of a ledger are exactly what its checkpoint commits to, and if not, which entry or file is not.
-// Used by the owner at start and by an auditor offline. Reads each file once; memory does not grow with the log.
+// Used by the owner at start and by an auditor offline. Reads each file once, and damaged ones twice; memory does not
+// grow with the log.
 #pragma once
 
 #include <cstddef>
@@ -40,11 +41,12 @@ struct TileCheck {
   std::uint64_t aside_count = 0;
 };
 
-// Called in order for every entry whose bytes are the ones committed to.
 using EntryBytesVisitor = std::function<void(std::uint64_t index, ByteView entry)>;
 
+// `visit` is called in order for every entry whose bytes lead to the checkpoint's root, and for no other: whoever holds
+// the files can make them agree with each other. `uncovered` is called for those that do not.
 TileCheck check_tiles(const std::filesystem::path& folder, const crypto::Checkpoint& checkpoint,
-                      const EntryBytesVisitor& visit);
+                      const EntryBytesVisitor& visit, const EntryBytesVisitor& uncovered = {});
 
 // `folder`/checkpoint under this key; the origin must be the key's name. not_found when there is none.
 struct SignedCheckpoint {

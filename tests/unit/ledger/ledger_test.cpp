@@ -8,6 +8,7 @@
 #include "federation/ledger/tile.h"
 #include "federation/ledger/tile_check.h"
 #include "tests/support/full_disk.h"
+#include "tests/support/ledger_edits.h"
 #include "tests/support/ledger_folder.h"
 #include "tests/support/temporary_folder.h"
 
@@ -240,7 +241,9 @@ TEST(LedgerDamage, ACheckpointThatClaimsMoreThanItsFilesHoldEndsSoon) {
        {std::uint64_t{10'000'000'000}, std::uint64_t{1'000'000'000'000'000}, ~std::uint64_t{0}}) {
     std::uint64_t seen = 0;
     const ledger::TileCheck check = ledger::check_tiles(
-        folder.path(), {"test/st-anna", size, {}}, [&](std::uint64_t index, ByteView) { EXPECT_EQ(index, seen++); });
+        folder.path(), {"test/st-anna", size, {}},
+        [](std::uint64_t index, ByteView) { ADD_FAILURE() << "entry " << index << " leads to no such root"; },
+        [&](std::uint64_t index, ByteView) { EXPECT_EQ(index, seen++); });
     EXPECT_EQ(seen, 512U);  // of the two tiles that are whole
     ASSERT_FALSE(check.problems.empty());
     EXPECT_EQ(check.problems[0].where, "checkpoint");
@@ -275,6 +278,80 @@ TEST(LedgerDamage, AnEntryAndItsHashChangedTogetherAreNamedByTheirTile) {
   EXPECT_EQ(problems[0].where, "tile/1/000.p/1");
   EXPECT_NE(problems[0].what.find("tile/0/000"), std::string::npos);
 }
+
+// --- what leads to the root that was signed ---
+
+struct Visited {
+  std::vector<bool> covered;
+  std::uint64_t uncovered = 0;
+
+  // [first, last) were shown as the ledger's, and all others were not.
+  bool are_all_but(std::uint64_t first, std::uint64_t last) const {
+    for (std::uint64_t i = 0; i < covered.size(); ++i)
+      if (covered[i] == (i >= first && i < last)) return false;
+    return true;
+  }
+};
+
+Visited visited(const std::filesystem::path& folder, std::uint64_t size) {
+  const auto checkpoint = ledger::read_checkpoint(folder, test_note_key()).value();
+  Visited out{std::vector<bool>(size), 0};
+  ledger::check_tiles(
+      folder, checkpoint.checkpoint, [&](std::uint64_t index, ByteView) { out.covered.at(index) = true; },
+      [&](std::uint64_t, ByteView) { ++out.uncovered; });
+  return out;
+}
+
+std::string changed(std::string entry) {
+  entry[entry.find("number ") + 7] = '9';
+  return entry;
+}
+
+class LedgerRoot : public testing::TestWithParam<std::uint64_t> {};
+
+// Whoever holds the files can make them agree. In each size another tile is the one whose hash the root is made of.
+TEST_P(LedgerRoot, AnEntryThatDoesNotLeadToItIsNone) {
+  const std::uint64_t size = GetParam();
+  const test::TemporaryFolder whole;
+  write_ledger(whole.path(), size, 350);
+  ASSERT_TRUE(visited(whole.path(), size).are_all_but(0, 0));
+  const unsigned top = size > 65'536 ? 2 : size > 256 ? 1 : 0;
+  for (unsigned levels = 0; levels <= top + 1; ++levels) {
+    const test::TemporaryFolder folder;
+    std::filesystem::copy(whole.path(), folder.path(), std::filesystem::copy_options::recursive);
+    test::edit_entry(folder.path(), 17, changed, levels);
+    const Visited found = visited(folder.path(), size);
+    // The hashes above that are as they were still say which entries are the ledger's.
+    const std::uint64_t tile = std::min<std::uint64_t>(size, 256);
+    if (levels == 0) EXPECT_TRUE(found.are_all_but(17, 18)) << size;
+    else if (levels == top + 1) EXPECT_TRUE(found.are_all_but(0, size)) << size;
+    else EXPECT_TRUE(found.are_all_but(0, levels == 1 ? tile : 65'536)) << size << " level " << levels;
+    EXPECT_EQ(found.uncovered,
+              static_cast<std::uint64_t>(std::count(found.covered.begin(), found.covered.end(), false)));
+  }
+}
+
+// A tile that is gone or changed alone hides no entry that leads to the root without it.
+TEST_P(LedgerRoot, AnEntryThatLeadsToItIsOneWhateverTileIsDamaged) {
+  const std::uint64_t size = GetParam();
+  const test::TemporaryFolder folder;
+  write_ledger(folder.path(), size, 350);
+  std::vector<std::string> files = test::files_in(folder.path());
+  std::erase_if(files,
+                [](const auto& name) { return name.starts_with("tile/entries/") || !name.starts_with("tile/"); });
+  if (files.size() > 12) files.erase(files.begin() + 6, files.end() - 6);
+  for (const std::string& file : files) {
+    const std::string good = test::slurp(folder.path() / file);
+    std::filesystem::remove(folder.path() / file);
+    EXPECT_TRUE(visited(folder.path(), size).are_all_but(0, 0)) << file;
+    test::spill(folder.path() / file, good);
+    flip_byte(folder.path() / file, 7);
+    EXPECT_TRUE(visited(folder.path(), size).are_all_but(0, 0)) << file;
+    test::spill(folder.path() / file, good);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, LedgerRoot, testing::Values(20, 256, 300, 512, 700, 65'536 + 300));
 
 // --- crashes ---
 
