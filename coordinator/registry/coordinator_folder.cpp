@@ -206,8 +206,8 @@ Result<void> CoordinatorFolder::check_administrator(const crypto::SigningKey& ke
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
   if (std::find(facts.administrators.begin(), facts.administrators.end(), key.verify_key()) ==
       facts.administrators.end())
-    return permission_denied("the key " + to_hex(key.verify_key()).substr(0, 12) +
-                             "… is not one of an administrator of this federation");
+    return permission_denied("the key " + federation::membership::shortened_key(key.verify_key()) +
+                             " is not one of an administrator of this federation");
   return {};
 }
 

@@ -58,8 +58,9 @@ struct SignedDocument {
 // UTF-8.
 Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what);
 
-// Four groups of four hex digits of SHA-256, to tell keys apart in a log or an error. People compare what stands for
-// all keys of a site or federation: site_fingerprint() and Invite::fingerprint().
+// "67613d1ac18a7bd5…": how a public key begins wherever it is printed or given in hex, so that a reader of a log or an
+// error finds whose it is. People compare what stands for all keys of a site or federation: site_fingerprint() and
+// Invite::fingerprint().
 std::string shortened_key(ByteView bytes);
 // "3b6a-27bc-…": hex digits as people read them out.
 std::string in_groups_of_four(ByteView bytes);
