@@ -41,7 +41,7 @@ void check_message(BlameEvidence& out, const Bytes& wire, const KeyRing& ring) {
 }  // namespace
 
 Result<BlameEvidence> check_evidence(const std::filesystem::path& file, const std::vector<BlameRecord>& named,
-                                     const KeyRing& ring) {
+                                     const KeyRing& ring, bool ledger_is_damaged) {
   FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, federation::membership::kBlameBytesMax));
   auto blame = Blame::decode(bytes);
   if (!blame) return blame.error().with_context(file.string());
@@ -52,7 +52,11 @@ Result<BlameEvidence> check_evidence(const std::filesystem::path& file, const st
         record.blame.run == out.blame.run)
       out.entry = record.index;
   if (!out.entry)
-    out.findings.emplace_back("no entry under the checkpoint of the coordinator's ledger names this evidence");
+    out.findings.push_back(
+        std::string("no entry under the checkpoint of the coordinator's ledger names this evidence") +
+        (ledger_is_damaged ? ", but that ledger is damaged, and what is missing of it may; that "
+                             "accuses nobody"
+                           : ""));
   const auto* keys = ring.identity_keys(out.blame.site.text());
   if (keys == nullptr || std::find(keys->begin(), keys->end(), out.blame.key) == keys->end())
     out.findings.push_back("its key is not one of " + out.blame.site.text() + " on a roster that was given");

@@ -31,8 +31,8 @@ struct BlameEvidence {
 };
 
 // corruption: the file is not a blame, or was changed. `named` is what the coordinator's ledger says
-// under its checkpoint.
+// under its checkpoint; of a damaged one that is not all that it says.
 Result<BlameEvidence> check_evidence(const std::filesystem::path& file, const std::vector<BlameRecord>& named,
-                                     const KeyRing& ring);
+                                     const KeyRing& ring, bool ledger_is_damaged);
 
 }  // namespace fovea::audit

@@ -28,6 +28,7 @@ class CanarySearch {
   // word counts only as a whole word that is neither a bare number nor the name of a field: hashes hold short ones by
   // chance.
   std::vector<std::size_t> found_in(std::string_view json) const;
+  bool empty() const noexcept { return canaries_.empty(); }
 
  private:
   struct Canary {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "audit/blame_evidence.h"
@@ -268,6 +269,41 @@ struct ExplainOptions {
   std::uint64_t index = 0;
 };
 
+struct Inclusion {
+  bool covered = false;
+  std::vector<Digest> proof;  // empty where a tile that it needs is damaged
+  std::string text;
+};
+
+// Whether these bytes are the entry under the signed checkpoint, by the audit of the whole folder or by a proof alone.
+Inclusion inclusion_of(const AuditedLedger& ledger, std::uint64_t index, const std::string& bytes) {
+  const std::uint64_t size = ledger.checkpoint.size;
+  const auto proof = crypto::inclusion_proof(index, size, federation::ledger::stored_subtrees(ledger.folder, size));
+  const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(bytes)), index, size, ledger.checkpoint.root};
+  const bool proven = proof && crypto::check_inclusion(claim, *proof) == crypto::ProofVerdict::valid;
+  Inclusion out{.covered = proven || ledger.covers(index), .proof = {}, .text = {}};
+  if (proven) out.proof = *proof;
+  if (out.covered)
+    out.text = "It is entry " + std::to_string(index) + " of " + std::to_string(size) +
+               " under a checkpoint signed by " + ledger.origin + ".\n";
+  else
+    out.text =
+        "It is NOT under the signed checkpoint: it does not lead to the root that was signed. Whoever had this folder "
+        "can have written it; it speaks against nobody. Ask for an undamaged copy.\n";
+  return out;
+}
+
+// What became of a rejection.
+std::string decided_since(const AuditedLedger& ledger, std::uint64_t index,
+                          const federation::ledger::LedgerEntry& entry) {
+  const auto* withdrawn = std::get_if<federation::ledger::PlanWithdrawn>(&entry);
+  if (withdrawn == nullptr) return "";
+  for (const PlanRecord& record : ledger.facts.decisions)
+    if (record.approved && record.index > index && record.plan == withdrawn->plan && ledger.covers(record.index))
+      return "It was approved again in entry " + std::to_string(record.index) + ".\n";
+  return "";
+}
+
 Result<void> explain(Console& console, const ExplainOptions& options) {
   FOVEA_TRY_ASSIGN(const KeyRing ring, options.keys.ring());
   FOVEA_TRY_ASSIGN(const AuditedLedger ledger, audit_ledger(options.folder, ring));
@@ -280,40 +316,32 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
                    federation::ledger::read_entry(ledger.folder, ledger.checkpoint.size, options.index));
   const std::string name = "entry " + std::to_string(options.index);
   FOVEA_TRY_ASSIGN(const auto entry, federation::ledger::decode_entry(as_bytes(text), name));
-  FOVEA_TRY_ASSIGN(const auto proof,
-                   crypto::inclusion_proof(options.index, ledger.checkpoint.size,
-                                           federation::ledger::stored_subtrees(ledger.folder, ledger.checkpoint.size)));
-  const crypto::InclusionClaim claim{crypto::merkle_leaf(as_bytes(text)), options.index, ledger.checkpoint.size,
-                                     ledger.checkpoint.root};
-  const crypto::ProofVerdict verdict = crypto::check_inclusion(claim, proof);
-  const bool included = verdict == crypto::ProofVerdict::valid;
-  std::string human = explanation(options.index, entry);
-  human += included
-               ? "It is entry " + std::to_string(options.index) + " of " + std::to_string(ledger.checkpoint.size) +
-                     " under a checkpoint signed by " + ledger.origin + ".\n"
-               : "It is NOT under the signed checkpoint: the proof " + std::string(crypto::to_string(verdict)) + ".\n";
+  const Inclusion inclusion = inclusion_of(ledger, options.index, text);
+  std::string human = inclusion.covered ? "" : "Nothing of this is under the signed checkpoint. It says:\n";
+  human += explanation(options.index, entry) + decided_since(ledger, options.index, entry.body) + inclusion.text;
   bool broken = false;
   for (const Finding& finding : ledger.findings) {
     if (finding.where != name) continue;
     broken = true;
-    human += "It breaks the rule \"" + finding.rule + "\": " + on_one_line(finding.what) + ".\n";
+    human += (inclusion.covered ? "It breaks the rule \"" + finding.rule + "\": " : "Found about it: ") +
+             on_one_line(finding.what) + ".\n";
   }
   if (ledger.finding_count > ledger.findings.size()) {  // one of those may be about this entry
     broken = true;
     human += "This ledger has more faults than are listed, so that nothing more can be said of one entry.\n";
   }
   ordered_json hashes = ordered_json::array();
-  for (const Digest& hash : proof) hashes.push_back(to_base64(hash));
+  for (const Digest& hash : inclusion.proof) hashes.push_back(to_base64(hash));
   console.data("explain",
                {{"index", options.index},
                 {"origin", ledger.origin},
                 {"entry", ordered_json::parse(text)},
                 {"explanation", human},
-                {"included", included},
+                {"included", inclusion.covered},
                 {"proof", hashes},
-                {"verdict", included && !broken ? "pass" : "fail"}},
+                {"verdict", inclusion.covered && !broken ? "pass" : "fail"}},
                human);
-  conclude(console, included && !broken);
+  conclude(console, inclusion.covered && !broken);
   return {};
 }
 
@@ -381,12 +409,12 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
   FOVEA_TRY(require_read(coordinator));
   std::vector<BlameRecord> named;  // under the coordinator's signature
   for (const BlameRecord& record : coordinator.facts.blames)
-    if (record.index < coordinator.checkpoint.size) named.push_back(record);
+    if (coordinator.covers(record.index)) named.push_back(record);
   Verdict worst = coordinator.verdict();
   ordered_json checked = ordered_json::array();
   std::string text = coordinator.sound() ? "" : to_text(coordinator) + "\n";
   for (const std::string& file : options.files) {
-    FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, named, ring));
+    FOVEA_TRY_ASSIGN(const BlameEvidence found, check_evidence(file, named, ring, coordinator.is_damaged()));
     if (!found.findings.empty()) worst = Verdict::fail;
     checked.push_back(to_json(found));
     text += to_text(found) + "\n";

@@ -5,8 +5,11 @@
 #include <variant>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/console.h"
 #include "federation/ledger/egress_rules.h"
+#include "federation/membership/approval.h"
+#include "federation/membership/signed_document.h"
 #include "federation/messages/message_kind.h"
 
 namespace fovea::audit {
@@ -71,17 +74,18 @@ std::string joined(const std::vector<std::string>& words) {
 // --- one overload an entry type ---
 
 std::string line(const federation::ledger::PlanApproved& e) {
-  return "plan " + short_hex(e.plan) + " approved by key " + short_hex(e.approver);
+  return "plan " + short_hex(e.plan) + " approved by key " + federation::membership::shortened_key(e.approver);
 }
 std::string line(const federation::ledger::PlanWithdrawn& e) {
-  return "plan " + short_hex(e.plan) + " rejected by key " + short_hex(e.approver);
+  return "plan " + short_hex(e.plan) + " rejected by key " + federation::membership::shortened_key(e.approver);
 }
 std::string line(const federation::ledger::RosterEpoch& e) {
   return "roster " + short_hex(e.roster) + ", epoch " + std::to_string(e.epoch) + ", " + counted(e.sites, "site");
 }
 std::string line(const federation::ledger::RosterAccepted& e) {
-  return "site " + e.site.text() + " accepted with identity key " + short_hex(e.identity_key) + " by key " +
-         short_hex(e.approver);
+  return "site " + e.site.text() + " accepted with identity key " +
+         federation::membership::shortened_key(e.identity_key) + " by key " +
+         federation::membership::shortened_key(e.approver);
 }
 std::string line(const federation::ledger::RosterWithdrawn& e) {
   return "acceptance of site " + e.site.text() + " with identity key " + short_hex(e.identity_key) +
@@ -118,13 +122,26 @@ std::string line(const federation::ledger::RoundClose& e) {
 }
 std::string line(const federation::ledger::Incident& e) { return e.rule + ": " + e.detail; }
 
+// Who decided and why, as the signed document in the entry says; what cannot be read or is another's says nothing.
+std::string decision_text(ByteView document, const federation::membership::PublicKeyBytes& approver) {
+  const auto signed_document = federation::membership::SignedDocument::parse(document);
+  if (!signed_document) return "The signed decision in the entry cannot be read.\n";
+  const auto decision = federation::membership::verify_approval(*signed_document, approver);
+  if (!decision) return "The decision in the entry is not signed with this key.\n";
+  return "The person: " + on_one_line(decision->approver) +
+         ". Their reason: " + (decision->reason.empty() ? "none given" : on_one_line(decision->reason)) + ". Signed " +
+         utc_text(decision->decided) + ".\n";
+}
+
 std::string words(const federation::ledger::PlanApproved& e) {
   return "A person of this site approved the training plan " + to_hex(e.plan) + " with the approver key " +
-         to_hex(e.approver) + ". The signed approval itself is part of the entry; `verify` has checked it.\n";
+         to_hex(e.approver) + ". The signed approval itself is part of the entry; `verify` has checked it.\n" +
+         decision_text(e.approval, e.approver);
 }
 std::string words(const federation::ledger::PlanWithdrawn& e) {
-  return "A person of this site rejected the training plan " + to_hex(e.plan) +
-         ". From here on nothing may leave under it.\n";
+  return "A person of this site rejected the training plan " + to_hex(e.plan) + " with the approver key " +
+         to_hex(e.approver) + ". From here on nothing may leave under it until a person approves it again.\n" +
+         decision_text(e.approval, e.approver);
 }
 std::string words(const federation::ledger::RosterEpoch& e) {
   return "The site pinned the list of the federation's members, epoch " + std::to_string(e.epoch) + " with " +

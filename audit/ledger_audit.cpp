@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -27,6 +28,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
+
+constexpr std::string_view kLeadsToNoRoot = "; it does not lead to the checkpoint's root, and accuses nobody";
 
 // Signed documents inside an entry are base64, and the text in them is JSON within JSON: both hide a canary, so that it
 // is searched decoded.
@@ -74,6 +77,15 @@ class EntryAuditor {
     batch_.clear();
   }
 
+  // Of an entry that does not lead to the checkpoint's root: whoever holds the folder can have written it. It is no
+  // entry of the ledger, and must hold no name either.
+  void search_uncovered(std::uint64_t index, ByteView bytes) {
+    if (canaries_.empty()) return;
+    search(entry_name(index), as_text(bytes), kLeadsToNoRoot);
+    const auto entry = federation::ledger::decode_entry(bytes, entry_name(index));
+    if (entry) search(entry_name(index), evidence_of(entry->body), kLeadsToNoRoot);
+  }
+
   // After the entries of the tiles: up to `size`, what was not taken is missing.
   void end_tiles(std::uint64_t size) {
     flush();
@@ -82,23 +94,25 @@ class EntryAuditor {
   }
 
   // A text that must hold none of them, too.
-  void search(const std::string& where, std::string_view text) {
+  void search(const std::string& where, std::string_view text, std::string_view remark = {}) {
     for (const std::size_t i : canaries_.found_in(text)) {
       ++canary_hits_;
       rules_.report(where, "canary",
-                    "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger");
+                    "holds text number " + std::to_string(i + 1) + " of those that must not be in a ledger" +
+                        std::string(remark));
     }
   }
 
   LedgerRules& rules() noexcept { return rules_; }
   std::uint64_t canary_hits() const noexcept { return canary_hits_; }
-  bool has_gap() const noexcept { return has_gap_; }  // what is missing, or not what was committed to
+  bool has_gap() const noexcept { return !gaps_.empty(); }
+  std::vector<IndexRange> take_gaps() noexcept { return std::move(gaps_); }  // missing, or not what was committed to
   std::uint64_t of_newer_version() const noexcept { return of_newer_version_; }
   const std::string& newer_version() const noexcept { return newer_version_; }  // what is said of the first
 
  private:
   void miss(std::uint64_t first, std::uint64_t last) {
-    has_gap_ = true;
+    gaps_.push_back({first, last});
     rules_.missed(first, last);
   }
   static constexpr std::size_t kBatch = 8192;
@@ -131,7 +145,7 @@ class EntryAuditor {
   const CanarySearch canaries_;
   std::uint64_t canary_hits_ = 0, of_newer_version_ = 0;
   std::string newer_version_;
-  bool has_gap_ = false;
+  std::vector<IndexRange> gaps_;
 };
 
 // The first line of the note, unverified: it only chooses the key to verify with.
@@ -153,7 +167,13 @@ constexpr std::string_view kCopiedMeanwhile =
 
 // permission_denied: none of the keys given has signed it.
 Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
-  FOVEA_TRY_ASSIGN(const Bytes note, read_file(out.folder / "checkpoint", crypto::kNoteBytesMax));
+  const Result<Bytes> read = read_file(out.folder / "checkpoint", crypto::kNoteBytesMax);
+  if (!read && read.error().code == ErrorCode::not_found)
+    return permission_denied(
+        "the file checkpoint is missing, and without its signature nothing here is anybody's ledger: copy the file "
+        "checkpoint too, before the folder tile");
+  if (!read) return read.error();
+  const Bytes& note = *read;
   out.origin = claimed_origin(note);
   out.owner = out.origin.substr(out.origin.rfind('/') + 1);
   out.coordinator = out.owner == federation::ledger::kCoordinatorOwner;
@@ -226,6 +246,17 @@ void tell_of_asides(AuditedLedger& out, const federation::ledger::TileCheck& til
                         ": " + std::string(kCopiedMeanwhile));
 }
 
+// One note for all that they hold. The findings name the files.
+void tell_what_leads_to_no_root(AuditedLedger& out) {
+  std::uint64_t entries = 0;
+  for (const IndexRange& gap : out.gaps) entries += gap.last - gap.first + 1;
+  if (entries > 0 && entries == out.checkpoint.size)
+    out.notices.push_back(
+        "nothing in this folder leads to the root that " + out.owner +
+        " signed: whoever had it can have written all of it, and it was neither judged nor counted. That accuses "
+        "nobody. Audit an undamaged copy, in which checkpoint and tile/ are of one ledger");
+}
+
 void tell_what_was_missed(AuditedLedger& out, EntryAuditor& auditor) {
   out.of_newer_version = auditor.of_newer_version();
   out.whole = out.whole && out.of_newer_version == 0;
@@ -236,10 +267,11 @@ void tell_what_was_missed(AuditedLedger& out, EntryAuditor& auditor) {
   out.undecided = auditor.rules().undecided();
   if (out.undecided == 0) return;
   const std::string because = "because " + auditor.rules().missed_text();
+  const bool several = auditor.rules().missed_several();
   out.notices.push_back(counted(out.undecided, "check") + " of later entries cannot be decided, " + because +
-                        (auditor.has_gap()
-                             ? " was changed or is missing; that accuses nobody. Audit an undamaged copy of this ledger"
-                             : " cannot be read by this version of the program; that accuses nobody"));
+                        (auditor.has_gap() ? std::string(several ? " were changed or are" : " was changed or is") +
+                                                 " missing; that accuses nobody. Audit an undamaged copy of this ledger"
+                                           : " cannot be read by this version of the program; that accuses nobody"));
 }
 
 void add_unverified(AuditedLedger& out, std::string why) {
@@ -263,6 +295,13 @@ void tell_what_was_not_judged(AuditedLedger& out, const KeyRing& ring) {
 }
 
 }  // namespace
+
+bool AuditedLedger::covers(std::uint64_t index) const noexcept {
+  if (!was_read() || index >= checkpoint.size) return false;
+  const auto after = std::upper_bound(gaps.begin(), gaps.end(), index,
+                                      [](std::uint64_t value, const IndexRange& gap) { return value < gap.first; });
+  return after == gaps.begin() || std::prev(after)->last < index;
+}
 
 std::string_view to_string(Verdict verdict) noexcept {
   switch (verdict) {
@@ -298,7 +337,8 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   out.canaries_searched = canaries.size();
   EntryAuditor auditor(out.origin, ring, canaries);
   const federation::ledger::TileCheck tiles = federation::ledger::check_tiles(
-      out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); });
+      out.folder, out.checkpoint, [&auditor](std::uint64_t index, ByteView bytes) { auditor.take(index, bytes); },
+      [&auditor](std::uint64_t index, ByteView bytes) { auditor.search_uncovered(index, bytes); });
   auditor.end_tiles(out.checkpoint.size);
   out.ends = auditor.rules().last_at();
   out.whole = !auditor.has_gap();
@@ -316,6 +356,8 @@ Result<AuditedLedger> audit_ledger(const fs::path& folder, const KeyRing& ring,
   }
   out.finding_count = tiles.problem_count + auditor.rules().finding_count();
   tell_what_was_missed(out, auditor);
+  out.gaps = auditor.take_gaps();
+  tell_what_leads_to_no_root(out);
   out.canary_hits = auditor.canary_hits();
   out.facts = auditor.rules().take_facts();
   tell_what_was_not_judged(out, ring);

@@ -24,6 +24,10 @@ enum class Verdict {
 };
 std::string_view to_string(Verdict verdict) noexcept;  // in the JSON: "pass" and so on
 
+struct IndexRange {
+  std::uint64_t first = 0, last = 0;
+};
+
 struct AuditedLedger {
   std::filesystem::path folder;
   std::string origin;  // "<federation>/<owner>"
@@ -35,6 +39,7 @@ struct AuditedLedger {
   // Every entry under the checkpoint is the one committed to and of a version that this program knows, and what is
   // newer could be read and is not contested.
   bool whole = false;
+  std::vector<IndexRange> gaps;     // of the entries under the checkpoint, those not committed to; ascending
   std::uint64_t finding_count = 0;  // findings are listed up to a bound
   // Faults of later entries that may be no more than what an unreadable entry held: told once, as a notice.
   std::uint64_t undecided = 0;
@@ -52,6 +57,11 @@ struct AuditedLedger {
   LedgerFacts facts;
 
   bool was_read() const noexcept { return !key.empty(); }  // a key that was given has signed it
+  // Whether the entry's bytes lead to the root that was signed. An entry for which this is false speaks against nobody:
+  // whoever had the folder can have written it, with the tiles above it.
+  bool covers(std::uint64_t index) const noexcept;
+  // Some entry under the checkpoint is missing, or leads to no root. Such a folder stands for no other one.
+  bool is_damaged() const noexcept { return !gaps.empty(); }
   Verdict verdict() const noexcept {
     if (finding_count > 0) return Verdict::fail;
     return unverified.empty() && undecided == 0 ? Verdict::pass : Verdict::unverified;

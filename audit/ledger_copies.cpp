@@ -43,11 +43,18 @@ Relation compare_signed(const AuditedLedger& smaller, const AuditedLedger& large
   return *beginning == from.root ? Relation::continues : Relation::contradicts_signed;
 }
 
+// None where the root does not commit to what the files say.
 std::optional<Digest> leaf_of(const AuditedLedger& ledger, std::uint64_t index) {
   const std::uint64_t size = ledger.checkpoint.size;
   if (index >= size) return ledger.unpublished_leaves[index - size];
-  const Result<Digest> leaf = federation::ledger::stored_subtrees(ledger.folder, size)(0, index);
-  return leaf ? std::optional(*leaf) : std::nullopt;
+  const crypto::SubtreeHash subtrees = federation::ledger::stored_subtrees(ledger.folder, size);
+  const Result<Digest> leaf = subtrees(0, index);
+  if (!leaf) return std::nullopt;
+  if (ledger.finding_count == 0) return *leaf;
+  const auto proof = crypto::inclusion_proof(index, size, subtrees);
+  const crypto::InclusionClaim claim{*leaf, index, size, ledger.checkpoint.root};
+  if (!proof || crypto::check_inclusion(claim, *proof) != crypto::ProofVerdict::valid) return std::nullopt;
+  return *leaf;
 }
 
 Relation compare(const AuditedLedger& one, const AuditedLedger& other) {
@@ -75,7 +82,7 @@ void report_fork(AuditedLedger& ledger, const AuditedLedger& other, bool is_sign
                        "; they are not under a signature and accuse nobody"});
 }
 
-// Of the indexes of one owner's ledgers; the longest first. Returns those that the first one holds whole.
+// Of the indexes of one owner's ledgers; the longest undamaged one first. Returns those that the first one holds whole.
 std::vector<std::size_t> compare_with_longest(std::vector<AuditedLedger>& ledgers,
                                               const std::vector<std::size_t>& copies) {
   std::vector<std::size_t> held;
@@ -115,10 +122,11 @@ void compare_copies(std::vector<AuditedLedger>& ledgers) {
     if (ledgers[i].was_read()) by_key[ledgers[i].key].push_back(i);
   std::vector<std::size_t> held;
   for (auto& [key, copies] : by_key) {
-    const auto length = [&](std::size_t i) {
-      return std::tuple(entries_of(ledgers[i]), ledgers[i].checkpoint.size, ledgers[i].whole);
+    // A damaged one must hold no other, whatever the order in which they were given.
+    const auto rank = [&](std::size_t i) {
+      return std::tuple(!ledgers[i].is_damaged(), entries_of(ledgers[i]), ledgers[i].checkpoint.size, ledgers[i].whole);
     };
-    std::stable_sort(copies.begin(), copies.end(), [&](auto a, auto b) { return length(a) > length(b); });
+    std::stable_sort(copies.begin(), copies.end(), [&](auto a, auto b) { return rank(a) > rank(b); });
     const auto of_owner = compare_with_longest(ledgers, copies);
     held.insert(held.end(), of_owner.begin(), of_owner.end());
   }

@@ -132,6 +132,7 @@ void LedgerRules::decide(const Digest& plan, const federation::membership::Publi
     return found("approval", "was signed before another decision about this plan: an old approval that was put back");
   record.pinned = named.has_value();
   record.person = decision->approver;
+  record.reason = decision->reason;
   facts_.decisions.push_back(std::move(record));
   if (approved) in_force.approver = approver;
 }

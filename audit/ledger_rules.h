@@ -85,7 +85,8 @@ struct BlameRecord {
 
 struct PlanRecord {
   Digest plan{};
-  std::string person;  // as the approval names them
+  std::string person;    // as the approval names them
+  std::string reason{};  // in their words; may be empty
   std::uint64_t index = 0;
   UnixMs at;
   bool approved = false;
@@ -145,6 +146,9 @@ class LedgerRules {
   // Faults that may be no more than what an unreadable entry held.
   std::uint64_t undecided() const noexcept { return undecided_; }
   std::string missed_text() const;  // "entry 5", "entries 5 to 9 and others"
+  bool missed_several() const noexcept {
+    return missed_.size() > 1 || (!missed_.empty() && missed_.front().first != missed_.front().second);
+  }
   LedgerFacts take_facts() noexcept { return std::move(facts_); }
   bool is_coordinator() const noexcept { return coordinator_; }
   std::optional<UnixMs> last_at() const {  // of the newest entry so far

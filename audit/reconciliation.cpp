@@ -45,19 +45,20 @@ struct Sent {
 
 struct SiteLedgers {
   std::vector<Sent> sent;
-  std::vector<const Transfer*> received;
+  std::vector<const Transfer*> received;  // in the order of the coordinator's ledger
   bool given = false, forked = false;
   std::map<std::string, LedgerUnderKey> by_key;  // those that could be read
 };
 
 struct CoordinatorsSide {
-  std::uint64_t signed_receipts = 0;  // entries under its checkpoint
-  std::optional<UnixMs> ends;
+  const AuditedLedger& ledger;
+  std::string nameless;  // a folder that was given and does not say whose it is; empty: none
 
-  // Of a receipt. One that no checkpoint covers is newer than all that one does, whatever it says.
+  bool covers(const Transfer& receipt) const { return ledger.covers(receipt.index); }
+
+  // Of a receipt. One that is not covered is newer than all that are, whatever it says.
   std::int64_t time_of(const Transfer& receipt) const {
-    const bool covered = receipt.index < signed_receipts || !ends;
-    return covered ? receipt.at.value : std::max(receipt.at.value, ends->value);
+    return covers(receipt) || !ledger.ends ? receipt.at.value : std::max(receipt.at.value, ledger.ends->value);
   }
 };
 
@@ -75,6 +76,7 @@ class SiteWitness {
     for (const Sent& sent : ledgers.sent) {
       if (sent.transfer->body) bodies_.emplace(sent.transfer->kind, *sent.transfer->body);
       else has_old_form_ = true;
+      has_new_form_ = has_new_form_ || (sent.transfer->body && sent.ledger != nullptr);
     }
   }
 
@@ -83,7 +85,7 @@ class SiteWitness {
   // entries name contents, so that an older form is no excuse on either side.
   UnloggedReceipt judge(const Transfer& receipt) const {
     const auto verdict = [&](Culprit culprit, const char* why) { return UnloggedReceipt{receipt.index, culprit, why}; };
-    const bool is_coordinators = receipt.index < coordinator_.signed_receipts;
+    const bool is_coordinators = coordinator_.covers(receipt);
     if (receipt.proof == ReceiptProof::forged && is_coordinators)
       return verdict(Culprit::coordinator, "the site did not sign it: the coordinator made it up");
     if (receipt.proof == ReceiptProof::forged)
@@ -100,7 +102,7 @@ class SiteWitness {
       return verdict(Culprit::nobody,
                      "it is of version 1, without the site's signature, and no roster that was given and in force says "
                      "under which keys the site kept its ledger");
-    if (receipt.proof == ReceiptProof::old_form && !bodies_.empty() && !has_old_form_ && is_coordinators)
+    if (receipt.proof == ReceiptProof::old_form && has_new_form_ && !has_old_form_ && is_coordinators)
       return verdict(Culprit::coordinator,
                      "it is of version 1, without the signature that every message of this site has by its ledger: the "
                      "coordinator left it out");
@@ -111,6 +113,12 @@ class SiteWitness {
                      "its signature cannot be judged: no roster given was in force and names the site's identity key");
     if (std::string early = ends_before(receipt, keys); !early.empty())
       return {receipt.index, Culprit::nobody, std::move(early), true};
+    if (!is_coordinators)
+      return {
+          receipt.index, Culprit::nobody,
+          "no checkpoint of the coordinator covers it, so that nothing shows when it came: let its program end once "
+          "and copy its ledger again",
+          true};
     if (bodies_.contains({receipt.kind, *receipt.body}))
       return verdict(Culprit::nobody,
                      "the site recorded a message with these contents, but fewer times or under other bytes");
@@ -121,6 +129,9 @@ class SiteWitness {
  private:
   // Of the ledgers in which the receipt's message may be recorded, what the auditor lacks; empty: nothing.
   std::string not_given(const std::vector<SiteLogKey>& keys) const {
+    if (!ledgers_.given && !coordinator_.nameless.empty())
+      return "the ledger of " + site_ + " was not given, unless it is " + coordinator_.nameless +
+             ", whose checkpoint is missing or cannot be read";
     if (!ledgers_.given) return "the ledger of " + site_ + " was not given";
     if (ledgers_.by_key.empty())
       return "the ledger of " + site_ + " could not be verified with the keys that were given";
@@ -142,7 +153,7 @@ class SiteWitness {
   std::string ends_before(const Transfer& receipt, const std::vector<SiteLogKey>& keys) const {
     for (const SiteLogKey& key : keys) {
       const CopyEnd& end = ledgers_.by_key.at(key.key).end;
-      const auto round = end.rounds.find(receipt.run);
+      const auto round = coordinator_.covers(receipt) ? end.rounds.find(receipt.run) : end.rounds.end();
       if (receipt.round > 0 && round != end.rounds.end() && round->second > receipt.round) continue;
       if (end.at && end.at->value >= coordinator_.time_of(receipt) - end.ahead_ms.value_or(0)) continue;
       return (end.at ? "the copy of " + site_ + "'s ledger ends at " + utc_text(*end.at) + ", before this was received"
@@ -158,11 +169,13 @@ class SiteWitness {
   const std::vector<std::vector<SiteLogKey>>& log_keys_;
   std::set<std::pair<std::string, Digest>> bodies_;
   bool has_old_form_ = false;
+  bool has_new_form_ = false;  // under the site's checkpoint
 };
 
 struct Matches {
   std::vector<std::pair<Sent, const Transfer*>> both;
-  std::vector<const Transfer*> sent_only, received_only;
+  std::vector<Sent> sent_only;
+  std::vector<const Transfer*> received_only;  // in the order of the coordinator's ledger
 };
 
 // One site's transfers against its receipts. A message sent again has the same bytes: copies are matched one to one.
@@ -178,22 +191,49 @@ Matches match(std::vector<Sent> sent, std::vector<const Transfer*> received) {
   auto receipt = received.begin();
   while (intent != sent.end() || receipt != received.end()) {
     if (receipt == received.end() || (intent != sent.end() && key(intent->transfer) < key(*receipt)))
-      out.sent_only.push_back((intent++)->transfer);
+      out.sent_only.push_back(*intent++);
     else if (intent == sent.end() || key(*receipt) < key(intent->transfer)) out.received_only.push_back(*receipt++);
     else out.both.emplace_back(*intent++, *receipt++);
   }
+  std::sort(out.received_only.begin(), out.received_only.end(),
+            [](const Transfer* a, const Transfer* b) { return a->index < b->index; });
   return out;
 }
 
 // A message arrives after it was recorded: the least difference is what the clocks differ by, or more.
 void compare_clocks(const Matches& matches, const CoordinatorsSide& coordinator) {
   for (const auto& [sent, receipt] : matches.both) {
-    if (sent.ledger == nullptr || receipt->index >= coordinator.signed_receipts) continue;
+    if (sent.ledger == nullptr || !coordinator.covers(*receipt)) continue;
     std::optional<std::int64_t>& ahead = sent.ledger->end.ahead_ms;
     const std::int64_t difference = receipt->at.value - sent.transfer->at.value;
     ahead = std::min(ahead.value_or(difference), difference);
   }
 }
+
+// What was announced when the coordinator's copy had ended cannot be in it. The clocks differ by at most what the
+// messages in both show.
+bool is_after_end(const Sent& sent, const CoordinatorsSide& coordinator) {
+  if (!coordinator.ledger.ends) return true;
+  const std::int64_t ahead = sent.ledger == nullptr ? 0 : sent.ledger->end.ahead_ms.value_or(0);
+  return sent.transfer->at.value + ahead > coordinator.ledger.ends->value;
+}
+
+// The first of each kind, in order; those that convict are shown before the others.
+class ListedReceipts {
+ public:
+  void add(UnloggedReceipt receipt) {
+    std::vector<UnloggedReceipt>& list = receipt.culprit == Culprit::nobody ? others_ : convicting_;
+    if (list.size() < kReceiptsListedMax) list.push_back(std::move(receipt));
+  }
+  std::vector<UnloggedReceipt> take() {
+    for (UnloggedReceipt& receipt : others_)
+      if (convicting_.size() < kReceiptsListedMax) convicting_.push_back(std::move(receipt));
+    return std::move(convicting_);
+  }
+
+ private:
+  std::vector<UnloggedReceipt> convicting_, others_;
+};
 
 SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& ledgers,
                                   const CoordinatorsSide& coordinator,
@@ -204,7 +244,11 @@ SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& le
   out.site = site;
   out.forked = ledgers.forked;
   for (const auto& [sent, receipt] : matches.both) add(out.matched, *receipt);
-  for (const Transfer* sent : matches.sent_only) add(out.unconfirmed, *sent);
+  for (const Sent& sent : matches.sent_only) {
+    add(out.unconfirmed, *sent.transfer);
+    if (is_after_end(sent, coordinator)) add(out.unconfirmed_after, *sent.transfer);
+  }
+  ListedReceipts listed;
   const SiteWitness witness(site, ledgers, coordinator, log_keys);
   for (const Transfer* receipt : matches.received_only) {
     UnloggedReceipt found = witness.judge(*receipt);
@@ -214,10 +258,9 @@ SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& le
     if (found.lacks) add(out.undecided, *receipt);
     const bool is_new = std::find(out.lacking.begin(), out.lacking.end(), found.why) == out.lacking.end();
     if (found.lacks && is_new && out.lacking.size() < kReceiptsListedMax) out.lacking.push_back(found.why);
-    if (out.unlogged_receipts.size() < kReceiptsListedMax) out.unlogged_receipts.push_back(std::move(found));
+    listed.add(std::move(found));
   }
-  std::sort(out.unlogged_receipts.begin(), out.unlogged_receipts.end(),
-            [](const UnloggedReceipt& a, const UnloggedReceipt& b) { return a.index < b.index; });
+  out.unlogged_receipts = listed.take();
   return out;
 }
 
@@ -229,7 +272,7 @@ void add_ledger(SiteLedgers& own, const AuditedLedger& site) {
   own.forked = own.forked || site.forked;
   if (site.ends && (!ledger.end.at || site.ends->value > ledger.end.at->value)) ledger.end.at = site.ends;
   for (const Transfer& transfer : site.facts.transfers) {
-    const bool covered = transfer.index < site.checkpoint.size;
+    const bool covered = site.covers(transfer.index);
     own.sent.push_back({&transfer, covered ? &ledger : nullptr});
     if (!covered) continue;
     RoundNumber& newest = ledger.end.rounds[transfer.run];
@@ -246,6 +289,15 @@ std::string_view to_string(Culprit culprit) noexcept {
     case Culprit::nobody: return "nobody";
   }
   return "nobody";
+}
+
+std::string_view to_string(Compared compared) noexcept {
+  switch (compared) {
+    case Compared::everything: return "everything";
+    case Compared::a_part: return "a part";
+    case Compared::nothing: return "nothing";
+  }
+  return "nothing";
 }
 
 std::uint64_t Reconciliation::unlogged_bytes() const noexcept {
@@ -272,14 +324,29 @@ bool Reconciliation::undecided() const noexcept {
   });
 }
 
+namespace {
+
+Compared compared_of(const AuditedLedger& coordinator) {
+  if (!coordinator.was_read()) return Compared::nothing;
+  if (coordinator.whole) return Compared::everything;
+  const bool has_entries = coordinator.ends || coordinator.unpublished > 0;
+  return has_entries || coordinator.checkpoint.size == 0 ? Compared::a_part : Compared::nothing;
+}
+
+}  // namespace
+
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator) {
   std::map<std::string, SiteLedgers> by_site;
   for (const AuditedLedger* site : sites)
     if (!site->copy && !site->owner.empty() && federation_of(*site) == federation_of(coordinator))
       add_ledger(by_site[site->owner], *site);
   for (const Transfer& receipt : coordinator.facts.transfers) by_site[receipt.site].received.push_back(&receipt);
-  const CoordinatorsSide side{coordinator.checkpoint.size, coordinator.ends};
+  CoordinatorsSide side{coordinator, {}};
+  for (const AuditedLedger* site : sites)
+    if (site->owner.empty() && side.nameless.empty()) side.nameless = site->folder.string();
   Reconciliation out;
+  out.compared = compared_of(coordinator);
+  out.coordinator_ends = coordinator.ends;
   for (const auto& [site, ledgers] : by_site)
     out.sites.push_back(reconcile_site(site, ledgers, side, coordinator.facts.log_keys));
   return out;

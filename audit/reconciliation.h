@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "audit/ledger_audit.h"
+#include "common/clock.h"
 
 namespace fovea::audit {
 
@@ -37,13 +39,22 @@ struct SiteReconciliation {
   TransferCount against_site, against_coordinator;  // of the unlogged ones; the rest convicts nobody
   TransferCount undecided;                          // of these: what was not given may explain them
   std::vector<std::string> lacking;                 // what that is, each once; at most 20
-  std::vector<UnloggedReceipt> unlogged_receipts;   // at most 20
+  // At most 20: those that convict first, each in the order of the coordinator's ledger; `unlogged` counts them all.
+  std::vector<UnloggedReceipt> unlogged_receipts;
+  TransferCount unconfirmed_after;  // of the unconfirmed: announced after the coordinator's copy ends, by both clocks
 };
+
+// How much of what the coordinator received was compared.
+enum class Compared { everything, a_part, nothing };
+std::string_view to_string(Compared compared) noexcept;
 
 struct Reconciliation {
   std::vector<SiteReconciliation> sites;  // by name
-  std::uint64_t unlogged_bytes() const noexcept;
-  bool clean() const noexcept;      // no unlogged message, no site with two ledgers
+  Compared compared = Compared::everything;
+  std::optional<UnixMs> coordinator_ends;         // the newest entry under its checkpoint
+  std::uint64_t unlogged_bytes() const noexcept;  // of what was compared
+  bool clean() const noexcept;                    // no unlogged message among those compared, no site with two ledgers
+  bool complete() const noexcept { return clean() && compared == Compared::everything; }
   bool convicts() const noexcept;   // anybody
   bool undecided() const noexcept;  // not clean, and what was not given may explain all of it
 };
@@ -52,7 +63,8 @@ std::string federation_of(const AuditedLedger& ledger);  // as its origin has it
 
 // Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody. Nor do those that it
 // signed under keys beside which the rosters name another log key than those of the ledgers given, or that the
-// coordinator received after the copy given ends. What only a copy holds, or a ledger of another federation, explains
+// coordinator received after the copy given ends. An entry convicts, whomever, only where its ledger covers() it. What
+// only a copy holds, or a ledger of another federation, explains
 // no receipt. Several ledgers of one site count together where each has a key of its own.
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
 

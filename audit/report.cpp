@@ -164,7 +164,7 @@ std::string guarantees_section(const ReportInput& input) {
       threshold = std::min(threshold.value_or(*ledger.facts.threshold_min), *ledger.facts.threshold_min);
   const std::string least = threshold ? std::to_string(*threshold) : "the threshold of";
   const bool given = input.reconciliation != nullptr;
-  const bool compared = given && input.reconciliation->clean();
+  const bool compared = given && input.reconciliation->complete();
   std::vector<Guarantee> in_force{
       {"The ledgers are complete and in the order in which they were written.",
        "Merkle tree (RFC 6962) under a signature; each egress names the one before it.",
@@ -214,8 +214,10 @@ std::string guarantees_section(const ReportInput& input) {
                         "Nobody without changing the site's program."});
   if (!compared)
     not_in_force.push_back({"That the coordinator received only what is recorded.",
-                            given ? "It received what no site's ledger that was given knows of: see the comparison."
-                                  : "The coordinator's ledger was not given, or could not be verified.",
+                            given && !input.reconciliation->clean()
+                                ? "It received what no site's ledger that was given knows of: see the comparison."
+                            : given ? "Not all of the coordinator's ledger could be read: see the exceptions."
+                                    : "The coordinator's ledger was not given, or could not be verified.",
                             "A site alone."});
   const bool sound = all_sound(input.ledgers, input.reconciliation);
   return "<h2>Guarantees in force</h2>\n" +
@@ -227,11 +229,12 @@ std::string guarantees_section(const ReportInput& input) {
 
 std::string approvals_section(const ReportInput& input) {
   std::string out = "<h2>Approvals</h2>\n<table>\n" +
-                    heading_row({"Site", "When", "Decision", "Person", "Plan (SHA-256)", "Key in roster"});
+                    heading_row({"Site", "When", "Decision", "Person", "Reason", "Plan (SHA-256)", "Key in roster"});
   for (const AuditedLedger& ledger : input.ledgers)
     for (const PlanRecord& record : ledger.facts.decisions)
       out += row({escaped(ledger.owner), utc_text(record.at), record.approved ? "approved" : "rejected",
-                  escaped(record.person), code(to_hex(record.plan)), record.pinned ? "yes" : "not checked"});
+                  escaped(record.person), escaped(record.reason.empty() ? "none given" : record.reason),
+                  code(to_hex(record.plan)), record.pinned ? "yes" : "not checked"});
   return out + "</table>\n";
 }
 
@@ -405,6 +408,8 @@ std::string exceptions_section(const ReportInput& input) {
 
 std::string reconciliation_section(const ReportInput& input) {
   if (input.reconciliation == nullptr) return "";
+  if (input.reconciliation->compared == Compared::nothing)
+    return "<h2>Sites and coordinator compared</h2>\n<p>" + escaped(to_text(*input.reconciliation)) + "</p>\n";
   std::string out = "<h2>Sites and coordinator compared</h2>\n<table>\n" +
                     heading_row({"Site", "In both ledgers", "Sent, not confirmed by the coordinator",
                                  "Received, not in the site's ledger"});
@@ -419,7 +424,8 @@ std::string reconciliation_section(const ReportInput& input) {
       out += "<p>" + escaped(site.site) + ", entry " + std::to_string(receipt.index) +
              " of the coordinator's ledger convicts " + std::string(to_string(receipt.culprit)) + ": " +
              escaped(receipt.why) + ".</p>\n";
-  return out + "<p>Unlogged bytes: <b>" + std::to_string(input.reconciliation->unlogged_bytes()) + "</b></p>\n";
+  for (const std::string& note : comparison_notes(*input.reconciliation)) out += "<p>" + escaped(note) + ".</p>\n";
+  return out + "<p>Unlogged bytes: <b>" + unlogged_text(*input.reconciliation) + "</b></p>\n";
 }
 
 }  // namespace

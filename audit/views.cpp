@@ -21,6 +21,11 @@ std::string count_text(const TransferCount& count) {
   return std::to_string(count.messages) + " (" + byte_text(count.bytes) + ")";
 }
 
+// Beyond those that are listed.
+std::uint64_t not_listed(const SiteReconciliation& site) {
+  return site.unlogged.messages - site.unlogged_receipts.size();
+}
+
 ordered_json receipts_json(const SiteReconciliation& site) {
   ordered_json out = ordered_json::array();
   for (const UnloggedReceipt& receipt : site.unlogged_receipts)
@@ -44,6 +49,7 @@ ordered_json facts_json(const LedgerFacts& facts) {
                          {"plan", to_hex(record.plan)},
                          {"decision", record.approved ? "approved" : "rejected"},
                          {"person", record.person},
+                         {"reason", record.reason},
                          {"key_in_roster", record.pinned},
                          {"at_ms", record.at.value}});
   ordered_json blames = ordered_json::array();
@@ -129,6 +135,37 @@ std::string canary_text(const AuditedLedger& ledger) {
   return "none of " + given + " occurs in any entry" + (ledger.whole ? "" : " that could be read");
 }
 
+std::string not_listed_text(const SiteReconciliation& site) {
+  const std::uint64_t listed_against = static_cast<std::uint64_t>(
+      std::count_if(site.unlogged_receipts.begin(), site.unlogged_receipts.end(),
+                    [](const UnloggedReceipt& receipt) { return receipt.culprit != Culprit::nobody; }));
+  const std::uint64_t against = site.against_site.messages + site.against_coordinator.messages - listed_against;
+  return counted(not_listed(site), "more of the coordinator's entries has", "more of the coordinator's entries have") +
+         " no intent in the site's ledger, " +
+         (against == 0
+              ? std::string("and convict nobody")
+              : "of which " + std::to_string(against) + (against == 1 ? " convicts" : " convict") + " somebody");
+}
+
+// What no copy that ends so early can hold, and what it could. Neither accuses anybody: a message may be lost on its
+// way.
+std::string end_text(const Reconciliation& reconciliation) {
+  std::uint64_t all = 0, after = 0;
+  for (const SiteReconciliation& site : reconciliation.sites) {
+    all += site.unconfirmed.messages;
+    after += site.unconfirmed_after.messages;
+  }
+  if (all == 0 || !reconciliation.coordinator_ends) return "";
+  return "the coordinator's copy ends at " + utc_text(*reconciliation.coordinator_ends) + "; of " +
+         counted(all, "message") + " sent but unconfirmed " + std::to_string(after) + (after == 1 ? " was" : " were") +
+         " announced after it, and " + std::to_string(all - after) + " before" +
+         (all == after ? ""
+          : reconciliation.compared == Compared::everything
+              ? " (lost on the way, on the way when it ended, or never sent)"
+              : " (it may be in what cannot be read of that copy)") +
+         (after > 0 ? ". A newer copy of the coordinator's ledger shows what became of those after it" : "");
+}
+
 // Who is convicted, by name; empty where nobody is.
 std::string convicted(const Reconciliation& reconciliation) {
   std::string sites;
@@ -140,7 +177,7 @@ std::string convicted(const Reconciliation& reconciliation) {
   std::string out;
   if (!sites.empty()) out += "; signed by " + sites + " and not recorded there";
   if (coordinator) out += "; some are the coordinator's inventions";
-  return out.empty() ? "; they convict nobody" : out;
+  return out;
 }
 
 }  // namespace
@@ -198,16 +235,23 @@ ordered_json to_json(const Reconciliation& reconciliation) {
                         {"against_coordinator", count_json(site.against_coordinator)},
                         {"undecided", count_json(site.undecided)},
                         {"lacking", site.lacking},
-                        {"unlogged_receipts", receipts_json(site)}};
-  return {{"verdict", reconciliation.clean()       ? "pass"
-                      : reconciliation.undecided() ? "unverified"
-                                                   : "fail"},
-          {"unlogged_bytes", reconciliation.unlogged_bytes()},
+                        {"unconfirmed_after_end", count_json(site.unconfirmed_after)},
+                        {"unlogged_receipts", receipts_json(site)},
+                        {"not_listed", not_listed(site)}};
+  const bool counted_any = reconciliation.compared != Compared::nothing;
+  return {{"verdict", reconciliation.complete()                              ? "pass"
+                      : reconciliation.clean() || reconciliation.undecided() ? "unverified"
+                                                                             : "fail"},
+          {"compared", to_string(reconciliation.compared)},
+          {"unlogged_bytes", counted_any ? ordered_json(reconciliation.unlogged_bytes()) : ordered_json()},
+          {"coordinator_ends_ms",
+           reconciliation.coordinator_ends ? ordered_json(reconciliation.coordinator_ends->value) : ordered_json()},
           {"sites", sites}};
 }
 
 std::string to_text(const AuditedLedger& ledger) {
-  std::string out = verdict_text(ledger.verdict()) + "  " + on_one_line(ledger.origin) + "  ";
+  std::string out = verdict_text(ledger.verdict()) + "  " +
+                    (ledger.origin.empty() ? "nobody's ledger" : on_one_line(ledger.origin)) + "  ";
   if (!ledger.was_read()) out += "not read";
   else
     out += counted(ledger.checkpoint.size, "entry") + ", " + (ledger.coordinator ? "received " : "sent ") +
@@ -239,7 +283,29 @@ std::string to_text(const BlameEvidence& evidence) {
   return out;
 }
 
+std::string unlogged_text(const Reconciliation& reconciliation) {
+  const std::string bytes = std::to_string(reconciliation.unlogged_bytes());
+  switch (reconciliation.compared) {
+    case Compared::everything: return bytes;
+    case Compared::a_part: return bytes + " among what can be read; the rest was not counted";
+    case Compared::nothing: return "not counted";
+  }
+  return "not counted";
+}
+
+std::vector<std::string> comparison_notes(const Reconciliation& reconciliation) {
+  std::vector<std::string> out;
+  for (const SiteReconciliation& site : reconciliation.sites)
+    if (not_listed(site) > 0) out.push_back(site.site + ": " + not_listed_text(site));
+  if (std::string text = end_text(reconciliation); !text.empty()) out.push_back(std::move(text));
+  return out;
+}
+
 std::string to_text(const Reconciliation& reconciliation) {
+  if (reconciliation.compared == Compared::nothing)
+    return "Nothing was compared, and no byte was counted: no entry of the coordinator's ledger could be believed. "
+           "Give "
+           "an undamaged copy of its folder.";
   std::vector<std::vector<std::string>> rows{{"site", "matched", "sent but unconfirmed", "unlogged"}};
   for (const SiteReconciliation& site : reconciliation.sites)
     rows.push_back(
@@ -251,7 +317,8 @@ std::string to_text(const Reconciliation& reconciliation) {
       out += "\n" + on_one_line(site.site) + ": the coordinator's entry " + std::to_string(receipt.index) +
              " has no intent in the site's ledger; convicts " + std::string(to_string(receipt.culprit)) + ": " +
              on_one_line(receipt.why);
-  return out + "\nUnlogged bytes: " + std::to_string(reconciliation.unlogged_bytes());
+  for (const std::string& note : comparison_notes(reconciliation)) out += "\nnote: " + on_one_line(note);
+  return out + "\nUnlogged bytes: " + unlogged_text(reconciliation);
 }
 
 Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
@@ -275,7 +342,10 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   if (const auto broken = number_of(Verdict::fail); broken > 0)
     return "FAIL: " + std::to_string(broken) + " of " + all +
            (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.") +
-           forked(ledgers);
+           forked(ledgers) +
+           (reconciliation != nullptr && reconciliation->convicts() && !convicted(*reconciliation).empty()
+                ? " The coordinator received what no site's ledger knows of" + convicted(*reconciliation) + "."
+                : "");
   const Verdict verdict = verdict_of(ledgers, reconciliation);
   if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified && unknown > 0)
     return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +
@@ -288,7 +358,8 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   if (reconciliation == nullptr) return "PASS: " + whole + ".";
   if (verdict == Verdict::fail)
     return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
-           " that no site's ledger knows of" + convicted(*reconciliation) + ".";
+           " that no site's ledger knows of" +
+           (convicted(*reconciliation).empty() ? "; they convict nobody" : convicted(*reconciliation)) + ".";
   return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";
 }
 

@@ -19,6 +19,10 @@ nlohmann::ordered_json to_json(const Reconciliation& reconciliation);
 std::string to_text(const AuditedLedger& ledger);
 std::string to_text(const BlameEvidence& evidence);
 std::string to_text(const Reconciliation& reconciliation);
+// How many, or that they were not counted.
+std::string unlogged_text(const Reconciliation& reconciliation);
+// How many receipts are not listed, and what the coordinator's copy is too old for.
+std::vector<std::string> comparison_notes(const Reconciliation& reconciliation);
 
 // The outcome in one sentence.
 std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation);
