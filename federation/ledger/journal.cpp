@@ -14,25 +14,26 @@
 namespace fovea::federation::ledger {
 namespace {
 
-constexpr std::string_view kMagic = "FVJ1";
+constexpr std::string_view kMagic = "FVJ2";
+constexpr std::string_view kMagicOfAnyFormat = "FVJ";
 constexpr std::size_t kCheckBytes = 8;
 
 struct Record {
   std::uint64_t index = 0;
   std::uint64_t durable = 0;
   ByteView entry;
+  files::RecordMac mac{};
   std::size_t size = 0;  // bytes in the file
 };
 
-void write_record(ByteWriter& out, std::uint64_t index, std::uint64_t durable, std::string_view entry) {
+// What the MAC covers.
+ByteWriter begin_record(std::uint64_t index, std::uint64_t durable, std::string_view entry) {
   ByteWriter record;
   record.raw(as_bytes(kMagic));
   record.u64(index);
   record.u64(durable);
   record.sized(entry);
-  const Digest check = crypto::sha256(record.bytes());
-  out.raw(record.bytes());
-  out.raw(ByteView(check).first(kCheckBytes));
+  return record;
 }
 
 // The record at the start of `bytes`, if there is a sound one.
@@ -43,12 +44,13 @@ std::optional<Record> read_record(ByteView bytes) {
   const auto index = in.u64("index");
   const auto durable = in.u64("durable");
   const auto entry = in.sized("entry", kEntryBytesMax);
+  const auto mac = in.array<files::kRecordMacBytes>("mac");
   const std::size_t covered = bytes.size() - in.left();
   const auto check = in.raw("check", kCheckBytes);
-  if (!index || !durable || !entry || !check) return std::nullopt;
+  if (!index || !durable || !entry || !mac || !check) return std::nullopt;
   const Digest expected = crypto::sha256(bytes.first(covered));
   if (!std::equal(check->begin(), check->end(), expected.begin())) return std::nullopt;
-  return Record{*index, *durable, *entry, covered + kCheckBytes};
+  return Record{*index, *durable, *entry, *mac, covered + kCheckBytes};
 }
 
 // Whether a sound record behind `position` says that the bytes there had been synced. What only begins like a record
@@ -66,7 +68,24 @@ bool proves_synced(ByteView bytes, std::size_t position) {
   return false;
 }
 
+Result<void> check_format(const std::filesystem::path& path, ByteView file) {
+  if (file.size() < kMagic.size() || !as_text(file).starts_with(kMagicOfAnyFormat)) return {};
+  const char format = as_text(file)[kMagicOfAnyFormat.size()];
+  if (format < '0' || format > '9' || format == kMagic.back()) return {};
+  return failed_precondition(path.string() + ": is of format " + format + ", this version writes " + kMagic.back() +
+                             "\n  fix: start the version that wrote it and let it end by itself (its ledger is then "
+                             "whole without this file), and start this one again");
+}
+
 }  // namespace
+
+files::RecordKey ledger_journal_key(const crypto::SigningKey& log_key, std::string_view origin) {
+  return files::RecordKey::derive(log_key.seed(), "FOVEA/1/ledger-journal", origin);
+}
+
+bool LedgerJournalEntry::written_by(const files::RecordKey& key, const Digest& root) const {
+  return key.wrote(root, begin_record(index, durable, entry).bytes(), mac);
+}
 
 Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& path) {
   LedgerJournalContents out;
@@ -74,6 +93,7 @@ Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& p
   if (!bytes && bytes.error().code == ErrorCode::not_found) return out;
   if (!bytes) return bytes.error();
   const ByteView all(*bytes);
+  FOVEA_TRY(check_format(path, all));
   std::size_t position = 0;
   while (position < all.size()) {
     const auto record = read_record(all.subspan(position));
@@ -85,7 +105,7 @@ Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& p
                           "ledger as evidence and start the site with a new one");
       break;
     }
-    out.entries.push_back({record->index, std::string(as_text(record->entry))});
+    out.entries.push_back({record->index, std::string(as_text(record->entry)), record->durable, record->mac});
     position += record->size;
   }
   out.sound_bytes = position;
@@ -93,17 +113,24 @@ Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& p
   return out;
 }
 
-Result<LedgerJournal> LedgerJournal::open(const std::filesystem::path& path, const LedgerJournalContents& contents) {
+Result<LedgerJournal> LedgerJournal::open(const std::filesystem::path& path, const LedgerJournalContents& contents,
+                                          files::RecordKey key) {
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
   if (contents.torn_bytes > 0) FOVEA_TRY(file.truncate(contents.sound_bytes));
   // What was read may still be in the page cache only, if the last writer was killed before its sync.
   FOVEA_TRY(file.sync());
-  return LedgerJournal(std::move(file), contents.sound_bytes);
+  return LedgerJournal(std::move(file), contents.sound_bytes, std::move(key));
 }
 
-Result<void> LedgerJournal::append(std::uint64_t first_index, const std::vector<std::string>& entries) {
+Result<void> LedgerJournal::append(std::span<const LedgerJournalAddition> entries) {
   ByteWriter out;
-  for (std::size_t i = 0; i < entries.size(); ++i) write_record(out, first_index + i, durable_, entries[i]);
+  for (const LedgerJournalAddition& addition : entries) {
+    ByteWriter record = begin_record(addition.index, durable_, addition.entry);
+    record.raw(key_.mac(addition.root, record.bytes()));
+    const Digest check = crypto::sha256(record.bytes());
+    out.raw(record.bytes());
+    out.raw(ByteView(check).first(kCheckBytes));
+  }
   return file_.append(out.bytes());
 }
 

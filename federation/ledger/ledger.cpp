@@ -155,23 +155,31 @@ Result<void> Ledger::State::must_contain(const crypto::Checkpoint& seen, std::ui
                     fix);
 }
 
+// Everything is looked at before anything is cut off: whoever finds a record that is not its own changes nothing.
 Result<void> Ledger::State::load_journal(const Visitor& visit) {
-  FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_ledger_journal(options.folder / "journal"));
-  recovery.torn_bytes = contents.torn_bytes;
-  FOVEA_TRY_ASSIGN(LedgerJournal opened, LedgerJournal::open(options.folder / "journal", contents));
-  journal.emplace(std::move(opened));
+  const fs::path path = options.folder / "journal";
+  FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_ledger_journal(path));
   if (!contents.entries.empty() && contents.entries.front().index > published_size)
     return corruption("ledger " + options.folder.string() + ": entries " + std::to_string(published_size) + " to " +
                       std::to_string(contents.entries.front().index - 1) +
                       " are missing between checkpoint and journal");
+  files::RecordKey key = ledger_journal_key(options.key, options.origin);
   for (LedgerJournalEntry& record : contents.entries) {
     if (record.index < published_size) continue;  // a crash between the checkpoint and the journal's clearing
+    if (!record.written_by(key, frontier.root()))
+      return corruption(path.string() + ": the record of entry " + std::to_string(record.index) +
+                        " was not written by the owner of this ledger's key after the entries before it: it, or one "
+                        "before it, was added, changed or moved\n  fix: put back a copy of this folder from just "
+                        "before that; without one, keep it for an auditor and go on under new keys in a new folder");
     FOVEA_TRY_ASSIGN(const StampedEntry entry,
                      decode_entry(as_bytes(record.entry), "journal entry " + std::to_string(record.index)));
     if (visit) FOVEA_TRY(visit(record.index, entry));
     add(std::move(record.entry));
     ++recovery.entries_recovered;
   }
+  recovery.torn_bytes = contents.torn_bytes;
+  FOVEA_TRY_ASSIGN(LedgerJournal opened, LedgerJournal::open(path, contents, std::move(key)));
+  journal.emplace(std::move(opened));
   return {};
 }
 
@@ -244,7 +252,14 @@ Result<std::uint64_t> Ledger::append(UnixMs at, std::span<const LedgerEntry> ent
   }
   if (s.frontier.size() - s.published_size + texts.size() > kUnpublishedMax) FOVEA_TRY(publish());
   const std::uint64_t first = s.frontier.size();
-  if (auto written = s.journal->append(first, texts); !written) {
+  std::vector<LedgerJournalAddition> additions;
+  additions.reserve(texts.size());
+  crypto::MerkleFrontier before = s.frontier;
+  for (const std::string& text : texts) {
+    additions.push_back({before.size(), before.root(), text});
+    before.append(crypto::merkle_leaf(as_bytes(text)));
+  }
+  if (auto written = s.journal->append(additions); !written) {
     s.failed = true;
     return written.error();
   }

@@ -210,10 +210,14 @@ TEST_F(AuditProgram, ACheckpointThatClaimsTooMuchEndsTheAuditSoon) {
   test::spill(folder.path() / "st-anna/ledger/checkpoint", note.serialize());
   // Its journal confirms as many messages as the checkpoint claims.
   federation::ledger::LedgerJournal journal =
-      federation::ledger::LedgerJournal::open(folder.path() / "st-anna/ledger/journal", {}).value();
+      federation::ledger::LedgerJournal::open(
+          folder.path() / "st-anna/ledger/journal", {},
+          federation::ledger::ledger_journal_key(test::signing_key(anna.log_key), claim.origin))
+          .value();
   const auto text = federation::ledger::encode_entry(
       {test::kTestTime, federation::ledger::EgressSent{.first = 1000, .count = claim.size}});
-  ASSERT_TRUE(journal.append(claim.size, {text.value()}));
+  const federation::ledger::LedgerJournalAddition addition{.index = claim.size, .entry = text.value()};
+  ASSERT_TRUE(journal.append(std::span(&addition, 1)));
   EXPECT_EQ(fovea_audit("explain " + path("st-anna") + " 1" + keys(), "timeout 60 ").code, 1);  // nor is it there
   for (const std::string& command : {"verify " + path("st-anna"), "report " + all() + " --out " + path("report.html"),
                                      "reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator")})

@@ -420,7 +420,7 @@ TEST(LedgerCrash, DamageToDurableEntriesIsNotTakenForATornTail) {
 TEST(LedgerCrash, AJournalFullOfFalseBeginningsIsDamage) {
   const test::TemporaryFolder folder;
   { ASSERT_TRUE(ledger::Ledger::open(ledger_options(folder.path()))); }
-  std::string beginning = "FVJ1" + std::string(16, '\0') + std::string("\x00\xf0\x00\x00", 4);
+  std::string beginning = "FVJ2" + std::string(16, '\0') + std::string("\x00\xf0\x00\x00", 4);
   std::string journal;
   for (int i = 0; i < 5000; ++i) journal += beginning;
   test::spill(folder.path() / "journal", journal);
