@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "federation/ledger/egress_rules.h"
 
 namespace fovea::audit {
 namespace {
@@ -29,9 +30,17 @@ void add(TransferCount& count, const Transfer& transfer) {
 // coordinator's. Others are not asked: whoever hands the folder over can have written them.
 struct CopyEnd {
   std::optional<UnixMs> at;              // of the newest entry
-  std::map<RunId, RoundNumber> rounds;   // the newest of each run in which something left
+  std::map<RunId, RoundNumber> rounds;   // the newest of each run that the site joined
   std::optional<std::int64_t> ahead_ms;  // how far the coordinator's clock is ahead of this one, at most
 };
+
+// Of an attempt that the site had joined: of rounds that it joins it never goes back to an earlier one, which its gate
+// makes durable first. Other kinds name whatever round the coordinator asked for.
+bool is_of_joined_round(const Transfer& transfer) {
+  const auto kind = federation::ledger::egress_kind(transfer.kind);
+  return transfer.round > 0 && kind &&
+         federation::ledger::egress_scope(*kind) == federation::messages::MessageScope::round;
+}
 
 struct LedgerUnderKey {
   bool whole = true;
@@ -148,13 +157,13 @@ class SiteWitness {
     });
   }
 
-  // An old copy convicts nobody. A site sends nothing of a round once it has sent something of a later one, so that a
-  // later round shows, whatever its operator wrote for times, that the copy reaches further than the receipt.
+  // An old copy convicts nobody. Once a site has joined a round it sends nothing of an attempt of an earlier one, so
+  // that a later round shows, whatever its operator wrote for times, that the copy reaches further than the receipt.
   std::string ends_before(const Transfer& receipt, const std::vector<SiteLogKey>& keys) const {
     for (const SiteLogKey& key : keys) {
       const CopyEnd& end = ledgers_.by_key.at(key.key).end;
       const auto round = coordinator_.covers(receipt) ? end.rounds.find(receipt.run) : end.rounds.end();
-      if (receipt.round > 0 && round != end.rounds.end() && round->second > receipt.round) continue;
+      if (is_of_joined_round(receipt) && round != end.rounds.end() && round->second > receipt.round) continue;
       if (end.at && end.at->value >= coordinator_.time_of(receipt) - end.ahead_ms.value_or(0)) continue;
       return (end.at ? "the copy of " + site_ + "'s ledger ends at " + utc_text(*end.at) + ", before this was received"
                      : "the copy of " + site_ + "'s ledger is empty") +
@@ -274,7 +283,7 @@ void add_ledger(SiteLedgers& own, const AuditedLedger& site) {
   for (const Transfer& transfer : site.facts.transfers) {
     const bool covered = site.covers(transfer.index);
     own.sent.push_back({&transfer, covered ? &ledger : nullptr});
-    if (!covered) continue;
+    if (!covered || !is_of_joined_round(transfer)) continue;
     RoundNumber& newest = ledger.end.rounds[transfer.run];
     newest = std::max(newest, transfer.round);
   }

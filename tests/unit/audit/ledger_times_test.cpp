@@ -85,8 +85,8 @@ class LedgerTimes : public testing::Test {
     return coordinator(entries);
   }
   static IngressReceipt past_the_gate(const test::EgressSite& from, RoundNumber round) {
-    const auto kind = federation::messages::MessageKind::training_ready;
-    const federation::messages::TrainingReady message{.round = round, .model_hash = test::filled(0x99)};
+    const auto kind = federation::messages::MessageKind::keys;
+    const federation::messages::KeysMessage message{.ref = {.round = round, .attempt = 9}, .keys = {}};
     return test::receipt_of(from, kind, from.wire(kind, message.encode()), round);
   }
   std::int64_t end_ms() const { return static_cast<std::int64_t>(honest.size() - 1) * kStepMs; }
@@ -165,6 +165,46 @@ TEST_F(LedgerTimes, TimesOfLongAgoExcuseNothingOfAnEarlierRound) {
   const AuditedLedger ledger = read("old");
   EXPECT_EQ(culprit({&ledger}, coordinator_with_one_more(end_ms() / 2, 1)), Culprit::site);
   expect_undecided({&ledger}, coordinator_with_one_more(end_ms() / 2, 3), "ends at");  // and does not pass
+}
+
+// A refusal, or a training, names whatever round the coordinator asks for: of a run that goes to round 3 it asks for
+// the round four thousand millions, or, when the site has joined round 3, once more for round 1.
+TEST_F(LedgerTimes, ARoundThatOnlyTheCoordinatorNamedDoesNotShowWhenACopyEnds) {
+  using federation::messages::MessageKind;
+  constexpr RoundNumber kFar = 4'000'000'000;
+  const Bytes failure = site.wire(
+      MessageKind::attempt_failure,
+      federation::messages::AttemptFailure{
+          .round = kFar, .attempt = 0, .reason = federation::messages::RefusalReason::wrong_epoch, .accused = {}}
+          .encode());
+  const Bytes ready = site.wire(MessageKind::training_ready,
+                                federation::messages::TrainingReady{.round = kFar, .model_hash = site.model}.encode());
+  for (const auto& [kind, wire] :
+       {std::pair{MessageKind::attempt_failure, failure}, {MessageKind::training_ready, ready}}) {
+    test::EgressSite early{folder.path() / ("asked" + std::to_string(++ledgers))};
+    {
+      node::egress::EgressGate gate = early.open().value();
+      ASSERT_TRUE(early.prepare(gate));
+      const ByteView views[] = {wire};
+      ASSERT_TRUE(gate.sent(gate.intend(views).value()));
+      ASSERT_TRUE(gate.publish());
+    }
+    const AuditedLedger copy = read("asked" + std::to_string(ledgers));
+    EXPECT_TRUE(copy.sound());
+    std::vector<Stamped> all = received_of(honest, received);
+    for (Stamped& one : all) one.at_ms += kHourMs;
+    all.insert(all.begin(), {kStepMs, test::receipt_of(early, kind, wire, kFar)});
+    expect_undecided({&copy}, coordinator(with_roster(all)), "the copy of st-anna's ledger ends at 20");
+  }
+  const AuditedLedger whole = copy_of_the_first(honest.size());
+  std::vector<Stamped> late = received_of(honest, received);
+  const Bytes again =
+      site.wire(MessageKind::attempt_failure,
+                federation::messages::AttemptFailure{
+                    .round = 1, .attempt = 0, .reason = federation::messages::RefusalReason::stale_round, .accused = {}}
+                    .encode());
+  late.push_back({end_ms() + kHourMs, test::receipt_of(site, MessageKind::attempt_failure, again, 1)});
+  expect_undecided({&whole}, coordinator(with_roster(late)), "the copy of st-anna's ledger ends at 20");
 }
 
 // Whoever hands a folder over can write to its journal.

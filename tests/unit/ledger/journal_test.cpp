@@ -109,7 +109,7 @@ TEST_F(LedgerJournalTest, ARecordThatOthersFollowedInThePlaceOfAnotherIsRefused)
   test::spill(path(), records_[0]);  // as if the rest had been torn off
   {
     auto ledger = ledger::Ledger::open(ledger_options(folder_.path())).value();
-    ASSERT_EQ(ledger.append(kTestTime, numbered_entries(70, 2)).value(), 4U);
+    ASSERT_EQ(ledger.append(kTestTime, numbered_entries(8, 2)).value(), 4U);
     ASSERT_TRUE(ledger.sync());
   }
   const std::string after = journal();
