@@ -108,6 +108,7 @@ class EntryAuditor {
   bool has_gap() const noexcept { return !gaps_.empty(); }
   std::vector<IndexRange> take_gaps() noexcept { return std::move(gaps_); }  // missing, or not what was committed to
   std::uint64_t of_newer_version() const noexcept { return of_newer_version_; }
+  std::uint64_t first_of_newer_version() const noexcept { return first_of_newer_version_; }
   const std::string& newer_version() const noexcept { return newer_version_; }  // what is said of the first
 
  private:
@@ -130,7 +131,10 @@ class EntryAuditor {
     search(name, pending.bytes);
     const Result<federation::ledger::StampedEntry>& entry = *pending.entry;
     if (!entry && entry.error().code == ErrorCode::failed_precondition) {
-      if (of_newer_version_++ == 0) newer_version_ = entry.error().message;
+      if (of_newer_version_++ == 0) {
+        first_of_newer_version_ = pending.index;
+        newer_version_ = entry.error().message;
+      }
       return rules_.missed(pending.index, pending.index);
     }
     if (!entry) return rules_.report(name, "form", entry.error().message);
@@ -143,7 +147,7 @@ class EntryAuditor {
   const KeyRing& ring_;
   std::vector<Pending> batch_;
   const CanarySearch canaries_;
-  std::uint64_t canary_hits_ = 0, of_newer_version_ = 0;
+  std::uint64_t canary_hits_ = 0, of_newer_version_ = 0, first_of_newer_version_ = 0;
   std::string newer_version_;
   std::vector<IndexRange> gaps_;
 };
@@ -262,7 +266,10 @@ void tell_what_leads_to_no_root(AuditedLedger& out) {
 
 void tell_what_was_missed(AuditedLedger& out, EntryAuditor& auditor) {
   out.of_newer_version = auditor.of_newer_version();
-  out.whole = out.whole && out.of_newer_version == 0;
+  // One that no checkpoint covers anybody may have written: it excuses nothing.
+  const bool is_signed = out.of_newer_version > 0 && auditor.first_of_newer_version() < out.checkpoint.size;
+  if (is_signed && out.whole) out.known_until = auditor.first_of_newer_version();
+  out.whole = out.whole && !is_signed;
   if (out.of_newer_version > 0)
     out.unverified =
         auditor.newer_version() +

@@ -49,6 +49,8 @@ struct AuditedLedger {
   std::vector<Digest> unpublished_leaves;
   std::optional<UnixMs> ends;          // when the newest entry under the checkpoint was written; none: it is empty
   std::uint64_t of_newer_version = 0;  // entries that a newer program wrote: not judged
+  // Where those alone keep the ledger from being whole: the first of them. All entries before it are known.
+  std::optional<std::uint64_t> known_until;
   // Among several of one owner, by compare_copies():
   bool copy = false;                    // another one given is longer
   bool forked = false;                  // another one given is signed too, and neither continues the other

@@ -44,6 +44,9 @@ bool is_of_joined_round(const Transfer& transfer) {
 
 struct LedgerUnderKey {
   bool whole = true;
+  // As in CopyEnd, before the first entry that a newer program wrote: of the rounds before these nothing is in what
+  // cannot be read. Empty where something is missing or was changed.
+  std::map<RunId, RoundNumber> rounds_known;
   CopyEnd end;
 };
 
@@ -58,6 +61,11 @@ struct SiteLedgers {
   bool given = false, forked = false;
   std::map<std::string, LedgerUnderKey> by_key;  // those that could be read
 };
+
+bool has_later_round(const std::map<RunId, RoundNumber>& newest, const Transfer& receipt) {
+  const auto round = newest.find(receipt.run);
+  return is_of_joined_round(receipt) && round != newest.end() && round->second > receipt.round;
+}
 
 struct CoordinatorsSide {
   const AuditedLedger& ledger;
@@ -104,7 +112,7 @@ class SiteWitness {
     const std::vector<SiteLogKey>& keys = log_keys_[receipt.log_keys];
     if (std::string missing = not_given(keys); !missing.empty())
       return {receipt.index, Culprit::nobody, std::move(missing), true};
-    if (is_damaged(keys))
+    if (is_damaged(receipt, keys))
       return verdict(Culprit::nobody,
                      "it may be in what cannot be read or is missing in this copy of the site's ledger");
     if (receipt.proof == ReceiptProof::old_form && keys.empty())
@@ -150,10 +158,11 @@ class SiteWitness {
     return "";
   }
 
-  bool is_damaged(const std::vector<SiteLogKey>& keys) const {
+  bool is_damaged(const Transfer& receipt, const std::vector<SiteLogKey>& keys) const {
     return std::any_of(ledgers_.by_key.begin(), ledgers_.by_key.end(), [&](const auto& of_key) {
       const auto names = [&](const SiteLogKey& key) { return key.key == of_key.first; };
-      return !of_key.second.whole && (keys.empty() || std::any_of(keys.begin(), keys.end(), names));
+      return !of_key.second.whole && !has_later_round(of_key.second.rounds_known, receipt) &&
+             (keys.empty() || std::any_of(keys.begin(), keys.end(), names));
     });
   }
 
@@ -162,8 +171,7 @@ class SiteWitness {
   std::string ends_before(const Transfer& receipt, const std::vector<SiteLogKey>& keys) const {
     for (const SiteLogKey& key : keys) {
       const CopyEnd& end = ledgers_.by_key.at(key.key).end;
-      const auto round = coordinator_.covers(receipt) ? end.rounds.find(receipt.run) : end.rounds.end();
-      if (is_of_joined_round(receipt) && round != end.rounds.end() && round->second > receipt.round) continue;
+      if (coordinator_.covers(receipt) && has_later_round(end.rounds, receipt)) continue;
       if (end.at && end.at->value >= coordinator_.time_of(receipt) - end.ahead_ms.value_or(0)) continue;
       return (end.at ? "the copy of " + site_ + "'s ledger ends at " + utc_text(*end.at) + ", before this was received"
                      : "the copy of " + site_ + "'s ledger is empty") +
@@ -286,6 +294,7 @@ void add_ledger(SiteLedgers& own, const AuditedLedger& site) {
     if (!covered || !is_of_joined_round(transfer)) continue;
     RoundNumber& newest = ledger.end.rounds[transfer.run];
     newest = std::max(newest, transfer.round);
+    if (site.known_until && transfer.index < *site.known_until) ledger.rounds_known[transfer.run] = newest;
   }
 }
 

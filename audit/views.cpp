@@ -115,6 +115,15 @@ std::string forked(const std::vector<AuditedLedger>& ledgers) {
   return out.empty() ? "" : out + " signed two ledgers that contradict each other.";
 }
 
+// A ledger with such entries never passes: they may hold anything. Empty where there is none.
+std::string of_newer_version(const std::vector<AuditedLedger>& ledgers) {
+  std::uint64_t count = 0;
+  for (const AuditedLedger& ledger : ledgers) count += ledger.of_newer_version;
+  if (count == 0) return "";
+  return " (" + counted(count, "entry is of a type or version", "entries are of types or versions") +
+         " that only a newer program knows)";
+}
+
 // What the auditor lacks of which, each once.
 std::string lacking(const Reconciliation& reconciliation) {
   constexpr std::size_t kShown = 5;
@@ -348,8 +357,8 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
                 : "");
   const Verdict verdict = verdict_of(ledgers, reconciliation);
   if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified && unknown > 0)
-    return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all +
-           " cannot be judged with what was given; the lines above say what is missing.";
+    return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all + " cannot be judged with what was given" +
+           of_newer_version(ledgers) + "; the lines above say what is missing.";
   if (verdict == Verdict::unverified)
     return "NOT VERIFIED: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
            " that may be recorded in what was not given: " + lacking(*reconciliation) + ".";

@@ -10,6 +10,7 @@
 #include "audit/reconciliation.h"
 #include "audit/views.h"
 #include "crypto/merkle_log.h"
+#include "federation/ledger/journal.h"
 #include "federation/ledger/tile.h"
 #include "tests/support/audited_run.h"
 #include "tests/support/temporary_folder.h"
@@ -215,6 +216,49 @@ TEST_F(NewerVersion, IsNotVerifiedAndAccusesNobody) {
     entries[at] = R"({"at_ms":1700000000000,"count":3,"type":"egress.noted","v":1})";
     expect_not_verified(entries, at);
   }
+}
+
+// Its owner can write such an entry at any time, and it stays: what left before it, by what is known, must be known.
+TEST_F(NewerVersion, ExcusesNothingOfARoundThatWasOverBeforeIt) {
+  const auto convicted = [&](const std::vector<std::string>& entries, RoundNumber round) {
+    const AuditedLedger ledger = ledger_of(entries);
+    const auto kind = federation::messages::MessageKind::keys;
+    const federation::messages::KeysMessage message{.ref = {.round = round, .attempt = 9}, .keys = {}};
+    Entries more = receipts;
+    more.emplace_back(test::receipt_of(site, kind, site.wire(kind, message.encode()), round));
+    const std::string name = "more" + std::to_string(ledgers);
+    test::write_ledger_of(folder.path() / name, "test/coordinator", test::kAuditCoordinator, more);
+    const AuditedLedger received = audit_ledger(folder.path() / name, ring).value();
+    const Reconciliation result = reconcile({&ledger}, received);
+    const std::string sentence = verdict_sentence({ledger, received}, &result);
+    const bool counted = sentence.find("(1 entry is of a type or version that only a newer") != std::string::npos;
+    EXPECT_NE(counted, result.convicts()) << sentence;
+    return result.convicts();
+  };
+  const std::string noted = R"({"at_ms":1700000000000,"type":"egress.noted","v":1})";
+  std::vector<std::string> last = texts;
+  last.push_back(noted);
+  EXPECT_TRUE(convicted(last, 1));
+  EXPECT_TRUE(convicted(last, 2));
+  EXPECT_FALSE(convicted(last, 3));  // which may have gone on with it
+  std::vector<std::string> first = texts;
+  first[0] = with_version(texts[0], "9");
+  for (const RoundNumber round : {1U, 2U, 3U}) EXPECT_FALSE(convicted(first, round));
+}
+
+TEST_F(NewerVersion, ThatNoCheckpointCoversExcusesNothing) {
+  const AuditedLedger signed_one = ledger_of(texts);
+  const fs::path path = signed_one.folder;
+  auto journal = federation::ledger::LedgerJournal::open(
+                     path / "journal", {}, federation::ledger::ledger_journal_key(test::signing_key(99), kOrigin))
+                     .value();
+  const std::string noted = R"({"at_ms":1700000000000,"type":"egress.noted","v":1})";
+  const federation::ledger::LedgerJournalAddition addition{.index = texts.size(), .entry = noted};
+  ASSERT_TRUE(journal.append(std::span(&addition, 1)));
+  const AuditedLedger ledger = audit_ledger(path, ring).value();
+  EXPECT_EQ(ledger.of_newer_version, 1U);
+  EXPECT_EQ(ledger.verdict(), Verdict::unverified);
+  EXPECT_TRUE(ledger.whole);
 }
 
 TEST_F(NewerVersion, IsNoExcuseForWhatThisVersionReads) {
