@@ -1,33 +1,83 @@
 #include "federation/files/record_file.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
+#include <string_view>
 
+#include "crypto/hash.h"
 #include "federation/secagg/framed_journal.h"
 
 namespace fovea::federation::files {
 namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{8} << 30U;
+constexpr std::string_view kHeader = "FVR2";
+
+Digest after(const Digest& before, ByteView record) { return crypto::Sha256().update(before).update(record).finish(); }
 
 }  // namespace
 
-Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain retain, FileMode mode) {
+Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain retain, FileMode mode,
+                                    std::optional<RecordKey> key) {
   FOVEA_TRY(remove_unfinished(path));
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path, mode));
-  secagg::JournalContents contents;
-  if (file.size() > 0) {
-    FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kFileBytesMax));
-    auto read = secagg::read_journal(bytes);
-    if (!read) return read.error().with_context(path.string());
-    contents = std::move(*read);
-    if (contents.intact_bytes < bytes.size()) FOVEA_TRY(file.truncate(contents.intact_bytes));
+  RecordFile out(path, mode, std::move(file), retain, std::move(key));
+  if (out.file_.size() == 0) return out;
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kFileBytesMax));
+  auto read = secagg::read_journal(bytes);
+  if (!read) return read.error().with_context(path.string());
+  FOVEA_TRY_ASSIGN(out.records_, out.authentic(std::move(read->records), out.before_));
+  if (read->intact_bytes < bytes.size()) FOVEA_TRY(out.file_.truncate(read->intact_bytes));
+  return out;
+}
+
+Result<std::vector<Bytes>> RecordFile::authentic(std::vector<Bytes> records, Digest& before) const {
+  before = {};
+  if (!key_ || records.empty()) return records;
+  const auto is_header = [](ByteView record) { return as_text(record) == kHeader; };
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Bytes& record = records[i];
+    const std::size_t size = record.size() - std::min(record.size(), kRecordMacBytes);
+    const ByteView text = ByteView(record).first(size);
+    if (i == 0 && !is_header(text))
+      return failed_precondition(path_.string() +
+                                 ": is of format 1, without a key, and this version writes 2\n  fix: let the version "
+                                 "that wrote it end the run, or move this run's folder away: the site keeps in its "
+                                 "register what it has released, and no attempt that it had joined is gone on with");
+    RecordMac mac{};
+    const ByteView end = ByteView(record).subspan(size);
+    std::copy(end.begin(), end.end(), mac.begin());
+    if (end.size() != mac.size() || !key_->wrote(before, text, mac))
+      return corruption(path_.string() + ": record " + std::to_string(i) +
+                        " was not written with this site's key after the records before it: it, or one before it, was "
+                        "added, changed or moved\n  fix: put back a copy of the file from just before that, or move "
+                        "this run's folder away: the site then begins the run as if it had taken no part");
+    before = after(before, record);
+    record.resize(size);
   }
-  return RecordFile(path, mode, std::move(file), std::move(contents.records), retain);
+  records.erase(records.begin());
+  return records;
+}
+
+Bytes RecordFile::framed(ByteView record) {
+  if (!key_) return secagg::frame_record(record);
+  Bytes with_mac(record.begin(), record.end());
+  const RecordMac mac = key_->mac(before_, record);
+  with_mac.insert(with_mac.end(), mac.begin(), mac.end());
+  before_ = after(before_, with_mac);
+  return secagg::frame_record(with_mac);
+}
+
+Bytes RecordFile::begin() {
+  before_ = {};
+  return key_ ? framed(as_bytes(kHeader)) : Bytes();
 }
 
 Result<void> RecordFile::append(std::span<const Bytes> records) {
   if (records.empty()) return {};
-  for (const Bytes& record : records) FOVEA_TRY(file_.append(secagg::frame_record(record)));
+  if (file_.size() == 0) FOVEA_TRY(file_.append(begin()));
+  for (const Bytes& record : records) FOVEA_TRY(file_.append(framed(record)));
   FOVEA_TRY(file_.sync());
   if (retain_ == Retain::appended_too) records_.insert(records_.end(), records.begin(), records.end());
   return {};
@@ -37,14 +87,15 @@ Result<std::vector<Bytes>> RecordFile::read() const {
   FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path_, kFileBytesMax));
   auto contents = secagg::read_journal(bytes);
   if (!contents) return contents.error().with_context(path_.string());
-  return std::move(contents->records);
+  Digest ignored{};
+  return authentic(std::move(contents->records), ignored);
 }
 
 Result<void> RecordFile::rewrite(std::span<const Bytes> records) {
-  Bytes file;
+  Bytes file = begin();
   for (const Bytes& record : records) {
-    const Bytes framed = secagg::frame_record(record);
-    file.insert(file.end(), framed.begin(), framed.end());
+    const Bytes next = framed(record);
+    file.insert(file.end(), next.begin(), next.end());
   }
   FOVEA_TRY(write_file_durably(path_, file, mode_));
   FOVEA_TRY_ASSIGN(file_, AppendFile::open(path_, mode_));
@@ -60,7 +111,8 @@ Result<void> RecordFile::erase() {
 
 Result<void> RecordFile::restart(ByteView first) {
   FOVEA_TRY(erase());
-  FOVEA_TRY(file_.append(secagg::frame_record(first)));
+  FOVEA_TRY(file_.append(begin()));
+  FOVEA_TRY(file_.append(framed(first)));
   if (retain_ == Retain::appended_too) records_.emplace_back(first.begin(), first.end());
   return {};
 }

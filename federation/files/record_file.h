@@ -1,14 +1,20 @@
 // A file of durable records (federation/secagg/framed_journal.h): the journal of a run, the register of a site, the
 // history of a coordinator's run. One writer, not thread-safe.
+//
+// With a key it is authenticated: it begins with a record "FVR2", and each record ends in 16 bytes of MAC over it and
+// all before it (record_key.h). Then nobody without the key adds, changes, moves or leaves out a record. What cuts the
+// file behind one, or puts an older one back, is not told from an older file.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
+#include "federation/files/record_key.h"
 
 namespace fovea::federation::files {
 
@@ -17,8 +23,10 @@ class RecordFile {
   enum class Retain { at_open, appended_too };  // what records() gives
 
   // Makes the file at first; cuts a torn last record off, and removes what a rewrite() that was killed left.
-  // corruption: a damaged record before the last; nothing is cut.
-  static Result<RecordFile> open(const std::filesystem::path& path, Retain retain, FileMode mode = FileMode::secret);
+  // corruption: a damaged record before the last, or one that the key did not write; nothing is cut.
+  // failed_precondition: of the format without a key, where there is one.
+  static Result<RecordFile> open(const std::filesystem::path& path, Retain retain, FileMode mode = FileMode::secret,
+                                 std::optional<RecordKey> key = {});
 
   const std::vector<Bytes>& records() const noexcept { return records_; }
   std::vector<Bytes> take_records() noexcept { return std::exchange(records_, {}); }
@@ -36,13 +44,19 @@ class RecordFile {
   Result<void> erase();  // empties it, durably
 
  private:
-  RecordFile(std::filesystem::path path, FileMode mode, AppendFile file, std::vector<Bytes> records, Retain retain)
-      : path_(std::move(path)), mode_(mode), file_(std::move(file)), records_(std::move(records)), retain_(retain) {}
+  RecordFile(std::filesystem::path path, FileMode mode, AppendFile file, Retain retain, std::optional<RecordKey> key)
+      : path_(std::move(path)), mode_(mode), file_(std::move(file)), retain_(retain), key_(std::move(key)) {}
+  Bytes framed(ByteView record);  // to follow all that were framed before
+  Bytes begin();                  // of a new file
+  // As they were given to append(). `before`: what the next record follows.
+  Result<std::vector<Bytes>> authentic(std::vector<Bytes> records, Digest& before) const;
   std::filesystem::path path_;
   FileMode mode_;
   AppendFile file_;
-  std::vector<Bytes> records_;
+  std::vector<Bytes> records_{};
   Retain retain_;
+  std::optional<RecordKey> key_;
+  Digest before_{};  // of all records in the file
 };
 
 }  // namespace fovea::federation::files

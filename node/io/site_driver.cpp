@@ -105,7 +105,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   if (roster) FOVEA_TRY(folder.check_own_entry(*roster));
   FOVEA_TRY_ASSIGN(egress::EgressGate gate, open_gate(folder, options.config, self, invite, keys, clock));
   FOVEA_TRY_ASSIGN(federation::files::RecordFile site_register,
-                   open_site_register(folder.site_register(), folder.runs()));
+                   open_site_register(folder.site_register(), folder.runs(), keys.log));
   FOVEA_TRY_ASSIGN(const std::size_t restored, restore_releases(site_register, gate.releases_at_open()));
   if (restored > 0) {
     spdlog::warn(

@@ -30,10 +30,10 @@ std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
 
 }  // namespace
 
-Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs) {
+Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs, const crypto::SigningKey& log_key) {
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));
   for (const auto& [run, journal] : journals_in(runs)) {
-    FOVEA_TRY_ASSIGN(RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
+    FOVEA_TRY_ASSIGN(RecordFile records, open_run_journal(journal, run, log_key));
     auto memory = round::SiteMemory::restore(run, records.records(), out.records());
     if (!memory) return memory.error().with_context(journal.string());
     std::vector<Bytes> found;
@@ -58,11 +58,11 @@ Result<std::size_t> restore_releases(RecordFile& site_register,
 }
 
 Result<void> erase_closed_shares(const fs::path& runs, const std::map<RunId, federation::ledger::RoundKey>& closed,
-                                 const std::optional<RunId>& open) {
+                                 const std::optional<RunId>& open, const crypto::SigningKey& log_key) {
   for (const auto& [run, journal] : journals_in(runs)) {
     const auto last = closed.find(run);
     if (last == closed.end() || run == open) continue;
-    FOVEA_TRY_ASSIGN(RecordFile records, RecordFile::open(journal, RecordFile::Retain::at_open));
+    FOVEA_TRY_ASSIGN(RecordFile records, open_run_journal(journal, run, log_key));
     FOVEA_TRY(erase_spent_shares(records, run, round::ClosedMark{last->second.round, last->second.attempt}));
   }
   return {};

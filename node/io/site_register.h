@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/ids.h"
 #include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/files/record_file.h"
 #include "federation/ledger/entry.h"
 #include "node/egress/egress_gate.h"
@@ -19,7 +20,8 @@ namespace fovea::node::io {
 // frees no model, and a crash while it is made again does no harm. Then the shares
 // that may not leave any more are erased from the journals.
 Result<federation::files::RecordFile> open_site_register(const std::filesystem::path& path,
-                                                         const std::filesystem::path& runs);
+                                                         const std::filesystem::path& runs,
+                                                         const crypto::SigningKey& log_key);
 
 // Marks what the site's ledger shows as released, by model, and the register lacks (it was cut, or removed together
 // with the journals), so that no second sum on such a model is released. Such a mark lets nothing be repeated. How many
@@ -31,6 +33,6 @@ Result<std::size_t> restore_releases(federation::files::RecordFile& site_registe
 // machine may ever open: of a plan that was rejected while its run was not open. Not from that of the `open` run.
 Result<void> erase_closed_shares(const std::filesystem::path& runs,
                                  const std::map<RunId, federation::ledger::RoundKey>& closed,
-                                 const std::optional<RunId>& open);
+                                 const std::optional<RunId>& open, const crypto::SigningKey& log_key);
 
 }  // namespace fovea::node::io

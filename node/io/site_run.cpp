@@ -63,6 +63,13 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 
 }  // namespace
 
+Result<federation::files::RecordFile> open_run_journal(const fs::path& file, const RunId& run,
+                                                       const crypto::SigningKey& log_key) {
+  using federation::files::RecordFile;
+  return RecordFile::open(file, RecordFile::Retain::at_open, FileMode::secret,
+                          federation::files::RecordKey::derive(log_key.seed(), "FOVEA/1/run-journal", run.text()));
+}
+
 Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run,
                                 const std::optional<round::ClosedMark>& gate) {
   FOVEA_TRY_ASSIGN(const std::vector<Bytes> records, journal.read());
@@ -71,14 +78,14 @@ Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const Ru
   return rest.has_value();
 }
 
-Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::membership::Plan& plan) {
+Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::membership::Plan& plan,
+                              const crypto::SigningKey& log_key) {
   FOVEA_TRY(create_directories_durably(folder));
   FOVEA_TRY(check_run_file(folder / "run.json", run, plan));
-  using federation::files::RecordFile;
-  FOVEA_TRY_ASSIGN(RecordFile journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
+  FOVEA_TRY_ASSIGN(federation::files::RecordFile journal, open_run_journal(folder / "journal", run, log_key));
   FOVEA_TRY_ASSIGN(const bool erased, erase_spent_shares(journal, run));
   if (erased) {
-    FOVEA_TRY_ASSIGN(journal, RecordFile::open(folder / "journal", RecordFile::Retain::at_open));
+    FOVEA_TRY_ASSIGN(journal, open_run_journal(folder / "journal", run, log_key));
   }
   SiteRun out(folder, run, plan, std::move(journal));
   FOVEA_TRY(out.load_model());

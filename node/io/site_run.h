@@ -2,7 +2,7 @@
 // site derived it from the published sums.
 //
 //   runs/<run>/run.json           which plan
-//   runs/<run>/journal            records of the round machine (federation/secagg/framed_journal.h)
+//   runs/<run>/journal            records of the round machine, authenticated (federation/files/record_file.h)
 //   runs/<run>/model.safetensors  the model; round, transcript, roster epoch and number of sums in its metadata
 #pragma once
 
@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/result.h"
+#include "crypto/signature.h"
 #include "federation/files/record_file.h"
 #include "federation/membership/plan.h"
 #include "federation/model/state.h"
@@ -24,6 +25,10 @@
 #include "node/round/site_marks.h"
 
 namespace fovea::node::io {
+
+// Its key follows from the site's log key. Errors as of RecordFile::open().
+Result<federation::files::RecordFile> open_run_journal(const std::filesystem::path& file, const RunId& run,
+                                                       const crypto::SigningKey& log_key);
 
 // Rewrites the journal of a run without the shares that may not leave any more, if it has such (which a crash, or a
 // version before this rule, can have left). `gate`: what the egress gate has closed. True when it had.
@@ -36,7 +41,7 @@ class SiteRun {
   // machine's hello says so, and the coordinator sends the sums that are missing.
   // permission_denied: the run was opened here under another plan; corruption: a damaged journal or model file.
   static Result<SiteRun> open(const std::filesystem::path& folder, const RunId& run,
-                              const federation::membership::Plan& plan);
+                              const federation::membership::Plan& plan, const crypto::SigningKey& log_key);
 
   const RunId& run() const noexcept { return run_; }
   const federation::membership::Plan& plan() const noexcept { return plan_; }

@@ -297,7 +297,7 @@ Result<void> SiteDriver::Parts::recall_decisions() {
 
 Result<void> SiteDriver::Parts::erase_closed() {
   return erase_closed_shares(options.folder.runs(), gate.attempts_closed(),
-                             run ? std::optional(run->run()) : std::nullopt);
+                             run ? std::optional(run->run()) : std::nullopt, keys.log);
 }
 
 // Before each send: a person's rejection holds from the next byte on. What was queued before it is dropped with the
@@ -385,7 +385,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   auto trainer = options.make_trainer(accepted.plan);
   if (!trainer) return refuse_plan(accepted.run, federation::messages::RefusalReason::training_failed, trainer.error());
   // Before anything is given up: the coordinator chose the run's number, and an earlier run may have it.
-  auto opened = SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan);
+  auto opened = SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan, keys.log);
   if (!opened && opened.error().code == ErrorCode::permission_denied)
     return refuse_plan(accepted.run, federation::messages::RefusalReason::wrong_run, opened.error());
   if (!opened) return opened.error();

@@ -7,6 +7,8 @@
 #include "crypto/hash.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/tile_check.h"
+#include "federation/secagg/framed_journal.h"
+#include "node/round/site_marks.h"
 #include "tests/adversary/hospital_fixture.h"
 
 namespace fovea::test {
@@ -54,16 +56,15 @@ class ForgedJournal : public HospitalTest {
     ADD_FAILURE() << "no message";
     return "";
   }
-  void expect_start_refused(std::uint64_t entry) {
-    const std::string before = read_text(journal());
+  // It says why, and has changed neither this file nor what it signs.
+  void expect_start_refused(const fs::path& file, const std::string& why) {
+    const std::string before = read_text(file);
     const std::string checkpoint = read_text(site_folder("anna") / "ledger" / "checkpoint");
     start_site("anna");
     EXPECT_NE(sites_.at("anna").wait(kPatience), 0);
     const std::string said = sites_.at("anna").standard_error();
-    EXPECT_NE(said.find("journal: the record of entry " + std::to_string(entry) + " was not written by the owner"),
-              std::string::npos)
-        << said;
-    EXPECT_EQ(read_text(journal()), before);
+    EXPECT_NE(said.find(file.string() + ": " + why), std::string::npos) << said;
+    EXPECT_EQ(read_text(file), before);
     EXPECT_EQ(read_text(site_folder("anna") / "ledger" / "checkpoint"), checkpoint);
   }
 };
@@ -75,7 +76,7 @@ TEST_F(ForgedJournal, AMessageThatTheNodeDidNotRecordStopsItAndIsNotSigned) {
   stop();
   ASSERT_EQ(read_text(journal()), "");
   std::ofstream(journal(), std::ios::binary) << forged_record(size(), one_more_message());
-  expect_start_refused(size());
+  expect_start_refused(journal(), "the record of entry " + std::to_string(size()) + " was not written by the owner");
   // With the record gone it goes on.
   fs::resize_file(journal(), 0);
   start_hospital();
@@ -91,6 +92,27 @@ TEST_F(ForgedJournal, AMessageThatTheNodeDidNotRecordStopsItAndIsNotSigned) {
       "fovea-audit", {"verify", site_folder("anna").string(), "--roster", (home() / "roster.json").string()},
       root() / "audit");
   EXPECT_EQ(audit.exit_code, 0) << audit.out;
+}
+
+// The memory of a run: how many signatures a release needs, which attempt was joined, what was signed.
+TEST_F(ForgedJournal, ARecordOfARunThatTheNodeDidNotWriteStopsIt) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  stop();
+  const RunId run = scripted_->facts().run;
+  const fs::path file = site_folder("anna") / "runs" / run.text() / "journal";
+  const std::string good = read_text(file);
+  Bytes record = node::round::encode_mark(run, node::round::ClosedMark{1'000'000, 1});
+  std::ofstream(file, std::ios::binary | std::ios::app) << as_text(federation::secagg::frame_record(record));
+  expect_start_refused(file, "record ");
+  record.resize(record.size() + 16);
+  std::ofstream(file, std::ios::binary) << good << as_text(federation::secagg::frame_record(record));
+  expect_start_refused(file, "record ");
+  std::ofstream(file, std::ios::binary) << good;
+  start_hospital();
+  expect_round();
+  stop_hospital();
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
-#include "federation/files/record_file.h"
+#include "node/io/site_folder.h"
+#include "node/io/site_run.h"
 #include "node/round/site_marks.h"
 #include "tests/adversary/hospital_fixture.h"
 
@@ -276,7 +277,7 @@ class SignedAttempt : public PutBack {
     const fs::path copy = root() / ("journal-" + std::to_string(++copies_));
     fs::copy_file(anna() / "runs" / run_.text() / "journal", copy);
     const auto journal =
-        federation::files::RecordFile::open(copy, federation::files::RecordFile::Retain::at_open).value();
+        node::io::open_run_journal(copy, run_, node::io::SiteFolder(anna()).keys().value().log).value();
     const auto memory = node::round::SiteMemory::restore(run_, journal.records(), {}).value();
     return memory.consistency ? memory.consistency->release.size() : 0;
   }

@@ -36,7 +36,7 @@ ScriptedCoordinator::ScriptedCoordinator(ScriptedFederation federation)
       facts_{random_run(), read_plan(federation_.plan), folder_.newest_roster().value()},
       victim_(node::io::SiteFolder(federation_.victim).site().value().id),
       victim_index_(facts_.roster.index_of(victim_).value()) {
-  run_.emplace(node::io::SiteRun::open(federation_.work, facts_.run, facts_.plan).value());
+  run_.emplace(node::io::SiteRun::open(federation_.work, facts_.run, facts_.plan, keys_.signing).value());
   model_ = run_->adopted().value();
   play_sybils();
   listen();

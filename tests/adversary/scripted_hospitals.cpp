@@ -17,7 +17,8 @@ constexpr std::size_t kQueuedBytesMax = std::size_t{4} << 20U;
 ScriptedHospitals::ScriptedHospitals(const Options& options)
     : facts_{options.run, read_plan(options.plan),
              coordinator::registry::CoordinatorFolder(options.home).roster(clock_.wall()).value()} {
-  run_.emplace(node::io::SiteRun::open(options.work, facts_.run, facts_.plan).value());
+  run_.emplace(
+      node::io::SiteRun::open(options.work, facts_.run, facts_.plan, crypto::SigningKey::from_seed({})).value());
   const federation::membership::Invite invite =
       coordinator::registry::CoordinatorFolder(options.home).federation().value();
   for (const std::filesystem::path& folder : options.sites) {

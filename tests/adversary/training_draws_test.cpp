@@ -1,5 +1,6 @@
 // Failure class: the coordinator chooses what a hospital draws in training, and so which patients a sum is made of.
-#include "federation/files/record_file.h"
+#include "node/io/site_folder.h"
+#include "node/io/site_run.h"
 #include "node/round/site_marks.h"
 #include "tests/adversary/hospital_fixture.h"
 
@@ -11,10 +12,10 @@ class TrainingDraws : public HospitalTest {
   // What anna last joined an attempt with. She has been stopped.
   node::round::JoinedMark joined() const {
     const node::io::SiteFolder folder(site_folder("anna"));
-    auto journal = federation::files::RecordFile::open(folder.run(scripted_->facts().run) / "journal",
-                                                       federation::files::RecordFile::Retain::at_open);
+    const RunId run = scripted_->facts().run;
+    auto journal = node::io::open_run_journal(folder.run(run) / "journal", run, folder.keys().value().log);
     EXPECT_TRUE(journal) << journal.error().message;
-    const auto memory = node::round::SiteMemory::restore(scripted_->facts().run, journal->records(), {});
+    const auto memory = node::round::SiteMemory::restore(run, journal->records(), {});
     EXPECT_TRUE(memory && memory->joined);
     return *memory->joined;
   }

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "federation/files/record_file.h"
+#include "node/io/site_folder.h"
+#include "node/io/site_run.h"
 #include "node/round/site_marks.h"
 #include "tests/integration/federation_fixture.h"
 
@@ -33,8 +34,8 @@ class RoundsTest : public FederationTest {
   void expect_no_shares_on_disk(const std::string& name) {
     const RunId run = RunId::parse(name).value();
     for (const std::string& site : kSites) {
-      const auto file = federation::files::RecordFile::open(site_folder(site) / "runs" / name / "journal",
-                                                            federation::files::RecordFile::Retain::at_open);
+      const node::io::SiteFolder folder(site_folder(site));
+      const auto file = node::io::open_run_journal(folder.run(run) / "journal", run, folder.keys().value().log);
       ASSERT_TRUE(file.has_value()) << site;
       const auto memory = node::round::SiteMemory::restore(run, file->records()).value();
       ASSERT_TRUE(memory.unmasked && memory.closed) << site;

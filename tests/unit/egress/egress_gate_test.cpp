@@ -172,7 +172,7 @@ TEST_F(Gate, ATornTailIsRecordedAsAnIncident) {
     ASSERT_TRUE(site.prepare(gate));
     ASSERT_TRUE(intend(gate, {site.keys()}));
   }
-  test::spill(folder.path() / "journal", test::slurp(folder.path() / "journal") + "FVJ1 torn");
+  test::spill(folder.path() / "journal", test::slurp(folder.path() / "journal") + "FVJ2 torn");
   { EXPECT_TRUE(site.open()); }
   const auto incidents = only<federation::ledger::Incident>(entries_of(site));
   ASSERT_EQ(incidents.size(), 1U);

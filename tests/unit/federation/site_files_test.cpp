@@ -43,6 +43,8 @@ std::string error_of(const Result<T>& result) {
   return result ? "" : result.error().message;
 }
 
+crypto::SigningKey log_key() { return crypto::SigningKey::from_seed({}); }
+
 // A whole site, with one file of each kind.
 class SiteFilesTest : public ::testing::Test {
  protected:
@@ -71,7 +73,7 @@ class SiteFilesTest : public ::testing::Test {
                   .value()));
     ASSERT_TRUE(write_file_durably(node::io::status_file(site_.root()), as_bytes(SiteStatus{.at = kNow}.text())));
     ASSERT_EQ(error_of(open_ledger()), "");
-    ASSERT_TRUE(SiteRun::open(site_.run(kRun), kRun, *plan_)->save_model());
+    ASSERT_TRUE(SiteRun::open(site_.run(kRun), kRun, *plan_, log_key())->save_model());
   }
 
   void with_passphrase(const std::function<void(const federation::files::PassphraseSource&)>& use) {
@@ -152,9 +154,10 @@ TEST_F(SiteFilesTest, HalfAFileAndOneOfANewerVersionAreRefusedByNameWithWhatToDo
       {site_.plan(plan_->hash), [&] { return error_of(site_.plan_bytes(plan_->hash)); }, "remove this file", false},
       {node::io::status_file(root), [&] { return error_of(node::io::read_status(root)); }, "remove this file"},
       {site_.ledger() / "checkpoint", [&] { return error_of(open_ledger()); }, "not older than the last start", false},
-      {site_.run(kRun) / "run.json", [&] { return error_of(SiteRun::open(site_.run(kRun), kRun, *plan_)); }, "", false},
-      {site_.run(kRun) / "model.safetensors", [&] { return error_of(SiteRun::open(site_.run(kRun), kRun, *plan_)); },
-       "move this file away", false},
+      {site_.run(kRun) / "run.json", [&] { return error_of(SiteRun::open(site_.run(kRun), kRun, *plan_, log_key())); },
+       "", false},
+      {site_.run(kRun) / "model.safetensors",
+       [&] { return error_of(SiteRun::open(site_.run(kRun), kRun, *plan_, log_key())); }, "move this file away", false},
   };
   for (const File& file : files) {
     const Bytes whole = read_file(file.path, 1 << 20).value();
@@ -184,13 +187,13 @@ TEST_F(SiteFilesTest, HalfAFileAndOneOfANewerVersionAreRefusedByNameWithWhatToDo
 TEST_F(SiteFilesTest, HalfARunsRecordIsNotAnotherPlans) {
   const fs::path file = site_.run(kRun) / "run.json";
   std::ofstream(file, std::ios::trunc) << "{\"fovea_site_run\":1,";
-  const auto half = SiteRun::open(site_.run(kRun), kRun, *plan_);
+  const auto half = SiteRun::open(site_.run(kRun), kRun, *plan_, log_key());
   ASSERT_FALSE(half);
   EXPECT_EQ(half.error().code, ErrorCode::corruption);
   EXPECT_NE(half.error().message.find(file.string()), std::string::npos) << half.error().message;
   std::ofstream(file, std::ios::trunc) << R"({"fovea_site_run":1,"run":")" << kRun.text() << R"(","plan":"00"})"
                                        << "\n";
-  EXPECT_EQ(SiteRun::open(site_.run(kRun), kRun, *plan_).error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(SiteRun::open(site_.run(kRun), kRun, *plan_, log_key()).error().code, ErrorCode::permission_denied);
 }
 
 TEST_F(SiteFilesTest, TheStatusIsReadAsItWasWritten) {

@@ -3,16 +3,19 @@
 
 #include <fstream>
 
+#include "crypto/hash.h"
 #include "federation/secagg/framed_journal.h"
 #include "node/io/site_register.h"
+#include "node/io/site_run.h"
 #include "node/round/site_marks.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fovea::test {
 namespace {
 
-using federation::files::RecordFile;
 using node::round::SiteMemory;
+
+crypto::SigningKey log_key() { return crypto::SigningKey::from_seed({}); }
 
 class SiteRegisterTest : public ::testing::Test {
  protected:
@@ -27,12 +30,12 @@ class SiteRegisterTest : public ::testing::Test {
 
   void write_journal(const RunId& id, const std::vector<std::uint8_t>& models) const {
     std::filesystem::create_directories(runs() / id.text());
-    auto file = RecordFile::open(journal(id), RecordFile::Retain::at_open).value();
+    auto file = node::io::open_run_journal(journal(id), id, log_key()).value();
     for (const std::uint8_t model : models)
       ASSERT_TRUE(file.append(std::vector<Bytes>{node::round::encode_mark(id, unmasked(model))}));
   }
   std::map<Digest, RunId> released() const {
-    const auto opened = node::io::open_site_register(path(), runs());
+    const auto opened = node::io::open_site_register(path(), runs(), log_key());
     EXPECT_TRUE(opened.has_value());
     std::map<Digest, RunId> out;
     const auto memory = SiteMemory::restore(run(99), {}, opened->records());
@@ -95,7 +98,7 @@ TEST_F(SiteRegisterTest, WhatTheLedgerShowsReleasedAndNothingElseKnowsIsMarkedAg
                                                                   {Digest{11}, {run(1), {2, 1, Digest{9}}}},
                                                                   {Digest{12}, {run(1), {3, 2, Digest{9}}}}};
   const auto restored = [&] {
-    auto file = node::io::open_site_register(path(), runs()).value();
+    auto file = node::io::open_site_register(path(), runs(), log_key()).value();
     return node::io::restore_releases(file, ledger).value();
   };
   const auto whole = std::filesystem::file_size(path());
@@ -109,7 +112,7 @@ TEST_F(SiteRegisterTest, WhatTheLedgerShowsReleasedAndNothingElseKnowsIsMarkedAg
   EXPECT_EQ(restored(), 0U);
   EXPECT_EQ(released().size(), 3U);
   // Such a mark names nobody with whom the sum could be repeated.
-  const auto opened = node::io::open_site_register(path(), runs());
+  const auto opened = node::io::open_site_register(path(), runs(), log_key());
   const auto memory = SiteMemory::restore(run(99), {}, opened->records());
   EXPECT_EQ(memory->released_models.at(Digest{12}).mark.ref.attempt, 2U);
   EXPECT_TRUE(memory->released_models.at(Digest{12}).mark.committed.empty());
@@ -121,7 +124,7 @@ TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) 
   for (const auto& file : {journal(run(1)), path()}) {
     const auto size = std::filesystem::file_size(file);
     change_byte(file, 2);  // of the first length
-    const auto refused = node::io::open_site_register(path(), runs());
+    const auto refused = node::io::open_site_register(path(), runs(), log_key());
     ASSERT_FALSE(refused.has_value()) << file;
     EXPECT_EQ(refused.error().code, ErrorCode::corruption);
     EXPECT_NE(refused.error().message.find(file.string()), std::string::npos) << refused.error().message;
@@ -130,6 +133,55 @@ TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) 
     change_byte(file, 2);
     EXPECT_EQ(released().size(), 2U);
   }
+}
+
+// Its frame and its check anybody can make. Nothing is cut or added where somebody did.
+TEST_F(SiteRegisterTest, ARunsJournalThatSomebodyElseWroteIsRefusedAndLeftAsItIs) {
+  using federation::secagg::frame_record;
+  write_journal(run(1), {10, 11, 12});
+  write_journal(run(2), {10, 11, 12});
+  const auto bytes_of = [](const std::filesystem::path& file) { return read_file(file, 1 << 20).value(); };
+  const Bytes good = bytes_of(journal(run(1)));
+  const std::vector<Bytes> records = federation::secagg::read_journal(good)->records;
+  ASSERT_EQ(records.size(), 4U);  // what the file is, and three marks
+  const auto expect_refused = [&](const std::vector<Bytes>& changed, const std::string& why, ErrorCode code) {
+    Bytes file;
+    for (const Bytes& record : changed) {
+      const Bytes framed = frame_record(record);
+      file.insert(file.end(), framed.begin(), framed.end());
+    }
+    ASSERT_TRUE(write_file_durably(journal(run(1)), file));
+    const auto opened = node::io::open_site_register(path(), runs(), log_key());
+    ASSERT_FALSE(opened) << why;
+    EXPECT_EQ(opened.error().code, code);
+    EXPECT_NE(opened.error().message.find(journal(run(1)).string() + ": " + why), std::string::npos)
+        << opened.error().message;
+    EXPECT_NE(opened.error().message.find("fix: "), std::string::npos);
+    EXPECT_EQ(bytes_of(journal(run(1))), file);
+  };
+  const auto expect_foreign = [&](const std::vector<Bytes>& changed, std::size_t record) {
+    expect_refused(changed, "record " + std::to_string(record) + " was not written with this site's key",
+                   ErrorCode::corruption);
+  };
+  Bytes own = node::round::encode_mark(run(1), unmasked(13));
+  const Bytes plain = own;
+  own.insert(own.end(), 16, 0);
+  const std::vector<Bytes> other = federation::secagg::read_journal(bytes_of(journal(run(2))))->records;
+  expect_foreign({records[0], records[1], records[2], records[3], own}, 4);
+  expect_foreign({records[0], own, records[2], records[3]}, 1);
+  expect_foreign({records[0], records[2], records[3]}, 1);
+  expect_foreign({records[0], records[1], records[1], records[2]}, 2);
+  expect_foreign(other, 0);
+  expect_refused({plain}, "is of format 1", ErrorCode::failed_precondition);
+  expect_refused({records[1], records[2]}, "is of format 1", ErrorCode::failed_precondition);
+  // A torn tail is cut, as without a key.
+  ASSERT_TRUE(write_file_durably(journal(run(1)), ByteView(good).first(good.size() - 1)));
+  const auto opened = node::io::open_run_journal(journal(run(1)), run(1), log_key());
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->records().size(), 2U);
+  EXPECT_EQ(opened->read()->size(), 2U);
+  write_journal(run(1), {13});
+  EXPECT_EQ(node::io::open_run_journal(journal(run(1)), run(1), log_key())->records().size(), 3U);
 }
 
 }  // namespace

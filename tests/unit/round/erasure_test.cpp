@@ -29,6 +29,8 @@ bool holds(ByteView bytes, ByteView part) {
   return std::search(bytes.begin(), bytes.end(), part.begin(), part.end()) != bytes.end();
 }
 
+crypto::SigningKey log_key() { return crypto::SigningKey::from_seed({}); }
+
 class Erasure : public CoordinatorAttack {
  protected:
   std::filesystem::path runs() const { return folder_.path() / "runs"; }
@@ -37,7 +39,7 @@ class Erasure : public CoordinatorAttack {
   node::io::SiteRun open_run() const {
     const auto plan = federation::membership::Plan::parse(as_bytes(kProbePlan)).value();
     const RunId& run = scene.world.federation().run();
-    return node::io::SiteRun::open(runs() / run.text(), run, plan).value();
+    return node::io::SiteRun::open(runs() / run.text(), run, plan, log_key()).value();
   }
   bool in_folder(ByteView part) const {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path()))
@@ -140,7 +142,7 @@ TEST_F(Erasure, ARestartFromTheErasedJournalRefusesWhatItRefusedBefore) {
   expect_sends(seeded(later, 2), MessageKind::keys);
   // And a deleted register is made again from what is left.
   const auto register_file = folder_.path() / "register";
-  const auto made = node::io::open_site_register(register_file, runs()).value();
+  const auto made = node::io::open_site_register(register_file, runs(), log_key()).value();
   const auto memory = node::round::SiteMemory::restore(RunId{{9}}, {}, made.records()).value();
   EXPECT_EQ(memory.released_models.at(scene.world.federation().plan()).mark.committed.size(), 4U);
 }
@@ -237,11 +239,11 @@ TEST_F(Erasure, AStartErasesWhatTheGateHasClosed) {
   const auto ref = node::round::SiteMemory::restore(id, scene.world.site_journal(kSite))->joined->ref;
   const std::map<RunId, federation::ledger::RoundKey> before = {{id, {id, ref.round, ref.attempt - 1}}};
   const std::map<RunId, federation::ledger::RoundKey> closed = {{id, {id, ref.round, ref.attempt}}};
-  ASSERT_TRUE(node::io::erase_closed_shares(runs(), {}, std::nullopt));
-  ASSERT_TRUE(node::io::erase_closed_shares(runs(), before, std::nullopt));
-  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, id));  // its own machine does
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), {}, std::nullopt, log_key()));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), before, std::nullopt, log_key()));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, id, log_key()));  // its own machine does
   EXPECT_TRUE(in_folder(wire_));
-  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, std::nullopt));
+  ASSERT_TRUE(node::io::erase_closed_shares(runs(), closed, std::nullopt, log_key()));
   expect_no_share();
   auto site = restarted(open_run().journal_at_start());
   expect_refused(site.step(message(MessageKind::unmask_request, request_->payload())),
@@ -319,10 +321,10 @@ TEST_F(Erasure, AStartErasesWhatAVersionBeforeLeft) {
   later.round += 1;
   records.push_back(node::round::encode_mark(run, node::round::JoinedMark{later, Digest{7}}));
   std::filesystem::remove(journal_file());
-  auto file = federation::files::RecordFile::open(journal_file(), federation::files::RecordFile::Retain::at_open);
+  auto file = node::io::open_run_journal(journal_file(), run, log_key());
   ASSERT_TRUE(file->append(records));
   EXPECT_TRUE(in_folder(wire_));
-  ASSERT_TRUE(node::io::open_site_register(folder_.path() / "register", runs()));
+  ASSERT_TRUE(node::io::open_site_register(folder_.path() / "register", runs(), log_key()));
   expect_no_share();
   EXPECT_EQ(open_run().journal_at_start().size(), records.size());
 }
