@@ -203,9 +203,13 @@ Result<void> verify_checkpoint(AuditedLedger& out, const KeyRing& ring) {
 
 void audit_journal(AuditedLedger& out, EntryAuditor& auditor) {
   const auto journal = federation::ledger::read_ledger_journal(out.folder / "journal");
-  // Of another version's format: as if the copy ended with the checkpoint.
-  if (!journal && journal.error().code == ErrorCode::failed_precondition)
-    return out.notices.push_back(journal.error().message);
+  // As if the copy ended with the checkpoint; but what is in there nobody has searched.
+  if (!journal && journal.error().code == ErrorCode::failed_precondition) {
+    out.unverified =
+        "its journal is of another version's format and was not read: audit it with that version, or let the program "
+        "that wrote it end once and copy the folder again";
+    return;
+  }
   if (!journal) {
     out.whole = false;
     return auditor.rules().report("journal", "integrity", journal.error().message);

@@ -261,6 +261,17 @@ TEST_F(NewerVersion, ThatNoCheckpointCoversExcusesNothing) {
   EXPECT_TRUE(ledger.whole);
 }
 
+TEST_F(NewerVersion, AJournalOfAnotherFormatIsNotVerifiedAndExcusesNothing) {
+  const fs::path path = ledger_of(texts).folder;
+  for (const char* format : {"FVJ1", "FVJ3"}) {
+    test::spill(path / "journal", std::string(format) + std::string(40, 'x'));
+    const AuditedLedger ledger = audit_ledger(path, ring).value();
+    EXPECT_EQ(ledger.verdict(), Verdict::unverified) << to_text(ledger);
+    EXPECT_NE(to_text(ledger).find("journal is of another version's format"), std::string::npos) << to_text(ledger);
+    EXPECT_TRUE(ledger.whole);
+  }
+}
+
 TEST_F(NewerVersion, IsNoExcuseForWhatThisVersionReads) {
   const std::size_t at = find("\"round.open\"");
   for (const std::string& broken :
