@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -14,14 +15,49 @@
 namespace fovea {
 namespace {
 
-void collect_names(const CLI::App& app, std::vector<std::string>& out) {
-  for (const CLI::Option* option : app.get_options()) {
+std::vector<std::string> options_of(const CLI::App& command) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : command.get_options())
     for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+  return out;
+}
+
+// The command that was typed, as far as there is one, and those that it belongs to, whose options it takes too.
+std::vector<const CLI::App*> typed_commands(const CLI::App& app) {
+  std::vector<const CLI::App*> out = {&app};
+  while (!out.back()->get_subcommands().empty()) out.push_back(out.back()->get_subcommands().back());
+  return out;
+}
+
+// What could have been meant there: another command's option would be refused in its turn.
+std::vector<std::string> names_expected(const CLI::App& app) {
+  const std::vector<const CLI::App*> typed = typed_commands(app);
+  std::vector<std::string> out;
+  for (auto command = typed.rbegin(); command != typed.rend(); ++command) {
+    const std::vector<std::string> options = options_of(**command);
+    out.insert(out.end(), options.begin(), options.end());
   }
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : typed.back()->get_subcommands([](const CLI::App*) { return true; }))
     out.push_back(command->get_name());
-    collect_names(*command, out);
+  return out;
+}
+
+// The command that has this option, by the words to type for it; empty where there is none.
+std::string owner_of(const CLI::App& app, const std::string& option, const std::string& path) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    const std::string name = path + command->get_name();
+    const std::vector<std::string> options = options_of(*command);
+    if (std::find(options.begin(), options.end(), option) != options.end()) return name;
+    if (std::string below = owner_of(*command, option, name + " "); !below.empty()) return below;
   }
+  return {};
+}
+
+std::string hint_for(const CLI::App& app, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  if (const std::string owner = name.starts_with("--") ? owner_of(app, name, "") : ""; !owner.empty())
+    return "; \"" + name + "\" is an option of \"" + owner + "\"";
+  return did_you_mean(name, names_expected(app));
 }
 
 // The first word that the parser did not expect, as the person typed it.
@@ -60,10 +96,7 @@ int run_command_line(CLI::App& app, int argc, char** argv, const Console& consol
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
     std::cerr << "error: " << error.what();
-    std::vector<std::string> names;
-    collect_names(app, names);
-    const std::string word = unexpected_word(app);
-    if (!word.empty()) std::cerr << did_you_mean(word.substr(0, word.find('=')), names);
+    if (const std::string word = unexpected_word(app); !word.empty()) std::cerr << hint_for(app, word);
     std::cerr << "\nRun " << app.get_name()
               << " --help for the commands, and --help after a command for its options.\n";
     return static_cast<int>(ExitCode::usage);

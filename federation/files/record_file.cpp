@@ -16,6 +16,36 @@ constexpr std::string_view kHeader = "FVR2";
 
 Digest after(const Digest& before, ByteView record) { return crypto::Sha256().update(before).update(record).finish(); }
 
+// As they were given to append(). `before`: what the next record follows.
+Result<std::vector<Bytes>> authentic(const std::filesystem::path& path, const std::optional<RecordKey>& key,
+                                     std::vector<Bytes> records, Digest& before) {
+  before = {};
+  if (!key || records.empty()) return records;
+  const auto is_header = [](ByteView record) { return as_text(record) == kHeader; };
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Bytes& record = records[i];
+    const std::size_t size = record.size() - std::min(record.size(), kRecordMacBytes);
+    const ByteView text = ByteView(record).first(size);
+    if (i == 0 && !is_header(text))
+      return failed_precondition(path.string() +
+                                 ": is of format 1, without a key, and this version writes 2\n  fix: let the version "
+                                 "that wrote it end the run, or move this run's folder away: the site keeps in its "
+                                 "register what it has released, and no attempt that it had joined is gone on with");
+    RecordMac mac{};
+    const ByteView end = ByteView(record).subspan(size);
+    std::copy(end.begin(), end.end(), mac.begin());
+    if (end.size() != mac.size() || !key->wrote(before, text, mac))
+      return corruption(path.string() + ": record " + std::to_string(i) +
+                        " was not written with this site's key after the records before it: it, or one before it, was "
+                        "added, changed or moved\n  fix: put back a copy of the file from just before that, or move "
+                        "this run's folder away: the site then begins the run as if it had taken no part");
+    before = after(before, record);
+    record.resize(size);
+  }
+  records.erase(records.begin());
+  return records;
+}
+
 }  // namespace
 
 Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain retain, FileMode mode,
@@ -27,37 +57,9 @@ Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain re
   FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kFileBytesMax));
   auto read = secagg::read_journal(bytes);
   if (!read) return read.error().with_context(path.string());
-  FOVEA_TRY_ASSIGN(out.records_, out.authentic(std::move(read->records), out.before_));
+  FOVEA_TRY_ASSIGN(out.records_, authentic(path, out.key_, std::move(read->records), out.before_));
   if (read->intact_bytes < bytes.size()) FOVEA_TRY(out.file_.truncate(read->intact_bytes));
   return out;
-}
-
-Result<std::vector<Bytes>> RecordFile::authentic(std::vector<Bytes> records, Digest& before) const {
-  before = {};
-  if (!key_ || records.empty()) return records;
-  const auto is_header = [](ByteView record) { return as_text(record) == kHeader; };
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    Bytes& record = records[i];
-    const std::size_t size = record.size() - std::min(record.size(), kRecordMacBytes);
-    const ByteView text = ByteView(record).first(size);
-    if (i == 0 && !is_header(text))
-      return failed_precondition(path_.string() +
-                                 ": is of format 1, without a key, and this version writes 2\n  fix: let the version "
-                                 "that wrote it end the run, or move this run's folder away: the site keeps in its "
-                                 "register what it has released, and no attempt that it had joined is gone on with");
-    RecordMac mac{};
-    const ByteView end = ByteView(record).subspan(size);
-    std::copy(end.begin(), end.end(), mac.begin());
-    if (end.size() != mac.size() || !key_->wrote(before, text, mac))
-      return corruption(path_.string() + ": record " + std::to_string(i) +
-                        " was not written with this site's key after the records before it: it, or one before it, was "
-                        "added, changed or moved\n  fix: put back a copy of the file from just before that, or move "
-                        "this run's folder away: the site then begins the run as if it had taken no part");
-    before = after(before, record);
-    record.resize(size);
-  }
-  records.erase(records.begin());
-  return records;
 }
 
 Bytes RecordFile::framed(ByteView record) {
@@ -74,6 +76,16 @@ Bytes RecordFile::begin() {
   return key_ ? framed(as_bytes(kHeader)) : Bytes();
 }
 
+Result<std::vector<Bytes>> RecordFile::peek(const std::filesystem::path& path, const std::optional<RecordKey>& key) {
+  const auto bytes = read_file(path, kFileBytesMax);
+  if (!bytes && bytes.error().code == ErrorCode::not_found) return std::vector<Bytes>();
+  if (!bytes) return bytes.error();
+  auto contents = secagg::read_journal(*bytes);
+  if (!contents) return contents.error().with_context(path.string());
+  Digest ignored{};
+  return authentic(path, key, std::move(contents->records), ignored);
+}
+
 Result<void> RecordFile::append(std::span<const Bytes> records) {
   if (records.empty()) return {};
   if (file_.size() == 0) FOVEA_TRY(file_.append(begin()));
@@ -88,7 +100,7 @@ Result<std::vector<Bytes>> RecordFile::read() const {
   auto contents = secagg::read_journal(bytes);
   if (!contents) return contents.error().with_context(path_.string());
   Digest ignored{};
-  return authentic(std::move(contents->records), ignored);
+  return authentic(path_, key_, std::move(contents->records), ignored);
 }
 
 Result<void> RecordFile::rewrite(std::span<const Bytes> records) {

@@ -28,6 +28,9 @@ class RecordFile {
   static Result<RecordFile> open(const std::filesystem::path& path, Retain retain, FileMode mode = FileMode::secret,
                                  std::optional<RecordKey> key = {});
 
+  // What open() would find, with nothing on disk made, cut off or removed. None where there is no file.
+  static Result<std::vector<Bytes>> peek(const std::filesystem::path& path, const std::optional<RecordKey>& key = {});
+
   const std::vector<Bytes>& records() const noexcept { return records_; }
   std::vector<Bytes> take_records() noexcept { return std::exchange(records_, {}); }
 
@@ -48,8 +51,6 @@ class RecordFile {
       : path_(std::move(path)), mode_(mode), file_(std::move(file)), retain_(retain), key_(std::move(key)) {}
   Bytes framed(ByteView record);  // to follow all that were framed before
   Bytes begin();                  // of a new file
-  // As they were given to append(). `before`: what the next record follows.
-  Result<std::vector<Bytes>> authentic(std::vector<Bytes> records, Digest& before) const;
   std::filesystem::path path_;
   FileMode mode_;
   AppendFile file_;

@@ -45,7 +45,8 @@ Result<void> remove_uncovered(const fs::path& folder, const std::vector<LedgerPr
 struct Ledger::State {
   LedgerOptions options;
   crypto::NoteKey note_key;
-  FileLock lock;  // on the folder itself: a second process with the same key is refused
+  std::optional<FileLock> lock{};  // on the folder itself: a second process with the same key is refused
+  bool changes_nothing = false;    // on disk: a check
   std::optional<LedgerJournal> journal{};
   crypto::MerkleFrontier frontier{};
   TileBuilder tiles{};
@@ -93,6 +94,7 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
     if (contains_files(options.folder))
       return corruption("ledger " + options.folder.string() +
                         ": the checkpoint is missing; restore it, or keep the folder as evidence");
+    if (changes_nothing) return found.error();
     return write_checkpoint();  // from now on a missing checkpoint is damage
   }
   if (!found)
@@ -126,8 +128,10 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
   if (replaced != check.asides.end()) return problem_error(options.folder, *replaced);
   if (!refused) return refused;
   if (newest) FOVEA_TRY(must_contain(*newest, size));
-  FOVEA_TRY(remove_uncovered(options.folder, check.problems));
-  FOVEA_TRY(remove_uncovered(options.folder, check.asides));
+  if (!changes_nothing) {
+    FOVEA_TRY(remove_uncovered(options.folder, check.problems));
+    FOVEA_TRY(remove_uncovered(options.folder, check.asides));
+  }
   tiles.published();
   published_size = size;
   recovery.entries_published = published_size;
@@ -139,7 +143,7 @@ Result<void> Ledger::State::must_contain(const crypto::Checkpoint& seen, std::ui
     return invalid_argument("checkpoint: is of the log " + seen.origin + ", expected " + options.origin);
   const std::string fix =
       "\n  fix: put the newest copy of this folder back; without one, keep it for an auditor and go on under new keys "
-      "in a new folder";
+      "in a new folder, which a site's data/ and register move to";
   // A checkpoint that somebody has seen was durable here, with all its entries, before it was shown.
   if (seen.size > size)
     return corruption("ledger " + options.folder.string() + ": has " + std::to_string(size) +
@@ -178,6 +182,7 @@ Result<void> Ledger::State::load_journal(const Visitor& visit) {
     ++recovery.entries_recovered;
   }
   recovery.torn_bytes = contents.torn_bytes;
+  if (changes_nothing) return {};
   FOVEA_TRY_ASSIGN(LedgerJournal opened, LedgerJournal::open(path, contents, std::move(key)));
   journal.emplace(std::move(opened));
   return {};
@@ -239,6 +244,14 @@ Result<Ledger> Ledger::open(LedgerOptions options, const Visitor& visit) {
   FOVEA_TRY(state->load_published(visit));
   FOVEA_TRY(state->load_journal(visit));
   return Ledger(std::move(state));
+}
+
+Result<std::uint64_t> Ledger::check(LedgerOptions options) {
+  FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(options.origin, options.key.verify_key()));
+  State state{.options = std::move(options), .note_key = std::move(note_key), .changes_nothing = true};
+  FOVEA_TRY(state.load_published({}));
+  FOVEA_TRY(state.load_journal({}));
+  return state.frontier.size();
 }
 
 Result<std::uint64_t> Ledger::append(UnixMs at, std::span<const LedgerEntry> entries) {

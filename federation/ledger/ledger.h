@@ -62,6 +62,9 @@ class Ledger {
   // it; then nothing on disk is changed. It is written after the checkpoint, so that it is never the newer one: a kill
   // in between raises no alarm.
   static Result<Ledger> open(LedgerOptions options, const Visitor& visit = {});
+  // The same verification of a ledger that no process has open, with nothing on disk made, mended or locked: how many
+  // entries there are, or what open() would refuse. not_found: there is no ledger yet.
+  static Result<std::uint64_t> check(LedgerOptions options);
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;
   ~Ledger();  // closes the files; does not publish

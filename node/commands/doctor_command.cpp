@@ -10,13 +10,17 @@
 #include <system_error>
 #include <vector>
 
-#include "federation/ledger/entry.h"
+#include "common/file_lock.h"
+#include "federation/ledger/ledger.h"
 #include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
 #include "node/commands/site_ledger.h"
 #include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
+#include "node/io/site_register.h"
+#include "node/io/site_run.h"
 #include "node/io/site_status.h"
+#include "node/io/start_checks.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -73,7 +77,8 @@ void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
   constexpr std::size_t kNamesMax = 10;
   std::string names;
   for (std::size_t i = 0; i < std::min(unknown.size(), kNamesMax); ++i)
-    names += (i == 0 ? "" : ", ") + unknown[i]->id.text();
+    names += (i == 0 ? "" : ", ") + unknown[i]->id.text() +
+             (recorded->known.words.knows_other_keys_of(*unknown[i]) ? ": ITS KEYS CHANGED since it was accepted" : "");
   if (unknown.size() > kNamesMax) names += ", ...";
   checkup.warn("acquaintances", io::sites_not_accepted(unknown.size(), names) + ": fovea-node --site " +
                                     folder.root().string() + " roster list, then roster accept");
@@ -86,6 +91,7 @@ Result<std::string> check_roster(const io::SiteFolder& folder, const federation:
   if (roster->find(site.id) == nullptr)
     return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch) +
                              ": send join-request.json to the federation's administrators and ask them to sign it");
+  FOVEA_TRY(folder.check_own_entry(*roster));
   if (!roster->check_valid_at(now)) {  // with what the node saw when the coordinator last offered a roster
     const auto status = io::read_status(folder.root());
     return deadline_exceeded(io::invalid_roster_text(
@@ -118,17 +124,32 @@ void check_run(Checkup& checkup, const io::SiteFolder& folder) {
   if (status && *status && (*status)->cut_off) checkup.warn("run", *(*status)->cut_off);
 }
 
-// A ledger whose checkpoint is half a file stops the node at its start.
-void check_ledger(Checkup& checkup, const io::SiteFolder& folder, const federation::membership::RosterSite& site,
-                  const federation::membership::Invite& invite) {
-  const auto key =
-      crypto::NoteKey::create(federation::ledger::ledger_origin(invite.federation, site.id.text()), site.log_key);
-  if (!key) return static_cast<void>(checkup.step("ledger", key));
-  const auto checkpoint = federation::ledger::read_checkpoint(folder.ledger(), *key);
-  if (!checkpoint && checkpoint.error().code == ErrorCode::not_found)
-    return checkup.skip("ledger", "nothing was recorded yet; the node writes it when it starts");
-  checkup.step("ledger", checkpoint,
-               checkpoint ? "a signed checkpoint of " + std::to_string(checkpoint->checkpoint.size) + " entries" : "");
+// Whatever a start refuses of ledger, register and journals. A running node has read them at its start, and writes them
+// now: only the checkpoint is looked at.
+void check_records(Checkup& checkup, const io::SiteFolder& folder, const federation::membership::RosterSite& site,
+                   const federation::membership::Invite& invite, const io::SiteKeys& keys) {
+  using federation::ledger::Ledger;
+  auto options = io::ledger_options(folder, site, invite, keys);
+  const bool running = FileLock::is_held(folder.root() / "lock");
+  const auto checkpoint_size = [&]() -> Result<std::uint64_t> {
+    FOVEA_TRY_ASSIGN(const auto key, crypto::NoteKey::create(options.origin, site.log_key));
+    FOVEA_TRY_ASSIGN(const auto newest, federation::ledger::read_checkpoint(folder.ledger(), key));
+    return newest.checkpoint.size;
+  };
+  const auto entries = running ? checkpoint_size() : Ledger::check(std::move(options));
+  if (!entries && entries.error().code == ErrorCode::not_found)
+    checkup.skip("ledger", "nothing was recorded yet; the node writes it when it starts");
+  else
+    checkup.step("ledger", entries,
+                 !entries  ? ""
+                 : running ? "a signed checkpoint of " + std::to_string(*entries) + " entries; the node runs on it"
+                           : std::to_string(*entries) +
+                                 " entries under a signed checkpoint and in the journal, none older "
+                                 "than what was seen of it");
+  if (running) return checkup.skip("register and runs", "the running node has read them");
+  const auto marks = io::check_site_register(folder.site_register(), folder.runs(), keys.log);
+  checkup.step("register and runs", marks ? io::check_runs(folder.runs()) : marks,
+               "what was released is known, and the runs can be read");
 }
 
 Result<void> run_doctor(CommandContext& context) {
@@ -140,7 +161,8 @@ Result<void> run_doctor(CommandContext& context) {
     checkup.step("keys", keys, "this site's, readable by their owner only");
     checkup.step("approver's key", folder.check_approver_key(), "there, under a passphrase");
     const auto config = io::NodeConfig::read(folder.config());
-    checkup.step("settings", config, folder.config().string());
+    const auto settings = config ? io::check_settings(folder, *config, *site) : Result<void>(config.error());
+    checkup.step("settings", settings, folder.config().string());
     const auto disk = check_disk(folder.root());
     checkup.step("disk", disk, disk.value_or(""));
     const auto invite = folder.invite();
@@ -154,7 +176,8 @@ Result<void> run_doctor(CommandContext& context) {
       else checkup.step("roster and clock", roster, roster.value_or(""));
       check_acquaintances(checkup, folder, *site);
       check_run(checkup, folder);
-      check_ledger(checkup, folder, *site, *invite);
+      if (keys) check_records(checkup, folder, *site, *invite, *keys);
+      else checkup.skip("ledger", "the keys cannot be read");
       if (config) check_connection(checkup, folder, *config, *invite);
     } else {
       checkup.skip("connection", "join a federation first");

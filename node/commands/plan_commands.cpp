@@ -10,6 +10,7 @@
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "crypto/signature.h"
 #include "federation/membership/plan.h"
 #include "federation/secagg/framed_journal.h"
@@ -258,6 +259,16 @@ Result<UnixMs> time_of_decision(const CommandContext& context, const Digest& pla
   return before ? std::max(now, UnixMs{before->value + 1}) : now;
 }
 
+// A rejection is not for ever, and who signed it is told from when on it counts.
+std::string after_rejection(const io::SiteFolder& folder, const Digest& plan) {
+  const bool running = FileLock::is_held(folder.root() / "lock");
+  return std::string(running ? "\nnothing of it leaves any more"
+                             : "\nthe node is not running: this counts from its next start on, and nothing leaves "
+                               "until then") +
+         "\nto take it back: fovea-node --site " + folder.root().string() + " plan approve " +
+         to_hex(plan).substr(0, 12) + " --by \"your name\"";
+}
+
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                         federation::membership::ApprovalDecision decision) {
   const io::SiteFolder folder = context.folder();
@@ -293,7 +304,7 @@ Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
       approve ? "plan approve" : "plan reject",
       {{"plan", to_hex(hash)}, {"decision", word}, {"approver", choice.approver}, {"missing", missing}},
       "plan " + to_hex(hash).substr(0, 12) + " \"" + plan.name + "\" " + word + " by " + choice.approver +
-          (missing.empty() ? "" : "\n" + missing));
+          (missing.empty() ? "" : "\n" + missing) + (approve ? "" : after_rejection(folder, hash)));
   return {};
 }
 

@@ -43,13 +43,6 @@ Result<Roster> read_roster(const io::SiteFolder& folder, const RosterChoice& cho
   return std::move(*pinned);
 }
 
-// That its keys changed since it was accepted is what a person must hear first.
-bool is_known_with_other_keys(const egress::SiteAcquaintances& words, const RosterSite& other) {
-  const Digest entry = federation::membership::entry_digest(other);
-  return std::any_of(words.newest().begin(), words.newest().end(),
-                     [&](const auto& known) { return known.second.entry.id == other.id && known.first != entry; });
-}
-
 struct Standing {
   std::string word;  // "self", "accepted", "changed", "withdrawn", "unaccepted"
   std::string text;
@@ -65,8 +58,7 @@ Standing standing_of(const io::KnownSites& known, const RosterSite& self, const 
     return word->second.accepted ? Standing{"accepted", "accepted" + by + note}
                                  : Standing{"withdrawn", "not accepted: the acceptance was taken back" + by + note};
   }
-  if (is_known_with_other_keys(known.words, other))
-    return Standing{"changed", "KEYS CHANGED since it was accepted" + note};
+  if (known.words.knows_other_keys_of(other)) return Standing{"changed", "KEYS CHANGED since it was accepted" + note};
   return Standing{"unaccepted", "not accepted" + note};
 }
 

@@ -17,6 +17,7 @@
 #include "federation/membership/join_request.h"
 #include "node/commands/command.h"
 #include "node/io/clock_difference.h"
+#include "node/io/site_run.h"
 #include "node/io/site_status.h"
 
 namespace fovea::node::commands {
@@ -55,13 +56,15 @@ Result<bool> check_change(const io::SiteFolder& folder, const federation::member
                            "--accept-change");
 }
 
-// Whether the coordinator of this document has the site on its roster already: it does not ask to join again.
+// Whether the coordinator of this document has the site, with these keys, on its roster already: it does not ask to
+// join again.
 bool is_known_to(const io::SiteFolder& folder, const federation::membership::Invite& invite,
                  const federation::membership::RosterSite& site) {
   const auto pinned = folder.invite();
   const auto roster = folder.newest_roster();
-  return pinned && pinned->coordinator_signing_key == invite.coordinator_signing_key && roster && *roster &&
-         (*roster)->find(site.id) != nullptr;
+  if (!pinned || pinned->coordinator_signing_key != invite.coordinator_signing_key || !roster || !*roster) return false;
+  const federation::membership::RosterSite* listed = (*roster)->find(site.id);
+  return listed != nullptr && entry_digest(*listed) == entry_digest(site);
 }
 
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file, bool accept_change) {
@@ -77,8 +80,9 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
-  const bool known = changed && is_known_to(folder, *invite, site);
-  if (changed || !folder.invite()) FOVEA_TRY(folder.pin_invite(document));
+  const bool again = !changed && folder.invite().has_value();
+  const bool known = is_known_to(folder, *invite, site);
+  if (!again) FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
   const std::string print = federation::membership::site_fingerprint(site);
@@ -91,9 +95,12 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
        {"federation_fingerprint", federation_print},
        {"administrators", invite->administrators.size()},
        {"quorum", invite->quorum},
-       {"endpoint", invite->endpoint}},
-      "joined " + invite->federation + " at " + invite->endpoint + "\n" + invite->who_decides() +
-          "\nask by telephone whether the federation's fingerprint is " + federation_print +
+       {"endpoint", invite->endpoint},
+       {"joined_before", again}},
+      (again ? "joined already; nothing changed: " : "joined ") + invite->federation + " at " + invite->endpoint +
+          "\n" + invite->who_decides() +
+          (again && known ? "\nthe federation's fingerprint is " + federation_print
+                          : "\nask by telephone whether the federation's fingerprint is " + federation_print) +
           (changed ? "\nthe founding document was replaced: restart the node" : "") +
           (known ? "\nthere is nothing to send: the administrators have this site's keys"
                  : "\nthen send " + out.string() +
@@ -101,16 +108,25 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   return {};
 }
 
-std::string running_text(const io::SiteStatus& now, const std::string& program) {
+std::string model_file(const io::SiteFolder& folder, const io::SiteStatus::Run& run) {
+  const auto id = RunId::parse(run.run);
+  return ((id ? folder.run(*id) : folder.runs()) / io::kModelFile).string();
+}
+
+std::string running_text(const io::SiteStatus& now, const io::SiteFolder& folder) {
+  const std::string program = "fovea-node --site " + folder.root().string();
   const std::string accept = program + " roster list, then roster accept";
   std::string out = now.connected ? ", connected" : ", not connected";
   if (now.not_admitted) out += "\n" + *now.not_admitted;
-  if (now.run)
-    out += "\nplan \"" + now.run->plan + "\": " +
-           (now.not_admitted || now.plan_refused || now.cut_off
-                ? "not taking part"
-                : now.run->phase + ", round " + std::to_string(now.run->round)) +
-           ", " + std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) + " sums done";
+  if (now.run) {
+    const std::string done =
+        std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) + " sums done";
+    out += "\nplan \"" + now.run->plan + "\": ";
+    if (now.run->complete()) out += "complete, " + done + "; the model is " + model_file(folder, *now.run);
+    else if (now.not_admitted || now.plan_refused || now.cut_off) out += "not taking part, " + done;
+    else out += now.run->phase + ", round " + std::to_string(now.run->round) + ", " + done;
+  }
+  if (now.sits_out) out += "\n" + *now.sits_out;
   if (now.plan_refused) out += "\n" + *now.plan_refused;
   if (now.cut_off) out += "\n" + *now.cut_off;
   if (now.sites_unaccepted) out += "\n" + io::sites_not_accepted(*now.sites_unaccepted) + ": " + accept;
@@ -157,7 +173,7 @@ Result<void> run_status(CommandContext& context) {
   const std::string program = "fovea-node --site " + context.site.string();
   std::string human =
       "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with " + program + " start");
-  if (running) human += running_text(*last, program);
+  if (running) human += running_text(*last, folder);
   human += "\nfingerprint of this site, for other hospitals that ask by telephone: " + print;
   if (invite && invite->one_person_decides()) human += "\n" + invite->who_decides();
   context.console.data("status", data, human);

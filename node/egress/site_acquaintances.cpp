@@ -68,4 +68,10 @@ void SiteAcquaintances::take(const Acquaintance& word) {
   set({.entry = word.accepted, .accepted = !word.ended, .signed_at = word.accepted_at, .person = word.approver});
 }
 
+bool SiteAcquaintances::knows_other_keys_of(const RosterSite& other) const {
+  const Digest entry = federation::membership::entry_digest(other);
+  return std::any_of(words_.begin(), words_.end(),
+                     [&](const auto& known) { return known.second.entry.id == other.id && known.first != entry; });
+}
+
 }  // namespace fovea::node::egress

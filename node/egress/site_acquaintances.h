@@ -41,6 +41,9 @@ class SiteAcquaintances {
   const std::set<Digest>& accepted() const noexcept { return accepted_; }
   // And those that were.
   const std::map<Digest, Word>& newest() const noexcept { return words_; }
+  // Whether there is a word about a site of this name with other keys. That they changed is what a person must hear
+  // first.
+  bool knows_other_keys_of(const federation::membership::RosterSite& other) const;
 
  private:
   void learn_word(Word word, const federation::membership::PublicKeyBytes& approver, ByteView evidence);

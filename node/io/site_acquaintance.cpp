@@ -30,9 +30,11 @@ nlohmann::ordered_json names_of(const std::vector<const RosterSite*>& sites) {
   return out;
 }
 
-std::string name_list(const std::vector<const RosterSite*>& sites) {
+std::string name_list(const std::vector<const RosterSite*>& sites, const std::set<SiteId>& changed = {}) {
   std::string out;
-  for (std::size_t i = 0; i < std::min(sites.size(), kNamesMax); ++i) out += (i == 0 ? "" : ", ") + sites[i]->id.text();
+  for (std::size_t i = 0; i < std::min(sites.size(), kNamesMax); ++i)
+    out += (i == 0 ? "" : ", ") + sites[i]->id.text() +
+           (changed.contains(sites[i]->id) ? ": ITS KEYS CHANGED since it was accepted" : "");
   return sites.size() > kNamesMax ? out + ", ..." : out;
 }
 
@@ -51,11 +53,18 @@ std::vector<const RosterSite*> SiteDriver::Parts::strangers() const {
 void SiteDriver::Parts::show_strangers() {
   const std::vector<const RosterSite*> unknown = strangers();
   if (unknown.empty()) return;
+  std::vector<const RosterSite*> changed;
+  for (const RosterSite* site : unknown)
+    if (gate.acquaintances().knows_other_keys_of(*site)) changed.push_back(site);
+  std::set<SiteId> names;
+  for (const RosterSite* site : changed) names.insert(site->id);
   spdlog::warn(
       "{}; compare fingerprints by telephone, then: fovea-node --site {} roster accept SITE --by \"your name\"",
-      sites_not_accepted(unknown.size(), name_list(unknown)), options.folder.root().string());
-  events.write("sites_unacquainted",
-               {{"epoch", roster->epoch}, {"count", unknown.size()}, {"sites", names_of(unknown)}});
+      sites_not_accepted(unknown.size(), name_list(unknown, names)), options.folder.root().string());
+  events.write("sites_unacquainted", {{"epoch", roster->epoch},
+                                      {"count", unknown.size()},
+                                      {"sites", names_of(unknown)},
+                                      {"keys_changed", names_of(changed)}});
 }
 
 // Of the sites on the roster, and of those that were accepted and are not on it: they may come back.
@@ -90,6 +99,7 @@ Result<void> SiteDriver::Parts::follow_acceptances() {
   }
   if (found.empty()) return {};
   FOVEA_TRY(gate.decide_sites(found));
+  refused.clear();
   return act_on(words);
 }
 

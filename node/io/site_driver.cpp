@@ -21,6 +21,7 @@
 #include "node/io/site_driver_parts.h"
 #include "node/io/site_register.h"
 #include "node/io/site_status.h"
+#include "node/io/start_checks.h"
 
 namespace fovea::node::io {
 namespace {
@@ -43,12 +44,8 @@ Result<egress::EgressGate> open_gate(const SiteFolder& folder, const NodeConfig&
                                      const federation::membership::RosterSite& self,
                                      const federation::membership::Invite& invite, const SiteKeys& keys,
                                      const Clock& clock) {
-  std::string origin = federation::ledger::ledger_origin(invite.federation, self.id.text());
   FOVEA_TRY_ASSIGN(const Bytes program, read_file("/proc/self/exe", kProgramBytesMax));
-  return egress::EgressGate::open({.folder = folder.ledger(),
-                                   .origin = std::move(origin),
-                                   .key = keys.log.copy(),
-                                   .newest = folder.newest_checkpoint()},
+  return egress::EgressGate::open(ledger_options(folder, self, invite, keys),
                                   {.site = self.id,
                                    .software = crypto::sha256(program),
                                    .approver = self.approver_key,
@@ -92,9 +89,7 @@ SiteDriver::~SiteDriver() = default;
 Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
   const SiteFolder folder = options.folder;
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, folder.site());
-  if (options.config.site != self.id)
-    return invalid_argument(folder.config().string() + "  site.id\n  expected \"" + self.id.text() +
-                            "\", the name this folder was made for\n  fix: id = \"" + self.id.text() + "\"");
+  FOVEA_TRY(check_settings(folder, options.config, self));
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
   FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(FileLock lock,
@@ -143,8 +138,8 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
 Result<void> SiteDriver::run() {
   Parts& parts = *parts_;
   parts.events.write("started", {{"site", parts.self.id.text()}, {"pid", ::getpid()}});
-  parts.show_strangers();
-  Result<void> outcome;
+  Result<void> outcome = parts.follow_acceptances();  // what was decided while the node was stopped
+  if (outcome) parts.show_strangers();
   while (!parts.stop && outcome) outcome = parts.loop_once();
   if (parts.worker) parts.worker->cancel();
   if (outcome && parts.run) outcome = parts.run->save_model();
@@ -262,6 +257,7 @@ void SiteDriver::Parts::write_status() {
     status.roster_invalid = invalid_roster_text(*roster, clock->wall(), clock_ahead_ms);
   status.plan_refused = refused_plan();
   if (!cut_off.empty()) status.cut_off = cut_off;
+  if (!sits_out.empty() && run && !run->complete()) status.sits_out = sits_out;
   if (offer && !offer->refused)
     (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =
         to_hex(offer->plan.hash);

@@ -79,6 +79,8 @@ struct SiteDriver::Parts {
   // Offered last, and refused by the policy of node.toml.
   std::optional<federation::membership::Plan> ruled_out{};
   std::string cut_off{};      // why the open run goes on without this site, as it was said
+  std::string sits_out{};     // why the open run's rounds do, as it was said
+  std::string refused{};      // what the machine refused last, as it was said
   bool policy_due = false;    // the machine has yet to hear of an approval, a withdrawal or another policy
   bool attempt_ends = false;  // with it: an acceptance was taken back
   bool reload_due = false;    // SIGHUP
@@ -169,6 +171,7 @@ struct SiteDriver::Parts {
   Result<void> feed(round::SiteEvent event);
   void log(const round::SiteEffects& effects);
   void note_cut_off(RoundNumber round);              // once
+  void note_sits_out(RoundNumber round);             // once, until a sum has this site again
   void note_egress_refused(const std::string& why);  // at a bounded rate
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);

@@ -19,6 +19,13 @@ using federation::messages::MessageKind;
 // A round's model can be derived again from the published sums, so the file need not follow at once.
 constexpr std::int64_t kSaveEveryMs = 10'000;
 
+bool waits_for_person(federation::messages::RefusalReason reason) {
+  using federation::messages::RefusalReason;
+  return reason == RefusalReason::unacquainted_sites || reason == RefusalReason::plan_not_approved ||
+         reason == RefusalReason::plan_rejected || reason == RefusalReason::local_policy ||
+         reason == RefusalReason::roster_expired;
+}
+
 bool is_of_published_sum(MessageKind kind) {
   return kind == MessageKind::round_evidence || kind == MessageKind::aggregate_tags ||
          kind == MessageKind::aggregate_carries || kind == MessageKind::aggregate_chunk;
@@ -29,13 +36,15 @@ bool is_of_published_sum(MessageKind kind) {
 void SiteDriver::Parts::log(const round::SiteEffects& effects) {
   for (const std::string& notice : effects.notices) spdlog::info("{}", notice);
   if (const auto& refusal = effects.refusal; refusal && refusals_shown.admit(clock->monotonic())) {
-    spdlog::warn("refused: {}: {}", federation::messages::to_string(refusal->reason), refusal->detail);
+    // What lasts until a person does something is asked for every few seconds, and refused in the same words.
+    const std::string said = std::string(federation::messages::to_string(refusal->reason)) + ": " + refusal->detail;
+    if (std::exchange(refused, said) != said || !waits_for_person(refusal->reason)) spdlog::warn("refused: {}", said);
     events.write("message_refused",
                  {{"reason", federation::messages::to_string(refusal->reason)}, {"why", refusal->detail}});
   }
   if (const auto& notice = effects.refused_by_coordinator; notice && refusals_shown.admit(clock->monotonic())) {
-    spdlog::warn("the coordinator refused a {}: {}", federation::messages::to_string(notice->refused),
-                 federation::messages::to_string(notice->reason));
+    spdlog::warn("the coordinator did not take a message \"{}\" of this site: {}",
+                 federation::messages::to_string(notice->refused), federation::messages::to_string(notice->reason));
     events.write("refused_by_coordinator", {{"kind", federation::messages::to_string(notice->refused)},
                                             {"reason", federation::messages::to_string(notice->reason)}});
   }
@@ -48,6 +57,18 @@ void SiteDriver::Parts::note_cut_off(RoundNumber round) {
             "next plan";
   spdlog::warn("{}", cut_off);
   events.write("cut_off", {{"run", run->run().text()}, {"round", round}});
+}
+
+void SiteDriver::Parts::note_sits_out(RoundNumber round) {
+  if (!sits_out.empty()) return;
+  sits_out =
+      "plan \"" + run->plan().name +
+      "\": by the coordinator's word other hospitals have not accepted this one: what it trains goes into no sum "
+      "until they have; ask them by telephone to compare this site's fingerprint (fovea-node status) and to run "
+      "fovea-node roster accept " +
+      self.id.text();
+  spdlog::warn("{}", sits_out);
+  events.write("sits_out", {{"run", run->run().text()}, {"round", round}, {"why", sits_out}});
 }
 
 void SiteDriver::Parts::note_egress_refused(const std::string& why) {
@@ -63,6 +84,7 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
     next.reset();
     log(effects);
     if (effects.cut_off) note_cut_off(*effects.cut_off);
+    if (effects.sits_out) note_sits_out(*effects.sits_out);
     answered = answered || !effects.journal.empty() || effects.start_training.has_value();
     FOVEA_TRY(run->append_journal(effects.journal));
     FOVEA_TRY(site_register.append(effects.site_register));
@@ -232,8 +254,9 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
                                {"weight_sum", sum.sum.weight_sum},
                                {"metric_sums", sum.sum.metric_sums},
                                {"model", to_hex(run->model_digest())}});
-  spdlog::info("round {} applied: {} sites, {} of {} sums done", sum.round, sites, run->sums_applied(),
-               run->plan().rounds_total());
+  if (sum.in_sum && !std::exchange(sits_out, {}).empty()) spdlog::info("other hospitals have accepted this one");
+  spdlog::info("round {} applied: {} sites{}, {} of {} sums done", sum.round, sites,
+               sum.in_sum ? "" : ", this one not among them", run->sums_applied(), run->plan().rounds_total());
   const MonotonicMs now = clock->monotonic();
   greeting_due = run->complete() || machine->round() != sum.round;
   if (run->complete() || now.value - last_save.value >= kSaveEveryMs) {

@@ -71,7 +71,7 @@ Result<federation::membership::RosterSite> read_site(ByteView bytes) {
   if (format != kFormat)
     return failed_precondition(
         "site.json says fovea_site 1, the format of version 0.1, whose approver's key lies open; make a new site in "
-        "another folder (fovea-node init), move data/ there, and join with a new invite");
+        "another folder (fovea-node init), move data/ and register there, and join with a new invite");
   FOVEA_TRY_ASSIGN(federation::membership::RosterSite site, federation::membership::read_site_fields(fields));
   FOVEA_TRY(fields.finish());
   return site;

@@ -46,6 +46,18 @@ Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs
   return out;
 }
 
+Result<void> check_site_register(const fs::path& path, const fs::path& runs, const crypto::SigningKey& log_key) {
+  FOVEA_TRY_ASSIGN(const std::vector<Bytes> records, RecordFile::peek(path));
+  if (const auto memory = round::SiteMemory::restore(RunId{}, {}, records); !memory)
+    return memory.error().with_context(path.string());
+  for (const auto& [run, journal] : journals_in(runs)) {
+    FOVEA_TRY_ASSIGN(const std::vector<Bytes> found, RecordFile::peek(journal, run_journal_key(run, log_key)));
+    if (const auto memory = round::SiteMemory::restore(run, found, records); !memory)
+      return memory.error().with_context(journal.string());
+  }
+  return {};
+}
+
 Result<std::size_t> restore_releases(RecordFile& site_register,
                                      const std::map<Digest, egress::RecordedRelease>& releases) {
   FOVEA_TRY_ASSIGN(const round::SiteMemory memory, round::SiteMemory::restore(RunId{}, {}, site_register.records()));

@@ -23,6 +23,10 @@ Result<federation::files::RecordFile> open_site_register(const std::filesystem::
                                                          const std::filesystem::path& runs,
                                                          const crypto::SigningKey& log_key);
 
+// What open_site_register() would refuse of register and journals, with nothing on disk changed.
+Result<void> check_site_register(const std::filesystem::path& path, const std::filesystem::path& runs,
+                                 const crypto::SigningKey& log_key);
+
 // Marks what the site's ledger shows as released, by model, and the register lacks (it was cut, or removed together
 // with the journals), so that no second sum on such a model is released. Such a mark lets nothing be repeated. How many
 // were missing.

@@ -44,6 +44,22 @@ Result<Digest> digest_of(const federation::model::ModelMetadata& metadata, const
   return to_array<32>(bytes, key);
 }
 
+bool names_a_plan(ByteView file) {
+  const auto json = parse_json(file, "run.json", 4096);
+  return json && json->is_object() && json->contains("plan");
+}
+
+Error damaged_run_file(const fs::path& path) {
+  return corruption(path.string() +
+                    ": is damaged\n  fix: put it back from your backup, or remove this file if no "
+                    "other plan was ever run under this number");
+}
+
+Error damaged_model(const fs::path& path, const Error& error) {
+  return corruption(path.string() + ": " + error.message +
+                    "\n  fix: move this file away and start again: the model is made anew from the published sums");
+}
+
 // A run id stands for one plan, ever.
 Result<void> check_run_file(const fs::path& path, const RunId& run, const federation::membership::Plan& plan) {
   const nlohmann::ordered_json expected = {{"fovea_site_run", 1}, {"run", run.text()}, {"plan", to_hex(plan.hash)}};
@@ -51,11 +67,7 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
   const auto present = read_file(path, 4096);
   if (present && as_text(*present) == text) return {};
   // Half a file says nothing of another plan.
-  const auto json = present ? parse_json(*present, "run.json", 4096) : Result<nlohmann::json>(present.error());
-  if (present && (!json || !json->is_object() || !json->contains("plan")))
-    return corruption(path.string() +
-                      ": is damaged\n  fix: put it back from your backup, or remove this file if no "
-                      "other plan was ever run under this number");
+  if (present && !names_a_plan(*present)) return damaged_run_file(path);
   if (present) return permission_denied("run " + run.text() + ": was opened here under another plan");
   if (present.error().code != ErrorCode::not_found) return present.error();
   return write_file_durably(path, as_bytes(text));
@@ -63,11 +75,14 @@ Result<void> check_run_file(const fs::path& path, const RunId& run, const federa
 
 }  // namespace
 
+federation::files::RecordKey run_journal_key(const RunId& run, const crypto::SigningKey& log_key) {
+  return federation::files::RecordKey::derive(log_key.seed(), "FOVEA/1/run-journal", run.text());
+}
+
 Result<federation::files::RecordFile> open_run_journal(const fs::path& file, const RunId& run,
                                                        const crypto::SigningKey& log_key) {
   using federation::files::RecordFile;
-  return RecordFile::open(file, RecordFile::Retain::at_open, FileMode::secret,
-                          federation::files::RecordKey::derive(log_key.seed(), "FOVEA/1/run-journal", run.text()));
+  return RecordFile::open(file, RecordFile::Retain::at_open, FileMode::secret, run_journal_key(run, log_key));
 }
 
 Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run,
@@ -76,6 +91,22 @@ Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const Ru
   FOVEA_TRY_ASSIGN(const auto rest, round::without_spent_shares(run, records, gate));
   if (rest) FOVEA_TRY(journal.rewrite(*rest));
   return rest.has_value();
+}
+
+Result<void> check_runs(const fs::path& runs) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(runs, ignored)) {
+    if (!RunId::parse(entry.path().filename().string()) || !entry.is_directory(ignored)) continue;
+    const fs::path facts = entry.path() / "run.json", model = entry.path() / kModelFile;
+    const auto named = read_file(facts, 4096);
+    if (named ? !names_a_plan(*named) : named.error().code != ErrorCode::not_found) return damaged_run_file(facts);
+    const auto file = read_file(model, federation::model::kSafetensorsFileMax);
+    if (!file && file.error().code == ErrorCode::not_found) continue;
+    if (!file) return file.error();
+    if (const auto stored = federation::model::read_safetensors(*file); !stored)
+      return damaged_model(model, stored.error());
+  }
+  return {};
 }
 
 Result<SiteRun> SiteRun::open(const fs::path& folder, const RunId& run, const federation::membership::Plan& plan,
@@ -120,9 +151,7 @@ Result<void> SiteRun::load_model() {
   const auto file = read_file(model_file(), federation::model::kSafetensorsFileMax);
   if (!file && file.error().code != ErrorCode::not_found) return file.error();
   if (file) {
-    if (const auto taken = take_model(*file, layout); !taken)
-      return corruption(model_file().string() + ": " + taken.error().message +
-                        "\n  fix: move this file away and start again: the model is made anew from the published sums");
+    if (const auto taken = take_model(*file, layout); !taken) return damaged_model(model_file(), taken.error());
   } else {
     FOVEA_TRY_ASSIGN(federation::model::ModelState initial, federation::model::initial_model(layout, plan_.seed));
     model_ = std::make_shared<const federation::model::ModelState>(std::move(initial));

@@ -26,7 +26,11 @@
 
 namespace fovea::node::io {
 
-// Its key follows from the site's log key. Errors as of RecordFile::open().
+inline constexpr const char* kModelFile = "model.safetensors";  // in a run's folder
+
+// Of the MACs in a run's journal; it follows from the site's log key.
+federation::files::RecordKey run_journal_key(const RunId& run, const crypto::SigningKey& log_key);
+// Errors as of RecordFile::open().
 Result<federation::files::RecordFile> open_run_journal(const std::filesystem::path& file, const RunId& run,
                                                        const crypto::SigningKey& log_key);
 
@@ -34,6 +38,9 @@ Result<federation::files::RecordFile> open_run_journal(const std::filesystem::pa
 // version before this rule, can have left). `gate`: what the egress gate has closed. True when it had.
 Result<bool> erase_spent_shares(federation::files::RecordFile& journal, const RunId& run,
                                 const std::optional<round::ClosedMark>& gate = {});
+
+// Of the runs of a site, what opening one would refuse as damaged; nothing on disk is changed.
+Result<void> check_runs(const std::filesystem::path& runs);
 
 class SiteRun {
  public:
@@ -69,7 +76,7 @@ class SiteRun {
   Result<void> apply(const round::VerifiedSum& sum);
   // The model as a file; `predict` and `evaluate` read it.
   Result<void> save_model() const;
-  std::filesystem::path model_file() const { return folder_ / "model.safetensors"; }
+  std::filesystem::path model_file() const { return folder_ / kModelFile; }
   std::filesystem::path journal_file() const { return folder_ / "journal"; }
 
  private:

@@ -394,6 +394,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   run.emplace(std::move(opened).value());
   ruled_out.reset();
   cut_off.clear();
+  sits_out.clear();
   policy_due = attempt_ends = false;
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));

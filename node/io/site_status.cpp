@@ -62,6 +62,7 @@ std::string SiteStatus::text() const {
   put("waiting_for_acceptances", waiting_for_acceptances);
   put("plan_refused", plan_refused);
   put("cut_off", cut_off);
+  put("sits_out", sits_out);
   if (run) {
     out["run"] = run->run;
     out["plan"] = run->plan;
@@ -89,6 +90,7 @@ Result<SiteStatus> SiteStatus::parse(ByteView bytes) {
   FOVEA_TRY(text_into(fields, "waiting_for_acceptances", out.waiting_for_acceptances));
   FOVEA_TRY(text_into(fields, "plan_refused", out.plan_refused));
   FOVEA_TRY(text_into(fields, "cut_off", out.cut_off));
+  FOVEA_TRY(text_into(fields, "sits_out", out.sits_out));
   FOVEA_TRY(read_optional_numbers(fields, out));
   if (fields.has("run")) {
     FOVEA_TRY_ASSIGN(out.run, read_run(fields));

@@ -23,6 +23,8 @@ struct SiteStatus {
     std::uint64_t round = 0;
     std::uint64_t sums_applied = 0;
     std::uint64_t rounds_total = 0;
+
+    bool complete() const noexcept { return sums_applied == rounds_total; }
   };
 
   UnixMs at{};
@@ -37,6 +39,7 @@ struct SiteStatus {
   std::optional<std::string> waiting_for_acceptances{};
   std::optional<std::string> plan_refused{};  // "plan \"lesions\": approved, but refused by cohort_min = 4 (…)"
   std::optional<std::string> cut_off{};       // why the open run goes on without this site
+  std::optional<std::string> sits_out{};      // why its rounds do
   std::optional<Run> run{};
 
   std::string text() const;  // one line of JSON

@@ -68,6 +68,7 @@ void ZmqTransport::follow_connection() {
     switch (*event) {
       case ConnectionEvent::ready:
         state_ = ConnectionState::connected;
+        wrong_peers_ = 0;
         ++connection_count_;
         flow_ = federation::io::ConnectionFlow();
         redial_at_.reset();
@@ -75,7 +76,9 @@ void ZmqTransport::follow_connection() {
         break;
       case ConnectionEvent::refused:
       case ConnectionEvent::protocol_error:
-        state_ = *event == ConnectionEvent::refused ? ConnectionState::refused : ConnectionState::wrong_peer;
+        // A coordinator that is being stopped breaks a handshake off, which looks the same once.
+        wrong_peers_ = *event == ConnectionEvent::refused ? 0 : wrong_peers_ + 1;
+        if (wrong_peers_ != 1) state_ = wrong_peers_ == 0 ? ConnectionState::refused : ConnectionState::wrong_peer;
         if (!redial_at_) redial_at_ = std::chrono::steady_clock::now() + redial_pause_;
         break;
       case ConnectionEvent::lost:

@@ -31,7 +31,7 @@ enum class ConnectionState {
   connecting,  // not reached yet, or lost: libzmq keeps trying
   connected,
   refused,     // reached, but it does not know this site's transport key: dialled again after a pause
-  wrong_peer,  // what listens there does not hold the invited coordinator's key, or is not Fovea
+  wrong_peer,  // twice in a row: what listens there does not hold the invited coordinator's key, or is not Fovea
 };
 
 class ZmqTransport {
@@ -79,6 +79,7 @@ class ZmqTransport {
   std::chrono::milliseconds redial_pause_ = federation::io::kRedialMin;
   std::optional<std::chrono::steady_clock::time_point> redial_at_;
   ConnectionState state_ = ConnectionState::connecting;
+  std::uint32_t wrong_peers_ = 0;  // in a row
   std::uint64_t connection_count_ = 0;
   federation::io::ConnectionFlow flow_;
   std::deque<zmq::message_t> outbox_;

@@ -390,9 +390,11 @@ void SiteMachine::Core::on_abandoned(const federation::messages::SignedMessage& 
   }
   if (abandoned == joined->ref) return;
   abandoned = effects.abandoned = joined->ref;
-  effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
-                            std::to_string(joined->ref.round) +
-                            " abandoned: " + std::string(federation::messages::to_string(decoded->reason)));
+  if (decoded->reason == RefusalReason::unacquainted_sites) effects.sits_out = decoded->round;
+  else
+    effects.notices.push_back("attempt " + std::to_string(joined->ref.attempt) + " of round " +
+                              std::to_string(joined->ref.round) +
+                              " abandoned: " + std::string(federation::messages::to_string(decoded->reason)));
   abandon_attempt();
 }
 

@@ -175,6 +175,8 @@ struct SiteEffects {
   std::optional<VerifiedSum> verified_sum;                        // 4
   // The next sum was made under a roster that this site never had: it cannot follow the run any further.
   std::optional<RoundNumber> cut_off;
+  // By the coordinator's word, people at other sites have not accepted this one: it sits out the round.
+  std::optional<RoundNumber> sits_out;
   bool more = false;                                     // feed Resume when outbound is sent
   std::optional<federation::messages::Refusal> refusal;  // the event was refused: log it as a warning
   std::optional<federation::messages::RefusalNotice> refused_by_coordinator;  // for the log: the event was this notice
