@@ -42,6 +42,22 @@ Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice)
   return crypto::read_protected_key_file(choice.key, passphrase);
 }
 
+// Whoever signs first sees what changes too, before the passphrase is asked for: a request with new keys for a hospital
+// that is on the roster would else look like a newcomer's.
+Result<registry::SignedRoster> show_and_sign(CommandContext& context, const Choice& choice,
+                                             const registry::RosterChange& change) {
+  const registry::CoordinatorFolder folder = context.folder();
+  const UnixMs now = context.clock.wall();
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster next, folder.next_roster(change, now));
+  const auto before = folder.newest_roster();
+  show_change(context, before ? *before : federation::membership::Roster(), next);
+  if (!change.added.empty())
+    context.console.progress(
+        "compare the fingerprint of each new site, or with new keys, with the hospital by telephone");
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
+  return folder.sign_next(change, key, now);
+}
+
 Result<void> run_sign(CommandContext& context, const Choice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, folder.federation());
@@ -56,12 +72,9 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
     if (!request) return request.error().with_context(file);
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);
-    context.console.progress(request->site.id.text() + ": fingerprint " +
-                             federation::membership::site_fingerprint(request->site) + "; compare it by telephone");
     change.added.push_back(request->site);
   }
-  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, folder.sign_next(change, key, context.clock.wall()));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, show_and_sign(context, choice, change));
   show_roster(context, "sign", outcome);
   return {};
 }
@@ -87,8 +100,7 @@ Result<void> run_revoke(CommandContext& context, const Choice& choice) {
     FOVEA_TRY_ASSIGN(SiteId id, SiteId::create(name));
     change.removed.push_back(std::move(id));
   }
-  FOVEA_TRY_ASSIGN(const crypto::SigningKey key, key_of(context, choice));
-  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, context.folder().sign_next(change, key, context.clock.wall()));
+  FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, show_and_sign(context, choice, change));
   constexpr std::size_t kSitesMin = 3;  // as in the plan of `plan new`
   if (const std::size_t left = outcome.roster.sites.size(); left < kSitesMin)
     context.console.progress("warning: " + counted(left, "site") + (left == 1 ? " is" : " are") +
@@ -98,10 +110,45 @@ Result<void> run_revoke(CommandContext& context, const Choice& choice) {
   return {};
 }
 
+struct WaitingText {
+  Json data;
+  std::string text;
+};
+
+// A roster that waits for signatures: by whom it is signed, and for how many more it waits.
+Result<WaitingText> waiting_text(const CommandContext& context, UnixMs now) {
+  WaitingText out{.data = nullptr, .text = {}};
+  FOVEA_TRY_ASSIGN(const auto waiting, context.folder().who_signs(now));
+  if (!waiting) return out;
+  out.data = {{"epoch", waiting->roster.epoch},
+              {"signed_by", Json::array()},
+              {"signatures_missing", waiting->missing()},
+              {"sites", waiting->roster.sites.size()}};
+  std::string names;
+  for (const auto& key : waiting->signed_by) {
+    out.data["signed_by"].push_back(to_hex(key));
+    names += (names.empty() ? "" : ", ") + federation::membership::shortened_key(key);
+  }
+  out.text = "the roster of epoch " + std::to_string(waiting->roster.epoch) + ", " +
+             counted(waiting->roster.sites.size(), "site") + ", waits in " +
+             context.folder().next_roster_file().string() + " for " +
+             counted(waiting->missing(), "more administrator") + "; signed by " + (names.empty() ? "nobody" : names) +
+             ": fovea-coordinator cosign --key KEYFILE";
+  return out;
+}
+
 Result<void> run_sites(CommandContext& context) {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, context.folder().federation());
-  FOVEA_TRY_ASSIGN(const federation::membership::Roster roster, context.folder().newest_roster());
   const UnixMs now = context.clock.wall();
+  FOVEA_TRY_ASSIGN(const WaitingText waiting, waiting_text(context, now));
+  const auto newest = context.folder().newest_roster();
+  if (!newest && newest.error().code == ErrorCode::not_found && !waiting.text.empty()) {
+    context.console.data("sites", {{"epoch", 0}, {"sites", Json::array()}, {"waiting", waiting.data}},
+                         "no roster is in force yet\n" + waiting.text);
+    return {};
+  }
+  if (!newest) return newest.error();
+  const federation::membership::Roster& roster = *newest;
   Json sites = Json::array();
   std::vector<std::vector<std::string>> rows = {{"SITE", "FINGERPRINT"}};
   for (const auto& site : roster.sites) {
@@ -123,9 +170,11 @@ Result<void> run_sites(CommandContext& context) {
                        {{"epoch", roster.epoch},
                         {"valid_until_ms", roster.valid_until.value},
                         {"sites", sites},
+                        {"waiting", waiting.data},
                         {"left_out", blamed.data},
                         {"cut_off", cut_off.data}},
-                       validity + "\n" + text_table(rows) + blamed.text + cut_off.text);
+                       validity + "\n" + text_table(rows) + (waiting.text.empty() ? "" : "\n" + waiting.text) +
+                           blamed.text + cut_off.text);
   return {};
 }
 
@@ -157,7 +206,11 @@ void show_roster(const CommandContext& context, std::string_view command, const 
   std::string text = "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " +
                      counted(outcome.roster.sites.size(), "site") + ", valid until " +
                      utc_text(outcome.roster.valid_until) + ", ";
-  if (!outcome.in_force)
+  if (outcome.signed_before && !outcome.in_force)
+    text += "not in force: you have signed it already; it waits in " + file + " for " +
+            counted(left, "more administrator") + "\nnext, with this file in their folder: fovea-coordinator cosign " +
+            "--key KEYFILE";
+  else if (!outcome.in_force)
     text += "not in force: it waits in " + file + " for " + counted(left, "more administrator") +
             "\nnext, with this file in their folder: fovea-coordinator cosign --key KEYFILE";
   else if (context.folder().is_coordinator()) text += "in force";

@@ -40,6 +40,8 @@ struct FoundingChoice {
   std::uint32_t quorum = 0;  // 0: all of them
   std::string key_here;
   std::string endpoint;
+  std::string other_host;  // amend: instead of the endpoint
+  std::uint16_t other_port = 0;
   std::string file;
   std::string key;
   bool show = false;
@@ -201,18 +203,27 @@ Result<void> run_init(CommandContext& context, const FoundingChoice& choice) {
   return {};
 }
 
+// tcp://host:port with the other host or port that was named.
+std::string changed_endpoint(const std::string& before, const FoundingChoice& choice) {
+  if (!choice.endpoint.empty()) return choice.endpoint;
+  const std::size_t start = before.find("//") + 2, colon = before.rfind(':');
+  const std::string host = choice.other_host.empty() ? before.substr(start, colon - start) : choice.other_host;
+  return before.substr(0, start) + host + ":" +
+         (choice.other_port == 0 ? before.substr(colon + 1) : std::to_string(choice.other_port));
+}
+
 // What is not named stays as it is.
 Result<void> run_amend(CommandContext& context, const FoundingChoice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const Invite before, folder.federation());
   FOVEA_TRY_ASSIGN(const registry::CoordinatorFolder::NewFederation named, new_federation(choice));
   Invite next = before;
-  if (!choice.endpoint.empty()) next.endpoint = choice.endpoint;
+  next.endpoint = changed_endpoint(before.endpoint, choice);
   if (!named.administrators.empty()) next.administrators = named.administrators;
   if (named.quorum > 0) next.quorum = named.quorum;
   FOVEA_TRY(check_quorum(next.quorum, next.administrators.size()));
   const auto facts = folder.amend(next, choice.waiting());
-  if (!facts) return by_option(facts.error(), "--endpoint");
+  if (!facts) return by_option(facts.error(), choice.endpoint.empty() ? "--host" : "--endpoint");
   show_founding(context, "amend", *facts);
   return {};
 }
@@ -350,7 +361,13 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
                    "Make one administrator's key on this machine, in this file: one person alone decides");
   on(init, run_init);
   auto* amend = app.add_subcommand("amend", "Change the founding document: a new one to sign, which sites then accept");
-  amend->add_option("--endpoint", choice->endpoint, "Another tcp://host:port under which sites reach this machine");
+  auto* endpoint =
+      amend->add_option("--endpoint", choice->endpoint, "Another tcp://host:port under which sites reach this machine");
+  amend->add_option("--host", choice->other_host, "Another name or address under which sites reach this machine")
+      ->excludes(endpoint);
+  amend->add_option("--port", choice->other_port, "Another port under which they do")
+      ->check(CLI::Range(1, 65535))
+      ->excludes(endpoint);
   for (auto* command : {init, amend}) {
     command
         ->add_option("--administrator", choice->administrators,

@@ -93,6 +93,17 @@ Error refuse_complete(const CommandContext& context, const store::RunStore& done
                              "that was in the first refuses it");
 }
 
+// A run that begins under such a roster would wait for ever, and nobody would be told for what.
+Result<void> check_roster_size(const registry::CoordinatorFolder& folder, const federation::membership::Plan& plan) {
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster roster, folder.newest_roster());
+  if (roster.sites.size() >= plan.cohort.smallest) return {};
+  return failed_precondition("the roster of epoch " + std::to_string(roster.epoch) + " has " +
+                             counted(roster.sites.size(), "site") + ", and the plan needs at least " +
+                             std::to_string(plan.cohort.smallest) +
+                             " (cohort.smallest)\n  fix: have the administrators sign the join requests of more "
+                             "hospitals (fovea-coordinator sign REQUEST --key KEYFILE, then cosign), and start again");
+}
+
 // Resumes a run of this plan that has not ended, unless a new one is asked for.
 Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool fresh) {
   const registry::CoordinatorFolder folder = context.folder();
@@ -106,11 +117,15 @@ Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool 
     }
     if (opened->plan().hash != plan.hash) continue;
     if (opened->complete()) return refuse_complete(context, *opened);
+    // It may have a sum to end, and the next roster comes into force while it is served.
+    if (const auto enough = check_roster_size(folder, plan); !enough)
+      context.console.progress("warning: " + enough.error().message);
     const std::string done = std::to_string(opened->sums()) + " of " + counted(plan.rounds_total(), "round") +
                              (opened->sums() == 1 ? " is done" : " are done");
     return ChosenRun{std::make_unique<store::RunStore>(std::move(*opened)),
                      "resuming run " + path->filename().string() + ": " + done};
   }
+  FOVEA_TRY(check_roster_size(folder, plan));
   crypto::SystemRandom random;
   RunId run;
   random.fill(run.bytes);

@@ -206,19 +206,26 @@ std::string RunDriver::Parts::why_no_round() const {
 
 std::string RunDriver::Parts::round_in_words() const {
   const round::RoundProgress progress = machine->progress();
+  const bool too_few = progress.possible < progress.needed;
   std::string line = std::to_string(progress.answered) + " of " + std::to_string(progress.expected) + " " +
-                     std::string(words_for(progress.phase));
+                     std::string(words_for(progress.phase)) + ", threshold " +
+                     std::to_string(run->plan().secure_aggregation.threshold);
   if (!progress.waiting_for.empty())
-    line += " · waiting for " + join(progress.waiting_for) + ", " + minutes_and_seconds(progress.left_ms) + " left";
+    line += " · waiting for " + join(progress.waiting_for) +
+            (too_few ? "" : ", " + minutes_and_seconds(progress.left_ms) + " left");
+  if (too_few)
+    line += " · needs " + std::to_string(progress.needed) + ", " + std::to_string(progress.possible) +
+            " can take part; ends in " + minutes_and_seconds(progress.left_ms);
   for (const auto& [site, reason] : progress.refused)
     line += " · " + site.text() + " refused: " + std::string(federation::messages::to_string(reason));
-  return line + ", threshold " + std::to_string(run->plan().secure_aggregation.threshold);
+  return line;
 }
 
 // Rounds that end without a sum have numbers too, so the number of a round, by which logs and ledgers name it, is not
 // always that of its sum.
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
+  if (run->complete()) return;  // there is no next sum to speak of
   const std::uint32_t sum = run->sums() + 1;
   std::string line = "sum " + std::to_string(sum) + "/" + std::to_string(run->plan().rounds_total()) +
                      (machine && round != sum ? ", tried in round " + std::to_string(round) : "") + " · " +
@@ -227,6 +234,8 @@ void RunDriver::Parts::show_progress() {
     if (!server->has_session(site)) continue;
     line += " · " + site.text() + " does not take part: " + std::string(federation::messages::to_string(reason));
   }
+  for (const auto& [site, accusers] : sat_out)
+    line += " · " + site.text() + " sits out: not accepted at " + counted(accusers, "site") + " yet";
   for (const auto& [site, lost] : cut_off)
     line += " · goes on without " + site.text() + ", which never had the roster of a sum";
   if (options.show && line != last_line) options.show(line);

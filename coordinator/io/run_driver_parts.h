@@ -60,6 +60,16 @@ struct RunDriver::Parts {
   std::map<SiteId, CutOff> cut_off{};
   // Connected sites that said why they do not take part, until they join.
   std::map<SiteId, federation::messages::RefusalReason> declined{};
+  // What connected sites said last of why they do not go on: it is said once, and when it changes.
+  struct FailureSaid {
+    federation::messages::RefusalReason reason = federation::messages::RefusalReason::malformed;
+    RoundNumber round = 0;
+    AttemptNumber attempt = 0;
+    bool operator==(const FailureSaid&) const = default;
+  };
+  std::map<SiteId, FailureSaid> failures_said{};
+  std::map<SiteId, std::size_t> sat_out{};  // not accepted at so many sites, as it was said
+  std::set<SiteId> failed_in_round{};
   std::map<SiteId, SiteLoad> loads{};   // of sites that ever spoke to this process
   std::map<SiteId, Digest> left_out{};  // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
@@ -120,6 +130,7 @@ struct RunDriver::Parts {
   Result<void> offer_roster(const SiteId& site);
   Result<void> offer_documents(const SiteId& site, bool roster_too);
   Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
+  void say_failure(const SiteId& site, const FailureSaid& failure);
   Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
   void note_cut_off(const SiteId& site, RoundNumber round);
   void show_cut_off() const;  // to `sites`
@@ -141,6 +152,8 @@ struct RunDriver::Parts {
   Result<void> store_beacon(const federation::messages::BeaconTranscript& beacon);
   Result<void> feed(round::RoundEvent event);
   Result<void> perform(round::RoundEffects effects);
+  void note_sat_out(const round::SatOut& stranger);
+  void forget_mended(const std::vector<SiteId>& contributors);  // of what was said about them
 
   // run_blame.cpp: who is left out, over restarts
   Result<void> resume_blames();  // at the start, before any message is read

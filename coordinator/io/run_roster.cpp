@@ -128,6 +128,8 @@ Result<void> RunDriver::Parts::adopt_roster() {
   roster_problem.clear();
   doubters.clear();
   declined.clear();
+  failures_said.clear();
+  sat_out.clear();
   std::erase_if(cut_off, [&](const auto& entry) { return roster.find(entry.first) == nullptr; });
   show_cut_off();
   limit_cohort();

@@ -15,6 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/console.h"
 #include "common/durable_file.h"
 #include "coordinator/io/run_driver_parts.h"
 #include "federation/membership/plan.h"
@@ -121,6 +122,7 @@ Result<void> RunDriver::Parts::begin_round_when_ready() {
     return {};
   round = store.next_round();
   doubters.clear();
+  failed_in_round.clear();
   const std::size_t present = cohort.present;
   FOVEA_TRY_ASSIGN(round::RoundSetup setup, make_setup(std::move(cohort)));
   std::vector<Bytes> journal = std::exchange(journal_at_start, {});
@@ -216,6 +218,7 @@ Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
     events.write("message_refused", {{"reason", federation::messages::to_string(effects.refusal->reason)},
                                      {"why", effects.refusal->detail}});
   }
+  for (const round::SatOut& stranger : effects.sat_out) note_sat_out(stranger);
   for (round::BlamedSite& blamed : effects.blamed) FOVEA_TRY(blame(std::move(blamed)));
   verify_each_tag = verify_each_tag || effects.verify_each_tag;
   FOVEA_TRY(run->append_journal(effects.journal));
@@ -227,6 +230,29 @@ Result<void> RunDriver::Parts::perform(round::RoundEffects effects) {
   if (effects.finished) return publish(std::move(*effects.finished));
   if (effects.aborted) return end_without_sum(*effects.aborted);
   return {};
+}
+
+void RunDriver::Parts::note_sat_out(const round::SatOut& stranger) {
+  const auto known = sat_out.find(stranger.site);
+  if (known != sat_out.end() && known->second == stranger.accusers) return;
+  sat_out[stranger.site] = stranger.accusers;
+  const std::string sites = counted(stranger.accusers, "site");
+  spdlog::warn("{} sits out: people at {} have not accepted it yet (fovea-node roster accept {}, there)",
+               stranger.site.text(), sites, stranger.site.text());
+  events.write("site_sits_out",
+               {{"site", stranger.site.text()},
+                {"round", round},
+                {"reason", federation::messages::to_string(federation::messages::RefusalReason::unacquainted_sites)},
+                {"why", "people at " + sites + " have not accepted it yet"}});
+}
+
+void RunDriver::Parts::forget_mended(const std::vector<SiteId>& contributors) {
+  for (const SiteId& site : contributors) {
+    if (!failed_in_round.contains(site)) failures_said.erase(site);
+    if (sat_out.erase(site) == 0) continue;
+    spdlog::info("{} takes part again", site.text());
+    events.write("site_takes_part", {{"site", site.text()}, {"round", round}});
+  }
 }
 
 Result<void> RunDriver::Parts::record_opening(const federation::secagg::RoundParameters& opened) {
@@ -246,7 +272,7 @@ Result<void> RunDriver::Parts::send_all(std::vector<round::RoundOutbound> outbou
     const auto wire = std::make_shared<const Bytes>(std::move(message.wire));
     for (const SiteId& site : message.to)
       if (server->send(site, wire) == SendVerdict::outbox_full)
-        spdlog::warn("{}: reads messages too slowly; a {} was dropped", site.text(),
+        spdlog::warn("{}: reads messages too slowly; one, \"{}\", was dropped", site.text(),
                      federation::messages::to_string(message.kind));
   }
   return {};
@@ -295,6 +321,7 @@ Result<void> RunDriver::Parts::store_sum(const round::RoundResult& result) {
                                   {"metric_sums", ended.metric_sums},
                                   {"model", to_hex(store.model_digest())},
                                   {"seconds", ended.seconds}});
+  forget_mended(result.contributors);
   return {};
 }
 

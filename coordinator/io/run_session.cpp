@@ -226,18 +226,31 @@ Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber l
   return {};
 }
 
+void RunDriver::Parts::say_failure(const SiteId& site, const FailureSaid& failure) {
+  using federation::messages::RefusalReason;
+  const auto known = failures_said.find(site);
+  const std::optional<FailureSaid> before = known == failures_said.end() ? std::nullopt : std::optional(known->second);
+  failures_said.insert_or_assign(site, failure);
+  if (before == failure) return;
+  const std::string reason(federation::messages::to_string(failure.reason));
+  events.write("site_failure",
+               {{"site", site.text()}, {"round", failure.round}, {"attempt", failure.attempt}, {"reason", reason}});
+  const bool declines = failure.round == 0;
+  if (before && before->reason == failure.reason && (before->round == 0) == declines) return;
+  spdlog::warn("{}{}{}{}", site.text(), declines ? ": does not take part: " : " refused: ", reason,
+               failure.reason == RefusalReason::unacquainted_sites
+                   ? ": a person there must accept the other sites first: fovea-node roster list"
+               : declines ? ""
+                          : ", in round " + std::to_string(failure.round));
+}
+
 Result<void> RunDriver::Parts::note_failure(const SiteId& site, const federation::messages::SignedMessage& message) {
   using federation::messages::RefusalReason;
   const auto failure = federation::messages::AttemptFailure::decode(message.payload());
   if (!failure) return {};
-  const std::string reason(federation::messages::to_string(failure->reason));
-  if (failure->round == 0) spdlog::warn("{}: does not take part: {}", site.text(), reason);
-  else spdlog::warn("{} refused: {}, in round {}", site.text(), reason, failure->round);
   if (failure->round == 0) declined[site] = failure->reason;
-  events.write("site_failure",
-               {{"site", site.text()}, {"round", failure->round}, {"attempt", failure->attempt}, {"reason", reason}});
-  if (failure->reason == RefusalReason::unacquainted_sites)
-    spdlog::warn("{}: a person there must accept the other sites first: fovea-node roster list", site.text());
+  failed_in_round.insert(site);
+  say_failure(site, {failure->reason, failure->round, failure->attempt});
   if (failure->reason == RefusalReason::roster_expired && failure->round == round) doubters.insert(site);
   if (failure->reason == RefusalReason::roster_differs && failure->attempt == 0) note_cut_off(site, failure->round);
   // The site has an old one, or a clock that is off, which this offer's time shows it.

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/config_fields.h"
+#include "common/contains.h"
 #include "common/durable_file.h"
 #include "coordinator/registry/default_config.h"
 #include "crypto/random_source.h"
@@ -99,7 +101,7 @@ Result<federation::membership::Invite> CoordinatorFolder::amend(const federation
   next.quorum = facts.quorum;
   if (federation::membership::differences(current, next).empty())
     return failed_precondition(
-        "amend: nothing would change; say what shall: --endpoint, --administrator (each of them) or --quorum");
+        "amend: nothing would change; say what shall: --host, --port, --administrator (each of them) or --quorum");
   if (waiting == Waiting::keep && fs::exists(founding_file())) {
     const auto own = federation::files::read_signed_document(founding_file());
     const auto kept = own ? federation::membership::Invite::parse(own->document)
@@ -258,10 +260,8 @@ Result<void> CoordinatorFolder::keep_replaced() const {
   return write_file_durably(root_ / "rosters" / (to_hex(current->hash) + ".json"), bytes);
 }
 
-Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, const crypto::SigningKey& administrator,
-                                                  UnixMs now) const {
+Result<federation::membership::Roster> CoordinatorFolder::next_roster(const RosterChange& change, UnixMs now) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
-  FOVEA_TRY(check_administrator(administrator));
   federation::membership::Roster next;
   auto current = newest_roster();
   if (!current && current.error().code != ErrorCode::not_found) return current.error();
@@ -277,6 +277,14 @@ Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, co
   next.valid_until = UnixMs{next.valid_from.value + federation::membership::kRosterValidityMaxMs};
   next.coordinator_signing_key = facts.coordinator_signing_key;
   FOVEA_TRY_ASSIGN(next.sites, changed_sites(std::move(next.sites), change));
+  FOVEA_TRY(next.document());  // a key in use twice is refused before a person's passphrase is asked for
+  return next;
+}
+
+Result<SignedRoster> CoordinatorFolder::sign_next(const RosterChange& change, const crypto::SigningKey& administrator,
+                                                  UnixMs now) const {
+  FOVEA_TRY(check_administrator(administrator));
+  FOVEA_TRY_ASSIGN(const federation::membership::Roster next, next_roster(change, now));
   FOVEA_TRY_ASSIGN(std::string text, next.document());
   federation::membership::SignedDocument document{"roster", std::move(text), {}};
   FOVEA_TRY(document.sign(administrator));
@@ -288,6 +296,23 @@ Result<federation::membership::SignedDocument> CoordinatorFolder::waiting_roster
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found("no roster waits for a further signature; run fovea-coordinator sign first");
   return document;
+}
+
+Result<std::optional<CoordinatorFolder::WaitingRoster>> CoordinatorFolder::who_signs(UnixMs now) const {
+  using Out = std::optional<WaitingRoster>;
+  const auto document = waiting_roster();
+  if (!document && document.error().code == ErrorCode::not_found) return Out();
+  if (!document) return document.error();
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
+  auto roster = federation::membership::Roster::parse(document->document);
+  if (!roster) return roster.error().with_context(next_roster_file().string());
+  const auto current = newest_roster();
+  if ((current && roster->epoch <= current->epoch) || roster->valid_until < now) return Out();
+  WaitingRoster out{std::move(roster).value(), {}, facts.quorum};
+  for (const federation::membership::PublicKeyBytes& key : facts.administrators)
+    if (const auto valid = document->count_valid("roster", std::span(&key, 1)); valid && *valid > 0)
+      out.signed_by.push_back(key);
+  return Out(std::move(out));
 }
 
 Result<void> CoordinatorFolder::refuse_waiting(EpochNumber epoch, UnixMs now) const {
@@ -308,8 +333,11 @@ Result<void> CoordinatorFolder::refuse_waiting(EpochNumber epoch, UnixMs now) co
 Result<SignedRoster> CoordinatorFolder::cosign(const crypto::SigningKey& administrator, UnixMs now) const {
   FOVEA_TRY(check_administrator(administrator));
   FOVEA_TRY_ASSIGN(federation::membership::SignedDocument document, waiting_roster());
+  FOVEA_TRY_ASSIGN(const std::optional<WaitingRoster> waiting, who_signs(now));
   FOVEA_TRY(document.sign(administrator));
-  return take_roster(std::move(document), now);
+  FOVEA_TRY_ASSIGN(SignedRoster out, take_roster(std::move(document), now));
+  out.signed_before = waiting && contains(waiting->signed_by, administrator.verify_key());
+  return out;
 }
 
 Result<SignedRoster> CoordinatorFolder::take_roster(federation::membership::SignedDocument document, UnixMs now,
@@ -355,7 +383,7 @@ Result<SignedRoster> CoordinatorFolder::put_in_force(federation::membership::Sig
   FOVEA_TRY(write_file_durably(file, document.serialize()));
   std::error_code ignored;
   if (complete) fs::remove(next_roster_file(), ignored);
-  return SignedRoster{std::move(roster), complete, valid, facts.quorum, file};
+  return SignedRoster{std::move(roster), complete, valid, facts.quorum, file, false};
 }
 
 }  // namespace fovea::coordinator::registry

@@ -69,6 +69,7 @@ struct SignedRoster {
   std::size_t signatures = 0;
   std::size_t quorum = 0;
   std::filesystem::path file;  // that holds it
+  bool signed_before = false;  // by this very key: its signature adds nothing
 };
 
 struct TakenFounding {
@@ -132,12 +133,23 @@ class CoordinatorFolder {
   // The newest roster, whatever its validity: the next epoch starts from it.
   Result<federation::membership::Roster> newest_roster() const;
 
+  // What sign_next() would sign: for whoever is to see what changes before she does.
+  Result<federation::membership::Roster> next_roster(const RosterChange& change, UnixMs now) const;
   // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already;
   // failed_precondition: a roster waits for further signatures, and is to be kept.
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
   // A further signature under the roster that waits.
   Result<SignedRoster> cosign(const crypto::SigningKey& administrator, UnixMs now) const;
   Result<federation::membership::SignedDocument> waiting_roster() const;  // roster-next.json; not_found
+  // What waits there and may still come into force, and who has signed it; nothing where there is no such roster.
+  struct WaitingRoster {
+    federation::membership::Roster roster;
+    std::vector<federation::membership::PublicKeyBytes> signed_by;  // administrators, in the founding document's order
+    std::size_t quorum = 0;
+
+    std::size_t missing() const { return quorum > signed_by.size() ? quorum - signed_by.size() : 0; }
+  };
+  Result<std::optional<WaitingRoster>> who_signs(UnixMs now) const;
   // A roster that administrators signed elsewhere, with the signatures of the copy of it that waits here: in force when
   // there are enough of them, else it waits. permission_denied: its epoch is not newer than that of the roster in
   // force; deadline_exceeded: it is not valid now; failed_precondition: another one of its epoch waits, and is to be

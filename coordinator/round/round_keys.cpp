@@ -174,9 +174,7 @@ void RoundMachine::Core::note_stranger(RosterIndex accuser, RosterIndex stranger
   std::set<RosterIndex>& accusers = strangers[stranger];
   accusers.insert(accuser);
   if (2 * accusers.size() <= candidates.size()) return;
-  if (excluded.insert(stranger).second)
-    effects.notices.push_back(id_of(stranger).text() + " sits out: it is not accepted at " +
-                              count_of_sites(accusers.size()) + " yet");
+  if (excluded.insert(stranger).second) effects.sat_out.push_back({id_of(stranger), accusers.size()});
   for (const RosterIndex site : accusers) trainees[site].readiness = Readiness::ready;
 }
 

@@ -141,7 +141,9 @@ RoundProgress RoundMachine::progress() const {
   std::visit(Overloaded{
                  [&](const Announced& p) {
                    for (const auto& [site, trainee] : core_->trainees) {
+                     if (core_->excluded.contains(site)) continue;
                      asked.push_back(site);
+                     out.possible += trainee.readiness == Readiness::failed ? 0U : 1U;
                      if (trainee.readiness == Readiness::ready) done.insert(site);
                      out.training_permille.emplace_back(core_->id_of(site), trainee.permille);
                    }
@@ -175,6 +177,8 @@ RoundProgress RoundMachine::progress() const {
              core_->phase);
   out.answered = done.size();
   out.expected = asked.size();
+  out.needed = core_->cohort_min();
+  if (!std::holds_alternative<Announced>(core_->phase)) out.possible = out.needed;
   for (const RosterIndex site : asked) {
     if (done.contains(site)) continue;
     const auto trainee = core_->trainees.find(site);

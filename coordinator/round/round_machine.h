@@ -149,6 +149,12 @@ struct BlamedSite {
   std::vector<Bytes> evidence;  // signed messages that show it: its own, and those it contradicts
 };
 
+// Left out of the round's further attempts, because people at `accusers` sites have not accepted it yet.
+struct SatOut {
+  SiteId site;
+  std::size_t accusers = 0;
+};
+
 struct RoundEffects {
   std::vector<Bytes> journal;  // 1
   std::optional<federation::messages::BeaconTranscript>
@@ -163,6 +169,7 @@ struct RoundEffects {
   // too.
   bool verify_each_tag = false;
   std::vector<BlamedSite> blamed;                        // leave it out of later rounds until an administrator decides
+  std::vector<SatOut> sat_out;                           // each site once a round
   std::optional<federation::messages::Refusal> refusal;  // the message was refused
   std::vector<std::string> notices;                      // for the log
 };
@@ -180,12 +187,15 @@ enum class RoundPhase {
 };
 std::string_view to_string(RoundPhase phase) noexcept;
 
-// For "sum 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left".
+// For "sum 7/20 · 3 of 4 masked · waiting for st-anna, 00:42 left", and while too few are willing for "needs 3, 2 can
+// take part; ends in 59:37".
 struct RoundProgress {
   RoundPhase phase = RoundPhase::announced;
   AttemptNumber attempt = 0;
   std::size_t answered = 0;
   std::size_t expected = 0;
+  std::size_t needed = 0;    // to begin an attempt
+  std::size_t possible = 0;  // who are ready or may yet be; once an attempt is under way, as many as are needed
   std::vector<SiteId> waiting_for;
   std::vector<std::pair<SiteId, federation::messages::RefusalReason>> refused;  // why these are not waited for
   std::int64_t left_ms = 0;                                                     // of the phase's deadline

@@ -187,8 +187,14 @@ void RoundMachine::Core::retry(RefusalReason reason, const std::string& detail) 
   effects.notices.push_back("attempt " + std::to_string(attempt) + " abandoned: " + detail);
   const bool last = attempt >= setup.limits.attempts_max;
   if (last) return abort(reason, detail);
-  const federation::messages::AttemptAbandoned message{setup.task.round, attempt, reason, false};
-  send(current->parameters.candidates, MessageKind::attempt_abandoned, message.encode());
+  // Whoever goes on without being accepted hears that it is not: else it would train in vain and not know why.
+  std::vector<RosterIndex> sitting_out, others;
+  for (const RosterIndex site : current->parameters.candidates)
+    (excluded.contains(site) && strangers.contains(site) ? sitting_out : others).push_back(site);
+  federation::messages::AttemptAbandoned message{setup.task.round, attempt, reason, false};
+  send(others, MessageKind::attempt_abandoned, message.encode());
+  message.reason = RefusalReason::unacquainted_sites;
+  send(sitting_out, MessageKind::attempt_abandoned, message.encode());
   for (const federation::messages::ListedKeys& entry : current->keys) {
     keys_seen.insert(entry.keys.channel);
     keys_seen.insert(entry.keys.mask);
