@@ -124,6 +124,14 @@ TEST_F(FoundingPrograms, WhoeverSignsIsToldWhereTheRosterWaitsAndWhatIsNext) {
   EXPECT_NE(first.find("not in force: it waits in " + waiting.string() + " for 1 more administrator\n"),
             std::string::npos)
       << first;
+  const std::string again = said(root() / "two", {"cosign", "--key", key_of("ada")});
+  EXPECT_NE(again.find("you have signed it already; it waits in " + waiting.string() + " for 1 more administrator\n"),
+            std::string::npos)
+      << again;
+  const std::string sites = said(root() / "two", {"sites"});
+  for (const std::string& part : {std::string("no roster is in force yet"),
+                                  "waits in " + waiting.string() + " for 1 more administrator; signed by "})
+    EXPECT_NE(sites.find(part), std::string::npos) << part << "\n" << sites;
   fs::create_directories(bo);
   fs::copy_file(invite, bo / "invite.json");
   fs::copy_file(waiting, bo / "roster-next.json");
@@ -132,6 +140,7 @@ TEST_F(FoundingPrograms, WhoeverSignsIsToldWhereTheRosterWaitsAndWhatIsNext) {
   const std::string third = said(root() / "two", {"take", (bo / "roster.json").string()});
   EXPECT_NE(third.find("roster of epoch 1: 1 site, valid until 20"), std::string::npos) << third;
   EXPECT_NE(third.find(" UTC, in force"), std::string::npos) << third;
+  EXPECT_EQ(said(root() / "two", {"sites"}).find("waits in"), std::string::npos);
 }
 
 TEST_F(FoundingPrograms, AnInitThatIsRefusedMakesNoKey) {

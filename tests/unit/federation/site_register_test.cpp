@@ -118,6 +118,19 @@ TEST_F(SiteRegisterTest, WhatTheLedgerShowsReleasedAndNothingElseKnowsIsMarkedAg
   EXPECT_TRUE(memory->released_models.at(Digest{12}).mark.committed.empty());
 }
 
+TEST_F(SiteRegisterTest, WhoeverOnlyLooksMendsNothing) {
+  EXPECT_TRUE(node::io::check_site_register(path(), runs(), log_key()).has_value());
+  EXPECT_FALSE(std::filesystem::exists(path()));
+  write_journal(run(1), {10, 11});
+  EXPECT_TRUE(node::io::check_site_register(path(), runs(), log_key()).has_value());
+  EXPECT_FALSE(std::filesystem::exists(path()));
+  released();
+  const auto size = std::filesystem::file_size(path());
+  std::filesystem::resize_file(path(), size - 1);  // torn, which a start cuts off and makes again
+  EXPECT_TRUE(node::io::check_site_register(path(), runs(), log_key()).has_value());
+  EXPECT_EQ(std::filesystem::file_size(path()), size - 1);
+}
+
 TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) {
   write_journal(run(1), {10, 11});
   released();
@@ -130,6 +143,9 @@ TEST_F(SiteRegisterTest, ADamagedJournalOrRegisterIsRefusedByNameAndLeftAsItIs) 
     EXPECT_NE(refused.error().message.find(file.string()), std::string::npos) << refused.error().message;
     EXPECT_NE(refused.error().message.find("at byte 0 is damaged"), std::string::npos) << refused.error().message;
     EXPECT_EQ(std::filesystem::file_size(file), size);
+    const auto looked = node::io::check_site_register(path(), runs(), log_key());
+    ASSERT_FALSE(looked.has_value()) << file;
+    EXPECT_EQ(looked.error().message, refused.error().message);
     change_byte(file, 2);
     EXPECT_EQ(released().size(), 2U);
   }
@@ -157,6 +173,9 @@ TEST_F(SiteRegisterTest, ARunsJournalThatSomebodyElseWroteIsRefusedAndLeftAsItIs
     EXPECT_NE(opened.error().message.find(journal(run(1)).string() + ": " + why), std::string::npos)
         << opened.error().message;
     EXPECT_NE(opened.error().message.find("fix: "), std::string::npos);
+    const auto looked = node::io::check_site_register(path(), runs(), log_key());
+    ASSERT_FALSE(looked) << why;
+    EXPECT_EQ(looked.error().message, opened.error().message);
     EXPECT_EQ(bytes_of(journal(run(1))), file);
   };
   const auto expect_foreign = [&](const std::vector<Bytes>& changed, std::size_t record) {

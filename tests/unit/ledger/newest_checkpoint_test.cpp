@@ -2,6 +2,8 @@
 // missing. A copy of the newest checkpoint lies beside the folder.
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "federation/ledger/ledger.h"
 #include "tests/support/ledger_folder.h"
 #include "tests/support/temporary_folder.h"
@@ -26,6 +28,11 @@ struct KeptLedger {
     options.newest = newest;
     return ledger::Ledger::open(std::move(options));
   }
+  Result<std::uint64_t> check() const {
+    auto options = ledger_options(folder);
+    options.newest = newest;
+    return ledger::Ledger::check(std::move(options));
+  }
   void write(std::uint64_t first, std::uint64_t count) const {
     ledger::Ledger ledger = open().value();
     ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(first, count)));
@@ -42,6 +49,11 @@ struct KeptLedger {
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, ErrorCode::corruption);
     EXPECT_NE(opened.error().message.find(what), std::string::npos) << opened.error().message;
+    EXPECT_EQ(files_in(folder), before);
+    // And so by whoever only looks, in the same words.
+    const auto checked = check();
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().message, opened.error().message);
     EXPECT_EQ(files_in(folder), before);
   }
 };
@@ -107,6 +119,27 @@ TEST(NewestCheckpoint, AKillAnywhereInAPublishRaisesNoAlarm) {
     EXPECT_TRUE(kept.open());
     kept.write(first + 1, 1);
   }
+}
+
+// Whoever only looks sees what a start would, a torn last write and leftovers of a publish included, and mends nothing.
+TEST(NewestCheckpoint, ACheckChangesNothingOnDisk) {
+  const KeptLedger kept;
+  EXPECT_EQ(kept.check().error().code, ErrorCode::not_found);
+  EXPECT_FALSE(fs::exists(kept.folder));
+  kept.write(0, 300);
+  {
+    ledger::Ledger ledger = kept.open().value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(300, 2)));
+    ASSERT_TRUE(ledger.sync());
+    EXPECT_EQ(kept.check().value(), 302U);  // no lock is taken either
+  }
+  std::ofstream(kept.folder / "journal", std::ios::app) << "FVJ1 torn";
+  const std::string journal = test::slurp(kept.folder / "journal");
+  const std::vector<std::string> before = files_in(kept.folder);
+  EXPECT_EQ(kept.check().value(), 302U);
+  EXPECT_EQ(test::slurp(kept.folder / "journal"), journal);
+  EXPECT_EQ(files_in(kept.folder), before);
+  EXPECT_EQ(kept.open()->recovery().torn_bytes, 9U);
 }
 
 }  // namespace

@@ -204,6 +204,25 @@ TEST(AcquaintanceAttacks, ANewcomerSitsOutAndTheOthersGoOn) {
   }
 }
 
+// And it hears why, each time that its attempt is given up for it; the others hear what they did before.
+TEST(AcquaintanceAttacks, ANewcomerThatSitsOutIsToldWhy) {
+  World world({.sites = 4, .seed = 7, .rounds = 1, .faults = {}});
+  for (RosterIndex site = 0; site < 3; ++site) world.site(site).step(PolicyChanged{knowing(world, {0, 1, 2})});
+  std::map<RosterIndex, RefusalReason> told;
+  world.intercept = [&](Delivery& delivery) {
+    if (delivery.direction != Direction::to_site ||
+        federation::messages::claimed_kind(delivery.wire).value() != MessageKind::attempt_abandoned)
+      return true;
+    const auto opened = world.federation().open_at_site(delivery.wire);
+    told[delivery.site] = federation::messages::AttemptAbandoned::decode(opened->payload())->reason;
+    return true;
+  };
+  ASSERT_TRUE(world.run()) << world.where();
+  EXPECT_EQ(told.at(3), RefusalReason::unacquainted_sites);
+  for (RosterIndex site = 0; site < 3; ++site)
+    if (told.contains(site)) EXPECT_EQ(told.at(site), RefusalReason::cohort_too_small);
+}
+
 // One site's word keeps nobody out: it is the one that is left out.
 TEST(AcquaintanceAttacks, OneSiteThatKnowsNobodyKeepsNobodyElseOut) {
   World world({.sites = 4, .seed = 7, .rounds = 1, .faults = {}});
@@ -249,12 +268,14 @@ class Outsider : public ::testing::Test {
     const auto opened = world.federation().open_at_site(announced.value());
     parameters = federation::secagg::RoundParameters::decode(opened->payload()).value();
   }
-  // Whether the coordinator follows this complaint as far as `notice` says.
+  // Whether the coordinator follows this complaint as far as `notice` says; kSitsOut: the accused sits out.
   bool complain(RosterIndex site, RefusalReason reason, RosterIndex accused, std::string_view notice) {
     const federation::messages::AttemptFailure failure{parameters.round, parameters.attempt, reason, accused};
     const auto effects = world.coordinator().step(coordinator::round::MessageReceived{
         world.federation().from_site(site, MessageKind::attempt_failure, failure.encode())});
     EXPECT_TRUE(effects.blamed.empty());
+    if (notice == kSitsOut)
+      return !effects.sat_out.empty() && effects.sat_out[0].site == world.federation().id(accused);
     return std::any_of(effects.notices.begin(), effects.notices.end(),
                        [&](const std::string& text) { return text.find(notice) != std::string::npos; });
   }

@@ -349,6 +349,27 @@ TEST(RoundMachine, ProgressNamesWhoIsWaitedFor) {
   EXPECT_GT(progress.left_ms, 0);
 }
 
+// Two of four wait for a person: no time is left for anybody, and the progress says of how many a round could be made.
+TEST(RoundMachine, ProgressSaysHowManyAreNeededWhileTooFewCanTakePart) {
+  Scene scene(4, 1);
+  scene.world.intercept = [](Delivery& delivery) {  // nobody gets ready
+    return federation::messages::claimed_kind(delivery.wire).value() != MessageKind::training_ready;
+  };
+  scene.world.run([n = 0]() mutable { return ++n > 10; });
+  EXPECT_EQ(scene.world.coordinator().progress().possible, 4U);
+  for (const RosterIndex site : {RosterIndex{1}, RosterIndex{2}}) {
+    const federation::messages::AttemptFailure no{1, 0, RefusalReason::plan_rejected, std::nullopt};
+    static_cast<void>(scene.world.coordinator().step(coordinator::round::MessageReceived{
+        scene.world.federation().from_site(site, MessageKind::attempt_failure, no.encode())}));
+  }
+  const auto progress = scene.world.coordinator().progress();
+  EXPECT_EQ(progress.phase, RoundPhase::announced);
+  EXPECT_EQ(progress.possible, 2U);
+  EXPECT_EQ(progress.needed, 3U);
+  EXPECT_EQ(progress.refused.size(), 2U);
+  EXPECT_GT(progress.left_ms, 0);
+}
+
 TEST(RoundMachine, MalformedMessagesOfEveryKindAreRefusedAndAnswered) {
   Scene scene(4, 1);
   const TestFederation& f = scene.world.federation();

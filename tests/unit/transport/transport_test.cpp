@@ -38,6 +38,39 @@ TEST_F(TransportTest, AServerWithoutTheKeyOfTheInviteGetsNoMessage) {
   EXPECT_TRUE(inbox_.empty());
 }
 
+// The coordinator that is being stopped, or one that was restarted under our hands: once is no finding.
+TEST_F(TransportTest, AHandshakeThatFailsOnceIsNotCalledAWrongPeer) {
+  zmq::context_t context(1);
+  auto rogue = std::make_unique<zmq::socket_t>(context, zmq::socket_type::router);
+  rogue->set(zmq::sockopt::linger, 0);
+  const crypto::AgreementKey other = crypto::AgreementKey::generate(random_);
+  federation::io::set_curve_server(*rogue, other);
+  auto monitor = std::make_unique<federation::io::ConnectionMonitor>(context, *rogue, "rogue");
+  rogue->bind("tcp://127.0.0.1:0");
+  const std::string endpoint = rogue->get(zmq::sockopt::last_endpoint);
+  auto site = ZmqTransport::connect({.endpoint = endpoint, .coordinator_key = server_key_.public_key()}, anna_).value();
+  bool failed = false;
+  ASSERT_TRUE(pump({site.get()}, [&] {
+    while (const auto event = monitor->next())
+      failed = failed || *event == federation::io::ConnectionEvent::protocol_error;
+    return failed;
+  }));
+  monitor.reset();
+  rogue.reset();
+  server_.reset();
+  auto started =
+      ZmqServer::start({.endpoint = endpoint}, server_key_, [this](const federation::io::CurvePublicKey& key) {
+        const auto found = roster_.find(key);
+        return found == roster_.end() ? std::nullopt : std::optional<SiteId>(found->second);
+      });
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  server_ = std::move(started).value();
+  ASSERT_TRUE(pump({site.get()}, [&] {
+    EXPECT_NE(site->state(), ConnectionState::wrong_peer);
+    return site->state() == ConnectionState::connected || HasFailure();
+  }));
+}
+
 TEST_F(TransportTest, AnOversizedMessageNeverLeavesTheSite) {
   const auto anna = dial(anna_);
   ASSERT_TRUE(connect(*anna));
