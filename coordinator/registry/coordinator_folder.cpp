@@ -101,7 +101,8 @@ Result<federation::membership::Invite> CoordinatorFolder::amend(const federation
   next.quorum = facts.quorum;
   if (federation::membership::differences(current, next).empty())
     return failed_precondition(
-        "amend: nothing would change; say what shall: --host, --port, --administrator (each of them) or --quorum");
+        "amend: nothing would change; say what shall: --endpoint, --host or --port, --administrator (each of them) or "
+        "--quorum");
   if (waiting == Waiting::keep && fs::exists(founding_file())) {
     const auto own = federation::files::read_signed_document(founding_file());
     const auto kept = own ? federation::membership::Invite::parse(own->document)
