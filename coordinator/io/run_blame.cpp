@@ -31,7 +31,7 @@ Result<void> RunDriver::Parts::record_blame(const store::Blame& blamed) {
                                                   .round = blamed.round,
                                                   .reason = blamed.reason,
                                                   .evidence = digest}));
-  FOVEA_TRY(sync_ledger());
+  FOVEA_TRY(publish_ledger());  // in the journal alone, an older journal that is put back would undo it
   left_out[blamed.site] = digest;
   return {};
 }
@@ -96,7 +96,7 @@ Result<void> RunDriver::Parts::look_for_pardons() {
     }
     FOVEA_TRY(record(federation::ledger::SitePardoned{
         .site = site, .run = blamed->run, .evidence = blamed->digest(), .administrator = verified->administrator}));
-    FOVEA_TRY(sync_ledger());
+    FOVEA_TRY(publish_ledger());
     FOVEA_TRY(folder.close(*blamed, **document));
     left_out.erase(site);
     spdlog::info("{}: pardoned; it may take part again", site.text());

@@ -82,7 +82,8 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                                      .origin = federation::ledger::ledger_origin(
                                                          facts.federation, federation::ledger::kCoordinatorOwner),
                                                      .key = keys.signing.copy(),
-                                                     .newest = folder.newest_checkpoint()}));
+                                                     .newest = folder.newest_checkpoint(),
+                                                     .history = folder.ledger_history()}));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM}));
   const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
@@ -151,13 +152,16 @@ Result<void> RunDriver::Parts::loop_once() {
   FOVEA_TRY(server->wait(std::chrono::milliseconds(kTickEveryMs), descriptors));
   while (next_signal(signals) != 0) stop = true;
   constexpr int kMessagesMax = 64;  // then look at the clock again
+  bool idle = true;
   for (int i = 0; i < kMessagesMax && !stop; ++i) {
     std::optional<InboundMessage> message = server->receive();
     if (!message) break;
+    idle = false;
     FOVEA_TRY(handle(std::move(*message)));
   }
   if (std::optional<aggregation::UnmaskOutcome> outcome = unmasker->take(); outcome && machine)
     FOVEA_TRY(feed(round::UnmaskFinished{std::move(*outcome)}));
+  FOVEA_TRY(publish_ledger_in_time(idle));
   return tick();
 }
 

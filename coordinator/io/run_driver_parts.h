@@ -84,6 +84,7 @@ struct RunDriver::Parts {
   MonotonicMs last_joined{};
   MonotonicMs last_tick{};
   MonotonicMs last_saved{};
+  std::optional<MonotonicMs> unpublished_since{};  // entries of the ledger that no checkpoint has
   MonotonicMs last_shown{};
   MonotonicMs last_roster_check{};
   std::filesystem::file_time_type roster_time{};
@@ -172,6 +173,8 @@ struct RunDriver::Parts {
   Result<void> record(federation::ledger::LedgerEntry entry);
   Result<void> sync_ledger();
   Result<void> save();  // the model's file and the ledger's checkpoint
+  Result<void> publish_ledger();
+  Result<void> publish_ledger_in_time(bool idle);  // while no message waits, unless it takes too long
   store::RoundRecord describe(RoundNumber number, AttemptNumber attempt) const;
 };
 

@@ -33,6 +33,8 @@ constexpr std::int64_t kPauseMinMs = 250;
 constexpr std::int64_t kPauseMaxMs = 30'000;
 // The model's file and the ledger's checkpoint can be made again from what is durable, so short rounds share one save.
 constexpr std::int64_t kSaveEveryMs = 2'000;
+// Where no sum comes meanwhile: what no checkpoint has, an older journal that is put back takes away unseen.
+constexpr std::int64_t kPublishAfterMs = 3'000;
 
 // An answer that came a moment after it was needed: the fourth where three are enough.
 bool is_late(federation::messages::RefusalReason reason) {
@@ -342,8 +344,22 @@ Result<void> RunDriver::Parts::publish(round::RoundResult result) {
 
 Result<void> RunDriver::Parts::save() {
   FOVEA_TRY(run->save_model());
+  return publish_ledger();
+}
+
+Result<void> RunDriver::Parts::publish_ledger() {
   ledger_dirty = false;
+  unpublished_since.reset();
   return ledger.publish();
+}
+
+Result<void> RunDriver::Parts::publish_ledger_in_time(bool idle) {
+  const MonotonicMs now = clock->monotonic();
+  if (ledger.size() == ledger.published_size()) unpublished_since.reset();
+  else if (!unpublished_since) unpublished_since = now;
+  if (!unpublished_since) return {};
+  const std::int64_t waited = now.value - unpublished_since->value;
+  return waited >= (idle ? 1 : 2) * kPublishAfterMs ? publish_ledger() : Result<void>();
 }
 
 Result<void> RunDriver::Parts::close_without_sum(const round::RoundAborted& aborted) {

@@ -67,6 +67,17 @@ Result<std::size_t> count_signatures(const federation::membership::SignedDocumen
 
 }  // namespace
 
+// A round that has ended asked sites for something, and no message leaves before what the ledger has is durable.
+std::string CoordinatorFolder::ledger_history() const {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(runs(), ignored)) {
+    std::error_code error;
+    const auto size = fs::file_size(entry.path() / "history", error);
+    if (!error && size > 0) return (fs::path("runs") / entry.path().filename()).string() + " is of a run with rounds";
+  }
+  return {};
+}
+
 bool CoordinatorFolder::is_coordinator() const { return fs::exists(key_folder().file("signing")); }
 
 Result<void> CoordinatorFolder::check_new(const NewFederation& federation) const {

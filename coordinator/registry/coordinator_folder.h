@@ -88,6 +88,8 @@ class CoordinatorFolder {
   std::filesystem::path config() const { return root_ / "coordinator.toml"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
   std::filesystem::path newest_checkpoint() const { return root_ / "newest-checkpoint"; }
+  // What shows that a run had rounds here, so that the ledger cannot be empty; empty when nothing does.
+  std::string ledger_history() const;
   std::filesystem::path runs() const { return root_ / "runs"; }
   std::filesystem::path events() const { return root_ / "events.jsonl"; }
   std::filesystem::path roster_file() const { return root_ / "roster.json"; }

@@ -69,6 +69,7 @@ struct Ledger::State {
 
   Result<std::optional<crypto::Checkpoint>> read_newest() const;
   Result<void> must_contain(const crypto::Checkpoint& seen, std::uint64_t size) const;
+  Result<void> must_have_entries() const;
   Result<void> load_published(const Visitor& visit);
   Result<void> load_journal(const Visitor& visit);
   Result<void> write_checkpoint();
@@ -94,6 +95,7 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
     if (contains_files(options.folder))
       return corruption("ledger " + options.folder.string() +
                         ": the checkpoint is missing; restore it, or keep the folder as evidence");
+    FOVEA_TRY(must_have_entries());
     if (changes_nothing) return found.error();
     return write_checkpoint();  // from now on a missing checkpoint is damage
   }
@@ -159,10 +161,20 @@ Result<void> Ledger::State::must_contain(const crypto::Checkpoint& seen, std::ui
                     fix);
 }
 
+// A new ledger under old keys would be another one, without a rejection or a release that was in the first.
+Result<void> Ledger::State::must_have_entries() const {
+  if (options.history.empty()) return {};
+  return corruption("ledger " + options.folder.string() + ": has no entry, but " + options.history +
+                    ": the ledger was removed or is lost, and a new one is not begun under the same keys\n  fix: put "
+                    "the newest copies of ledger/ and newest-checkpoint back; without them keep the folder for an "
+                    "auditor, and go on under new keys in a new folder, which a site's data/ and register move to");
+}
+
 // Everything is looked at before anything is cut off: whoever finds a record that is not its own changes nothing.
 Result<void> Ledger::State::load_journal(const Visitor& visit) {
   const fs::path path = options.folder / "journal";
   FOVEA_TRY_ASSIGN(LedgerJournalContents contents, read_ledger_journal(path));
+  if (published_size == 0 && contents.entries.empty()) FOVEA_TRY(must_have_entries());
   if (!contents.entries.empty() && contents.entries.front().index > published_size)
     return corruption("ledger " + options.folder.string() + ": entries " + std::to_string(published_size) + " to " +
                       std::to_string(contents.entries.front().index - 1) +
@@ -246,11 +258,11 @@ Result<Ledger> Ledger::open(LedgerOptions options, const Visitor& visit) {
   return Ledger(std::move(state));
 }
 
-Result<std::uint64_t> Ledger::check(LedgerOptions options) {
+Result<std::uint64_t> Ledger::check(LedgerOptions options, const Visitor& visit) {
   FOVEA_TRY_ASSIGN(crypto::NoteKey note_key, crypto::NoteKey::create(options.origin, options.key.verify_key()));
   State state{.options = std::move(options), .note_key = std::move(note_key), .changes_nothing = true};
-  FOVEA_TRY(state.load_published({}));
-  FOVEA_TRY(state.load_journal({}));
+  FOVEA_TRY(state.load_published(visit));
+  FOVEA_TRY(state.load_journal(visit));
   return state.frontier.size();
 }
 

@@ -31,6 +31,9 @@ struct LedgerOptions {
   // A copy of the newest checkpoint, outside `folder`: with it a folder that was put back from an older copy, or that
   // another program went on with, is refused at open(). Empty: no copy is kept, and nothing is compared.
   std::filesystem::path newest{};
+  // What beside `folder` shows that this owner's ledger had entries, as words for a person: then an empty one is not
+  // begun, but refused at open() as lost. Empty: nothing does.
+  std::string history{};
 };
 
 // What open() found and mended.
@@ -60,11 +63,11 @@ class Ledger {
   // the checkpoint has another origin or key.
   // With `newest` also corruption when it is missing beside a ledger with entries, or when this ledger does not contain
   // it; then nothing on disk is changed. It is written after the checkpoint, so that it is never the newer one: a kill
-  // in between raises no alarm.
+  // in between raises no alarm. With `history` corruption also when there is no entry.
   static Result<Ledger> open(LedgerOptions options, const Visitor& visit = {});
   // The same verification of a ledger that no process has open, with nothing on disk made, mended or locked: how many
   // entries there are, or what open() would refuse. not_found: there is no ledger yet.
-  static Result<std::uint64_t> check(LedgerOptions options);
+  static Result<std::uint64_t> check(LedgerOptions options, const Visitor& visit = {});
   Ledger(Ledger&&) noexcept;
   Ledger& operator=(Ledger&&) noexcept;
   ~Ledger();  // closes the files; does not publish

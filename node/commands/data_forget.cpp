@@ -27,7 +27,8 @@ Result<std::optional<federation::ledger::Ledger>> erasure_ledger(const io::SiteF
       {.folder = folder.ledger(),
        .origin = federation::ledger::ledger_origin(invite->federation, site->id.text()),
        .key = std::move(keys.log),
-       .newest = folder.newest_checkpoint()});
+       .newest = folder.newest_checkpoint(),
+       .history = folder.ledger_history()});
   if (!ledger && ledger.error().code == ErrorCode::failed_precondition)
     return failed_precondition("data forget: the running node has the ledger open; stop it, forget, start it again (" +
                                ledger.error().message + ")");

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "common/file_lock.h"
+#include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
 #include "federation/ledger/tile_check.h"
 #include "node/commands/command.h"
 #include "node/commands/site_ledger.h"
+#include "node/egress/signed_entries.h"
 #include "node/io/clock_difference.h"
 #include "node/io/reachability.h"
 #include "node/io/site_register.h"
@@ -136,7 +138,10 @@ void check_records(Checkup& checkup, const io::SiteFolder& folder, const federat
     FOVEA_TRY_ASSIGN(const auto newest, federation::ledger::read_checkpoint(folder.ledger(), key));
     return newest.checkpoint.size;
   };
-  const auto entries = running ? checkpoint_size() : Ledger::check(std::move(options));
+  const auto is_signed = [&](std::uint64_t index, const federation::ledger::StampedEntry& entry) {
+    return egress::check_signed_entry(index, entry.body, site.id, site.approver_key);
+  };
+  const auto entries = running ? checkpoint_size() : Ledger::check(std::move(options), is_signed);
   if (!entries && entries.error().code == ErrorCode::not_found)
     checkup.skip("ledger", "nothing was recorded yet; the node writes it when it starts");
   else

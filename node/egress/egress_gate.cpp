@@ -12,6 +12,7 @@
 #include "federation/membership/acquaintance.h"
 #include "federation/membership/approval.h"
 #include "node/egress/outbound_message.h"
+#include "node/egress/signed_entries.h"
 #include "node/egress/uniformity.h"
 
 namespace fovea::node::egress {
@@ -44,10 +45,12 @@ std::string decimal_text(double value) {
 Result<EgressGate> EgressGate::open(federation::ledger::LedgerOptions ledger, EgressPolicy policy, const Clock& clock) {
   EgressGate gate(std::move(policy), clock);
   FOVEA_TRY_ASSIGN(auto opened,
-                   federation::ledger::Ledger::open(std::move(ledger), [&gate](std::uint64_t index, const auto& entry) {
-                     gate.learn(index, entry);
-                     return Result<void>();
-                   }));
+                   federation::ledger::Ledger::open(
+                       std::move(ledger), [&gate](std::uint64_t index, const auto& entry) -> Result<void> {
+                         FOVEA_TRY(check_signed_entry(index, entry.body, gate.policy_.site, gate.policy_.approver));
+                         gate.learn(index, entry);
+                         return {};
+                       }));
   gate.ledger_.emplace(std::move(opened));
   if (const std::uint64_t torn = gate.ledger_->recovery().torn_bytes; torn > 0) {
     const LedgerEntry incident = federation::ledger::Incident{
@@ -127,7 +130,7 @@ Result<void> EgressGate::decide_plan(const federation::membership::SignedDocumen
                        ? LedgerEntry(federation::ledger::PlanApproved{decision.plan, policy_.approver, evidence})
                        : LedgerEntry(federation::ledger::PlanWithdrawn{decision.plan, policy_.approver, evidence})));
   if (!approved) FOVEA_TRY(abandon_open_rounds(decision.plan));
-  FOVEA_TRY(ledger_->sync());
+  FOVEA_TRY(ledger_->publish());  // in the journal alone, an older journal that is put back would undo it
   decisions_.take(decision);
   return {};
 }
@@ -185,7 +188,7 @@ Result<void> EgressGate::decide_sites(std::span<const federation::membership::Si
   FOVEA_TRY(ledger_->append(clock_->wall(), entries));
   // What was masked or dealt among sites that a person vouched for would leave among others.
   if (ended) FOVEA_TRY(abandon_open_rounds(std::nullopt));
-  FOVEA_TRY(ledger_->sync());
+  FOVEA_TRY(ledger_->publish());  // as a decision is
   acquaintances_ = std::move(after);
   return {};
 }

@@ -76,14 +76,15 @@ struct EgressTicket {
 
 class EgressGate {
  public:
-  // Opens (or recovers) the ledger and learns from it which plans are approved and what was spent.
+  // Opens (or recovers) the ledger and learns from it which plans are approved and what was spent. corruption: it has a
+  // person's word that nobody signed.
   static Result<EgressGate> open(federation::ledger::LedgerOptions ledger, EgressPolicy policy, const Clock& clock);
 
   // Verifies a signed approval or rejection by the approver's key for this site (permission_denied or corruption
-  // otherwise), makes it durable, and acts on it: a rejection withdraws an earlier approval. From the next intend() on
-  // nothing of the plan leaves, and an attempt that was open is closed for good. An approval counts only if it was
-  // signed after every other decision about the plan in the ledger (else permission_denied): an old one that somebody
-  // puts back undoes no rejection. A rejection always counts.
+  // otherwise), makes it durable under a checkpoint, and acts on it: a rejection withdraws an earlier approval. From
+  // the next intend() on nothing of the plan leaves, and an attempt that was open is closed for good. An approval
+  // counts only if it was signed after every other decision about the plan in the ledger (else permission_denied): an
+  // old one that somebody puts back undoes no rejection. A rejection always counts.
   Result<void> decide_plan(const federation::membership::SignedDocument& approval);
   // The site's settings changed. `forbidden`: why the plan of the open run may not go on under them; it counts as not
   // approved then, and an incident says so.
@@ -95,8 +96,8 @@ class EgressGate {
   // What the ledger has, by plan.
   const std::map<Digest, PlanDecisions::Decision>& decisions() const noexcept { return decisions_.newest(); }
   // Verifies acceptances of other sites, and such as are taken back, by the approver's key for this site
-  // (permission_denied or corruption otherwise, and none is recorded), and makes those that are new durable with one
-  // sync. One that is taken back closes every attempt that was open for good. An acceptance counts only if it was
+  // (permission_denied or corruption otherwise, and none is recorded), and makes those that are new durable under one
+  // checkpoint. One that is taken back closes every attempt that was open for good. An acceptance counts only if it was
   // signed after the last time that it was taken back (else permission_denied).
   Result<void> decide_sites(std::span<const federation::membership::SignedDocument> words);
   // Roster entries (federation::membership::entry_digest) that a person here has accepted.
@@ -128,7 +129,7 @@ class EgressGate {
 
   // input.sealed or incident; invalid_argument for what the gate writes itself. Durable with the next sync.
   Result<void> record(const federation::ledger::LedgerEntry& entry);
-  // After a round and before the process ends: tiles and a signed checkpoint of everything so far.
+  // Within seconds of an entry and before the process ends: tiles and a signed checkpoint of everything so far.
   Result<void> publish();
 
   // Intents without a confirmation: what a crash left open. Their bytes count as sent.

@@ -34,7 +34,11 @@ void SiteAcquaintances::learn_word(Word word, const federation::membership::Publ
   const auto document = federation::membership::SignedDocument::parse(evidence);
   const auto signed_word = document ? federation::membership::verify_word_about_site(*document, approver)
                                     : Result<Acquaintance>(document.error());
-  if (signed_word && signed_word->site == site_) {
+  const bool holds = signed_word && signed_word->site == site_ && signed_word->ended != word.accepted &&
+                     federation::membership::entry_digest(signed_word->accepted) ==
+                         federation::membership::entry_digest(word.entry);
+  if (word.accepted && !holds) return;  // anybody who can write the ledger's journal would be the approver
+  if (holds) {
     word.signed_at = signed_word->accepted_at;
     word.person = signed_word->approver;
   }

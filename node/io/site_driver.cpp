@@ -31,9 +31,9 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kTickEveryMs = 100;
 constexpr std::int64_t kStatusEveryMs = 1'000;
 constexpr std::int64_t kIdleAfterMs = 5;
-// To publish a checkpoint waits for the disk some six times. Entries are durable without it, so rounds shorter than
-// this share one.
-constexpr std::int64_t kPublishEveryMs = 2'000;
+// To publish a checkpoint waits for the disk some six times. Entries are durable without it, so those of this long
+// share one. No longer: what no checkpoint has, an older journal that is put back takes away unseen.
+constexpr std::int64_t kPublishAfterMs = 2'000;
 constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 // In a day, of hellos and failures that belong to no approved plan. A node that waits says hello every five seconds:
 // some 5 MB.
@@ -150,7 +150,8 @@ Result<void> SiteDriver::run() {
 }
 
 Result<void> SiteDriver::Parts::loop_once() {
-  const bool publishes = publish_due && clock->monotonic().value - last_publish.value >= kPublishEveryMs;
+  const std::int64_t unpublished_ms = unpublished_for();
+  const bool publishes = unpublished_ms >= kPublishAfterMs;
   const std::chrono::milliseconds timeout(resume_pending ? 1 : publishes ? kIdleAfterMs : kTickEveryMs);
   const int descriptors[] = {signals.number(), worker ? worker->descriptor() : signals.number()};
   FOVEA_TRY(transport->wait(timeout, descriptors));
@@ -179,13 +180,20 @@ Result<void> SiteDriver::Parts::loop_once() {
     resume_pending = false;
     FOVEA_TRY(feed(round::Resume{}));
   }
-  // Entries are durable already; their tiles and checkpoint can wait until nobody waits for this site.
-  if (publishes && idle && !stop) {
-    publish_due = false;
-    last_publish = clock->monotonic();
+  // Entries are durable already; their tiles and checkpoint can wait until nobody waits for this site, but not for
+  // ever.
+  if (publishes && (idle || unpublished_ms >= 2 * kPublishAfterMs) && !stop) {
+    unpublished_since.reset();
     FOVEA_TRY(gate.publish());
   }
   return tick();
+}
+
+std::int64_t SiteDriver::Parts::unpublished_for() {
+  const MonotonicMs now = clock->monotonic();
+  if (gate.ledger().size() == gate.ledger().published_size()) unpublished_since.reset();
+  else if (!unpublished_since) unpublished_since = now;
+  return unpublished_since ? now.value - unpublished_since->value : 0;
 }
 
 void SiteDriver::Parts::handle_signals() {
@@ -204,6 +212,7 @@ Result<void> SiteDriver::Parts::tick() {
   FOVEA_TRY(follow_decision());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_status.value >= kStatusEveryMs) {
+    FOVEA_TRY(read_decisions());
     FOVEA_TRY(try_waiting_roster());
     write_status();
   }

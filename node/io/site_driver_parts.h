@@ -31,6 +31,7 @@ namespace fovea::node::io {
 // what is said in the log and the event file about messages that were not accepted.
 inline constexpr federation::io::Rate kOfferRate{.burst = 16, .every_ms = 225'000};  // 16 an hour
 inline constexpr std::size_t kPlansUndecidedMax = 32;                                // of offered plans, on disk
+inline constexpr std::size_t kDecisionsMax = 4'096;                                  // files looked at in a second
 inline constexpr federation::io::Rate kIgnoredRate{.burst = 32, .every_ms = 10'000};
 inline constexpr federation::io::Rate kRefusedRate{.burst = 1'000, .every_ms = 1'000};
 // What the coordinator asks of the round machine that costs something: entries of the ledger, a mark of the journal, a
@@ -106,17 +107,17 @@ struct SiteDriver::Parts {
   std::string roster_ignored_why{};         // said last: an offer comes with every greeting
   bool resume_pending = false;
   bool greeting_due = false;
-  bool publish_due = false;  // of the ledger
   std::uint64_t greeted_connection = 0;
   ConnectionState shown_state = ConnectionState::connecting;
   bool state_shown = false;
   MonotonicMs last_tick{};
   MonotonicMs last_save{};
-  MonotonicMs last_publish{};
+  std::optional<MonotonicMs> unpublished_since{};  // entries of the ledger that no checkpoint has
   MonotonicMs last_status{};
 
   // site_driver.cpp
   Result<void> loop_once();
+  std::int64_t unpublished_for();  // in ms; of the ledger's entries
   void handle_signals();
   Result<void> tick();
   void show_connection();
@@ -134,6 +135,7 @@ struct SiteDriver::Parts {
   Result<void> take_plan(const federation::messages::SignedMessage& message);
   Result<void> look_for_decision();
   Result<bool> read_decision(const Digest& plan);  // whether it is another one than before
+  Result<void> read_decisions();                   // of all plans but those of the run and the offer
   Result<void> recall_decisions();                 // of all plans that the ledger has a decision about
   Result<void> erase_closed();                     // shares in journals, of what the gate has closed
   Result<void> follow_decision();                  // of the plan of the open run

@@ -53,8 +53,8 @@ void SiteDriver::Parts::log(const round::SiteEffects& effects) {
 void SiteDriver::Parts::note_cut_off(RoundNumber round) {
   if (!cut_off.empty()) return;
   cut_off = "run " + run->run().text().substr(0, 12) + " of plan \"" + run->plan().name +
-            "\" goes on without this site: it made sums under rosters that this site never had; it takes part in the "
-            "next plan";
+            "\" goes on without this site: by the coordinator's word it made sums under rosters that this site never "
+            "had; it takes part in the next plan";
   spdlog::warn("{}", cut_off);
   events.write("cut_off", {{"run", run->run().text()}, {"round", round}});
 }
@@ -245,7 +245,6 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
   FOVEA_TRY(gate.set_model(run->model_digest()));
   const std::size_t sites = sum.evidence.committed.size();
   close_round_at_gate(sum.round, "applied", static_cast<std::uint32_t>(sites));
-  publish_due = true;
   answers.refill_to(kAnswerRate.burst);
   events.write("sum_applied", {{"round", sum.round},
                                {"sums_applied", run->sums_applied()},

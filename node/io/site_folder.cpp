@@ -256,6 +256,27 @@ std::vector<federation::membership::Roster> SiteFolder::past_rosters() const {
   return out;
 }
 
+// The node says hello, which is an entry, before it is offered a roster or a plan.
+std::string SiteFolder::ledger_history() const {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(runs(), ignored))
+    if (RunId::parse(entry.path().filename().string()))
+      return (fs::path("runs") / entry.path().filename()).string() + " is of a run that this site took part in";
+  const auto self = site();
+  if (!self) return {};
+  std::vector<fs::path> rosters = {root_ / "roster.json"};
+  for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) rosters.push_back(entry.path());
+  for (const fs::path& file : rosters) {
+    const auto document = federation::files::read_signed_document(file);
+    const auto roster = document ? federation::membership::Roster::parse(document->document)
+                                 : Result<federation::membership::Roster>(document.error());
+    const federation::membership::RosterSite* own = roster ? roster->find(self->id) : nullptr;
+    if (own != nullptr && own->log_key == self->log_key)
+      return file.lexically_relative(root_).string() + " is a roster that a node here has taken";
+  }
+  return {};
+}
+
 Result<std::vector<Digest>> SiteFolder::plans() const {
   std::vector<Digest> out;
   std::error_code error;

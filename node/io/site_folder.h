@@ -72,9 +72,13 @@ class SiteFolder {
   std::filesystem::path data() const { return root_ / "data"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
   std::filesystem::path newest_checkpoint() const { return root_ / "newest-checkpoint"; }
+  // What shows that a node ran here under these keys, so that its ledger cannot be empty; empty when nothing does. The
+  // register does not count: it moves to a folder with new keys.
+  std::string ledger_history() const;
   std::filesystem::path events() const { return root_ / kEventsFile; }
   std::filesystem::path plan(const Digest& hash) const { return root_ / "plans" / (to_hex(hash) + ".json"); }
-  std::filesystem::path approval(const Digest& hash) const { return root_ / "approvals" / (to_hex(hash) + ".json"); }
+  std::filesystem::path approvals() const { return root_ / "approvals"; }
+  std::filesystem::path approval(const Digest& hash) const { return approvals() / (to_hex(hash) + ".json"); }
   // A second one of an epoch.
   std::filesystem::path refused_roster(EpochNumber epoch, const Digest& hash) const {
     return root_ / "rosters" / "refused" / (std::to_string(epoch) + "-" + to_hex(hash).substr(0, 16) + ".json");

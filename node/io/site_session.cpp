@@ -252,6 +252,21 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
   return true;
 }
 
+// Also about plans that nobody offers now: until the ledger has a decision, an older file that is put back undoes it.
+// The plans of the run and of the offer are looked at where something follows from it.
+Result<void> SiteDriver::Parts::read_decisions() {
+  std::size_t looked_at = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(options.folder.approvals(), ignored)) {
+    if (++looked_at > kDecisionsMax) return {};
+    const auto bytes = from_hex(entry.path().stem().string());
+    const auto plan = bytes ? to_array<32>(*bytes, "plan") : Result<Digest>(bytes.error());
+    if (!plan || (run && run->plan().hash == *plan) || (offer && offer->plan.hash == *plan)) continue;
+    FOVEA_TRY(read_decision(*plan));
+  }
+  return {};
+}
+
 federation::messages::Refusal SiteDriver::Parts::refusal_of(const federation::membership::Plan& plan) const {
   using federation::messages::RefusalReason;
   const auto decision = gate.decisions().find(plan.hash);

@@ -17,7 +17,8 @@ federation::ledger::LedgerOptions ledger_options(const SiteFolder& folder,
   return {.folder = folder.ledger(),
           .origin = federation::ledger::ledger_origin(invite.federation, self.id.text()),
           .key = keys.log.copy(),
-          .newest = folder.newest_checkpoint()};
+          .newest = folder.newest_checkpoint(),
+          .history = folder.ledger_history()};
 }
 
 }  // namespace fovea::node::io

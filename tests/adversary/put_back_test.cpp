@@ -4,9 +4,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
+#include "federation/ledger/ledger.h"
 #include "node/io/site_folder.h"
 #include "node/io/site_run.h"
 #include "node/round/site_marks.h"
@@ -28,6 +30,14 @@ void replace_folder(const fs::path& from, const fs::path& to) {
 void replace_file_by(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to.string() + ".put");
   fs::rename(to.string() + ".put", to);
+}
+
+std::uint64_t entries_under_checkpoint(const fs::path& owner) {
+  std::istringstream text(read_text(owner / "ledger" / "checkpoint"));
+  std::string origin;
+  std::uint64_t size = 0;
+  text >> origin >> size;
+  return size;
 }
 
 class PutBack : public HospitalTest {
@@ -60,6 +70,18 @@ class PutBack : public HospitalTest {
   void restart() {
     stop_hospital();
     scripted_->follow_roster();
+  }
+  // Stopped at once, as by a power failure.
+  void kill_hospital() {
+    sites_.at("anna").signal(SIGKILL);
+    sites_.at("anna").wait(kPatience);
+    scripted_->follow_roster();
+    events_.emplace(anna() / "events.jsonl");
+    new_events();
+  }
+  bool wait_for_event(const std::string& name, std::size_t before) {
+    return wait_until(
+        anna(), [&] { return count(name) > before; }, kPatience);
   }
 };
 
@@ -160,6 +182,125 @@ TEST_F(PutBack, AnOldAcceptanceUndoesNoWithdrawal) {
   const Outcome audit = run_program(
       "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
   EXPECT_EQ(audit.exit_code, 0) << audit.out;
+}
+
+// Somebody stops the machine after a rejection, and puts the ledger's journal and the approval back as they were.
+TEST_F(PutBack, AnOldJournalUndoesNoRejection) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  fs::copy_file(approval(), root() / "old-approval");
+  fs::copy_file(anna() / "ledger" / "journal", root() / "old-journal");
+  decide("reject");
+  expect_event({"plan_withdrawn"});
+  kill_hospital();
+  const std::size_t before = released();
+  const auto overwrite = fs::copy_options::overwrite_existing;
+  fs::copy_file(root() / "old-journal", anna() / "ledger" / "journal", overwrite);
+  fs::copy_file(root() / "old-approval", approval(), overwrite);
+  scripted_->ignore_complaints(true);
+  start_site("anna");
+  expect_event({"approval_ignored"}, [&](const Json& event) {
+    return event["why"].get<std::string>().find(plan_hash_) != std::string::npos;
+  });
+  expect_event({"plan_refused"});
+  EXPECT_EQ(count("run_opened"), 1U);
+  EXPECT_EQ(released(), before);
+}
+
+// A node that is in no run, with a coordinator that is away: the old approval comes back before anything else happens.
+TEST_F(PutBack, ARejectionOfAPlanThatNobodyOffersIsReadWhileTheNodeRuns) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  fs::copy_file(approval(), root() / "old-approval");
+  stop_hospital();
+  scripted_.reset();
+  const std::size_t started = count("started");
+  start_site("anna");
+  ASSERT_TRUE(wait_for_event("started", started));
+  const std::uint64_t recorded = entries_under_checkpoint(anna());
+  decide("reject");
+  ASSERT_TRUE(wait_until(
+      anna(), [&] { return entries_under_checkpoint(anna()) > recorded; }, kPatience));
+  const std::size_t ignored = count("approval_ignored");
+  replace_file_by(root() / "old-approval", approval());
+  EXPECT_TRUE(wait_for_event("approval_ignored", ignored));
+  stop_hospital();
+  const Outcome listed = node("anna", {"plan", "list"});
+  EXPECT_NE(listed.out.find("rejected"), std::string::npos) << listed.out;
+}
+
+// The clock alone brings entries under a checkpoint: nothing else of a run that waits for a person would.
+TEST_F(PutBack, WhatIsRecordedIsSoonUnderACheckpoint) {
+  make_plan({.rounds = 100, .strangers = {"anna"}});
+  ASSERT_FALSE(HasFailure());
+  play_coordinator();
+  start_site("anna");
+  expect_event({"plan_waits_for_acceptances"});
+  EXPECT_TRUE(scripted_->serve_until([&] { return entries_under_checkpoint(anna()) > 0; }));
+  stop_hospital();
+}
+
+// Whoever can write the ledger, even with the node's own keys, and knows no passphrase, writes that a person here
+// accepted the other hospitals.
+TEST_F(PutBack, AnAcceptanceInTheJournalThatNobodySignedAcceptsNobody) {
+  make_plan({.rounds = 100, .strangers = {"anna"}});
+  ASSERT_FALSE(HasFailure());
+  play_coordinator();
+  start_site("anna");
+  expect_event({"plan_waits_for_acceptances"});
+  stop_hospital();
+  replace_folder(anna() / "ledger", root() / "honest");
+  const node::io::SiteFolder folder(anna());
+  const auto self = folder.site().value();
+  std::vector<federation::ledger::LedgerEntry> forged;
+  for (const auto& other : scripted_->facts().roster.sites)
+    if (other.id != self.id)
+      forged.emplace_back(federation::ledger::RosterAccepted{other.id, other.identity_key, other.transport_key,
+                                                             other.log_key, other.approver_key, self.approver_key,
+                                                             Bytes(18, 0x6e)});
+  {
+    auto ledger = federation::ledger::Ledger::open(
+        {.folder = folder.ledger(),
+         .origin = federation::ledger::ledger_origin(folder.invite().value().federation, "anna"),
+         .key = folder.keys().value().log.copy(),
+         .newest = folder.newest_checkpoint()});
+    ASSERT_TRUE(ledger) << ledger.error().message;
+    ASSERT_TRUE(ledger->append(SystemClock().wall(), forged));
+    ASSERT_TRUE(ledger->sync());
+  }
+  expect_start_refused("(roster.accepted)");
+  EXPECT_EQ(count("run_opened"), 0U);
+  // As it was: it goes on, and waits for a person.
+  replace_folder(root() / "honest", anna() / "ledger");
+  scripted_->follow_roster();
+  start_site("anna");
+  expect_event({"plan_waits_for_acceptances"});
+  EXPECT_EQ(count("run_opened"), 0U);
+  stop_hospital();
+}
+
+// No ledger at all, and no copy of its checkpoint: a slip, or somebody who wants a rejection forgotten.
+TEST_F(PutBack, WithoutItsLedgerAHospitalThatTookPartDoesNotStart) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  decide("reject");
+  expect_event({"plan_withdrawn"});
+  stop_hospital();
+  fs::rename(anna() / "ledger", root() / "gone");
+  fs::rename(anna() / "newest-checkpoint", root() / "newest");
+  expect_start_refused("has no entry, but runs/");
+  fs::rename(anna() / "runs", root() / "runs");
+  expect_start_refused("has no entry, but roster.json");
+  EXPECT_FALSE(fs::exists(anna() / "newest-checkpoint"));
+  fs::remove_all(anna() / "ledger");
+  fs::rename(root() / "gone", anna() / "ledger");
+  fs::rename(root() / "newest", anna() / "newest-checkpoint");
+  scripted_->follow_roster();
+  start_site("anna");
+  expect_event({"plan_refused"});
 }
 
 // The same with the file gone: what the ledger has stays in force, and is told.
@@ -364,6 +505,32 @@ TEST_F(PutBackAtTheCoordinator, AnOlderLedgerAloneStopsIt) {
   EXPECT_EQ(starts(), before);
   replace_folder(root() / "newer", home() / "ledger");
   expect_start();
+  stop();
+}
+
+TEST_F(PutBackAtTheCoordinator, WithoutItsLedgerItDoesNotStart) {
+  make_plan({.rounds = 200});
+  start_all_sites();
+  expect_start();
+  wait_for_coordinator("round_finished");
+  stop();
+  fs::rename(home() / "ledger", root() / "gone");
+  fs::rename(home() / "newest-checkpoint", root() / "newest");
+  const std::size_t before = starts();
+  serve();
+  EXPECT_NE(server_->wait(kPatience), 0);
+  EXPECT_NE((server_->standard_error() + server_->standard_output()).find("has no entry, but runs/"),
+            std::string::npos);
+  EXPECT_EQ(starts(), before);
+  EXPECT_FALSE(fs::exists(home() / "newest-checkpoint"));
+}
+
+// Nobody connects, and no round begins.
+TEST_F(PutBackAtTheCoordinator, WhatIsRecordedIsSoonUnderACheckpoint) {
+  make_plan({.rounds = 200});
+  expect_start();
+  EXPECT_TRUE(wait_until(
+      home(), [&] { return entries_under_checkpoint(home()) > 0; }, kPatience));
   stop();
 }
 

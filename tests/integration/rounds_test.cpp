@@ -213,7 +213,8 @@ TEST_F(RoundsTest, ARevokedSiteIsCutOffAndTheRunGoesOn) {
   // and here, and nobody asks it for what it cannot do.
   wait_for_coordinator("site_cut_off", [](const Json& event) { return event["site"] == "clara"; });
   wait_for_site("clara", "cut_off");
-  const std::string without = "goes on without this site: it made sums under rosters that this site never had";
+  const std::string without =
+      "goes on without this site: by the coordinator's word it made sums under rosters that this site never had";
   expect_status("clara", without);
   EXPECT_NE(node("clara", {"doctor"}).out.find(without), std::string::npos);
   const Outcome listed = coordinator({"sites"});

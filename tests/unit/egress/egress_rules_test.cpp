@@ -107,16 +107,16 @@ TEST_F(Gate, AnApprovalOfAFormerApproverDoesNotOutliveThem) {
   EXPECT_TRUE(gate.plan_approved(site.plan.hash));
 }
 
-TEST_F(Gate, SyncsADecision) {
-  {
-    egress::EgressGate gate = site.open().value();
-    ASSERT_TRUE(gate.decide_plan(site.approval()));
-    ASSERT_TRUE(gate.record(federation::ledger::Incident{"later", ""}));
-  }
-  test::flip_byte(folder.path() / "journal", test::slurp(folder.path() / "journal").find("plan.approved"));
-  const auto opened = site.open();
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, ErrorCode::corruption);
+// A journal that is put back alone must not take a person's word away.
+TEST_F(Gate, APersonsWordIsUnderACheckpointAtOnce) {
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.decide_plan(site.approval()));
+  EXPECT_EQ(gate.ledger().published_size(), gate.ledger().size());
+  const federation::membership::SignedDocument word = site.acceptance(site.other_site("berta", 0x10));
+  ASSERT_TRUE(gate.decide_sites(std::span(&word, 1)));
+  EXPECT_EQ(gate.ledger().published_size(), gate.ledger().size());
+  ASSERT_TRUE(gate.decide_plan(site.approval(federation::membership::ApprovalDecision::rejected)));
+  EXPECT_EQ(gate.ledger().published_size(), gate.ledger().size());
 }
 
 TEST_F(Gate, AWithdrawnPlanStopsWhatLeavesAtOnceAndAfterARestart) {

@@ -103,6 +103,38 @@ TEST(NewestCheckpoint, IsNotMissingBesideALedgerWithEntries) {
   EXPECT_FALSE(kept.open());
 }
 
+// Whatever is left of it: nothing, the empty checkpoint of the first start, an empty journal.
+TEST(NewestCheckpoint, AnEmptyLedgerIsNotBegunWhereItsOwnerHasAHistory) {
+  const KeptLedger kept;
+  const auto open = [&] {
+    auto options = ledger_options(kept.folder);
+    options.newest = kept.newest;
+    options.history = "runs/1 is of a run";
+    return ledger::Ledger::open(std::move(options));
+  };
+  const auto refused = [&] {
+    const auto opened = open();
+    return !opened && opened.error().code == ErrorCode::corruption &&
+           opened.error().message.find("has no entry, but runs/1 is of a run") != std::string::npos;
+  };
+  EXPECT_TRUE(refused());
+  EXPECT_TRUE(files_in(kept.folder).empty());
+  EXPECT_FALSE(fs::exists(kept.newest));
+  { ASSERT_TRUE(kept.open()); }  // its first start
+  EXPECT_TRUE(refused());
+  {
+    ledger::Ledger ledger = kept.open().value();
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 1)));
+    ASSERT_TRUE(ledger.sync());
+  }
+  EXPECT_TRUE(open());
+  kept.write(1, 1);
+  EXPECT_TRUE(open());
+  fs::remove_all(kept.folder);
+  fs::remove(kept.newest);
+  EXPECT_TRUE(refused());
+}
+
 // A publish writes the checkpoint and then its copy. Killed after any of its steps, the copy is the older one or the
 // same, and the start goes on.
 TEST(NewestCheckpoint, AKillAnywhereInAPublishRaisesNoAlarm) {
