@@ -466,13 +466,15 @@ Result<void> EgressGate::record(const LedgerEntry& entry) {
   return append(entry);
 }
 
+Result<void> EgressGate::checkpoint() { return ledger_->publish(); }
+
 Result<void> EgressGate::publish() {
   for (auto& [rule, refused] : refused_) {
     if (refused.unrecorded == 0) continue;
     FOVEA_TRY(append(federation::ledger::Incident{rule, more_refused(refused.unrecorded)}));
     refused.unrecorded = 0;
   }
-  return ledger_->publish();
+  return checkpoint();
 }
 
 std::uint64_t EgressGate::run_bytes_spent(const RunId& run) const {

@@ -129,7 +129,9 @@ class EgressGate {
 
   // input.sealed or incident; invalid_argument for what the gate writes itself. Durable with the next sync.
   Result<void> record(const federation::ledger::LedgerEntry& entry);
-  // Within seconds of an entry and before the process ends: tiles and a signed checkpoint of everything so far.
+  // Within seconds of an entry: tiles and a signed checkpoint of everything so far.
+  Result<void> checkpoint();
+  // Before the process ends: the same, with how many refusals no incident has counted yet.
   Result<void> publish();
 
   // Intents without a confirmation: what a crash left open. Their bytes count as sent.

@@ -184,7 +184,7 @@ Result<void> SiteDriver::Parts::loop_once() {
   // ever.
   if (publishes && (idle || unpublished_ms >= 2 * kPublishAfterMs) && !stop) {
     unpublished_since.reset();
-    FOVEA_TRY(gate.publish());
+    FOVEA_TRY(gate.checkpoint());
   }
   return tick();
 }
