@@ -325,5 +325,24 @@ TEST_F(SiteFilesTest, AnAcceptanceThatWasTakenBackIsNoneWhateverFileIsPutBack) {
   EXPECT_TRUE(site_.known_sites(accepted).unaccepted(roster, *self_).empty());
 }
 
+// A run, or a roster with this log key. Neither what moves to a folder with new keys, nor what a person may do there
+// before the first start.
+TEST_F(SiteFilesTest, ARunOrARosterShowsThatTheLedgerHadEntries) {
+  EXPECT_EQ(site_.ledger_history(), "runs/" + kRun.text() + " is of a run that this site took part in");
+  fs::remove_all(site_.runs());
+  EXPECT_EQ(site_.ledger_history().rfind("roster.json is", 0), 0U) << site_.ledger_history();
+  const SiteFolder fresh(folder_.path() / "fresh");
+  with_passphrase([&](const auto& source) { ASSERT_TRUE(fresh.create(SiteId::create("anna").value(), source)); });
+  for (const char* file : {"roster.json", "invite.json"}) fs::copy_file(site_.root() / file, fresh.root() / file);
+  for (const char* part : {"approvals", "acquaintances"})
+    fs::copy(site_.root() / part, fresh.root() / part, fs::copy_options::overwrite_existing);
+  std::ofstream(fresh.site_register()) << "records";
+  EXPECT_EQ(fresh.ledger_history(), "");
+  fs::remove(site_.root() / "roster.json");
+  EXPECT_EQ(site_.ledger_history().rfind("rosters/1.json is", 0), 0U) << site_.ledger_history();
+  fs::remove_all(site_.root() / "rosters");
+  EXPECT_EQ(site_.ledger_history(), "");
+}
+
 }  // namespace
 }  // namespace fovea::test
