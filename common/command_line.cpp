@@ -60,6 +60,14 @@ std::string hint_for(const CLI::App& app, const std::string& word) {
   return did_you_mean(name, names_expected(app));
 }
 
+// "plan new"; the program's name where no command was typed.
+std::string typed_command(const CLI::App& app) {
+  std::string out;
+  for (const CLI::App* at : typed_commands(app))
+    if (at != &app) out += (out.empty() ? "" : " ") + at->get_name();
+  return out.empty() ? app.get_name() : out;
+}
+
 // The first word that the parser did not expect, as the person typed it.
 std::string unexpected_word(const CLI::App& app) {
   for (const std::string& word : app.remaining(true))
@@ -95,10 +103,14 @@ int run_command_line(CLI::App& app, int argc, char** argv, const Console& consol
   } catch (const CLI::Success& success) {  // --help and --version
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what();
-    if (const std::string word = unexpected_word(app); !word.empty()) std::cerr << hint_for(app, word);
-    std::cerr << "\nRun " << app.get_name()
-              << " --help for the commands, and --help after a command for its options.\n";
+    std::string said = error.what();
+    const std::string word = unexpected_word(app);
+    if (!word.empty() && said.find(word) == std::string::npos) said = "\"" + word + "\" is no command: " + said;
+    if (!word.empty()) said += hint_for(app, word);
+    Console out = console;  // the parser stopped before it took the options
+    out.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    out.fail(typed_command(app), invalid_argument(said), ExitCode::usage);
+    std::cerr << "Run " << app.get_name() << " --help for the commands, and --help after a command for its options.\n";
     return static_cast<int>(ExitCode::usage);
   }
   return static_cast<int>(console.exit_code);

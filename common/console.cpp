@@ -22,18 +22,24 @@ std::string dump(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-// Bytes of the character that `text` begins with, if it is one that moves the cursor, changes the terminal or turns the
-// direction of what follows: C0 but tab and newline, DEL, C1, and the marks of bidirectional text.
+// Bytes of the character that `text` begins with, if it is one that moves the cursor, changes the terminal, turns the
+// direction of what follows, ends the line or cannot be seen: C0 but tab and newline, DEL, C1, the soft hyphen, the
+// marks of bidirectional text, separators of lines, and what has no width.
 std::size_t hidden_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   const bool c0 = byte(0) < 0x20U && text[0] != '\n' && text[0] != '\t';
   if (c0 || byte(0) == 0x7fU) return 1;
   if (byte(0) == 0xc2U && byte(1) >= 0x80U && byte(1) < 0xa0U) return 2;
+  if (byte(0) == 0xc2U && byte(1) == 0xadU) return 2;  // U+00AD
   if (byte(0) == 0xd8U && byte(1) == 0x9cU) return 2;  // U+061C
-  if (byte(0) != 0xe2U) return 0;
   const unsigned low = byte(2);
-  if (byte(1) == 0x80U && (low == 0x8eU || low == 0x8fU || (low >= 0xaaU && low <= 0xaeU))) return 3;
-  return byte(1) == 0x81U && low >= 0xa6U && low <= 0xa9U ? 3 : 0;
+  if (byte(0) == 0xefU && byte(1) == 0xbbU && low == 0xbfU) return 3;  // U+FEFF
+  // U+E0000 to U+E0FFF, tags
+  if (byte(0) == 0xf3U && byte(1) == 0xa0U && byte(2) >= 0x80U && byte(3) >= 0x80U) return 4;
+  if (byte(0) != 0xe2U) return 0;
+  // U+200B to U+200F, and U+2028 to U+202E
+  if (byte(1) == 0x80U && ((low >= 0x8bU && low <= 0x8fU) || (low >= 0xa8U && low <= 0xaeU))) return 3;
+  return byte(1) == 0x81U && low >= 0xa0U && low <= 0xafU ? 3 : 0;  // U+2060 to U+206F
 }
 
 // Characters a terminal shows, for UTF-8 text.
@@ -80,6 +86,7 @@ ExitCode exit_code_of(ErrorCode code) noexcept {
 void Console::data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const {
   if (json) {
     print(stdout, dump({{"fovea", 1}, {"command", command}, {"data", value}}));
+    data_printed = true;
   } else if (!human.empty()) {
     print(stdout, human);
   }
@@ -111,7 +118,7 @@ void Console::fail(std::string_view command, const Error& error) {
 
 void Console::fail(std::string_view command, const Error& error, ExitCode code) {
   exit_code = code;
-  if (json)
+  if (json && !data_printed)
     print(stdout, dump({{"fovea", 1},
                         {"command", command},
                         {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));

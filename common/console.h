@@ -1,5 +1,6 @@
 // What a command prints. Data goes to stdout, progress and errors to stderr. With --json the data is one
-// line {"fovea":1,"command":"…","data":…}, and an error {"fovea":1,"command":"…","error":{"code","message"}}.
+// line {"fovea":1,"command":"…","data":…}, and an error {"fovea":1,"command":"…","error":{"code","message"}}. A command
+// prints one of them: where it fails after its data, the exit code and stderr say so.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +29,15 @@ enum class ExitCode : int {
 
 ExitCode exit_code_of(ErrorCode code) noexcept;
 
-// What may be written to a terminal: characters that move the cursor, change the terminal or turn the direction of text
-// become "\x1b". Names and documents of other parties are printed: a plan must not show another plan.
+// What may be written to a terminal: characters that move the cursor, change the terminal, turn the direction of text
+// or cannot be seen become "\x1b". Names and documents of other parties are printed: a plan must not show another plan.
 std::string printable(std::string_view text);
 
 struct Console {
   bool json = false;
   bool quiet = false;
   ExitCode exit_code = ExitCode::ok;  // what main() returns
+  mutable bool data_printed = false;
   bool configuration_failed = false;  // set by whoever read the settings: the error that follows exits with 3
 
   // The result of a command: `human` without --json. A newline is added.

@@ -27,6 +27,7 @@ Error errno_error(const fs::path& path, std::string_view action) {
   if (code == EACCES || code == EPERM || code == EROFS)
     return permission_denied(message + "; check the owner and mode of the folder");
   if (code == ENOENT) return not_found(std::move(message));
+  if (code == ELOOP || code == ENOTDIR || code == ENAMETOOLONG) return invalid_argument(std::move(message));
   return unavailable(std::move(message));
 }
 
@@ -56,11 +57,24 @@ fs::path temporary_beside(const fs::path& path) {
   return out;
 }
 
+// A pipe in a file's place would hold the program up until somebody reads it.
+constexpr const char* kPipe = ": is a pipe or a socket, not a file; move it away";
+
+Result<Descriptor> create_temporary(const fs::path& temporary, FileMode mode) {
+  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;
+  Descriptor out(::open(temporary.c_str(), flags, mode_bits(mode)));
+  if (!out && errno == ENXIO) return invalid_argument(temporary.string() + kPipe);
+  if (!out) return errno_error(temporary, "create");
+  struct stat status {};
+  if (::fstat(out.number(), &status) != 0) return errno_error(temporary, "stat");
+  if (S_ISFIFO(status.st_mode)) return invalid_argument(temporary.string() + kPipe);
+  return out;
+}
+
 Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
   const fs::path temporary = temporary_beside(path);
   {
-    const Descriptor descriptor(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode)));
-    if (descriptor.number() < 0) return errno_error(temporary, "create");
+    FOVEA_TRY_ASSIGN(const Descriptor descriptor, create_temporary(temporary, mode));
     if (::fchmod(descriptor.number(), mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
     if (auto written = write_all(descriptor.number(), bytes, temporary); !written) {
       ::unlink(temporary.c_str());
@@ -92,10 +106,9 @@ Result<void> replace_file(const fs::path& path, ByteView bytes) {
 
 Result<StagedFile> StagedFile::create(const fs::path& path, FileMode mode) {
   const fs::path temporary = temporary_beside(path);
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode_bits(mode));
-  if (descriptor < 0) return errno_error(temporary, "create");
-  StagedFile out(descriptor, path);
-  if (::fchmod(descriptor, mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
+  FOVEA_TRY_ASSIGN(Descriptor opened, create_temporary(temporary, mode));
+  StagedFile out(opened.release(), path);
+  if (::fchmod(out.descriptor_, mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
   return out;
 }
 
@@ -156,8 +169,6 @@ Result<void> create_directories_durably(const fs::path& path) {
 
 Result<AppendFile> AppendFile::open(const fs::path& path, FileMode mode) {
   const bool existed = fs::exists(path);
-  // A pipe in its place would hold the program up until somebody reads it.
-  constexpr const char* kPipe = ": is a pipe or a socket, not a file; move it away";
   const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
   const int descriptor = ::open(path.c_str(), flags, mode_bits(mode));
   if (descriptor < 0 && errno == ENXIO) return invalid_argument(path.string() + kPipe);
@@ -186,6 +197,8 @@ AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
   std::swap(path_, other.path_);
   return *this;
 }
+
+int AppendFile::release() && noexcept { return std::exchange(descriptor_, -1); }
 
 AppendFile::~AppendFile() {
   if (descriptor_ >= 0) ::close(descriptor_);

@@ -64,6 +64,7 @@ class AppendFile {
   // Cuts the file to `size` bytes and syncs: used at start to drop a torn last record.
   Result<void> truncate(std::uint64_t size);
   std::uint64_t size() const noexcept { return size_; }
+  int release() && noexcept;  // the descriptor, which the caller closes
 
  private:
   AppendFile(int descriptor, std::uint64_t size, std::filesystem::path path)

@@ -137,7 +137,9 @@ Result<std::string> JsonFields::text(std::string_view name, std::size_t size_min
 Result<std::string> JsonFields::line(std::string_view name, std::size_t size_min, std::size_t size_max) {
   FOVEA_TRY_ASSIGN(std::string out, text(name, size_min, size_max));
   if (out.find_first_of("\n\t") != std::string::npos || printable(out) != out)
-    return invalid_argument(path_of(name) + ": has control characters or marks of direction; one line of plain text");
+    return invalid_argument(path_of(name) +
+                            ": has control characters, marks of direction or invisible characters; one line "
+                            "of plain text");
   return out;
 }
 
