@@ -27,7 +27,6 @@ namespace fovea::crypto {
 namespace {
 
 constexpr std::size_t kKeyFileBytes = 65;
-constexpr std::size_t kProtectedFileBytesMax = 4096;
 // The most that OpenSSL 3 reads back is 32 MiB of memory; five passes over 16 MiB cost an attacker what one pass over
 // 128 MiB does (OWASP's table of equal strengths).
 constexpr std::uint64_t kScryptN = std::uint64_t{1} << 14U;
@@ -77,6 +76,19 @@ int hex_digit(std::uint8_t c) noexcept {
   return -1;
 }
 
+// What holds no key is said to be none, before anybody is told to close it to others.
+Result<Bytes> read_key_bytes(const std::filesystem::path& path, const std::string& no_key) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
+    return corruption(path.string() + ": is not a regular file, and so no key; name the key's file");
+  constexpr std::size_t kBytesMax = 4096;
+  auto bytes = read_file(path, kBytesMax);
+  if (!bytes && bytes.error().code == ErrorCode::invalid_argument &&
+      std::filesystem::file_size(path, error) > kBytesMax)
+    return corruption(path.string() + no_key);
+  return bytes;
+}
+
 Result<void> check_closed_to_others(const std::filesystem::path& path) {
   std::error_code error;
   const auto mode = std::filesystem::status(path, error).permissions();
@@ -107,15 +119,16 @@ SealedInfo seal(const SigningKey& key, const SecretBytes& passphrase) {
 }
 
 Result<SealedInfo> read_sealed(const std::filesystem::path& path) {
-  FOVEA_TRY(check_closed_to_others(path));
-  FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(path, kProtectedFileBytesMax));
+  const std::string no_key =
+      ": is not a key under a passphrase (PEM, ENCRYPTED PRIVATE KEY); restore it from your backup, or make a new key "
+      "if "
+      "it is of an older version";
+  FOVEA_TRY_ASSIGN(const Bytes bytes, read_key_bytes(path, no_key));
   const Bio in(bytes.empty() ? nullptr : BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
   SealedInfo sealed(in == nullptr ? nullptr : PEM_read_bio_PKCS8(in.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
-  if (sealed == nullptr)
-    return corruption(path.string() +
-                      ": is not a key under a passphrase (PEM, ENCRYPTED PRIVATE KEY); restore it from your backup, or "
-                      "make a new key if it is of an older version");
+  if (sealed == nullptr) return corruption(path.string() + no_key);
+  FOVEA_TRY(check_closed_to_others(path));
   return sealed;
 }
 
@@ -133,8 +146,8 @@ Result<void> write_key_file(const std::filesystem::path& path, const SecretKey& 
 }
 
 Result<SecretKey> read_key_file(const std::filesystem::path& path) {
-  FOVEA_TRY(check_closed_to_others(path));
-  FOVEA_TRY_ASSIGN(Bytes bytes, read_file(path, kKeyFileBytes));
+  const std::string no_key = ": is not a key (64 hex digits and a newline); restore it from your backup";
+  FOVEA_TRY_ASSIGN(Bytes bytes, read_key_bytes(path, no_key));
   SecretKey key;
   bool valid = bytes.size() == kKeyFileBytes && bytes.back() == '\n';
   for (std::size_t i = 0; valid && i < key.size(); ++i) {
@@ -144,8 +157,8 @@ Result<SecretKey> read_key_file(const std::filesystem::path& path) {
     if (valid) key.span()[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   wipe(bytes);
-  if (!valid)
-    return corruption(path.string() + ": is not a key (64 hex digits and a newline); restore it from your backup");
+  if (!valid) return corruption(path.string() + no_key);
+  FOVEA_TRY(check_closed_to_others(path));
   return key;
 }
 
