@@ -58,7 +58,11 @@ Result<crypto::SecretBytes> read_line(int descriptor, const std::string& source,
     const ssize_t got = ::read(descriptor, &byte, 1);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return unavailable(source + ": cannot be read: " + std::strerror(errno));
-    if (got == 0 || byte == '\n') break;
+    if (got == 0 || byte == '\n') {
+      // A file of another system ends its lines with both.
+      if (got > 0 && size > 0 && line.view()[size - 1] == '\r') --size;
+      break;
+    }
     if (size == line.size())
       return invalid_argument(source + ": the passphrase is longer than " +
                               std::to_string(crypto::kPassphraseBytesMax) + " bytes");

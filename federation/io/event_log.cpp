@@ -1,20 +1,18 @@
 #include "federation/io/event_log.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "common/durable_file.h"
+
 namespace fovea::federation::io {
 
 Result<EventLog> EventLog::open(const std::filesystem::path& path, const Clock& clock) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (descriptor < 0) return unavailable(path.string() + ": cannot open: " + std::strerror(errno));
-  return EventLog(descriptor, clock);
+  FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
+  return EventLog(std::move(file).release(), clock);
 }
 
 EventLog::EventLog(EventLog&& other) noexcept

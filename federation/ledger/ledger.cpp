@@ -77,12 +77,17 @@ struct Ledger::State {
   void remove_old_partials(std::uint64_t old_size) const;
 };
 
+static std::string put_newest_back(const LedgerOptions& options) {
+  return "\n  fix: no backup has the newest one; if you are sure that " + options.folder.string() +
+         " was not put back from a backup either, copy its file checkpoint there (docs/protocol.md, D16)";
+}
+
 Result<std::optional<crypto::Checkpoint>> Ledger::State::read_newest() const {
   using Out = std::optional<crypto::Checkpoint>;
   if (options.newest.empty()) return Out();
   const auto found = read_checkpoint_file(options.newest, note_key);
   if (!found && found.error().code == ErrorCode::not_found) return Out();
-  if (!found) return found.error();
+  if (!found) return Error{found.error().code, found.error().message + put_newest_back(options)};
   return Out(found->checkpoint);
 }
 
@@ -108,9 +113,7 @@ Result<void> Ledger::State::load_published(const Visitor& visit) {
   const std::uint64_t size = found->checkpoint.size;
   if (!options.newest.empty() && !newest && size > 0)
     return corruption(options.newest.string() + ": is missing beside a ledger of " + std::to_string(size) +
-                      " entries, so that nothing shows whether this is its newest copy\n  fix: put the file back; if "
-                      "you are sure that " +
-                      options.folder.string() + " was not put back from a backup, copy its file checkpoint there");
+                      " entries, so that nothing shows whether this is its newest copy" + put_newest_back(options));
   if (newest && newest->size > size) return must_contain(*newest, size);
   Result<void> refused;
   const TileCheck check = check_tiles(options.folder, found->checkpoint, [&](std::uint64_t index, ByteView bytes) {

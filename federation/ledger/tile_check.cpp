@@ -331,7 +331,10 @@ Result<SignedCheckpoint> read_checkpoint_file(const fs::path& file, const crypto
   const std::string where = file.string();
   FOVEA_TRY_ASSIGN(const Bytes bytes, read_file(file, crypto::kNoteBytesMax));
   const Result<crypto::SignedNote> note = crypto::SignedNote::parse(bytes);
-  if (!note) return corruption(where + ": " + note.error().message);
+  if (!note)
+    return corruption(where + (bytes.empty()
+                                   ? ": is empty"
+                                   : ": is damaged, it holds no signed checkpoint (" + note.error().message + ")"));
   if (auto verified = crypto::verify_note(*note, key); !verified) return verified.error().with_context(where);
   Result<crypto::Checkpoint> checkpoint = crypto::Checkpoint::parse(note->text);
   if (!checkpoint) return corruption(where + ": " + checkpoint.error().message);

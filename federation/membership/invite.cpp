@@ -104,6 +104,7 @@ std::string Invite::who_decides() const {
 Result<Invite> verify_invite(const SignedDocument& signed_document) {
   // The keys come from the document itself: who they belong to is what people compare by telephone. One signature
   // would not do: whoever makes a document of his own can list the true administrator in it, beside himself.
+  FOVEA_TRY(signed_document.check_kind("invite"));
   FOVEA_TRY_ASSIGN(Invite invite, Invite::parse(signed_document.document));
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("invite", invite.administrators));
   if (valid != invite.administrators.size())

@@ -33,6 +33,7 @@ Result<std::string> JoinRequest::document() const {
 }
 
 Result<JoinRequest> verify_join_request(const SignedDocument& signed_document) {
+  FOVEA_TRY(signed_document.check_kind("join-request"));
   FOVEA_TRY_ASSIGN(JoinRequest request, JoinRequest::parse(signed_document.document));
   const PublicKeyBytes keys[] = {request.site.identity_key};
   FOVEA_TRY_ASSIGN(const std::size_t valid, signed_document.count_valid("join-request", keys));

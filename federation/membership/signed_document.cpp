@@ -91,11 +91,15 @@ Result<std::size_t> SignedDocument::merge(const SignedDocument& copy, std::span<
   return signatures.size() - before;
 }
 
+Result<void> SignedDocument::check_kind(std::string_view expected_kind) const {
+  if (kind == expected_kind) return {};
+  return permission_denied("is " + std::string(name_of_kind(kind)) + ", not " +
+                           std::string(name_of_kind(expected_kind)));
+}
+
 Result<std::size_t> SignedDocument::count_valid(std::string_view expected_kind,
                                                 std::span<const PublicKeyBytes> keys) const {
-  if (kind != expected_kind)
-    return permission_denied("signed document: expected a document of kind \"" + std::string(expected_kind) +
-                             "\", found \"" + kind + "\"");
+  FOVEA_TRY(check_kind(expected_kind));
   const Bytes message = signed_bytes(*this);
   std::size_t valid = 0;
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -127,6 +131,18 @@ Result<std::string> document_text(const nlohmann::ordered_json& value, std::stri
   } catch (const nlohmann::json::exception&) {
     return invalid_argument(std::string(what) + ": names and reasons must be UTF-8 text");
   }
+}
+
+std::string_view name_of_kind(std::string_view kind) {
+  constexpr std::pair<std::string_view, std::string_view> kNames[] = {{"roster", "a roster"},
+                                                                      {"invite", "an invite"},
+                                                                      {"join-request", "a request to join"},
+                                                                      {"approval", "a plan's approval"},
+                                                                      {"pardon", "a pardon"},
+                                                                      {"acquaintance", "an acceptance of a site"}};
+  for (const auto& [known, name] : kNames)
+    if (known == kind) return name;
+  return "another document";
 }
 
 std::string shortened_key(ByteView bytes) {

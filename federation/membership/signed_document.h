@@ -47,6 +47,8 @@ struct SignedDocument {
   // Takes over from another copy of the same document the valid signatures of `keys` that this one lacks; how many
   // these were. permission_denied: it is another document; corruption: a signature of one of `keys` is wrong.
   Result<std::size_t> merge(const SignedDocument& copy, std::span<const PublicKeyBytes> keys);
+  // permission_denied: "is a roster, not an invite".
+  Result<void> check_kind(std::string_view expected_kind) const;
   // How many of `keys`, each counted once, have a valid signature on the document. corruption when a
   // signature by one of them is present and wrong; permission_denied when `kind` differs.
   Result<std::size_t> count_valid(std::string_view expected_kind, std::span<const PublicKeyBytes> keys) const;
@@ -57,6 +59,9 @@ struct SignedDocument {
 // The exact text that is signed for `value`; invalid_argument, under the name `what`, when one of its texts is not
 // UTF-8.
 Result<std::string> document_text(const nlohmann::ordered_json& value, std::string_view what);
+
+// "a roster", "a request to join": what people call a document of this kind.
+std::string_view name_of_kind(std::string_view kind);
 
 // "67613d1ac18a7bd5…": how a public key begins wherever it is printed or given in hex, so that a reader of a log or an
 // error finds whose it is. People compare what stands for all keys of a site or federation: site_fingerprint() and
