@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -38,8 +39,34 @@ struct Choice {
 };
 
 Result<crypto::SigningKey> key_of(CommandContext& context, const Choice& choice) {
+  FOVEA_TRY(crypto::check_protected_key_file(choice.key));  // before a passphrase is asked for
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.key));
   return crypto::read_protected_key_file(choice.key, passphrase);
+}
+
+// Two requests of one name with different keys: only one of them can be the hospital's.
+Result<void> refuse_other_keys(const Choice& choice, const registry::RosterChange& change,
+                               const federation::membership::RosterSite& site) {
+  const auto known =
+      std::find_if(change.added.begin(), change.added.end(), [&](const auto& each) { return each.id == site.id; });
+  if (known == change.added.end() ||
+      federation::membership::entry_digest(*known) == federation::membership::entry_digest(site))
+    return {};
+  const auto at = static_cast<std::size_t>(known - change.added.begin());
+  return invalid_argument(choice.files[at] + " (fingerprint " + federation::membership::site_fingerprint(*known) +
+                          ") and " + choice.files[change.added.size()] + " (fingerprint " +
+                          federation::membership::site_fingerprint(site) + "): ask for " + site.id.text() +
+                          " with different keys; ask the hospital by telephone for its fingerprint, and sign that one");
+}
+
+void warn_of_few_sites(CommandContext& context, const federation::membership::Roster& roster) {
+  constexpr std::size_t kSitesMin = 3;  // as in the plan of `plan new`
+  const std::size_t sites = roster.sites.size();
+  if (sites < kSitesMin)
+    context.console.progress("warning: " + (sites == 0 ? "no site" : counted(sites, "site")) +
+                             (sites == 1 || sites == 0 ? " is" : " are") +
+                             " left on this roster; a round takes at least " + std::to_string(kSitesMin) +
+                             ", so that a sum mixes two honest ones even if another colludes with the coordinator");
 }
 
 // Whoever signs first sees what changes too, before the passphrase is asked for: a request with new keys for a hospital
@@ -72,9 +99,11 @@ Result<void> run_sign(CommandContext& context, const Choice& choice) {
     if (!request) return request.error().with_context(file);
     if (request->federation != facts.federation)
       return permission_denied(file + ": asks to join " + request->federation + ", this is " + facts.federation);
+    FOVEA_TRY(refuse_other_keys(choice, change, request->site));
     change.added.push_back(request->site);
   }
   FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, show_and_sign(context, choice, change));
+  if (choice.files.empty()) warn_of_few_sites(context, outcome.roster);
   show_roster(context, "sign", outcome);
   return {};
 }
@@ -84,7 +113,9 @@ Result<void> run_cosign(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument waiting, folder.waiting_roster());
   FOVEA_TRY_ASSIGN(const federation::membership::Roster next, federation::membership::Roster::parse(waiting.document));
   if (const auto valid = next.check_valid_at(context.clock.wall()); !valid)
-    return valid.error().with_context(folder.next_roster_file().string());
+    return Error{valid.error().code, folder.next_roster_file().string() + ": " + valid.error().message +
+                                         ". Check this machine's clock, and that of whoever signed first; else sign "
+                                         "another one: fovea-coordinator sign --renew --replace --key KEYFILE"};
   // Whoever signs second sees what the first one changed, before the passphrase is asked for.
   const auto before = folder.newest_roster();
   show_change(context, before ? *before : federation::membership::Roster(), next);
@@ -101,11 +132,7 @@ Result<void> run_revoke(CommandContext& context, const Choice& choice) {
     change.removed.push_back(std::move(id));
   }
   FOVEA_TRY_ASSIGN(const registry::SignedRoster outcome, show_and_sign(context, choice, change));
-  constexpr std::size_t kSitesMin = 3;  // as in the plan of `plan new`
-  if (const std::size_t left = outcome.roster.sites.size(); left < kSitesMin)
-    context.console.progress("warning: " + counted(left, "site") + (left == 1 ? " is" : " are") +
-                             " left on this roster; a round takes at least " + std::to_string(kSitesMin) +
-                             ", so that a sum mixes two honest ones even if another colludes with the coordinator");
+  warn_of_few_sites(context, outcome.roster);
   show_roster(context, "revoke", outcome);
   return {};
 }
@@ -134,6 +161,27 @@ Result<WaitingText> waiting_text(const CommandContext& context, UnixMs now) {
              context.folder().next_roster_file().string() + " for " +
              counted(waiting->missing(), "more administrator") + "; signed by " + (names.empty() ? "nobody" : names) +
              ": fovea-coordinator cosign --key KEYFILE";
+  return out;
+}
+
+struct SiteChange {
+  std::string_view word;  // for scripts
+  std::string_view line;  // for people
+  const federation::membership::RosterSite* site;
+};
+
+std::vector<SiteChange> changes_of(const federation::membership::Roster& before,
+                                   const federation::membership::Roster& next) {
+  using federation::membership::entry_digest;
+  std::vector<SiteChange> out;
+  for (const auto& site : next.sites) {
+    const auto* known = before.find(site.id);
+    if (known == nullptr) out.push_back({"new", "  new      ", &site});
+    else if (entry_digest(*known) == entry_digest(site)) out.push_back({"stays", "  stays    ", &site});
+    else out.push_back({"new keys", "  NEW KEYS ", &site});
+  }
+  for (const auto& site : before.sites)
+    if (next.find(site.id) == nullptr) out.push_back({"leaves", "  leaves   ", &site});
   return out;
 }
 
@@ -182,25 +230,21 @@ Result<void> run_sites(CommandContext& context) {
 
 void show_change(CommandContext& context, const federation::membership::Roster& before,
                  const federation::membership::Roster& next) {
-  using federation::membership::RosterSite;
-  const auto line = [](const char* what, const RosterSite& site) {
-    return what + site.id.text() + ": fingerprint " + federation::membership::site_fingerprint(site);
-  };
   context.console.progress("roster of epoch " + std::to_string(next.epoch) + ", valid until " +
                            utc_text(next.valid_until) + ":");
-  for (const RosterSite& site : next.sites) {
-    const RosterSite* known = before.find(site.id);
-    const bool same = known != nullptr &&
-                      federation::membership::entry_digest(*known) == federation::membership::entry_digest(site);
-    context.console.progress(line(known == nullptr ? "  new      " : (same ? "  stays    " : "  NEW KEYS "), site));
-  }
-  for (const RosterSite& site : before.sites)
-    if (next.find(site.id) == nullptr) context.console.progress(line("  leaves   ", site));
+  for (const SiteChange& change : changes_of(before, next))
+    context.console.progress(std::string(change.line) + change.site->id.text() + ": fingerprint " +
+                             federation::membership::site_fingerprint(*change.site));
 }
 
 void show_roster(const CommandContext& context, std::string_view command, const registry::SignedRoster& outcome) {
   Json sites = Json::array();
   for (const auto& site : outcome.roster.sites) sites.push_back(site.id.text());
+  Json changes = Json::array();
+  for (const SiteChange& change : changes_of(outcome.before, outcome.roster))
+    changes.push_back({{"site", change.site->id.text()},
+                       {"change", change.word},
+                       {"fingerprint", federation::membership::site_fingerprint(*change.site)}});
   const std::size_t left = outcome.in_force ? 0 : outcome.quorum - outcome.signatures;
   const std::string file = outcome.file.string();
   std::string text = "roster of epoch " + std::to_string(outcome.roster.epoch) + ": " +
@@ -221,7 +265,8 @@ void show_roster(const CommandContext& context, std::string_view command, const 
                         {"in_force", outcome.in_force},
                         {"signatures_missing", left},
                         {"file", file},
-                        {"sites", sites}},
+                        {"sites", sites},
+                        {"changes", changes}},
                        text);
 }
 
@@ -237,7 +282,9 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto* sign = app.add_subcommand("sign", "Put sites on the roster: sign the next epoch");
   sign->add_option("requests", choice->files, "Join requests");
   sign->add_flag("--renew", choice->renew, "Sign the present sites for another seven days");
-  const char* const kReplace = "Write it over one that waits for further signatures, which is lost then";
+  const char* const kReplace =
+      "Write it over one that waits for further signatures, which is lost then, or over one that was signed by a wrong "
+      "clock";
   auto* cosign = app.add_subcommand("cosign", "Sign the waiting roster as a further administrator");
   auto* revoke = app.add_subcommand("revoke", "Take sites off the roster; their connections are cut");
   revoke->add_option("sites", choice->files, "Names of sites")->required();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,7 @@ Result<crypto::SigningKey> make_key(CommandContext& context, const std::string& 
 }
 
 Result<void> show_administrator(CommandContext& context, const FoundingChoice& choice) {
+  FOVEA_TRY(crypto::check_protected_key_file(choice.file));
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.file));
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, crypto::read_protected_key_file(choice.file, passphrase));
   const std::string hex = to_hex(key.verify_key());
@@ -228,11 +230,27 @@ Result<void> run_amend(CommandContext& context, const FoundingChoice& choice) {
   return {};
 }
 
+// Before anybody reads it or types a passphrase: one that was changed after somebody signed it is nobody's.
+Result<Invite> founding_to_sign(const SignedDocument& document) {
+  FOVEA_TRY(document.check_kind("invite"));
+  FOVEA_TRY_ASSIGN(Invite facts, Invite::parse(document.document));
+  FOVEA_TRY(document.count_valid("invite", facts.administrators));
+  return facts;
+}
+
+// The file that a link leads to: the signature belongs there, and the link stays one.
+std::filesystem::path behind_links(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::filesystem::path out = std::filesystem::canonical(file, error);
+  return error ? file : out;
+}
+
 Result<void> run_sign_founding(CommandContext& context, const FoundingChoice& choice) {
   FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(choice.file));
-  const auto facts = Invite::parse(document.document);
+  const auto facts = founding_to_sign(document);
   if (!facts) return facts.error().with_context(choice.file);
   context.console.progress(description_of(*facts));
+  FOVEA_TRY(crypto::check_protected_key_file(choice.key));
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.existing("the key " + choice.key));
   FOVEA_TRY_ASSIGN(const crypto::SigningKey key, crypto::read_protected_key_file(choice.key, passphrase));
   if (std::find(facts->administrators.begin(), facts->administrators.end(), key.verify_key()) ==
@@ -240,7 +258,7 @@ Result<void> run_sign_founding(CommandContext& context, const FoundingChoice& ch
     return permission_denied(choice.key + ": is not the key of an administrator whom " + choice.file + " lists");
   FOVEA_TRY(document.sign(key));
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("invite", facts->administrators));
-  FOVEA_TRY(write_file_durably(choice.file, document.serialize()));
+  FOVEA_TRY(write_file_durably(behind_links(choice.file), document.serialize()));
   nlohmann::ordered_json data = json_of(*facts);
   data["signatures"] = valid;
   const std::size_t left = facts->administrators.size() - valid;
@@ -306,8 +324,12 @@ Result<void> take_founding(CommandContext& context, const FoundingChoice& choice
 
 Result<void> run_take(CommandContext& context, const FoundingChoice& choice) {
   const registry::CoordinatorFolder folder = context.folder();
+  if (!std::filesystem::exists(folder.founding_file())) FOVEA_TRY(folder.federation());
   FOVEA_TRY_ASSIGN(SignedDocument document, federation::files::read_signed_document(choice.file));
   if (document.kind == "invite") return take_founding(context, choice, document);
+  if (document.kind != "roster")
+    return permission_denied(choice.file + ": is " + std::string(federation::membership::name_of_kind(document.kind)) +
+                             ", neither a founding document nor a roster");
   const auto before = folder.newest_roster();
   const auto outcome = folder.take_roster(std::move(document), context.clock.wall(), choice.waiting());
   if (!outcome) return outcome.error().with_context(choice.file);

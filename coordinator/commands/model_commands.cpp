@@ -41,6 +41,7 @@ Result<store::RunStore> find_run(CommandContext& context, const std::string& pre
 }
 
 Result<void> run_export(CommandContext& context, const Choice& choice) {
+  FOVEA_TRY(context.folder().federation());
   FOVEA_TRY(refuse_existing(choice.output, "--output"));
   FOVEA_TRY_ASSIGN(const store::RunStore store, find_run(context, choice.run));
   if (store.sums() == 0) return failed_precondition("run " + store.facts().run.text() + ": no round has ended yet");

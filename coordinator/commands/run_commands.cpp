@@ -233,6 +233,9 @@ Result<void> run_stop(CommandContext& context) {
 Result<void> run_watch(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
   const fs::path path = context.folder().events();
+  std::error_code error;
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))  // a pipe would be waited for
+    return invalid_argument(path.string() + ": is not a regular file; move it away");
   std::ifstream events(path);
   if (!events) return not_found(path.string() + ": no run was served yet");
   const Descriptor watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));

@@ -25,6 +25,8 @@ namespace fs = std::filesystem;
 
 // Clocks of hospitals differ: a roster is valid from a little before it is signed.
 constexpr std::int64_t kClockSlackMs = 10 * 60 * 1000;
+// A federation may rest; after longer, a clock that is ahead is likelier.
+constexpr std::int64_t kRestMaxMs = 60LL * 24 * 3600 * 1000;
 
 Result<std::vector<federation::membership::RosterSite>> changed_sites(
     std::vector<federation::membership::RosterSite> sites, const RosterChange& change) {
@@ -55,14 +57,30 @@ federation::membership::Invite facts_of(const CoordinatorFolder::NewFederation& 
           .quorum = federation.quorum};
 }
 
+// A roster that is signed by a clock which is off takes the place of a good one, and is valid for nobody.
+Result<void> check_signing_time(const federation::membership::Roster& current, UnixMs now) {
+  const std::string clock =
+      "this machine's clock says " + utc_text(now) + ", and the roster of epoch " + std::to_string(current.epoch) + " ";
+  const std::string fix = ": set the clock right; if it is right, say --replace";
+  if (now < current.valid_from)  // by more than clocks of hospitals differ
+    return failed_precondition(clock + "is valid from " + utc_text(current.valid_from) +
+                               ", so either this clock is behind, or that of whoever signed it was ahead" + fix);
+  if (now.value - current.valid_until.value > kRestMaxMs)
+    return failed_precondition(clock + "ran out at " + utc_text(current.valid_until) +
+                               ", long before; a roster that is signed by a clock which is ahead is valid nowhere" +
+                               fix);
+  return {};
+}
+
 // Of administrators, under a roster. Whether they are enough or not: nothing of another federation or coordinator may
 // wait in the folder either, nor what none of them has signed.
 Result<std::size_t> count_signatures(const federation::membership::SignedDocument& roster,
                                      const federation::membership::Invite& facts) {
+  FOVEA_TRY_ASSIGN(const std::size_t valid, roster.count_valid("roster", facts.administrators));
   federation::membership::RosterTrust trust = facts.trust();
-  trust.quorum = 1;
+  if (valid > 0) trust.quorum = 1;
   FOVEA_TRY(federation::membership::verify_roster_signatures(roster, trust));
-  return roster.count_valid("roster", facts.administrators);
+  return valid;
 }
 
 }  // namespace
@@ -210,9 +228,24 @@ Result<Bytes> CoordinatorFolder::invite_bytes() const {
   return read_file(root_ / "invite.json", federation::membership::kSignedDocumentBytesMax);
 }
 
+// A ledger that was begun under other keys than every site knows could not be gone on with under the right ones.
 Result<CoordinatorKeys> CoordinatorFolder::keys() const {
-  FOVEA_TRY_ASSIGN(crypto::SigningKey signing, key_folder().signing_key("signing"));
-  FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, key_folder().agreement_key("transport"));
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
+  const federation::files::KeyFolder keys = key_folder();
+  for (const char* name : {"signing", "transport"})
+    if (const fs::path file = keys.file(name); !fs::exists(file))
+      return failed_precondition(file.string() + ": is missing; restore it from your backup");
+  FOVEA_TRY_ASSIGN(crypto::SigningKey signing, keys.signing_key("signing"));
+  FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, keys.agreement_key("transport"));
+  const bool signs = signing.verify_key() == facts.coordinator_signing_key;
+  const bool carries = transport.public_key() == facts.coordinator_transport_key;
+  if (!signs && !carries)
+    return corruption(keys.file("signing").string() + " and " + keys.file("transport").string() +
+                      ": are not the keys that invite.json names; restore them, or invite.json if that was replaced, "
+                      "from your backup");
+  if (!signs || !carries)
+    return corruption(keys.file(signs ? "transport" : "signing").string() +
+                      ": is not the key that invite.json names; restore it from your backup");
   return CoordinatorKeys{std::move(signing), std::move(transport)};
 }
 
@@ -236,7 +269,9 @@ Result<federation::membership::SignedDocument> CoordinatorFolder::roster_documen
 Result<federation::membership::Roster> CoordinatorFolder::roster(UnixMs now) const {
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, federation());
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document, roster_document());
-  return federation::membership::verify_roster(document, facts.trust(), now);
+  auto roster = federation::membership::verify_roster(document, facts.trust(), now);
+  if (!roster) return roster.error().with_context(roster_file().string());
+  return roster;
 }
 
 Result<federation::membership::Roster> CoordinatorFolder::signed_roster(
@@ -281,6 +316,7 @@ Result<federation::membership::Roster> CoordinatorFolder::next_roster(const Rost
     return failed_precondition(root_.string() +
                                ": there is no roster here to start from; put the coordinator's roster.json into this "
                                "folder, then sign again");
+  if (current && change.waiting == Waiting::keep) FOVEA_TRY(check_signing_time(*current, now));
   if (current) next = std::move(current).value();
   if (change.waiting == Waiting::keep) FOVEA_TRY(refuse_waiting(next.epoch + 1, now));
   next.federation = facts.federation;
@@ -391,11 +427,14 @@ Result<SignedRoster> CoordinatorFolder::put_in_force(federation::membership::Sig
   FOVEA_TRY_ASSIGN(federation::membership::Roster roster, federation::membership::Roster::parse(document.document));
   const bool complete = valid >= facts.quorum;
   const fs::path file = complete ? roster_file() : next_roster_file();
+  auto before = newest_roster();
   if (complete) FOVEA_TRY(keep_replaced());
   FOVEA_TRY(write_file_durably(file, document.serialize()));
   std::error_code ignored;
   if (complete) fs::remove(next_roster_file(), ignored);
-  return SignedRoster{std::move(roster), complete, valid, facts.quorum, file, false};
+  SignedRoster out{std::move(roster), complete, valid, facts.quorum, file};
+  if (before) out.before = std::move(before).value();
+  return out;
 }
 
 }  // namespace fovea::coordinator::registry

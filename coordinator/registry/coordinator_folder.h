@@ -68,8 +68,9 @@ struct SignedRoster {
   bool in_force = false;  // false: further administrators have yet to sign (cosign)
   std::size_t signatures = 0;
   std::size_t quorum = 0;
-  std::filesystem::path file;  // that holds it
-  bool signed_before = false;  // by this very key: its signature adds nothing
+  std::filesystem::path file;               // that holds it
+  bool signed_before = false;               // by this very key: its signature adds nothing
+  federation::membership::Roster before{};  // the one that was in force; no site is on it where there was none
 };
 
 struct TakenFounding {
@@ -125,7 +126,7 @@ class CoordinatorFolder {
   // The founding document, from invite.json; not_found says what has to be done first.
   Result<federation::membership::Invite> federation() const;
   Result<Bytes> invite_bytes() const;
-  Result<CoordinatorKeys> keys() const;
+  Result<CoordinatorKeys> keys() const;  // corruption: they are not those that the founding document names
 
   // The roster in force, verified at `now`.
   Result<federation::membership::Roster> roster(UnixMs now) const;
@@ -138,7 +139,8 @@ class CoordinatorFolder {
   // What sign_next() would sign: for whoever is to see what changes before she does.
   Result<federation::membership::Roster> next_roster(const RosterChange& change, UnixMs now) const;
   // Signs the next epoch. not_found: a site to remove is not on the roster; invalid_argument: a key is in use already;
-  // failed_precondition: a roster waits for further signatures, and is to be kept.
+  // failed_precondition: a roster waits for further signatures, and is to be kept, or `now` is before the roster in
+  // force or months after it, so that a clock was wrong (Waiting::replace goes on all the same).
   Result<SignedRoster> sign_next(const RosterChange& change, const crypto::SigningKey& administrator, UnixMs now) const;
   // A further signature under the roster that waits.
   Result<SignedRoster> cosign(const crypto::SigningKey& administrator, UnixMs now) const;

@@ -56,6 +56,8 @@ Result<std::optional<RoundNumber>> round_of_journal(const fs::path& file) {
   const Bytes one = federation::secagg::frame_record(round_header(1));
   std::error_code error;
   if (!fs::exists(file, error)) return std::optional<RoundNumber>();
+  // Opening a pipe would wait for somebody who writes into it.
+  if (!fs::is_regular_file(file, error)) return invalid_argument(file.string() + ": is not a regular file");
   Bytes head(one.size());
   std::ifstream in(file, std::ios::binary);
   if (!in.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size())))
@@ -189,8 +191,11 @@ Result<federation::model::ModelState> RunStore::load_model_file(std::uint32_t su
     return federation::model::initial_model(layout, plan_.seed);
   }
   FOVEA_TRY_ASSIGN(const Bytes file, read_file(model_file(sums), federation::model::kSafetensorsFileMax));
-  FOVEA_TRY_ASSIGN(federation::model::StoredModel stored, federation::model::read_safetensors(file));
-  return std::move(stored.state);
+  auto stored = federation::model::read_safetensors(file);
+  if (!stored)
+    return corruption(model_file(sums).string() + ": " + stored.error().message +
+                      "; remove this file: the model is computed again from the sums that were published");
+  return std::move(stored->state);
 }
 
 Result<void> RunStore::load_model() {
