@@ -70,7 +70,8 @@ Result<std::string> check_disk(const std::filesystem::path& root) {
 void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
                          const federation::membership::RosterSite& self) {
   const auto roster = folder.newest_roster();
-  if (!roster || !*roster) return checkup.skip("acquaintances", "there is no roster yet");
+  if (!roster) return checkup.skip("acquaintances", "the roster cannot be read");
+  if (!*roster) return checkup.skip("acquaintances", "there is no roster yet");
   const auto recorded = read_known_sites(folder);
   if (!recorded) return static_cast<void>(checkup.step("acquaintances", Result<void>(recorded.error())));
   const auto unknown = recorded->known.unaccepted(**roster, self);
@@ -89,7 +90,10 @@ void check_acquaintances(Checkup& checkup, const io::SiteFolder& folder,
 Result<std::string> check_roster(const io::SiteFolder& folder, const federation::membership::RosterSite& site,
                                  UnixMs now) {
   FOVEA_TRY_ASSIGN(const auto roster, folder.newest_roster());
-  if (!roster) return not_found("there is no roster yet; the coordinator sends it when the node starts");
+  if (!roster) {
+    if (const std::string why = io::roster_trouble(folder.root()); !why.empty()) return deadline_exceeded(why);
+    return not_found("there is no roster yet; the coordinator sends it when the node starts");
+  }
   if (roster->find(site.id) == nullptr)
     return permission_denied("this site is not on the roster of epoch " + std::to_string(roster->epoch) +
                              ": send join-request.json to the federation's administrators and ask them to sign it");
@@ -179,6 +183,10 @@ Result<void> run_doctor(CommandContext& context) {
       if (!roster && roster.error().code == ErrorCode::not_found)
         checkup.skip("roster and clock", roster.error().message);
       else checkup.step("roster and clock", roster, roster.value_or(""));
+      // A failed step names the clock itself.
+      if (const std::string off = io::clock_trouble(folder.root());
+          !off.empty() && (roster || roster.error().code == ErrorCode::not_found))
+        checkup.warn("clock", off);
       check_acquaintances(checkup, folder, *site);
       check_run(checkup, folder);
       if (keys) check_records(checkup, folder, *site, *invite, *keys);

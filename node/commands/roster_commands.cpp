@@ -37,6 +37,8 @@ Result<Roster> read_roster(const io::SiteFolder& folder, const RosterChoice& cho
     return given;
   }
   FOVEA_TRY_ASSIGN(std::optional<Roster> pinned, folder.newest_roster());
+  if (const std::string why = pinned ? "" : io::roster_trouble(folder.root()); !why.empty())
+    return failed_precondition("no roster could be taken here yet: " + why);
   if (!pinned)
     return not_found(
         "there is no roster yet; the coordinator sends it when the node starts, or give its file with --roster");

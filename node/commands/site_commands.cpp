@@ -35,6 +35,14 @@ Result<void> run_init(CommandContext& context, const std::string& name) {
   return {};
 }
 
+// A document that was replaced is found in many a mailbox: taken up again it brings back administrators who left.
+std::string was_replaced(const io::SiteFolder& folder, const federation::membership::Invite& invite) {
+  const auto replaced = folder.replaced_at(invite.hash);
+  if (!replaced) return {};
+  return "\nthis site had this document before, and it was replaced on " + utc_text(*replaced) +
+         ": make sure that it is the newest one";
+}
+
 // Whether the founding document is another one than this folder has pinned, which only a person may let happen.
 Result<bool> check_change(const io::SiteFolder& folder, const federation::membership::Invite& invite,
                           bool accept_change) {
@@ -51,7 +59,8 @@ Result<bool> check_change(const io::SiteFolder& folder, const federation::member
   std::string what;
   for (const std::string& line : federation::membership::differences(*pinned, invite)) what += "\n  " + line;
   return permission_denied(folder.root().string() + ": is pinned to another founding document of " + invite.federation +
-                           ":" + what + "\nthe fingerprint of this one is " + invite.fingerprint() +
+                           ":" + what + was_replaced(folder, invite) + "\nthe fingerprint of this one is " +
+                           invite.fingerprint() +
                            "; ask the administrators you know by telephone, and if it is theirs, join with "
                            "--accept-change");
 }
@@ -82,6 +91,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   FOVEA_TRY(signed_request.sign(keys.identity));
   const bool again = !changed && folder.invite().has_value();
   const bool known = is_known_to(folder, *invite, site);
+  const std::string older = changed ? was_replaced(folder, *invite) : "";
   if (!again) FOVEA_TRY(folder.pin_invite(document));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
@@ -101,7 +111,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
           "\n" + invite->who_decides() +
           (again && known ? "\nthe federation's fingerprint is " + federation_print
                           : "\nask by telephone whether the federation's fingerprint is " + federation_print) +
-          (changed ? "\nthe founding document was replaced: restart the node" : "") +
+          (changed ? "\nthe founding document was replaced: restart the node" : "") + older +
           (known ? "\nthere is nothing to send: the administrators have this site's keys"
                  : "\nthen send " + out.string() +
                        " to the federation's administrators and read out this site's fingerprint " + print));

@@ -89,9 +89,10 @@ SiteDriver::~SiteDriver() = default;
 Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
   const SiteFolder folder = options.folder;
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, folder.site());
+  // Before the settings: where site.json is another site's, they are right.
+  FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
   FOVEA_TRY(check_settings(folder, options.config, self));
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
-  FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
   FOVEA_TRY_ASSIGN(FileLock lock,
                    FileLock::take(folder.root() / "lock",
                                   folder.root().string() + ": another fovea-node runs on this folder; stop it first"));
@@ -264,6 +265,7 @@ void SiteDriver::Parts::write_status() {
   if (const auto unknown = strangers(); !unknown.empty()) status.sites_unaccepted = unknown.size();
   if (roster && !roster->check_valid_at(clock->wall()))
     status.roster_invalid = invalid_roster_text(*roster, clock->wall(), clock_ahead_ms);
+  else if (!roster && !roster_ignored_why.empty()) status.roster_invalid = roster_ignored_why;  // of the first one
   status.plan_refused = refused_plan();
   if (!cut_off.empty()) status.cut_off = cut_off;
   if (!sits_out.empty() && run && !run->complete()) status.sits_out = sits_out;

@@ -1,6 +1,7 @@
 #include "node/io/site_folder.h"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -16,9 +17,11 @@
 #include "crypto/random_source.h"
 #include "federation/files/signed_document_file.h"
 #include "federation/membership/acquaintance.h"
+#include "federation/membership/join_request.h"
 #include "federation/membership/plan.h"
 #include "federation/membership/site_fields.h"
 #include "node/io/default_config.h"
+#include "node/io/node_config.h"
 
 namespace fovea::node::io {
 namespace {
@@ -128,10 +131,26 @@ Result<SiteKeys> SiteFolder::keys() const {
   FOVEA_TRY_ASSIGN(crypto::SigningKey identity, keys.signing_key("identity"));
   FOVEA_TRY_ASSIGN(crypto::SigningKey log, keys.signing_key("log"));
   FOVEA_TRY_ASSIGN(crypto::AgreementKey transport, keys.agreement_key("transport"));
+  if (identity.verify_key() != self.identity_key && log.verify_key() != self.log_key &&
+      transport.public_key() != self.transport_key)
+    return of_two_sites(self);
   FOVEA_TRY(check_own(identity.verify_key(), self.identity_key, keys.file("identity")));
   FOVEA_TRY(check_own(log.verify_key(), self.log_key, keys.file("log")));
   FOVEA_TRY(check_own(transport.public_key(), self.transport_key, keys.file("transport")));
   return SiteKeys{std::move(identity), std::move(log), std::move(transport)};
+}
+
+// No key fits: a file of another site came into this folder. Its settings say which name this site has.
+Error SiteFolder::of_two_sites(const federation::membership::RosterSite& self) const {
+  const std::string file = (root_ / "site.json").string();
+  const auto config = NodeConfig::read(this->config());
+  if (config && config->site != self.id)
+    return corruption(file + ": is the site " + self.id.text() + "'s; this folder was made for " + config->site.text() +
+                      ", and no key in keys/ is one that it names\n  fix: put site.json of " + config->site.text() +
+                      " back from your backup; it holds this site's name and public keys, as every roster with this "
+                      "site does");
+  return corruption((root_ / "keys").string() + ": no key in it is one that " + file +
+                    " names, so it is another site's\n  fix: " + new_identity());
 }
 
 Result<void> SiteFolder::check_approver_key() const {
@@ -151,6 +170,7 @@ Result<crypto::SigningKey> SiteFolder::approver_key(const federation::files::Pas
     if (roster) FOVEA_TRY(check_own_entry(*roster));
   }
   const fs::path file = key_folder().protected_file("approver");
+  if (const auto daemon = keys(); !daemon && daemon.error().code == ErrorCode::corruption) return daemon.error();
   FOVEA_TRY(check_approver_key());  // before a passphrase is asked for
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, site());
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes secret, passphrase.existing("the key " + file.string()));
@@ -170,6 +190,15 @@ Result<federation::membership::Invite> SiteFolder::invite() const {
   return with_fix(document ? pinned.error().with_context((root_ / "invite.json").string()) : pinned.error(),
                   "fovea-node --site " + root_.string() +
                       " join INVITE --accept-change, with an invite whose fingerprint was compared by telephone");
+}
+
+std::optional<UnixMs> SiteFolder::replaced_at(const Digest& founding) const {
+  std::error_code error;
+  const auto time = fs::last_write_time(root_ / "invites" / (to_hex(founding) + ".json"), error);
+  if (error) return std::nullopt;
+  return UnixMs{
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::file_clock::to_sys(time).time_since_epoch())
+          .count()};
 }
 
 Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument& document) const {
@@ -212,6 +241,27 @@ Result<void> SiteFolder::check_own_entry(const federation::membership::Roster& r
                            "remove roster.json, and a start fetches the newer roster");
 }
 
+// A roster that was verified here is of the federation that this site has joined; if it is of another one than
+// invite.json, that file came from elsewhere, unless the request to join names its federation, too.
+Result<void> SiteFolder::check_invite_of(const federation::membership::SignedDocument& roster) const {
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite pinned, invite());
+  const auto facts = federation::membership::Roster::parse(roster.document);
+  if (!facts) return {};
+  const bool other_federation = facts->federation != pinned.federation;
+  if (!other_federation && facts->coordinator_signing_key == pinned.coordinator_signing_key) return {};
+  const auto document = federation::files::read_signed_document(root_ / "join-request.json");
+  const auto request = document ? federation::membership::verify_join_request(*document)
+                                : Result<federation::membership::JoinRequest>(document.error());
+  if (other_federation && request && request->federation == pinned.federation) return {};
+  return permission_denied((root_ / "invite.json").string() + ": is the founding document of " +
+                           (other_federation
+                                ? pinned.federation + ", and roster.json is of " + facts->federation
+                                : "another coordinator of " + pinned.federation + " than roster.json names") +
+                           "\n  fix: put this site's invite.json back from your backup, or ask the administrators for "
+                           "it: fovea-node --site " +
+                           root_.string() + " join INVITE --accept-change");
+}
+
 Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster() const {
   using Out = std::optional<federation::membership::Roster>;
   FOVEA_TRY(invite());
@@ -223,6 +273,7 @@ Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster(
   auto roster = roster_in(root_ / "roster.json");
   if (!roster && is_signed_under(*document, federation::files::former_trusts(root_ / "invites")))
     return Out();  // the coordinator offers one under the new document
+  if (!roster) FOVEA_TRY(check_invite_of(*document));
   if (!roster) return with_fix(roster.error(), fix);
   return Out(std::move(roster).value());
 }

@@ -109,6 +109,8 @@ class SiteFolder {
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
   // Replaces the one that is pinned, which is kept: a person has accepted the change.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
+  // When the founding document with this hash was replaced here; nothing when it never was.
+  std::optional<UnixMs> replaced_at(const Digest& founding) const;
   // Whom people here have accepted: what the ledger has of it, and the files that a node has yet to read.
   KnownSites known_sites(egress::SiteAcquaintances recorded) const;
   // The newest roster that was verified here, if any, checked again but for its time: whoever uses it asks whether it
@@ -131,6 +133,8 @@ class SiteFolder {
   Result<std::optional<federation::membership::SignedDocument>> acceptance(const Digest& entry) const;
 
  private:
+  Error of_two_sites(const federation::membership::RosterSite& self) const;
+  Result<void> check_invite_of(const federation::membership::SignedDocument& roster) const;
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;

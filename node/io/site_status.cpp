@@ -6,8 +6,10 @@
 
 #include "common/canonical_json.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "common/json_fields.h"
 #include "federation/membership/site_fields.h"
+#include "node/io/clock_difference.h"
 
 namespace fovea::node::io {
 namespace {
@@ -108,6 +110,30 @@ Result<std::optional<SiteStatus>> read_status(const std::filesystem::path& site_
     return corruption(file.string() + ": " + status.error().message +
                       "\n  fix: remove this file; a running node writes it again within a second");
   return std::optional(std::move(status).value());
+}
+
+bool node_runs(const std::filesystem::path& site_folder) { return FileLock::is_held(site_folder / "lock"); }
+
+namespace {
+
+std::string with_time(const std::filesystem::path& site_folder, const SiteStatus& status, std::string what) {
+  if (node_runs(site_folder)) return what;
+  return what + " (seen at " + utc_text(status.at) +
+         " by this machine's clock, when the node ran last; start it to look again)";
+}
+
+}  // namespace
+
+std::string roster_trouble(const std::filesystem::path& site_folder) {
+  const auto status = read_status(site_folder);
+  if (!status || !*status || !(*status)->roster_invalid) return {};
+  return with_time(site_folder, **status, *(*status)->roster_invalid);
+}
+
+std::string clock_trouble(const std::filesystem::path& site_folder) {
+  const auto status = read_status(site_folder);
+  if (!status || !*status || clock_agrees((*status)->clock_ahead_ms.value_or(0))) return {};
+  return with_time(site_folder, **status, clock_difference_text(*(*status)->clock_ahead_ms));
 }
 
 std::string sites_not_accepted(std::size_t count, const std::string& names) {

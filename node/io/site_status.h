@@ -54,6 +54,14 @@ inline std::filesystem::path status_file(const std::filesystem::path& site_folde
 // Nothing when no node ever ran here. corruption names the file and what to do.
 Result<std::optional<SiteStatus>> read_status(const std::filesystem::path& site_folder);
 
+// Whether a node runs on the folder; a status of one that does not may be long out of date.
+bool node_runs(const std::filesystem::path& site_folder);
+
+// What the status says of the roster that the node could not take, or of a clock that is off; empty when nothing. With
+// the time at which it was seen, where no node runs that would see it healed.
+std::string roster_trouble(const std::filesystem::path& site_folder);
+std::string clock_trouble(const std::filesystem::path& site_folder);
+
 // "3 sites are not accepted here and count as colluders", with their names where there are some.
 std::string sites_not_accepted(std::size_t count, const std::string& names = {});
 

@@ -268,7 +268,7 @@ BrickVolume::Mapping::~Mapping() {
 
 BrickVolume::Mapping BrickVolume::Mapping::of(const std::filesystem::path& path) {
   Mapping out;
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat info {};
   if (descriptor >= 0 && fstat(descriptor, &info) == 0 && info.st_size > 0) {
     const auto size = static_cast<std::size_t>(info.st_size);
