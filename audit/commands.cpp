@@ -69,12 +69,18 @@ struct KeyOptions {
 
   Result<KeyRing> ring() const {
     KeyRing out;
-    for (const std::string& key : keys) FOVEA_TRY(out.add_key(key));
+    for (const std::string& key : keys)
+      if (const auto added = out.add_key(key); !added) return added.error().with_context("--key \"" + key + "\"");
     std::vector<federation::membership::PublicKeyBytes> pinned;
     for (const std::string& hex : administrators) {
       const auto bytes = from_hex(hex);
-      if (!bytes) return bytes.error().with_context("--admin");
+      if (!bytes || bytes->size() != federation::membership::PublicKeyBytes().size())
+        return invalid_argument("--admin \"" + hex +
+                                "\": expected the 64 hex digits of an administrator's public key, as "
+                                "fovea-coordinator administrator prints them");
       FOVEA_TRY_ASSIGN(const auto key, to_array<32>(*bytes, "--admin"));
+      if (std::find(pinned.begin(), pinned.end(), key) != pinned.end())
+        return invalid_argument("--admin " + hex + ": is given twice; one person is one administrator");
       pinned.push_back(key);
     }
     if (quorum > pinned.size())
@@ -130,7 +136,7 @@ Result<std::vector<AuditedLedger>> audit_all(const Console& console, const std::
                                              const KeyRing& ring, const std::vector<std::string>& canaries) {
   std::vector<AuditedLedger> out;
   for (const std::string& folder : folders) {
-    console.progress("reading " + folder);
+    console.progress("reading " + on_one_line(folder));
     FOVEA_TRY_ASSIGN(AuditedLedger ledger, audit_ledger(folder, ring, canaries));
     out.push_back(std::move(ledger));
   }

@@ -265,7 +265,7 @@ std::string to_text(const AuditedLedger& ledger) {
   else
     out += counted(ledger.checkpoint.size, "entry") + ", " + (ledger.coordinator ? "received " : "sent ") +
            byte_text(bytes_of(ledger.facts)) + ", " + counted(ledger.facts.incidents.size(), "incident");
-  out += "  (" + ledger.folder.string() + ")";
+  out += "  (" + on_one_line(ledger.folder.string()) + ")";
   if (!ledger.unverified.empty()) out += "\n      " + on_one_line(ledger.unverified);
   for (const Finding& finding : ledger.findings)
     out += "\n      " + on_one_line(finding.where + "  [" + finding.rule + "]  " + finding.what);
