@@ -29,6 +29,13 @@ TEST_F(ClockTest, AClockThatIsOffIsToldApartFromARosterThatHasRunOutAndBothHealW
     return [text](const Json& event) { return event["why"].get<std::string>().find(text) != std::string::npos; };
   };
   wait_for_site("anna", "roster_ignored", says("this machine's clock is 10 days behind the coordinator's"));
+  const auto doctor_says_so = [&] {
+    const std::string said = node("anna", {"doctor"}).out;
+    return said.find("FAIL  roster and clock") != std::string::npos &&
+           said.find("the roster of epoch 1 is not valid yet, but this machine's clock is 10 days behind") !=
+               std::string::npos;
+  };
+  EXPECT_TRUE(wait_until(site_folder("anna"), doctor_says_so, kPatience));
   clock.set_ahead_days(0);
   wait_for_site("anna", "roster_adopted");
   const auto with_anna = [](const Json& event) { return contains(event["contributors"], "anna"); };
@@ -64,7 +71,10 @@ TEST_F(ClockTest, ARosterThatRunsOutInMidRunIsWarnedOfAndWaitedForAndANewerOneGo
   ASSERT_TRUE(key) << key.error().message;
   const coordinator::registry::CoordinatorFolder folder(home());
   const auto sign = [&](std::int64_t days_ago) {
-    const auto roster = folder.sign_next({}, *key, UnixMs{SystemClock().wall().value - days_ago * 24 * 3'600'000});
+    // Over one of today, with a clock that is three days behind.
+    const coordinator::registry::RosterChange change{
+        .added = {}, .removed = {}, .waiting = coordinator::registry::Waiting::replace};
+    const auto roster = folder.sign_next(change, *key, UnixMs{SystemClock().wall().value - days_ago * 24 * 3'600'000});
     ASSERT_TRUE(roster) << roster.error().message;
   };
   sign(3);

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/descriptor.h"
@@ -60,9 +62,29 @@ TEST(Console, WhatATerminalWouldObeyIsShownAsText) {
   EXPECT_EQ(printable("plan \x1b[2J\x1b[Hother\r\x7f"), "plan \\x1b[2J\\x1b[Hother\\x0d\\x7f");
   EXPECT_EQ(printable("\xc2\x9b 31m"), "\\xc2\\x9b 31m");                     // C1: CSI
   EXPECT_EQ(printable("a\xe2\x80\xae txt.exe"), "a\\xe2\\x80\\xae txt.exe");  // right-to-left override
+  EXPECT_EQ(printable("a\xe2\x80\x8b\xe2\x80\xa8"),
+            "a\\xe2\\x80\\x8b\\xe2\\x80\\xa8");  // no width; a separator of lines
   EXPECT_EQ(printable("\xe2\x81\xa7\xd8\x9c"), "\\xe2\\x81\\xa7\\xd8\\x9c");
   for (const char* plain : {"Dr. A. Bäuer", "two\nlines\tof a table", "…→≥", "", "\xe2\x80"})
     EXPECT_EQ(printable(plain), plain);
+}
+
+// A script reads one line; the exit code says that the command failed.
+TEST(Console, ACommandThatFailsAfterItsDataPrintsOneLineOfJson) {
+  Console console{.json = true};
+  testing::internal::CaptureStdout();
+  console.run("check", [&]() -> Result<void> {
+    console.data("check", {{"verdict", "FAIL"}}, "");
+    return corruption("fix this first");
+  });
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  EXPECT_NE(said.find("\"data\":{\"verdict\":\"FAIL\"}"), std::string::npos) << said;
+  EXPECT_EQ(console.exit_code, ExitCode::integrity);
+  Console other{.json = true};
+  testing::internal::CaptureStdout();
+  other.run("check", []() -> Result<void> { return corruption("at once"); });
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("\"error\":"), std::string::npos);
 }
 
 TEST(Console, AtATerminalOnlyYesConfirms) {

@@ -40,6 +40,33 @@ TEST(DurableFile, ANamedPipeIsNoFileAndHoldsNobodyUp) {
   EXPECT_NE(refused.error().message.find("is not a regular file"), std::string::npos) << refused.error().message;
 }
 
+// Nor a pipe where a file is to be written, or appended to.
+TEST(DurableFile, NobodyWaitsForAReaderOfAPipe) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "invite.json", beside = folder.path() / "invite.json.tmp";
+  ASSERT_EQ(::mkfifo(beside.c_str(), 0600), 0);
+  const auto refused = write_file_durably(path, as_bytes("x"));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("invite.json.tmp: is a pipe"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(replace_file(path, as_bytes("x")));
+  EXPECT_FALSE(StagedFile::create(path, FileMode::normal));
+  EXPECT_FALSE(AppendFile::open(beside));
+  const Descriptor reader(::open(beside.c_str(), O_RDONLY | O_NONBLOCK));
+  EXPECT_FALSE(write_file_durably(path, as_bytes("x")));  // what is read elsewhere is not written there
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// What a person typed is wrong; the disk is not.
+TEST(DurableFile, APathThatLeadsNowhereIsTheCallersMistake) {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_symlink("loop", folder.path() / "loop");
+  std::filesystem::create_symlink("nothing", folder.path() / "dangling");
+  ASSERT_TRUE(write_file_durably(folder.path() / "file", as_bytes("x")));
+  EXPECT_EQ(read_file(folder.path() / "loop", 9).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(read_file(folder.path() / "dangling", 9).error().code, ErrorCode::not_found);
+  EXPECT_EQ(read_file(folder.path() / "file" / "below", 9).error().code, ErrorCode::invalid_argument);
+}
+
 TEST(DurableFile, SecretFilesAreReadableByTheOwnerOnly) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "key";

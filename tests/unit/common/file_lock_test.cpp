@@ -2,6 +2,7 @@
 #include "common/file_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
@@ -47,6 +48,12 @@ TEST_F(FileLockTest, TheTextOfTheHolderReplacesThatOfAnEarlierOne) {
   EXPECT_EQ(text(), "12345\n");
   ASSERT_TRUE(second.write("7\n").has_value());
   EXPECT_EQ(text(), "7\n");
+}
+
+TEST_F(FileLockTest, APipeInItsPlaceHoldsNobodyUp) {
+  const auto path = folder_.path() / "lock";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FALSE(FileLock::is_held(path));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "crypto/key_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <sstream>
@@ -68,6 +69,33 @@ TEST_F(KeyFile, TheKeyOfTheFileIsDerivedByScryptOfTheStatedCost) {
   EXPECT_NE(bytes.find("\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x04\x0b"), std::string::npos);
   EXPECT_NE(bytes.find(std::string("\x02\x02\x40\x00\x02\x01\x08\x02\x01\x05", 10)), std::string::npos);
   EXPECT_NE(bytes.find("\x60\x86\x48\x01\x65\x03\x04\x01\x2a"), std::string::npos);
+}
+
+// "chmod 600" would not make a key of it.
+TEST_F(KeyFile, WhatIsNoKeyIsSaidToBeNoneBeforeItIsOpenToOthers) {
+  const fs::path pipe = folder_.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0644), 0);
+  ASSERT_TRUE(write_key_file(file(), key_.seed()));
+  const std::string key = text();
+  const auto expect_none = [](const Error& error, const fs::path& named) {
+    EXPECT_EQ(error.code, ErrorCode::corruption) << error.message;
+    EXPECT_NE(error.message.find(named.string() + ": is not a"), std::string::npos) << error.message;
+    EXPECT_EQ(error.message.find("chmod"), std::string::npos) << error.message;
+  };
+  for (const std::string& bytes :
+       {std::string(), std::string("{}"), key + "\n", key + key, key.substr(0, 64), std::string(100'000, 'a')}) {
+    std::ofstream(file(), std::ios::trunc) << bytes;
+    fs::permissions(file(), fs::perms::others_read, fs::perm_options::add);
+    expect_none(read_key_file(file()).error(), file());
+    expect_none(check_protected_key_file(file()).error(), file());
+  }
+  for (const fs::path& no_file : {pipe, folder_.path()}) {
+    expect_none(read_key_file(no_file).error(), no_file);
+    expect_none(read_protected_key_file(no_file, secret("correct horse")).error(), no_file);
+  }
+  std::ofstream(file(), std::ios::trunc) << key;  // and a key that is open is that
+  EXPECT_NE(read_key_file(file()).error().message.find("chmod 600"), std::string::npos);
+  EXPECT_EQ(read_key_file(folder_.path() / "none").error().code, ErrorCode::not_found);
 }
 
 TEST_F(KeyFile, ANewPassphraseHasAtLeastEightCharacters) {

@@ -51,6 +51,25 @@ TEST(JsonFields, EveryErrorNamesTheFieldAndItsBounds) {
             "doc.list[0].x: expected a text of 0 to 1 bytes, found true or false");
 }
 
+// A plan of this name would look like another one's in every list.
+TEST(JsonFields, ALineHasNoCharacterThatCannotBeSeen) {
+  const auto value = parse(
+                         "{\"a\":\"\xe2\x80\x8bplan\",\"b\":\"pl\xe2\x80\xa8 an\",\"c\":\"pl\xc2\xad"
+                         "an\","
+                         "\"d\":\"plan\xef\xbb\xbf\",\"e\":\"pl\xe2\x81\xa0"
+                         "an\",\"f\":\"pl\xf3\xa0\x81\xa1"
+                         "an\","
+                         "\"g\":\"pl\\u0007an\",\"fine\":\"Größe → 1\xe2\x80\xafmm \xf0\x9f\xa7\xa0\"}")
+                         .value();
+  JsonFields fields = JsonFields::open(value, "plan").value();
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) {
+    const auto refused = fields.line(name, 0, 80);
+    ASSERT_FALSE(refused) << name;
+    EXPECT_NE(refused.error().message.find("invisible characters"), std::string::npos) << refused.error().message;
+  }
+  EXPECT_TRUE(fields.line("fine", 0, 80));
+}
+
 TEST(JsonFields, UnknownFieldsAreNamedWithTheNearest) {
   const auto value = parse(R"({"rounds":1,"ronds":2})").value();
   JsonFields fields = JsonFields::open(value, "plan").value();

@@ -37,6 +37,16 @@ TEST(Passphrase, IsTheFirstLineOfTheDescriptorAndLeavesTheRest) {
   EXPECT_EQ(text_of(source.fresh("the key")), "last without an end");
 }
 
+// Notepad ends lines so; the same file must serve on both machines.
+TEST(Passphrase, TheEndOfALineOfAnotherSystemIsNoPartOfIt) {
+  const Descriptor in = pipe_of("correct horse\r\nwith\rinside\r\n\r\nlast one\r");
+  const PassphraseSource source{.descriptor = in.number()};
+  EXPECT_EQ(text_of(source.existing("the key")), "correct horse");
+  EXPECT_EQ(text_of(source.fresh("the key")), "with\rinside");
+  EXPECT_EQ(source.existing("the key").error().code, ErrorCode::invalid_argument);  // empty
+  EXPECT_EQ(text_of(source.existing("the key")), "last one\r");                     // that is no end of a line
+}
+
 TEST(Passphrase, ThatIsEmptyTooShortOrTooLongIsRefused) {
   const std::string long_line(crypto::kPassphraseBytesMax + 1, 'x');
   for (const std::string& text : {std::string(), std::string("\n"), long_line}) {

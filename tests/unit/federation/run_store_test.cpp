@@ -2,6 +2,7 @@
 #include "coordinator/store/run_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <fstream>
@@ -64,6 +65,37 @@ TEST_F(RunStoreTest, FinishedRoundsSurviveARestart) {
   EXPECT_EQ(store.history()[1].aborted, "too few sites");
   EXPECT_EQ(store.publication_after(0).value()->messages, (std::vector<Bytes>{{1, 2}, {3}}));
   EXPECT_FALSE(store.publication_after(1).value().has_value());
+}
+
+// `run list` opens every run, and `run start` too: neither waits for whoever would write into a pipe.
+TEST_F(RunStoreTest, APipeInAFilesPlaceIsNamedAndHoldsNobodyUp) {
+  make();
+  for (const char* name : {"journal", "history", "plan.json", "run.json"}) {
+    const std::filesystem::path file = folder_.path() / "run" / name, kept = folder_.path() / "kept";
+    const bool existed = std::filesystem::exists(file);
+    if (existed) std::filesystem::rename(file, kept);
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    const auto refused = reopen();
+    ASSERT_FALSE(refused) << name;
+    EXPECT_NE(refused.error().message.find(file.string()), std::string::npos) << refused.error().message;
+    std::filesystem::remove(file);
+    if (existed) std::filesystem::rename(kept, file);
+  }
+  EXPECT_TRUE(reopen());
+}
+
+TEST_F(RunStoreTest, ADamagedModelIsNamedByItsFile) {
+  {
+    store::RunStore store = make();
+    ASSERT_TRUE(finish(store, 1, {Bytes{1}}).has_value());
+    ASSERT_TRUE(store.save_model().has_value());
+  }
+  const std::string file = (folder_.path() / "run/models/000001.safetensors").string();
+  std::ofstream(file, std::ios::trunc) << "x";
+  const auto refused = reopen();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::corruption);
+  EXPECT_EQ(refused.error().message.rfind(file + ": ", 0), 0U) << refused.error().message;
 }
 
 TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {

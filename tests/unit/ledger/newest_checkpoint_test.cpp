@@ -165,13 +165,27 @@ TEST(NewestCheckpoint, ACheckChangesNothingOnDisk) {
     ASSERT_TRUE(ledger.sync());
     EXPECT_EQ(kept.check().value(), 302U);  // no lock is taken either
   }
-  std::ofstream(kept.folder / "journal", std::ios::app) << "FVJ1 torn";
+  std::ofstream(kept.folder / "journal", std::ios::app) << "FVJ2 torn";
   const std::string journal = test::slurp(kept.folder / "journal");
   const std::vector<std::string> before = files_in(kept.folder);
   EXPECT_EQ(kept.check().value(), 302U);
   EXPECT_EQ(test::slurp(kept.folder / "journal"), journal);
   EXPECT_EQ(files_in(kept.folder), before);
   EXPECT_EQ(kept.open()->recovery().torn_bytes, 9U);
+}
+
+TEST(NewestCheckpoint, ThatIsDamagedIsNamedWithWhatToDo) {
+  const KeptLedger kept;
+  kept.write(0, 3);
+  for (const char* bytes : {"", "half a fi", "no blank line\n"}) {
+    ASSERT_TRUE(write_file_durably(kept.newest, as_bytes(std::string_view(bytes))));
+    const auto refused = kept.open();
+    ASSERT_FALSE(refused) << bytes;
+    EXPECT_EQ(refused.error().code, ErrorCode::corruption);
+    for (const std::string& part :
+         {kept.newest.string() + ": is ", std::string("fix: no backup has"), kept.folder.string()})
+      EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
+  }
 }
 
 }  // namespace

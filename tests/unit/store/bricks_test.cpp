@@ -1,6 +1,8 @@
 // Bricks, the read counter, crops, levels: fast code against naive references.
 #include "node/store/brick_volume.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -12,6 +14,7 @@
 #include "common/durable_file.h"
 #include "node/store/pyramid.h"
 #include "tests/support/scans.h"
+#include "tests/support/temporary_folder.h"
 
 namespace fovea::node {
 namespace {
@@ -41,6 +44,15 @@ float naive(const volume::Volume& scan, std::int64_t i, std::int64_t j, std::int
   const auto& size = scan.geometry.size;
   if (i < 0 || j < 0 || k < 0 || i >= size[0] || j >= size[1] || k >= size[2]) return kOutside;
   return scan.voxels[scan.geometry.offset(i, j, k)];
+}
+
+TEST(BrickVolume, APipeInItsPlaceHoldsNobodyUp) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "volume";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const auto refused = store::BrickVolume::open(path, site_key());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::corruption);
 }
 
 TEST(ReadCounter, CountsDistinctVoxelsLikeASet) {
