@@ -43,7 +43,7 @@ Result<void> write_all(int descriptor, ByteView bytes, const fs::path& path) {
 
 Result<void> sync_folder(const fs::path& folder) {
   const fs::path name = folder.empty() ? fs::path(".") : folder;
-  const Descriptor descriptor(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor descriptor = open_file(name.c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor.number() < 0) return errno_error(name, "open the folder");
   if (::fsync(descriptor.number()) != 0) return errno_error(name, "fsync the folder");
   return {};
@@ -61,8 +61,7 @@ fs::path temporary_beside(const fs::path& path) {
 constexpr const char* kPipe = ": is a pipe or a socket, not a file; move it away";
 
 Result<Descriptor> create_temporary(const fs::path& temporary, FileMode mode) {
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;
-  Descriptor out(::open(temporary.c_str(), flags, mode_bits(mode)));
+  Descriptor out = open_file(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, mode_bits(mode));
   if (!out && errno == ENXIO) return invalid_argument(temporary.string() + kPipe);
   if (!out) return errno_error(temporary, "create");
   struct stat status {};
@@ -130,7 +129,7 @@ Result<void> StagedFile::finish() {
 }
 
 Result<void> sync_filesystem(const fs::path& folder) {
-  const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor descriptor = open_file(folder.c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor.number() < 0) return errno_error(folder, "open the folder");
   if (::syncfs(descriptor.number()) != 0) return errno_error(folder, "sync");
   return {};
@@ -138,7 +137,7 @@ Result<void> sync_filesystem(const fs::path& folder) {
 
 Result<Bytes> read_file(const fs::path& path, std::size_t size_max) {
   // Not blocking: a named pipe in a folder of somebody else would hold the program for ever.
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const Descriptor descriptor = open_file(path.c_str(), O_RDONLY | O_NONBLOCK);
   if (descriptor.number() < 0) return errno_error(path, "open");
   struct stat status {};
   if (::fstat(descriptor.number(), &status) != 0) return errno_error(path, "stat");
@@ -169,21 +168,13 @@ Result<void> create_directories_durably(const fs::path& path) {
 
 Result<AppendFile> AppendFile::open(const fs::path& path, FileMode mode) {
   const bool existed = fs::exists(path);
-  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK;
-  const int descriptor = ::open(path.c_str(), flags, mode_bits(mode));
-  if (descriptor < 0 && errno == ENXIO) return invalid_argument(path.string() + kPipe);
-  if (descriptor < 0) return errno_error(path, "open");
+  Descriptor opened = open_file(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, mode_bits(mode));
+  if (!opened && errno == ENXIO) return invalid_argument(path.string() + kPipe);
+  if (!opened) return errno_error(path, "open");
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) {
-    Error error = errno_error(path, "stat");
-    ::close(descriptor);
-    return error;
-  }
-  if (S_ISFIFO(status.st_mode)) {
-    ::close(descriptor);
-    return invalid_argument(path.string() + kPipe);
-  }
-  AppendFile file(descriptor, static_cast<std::uint64_t>(status.st_size), path);
+  if (::fstat(opened.number(), &status) != 0) return errno_error(path, "stat");
+  if (S_ISFIFO(status.st_mode)) return invalid_argument(path.string() + kPipe);
+  AppendFile file(opened.release(), static_cast<std::uint64_t>(status.st_size), path);
   if (!existed) FOVEA_TRY(sync_folder(path.parent_path()));
   return file;
 }

@@ -12,14 +12,14 @@ namespace fovea {
 Result<FileLock> FileLock::take(const std::filesystem::path& path, const std::string& busy) {
   std::error_code ignored;
   const int flags = std::filesystem::is_directory(path, ignored) ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT;
-  Descriptor descriptor(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0644));
+  Descriptor descriptor = open_file(path.c_str(), flags | O_NONBLOCK, 0644);
   if (!descriptor) return unavailable(path.string() + ": cannot open");
   if (::flock(descriptor.number(), LOCK_EX | LOCK_NB) != 0) return failed_precondition(busy);
   return FileLock(std::move(descriptor), path);
 }
 
 bool FileLock::is_held(const std::filesystem::path& path) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const Descriptor descriptor = open_file(path.c_str(), O_RDONLY | O_NONBLOCK);
   return descriptor && ::flock(descriptor.number(), LOCK_EX | LOCK_NB) != 0;
 }
 

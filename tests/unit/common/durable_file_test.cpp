@@ -2,9 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/descriptor.h"
 #include "tests/support/temporary_folder.h"
@@ -54,6 +59,32 @@ TEST(DurableFile, NobodyWaitsForAReaderOfAPipe) {
   const Descriptor reader(::open(beside.c_str(), O_RDONLY | O_NONBLOCK));
   EXPECT_FALSE(write_file_durably(path, as_bytes("x")));  // what is read elsewhere is not written there
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+// Strangers hold what is left, until they are sent away.
+TEST(Descriptor, AFileIsOpenedAsSoonAsThereIsADescriptorForIt) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 64, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<Descriptor> held;
+  while (Descriptor next{::dup(STDERR_FILENO)}) held.push_back(std::move(next));
+  int waits = 0;
+  const auto free_one_in_the_third = [&] {
+    if (++waits == 3) held.pop_back();
+  };
+  const bool opened = bool(open_file("/dev/null", O_RDONLY, 0, free_one_in_the_third));
+  EXPECT_TRUE(opened);
+  EXPECT_EQ(waits, 3);
+  held.emplace_back(::dup(STDERR_FILENO));
+  waits = 10;  // nobody goes: an end, and the reason
+  EXPECT_FALSE(open_file("/dev/null", O_RDONLY, 0, free_one_in_the_third));
+  EXPECT_EQ(errno, EMFILE);
+  held.clear();
+  waits = 0;
+  EXPECT_FALSE(open_file("/dev/null/file", O_RDONLY, 0, free_one_in_the_third));
+  EXPECT_EQ(waits, 0);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // What a person typed is wrong; the disk is not.
