@@ -115,10 +115,12 @@ Result<void> SiteDriver::Parts::adopt_roster(const federation::membership::Signe
                  "more than 16 new rosters in an hour; a later one is taken when it is offered again");
     return {};
   }
+  // In the ledger first: a folder with a roster and an empty ledger is one whose ledger is gone (ledger_history()).
+  FOVEA_TRY(gate.pin_roster(verified));
+  FOVEA_TRY(gate.checkpoint());
   FOVEA_TRY(options.folder.keep_roster(document, verified.epoch));
   removed_by.reset();
   roster = std::move(verified);
-  FOVEA_TRY(gate.pin_roster(*roster));
   FOVEA_TRY(erase_closed());
   events.write("roster_adopted", {{"epoch", roster->epoch}, {"sites", roster->sites.size()}});
   if (machine) FOVEA_TRY(feed(round::RosterAdopted{*roster}));

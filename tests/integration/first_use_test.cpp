@@ -1,10 +1,18 @@
 // What the programs say to somebody who uses them for the first time: the words must be true, be said once, and name
 // the next step.
 #include <csignal>
+#include <cstdint>
 #include <fstream>
+#include <span>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "federation/files/record_file.h"
+#include "federation/files/signed_document_file.h"
+#include "federation/ledger/entry.h"
+#include "federation/ledger/ledger.h"
+#include "federation/membership/roster.h"
+#include "node/io/site_folder.h"
 #include "tests/integration/federation_fixture.h"
 
 namespace fovea::test {
@@ -28,8 +36,22 @@ class FirstUse : public FederationTest {
     const auto says = [&] { return server_->standard_error().find(text) != std::string::npos; };
     EXPECT_TRUE(wait_until(root(), says, kPatience)) << text << "\n" << server_->standard_error();
   }
-  // By hand: no coordinator is needed for a start to write to the ledger.
+  // By hand, as a node that has taken it leaves the folder: no coordinator is needed for a start to write to the
+  // ledger.
   void give_roster(const std::string& site) {
+    const node::io::SiteFolder folder(site_folder(site));
+    const auto document = federation::files::read_signed_document(home() / "roster.json").value();
+    const auto roster = federation::membership::Roster::parse(document.document).value();
+    auto ledger = federation::ledger::Ledger::open(
+                      {.folder = folder.ledger(),
+                       .origin = federation::ledger::ledger_origin(folder.invite().value().federation, site),
+                       .key = folder.keys().value().log.copy(),
+                       .newest = folder.newest_checkpoint()})
+                      .value();
+    const federation::ledger::LedgerEntry taken =
+        federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())};
+    ASSERT_TRUE(ledger.append(SystemClock().wall(), std::span(&taken, 1)));
+    ASSERT_TRUE(ledger.publish());
     fs::copy_file(home() / "roster.json", site_folder(site) / "roster.json", fs::copy_options::overwrite_existing);
   }
   // Starts the site, waits for the event, and stops it. What it wrote to its log.
@@ -98,6 +120,7 @@ TEST_F(FirstUse, DoctorRefusesALedgerThatWasPutBackFromABackupAsAStartDoes) {
 }
 
 TEST_F(FirstUse, DoctorRefusesWhateverElseAStartRefusesOfAFolder) {
+  give_roster("berta");
   write_damaged_records(site_folder("anna") / "register");
   expect_refused("anna", "register and runs", (site_folder("anna") / "register").string());
   const fs::path journal = site_folder("berta") / "runs" / std::string(32, '1') / "journal";

@@ -57,6 +57,7 @@ TEST_F(TransportTest, AHandshakeThatFailsOnceIsNotCalledAWrongPeer) {
   }));
   monitor.reset();
   rogue.reset();
+  context.close();  // returns when the port is free
   server_.reset();
   auto started =
       ZmqServer::start({.endpoint = endpoint}, server_key_, [this](const federation::io::CurvePublicKey& key) {
