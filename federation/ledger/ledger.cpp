@@ -198,6 +198,10 @@ Result<void> Ledger::State::load_journal(const Visitor& visit) {
   }
   recovery.torn_bytes = contents.torn_bytes;
   if (changes_nothing) return {};
+  if (published_size == 0 && !options.newest.empty() && !fs::exists(options.newest)) {  // a kill came before it
+    FOVEA_TRY_ASSIGN(const SignedCheckpoint first, read_checkpoint(options.folder, note_key));
+    FOVEA_TRY(write_file_durably(options.newest, as_bytes(first.note)));
+  }
   FOVEA_TRY_ASSIGN(LedgerJournal opened, LedgerJournal::open(path, contents, std::move(key)));
   journal.emplace(std::move(opened));
   return {};

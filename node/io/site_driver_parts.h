@@ -31,7 +31,6 @@ namespace fovea::node::io {
 // what is said in the log and the event file about messages that were not accepted.
 inline constexpr federation::io::Rate kOfferRate{.burst = 16, .every_ms = 225'000};  // 16 an hour
 inline constexpr std::size_t kPlansUndecidedMax = 32;                                // of offered plans, on disk
-inline constexpr std::size_t kDecisionsMax = 4'096;                                  // files looked at in a second
 inline constexpr federation::io::Rate kIgnoredRate{.burst = 32, .every_ms = 10'000};
 inline constexpr federation::io::Rate kRefusedRate{.burst = 1'000, .every_ms = 1'000};
 // What the coordinator asks of the round machine that costs something: entries of the ledger, a mark of the journal, a

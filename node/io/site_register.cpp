@@ -16,6 +16,13 @@ namespace {
 namespace fs = std::filesystem;
 using federation::files::RecordFile;
 
+// Of an earlier version, without MACs: anybody could have written it, and it is as if it were gone. What was released
+// in that run the register has, and the ledger. Only the run itself is not gone on with (SiteRun::open()).
+template <class Read>
+bool is_of_older_format(const Result<Read>& journal) {
+  return !journal && journal.error().code == ErrorCode::failed_precondition;
+}
+
 // The runs that have a journal, by name.
 std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
   std::vector<std::pair<RunId, fs::path>> out;
@@ -33,7 +40,9 @@ std::vector<std::pair<RunId, fs::path>> journals_in(const fs::path& runs) {
 Result<RecordFile> open_site_register(const fs::path& path, const fs::path& runs, const crypto::SigningKey& log_key) {
   FOVEA_TRY_ASSIGN(RecordFile out, RecordFile::open(path, RecordFile::Retain::appended_too));
   for (const auto& [run, journal] : journals_in(runs)) {
-    FOVEA_TRY_ASSIGN(RecordFile records, open_run_journal(journal, run, log_key));
+    auto opened = open_run_journal(journal, run, log_key);
+    if (is_of_older_format(opened)) continue;
+    FOVEA_TRY_ASSIGN(RecordFile records, std::move(opened));
     auto memory = round::SiteMemory::restore(run, records.records(), out.records());
     if (!memory) return memory.error().with_context(journal.string());
     std::vector<Bytes> found;
@@ -51,8 +60,10 @@ Result<void> check_site_register(const fs::path& path, const fs::path& runs, con
   if (const auto memory = round::SiteMemory::restore(RunId{}, {}, records); !memory)
     return memory.error().with_context(path.string());
   for (const auto& [run, journal] : journals_in(runs)) {
-    FOVEA_TRY_ASSIGN(const std::vector<Bytes> found, RecordFile::peek(journal, run_journal_key(run, log_key)));
-    if (const auto memory = round::SiteMemory::restore(run, found, records); !memory)
+    const auto found = RecordFile::peek(journal, run_journal_key(run, log_key));
+    if (is_of_older_format(found)) continue;
+    if (!found) return found.error();
+    if (const auto memory = round::SiteMemory::restore(run, *found, records); !memory)
       return memory.error().with_context(journal.string());
   }
   return {};
@@ -74,7 +85,9 @@ Result<void> erase_closed_shares(const fs::path& runs, const std::map<RunId, fed
   for (const auto& [run, journal] : journals_in(runs)) {
     const auto last = closed.find(run);
     if (last == closed.end() || run == open) continue;
-    FOVEA_TRY_ASSIGN(RecordFile records, open_run_journal(journal, run, log_key));
+    auto opened = open_run_journal(journal, run, log_key);
+    if (is_of_older_format(opened)) continue;
+    FOVEA_TRY_ASSIGN(RecordFile records, std::move(opened));
     FOVEA_TRY(erase_spent_shares(records, run, round::ClosedMark{last->second.round, last->second.attempt}));
   }
   return {};

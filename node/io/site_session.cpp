@@ -255,17 +255,17 @@ Result<bool> SiteDriver::Parts::read_decision(const Digest& plan) {
 }
 
 // Also about plans that nobody offers now: until the ledger has a decision, an older file that is put back undoes it.
-// The plans of the run and of the offer are looked at where something follows from it.
+// By name, so that no number of other files in the folder keeps one from being read. The plans of the run and of the
+// offer are looked at where something follows from it.
 Result<void> SiteDriver::Parts::read_decisions() {
-  std::size_t looked_at = 0;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(options.folder.approvals(), ignored)) {
-    if (++looked_at > kDecisionsMax) return {};
-    const auto bytes = from_hex(entry.path().stem().string());
-    const auto plan = bytes ? to_array<32>(*bytes, "plan") : Result<Digest>(bytes.error());
-    if (!plan || (run && run->plan().hash == *plan) || (offer && offer->plan.hash == *plan)) continue;
-    FOVEA_TRY(read_decision(*plan));
-  }
+  std::vector<Digest> plans;
+  for (const auto& [plan, decision] : gate.decisions()) plans.push_back(plan);
+  const auto stored = options.folder.plans();
+  std::size_t undecided = 0;
+  for (const Digest& plan : stored ? *stored : std::vector<Digest>())
+    if (!gate.decisions().contains(plan) && ++undecided <= kPlansUndecidedMax) plans.push_back(plan);
+  for (const Digest& plan : plans)
+    if (!(run && run->plan().hash == plan) && !(offer && offer->plan.hash == plan)) FOVEA_TRY(read_decision(plan));
   return {};
 }
 

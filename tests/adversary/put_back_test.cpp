@@ -220,6 +220,8 @@ TEST_F(PutBack, ARejectionOfAPlanThatNobodyOffersIsReadWhileTheNodeRuns) {
   start_site("anna");
   ASSERT_TRUE(wait_for_event("started", started));
   const std::uint64_t recorded = entries_under_checkpoint(anna());
+  for (int i = 0; i < 8000; ++i)  // nor does it help to hide it among others
+    std::ofstream(approval().parent_path() / ("j" + std::to_string(i)));
   decide("reject");
   ASSERT_TRUE(wait_until(
       anna(), [&] { return entries_under_checkpoint(anna()) > recorded; }, kPatience));

@@ -153,6 +153,23 @@ TEST(NewestCheckpoint, AKillAnywhereInAPublishRaisesNoAlarm) {
   }
 }
 
+// Between the first checkpoint and its copy, and once more in the first publish.
+TEST(NewestCheckpoint, TwoKillsRaiseNoAlarmEither) {
+  const KeptLedger kept;
+  { ASSERT_TRUE(kept.open()); }
+  fs::remove(kept.newest);
+  {
+    ledger::Ledger ledger = kept.open().value();
+    EXPECT_EQ(test::slurp(kept.newest), test::slurp(kept.folder / "checkpoint"));
+    ASSERT_TRUE(ledger.append(kTestTime, numbered_entries(0, 2)));
+    ASSERT_TRUE(ledger.sync());
+  }
+  const std::string first = test::slurp(kept.newest);
+  kept.write(2, 1);
+  test::spill(kept.newest, first);
+  EXPECT_TRUE(kept.open());
+}
+
 // Whoever only looks sees what a start would, a torn last write and leftovers of a publish included, and mends nothing.
 TEST(NewestCheckpoint, ACheckChangesNothingOnDisk) {
   const KeptLedger kept;
