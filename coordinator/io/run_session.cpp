@@ -228,15 +228,14 @@ Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber l
 
 void RunDriver::Parts::say_failure(const SiteId& site, const FailureSaid& failure) {
   using federation::messages::RefusalReason;
-  const auto known = failures_said.find(site);
-  const std::optional<FailureSaid> before = known == failures_said.end() ? std::nullopt : std::optional(known->second);
-  failures_said.insert_or_assign(site, failure);
-  if (before == failure) return;
+  const auto [known, is_first] = failures_said.try_emplace(site, failure);
+  const FailureSaid before = std::exchange(known->second, failure);
+  if (!is_first && before == failure) return;
   const std::string reason(federation::messages::to_string(failure.reason));
   events.write("site_failure",
                {{"site", site.text()}, {"round", failure.round}, {"attempt", failure.attempt}, {"reason", reason}});
   const bool declines = failure.round == 0;
-  if (before && before->reason == failure.reason && (before->round == 0) == declines) return;
+  if (!is_first && before.reason == failure.reason && (before.round == 0) == declines) return;
   spdlog::warn("{}{}{}{}", site.text(), declines ? ": does not take part: " : " refused: ", reason,
                failure.reason == RefusalReason::unacquainted_sites
                    ? ": a person there must accept the other sites first: fovea-node roster list"
@@ -266,16 +265,16 @@ void RunDriver::Parts::show_cut_off() const {
 }
 
 // Its word alone: whoever says so without need keeps nobody out but itself.
-void RunDriver::Parts::note_cut_off(const SiteId& site, RoundNumber round) {
+void RunDriver::Parts::note_cut_off(const SiteId& site, RoundNumber lost) {
   const auto state = joined.find(site);
-  if (state == joined.end() || round <= state->second.last_round) return;
-  if (!cut_off.emplace(site, CutOff{state->second, round}).second) return;
+  if (state == joined.end() || lost <= state->second.last_round) return;
+  if (!cut_off.emplace(site, CutOff{state->second, lost}).second) return;
   show_cut_off();
   spdlog::warn(
       "{}: run {} goes on without it: it made sums under rosters that this site never had, from round {} on; the site "
       "takes part in the next plan",
-      site.text(), run->facts().run.text().substr(0, 12), round);
-  events.write("site_cut_off", {{"site", site.text()}, {"round", round}});
+      site.text(), run->facts().run.text().substr(0, 12), lost);
+  events.write("site_cut_off", {{"site", site.text()}, {"round", lost}});
 }
 
 }  // namespace fovea::coordinator::io
