@@ -156,6 +156,14 @@ ordered_json ledgers_json(const std::vector<AuditedLedger>& ledgers) {
   return out;
 }
 
+// One for each pair of rosters of which a site can have followed only one.
+std::string conflict_lines(const KeyRing& ring) {
+  std::string out;
+  for (const RosterConflict& conflict : ring.conflicts())
+    out += (conflict.checked ? "FAIL  " : "NOT VERIFIED  ") + to_text(conflict) + "\n";
+  return out;
+}
+
 void conclude(Console& console, bool sound) {
   if (!sound) console.exit_code = ExitCode::integrity;
 }
@@ -173,13 +181,16 @@ Result<void> verify(Console& console, const VerifyOptions& options) {
   FOVEA_TRY_ASSIGN(const auto canaries, options.canaries.all());
   FOVEA_TRY_ASSIGN(auto ledgers, audit_all(console, options.folders, ring, canaries));
   compare_copies(ledgers);
-  const bool sound = all_sound(ledgers, nullptr);
+  const bool sound = all_sound(ledgers, nullptr, ring.conflicts());
   std::string text;
   for (const AuditedLedger& ledger : ledgers) text += to_text(ledger) + "\n";
   if (ring.has_roster() && !ring.roster_is_pinned())
     text += "note: the roster's signatures were not checked; give its administrators' keys with --admin\n";
-  console.data("verify", {{"verdict", to_string(verdict_of(ledgers, nullptr))}, {"ledgers", ledgers_json(ledgers)}},
-               text + verdict_sentence(ledgers, nullptr));
+  console.data("verify",
+               {{"verdict", to_string(verdict_of(ledgers, nullptr, ring.conflicts()))},
+                {"ledgers", ledgers_json(ledgers)},
+                {"roster_conflicts", to_json(ring.conflicts())}},
+               text + conflict_lines(ring) + verdict_sentence(ledgers, nullptr, ring.conflicts()));
   conclude(console, sound);
   return {};
 }
@@ -336,6 +347,8 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
     broken = true;
     human += "This ledger has more faults than are listed, so that nothing more can be said of one entry.\n";
   }
+  human += conflict_lines(ring);
+  const bool sound = inclusion.covered && !broken && ring.conflicts().empty();
   ordered_json hashes = ordered_json::array();
   for (const Digest& hash : inclusion.proof) hashes.push_back(to_base64(hash));
   console.data("explain",
@@ -345,9 +358,9 @@ Result<void> explain(Console& console, const ExplainOptions& options) {
                 {"explanation", human},
                 {"included", inclusion.covered},
                 {"proof", hashes},
-                {"verdict", inclusion.covered && !broken ? "pass" : "fail"}},
+                {"verdict", sound ? "pass" : "fail"}},
                human);
-  conclude(console, inclusion.covered && !broken);
+  conclude(console, sound);
   return {};
 }
 
@@ -386,14 +399,15 @@ Result<void> reconcile_ledgers(Console& console, const ReconcileOptions& options
   compare_copies(ledgers);
   const Reconciliation result = reconcile(sites_among(ledgers), coordinator);
   ledgers.push_back(std::move(coordinator));
-  const bool sound = all_sound(ledgers, &result);
+  const bool sound = all_sound(ledgers, &result, ring.conflicts());
   std::string text = to_text(result) + "\n";
   for (const AuditedLedger& ledger : ledgers)
     if (!ledger.sound()) text += to_text(ledger) + "\n";
   ordered_json data = to_json(result);
-  data["verdict"] = to_string(verdict_of(ledgers, &result));
+  data["verdict"] = to_string(verdict_of(ledgers, &result, ring.conflicts()));
   data["ledgers"] = ledgers_json(ledgers);
-  console.data("reconcile", data, text + verdict_sentence(ledgers, &result));
+  data["roster_conflicts"] = to_json(ring.conflicts());
+  console.data("reconcile", data, text + conflict_lines(ring) + verdict_sentence(ledgers, &result, ring.conflicts()));
   conclude(console, sound);
   return {};
 }
@@ -416,7 +430,7 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
   std::vector<BlameRecord> named;  // under the coordinator's signature
   for (const BlameRecord& record : coordinator.facts.blames)
     if (coordinator.covers(record.index)) named.push_back(record);
-  Verdict worst = coordinator.verdict();
+  Verdict worst = verdict_of(ledgers, nullptr, ring.conflicts());
   ordered_json checked = ordered_json::array();
   std::string text = coordinator.sound() ? "" : to_text(coordinator) + "\n";
   for (const std::string& file : options.files) {
@@ -425,8 +439,12 @@ Result<void> evidence(Console& console, const EvidenceOptions& options) {
     checked.push_back(to_json(found));
     text += to_text(found) + "\n";
   }
-  console.data("evidence", {{"verdict", to_string(worst)}, {"evidence", checked}, {"ledgers", ledgers_json(ledgers)}},
-               text);
+  console.data("evidence",
+               {{"verdict", to_string(worst)},
+                {"evidence", checked},
+                {"ledgers", ledgers_json(ledgers)},
+                {"roster_conflicts", to_json(ring.conflicts())}},
+               text + conflict_lines(ring));
   conclude(console, worst == Verdict::pass);
   return {};
 }
@@ -517,14 +535,15 @@ Result<void> report(Console& console, const ReportOptions& options) {
                                         .administrators = options.keys.administrators.size(),
                                         .quorum = options.keys.quorum_asked_for(),
                                         .rosters = ring.rosters(),
+                                        .conflicts = ring.conflicts(),
                                         .canaries = canaries.size(),
                                         .commands = commands,
                                         .now = SystemClock().wall()});
   FOVEA_TRY(write_file_durably(options.out, as_bytes(html)));
-  const bool sound = all_sound(ledgers, compared);
-  const std::string verdict = verdict_sentence(ledgers, compared);
+  const bool sound = all_sound(ledgers, compared, ring.conflicts());
+  const std::string verdict = verdict_sentence(ledgers, compared, ring.conflicts());
   console.data("report",
-               {{"verdict", to_string(verdict_of(ledgers, compared))},
+               {{"verdict", to_string(verdict_of(ledgers, compared, ring.conflicts()))},
                 {"sentence", verdict},
                 {"file", options.out},
                 {"bytes", html.size()}},

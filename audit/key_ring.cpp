@@ -20,6 +20,20 @@ void add_once(std::vector<PublicKeyBytes>& keys, const PublicKeyBytes& key) {
   if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
 }
 
+RosterConflict conflict_of(const KnownRoster& first, const KnownRoster& second, bool checked) {
+  RosterConflict out{.epoch = first.roster.epoch,
+                     .first = first.file,
+                     .second = second.file,
+                     .first_hash = first.roster.hash,
+                     .second_hash = second.roster.hash,
+                     .checked = checked,
+                     .signed_both = {}};
+  for (const PublicKeyBytes& key : first.signers)
+    if (std::find(second.signers.begin(), second.signers.end(), key) != second.signers.end())
+      out.signed_both.push_back(key);
+  return out;
+}
+
 }  // namespace
 
 Result<void> KeyRing::add_key(std::string_view text) {
@@ -65,6 +79,11 @@ Result<void> KeyRing::add_roster(const std::filesystem::path& file, const std::v
     sites_[site.id.text()] = roster->epoch;
   }
   known.roster = std::move(*roster);
+  known.file = file;
+  if (!rosters_.contains(known.roster.hash))
+    for (const auto& [hash, other] : rosters_)
+      if (other.roster.epoch == known.roster.epoch)
+        conflicts_.push_back(conflict_of(other, known, !administrators.empty()));
   rosters_.insert_or_assign(known.roster.hash, std::move(known));
   return {};
 }

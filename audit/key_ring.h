@@ -24,6 +24,16 @@ namespace fovea::audit {
 struct KnownRoster {
   federation::membership::Roster roster;
   std::vector<federation::membership::PublicKeyBytes> signers;  // of the administrators given, those who signed it
+  std::filesystem::path file;
+};
+
+// Two rosters that differ and claim one epoch: under each, a site counts other members.
+struct RosterConflict {
+  EpochNumber epoch = 0;
+  std::filesystem::path first, second;
+  Digest first_hash{}, second_hash{};
+  bool checked = false;  // the administrators' signatures were: without, either may be anybody's
+  std::vector<federation::membership::PublicKeyBytes> signed_both;  // of the administrators given
 };
 
 // A log key of a site, and the first and last epoch of the rosters given that name it.
@@ -57,6 +67,7 @@ class KeyRing {
   std::vector<SiteLogKey> log_keys_in(const SiteId& site, const Digest& roster) const;
   bool knows_roster(const Digest& hash) const { return rosters_.contains(hash); }
   const std::map<Digest, KnownRoster>& rosters() const noexcept { return rosters_; }
+  const std::vector<RosterConflict>& conflicts() const noexcept { return conflicts_; }  // each pair once
   bool empty() const noexcept { return log_keys_.empty(); }
   bool knows_site(std::string_view site) const { return sites_.contains(std::string(site)); }
   bool has_roster() const noexcept { return !sites_.empty(); }
@@ -70,6 +81,7 @@ class KeyRing {
   std::map<std::string, std::vector<federation::membership::PublicKeyBytes>, std::less<>> identities_;  // by site
   std::map<std::string, EpochNumber> sites_;
   std::map<Digest, KnownRoster> rosters_;
+  std::vector<RosterConflict> conflicts_;
   bool pinned_ = true;
 };
 

@@ -219,7 +219,7 @@ std::string guarantees_section(const ReportInput& input) {
                             : given ? "Not all of the coordinator's ledger could be read: see the exceptions."
                                     : "The coordinator's ledger was not given, or could not be verified.",
                             "A site alone."});
-  const bool sound = all_sound(input.ledgers, input.reconciliation);
+  const bool sound = all_sound(input.ledgers, input.reconciliation, input.conflicts);
   return "<h2>Guarantees in force</h2>\n" +
          std::string(sound ? ""
                            : "<p><b>This audit did not pass.</b> Of a ledger with a finding, or that could not be "
@@ -344,12 +344,15 @@ std::string members_section(const ReportInput& input) {
                  signers_text(input, *epoch.known), escaped(changes), code(to_hex(epoch.roster))});
     before = &roster;
   }
+  std::string conflicts;
+  for (const RosterConflict& conflict : input.conflicts)
+    conflicts += "<p><b>" + escaped(to_text(conflict)) + ".</b></p>\n";
   if (rows.empty()) return "<h2>Who took part, roster by roster</h2>\n<p>No roster is recorded.</p>\n";
   return "<h2>Who took part, roster by roster</h2>\n<p>A site that is removed was revoked by the administrators. Two "
          "rosters of one epoch would show different members to different sites.</p>\n<table>\n" +
          heading_row({"Epoch", "First in a ledger", "Valid", "Sites", "Administrators who signed", "Changes",
                       "Roster (SHA-256)"}) +
-         rows + "</table>\n";
+         rows + "</table>\n" + conflicts;
 }
 
 std::string refusals_section(const ReportInput& input) {
@@ -431,14 +434,14 @@ std::string reconciliation_section(const ReportInput& input) {
 }  // namespace
 
 std::string html_report(const ReportInput& input) {
-  const bool sound = all_sound(input.ledgers, input.reconciliation);
+  const bool sound = all_sound(input.ledgers, input.reconciliation, input.conflicts);
   std::string out =
       "<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>Audit of what left</title><style>" +
       std::string(kStyle) +
       "</style></head><body>\n<h1>What left, and why it was allowed</h1>\n<p class=small>Audit of " +
       utc_text(input.now) + "</p>\n";
   out += "<p class=\"verdict " + std::string(sound ? "pass" : "fail") + "\">" +
-         escaped(verdict_sentence(input.ledgers, input.reconciliation)) + "</p>\n";
+         escaped(verdict_sentence(input.ledgers, input.reconciliation, input.conflicts)) + "</p>\n";
   out += scope_section(input) + departure_section(input) + never_leaves_section(input) + reconciliation_section(input) +
          guarantees_section(input) + members_section(input) + acquaintance_section(input) + approvals_section(input) +
          budget_section(input) + refusals_section(input) + exceptions_section(input);

@@ -21,6 +21,7 @@ struct ReportInput {
   bool roster_pinned = false;                    // the administrators' signatures on it were checked
   std::size_t administrators = 0, quorum = 0;    // whose keys were given, and how many of them must have signed
   const std::map<Digest, KnownRoster>& rosters;  // that were given
+  const std::vector<RosterConflict>& conflicts;  // among them
   std::size_t canaries = 0;                      // names that were searched for
   std::vector<std::string> commands;             // that repeat the verification
   UnixMs now;

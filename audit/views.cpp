@@ -175,6 +175,16 @@ std::string end_text(const Reconciliation& reconciliation) {
          (after > 0 ? ". A newer copy of the coordinator's ledger shows what became of those after it" : "");
 }
 
+// By the ledgers, and by what was compared.
+Verdict verdict_of_records(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+  Verdict worst = Verdict::pass;
+  for (const AuditedLedger& ledger : ledgers) worst = std::max(worst, ledger.verdict());
+  if (reconciliation == nullptr || reconciliation->clean()) return worst;
+  if (worst == Verdict::fail || reconciliation->convicts()) return Verdict::fail;
+  // What a ledger holds that could not be verified, or one that was not given, may be all that is missing.
+  return worst == Verdict::unverified || reconciliation->undecided() ? Verdict::unverified : Verdict::fail;
+}
+
 // Who is convicted, by name; empty where nobody is.
 std::string convicted(const Reconciliation& reconciliation) {
   std::string sites;
@@ -187,6 +197,23 @@ std::string convicted(const Reconciliation& reconciliation) {
   if (!sites.empty()) out += "; signed by " + sites + " and not recorded there";
   if (coordinator) out += "; some are the coordinator's inventions";
   return out;
+}
+
+// What the coordinator received, in a sentence of its own after another fault; empty where that convicts nobody.
+std::string received_too(const Reconciliation* reconciliation) {
+  if (reconciliation == nullptr || !reconciliation->convicts() || convicted(*reconciliation).empty()) return "";
+  return " The coordinator received what no site's ledger knows of" + convicted(*reconciliation) + ".";
+}
+
+// For the sentence; which files they are is said beside it.
+std::string conflicts_text(const std::vector<RosterConflict>& conflicts) {
+  std::set<EpochNumber> epochs;
+  for (const RosterConflict& conflict : conflicts) epochs.insert(conflict.epoch);
+  const std::string given = "different rosters of epoch " + std::to_string(*epochs.begin()) +
+                            (epochs.size() == 1 ? "" : " and of " + counted(epochs.size() - 1, "other epoch"));
+  if (verdict_of(conflicts) != Verdict::fail)
+    return given + " were given, and their signatures were not checked; give the administrators' keys with --admin.";
+  return given + " are signed: sites can have been shown different members.";
 }
 
 }  // namespace
@@ -330,20 +357,50 @@ std::string to_text(const Reconciliation& reconciliation) {
   return out + "\nUnlogged bytes: " + unlogged_text(reconciliation);
 }
 
-Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+ordered_json to_json(const std::vector<RosterConflict>& conflicts) {
+  ordered_json out = ordered_json::array();
+  for (const RosterConflict& conflict : conflicts) {
+    ordered_json keys = ordered_json::array();
+    for (const auto& key : conflict.signed_both) keys.push_back(to_hex(key));
+    out.push_back({{"epoch", conflict.epoch},
+                   {"files", {conflict.first.string(), conflict.second.string()}},
+                   {"rosters", {to_hex(conflict.first_hash), to_hex(conflict.second_hash)}},
+                   {"verdict", to_string(verdict_of({conflict}))},
+                   {"signed_both", keys}});
+  }
+  return out;
+}
+
+std::string to_text(const RosterConflict& conflict) {
+  std::string out = on_one_line(conflict.first.string()) + " and " + on_one_line(conflict.second.string()) +
+                    " are two different rosters of epoch " + std::to_string(conflict.epoch);
+  if (!conflict.checked) return out + ", and whose they are was not checked";
+  if (conflict.signed_both.empty()) return out + "; no administrator given with --admin signed both";
+  std::string keys;
+  for (const auto& key : conflict.signed_both) keys += (keys.empty() ? "" : ", ") + to_hex(key);
+  return out + "; both are signed by the " + (conflict.signed_both.size() == 1 ? "administrator " : "administrators ") +
+         keys;
+}
+
+Verdict verdict_of(const std::vector<RosterConflict>& conflicts) {
   Verdict worst = Verdict::pass;
-  for (const AuditedLedger& ledger : ledgers) worst = std::max(worst, ledger.verdict());
-  if (reconciliation == nullptr || reconciliation->clean()) return worst;
-  if (worst == Verdict::fail || reconciliation->convicts()) return Verdict::fail;
-  // What a ledger holds that could not be verified, or one that was not given, may be all that is missing.
-  return worst == Verdict::unverified || reconciliation->undecided() ? Verdict::unverified : Verdict::fail;
+  for (const RosterConflict& conflict : conflicts)
+    worst = std::max(worst, conflict.checked ? Verdict::fail : Verdict::unverified);
+  return worst;
 }
 
-bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
-  return verdict_of(ledgers, reconciliation) == Verdict::pass;
+Verdict verdict_of(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation,
+                   const std::vector<RosterConflict>& conflicts) {
+  return std::max(verdict_of(conflicts), verdict_of_records(ledgers, reconciliation));
 }
 
-std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
+bool all_sound(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation,
+               const std::vector<RosterConflict>& conflicts) {
+  return verdict_of(ledgers, reconciliation, conflicts) == Verdict::pass;
+}
+
+std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation,
+                             const std::vector<RosterConflict>& conflicts) {
   const auto number_of = [&](Verdict verdict) {
     return std::count_if(ledgers.begin(), ledgers.end(), [&](const auto& l) { return l.verdict() == verdict; });
   };
@@ -351,14 +408,15 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
   if (const auto broken = number_of(Verdict::fail); broken > 0)
     return "FAIL: " + std::to_string(broken) + " of " + all +
            (broken == 1 ? " is not what was signed, or breaks a rule." : " are not what was signed, or break a rule.") +
-           forked(ledgers) +
-           (reconciliation != nullptr && reconciliation->convicts() && !convicted(*reconciliation).empty()
-                ? " The coordinator received what no site's ledger knows of" + convicted(*reconciliation) + "."
-                : "");
-  const Verdict verdict = verdict_of(ledgers, reconciliation);
+           forked(ledgers) + received_too(reconciliation) +
+           (verdict_of(conflicts) == Verdict::fail ? " And " + conflicts_text(conflicts) : "");
+  if (verdict_of(conflicts) == Verdict::fail)
+    return "FAIL: " + conflicts_text(conflicts) + received_too(reconciliation);
+  const Verdict verdict = verdict_of(ledgers, reconciliation, conflicts);
   if (const auto unknown = number_of(Verdict::unverified); verdict == Verdict::unverified && unknown > 0)
     return "NOT VERIFIED: " + std::to_string(unknown) + " of " + all + " cannot be judged with what was given" +
            of_newer_version(ledgers) + "; the lines above say what is missing.";
+  if (verdict == Verdict::unverified && !conflicts.empty()) return "NOT VERIFIED: " + conflicts_text(conflicts);
   if (verdict == Verdict::unverified)
     return "NOT VERIFIED: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
            " that may be recorded in what was not given: " + lacking(*reconciliation) + ".";

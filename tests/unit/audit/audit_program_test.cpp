@@ -521,6 +521,36 @@ TEST_F(AuditProgram, ShowListsWhatNoCheckpointCoversYet) {
   EXPECT_NE(fovea_audit("show " + path("young")).out.find("entry"), std::string::npos);
 }
 
+// A site follows one roster of an epoch: whoever signed a second one showed somebody other members.
+TEST_F(AuditProgram, ASecondRosterOfAnEpochDoesNotPassAndNamesWhoSignedBoth) {
+  write_roster("second.json", 1, {&anna});
+  std::filesystem::copy_file(folder.path() / "roster.json", folder.path() / "again.json");
+  const std::string verify = "verify " + all(), second = " --roster " + path("second.json");
+  EXPECT_EQ(fovea_audit(verify + keys() + " --roster " + path("again.json")).code, 0);  // the same one
+  const std::string administrator = to_hex(test::signing_key(kAdministrator).verify_key());
+  const std::string reconcile =
+      "reconcile --site " + path("st-anna") + " --site " + path("st-bern") + " --coordinator " + path("coordinator");
+  const std::string report = "report " + all() + " --out " + path("out.html"), explain = "explain " + path("st-anna");
+  for (const std::string& command : {verify, reconcile, report, explain + " 0"}) {
+    const ProgramResult failed = fovea_audit("--json " + command + keys() + second);
+    EXPECT_EQ(failed.code, kIntegrity) << failed.out;
+    EXPECT_EQ(data_of(failed)["verdict"], "fail") << failed.out;
+    const std::string said = command == report ? test::slurp(folder.path() / "out.html")
+                                               : fovea_audit(command + keys() + second).out;
+    for (const std::string& part : {std::string("roster.json"), std::string("second.json"), administrator})
+      EXPECT_NE(said.find(part), std::string::npos) << said;
+    EXPECT_EQ(said.find("PASS:"), std::string::npos) << said;
+  }
+  const json conflict = data_of(fovea_audit("--json " + verify + keys() + second))["roster_conflicts"][0];
+  EXPECT_EQ(conflict["epoch"], 1);
+  EXPECT_EQ(conflict["signed_both"], json({administrator}));
+  // Nobody is accused of what anybody may have written, and it passes for nothing.
+  const ProgramResult unpinned = fovea_audit(verify + " --roster " + path("roster.json") + second);
+  EXPECT_EQ(unpinned.code, kIntegrity);
+  EXPECT_NE(unpinned.out.find("\nNOT VERIFIED: different rosters of epoch 1"), std::string::npos) << unpinned.out;
+  EXPECT_EQ(unpinned.out.find(administrator), std::string::npos) << unpinned.out;
+}
+
 TEST_F(AuditProgram, ALedgerThatWasNotGivenIsNotVerified) {
   const ProgramResult result =
       fovea_audit("reconcile --site " + path("st-anna") + " --coordinator " + path("coordinator") + keys());
