@@ -71,8 +71,8 @@ Result<void> pass_over(CommandContext& context, const fs::path& folder, const Of
   const bool same_plan = plan && std::equal(plan->begin(), plan->end(), offered.bytes.begin(), offered.bytes.end());
   if (same_plan || (facts && facts->plan == offered.plan.hash))
     return Error{why.code, run + ", of this plan, cannot be read: " + why.message +
-                               "; bring it back from a backup, or begin another run with --new and a plan with another "
-                               "seed"};
+                               "\n  fix: if it cannot be brought back, begin another run with --new and a plan with "
+                               "another seed"};
   context.console.progress(run + " cannot be read and is left alone: " + why.message);
   return {};
 }

@@ -49,6 +49,9 @@ Result<RecordFile> open_records(const fs::path& path) {
   return RecordFile::open(path, RecordFile::Retain::at_open, FileMode::normal);
 }
 
+// In the folder of runs: a run that is being made, or the rest of a start that was killed meanwhile.
+constexpr const char* kUnfinishedRun = ".unfinished";
+
 constexpr std::uint64_t kRunFormat = 1;
 
 // The round that a journal begins with; a kill can have left half of that record, or none.
@@ -77,9 +80,7 @@ Result<RunFacts> read_run_facts(const fs::path& folder) {
   constexpr std::size_t kFactsBytesMax = 64 * 1024;
   const auto bytes = read_file(file, kFactsBytesMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found)
-    return not_found(file.string() +
-                     ": is missing; bring it back from a backup, or remove the folder if a start was killed while it "
-                     "was made");
+    return not_found(file.string() + ": is missing; bring it back from a backup");
   if (!bytes) return bytes.error();
   FOVEA_TRY_ASSIGN(const nlohmann::json facts, parse_json(*bytes, "run.json", kFactsBytesMax));
   FOVEA_TRY_ASSIGN(JsonFields fields, JsonFields::open(facts, "run.json"));
@@ -98,21 +99,31 @@ Result<RunFacts> read_run_facts(const fs::path& folder) {
   return out;
 }
 
+// A run's folder appears whole, under its name, by one rename: one without run.json is damaged, and never the rest of a
+// start that was killed.
 Result<RunStore> RunStore::make(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
   FOVEA_TRY_ASSIGN(const federation::membership::Plan plan, federation::membership::Plan::parse(plan_bytes));
-  for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(folder / part));
-  FOVEA_TRY(write_file_durably(folder / "plan.json", plan_bytes));
+  const fs::path unfinished = folder.parent_path() / kUnfinishedRun;
+  std::error_code error;
+  fs::remove_all(unfinished, error);
+  if (error) return unavailable(unfinished.string() + ": cannot be removed: " + error.message());
+  for (const char* part : {"publications", "models"}) FOVEA_TRY(create_directories_durably(unfinished / part));
+  FOVEA_TRY(write_file_durably(unfinished / "plan.json", plan_bytes));
   const nlohmann::ordered_json facts = {
       {"fovea_run", kRunFormat}, {"run", run.text()}, {"plan", to_hex(plan.hash)}, {"started_ms", now.value}};
-  FOVEA_TRY(write_file_durably(folder / "run.json", as_bytes(facts.dump(1) + "\n")));
+  FOVEA_TRY(write_file_durably(unfinished / "run.json", as_bytes(facts.dump(1) + "\n")));
+  fs::rename(unfinished, folder, error);
+  if (error) return unavailable(folder.string() + ": cannot be made: " + error.message());
+  FOVEA_TRY(sync_filesystem(folder.parent_path()));
   return open(folder);
 }
 
 Result<RunStore> RunStore::create(const fs::path& folder, const RunId& run, ByteView plan_bytes, UnixMs now) {
   if (fs::exists(folder)) return failed_precondition(folder.string() + ": exists; a run is made in a new folder");
   auto made = make(folder, run, plan_bytes, now);
-  std::error_code ignored;
-  if (!made) fs::remove_all(folder, ignored);  // a start that fails leaves no run behind
+  if (made) return made;
+  std::error_code ignored;  // a start that fails leaves no run behind
+  for (const fs::path& rest : {folder, folder.parent_path() / kUnfinishedRun}) fs::remove_all(rest, ignored);
   return made;
 }
 
@@ -337,7 +348,7 @@ Result<std::vector<fs::path>> list_runs(const fs::path& runs) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(runs, error)) {
-    if (!entry.is_directory()) continue;
+    if (!entry.is_directory() || entry.path().filename() == kUnfinishedRun) continue;
     const auto facts = read_run_facts(entry.path());
     found.emplace_back(facts ? facts->started.value : 0, entry.path());
   }

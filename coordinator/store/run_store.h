@@ -62,7 +62,8 @@ Result<RunFacts> read_run_facts(const std::filesystem::path& folder);
 
 class RunStore {
  public:
-  // A run that cannot be made whole leaves no folder behind.
+  // One process at a time makes runs beside each other. A run that cannot be made whole leaves no folder behind; what a
+  // process leaves that is killed meanwhile is no run to list_runs(), and goes with the next create().
   static Result<RunStore> create(const std::filesystem::path& folder, const RunId& run, ByteView plan_bytes,
                                  UnixMs now);
   // corruption names the file that does not fit the others; invalid_argument: of a newer version; not_found: no run.

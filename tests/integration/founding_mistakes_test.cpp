@@ -179,6 +179,7 @@ TEST_F(FoundingMistakes, ARunOfThisVeryPlanThatCannotBeReadIsNotPassedOver) {
     const Outcome refused = coordinator({"run", "start", plan_file().string()});
     EXPECT_EQ(refused.exit_code, 1) << refused.err;
     expect_parts(refused.err, {"run " + std::string(32, 'a') + ", of this plan, cannot be read", "--new"});
+    return refused.err;
   };
   expect_refused();
   // The other file may be the damaged one.
@@ -186,6 +187,10 @@ TEST_F(FoundingMistakes, ARunOfThisVeryPlanThatCannotBeReadIsNotPassedOver) {
       {{"fovea_run", 1}, {"run", std::string(32, 'a')}, {"plan", plan_hash_}, {"started_ms", 1}});
   std::ofstream(run / "plan.json") << "{";
   expect_refused();
+  fs::copy_file(plan_file(), run / "plan.json", fs::copy_options::overwrite_existing);
+  fs::remove(run / "run.json");
+  const std::string said = expect_refused();
+  EXPECT_EQ(said.find("backup"), said.rfind("backup")) << said;
 }
 
 TEST_F(FoundingMistakes, NothingIsWrittenOverAFileThatIsThere) {

@@ -2,10 +2,16 @@
 #include "coordinator/store/run_store.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <fstream>
+#include <functional>
 
 #include "coordinator/store/cut_off_sites.h"
 #include "federation/model/safetensors.h"
@@ -45,6 +51,27 @@ class RunStoreTest : public ::testing::Test {
 
   test::TemporaryFolder folder_;
 };
+
+// Does `work` in a child that is killed before it enters the kernel for the `step`-th time. False: it ended before.
+bool is_killed_at(std::size_t step, const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(1);
+    ::raise(SIGSTOP);
+    work();
+    ::_exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  for (std::size_t stop = 0; WIFSTOPPED(status) && stop < 2 * step - 1; ++stop) {  // each call stops twice
+    EXPECT_EQ(::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr), 0);
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+  }
+  if (!WIFSTOPPED(status)) return false;
+  ::kill(child, SIGKILL);
+  ::waitpid(child, &status, 0);
+  return true;
+}
 
 TEST_F(RunStoreTest, FinishedRoundsSurviveARestart) {
   {
@@ -269,6 +296,30 @@ TEST_F(RunStoreTest, ARunThatCannotBeMadeWholeLeavesNoFolderBehind) {
   make();
   EXPECT_FALSE(store::RunStore::create(folder_.path() / "run", RunId{{1}}, as_bytes(test::kProbePlan), UnixMs{5}));
   EXPECT_TRUE(reopen());
+}
+
+// A start that is killed anywhere while it makes a run leaves a whole run or none, and the next start goes on.
+TEST_F(RunStoreTest, AKillAtAnyStepOfMakingARunLeavesAWholeOneOrNone) {
+  std::size_t step = 1, whole = 0, rests = 0;
+  for (bool killed = true; killed; ++step) {
+    const std::filesystem::path runs = folder_.path() / std::to_string(step);
+    std::filesystem::create_directories(runs);
+    const auto create = [&](std::uint8_t number) {
+      const RunId run{{number}};
+      return store::RunStore::create(runs / run.text(), run, as_bytes(test::kProbePlan), UnixMs{5}).has_value();
+    };
+    killed = is_killed_at(step, [&] { create(1); });
+    const auto left = store::list_runs(runs).value();
+    for (const auto& run : left) EXPECT_TRUE(store::RunStore::open(run)) << step;
+    whole += left.size();
+    rests += left.empty() && !std::filesystem::is_empty(runs) ? 1U : 0U;
+    EXPECT_TRUE(create(2)) << step;
+    EXPECT_EQ(store::list_runs(runs)->size(), left.size() + 1) << step;
+    const auto entries = std::filesystem::directory_iterator(runs);
+    EXPECT_EQ(std::distance(begin(entries), end(entries)), static_cast<std::ptrdiff_t>(left.size() + 1)) << step;
+  }
+  EXPECT_GT(whole, 1U);
+  EXPECT_GT(rests, 10U);
 }
 
 TEST_F(RunStoreTest, WhatCannotBeReadIsListedAndNothingIsWrittenIntoIt) {
