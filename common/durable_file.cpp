@@ -58,7 +58,7 @@ fs::path temporary_beside(const fs::path& path) {
 }
 
 // A pipe in a file's place would hold the program up until somebody reads it.
-constexpr const char* kPipe = ": is a pipe or a socket, not a file; move it away";
+constexpr const char* kPipe = ": is a pipe or a socket, not a file\n  fix: move it away";
 
 Result<Descriptor> create_temporary(const fs::path& temporary, FileMode mode) {
   Descriptor out = open_file(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, mode_bits(mode));

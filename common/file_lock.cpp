@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -13,7 +15,7 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, const std::st
   std::error_code ignored;
   const int flags = std::filesystem::is_directory(path, ignored) ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT;
   Descriptor descriptor = open_file(path.c_str(), flags | O_NONBLOCK, 0644);
-  if (!descriptor) return unavailable(path.string() + ": cannot open");
+  if (!descriptor) return unavailable(path.string() + ": cannot open: " + std::strerror(errno));
   if (::flock(descriptor.number(), LOCK_EX | LOCK_NB) != 0) return failed_precondition(busy);
   return FileLock(std::move(descriptor), path);
 }

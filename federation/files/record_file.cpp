@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "crypto/hash.h"
+#include "federation/files/absent_file.h"
 #include "federation/secagg/framed_journal.h"
 
 namespace fovea::federation::files {
@@ -50,6 +51,7 @@ Result<std::vector<Bytes>> authentic(const std::filesystem::path& path, const st
 
 Result<RecordFile> RecordFile::open(const std::filesystem::path& path, Retain retain, FileMode mode,
                                     std::optional<RecordKey> key) {
+  FOVEA_TRY(check_no_dangling_link(path));
   FOVEA_TRY(remove_unfinished(path));
   FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path, mode));
   RecordFile out(path, mode, std::move(file), retain, std::move(key));
@@ -77,6 +79,7 @@ Bytes RecordFile::begin() {
 }
 
 Result<std::vector<Bytes>> RecordFile::peek(const std::filesystem::path& path, const std::optional<RecordKey>& key) {
+  FOVEA_TRY(check_no_dangling_link(path));
   const auto bytes = read_file(path, kFileBytesMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return std::vector<Bytes>();
   if (!bytes) return bytes.error();

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "common/durable_file.h"
@@ -11,8 +12,16 @@
 namespace fovea::federation::io {
 
 Result<EventLog> EventLog::open(const std::filesystem::path& path, const Clock& clock) {
-  FOVEA_TRY_ASSIGN(AppendFile file, AppendFile::open(path));
-  return EventLog(std::move(file).release(), clock);
+  auto file = AppendFile::open(path);
+  if (file) return EventLog(std::move(*file).release(), clock);
+  std::error_code ignored;
+  const auto there = std::filesystem::symlink_status(path, ignored).type();
+  const bool says_so = file.error().message.find("\n  fix: ") != std::string::npos;
+  if (says_so || there == std::filesystem::file_type::not_found || file.error().code == ErrorCode::permission_denied)
+    return file.error();
+  return Error{
+      file.error().code,
+      file.error().message + "\n  fix: move it away; the next start begins it anew, and no record rests on it"};
 }
 
 EventLog::EventLog(EventLog&& other) noexcept

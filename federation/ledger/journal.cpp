@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/codec.h"
 #include "crypto/hash.h"
+#include "federation/files/absent_file.h"
 #include "federation/ledger/entry.h"
 
 namespace fovea::federation::ledger {
@@ -89,6 +90,7 @@ bool LedgerJournalEntry::written_by(const files::RecordKey& key, const Digest& r
 
 Result<LedgerJournalContents> read_ledger_journal(const std::filesystem::path& path) {
   LedgerJournalContents out;
+  FOVEA_TRY(files::check_no_dangling_link(path));
   Result<Bytes> bytes = read_file(path, kJournalBytesMax);
   if (!bytes && bytes.error().code == ErrorCode::not_found) return out;
   if (!bytes) return bytes.error();

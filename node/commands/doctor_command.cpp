@@ -172,6 +172,7 @@ Result<void> run_doctor(CommandContext& context) {
     const auto config = io::NodeConfig::read(folder.config());
     const auto settings = config ? io::check_settings(folder, *config, *site) : Result<void>(config.error());
     checkup.step("settings", settings, folder.config().string());
+    checkup.step("lock and events", io::check_own_files(folder), "the node can write them");
     const auto disk = check_disk(folder.root());
     checkup.step("disk", disk, disk.value_or(""));
     const auto invite = folder.invite();

@@ -93,6 +93,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
   FOVEA_TRY(check_settings(folder, options.config, self));
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
+  FOVEA_TRY(check_own_files(folder));
   FOVEA_TRY_ASSIGN(FileLock lock,
                    FileLock::take(folder.root() / "lock",
                                   folder.root().string() + ": another fovea-node runs on this folder; stop it first"));

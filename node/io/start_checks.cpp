@@ -1,8 +1,56 @@
 #include "node/io/start_checks.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "common/descriptor.h"
 #include "federation/ledger/entry.h"
 
 namespace fovea::node::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whether the file that a link names could be made: its folder is there.
+bool leads_into_a_folder(fs::path link) {
+  std::error_code error;
+  for (int followed = 0; followed < 40 && fs::is_symlink(link, error); ++followed)
+    link = link.parent_path() / fs::read_symlink(link, error);  // an absolute one replaces the folder
+  return fs::is_directory(link.parent_path(), error);
+}
+
+Result<void> check_can_be_written(const fs::path& path) {
+  const auto refused = [&](const std::string& why) {
+    return invalid_argument(path.string() + ": " + why +
+                            "\n  fix: move it away; the next start makes it anew, and no record rests on it");
+  };
+  const Descriptor file = open_file(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK);
+  const int why = file ? 0 : errno;
+  struct stat status {};
+  if (why == ENXIO || (file && ::fstat(file.number(), &status) == 0 && S_ISFIFO(status.st_mode)))
+    return refused("is a pipe or a socket, not a file");
+  std::error_code error;
+  if (file || (why == ENOENT && (!fs::is_symlink(path, error) || leads_into_a_folder(path)))) return {};
+  if (why == ENOENT) return refused("is a link into a folder that is not there");
+  if (why == EISDIR) return refused("is a folder, not a file");
+  const std::string cannot = std::string("cannot be opened: ") + std::strerror(why);
+  if (why != EACCES && why != EPERM && why != EROFS) return refused(cannot);
+  return permission_denied(path.string() + ": " + cannot +
+                           "\n  fix: give it to the user that the node runs as, who must be able to write it");
+}
+
+}  // namespace
+
+Result<void> check_own_files(const SiteFolder& folder) {
+  FOVEA_TRY(check_can_be_written(folder.root() / "lock"));
+  return check_can_be_written(folder.events());
+}
 
 Result<void> check_settings(const SiteFolder& folder, const NodeConfig& config,
                             const federation::membership::RosterSite& self) {

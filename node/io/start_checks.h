@@ -15,6 +15,10 @@ namespace fovea::node::io {
 Result<void> check_settings(const SiteFolder& folder, const NodeConfig& config,
                             const federation::membership::RosterSite& self);
 
+// That lock and events.jsonl are files, or can be made: invalid_argument or permission_denied names the one that is
+// not, and what to do. It makes none.
+Result<void> check_own_files(const SiteFolder& folder);
+
 federation::ledger::LedgerOptions ledger_options(const SiteFolder& folder,
                                                  const federation::membership::RosterSite& self,
                                                  const federation::membership::Invite& invite, const SiteKeys& keys);

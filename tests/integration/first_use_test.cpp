@@ -1,8 +1,11 @@
 // What the programs say to somebody who uses them for the first time: the words must be true, be said once, and name
 // the next step.
+#include <sys/stat.h>
+
 #include <csignal>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <span>
 
 #include "common/bytes.h"
@@ -232,6 +235,65 @@ TEST_F(FirstUse, WhileTooFewCanTakePartTheLineSaysHowManyAreNeededAndWhenTheRoun
   const Outcome again = node("berta", {"plan", "reject", plan_hash_.substr(0, 12), "--by", "tester"});
   EXPECT_NE(again.out.find("the node is not running: this counts from its next start on"), std::string::npos)
       << again.out;
+}
+
+// Whatever is in the place of a file that a start writes, doctor says what the start would say.
+TEST_F(FirstUse, DoctorRefusesWhatAStartCannotWriteAndBothSayWhatToDo) {
+  give_roster("anna");
+  start_and_stop("anna", "started");
+  const fs::path anna = site_folder("anna"), kept = root() / "kept", nowhere = root() / "nowhere" / "file";
+  const auto expect_refused_in_place = [&](const std::string& name, const std::string& check, const std::string& what,
+                                           const std::function<void(const fs::path&)>& put) {
+    const bool existed = fs::exists(anna / name);
+    if (existed) fs::rename(anna / name, kept);
+    put(anna / name);
+    expect_refused("anna", check, name + ": " + what);
+    const Outcome start = node("anna", {"start"});
+    EXPECT_EQ(count(start.err, "\n  fix: "), 1U) << start.err;
+    fs::remove(anna / name);
+    if (existed) fs::rename(kept, anna / name);
+  };
+  const auto folder = [](const fs::path& path) { fs::create_directory(path); };
+  const auto pipe = [](const fs::path& path) { ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0); };
+  const auto link = [&](const fs::path& path) { fs::create_symlink(nowhere, path); };
+  for (const char* name : {"events.jsonl", "lock"}) {
+    expect_refused_in_place(name, "lock and events", "is a folder, not a file", folder);
+    expect_refused_in_place(name, "lock and events", "is a pipe or a socket", pipe);
+    expect_refused_in_place(name, "lock and events", "is a link into a folder that is not there", link);
+  }
+  // What they hold is on another disk: nobody begins them anew.
+  fs::create_directory(nowhere.parent_path());
+  expect_refused_in_place("ledger/journal", "ledger", "is a link to a file that is not there", link);
+  expect_refused_in_place("register", "register and runs", "is a link to a file that is not there", link);
+  EXPECT_FALSE(fs::exists(nowhere));
+  // Events may go to another place, where a start makes the file.
+  fs::remove(anna / "events.jsonl");
+  fs::create_symlink(nowhere, anna / "events.jsonl");
+  EXPECT_EQ(checks_of("anna")["lock and events"]["verdict"], "PASS");
+  EXPECT_FALSE(fs::exists(nowhere));
+  start_site("anna");
+  const auto started = [&] { return count_events(anna, "started") > 0; };
+  EXPECT_TRUE(wait_until(nowhere.parent_path(), started, kPatience));
+}
+
+TEST_F(FirstUse, ACoordinatorSaysWhatToDoWithWhatIsInThePlaceOfItsEvents) {
+  make_plan({.rounds = 1});
+  const fs::path events = home() / "events.jsonl";
+  fs::remove(events);
+  const auto expect_refused_for = [&](const std::string& what) {
+    const Outcome refused = coordinator({"run", "start", plan_file().string()});
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_NE(refused.err.find("events.jsonl: " + what), std::string::npos) << refused.err;
+    EXPECT_EQ(count(refused.err, "\n  fix: move it away"), 1U) << refused.err;
+    fs::remove(events);
+  };
+  fs::create_directory(events);
+  expect_refused_for("cannot open: Is a directory");
+  ASSERT_EQ(::mkfifo(events.c_str(), 0600), 0);
+  expect_refused_for("is a pipe or a socket");
+  fs::create_symlink(root() / "nowhere" / "file", events);
+  expect_refused_for("cannot open: No such file");
+  EXPECT_TRUE(fs::is_empty(home() / "runs"));
 }
 
 TEST_F(FirstUse, ACompletePlanIsCalledCompleteAndSoItsModelIsFound) {
