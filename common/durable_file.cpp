@@ -128,6 +128,11 @@ Result<void> StagedFile::finish() {
   return {};
 }
 
+Result<void> rename_folder_durably(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return errno_error(to, "rename into place");
+  return sync_folder(to.parent_path());
+}
+
 Result<void> sync_filesystem(const fs::path& folder) {
   const Descriptor descriptor = open_file(folder.c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor.number() < 0) return errno_error(folder, "open the folder");

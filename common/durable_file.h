@@ -42,6 +42,9 @@ class StagedFile {
   std::filesystem::path path_;
 };
 
+// Gives a folder its name: one that was made under another, beside it, is there whole or not at all.
+Result<void> rename_folder_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Waits until everything written so far on the file system of `folder` is on its disk: one wait for many files.
 Result<void> sync_filesystem(const std::filesystem::path& folder);
 

@@ -112,9 +112,7 @@ Result<RunStore> RunStore::make(const fs::path& folder, const RunId& run, ByteVi
   const nlohmann::ordered_json facts = {
       {"fovea_run", kRunFormat}, {"run", run.text()}, {"plan", to_hex(plan.hash)}, {"started_ms", now.value}};
   FOVEA_TRY(write_file_durably(unfinished / "run.json", as_bytes(facts.dump(1) + "\n")));
-  fs::rename(unfinished, folder, error);
-  if (error) return unavailable(folder.string() + ": cannot be made: " + error.message());
-  FOVEA_TRY(sync_filesystem(folder.parent_path()));
+  FOVEA_TRY(rename_folder_durably(unfinished, folder));
   return open(folder);
 }
 

@@ -1,7 +1,6 @@
 #include "node/io/start_checks.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -9,7 +8,6 @@
 #include <string>
 #include <system_error>
 
-#include "common/descriptor.h"
 #include "federation/ledger/entry.h"
 
 namespace fovea::node::io {
@@ -30,18 +28,15 @@ Result<void> check_can_be_written(const fs::path& path) {
     return invalid_argument(path.string() + ": " + why +
                             "\n  fix: move it away; the next start makes it anew, and no record rests on it");
   };
-  const Descriptor file = open_file(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK);
-  const int why = file ? 0 : errno;
-  struct stat status {};
-  if (why == ENXIO || (file && ::fstat(file.number(), &status) == 0 && S_ISFIFO(status.st_mode)))
-    return refused("is a pipe or a socket, not a file");
   std::error_code error;
-  if (file || (why == ENOENT && (!fs::is_symlink(path, error) || leads_into_a_folder(path)))) return {};
-  if (why == ENOENT) return refused("is a link into a folder that is not there");
-  if (why == EISDIR) return refused("is a folder, not a file");
-  const std::string cannot = std::string("cannot be opened: ") + std::strerror(why);
-  if (why != EACCES && why != EPERM && why != EROFS) return refused(cannot);
-  return permission_denied(path.string() + ": " + cannot +
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::not_found && (!fs::is_symlink(path, error) || leads_into_a_folder(path))) return {};
+  if (type == fs::file_type::not_found) return refused("is a link into a folder that is not there");
+  if (type == fs::file_type::none) return refused("cannot be looked at: " + error.message());
+  if (type == fs::file_type::directory) return refused("is a folder, not a file");
+  if (type == fs::file_type::fifo || type == fs::file_type::socket) return refused("is a pipe or a socket, not a file");
+  if (::access(path.c_str(), W_OK) == 0) return {};
+  return permission_denied(path.string() + ": cannot be written: " + std::strerror(errno) +
                            "\n  fix: give it to the user that the node runs as, who must be able to write it");
 }
 
