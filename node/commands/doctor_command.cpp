@@ -168,6 +168,9 @@ Result<void> run_doctor(CommandContext& context) {
   if (checkup.step("site folder", site, folder.root().string())) {
     const auto keys = folder.keys();
     checkup.step("keys", keys, "this site's, readable by their owner only");
+    if (keys)
+      checkup.step("pins", folder.check_pins(), "site.json and invite.json are what people here made and joined");
+    else checkup.skip("pins", "the keys cannot be read");
     checkup.step("approver's key", folder.check_approver_key(), "there, under a passphrase");
     const auto config = io::NodeConfig::read(folder.config());
     const auto settings = config ? io::check_settings(folder, *config, *site) : Result<void>(config.error());

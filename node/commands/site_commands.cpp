@@ -45,16 +45,17 @@ std::string was_replaced(const io::SiteFolder& folder, const federation::members
 
 // Whether the founding document is another one than this folder has pinned, which only a person may let happen.
 Result<bool> check_change(const io::SiteFolder& folder, const federation::membership::Invite& invite,
-                          bool accept_change) {
+                          bool accept_change, bool pins_hold) {
   const auto pinned = folder.invite();
   if (!pinned && pinned.error().code == ErrorCode::not_found) return false;
   if (!pinned && !accept_change)
     return pinned.error().with_context("what is pinned cannot be read; join with --accept-change replaces it");
   if (!pinned) return true;
-  if (pinned->federation != invite.federation)
+  if (pinned->hash == invite.hash) return false;
+  if (!pins_hold && accept_change) return true;  // what lies there is nobody's word
+  if (pins_hold && pinned->federation != invite.federation)
     return failed_precondition(folder.root().string() + ": has already joined the federation " + pinned->federation +
                                "; create another site folder for a second one");
-  if (pinned->hash == invite.hash) return false;
   if (accept_change) return true;
   std::string what;
   for (const std::string& line : federation::membership::differences(*pinned, invite)) what += "\n  " + line;
@@ -76,6 +77,18 @@ bool is_known_to(const io::SiteFolder& folder, const federation::membership::Inv
   return listed != nullptr && entry_digest(*listed) == entry_digest(site);
 }
 
+// Whoever can write the folder could name another approver in site.json, and remove `pins` which shows it. That person
+// does not know the passphrase of the key here, nor does a person here know that of another's.
+Result<void> check_approver(CommandContext& context) {
+  const io::SiteFolder folder = context.folder();
+  const auto pinned = folder.check_site_pin();
+  if (pinned) return {};
+  if (pinned.error().code == ErrorCode::failed_precondition) return pinned.error();  // of a newer version
+  context.console.progress("warning: " + pinned.error().message);
+  const auto key = folder.unpinned_approver_key(context.passphrase);
+  return key ? Result<void>() : Result<void>(key.error());
+}
+
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file, bool accept_change) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
@@ -83,16 +96,19 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
                    federation::files::read_signed_document(invite_file));
   auto invite = federation::membership::verify_invite(document);
   if (!invite) return invite.error().with_context(invite_file.string());
-  FOVEA_TRY_ASSIGN(const bool changed, check_change(folder, *invite, accept_change));
   FOVEA_TRY_ASSIGN(const io::SiteKeys keys, folder.keys());
+  const bool pins_hold = folder.check_pins().has_value();
+  FOVEA_TRY_ASSIGN(const bool changed, check_change(folder, *invite, accept_change, pins_hold));
+  FOVEA_TRY(check_approver(context));
   const federation::membership::JoinRequest request{invite->federation, site, context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};
   FOVEA_TRY(signed_request.sign(keys.identity));
   const bool again = !changed && folder.invite().has_value();
-  const bool known = is_known_to(folder, *invite, site);
+  const bool known = (again || pins_hold) && is_known_to(folder, *invite, site);
   const std::string older = changed ? was_replaced(folder, *invite) : "";
   if (!again) FOVEA_TRY(folder.pin_invite(document));
+  else if (!pins_hold) FOVEA_TRY(folder.pin(invite->hash));
   const std::filesystem::path out = folder.root() / "join-request.json";
   FOVEA_TRY(write_file_durably(out, signed_request.serialize()));
   const std::string print = federation::membership::site_fingerprint(site);
@@ -107,10 +123,13 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
        {"quorum", invite->quorum},
        {"endpoint", invite->endpoint},
        {"joined_before", again}},
-      (again ? "joined already; nothing changed: " : "joined ") + invite->federation + " at " + invite->endpoint +
-          "\n" + invite->who_decides() +
-          (again && known ? "\nthe federation's fingerprint is " + federation_print
-                          : "\nask by telephone whether the federation's fingerprint is " + federation_print) +
+      (!again      ? "joined "
+       : pins_hold ? "joined already; nothing changed: "
+                   : "joined already; written anew is " + folder.pins().string() + ": ") +
+          invite->federation + " at " + invite->endpoint + "\n" + invite->who_decides() +
+          (again && known && pins_hold
+               ? "\nthe federation's fingerprint is " + federation_print
+               : "\nask by telephone whether the federation's fingerprint is " + federation_print) +
           (changed ? "\nthe founding document was replaced: restart the node" : "") + older +
           (known ? "\nthere is nothing to send: the administrators have this site's keys"
                  : "\nthen send " + out.string() +

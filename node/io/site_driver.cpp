@@ -91,6 +91,7 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, folder.site());
   // Before the settings: where site.json is another site's, they are right.
   FOVEA_TRY_ASSIGN(SiteKeys keys, folder.keys());
+  FOVEA_TRY(folder.check_pins());
   FOVEA_TRY(check_settings(folder, options.config, self));
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
   FOVEA_TRY(check_own_files(folder));

@@ -102,13 +102,17 @@ Result<federation::membership::RosterSite> SiteFolder::create(
                                           approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", kFormat}};
   federation::membership::write_site_fields(site, value);
+  const std::string text = value.dump(1) + "\n";
+  FOVEA_TRY(pin_new(as_bytes(text), id, log));
   // Last: a folder with site.json is a complete site.
-  FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(value.dump(1) + "\n")));
+  FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(text)));
   return site;
 }
 
+Result<Bytes> SiteFolder::site_bytes() const { return read_file(root_ / "site.json", kSiteFileMax); }
+
 Result<federation::membership::RosterSite> SiteFolder::site() const {
-  const auto bytes = read_file(root_ / "site.json", kSiteFileMax);
+  const auto bytes = site_bytes();
   if (!bytes && bytes.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": is not a site's folder; run: fovea-node --site " + root_.string() +
                      " init NAME");
@@ -164,11 +168,17 @@ Result<void> SiteFolder::check_approver_key() const {
 }
 
 Result<crypto::SigningKey> SiteFolder::approver_key(const federation::files::PassphraseSource& passphrase) const {
+  FOVEA_TRY(check_pins());
   // Where there is no founding document yet, there is no roster either.
   if (invite()) {
     FOVEA_TRY_ASSIGN(const auto roster, newest_roster());
     if (roster) FOVEA_TRY(check_own_entry(*roster));
   }
+  return unpinned_approver_key(passphrase);
+}
+
+Result<crypto::SigningKey> SiteFolder::unpinned_approver_key(
+    const federation::files::PassphraseSource& passphrase) const {
   const fs::path file = key_folder().protected_file("approver");
   if (const auto daemon = keys(); !daemon && daemon.error().code == ErrorCode::corruption) return daemon.error();
   FOVEA_TRY(check_approver_key());  // before a passphrase is asked for
@@ -209,7 +219,9 @@ Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument
     FOVEA_TRY(create_directories_durably(root_ / "invites"));
     FOVEA_TRY(write_file_durably(root_ / "invites" / (to_hex(former->hash) + ".json"), bytes));
   }
-  return write_file_durably(root_ / "invite.json", document.serialize());
+  FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, federation::membership::verify_invite(document));
+  FOVEA_TRY(write_file_durably(root_ / "invite.json", document.serialize()));
+  return pin(invite.hash);
 }
 
 Result<federation::membership::Roster> SiteFolder::roster_in(const fs::path& file) const {
@@ -292,10 +304,7 @@ Result<void> SiteFolder::keep_roster(const federation::membership::SignedDocumen
 
 std::vector<federation::membership::Roster> SiteFolder::past_rosters() const {
   std::vector<federation::membership::Roster> out;
-  const auto pinned = invite();
-  if (!pinned) return out;
-  std::vector<RosterTrust> trusts = federation::files::former_trusts(root_ / "invites");
-  trusts.push_back(pinned->trust());
+  const std::vector<RosterTrust> trusts = pinned_trusts();
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(root_ / "rosters", ignored)) {
     const auto document = federation::files::read_signed_document(entry.path());

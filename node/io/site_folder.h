@@ -11,6 +11,7 @@
 //   rosters/refused/…    second rosters of an epoch          runs/<run>/blame/…     why sites are left out of a run
 //   keys/*.key           the daemon's secrets, mode 0600     events.jsonl           what happened, for scripts
 //   keys/approver.pem    a person's, under a passphrase
+//   pins                 that site.json and invite.json are what people here made and joined with (site_pins.cpp)
 //   register             models released on, beacons: over all runs (node/round/site_marks.h)
 #pragma once
 
@@ -71,6 +72,7 @@ class SiteFolder {
   std::filesystem::path config() const { return root_ / "node.toml"; }
   std::filesystem::path data() const { return root_ / "data"; }
   std::filesystem::path ledger() const { return root_ / "ledger"; }
+  std::filesystem::path pins() const { return root_ / "pins"; }
   std::filesystem::path newest_checkpoint() const { return root_ / "newest-checkpoint"; }
   // What shows that a node ran here under these keys, so that its ledger cannot be empty; empty when nothing does. The
   // register does not count: it moves to a folder with new keys.
@@ -104,11 +106,22 @@ class SiteFolder {
   // Whether a person can still decide here: the file is there, closed to others, and a key under a passphrase.
   Result<void> check_approver_key() const;
   std::filesystem::path approver_key_file() const { return key_folder().protected_file("approver"); }
-  // Asks a person for its passphrase: only for what that person decides.
+  // That site.json and invite.json are what people here made and joined with, before anything is believed that they
+  // say. permission_denied names the file, and the step that a person has to take.
+  Result<void> check_pins() const;
+  Result<void> check_site_pin() const;  // of site.json alone, which says who the approver is
+  // Asks a person for its passphrase: only for what that person decides, in a folder whose pins hold.
   Result<crypto::SigningKey> approver_key(const federation::files::PassphraseSource& passphrase) const;
+  // The same where they do not, which a person mends by knowing the passphrase of the key that site.json names.
+  Result<crypto::SigningKey> unpinned_approver_key(const federation::files::PassphraseSource& passphrase) const;
   Result<federation::membership::Invite> invite() const;  // not_found: says to run join
-  // Replaces the one that is pinned, which is kept: a person has accepted the change.
+  // Replaces the one that is pinned, which is kept: a person has accepted the change. A kill before `pins` follows
+  // leaves a folder that does not start until the same `join` is done again.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
+  // Writes `pins` for site.json as it is and the founding document with this hash: a person has compared both.
+  Result<void> pin(const Digest& founding) const;
+  // Of the pinned founding document, and of those that `pins` has as replaced here; none where the pins do not hold.
+  std::vector<federation::membership::RosterTrust> pinned_trusts() const;
   // When the founding document with this hash was replaced here; nothing when it never was.
   std::optional<UnixMs> replaced_at(const Digest& founding) const;
   // Whom people here have accepted: what the ledger has of it, and the files that a node has yet to read.
@@ -133,6 +146,10 @@ class SiteFolder {
   Result<std::optional<federation::membership::SignedDocument>> acceptance(const Digest& entry) const;
 
  private:
+  class PinMaker;
+  Result<Bytes> site_bytes() const;
+  Result<void> pin_new(ByteView site_bytes, const SiteId& site, const crypto::SigningKey& log_key) const;
+  Error unpinned(const std::string& what) const;
   Error of_two_sites(const federation::membership::RosterSite& self) const;
   Result<void> check_invite_of(const federation::membership::SignedDocument& roster) const;
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }

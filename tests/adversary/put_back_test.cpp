@@ -377,6 +377,11 @@ TEST_F(PutBack, AnApproverKeyOfTheFileEditorsOwnApprovesNothing) {
   site["approver_key"] = to_hex(own.verify_key());
   std::ofstream(anna() / "site.json") << site.dump() << "\n";
   const std::string plan = plan_hash_.substr(0, 12);
+  expect_start_refused("site.json: is not what ");
+  // Nor does the roster let it pass where the node's own keys are in the same hands.
+  const node::io::SiteFolder folder(anna());
+  const std::string pinned = read_text(folder.pins());
+  ASSERT_TRUE(folder.pin(folder.invite()->hash));
   expect_command_refused({"roster", "accept", "--all", "--by", "nobody"}, "site.json: approver_key");
   expect_command_refused({"plan", "approve", plan, "--by", "nobody"}, "site.json: approver_key");
   expect_command_refused({"plan", "reject", plan, "--by", "nobody"}, "site.json: approver_key");
@@ -392,10 +397,65 @@ TEST_F(PutBack, AnApproverKeyOfTheFileEditorsOwnApprovesNothing) {
   stop_hospital();
   // The true keys again: nothing of it is left.
   std::ofstream(anna() / "site.json") << honest;
+  std::ofstream(folder.pins()) << pinned;
   fs::rename(root() / "approver.pem", anna() / "keys" / "approver.pem");
   fs::rename(root() / "pinned", anna() / "roster.json");
   for (const std::string& other : kSites)
     if (other != "anna") accept(other);
+  scripted_->follow_roster();
+  start_hospital();
+  expect_round();
+}
+
+// invite.json says whose rosters count. Whoever can write it, and has no key of the hospital, founds a federation of
+// the same name, and names an approver of his own beside.
+TEST_F(PutBack, AnInviteOfTheFileEditorsOwnIsNotBelieved) {
+  begin_run({.rounds = 100});
+  ASSERT_FALSE(HasFailure());
+  expect_round();
+  stop_hospital();
+  const fs::path honest = root() / "honest", evil = root() / "evil";
+  replace_folder(anna(), honest);
+  const Outcome founded = run_program("fovea-coordinator",
+                                      {"--home", evil.string(), "--passphrase-fd", "0", "init", "test-federation",
+                                       "--administrator-key-here", evil.string() + ".pem"},
+                                      root() / "evil-init", passphrase_file());
+  ASSERT_EQ(founded.exit_code, 0) << founded.err;
+  const auto expect_refused = [&](const std::string& why) {
+    expect_start_refused(why);
+    expect_command_refused(
+        {"roster", "accept", "--all", "--by", "nobody", "--roster", (home() / "roster.json").string()}, why);
+    expect_command_refused({"plan", "approve", plan_hash_, "--by", "nobody"}, why);
+    expect_command_refused({"plan", "reject", plan_hash_, "--by", "nobody"}, why);
+    const Outcome examined = node("anna", {"doctor"});
+    EXPECT_NE(examined.out.find("FAIL  pins"), std::string::npos) << examined.out;
+  };
+  for (const char* part : {"roster.json", "rosters", "acquaintances", "approvals"}) fs::remove_all(anna() / part);
+  replace_file_by(evil / "invite.json", anna() / "invite.json");
+  expect_refused("invite.json: is not a founding document that a person here joined with");
+  Json site = Json::parse(read_text(honest / "site.json"));
+  crypto::SystemRandom random;
+  const auto own = crypto::SigningKey::from_seed(random.secret_key());
+  site["approver_key"] = to_hex(own.verify_key());
+  std::ofstream(anna() / "site.json") << site.dump() << "\n";
+  expect_refused("site.json: is not what ");
+  fs::remove(anna() / "pins");
+  expect_refused("pins: is missing");
+  // With the true document, and without knowing the passphrase of that approver, nobody here makes it count again.
+  const std::vector<std::string> join = {"join", (home() / "invite.json").string(), "--accept-change"};
+  expect_command_refused(join, "approver.pem: is not the key that site.json names");
+  fs::remove(anna() / "keys" / "approver.pem");
+  ASSERT_TRUE(
+      crypto::write_protected_key_file(anna() / "keys" / "approver.pem", own,
+                                       crypto::SecretBytes::copy_of(as_bytes(std::string_view("somebody else's")))));
+  expect_command_refused(join, "passphrase");
+  EXPECT_FALSE(fs::exists(anna() / "pins"));
+  // As it was, but for the one file: a person writes it anew, and the hospital goes on.
+  replace_folder(honest, anna());
+  fs::remove(anna() / "pins");
+  const Outcome joined = node("anna", {"join", (home() / "invite.json").string()});
+  EXPECT_EQ(joined.exit_code, 0) << joined.err;
+  EXPECT_NE(joined.out.find("written anew is"), std::string::npos) << joined.out;
   scripted_->follow_roster();
   start_hospital();
   expect_round();

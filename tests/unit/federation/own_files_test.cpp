@@ -132,6 +132,98 @@ TEST_F(OwnFiles, ASiteKnowsAFoundingDocumentThatWasReplacedHere) {
   EXPECT_FALSE(folder.replaced_at(folder.invite()->hash));
 }
 
+// Whoever can write the folder, and has none of its keys, must not be able to say whose federation it is in, nor who
+// decides there.
+TEST_F(OwnFiles, WhatAFolderPinsIsBelievedAsAPersonLeftItOnly) {
+  const node::io::SiteFolder anna = site(), berta = site_called("berta");
+  const fs::path site_file = anna.root() / "site.json", invite = anna.root() / "invite.json", pins = anna.pins();
+  EXPECT_EQ(error_of(anna.check_pins()), "");  // has not joined yet
+  const SignedDocument own = founded(coordinator(), {&anna_}, 1), other = founded(coordinator("other"), {&ben_}, 1);
+  const auto expect_refused = [&](const std::string& what) {
+    expect_parts(error_of(anna.check_pins()), {what, "fix: ", "join INVITE", "telephone"});
+    EXPECT_EQ(anna.check_pins().error().code, ErrorCode::permission_denied);
+    EXPECT_EQ(anna.approver_key({}).error().message, error_of(anna.check_pins()));  // before a passphrase is asked for
+  };
+  const std::string not_joined = invite.string() + ": is not a founding document that a person here joined with";
+  ASSERT_TRUE(write_file_durably(invite, other.serialize()));  // where nobody joined
+  expect_refused(not_joined);
+  ASSERT_TRUE(anna.pin_invite(own));
+  EXPECT_EQ(error_of(anna.check_pins()), "");
+  const Bytes joined_site = read_file(site_file, 9999).value(), joined_pins = read_file(pins, 9999).value();
+  ASSERT_TRUE(write_file_durably(invite, other.serialize()));  // the same name, another administrator
+  expect_refused(not_joined);
+  ASSERT_TRUE(write_file_durably(invite, own.serialize()));
+  EXPECT_EQ(error_of(anna.check_pins()), "");
+
+  std::string text(as_text(joined_site));
+  const std::string approver = to_hex(anna.site()->approver_key);
+  text.replace(text.find(approver), approver.size(), to_hex(ben_.verify_key()));
+  ASSERT_TRUE(write_file_durably(site_file, as_bytes(text)));
+  expect_refused(site_file.string() + ": is not what " + pins.string() + " was written for");
+  ASSERT_TRUE(write_file_durably(site_file, joined_site));
+  fs::copy_file(berta.pins(), pins, fs::copy_options::overwrite_existing);
+  expect_refused(site_file.string() + ": is not what ");
+  fs::remove(pins);
+  expect_refused(pins.string() + ": is missing");
+  ASSERT_TRUE(write_file_durably(pins, joined_pins));
+  EXPECT_EQ(error_of(anna.check_pins()), "");
+}
+
+// Killed in the middle of a join, a folder does not start on what nobody compared, and the same join ends it.
+TEST_F(OwnFiles, AJoinThatAKillCutShortIsDoneAgain) {
+  const node::io::SiteFolder anna = site();
+  const SignedDocument first = founded(coordinator(), {&anna_}, 1), second = founded(coordinator("moved"), {&anna_}, 1);
+  for (const SignedDocument& document : {first, second}) {
+    const Bytes before = read_file(anna.pins(), 9999).value();
+    ASSERT_TRUE(anna.pin_invite(document));
+    const Bytes after = read_file(anna.pins(), 9999).value();
+    EXPECT_NE(before, after);
+    ASSERT_TRUE(write_file_durably(anna.pins(), before));
+    expect_parts(error_of(anna.check_pins()),
+                 {(anna.root() / "invite.json").string(), "a join did not come to its end"});
+    EXPECT_EQ(error_of(anna.check_site_pin()), "");  // no passphrase is asked for
+    ASSERT_TRUE(anna.pin(anna.invite()->hash));
+    EXPECT_EQ(error_of(anna.check_pins()), "");
+    EXPECT_EQ(read_file(anna.pins(), 9999).value(), after);
+  }
+}
+
+// Sums made under past rosters are taken: whose they may be says `pins`, and not who can write invites/ and rosters/.
+TEST_F(OwnFiles, ARosterOfAFederationThatNobodyHereJoinedIsNoPastOne) {
+  const node::io::SiteFolder folder = joined(founded(coordinator(), {&anna_}, 1));
+  const auto keep = [&](const SignedDocument& document, const fs::path& name) {
+    EXPECT_TRUE(create_directories_durably(folder.root() / name.parent_path()));
+    EXPECT_TRUE(write_file_durably(folder.root() / name, document.serialize()));
+  };
+  const SignedDocument evil = founded(coordinator("evil"), {&ben_}, 1);
+  ASSERT_TRUE(coordinator("evil").sign_next({{folder.site().value()}, {}}, ben_, kNow));
+  keep(evil, fs::path("invites") / (to_hex(membership::verify_invite(evil)->hash) + ".json"));
+  keep(coordinator("evil").roster_document().value(), "rosters/9.json");
+  ASSERT_EQ(folder.past_rosters().size(), 1U);
+  EXPECT_EQ(folder.past_rosters()[0].coordinator_signing_key, coordinator().federation()->coordinator_signing_key);
+  const Bytes own = read_file(folder.pins(), 99'999).value();
+  std::string text(as_text(own));
+  text.replace(text.find("[]"), 2, "[\"" + to_hex(membership::verify_invite(evil)->hash) + "\"]");
+  ASSERT_TRUE(write_file_durably(folder.pins(), as_bytes(text)));
+  EXPECT_TRUE(folder.past_rosters().empty());
+  EXPECT_FALSE(folder.check_pins());
+  ASSERT_TRUE(write_file_durably(folder.pins(), own));
+  // Those that people joined with stay, also where a kill came in the middle of a join.
+  for (const char* name : {"second", "third"}) {
+    const SignedDocument next = founded(coordinator(name), {&anna_}, 1);
+    const Bytes before = read_file(folder.pins(), 99'999).value();
+    ASSERT_TRUE(folder.pin_invite(next));
+    ASSERT_TRUE(write_file_durably(folder.pins(), before));
+    EXPECT_TRUE(folder.past_rosters().empty());
+    ASSERT_TRUE(folder.pin(folder.invite()->hash));
+    ASSERT_TRUE(coordinator(name).sign_next({{folder.site().value()}, {}}, anna_, kNow));
+    keep(coordinator(name).roster_document().value(), fs::path("rosters") / (std::string(name) + ".json"));
+  }
+  EXPECT_EQ(folder.past_rosters().size(), 3U);
+  fs::remove(folder.pins());
+  EXPECT_TRUE(folder.past_rosters().empty());
+}
+
 TEST_F(OwnFiles, AClockThatIsOffSignsNoRosterOverAGoodOne) {
   founded(coordinator(), {&anna_}, 1);
   ASSERT_TRUE(coordinator().sign_next({{new_site("berta")}, {}}, anna_, kNow));

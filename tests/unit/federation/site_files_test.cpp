@@ -147,6 +147,7 @@ TEST_F(SiteFilesTest, HalfAFileAndOneOfANewerVersionAreRefusedByNameWithWhatToDo
   const File files[] = {
       {root / "site.json", [&] { return error_of(site_.site()); }, "put site.json back from your backup"},
       {root / "invite.json", [&] { return error_of(site_.invite()); }, "join INVITE --accept-change"},
+      {site_.pins(), [&] { return error_of(site_.check_pins()); }, "join INVITE"},
       {root / "roster.json", [&] { return error_of(site_.newest_roster()); }, (root / "rosters").string()},
       {site_.approval(plan_->hash), [&] { return error_of(site_.decision(plan_->hash)); }, "plan approve"},
       {site_.acquaintance(entry_digest(*other_)), [&] { return error_of(site_.acceptance(entry_digest(*other_))); },
