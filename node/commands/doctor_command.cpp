@@ -168,8 +168,8 @@ Result<void> run_doctor(CommandContext& context) {
   if (checkup.step("site folder", site, folder.root().string())) {
     const auto keys = folder.keys();
     checkup.step("keys", keys, "this site's, readable by their owner only");
-    if (keys)
-      checkup.step("pins", folder.check_pins(), "site.json and invite.json are what people here made and joined");
+    const auto pins = keys ? folder.check_pins() : Result<void>();
+    if (keys) checkup.step("pins", pins, "site.json and invite.json are what people here made and joined with");
     else checkup.skip("pins", "the keys cannot be read");
     checkup.step("approver's key", folder.check_approver_key(), "there, under a passphrase");
     const auto config = io::NodeConfig::read(folder.config());
@@ -179,10 +179,12 @@ Result<void> run_doctor(CommandContext& context) {
     const auto disk = check_disk(folder.root());
     checkup.step("disk", disk, disk.value_or(""));
     const auto invite = folder.invite();
-    if (checkup.step("invite", invite,
-                     invite ? "federation " + invite->federation + ", fingerprint " + invite->fingerprint() + "; " +
-                                  invite->who_decides()
-                            : "")) {
+    if (!pins) {  // whom it names is not even dialled
+      checkup.skip("invite", "the pins do not hold");
+    } else if (checkup.step("invite", invite,
+                            invite ? "federation " + invite->federation + ", fingerprint " + invite->fingerprint() +
+                                         "; " + invite->who_decides()
+                                   : "")) {
       const auto roster = check_roster(folder, *site, context.clock.wall());
       if (!roster && roster.error().code == ErrorCode::not_found)
         checkup.skip("roster and clock", roster.error().message);

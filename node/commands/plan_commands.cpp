@@ -272,6 +272,7 @@ std::string after_rejection(const io::SiteFolder& folder, const Digest& plan) {
 Result<void> run_decide(CommandContext& context, const PlanChoice& choice,
                         federation::membership::ApprovalDecision decision) {
   const io::SiteFolder folder = context.folder();
+  FOVEA_TRY(folder.check_pins());
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
   FOVEA_TRY_ASSIGN(const Digest hash, folder.find_plan(choice.hash));
   FOVEA_TRY_ASSIGN(const Bytes bytes, folder.plan_bytes(hash));

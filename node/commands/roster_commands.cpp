@@ -231,6 +231,7 @@ Result<void> sign_words(CommandContext& context, const RosterChoice& choice, con
 
 Result<void> run_accept(CommandContext& context, const RosterChoice& choice) {
   const io::SiteFolder folder = context.folder();
+  FOVEA_TRY(folder.check_pins());  // before a roster is blamed
   FOVEA_TRY_ASSIGN(const RosterSite self, folder.site());
   FOVEA_TRY_ASSIGN(const Roster roster, read_roster(folder, choice));
   FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
@@ -239,6 +240,7 @@ Result<void> run_accept(CommandContext& context, const RosterChoice& choice) {
 }
 
 Result<void> run_forget(CommandContext& context, const RosterChoice& choice) {
+  FOVEA_TRY(context.folder().check_pins());
   FOVEA_TRY_ASSIGN(const io::KnownSites known, known_sites(context));
   FOVEA_TRY_ASSIGN(const Selection selection, sites_to_forget(context.folder(), known, choice));
   return sign_words(context, choice, known, selection, true);
