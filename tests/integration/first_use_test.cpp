@@ -211,10 +211,11 @@ TEST_F(FirstUse, ASiteThatNobodyHasAcceptedIsToldSoOnceAndWhenItChanges) {
 TEST_F(FirstUse, WhileTooFewCanTakePartTheLineSaysHowManyAreNeededAndWhenTheRoundEnds) {
   shorten_joining();
   make_plan({.rounds = 200});
-  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 100");
+  // Long enough for both to say no while they train.
+  for (const std::string& site : kSites) set_node_setting(site, "probe_delay_ms = 0", "probe_delay_ms = 6000");
   serve();
   start_all_sites();
-  wait_for_coordinator("round_finished");
+  wait_for_coordinator("round_started", [](const Json& event) { return event["round"] == 2; });
   for (const char* site : {"berta", "clara"}) {
     const Outcome rejected = node(site, {"plan", "reject", plan_hash_.substr(0, 12), "--by", "tester"});
     ASSERT_EQ(rejected.exit_code, 0) << rejected.err;
