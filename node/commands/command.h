@@ -38,7 +38,7 @@ struct CommandContext {
   federation::files::PassphraseSource passphrase;  // --passphrase-fd
   SystemClock clock;
 
-  io::SiteFolder folder() const { return io::SiteFolder(site); }
+  io::SiteFolder folder() const { return io::SiteFolder(site).read_once(); }
   // node.toml of the site; a mistake in it sets exit code 3.
   Result<io::NodeConfig> config();
   // Log lines go to stderr, from the settings' level on; only errors with --quiet. Once per process.

@@ -79,8 +79,7 @@ bool is_known_to(const io::SiteFolder& folder, const federation::membership::Inv
 
 // Whoever can write the folder could name another approver in site.json, and remove `pins` which shows it. That person
 // does not know the passphrase of the key here, nor does a person here know that of another's.
-Result<void> check_approver(CommandContext& context) {
-  const io::SiteFolder folder = context.folder();
+Result<void> check_approver(CommandContext& context, const io::SiteFolder& folder) {
   const auto pinned = folder.check_site_pin();
   if (pinned) return {};
   if (pinned.error().code == ErrorCode::failed_precondition) return pinned.error();  // of a newer version
@@ -99,7 +98,7 @@ Result<void> run_join(CommandContext& context, const std::filesystem::path& invi
   FOVEA_TRY_ASSIGN(const io::SiteKeys keys, folder.keys());
   const bool pins_hold = folder.check_pins().has_value();
   FOVEA_TRY_ASSIGN(const bool changed, check_change(folder, *invite, accept_change, pins_hold));
-  FOVEA_TRY(check_approver(context));
+  FOVEA_TRY(check_approver(context, folder));
   const federation::membership::JoinRequest request{invite->federation, site, context.clock.wall()};
   FOVEA_TRY_ASSIGN(std::string text, request.document());
   federation::membership::SignedDocument signed_request{"join-request", std::move(text), {}};

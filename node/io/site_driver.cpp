@@ -87,6 +87,7 @@ SiteDriver::SiteDriver(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) 
 SiteDriver::~SiteDriver() = default;
 
 Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, const Clock& clock) {
+  options.folder = options.folder.read_once();
   const SiteFolder folder = options.folder;
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite self, folder.site());
   // Before the settings: where site.json is another site's, they are right.

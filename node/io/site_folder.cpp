@@ -109,7 +109,25 @@ Result<federation::membership::RosterSite> SiteFolder::create(
   return site;
 }
 
-Result<Bytes> SiteFolder::site_bytes() const { return read_file(root_ / "site.json", kSiteFileMax); }
+SiteFolder SiteFolder::read_once() const {
+  SiteFolder out(root_);
+  out.read_ = std::make_shared<Documents>();
+  return out;
+}
+
+Result<Bytes> SiteFolder::site_bytes() const {
+  if (read_ && read_->site) return *read_->site;
+  auto bytes = read_file(root_ / "site.json", kSiteFileMax);
+  if (read_ && bytes) read_->site = *bytes;
+  return bytes;
+}
+
+Result<federation::membership::SignedDocument> SiteFolder::invite_document() const {
+  if (read_ && read_->invite) return *read_->invite;
+  auto document = federation::files::read_signed_document(root_ / "invite.json");
+  if (read_ && document) read_->invite = *document;
+  return document;
+}
 
 Result<federation::membership::RosterSite> SiteFolder::site() const {
   const auto bytes = site_bytes();
@@ -190,7 +208,7 @@ Result<crypto::SigningKey> SiteFolder::unpinned_approver_key(
 }
 
 Result<federation::membership::Invite> SiteFolder::invite() const {
-  auto document = federation::files::read_signed_document(root_ / "invite.json");
+  const auto document = invite_document();
   if (!document && document.error().code == ErrorCode::not_found)
     return not_found(root_.string() + ": has not joined a federation; run: fovea-node --site " + root_.string() +
                      " join INVITE");
@@ -221,6 +239,7 @@ Result<void> SiteFolder::pin_invite(const federation::membership::SignedDocument
   }
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, federation::membership::verify_invite(document));
   FOVEA_TRY(write_file_durably(root_ / "invite.json", document.serialize()));
+  if (read_) read_->invite = document;
   return pin(invite.hash);
 }
 

@@ -17,6 +17,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -67,6 +68,9 @@ struct KnownSites {
 class SiteFolder {
  public:
   explicit SiteFolder(std::filesystem::path root) : root_(std::move(root)) {}
+  // One that reads site.json and invite.json once, copies of it included: whoever can write the folder must not have
+  // one document checked against `pins` and another one used.
+  SiteFolder read_once() const;
 
   const std::filesystem::path& root() const noexcept { return root_; }
   std::filesystem::path config() const { return root_ / "node.toml"; }
@@ -147,7 +151,12 @@ class SiteFolder {
 
  private:
   class PinMaker;
+  struct Documents {
+    std::optional<Bytes> site{};
+    std::optional<federation::membership::SignedDocument> invite{};
+  };
   Result<Bytes> site_bytes() const;
+  Result<federation::membership::SignedDocument> invite_document() const;
   Result<void> pin_new(ByteView site_bytes, const SiteId& site, const crypto::SigningKey& log_key) const;
   Error unpinned(const std::string& what) const;
   Error of_two_sites(const federation::membership::RosterSite& self) const;
@@ -155,6 +164,7 @@ class SiteFolder {
   federation::files::KeyFolder key_folder() const { return federation::files::KeyFolder(root_ / "keys"); }
 
   std::filesystem::path root_;
+  std::shared_ptr<Documents> read_{};  // what was read; none: each time anew
 };
 
 }  // namespace fovea::node::io

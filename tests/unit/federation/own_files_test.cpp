@@ -169,6 +169,32 @@ TEST_F(OwnFiles, WhatAFolderPinsIsBelievedAsAPersonLeftItOnly) {
   EXPECT_EQ(error_of(anna.check_pins()), "");
 }
 
+// Somebody exchanges the documents between two looks of one program.
+TEST_F(OwnFiles, WhatWasReadOnceIsWhatIsCheckedAndUsed) {
+  const node::io::SiteFolder anna = site();
+  const fs::path site_file = anna.root() / "site.json", invite = anna.root() / "invite.json";
+  const SignedDocument own = founded(coordinator(), {&anna_}, 1), other = founded(coordinator("other"), {&ben_}, 1);
+  ASSERT_TRUE(anna.pin_invite(own));
+  const Bytes genuine = read_file(site_file, 9999).value();
+  std::string text(as_text(genuine));
+  const std::string approver = to_hex(anna.site()->approver_key);
+  text.replace(text.find(approver), approver.size(), to_hex(ben_.verify_key()));
+
+  const node::io::SiteFolder program = anna.read_once();
+  EXPECT_EQ(to_hex(program.site()->approver_key), approver);
+  EXPECT_EQ(error_of(program.check_pins()), "");
+  ASSERT_TRUE(write_file_durably(site_file, as_bytes(text)));
+  ASSERT_TRUE(write_file_durably(invite, other.serialize()));
+  EXPECT_EQ(to_hex(program.site()->approver_key), approver);
+  EXPECT_EQ(program.invite()->hash, federation::membership::verify_invite(own)->hash);
+
+  const node::io::SiteFolder fooled = anna.read_once();  // what it goes by is what it checks
+  ASSERT_TRUE(fooled.site());
+  ASSERT_TRUE(write_file_durably(site_file, genuine));
+  ASSERT_TRUE(write_file_durably(invite, own.serialize()));
+  EXPECT_NE(error_of(fooled.check_pins()), "");
+}
+
 // Killed in the middle of a join, a folder does not start on what nobody compared, and the same join ends it.
 TEST_F(OwnFiles, AJoinThatAKillCutShortIsDoneAgain) {
   const node::io::SiteFolder anna = site();
