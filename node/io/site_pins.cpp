@@ -78,6 +78,8 @@ class SiteFolder::PinMaker {
     FOVEA_TRY_ASSIGN(const Bytes bytes, folder.site_bytes());
     return PinMaker(bytes, self.id, keys.log);
   }
+  // And what the folder's pins are, if they fit its site.json.
+  static Result<std::pair<PinMaker, Pins>> checked(const SiteFolder& folder);
   Pins unjoined() const { return {.site = key_.mac(site_, {})}; }
   Pins joined(const Digest& founding, std::vector<Digest> former) const {
     const RecordMac invite = key_.mac(site_, record(founding, former));
@@ -133,27 +135,32 @@ Error SiteFolder::unpinned(const std::string& what) const {
                            "fingerprint with the administrators, and this site's with what they have");
 }
 
-Result<void> SiteFolder::check_site_pin() const {
-  FOVEA_TRY_ASSIGN(const PinMaker maker, PinMaker::of(*this));
-  const auto pins = read_pins(this->pins());
+Result<std::pair<SiteFolder::PinMaker, Pins>> SiteFolder::PinMaker::checked(const SiteFolder& folder) {
+  FOVEA_TRY_ASSIGN(PinMaker maker, of(folder));
+  const fs::path file = folder.pins();
+  auto pins = read_pins(file);
   if (!pins && pins.error().code == ErrorCode::not_found)
-    return unpinned(this->pins().string() +
-                    ": is missing; it shows that site.json and invite.json are those that people here made and joined "
-                    "with. A version before it wrote none, or it was removed");
+    return folder.unpinned(file.string() +
+                           ": is missing; it shows that site.json and invite.json are those that people here made and "
+                           "joined with. A version before it wrote none, or it was removed");
   if (!pins && pins.error().code == ErrorCode::failed_precondition) return pins.error();  // of a newer version
-  if (!pins) return unpinned(pins.error().message);
-  if (maker.holds_site(*pins)) return {};
-  return unpinned((root_ / "site.json").string() + ": is not what " + this->pins().string() +
-                  " was written for, so somebody changed it, or put one of them in from elsewhere");
+  if (!pins) return folder.unpinned(pins.error().message);
+  if (maker.holds_site(*pins)) return std::pair(std::move(maker), std::move(*pins));
+  return folder.unpinned((folder.root() / "site.json").string() + ": is not what " + file.string() +
+                         " was written for, so somebody changed it, or put one of them in from elsewhere");
+}
+
+Result<void> SiteFolder::check_site_pin() const {
+  const auto checked = PinMaker::checked(*this);
+  return checked ? Result<void>() : Result<void>(checked.error());
 }
 
 Result<void> SiteFolder::check_pins() const {
-  FOVEA_TRY(check_site_pin());
+  FOVEA_TRY_ASSIGN(const auto checked, PinMaker::checked(*this));
   const auto pinned = invite();
   if (!pinned && pinned.error().code == ErrorCode::not_found) return {};  // nothing goes on without it
   if (!pinned) return pinned.error();
-  FOVEA_TRY_ASSIGN(const PinMaker maker, PinMaker::of(*this));
-  FOVEA_TRY_ASSIGN(const Pins pins, read_pins(this->pins()));
+  const auto& [maker, pins] = checked;
   if (maker.holds(pins, pinned->hash)) return {};
   return unpinned((root_ / "invite.json").string() +
                   ": is not a founding document that a person here joined with, by " + this->pins().string() +
