@@ -36,11 +36,7 @@ class ForgedJournal : public HospitalTest {
     stop_hospital();
     scripted_->follow_roster();
   }
-  std::uint64_t size() const {
-    const std::string note = read_text(site_folder("anna") / "ledger" / "checkpoint");
-    const std::size_t line = note.find('\n') + 1;
-    return std::stoull(note.substr(line));
-  }
+  std::uint64_t size() const { return entries_under_checkpoint(site_folder("anna")); }
   // The newest message of a round, as if it had been sent once more and the run had nothing spent.
   std::string one_more_message() const {
     for (std::uint64_t index = size(); index-- > 0;) {

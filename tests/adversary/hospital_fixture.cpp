@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "crypto/key_file.h"
@@ -127,6 +128,14 @@ void HospitalTest::expect_handled() {
   scripted_->send_to_victim(scripted_->seal(
       MessageKind::beacon_request, federation::messages::BeaconRequest{scripted_->facts().roster.hash}.encode()));
   ASSERT_TRUE(scripted_->serve_until([&] { return scripted_->heard(kind) > before; }));
+}
+
+std::uint64_t entries_under_checkpoint(const std::filesystem::path& owner) {
+  std::istringstream text(read_text(owner / "ledger" / "checkpoint"));
+  std::string origin;
+  std::uint64_t size = 0;
+  text >> origin >> size;
+  return size;
 }
 
 std::size_t HospitalTest::released() const {

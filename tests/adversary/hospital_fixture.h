@@ -1,6 +1,8 @@
 // A real hospital, anna, under a coordinator that the test plays, with every administrator's key in the test's hands.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +26,9 @@ class EventReader {
   std::filesystem::path file_;
   std::size_t read_ = 0;
 };
+
+// Of a hospital's or the coordinator's folder.
+std::uint64_t entries_under_checkpoint(const std::filesystem::path& owner);
 
 class HospitalTest : public CopiedFederationTest {
  protected:

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "crypto/key_file.h"
 #include "crypto/random_source.h"
@@ -30,14 +29,6 @@ void replace_folder(const fs::path& from, const fs::path& to) {
 void replace_file_by(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to.string() + ".put");
   fs::rename(to.string() + ".put", to);
-}
-
-std::uint64_t entries_under_checkpoint(const fs::path& owner) {
-  std::istringstream text(read_text(owner / "ledger" / "checkpoint"));
-  std::string origin;
-  std::uint64_t size = 0;
-  text >> origin >> size;
-  return size;
 }
 
 class PutBack : public HospitalTest {
@@ -76,8 +67,17 @@ class PutBack : public HospitalTest {
     sites_.at("anna").signal(SIGKILL);
     sites_.at("anna").wait(kPatience);
     scripted_->follow_roster();
+    read_events_anew();
+  }
+  // What was written until now is no answer to what comes next.
+  void read_events_anew() {
     events_.emplace(anna() / "events.jsonl");
     new_events();
+  }
+  void expect_sound_ledger() {
+    const Outcome audit = run_program(
+        "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
+    EXPECT_EQ(audit.exit_code, 0) << audit.out;
   }
   bool wait_for_event(const std::string& name, std::size_t before) {
     return wait_until(
@@ -114,8 +114,7 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
 
   // Nor at the next start, which names the file; a person who decides again is followed.
   stop_hospital();
-  events_.emplace(anna() / "events.jsonl");
-  new_events();
+  read_events_anew();
   scripted_->follow_roster();
   start_site("anna");
   expect_event({"approval_ignored"}, [&](const Json& event) {
@@ -128,9 +127,7 @@ TEST_F(PutBack, AnOldApprovalUndoesNoRejection) {
   scripted_->ignore_complaints(false);
   expect_round();
   stop_hospital();
-  const Outcome audit = run_program(
-      "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
-  EXPECT_EQ(audit.exit_code, 0) << audit.out;
+  expect_sound_ledger();
 }
 
 // Nor does an old acceptance: whom a person no longer vouches for stays a colluder, in the running node and after a
@@ -164,8 +161,7 @@ TEST_F(PutBack, AnOldAcceptanceUndoesNoWithdrawal) {
   scripted_->give_up_round();
 
   stop_hospital();
-  events_.emplace(anna() / "events.jsonl");
-  new_events();
+  read_events_anew();
   scripted_->follow_roster();
   start_site("anna");
   expect_event({"acceptance_ignored"}, names_the_file);
@@ -179,9 +175,7 @@ TEST_F(PutBack, AnOldAcceptanceUndoesNoWithdrawal) {
   scripted_->ignore_complaints(false);
   expect_round();
   stop_hospital();
-  const Outcome audit = run_program(
-      "fovea-audit", {"verify", anna().string(), "--roster", (home() / "roster.json").string()}, root() / "audit");
-  EXPECT_EQ(audit.exit_code, 0) << audit.out;
+  expect_sound_ledger();
 }
 
 // Somebody stops the machine after a rejection, and puts the ledger's journal and the approval back as they were.
