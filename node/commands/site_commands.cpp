@@ -47,7 +47,15 @@ std::string was_replaced(const io::SiteFolder& folder, const federation::members
 Result<bool> check_change(const io::SiteFolder& folder, const federation::membership::Invite& invite,
                           bool accept_change, bool pins_hold) {
   const auto pinned = folder.invite();
-  if (!pinned && pinned.error().code == ErrorCode::not_found) return false;
+  const bool missing = !pinned && pinned.error().code == ErrorCode::not_found;
+  // Else whoever can write the folder has a person pin his document by a `join` that looks like any other.
+  if (!accept_change && (missing || (pinned && pinned->hash == invite.hash)) && folder.pins_another(invite.hash))
+    return permission_denied(folder.pins().string() + ": is of another founding document than this one of " +
+                             invite.federation + (missing ? ", and invite.json is missing" : "") +
+                             was_replaced(folder, invite) + "\nthe fingerprint of this one is " + invite.fingerprint() +
+                             "; if you did not begin to join with it yourself, somebody put it there: ask the "
+                             "administrators you know by telephone, and if it is theirs, join with --accept-change");
+  if (missing) return false;
   if (!pinned && !accept_change)
     return pinned.error().with_context("what is pinned cannot be read; join with --accept-change replaces it");
   if (!pinned) return true;

@@ -122,6 +122,8 @@ class SiteFolder {
   // Replaces the one that is pinned, which is kept: a person has accepted the change. A kill before `pins` follows
   // leaves a folder that does not start until the same `join` is done again.
   Result<void> pin_invite(const federation::membership::SignedDocument& document) const;
+  // Whether `pins` is of this site and of another founding document, whatever lies in invite.json.
+  bool pins_another(const Digest& founding) const;
   // Writes `pins` for site.json as it is and the founding document with this hash: a person has compared both.
   Result<void> pin(const Digest& founding) const;
   // Of the pinned founding document, and of those that `pins` has as replaced here; none where the pins do not hold.

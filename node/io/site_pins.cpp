@@ -144,6 +144,8 @@ Result<std::pair<SiteFolder::PinMaker, Pins>> SiteFolder::PinMaker::checked(cons
                            ": is missing; it shows that site.json and invite.json are those that people here made and "
                            "joined with. A version before it wrote none, or it was removed");
   if (!pins && pins.error().code == ErrorCode::failed_precondition) return pins.error();  // of a newer version
+  if (std::error_code ignored; fs::is_directory(file, ignored))
+    return folder.unpinned(file.string() + ": is a folder in the place of a file; remove it first");
   if (!pins) return folder.unpinned(pins.error().message);
   if (maker.holds_site(*pins)) return std::pair(std::move(maker), std::move(*pins));
   return folder.unpinned((folder.root() / "site.json").string() + ": is not what " + file.string() +
@@ -165,6 +167,12 @@ Result<void> SiteFolder::check_pins() const {
   return unpinned((root_ / "invite.json").string() +
                   ": is not a founding document that a person here joined with, by " + this->pins().string() +
                   ": it was put in from elsewhere, or a join did not come to its end");
+}
+
+bool SiteFolder::pins_another(const Digest& founding) const {
+  const auto maker = PinMaker::of(*this);
+  const auto pins = read_pins(this->pins());
+  return maker && pins && pins->invite && maker->holds_site(*pins) && !maker->holds(*pins, founding);
 }
 
 std::vector<federation::membership::RosterTrust> SiteFolder::pinned_trusts() const {

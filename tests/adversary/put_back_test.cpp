@@ -427,6 +427,12 @@ TEST_F(PutBack, AnInviteOfTheFileEditorsOwnIsNotBelieved) {
   for (const char* part : {"roster.json", "rosters", "acquaintances", "approvals"}) fs::remove_all(anna() / part);
   replace_file_by(evil / "invite.json", anna() / "invite.json");
   expect_refused("invite.json: is not a founding document that a person here joined with");
+  // Nor is a person brought to pin it by a `join` that looks like any other.
+  const std::vector<std::string> his = {"join", (evil / "invite.json").string()};
+  expect_command_refused(his, "pins: is of another founding document than this one");
+  fs::remove(anna() / "invite.json");
+  expect_command_refused(his, "invite.json is missing");
+  replace_file_by(evil / "invite.json", anna() / "invite.json");
   Json site = Json::parse(read_text(honest / "site.json"));
   crypto::SystemRandom random;
   const auto own = crypto::SigningKey::from_seed(random.secret_key());
