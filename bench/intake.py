@@ -176,7 +176,16 @@ def ingest_folder(folder, site):
     A crash is a node that dies, hangs or ends with an unknown status, or a file whose fate is not reported. A parser
     child that dies in its sandbox and is reported as its file's refusal is counted apart: that is the sandbox at work.
     """
-    command = [str(BIN / "fovea-node"), "--site", str(site), "--json", "--quiet", "data", "ingest", str(folder)]
+    node = [str(BIN / "fovea-node"), "--site", str(site), "--json", "--quiet"]
+    command = [*node, "data", "ingest", str(folder)]
+    if not (site / "site.json").exists():
+        subprocess.run(
+            [*node, "--passphrase-fd", "0", "init", "bench"],
+            input="only for this benchmark\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     except subprocess.TimeoutExpired:

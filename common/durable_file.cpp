@@ -1,16 +1,24 @@
 #include "common/durable_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "common/descriptor.h"
 #include "common/result.h"
@@ -51,39 +59,108 @@ Result<void> sync_folder(const fs::path& folder) {
 
 mode_t mode_bits(FileMode mode) noexcept { return mode == FileMode::secret ? 0600 : 0644; }
 
-fs::path temporary_beside(const fs::path& path) {
-  fs::path out = path;
-  out += ".tmp";
-  return out;
+// A file that is being written is called NAME.fovea-PROCESS-NUMBER.tmp, beside the NAME that it will have.
+constexpr std::string_view kUnfinishedMark = ".fovea-", kUnfinishedEnding = ".tmp";
+constexpr int kNamesTriedMax = 1000;
+
+bool is_number_pair(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  return dash != std::string_view::npos && digits(text.substr(0, dash)) && digits(text.substr(dash + 1));
+}
+
+// The name that a file in the making will have; empty when `name` is not of one.
+std::string_view finished_name(std::string_view name) {
+  const std::size_t mark = name.rfind(kUnfinishedMark);
+  if (mark == std::string_view::npos || mark == 0 || !name.ends_with(kUnfinishedEnding)) return {};
+  const std::string_view numbers = name.substr(mark + kUnfinishedMark.size());
+  if (!is_number_pair(numbers.substr(0, numbers.size() - kUnfinishedEnding.size()))) return {};
+  return name.substr(0, mark);
+}
+
+// Whoever writes a file holds a lock on it: what nobody holds was left by a process that was killed. False when it is
+// there still and cannot be removed.
+bool remove_if_abandoned(const fs::path& file) {
+  const Descriptor left = open_file(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  if (left && ::flock(left.number(), LOCK_EX | LOCK_NB) != 0) return true;  // is being written
+  return ::unlink(file.c_str()) == 0 || errno == ENOENT;
+}
+
+// Once for each folder that this process writes into: a folder may hold many files.
+void remove_abandoned_in(const fs::path& folder) {
+  static std::mutex mutex;
+  static std::set<std::string> seen;
+  constexpr std::size_t kSeenMax = 4096;
+  {
+    const std::lock_guard lock(mutex);
+    if (seen.size() >= kSeenMax) seen.clear();
+    if (!seen.insert(folder.string()).second) return;
+  }
+  std::error_code ended;
+  for (fs::directory_iterator at(folder.empty() ? fs::path(".") : folder, ended), end; !ended && at != end;
+       at.increment(ended))
+    if (!finished_name(at->path().filename().string()).empty()) static_cast<void>(remove_if_abandoned(at->path()));
+}
+
+struct Unfinished {
+  Descriptor file;
+  fs::path path;
+};
+
+// Made here (O_EXCL), under a name that no other writer has: two who write one file at once never write into the same
+// bytes, and neither a link nor a pipe that somebody put there is followed.
+Result<Unfinished> create_unfinished(const fs::path& path, FileMode mode) {
+  static std::atomic<std::uint64_t> next{0};
+  remove_abandoned_in(path.parent_path());
+  for (int tried = 0; tried < kNamesTriedMax; ++tried) {
+    Unfinished out{{}, path};
+    out.path += std::string(kUnfinishedMark) + std::to_string(::getpid()) + "-" + std::to_string(next++) +
+                std::string(kUnfinishedEnding);
+    out.file = open_file(out.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode_bits(mode));
+    if (!out.file && errno == EEXIST) continue;
+    if (!out.file) return errno_error(path, "write");
+    // Another process may have taken it for abandoned before it was locked.
+    if (::flock(out.file.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;
+    struct stat status {};
+    if (::fstat(out.file.number(), &status) != 0) return errno_error(path, "stat");
+    if (status.st_nlink == 0) continue;
+    if (::fchmod(out.file.number(), mode_bits(mode)) == 0) return out;
+    const Error failed = errno_error(path, "set the mode of");
+    ::unlink(out.path.c_str());
+    return failed;
+  }
+  return unavailable(path.string() + ": no name is left to write it under; remove the files *.tmp beside it");
+}
+
+// Whole, and on the disk where `durable`.
+Result<Unfinished> write_unfinished(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
+  FOVEA_TRY_ASSIGN(Unfinished out, create_unfinished(path, mode));
+  Result<void> written = write_all(out.file.number(), bytes, path);
+  if (written && durable && ::fsync(out.file.number()) != 0) written = errno_error(path, "fsync");
+  if (written) return out;
+  ::unlink(out.path.c_str());
+  return written.error();
+}
+
+Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
+  FOVEA_TRY_ASSIGN(const Unfinished whole, write_unfinished(path, bytes, mode, durable));
+  if (::rename(whole.path.c_str(), path.c_str()) == 0) return {};
+  const Error failed = errno_error(path, "rename into place");
+  ::unlink(whole.path.c_str());
+  return failed;
+}
+
+// Gives a file its name unless there is one of that name: 0, or why not. Not every file system has links.
+int rename_to_new(const fs::path& from, const fs::path& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return ::unlink(from.c_str()), 0;
+  if (errno == EEXIST || errno == ENOSPC || errno == EROFS) return errno;
+  return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
 }
 
 // A pipe in a file's place would hold the program up until somebody reads it.
 constexpr const char* kPipe = ": is a pipe or a socket, not a file\n  fix: move it away";
-
-Result<Descriptor> create_temporary(const fs::path& temporary, FileMode mode) {
-  Descriptor out = open_file(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, mode_bits(mode));
-  if (!out && errno == ENXIO) return invalid_argument(temporary.string() + kPipe);
-  if (!out) return errno_error(temporary, "create");
-  struct stat status {};
-  if (::fstat(out.number(), &status) != 0) return errno_error(temporary, "stat");
-  if (S_ISFIFO(status.st_mode)) return invalid_argument(temporary.string() + kPipe);
-  return out;
-}
-
-Result<void> write_beside_and_rename(const fs::path& path, ByteView bytes, FileMode mode, bool durable) {
-  const fs::path temporary = temporary_beside(path);
-  {
-    FOVEA_TRY_ASSIGN(const Descriptor descriptor, create_temporary(temporary, mode));
-    if (::fchmod(descriptor.number(), mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
-    if (auto written = write_all(descriptor.number(), bytes, temporary); !written) {
-      ::unlink(temporary.c_str());
-      return written;
-    }
-    if (durable && ::fsync(descriptor.number()) != 0) return errno_error(temporary, "fsync");
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(path, "rename into place");
-  return {};
-}
 
 }  // namespace
 
@@ -92,11 +169,28 @@ Result<void> write_file_durably(const fs::path& path, ByteView bytes, FileMode m
   return sync_folder(path.parent_path());
 }
 
+Result<bool> create_file_durably(const fs::path& path, ByteView bytes, FileMode mode) {
+  FOVEA_TRY_ASSIGN(const Unfinished whole, write_unfinished(path, bytes, mode, true));
+  const int failed = rename_to_new(whole.path, path);
+  if (failed != 0) ::unlink(whole.path.c_str());
+  errno = failed;
+  if (failed != 0 && failed != EEXIST) return errno_error(path, "name");
+  FOVEA_TRY(sync_folder(path.parent_path()));
+  return failed == 0;
+}
+
 Result<void> remove_unfinished(const fs::path& path) {
-  const fs::path temporary = temporary_beside(path);
-  if (::unlink(temporary.c_str()) == 0) return sync_folder(path.parent_path());
-  if (errno == ENOENT) return {};
-  return errno_error(temporary, "remove");
+  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  const std::string name = path.filename().string();
+  std::vector<fs::path> left;
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    const std::string other = at->path().filename().string();
+    if (finished_name(other) == name || other == name + std::string(kUnfinishedEnding)) left.push_back(at->path());
+  }
+  for (const fs::path& file : left)
+    if (!remove_if_abandoned(file)) return errno_error(file, "remove");
+  return left.empty() ? Result<void>() : sync_folder(folder);
 }
 
 Result<void> replace_file(const fs::path& path, ByteView bytes) {
@@ -104,27 +198,24 @@ Result<void> replace_file(const fs::path& path, ByteView bytes) {
 }
 
 Result<StagedFile> StagedFile::create(const fs::path& path, FileMode mode) {
-  const fs::path temporary = temporary_beside(path);
-  FOVEA_TRY_ASSIGN(Descriptor opened, create_temporary(temporary, mode));
-  StagedFile out(opened.release(), path);
-  if (::fchmod(out.descriptor_, mode_bits(mode)) != 0) return errno_error(temporary, "set the mode of");
-  return out;
+  FOVEA_TRY_ASSIGN(Unfinished made, create_unfinished(path, mode));
+  return StagedFile(std::move(made.file), std::move(made.path), path);
 }
-
-StagedFile::StagedFile(StagedFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 StagedFile::~StagedFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  ::unlink(temporary_beside(path_).c_str());
+  if (file_) ::unlink(unfinished_.c_str());
 }
 
-Result<void> StagedFile::append(ByteView bytes) { return write_all(descriptor_, bytes, temporary_beside(path_)); }
+Result<void> StagedFile::append(ByteView bytes) { return write_all(file_.number(), bytes, path_); }
 
 Result<void> StagedFile::finish() {
-  if (::rename(temporary_beside(path_).c_str(), path_.c_str()) != 0) return errno_error(path_, "rename into place");
-  ::close(std::exchange(descriptor_, -1));
+  if (::rename(unfinished_.c_str(), path_.c_str()) != 0) return errno_error(path_, "rename into place");
+  file_ = Descriptor();
+  return {};
+}
+
+Result<void> rename_file(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return errno_error(to, "rename into place");
   return {};
 }
 

@@ -1,4 +1,7 @@
 // The one door to files that must survive a crash. Errors name the path; a full disk is `unavailable`.
+// Whatever is written whole is written beside its place first, under a name of its own: of two who write one file at
+// once, one has the last word, and nobody reads a mixture. What a killed process leaves there is removed by the next
+// one that writes into the folder.
 // After a failed fsync nothing is retried: the caller stops and recovers from what is on disk.
 #pragma once
 
@@ -8,6 +11,7 @@
 #include <utility>
 
 #include "common/bytes.h"
+#include "common/descriptor.h"
 #include "common/result.h"
 
 namespace fovea {
@@ -17,7 +21,12 @@ enum class FileMode { normal, secret };  // 0644 and 0600
 // Replaces `path` whole: temporary file beside it, fsync, rename, fsync of the folder.
 Result<void> write_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
 
-// Removes what a write_file_durably() of `path` left beside it when the process was killed, if anything.
+// The same for a file that may be made once only, such as a key: true when it was made now, false when it was there
+// already, in which case it is left as it is.
+Result<bool> create_file_durably(const std::filesystem::path& path, ByteView bytes, FileMode mode = FileMode::normal);
+
+// Removes what a write_file_durably() of `path`, of this or an older version, left beside it when the process was
+// killed, if anything.
 Result<void> remove_unfinished(const std::filesystem::path& path);
 
 // Replaces `path` whole for its readers, without waiting for the disk: for a status that the next start writes anew.
@@ -29,7 +38,7 @@ Result<void> replace_file(const std::filesystem::path& path, ByteView bytes);
 class StagedFile {
  public:
   static Result<StagedFile> create(const std::filesystem::path& path, FileMode mode);
-  StagedFile(StagedFile&& other) noexcept;
+  StagedFile(StagedFile&& other) noexcept = default;
   StagedFile& operator=(StagedFile&&) = delete;
   ~StagedFile();
 
@@ -37,10 +46,14 @@ class StagedFile {
   Result<void> finish();
 
  private:
-  StagedFile(int descriptor, std::filesystem::path path) : descriptor_(descriptor), path_(std::move(path)) {}
-  int descriptor_ = -1;
-  std::filesystem::path path_;
+  StagedFile(Descriptor file, std::filesystem::path unfinished, std::filesystem::path path)
+      : file_(std::move(file)), unfinished_(std::move(unfinished)), path_(std::move(path)) {}
+  Descriptor file_;  // none when it was finished
+  std::filesystem::path unfinished_, path_;
 };
+
+// Moves a file to another name on the same file system, over what has that name. Durable after sync_filesystem.
+Result<void> rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Gives a folder its name: one that was made under another, beside it, is there whole or not at all.
 Result<void> rename_folder_durably(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -118,6 +118,20 @@ SealedInfo seal(const SigningKey& key, const SecretBytes& passphrase) {
   return sealed;
 }
 
+Bio sealed_text(const SigningKey& key, const SecretBytes& passphrase) {
+  const SealedInfo sealed = seal(key, passphrase);
+  Bio out(BIO_new(BIO_s_mem()));
+  FOVEA_CHECK(out != nullptr && PEM_write_bio_PKCS8(out.get(), sealed.get()) == 1);
+  return out;
+}
+
+ByteView bytes_in(const Bio& memory) {
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(memory.get(), &text);
+  FOVEA_CHECK(size > 0);
+  return as_bytes(std::string_view(text, static_cast<std::size_t>(size)));
+}
+
 Result<SealedInfo> read_sealed(const std::filesystem::path& path) {
   const std::string no_key =
       ": is not a key under a passphrase (PEM, ENCRYPTED PRIVATE KEY); restore it from your backup, or make a new key "
@@ -177,13 +191,17 @@ Result<void> check_new_passphrase(const SecretBytes& passphrase) {
 Result<void> write_protected_key_file(const std::filesystem::path& path, const SigningKey& key,
                                       const SecretBytes& passphrase) {
   FOVEA_TRY(check_new_passphrase(passphrase));
-  const SealedInfo sealed = seal(key, passphrase);
-  const Bio out(BIO_new(BIO_s_mem()));
-  FOVEA_CHECK(out != nullptr && PEM_write_bio_PKCS8(out.get(), sealed.get()) == 1);
-  char* text = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &text);
-  FOVEA_CHECK(size > 0);
-  return write_file_durably(path, as_bytes(std::string_view(text, static_cast<std::size_t>(size))), FileMode::secret);
+  const Bio sealed = sealed_text(key, passphrase);
+  return write_file_durably(path, bytes_in(sealed), FileMode::secret);
+}
+
+Result<void> create_protected_key_file(const std::filesystem::path& path, const SigningKey& key,
+                                       const SecretBytes& passphrase) {
+  FOVEA_TRY(check_new_passphrase(passphrase));
+  const Bio sealed = sealed_text(key, passphrase);
+  FOVEA_TRY_ASSIGN(const bool made, create_file_durably(path, bytes_in(sealed), FileMode::secret));
+  if (!made) return failed_precondition(path.string() + ": exists already; choose another file for a new key");
+  return {};
 }
 
 Result<void> check_protected_key_file(const std::filesystem::path& path) {

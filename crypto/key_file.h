@@ -26,6 +26,9 @@ Result<void> check_new_passphrase(const SecretBytes& passphrase);
 // invalid_argument as above; an older file is replaced.
 Result<void> write_protected_key_file(const std::filesystem::path& path, const SigningKey& key,
                                       const SecretBytes& passphrase);
+// The same for a new key: failed_precondition where a file of that name is there, however lately it was made.
+Result<void> create_protected_key_file(const std::filesystem::path& path, const SigningKey& key,
+                                       const SecretBytes& passphrase);
 // Whether there is such a key, without its passphrase. permission_denied: others may read the file; corruption: it is
 // none.
 Result<void> check_protected_key_file(const std::filesystem::path& path);

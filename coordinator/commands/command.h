@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/clock.h"
 #include "common/console.h"
+#include "common/file_lock.h"
 #include "common/result.h"
 #include "coordinator/registry/coordinator_folder.h"
 #include "federation/files/passphrase.h"
@@ -27,6 +29,9 @@ struct CommandContext {
   registry::CoordinatorFolder folder() const { return registry::CoordinatorFolder(home); }
   // coordinator.toml; a mistake in it sets exit code 3.
   Result<registry::CoordinatorConfig> config();
+  // Of a command that reads documents in the folder and writes what follows from them: what a person saw is what she
+  // signs. None where there is no folder yet; failed_precondition names who holds it.
+  Result<std::optional<FileLock>> lock_changes(std::string_view command) const;
 };
 
 // Site by site what `next` changes, with the fingerprint that covers all keys of a site.

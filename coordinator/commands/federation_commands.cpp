@@ -5,14 +5,17 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/console.h"
+#include "common/file_lock.h"
 #include "common/ids.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/registry/next_steps.h"
@@ -277,6 +280,14 @@ Result<registry::CoordinatorConfig> CommandContext::config() {
   return config;
 }
 
+Result<std::optional<FileLock>> CommandContext::lock_changes(std::string_view command) const {
+  std::error_code error;
+  if (!std::filesystem::is_directory(home, error)) return std::optional<FileLock>();
+  FOVEA_TRY_ASSIGN(FileLock lock, FileLock::take_as(home / "changes.lock", "fovea-coordinator " + std::string(command),
+                                                    home.string()));
+  return std::optional<FileLock>(std::move(lock));
+}
+
 void add_federation_commands(CLI::App& app, CommandContext& context) {
   auto choice = std::make_shared<Choice>();
   auto* sign = app.add_subcommand("sign", "Put sites on the roster: sign the next epoch");
@@ -291,9 +302,17 @@ void add_federation_commands(CLI::App& app, CommandContext& context) {
   for (auto* command : {sign, revoke}) command->add_flag("--replace", choice->replace, kReplace);
   for (auto* command : {sign, cosign, revoke})
     command->add_option("--key", choice->key, "The administrator's key file")->required();
-  sign->callback([&context, choice] { context.console.run("sign", [&] { return run_sign(context, *choice); }); });
-  cosign->callback([&context, choice] { context.console.run("cosign", [&] { return run_cosign(context, *choice); }); });
-  revoke->callback([&context, choice] { context.console.run("revoke", [&] { return run_revoke(context, *choice); }); });
+  const auto on = [&context, choice](CLI::App* command, auto body) {
+    command->callback([&context, choice, command, body] {
+      context.console.run(command->get_name(), [&]() -> Result<void> {
+        FOVEA_TRY_ASSIGN(const std::optional<FileLock> lock, context.lock_changes(command->get_name()));
+        return body(context, *choice);
+      });
+    });
+  };
+  on(sign, run_sign);
+  on(cosign, run_cosign);
+  on(revoke, run_revoke);
   auto* sites = app.add_subcommand("sites", "Show the roster, and which sites are left out of runs");
   sites->callback([&context] { context.console.run("sites", [&] { return run_sites(context); }); });
   add_blame_commands(app, context);

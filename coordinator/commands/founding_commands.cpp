@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include "common/console.h"
 #include "common/contains.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/registry/next_steps.h"
 #include "crypto/key_file.h"
@@ -56,7 +58,7 @@ Result<crypto::SigningKey> make_key(CommandContext& context, const std::string& 
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes passphrase, context.passphrase.fresh("the key " + file));
   crypto::SystemRandom random;
   crypto::SigningKey key = crypto::SigningKey::create(random);
-  FOVEA_TRY(crypto::write_protected_key_file(file, key, passphrase));
+  FOVEA_TRY(crypto::create_protected_key_file(file, key, passphrase));
   return key;
 }
 
@@ -256,9 +258,18 @@ Result<void> run_sign_founding(CommandContext& context, const FoundingChoice& ch
   if (std::find(facts->administrators.begin(), facts->administrators.end(), key.verify_key()) ==
       facts->administrators.end())
     return permission_denied(choice.key + ": is not the key of an administrator whom " + choice.file + " lists");
+  const std::filesystem::path file = behind_links(choice.file);
+  const std::filesystem::path folder = file.parent_path().empty() ? "." : file.parent_path();
+  FOVEA_TRY_ASSIGN(const FileLock lock,
+                   FileLock::take(folder, folder.string() + ": another program changes a file here; try again"));
+  // Somebody else may have signed it in the meantime: both signatures count.
+  FOVEA_TRY_ASSIGN(SignedDocument now, federation::files::read_signed_document(choice.file));
+  if (now.document != document.document)
+    return failed_precondition(choice.file + ": was changed while the passphrase was typed; sign it again");
+  document = std::move(now);
   FOVEA_TRY(document.sign(key));
   FOVEA_TRY_ASSIGN(const std::size_t valid, document.count_valid("invite", facts->administrators));
-  FOVEA_TRY(write_file_durably(behind_links(choice.file), document.serialize()));
+  FOVEA_TRY(write_file_durably(file, document.serialize()));
   nlohmann::ordered_json data = json_of(*facts);
   data["signatures"] = valid;
   const std::size_t left = facts->administrators.size() - valid;
@@ -366,6 +377,14 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
       context.console.run(command->get_name(), [&] { return body(context, *choice); });
     });
   };
+  const auto on_folder = [&context, choice](CLI::App* command, auto body) {
+    command->callback([&context, choice, command, body] {
+      context.console.run(command->get_name(), [&]() -> Result<void> {
+        FOVEA_TRY_ASSIGN(const std::optional<FileLock> lock, context.lock_changes(command->get_name()));
+        return body(context, *choice);
+      });
+    });
+  };
   auto* administrator =
       app.add_subcommand("administrator", "Make an administrator's key, on that person's own machine");
   administrator->add_option("file", choice->file, "Where to write the secret key")->required();
@@ -381,7 +400,7 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
   init->add_option("--port", choice->port, "Port to listen on")->capture_default_str()->check(CLI::Range(1, 65535));
   init->add_option("--administrator-key-here", choice->key_here,
                    "Make one administrator's key on this machine, in this file: one person alone decides");
-  on(init, run_init);
+  on_folder(init, run_init);
   auto* amend = app.add_subcommand("amend", "Change the founding document: a new one to sign, which sites then accept");
   auto* endpoint =
       amend->add_option("--endpoint", choice->endpoint, "Another tcp://host:port under which sites reach this machine");
@@ -399,7 +418,7 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
         ->check(CLI::Range(1, 8));
   }
   amend->add_flag("--replace", choice->replace, "Write it over one that waits for signatures, which is lost then");
-  on(amend, run_amend);
+  on_folder(amend, run_amend);
   auto* sign = app.add_subcommand("sign-founding", "Sign a founding document as one of its administrators");
   sign->add_option("file", choice->file, "founding.json, or a copy of it")->required();
   sign->add_option("--key", choice->key, "The administrator's key file")->required();
@@ -408,7 +427,7 @@ void add_founding_commands(CLI::App& app, CommandContext& context) {
   take->add_option("file", choice->file, "The signed document, or a copy that only some have signed so far")
       ->required();
   take->add_flag("--replace", choice->replace, "Take a roster also where another one waits for signatures");
-  on(take, run_take);
+  on_folder(take, run_take);
   auto* invite = app.add_subcommand("invite", "Write the invite for hospitals: the signed founding document");
   invite->add_option("--output", choice->file, "Where to; the default is invite.json in the coordinator's folder");
   on(invite, run_invite);

@@ -46,14 +46,26 @@ struct Choice {
 // The process that serves holds a lock on this file, whose text is its process id.
 fs::path serving_file(const fs::path& home) { return home / "serving"; }
 
+Result<pid_t> serving_process(const fs::path& home) {
+  const fs::path path = serving_file(home);
+  if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
+  FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
+  const std::string_view digits = as_text(text);
+  pid_t process = 0;
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), process).ec != std::errc() || process <= 1)
+    return corruption(path.string() + ": holds no process id");
+  return process;
+}
+
 Result<FileLock> lock_serving(const fs::path& home) {
-  FOVEA_TRY_ASSIGN(
-      FileLock lock,
-      FileLock::take(
-          serving_file(home),
-          home.string() +
-              ": another fovea-coordinator serves from this folder; stop it with: fovea-coordinator run stop"));
-  FOVEA_TRY(lock.write(std::to_string(::getpid()) + "\n"));
+  auto lock = FileLock::take(serving_file(home), "");
+  if (!lock && lock.error().code == ErrorCode::failed_precondition) {
+    const auto process = serving_process(home);
+    return failed_precondition(
+        home.string() + ": another fovea-coordinator" + (process ? " (process " + std::to_string(*process) + ")" : "") +
+        " serves from this folder; stop it with: fovea-coordinator --home " + home.string() + " run stop");
+  }
+  if (lock) FOVEA_TRY(lock->write(std::to_string(::getpid()) + "\n"));
   return lock;
 }
 
@@ -208,17 +220,6 @@ Result<void> run_list(CommandContext& context) {
       "run list", data,
       runs.empty() ? "no run yet; start one with: fovea-coordinator run start PLAN" : text_table(rows));
   return {};
-}
-
-Result<pid_t> serving_process(const fs::path& home) {
-  const fs::path path = serving_file(home);
-  if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
-  FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
-  const std::string_view digits = as_text(text);
-  pid_t process = 0;
-  if (std::from_chars(digits.data(), digits.data() + digits.size(), process).ec != std::errc() || process <= 1)
-    return corruption(path.string() + ": holds no process id");
-  return process;
 }
 
 Result<void> run_stop(CommandContext& context) {

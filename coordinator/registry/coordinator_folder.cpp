@@ -12,6 +12,7 @@
 #include "common/config_fields.h"
 #include "common/contains.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "coordinator/registry/default_config.h"
 #include "crypto/random_source.h"
 #include "federation/files/signed_document_file.h"
@@ -108,6 +109,10 @@ Result<void> CoordinatorFolder::check_new(const NewFederation& federation) const
 
 Result<federation::membership::Invite> CoordinatorFolder::create(const NewFederation& federation) const {
   FOVEA_TRY(check_new(federation));
+  FOVEA_TRY(create_directories_durably(root_));
+  FOVEA_TRY_ASSIGN(const FileLock lock,
+                   FileLock::take_as(root_ / "init.lock", "fovea-coordinator init", root_.string()));
+  FOVEA_TRY(check_new(federation));  // by one who was faster
   const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY(keys.create());
   FOVEA_TRY(create_directories_durably(runs()));

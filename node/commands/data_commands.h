@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/console.h"
+#include "common/file_lock.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
@@ -26,10 +28,14 @@ struct IngestRequest {
   bool correct_bias = false;                   // N4, of MR
   unsigned workers = 0;                        // 0: one per core
   std::uint64_t memory_bytes = 8'000'000'000;  // of all workers and their parsers
+  bool data_is_locked = false;                 // by the caller (store::data_lock); else it is waited for
   // Opens what `data listen` received; none: files of other origin.
   std::shared_ptr<const crypto::AgreementKey> received_for;
 };
 
+// store::data_lock, as `program`; says on the console for whom it waits.
+Result<FileLock> wait_for_data(const Console& console, const std::filesystem::path& data_folder,
+                               std::string_view program);
 // intake.memory_megabytes of the site's settings, or the default where there are none.
 Result<std::uint64_t> memory_allowance(CommandContext& context);
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,

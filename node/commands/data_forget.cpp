@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "common/file_lock.h"
 #include "federation/ledger/entry.h"
 #include "federation/ledger/ledger.h"
 #include "node/commands/command.h"
@@ -70,6 +71,7 @@ Result<void> run_data_forget(const Console& console, const std::filesystem::path
 Result<void> forget_on_record(CommandContext& context, const std::string& code, bool agreed) {
   const std::filesystem::path data = context.folder().data();
   FOVEA_TRY(confirm(context.console, data, code, agreed));
+  FOVEA_TRY_ASSIGN(const FileLock lock, wait_for_data(context.console, data, "fovea-node data forget"));
   FOVEA_TRY_ASSIGN(std::optional<federation::ledger::Ledger> ledger, erasure_ledger(context.folder()));
   FOVEA_TRY(record_erasure(ledger, "study " + code + ": is being deleted", context.clock.wall()));
   FOVEA_TRY(run_data_forget(context.console, data, code, context.clock.wall().value));

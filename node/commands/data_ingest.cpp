@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "crypto/key_agreement.h"
 #include "node/commands/command.h"
 #include "node/commands/data_commands.h"
@@ -199,6 +201,11 @@ Result<void> run_data_ingest(const Console& console, const std::filesystem::path
                              const IngestRequest& request) {
   const SteadyClock::time_point started = SteadyClock::now();
   FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, settings_of(request));
+  std::optional<FileLock> lock;
+  if (!request.data_is_locked) {
+    FOVEA_TRY(create_directories_durably(data_folder));
+    FOVEA_TRY_ASSIGN(lock, wait_for_data(console, data_folder, "fovea-node data ingest"));
+  }
   FOVEA_TRY_ASSIGN(const intake::FoundStudies found, find_labelled_sources(console, request, settings));
   FOVEA_TRY_ASSIGN(store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, true));
   ProgressLine line(console);
@@ -211,6 +218,13 @@ Result<void> run_data_ingest(const Console& console, const std::filesystem::path
                                 ? "data ingest: no scans found (expected .nii, .nii.gz, .nrrd, .mha or DICOM series)"
                                 : "data ingest: every study was refused; the reasons are above");
   return {};
+}
+
+Result<FileLock> wait_for_data(const Console& console, const std::filesystem::path& data_folder,
+                               std::string_view program) {
+  return FileLock::wait_as(store::data_lock(data_folder), program, [&](const std::string& holder) {
+    console.progress("waiting for " + holder + ", which changes the studies in " + data_folder.string());
+  });
 }
 
 Result<std::uint64_t> memory_allowance(CommandContext& context) {

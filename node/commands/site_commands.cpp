@@ -99,6 +99,7 @@ Result<void> check_approver(CommandContext& context, const io::SiteFolder& folde
 Result<void> run_join(CommandContext& context, const std::filesystem::path& invite_file, bool accept_change) {
   const io::SiteFolder folder = context.folder();
   FOVEA_TRY_ASSIGN(const federation::membership::RosterSite site, folder.site());
+  FOVEA_TRY_ASSIGN(const FileLock lock, folder.lock_changes("fovea-node join"));
   FOVEA_TRY_ASSIGN(const federation::membership::SignedDocument document,
                    federation::files::read_signed_document(invite_file));
   auto invite = federation::membership::verify_invite(document);

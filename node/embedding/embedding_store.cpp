@@ -87,9 +87,9 @@ Result<crypto::SecretKey> open_key(const std::filesystem::path& path) {
   if (bytes) return crypto::SecretKey::from(*bytes, "embeddings.key");
   if (bytes.error().code != ErrorCode::not_found) return std::move(bytes).error();
   crypto::SystemRandom random;
-  crypto::SecretKey key = random.secret_key();
-  FOVEA_TRY(write_file_durably(path, key.view(), FileMode::secret));
-  return key;
+  FOVEA_TRY(create_file_durably(path, random.secret_key().view(), FileMode::secret));
+  FOVEA_TRY_ASSIGN(const Bytes made, read_file(path, 32));  // by whoever was first
+  return crypto::SecretKey::from(made, "embeddings.key");
 }
 
 }  // namespace

@@ -97,8 +97,8 @@ Result<std::unique_ptr<SiteDriver>> SiteDriver::open(SiteDriverOptions options, 
   FOVEA_TRY_ASSIGN(const federation::membership::Invite invite, folder.invite());
   FOVEA_TRY(check_own_files(folder));
   FOVEA_TRY_ASSIGN(FileLock lock,
-                   FileLock::take(folder.root() / "lock",
-                                  folder.root().string() + ": another fovea-node runs on this folder; stop it first"));
+                   FileLock::take_as(folder.root() / "lock", "fovea-node start",
+                                     folder.root().string() + ": another fovea-node runs on this folder"));
   FOVEA_TRY_ASSIGN(federation::io::EventLog events, federation::io::EventLog::open(folder.events(), clock));
   FOVEA_TRY_ASSIGN(std::optional<federation::membership::Roster> roster, folder.newest_roster());
   if (roster) FOVEA_TRY(folder.check_own_entry(*roster));

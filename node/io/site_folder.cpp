@@ -11,6 +11,7 @@
 
 #include "common/config_fields.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "common/json_fields.h"
 #include "crypto/hash.h"
 #include "crypto/key_file.h"
@@ -89,6 +90,10 @@ Result<federation::membership::RosterSite> SiteFolder::create(
   const federation::files::KeyFolder keys = key_folder();
   FOVEA_TRY_ASSIGN(const crypto::SecretBytes secret,
                    passphrase.fresh("the key " + keys.protected_file("approver").string()));
+  FOVEA_TRY(create_directories_durably(root_));
+  FOVEA_TRY_ASSIGN(const FileLock lock, lock_changes("fovea-node init"));
+  if (fs::exists(root_ / "site.json"))  // made while the passphrase was typed
+    return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
   FOVEA_TRY(keys.create());
   for (const char* part : {"plans", "approvals", "runs", "data"}) FOVEA_TRY(create_directories_durably(root_ / part));
   crypto::SystemRandom random;
@@ -107,6 +112,10 @@ Result<federation::membership::RosterSite> SiteFolder::create(
   // Last: a folder with site.json is a complete site.
   FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(text)));
   return site;
+}
+
+Result<FileLock> SiteFolder::lock_changes(std::string_view program) const {
+  return FileLock::take_as(root_ / "changes.lock", program, root_.string());
 }
 
 SiteFolder SiteFolder::read_once() const {

@@ -26,6 +26,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/file_lock.h"
 #include "common/ids.h"
 #include "common/result.h"
 #include "crypto/key_agreement.h"
@@ -103,6 +104,9 @@ class SiteFolder {
   // is a site already.
   Result<federation::membership::RosterSite> create(const SiteId& id,
                                                     const federation::files::PassphraseSource& passphrase) const;
+
+  // Of `init` and `join`, which write several files that fit together. failed_precondition names who holds it.
+  Result<FileLock> lock_changes(std::string_view program) const;
 
   Result<federation::membership::RosterSite> site() const;  // not_found: not initialised; says to run init
   // Those that site.json names, or an error that names the file and what to do.

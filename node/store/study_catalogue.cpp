@@ -63,7 +63,8 @@ Result<crypto::SecretKey> load_key(const std::filesystem::path& path, bool creat
       return permission_denied("catalogue.key: missing; without it the sealed columns cannot be read (restore it)");
     crypto::SystemRandom random;
     const crypto::SecretKey fresh = random.secret_key();
-    FOVEA_TRY(write_file_durably(path, fresh.view(), FileMode::secret));
+    // Of two who make it at once, both take the one that was first: what was sealed under another could never be read.
+    FOVEA_TRY(create_file_durably(path, fresh.view(), FileMode::secret));
   }
   FOVEA_TRY_ASSIGN(Bytes bytes, read_file(path, kKeyBytes));
   Result<crypto::SecretKey> key = crypto::SecretKey::from(bytes, "catalogue.key");
@@ -173,6 +174,8 @@ StudyCatalogue::StudyCatalogue(StudyCatalogue&&) noexcept = default;
 StudyCatalogue& StudyCatalogue::operator=(StudyCatalogue&&) noexcept = default;
 StudyCatalogue::~StudyCatalogue() = default;
 
+std::filesystem::path data_lock(const std::filesystem::path& site_folder) { return site_folder / "lock"; }
+
 Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_folder, bool create) {
   const std::filesystem::path file = site_folder / kDatabase;
   const bool exists = std::filesystem::exists(file);
@@ -188,9 +191,11 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
     if (exists && db.execAndGet("PRAGMA quick_check").getString() != "ok")
       return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again");
     const auto version = [&] { return db.execAndGet("PRAGMA user_version").getInt(); };
-    if (create && version() == 0) {  // new, or its making was cut off
+    if (create && version() == 0) {         // new, or its making was cut off
+      SQLite::Transaction transaction(db);  // nobody finds tables without a version
       db.exec(kSchema);
       db.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+      transaction.commit();
     }
     if (version() != kSchemaVersion)
       return failed_precondition("catalogue: of version " + std::to_string(version()) + ", this program writes " +

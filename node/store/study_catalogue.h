@@ -78,6 +78,10 @@ struct CatalogueCounts {
 // looked at.
 std::string bias_mismatch(std::span<const StudyRecord> records, bool n4);
 
+// Whoever adds, replaces or deletes studies holds this lock (common/file_lock.h) for as long: a code stands for a row
+// and two files, and only together are they a study. Readers need none: a row is written when its files are there.
+std::filesystem::path data_lock(const std::filesystem::path& site_folder);
+
 class StudyCatalogue {
  public:
   // Opens, or creates with `create`, SITE/catalogue.sqlite, SITE/catalogue.key and SITE/volumes/.
