@@ -30,7 +30,7 @@ void add_ingest(CLI::App& data, CommandContext& context) {
   ingest->add_option("--workers", request->workers, "Scans ingested at once (one per core when not given)");
   ingest->callback([&context, request] {
     context.console.run("data ingest", [&]() -> Result<void> {
-      FOVEA_TRY(context.folder().site());  // a mistyped --site is no new site
+      FOVEA_TRY(context.folder().check_begun());
       FOVEA_TRY_ASSIGN(request->memory_bytes, memory_allowance(context));
       return run_data_ingest(context.console, context.folder().data(), *request);
     });

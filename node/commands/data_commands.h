@@ -14,6 +14,10 @@
 #include "common/result.h"
 #include "crypto/key_agreement.h"
 
+namespace fovea::node::intake {
+struct IngestSettings;
+}
+
 namespace fovea::node::commands {
 
 struct CommandContext;
@@ -38,6 +42,8 @@ Result<FileLock> wait_for_data(const Console& console, const std::filesystem::pa
                                std::string_view program);
 // intake.memory_megabytes of the site's settings, or the default where there are none.
 Result<std::uint64_t> memory_allowance(CommandContext& context);
+// invalid_argument names the option.
+Result<intake::IngestSettings> ingest_settings(const IngestRequest& request);
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request);
 

@@ -12,6 +12,7 @@
 #include "node/commands/command.h"
 #include "node/commands/data_commands.h"
 #include "node/commands/study_text.h"
+#include "node/receive/kept_series.h"
 #include "node/store/study_catalogue.h"
 
 namespace fovea::node::commands {
@@ -60,6 +61,8 @@ Result<void> confirm(const Console& console, const std::filesystem::path& data_f
 Result<void> run_data_forget(const Console& console, const std::filesystem::path& data_folder, const std::string& code,
                              std::int64_t unix_ms) {
   FOVEA_TRY_ASSIGN(store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(const store::StudyIdentity identity, catalogue.identity(code));
+  FOVEA_TRY(receive::forget_kept(data_folder, identity.image));
   FOVEA_TRY(catalogue.forget(code, unix_ms));
   console.data("data forget", {{"code", code}, {"forgotten", true}},
                code + " forgotten: volumes, findings and identity are deleted; the erasure is recorded");

@@ -148,26 +148,6 @@ intake::ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKe
           .memory = std::make_shared<intake::MemoryBudget>(bytes_max)};
 }
 
-Result<intake::IngestSettings> settings_of(const IngestRequest& request) {
-  intake::IngestSettings out;
-  FOVEA_TRY_ASSIGN(out.finding_labels, store::parse_finding_labels(request.finding_labels));
-  if (!(std::abs(request.intensity_offset) <= 1e6))
-    return invalid_argument("--intensity-offset: expected a number within ±1e6");
-  out.intensity_offset = static_cast<float>(request.intensity_offset);
-  out.correct_bias = request.correct_bias;
-  // Half of a worker's share is for its parser, half for what the node makes of the volume.
-  constexpr std::uint64_t kWorkerBytesMin = 1ull << 30;
-  const std::uint64_t for_received = request.received_for ? request.memory_bytes / 3 : 0;  // they are opened in memory
-  const std::uint64_t for_work = request.memory_bytes - for_received;
-  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, for_work / kWorkerBytesMin));
-  out.workers =
-      std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
-  out.limits.memory_bytes = for_work / out.workers / 2;
-  if (request.received_for) out.scan_files = received_files(request.received_for, for_received);
-  out.parser_program = intake::default_parser_program();
-  return out;
-}
-
 void print_report(const Console& console, const intake::IngestReport& report, const intake::FoundStudies& found,
                   double seconds) {
   Json refused = Json::array();
@@ -197,10 +177,30 @@ void print_report(const Console& console, const intake::IngestReport& report, co
 
 }  // namespace
 
+Result<intake::IngestSettings> ingest_settings(const IngestRequest& request) {
+  intake::IngestSettings out;
+  FOVEA_TRY_ASSIGN(out.finding_labels, store::parse_finding_labels(request.finding_labels));
+  if (!(std::abs(request.intensity_offset) <= 1e6))
+    return invalid_argument("--intensity-offset: expected a number within ±1e6");
+  out.intensity_offset = static_cast<float>(request.intensity_offset);
+  out.correct_bias = request.correct_bias;
+  // Half of a worker's share is for its parser, half for what the node makes of the volume.
+  constexpr std::uint64_t kWorkerBytesMin = 1ull << 30;
+  const std::uint64_t for_received = request.received_for ? request.memory_bytes / 3 : 0;  // they are opened in memory
+  const std::uint64_t for_work = request.memory_bytes - for_received;
+  const auto affordable = static_cast<unsigned>(std::max<std::uint64_t>(1, for_work / kWorkerBytesMin));
+  out.workers =
+      std::min(affordable, request.workers > 0 ? request.workers : std::max(1u, std::thread::hardware_concurrency()));
+  out.limits.memory_bytes = for_work / out.workers / 2;
+  if (request.received_for) out.scan_files = received_files(request.received_for, for_received);
+  out.parser_program = intake::default_parser_program();
+  return out;
+}
+
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request) {
   const SteadyClock::time_point started = SteadyClock::now();
-  FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, settings_of(request));
+  FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, ingest_settings(request));
   std::optional<FileLock> lock;
   if (!request.data_is_locked) {
     FOVEA_TRY(create_directories_durably(data_folder));

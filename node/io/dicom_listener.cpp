@@ -114,6 +114,7 @@ Result<DicomPeer> parse_dicom_peer(const std::string& text) {
 const char* to_string(DicomEvent event) noexcept {
   switch (event) {
     case DicomEvent::refused: return "refused";
+    case DicomEvent::partly_refused: return "partly refused";
     case DicomEvent::echo: return "echo";
     case DicomEvent::stored: return "stored";
     case DicomEvent::full: return "full";
@@ -127,6 +128,7 @@ struct DicomListener::Impl {
     pid_t process = -1;
     Descriptor events;
     std::string address, line;
+    bool has_told = false;  // why it ended, or what it did
   };
 
   DicomConfig config;
@@ -137,7 +139,7 @@ struct DicomListener::Impl {
   std::uint16_t port = 0;
   std::size_t batches = 0;
   bool batch_has_files = false;
-  SteadyClock::time_point last_stored{};
+  SteadyClock::time_point last_stored{}, tend_at{};
   std::vector<Association> open;
 
   Result<void> begin_batch() {
@@ -154,7 +156,12 @@ struct DicomListener::Impl {
     const fs::path done = batch;
     FOVEA_TRY(begin_batch());
     hooks.batch_ready(done);
+    tend_at = SteadyClock::now();
     return {};
+  }
+
+  void tend_if_due() {
+    if (hooks.tend && SteadyClock::now() >= tend_at) tend_at = SteadyClock::now() + hooks.tend();
   }
 
   // The AE titles that may send from this address, with commas between; empty: none.
@@ -210,14 +217,15 @@ struct DicomListener::Impl {
     open.push_back(std::move(association));
   }
 
-  void on_event(const Association& from, const std::string& line) {
+  void on_event(Association& from, const std::string& line) {
     const std::size_t tab = line.find('\t');
     const std::string kind = line.substr(0, tab);
     const std::string detail =
         "address " + from.address + (tab == std::string::npos ? "" : ": " + line.substr(tab + 1));
-    for (const DicomEvent event :
-         {DicomEvent::refused, DicomEvent::echo, DicomEvent::stored, DicomEvent::full, DicomEvent::failed}) {
+    for (const DicomEvent event : {DicomEvent::refused, DicomEvent::partly_refused, DicomEvent::echo,
+                                   DicomEvent::stored, DicomEvent::full, DicomEvent::failed}) {
       if (kind != to_string(event)) continue;
+      from.has_told = true;
       if (event == DicomEvent::stored) {
         batch_has_files = true;
         last_stored = SteadyClock::now();
@@ -244,35 +252,47 @@ struct DicomListener::Impl {
     }
   }
 
-  static void reap(const Association& association, bool kill_it) {
+  // Its exit status.
+  static int reap(const Association& association, bool kill_it) {
     if (kill_it) kill(association.process, SIGKILL);
     int status = 0;
     while (waitpid(association.process, &status, 0) < 0 && errno == EINTR) {
     }
+    return status;
   }
 
-  std::chrono::milliseconds until_settled() const {
-    const auto due = last_stored + std::chrono::seconds(config.settle_s);
+  static std::chrono::milliseconds until(SteadyClock::time_point due) {
     return std::max(std::chrono::milliseconds(0),
                     std::chrono::ceil<std::chrono::milliseconds>(due - SteadyClock::now()));
+  }
+  std::chrono::milliseconds until_settled() const { return until(last_stored + std::chrono::seconds(config.settle_s)); }
+
+  int wait_ms() const {
+    constexpr std::chrono::milliseconds kLongest{3'600'000};
+    std::chrono::milliseconds out = kLongest;
+    if (open.empty() && batch_has_files) out = std::min(out, until_settled());
+    if (hooks.tend) out = std::min(out, until(tend_at));
+    return static_cast<int>(out.count());
   }
 
   Result<void> run(int stop_descriptor) {
     for (;;) {
       std::vector<pollfd> watched{{socket.number(), POLLIN, 0}, {stop_descriptor, POLLIN, 0}};
       for (const Association& association : open) watched.push_back({association.events.number(), POLLIN, 0});
-      const bool settling = open.empty() && batch_has_files;
-      const int ready = poll(watched.data(), watched.size(), settling ? static_cast<int>(until_settled().count()) : -1);
+      const int ready = poll(watched.data(), watched.size(), wait_ms());
       if (ready < 0 && errno != EINTR)
         return unavailable(std::string("dicom: waiting for connections failed: ") + std::strerror(errno));
       if (ready > 0 && watched[1].revents != 0) return finish();
       for (std::size_t n = open.size(); n-- > 0;)
         if (ready > 0 && watched[n + 2].revents != 0 && !read_events(open[n])) {
-          reap(open[n], false);
+          if (const int status = reap(open[n], false); status != 0 && (WIFSIGNALED(status) || !open[n].has_told))
+            hooks.log(DicomEvent::failed,
+                      "address " + open[n].address + ": the connection ended early, or spoke no DICOM");
           open.erase(open.begin() + static_cast<std::ptrdiff_t>(n));
         }
       if (ready > 0 && (watched[0].revents & POLLIN) != 0) accept_one();
       if (open.empty() && batch_has_files && until_settled().count() == 0) FOVEA_TRY(hand_over());
+      tend_if_due();
     }
   }
 
@@ -283,6 +303,7 @@ struct DicomListener::Impl {
     }
     open.clear();
     if (batch_has_files) FOVEA_TRY(hand_over());
+    tend_if_due();
     std::error_code ignored;
     fs::remove_all(batch, ignored);
     return {};

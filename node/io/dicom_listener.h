@@ -37,11 +37,13 @@ struct DicomConfig {
   std::uint32_t pdu_bytes_max = 65'536;
   std::uint32_t idle_s = 60;
   std::uint32_t settle_s = 10;
+  std::uint32_t keep_hours = 24;  // what was ingested is kept for what comes late (node/receive/kept_series.h)
   std::uint64_t file_bytes_max = 2'000'000'000;
   std::uint64_t incoming_bytes_max = 50'000'000'000;  // of all batches that wait
 };
 
-enum class DicomEvent { refused, echo, stored, full, failed };
+// partly_refused: of the kinds of objects that a peer offers to send, some are not taken.
+enum class DicomEvent { refused, partly_refused, echo, stored, full, failed };
 const char* to_string(DicomEvent event) noexcept;
 
 class DicomListener {
@@ -51,6 +53,8 @@ class DicomListener {
     std::function<void(DicomEvent event, const std::string& detail)> log;
     // A complete batch; the callee removes its folder. Called in the loop.
     std::function<void(const std::filesystem::path& batch)> batch_ready;
+    // Called in the loop, first of all, after each batch, and when the time that it returned is over; none: never.
+    std::function<std::chrono::milliseconds()> tend{};
   };
   struct Places {
     std::filesystem::path receiver_program;

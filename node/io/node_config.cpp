@@ -107,6 +107,7 @@ Result<DicomConfig> read_dicom(ConfigFields& fields) {
   FOVEA_TRY(fields.integer_into("dicom.pdu_bytes_max", 4'096, 131'072, out.pdu_bytes_max));
   FOVEA_TRY(fields.integer_into("dicom.idle_s", 1, 3'600, out.idle_s));
   FOVEA_TRY(fields.integer_into("dicom.settle_s", 0, 3'600, out.settle_s));
+  FOVEA_TRY(fields.integer_into("dicom.keep_hours", 0, 24 * 366, out.keep_hours));
   FOVEA_TRY(read_bytes(fields, "dicom.file_megabytes_max", out.file_bytes_max));
   FOVEA_TRY(read_bytes(fields, "dicom.incoming_megabytes_max", out.incoming_bytes_max));
   return out;

@@ -85,24 +85,25 @@ Result<federation::membership::RosterSite> read_site(ByteView bytes) {
 
 Result<federation::membership::RosterSite> SiteFolder::create(
     const SiteId& id, const federation::files::PassphraseSource& passphrase) const {
-  if (fs::exists(root_ / "site.json"))
-    return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
-  const federation::files::KeyFolder keys = key_folder();
-  FOVEA_TRY_ASSIGN(const crypto::SecretBytes secret,
-                   passphrase.fresh("the key " + keys.protected_file("approver").string()));
+  const Error is_site = failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
+  if (fs::exists(root_ / "site.json")) return is_site;
   FOVEA_TRY(create_directories_durably(root_));
   FOVEA_TRY_ASSIGN(const FileLock lock, lock_changes("fovea-node init"));
-  if (fs::exists(root_ / "site.json"))  // made while the passphrase was typed
-    return failed_precondition(root_.string() + ": is a site already; choose another folder with --site");
-  FOVEA_TRY(keys.create());
+  if (fs::exists(root_ / "site.json")) return is_site;  // made by one who was faster
   for (const char* part : {"plans", "approvals", "runs", "data"}) FOVEA_TRY(create_directories_durably(root_ / part));
+  FOVEA_TRY(begin_settings(id));
+  const federation::files::KeyFolder keys = key_folder();
+  const auto secret = passphrase.fresh("the key " + keys.protected_file("approver").string());
+  if (!secret)
+    return Error{secret.error().code,
+                 secret.error().message + "\n  fix: " + root_.string() +
+                     " has its settings and takes scans, but no keys yet: run the same init again"};
+  FOVEA_TRY(keys.create());
   crypto::SystemRandom random;
   FOVEA_TRY_ASSIGN(const crypto::SigningKey identity, keys.create_signing_key("identity", random));
   FOVEA_TRY_ASSIGN(const crypto::SigningKey log, keys.create_signing_key("log", random));
-  FOVEA_TRY_ASSIGN(const crypto::SigningKey approver, keys.create_protected_key("approver", random, secret));
+  FOVEA_TRY_ASSIGN(const crypto::SigningKey approver, keys.create_protected_key("approver", random, *secret));
   FOVEA_TRY_ASSIGN(const crypto::AgreementKey transport, keys.create_agreement_key("transport", random));
-  const std::string settings = with_setting(kDefaultNodeConfig, "id = \"st-anna\"", "id = \"" + id.text() + "\"");
-  FOVEA_TRY(write_file_durably(config(), as_bytes(settings)));
   federation::membership::RosterSite site{id, identity.verify_key(), transport.public_key(), log.verify_key(),
                                           approver.verify_key()};
   nlohmann::ordered_json value = {{"fovea_site", kFormat}};
@@ -112,6 +113,20 @@ Result<federation::membership::RosterSite> SiteFolder::create(
   // Last: a folder with site.json is a complete site.
   FOVEA_TRY(write_file_durably(root_ / "site.json", as_bytes(text)));
   return site;
+}
+
+// Those of an earlier init that came to no keys stay, with what a person has set in them since.
+Result<void> SiteFolder::begin_settings(const SiteId& id) const {
+  if (const auto begun = NodeConfig::read(config()); begun && begun->site == id) return {};
+  const std::string settings = with_setting(kDefaultNodeConfig, "id = \"st-anna\"", "id = \"" + id.text() + "\"");
+  return write_file_durably(config(), as_bytes(settings));
+}
+
+Result<void> SiteFolder::check_begun() const {
+  std::error_code error;
+  if (fs::exists(config(), error)) return {};
+  FOVEA_TRY(site());  // says to run init
+  return {};
 }
 
 Result<FileLock> SiteFolder::lock_changes(std::string_view program) const {

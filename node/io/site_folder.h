@@ -105,6 +105,9 @@ class SiteFolder {
   Result<federation::membership::RosterSite> create(const SiteId& id,
                                                     const federation::files::PassphraseSource& passphrase) const;
 
+  // That `init` made this folder, be it without keys for want of a passphrase: not_found says to run it. What writes
+  // into a folder asks first, so that a mistyped one does not become a site.
+  Result<void> check_begun() const;
   // Of `init` and `join`, which write several files that fit together. failed_precondition names who holds it.
   Result<FileLock> lock_changes(std::string_view program) const;
 
@@ -157,6 +160,7 @@ class SiteFolder {
 
  private:
   class PinMaker;
+  Result<void> begin_settings(const SiteId& id) const;
   struct Documents {
     std::optional<Bytes> site{};
     std::optional<federation::membership::SignedDocument> invite{};

@@ -3,8 +3,8 @@
 // becomes a numbered file in the given folder, byte for byte as received, sealed before it reaches the disk
 // (sealed_scan.h) for a key that this process does not have; nothing of it is parsed here. DCMTK stays in this process.
 //   fovea-dicom-receiver FOLDER AE-TITLE ALLOWED-AE[,…] PDU-BYTES IDLE-S FILE-BYTES FOLDER-BYTES PUBLIC-KEY
-// Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why", "full",
-// "failed".
+// Descriptor 3 is the connection; each line on descriptor 4 is an event: "echo", "stored", "refused <TAB> why",
+// "partly refused <TAB> what", "full", "failed".
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcuid.h>
 #include <dcmtk/dcmnet/diutil.h>
@@ -23,7 +23,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -100,11 +102,52 @@ class SealingPipe {
   std::thread thread_;
 };
 
+// The classes that intake reads; and the question whether anybody is here.
+constexpr const char* kTakenClasses[] = {UID_CTImageStorage,
+                                         UID_EnhancedCTImageStorage,
+                                         UID_LegacyConvertedEnhancedCTImageStorage,
+                                         UID_MRImageStorage,
+                                         UID_EnhancedMRImageStorage,
+                                         UID_LegacyConvertedEnhancedMRImageStorage,
+                                         UID_PositronEmissionTomographyImageStorage,
+                                         UID_EnhancedPETImageStorage,
+                                         UID_LegacyConvertedEnhancedPETImageStorage,
+                                         UID_SegmentationStorage,
+                                         UID_RTStructureSetStorage,
+                                         UID_SecondaryCaptureImageStorage};
+
+bool is_taken(const std::string& uid) {
+  return uid == UID_VerificationSOPClass ||
+         std::find(std::begin(kTakenClasses), std::end(kTakenClasses), uid) != std::end(kTakenClasses);
+}
+
 class Receiver final : public DcmSCP {
  public:
   explicit Receiver(Options options) : options_(std::move(options)) {}
 
  protected:
+  void notifyAssociationRequest(const T_ASC_Parameters& request, DcmSCPActionType& action) override {
+    DcmSCP::notifyAssociationRequest(request, action);
+    auto* offered = const_cast<T_ASC_Parameters*>(&request);  // ASC_* only read it
+    for (int n = 0; n < ASC_countPresentationContexts(offered); ++n) {
+      T_ASC_PresentationContext context{};
+      if (ASC_getPresentationContext(offered, n, &context).bad() || is_taken(context.abstractSyntax)) continue;
+      const char* const name = dcmFindNameOfUID(context.abstractSyntax);  // never the peer's own words
+      untaken_.insert(name != nullptr ? name : "an unknown kind");
+    }
+  }
+  void notifyAssociationAcknowledge() override {
+    if (!untaken_.empty()) tell("partly refused\tof what it offers to send, not taken: " + untaken_names());
+  }
+  void refuseAssociation(const DcmRefuseReasonType reason) override {
+    const bool nothing_taken = reason == DCMSCP_NO_PRESENTATION_CONTEXTS;
+    const bool is_told = reason == DCMSCP_CALLED_AE_TITLE_NOT_RECOGNIZED ||
+                         reason == DCMSCP_CALLING_AE_TITLE_NOT_RECOGNIZED;
+    if (nothing_taken && untaken_.empty()) tell("refused\tit offers no transfer syntax that is taken");
+    else if (nothing_taken) tell("refused\tnothing that it offers to send is taken: " + untaken_names());
+    else if (!is_told) tell("refused\tits request for an association is not one that DICOM knows");
+    DcmSCP::refuseAssociation(reason);
+  }
   OFBool checkCalledAETitleAccepted(const OFString& called) override {
     if (called == options_.title.c_str()) return OFTrue;
     tell("refused\tit called \"" + shown(called) + "\", this node is \"" + options_.title + "\"");
@@ -168,7 +211,17 @@ class Receiver final : public DcmSCP {
     return sendSTOREResponse(id, request, STATUS_Success);
   }
 
+  std::string untaken_names() const {
+    constexpr std::size_t kShownMax = 8;
+    std::string out;
+    std::size_t shown = 0;
+    for (const std::string& name : untaken_)
+      if (++shown <= kShownMax) out += (out.empty() ? "" : ", ") + name;
+    return shown > kShownMax ? out + " and " + std::to_string(shown - kShownMax) + " more" : out;
+  }
+
   Options options_;
+  std::set<std::string> untaken_;  // kinds of objects
   std::uint64_t received_ = 0;
   std::size_t count_ = 0;
 };
@@ -183,11 +236,7 @@ bool add_contexts(Receiver& receiver) {
         UID_JPEG2000LosslessOnlyTransferSyntax, UID_JPEG2000TransferSyntax, UID_RLELosslessTransferSyntax,
         UID_DeflatedExplicitVRLittleEndianTransferSyntax})
     syntaxes.push_back(uid);
-  for (const char* uid : {UID_CTImageStorage, UID_EnhancedCTImageStorage, UID_LegacyConvertedEnhancedCTImageStorage,
-                          UID_MRImageStorage, UID_EnhancedMRImageStorage, UID_LegacyConvertedEnhancedMRImageStorage,
-                          UID_PositronEmissionTomographyImageStorage, UID_EnhancedPETImageStorage,
-                          UID_LegacyConvertedEnhancedPETImageStorage, UID_SegmentationStorage,
-                          UID_RTStructureSetStorage, UID_SecondaryCaptureImageStorage})
+  for (const char* uid : kTakenClasses)
     if (receiver.addPresentationContext(uid, syntaxes).bad()) return false;
   OFList<OFString> plain;
   plain.push_back(UID_LittleEndianExplicitTransferSyntax);

@@ -1,0 +1,131 @@
+#include "node/commands/received_scans.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <system_error>
+
+#include "common/bytes.h"
+#include "common/durable_file.h"
+#include "common/file_lock.h"
+#include "node/intake/formats/scan_facts.h"
+#include "node/intake/ingest.h"
+#include "node/intake/parser/scan_parser.h"
+#include "node/receive/sealed_scan.h"
+
+namespace fovea::node::commands {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kDescribeFilesMax = 200;
+constexpr std::uintmax_t kDescribeBytesMax = 256u << 20;  // they are opened in memory
+constexpr std::chrono::milliseconds kBusyPause{500}, kFaultPause{60'000}, kRest{60'000};
+
+std::vector<fs::path> sealed_in(const fs::path& batch) {
+  std::vector<fs::path> out;
+  std::error_code failed;
+  for (fs::directory_iterator at(batch, failed), end; !failed && at != end; at.increment(failed))
+    if (at->path().extension() == receive::kSealedScanEnding) out.push_back(at->path());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// The next files to describe together.
+std::span<const fs::path> next_files(std::span<const fs::path> files) {
+  std::size_t count = 0;
+  for (std::uintmax_t bytes = 0; count < std::min(kDescribeFilesMax, files.size()); ++count) {
+    std::error_code failed;
+    const std::uintmax_t size = fs::file_size(files[count], failed);
+    bytes += failed ? 0 : size;
+    if (count > 0 && bytes > kDescribeBytesMax) break;
+  }
+  return files.first(count);
+}
+
+std::string code(const store::StudyCatalogue& catalogue, const std::string& text) {
+  return catalogue.study_code(as_bytes(text));
+}
+
+}  // namespace
+
+// What is no object of a series stays in the batch, whose ingest says why it is left alone.
+Result<void> ReceivedScans::sort(const fs::path& batch) {
+  FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, ingest_settings(request_));
+  FOVEA_TRY_ASSIGN(intake::ScanParser parser,
+                   intake::ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
+  const std::vector<fs::path> files = sealed_in(batch);
+  std::span<const fs::path> some;
+  for (std::span<const fs::path> left(files); !left.empty(); left = left.subspan(some.size())) {
+    some = next_files(left);
+    const Result<std::vector<intake::DicomFile>> described = parser.describe(some);
+    for (std::size_t f = 0; f < some.size(); ++f) {
+      // One file that ends the parser's child does not hide the others.
+      const Result<std::vector<intake::DicomFile>> single = described ? std::vector<intake::DicomFile>{(*described)[f]}
+                                                                      : parser.describe(some.subspan(f, 1));
+      if (!single) continue;
+      const intake::DicomFile& file = single->front();
+      if ((!file.is_image && !file.is_label) || file.series.empty()) continue;
+      // One instance of two patients is two objects, as damaged anonymisers make them: neither replaces the other.
+      const std::string instance = file.instance.empty() ? batch.filename().string() + some[f].filename().string()
+                                                         : file.instance + '\n' + file.patient;
+      FOVEA_TRY(kept_.add(some[f], code(catalogue_, "received series\n" + file.series),
+                          code(catalogue_, "received object\n" + file.series + '\n' + instance)));
+    }
+  }
+  return sync_filesystem(data_folder_);
+}
+
+void ReceivedScans::take(const fs::path& batch) {
+  batches_.push_back(batch);
+  if (const Result<void> sorted = sort(batch); !sorted)
+    spdlog::warn("dicom: a batch could not be sorted by series and is ingested by itself: {}", sorted.error().message);
+}
+
+std::chrono::milliseconds ReceivedScans::ingest() {
+  const std::vector<fs::path> due = kept_.due();
+  if (batches_.empty() && due.empty()) return kRest;
+  const auto lock = FileLock::take_as(store::data_lock(data_folder_), "fovea-node data listen", data_folder_.string());
+  if (!lock) {
+    if (!std::exchange(has_said_busy_, true)) spdlog::warn("dicom: what was received waits: {}", lock.error().message);
+    return kBusyPause;
+  }
+  has_said_busy_ = false;
+  IngestRequest request = request_;
+  request.data_is_locked = true;
+  request.paths = due;
+  for (const fs::path& batch : batches_)
+    if (!sealed_in(batch).empty()) request.paths.push_back(batch);
+  if (!request.paths.empty()) {
+    const Result<void> ingested = run_data_ingest(console_, data_folder_, request);
+    if (!ingested) spdlog::warn("dicom: not everything was ingested: {}", ingested.error().message);
+    // After a fault of the site (its disk), not of what came, it waits.
+    if (!ingested && ingested.error().code != ErrorCode::invalid_argument) return kFaultPause;
+  }
+  for (const fs::path& series : due)
+    if (const Result<void> done = kept_.set_ingested(series); !done) spdlog::error("dicom: {}", done.error().message);
+  for (const fs::path& batch : std::exchange(batches_, {})) {
+    std::error_code failed;
+    fs::remove_all(batch, failed);
+    if (failed) spdlog::error("dicom: received files could not be deleted: {}", failed.message());
+  }
+  return kRest;
+}
+
+std::chrono::milliseconds ReceivedScans::tend() {
+  const std::chrono::milliseconds pause = ingest();
+  const receive::KeptSeries::Dropped dropped = kept_.drop(fs::file_time_type::clock::now());
+  if (dropped.aged > 0)
+    spdlog::debug("dicom: {} received series kept for dicom.keep_hours are dropped; what comes for them now is alone",
+                  dropped.aged);
+  if (dropped.crowded > 0)
+    spdlog::warn(
+        "dicom: {} received series are dropped before dicom.keep_hours, for want of room; slices or contours that come "
+        "for them now are alone: have those series sent again",
+        dropped.crowded);
+  return pause;
+}
+
+}  // namespace fovea::node::commands
