@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
+#include "common/file_lock.h"
 #include "tests/integration/program.h"
 #include "tests/support/dicom_association.h"
 #include "tests/support/dicom_files.h"
@@ -32,6 +35,34 @@ DicomBytes slice(int n, const std::string& series) {
   out.text({0x0008, 0x0018}, "UI", series + "." + std::to_string(n + 1));
   out.text({0x0020, 0x000d}, "UI", "1.2.826.77.0.1");
   out.text({0x0020, 0x000e}, "UI", series);
+  return out;
+}
+
+// Of the middle slice of that series: a square of two voxels by two.
+DicomBytes contours(const std::string& series) {
+  DicomBytes out, of_series, study, frame, roi, drawn, points, kind;
+  out.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.481.3");
+  out.text({0x0008, 0x0018}, "UI", series + ".900");
+  out.text({0x0008, 0x0060}, "CS", "RTSTRUCT");
+  out.text({0x0010, 0x0010}, "PN", "Canary^Dicom");
+  out.text({0x0010, 0x0020}, "LO", "CANARY-ID-99");
+  out.text({0x0020, 0x000d}, "UI", "1.2.826.77.0.1");
+  out.text({0x0020, 0x000e}, "UI", series + ".901");
+  of_series.text({0x0020, 0x000e}, "UI", series);
+  study.sequence({0x3006, 0x0014}, of_series);
+  frame.sequence({0x3006, 0x0012}, study);
+  out.sequence({0x3006, 0x0010}, frame);
+  roi.text({0x3006, 0x0022}, "IS", "3");
+  out.sequence({0x3006, 0x0020}, roi);
+  points.text({0x3006, 0x0042}, "CS", "CLOSED_PLANAR");
+  points.text({0x3006, 0x0046}, "IS", "4");
+  points.text({0x3006, 0x0050}, "DS", "-9.7\\20.4\\5\\-8.7\\20.4\\5\\-8.7\\22\\5\\-9.7\\22\\5");
+  drawn.sequence({0x3006, 0x0040}, points);
+  drawn.text({0x3006, 0x0084}, "IS", "3");
+  out.sequence({0x3006, 0x0039}, drawn);
+  kind.text({0x3006, 0x0084}, "IS", "3");
+  kind.text({0x3006, 0x00a4}, "CS", "GTV");
+  out.sequence({0x3006, 0x0080}, kind);
   return out;
 }
 
@@ -180,6 +211,98 @@ TEST_F(ListenTest, ASeriesThatIsSentBecomesAStudy) {
   EXPECT_GT(expect_no_patient_on_disk(), 3U);
   for (const std::string& word : kIdentifying)
     EXPECT_EQ((listener_->standard_error() + listener_->standard_output()).find(word), std::string::npos) << word;
+}
+
+// An archive pauses for longer than settle_s, and goes on in any order.
+TEST_F(ListenTest, WhatComesAfterAPauseIsIngestedWithWhatWasThere) {
+  listen();
+  std::vector<std::string> files;
+  std::istringstream words(make_series("1.2.826.77.0.60"));
+  for (std::string file; words >> file;) files.push_back(file);
+  EXPECT_EQ(store(files[2] + " " + files[1] + " " + files[0]), 0);
+  EXPECT_EQ(wait_for_report(0)["taken"], 1);
+  EXPECT_EQ(store(files[4] + " " + files[3]), 0);
+  const Json whole = wait_for_report(1);
+  EXPECT_EQ(whole["taken"], 1) << whole;
+  EXPECT_TRUE(whole["left_alone"].empty()) << whole;
+  const Json list = studies();
+  EXPECT_TRUE(std::any_of(list.begin(), list.end(), [](const Json& study) {
+    return study["usable"] == true && study["size"] == Json({6, 5, kSlices});
+  })) << list;
+  // All of it once more, from back to front: the same study.
+  std::reverse(files.begin(), files.end());
+  std::string all;
+  for (const std::string& file : files) all += file + " ";
+  EXPECT_EQ(store(all), 0);
+  EXPECT_EQ(wait_for_report(2)["already_there"], 1);
+  EXPECT_EQ(studies().size(), list.size());
+  stop();
+  expect_no_patient_on_disk();
+}
+
+// Contours are drawn after the scan was sent.
+TEST_F(ListenTest, ContoursThatComeLaterLabelTheirStudyUntilItIsForgotten) {
+  listen();
+  EXPECT_EQ(store(make_series("1.2.826.77.0.61")), 0);
+  EXPECT_EQ(wait_for_report(0)["taken"], 1);
+  EXPECT_EQ(studies()[0]["label"], Json());
+  EXPECT_EQ(store(write("contours.dcm", contours("1.2.826.77.0.61").file())), 0);
+  const Json labelled = wait_for_report(1);
+  EXPECT_EQ(labelled["taken"], 1) << labelled;
+  const Json list = studies();
+  ASSERT_EQ(list.size(), 1U);
+  EXPECT_EQ(list[0]["label"], 1);
+  EXPECT_EQ(list[0]["findings"].size(), 1U) << list;
+  stop();
+  expect_no_patient_on_disk();
+  const fs::path kept = site() / "data" / "kept";
+  EXPECT_FALSE(fs::is_empty(kept));
+  EXPECT_EQ(node({"data", "forget", list[0]["code"].get<std::string>()}).exit_code, 0);
+  EXPECT_TRUE(fs::is_empty(kept));
+}
+
+TEST_F(ListenTest, ContoursWithoutTheirSeriesWaitForIt) {
+  listen();
+  EXPECT_EQ(store(write("contours.dcm", contours("1.2.826.77.0.62").file())), 0);
+  const Json alone = wait_for_report(0);
+  EXPECT_EQ(alone["taken"], 0);
+  EXPECT_EQ(alone["left_alone"][0]["reason"], "labels (SEG or RTSTRUCT) of a series that is not here");
+  EXPECT_EQ(store(make_series("1.2.826.77.0.62")), 0);
+  EXPECT_EQ(wait_for_report(1)["taken"], 1);
+  EXPECT_EQ(studies()[0]["label"], 1);
+  stop();
+}
+
+TEST_F(ListenTest, WithoutHoursToKeepNothingStays) {
+  set("keep_hours = 24", "keep_hours = 0");
+  listen();
+  EXPECT_EQ(store(make_series("1.2.826.77.0.63")), 0);
+  EXPECT_EQ(wait_for_report(0)["taken"], 1);
+  stop();
+  EXPECT_TRUE(fs::is_empty(site() / "data" / "kept"));
+}
+
+// Another program changes the studies: what was received waits, and the archive is answered all the same.
+TEST_F(ListenTest, WaitsForAnIngestAndGoesOnReceiving) {
+  auto ingest = std::make_optional(FileLock::take_as(site() / "data" / "lock", "fovea-node data ingest", "").value());
+  listen();
+  EXPECT_EQ(store(make_series("1.2.826.77.0.64")), 0);
+  expect_logged("what was received waits: " + (site() / "data").string() + ": fovea-node data ingest (process ");
+  EXPECT_EQ(echo(), 0);
+  EXPECT_TRUE(reports().empty());
+  ingest.reset();
+  EXPECT_EQ(wait_for_report(0)["taken"], 1);
+  stop();
+}
+
+TEST_F(ListenTest, ASecondListenerIsRefusedByName) {
+  listen();
+  const Outcome second = node({"data", "listen"});
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_NE(second.err.find("fovea-node data listen (process " + std::to_string(listener_->id()) + ")"),
+            std::string::npos)
+      << second.err;
+  stop();
 }
 
 TEST_F(ListenTest, WaitingScansLieSealedAndSurviveAKill) {

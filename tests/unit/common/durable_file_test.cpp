@@ -6,8 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <fstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,13 +22,20 @@
 namespace fovea {
 namespace {
 
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) out.push_back(entry.path().filename().string());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 TEST(DurableFile, ReplacesAFileWholeAndLeavesNoTemporary) {
   const test::TemporaryFolder folder;
   const auto path = folder.path() / "a";
   ASSERT_TRUE(write_file_durably(path, as_bytes("first, longer")).has_value());
   ASSERT_TRUE(write_file_durably(path, as_bytes("second")).has_value());
   EXPECT_EQ(as_text(*read_file(path, 100)), "second");
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "a.tmp"));
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"a"});
 }
 
 TEST(DurableFile, ReplacingAStatusLeavesNoTemporaryAndNamesAnAbsentFolder) {
@@ -32,7 +44,7 @@ TEST(DurableFile, ReplacingAStatusLeavesNoTemporaryAndNamesAnAbsentFolder) {
   ASSERT_TRUE(replace_file(path, as_bytes("first, longer")).has_value());
   ASSERT_TRUE(replace_file(path, as_bytes("second")).has_value());
   EXPECT_EQ(as_text(*read_file(path, 100)), "second");
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "status.json.tmp"));
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"status.json"});
   EXPECT_FALSE(replace_file(folder.path() / "absent" / "a", as_bytes("x")).has_value());
 }
 
@@ -45,20 +57,95 @@ TEST(DurableFile, ANamedPipeIsNoFileAndHoldsNobodyUp) {
   EXPECT_NE(refused.error().message.find("is not a regular file"), std::string::npos) << refused.error().message;
 }
 
-// Nor a pipe where a file is to be written, or appended to.
-TEST(DurableFile, NobodyWaitsForAReaderOfAPipe) {
+// Nor a pipe, or a link, that somebody put where a file in the making had its name in earlier versions, or has it now.
+TEST(DurableFile, NothingIsWrittenThroughAPipeOrALinkThatLiesThere) {
   const test::TemporaryFolder folder;
-  const auto path = folder.path() / "invite.json", beside = folder.path() / "invite.json.tmp";
-  ASSERT_EQ(::mkfifo(beside.c_str(), 0600), 0);
-  const auto refused = write_file_durably(path, as_bytes("x"));
-  ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("invite.json.tmp: is a pipe"), std::string::npos) << refused.error().message;
-  EXPECT_FALSE(replace_file(path, as_bytes("x")));
-  EXPECT_FALSE(StagedFile::create(path, FileMode::normal));
-  EXPECT_FALSE(AppendFile::open(beside));
-  const Descriptor reader(::open(beside.c_str(), O_RDONLY | O_NONBLOCK));
-  EXPECT_FALSE(write_file_durably(path, as_bytes("x")));  // what is read elsewhere is not written there
-  EXPECT_FALSE(std::filesystem::exists(path));
+  const auto path = folder.path() / "invite.json", pipe = folder.path() / "invite.json.tmp";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  ASSERT_TRUE(write_file_durably(folder.path() / "other", as_bytes("untouched")));
+  for (int n = 0; n < 200; ++n)
+    std::filesystem::create_symlink(
+        "other", path.string() + ".fovea-" + std::to_string(::getpid()) + "-" + std::to_string(n) + ".tmp");
+  EXPECT_TRUE(write_file_durably(path, as_bytes("x")));
+  EXPECT_TRUE(replace_file(path, as_bytes("x")));
+  auto staged = StagedFile::create(path, FileMode::normal);
+  ASSERT_TRUE(staged);
+  EXPECT_TRUE(staged->append(as_bytes("y")));
+  EXPECT_TRUE(staged->finish());
+  EXPECT_EQ(as_text(*read_file(path, 9)), "y");
+  EXPECT_EQ(as_text(*read_file(folder.path() / "other", 99)), "untouched");
+  EXPECT_FALSE(AppendFile::open(pipe));
+}
+
+// Two processes that make a volume, a roster or a status at once.
+TEST(DurableFile, OfTwoWritersOneHasTheLastWordAndNobodyReadsAMixture) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "a";
+  constexpr std::size_t kBytes = 300'000;
+  {
+    std::vector<std::jthread> writers;
+    for (const std::uint8_t fill : {1, 2, 3, 4})
+      writers.emplace_back([&path, fill] {
+        for (int n = 0; n < 20; ++n) {
+          EXPECT_TRUE(replace_file(path, Bytes(kBytes, fill)));
+          const auto read = read_file(path, kBytes);
+          ASSERT_TRUE(read) << read.error().message;
+          ASSERT_EQ(*read, Bytes(kBytes, read->front()));
+        }
+      });
+  }
+  auto first = StagedFile::create(path, FileMode::normal), second = StagedFile::create(path, FileMode::normal);
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(first->append(as_bytes("first")) && second->append(as_bytes("second")));
+  EXPECT_TRUE(second->finish() && first->finish());
+  EXPECT_EQ(as_text(*read_file(path, kBytes)), "first");
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"a"});
+}
+
+TEST(DurableFile, WhatIsMadeOnceIsTheSameForAllWhoMakeItAtOnce) {
+  const test::TemporaryFolder folder;
+  const auto path = folder.path() / "catalogue.key";
+  std::atomic<int> made{0}, by{0};
+  {
+    std::vector<std::jthread> makers;
+    for (int n = 1; n <= 8; ++n)
+      makers.emplace_back([&, n] {
+        const auto mine = create_file_durably(path, as_bytes(std::to_string(n)), FileMode::secret);
+        ASSERT_TRUE(mine) << mine.error().message;
+        if (*mine) ++made, by = n;
+      });
+  }
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(as_text(*read_file(path, 9)), std::to_string(by));
+  EXPECT_FALSE(*create_file_durably(path, as_bytes("late")));
+  EXPECT_EQ(as_text(*read_file(path, 9)), std::to_string(by));
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"catalogue.key"});
+  EXPECT_FALSE(create_file_durably(folder.path() / "absent" / "key", as_bytes("x")));
+}
+
+TEST(DurableFile, WhatAKilledProcessLeftIsRemovedAndNothingElse) {
+  const test::TemporaryFolder folder;
+  const auto put = [&](const std::string& name) { std::ofstream(folder.path() / name) << "half"; };
+  for (const char* left : {"a.fovea-17-0.tmp", "CODE.bricks.fovea-1234567-89.tmp"}) put(left);
+  const std::vector<std::string> others{"a.fovea-17-x.tmp", "a.fovea-.tmp", "a.tmp", "notes.tmp"};
+  for (const std::string& other : others) put(other);
+  ASSERT_TRUE(write_file_durably(folder.path() / "b", as_bytes("x")));
+  std::vector<std::string> expected = others;
+  expected.emplace_back("b");
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(names_in(folder.path()), expected);
+
+  // Of one file, also what an older version left; but never what somebody is writing.
+  put("b.tmp"), put("b.fovea-17-0.tmp"), put("c.fovea-17-0.tmp");
+  auto writing = StagedFile::create(folder.path() / "b", FileMode::normal);
+  ASSERT_TRUE(writing);
+  EXPECT_TRUE(remove_unfinished(folder.path() / "b"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "b.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "b.fovea-17-0.tmp"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "c.fovea-17-0.tmp"));
+  EXPECT_TRUE(writing->append(as_bytes("y")));
+  EXPECT_TRUE(writing->finish());
+  EXPECT_EQ(as_text(*read_file(folder.path() / "b", 9)), "y");
 }
 
 // Strangers hold what is left, until they are sent away.

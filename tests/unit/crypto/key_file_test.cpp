@@ -44,6 +44,16 @@ TEST_F(KeyFile, AProtectedKeyComesBackUnderItsPassphraseAndUnderNoOther) {
   }
 }
 
+// Of two people who make a key in one file, one would else hold a key that is gone.
+TEST_F(KeyFile, ANewKeyTakesNoOthersPlace) {
+  ASSERT_TRUE(create_protected_key_file(file(), key_, secret("correct horse")));
+  const auto refused = create_protected_key_file(file(), SigningKey::create(random_), secret("battery staple"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::failed_precondition);
+  EXPECT_EQ(read_protected_key_file(file(), secret("correct horse"))->verify_key(), key_.verify_key());
+  EXPECT_EQ(create_protected_key_file(file(), key_, secret("short")).error().code, ErrorCode::invalid_argument);
+}
+
 TEST_F(KeyFile, AProtectedKeyIsSealedAndClosedToOthers) {
   ASSERT_TRUE(write_protected_key_file(file(), key_, secret("correct horse")));
   EXPECT_EQ(fs::status(file()).permissions(), fs::perms::owner_read | fs::perms::owner_write);

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "common/bytes.h"
 #include "common/clock.h"
@@ -43,6 +46,24 @@ Digest identity(std::uint8_t value) {
   Digest digest{};
   digest.fill(value);
   return digest;
+}
+
+TEST(EmbeddingStore, WhoeverMakesItAtOnceHasTheSameKey) {
+  const test::TemporaryFolder folder;
+  const FixedClock clock;
+  std::barrier start(4);
+  {
+    std::vector<std::jthread> makers;
+    for (const char* code : {"s-a", "s-b", "s-c", "s-d"})
+      makers.emplace_back([&, code] {
+        start.arrive_and_wait();
+        auto store = embedding::EmbeddingStore::open(folder.path(), clock);
+        ASSERT_TRUE(store) << store.error().message;
+        EXPECT_TRUE(store->put(code, identity(1), sample_study()));
+      });
+  }
+  embedding::EmbeddingStore later = embedding::EmbeddingStore::open(folder.path(), clock).value();
+  for (const char* code : {"s-a", "s-b", "s-c", "s-d"}) EXPECT_TRUE(later.get(code, identity(1), "train")) << code;
 }
 
 TEST(EmbeddingStore, ReturnsWhatWasPut) {

@@ -175,6 +175,25 @@ TEST_F(DicomListenerTest, EachRefusalSaysWhatWasOfferedAndWhatIsExpected) {
   EXPECT_TRUE(listening.received().empty());
 }
 
+// An archive that sends reports along hears no, and the hospital finds out why.
+TEST_F(DicomListenerTest, AnAssociationThatOffersNothingThatIsTakenIsRefusedAloud) {
+  Listening listening(config_for(), incoming());
+  DicomBytes report = ct_slice(0, 0);
+  report.text({0x0008, 0x0016}, "UI", "1.2.840.10008.5.1.4.1.1.88.11");
+  const fs::path file = folder_.path() / "report.dcm";
+  ASSERT_TRUE(replace_file(file, report.file()));
+  EXPECT_NE(run("storescu -R" + titles() + listening.port() + " " + file.string()), 0);
+  EXPECT_TRUE(listening.said("refused address 127.0.0.1: nothing that it offers to send is taken: BasicTextSRStorage"))
+      << listening.all();
+  // Beside an image, the image is taken and the rest named.
+  run("storescu -R" + titles() + listening.port() + " " + slice(0).string() + " " + file.string());
+  EXPECT_TRUE(
+      listening.said("partly refused address 127.0.0.1: of what it offers to send, not taken: BasicTextSRStorage"))
+      << listening.all();
+  EXPECT_TRUE(listening.said("batch")) << listening.all();
+  EXPECT_EQ(listening.received().size(), 1U);
+}
+
 TEST_F(DicomListenerTest, AConnectionFromAnAddressThatIsNotAllowedIsRefused) {
   Listening listening(config_for("PACS1@10.9.8.7"), incoming());
   EXPECT_NE(run("echoscu" + titles() + listening.port()), 0);
