@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <span>
 #include <system_error>
 
 #include "common/bytes.h"
@@ -21,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kDescribeFilesMax = 200;
-constexpr std::uintmax_t kDescribeBytesMax = 256u << 20;  // they are opened in memory
+constexpr std::uintmax_t kDescribeBytesMax = 256u << 20;
 constexpr std::chrono::milliseconds kBusyPause{500}, kFaultPause{60'000}, kRest{60'000};
 
 std::vector<fs::path> sealed_in(const fs::path& batch) {
@@ -33,16 +32,16 @@ std::vector<fs::path> sealed_in(const fs::path& batch) {
   return out;
 }
 
-// The next files to describe together.
-std::span<const fs::path> next_files(std::span<const fs::path> files) {
-  std::size_t count = 0;
-  for (std::uintmax_t bytes = 0; count < std::min(kDescribeFilesMax, files.size()); ++count) {
-    std::error_code failed;
-    const std::uintmax_t size = fs::file_size(files[count], failed);
-    bytes += failed ? 0 : size;
-    if (count > 0 && bytes > kDescribeBytesMax) break;
+// The next files from `next` on, which moves: they are described together, and opened in memory for it.
+std::vector<fs::path> next_files(const std::vector<fs::path>& files, std::size_t& next) {
+  std::vector<fs::path> out;
+  std::uintmax_t bytes = 0;
+  while (next < files.size() && out.size() < kDescribeFilesMax && bytes < kDescribeBytesMax) {
+    std::error_code gone;
+    if (const std::uintmax_t size = fs::file_size(files[next], gone); !gone) bytes += size;
+    out.push_back(files[next++]);
   }
-  return files.first(count);
+  return out;
 }
 
 std::string code(const store::StudyCatalogue& catalogue, const std::string& text) {
@@ -57,14 +56,13 @@ Result<void> ReceivedScans::sort(const fs::path& batch) {
   FOVEA_TRY_ASSIGN(intake::ScanParser parser,
                    intake::ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
   const std::vector<fs::path> files = sealed_in(batch);
-  std::span<const fs::path> some;
-  for (std::span<const fs::path> left(files); !left.empty(); left = left.subspan(some.size())) {
-    some = next_files(left);
+  for (std::size_t next = 0; next < files.size();) {
+    const std::vector<fs::path> some = next_files(files, next);
     const Result<std::vector<intake::DicomFile>> described = parser.describe(some);
     for (std::size_t f = 0; f < some.size(); ++f) {
       // One file that ends the parser's child does not hide the others.
       const Result<std::vector<intake::DicomFile>> single = described ? std::vector<intake::DicomFile>{(*described)[f]}
-                                                                      : parser.describe(some.subspan(f, 1));
+                                                                      : parser.describe({&some[f], 1});
       if (!single) continue;
       const intake::DicomFile& file = single->front();
       if ((!file.is_image && !file.is_label) || file.series.empty()) continue;
