@@ -84,7 +84,7 @@ TEST(DurableFile, OfTwoWritersOneHasTheLastWordAndNobodyReadsAMixture) {
   constexpr std::size_t kBytes = 300'000;
   {
     std::vector<std::jthread> writers;
-    for (const std::uint8_t fill : {1, 2, 3, 4})
+    for (std::uint8_t fill = 1; fill <= 4; ++fill)
       writers.emplace_back([&path, fill] {
         for (int n = 0; n < 20; ++n) {
           EXPECT_TRUE(replace_file(path, Bytes(kBytes, fill)));
