@@ -1,6 +1,7 @@
 #include "common/file_lock.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ namespace fovea {
 namespace {
 
 constexpr std::size_t kHolderBytesMax = 128;
+constexpr int kTriesMax = 100;
 constexpr std::string_view kProcessMark = " (process ";
 
 std::string name_and_process(std::string_view name) {
@@ -30,7 +32,11 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, const std::st
   const int flags = std::filesystem::is_directory(path, ignored) ? O_RDONLY | O_DIRECTORY : O_RDWR | O_CREAT;
   Descriptor descriptor = open_file(path.c_str(), flags | O_NONBLOCK, 0644);
   if (!descriptor) return unavailable(path.string() + ": cannot open: " + std::strerror(errno));
-  if (::flock(descriptor.number(), LOCK_EX | LOCK_NB) != 0) return failed_precondition(busy);
+  // Whoever asks is_held has it for a moment: that alone refuses nobody.
+  for (int tries = 0; ::flock(descriptor.number(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == kTriesMax) return failed_precondition(busy);
+    ::sched_yield();
+  }
   return FileLock(std::move(descriptor), path);
 }
 
