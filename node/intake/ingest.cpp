@@ -12,6 +12,7 @@
 #include "common/durable_file.h"
 #include "crypto/hash.h"
 #include "crypto/secret_bytes.h"
+#include "node/intake/files_at_rest.h"
 #include "node/intake/study_intake.h"
 #include "node/intake/work_list.h"
 
@@ -24,6 +25,12 @@ constexpr std::uint64_t kIntakeVersion = 5;
 // Rows are kept in batches, so that one wait for the disk serves many studies. A crash costs at most one batch.
 constexpr std::size_t kBatchStudies = 64;
 constexpr std::uint64_t kBatchBytes = 512u << 20;  // of files read
+
+std::vector<std::filesystem::path> files_of(const StudySource& source) {
+  std::vector<std::filesystem::path> out = source.images;
+  if (source.mask) out.push_back(*source.mask);
+  return out;
+}
 
 // What the workers share.
 class IngestRun {
@@ -129,9 +136,18 @@ class IngestRun {
     return waiting_.size() >= kBatchStudies || waiting_bytes_ >= kBatchBytes;
   }
 
+  bool is_still_changing(const FileStamps& files) const {
+    return std::any_of(files.begin(), files.end(), [&](const auto& file) {
+      return settings_.still_changing.contains(file.first) ||
+             settings_.still_changing.contains(file.first.parent_path());
+    });
+  }
+
   Result<void> process(ScanParser& parser, std::size_t number) {
     const StudySource& source = sources_[number];
-    const Result<ContentTags> contents = tag_contents(source, settings_.scan_files, content_key_);
+    const FileStamps stamps = stamps_of(files_of(source));
+    Result<ContentTags> contents = tag_contents(source, settings_.scan_files, content_key_);
+    if (is_still_changing(stamps)) contents = still_written();
     if (!contents && is_site_failure(contents.error())) return contents.error();
     const std::string code = code_of(source, contents);
     if (!contents) return refuse(number, code, contents.error(), "");
@@ -144,6 +160,7 @@ class IngestRun {
       return {};
     }
     Result<store::StudyRecord> record = ingest_study(parser, catalogue_, source, code, settings_);
+    if (stamps_of(files_of(source)) != stamps) record = still_written();
     if (!record && is_site_failure(record.error())) return record.error();
     if (!record) return refuse(number, code, record.error(), print);
     bool flush = false;

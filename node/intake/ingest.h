@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct IngestSettings {
   std::filesystem::path parser_program;
   ParserLimits limits;
   ScanFiles scan_files;
+  // Files and folders that somebody still wrote when they were last looked at: what is made of them waits.
+  std::set<std::filesystem::path> still_changing;
 };
 
 struct IngestProgress {
@@ -46,7 +49,7 @@ struct IngestReport {
 
 // Every source ends up ingested, found to be there already, or refused (and listed in the catalogue with the reason); a
 // bad one never stops the others. An error is the site's, not a study's: the catalogue or the disk fails (unavailable),
-// the parser program is missing (not_found). `progress` is called from several threads, one at a time.
+// the parser program is missing (not_found). A study whose files change while they are read is refused. `progress` is called from several threads, one at a time.
 Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 

@@ -213,6 +213,8 @@ Result<T> with_header(const std::filesystem::path& file, Use use) {
 
 }  // namespace
 
+bool is_image_class(std::string_view uid) { return !modality_of_class(uid).empty(); }
+
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file) {
   return with_header<DicomIdentity>(file, identity_of);
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -41,6 +42,9 @@ struct DicomIdentity {
   std::string position;  // as it stands in a file of one slice; empty in one of several
 };
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
+
+// Whether a SOPClassUID is that of scans.
+bool is_image_class(std::string_view uid);
 
 // Everything before the pixels. invalid_argument: a field is missing or wrong.
 Result<DicomHeader> read_dicom_header(const std::filesystem::path& file);

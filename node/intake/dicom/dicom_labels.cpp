@@ -20,6 +20,8 @@
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/dicom_fields.h"
 #include "node/intake/dicom/label_layers.h"
+#include "node/intake/dicom/whole_file.h"
+#include "node/intake/formats/stored_amount.h"
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
@@ -79,11 +81,14 @@ Result<std::vector<SegmentFrame>> frames_of(const DataSet& data, bool is_label_m
   return out;
 }
 
-Result<Bytes> decoded_voxels(const std::filesystem::path& file, std::size_t bytes) {
+Result<Bytes> decoded_voxels(const std::filesystem::path& file, const FramePixels& frame, std::size_t frames) {
   gdcm::ImageReader reader;
   reader.SetFileName(file.c_str());
+  const std::size_t bytes = frame.rows * frame.columns * frame.pixel_bytes * frames;
   if (!reader.Read() || reader.GetImage().GetBufferLength() != bytes)
     return invalid_argument("pixels: missing, damaged, or in a transfer syntax that cannot be decoded");
+  FOVEA_TRY(
+      check_stored_pixels(reader.GetImage().GetDataElement(), reader.GetImage().GetTransferSyntax(), frame, frames));
   Bytes out(bytes);
   if (!reader.GetImage().GetBuffer(reinterpret_cast<char*>(out.data())))
     return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
@@ -91,10 +96,11 @@ Result<Bytes> decoded_voxels(const std::filesystem::path& file, std::size_t byte
 }
 
 // One bit a voxel is packed across frames without a gap, the lowest bit first (PS3.5 8.1.1).
-Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File& dicom, std::size_t voxels,
-                            unsigned bits) {
+Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File& dicom, const SlicePlace& place,
+                            std::size_t frames, unsigned bits) {
   const gdcm::TransferSyntax& syntax = dicom.GetHeader().GetDataSetTransferSyntax();
-  const std::size_t bytes = (voxels * bits + 7) / 8;
+  const auto rows = static_cast<std::uint64_t>(place.rows), columns = static_cast<std::uint64_t>(place.columns);
+  const std::size_t bytes = (rows * columns * frames * bits + 7) / 8;
   if (syntax == gdcm::TransferSyntax::ExplicitVRBigEndian)
     return invalid_argument(
         "Transfer Syntax: a big-endian segmentation; convert it to little endian (gdcmconv --explicit)");
@@ -102,13 +108,13 @@ Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File&
     if (bits == 1)
       return invalid_argument(
           "Transfer Syntax: compressed single bits; convert the segmentation to an uncompressed one (gdcmconv --raw)");
-    return decoded_voxels(file, bytes);
+    return decoded_voxels(file, {rows, columns, bits / 8}, frames);
   }
   const Tag pixels(0x7fe0, 0x0010);
   const gdcm::ByteValue* stored =
       dicom.GetDataSet().FindDataElement(pixels) ? dicom.GetDataSet().GetDataElement(pixels).GetByteValue() : nullptr;
-  if (stored == nullptr || stored->GetPointer() == nullptr || stored->GetLength() < bytes)
-    return invalid_argument("pixels: fewer than rows, columns and frames ask for (cut off?)");
+  if (stored == nullptr || stored->GetPointer() == nullptr) return invalid_argument("pixels: missing");
+  FOVEA_TRY(check_stored("pixels", stored->GetLength(), bytes));
   const auto* at = reinterpret_cast<const std::uint8_t*>(stored->GetPointer());
   return Bytes(at, at + bytes);
 }
@@ -130,7 +136,7 @@ Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gd
   const auto voxels = static_cast<std::uint64_t>(any.rows * any.columns) * out.frames.size();
   if (voxels > static_cast<std::uint64_t>(volume::kVolumeVoxelsMax) * kLabelLayersMax)
     return invalid_argument("segmentation: more voxels than are accepted");
-  FOVEA_TRY_ASSIGN(out.voxels, stored_voxels(file, dicom, voxels, out.bits));
+  FOVEA_TRY_ASSIGN(out.voxels, stored_voxels(file, dicom, any, out.frames.size(), out.bits));
   return out;
 }
 
@@ -349,9 +355,9 @@ std::string referenced_series(const DataSet& data) {
   return out.size() == 1 ? *out.begin() : "";
 }
 
-bool is_label_class(std::string_view uid) { return uid == kSegmentation || uid == kLabelMap || uid == kStructureSet; }
-
 }  // namespace
+
+bool is_label_class(std::string_view uid) { return uid == kSegmentation || uid == kLabelMap || uid == kStructureSet; }
 
 LabelObject describe_labels(const std::filesystem::path& file) {
   try {
@@ -368,6 +374,7 @@ LabelObject describe_labels(const std::filesystem::path& file) {
 
 Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
                                      const volume::VoxelAllocator& allocate) {
+  FOVEA_TRY(check_whole_file(file));
   gdcm::Reader reader;
   reader.SetFileName(file.c_str());
   if (!reader.Read()) return invalid_argument("not DICOM, or damaged (copy the file again)");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "common/bytes.h"
 #include "common/result.h"
@@ -23,6 +24,7 @@ struct LabelObject {
   bool is_label = false;
   std::string series;
 };
+bool is_label_class(std::string_view uid);  // a SOPClassUID
 LabelObject describe_labels(const std::filesystem::path& file);
 
 // One layer of label numbers (segment or ROI number; 0: nothing) through `allocate`, as int16. A segmentation keeps its

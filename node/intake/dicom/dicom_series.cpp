@@ -13,6 +13,7 @@
 
 #include "node/intake/dicom/dicom_header.h"
 #include "node/intake/dicom/dicom_labels.h"
+#include "node/intake/dicom/whole_file.h"
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
@@ -36,17 +37,42 @@ struct Series {
 
 using SliceList = std::vector<std::size_t>;  // in Series::slices
 
+// What a file that cannot be read as DICOM would have been, and why it cannot. Empty: it is no scan.
+struct Damage {
+  std::string reason, series;
+  bool is_label = false;
+};
+
+Damage damage_of(const std::filesystem::path& file) {
+  const Result<DicomExtent> extent = extent_of_file(file);
+  if (!extent) return {};
+  Damage out;
+  out.is_label = is_label_class(extent->sop_class);
+  if (!extent->sop_class.empty() && !out.is_label && !is_image_class(extent->sop_class)) return {};
+  const bool is_dicom = extent->has_preamble || !extent->sop_class.empty() || !extent->series.empty();
+  if (is_dicom) out.reason = extent->cut;
+  if (is_dicom && extent->cut.empty() && extent->sop_class.empty() && extent->deflated_from == 0)
+    out.reason = "header: it cannot be read (damaged; copy the file again)";
+  if (extent->is_blank) out.reason = "the file holds nothing but zeros (damaged, or still being copied; copy it again)";
+  if (!out.is_label) out.series = extent->series;
+  return out;
+}
+
 Result<Series> gather(std::span<const std::filesystem::path> files) {
   Series out;
   Error last = invalid_argument("no file");
   for (const std::filesystem::path& file : files) {
     Result<DicomHeader> header = read_dicom_header(file);
     if (!header) {
-      // A file of another kind beside the slices is left out; a slice that lacks a field is not.
+      // A file of another kind beside the slices is left out; a slice that lacks a field, or is damaged, is not.
       if (read_dicom_identity(file)) return std::move(header).error();
+      if (const std::string damage = damage_of(file).reason; !damage.empty())
+        return invalid_argument(damage).with_context("a damaged file of this series");
       last = std::move(header).error();
       continue;
     }
+    if (Result<void> whole = check_whole_file(file); !whole)
+      return files.size() == 1 ? std::move(whole).error() : whole.error().with_context("a damaged file of this series");
     if (header->colour) return invalid_argument("Samples per Pixel: a colour image is not a scan");
     if (!out.headers.empty() && header->series != out.headers.front().series)
       return invalid_argument(
@@ -219,11 +245,13 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
   const std::size_t bytes = voxels * stored_frames * format.GetPixelSize();
   if (image.GetBufferLength() != bytes)
     return invalid_argument("pixels: not as many as rows, columns and frames say (cut off?)");
-  // GDCM does not refuse an uncompressed file that lacks pixels.
-  const gdcm::ByteValue* stored = image.GetDataElement().GetByteValue();
-  if (stored != nullptr && !image.GetTransferSyntax().IsEncapsulated() && stored->GetLength() < bytes)
-    return invalid_argument("pixels: " + std::to_string(stored->GetLength()) +
-                            " bytes where rows, columns and frames ask for " + std::to_string(bytes) + " (cut off?)");
+  // The picture as it is stored: of a mosaic, all tiles are one frame.
+  const std::uint64_t tiles = across > 0 ? across : 1;
+  FOVEA_TRY(check_stored_pixels(
+      image.GetDataElement(), image.GetTransferSyntax(),
+      {static_cast<std::uint64_t>(header.frames.front().place.rows) * tiles,
+       static_cast<std::uint64_t>(header.frames.front().place.columns) * tiles, format.GetPixelSize()},
+      across > 0 ? 1 : stored_frames));
   std::vector<char> raw(bytes);
   if (!image.GetBuffer(raw.data())) return invalid_argument("pixels: damaged or cut off, they cannot be decoded");
   if (across > 0) raw = untiled(raw, header, format.GetPixelSize());
@@ -316,6 +344,13 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
     LabelObject labels = describe_labels(file);
     out.is_label = labels.is_label;
     out.series = std::move(labels.series);
+    if (out.is_label) return out;
+    Damage damage = damage_of(file);
+    if (damage.reason.empty()) return out;
+    out.is_damaged = true;
+    out.reason = std::move(damage.reason);
+    out.is_label = damage.is_label;
+    out.series = std::move(damage.series);
     return out;
   }
   out.series = identity->series;

@@ -27,9 +27,10 @@ struct DicomFile {
   std::string series;     // SeriesInstanceUID: an identifier, never shown
   std::string modality;
   std::string patient;
-  std::string instance;   // SOPInstanceUID: two files with the same are one slice
-  std::string position;   // of a file of one slice, as it stands there; empty in one of several slices
-  bool is_label = false;  // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
+  std::string instance;     // SOPInstanceUID: two files with the same are one slice
+  std::string position;     // of a file of one slice, as it stands there; empty in one of several slices
+  bool is_label = false;    // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
+  bool is_damaged = false;  // it was an image or a label, and cannot be read; `series` is empty when it is not known
 };
 
 }  // namespace fovea::node::intake

@@ -17,6 +17,8 @@
 #include <itkNrrdImageIO.h>
 
 #include "common/check.h"
+#include "node/intake/formats/mapped_file.h"
+#include "node/intake/formats/stored_bytes.h"
 #include "node/volume/canonical.h"
 
 namespace fovea::node::intake {
@@ -214,6 +216,10 @@ Result<void> read_through_itk(const VolumeSource& source, const volume::VoxelAll
         return invalid_argument("size: the file's header contradicts itself (is it damaged?)");
   } else {
     FOVEA_TRY_ASSIGN(geometry, geometry_of(*io));
+  }
+  if (source.format != FileFormat::nifti) {
+    FOVEA_TRY_ASSIGN(const MappedFile file, MappedFile::open(source.path));
+    FOVEA_TRY(check_stored_voxels(source.format, file.bytes(), geometry.voxel_count(), io->GetComponentSize()));
   }
   SliceSource slices(*io, geometry, source.format == FileFormat::nifti);
   return deliver_as(io->GetComponentType(), slices, geometry, allocate);

@@ -164,6 +164,7 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   for (const DicomFile& file : *answer) {
     out.u8(file.is_image ? 1 : 0);
     out.u8(file.is_label ? 1 : 0);
+    out.u8(file.is_damaged ? 1 : 0);
     for (const std::string* text :
          {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position})
       out.sized(cut(*text, 120));
@@ -182,6 +183,8 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
     file.is_image = is_image == 1;
     FOVEA_TRY_ASSIGN(const std::uint8_t is_label, in.u8("is label"));
     file.is_label = is_label == 1;
+    FOVEA_TRY_ASSIGN(const std::uint8_t is_damaged, in.u8("is damaged"));
+    file.is_damaged = is_damaged == 1;
     for (std::string* text :
          {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
