@@ -11,12 +11,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/durable_file.h"
 #include "common/file_lock.h"
 #include "crypto/key_agreement.h"
@@ -24,6 +26,7 @@
 #include "node/commands/data_commands.h"
 #include "node/commands/study_text.h"
 #include "node/intake/csv_reader.h"
+#include "node/intake/files_at_rest.h"
 #include "node/intake/ingest.h"
 #include "node/intake/label_tables.h"
 #include "node/intake/manifest.h"
@@ -113,6 +116,37 @@ Result<void> add_labels(const Console& console, const IngestRequest& request,
   return {};
 }
 
+// What copies in progress would change: the folders and files named, and those that a table names.
+intake::FileStamps look_at_files(const std::vector<std::filesystem::path>& paths,
+                                 const std::vector<intake::StudySource>& rows) {
+  std::vector<std::filesystem::path> roots = paths;
+  for (const intake::StudySource& row : rows) {
+    roots.insert(roots.end(), row.images.begin(), row.images.end());
+    if (row.mask) roots.push_back(*row.mask);
+  }
+  return intake::stamps_below(roots);
+}
+
+// Received files came whole, and under names that they have kept.
+Result<std::set<std::filesystem::path>> wait_for_copies(const Console& console, const IngestRequest& request) {
+  if (request.received_for) return std::set<std::filesystem::path>();
+  const std::filesystem::path manifest = implied_manifest(request);
+  std::vector<intake::StudySource> rows;
+  if (!manifest.empty()) {
+    FOVEA_TRY_ASSIGN(rows, intake::read_manifest(manifest));
+  }
+  const SystemClock clock;
+  const auto tell = [&](std::size_t files) {
+    console.progress("waiting: " + std::to_string(files) + (files == 1 ? " file was" : " files were") +
+                     " changed in the last seconds (a copy in progress?)");
+  };
+  return intake::wait_for_rest(
+      [&] { return look_at_files(manifest.empty() ? request.paths : std::vector<std::filesystem::path>(), rows); },
+      {.clock = clock,
+       .wait = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); },
+       .tell = tell});
+}
+
 Result<intake::FoundStudies> find_sources(const Console& console, const IngestRequest& request,
                                           const intake::IngestSettings& settings) {
   const std::filesystem::path manifest = implied_manifest(request);
@@ -148,6 +182,19 @@ intake::ScanFiles received_files(const std::shared_ptr<const crypto::AgreementKe
           .memory = std::make_shared<intake::MemoryBudget>(bytes_max)};
 }
 
+// Which files, for the terminal alone: names may be those of patients.
+constexpr std::size_t kNamesShown = 10;
+std::string left_alone_names(const std::vector<intake::NotAScan>& files, const std::string& reason) {
+  std::string out;
+  std::size_t count = 0;
+  for (const intake::NotAScan& file : files) {
+    if (file.reason != reason) continue;
+    if (++count <= kNamesShown) out += "\n    " + printable(file.file.string());
+  }
+  if (count > kNamesShown) out += "\n    … and " + std::to_string(count - kNamesShown) + " more";
+  return out;
+}
+
 void print_report(const Console& console, const intake::IngestReport& report, const intake::FoundStudies& found,
                   double seconds) {
   Json refused = Json::array();
@@ -159,7 +206,8 @@ void print_report(const Console& console, const intake::IngestReport& report, co
   Json others = Json::array();
   for (const auto& [reason, count] : skipped) {
     others.push_back({{"files", count}, {"reason", reason}});
-    human += "\n  skipped " + std::to_string(count) + (count == 1 ? " file: " : " files: ") + reason;
+    human += "\n  left alone " + std::to_string(count) + (count == 1 ? " file: " : " files: ") + reason +
+             left_alone_names(found.not_scans, reason);
   }
   for (const intake::Refusal& refusal : report.refused) {
     refused.push_back({{"code", refusal.code}, {"reason", refusal.reason}});
@@ -199,8 +247,9 @@ Result<intake::IngestSettings> ingest_settings(const IngestRequest& request) {
 
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request) {
+  FOVEA_TRY_ASSIGN(intake::IngestSettings settings, ingest_settings(request));
+  FOVEA_TRY_ASSIGN(settings.still_changing, wait_for_copies(console, request));
   const SteadyClock::time_point started = SteadyClock::now();
-  FOVEA_TRY_ASSIGN(const intake::IngestSettings settings, ingest_settings(request));
   std::optional<FileLock> lock;
   if (!request.data_is_locked) {
     FOVEA_TRY(create_directories_durably(data_folder));

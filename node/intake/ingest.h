@@ -49,7 +49,8 @@ struct IngestReport {
 
 // Every source ends up ingested, found to be there already, or refused (and listed in the catalogue with the reason); a
 // bad one never stops the others. An error is the site's, not a study's: the catalogue or the disk fails (unavailable),
-// the parser program is missing (not_found). A study whose files change while they are read is refused. `progress` is called from several threads, one at a time.
+// the parser program is missing (not_found). A study whose files change while they are read is refused. `progress` is
+// called from several threads, one at a time.
 Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 

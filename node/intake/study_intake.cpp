@@ -165,8 +165,11 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
   ContentTags out;
   crypto::Gmac image(key);
   for (const std::filesystem::path& file : source.images) {
-    FOVEA_TRY_ASSIGN(const std::uint64_t bytes, tag_file(scan_files, file, image));
-    out.bytes += bytes;
+    const Result<std::uint64_t> bytes = tag_file(scan_files, file, image);
+    if (!bytes && source.images.size() > 1 && !is_site_failure(bytes.error()))
+      return bytes.error().with_context("a damaged or unreadable file of this series");
+    if (!bytes) return bytes.error();
+    out.bytes += *bytes;
   }
   if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
     const std::array<std::uint8_t, 4> part{static_cast<std::uint8_t>(source.part),

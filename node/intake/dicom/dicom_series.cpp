@@ -37,10 +37,11 @@ struct Series {
 
 using SliceList = std::vector<std::size_t>;  // in Series::slices
 
-// What a file that cannot be read as DICOM would have been, and why it cannot. Empty: it is no scan.
+// A file that is not all there, and what it would have been. No reason: it is whole, as far as can be told.
 struct Damage {
   std::string reason, series;
-  bool is_label = false;
+  bool is_label = false, is_other_kind = false;
+  bool is_foreign = false;  // nothing of DICOM is in it
 };
 
 Damage damage_of(const std::filesystem::path& file) {
@@ -48,10 +49,11 @@ Damage damage_of(const std::filesystem::path& file) {
   if (!extent) return {};
   Damage out;
   out.is_label = is_label_class(extent->sop_class);
-  if (!extent->sop_class.empty() && !out.is_label && !is_image_class(extent->sop_class)) return {};
-  const bool is_dicom = extent->has_preamble || !extent->sop_class.empty() || !extent->series.empty();
-  if (is_dicom) out.reason = extent->cut;
-  if (is_dicom && extent->cut.empty() && extent->sop_class.empty() && extent->deflated_from == 0)
+  out.is_other_kind = !extent->sop_class.empty() && !out.is_label && !is_image_class(extent->sop_class);
+  const bool is_known = !extent->sop_class.empty() || !extent->series.empty();
+  out.is_foreign = !extent->has_preamble && !is_known;
+  if (!out.is_foreign) out.reason = extent->cut;
+  if (extent->has_preamble && !is_known && extent->cut.empty())
     out.reason = "header: it cannot be read (damaged; copy the file again)";
   if (extent->is_blank) out.reason = "the file holds nothing but zeros (damaged, or still being copied; copy it again)";
   if (!out.is_label) out.series = extent->series;
@@ -62,17 +64,18 @@ Result<Series> gather(std::span<const std::filesystem::path> files) {
   Series out;
   Error last = invalid_argument("no file");
   for (const std::filesystem::path& file : files) {
+    // A file of another kind beside the slices is left out; a slice that lacks a field, or is damaged, is not.
+    const Damage damage = damage_of(file);
+    if (!damage.reason.empty() && (damage.is_label || damage.is_other_kind)) continue;
+    if (!damage.reason.empty())
+      return files.size() == 1 ? invalid_argument(damage.reason)
+                               : invalid_argument(damage.reason).with_context("a damaged file of this series");
     Result<DicomHeader> header = read_dicom_header(file);
     if (!header) {
-      // A file of another kind beside the slices is left out; a slice that lacks a field, or is damaged, is not.
       if (read_dicom_identity(file)) return std::move(header).error();
-      if (const std::string damage = damage_of(file).reason; !damage.empty())
-        return invalid_argument(damage).with_context("a damaged file of this series");
       last = std::move(header).error();
       continue;
     }
-    if (Result<void> whole = check_whole_file(file); !whole)
-      return files.size() == 1 ? std::move(whole).error() : whole.error().with_context("a damaged file of this series");
     if (header->colour) return invalid_argument("Samples per Pixel: a colour image is not a scan");
     if (!out.headers.empty() && header->series != out.headers.front().series)
       return invalid_argument(
@@ -336,21 +339,23 @@ Result<void> deliver(const volume::VolumeGeometry& geometry, const std::vector<f
 }  // namespace
 
 DicomFile describe_dicom(const std::filesystem::path& file) {
-  const Result<DicomIdentity> identity = read_dicom_identity(file);
   DicomFile out;
+  Damage damage = damage_of(file);
+  if (!damage.reason.empty()) {
+    out.is_damaged = !damage.is_other_kind;
+    out.reason = damage.is_other_kind ? "a DICOM object of another kind, cut off" : std::move(damage.reason);
+    out.is_label = damage.is_label;
+    out.series = std::move(damage.series);
+    return out;
+  }
+  const Result<DicomIdentity> identity = read_dicom_identity(file);
   out.is_image = static_cast<bool>(identity);
   if (!identity) {
     out.reason = identity.error().message;
     LabelObject labels = describe_labels(file);
     out.is_label = labels.is_label;
     out.series = std::move(labels.series);
-    if (out.is_label) return out;
-    Damage damage = damage_of(file);
-    if (damage.reason.empty()) return out;
-    out.is_damaged = true;
-    out.reason = std::move(damage.reason);
-    out.is_label = damage.is_label;
-    out.series = std::move(damage.series);
+    out.is_foreign = damage.is_foreign && !out.is_label;
     return out;
   }
   out.series = identity->series;

@@ -30,7 +30,8 @@ struct DicomFile {
   std::string instance;     // SOPInstanceUID: two files with the same are one slice
   std::string position;     // of a file of one slice, as it stands there; empty in one of several slices
   bool is_label = false;    // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty
-  bool is_damaged = false;  // it was an image or a label, and cannot be read; `series` is empty when it is not known
+  bool is_damaged = false;  // an image or a label that is not all there; `series` is empty when it is not known
+  bool is_foreign = false;  // nothing in it is DICOM
 };
 
 }  // namespace fovea::node::intake

@@ -162,9 +162,7 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   out.u32(kOk);
   out.u32(static_cast<std::uint32_t>(answer->size()));
   for (const DicomFile& file : *answer) {
-    out.u8(file.is_image ? 1 : 0);
-    out.u8(file.is_label ? 1 : 0);
-    out.u8(file.is_damaged ? 1 : 0);
+    for (const bool told : {file.is_image, file.is_label, file.is_damaged, file.is_foreign}) out.u8(told ? 1 : 0);
     for (const std::string* text :
          {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position})
       out.sized(cut(*text, 120));
@@ -179,12 +177,10 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
   if (count > kJobFilesMax) return corruption("parser answer: too many files");
   std::vector<DicomFile> out(count);
   for (DicomFile& file : out) {
-    FOVEA_TRY_ASSIGN(const std::uint8_t is_image, in.u8("is image"));
-    file.is_image = is_image == 1;
-    FOVEA_TRY_ASSIGN(const std::uint8_t is_label, in.u8("is label"));
-    file.is_label = is_label == 1;
-    FOVEA_TRY_ASSIGN(const std::uint8_t is_damaged, in.u8("is damaged"));
-    file.is_damaged = is_damaged == 1;
+    for (bool* told : {&file.is_image, &file.is_label, &file.is_damaged, &file.is_foreign}) {
+      FOVEA_TRY_ASSIGN(const std::uint8_t flag, in.u8("flag"));
+      *told = flag == 1;
+    }
     for (std::string* text :
          {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));

@@ -132,6 +132,32 @@ TEST(Ingest, ScansOpenedInMemoryMayUseTheWholeBudgetButNoMore) {
       << too_little->refused[0].reason;
 }
 
+TEST(Ingest, AFileThatChangesWhileItIsReadWaitsAndIsTakenLater) {
+  ScratchFolder hospital, site;
+  const fs::path scan = hospital.path() / "a.nii";
+  ASSERT_TRUE(volume_files::write_nifti(scan, make_scan({20, 20, 20}, 1), volume_files::VoxelType::int16, false));
+  Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(catalogue);
+  intake::StudySource source;
+  source.name = "a", source.identity = {"a", "p", scan.string(), ""}, source.images = {scan};
+  intake::IngestSettings copying = settings(), announced = settings();
+  copying.scan_files.open = [](const fs::path& file) {  // somebody else goes on writing behind what is read
+    std::ofstream(file, std::ios::app) << "more";
+    return intake::open_scan_file(file);
+  };
+  announced.still_changing = {hospital.path()};
+  for (const intake::IngestSettings& still_written : {copying, announced}) {
+    const Result<intake::IngestReport> report = intake::ingest(*catalogue, {source}, still_written, {});
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->ingested, 0u);
+    ASSERT_EQ(report->refused.size(), 1u);
+    EXPECT_EQ(report->refused[0].reason, "files: still being written (ingest again when the copy is finished)");
+  }
+  const Result<intake::IngestReport> later = intake::ingest(*catalogue, {source}, settings(), {});
+  ASSERT_TRUE(later) << later.error().message;
+  EXPECT_EQ(later->ingested, 1u);
+}
+
 TEST(Ingest, ARepeatedIngestDoesNothingUnlessLabelsChanged) {
   ScratchFolder hospital, site;
   make_hospital(hospital.path());
