@@ -16,6 +16,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/ids.h"
+#include "common/numbers.h"
 #include "crypto/hash.h"
 #include "federation/ledger/egress_rules.h"
 #include "federation/ledger/entry.h"
@@ -156,10 +157,14 @@ void bench_gate(const std::filesystem::path& folder) {
 }  // namespace fovea
 
 int main(int argc, char** argv) {
-  const std::uint64_t entries = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
+  const auto entries = argc > 1 ? fovea::read_digits(argv[1]) : std::optional<std::uint64_t>(1'000'000);
+  if (!entries) {
+    std::fputs("usage: audit_bench [ENTRIES [FOLDER]]\n", stderr);
+    return 2;
+  }
   const fovea::test::TemporaryFolder temporary;
   const std::filesystem::path folder = argc > 2 ? std::filesystem::path(argv[2]) : temporary.path() / "ledger";
   fovea::bench_gate(temporary.path() / "gate");
-  fovea::bench_audit(folder, entries);
+  fovea::bench_audit(folder, *entries);
   return 0;
 }

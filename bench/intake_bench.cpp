@@ -19,6 +19,7 @@
 #include "bench/itk_reader.h"
 #include "bench/measure.h"
 #include "common/check.h"
+#include "common/numbers.h"
 #include "common/result.h"
 #include "node/intake/ingest.h"
 #include "node/intake/scan_walk.h"
@@ -158,7 +159,9 @@ Result<void> run(const std::vector<std::string>& words) {
   if (what == "itk") return read_all_with_itk(words.at(1));
   if (what == "sandboxed" || what == "bare") {
     const fs::path parser = program_folder() / (what == "bare" ? "fovea-bare-parser" : "fovea-scan-parser");
-    return ingest_all(parser, static_cast<unsigned>(std::stoul(words.at(1))), words.at(2), words.at(3));
+    const auto jobs = read_whole<unsigned>(words.at(1));
+    if (!jobs) return invalid_argument("jobs: expected a whole number");
+    return ingest_all(parser, *jobs, words.at(2), words.at(3));
   }
   if (what == "large")
     return node::volume_files::write_nifti(words.at(1), tissue({512, 512, 320}, 0.8, 1),

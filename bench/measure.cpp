@@ -8,9 +8,11 @@
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "common/check.h"
+#include "common/numbers.h"
 
 namespace fovea::bench {
 
@@ -25,7 +27,11 @@ double process_core_seconds() {
 std::uint64_t status_bytes(const std::string& field) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
+    if (line.starts_with(field + ":")) {  // "VmHWM:     1234 kB"
+      const std::size_t begin = line.find_first_not_of(" \t", field.size() + 1);
+      if (begin == std::string::npos) return 0;
+      return read_digits(std::string_view(line).substr(begin, line.find(' ', begin) - begin)).value_or(0) * 1024;
+    }
   return 0;
 }
 

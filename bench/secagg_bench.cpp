@@ -10,6 +10,7 @@
 #include "bench/mask_cases.h"
 #include "bench/site_cases.h"
 #include "bench/tag_cases.h"
+#include "common/numbers.h"
 
 namespace {
 
@@ -45,8 +46,10 @@ int main(int argc, char** argv) {
     const std::string argument = argv[i];
     if (argument == "--quick") {
       options.quick = true;
-    } else if (argument == "--threads" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
-      options.threads = static_cast<std::uint32_t>(std::atoi(argv[++i]));
+    } else if (argument == "--threads" && i + 1 < argc) {
+      const auto threads = fovea::read_whole<std::uint32_t>(argv[++i]);
+      if (!threads || *threads == 0) return usage();
+      options.threads = *threads;
     } else if (argument == "--json" && i + 1 < argc) {
       options.json_path = argv[++i];
     } else if (argument == "--only" && i + 1 < argc) {

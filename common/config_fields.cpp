@@ -12,6 +12,7 @@
 #include "common/check.h"
 #include "common/closest_name.h"
 #include "common/durable_file.h"
+#include "common/numbers.h"
 
 namespace fovea {
 
@@ -59,10 +60,7 @@ Error complain(const std::string& place, const std::string& expected, const std:
 std::string integer_fix(const toml::node& node, std::string_view key, std::int64_t min, std::int64_t max) {
   std::int64_t value = min;
   if (const auto* text = node.as_string()) {
-    const std::string& digits = text->get();
-    if (!digits.empty() && digits.size() < 18 &&
-        std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
-      value = std::stoll(digits);
+    value = read_whole<std::int64_t>(text->get()).value_or(min);
   } else if (const auto* number = node.as_integer()) {
     value = number->get();
   }

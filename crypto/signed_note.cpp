@@ -1,10 +1,10 @@
 #include "crypto/signed_note.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <utility>
 
+#include "common/numbers.h"
 #include "common/result.h"
 #include "crypto/hash.h"
 
@@ -171,10 +171,10 @@ Result<Checkpoint> Checkpoint::parse(std::string_view text) {
   FOVEA_TRY_ASSIGN(const std::string_view root, take_line(text, "the root line"));
   if (origin.empty()) return invalid_argument("checkpoint: the origin is empty");
   out.origin = std::string(origin);
-  const auto parsed = std::from_chars(size.data(), size.data() + size.size(), out.size);
-  const bool leading_zero = size.size() > 1 && size.front() == '0';
-  if (parsed.ec != std::errc() || parsed.ptr != size.data() + size.size() || leading_zero)
+  const std::optional<std::uint64_t> entries = read_digits(size);
+  if (!entries || (size.size() > 1 && size.front() == '0'))
     return invalid_argument("checkpoint: the size is not a decimal number");
+  out.size = *entries;
   FOVEA_TRY_ASSIGN(const Bytes root_bytes, from_base64(root));
   FOVEA_TRY_ASSIGN(out.root, to_array<32>(root_bytes, "checkpoint root"));
   return out;

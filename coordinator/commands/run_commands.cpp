@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -23,6 +22,7 @@
 #include "common/durable_file.h"
 #include "common/file_lock.h"
 #include "common/ids.h"
+#include "common/numbers.h"
 #include "coordinator/commands/command.h"
 #include "coordinator/io/run_driver.h"
 #include "coordinator/registry/next_steps.h"

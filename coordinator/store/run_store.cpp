@@ -1,7 +1,6 @@
 #include "coordinator/store/run_store.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -16,6 +15,7 @@
 #include "common/codec.h"
 #include "common/durable_file.h"
 #include "common/json_fields.h"
+#include "common/numbers.h"
 #include "coordinator/store/published_sum.h"
 #include "coordinator/store/round_record.h"
 #include "federation/model/initial_weights.h"
@@ -141,9 +141,7 @@ Result<RunStore::Traces> RunStore::read_traces(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / "publications", error)) {
     const std::string name = entry.path().filename().string();
-    RoundNumber round = 0;
-    const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), round);
-    if (wrong == std::errc() && end == name.data() + name.size()) out.published = std::max(out.published, round);
+    if (const auto round = read_whole<RoundNumber>(name)) out.published = std::max(out.published, *round);
   }
   FOVEA_TRY_ASSIGN(out.journal, round_of_journal(folder / "journal"));
   return out;

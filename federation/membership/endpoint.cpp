@@ -1,13 +1,13 @@
 #include "federation/membership/endpoint.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <optional>
 #include <system_error>
 #include <vector>
 
 #include "common/console.h"
+#include "common/numbers.h"
 
 namespace fovea::federation::membership {
 namespace {
@@ -37,11 +37,9 @@ std::vector<std::string_view> parts_of(std::string_view text, char separator) {
 
 // One spelling: no sign, no leading zero.
 std::optional<std::uint32_t> whole_number(std::string_view digits, std::uint32_t max) {
-  std::uint32_t out = 0;
-  if (!consists_of(digits, kDigits) || (digits.size() > 1 && digits.front() == '0')) return std::nullopt;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-  if (error != std::errc() || end != digits.data() + digits.size() || out > max) return std::nullopt;
-  return out;
+  if (digits.size() > 1 && digits.front() == '0') return std::nullopt;
+  const auto out = read_whole<std::uint32_t>(digits);
+  return out && *out <= max ? out : std::nullopt;
 }
 
 bool is_ipv4(std::string_view text) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/json_fields.h"
+#include "common/numbers.h"
 #include "crypto/hash.h"
 
 namespace fovea::federation::membership {
@@ -143,11 +144,9 @@ Result<void> read_architecture(JsonFields& fields, Plan& plan) {
   std::string_view digits = plan.architecture;
   if (digits.starts_with(kProbePrefix)) {
     digits.remove_prefix(kProbePrefix.size());
-    std::uint32_t size = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-    if (error == std::errc() && end == digits.data() + digits.size() && digits.front() != '0' &&
-        size <= kProbeSizeMax) {
-      plan.probe_size = size;
+    const auto size = read_whole<std::uint32_t>(digits);
+    if (size && digits.front() != '0' && *size <= kProbeSizeMax) {
+      plan.probe_size = *size;
       return {};
     }
   }

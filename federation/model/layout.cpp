@@ -1,10 +1,10 @@
 #include "federation/model/layout.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <utility>
 
+#include "common/numbers.h"
 #include "federation/model/fovea_1_layout.h"
 
 namespace fovea::federation::model {
@@ -33,10 +33,8 @@ Result<void> check_spec(const TensorSpec& spec) {
 
 Result<ModelLayout> make_probe_layout(std::string_view architecture) {
   const std::string_view digits = architecture.substr(6);
-  std::uint32_t size = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-  if (error != std::errc{} || end != digits.data() + digits.size() || size == 0 || size > kModelSizeMax ||
-      digits.front() == '0')
+  const std::uint32_t size = read_whole<std::uint32_t>(digits).value_or(0);
+  if (size == 0 || size > kModelSizeMax || digits.front() == '0')
     return invalid_argument("architecture: expected probe-N with 1 ≤ N ≤ " + std::to_string(kModelSizeMax));
   // Random values, so that another seed is another model: a site takes part in one sum per model.
   return ModelLayout::create(

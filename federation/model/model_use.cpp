@@ -2,10 +2,13 @@
 
 #include <array>
 #include <charconv>
+#include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "common/bytes.h"
 #include "common/check.h"
+#include "common/numbers.h"
 #include "common/result.h"
 
 namespace fovea::federation::model {
@@ -35,12 +38,13 @@ Result<std::string> text_of(const ModelMetadata& metadata, std::string_view key)
 template <class Number>
 Result<Number> number_of(const ModelMetadata& metadata, std::string_view key, Number low, Number high) {
   FOVEA_TRY_ASSIGN(const std::string text, text_of(metadata, key));
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || !(number >= low && number <= high))
+  std::optional<Number> number;
+  if constexpr (std::is_integral_v<Number>) number = read_whole<Number>(text);
+  else number = read_decimal(text);
+  if (!number || !(*number >= low && *number <= high))
     return invalid_argument("model metadata: " + std::string(key) + " must be a number from " + written(low) + " to " +
                             written(high));
-  return number;
+  return *number;
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "common/finite.h"
+#include "common/numbers.h"
 #include "common/result.h"
 #include "crypto/hash.h"
 

@@ -1,7 +1,6 @@
 #include "node/intake/label_tables.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -12,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/numbers.h"
 #include "node/intake/csv_reader.h"
 
 namespace fovea::node::intake {
@@ -43,11 +43,9 @@ class Cells {
   }
   Result<double> number(std::string_view column, double low, double high, std::string_view expected) const {
     const std::string_view text = at(column);
-    double value = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failed != std::errc{} || end != text.data() + text.size() || !(value >= low && value <= high))
-      return wrong(column, expected);
-    return value;
+    const std::optional<double> value = read_decimal(text);
+    if (!value || !(*value >= low && *value <= high)) return wrong(column, expected);
+    return *value;
   }
 
  private:

@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
+#include "common/numbers.h"
 #include "common/stop_signals.h"
 #include "crypto/hash.h"
 #include "crypto/random_source.h"
@@ -75,9 +76,9 @@ Result<HoldPoint> HoldPoint::parse(std::string_view text) {
                                                              {"consistency:", MessageKind::unmask_request}};
   for (const auto& [prefix, answer] : points) {
     if (!text.starts_with(prefix)) continue;
-    const std::string digits(text.substr(prefix.size()));
-    if (digits.empty() || digits.size() > 6 || digits.find_first_not_of("0123456789") != std::string::npos) break;
-    return HoldPoint{answer, static_cast<RoundNumber>(std::stoul(digits)), std::string(text)};
+    const auto round = read_whole<RoundNumber>(text.substr(prefix.size()));
+    if (!round || *round > 999'999) break;
+    return HoldPoint{answer, *round, std::string(text)};
   }
   return invalid_argument("--hold-after: expected keys:R, shares:R, masked:R or consistency:R with a round number R");
 }

@@ -1,7 +1,6 @@
 #include "node/io/site_run.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -9,6 +8,7 @@
 
 #include "common/durable_file.h"
 #include "common/json_fields.h"
+#include "common/numbers.h"
 #include "federation/model/apply_sum.h"
 #include "federation/model/initial_weights.h"
 #include "federation/model/model_use.h"
@@ -29,12 +29,9 @@ constexpr const char* kPlanKey = "fovea.plan";
 template <class Number>
 Result<Number> number_of(const federation::model::ModelMetadata& metadata, const char* key) {
   const auto found = metadata.find(key);
-  Number out = 0;
   if (found == metadata.end()) return corruption(std::string("model file: metadata ") + key + " is missing");
-  const char* end = found->second.data() + found->second.size();
-  if (const auto [rest, error] = std::from_chars(found->second.data(), end, out); error != std::errc() || rest != end)
-    return corruption(std::string("model file: metadata ") + key + " is not a number");
-  return out;
+  if (const auto out = read_whole<Number>(found->second)) return *out;
+  return corruption(std::string("model file: metadata ") + key + " is not a number");
 }
 
 Result<Digest> digest_of(const federation::model::ModelMetadata& metadata, const char* key) {

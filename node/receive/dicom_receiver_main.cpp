@@ -33,6 +33,7 @@
 
 #include "common/bytes.h"
 #include "common/descriptor.h"
+#include "common/numbers.h"
 #include "common/result.h"
 #include "crypto/core_dumps.h"
 #include "crypto/key_agreement.h"
@@ -264,11 +265,14 @@ void limit(std::uint64_t scan_bytes) {
 }
 
 int receive(const std::vector<std::string>& words) {
+  const auto pdu_bytes = fovea::read_whole<Uint32>(words[3]), idle_s = fovea::read_whole<Uint32>(words[4]);
+  const auto file_bytes = fovea::read_digits(words[5]), folder_bytes = fovea::read_digits(words[6]);
+  if (!pdu_bytes || !idle_s || !file_bytes || !folder_bytes) return 2;
   Options options{.folder = words[0],
                   .title = words[1],
                   .allowed = split(words[2]),
-                  .file_bytes = std::stoull(words[5]),
-                  .folder_bytes = std::stoull(words[6])};
+                  .file_bytes = *file_bytes,
+                  .folder_bytes = *folder_bytes};
   const auto key = fovea::from_hex(words[7]);
   const auto public_key = key ? fovea::to_array<32>(*key, "public key")
                               : fovea::Result<fovea::crypto::AgreementPublicKey>(key.error());
@@ -279,13 +283,12 @@ int receive(const std::vector<std::string>& words) {
   dcmExternalSocketHandle.set(kConnection);
   Receiver receiver(options);
   receiver.setAETitle(options.title.c_str());
-  receiver.setMaxReceivePDULength(static_cast<Uint32>(std::stoul(words[3])));
-  const auto idle_s = static_cast<Uint32>(std::stoul(words[4]));
-  receiver.setACSETimeout(idle_s);
+  receiver.setMaxReceivePDULength(*pdu_bytes);
+  receiver.setACSETimeout(*idle_s);
   receiver.setDIMSEBlockingMode(DIMSE_NONBLOCKING);
-  receiver.setDIMSETimeout(idle_s);
+  receiver.setDIMSETimeout(*idle_s);
   receiver.setConnectionBlockingMode(DUL_NOBLOCK);
-  receiver.setConnectionTimeout(idle_s);
+  receiver.setConnectionTimeout(*idle_s);
   receiver.setHostLookupEnabled(OFFalse);
   receiver.setPort(0);
   if (!add_contexts(receiver)) return 4;

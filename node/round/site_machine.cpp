@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/contains.h"
-#include "common/finite.h"
+#include "common/numbers.h"
 #include "federation/messages/attempt_ref.h"
 #include "federation/messages/message_kind.h"
 #include "federation/messages/refusal_reason.h"

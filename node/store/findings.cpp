@@ -1,12 +1,13 @@
 #include "node/store/findings.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <numbers>
 #include <string>
 #include <utility>
 #include <variant>
+
+#include "common/numbers.h"
 
 namespace fovea::node::store {
 namespace {
@@ -144,9 +145,8 @@ Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text) {
   std::vector<std::int32_t> out;
   while (!text.empty()) {
     const std::string_view part = text.substr(0, text.find(','));
-    std::int32_t label = 0;
-    const auto [end, failed] = std::from_chars(part.data(), part.data() + part.size(), label);
-    if (failed != std::errc{} || end != part.data() + part.size() || label < 1 || label > kLabelMax)
+    const std::int32_t label = read_whole<std::int32_t>(part).value_or(0);
+    if (label < 1 || label > kLabelMax)
       return invalid_argument("finding labels: \"" + std::string(part.substr(0, 20)) +
                               "\"; expected whole numbers from 1 separated by commas, e.g. 3,4");
     out.push_back(label);

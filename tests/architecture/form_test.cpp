@@ -204,6 +204,8 @@ std::string habit_fault(const std::string& path, const std::string& line) {
           R"(O_WRONLY|O_RDWR|O_CREAT|mkstemps?|mkostemps?)\b|)"
           R"((^|[^\w.>:])(::)?(renameat2?|rename|pwritev?2?|ftruncate|linkat)\(|(^|[^\w>])::(truncate|link)\(|)"
           R"((^|[^\w>])::open(at)?\((?!.*\bO_RDONLY\b)|\bopen(at)?\([^()]*, *[0-9])");
+  static const std::regex raw_number(
+      R"(\b(sto(i|l|ll|ul|ull|f|d|ld)|strto(d|f|ld|l|ll|ul|ull|imax|umax)|ato(i|l|ll|f)|v?[fs]?scanf|from_chars)\()");
   // Each writes no state that a later run relies on, or is a door of its own; the reason stands there.
   static const std::regex may_write(
       R"(^(tests|bench)/|^common/(descriptor|durable_file|file_lock|child_program)\.cpp$|)"
@@ -211,6 +213,7 @@ std::string habit_fault(const std::string& path, const std::string& line) {
       R"(^node/volume_files/nifti_writer\.cpp$|)"
       R"(^node/(receive/sealed_scan|intake/parser/(shared_memory|child/nifti_job))\.cpp$)");
   if (std::regex_search(line, comment)) return "";
+  if (path != "common/numbers.cpp" && std::regex_search(line, raw_number)) return "reads numbers past common/numbers.h";
   if (std::regex_search(line, vague)) return "a name that hides what the thing is";
   // Fuzzed bytes come from a seed.
   if (path != "tests/fuzz/parse_targets_test.cpp" && std::regex_search(line, weak_random)) return "weak randomness";
@@ -255,13 +258,22 @@ TEST(Architecture, TheRuleOfHabitsFindsPlantedFaults) {
                                  "x = drand48();",
                                  "std::mersenne_twister_engine<int> draw;",
                                  "::poll(nullptr, 0, 1000);",
-                                 "namespace fovea::node::utils {"})
+                                 "namespace fovea::node::utils {",
+                                 "const double x = std::stod(text);",
+                                 "x = stoul(words[3]);",
+                                 "x = std::strtod(part.c_str(), &end);",
+                                 "x = strtoull(argv[1], nullptr, 10);",
+                                 "x = std::atoi(argv[1]);",
+                                 "if (std::sscanf(text, \"%llu\", &pages) != 1) return 0;",
+                                 "std::from_chars(a, b, value);"})
     EXPECT_NE(habit_fault("node/io/site_run.cpp", line), "") << line;
   for (const std::string line : {"// what an fsync costs", "int operand(int a);", "bool asleep = false;",
                                  "::open(path.c_str(), O_RDONLY | O_CLOEXEC)", "Ledger::open(folder);",
-                                 "if (pipe.open())", "::poll(&waiting, 1, -1);", "random.fill(bytes);"})
+                                 "if (pipe.open())", "::poll(&waiting, 1, -1);", "random.fill(bytes);",
+                                 "std::to_chars(a, b, value);", "read_decimal(text);", "store(a);", "restore(a);"})
     EXPECT_EQ(habit_fault("node/io/site_run.cpp", line), "") << line;
   EXPECT_EQ(habit_fault("common/durable_file.cpp", "::fsync(file);"), "");
+  EXPECT_EQ(habit_fault("common/numbers.cpp", "std::from_chars(a, b, value);"), "");
 }
 
 // The rules read .h and .cpp below every folder, so nothing may be compiled under another name.

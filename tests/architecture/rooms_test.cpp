@@ -368,7 +368,7 @@ std::string impure_include(const std::string& path, const Include& include) {
       R"(initializer_list|iterator|limits|list|map|memory|numeric|optional|queue|ranges|set|span|string|string_view|)"
       R"(tuple|type_traits|utility|variant|vector)$)");
   static const std::regex ours(
-      R"(^(common/(byte_fields|bytes|check|clock|codec|contains|finite|ids|overloaded|result)\.h$|)"
+      R"(^(common/(byte_fields|bytes|check|clock|codec|contains|ids|numbers|overloaded|result)\.h$|)"
       R"(crypto/(aead|hash|hkdf|key_agreement|linear_hash|mask_stream|merkle_log|secret_bytes|shamir|signature)\.h$|)"
       R"(federation/(membership|messages|model|secagg)/|coordinator/aggregation/unmask\.h$|)"
       R"((node|coordinator)/round/))");

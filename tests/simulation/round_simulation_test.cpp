@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 
+#include "common/numbers.h"
 #include "tests/simulation/bad_dealer.h"
 #include "tests/simulation/world.h"
 
@@ -16,9 +17,14 @@ struct SeedRange {
 
 // One in `part` of the seeds wanted; just the one that a person names.
 SeedRange seeds_to_run(std::uint64_t part) {
-  if (const char* only = std::getenv("FOVEA_SIMULATION_SEED")) return {std::strtoull(only, nullptr, 10), 1};
+  const auto number = [](const char* name, const char* text) {
+    const auto value = read_digits(text);
+    if (!value) ADD_FAILURE() << name << ": expected a whole number, found \"" << text << '"';
+    return value.value_or(0);
+  };
+  if (const char* only = std::getenv("FOVEA_SIMULATION_SEED")) return {number("FOVEA_SIMULATION_SEED", only), 1};
   const char* text = std::getenv("FOVEA_SIMULATION_SEEDS");
-  return {1, (text != nullptr ? std::strtoull(text, nullptr, 10) : 200) / part};
+  return {1, (text != nullptr ? number("FOVEA_SIMULATION_SEEDS", text) : 200) / part};
 }
 
 // Each seed has its own size and mix of faults.

@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <optional>
 #include <string>
+
+#include "common/numbers.h"
 
 namespace fovea::node::intake {
 namespace {
@@ -65,9 +67,11 @@ std::vector<double> csa_numbers(ByteView header, std::string_view tag) {
       in.skip(8);
       const std::string text = in.text(size);
       in.skip((4 - size % 4) % 4);
-      char* end = nullptr;
-      const double value = std::strtod(text.c_str(), &end);
-      if (end != text.c_str()) out.push_back(value);
+      if (!wanted || text.find_first_not_of(' ') == std::string::npos) continue;
+      const std::size_t begin = text.find_first_not_of(' '), end = text.find_last_not_of(' ') + 1;
+      const std::optional<double> value = read_decimal(std::string_view(text).substr(begin, end - begin));
+      if (!value) return {};
+      out.push_back(*value);
     }
     if (wanted) return in.good() ? out : std::vector<double>{};
   }

@@ -1,16 +1,45 @@
 #include "node/intake/dicom/dicom_fields.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
+#include <cstdio>
 
+#include <gdcmDictEntry.h>
+#include <gdcmDicts.h>
+#include <gdcmGlobal.h>
 #include <gdcmSequenceOfItems.h>
+
+#include "common/numbers.h"
 
 namespace fovea::node::intake {
 namespace {
 
 using gdcm::DataSet;
 using gdcm::Tag;
+
+constexpr std::size_t kNumberBytesMax = 64;  // the standard's 16 are exceeded by sound files
+
+std::string_view without_padding(std::string_view text) {
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\0')) text.remove_suffix(1);
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  return text;
+}
+
+std::string fault_of(std::string_view text) {
+  if (text.size() > kNumberBytesMax) return "more than " + std::to_string(kNumberBytesMax) + " characters";
+  return std::string(read_decimal(text) ? "not a whole number" : decimal_fault(text));
+}
+
+// One value where one is meant.
+template <class T, class Read>
+Result<std::optional<T>> single(const DataSet& data, const Tag& tag, Read read) {
+  const std::string_view text = without_padding(raw_of(data, tag));
+  if (text.empty()) return std::optional<T>();
+  if (text.find('\\') != std::string_view::npos)
+    return invalid_argument(field_name(tag) + ": several values; expected one");
+  const std::optional<T> value = text.size() > kNumberBytesMax ? std::nullopt : read(text);
+  if (!value) return invalid_argument(field_name(tag) + ": " + fault_of(text));
+  return value;
+}
 
 }  // namespace
 
@@ -22,10 +51,7 @@ std::string_view raw_of(const DataSet& data, const Tag& tag) {
 }
 
 std::string text_of(const DataSet& data, const Tag& tag) {
-  std::string out(raw_of(data, tag).substr(0, 4096));
-  while (!out.empty() && (out.back() == ' ' || out.back() == '\0')) out.pop_back();
-  const std::size_t begin = out.find_first_not_of(' ');
-  return begin == std::string::npos ? "" : out.substr(begin);
+  return std::string(without_padding(raw_of(data, tag).substr(0, 4096)));
 }
 
 std::vector<std::string> list_of(const DataSet& data, const Tag& tag) {
@@ -39,27 +65,42 @@ std::vector<std::string> list_of(const DataSet& data, const Tag& tag) {
   return out;
 }
 
-std::vector<double> numbers_of(const DataSet& data, const Tag& tag, std::size_t count_max) {
+std::string field_name(const Tag& tag) {
+  const char* name = gdcm::Global::GetInstance().GetDicts().GetDictEntry(tag).GetName();
+  char digits[16];
+  std::snprintf(digits, sizeof digits, " (%04x,%04x)", tag.GetGroup(), tag.GetElement());
+  return std::string(name == nullptr ? "" : name) + digits;
+}
+
+Result<std::vector<double>> numbers_of(const DataSet& data, const Tag& tag, std::size_t count_max) {
   std::vector<double> out;
-  std::string_view rest = raw_of(data, tag);
-  while (!rest.empty() && (rest.back() == ' ' || rest.back() == '\0')) rest.remove_suffix(1);
-  std::string part;  // strtod needs an end; a decimal string has at most 16 characters
-  while (!rest.empty()) {
-    const std::size_t size = std::min(rest.find('\\'), rest.size());
-    if (size > 64 || out.size() == count_max) return {};
-    part.assign(rest.substr(0, size));
-    char* end = nullptr;
-    out.push_back(std::strtod(part.c_str(), &end));
-    if (end == part.c_str()) return {};
-    rest.remove_prefix(std::min(size + 1, rest.size()));
+  std::string_view rest = without_padding(raw_of(data, tag));
+  for (bool more = !rest.empty(); more;) {
+    if (out.size() == count_max)
+      return invalid_argument(field_name(tag) + ": more than " + std::to_string(count_max) + " values");
+    const std::size_t end = rest.find('\\');
+    more = end != std::string_view::npos;
+    const std::string_view part = without_padding(rest.substr(0, end));
+    const std::optional<double> value = part.size() > kNumberBytesMax ? std::nullopt : read_decimal(part);
+    if (!value) return invalid_argument(field_name(tag) + ": " + fault_of(part));
+    out.push_back(*value);
+    if (more) rest.remove_prefix(end + 1);
   }
   return out;
 }
 
-std::optional<double> number_of(const DataSet& data, const Tag& tag) {
-  const std::vector<double> all = numbers_of(data, tag);
-  if (all.empty() || !std::isfinite(all.front())) return std::nullopt;
-  return all.front();
+Result<std::optional<double>> number_of(const DataSet& data, const Tag& tag) {
+  return single<double>(data, tag, read_decimal);
+}
+
+Result<std::optional<std::int64_t>> integer_of(const DataSet& data, const Tag& tag) {
+  return single<std::int64_t>(data, tag, read_integer);
+}
+
+std::optional<Tag> private_tag(const DataSet& data, std::uint16_t group, std::string_view creator, std::uint8_t byte) {
+  for (std::uint16_t block = 0x10; block <= 0xff; ++block)
+    if (text_of(data, Tag(group, block)) == creator) return Tag(group, static_cast<std::uint16_t>(block << 8 | byte));
+  return std::nullopt;
 }
 
 // GDCM has put it into this machine's byte order, little-endian on all we build for.
@@ -97,12 +138,13 @@ auto FrameFields::find(const Tag& sequence, Read read) const {
   return decltype(read(*groups_.front())){};
 }
 
-std::vector<double> FrameFields::numbers(const Tag& sequence, const Tag& tag) const {
-  const auto found = find(sequence, [&](const DataSet& data) {
-    std::vector<double> all = numbers_of(data, tag);
-    return all.empty() ? std::optional<std::vector<double>>() : std::optional(std::move(all));
+Result<std::vector<double>> FrameFields::numbers(const Tag& sequence, const Tag& tag) const {
+  using Found = std::optional<Result<std::vector<double>>>;
+  Found found = find(sequence, [&](const DataSet& data) {
+    Result<std::vector<double>> all = numbers_of(data, tag);
+    return all && all->empty() ? Found() : Found(std::move(all));
   });
-  return found.value_or(std::vector<double>());
+  return found ? *std::move(found) : Result<std::vector<double>>(std::vector<double>());
 }
 
 std::string FrameFields::text(const Tag& sequence, const Tag& tag) const {
@@ -126,9 +168,9 @@ std::optional<int> FrameFields::short_number(const Tag& sequence, const Tag& tag
 }
 
 Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns) {
-  const std::vector<double> position = fields.numbers(Tag(0x0020, 0x9113), Tag(0x0020, 0x0032));
-  const std::vector<double> orientation = fields.numbers(Tag(0x0020, 0x9116), Tag(0x0020, 0x0037));
-  const std::vector<double> spacing = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0028, 0x0030));
+  FOVEA_TRY_ASSIGN(const std::vector<double> position, fields.numbers(Tag(0x0020, 0x9113), Tag(0x0020, 0x0032)));
+  FOVEA_TRY_ASSIGN(const std::vector<double> orientation, fields.numbers(Tag(0x0020, 0x9116), Tag(0x0020, 0x0037)));
+  FOVEA_TRY_ASSIGN(const std::vector<double> spacing, fields.numbers(Tag(0x0028, 0x9110), Tag(0x0028, 0x0030)));
   if (position.size() != 3) return invalid_argument("Image Position (Patient): missing or not three numbers");
   if (orientation.size() != 6) return invalid_argument("Image Orientation (Patient): missing or not six numbers");
   if (spacing.size() != 2) return invalid_argument("Pixel Spacing: missing or not two numbers");
@@ -140,7 +182,7 @@ Result<SlicePlace> place_of(const FrameFields& fields, std::int64_t rows, std::i
   out.position_mm = volume::Point3(position.data());
   out.row_direction = Eigen::Vector3d(orientation.data());
   out.column_direction = Eigen::Vector3d(orientation.data() + 3);
-  const std::vector<double> thickness = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0050));
+  FOVEA_TRY_ASSIGN(const std::vector<double> thickness, fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0050)));
   if (thickness.size() == 1 && thickness[0] > 0) out.thickness_mm = thickness[0];
   return out;
 }

@@ -20,9 +20,17 @@ namespace fovea::node::intake {
 // Without padding; empty when the element is missing. At most 4096 bytes are looked at.
 std::string text_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
 std::vector<std::string> list_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
-// Decimal strings of any length; empty when one of them is not a number, or when there are more than `count_max`.
-std::vector<double> numbers_of(const gdcm::DataSet& data, const gdcm::Tag& tag, std::size_t count_max = 1024);
-std::optional<double> number_of(const gdcm::DataSet& data, const gdcm::Tag& tag);  // the first, when finite
+// Decimal strings (DS), each read from end to end; empty when the element is missing or has no value. invalid_argument
+// names the field and what its text is instead, without quoting it: half a number is never read.
+Result<std::vector<double>> numbers_of(const gdcm::DataSet& data, const gdcm::Tag& tag, std::size_t count_max = 1024);
+// One decimal or integer string; nothing when the element is missing or has no value. Two values are an error too.
+Result<std::optional<double>> number_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+Result<std::optional<std::int64_t>> integer_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
+// "Pixel Spacing (0028,0030)"
+std::string field_name(const gdcm::Tag& tag);
+// The element `byte` of a private block (PS3.5 7.8.1), wherever the writer reserved it; nothing when nobody did.
+std::optional<gdcm::Tag> private_tag(const gdcm::DataSet& data, std::uint16_t group, std::string_view creator,
+                                     std::uint8_t byte);
 // The bytes as they stand; empty when the element is missing or a sequence. Lives as long as `data`.
 std::string_view raw_of(const gdcm::DataSet& data, const gdcm::Tag& tag);
 // A 16-bit binary value (US or SS).
@@ -36,7 +44,7 @@ std::optional<gdcm::DataSet> first_item(const gdcm::DataSet& data, const gdcm::T
 class FrameFields {
  public:
   explicit FrameFields(std::vector<const gdcm::DataSet*> groups) : groups_(std::move(groups)) {}
-  std::vector<double> numbers(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
+  Result<std::vector<double>> numbers(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
   std::string text(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
   std::string raw(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;
   std::optional<int> short_number(const gdcm::Tag& sequence, const gdcm::Tag& tag) const;

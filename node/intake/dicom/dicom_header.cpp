@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
+#include <cstdint>
 #include <exception>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -62,22 +63,27 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
     if (kind == "LOCALIZER") return invalid_argument("a localizer, not a scan");
   }
   out.instance = text_of(data, Tag(0x0008, 0x0018));
-  if (!is_mosaic(data) && number_of(data, Tag(0x0028, 0x0008)).value_or(1) == 1)
-    out.position = text_of(data, Tag(0x0020, 0x0032));
+  const Result<std::optional<std::int64_t>> frames = integer_of(data, Tag(0x0028, 0x0008));
+  if (!is_mosaic(data) && frames && frames->value_or(1) == 1) out.position = text_of(data, Tag(0x0020, 0x0032));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
   if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
   return out;
 }
 
+Result<double> one_number(const FrameFields& fields, const Tag& sequence, const Tag& tag, double when_missing) {
+  FOVEA_TRY_ASSIGN(const std::vector<double> values, fields.numbers(sequence, tag));
+  if (values.size() > 1) return invalid_argument(field_name(tag) + ": several values; expected one");
+  return values.empty() ? when_missing : values.front();
+}
+
 Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::int64_t columns) {
   DicomFrame out;
   FOVEA_TRY_ASSIGN(out.place, place_of(fields, rows, columns));
-  const std::vector<double> slope = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1053));
-  const std::vector<double> intercept = fields.numbers(Tag(0x0028, 0x9145), Tag(0x0028, 0x1052));
-  if (!slope.empty()) out.slope = slope.front();
-  if (!intercept.empty()) out.intercept = intercept.front();
-  if (!std::isfinite(out.slope) || !std::isfinite(out.intercept) || out.slope == 0)
-    return invalid_argument("Rescale Slope or Intercept: zero or not a number");
+  const Tag transformation(0x0028, 0x9145);
+  FOVEA_TRY_ASSIGN(out.slope, one_number(fields, transformation, Tag(0x0028, 0x1053), 1));
+  FOVEA_TRY_ASSIGN(out.intercept, one_number(fields, transformation, Tag(0x0028, 0x1052), 0));
+  if (out.slope == 0) return invalid_argument("Rescale Slope (0028,1053): zero");
+  out.rescale_type = fields.text(transformation, Tag(0x0028, 0x1054));
   const auto either = [&](const Tag& sequence, const Tag& tag, const Tag& classic) {
     std::string value = fields.raw(sequence, tag);
     return value.empty() ? fields.raw(sequence, classic) : value;
@@ -87,6 +93,7 @@ Result<DicomFrame> frame_of(const FrameFields& fields, std::int64_t rows, std::i
               either(Tag(0x0018, 0x9117), Tag(0x0018, 0x9087), Tag(0x0019, 0x100c)),
               either(Tag(0x0018, 0x9226), Tag(0x0008, 0x9007), Tag(0x0008, 0x0008)),
               fields.raw(Tag(0x0018, 0x9117), Tag(0x0018, 0x9075)),
+              fields.raw(Tag(0x0020, 0x9111), Tag(0x0054, 0x1300)),
               fields.raw(Tag(0x0020, 0x9111), Tag(0x0020, 0x0012))};
   return out;
 }
@@ -109,7 +116,8 @@ Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t 
     return invalid_argument("Siemens mosaic: Rows or Columns are not a multiple of the " +
                             std::to_string(tiles_across) + " tiles");
   FOVEA_TRY_ASSIGN(DicomFrame frame, frame_of(FrameFields({&data}), rows / tiles_across, columns / tiles_across));
-  const double distance = number_of(data, Tag(0x0018, 0x0088)).value_or(frame.place.thickness_mm);
+  FOVEA_TRY_ASSIGN(const std::optional<double> stated, number_of(data, Tag(0x0018, 0x0088)));
+  const double distance = stated.value_or(frame.place.thickness_mm);
   if (!(distance > 0)) return invalid_argument("Siemens mosaic: Spacing Between Slices: missing");
   const SlicePlace& place = frame.place;
   const Eigen::Vector3d across = place.row_direction.cross(place.column_direction);
@@ -127,10 +135,10 @@ Result<std::vector<DicomFrame>> mosaic_frames(const DataSet& data, std::int64_t 
 }
 
 Result<std::vector<DicomFrame>> frames_of(const DataSet& data, std::int64_t rows, std::int64_t columns) {
-  const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
-  if (!(stated >= 1 && stated <= static_cast<double>(volume::kAxisVoxelsMax)))
+  FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> stated, integer_of(data, Tag(0x0028, 0x0008)));
+  if (stated && (*stated < 1 || *stated > volume::kAxisVoxelsMax))
     return invalid_argument("Number of Frames: outside 1–4096");
-  const auto count = static_cast<std::size_t>(stated);
+  const auto count = static_cast<std::size_t>(stated.value_or(1));
   const Tag per_frame(0x5200, 0x9230);
   std::vector<DicomFrame> out;
   if (!data.FindDataElement(per_frame)) {
@@ -157,18 +165,68 @@ PetFields pet_fields(const DataSet& data) {
   out.units = text_of(data, Tag(0x0054, 0x1001));
   out.corrections = list_of(data, Tag(0x0028, 0x0051));
   out.decay_correction = text_of(data, Tag(0x0054, 0x1102));
-  out.weight_kg = number_of(data, Tag(0x0010, 0x1030));
+  out.suv_type = text_of(data, Tag(0x0054, 0x1006));
+  out.weight_kg = text_of(data, Tag(0x0010, 0x1030));
+  out.utc_offset = text_of(data, Tag(0x0008, 0x0201));
   out.series_date = text_of(data, Tag(0x0008, 0x0021));
   out.series_time = text_of(data, Tag(0x0008, 0x0031));
   out.acquisition_date = text_of(data, Tag(0x0008, 0x0022));
   out.acquisition_time = text_of(data, Tag(0x0008, 0x0032));
-  if (const auto drug = first_item(data, Tag(0x0054, 0x0016))) {
-    out.dose_bq = number_of(*drug, Tag(0x0018, 0x1074));
-    out.half_life_s = number_of(*drug, Tag(0x0018, 0x1075));
-    out.injection_datetime = text_of(*drug, Tag(0x0018, 0x1078));
-    out.injection_time = text_of(*drug, Tag(0x0018, 0x1072));
+  out.acquisition_datetime = text_of(data, Tag(0x0008, 0x002a));
+  out.frame_reference_ms = text_of(data, Tag(0x0054, 0x1300));
+  out.frame_duration_ms = text_of(data, Tag(0x0018, 0x1242));
+  out.decay_factor = text_of(data, Tag(0x0054, 0x1321));
+  const std::vector<DataSet> tracers = items_of(data, Tag(0x0054, 0x0016));
+  out.tracers = tracers.size();
+  if (!tracers.empty()) {
+    out.dose_bq = text_of(tracers.front(), Tag(0x0018, 0x1074));
+    out.half_life_s = text_of(tracers.front(), Tag(0x0018, 0x1075));
+    out.injection_datetime = text_of(tracers.front(), Tag(0x0018, 0x1078));
+    out.injection_time = text_of(tracers.front(), Tag(0x0018, 0x1072));
   }
+  const auto private_text = [&](std::uint16_t group, std::string_view creator, std::uint8_t byte) {
+    const std::optional<Tag> tag = private_tag(data, group, creator, byte);
+    return tag ? text_of(data, *tag) : std::string();
+  };
+  out.ge_scan_datetime = private_text(0x0009, "GEMS_PETD_01", 0x0d);
+  out.philips_suv = private_text(0x7053, "Philips PET Private Group", 0x00);
+  out.philips_activity = private_text(0x7053, "Philips PET Private Group", 0x09);
   return out;
+}
+
+// How a stored value lies in its bits. Values that do not end at the lowest bit (retired) are refused, and so is a
+// table in place of slope and intercept: neither may pass for a number as it lies.
+Result<void> read_storage(const DataSet& data, DicomHeader& out) {
+  const auto allocated = short_of(data, Tag(0x0028, 0x0100)), high = short_of(data, Tag(0x0028, 0x0102));
+  const int stored = short_of(data, Tag(0x0028, 0x0101)).value_or(16);
+  if (stored < 1 || stored > allocated.value_or(stored))
+    return invalid_argument("Bits Stored (0028,0101): outside 1–" + std::to_string(allocated.value_or(16)) +
+                            ", the bits allocated");
+  if (high && *high != stored - 1)
+    return invalid_argument("High Bit (0028,0102): " + std::to_string(*high) + "; expected " +
+                            std::to_string(stored - 1) + " for " + std::to_string(stored) +
+                            " bits stored (left-aligned values; export the series again)");
+  if (!items_of(data, Tag(0x0028, 0x3000)).empty())
+    return invalid_argument(
+        "Modality LUT Sequence (0028,3000): values by a table are not read; export the series with Rescale Slope and "
+        "Intercept");
+  out.bits_stored = static_cast<unsigned>(stored);
+  const bool is_signed = short_of(data, Tag(0x0028, 0x0103)).value_or(0) == 1;
+  const auto padding = short_of(data, Tag(0x0028, 0x0120), is_signed),
+             limit = short_of(data, Tag(0x0028, 0x0121), is_signed);
+  if (limit && !padding)
+    return invalid_argument("Pixel Padding Range Limit (0028,0121): without a Pixel Padding Value (0028,0120)");
+  if (padding) out.padding = std::minmax({*padding, limit.value_or(*padding)});
+  return {};
+}
+
+// Effective atomic numbers, densities and images of one material come as CT too, and are no Hounsfield units.
+Result<void> check_hounsfield(const DicomHeader& header) {
+  for (const DicomFrame& frame : header.frames)
+    if (header.modality == "CT" && !frame.rescale_type.empty() && frame.rescale_type != "HU")
+      return invalid_argument("Rescale Type (0028,1054): \"" + frame.rescale_type.substr(0, 16) +
+                              "\"; only CT in Hounsfield units (HU) is accepted");
+  return {};
 }
 
 Result<DicomHeader> header_of(const DataSet& data) {
@@ -185,14 +243,13 @@ Result<DicomHeader> header_of(const DataSet& data) {
   const auto samples = short_of(data, Tag(0x0028, 0x0002));
   out.colour = samples.value_or(1) != 1;
   out.inverted = text_of(data, Tag(0x0028, 0x0004)) == "MONOCHROME1";
-  out.bits_stored = static_cast<unsigned>(short_of(data, Tag(0x0028, 0x0101)).value_or(16));
-  const bool is_signed = short_of(data, Tag(0x0028, 0x0103)).value_or(0) == 1;
-  if (const auto padding = short_of(data, Tag(0x0028, 0x0120), is_signed)) out.padding = *padding;
+  FOVEA_TRY(read_storage(data, out));
   if (is_mosaic(data)) {
     FOVEA_TRY_ASSIGN(out.frames, mosaic_frames(data, *rows, *columns, out.tiles_across));
   } else {
     FOVEA_TRY_ASSIGN(out.frames, frames_of(data, *rows, *columns));
   }
+  FOVEA_TRY(check_hounsfield(out));
   if (out.modality == "PT") out.pet = pet_fields(data);
   return out;
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -17,11 +18,12 @@
 namespace fovea::node::intake {
 
 // What may tell the volumes of one series apart: echo, time point, diffusion weighting, image type, acquisition.
-constexpr std::size_t kVolumeKeys = 6;
+constexpr std::size_t kVolumeKeys = 7;
 
 struct DicomFrame {
   SlicePlace place;
   double slope = 1, intercept = 0;
+  std::string rescale_type;                   // (0028,1054): what the rescaled values are
   std::array<std::string, kVolumeKeys> keys;  // as they stand in the file; empty when not said
 };
 
@@ -30,9 +32,9 @@ struct DicomHeader {
   bool inverted = false;  // MONOCHROME1
   bool colour = false;
   unsigned bits_stored = 0;
-  std::optional<double> padding;   // PixelPaddingValue, as stored
-  std::vector<DicomFrame> frames;  // one, or as many as an enhanced object or a mosaic has
-  std::int64_t tiles_across = 0;   // of a Siemens mosaic: frames beside each other in one image, in rows
+  std::optional<std::pair<int, int>> padding;  // the lowest and highest stored value that means nothing is there
+  std::vector<DicomFrame> frames;              // one, or as many as an enhanced object or a mosaic has
+  std::int64_t tiles_across = 0;               // of a Siemens mosaic: frames beside each other in one image, in rows
   PetFields pet;
 };
 

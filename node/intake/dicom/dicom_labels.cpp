@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <map>
 #include <numeric>
@@ -60,8 +61,8 @@ Result<std::vector<SegmentFrame>> frames_of(const DataSet& data, bool is_label_m
       *columns > volume::kAxisVoxelsMax)
     return invalid_argument("Rows or Columns: missing, or outside 2–4096");
   const std::vector<DataSet> own = items_of(data, Tag(0x5200, 0x9230));
-  const double stated = number_of(data, Tag(0x0028, 0x0008)).value_or(1);
-  if (own.empty() || own.size() > kFramesMax || stated != static_cast<double>(own.size()))
+  FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> stated, integer_of(data, Tag(0x0028, 0x0008)));
+  if (own.empty() || own.size() > kFramesMax || stated.value_or(1) != static_cast<std::int64_t>(own.size()))
     return invalid_argument("Per-frame Functional Groups: not one for each of the frames");
   const DataSet shared = first_item(data, Tag(0x5200, 0x9229)).value_or(DataSet());
   std::vector<SegmentFrame> out;
@@ -75,7 +76,7 @@ Result<std::vector<SegmentFrame>> frames_of(const DataSet& data, bool is_label_m
     if (!is_label_map && frame.segment < 1)
       return invalid_argument("frame " + std::to_string(f + 1) + ": Referenced Segment Number: missing, or not from 1");
     out.push_back(frame);
-    const std::vector<double> distance = fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0088));
+    FOVEA_TRY_ASSIGN(const std::vector<double> distance, fields.numbers(Tag(0x0028, 0x9110), Tag(0x0018, 0x0088)));
     if (distance.size() == 1 && distance[0] > 0) slice_distance_mm = distance[0];
   }
   return out;
@@ -277,20 +278,23 @@ struct Region {
   bool is_no_finding = false;
 };
 
-std::optional<int> whole_number(const DataSet& data, const Tag& tag) {
-  const std::optional<double> value = number_of(data, tag);
-  if (!value || *value != std::trunc(*value) || std::abs(*value) > 1e9) return std::nullopt;
-  return static_cast<int>(*value);
+Result<std::optional<int>> region_number(const DataSet& data, const Tag& tag) {
+  FOVEA_TRY_ASSIGN(const std::optional<std::int64_t> value, integer_of(data, tag));
+  if (!value || *value < -1'000'000'000 || *value > 1'000'000'000) return std::optional<int>();
+  return std::optional<int>(static_cast<int>(*value));
 }
 
-std::map<int, Region> regions_of(const DataSet& data) {
-  std::map<int, Region> out;
-  for (const DataSet& item : items_of(data, Tag(0x3006, 0x0020)))
-    if (const auto number = whole_number(item, Tag(0x3006, 0x0022)))
-      out[*number].frame_of_reference = text_of(item, Tag(0x3006, 0x0024));
+using Regions = std::map<int, Region>;
+
+Result<Regions> regions_of(const DataSet& data) {
+  Regions out;
+  for (const DataSet& item : items_of(data, Tag(0x3006, 0x0020))) {
+    FOVEA_TRY_ASSIGN(const std::optional<int> number, region_number(item, Tag(0x3006, 0x0022)));
+    if (number) out[*number].frame_of_reference = text_of(item, Tag(0x3006, 0x0024));
+  }
   for (const DataSet& item : items_of(data, Tag(0x3006, 0x0080))) {
     const std::string kind = text_of(item, Tag(0x3006, 0x00a4));
-    const auto number = whole_number(item, Tag(0x3006, 0x0084));
+    FOVEA_TRY_ASSIGN(const std::optional<int> number, region_number(item, Tag(0x3006, 0x0084)));
     if (number && (kind == "EXTERNAL" || kind == "SUPPORT" || kind == "FIXATION" || kind == "BOLUS"))
       out[*number].is_no_finding = true;
   }
@@ -302,9 +306,10 @@ Result<std::vector<Contour>> contours_of(const DataSet& region, std::size_t& cor
   for (const DataSet& item : items_of(region, Tag(0x3006, 0x0040))) {
     const std::string kind = text_of(item, Tag(0x3006, 0x0042));
     if (kind != "CLOSED_PLANAR" && kind != "CLOSEDPLANAR_XOR") continue;
-    const std::vector<double> numbers = numbers_of(item, Tag(0x3006, 0x0050), 3 * (kCornersMax - corners));
+    FOVEA_TRY_ASSIGN(const std::vector<double> numbers,
+                     numbers_of(item, Tag(0x3006, 0x0050), 3 * (kCornersMax - corners)));
     if (numbers.empty() || numbers.size() % 3 != 0)
-      return invalid_argument("Contour Data: missing, no triples of numbers, or too many of them");
+      return invalid_argument("Contour Data: missing, or no triples of numbers");
     corners += numbers.size() / 3;
     Contour contour;
     for (std::size_t n = 0; n < numbers.size(); n += 3) contour.push_back({numbers[n], numbers[n + 1], numbers[n + 2]});
@@ -315,12 +320,12 @@ Result<std::vector<Contour>> contours_of(const DataSet& region, std::size_t& cor
 
 Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid,
                                       const volume::VoxelAllocator& allocate) {
-  std::map<int, Region> regions = regions_of(data);
+  FOVEA_TRY_ASSIGN(Regions regions, regions_of(data));
   LabelLayers layers(grid.image.voxel_count(), grid.layer);
   std::string frame;
   std::size_t corners = 0, drawn = 0;
   for (const DataSet& item : items_of(data, Tag(0x3006, 0x0039))) {
-    const auto number = whole_number(item, Tag(0x3006, 0x0084));
+    FOVEA_TRY_ASSIGN(const std::optional<int> number, region_number(item, Tag(0x3006, 0x0084)));
     if (!number || !regions.contains(*number))
       return invalid_argument("ROI Contour: Referenced ROI Number: missing, or names no region");
     const Region& region = regions[*number];

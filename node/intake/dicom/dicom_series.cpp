@@ -175,13 +175,17 @@ struct SliceValues {
   bool inverted = false;
 };
 
-// Padding becomes NaN here, and air once the volume's own values are known.
+bool is_padding(const DicomHeader& header, double value) {
+  return header.padding && value >= header.padding->first && value <= header.padding->second;
+}
+
+// Padding becomes NaN here, and air once the volume's own values are known. It may use bits that no value has.
 template <class T>
 void convert(const char* raw, std::size_t voxels, const SliceValues& how, float* out) {
   const auto* source = reinterpret_cast<const T*>(raw);
   for (std::size_t v = 0; v < voxels; ++v) {
     double value = stored_value(source[v], how.header.bits_stored);
-    if (how.header.padding && value == *how.header.padding) {
+    if (is_padding(how.header, value) || is_padding(how.header, static_cast<double>(source[v]))) {
       out[v] = std::numeric_limits<float>::quiet_NaN();
       continue;
     }
@@ -274,17 +278,10 @@ Result<void> read_pixels(const Series& series, std::size_t file, const std::vect
 Result<double> factor_of(const Series& series) {
   const DicomHeader& first = series.headers[series.slices[series.stack.order.front()].file];
   if (first.modality != "PT") return 1.0;
-  PetFields fields = first.pet;
-  for (const std::size_t slice : series.stack.order) {
-    const PetFields& other = series.headers[series.slices[slice].file].pet;
-    if (other.units != fields.units) return invalid_argument("PET Units: differ between slices");
-    const auto when = [](const PetFields& f) { return f.acquisition_date + f.acquisition_time; };
-    if (when(other) < when(fields)) {
-      fields.acquisition_date = other.acquisition_date;
-      fields.acquisition_time = other.acquisition_time;
-    }
-  }
-  return suv_factor(fields);
+  std::vector<PetFields> images;
+  for (const DicomHeader& header : series.headers)
+    if (header.modality == "PT") images.push_back(header.pet);
+  return suv_factor(images);
 }
 
 // Every slice of the stack, in its order, then in the grid of the result.

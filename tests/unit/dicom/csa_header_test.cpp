@@ -45,6 +45,17 @@ TEST(CsaHeader, NumbersAreFoundByTheNameOfTheirTag) {
   EXPECT_TRUE(intake::csa_numbers(header, "SliceNormal").empty());
 }
 
+TEST(CsaHeader, HalfANumberIsNone) {
+  for (const std::string text : {"0,5", "0x1", "1mm", "nan"}) {
+    Bytes out{'S', 'V', '1', '0', 4, 3, 2, 1};
+    word(out, 2), word(out, 77);
+    tag(out, "SliceNormalVector", {"0", text, "1"});
+    tag(out, "NumberOfImagesInMosaic", {"35"});
+    EXPECT_TRUE(intake::csa_numbers(out, "SliceNormalVector").empty()) << text;
+    EXPECT_EQ(intake::csa_numbers(out, "NumberOfImagesInMosaic"), (std::vector<double>{35})) << text;
+  }
+}
+
 TEST(CsaHeader, CutsAndHugeCountsGiveNothing) {
   const Bytes header = sound();
   for (std::size_t size = 0; size < header.size(); ++size) {

@@ -326,6 +326,35 @@ TEST(DicomStructures, EachBrokenOneIsRefusedByName) {
             std::string::npos);
 }
 
+TEST(DicomStructures, HalfACoordinateIsRefusedByTheNameOfItsField) {
+  intake::ScanParser parser = started();
+  ScratchFolder folder;
+  const auto refusal = [&](const DicomTag& tag, const char* vr, const std::string& text) {
+    DicomBytes all = structure_set({{2, "GTV", {rectangle(0, 4, 0, 4, 2)}}}), region;
+    DicomBytes drawn = rectangle(0, 4, 0, 4, 2);
+    region.text({0x3006, 0x0084}, "IS", "2");
+    (tag.second == 0x0050 ? drawn : region).text(tag, vr, text);
+    region.sequence({0x3006, 0x0040}, drawn);
+    all.sequence({0x3006, 0x0039}, region);
+    put(folder.path() / "rs", all.file());
+    const Result<intake::ParsedVolume> read = parser.read_labels(folder.path() / "rs", {scan_grid(), 0});
+    return read ? std::string("taken") : read.error().message;
+  };
+  const std::string rest = "\\20\\54\\-8\\20\\54\\-8\\22\\54";
+  EXPECT_EQ(refusal({0x3006, 0x0050}, "DS", "-10.2" + rest), "taken");
+  for (const auto& [text, fault] : std::vector<std::pair<std::string, std::string>>{{"-10,2", "a decimal comma"},
+                                                                                    {"0x10", "hexadecimal"},
+                                                                                    {"-10.2mm", "a unit"},
+                                                                                    {"nan", "not a number"},
+                                                                                    {"", "empty"}}) {
+    const std::string why = refusal({0x3006, 0x0050}, "DS", text + rest);
+    EXPECT_NE(why.find("region 2: Contour Data (3006,0050): "), std::string::npos) << why;
+    EXPECT_NE(why.find(fault), std::string::npos) << why;
+  }
+  const std::string why = refusal({0x3006, 0x0084}, "IS", "2.0");
+  EXPECT_NE(why.find("Referenced ROI Number (3006,0084): not a whole number"), std::string::npos) << why;
+}
+
 TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
   const std::vector<Bytes> sound{segmentation({{1, 52, voxels_at({0})}, {2, 56, voxels_at({8})}}, false).file(),
                                  structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file()};

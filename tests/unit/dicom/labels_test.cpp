@@ -208,6 +208,9 @@ TEST(LabelTables, EachMistakeIsNamedWithLineAndColumn) {
       {points + "a,1,2,3,4,0\n", "label"},
       {points + ",1,2,3,4,1\n", "column study"},
       {points + "a,1mm,2,3,4,1\n", "x_mm"},
+      {points + "a,\"-6,5\",2,3,4,1\n", "line 2, column x_mm: \"-6,5\""},
+      {points + "a,0x10,2,3,4,1\n", "x_mm"},
+      {points + "a,1,2,3,4e,1\n", "radius_mm"},
       {points + "a,1,2,3,600,1\n", "radius_mm"}};
   for (const auto& [text, named] : bad_points) {
     const auto rows = intake::parse_points(text);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace fovea::node {
 namespace {
@@ -48,6 +50,39 @@ TEST(TextHeader, ARepeatedFieldOrABadNumberOfDimensionsIsRefused) {
               std::string::npos)
         << count;
   }
+}
+
+TEST(TextHeader, HalfANumberIsRefusedByTheNameOfItsField) {
+  EXPECT_EQ(nrrd("space directions: (1.5,0,0) (0, 1.5, 0) none (0,0,2e0)\nspace origin: (-1.5,+2,3)\n"
+                 "spacings: NaN 1.5 1 2\nbyte skip: -1\n"),
+            "taken");
+  EXPECT_EQ(meta("ElementSize = 1 1 1\nOffset = -1.5 2e1 +3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"), "taken");
+  for (const auto& [line, fault] : std::vector<std::pair<std::string, std::string>>{
+           {"spacings: 1,5 1,5 2", "\"spacings\": a decimal comma"},
+           {"spacings: 1.5mm 1.5mm 2mm", "\"spacings\": more than a number"},
+           {"thicknesses: nan nan 0x2", "\"thicknesses\": hexadecimal"},
+           {"byte skip: 12k", "\"byte skip\": more than a number"},
+           {"Axis mins: 1;2;3", "\"axis mins\": more than a number"},
+           {"space origin: (1,5,2,3)", "\"space origin\": a vector of 4 numbers, not 3"},
+           {"space origin: (1,2)", "\"space origin\": a vector of 2 numbers, not 3"},
+           {"space origin: (1,2,nan)", "\"space origin\": not a number"},
+           {"space origin: (1,2,3", "\"space origin\": a vector has no end"},
+           {"space directions: (1,5,0,0) (0,1,5,0) (0,0,2,0)", "\"space directions\": a vector of 4 numbers"},
+           {"space directions: 1 0 0 0 1 0 0 0 1", "\"space directions\": not vectors"},
+           {"measurement frame: (1,0,0) (0,1,x) (0,0,1)", "\"measurement frame\": not a number"}})
+    EXPECT_NE(nrrd(line + "\n").find("header line 10: " + fault), std::string::npos)
+        << line << ": " << nrrd(line + "\n");
+  EXPECT_EQ(
+      why(intake::check_nrrd_header(as_bytes("NRRD0005\ndimension: 4\nspace: LPST\nspace origin: (1,2,3,4)\n\n"))),
+      "taken");
+  for (const auto& [line, fault] : std::vector<std::pair<std::string, std::string>>{
+           {"ElementSize = 1,5 1,5 2", "\"elementsize\": a decimal comma"},
+           {"Offset = -10,5 0 0", "\"offset\": a decimal comma"},
+           {"Position = 0x10 0 0", "\"position\": hexadecimal"},
+           {"TransformMatrix = 1 0 0 0 1 0 0 0 nan", "\"transformmatrix\": not a number"},
+           {"HeaderSize = 1e", "\"headersize\": more than a number"}})
+    EXPECT_NE(meta(line + "\n").find("header line 6: " + fault), std::string::npos)
+        << line << ": " << meta(line + "\n");
 }
 
 TEST(TextHeader, VoxelsInAnotherFileAndHeadersWithoutAnEndAreRefused) {

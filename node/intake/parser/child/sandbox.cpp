@@ -14,9 +14,10 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
+#include <string_view>
 
+#include "common/numbers.h"
 #include "node/intake/parser/child/job_memory.h"
 
 namespace fovea::node::intake {
@@ -143,8 +144,8 @@ std::uint64_t address_space_bytes() {
   char text[128] = {};
   const ssize_t got = ::read(file, text, sizeof text - 1);
   ::close(file);
-  unsigned long long pages = 0;
-  if (got <= 0 || std::sscanf(text, "%llu", &pages) != 1) return 0;
+  const std::string_view all(text, got > 0 ? static_cast<std::size_t>(got) : 0);
+  const std::uint64_t pages = read_digits(all.substr(0, all.find(' '))).value_or(0);
   return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
