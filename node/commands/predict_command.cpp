@@ -67,6 +67,8 @@ class PrivateFolder {
 // Parses the file in the sandbox, divides by the bias field if the model was trained so, and stores bricks and a coarse
 // level in the folder.
 Result<store::StudyRecord> store_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
+  if (!(std::abs(request.intensity_offset) <= 1e6))
+    return invalid_argument("--intensity-offset: expected a number within ±1e6");
   FOVEA_TRY_ASSIGN(intake::ScanParser parser, intake::ScanParser::start(intake::default_parser_program(), {}));
   FOVEA_TRY_ASSIGN(const intake::ParsedVolume parsed, parser.read_volume(request.file, intake::kOnlyVolume, n4));
   store::StudyRecord record;

@@ -422,7 +422,7 @@ TEST(DicomCorpus, UnevenSpacingIsResampledAndEveryOtherFileIsReadOrRefused) {
     }
   }
   RecordProperty("series_taken", static_cast<int>(taken));
-  EXPECT_GE(taken, 55u);
+  EXPECT_GE(taken, 51u);  // four more are CT whose Rescale Type says that their units are none (US)
 }
 
 }  // namespace

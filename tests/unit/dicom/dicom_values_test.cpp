@@ -64,12 +64,13 @@ class DicomValues : public testing::Test {
 };
 
 TEST_F(DicomValues, HalfANumberIsRefusedByTheNameOfItsField) {
-  const std::vector<std::pair<DicomTag, std::string>> fields{{{0x0020, 0x0032}, "Image Position (Patient) (0020,0032)"},
-                                                             {{0x0020, 0x0037}, "Image Orientation (Patient)"},
-                                                             {{0x0028, 0x0030}, "Pixel Spacing (0028,0030)"},
-                                                             {{0x0018, 0x0050}, "Slice Thickness (0018,0050)"},
-                                                             {{0x0028, 0x1052}, "Rescale Intercept (0028,1052)"},
-                                                             {{0x0028, 0x1053}, "Rescale Slope (0028,1053)"}};
+  const std::vector<std::pair<DicomTag, std::string>> fields{
+      {{0x0020, 0x0032}, "Image Position (Patient) (0020,0032)"},
+      {{0x0020, 0x0037}, "Image Orientation (Patient) (0020,0037)"},
+      {{0x0028, 0x0030}, "Pixel Spacing (0028,0030)"},
+      {{0x0018, 0x0050}, "Slice Thickness (0018,0050)"},
+      {{0x0028, 0x1052}, "Rescale Intercept (0028,1052)"},
+      {{0x0028, 0x1053}, "Rescale Slope (0028,1053)"}};
   for (const auto& [tag, name] : fields) {
     // In one slice of five, in each way that a half could be read.
     for (const auto& [text, fault] : std::vector<std::pair<std::string, std::string>>{{"1,5", "a decimal comma"},
