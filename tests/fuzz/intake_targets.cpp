@@ -255,20 +255,24 @@ void contours(ByteView input) {
 
 void suv_fields(ByteView input) {
   Feed feed(input);
-  const auto number = [&feed] { return feed.chance() ? std::optional<double>() : std::optional(feed.real()); };
-  node::intake::PetFields fields{.units = feed.chance() ? "GML" : "BQML",
-                                 .corrections = {"ATTN", "DECY"},
-                                 .decay_correction = "START",
-                                 .weight_kg = number(),
-                                 .dose_bq = number(),
-                                 .half_life_s = number(),
-                                 .injection_datetime = feed.text(26),
-                                 .injection_time = feed.text(14),
-                                 .series_date = feed.text(10),
-                                 .series_time = feed.text(14),
-                                 .acquisition_date = feed.text(10),
-                                 .acquisition_time = feed.text(14)};
-  if (const auto factor = node::intake::suv_factor(fields); factor) FOVEA_CHECK(std::isfinite(*factor) && *factor > 0);
+  const auto number = [&feed] { return feed.chance() ? feed.text(16) : std::to_string(feed.real()); };
+  std::vector<node::intake::PetFields> images(feed.below(3));
+  for (node::intake::PetFields& image : images) {
+    image.units = feed.chance() ? "GML" : feed.chance() ? "CNTS" : "BQML";
+    image.corrections = {"ATTN", "DECY"};
+    image.decay_correction = feed.chance() ? "START" : "ADMIN";
+    for (std::string* field :
+         {&image.weight_kg, &image.dose_bq, &image.half_life_s, &image.frame_reference_ms, &image.frame_duration_ms,
+          &image.decay_factor, &image.philips_suv, &image.philips_activity})
+      if (feed.chance()) *field = number();
+    image.utc_offset = feed.chance() ? "" : feed.text(5);
+    image.injection_datetime = feed.text(26);
+    image.injection_time = feed.text(14);
+    image.series_date = feed.text(10), image.series_time = feed.text(14);
+    image.acquisition_date = feed.text(10), image.acquisition_time = feed.text(14);
+  }
+  if (images.size() > 1 && feed.chance()) images[1] = images[0];
+  if (const auto factor = node::intake::suv_factor(images); factor) FOVEA_CHECK(std::isfinite(*factor) && *factor > 0);
 }
 
 Seeds feed_seeds() {

@@ -323,19 +323,23 @@ Result<double> factor_of_activity(std::span<const PetFields> images) {
   return weight_kg * 1000 / (dose_bq * std::exp2(-waited_s / decay.half_life_s));
 }
 
+Result<double> plausible_scale(std::string_view field, double factor) {
+  return factor > 1e-9 && factor < 1e9 ? Result<double>(factor) : wrong(field, "out of proportion");
+}
+
 Result<double> factor_of_counts(std::span<const PetFields> images) {
   constexpr std::string_view kSuv = "SUV scale of Philips (7053,1000)",
                              kActivity = "activity scale of Philips (7053,1009)";
   const PetFields& fields = images.front();
   FOVEA_TRY_ASSIGN(const double suv, zero_or_more(kSuv, fields.philips_suv));
-  if (suv > 0) return suv;
+  if (suv > 0) return plausible_scale(kSuv, suv);
   FOVEA_TRY_ASSIGN(const double activity, zero_or_more(kActivity, fields.philips_activity));
   if (!(suv == 0 && activity > 0))
     return wrong("Units",
                  "\"CNTS\" without Philips' private scale (7053,1000) or (7053,1009); counts cannot be "
                  "converted to SUV");
   FOVEA_TRY_ASSIGN(const double factor, factor_of_activity(images));
-  return activity * factor;
+  return plausible_scale(kActivity, activity * factor);
 }
 
 }  // namespace
