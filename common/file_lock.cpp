@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include "common/numbers.h"
 
 namespace fovea {
 namespace {
@@ -80,13 +81,10 @@ std::string FileLock::holder(const std::filesystem::path& path) {
   if (mark == std::string_view::npos || !said.ends_with(")\n")) return unknown;
   const std::string_view name = said.substr(0, mark);
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || c == ' ' || c == '-'; };
-  pid_t process = 0;
-  const char* const digits = said.data() + mark + kProcessMark.size();
-  const char* const end = said.data() + said.size() - 2;
-  const auto read = std::from_chars(digits, end, process);
-  if (!std::all_of(name.begin(), name.end(), plain) || read.ec != std::errc() || read.ptr != end || process <= 0)
-    return unknown;
-  if (::kill(process, 0) != 0 && errno == ESRCH) return unknown;
+  const std::size_t digits = mark + kProcessMark.size();
+  const auto process = read_whole<pid_t>(said.substr(digits, said.size() - 2 - digits));
+  if (!std::all_of(name.begin(), name.end(), plain) || !process || *process == 0) return unknown;
+  if (::kill(*process, 0) != 0 && errno == ESRCH) return unknown;
   return std::string(said.substr(0, said.size() - 1));
 }
 

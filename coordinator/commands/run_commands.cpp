@@ -50,11 +50,11 @@ Result<pid_t> serving_process(const fs::path& home) {
   const fs::path path = serving_file(home);
   if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
   FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
-  const std::string_view digits = as_text(text);
-  pid_t process = 0;
-  if (std::from_chars(digits.data(), digits.data() + digits.size(), process).ec != std::errc() || process <= 1)
-    return corruption(path.string() + ": holds no process id");
-  return process;
+  std::string_view digits = as_text(text);
+  if (digits.ends_with('\n')) digits.remove_suffix(1);
+  const auto process = read_whole<pid_t>(digits);
+  if (!process || *process <= 1) return corruption(path.string() + ": holds no process id");
+  return *process;
 }
 
 Result<FileLock> lock_serving(const fs::path& home) {
