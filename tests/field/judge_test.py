@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import numpy  # noqa: E402
 
 import judge  # noqa: E402
-import run  # noqa: E402
+import run_cases  # noqa: E402
 from kit.case import Finding, Folder, Ramp, Rule, Truth  # noqa: E402
 
 GRID = numpy.diag([0.7, 0.8, 2.0, 1.0])
@@ -108,23 +108,23 @@ class Verdicts(unittest.TestCase):
 
 class List(unittest.TestCase):
     def test_only_what_is_listed_may_be_wrong(self):
-        self.assertEqual(list(run.complaints([verdict(judge.WRONG)], {"numbers/x": 3})), [])
-        self.assertIn("wrong", next(run.complaints([verdict(judge.WRONG)], {})))
+        self.assertEqual(list(run_cases.complaints([verdict(judge.WRONG)], {"numbers/x": 3})), [])
+        self.assertIn("wrong", next(run_cases.complaints([verdict(judge.WRONG)], {})))
 
     def test_what_became_right_leaves_the_list(self):
-        self.assertIn("take it off", next(run.complaints([verdict(judge.RIGHT)], {"numbers/x": 3})))
-        self.assertEqual(list(run.complaints([verdict(judge.RIGHT)], {})), [])
+        self.assertIn("take it off", next(run_cases.complaints([verdict(judge.RIGHT)], {"numbers/x": 3})))
+        self.assertEqual(list(run_cases.complaints([verdict(judge.RIGHT)], {})), [])
 
     def test_each_name_of_the_list_is_a_case_and_its_item(self):
-        rules = {rule.id: rule for rule in run.rules_of(run.GROUPS)}
-        for name, item in json.loads((run.HERE / "not_yet.json").read_text()).items():
+        rules = {rule.id: rule for rule in run_cases.rules_of(run_cases.GROUPS)}
+        for name, item in json.loads((run_cases.HERE / "not_yet.json").read_text()).items():
             self.assertIn(name, rules)
             self.assertEqual(item, rules[name].item)
 
     def test_groups_are_those_of_the_build(self):
-        listed = (run.HERE / "CMakeLists.txt").read_text().split("foreach(group ")[1].split(")")[0].split()
-        self.assertEqual(listed, list(run.GROUPS))
-        self.assertEqual({path.stem for path in (run.HERE / "cases").glob("*.py")}, set(run.GROUPS))
+        listed = (run_cases.HERE / "CMakeLists.txt").read_text().split("foreach(group ")[1].split(")")[0].split()
+        self.assertEqual(listed, list(run_cases.GROUPS))
+        self.assertEqual({path.stem for path in (run_cases.HERE / "cases").glob("*.py")}, set(run_cases.GROUPS))
 
 
 if __name__ == "__main__":
