@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   commands::add_federation_commands(app, context);
   commands::add_plan_commands(app, context);
   commands::add_run_commands(app, context);
+  commands::add_serve_command(app, context);
   commands::add_model_commands(app, context);
   return fovea::run_command_line(app, argc, argv, context.console);
 }

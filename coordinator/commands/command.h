@@ -59,6 +59,7 @@ struct CutOffSites {
 Result<CutOffSites> cut_off_sites(const CommandContext& context);
 void add_plan_commands(CLI::App& app, CommandContext& context);   // plan new, plan validate
 void add_run_commands(CLI::App& app, CommandContext& context);    // run start, watch, list, stop
+void add_serve_command(CLI::App& app, CommandContext& context);   // serve
 void add_model_commands(CLI::App& app, CommandContext& context);  // model export
 
 }  // namespace fovea::coordinator::commands

@@ -24,6 +24,7 @@
 #include "common/ids.h"
 #include "common/numbers.h"
 #include "coordinator/commands/command.h"
+#include "coordinator/commands/serving.h"
 #include "coordinator/io/run_driver.h"
 #include "coordinator/registry/next_steps.h"
 #include "coordinator/store/run_store.h"
@@ -32,22 +33,11 @@
 #include "federation/membership/plan.h"
 
 namespace fovea::coordinator::commands {
+
 namespace {
 
-using Json = nlohmann::ordered_json;
-namespace fs = std::filesystem;
-
-struct Choice {
-  std::string plan;
-  std::string run;
-  bool fresh = false;
-};
-
-// The process that serves holds a lock on this file, whose text is its process id.
-fs::path serving_file(const fs::path& home) { return home / "serving"; }
-
-Result<pid_t> serving_process(const fs::path& home) {
-  const fs::path path = serving_file(home);
+Result<pid_t> serving_process(const std::filesystem::path& home) {
+  const std::filesystem::path path = serving_file(home);
   if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
   FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
   std::string_view digits = as_text(text);
@@ -57,7 +47,9 @@ Result<pid_t> serving_process(const fs::path& home) {
   return *process;
 }
 
-Result<FileLock> lock_serving(const fs::path& home) {
+}  // namespace
+
+Result<FileLock> lock_serving(const std::filesystem::path& home) {
   auto lock = FileLock::take(serving_file(home), "");
   if (!lock && lock.error().code == ErrorCode::failed_precondition) {
     const auto process = serving_process(home);
@@ -68,6 +60,17 @@ Result<FileLock> lock_serving(const fs::path& home) {
   if (lock) FOVEA_TRY(lock->write(std::to_string(::getpid()) + "\n"));
   return lock;
 }
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+struct Choice {
+  std::string plan;
+  std::string run;
+  bool fresh = false;
+};
 
 struct OfferedPlan {
   ByteView bytes;
@@ -170,7 +173,8 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
       io::RunDriver::open({.folder = context.folder(),
                            .config = config,
                            .choose_run = choose,
-                           .show = [&context](const std::string& line) { context.console.progress_in_place(line); }},
+                           .show = [&context](const std::string& line) { context.console.progress_in_place(line); },
+                           .hand_out_ms = std::int64_t{config.last_sum_s} * 1000},
                           context.clock));
   context.console.progress(chosen);
   FOVEA_TRY_ASSIGN(const io::RunEnd end, driver->run());
@@ -270,7 +274,9 @@ void add_run_commands(CLI::App& app, CommandContext& context) {
   auto choice = std::make_shared<Choice>();
   auto* run = app.add_subcommand("run", "Runs: a plan being executed");
   run->require_subcommand(1);
-  auto* start = run->add_subcommand("start", "Serve a plan to its end; resumes a run that was interrupted");
+  auto* start = run->add_subcommand(
+      "start",
+      "Serve a plan to its end, and then its last sum to sites that lack it; resumes a run that was interrupted");
   start->add_option("plan", choice->plan, "The plan's file")->required();
   start->add_flag("--new", choice->fresh,
                   "Begin a new run even if there is one of this plan; every site that was in a sum of it refuses");

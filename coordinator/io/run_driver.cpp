@@ -70,6 +70,7 @@ RunDriver::~RunDriver() = default;
 
 const std::string& RunDriver::endpoint() const noexcept { return parts_->server->endpoint(); }
 const store::RunStore& RunDriver::store() const noexcept { return *parts_->run; }
+std::vector<SiteId> RunDriver::lacking() const { return parts_->lacking(); }
 
 Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, const Clock& clock) {
   const registry::CoordinatorFolder folder = options.folder;
@@ -108,6 +109,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
   FOVEA_TRY_ASSIGN(inner.run, inner.options.choose_run());
   FOVEA_TRY(inner.resume_blames());
   FOVEA_TRY(inner.resume_round());
+  inner.recall_served();
   std::error_code ignored;
   inner.roster_time = fs::last_write_time(folder.roster_file(), ignored);
   inner.last_roster_check = clock.monotonic();
@@ -120,31 +122,40 @@ Result<RunEnd> RunDriver::run() {
   const store::RunStore& store = *parts.run;
   FOVEA_TRY(parts.record(federation::ledger::RosterEpoch{parts.roster.epoch, parts.roster.hash,
                                                          static_cast<std::uint32_t>(parts.roster.sites.size())}));
-  parts.events.write("run_started", {{"run", store.facts().run.text()},
-                                     {"plan", to_hex(store.plan().hash)},
-                                     {"endpoint", parts.server->endpoint()},
-                                     {"pid", ::getpid()},
-                                     {"sums", store.sums()},
-                                     {"rounds_total", store.plan().rounds_total()}});
+  parts.events.write(parts.options.hand_out_only ? "serve_started" : "run_started",
+                     {{"run", store.facts().run.text()},
+                      {"plan", to_hex(store.plan().hash)},
+                      {"endpoint", parts.server->endpoint()},
+                      {"pid", ::getpid()},
+                      {"sums", store.sums()},
+                      {"rounds_total", store.plan().rounds_total()}});
   parts.show_cut_off();  // nobody said so to this process yet
   spdlog::info("listening on {}", parts.server->endpoint());
   Result<void> outcome;
   while (outcome && !parts.stop && !store.complete()) outcome = parts.loop_once();
   if (outcome && store.complete()) outcome = parts.wait_for_confirmations();
-  if (outcome) outcome = parts.write_summary();
-  if (outcome) outcome = parts.save();
+  if (outcome && !parts.options.hand_out_only) outcome = parts.end_run();
+  const bool complete = store.complete();
+  if (outcome && complete) outcome = parts.hand_out();
+  if (outcome && complete) {  // it goes on no more, with nobody
+    parts.cut_off.clear();
+    parts.show_cut_off();
+    outcome = parts.publish_ledger();
+  }
   if (!outcome) {
     parts.events.write("run_failed", {{"run", store.facts().run.text()}, {"why", outcome.error().message}});
     return outcome.error();
   }
-  const bool complete = store.complete();
-  if (complete) {  // it goes on no more, with nobody
-    parts.cut_off.clear();
-    parts.show_cut_off();
-  }
-  parts.events.write(complete ? "run_complete" : "run_stopped",
-                     {{"run", store.facts().run.text()}, {"sums", store.sums()}});
+  if (parts.options.hand_out_only) parts.events.write("serve_stopped", {{"run", store.facts().run.text()}});
   return complete ? RunEnd::complete : RunEnd::stopped;
+}
+
+Result<void> RunDriver::Parts::end_run() {
+  FOVEA_TRY(write_summary());
+  FOVEA_TRY(save());
+  events.write(run->complete() ? "run_complete" : "run_stopped",
+               {{"run", run->facts().run.text()}, {"sums", run->sums()}});
+  return {};
 }
 
 Result<void> RunDriver::Parts::loop_once() {
@@ -229,7 +240,7 @@ std::string RunDriver::Parts::round_in_words() const {
 // always that of its sum.
 void RunDriver::Parts::show_progress() {
   last_shown = clock->monotonic();
-  if (run->complete()) return;  // there is no next sum to speak of
+  if (run->complete()) return show_line(handout_in_words());  // there is no next sum to speak of
   const std::uint32_t sum = run->sums() + 1;
   std::string line = "sum " + std::to_string(sum) + "/" + std::to_string(run->plan().rounds_total()) +
                      (machine && round != sum ? ", tried in round " + std::to_string(round) : "") + " · " +
@@ -242,6 +253,10 @@ void RunDriver::Parts::show_progress() {
     line += " · " + site.text() + " sits out: not accepted at " + counted(accusers, "site") + " yet";
   for (const auto& [site, lost] : cut_off)
     line += " · goes on without " + site.text() + ", which never had the roster of a sum";
+  show_line(line);
+}
+
+void RunDriver::Parts::show_line(const std::string& line) {
   if (options.show && line != last_line) options.show(line);
   last_line = line;
 }

@@ -28,6 +28,7 @@
 #include "federation/messages/envelope.h"
 #include "federation/messages/message_kind.h"
 #include "federation/messages/refusal_reason.h"
+#include "federation/messages/site_messages.h"
 #include "federation/secagg/parameters.h"
 
 namespace fovea::coordinator::io {
@@ -70,8 +71,20 @@ struct RunDriver::Parts {
   std::map<SiteId, FailureSaid> failures_said{};
   std::map<SiteId, std::size_t> sat_out{};  // not accepted at so many sites, as it was said
   std::set<SiteId> failed_in_round{};
-  std::map<SiteId, SiteLoad> loads{};   // of sites that ever spoke to this process
-  std::map<SiteId, Digest> left_out{};  // blamed, until an administrator decides: digests of the evidence
+  std::set<SiteId> served{};  // sites that have the last sum of a run that has ended
+  struct Handout {
+    std::int64_t stands = -2;  // where the site stood in the run when it said so last; -1: it has not opened it
+    int times = 0;             // that it said so
+    bool done = false;
+  };
+  struct Finished {
+    store::RunStore run;
+    std::map<SiteId, Handout> given;
+  };
+  std::map<RunId, Finished> finished{};         // other runs, of which sites asked for sums
+  std::map<SiteId, BootId> second_processes{};  // refused, as it was said
+  std::map<SiteId, SiteLoad> loads{};           // of sites that ever spoke to this process
+  std::map<SiteId, Digest> left_out{};          // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
@@ -103,6 +116,8 @@ struct RunDriver::Parts {
   Result<void> loop_once();
   Result<void> tick();
   void show_progress();
+  void show_line(const std::string& line);
+  Result<void> end_run();
   std::string why_no_round() const;    // while there is none
   std::string round_in_words() const;  // while there is one
   Result<void> resume_round();         // at the start, before any message is read
@@ -126,6 +141,7 @@ struct RunDriver::Parts {
   Result<void> handle_hello(const InboundMessage& message, const federation::messages::SignedMessage& opened);
   Result<void> record_receipt(const SiteId& site, const federation::messages::SignedMessage& message);
   void send_own(const SiteId& site, federation::messages::MessageKind kind, const Bytes& payload);
+  void send_own(const SiteId& site, federation::messages::MessageKind kind, const Bytes& payload, const RunId& about);
   void refuse(const InboundMessage& message, federation::messages::MessageKind kind,
               federation::messages::RefusalReason reason);
   Result<void> offer_roster(const SiteId& site);
@@ -135,6 +151,17 @@ struct RunDriver::Parts {
   Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
   void note_cut_off(const SiteId& site, RoundNumber round);
   void show_cut_off() const;  // to `sites`
+
+  // run_handout.cpp: sums for sites that were away
+  Result<void> offer_roster_of(const SiteId& site, const store::RunStore::Publication& sum);
+  Result<void> send_publication(const SiteId& site, store::RunStore::Publication sum);
+  void note_served(const SiteId& site, const federation::messages::Hello& hello);
+  void recall_served();  // at the start
+  std::vector<SiteId> lacking() const;
+  std::string handout_in_words() const;
+  Result<void> hand_out();
+  Finished* finished_run(const RunId& id);
+  Result<bool> hand_out_finished(const SiteId& site, const RunId& id, const federation::messages::Hello& hello);
 
   // run_rounds.cpp: rounds and their effects
   Result<void> begin_round_when_ready();

@@ -132,8 +132,17 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
     return {};
   }
   if (!server->open_session(message, boot_of(hello->software))) {
-    spdlog::warn("{}: a second process with this site's keys was refused", message.site.text());
-    events.write("second_process_refused", {{"site", message.site.text()}});
+    // It asks again every few seconds, until the first one's connection is gone.
+    const BootId boot = boot_of(hello->software);
+    if (const auto said = second_processes.find(message.site); said == second_processes.end() || said->second != boot) {
+      second_processes[message.site] = boot;
+      spdlog::warn(
+          "{}: a second process with this site's keys was refused: of a copy of its folder, or the same site before "
+          "its "
+          "last connection is known to be gone; it is let in when the first one's is",
+          message.site.text());
+      events.write("second_process_refused", {{"site", message.site.text()}});
+    }
     refuse(message, MessageKind::hello, federation::messages::RefusalReason::unknown_sender);
     return {};
   }
@@ -141,6 +150,10 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
   if (opened.header().run != run->facts().run || !newest_roster) {
     events.write("site_connected", {{"site", message.site.text()}, {"epoch", opened.header().epoch}});
     joined.erase(message.site);
+    if (newest_roster) {
+      FOVEA_TRY_ASSIGN(const bool busy, hand_out_finished(message.site, opened.header().run, *hello));
+      if (busy) return {};
+    }
     return offer_documents(message.site, !newest_roster);
   }
   const store::RoundRecord* last = run->last_sum();
@@ -154,6 +167,7 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
   const Joined here{hello->last_round, boot_of(hello->software)};
   joined[message.site] = here;
   declined.erase(message.site);
+  note_served(message.site, *hello);
   if (const auto lost = cut_off.find(message.site);
       lost != cut_off.end() &&
       (lost->second.stood.last_round != here.last_round || lost->second.stood.boot != here.boot)) {
@@ -183,10 +197,13 @@ Result<void> RunDriver::Parts::record_receipt(const SiteId& site, const federati
 }
 
 void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload) {
-  const SendVerdict verdict =
-      server->send(site, shared(federation::messages::seal_message(
-                             {.kind = kind, .run = run->facts().run, .sender = std::nullopt, .epoch = roster.epoch},
-                             payload, keys.signing)));
+  send_own(site, kind, payload, run->facts().run);
+}
+
+void RunDriver::Parts::send_own(const SiteId& site, MessageKind kind, const Bytes& payload, const RunId& about) {
+  const SendVerdict verdict = server->send(
+      site, shared(federation::messages::seal_message(
+                {.kind = kind, .run = about, .sender = std::nullopt, .epoch = roster.epoch}, payload, keys.signing)));
   if (verdict == SendVerdict::outbox_full) spdlog::warn("{}: reads messages too slowly; one was dropped", site.text());
 }
 
@@ -221,9 +238,7 @@ Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber l
   FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, run->publication_after(last_round));
   if (!missed) return {};
   events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});
-  for (Bytes& message : missed->messages)
-    if (server->send(site, shared(std::move(message))) != SendVerdict::queued) break;
-  return {};
+  return send_publication(site, std::move(*missed));
 }
 
 void RunDriver::Parts::say_failure(const SiteId& site, const FailureSaid& failure) {

@@ -15,6 +15,7 @@ Result<CoordinatorConfig> CoordinatorConfig::read(const std::filesystem::path& p
   FOVEA_TRY(fields.integer_into("rounds.straggler_s", 1, 86'400, out.straggler_s));
   FOVEA_TRY(fields.integer_into("rounds.joining_s", 0, 86'400, out.joining_s));
   FOVEA_TRY(fields.integer_into("rounds.attempts_max", 1, 100, out.attempts_max));
+  FOVEA_TRY(fields.integer_into("rounds.last_sum_s", 0, 31'536'000, out.last_sum_s));
   FOVEA_TRY(fields.log_level_into("log.level", out.log_level));
   FOVEA_TRY(fields.finish());
   // Every other value has a default that suits any coordinator; where it listens was chosen when it was founded.

@@ -303,6 +303,11 @@ Result<federation::membership::Roster> CoordinatorFolder::replaced_roster(const 
   return roster;
 }
 
+Result<federation::membership::SignedDocument> CoordinatorFolder::replaced_roster_document(const Digest& hash) const {
+  FOVEA_TRY(replaced_roster(hash));
+  return federation::files::read_signed_document(root_ / "rosters" / (to_hex(hash) + ".json"));
+}
+
 Result<void> CoordinatorFolder::keep_replaced() const {
   const auto current = newest_roster();
   if (!current && current.error().code == ErrorCode::not_found) return {};

@@ -41,6 +41,7 @@ struct CoordinatorConfig {
   std::uint32_t straggler_s = 30;
   std::uint32_t joining_s = 30;
   std::uint32_t attempts_max = 5;
+  std::uint32_t last_sum_s = 3'600;
   std::string log_level = "info";
 
   // not_found: no such file; invalid_argument names file, line, setting and fix.
@@ -133,6 +134,8 @@ class CoordinatorFolder {
   Result<federation::membership::SignedDocument> roster_document() const;
   // A replaced roster, whatever its validity: for a round whose shares are being released under it. not_found.
   Result<federation::membership::Roster> replaced_roster(const Digest& hash) const;
+  // The same as it was signed, for sites that were away while it was in force.
+  Result<federation::membership::SignedDocument> replaced_roster_document(const Digest& hash) const;
   // The newest roster, whatever its validity: the next epoch starts from it.
   Result<federation::membership::Roster> newest_roster() const;
 

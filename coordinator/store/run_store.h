@@ -9,6 +9,7 @@
 //   blame/                          who is left out, and why (coordinator/store/blame_folder.h)
 //   models/<sums>.safetensors       the newest models
 //   cut-off.json                    who cannot follow (coordinator/store/cut_off_sites.h)
+//   last-sum.json                   who has the last sum (coordinator/store/served_sites.h)
 #pragma once
 
 #include <array>

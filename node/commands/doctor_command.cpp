@@ -127,7 +127,10 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
 // What the running node found out about the run that it has open.
 void check_run(Checkup& checkup, const io::SiteFolder& folder) {
   const auto status = io::read_status(folder.root());
-  if (status && *status && (*status)->cut_off) checkup.warn("run", *(*status)->cut_off);
+  if (!status || !*status) return;
+  if ((*status)->cut_off) checkup.warn("run", *(*status)->cut_off);
+  if ((*status)->plan_refused && io::node_runs(folder.root())) checkup.warn("plan", *(*status)->plan_refused);
+  if ((*status)->not_admitted && io::node_runs(folder.root())) checkup.warn("session", *(*status)->not_admitted);
 }
 
 // Whatever a start refuses of ledger, register and journals. A running node has read them at its start, and writes them

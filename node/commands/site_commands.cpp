@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/bytes.h"
 #include "common/durable_file.h"
@@ -19,6 +20,7 @@
 #include "node/io/clock_difference.h"
 #include "node/io/site_run.h"
 #include "node/io/site_status.h"
+#include "node/io/unfinished_runs.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -177,6 +179,40 @@ std::string running_text(const io::SiteStatus& now, const io::SiteFolder& folder
   return out;
 }
 
+// What the coordinator has and this site lacks, only the coordinator can say: of the run that goes on here, the lines
+// above tell how far it is.
+std::string lacking_text(const io::SiteFolder& folder, const std::vector<io::UnfinishedRun>& runs,
+                         const std::optional<io::SiteStatus>& now) {
+  constexpr std::size_t kShownMax = 5;
+  std::string out;
+  std::size_t shown = 0;
+  for (const io::UnfinishedRun& run : runs) {
+    const bool under_way = now && now->run && now->connected && now->run->run == run.run.text() && !now->cut_off &&
+                           !now->not_admitted && !now->plan_refused;
+    if (under_way || shown == kShownMax) continue;
+    ++shown;
+    out += "\nthe final model is lacking: " + run.text();
+  }
+  if (shown > 0)
+    out +=
+        "\nthe rest comes by itself while a node runs here and the coordinator serves (fovea-coordinator run start "
+        "or serve)";
+  if (now || shown == 0) return out;
+  return out + ": fovea-node --site " + folder.root().string() + " start";
+}
+
+nlohmann::ordered_json lacking_json(const std::vector<io::UnfinishedRun>& runs) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const io::UnfinishedRun& run : runs)
+    out.push_back({{"run", run.run.text()},
+                   {"plan", to_hex(run.plan)},
+                   {"name", run.name},
+                   {"sums_applied", run.sums},
+                   {"rounds_total", run.rounds_total},
+                   {"since_ms", run.since.value}});
+  return out;
+}
+
 // A running node does not stand in the way: it never reads this key.
 Result<void> run_passphrase(CommandContext& context) {
   const io::SiteFolder folder = context.folder();
@@ -205,12 +241,15 @@ Result<void> run_status(CommandContext& context) {
       {"fingerprint", print},
       {"running", running},
       {"last", last ? nlohmann::ordered_json::parse(last->text()) : nlohmann::ordered_json::object()}};
+  const std::vector<io::UnfinishedRun> unfinished = io::unfinished_runs(folder);
+  data["unfinished"] = lacking_json(unfinished);
   const auto invite = folder.invite();
   if (invite) data["quorum"] = invite->quorum;
   const std::string program = "fovea-node --site " + context.site.string();
   std::string human =
       "site " + site.id.text() + ": " + (running ? "running" : "not running; start it with " + program + " start");
   if (running) human += running_text(*last, folder);
+  human += lacking_text(folder, unfinished, running ? last : std::nullopt);
   human += "\nfingerprint of this site, for other hospitals that ask by telephone: " + print;
   if (invite && invite->one_person_decides()) human += "\n" + invite->who_decides();
   context.console.data("status", data, human);

@@ -214,6 +214,17 @@ Result<void> EgressGate::pin_roster(const federation::membership::Roster& roster
   return {};
 }
 
+// Each site's ledger names every roster that it went by, so that two of one epoch show when ledgers are compared.
+Result<void> EgressGate::record_past_roster(const federation::membership::Roster& past,
+                                            const federation::membership::Roster& pinned) {
+  const auto entry = [](const federation::membership::Roster& roster) {
+    return federation::ledger::RosterEpoch{roster.epoch, roster.hash, static_cast<std::uint32_t>(roster.sites.size())};
+  };
+  const LedgerEntry entries[] = {entry(past), entry(pinned)};
+  FOVEA_TRY(ledger_->append(clock_->wall(), entries));
+  return ledger_->sync();
+}
+
 Result<void> EgressGate::open_run(const RunId& run, const federation::membership::Plan& plan, const Digest& model) {
   if (!plan_approved(plan.hash))
     return refuse(

@@ -106,6 +106,10 @@ class EgressGate {
 
   // The roster the site has pinned; recorded once an epoch. Attempts of any run under another one are closed.
   Result<void> pin_roster(const federation::membership::Roster& roster);
+  // One of an earlier epoch, which the site takes to check a sum that it missed: the pinned one is recorded again after
+  // it and stays in force. Durable when it returns.
+  Result<void> record_past_roster(const federation::membership::Roster& past,
+                                  const federation::membership::Roster& pinned);
   // permission_denied without an approval of the plan's exact bytes, or under a privacy mechanism other than "none". An
   // attempt of the run that the ledger has as opened and not closed is open again: a crash interrupted it.
   Result<void> open_run(const RunId& run, const federation::membership::Plan& plan, const Digest& model);

@@ -215,6 +215,7 @@ Result<void> SiteDriver::Parts::tick() {
   FOVEA_TRY(follow_acceptances());
   FOVEA_TRY(look_for_decision());
   FOVEA_TRY(follow_decision());
+  FOVEA_TRY(greet_again());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_status.value >= kStatusEveryMs) {
     FOVEA_TRY(read_decisions());
@@ -265,6 +266,7 @@ void SiteDriver::Parts::write_status() {
                     .connected = transport->state() == ConnectionState::connected,
                     .epoch = roster ? roster->epoch : 0};
   if (removed_by || transport->state() == ConnectionState::refused) status.not_admitted = refused_text();
+  else if (!second_process.empty()) status.not_admitted = second_process;
   status.clock_ahead_ms = clock_ahead_ms;
   if (const auto unknown = strangers(); !unknown.empty()) status.sites_unaccepted = unknown.size();
   if (roster && !roster->check_valid_at(clock->wall()))
@@ -273,7 +275,7 @@ void SiteDriver::Parts::write_status() {
   status.plan_refused = refused_plan();
   if (!cut_off.empty()) status.cut_off = cut_off;
   if (!sits_out.empty() && run && !run->complete()) status.sits_out = sits_out;
-  if (offer && !offer->refused)
+  if (offer && !offer->refused && untrainable.empty())
     (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =
         to_hex(offer->plan.hash);
   if (run && machine)

@@ -30,7 +30,9 @@ namespace fovea::node::io {
 // What the coordinator can make this site write to its disk without a person's doing: offers of plans and rosters, and
 // what is said in the log and the event file about messages that were not accepted.
 inline constexpr federation::io::Rate kOfferRate{.burst = 16, .every_ms = 225'000};  // 16 an hour
-inline constexpr std::size_t kPlansUndecidedMax = 32;                                // of offered plans, on disk
+// Each sum that is applied earns the burst anew: no sum needs more than one.
+inline constexpr federation::io::Rate kPastRosterRate{.burst = 64, .every_ms = 225'000};
+inline constexpr std::size_t kPlansUndecidedMax = 32;  // of offered plans, on disk
 inline constexpr federation::io::Rate kIgnoredRate{.burst = 32, .every_ms = 10'000};
 inline constexpr federation::io::Rate kRefusedRate{.burst = 1'000, .every_ms = 1'000};
 // What the coordinator asks of the round machine that costs something: entries of the ledger, a mark of the journal, a
@@ -90,6 +92,7 @@ struct SiteDriver::Parts {
 
   federation::io::RateLimit plan_offers{kOfferRate};
   federation::io::RateLimit roster_offers{kOfferRate};
+  federation::io::RateLimit past_offers{kPastRosterRate};
   federation::io::RateLimit blame_offers{kOfferRate};
   federation::io::RateLimit rejections_told{kOfferRate};  // of a plan that is offered again
   federation::io::RateLimit answers{kAnswerRate};
@@ -107,6 +110,15 @@ struct SiteDriver::Parts {
   bool resume_pending = false;
   bool greeting_due = false;
   std::uint64_t greeted_connection = 0;
+  bool rest_asked = false;           // for sums of an earlier run
+  MonotonicMs rest_awaited_until{};  // until then the plan on offer waits
+  MonotonicMs greeted_at{};          // while no run is open
+  bool greeting_answered = false;
+  std::string second_process{};    // why the coordinator does not talk to this one, as it was said
+  std::string notice_said{};       // of the coordinator's refusals, the last
+  std::string untrainable{};       // why the plan on offer cannot be trained here, as it was said
+  MonotonicMs trainer_again_at{};  // then it is tried again
+  bool trainer_failed = false;     // of the open run: the next training begins with a new one
   ConnectionState shown_state = ConnectionState::connecting;
   bool state_shown = false;
   MonotonicMs last_tick{};
@@ -151,9 +163,22 @@ struct SiteDriver::Parts {
   // Of the plan of the open run, or the one that was offered last: "plan \"lesions\": …", if it is refused here.
   std::optional<std::string> refused_plan() const;
   void warn_of_lost_records();  // of the open run
-  Result<void> open_run(const Offer& accepted);
+  Result<void> open_run(const Offer& accepted, std::unique_ptr<training::Trainer> trainer);
   round::SitePolicy site_policy() const;
   Result<void> hold_if_asked(const federation::messages::SignedMessage& message);
+
+  // site_answers.cpp: where the first answer is not the last word
+  Result<void> greet_again();
+  Result<void> ask_for_rest(const RunId& offered);
+  void note_notice(const federation::messages::RefusalNotice& notice);   // of the coordinator
+  void take_notice(const federation::messages::SignedMessage& message);  // while no run is open
+  void hear(federation::messages::MessageKind kind);                     // of the coordinator's message
+  Result<std::unique_ptr<training::Trainer>> trainer_of_offer();         // none: it cannot be trained now
+  Result<void> refuse_untrainable();
+  std::string untrainable_text() const;
+  Result<bool> renew_trainer(RoundNumber round);  // after a failure; false: it fails again
+  Result<void> take_past_roster(const federation::membership::SignedDocument& document,
+                                federation::membership::Roster verified);
 
   // site_acquaintance.cpp: which sites of the roster a person here has accepted
   std::vector<const federation::membership::RosterSite*> strangers() const;

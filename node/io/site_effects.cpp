@@ -42,12 +42,7 @@ void SiteDriver::Parts::log(const round::SiteEffects& effects) {
     events.write("message_refused",
                  {{"reason", federation::messages::to_string(refusal->reason)}, {"why", refusal->detail}});
   }
-  if (const auto& notice = effects.refused_by_coordinator; notice && refusals_shown.admit(clock->monotonic())) {
-    spdlog::warn("the coordinator did not take a message \"{}\" of this site: {}",
-                 federation::messages::to_string(notice->refused), federation::messages::to_string(notice->reason));
-    events.write("refused_by_coordinator", {{"kind", federation::messages::to_string(notice->refused)},
-                                            {"reason", federation::messages::to_string(notice->reason)}});
-  }
+  if (effects.refused_by_coordinator) note_notice(*effects.refused_by_coordinator);
 }
 
 void SiteDriver::Parts::note_cut_off(RoundNumber round) {
@@ -108,7 +103,7 @@ Result<void> SiteDriver::Parts::feed(round::SiteEvent first) {
 // The same request again, or another attempt without end, is signed and right and still costs entries of the ledger, a
 // sync and an event each. What earns a new allowance, a published sum, is always taken.
 Result<void> SiteDriver::Parts::take_round_message(federation::messages::SignedMessage message) {
-  if (!machine) return {};
+  if (!machine) return take_notice(message), Result<void>();
   if (!is_of_published_sum(message.kind()) && !answers.has_one(clock->monotonic())) {
     note_ignored("message_ignored", "more requests than a sum needs; one in two seconds is answered");
     return {};
@@ -193,6 +188,8 @@ Result<void> SiteDriver::Parts::begin_training(const federation::messages::Train
   const federation::membership::Plan& plan = run->plan();
   if (task.stage_index >= plan.stages.size()) return feed(round::TrainingFailed{task.round});
   const federation::membership::PlanStage& stage = plan.stages[task.stage_index];
+  FOVEA_TRY_ASSIGN(const bool ready, renew_trainer(task.round));
+  if (!ready) return feed(round::TrainingFailed{task.round});
   TrainingJob job;
   job.round = task.round;
   job.task.sum = run->sums_applied() + 1;
@@ -222,6 +219,7 @@ Result<void> SiteDriver::Parts::take_training_reports() {
     if (!outcome) {
       spdlog::warn("round {}: training failed: {}", report->round, outcome.error().message);
       events.write("training_failed", {{"round", report->round}, {"why", outcome.error().message}});
+      trainer_failed = true;
       FOVEA_TRY(feed(round::TrainingFailed{report->round}));
       continue;
     }
@@ -246,6 +244,7 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
   const std::size_t sites = sum.evidence.committed.size();
   close_round_at_gate(sum.round, "applied", static_cast<std::uint32_t>(sites));
   answers.refill_to(kAnswerRate.burst);
+  past_offers.refill_to(kPastRosterRate.burst);
   events.write("sum_applied", {{"round", sum.round},
                                {"sums_applied", run->sums_applied()},
                                {"sites", sites},

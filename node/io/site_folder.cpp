@@ -333,15 +333,29 @@ Result<std::optional<federation::membership::Roster>> SiteFolder::newest_roster(
   return Out(std::move(roster).value());
 }
 
-Result<void> SiteFolder::keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const {
+fs::path SiteFolder::kept_roster(EpochNumber epoch) const {
+  return root_ / "rosters" / (std::to_string(epoch) + ".json");
+}
+
+std::optional<federation::membership::Roster> SiteFolder::past_roster(EpochNumber epoch) const {
+  auto kept = roster_in(kept_roster(epoch));
+  return kept && kept->epoch == epoch ? std::optional(std::move(kept).value()) : std::nullopt;
+}
+
+Result<void> SiteFolder::keep_past_roster(const federation::membership::SignedDocument& roster,
+                                          EpochNumber epoch) const {
   FOVEA_TRY(create_directories_durably(root_ / "rosters"));
-  fs::path kept = root_ / "rosters" / (std::to_string(epoch) + ".json");
+  fs::path kept = kept_roster(epoch);
   // A federation that was founded anew counts its epochs from 1 again: the older roster of this number stays.
   const auto older = federation::files::read_signed_document(kept);
   if (older && older->document != roster.document)
     kept = root_ / "rosters" /
            (std::to_string(epoch) + "-" + to_hex(crypto::sha256(as_bytes(roster.document))).substr(0, 8) + ".json");
-  FOVEA_TRY(write_file_durably(kept, roster.serialize()));
+  return write_file_durably(kept, roster.serialize());
+}
+
+Result<void> SiteFolder::keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const {
+  FOVEA_TRY(keep_past_roster(roster, epoch));
   return write_file_durably(root_ / "roster.json", roster.serialize());
 }
 

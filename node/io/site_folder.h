@@ -148,6 +148,10 @@ class SiteFolder {
   // would be its approver. permission_denied names the keys that differ.
   Result<void> check_own_entry(const federation::membership::Roster& roster) const;
   Result<void> keep_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
+  // One of an earlier epoch, which does not come into force.
+  Result<void> keep_past_roster(const federation::membership::SignedDocument& roster, EpochNumber epoch) const;
+  // The one that is kept of this epoch, if it was signed under the founding document in force.
+  std::optional<federation::membership::Roster> past_roster(EpochNumber epoch) const;
   // The rosters of all epochs that this site has verified: sums made under them must still be checked.
   std::vector<federation::membership::Roster> past_rosters() const;
   Result<std::vector<Digest>> plans() const;           // hashes, sorted
@@ -165,6 +169,7 @@ class SiteFolder {
     std::optional<Bytes> site{};
     std::optional<federation::membership::SignedDocument> invite{};
   };
+  std::filesystem::path kept_roster(EpochNumber epoch) const;
   Result<Bytes> site_bytes() const;
   Result<federation::membership::SignedDocument> invite_document() const;
   Result<void> pin_new(ByteView site_bytes, const SiteId& site, const crypto::SigningKey& log_key) const;

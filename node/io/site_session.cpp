@@ -31,6 +31,8 @@ void SiteDriver::Parts::note_ignored(const char* event, const std::string& why) 
 
 Result<void> SiteDriver::Parts::on_connected() {
   if (machine) return feed(round::Connected{});
+  greeted_at = clock->monotonic();
+  greeting_answered = false;
   federation::messages::Hello hello;
   hello.software = software;
   return send_own(MessageKind::hello, RunId{}, hello.encode());
@@ -43,6 +45,7 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
     note_ignored("message_ignored", opened.error().message);
     return {};
   }
+  hear(opened->kind());
   if (opened->kind() == MessageKind::roster_offer) return take_roster(*opened);
   if (opened->kind() == MessageKind::plan_offer) return take_plan(*opened);
   if (opened->kind() == MessageKind::site_blame) return take_blame(*opened);
@@ -57,9 +60,9 @@ Result<void> SiteDriver::Parts::take_roster(const federation::messages::SignedMe
   auto document = federation::membership::SignedDocument::parse(offered->signed_document);
   if (!document) return note_ignored("roster_ignored", document.error().message), Result<void>();
   if (offered->sent_ms > 0) clock_ahead_ms = clock->wall().value - static_cast<std::int64_t>(offered->sent_ms);
-  const EpochNumber epoch_min = roster ? roster->epoch : 1;
-  auto verified = federation::membership::verify_roster_at_any_time(*document, invite.trust(epoch_min));
+  auto verified = federation::membership::verify_roster_at_any_time(*document, invite.trust(1));
   if (!verified) return note_ignored("roster_ignored", verified.error().message), Result<void>();
+  if (roster && verified->epoch < roster->epoch) return take_past_roster(*document, std::move(verified).value());
   const auto valid = verified->check_valid_at(clock->wall());
   if (!valid) note_invalid_roster(*verified);
   else roster_ignored_why.clear();
@@ -147,8 +150,8 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
   if (offered_run == RunId{}) return note_ignored("plan_ignored", "a plan is offered under no run"), Result<void>();
   if (run && run->run() == offered_run) return {};
   if (offer && offer->run == offered_run) {
-    if (!offer->refused || !rejections_told.admit(clock->monotonic())) return {};
-    return refuse_as(offered_run, offer->plan);
+    if ((!offer->refused && untrainable.empty()) || !rejections_told.admit(clock->monotonic())) return {};
+    return offer->refused ? refuse_as(offered_run, offer->plan) : refuse_untrainable();
   }
   if (!plan_offers.admit(clock->monotonic())) {
     note_ignored("plan_ignored", "more than 16 plans in an hour; a later one is taken when it is offered again");
@@ -174,7 +177,10 @@ Result<void> SiteDriver::Parts::take_plan(const federation::messages::SignedMess
     ruled_out = std::move(*plan);
     return refuse_as(offered_run, *ruled_out);
   }
+  FOVEA_TRY(ask_for_rest(offered_run));
   offer = Offer{offered_run, std::move(plan).value()};
+  untrainable.clear();
+  trainer_again_at = MonotonicMs{};
   decisions_read.erase(offer->plan.hash);
   FOVEA_TRY(look_for_decision());
   if (offer && !offer->refused && !gate.plan_approved(offer->plan.hash)) {
@@ -195,7 +201,7 @@ Result<void> SiteDriver::Parts::refuse_plan(const RunId& refused_run, federation
 }
 
 Result<void> SiteDriver::Parts::look_for_decision() {
-  if (!offer) return {};
+  if (!offer || clock->monotonic() < rest_awaited_until) return {};
   FOVEA_TRY_ASSIGN(const bool decided, read_decision(offer->plan.hash));
   if (!gate.plan_approved(offer->plan.hash)) {
     const auto known = gate.decisions().find(offer->plan.hash);
@@ -216,9 +222,11 @@ Result<void> SiteDriver::Parts::look_for_decision() {
   const std::size_t sites = roster->sites.size();
   if (const auto enough = check_acquaintances(options.config.policy, offer->plan, {sites, sites - unknown}); !enough)
     return wait_for_acceptances(enough.error());
+  FOVEA_TRY_ASSIGN(auto trainer, trainer_of_offer());
+  if (!trainer) return {};
   const Offer accepted = std::move(*offer);
   offer.reset();
-  return open_run(accepted);
+  return open_run(accepted, std::move(trainer));
 }
 
 bool SiteDriver::Parts::is_another(std::map<Digest, FileStamp>& read, const Digest& key,
@@ -285,6 +293,7 @@ std::optional<std::string> SiteDriver::Parts::refused_plan() const {
   if (ruled_out && broken_rule(options.config.policy, *ruled_out)) plan = &*ruled_out;
   if (run && !gate.plan_approved(run->plan().hash)) plan = &run->plan();
   if (offer && offer->refused) plan = &offer->plan;
+  if (plan == nullptr && offer && !untrainable.empty()) return untrainable_text();
   if (plan == nullptr) return std::nullopt;
   return "plan \"" + plan->name + "\": " + refusal_of(*plan).detail;
 }
@@ -397,10 +406,7 @@ void SiteDriver::Parts::warn_of_lost_records() {
   events.write("journal_lacks_records", {{"file", file}, {"round", lost->round}, {"attempt", lost->attempt}});
 }
 
-Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
-  if (!roster) return failed_precondition("a plan came before a roster; the coordinator must send its roster first");
-  auto trainer = options.make_trainer(accepted.plan);
-  if (!trainer) return refuse_plan(accepted.run, federation::messages::RefusalReason::training_failed, trainer.error());
+Result<void> SiteDriver::Parts::open_run(const Offer& accepted, std::unique_ptr<training::Trainer> trainer) {
   // Before anything is given up: the coordinator chose the run's number, and an earlier run may have it.
   auto opened = SiteRun::open(options.folder.run(accepted.run), accepted.run, accepted.plan, keys.log);
   if (!opened && opened.error().code == ErrorCode::permission_denied)
@@ -413,7 +419,8 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted) {
   cut_off.clear();
   sits_out.clear();
   policy_due = attempt_ends = false;
-  FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer).value()));
+  FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer)));
+  trainer_failed = false;
   FOVEA_TRY(gate.open_run(accepted.run, accepted.plan, run->model_digest()));
   round::SiteConfig config{.self = self.id,
                            .run = accepted.run,

@@ -172,6 +172,7 @@ struct SiteMachine::Core {
   void on(TrainingFailed event);
   void on(PolicyChanged event);
   void on(RosterAdopted event);
+  void on(PastRosterLearnt);
   void on(Resume);
   void on(Tick event);
   void on_train_task(const federation::messages::SignedMessage& message);

@@ -301,6 +301,16 @@ void SiteMachine::Core::on(RosterAdopted event) {
   say_hello();
 }
 
+void SiteMachine::Core::on(PastRosterLearnt event) {
+  if (event.roster.epoch >= config.roster.epoch)
+    return refuse(RefusalReason::wrong_epoch, "not a roster of an earlier epoch");
+  if (roster_named(event.roster.hash) != nullptr) return;
+  config.rosters_past.push_back(std::move(event.roster));
+  if (!roster_lacking || roster_named(*roster_lacking) == nullptr) return;
+  roster_lacking.reset();
+  say_hello();
+}
+
 void SiteMachine::Core::on(Resume) {
   if (auto* sending = std::get_if<MaskedSending>(&phase)) send_chunks(*sending);
 }

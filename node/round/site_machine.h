@@ -139,12 +139,16 @@ struct PolicyChanged {
 struct RosterAdopted {  // a newer epoch was verified; an attempt under the old one is abandoned
   federation::membership::Roster roster;
 };
+// One of an earlier epoch, under which a sum was made that this site missed. It decides about that sum alone.
+struct PastRosterLearnt {
+  federation::membership::Roster roster;
+};
 struct Resume {};  // the last batch of outbound was sent
 struct Tick {
   MonotonicMs now;
 };
 using SiteEvent = std::variant<Connected, MessageReceived, ModelAdopted, TrainingAdvanced, TrainingFinished,
-                               TrainingFailed, PolicyChanged, RosterAdopted, Resume, Tick>;
+                               TrainingFailed, PolicyChanged, RosterAdopted, PastRosterLearnt, Resume, Tick>;
 
 // ---- effects
 struct SiteOutbound {

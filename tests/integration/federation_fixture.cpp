@@ -8,12 +8,21 @@ bool contains(const Json& list, const std::string& site) {
   return std::find(list.begin(), list.end(), site) != list.end();
 }
 
+static void replace_in(const std::filesystem::path& file, const std::string& line, const std::string& replacement) {
+  std::string text = read_text(file);
+  const std::size_t at = text.find(line);
+  ASSERT_NE(at, std::string::npos) << line;
+  text.replace(at, line.size(), replacement);
+  std::ofstream(file) << text;
+}
+
 void FederationTest::SetUp() {
   port_ = free_port();
   std::ofstream(passphrase_file()) << kPassphrase << "\n";
   const Outcome made = coordinator({"init", "test-federation", "--port", std::to_string(port_),
                                     "--administrator-key-here", administrator_key().string()});
   ASSERT_EQ(made.exit_code, 0) << made.err;
+  set_coordinator_setting("last_sum_s = 3600", "last_sum_s = 0");  // a run ends when its last sum is made
   std::vector<std::string> sign = {"sign"};
   for (const std::string& site : kSites) {
     make_site(site, false);
@@ -58,20 +67,16 @@ void FederationTest::make_site(const std::string& site, bool on_roster) {
   }
 }
 
-static void replace_in(const std::filesystem::path& file, const std::string& line, const std::string& replacement) {
-  std::string text = read_text(file);
-  const std::size_t at = text.find(line);
-  ASSERT_NE(at, std::string::npos) << line;
-  text.replace(at, line.size(), replacement);
-  std::ofstream(file) << text;
-}
-
 void FederationTest::set_node_setting(const std::string& site, const std::string& line,
                                       const std::string& replacement) {
   replace_in(site_folder(site) / "node.toml", line, replacement);
 }
 
-void FederationTest::shorten_joining() { replace_in(home() / "coordinator.toml", "joining_s = 30", "joining_s = 3"); }
+void FederationTest::set_coordinator_setting(const std::string& line, const std::string& replacement) {
+  replace_in(home() / "coordinator.toml", line, replacement);
+}
+
+void FederationTest::shorten_joining() { set_coordinator_setting("joining_s = 30", "joining_s = 3"); }
 
 std::string FederationTest::make_plan(const PlanChoices& choices, const std::set<std::string>& without) {
   std::filesystem::remove(plan_file());

@@ -50,6 +50,7 @@ class FederationTest : public ::testing::Test {
   // init, join, and a place on the roster.
   void make_site(const std::string& site, bool on_roster = true);
   void set_node_setting(const std::string& site, const std::string& line, const std::string& replacement);
+  void set_coordinator_setting(const std::string& line, const std::string& replacement);
   void shorten_joining();  // the coordinator waits three seconds for the last sites
   // The plan's hash. Every site has accepted the others (but `strangers`) and approves it beforehand unless it is in
   // `without`.

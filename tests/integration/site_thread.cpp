@@ -10,21 +10,20 @@
 #include "node/training/probe_trainer.h"
 
 namespace fovea::test {
-namespace {
 
-Result<std::unique_ptr<node::training::Trainer>> make_probe(const federation::membership::Plan& plan) {
+Result<std::unique_ptr<node::training::Trainer>> SiteThread::make_probe(const federation::membership::Plan& plan) {
   FOVEA_TRY_ASSIGN(federation::model::ModelLayout layout, federation::model::make_layout(plan.architecture));
   return std::unique_ptr<node::training::Trainer>(std::make_unique<node::training::ProbeTrainer>(
       std::move(layout), node::training::ProbeSettings{.site_seed = 1, .delay_ms = 100}));
 }
 
-}  // namespace
-
-SiteThread::SiteThread(const std::filesystem::path& folder, const Clock& clock) {
+SiteThread::SiteThread(const std::filesystem::path& folder, const Clock& clock, MakeTrainer make_trainer) {
+  if (!make_trainer) make_trainer = make_probe;
   const node::io::SiteFolder site(folder);
   auto config = node::io::NodeConfig::read(site.config());
   EXPECT_TRUE(config) << config.error().message;
-  node::io::SiteDriverOptions options{.folder = site, .config = *config, .make_trainer = make_probe, .hold = {}};
+  node::io::SiteDriverOptions options{
+      .folder = site, .config = *config, .make_trainer = std::move(make_trainer), .hold = {}};
   auto opened = node::io::SiteDriver::open(std::move(options), clock);
   EXPECT_TRUE(opened) << opened.error().message;
   driver_ = std::move(*opened);

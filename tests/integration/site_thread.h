@@ -14,10 +14,13 @@ namespace fovea::test {
 // (node::io::block_stop_signals).
 class SiteThread {
  public:
-  SiteThread(const std::filesystem::path& folder, const Clock& clock);
+  using MakeTrainer = decltype(node::io::SiteDriverOptions::make_trainer);
+  // Without another trainer, one of made-up updates, as the architecture "probe" asks for.
+  SiteThread(const std::filesystem::path& folder, const Clock& clock, MakeTrainer make_trainer = {});
   SiteThread(const SiteThread&) = delete;
   SiteThread& operator=(const SiteThread&) = delete;
   ~SiteThread();
+  static Result<std::unique_ptr<node::training::Trainer>> make_probe(const federation::membership::Plan& plan);
 
  private:
   std::unique_ptr<node::io::SiteDriver> driver_;

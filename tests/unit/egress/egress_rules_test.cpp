@@ -210,6 +210,28 @@ TEST_F(Gate, ARestartUnderAnotherRosterBringsNoAttemptBack) {
   EXPECT_FALSE(gate.attempt_open());
 }
 
+// Both are in the ledger, and the pinned one stays in force: the open attempt goes on.
+TEST_F(Gate, ARosterOfAnEarlierEpochIsRecordedAndDoesNotComeIntoForce) {
+  federation::membership::Roster past = site.roster;
+  past.hash[0] ^= 1U;
+  past.epoch -= 1;
+  std::uint64_t size = 0;
+  {
+    egress::EgressGate gate = site.open().value();
+    ASSERT_TRUE(site.prepare(gate));
+    const std::uint64_t before = gate.ledger().size();
+    ASSERT_TRUE(gate.record_past_roster(past, site.roster));
+    size = gate.ledger().size();
+    EXPECT_EQ(size, before + 2);
+    EXPECT_TRUE(gate.attempt_open());
+    EXPECT_TRUE(gate.pin_roster(site.roster));
+    EXPECT_EQ(gate.ledger().size(), size);
+  }
+  egress::EgressGate gate = site.open().value();
+  ASSERT_TRUE(gate.pin_roster(site.roster));
+  EXPECT_EQ(gate.ledger().size(), size);
+}
+
 TEST_F(Gate, SettingsThatForbidThePlanStopWhatLeavesAtOnce) {
   egress::EgressGate gate = site.open().value();
   ASSERT_TRUE(site.prepare(gate));

@@ -14,6 +14,7 @@
 #include <functional>
 
 #include "coordinator/store/cut_off_sites.h"
+#include "coordinator/store/served_sites.h"
 #include "federation/model/safetensors.h"
 #include "tests/support/full_disk.h"
 #include "tests/support/probe_plan.h"
@@ -360,6 +361,23 @@ TEST_F(RunStoreTest, WhoCannotFollowIsReadAsItWasWrittenOrRefusedByTheFieldsName
     const auto refused = store::read_cut_off_sites(run);
     ASSERT_FALSE(refused) << bad;
     EXPECT_NE(refused.error().message.find("cut-off.json"), std::string::npos) << refused.error().message;
+  }
+}
+
+TEST_F(RunStoreTest, WhoHasTheLastSumIsReadAsItWasWrittenOrRefusedByTheFieldsName) {
+  make();
+  const std::filesystem::path run = folder_.path() / "run";
+  EXPECT_TRUE(store::read_served_sites(run)->empty());
+  const std::set<SiteId> sites = {SiteId::create("anna").value(), SiteId::create("clara").value()};
+  ASSERT_TRUE(store::write_served_sites(run, sites));
+  EXPECT_EQ(store::read_served_sites(run).value(), sites);
+  for (const char* bad : {"", "{", R"({"fovea_last_sum":2,"sites":[]})", R"({"fovea_last_sum":1,"sites":["anna"]})",
+                          R"({"fovea_last_sum":1,"sites":[{"site":"C c"}]})",
+                          R"({"fovea_last_sum":1,"sites":[{"site":"anna","more":1}]})"}) {
+    std::ofstream(run / "last-sum.json", std::ios::trunc) << bad;
+    const auto refused = store::read_served_sites(run);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_NE(refused.error().message.find("last-sum.json"), std::string::npos) << refused.error().message;
   }
 }
 

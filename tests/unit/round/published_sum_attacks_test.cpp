@@ -143,6 +143,39 @@ TEST_F(PublishedSum, WhoCannotTakeTheNextOneGreetsSeldomUntilItStandsElsewhere) 
   EXPECT_TRUE(greets_after(late, 5'000));
 }
 
+// A site that came later, or missed a roster, is sent it. That roster decides about the sum, and about nothing else.
+TEST_F(PublishedSum, OneUnderARosterThatThisSiteIsSentLaterIsHeldToTheSameRules) {
+  const auto e = evidence();
+  const auto past = scene.world.federation().roster();
+  const auto late_site = [&](const node::round::SitePolicy& policy) {
+    auto config = scene.world.federation().site_config(kSite, policy);
+    config.roster.epoch += 1;
+    config.roster.hash[0] ^= 2;
+    auto machine = node::round::SiteMachine::create(std::move(config), {}).value();
+    machine.step(node::round::ModelAdopted(scene.world.initial_model()));
+    return machine;
+  };
+  auto site = late_site(scene.world.policy());
+  EXPECT_TRUE(publish_to(site, e).cut_off.has_value());
+  expect_sends(site.step(node::round::PastRosterLearnt{past}), MessageKind::hello);
+  EXPECT_TRUE(site.step(node::round::PastRosterLearnt{past}).outbound.empty());
+  const auto taken = publish_to(site, e);
+  EXPECT_FALSE(taken.refusal.has_value()) << taken.refusal->detail;
+  // Neither a roster of this epoch nor a newer one comes into force so.
+  for (const EpochNumber ahead : {EpochNumber{1}, EpochNumber{2}}) {
+    auto other = past;
+    other.epoch += ahead;
+    other.hash[0] ^= 4;
+    expect_refused(site.step(node::round::PastRosterLearnt{other}), RefusalReason::wrong_epoch);
+  }
+  // Whom nobody here has accepted counts as a colluder on it, too.
+  auto policy = scene.world.policy();
+  policy.acquainted.clear();
+  auto wary = late_site(policy);
+  wary.step(node::round::PastRosterLearnt{past});
+  expect_refused(publish_to(wary, e), RefusalReason::unacquainted_sites);
+}
+
 // The sum's hash is the coordinator's own word: under one statement that all sites signed, two sites were given two
 // sums, one of them all but zero and one of words of ±2·10⁹.
 TEST_F(PublishedSum, TwoSitesCannotBeGivenTwoSumsUnderOneStatement) {
