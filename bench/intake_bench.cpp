@@ -22,6 +22,7 @@
 #include "common/numbers.h"
 #include "common/result.h"
 #include "node/intake/ingest.h"
+#include "node/intake/parser/scan_parser.h"
 #include "node/intake/scan_walk.h"
 #include "node/store/study_catalogue.h"
 #include "node/volume/volume.h"
@@ -119,7 +120,9 @@ Result<void> read_all_with_itk(const fs::path& list) {
 
 Result<void> ingest_all(const fs::path& parser, unsigned workers, const fs::path& site, const fs::path& list) {
   std::vector<StudySource> sources = sources_in(list);
-  FOVEA_TRY(node::intake::expand_folders(sources));
+  std::vector<node::intake::NotAScan> left_alone;
+  FOVEA_TRY_ASSIGN(node::intake::ScanParser described_by, node::intake::ScanParser::start(parser, {}));
+  FOVEA_TRY(node::intake::expand_rows(sources, described_by, left_alone));
   FOVEA_TRY_ASSIGN(const Seconds seconds, time_ingest(sources, site, parser, workers));
   print(seconds, 0);
   return {};

@@ -12,8 +12,7 @@ namespace {
 void add_ingest(CLI::App& data, CommandContext& context) {
   CLI::App* ingest = data.add_subcommand("ingest", "Ingest scans: NIfTI, NRRD, MHA, DICOM series");
   auto request = std::make_shared<IngestRequest>();
-  ingest->add_option("paths", request->paths,
-                     "Folders and files; of a folder with a studies.csv, what that table names");
+  ingest->add_option("paths", request->paths, "Folders and files; where a studies.csv lies, what that table names");
   ingest->add_option("--manifest", request->manifest,
                      "CSV table: study,patient,image,mask,split,label; paths relative to it");
   ingest->add_option("--finding", request->finding_labels,
@@ -21,16 +20,18 @@ void add_ingest(CLI::App& data, CommandContext& context) {
   ingest->add_option("--labels", request->labels, "CSV table of study labels: study,label[,split]");
   ingest->add_option("--points", request->points,
                      "CSV table of findings: study,x_mm,y_mm,z_mm,radius_mm[,label], patient coordinates (LPS)");
-  ingest->add_option("--split", request->split, "For scans without a table: train, validation or test")
-      ->capture_default_str();
+  const CLI::Option* const split =
+      ingest->add_option("--split", request->split, "For scans without a table: train, validation or test")
+          ->capture_default_str();
   ingest->add_option("--intensity-offset", request->intensity_offset,
                      "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
   ingest->add_flag("--n4", request->correct_bias,
                    "Divide MR by its bias field (N4): for plans that say intake.n4 = true");
   ingest->add_option("--workers", request->workers, "Scans ingested at once (one per core when not given)");
-  ingest->callback([&context, request] {
+  ingest->callback([&context, request, split] {
     context.console.run("data ingest", [&]() -> Result<void> {
       FOVEA_TRY(context.folder().check_begun());
+      request->split_is_stated = split->count() > 0;
       FOVEA_TRY_ASSIGN(request->memory_bytes, memory_allowance(context));
       return run_data_ingest(context.console, context.folder().data(), *request);
     });

@@ -27,6 +27,7 @@ struct IngestRequest {
   std::filesystem::path manifest;            // or a table
   std::string finding_labels;                // "3,4"; empty: all
   std::string split = "train";               // of what comes without a table
+  bool split_is_stated = false;              // else what was ingested earlier keeps its own
   std::filesystem::path labels, points;      // CSV tables of study labels and of points (label_tables.h), or none
   double intensity_offset = 0;
   bool correct_bias = false;                   // N4, of MR

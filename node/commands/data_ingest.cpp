@@ -79,14 +79,6 @@ class ProgressLine {
   double shown_ = -1e9;
 };
 
-// A folder with a studies.csv in it stands for that table.
-std::filesystem::path implied_manifest(const IngestRequest& request) {
-  if (!request.manifest.empty() || request.paths.size() != 1) return request.manifest;
-  const std::filesystem::path table = request.paths.front() / "studies.csv";
-  std::error_code failed;
-  return std::filesystem::is_regular_file(table, failed) ? table : std::filesystem::path();
-}
-
 void warn_unmatched_rows(const Console& console, const std::filesystem::path& table, std::size_t rows,
                          std::size_t first_line) {
   if (rows == 0) return;
@@ -130,10 +122,9 @@ intake::FileStamps look_at_files(const std::vector<std::filesystem::path>& paths
 // Received files came whole, and under names that they have kept.
 Result<std::set<std::filesystem::path>> wait_for_copies(const Console& console, const IngestRequest& request) {
   if (request.received_for) return std::set<std::filesystem::path>();
-  const std::filesystem::path manifest = implied_manifest(request);
   std::vector<intake::StudySource> rows;
-  if (!manifest.empty()) {
-    FOVEA_TRY_ASSIGN(rows, intake::read_manifest(manifest));
+  if (!request.manifest.empty()) {
+    FOVEA_TRY_ASSIGN(rows, intake::read_manifest(request.manifest));
   }
   const SystemClock clock;
   const auto tell = [&](std::size_t files) {
@@ -141,7 +132,7 @@ Result<std::set<std::filesystem::path>> wait_for_copies(const Console& console, 
                      " changed in the last seconds (a copy in progress?)");
   };
   return intake::wait_for_rest(
-      [&] { return look_at_files(manifest.empty() ? request.paths : std::vector<std::filesystem::path>(), rows); },
+      [&] { return look_at_files(request.paths, rows); },
       {.clock = clock,
        .wait = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); },
        .tell = tell});
@@ -149,20 +140,31 @@ Result<std::set<std::filesystem::path>> wait_for_copies(const Console& console, 
 
 Result<intake::FoundStudies> find_sources(const Console& console, const IngestRequest& request,
                                           const intake::IngestSettings& settings) {
-  const std::filesystem::path manifest = implied_manifest(request);
-  intake::FoundStudies out;
-  if (!manifest.empty()) {
-    if (request.manifest.empty()) console.progress("using the table " + manifest.string());
-    FOVEA_TRY_ASSIGN(out.sources, intake::read_manifest(manifest));
-    FOVEA_TRY(intake::expand_folders(out.sources));
-    return out;
-  }
-  if (request.paths.empty())
+  if (request.paths.empty() && request.manifest.empty())
     return invalid_argument("data ingest: nothing to ingest; give folders, files, or --manifest studies.csv");
+  if (!request.paths.empty() && !request.manifest.empty())
+    return invalid_argument("data ingest: --manifest " + request.manifest.string() + " and the path " +
+                            request.paths.front().string() +
+                            ": the table says what is ingested; give one of them, and the other in an ingest of its "
+                            "own");
   FOVEA_TRY_ASSIGN(const store::Split split, store::parse_split(request.split));
   FOVEA_TRY_ASSIGN(intake::ScanParser parser,
                    intake::ScanParser::start(settings.parser_program, settings.limits, settings.scan_files));
-  return intake::find_studies(request.paths, split, parser);
+  intake::FoundStudies out;
+  if (request.manifest.empty()) {
+    FOVEA_TRY_ASSIGN(out, intake::find_studies(request.paths, split, parser));
+    for (const std::filesystem::path& table : out.tables) console.progress("using the table " + table.string());
+  } else {
+    FOVEA_TRY_ASSIGN(out.sources, intake::read_manifest(request.manifest));
+    FOVEA_TRY(intake::expand_rows(out.sources, parser, out.not_scans));
+    out.tables.push_back(request.manifest);
+  }
+  if (request.split_is_stated && !out.tables.empty())
+    return invalid_argument("--split: the table " + out.tables.front().string() +
+                            " says the split of each study; leave --split out, or ingest the rest without the table");
+  if (request.split_is_stated)
+    for (intake::StudySource& source : out.sources) source.split_is_stated = true;
+  return out;
 }
 
 Result<intake::FoundStudies> find_labelled_sources(const Console& console, const IngestRequest& request,
@@ -213,11 +215,17 @@ void print_report(const Console& console, const intake::IngestReport& report, co
     refused.push_back({{"code", refusal.code}, {"reason", refusal.reason}});
     human += "\n  refused " + refusal.code + " (" + refusal.name + "): " + refusal.reason;
   }
+  Json remarks = Json::array();
+  for (const intake::Remark& remark : report.remarks) {
+    remarks.push_back({{"code", remark.code}, {"text", remark.text}});
+    human += "\n  " + (remark.code.empty() ? "" : remark.code + " ") + "(" + remark.name + "): " + remark.text;
+  }
   console.data("data ingest",
                {{"taken", report.ingested},
                 {"already_there", report.already_there},
                 {"refused", refused},
                 {"left_alone", others},
+                {"remarks", remarks},
                 {"bytes", report.bytes},
                 {"seconds", seconds}},
                human);

@@ -40,17 +40,27 @@ struct Refusal {
   std::string name, code, reason;
 };
 
+// What is worth saying of a study that is there: a copy, a change of what was said of it, a part that was replaced.
+// `name` is for the local terminal only; `text` names nobody and no file.
+struct Remark {
+  std::string name, code, text;
+};
+
 struct IngestReport {
   std::size_t ingested = 0;
   std::size_t already_there = 0;  // the same contents and settings, now or earlier
   std::uint64_t bytes = 0;
   std::vector<Refusal> refused;  // in order of the sources
+  std::vector<Remark> remarks;   // likewise
 };
 
 // Every source ends up ingested, found to be there already, or refused (and listed in the catalogue with the reason); a
 // bad one never stops the others. An error is the site's, not a study's: the catalogue or the disk fails (unavailable),
-// the parser program is missing (not_found). A study whose files change while they are read is refused. `progress` is
-// called from several threads, one at a time.
+// the parser program is missing (not_found). invalid_argument, before anything is ingested: two sources say different
+// things of one scan (same_scan.h).
+// One scan is one study: a copy is not ingested, a series of which the catalogue holds a part replaces the part, and
+// what no table or label says (split, label) stays as it was. A study whose files change while they are read is
+// refused. `progress` is called from several threads, one at a time.
 Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings, const std::function<void(const IngestProgress&)>& progress);
 

@@ -13,6 +13,7 @@
 #include "common/durable_file.h"
 #include "common/numbers.h"
 #include "node/intake/csv_reader.h"
+#include "node/intake/formats/file_format.h"
 
 namespace fovea::node::intake {
 namespace {
@@ -27,10 +28,8 @@ class Cells {
  public:
   Cells(const CsvRow& header, const CsvRow& row) : header_(header), row_(row) {}
   std::string_view at(std::string_view column) const {
-    const auto found = std::find(header_.cells.begin(), header_.cells.end(), column);
-    return found == header_.cells.end()
-               ? std::string_view()
-               : std::string_view(row_.cells[static_cast<std::size_t>(found - header_.cells.begin())]);
+    const std::optional<std::size_t> at = find_column(header_, column);
+    return at ? std::string_view(row_.cells[*at]) : std::string_view();
   }
   Error wrong(std::string_view column, std::string_view expected) const {
     const std::string_view text = at(column);
@@ -59,12 +58,12 @@ Result<void> each_row(std::string_view text, std::initializer_list<std::string_v
   CsvReader csv(text);
   if (csv.at_end()) return invalid_argument("the table is empty");
   FOVEA_TRY_ASSIGN(header, csv.row());
-  for (const std::string_view column : needed)
-    if (std::find(header.cells.begin(), header.cells.end(), column) == header.cells.end())
-      return invalid_argument("line 1: the column \"" + std::string(column) + "\" is missing");
+  FOVEA_TRY(find_columns(header, needed));
+  for (const std::string_view column : {"study", "label", "split"})  // may be missing, but not stand there twice
+    if (find_column(header, column)) FOVEA_TRY(find_columns(header, {column}));
   while (!csv.at_end()) {
     FOVEA_TRY_ASSIGN(const CsvRow row, csv.row());
-    if (row.cells.size() == 1 && row.cells[0].empty()) continue;
+    if (is_empty_row(row)) continue;
     if (row.cells.size() != header.cells.size())
       return invalid_argument("line " + std::to_string(row.line) + ": " + std::to_string(row.cells.size()) +
                               " cells, the header has " + std::to_string(header.cells.size()));
@@ -73,9 +72,7 @@ Result<void> each_row(std::string_view text, std::initializer_list<std::string_v
   return {};
 }
 
-bool has_study_column(const CsvRow& header) {
-  return std::find(header.cells.begin(), header.cells.end(), "study") != header.cells.end();
-}
+bool has_study_column(const CsvRow& header) { return find_column(header, "study").has_value(); }
 
 Result<store::Finding> finding_of(const Cells& cells) {
   store::Finding out;
@@ -110,7 +107,7 @@ std::vector<std::string> names_of(const StudySource& source) {
   const std::filesystem::path& image = source.images.front();
   if (source.identity.study != image.string()) return out;
   out.push_back(image.filename().string());
-  out.push_back(out.back().substr(0, out.back().find('.')));
+  out.push_back(name_without_ending(image));
   if (out[2] == out[1]) out.pop_back();
   return out;
 }
@@ -213,6 +210,7 @@ Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabel
     }
     sources[*at].label = rows[r].label;
     if (rows[r].split) sources[*at].split = *rows[r].split;
+    sources[*at].split_is_stated = sources[*at].split_is_stated || rows[r].split;
   }
   return unmatched;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <set>
 #include <utility>
 
@@ -13,21 +14,15 @@ namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kManifestBytesMax = 64u << 20;
+constexpr std::size_t kHeadBytes = 4096;  // of a file that may be such a table
 
 enum Column : std::size_t { kStudy, kPatient, kImage, kMask, kSplit, kLabel, kColumns };
 constexpr std::array<std::string_view, kColumns> kNames{"study", "patient", "image", "mask", "split", "label"};
 
-// For each column, its position in the rows.
-Result<std::array<std::size_t, kColumns>> find_columns(const CsvRow& header) {
-  std::array<std::size_t, kColumns> out{};
-  for (std::size_t column = 0; column < kColumns; ++column) {
-    const auto at = std::find(header.cells.begin(), header.cells.end(), kNames[column]);
-    if (at == header.cells.end())
-      return invalid_argument("line 1: the column \"" + std::string(kNames[column]) +
-                              "\" is missing; expected study,patient,image,mask,split,label");
-    out[column] = static_cast<std::size_t>(at - header.cells.begin());
-  }
-  return out;
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return text;
 }
 
 Result<std::optional<int>> parse_label(std::string_view text) {
@@ -48,6 +43,7 @@ Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cell
                   std::string(cells[kMask])};
   out.images.push_back(folder / cells[kImage]);
   if (!cells[kMask].empty()) out.mask = folder / cells[kMask];
+  out.is_of_table = true;
   return out;
 }
 
@@ -57,12 +53,12 @@ Result<std::vector<StudySource>> parse_manifest(std::string_view text, const std
   CsvReader csv(text);
   if (csv.at_end()) return invalid_argument("the table is empty");
   FOVEA_TRY_ASSIGN(const CsvRow header, csv.row());
-  FOVEA_TRY_ASSIGN(const auto columns, find_columns(header));
+  FOVEA_TRY_ASSIGN(const auto columns, find_columns(header, {kNames.begin(), kNames.end()}));
   std::vector<StudySource> out;
   std::set<std::string> names;
   while (!csv.at_end()) {
     FOVEA_TRY_ASSIGN(const CsvRow row, csv.row());
-    if (row.cells.size() == 1 && row.cells[0].empty()) continue;
+    if (is_empty_row(row)) continue;
     const std::string line = "line " + std::to_string(row.line);
     if (row.cells.size() != header.cells.size())
       return invalid_argument(line + ": " + std::to_string(row.cells.size()) + " cells, the header has " +
@@ -86,6 +82,21 @@ Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file
   Result<std::vector<StudySource>> out = parse_manifest(as_text(bytes), file.parent_path());
   if (!out) return out.error().with_context(file.string());
   return out;
+}
+
+bool is_manifest_name(const std::filesystem::path& file) { return lower(file.filename().string()) == "studies.csv"; }
+
+bool begins_like_manifest(const std::filesystem::path& file) {
+  const std::string ending = lower(file.extension().string());
+  if (ending != ".csv" && ending != ".tsv" && ending != ".txt") return false;
+  std::string head(kHeadBytes, '\0');
+  std::ifstream in(file, std::ios::binary);
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
+  CsvReader csv(head);
+  if (csv.at_end()) return false;
+  const Result<CsvRow> header = csv.row();
+  return header && find_column(*header, "image") && find_column(*header, "mask");
 }
 
 }  // namespace fovea::node::intake

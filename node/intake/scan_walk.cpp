@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
 #include <utility>
 
+#include "crypto/hash.h"
 #include "node/intake/csv_reader.h"
 #include "node/intake/formats/file_format.h"
 #include "node/intake/formats/scan_facts.h"
@@ -70,11 +70,11 @@ Result<void> walk(const fs::path& root, Walked& out) {
 StudySource file_source(const fs::path& path, store::Split split) {
   StudySource out;
   out.name = path.string();
-  const std::string file = path.filename().string();
-  out.identity = {
-      .study = path.string(), .patient = file.substr(0, file.find('.')), .image = path.string(), .mask = ""};
+  out.identity = {.study = path.string(), .patient = name_without_ending(path), .image = path.string(), .mask = ""};
   out.images = {path};
   out.split = split;
+  out.split_is_stated = false;
+  out.patient_is_guessed = true;
   return out;
 }
 
@@ -109,8 +109,70 @@ bool are_called_alike(const fs::path& a, const fs::path& b) {
   return first.empty() && second.empty() ? without_digits(a) == without_digits(b) : first == second;
 }
 
-bool is_beside(const Damaged& damaged, const StudySource& source) {
-  return std::any_of(source.images.begin(), source.images.end(), [&](const fs::path& slice) {
+// The files of one Series Instance UID.
+struct SeriesGroup {
+  SeriesIdentity identity;
+  std::vector<fs::path> images;
+  std::map<std::string, std::string> instances;  // where each SOP instance lies
+  std::set<std::string> places;
+  bool may_be_several = false;  // two slices in one place, or a file of several slices
+  bool lacks_instances = false;
+  std::string fault;
+
+  store::StudyOrigin origin() const;
+};
+
+std::uint64_t hash_of(const std::string& text) {
+  const Digest digest = crypto::TaggedHash("FOVEA/1/DICOM identifier").add(text).finish();
+  std::uint64_t out = 0;
+  for (std::size_t byte = 0; byte < sizeof out; ++byte) out = out << 8U | digest[byte];
+  return out;
+}
+
+store::StudyOrigin SeriesGroup::origin() const {
+  store::StudyOrigin out;
+  if (lacks_instances) return out;
+  for (const auto& [instance, place] : instances) out.instances.push_back(hash_of(instance));
+  for (const std::string& place : places) out.places.push_back(hash_of(place));
+  std::sort(out.instances.begin(), out.instances.end());
+  std::sort(out.places.begin(), out.places.end());
+  out.series = identity.patient + '\n' + identity.study + '\n' + identity.series;
+  return out;
+}
+
+// What DICOM files are.
+struct Described {
+  std::vector<SeriesGroup> groups;              // in order of their first file
+  std::map<std::string, std::size_t> group_of;  // by Series Instance UID
+  std::map<std::string, std::vector<fs::path>> labels;
+  std::vector<Damaged> damaged;
+  std::vector<NotAScan> not_scans;
+
+  bool add(const fs::path& path, const DicomFile& file);  // whether it is no second copy
+};
+
+bool Described::add(const fs::path& path, const DicomFile& file) {
+  const auto [at, fresh] = group_of.emplace(file.series, groups.size());
+  if (fresh) groups.emplace_back().identity = file;
+  SeriesGroup& group = groups[at->second];
+  // Before copies are looked for: an anonymiser that gives two patients one series gives them the same slices too.
+  const std::string mixed = join_series(group.identity, file);
+  if (group.fault.empty()) group.fault = mixed;
+  if (!file.instance.empty()) {
+    const auto [slice, is_new] = group.instances.emplace(file.instance, file.position);
+    if (!is_new && mixed.empty() && slice->second == file.position) return false;
+    if (!is_new && group.fault.empty())
+      group.fault = "two slices in different places have one SOP Instance UID; send each under a UID of its own";
+  }
+  group.lacks_instances = group.lacks_instances || file.instance.empty();
+  // A file of several slices states no place: it is a volume of its own, or several.
+  if (file.position.empty() || !group.places.insert(file.position).second) group.may_be_several = true;
+  group.images.push_back(path);
+  return true;
+}
+
+bool is_beside(const Damaged& damaged, const std::vector<fs::path>& slices) {
+  return std::any_of(slices.begin(), slices.end(), [&](const fs::path& slice) {
     return slice.parent_path() == damaged.file.parent_path() &&
            (damaged.told.is_damaged || are_called_alike(slice, damaged.file));
   });
@@ -118,15 +180,16 @@ bool is_beside(const Damaged& damaged, const StudySource& source) {
 
 // A series may lack the slice that a damaged file was: it gets the file, and is refused for it when it is read. The
 // file may say which series it belonged to; else any beside it may be meant.
-void give_damaged(const std::vector<Damaged>& damaged, store::Split split, std::map<std::string, std::size_t> series,
-                  FoundStudies& out) {
-  std::map<std::size_t, std::vector<fs::path>> given;
-  for (const auto& [file, told] : damaged) {
+void give_damaged(const Described& described, store::Split split, FoundStudies& out, std::size_t first_source) {
+  std::map<std::string, std::size_t> sources;  // by Series Instance UID
+  for (const auto& [series, group] : described.group_of) sources.emplace(series, first_source + group);
+  for (const Damaged& damaged : described.damaged) {
+    const auto& [file, told] = damaged;
     std::vector<std::size_t> meant;
     if (told.series.empty()) {
-      for (const auto& [name, at] : series)
-        if (is_beside({file, told}, out.sources[at])) meant.push_back(at);
-    } else if (const auto [known, fresh] = series.emplace(told.series, out.sources.size()); !fresh) {
+      for (const auto& [series, group] : described.group_of)
+        if (is_beside(damaged, described.groups[group].images)) meant.push_back(first_source + group);
+    } else if (const auto [known, fresh] = sources.emplace(told.series, out.sources.size()); !fresh) {
       meant.push_back(known->second);
     } else {
       out.sources.push_back(file_source(file, split));
@@ -134,7 +197,7 @@ void give_damaged(const std::vector<Damaged>& damaged, store::Split split, std::
     }
     for (const std::size_t at : meant) {
       if (told.is_label) out.sources[at].mask = file, out.sources[at].identity.mask = file.string();
-      else given[at].push_back(file);
+      else out.sources[at].images.push_back(file);
     }
     if (meant.empty() && !told.series.empty()) continue;
     const std::string follows = meant.empty()   ? ""
@@ -142,24 +205,21 @@ void give_damaged(const std::vector<Damaged>& damaged, store::Split split, std::
                                                 : "; the series that it belongs to is refused";
     out.not_scans.push_back({file, told.reason + follows});
   }
-  for (const auto& [at, files] : given)
-    out.sources[at].images.insert(out.sources[at].images.end(), files.begin(), files.end());
 }
 
 // Gives each series the label object that refers to it. Where several do, a person has to choose.
-void attach_labels(const std::map<std::string, std::vector<fs::path>>& labels,
-                   const std::map<std::string, std::size_t>& series, FoundStudies& out) {
-  for (const auto& [name, files] : labels) {
-    const auto found = series.find(name);
+void attach_labels(const Described& described, FoundStudies& out, std::size_t first_source) {
+  for (const auto& [name, files] : described.labels) {
+    const auto found = described.group_of.find(name);
     for (const fs::path& file : files) {
-      if (found == series.end())
+      if (found == described.group_of.end())
         out.not_scans.push_back({file, "labels (SEG or RTSTRUCT) of a series that is not here"});
       else if (files.size() > 1)
         out.not_scans.push_back(
             {file, "one of several label objects of one series; name the one that counts in a table (column mask)"});
     }
-    if (found == series.end() || files.size() > 1) continue;
-    StudySource& source = out.sources[found->second];
+    if (found == described.group_of.end() || files.size() > 1) continue;
+    StudySource& source = out.sources[first_source + found->second];
     source.mask = files.front();
     source.identity.mask = files.front().string();
   }
@@ -202,14 +262,9 @@ std::span<const fs::path> next_batch(std::span<const fs::path> files) {
   return files.first(count);
 }
 
-// Series in order of their first file.
-Result<void> group_series(const std::vector<fs::path>& files, store::Split split, ScanParser& parser,
-                          FoundStudies& out) {
-  std::map<std::string, std::size_t> series;
-  std::map<std::string, std::vector<fs::path>> labels;
-  std::set<std::string> instances, positions;
-  std::set<std::size_t> several;  // sources with two slices in one place, or with several slices in a file
-  std::vector<Damaged> damaged;
+// What each of the files is, batch by batch.
+Result<Described> describe_files(const std::vector<fs::path>& files, ScanParser& parser) {
+  Described out;
   std::span<const fs::path> batch;
   for (std::span<const fs::path> left(files); !left.empty(); left = left.subspan(batch.size())) {
     batch = next_batch(left);
@@ -221,43 +276,135 @@ Result<void> group_series(const std::vector<fs::path>& files, store::Split split
       // A received file that was changed on this disk is to be sent again, and says nothing of those beside it.
       if (!single && single.error().code == ErrorCode::corruption) {
         out.not_scans.push_back({batch[f], single.error().message});
-        continue;
-      }
-      if (!single || single->front().is_damaged || single->front().is_foreign) {
+      } else if (!single || single->front().is_damaged || single->front().is_foreign) {
         DicomFile told = single ? single->front() : DicomFile{};
         if (!single) told.reason = single.error().message;
-        damaged.push_back({batch[f], std::move(told)});
-        continue;
-      }
-      if (single->front().is_label) {
-        labels[single->front().series].push_back(batch[f]);
-        continue;
-      }
-      if (!single->front().is_image) {
+        out.damaged.push_back({batch[f], std::move(told)});
+      } else if (single->front().is_label) {
+        out.labels[single->front().series].push_back(batch[f]);
+      } else if (!single->front().is_image) {
         out.not_scans.push_back({batch[f], single->front().reason});
-        continue;
-      }
-      const DicomFile& file = single->front();
-      if (!file.instance.empty() && !instances.insert(file.series + '/' + file.instance).second) {
+      } else if (!out.add(batch[f], single->front())) {
         out.not_scans.push_back({batch[f], "a second copy of a slice (same SOP Instance UID)"});
-        continue;
       }
-      const auto [at, fresh] = series.emplace(file.series, out.sources.size());
-      if (fresh) {
-        out.sources.push_back(file_source(batch[f], split));
-        StudySource& source = out.sources.back();
-        source.identity.study = file.series;
-        source.identity.patient = file.patient.empty() ? file.series : file.patient;
-      } else {
-        out.sources[at->second].images.push_back(batch[f]);
-      }
-      if (file.position.empty() || !positions.insert(file.series + '/' + file.position).second)
-        several.insert(at->second);
     }
   }
-  attach_labels(labels, series, out);
-  give_damaged(damaged, split, std::move(series), out);
+  return out;
+}
+
+// A series' files as a source: all that a folder, a table and a receiver make of it.
+void fill_source(const SeriesGroup& group, StudySource& out) {
+  out.images = group.images;
+  out.fault = group.fault;
+  out.origin = group.origin();
+}
+
+// Series in order of their first file.
+Result<void> group_series(const std::vector<fs::path>& files, store::Split split, ScanParser& parser,
+                          FoundStudies& out) {
+  FOVEA_TRY_ASSIGN(const Described described, describe_files(files, parser));
+  std::set<std::size_t> several;
+  const std::size_t first_source = out.sources.size();
+  for (const SeriesGroup& group : described.groups) {
+    StudySource source = file_source(group.images.front(), split);
+    source.identity.study = group.identity.series;
+    source.identity.patient = group.identity.patient.empty() ? group.identity.series : group.identity.patient;
+    source.patient_is_guessed = false;
+    fill_source(group, source);
+    if (group.may_be_several && source.fault.empty()) several.insert(out.sources.size());
+    out.sources.push_back(std::move(source));
+  }
+  out.not_scans.insert(out.not_scans.end(), described.not_scans.begin(), described.not_scans.end());
+  attach_labels(described, out, first_source);
+  give_damaged(described, split, out, first_source);
   split_volumes(several, parser, out);
+  return {};
+}
+
+// Why the files of one row's folder are not one scan; empty when they are, and then the source has them.
+std::string take_folder(const Walked& walked, const Described& described, StudySource& out) {
+  std::vector<fs::path> volumes;
+  for (const fs::path& file : walked.files)
+    if (format_of_name(file)) volumes.push_back(file);
+  if (described.groups.size() + volumes.size() == 0)
+    return "no scan lies in this folder" + (!walked.unreadable.empty()     ? ": this user may not read it"
+                                            : !described.damaged.empty()   ? ": " + described.damaged[0].told.reason
+                                            : !described.not_scans.empty() ? ": " + described.not_scans[0].reason
+                                                                           : std::string());
+  if (described.groups.size() > 1)
+    return "several series in one study: ingest the folder itself, which sorts them, or name one series' folder";
+  if (described.groups.size() + volumes.size() > 1) return "several scans lie in this folder; name one of them";
+  if (described.groups.empty()) {
+    out.images = volumes;
+    return "";
+  }
+  if (!walked.unreadable.empty()) return "a folder in it cannot be read by this user, so a slice may be missing";
+  for (const Damaged& damaged : described.damaged)
+    if (damaged.told.series.empty() ? is_beside(damaged, described.groups.front().images)
+                                    : damaged.told.series == described.groups.front().identity.series)
+      return "a file of its folder is damaged, so a slice may be missing: " + damaged.told.reason;
+  fill_source(described.groups.front(), out);
+  return out.fault;
+}
+
+// How a path is compared with others.
+std::string place_of(const fs::path& path) {
+  std::error_code failed;
+  const fs::path whole = fs::absolute(path, failed);
+  std::string out = (failed ? path : whole).lexically_normal().string();
+  while (out.size() > 1 && out.back() == '/') out.pop_back();
+  return out;
+}
+
+// The folder of a table that the place lies in, at whatever depth; null: none.
+using Tables = std::map<std::string, fs::path>;
+const fs::path* table_above(const Tables& tables, std::string place) {
+  while (place.size() > 1) {
+    place.resize(std::max<std::size_t>(place.rfind('/'), 1));
+    if (const auto found = tables.find(place); found != tables.end()) return &found->second;
+  }
+  return nullptr;
+}
+
+// The tables among the files, by their folders.
+Result<Tables> tables_of(const std::vector<fs::path>& files) {
+  Tables out;
+  for (const fs::path& file : files) {
+    if (is_manifest_name(file)) {
+      const auto [at, fresh] = out.emplace(place_of(file.parent_path().empty() ? "." : file.parent_path()), file);
+      if (!fresh)
+        return invalid_argument(at->second.string() + " and " + file.string() + ": two tables of one folder; keep one");
+    } else if (begins_like_manifest(file)) {
+      return invalid_argument(file.string() +
+                              ": a table of studies (it has columns image and mask), whose masks would pass for scans; "
+                              "give it alone with --manifest, or call it studies.csv");
+    }
+  }
+  return out;
+}
+
+// Takes the studies of every table, and what lies in a table's folder out of `walked`.
+Result<void> take_tables(const std::vector<fs::path>& paths, ScanParser& parser, Walked& walked, FoundStudies& out) {
+  FOVEA_TRY_ASSIGN(const Tables tables, tables_of(walked.files));
+  if (tables.empty()) return {};
+  for (const fs::path& path : paths) {
+    const fs::path* const table = table_above(tables, place_of(path));
+    if (table != nullptr && place_of(*table) != place_of(path))
+      return invalid_argument(path.string() + ": lies in the folder of the table " + table->string() +
+                              ", which says what is ingested there; give one of them");
+  }
+  for (std::vector<fs::path>* const each : {&walked.files, &walked.links})
+    std::erase_if(*each, [&](const fs::path& file) { return table_above(tables, place_of(file)) != nullptr; });
+  const bool is_alone = tables.size() == 1 && walked.files.empty();
+  for (const auto& [folder, table] : tables) {
+    FOVEA_TRY_ASSIGN(std::vector<StudySource> rows, read_manifest(table));
+    FOVEA_TRY(expand_rows(rows, parser, out.not_scans));
+    for (StudySource& row : rows) {
+      if (!is_alone) row.name = table.string() + " " + row.name;
+      out.sources.push_back(std::move(row));
+    }
+    out.tables.push_back(table);
+  }
   return {};
 }
 
@@ -271,11 +418,11 @@ Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Spl
     each->erase(std::unique(each->begin(), each->end()), each->end());
   }
   FoundStudies out;
+  FOVEA_TRY(take_tables(paths, parser, walked, out));
   std::vector<fs::path> others;
   for (const fs::path& file : walked.files) {
     if (format_of_name(file)) out.sources.push_back(file_source(file, split));
-    else if (is_table_name(file))
-      out.not_scans.push_back({file, "a table: give it with --manifest, --labels or --points"});
+    else if (is_table_name(file)) out.not_scans.push_back({file, "a table: give it with --labels or --points"});
     else others.push_back(file);
   }
   for (const fs::path& link : walked.links)
@@ -286,16 +433,35 @@ Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Spl
   return out;
 }
 
-Result<void> expand_folders(std::vector<StudySource>& sources) {
+Result<void> expand_rows(std::vector<StudySource>& sources, ScanParser& parser, std::vector<NotAScan>& left_alone) {
   for (StudySource& source : sources) {
     std::error_code failed;
-    if (source.images.size() != 1 || !fs::is_directory(source.images.front(), failed)) continue;
+    if (source.images.size() != 1) continue;
     Walked walked;
-    FOVEA_TRY(walk(source.images.front(), walked));
-    std::sort(walked.files.begin(), walked.files.end());
-    // A folder cannot be opened as a slice, so that the study is refused for it.
-    std::copy(walked.unreadable.begin(), walked.unreadable.end(), std::back_inserter(walked.files));
-    if (!walked.files.empty()) source.images = std::move(walked.files);
+    const bool is_folder = fs::is_directory(source.images.front(), failed);
+    if (is_folder) {
+      FOVEA_TRY(walk(source.images.front(), walked));
+      // Whoever names a folder means the files that its links lead to.
+      for (const fs::path& link : walked.links)
+        if (fs::is_regular_file(link, failed)) walked.files.push_back(link);
+      std::sort(walked.files.begin(), walked.files.end());
+    } else if (!format_of_name(source.images.front()) && fs::is_regular_file(source.images.front(), failed)) {
+      walked.files = source.images;
+    }
+    std::vector<fs::path> others;
+    for (const fs::path& file : walked.files)
+      if (!format_of_name(file)) others.push_back(file);
+    FOVEA_TRY_ASSIGN(const Described described, describe_files(others, parser));
+    if (is_folder) {
+      source.fault = take_folder(walked, described, source);
+      left_alone.insert(left_alone.end(), described.not_scans.begin(), described.not_scans.end());
+      for (const auto& [file, told] : described.damaged) left_alone.push_back({file, told.reason});
+      for (const auto& [series, files] : described.labels)
+        for (const fs::path& file : files)
+          left_alone.push_back({file, "labels (SEG or RTSTRUCT) beside a row's scan; name them in the column mask"});
+    } else if (!described.groups.empty()) {
+      fill_source(described.groups.front(), source);
+    }
   }
   return {};
 }

@@ -163,14 +163,20 @@ bool is_site_failure(const Error& error) noexcept { return error.code == ErrorCo
 
 Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& scan_files, const crypto::SecretKey& key) {
   ContentTags out;
-  crypto::Gmac image(key);
+  // Of the files' own tags in their order: neither names nor the order in which slices came make another study.
+  std::vector<crypto::GmacTag> tags;
   for (const std::filesystem::path& file : source.images) {
-    const Result<std::uint64_t> bytes = tag_file(scan_files, file, image);
+    crypto::Gmac mac(key);
+    const Result<std::uint64_t> bytes = tag_file(scan_files, file, mac);
     if (!bytes && source.images.size() > 1 && !is_site_failure(bytes.error()))
       return bytes.error().with_context("a damaged or unreadable file of this series");
     if (!bytes) return bytes.error();
     out.bytes += *bytes;
+    tags.push_back(mac.finish());
   }
+  std::sort(tags.begin(), tags.end());
+  crypto::Gmac image(key);
+  for (const crypto::GmacTag& tag : tags) image.update(tag);
   if (source.part != kOnlyVolume) {  // the same bytes hold other volumes too
     const std::array<std::uint8_t, 4> part{static_cast<std::uint8_t>(source.part),
                                            static_cast<std::uint8_t>(source.part >> 8), 0, 0};

@@ -15,7 +15,7 @@
 
 namespace fovea::node::intake {
 
-// Tags by which this site recognises the contents of a study's files.
+// Tags by which this site recognises the contents of a study's files, whatever their names and order.
 struct ContentTags {
   crypto::GmacTag image{}, mask{};
   std::uint64_t bytes = 0;

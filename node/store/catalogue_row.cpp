@@ -18,6 +18,7 @@ constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kVersionWithoutBias = 1;  // does not say whether N4 was asked for
 constexpr std::uint8_t kLabelUnknown = 2;
 constexpr std::size_t kTextMax = 8192;
+constexpr std::uint32_t kOriginFilesMax = 2'000'000;  // as many as an ingest looks at
 
 Result<Finding> get_finding(ByteReader& in) {
   Finding out;
@@ -97,6 +98,32 @@ Result<StudyIdentity> decode_identity(ByteView bytes) {
     FOVEA_TRY_ASSIGN(*text, in.text("identity", kTextMax));
   }
   FOVEA_TRY(in.finish("identity"));
+  return out;
+}
+
+Bytes encode_origin(const StudyOrigin& origin) {
+  ByteWriter out;
+  out.u32(origin.part);
+  for (const std::vector<std::uint64_t>* list : {&origin.instances, &origin.places}) {
+    out.u32(static_cast<std::uint32_t>(list->size()));
+    for (const std::uint64_t hash : *list) out.u64(hash);
+  }
+  return std::move(out).take();
+}
+
+Result<StudyOrigin> decode_origin(ByteView bytes) {
+  ByteReader in(bytes);
+  StudyOrigin out;
+  FOVEA_TRY_ASSIGN(out.part, in.u32("part"));
+  for (std::vector<std::uint64_t>* list : {&out.instances, &out.places}) {
+    FOVEA_TRY_ASSIGN(const std::uint32_t count, in.u32("count"));
+    if (count > kOriginFilesMax) return corruption("catalogue row: an origin of too many files");
+    for (std::uint32_t n = 0; n < count; ++n) {
+      FOVEA_TRY_ASSIGN(const std::uint64_t hash, in.u64("file"));
+      list->push_back(hash);
+    }
+  }
+  FOVEA_TRY(in.finish("origin"));
   return out;
 }
 

@@ -23,7 +23,9 @@ constexpr std::string_view kDatabase = "catalogue.sqlite";
 constexpr std::string_view kKeyFile = "catalogue.key";
 constexpr std::string_view kVolumes = "volumes";
 constexpr std::size_t kKeyBytes = 32;
-constexpr int kSchemaVersion = 2;  // 2: another tag of a file's contents, so version 1 has other codes
+// 2: another tag of a file's contents; 3: one that does not depend on the order of a series' files, and from which
+// series a study was made. Other tags make other codes, so what an older version stored would be ingested twice.
+constexpr int kSchemaVersion = 3;
 constexpr int kBusyMs = 10'000;
 // 32 characters that are not mistaken for each other.
 constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";
@@ -31,6 +33,8 @@ constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
     "usable INTEGER NOT NULL, fingerprint TEXT NOT NULL, facts BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS origins (code TEXT PRIMARY KEY, series TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT "
+    "ROWID; CREATE INDEX IF NOT EXISTS origins_by_series ON origins (series);"
     "CREATE TABLE IF NOT EXISTS erasures (code TEXT NOT NULL, unix_ms INTEGER NOT NULL);";
 
 // What the database says when it fails may quote a row: only its number is passed on.
@@ -91,10 +95,12 @@ struct StudyCatalogue::Impl {
 
   // The code is authenticated with the identity, so that rows cannot be swapped.
   Bytes seal(const StudyIdentity& identity, std::string_view code) const {
+    return seal(encode_identity(identity), code);
+  }
+  Bytes seal(const Bytes& plain, std::string_view code) const {
     crypto::SystemRandom random;
     crypto::AeadNonce nonce{};
     random.fill(nonce);
-    const Bytes plain = encode_identity(identity);
     Bytes out(nonce.begin(), nonce.end());
     const Bytes sealed = crypto::aead_seal(seal_key, nonce, as_bytes(code), plain);
     out.insert(out.end(), sealed.begin(), sealed.end());
@@ -102,11 +108,40 @@ struct StudyCatalogue::Impl {
   }
 
   Result<StudyIdentity> unseal(ByteView sealed, std::string_view code) const {
+    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain, opened(sealed, code));
+    return decode_identity(plain.view());
+  }
+
+  Result<crypto::SecretBytes> opened(ByteView sealed, std::string_view code) const {
     FOVEA_TRY_ASSIGN(const crypto::AeadNonce nonce,
                      to_array<12>(sealed.first(std::min<std::size_t>(12, sealed.size())), "sealed identity"));
-    FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain,
-                     crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12)));
-    return decode_identity(plain.view());
+    return crypto::aead_open(seal_key, nonce, as_bytes(code), sealed.subspan(12));
+  }
+
+  std::string salted(std::string_view prefix, std::string_view kind, std::string_view text) const {
+    Bytes message(as_bytes(kind).begin(), as_bytes(kind).end());
+    message.insert(message.end(), text.begin(), text.end());
+    return short_code(prefix, crypto::hmac_sha256(code_key.view(), message));
+  }
+  std::string series_code(std::string_view series) const { return salted("r-", "series ", series); }
+  // What the origin of a study is sealed for: never that of its identity.
+  static std::string origin_name(std::string_view code) { return "origin of " + std::string(code); }
+
+  void erase_rows(const std::string& code) {
+    for (const char* const statement : {"DELETE FROM studies WHERE code = ?", "DELETE FROM origins WHERE code = ?"}) {
+      SQLite::Statement erase(database, statement);
+      erase.bind(1, code);
+      erase.exec();
+    }
+  }
+
+  void add_origin(const std::string& code, const StudyOrigin& origin) {
+    const Bytes sealed = seal(encode_origin(origin), origin_name(code));
+    SQLite::Statement insert(database, "INSERT OR REPLACE INTO origins VALUES (?, ?, ?)");
+    insert.bind(1, code);
+    insert.bind(2, series_code(origin.series));
+    insert.bind(3, sealed.data(), static_cast<int>(sealed.size()));
+    insert.exec();
   }
 
   Result<StudyRecord> record_of(const SQLite::Statement& row) const {
@@ -214,9 +249,7 @@ std::string StudyCatalogue::study_code(ByteView contents) const {
 }
 
 std::string StudyCatalogue::patient_code(std::string_view patient) const {
-  Bytes message(as_bytes("patient ").begin(), as_bytes("patient ").end());
-  message.insert(message.end(), patient.begin(), patient.end());
-  return short_code("p-", crypto::hmac_sha256(impl_->code_key.view(), message));
+  return impl_->salted("p-", "patient ", patient);
 }
 
 crypto::SecretKey StudyCatalogue::content_key() const { return impl_->content_key.copy(); }
@@ -233,7 +266,7 @@ Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
   try {
     SQLite::Transaction transaction(impl_->database);
     SQLite::Statement insert(impl_->database, "INSERT OR REPLACE INTO studies VALUES (?, ?, ?, ?, ?, ?, ?)");
-    for (const auto& [record, identity, fingerprint] : entries) {
+    for (const auto& [record, identity, fingerprint, origin, replaces] : entries) {
       const Bytes facts = encode_facts(record);
       const Bytes sealed = impl_->seal(identity, record.code);
       insert.bind(1, record.code);
@@ -245,9 +278,37 @@ Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
       insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
       insert.exec();
       insert.reset();
+      if (!origin.series.empty()) impl_->add_origin(record.code, origin);
+      for (const std::string& code : replaces) impl_->erase_rows(code);
     }
     transaction.commit();
-    return {};
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+  for (const CatalogueEntry& entry : entries)
+    for (const std::string& code : entry.replaces) FOVEA_TRY(impl_->remove_files_of(code));
+  return {};
+}
+
+Result<std::vector<SeriesStudy>> StudyCatalogue::studies_of_series(std::string_view series) const {
+  try {
+    SQLite::Statement query(impl_->database,
+                            "SELECT studies.*, origins.sealed AS origin FROM studies JOIN origins ON studies.code = "
+                            "origins.code WHERE origins.series = ? ORDER BY studies.code");
+    query.bind(1, impl_->series_code(series));
+    std::vector<SeriesStudy> out;
+    while (query.executeStep()) {
+      SeriesStudy study;
+      FOVEA_TRY_ASSIGN(study.record, impl_->record_of(query));
+      const SQLite::Column sealed = query.getColumn("origin");
+      FOVEA_TRY_ASSIGN(const crypto::SecretBytes plain,
+                       impl_->opened(ByteView(static_cast<const std::uint8_t*>(sealed.getBlob()),
+                                              static_cast<std::size_t>(sealed.getBytes())),
+                                     Impl::origin_name(study.record.code)));
+      FOVEA_TRY_ASSIGN(study.origin, decode_origin(plain.view()));
+      out.push_back(std::move(study));
+    }
+    return out;
   } catch (const SQLite::Exception& error) {
     return database_error(error);
   }
@@ -339,9 +400,7 @@ Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms)
   FOVEA_TRY(impl_->remove_files_of(code));
   try {
     SQLite::Transaction transaction(impl_->database);
-    SQLite::Statement erase(impl_->database, "DELETE FROM studies WHERE code = ?");
-    erase.bind(1, std::string(code));
-    erase.exec();
+    impl_->erase_rows(std::string(code));
     SQLite::Statement record(impl_->database, "INSERT INTO erasures VALUES (?, ?)");
     record.bind(1, std::string(code));
     record.bind(2, unix_ms);

@@ -62,12 +62,26 @@ struct StudyIdentity {
   std::string study, patient, image, mask;
 };
 
+// From which files of which DICOM series a study was made: by this a scan is known again whatever its files are called,
+// and a part of a series from the whole. Sealed on disk; the series is known by a salted code.
+struct StudyOrigin {
+  std::string series;                            // patient, study and series; empty: no such series
+  std::uint32_t part = 0;                        // which of its volumes
+  std::vector<std::uint64_t> instances, places;  // ascending hashes: SOP instances, slices' positions
+};
+struct SeriesStudy {
+  StudyRecord record;
+  StudyOrigin origin;  // without the series' own name
+};
+
 // A row to write. `fingerprint` says from what and with which settings the study was made, so that a second ingest of
 // the same can be skipped.
 struct CatalogueEntry {
   StudyRecord record;
   StudyIdentity identity;
   std::string fingerprint;
+  StudyOrigin origin{};
+  std::vector<std::string> replaces{};  // codes of studies that are erased with this row's arrival: parts of it
 };
 
 struct CatalogueCounts {
@@ -104,14 +118,15 @@ class StudyCatalogue {
   // Received scans are sealed for this key (sealed_scan.h).
   crypto::AgreementKey receiving_key() const;
 
-  // Adds or replaces the studies of those codes, all or none. Durable when it returns; the caller has made their
-  // volumes durable.
+  // Adds or replaces the studies of those codes, all or none, and erases those that they replace. Durable when it
+  // returns; the caller has made their volumes durable.
   Result<void> add(std::span<const CatalogueEntry> entries);
   Result<std::vector<StudyRecord>> list() const;  // in order of code
   Result<std::vector<StudyRecord>> list_usable(Split split) const;
   Result<StudyRecord> find(std::string_view code) const;        // not_found: never there, or forgotten, and when
   Result<StudyIdentity> identity(std::string_view code) const;  // not_found; corruption: unsealing failed
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
+  Result<std::vector<SeriesStudy>> studies_of_series(std::string_view series) const;  // refused ones too
   Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too
   Result<CatalogueCounts> counts() const;
 

@@ -65,8 +65,15 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
   out.instance = text_of(data, Tag(0x0008, 0x0018));
   const Result<std::optional<std::int64_t>> frames = integer_of(data, Tag(0x0028, 0x0008));
   if (!is_mosaic(data) && frames && frames->value_or(1) == 1) out.position = text_of(data, Tag(0x0020, 0x0032));
+  // A patient's number is one within who gave it (PS3.3 C.7.1.1): 123 of two hospitals are two people.
+  const std::string name = text_of(data, Tag(0x0010, 0x0010)), issuer = text_of(data, Tag(0x0010, 0x0021));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
-  if (out.patient.empty()) out.patient = text_of(data, Tag(0x0010, 0x0010));
+  if (!out.patient.empty() && !issuer.empty()) out.patient += " (" + issuer + ")";
+  if (out.patient.empty()) out.patient = name;
+  const std::string born = text_of(data, Tag(0x0010, 0x0030));
+  if (!name.empty() || !born.empty()) out.person = name + '\x1f' + born;
+  out.study = text_of(data, Tag(0x0020, 0x000d));
+  out.frame_of_reference = text_of(data, Tag(0x0020, 0x0052));
   return out;
 }
 
@@ -232,10 +239,7 @@ Result<void> check_hounsfield(const DicomHeader& header) {
 Result<DicomHeader> header_of(const DataSet& data) {
   FOVEA_TRY_ASSIGN(const DicomIdentity identity, identity_of(data));
   DicomHeader out;
-  out.series = identity.series;
-  out.modality = identity.modality;
-  out.patient = identity.patient;
-  out.frame_of_reference = text_of(data, Tag(0x0020, 0x0052));
+  static_cast<SeriesIdentity&>(out) = identity;
   const auto rows = short_of(data, Tag(0x0028, 0x0010)), columns = short_of(data, Tag(0x0028, 0x0011));
   if (!rows || !columns || *rows < 2 || *columns < 2 || *rows > volume::kAxisVoxelsMax ||
       *columns > volume::kAxisVoxelsMax)

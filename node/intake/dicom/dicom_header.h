@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
+#include "node/intake/formats/scan_facts.h"
 
 namespace fovea::node::intake {
 
@@ -27,8 +28,7 @@ struct DicomFrame {
   std::array<std::string, kVolumeKeys> keys;  // as they stand in the file; empty when not said
 };
 
-struct DicomHeader {
-  std::string series, modality, patient, frame_of_reference;
+struct DicomHeader : SeriesIdentity {
   bool inverted = false;  // MONOCHROME1
   bool colour = false;
   unsigned bits_stored = 0;
@@ -39,8 +39,8 @@ struct DicomHeader {
 };
 
 // The series identity only; invalid_argument says why the file belongs to no image series.
-struct DicomIdentity {
-  std::string series, modality, patient, instance;
+struct DicomIdentity : SeriesIdentity {
+  std::string instance;
   std::string position;  // as it stands in a file of one slice; empty in one of several
 };
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);

@@ -62,6 +62,7 @@ Damage damage_of(const std::filesystem::path& file) {
 
 Result<Series> gather(std::span<const std::filesystem::path> files) {
   Series out;
+  SeriesIdentity known;
   Error last = invalid_argument("no file");
   for (const std::filesystem::path& file : files) {
     // A file of another kind beside the slices is left out; a slice that lacks a field, or is damaged, is not.
@@ -80,6 +81,8 @@ Result<Series> gather(std::span<const std::filesystem::path> files) {
     if (!out.headers.empty() && header->series != out.headers.front().series)
       return invalid_argument(
           "several series in one study: ingest the folder itself, which sorts them, or name one series' folder");
+    if (out.headers.empty()) known = *header;
+    if (const std::string mixed = join_series(known, *header); !mixed.empty()) return invalid_argument(mixed);
     for (std::size_t frame = 0; frame < header->frames.size(); ++frame)
       out.slices.push_back({out.headers.size(), frame});
     out.headers.push_back(std::move(header).value());
@@ -355,9 +358,7 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
     out.is_foreign = damage.is_foreign && !out.is_label;
     return out;
   }
-  out.series = identity->series;
-  out.modality = identity->modality;
-  out.patient = identity->patient;
+  static_cast<SeriesIdentity&>(out) = *identity;
   out.instance = identity->instance;
   out.position = identity->position;
   return out;

@@ -29,6 +29,16 @@ std::optional<FileFormat> format_of_name(const std::filesystem::path& file) {
   return std::nullopt;
 }
 
+std::string name_without_ending(const std::filesystem::path& file) {
+  std::string name = file.filename().string();
+  const std::optional<FileFormat> format = format_of_name(file);
+  if (!format) return name;
+  const bool packed = name.size() > 3 && name[name.size() - 3] == '.';  // .nii.gz
+  name.resize(name.rfind('.'));
+  if (packed) name.resize(name.rfind('.'));
+  return name;
+}
+
 std::string_view ending_of(FileFormat format) noexcept {
   switch (format) {
     case FileFormat::nifti: return ".nii";

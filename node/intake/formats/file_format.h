@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "common/bytes.h"
@@ -16,6 +17,10 @@ enum class FileFormat { nifti, nrrd, metaimage, dicom };
 // By ending: .nii, .nii.gz, .nrrd or .mha. None for any other name, those of DICOM files included, which follow no
 // rule.
 std::optional<FileFormat> format_of_name(const std::filesystem::path& file);
+
+// A volume file's own name without such an ending; any other name as it is. Not up to the first dot: "1.2.840.7.nii" is
+// named by a UID, and two such files are not both called "1".
+std::string name_without_ending(const std::filesystem::path& file);
 
 // ".nii", ".nrrd", ".mha" or ".dcm": what libraries that go by the name expect.
 std::string_view ending_of(FileFormat format) noexcept;

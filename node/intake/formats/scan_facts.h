@@ -20,13 +20,25 @@ struct LabelGrid {
   std::uint32_t layer = 0;
 };
 
+// What every file of one series has in common (PS3.3 C.7): a Series Instance UID alone does not make a series, since
+// anonymisers and merged archives give one to the scans of two patients. Identifiers: never shown.
+struct SeriesIdentity {
+  std::string series;    // SeriesInstanceUID
+  std::string modality;  // of the SOP class
+  std::string patient;   // PatientID and its issuer, or the name without an id
+  std::string person;    // the name and date of birth beside it
+  std::string study;     // StudyInstanceUID
+  std::string frame_of_reference;
+};
+
+// Why a file cannot be of the series `known`, though it states the same Series Instance UID; empty when it can, and
+// then `known` has learnt what only the file states (a study or a frame of reference, say).
+std::string join_series(SeriesIdentity& known, const SeriesIdentity& file);
+
 // What a DICOM file is, from its header.
-struct DicomFile {
+struct DicomFile : SeriesIdentity {
   bool is_image = false;  // has pixels and belongs to an image series
   std::string reason;     // why it is no image, when it is none
-  std::string series;     // SeriesInstanceUID: an identifier, never shown
-  std::string modality;
-  std::string patient;
   std::string instance;     // SOPInstanceUID: two files with the same are one slice
   std::string position;     // of a file of one slice, as it stands there; empty in one of several slices
   bool is_label = false;    // DICOM SEG or RTSTRUCT; `series` is then the one that it refers to, or empty

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMessageBytesMax = 256;
 constexpr std::size_t kReasonBytesMax = 4096;
 constexpr std::size_t kTextBytesMax = 1024;
+constexpr std::size_t kDescribedBytesMax = 120;  // of each text: 500 files' answers fit
 constexpr std::uint32_t kOk = 0;
 
 std::string_view cut(std::string_view text, std::size_t size_max) { return text.substr(0, size_max); }
@@ -163,9 +164,9 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   out.u32(static_cast<std::uint32_t>(answer->size()));
   for (const DicomFile& file : *answer) {
     for (const bool told : {file.is_image, file.is_label, file.is_damaged, file.is_foreign}) out.u8(told ? 1 : 0);
-    for (const std::string* text :
-         {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position})
-      out.sized(cut(*text, 120));
+    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.person,
+                                    &file.study, &file.frame_of_reference, &file.instance, &file.position})
+      out.sized(cut(*text, kDescribedBytesMax));
   }
   return std::move(out).take();
 }
@@ -181,8 +182,8 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
       FOVEA_TRY_ASSIGN(const std::uint8_t flag, in.u8("flag"));
       *told = flag == 1;
     }
-    for (std::string* text :
-         {&file.reason, &file.series, &file.modality, &file.patient, &file.instance, &file.position}) {
+    for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.person, &file.study,
+                              &file.frame_of_reference, &file.instance, &file.position}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
     }
   }
