@@ -156,6 +156,21 @@ TEST_F(DataCommands, AnExportHoldsTheVolumeAndOverwritesNothing) {
   EXPECT_TRUE(fs::exists(hospital_.path() / (usable + ".nrrd")));
 }
 
+TEST_F(DataCommands, AnIngestSaysWhatItChangesWithoutNames) {
+  commands::IngestRequest one = of(hospital_.path() / "scan.nii");
+  one.split = "test";
+  ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), one); }).result);
+  one.split = "train";  // by default: nobody said so
+  const Printed again = printed([&] { return commands::run_data_ingest(console_, site(), one); });
+  EXPECT_EQ(data_of(again)["already_there"], 1);
+  EXPECT_TRUE(data_of(again)["remarks"].empty());
+  one.split_is_stated = true;
+  const Printed moved = printed([&] { return commands::run_data_ingest(console_, site(), one); });
+  ASSERT_EQ(data_of(moved)["remarks"].size(), 1u) << moved.out;
+  EXPECT_EQ(data_of(moved)["remarks"][0]["text"], "changed: split test to train");
+  EXPECT_EQ(moved.out.find("scan.nii"), std::string::npos) << moved.out;
+}
+
 TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
   ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
   for (const auto& entry : fs::directory_iterator(site() / "volumes"))
@@ -183,6 +198,13 @@ TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
   EXPECT_NE(error_of(wrong).find("split"), std::string::npos);
   wrong.finding_labels = "x";
   EXPECT_NE(error_of(wrong).find("finding labels"), std::string::npos);
+  commands::IngestRequest both = of(hospital_.path() / "scan.nii");
+  both.manifest = hospital_.path() / "studies.csv";
+  EXPECT_NE(error_of(both).find("give one of them"), std::string::npos) << error_of(both);
+  commands::IngestRequest split = request();
+  split.split_is_stated = true;
+  EXPECT_NE(error_of(split).find("--split: the table"), std::string::npos) << error_of(split);
+  EXPECT_FALSE(fs::exists(site() / "catalogue.sqlite"));
   EXPECT_EQ(printed([&] { return commands::run_data_list(console_, site() / "nowhere"); }).result.error().code,
             ErrorCode::not_found);
 }

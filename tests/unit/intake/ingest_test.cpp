@@ -379,13 +379,13 @@ TEST(Catalogue, AnAbsentOlderOrDamagedCatalogueIsNamed) {
   {
     std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
     bytes.seekp(60 + 3);  // user_version (SQLite's file format)
-    bytes.put(1);
+    bytes.put(2);
   }
   for (const bool create : {false, true}) {
     const Result<store::StudyCatalogue> older = store::StudyCatalogue::open(site.path(), create);
     ASSERT_FALSE(older);
     EXPECT_EQ(older.error().code, ErrorCode::failed_precondition);
-    EXPECT_NE(older.error().message.find("version 1"), std::string::npos) << older.error().message;
+    EXPECT_NE(older.error().message.find("version 2"), std::string::npos) << older.error().message;
   }
   write_text(file, std::string(8192, 'x'));
   EXPECT_EQ(store::StudyCatalogue::open(site.path(), false).error().code, ErrorCode::corruption);
@@ -433,6 +433,8 @@ TEST(ScanWalk, FindsVolumesAndNamesWhatItLeavesAloneOrMisses) {
   fs::create_directories(hospital.path() / "deep" / "er");
   fs::copy_file(hospital.path() / "b.nii", hospital.path() / "deep" / "er" / "d.nii");
   write_text(hospital.path() / ".hidden.nii", "x");
+  fs::remove(hospital.path() / "studies.csv");
+  write_text(hospital.path() / "points.csv", "x_mm,y_mm,z_mm,radius_mm\n");
   Result<intake::ScanParser> parser = intake::ScanParser::start(settings().parser_program, settings().limits);
   ASSERT_TRUE(parser) << parser.error().message;
   fs::create_symlink(hospital.path() / "b.nii", hospital.path() / "link.nii");  // and it is no study of its own
@@ -440,7 +442,7 @@ TEST(ScanWalk, FindsVolumesAndNamesWhatItLeavesAloneOrMisses) {
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->sources.size(), 5u);
   ASSERT_EQ(found->not_scans.size(), 2u);
-  EXPECT_NE(found->not_scans[0].reason.find("--manifest"), std::string::npos) << found->not_scans[0].reason;
+  EXPECT_NE(found->not_scans[0].reason.find("--points"), std::string::npos) << found->not_scans[0].reason;
   EXPECT_NE(found->not_scans[1].reason.find("link"), std::string::npos) << found->not_scans[1].reason;
   EXPECT_EQ(found->sources[0].split, store::Split::test);
   EXPECT_EQ(intake::find_studies({hospital.path() / "none"}, store::Split::test, *parser).error().code,
