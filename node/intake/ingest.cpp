@@ -263,12 +263,14 @@ class IngestRun {
     FOVEA_TRY_ASSIGN(Judgement judgement, judge_and_tell(number, code, *contents));
     if (judgement.is_there) return {};
     if (!judgement.refusal.empty()) return refuse(number, code, invalid_argument(judgement.refusal), judgement.print);
-    Result<store::StudyRecord> record = ingest_study(parser, catalogue_, judgement.source, code, settings_);
-    if (stamps_of(files_of(source)) != stamps) record = still_written();
-    if (!record && is_site_failure(record.error())) return record.error();
-    if (!record) return refuse(number, code, record.error(), judgement.print);
-    return keep(number, std::move(judgement), std::move(record).value(), contents->bytes) ? keep_waiting_rows()
-                                                                                          : Result<void>();
+    Result<IngestedStudy> study = ingest_study(parser, catalogue_, judgement.source, code, settings_);
+    if (stamps_of(files_of(source)) != stamps) study = still_written();
+    if (!study && is_site_failure(study.error())) return study.error();
+    if (!study) return refuse(number, code, study.error(), judgement.print);
+    FOVEA_TRY_ASSIGN(const Kept kept,
+                     keep(number, judgement, std::move(study->record), {study->volume, contents->bytes}));
+    if (!kept.refusal.empty()) return refuse(number, code, invalid_argument(kept.refusal), judgement.print);
+    return kept.is_time ? keep_waiting_rows() : Result<void>();
   }
 
   Result<Judgement> judge_and_tell(std::size_t number, const std::string& code, const ContentTags& contents) {
@@ -281,21 +283,80 @@ class IngestRun {
     return out;
   }
 
-  // Whether it is time to keep the rows that wait.
-  bool keep(std::size_t number, Judgement judgement, store::StudyRecord record, std::uint64_t bytes) {
+  // What a source that is about to be kept says differently of the scan than a study of the same voxels.
+  std::string contradictions(const StudySource& source, const store::StudyRecord& now,
+                             const store::StudyRecord& there) const {
+    std::string out;
+    const auto add = [&out](bool differ, std::string_view what) {
+      if (differ) out += (out.empty() ? "" : ", ") + std::string(what);
+    };
+    add(!source.patient_is_guessed && now.patient_code != there.patient_code, "patient");
+    add(source.split_is_stated && now.split != there.split, "split");
+    add(now.label && now.label != there.label, "label");
+    add(source.mask && now.findings.size() != there.findings.size(), "mask");
+    return out;
+  }
+
+  // With the lock held: another study of the same voxels, kept or about to be.
+  Result<std::optional<store::StudyRecord>> same_volume(const std::string& code, const Judgement& judgement,
+                                                        ByteView volume) const {
+    const auto is_other = [&](const store::StudyRecord& record) {
+      return record.code != code &&
+             std::find(judgement.replaces.begin(), judgement.replaces.end(), record.code) == judgement.replaces.end();
+    };
+    for (const store::CatalogueEntry& entry : waiting_)
+      if (entry.record.usable && is_other(entry.record) &&
+          std::equal(volume.begin(), volume.end(), entry.origin.volume.begin(), entry.origin.volume.end()))
+        return std::optional(entry.record);
+    FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> studies, catalogue_.studies_of_volume(volume));
+    for (const store::StudyRecord& record : studies)
+      if (is_other(record)) return std::optional(record);
+    return std::optional<store::StudyRecord>();
+  }
+
+  struct Kept {
+    bool is_time = false;  // to keep the rows that wait
+    std::string refusal;   // why the study was not kept after all
+  };
+  struct Read {
+    crypto::GmacTag volume;
+    std::uint64_t bytes = 0;
+  };
+  Result<Kept> keep(std::size_t number, Judgement& judgement, store::StudyRecord record, const Read& read) {
     const std::lock_guard lock(mutex_);
     StudySource& source = judgement.source;
     record.patient_code = catalogue_.patient_code(source.identity.patient);
+    FOVEA_TRY_ASSIGN(const auto twin, same_volume(record.code, judgement, read.volume));
+    if (twin) {
+      const std::string different = contradictions(source, record, *twin);
+      if (!different.empty())
+        return Kept{.refusal = "the same scan, voxel by voxel, is here as " + twin->code + ", but with another " +
+                               different + "; one scan is one study: correct one of them, or forget the other"};
+      remove_volumes(record.code);
+      remarks_[number] = {source.name, twin->code, "the same scan, voxel by voxel, in other files: it counts once"};
+      ++report_.already_there;
+      tell(number, read.bytes);
+      return Kept{};
+    }
     std::string& remark = judgement.remark;
     if (judgement.before)
       if (const std::string changed = changes(*judgement.before, record); !changed.empty())
         remark += (remark.empty() ? "" : "; ") + ("changed: " + changed);
     if (!remark.empty()) remarks_[number] = {source.name, record.code, remark};
+    source.origin.volume.assign(read.volume.begin(), read.volume.end());
     waiting_.push_back({std::move(record), source.identity, std::move(judgement.print), std::move(source.origin),
                         std::move(judgement.replaces)});
     ++report_.ingested;
-    tell(number, bytes);
-    return enough_waiting(bytes);
+    tell(number, read.bytes);
+    return Kept{.is_time = enough_waiting(read.bytes), .refusal = ""};
+  }
+
+  void remove_volumes(const std::string& code) const {
+    const auto [bricks, level_2mm] = store::stored_files(catalogue_.volumes_folder(), code);
+    for (const std::filesystem::path* const stale : {&bricks, &level_2mm}) {
+      std::error_code ignored;
+      std::filesystem::remove(*stale, ignored);
+    }
   }
 
   Result<void> refuse(std::size_t number, const std::string& code, const Error& why, const std::string& print) {
@@ -307,11 +368,7 @@ class IngestRun {
     record.reason = why.message;
     // An earlier, readable copy may have left volumes under this code; the catalogue no longer says that they are
     // there.
-    const auto [bricks, level_2mm] = store::stored_files(catalogue_.volumes_folder(), code);
-    for (const std::filesystem::path* const stale : {&bricks, &level_2mm}) {
-      std::error_code ignored;
-      std::filesystem::remove(*stale, ignored);
-    }
+    remove_volumes(code);
     bool flush = false;
     {
       const std::lock_guard lock(mutex_);

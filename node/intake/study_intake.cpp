@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/codec.h"
 #include "common/descriptor.h"
 #include "node/intake/csv_reader.h"
 #include "node/intake/formats/scan_facts.h"
@@ -24,6 +25,7 @@
 #include "node/store/brick_volume.h"
 #include "node/store/findings.h"
 #include "node/store/pyramid.h"
+#include "node/volume/geometry_codec.h"
 #include "node/volume/intensity.h"
 #include "node/volume/modality.h"
 #include "node/volume/volume.h"
@@ -136,6 +138,28 @@ Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool c
   return parser.read_series(source.images, source.part, correct_bias);
 }
 
+// Of voxels as floats, in whatever type they are stored.
+crypto::GmacTag tag_volume(const ParsedVolume& parsed, const crypto::SecretKey& key) {
+  crypto::Gmac mac(key);
+  ByteWriter geometry;
+  volume::put_geometry(geometry, parsed.geometry());
+  mac.update(geometry.bytes());
+  constexpr std::size_t kAtOnce = 16 * 1024;
+  std::vector<float> block(kAtOnce);
+  std::visit(
+      [&](const auto& voxels) {
+        for (std::size_t from = 0; from < voxels.size(); from += kAtOnce) {
+          const std::size_t count = std::min(kAtOnce, voxels.size() - from);
+          std::transform(voxels.begin() + static_cast<std::ptrdiff_t>(from),
+                         voxels.begin() + static_cast<std::ptrdiff_t>(from + count), block.begin(),
+                         [](auto voxel) { return static_cast<float>(voxel); });
+          mac.update({reinterpret_cast<const std::uint8_t*>(block.data()), count * sizeof(float)});
+        }
+      },
+      parsed.voxels());
+  return mac.finish();
+}
+
 // The bricks and the stored part of the coarse level.
 Result<void> store_volumes(const store::StudyCatalogue& catalogue, const std::string& code,
                            const store::StudyRecord& record, const ShiftedVoxels& voxels) {
@@ -192,9 +216,8 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
   return out;
 }
 
-Result<store::StudyRecord> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
-                                        const StudySource& source, const std::string& code,
-                                        const IngestSettings& settings) {
+Result<IngestedStudy> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
+                                   const StudySource& source, const std::string& code, const IngestSettings& settings) {
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
   store::StudyRecord record;
   record.code = code;
@@ -219,7 +242,7 @@ Result<store::StudyRecord> ingest_study(ScanParser& parser, const store::StudyCa
   const ShiftedVoxels voxels = shifted(parsed.voxels(), settings.intensity_offset);
   FOVEA_TRY(store_volumes(catalogue, code, record, voxels));
   record.usable = true;
-  return record;
+  return IngestedStudy{std::move(record), tag_volume(parsed, catalogue.content_key())};
 }
 
 }  // namespace fovea::node::intake

@@ -24,11 +24,15 @@ struct ContentTags {
 // fault of the site.
 Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& scan_files, const crypto::SecretKey& key);
 
+struct IngestedStudy {
+  store::StudyRecord record;
+  crypto::GmacTag volume{};  // of geometry and voxels as they were read: one scan has one, in whatever kind of file
+};
+
 // The error is the reason of the study's refusal, or a failure of the site (disk, parser program): is_site_failure
 // tells them apart. On success the bricks and level of `code` are written, durable after sync_filesystem.
-Result<store::StudyRecord> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
-                                        const StudySource& source, const std::string& code,
-                                        const IngestSettings& settings);
+Result<IngestedStudy> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
+                                   const StudySource& source, const std::string& code, const IngestSettings& settings);
 
 bool is_site_failure(const Error& error) noexcept;
 

@@ -14,7 +14,7 @@ Result<StudyRecord> decode_facts(ByteView bytes);  // corruption or invalid_argu
 Bytes encode_identity(const StudyIdentity& identity);
 Result<StudyIdentity> decode_identity(ByteView bytes);
 
-// All of an origin but the series' own name, which is not kept.
+// All of an origin but the series' own name and the volume's tag, which are not kept.
 Bytes encode_origin(const StudyOrigin& origin);
 Result<StudyOrigin> decode_origin(ByteView bytes);
 

@@ -33,8 +33,11 @@ constexpr std::string_view kAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS studies (code TEXT PRIMARY KEY, patient_code TEXT NOT NULL, split INTEGER NOT NULL, "
     "usable INTEGER NOT NULL, fingerprint TEXT NOT NULL, facts BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS origins (code TEXT PRIMARY KEY, series TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT "
-    "ROWID; CREATE INDEX IF NOT EXISTS origins_by_series ON origins (series);"
+    "CREATE TABLE IF NOT EXISTS origins (code TEXT PRIMARY KEY, series TEXT NOT NULL, volume TEXT NOT NULL, sealed "
+    "BLOB "
+    "NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS origins_by_series ON origins (series);"
+    "CREATE INDEX IF NOT EXISTS origins_by_volume ON origins (volume);"
     "CREATE TABLE IF NOT EXISTS erasures (code TEXT NOT NULL, unix_ms INTEGER NOT NULL);";
 
 // What the database says when it fails may quote a row: only its number is passed on.
@@ -123,7 +126,12 @@ struct StudyCatalogue::Impl {
     message.insert(message.end(), text.begin(), text.end());
     return short_code(prefix, crypto::hmac_sha256(code_key.view(), message));
   }
-  std::string series_code(std::string_view series) const { return salted("r-", "series ", series); }
+  std::string series_code(std::string_view series) const {
+    return series.empty() ? std::string() : salted("r-", "series ", series);
+  }
+  std::string volume_code(ByteView volume) const {
+    return volume.empty() ? std::string() : salted("v-", "volume ", as_text(volume));
+  }
   // What the origin of a study is sealed for: never that of its identity.
   static std::string origin_name(std::string_view code) { return "origin of " + std::string(code); }
 
@@ -137,10 +145,11 @@ struct StudyCatalogue::Impl {
 
   void add_origin(const std::string& code, const StudyOrigin& origin) {
     const Bytes sealed = seal(encode_origin(origin), origin_name(code));
-    SQLite::Statement insert(database, "INSERT OR REPLACE INTO origins VALUES (?, ?, ?)");
+    SQLite::Statement insert(database, "INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?)");
     insert.bind(1, code);
     insert.bind(2, series_code(origin.series));
-    insert.bind(3, sealed.data(), static_cast<int>(sealed.size()));
+    insert.bind(3, volume_code(origin.volume));
+    insert.bind(4, sealed.data(), static_cast<int>(sealed.size()));
     insert.exec();
   }
 
@@ -278,7 +287,7 @@ Result<void> StudyCatalogue::add(std::span<const CatalogueEntry> entries) {
       insert.bind(7, sealed.data(), static_cast<int>(sealed.size()));
       insert.exec();
       insert.reset();
-      if (!origin.series.empty()) impl_->add_origin(record.code, origin);
+      if (!origin.series.empty() || !origin.volume.empty()) impl_->add_origin(record.code, origin);
       for (const std::string& code : replaces) impl_->erase_rows(code);
     }
     transaction.commit();
@@ -307,6 +316,23 @@ Result<std::vector<SeriesStudy>> StudyCatalogue::studies_of_series(std::string_v
                                      Impl::origin_name(study.record.code)));
       FOVEA_TRY_ASSIGN(study.origin, decode_origin(plain.view()));
       out.push_back(std::move(study));
+    }
+    return out;
+  } catch (const SQLite::Exception& error) {
+    return database_error(error);
+  }
+}
+
+Result<std::vector<StudyRecord>> StudyCatalogue::studies_of_volume(ByteView volume) const {
+  try {
+    SQLite::Statement query(impl_->database,
+                            "SELECT studies.* FROM studies JOIN origins ON studies.code = origins.code WHERE "
+                            "origins.volume = ? ORDER BY studies.code");
+    query.bind(1, impl_->volume_code(volume));
+    std::vector<StudyRecord> out;
+    while (query.executeStep()) {
+      FOVEA_TRY_ASSIGN(StudyRecord record, impl_->record_of(query));
+      if (record.usable) out.push_back(std::move(record));
     }
     return out;
   } catch (const SQLite::Exception& error) {

@@ -68,6 +68,7 @@ struct StudyOrigin {
   std::string series;                            // patient, study and series; empty: no such series
   std::uint32_t part = 0;                        // which of its volumes
   std::vector<std::uint64_t> instances, places;  // ascending hashes: SOP instances, slices' positions
+  Bytes volume;                                  // a tag of geometry and voxels as they were read; empty: not known
 };
 struct SeriesStudy {
   StudyRecord record;
@@ -127,6 +128,7 @@ class StudyCatalogue {
   Result<StudyIdentity> identity(std::string_view code) const;  // not_found; corruption: unsealing failed
   Result<std::optional<std::string>> fingerprint(std::string_view code) const;
   Result<std::vector<SeriesStudy>> studies_of_series(std::string_view series) const;  // refused ones too
+  Result<std::vector<StudyRecord>> studies_of_volume(ByteView volume) const;          // usable ones
   Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too
   Result<CatalogueCounts> counts() const;
 

@@ -89,6 +89,7 @@ Result<Series> gather(std::span<const std::filesystem::path> files) {
     out.files.push_back(file);
   }
   if (out.headers.empty()) return last;
+  static_cast<SeriesIdentity&>(out.headers.front()) = known;  // what any of them states holds for all
   return out;
 }
 
