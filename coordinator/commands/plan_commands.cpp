@@ -72,19 +72,21 @@ Result<void> run_validate(CommandContext& context, const Choice& choice) {
     return plan.error().with_context(choice.file);
   }
   const std::string_view weights = federation::membership::to_string(plan->strategy.weights);
-  context.console.data("plan validate",
-                       {{"plan", to_hex(plan->hash)},
-                        {"name", plan->name},
-                        {"rounds", plan->rounds_total()},
-                        {"stages", plan->stages.size()},
-                        {"weights", weights},
-                        {"warning", plan->warning()}},
-                       "plan " + to_hex(plan->hash) + "\n\"" + plan->name +
-                           "\": " + counted(plan->rounds_total(), "round") + " in " +
-                           counted(plan->stages.size(), "stage") + ", at least " +
-                           counted(plan->cohort.smallest, "site") + "\nweights: " + std::string(weights) + ": " +
-                           std::string(federation::membership::meaning(plan->strategy.weights)) +
-                           (plan->warning().empty() ? "" : "\nwarning: " + plan->warning()));
+  context.console.data(
+      "plan validate",
+      {{"plan", to_hex(plan->hash)},
+       {"name", plan->name},
+       {"rounds", plan->rounds_total()},
+       {"stages", plan->stages.size()},
+       {"weights", weights},
+       {"slowest_link_kbit_s", plan->deadlines.slowest_link()},
+       {"warning", plan->warning()}},
+      "plan " + to_hex(plan->hash) + "\n\"" + plan->name + "\": " + counted(plan->rounds_total(), "round") + " in " +
+          counted(plan->stages.size(), "stage") + ", at least " + counted(plan->cohort.smallest, "site") +
+          "\nweights: " + std::string(weights) + ": " +
+          std::string(federation::membership::meaning(plan->strategy.weights)) +
+          "\nslowest link of a site: " + federation::membership::link_text(plan->deadlines.slowest_link()) +
+          " upwards" + (plan->warning().empty() ? "" : "\nwarning: " + plan->warning()));
   return {};
 }
 

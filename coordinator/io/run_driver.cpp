@@ -182,9 +182,26 @@ Result<void> RunDriver::Parts::tick() {
   if (!machine) FOVEA_TRY(begin_round_when_ready());
   if (now.value - last_tick.value < kTickEveryMs) return {};
   last_tick = now;
+  FOVEA_TRY(tell_what_arrives());
   if (machine) FOVEA_TRY(feed(round::Tick{now}));
   if (now.value - last_shown.value >= kShowEveryMs) show_progress();
   if (now.value - last_roster_check.value >= kRosterCheckEveryMs) FOVEA_TRY(check_for_new_roster());
+  return {};
+}
+
+Result<void> RunDriver::Parts::tell_what_arrives() {
+  if (!machine || machine->phase() != round::RoundPhase::collecting_masked) {
+    bytes_arrived.clear();
+    return {};
+  }
+  for (const federation::membership::RosterSite& site : roster.sites) {
+    const std::uint64_t arrived = server->bytes_arrived(site.id);
+    const auto [entry, is_first] = bytes_arrived.try_emplace(site.id, arrived);
+    const std::uint64_t before = std::exchange(entry->second, arrived);
+    if (is_first || arrived == before) continue;
+    // A new connection counts from zero again.
+    FOVEA_TRY(feed(round::BytesArriving{site.id, arrived > before ? arrived - before : arrived, clock->monotonic()}));
+  }
   return {};
 }
 

@@ -81,10 +81,11 @@ struct RunDriver::Parts {
     store::RunStore run;
     std::map<SiteId, Handout> given;
   };
-  std::map<RunId, Finished> finished{};         // other runs, of which sites asked for sums
-  std::map<SiteId, BootId> second_processes{};  // refused, as it was said
-  std::map<SiteId, SiteLoad> loads{};           // of sites that ever spoke to this process
-  std::map<SiteId, Digest> left_out{};          // blamed, until an administrator decides: digests of the evidence
+  std::map<RunId, Finished> finished{};             // other runs, of which sites asked for sums
+  std::map<SiteId, BootId> second_processes{};      // refused, as it was said
+  std::map<SiteId, SiteLoad> loads{};               // of sites that ever spoke to this process
+  std::map<SiteId, std::uint64_t> bytes_arrived{};  // on the connection of each session, at the last tick
+  std::map<SiteId, Digest> left_out{};              // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
   std::vector<Bytes> journal_at_start{};  // of the round that an earlier process left
   bool releasing_at_start = false;        // that round was past R4: it must end first, under the roster it began with
@@ -115,6 +116,7 @@ struct RunDriver::Parts {
   // run_driver.cpp
   Result<void> loop_once();
   Result<void> tick();
+  Result<void> tell_what_arrives();  // to the machine
   void show_progress();
   void show_line(const std::string& line);
   Result<void> end_run();

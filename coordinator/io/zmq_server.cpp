@@ -182,7 +182,8 @@ std::optional<InboundMessage> ZmqServer::receive() {
       federation::io::ConnectionFlow& flow = flows_.try_emplace(session.to_string()).first->second;
       if (flow.hear({data, part.size()})) continue;
       flow.took(part.size());
-      return InboundMessage{std::move(site).value(), session.to_string(), Bytes(data, data + part.size())};
+      return InboundMessage{std::move(site).value(), session.to_string(), ::zmq_msg_get(part.handle(), ZMQ_SRCFD),
+                            Bytes(data, data + part.size())};
     }
     return std::nullopt;
   } catch (const zmq::error_t& error) {
@@ -199,8 +200,13 @@ bool ZmqServer::open_session(const InboundMessage& hello, const BootId& boot) {
       return false;
   }
   if (found != peers_.end() && found->second.session == hello.session) return true;
-  peers_[hello.site] = Peer{hello.session, boot, {}, 0};
+  peers_[hello.site] = Peer{hello.session, boot, hello.descriptor, {}, 0};
   return true;
+}
+
+std::uint64_t ZmqServer::bytes_arrived(const SiteId& site) {
+  const auto found = peers_.find(site);
+  return found == peers_.end() ? 0 : guard_.bytes_arrived(found->second.descriptor);
 }
 
 bool ZmqServer::is_session(const InboundMessage& message) const {

@@ -38,6 +38,7 @@ using BootId = std::array<std::uint8_t, 16>;  // random for each start of a node
 struct InboundMessage {
   SiteId site;          // from the transport key
   std::string session;  // routing id: opaque, one connection
+  int descriptor = -1;  // of the connection
   Bytes payload;
 };
 
@@ -62,6 +63,8 @@ class ZmqServer {
   bool open_session(const InboundMessage& hello, const BootId& boot);
   bool is_session(const InboundMessage& message) const;
   bool has_session(const SiteId& site) const { return peers_.contains(site); }
+  // What has come on the connection of the site's session so far, unfinished messages too; zero without one.
+  std::uint64_t bytes_arrived(const SiteId& site);
 
   // Queues for the site's session; the bytes are shared, not copied, between sites.
   SendVerdict send(const SiteId& site, const std::shared_ptr<const Bytes>& payload);
@@ -80,6 +83,7 @@ class ZmqServer {
   struct Peer {
     std::string session;
     BootId boot{};
+    int descriptor = -1;
     std::deque<std::shared_ptr<const Bytes>> outbox;
     std::size_t outbox_bytes = 0;
   };

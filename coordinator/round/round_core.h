@@ -62,6 +62,8 @@ struct IncomingVector {
   Bytes statement_wire;
   MonotonicMs progress;
   MonotonicMs asked;
+  std::uint64_t arriving = 0;          // bytes that are no progress yet
+  std::uint64_t arriving_allowed = 0;  // that may still become some, without a whole chunk among them
 };
 
 // An attempt whose U3 is fixed.
@@ -146,6 +148,7 @@ struct RoundMachine::Core {
   // round_machine.cpp
   void on(Begin event);
   void on(MessageReceived event);
+  void on(const BytesArriving& event);
   void on(UnmaskFinished event);
   void on(Tick event);
   void on_failure(const federation::messages::SignedMessage& message, RosterIndex site);
@@ -202,6 +205,7 @@ struct RoundMachine::Core {
   void grant_vectors(CollectingMasked& masked);
   void send_routed(const CollectingMasked& masked, RosterIndex site);
   void consider_masked();
+  void leave_silent_out(CollectingMasked& masked);
   void request_missing(CollectingMasked& masked, RosterIndex site, IncomingVector& vector);
   std::size_t staging_slots() const;
 

@@ -404,19 +404,7 @@ void RoundMachine::Core::close_phase_at_deadline() {
                  [&](CollectingShares&) {
                    if (late) consider_shares(true);
                  },
-                 [&](CollectingMasked& p) {
-                   std::vector<RosterIndex> silent;
-                   for (const auto& [site, vector] : p.incoming)
-                     if (vector.granted && now.value - vector.progress.value >= setup.limits.phase_ms)
-                       silent.push_back(site);
-                   if (silent.empty()) return;
-                   for (const RosterIndex site : silent) {
-                     trainees[site].readiness = Readiness::awaited;
-                     p.incoming.erase(site);
-                   }
-                   grant_vectors(p);
-                   consider_masked();
-                 },
+                 [&](CollectingMasked& p) { leave_silent_out(p); },
                  [&](CollectingConsistency&) {
                    if (late) consider_consistency(true);
                  },

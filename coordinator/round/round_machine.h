@@ -5,7 +5,8 @@
 //
 //   auto machine = RoundMachine::create(setup, journal_records_of_this_round).value();
 //   perform(machine.step(Begin{now}));
-//   on a frame of a site: perform(machine.step(MessageReceived{std::move(opened)}));   Tick{now} a few times a second
+//   on a frame of a site: perform(machine.step(MessageReceived{std::move(opened)}));   Tick{now} a few times a second,
+//   and BytesArriving before it, without which a slow link is taken for a silent site
 //   perform(effects), strictly in field order:
 //     1 append effects.journal, one sync; store effects.beacon
 //     2 effects.finished: apply the sum, store model and publication durably
@@ -110,13 +111,18 @@ struct Begin {
 struct MessageReceived {  // any message of a site of the roster; hello makes the machine repeat what the site should do
   federation::messages::SignedMessage message;
 };
+struct BytesArriving {  // on the connection of a site's session: of messages that are not whole yet, too
+  SiteId site;
+  std::uint64_t bytes = 0;  // since the last event of this site
+  MonotonicMs now;
+};
 struct UnmaskFinished {
   aggregation::UnmaskOutcome outcome;
 };
 struct Tick {
   MonotonicMs now;
 };
-using RoundEvent = std::variant<Begin, MessageReceived, UnmaskFinished, Tick>;
+using RoundEvent = std::variant<Begin, MessageReceived, BytesArriving, UnmaskFinished, Tick>;
 
 // ---- effects
 struct RoundOutbound {

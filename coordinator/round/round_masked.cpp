@@ -13,6 +13,7 @@
 #include "common/check.h"
 #include "coordinator/round/round_core.h"
 #include "crypto/mask_stream.h"
+#include "federation/membership/plan.h"
 
 namespace fovea::coordinator::round {
 
@@ -22,6 +23,8 @@ using federation::messages::RefusalReason;
 namespace {
 
 constexpr std::size_t kChunksAskedAtOnce = 8;
+// Beside a vector's own bytes: headers, and what is still under way of an attempt that was given up.
+constexpr std::uint64_t kBytesBeside = std::uint64_t{8} << 20U;
 
 }  // namespace
 
@@ -55,6 +58,7 @@ void RoundMachine::Core::grant_vectors(CollectingMasked& masked) {
     vector.missing = federation::messages::chunk_count(masked.context.parameters.dimension);
     vector.chunks.resize(vector.missing);
     vector.progress = vector.asked = now;
+    vector.arriving_allowed = std::uint64_t{4} * masked.context.parameters.dimension + kBytesBeside;
     send_routed(masked, site);
   }
 }
@@ -67,6 +71,24 @@ void RoundMachine::Core::request_missing(CollectingMasked& masked, RosterIndex s
     if (!vector.chunks[i]) request.chunks.push_back(i);
   vector.asked = now;
   send({site}, MessageKind::chunk_request, request.encode());
+}
+
+// Over a slow link one chunk takes longer than a phase may be silent. A site that sends bytes without end and no chunk
+// holds the others up only for as long as a vector over the slowest link would.
+void RoundMachine::Core::on(const BytesArriving& event) {
+  now = std::max(now, event.now);
+  auto* masked = std::get_if<CollectingMasked>(&phase);
+  const auto site = setup.roster.index_of(event.site);
+  if (masked == nullptr || !site) return;
+  const auto found = masked->incoming.find(*site);
+  if (found == masked->incoming.end() || !found->second.granted) return;
+  IncomingVector& vector = found->second;
+  const std::uint64_t bytes = std::min(event.bytes, vector.arriving_allowed);
+  vector.arriving_allowed -= bytes;
+  vector.arriving += bytes;
+  if (vector.arriving < federation::membership::kVectorProgressBytes) return;
+  vector.arriving = 0;
+  vector.progress = progress = now;
 }
 
 void RoundMachine::Core::on_masked_chunk(const federation::messages::SignedMessage& message, RosterIndex site) {
@@ -98,6 +120,25 @@ void RoundMachine::Core::on_masked_chunk(const federation::messages::SignedMessa
   --vector.missing;
   vector.progress = progress = now;
   finish_vector(*masked, site);
+}
+
+void RoundMachine::Core::leave_silent_out(CollectingMasked& masked) {
+  std::vector<RosterIndex> silent;
+  for (const auto& [site, vector] : masked.incoming) {
+    if (!vector.granted || now.value - vector.progress.value < setup.limits.phase_ms) continue;
+    silent.push_back(site);
+    effects.notices.push_back(id_of(site).text() + " is left out of this sum: nothing came of its masked vector for " +
+                              std::to_string(setup.limits.phase_ms / 1000) +
+                              " s (deadlines.phase_s of the plan), and " + std::to_string(vector.missing) + " of its " +
+                              std::to_string(vector.chunks.size()) + " chunks are missing");
+  }
+  if (silent.empty()) return;
+  for (const RosterIndex site : silent) {
+    trainees[site].readiness = Readiness::awaited;
+    masked.incoming.erase(site);
+  }
+  grant_vectors(masked);
+  consider_masked();
 }
 
 void RoundMachine::Core::on_masked_statement(const federation::messages::SignedMessage& message, RosterIndex site) {

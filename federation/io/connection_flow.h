@@ -19,8 +19,9 @@ namespace fovea::federation::io {
 // What may be under way in one direction, with kCurveOverheadMax added to each message.
 inline constexpr std::uint64_t kWindowBytes =
     static_cast<std::uint64_t>(kQueuedMessagesMax) * (kMessageBytesMax + kCurveOverheadMax);
-// A beat is due when so much was taken and not said yet: long before the other end has to wait for it.
-inline constexpr std::uint64_t kBeatBytes = kWindowBytes / 4;
+// A beat is due when so much was taken and not said yet: about one large message, so that the other end knows what is
+// still under way, and never has to wait for it.
+inline constexpr std::uint64_t kBeatBytes = kMessageBytesMax / 2;
 
 class ConnectionFlow {
  public:
@@ -31,6 +32,9 @@ class ConnectionFlow {
   // Whether a message of so many bytes fits into the window.
   bool admits(std::size_t bytes) const noexcept { return sent_ - taken_there_ + cost(bytes) <= kWindowBytes; }
   void sent(std::size_t bytes) noexcept { sent_ += cost(bytes); }
+  // All that was sent, and how much of it the other end has said that it took.
+  std::uint64_t sent_bytes() const noexcept { return sent_; }
+  std::uint64_t taken_there_bytes() const noexcept { return taken_there_; }
   // The program has taken a message from the socket.
   void took(std::size_t bytes) noexcept { taken_ += cost(bytes); }
 

@@ -100,6 +100,14 @@ bool InboundGuard::delivered(const zmq::message_t& frame) {
   return true;
 }
 
+std::uint64_t InboundGuard::bytes_arrived(int descriptor) {
+  const std::lock_guard lock(mutex_);
+  const auto found = connections_.find(descriptor);
+  if (found == connections_.end() || found->second.cut || cookie_of(descriptor) != found->second.cookie) return 0;
+  const auto inbound = inbound_of(descriptor);
+  return inbound ? inbound->bytes_read : 0;
+}
+
 void InboundGuard::keep_descriptors(const DescriptorShare& share) {
   const std::lock_guard lock(mutex_);
   share_ = share;

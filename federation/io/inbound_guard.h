@@ -60,6 +60,8 @@ class InboundGuard {
   void closed_all();  // with their socket, whose monitor says nothing any more
   // One frame that the program has taken from the socket. False: not of a connection that is open.
   bool delivered(const zmq::message_t& frame);
+  // What has come on an open connection so far, of whole messages and of one that is arriving; zero: it is not open.
+  std::uint64_t bytes_arrived(int descriptor);
   // From now on. Once, before connections come.
   void keep_descriptors(const DescriptorShare& share);
 

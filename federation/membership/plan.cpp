@@ -243,6 +243,11 @@ Result<Plan> Plan::parse(ByteView exact_bytes) {
   return plan;
 }
 
+std::string link_text(std::uint64_t kbit_s) {
+  const std::uint64_t hundredths = kbit_s / 10 % 100;
+  return std::to_string(kbit_s / 1000) + (hundredths < 10 ? ".0" : ".") + std::to_string(hundredths) + " Mbit/s";
+}
+
 std::string_view to_string(SiteWeights weights) noexcept {
   switch (weights) {
     case SiteWeights::equal: return "equal";

@@ -71,10 +71,19 @@ struct PlanSecureAggregation {
   std::uint32_t honest_min = 0;     // h
 };
 
+// A site's masked vector is on its way while so much of it comes within `phase_s`, though no chunk of it is whole yet.
+inline constexpr std::uint64_t kVectorProgressBytes = 128 * 1024;
+
 struct PlanDeadlines {
   std::uint32_t progress_s = 0;  // a training site without progress for this long is left out
-  std::uint32_t phase_s = 0;     // one phase of the secure aggregation
+  std::uint32_t phase_s = 0;     // one phase of the secure aggregation without progress
+
+  // In kbit/s, upwards: a site behind a slower one is left out of every sum.
+  std::uint64_t slowest_link() const noexcept { return kVectorProgressBytes * 8 / 1000 / phase_s + 1; }
 };
+
+// "0.21 Mbit/s"
+std::string link_text(std::uint64_t kbit_s);
 
 // Where a round lies in the plan.
 struct PlanPosition {

@@ -124,6 +124,21 @@ void check_connection(Checkup& checkup, const io::SiteFolder& folder, const io::
                "the coordinator knows this site and holds the invite's key");
 }
 
+// As the node measured it when it sent its last update: nothing else of that size may leave a site.
+void check_link(Checkup& checkup, const io::SiteFolder& folder) {
+  const auto status = io::read_status(folder.root());
+  if (!status || !*status || !(*status)->upload_kbit_s)
+    return checkup.skip("link", "measured while the node sends its first update");
+  const std::uint64_t measured = *(*status)->upload_kbit_s;
+  const std::optional<std::uint64_t> slowest = (*status)->slowest_link_kbit_s;
+  const std::string text = federation::membership::link_text(measured) + " upwards, at the last update";
+  const std::string allowed = slowest ? federation::membership::link_text(*slowest) : "";
+  if (slowest && measured < *slowest)
+    return checkup.warn("link", text + ": the plan of the open run leaves out a site below " + allowed +
+                                    "; ask the coordinator for a plan with a longer deadlines.phase_s");
+  checkup.step("link", Result<void>(), text + (slowest ? "; the plan of the open run needs " + allowed : ""));
+}
+
 // What the running node found out about the run that it has open.
 void check_run(Checkup& checkup, const io::SiteFolder& folder) {
   const auto status = io::read_status(folder.root());
@@ -198,6 +213,7 @@ Result<void> run_doctor(CommandContext& context) {
         checkup.warn("clock", off);
       check_acquaintances(checkup, folder, *site);
       check_run(checkup, folder);
+      check_link(checkup, folder);
       if (keys) check_records(checkup, folder, *site, *invite, *keys);
       else checkup.skip("ledger", "the keys cannot be read");
       if (config) check_connection(checkup, folder, *config, *invite);

@@ -157,16 +157,19 @@ Result<void> run_show(CommandContext& context, const PlanChoice& choice) {
   std::string text(as_text(bytes));
   const std::string weights(federation::membership::to_string(plan.strategy.weights));
   const std::string warning = plan.warning();
-  context.console.data("plan show",
-                       {{"plan", to_hex(hash)},
-                        {"decision", state},
-                        {"policy", verdict},
-                        {"weights", weights},
-                        {"warning", warning},
-                        {"exact_bytes", text}},
-                       "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\nweights: " +
-                           weights + ": " + std::string(federation::membership::meaning(plan.strategy.weights)) +
-                           (warning.empty() ? "" : "\nwarning: " + warning) + "\n\n" + text);
+  context.console.data(
+      "plan show",
+      {{"plan", to_hex(hash)},
+       {"decision", state},
+       {"policy", verdict},
+       {"weights", weights},
+       {"slowest_link_kbit_s", plan.deadlines.slowest_link()},
+       {"warning", warning},
+       {"exact_bytes", text}},
+      "plan " + to_hex(hash) + "\ndecision: " + state + "\npolicy: " + verdict + "\nweights: " + weights + ": " +
+          std::string(federation::membership::meaning(plan.strategy.weights)) +
+          "\nslowest link of a site: " + federation::membership::link_text(plan.deadlines.slowest_link()) + " upwards" +
+          (warning.empty() ? "" : "\nwarning: " + warning) + "\n\n" + text);
   return {};
 }
 

@@ -39,7 +39,9 @@ constexpr std::size_t kProgramBytesMax = std::size_t{1} << 30U;
 // In a day, of hellos and failures that belong to no approved plan. A node that waits says hello every five seconds:
 // some 5 MB.
 constexpr std::uint64_t kSessionBytesMax = 64'000'000;
-constexpr std::size_t kResumeBelowBytes = std::size_t{8} << 20U;
+// Of a masked vector: a slow link is busy with it for half a minute at 1 Mbit/s, and what was recorded and queued for
+// an attempt that is given up must leave before the next one's messages.
+constexpr std::size_t kResumeBelowBytes = std::size_t{4} << 20U;
 
 Result<egress::EgressGate> open_gate(const SiteFolder& folder, const NodeConfig& config,
                                      const federation::membership::RosterSite& self,
@@ -181,7 +183,7 @@ Result<void> SiteDriver::Parts::loop_once() {
     FOVEA_TRY(handle_frame(std::move(*frame)));
   }
   FOVEA_TRY(take_training_reports());
-  if (resume_pending && transport->outbox_bytes() < kResumeBelowBytes) {
+  if (resume_pending && transport->under_way_bytes() < kResumeBelowBytes) {
     resume_pending = false;
     FOVEA_TRY(feed(round::Resume{}));
   }
@@ -272,6 +274,8 @@ void SiteDriver::Parts::write_status() {
   if (roster && !roster->check_valid_at(clock->wall()))
     status.roster_invalid = invalid_roster_text(*roster, clock->wall(), clock_ahead_ms);
   else if (!roster && !roster_ignored_why.empty()) status.roster_invalid = roster_ignored_why;  // of the first one
+  status.upload_kbit_s = transport->upload_kbit_s();
+  if (run) status.slowest_link_kbit_s = run->plan().deadlines.slowest_link();
   status.plan_refused = refused_plan();
   if (!cut_off.empty()) status.cut_off = cut_off;
   if (!sits_out.empty() && run && !run->complete()) status.sits_out = sits_out;

@@ -150,6 +150,9 @@ Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
   FOVEA_TRY(follow_decision());
   FOVEA_TRY(follow_acceptances());
   drop_what_is_withdrawn(batch);
+  // The coordinator asks again for what a slow link has yet to bring; to record and queue it once more would make the
+  // link slower still.
+  std::erase_if(batch, [this](const round::SiteOutbound& message) { return transport->is_under_way(message.wire); });
   // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};
   std::vector<ByteView> wires;

@@ -45,6 +45,12 @@ Result<void> read_optional_numbers(JsonFields& fields, SiteStatus& out) {
   if (fields.has("sites_unaccepted")) {
     FOVEA_TRY_ASSIGN(out.sites_unaccepted, fields.integer("sites_unaccepted", 0, kIntegerMax));
   }
+  if (fields.has("upload_kbit_s")) {
+    FOVEA_TRY_ASSIGN(out.upload_kbit_s, fields.integer("upload_kbit_s", 0, kIntegerMax));
+  }
+  if (fields.has("slowest_link_kbit_s")) {
+    FOVEA_TRY_ASSIGN(out.slowest_link_kbit_s, fields.integer("slowest_link_kbit_s", 0, kIntegerMax));
+  }
   return {};
 }
 
@@ -59,6 +65,8 @@ std::string SiteStatus::text() const {
   put("not_admitted", not_admitted);
   put("clock_ahead_ms", clock_ahead_ms);
   put("sites_unaccepted", sites_unaccepted);
+  put("upload_kbit_s", upload_kbit_s);
+  put("slowest_link_kbit_s", slowest_link_kbit_s);
   put("roster_invalid", roster_invalid);
   put("waiting_for_approval", waiting_for_approval);
   put("waiting_for_acceptances", waiting_for_acceptances);

@@ -30,12 +30,14 @@ struct SiteStatus {
   UnixMs at{};
   std::uint64_t pid = 0;
   bool connected = false;
-  std::uint64_t epoch = 0;                            // of the roster here; 0: none yet
-  std::optional<std::string> not_admitted{};          // why this site is not on the roster any more, and what to do
-  std::optional<std::int64_t> clock_ahead_ms{};       // of the coordinator's
-  std::optional<std::uint64_t> sites_unaccepted{};    // where there are such
-  std::optional<std::string> roster_invalid{};        // by this machine's clock: why, and what to do
-  std::optional<std::string> waiting_for_approval{};  // a plan's hash
+  std::uint64_t epoch = 0;                             // of the roster here; 0: none yet
+  std::optional<std::string> not_admitted{};           // why this site is not on the roster any more, and what to do
+  std::optional<std::int64_t> clock_ahead_ms{};        // of the coordinator's
+  std::optional<std::uint64_t> sites_unaccepted{};     // where there are such
+  std::optional<std::uint64_t> upload_kbit_s{};        // of the link, once an update was sent over it
+  std::optional<std::uint64_t> slowest_link_kbit_s{};  // that the open run's plan allows
+  std::optional<std::string> roster_invalid{};         // by this machine's clock: why, and what to do
+  std::optional<std::string> waiting_for_approval{};   // a plan's hash
   std::optional<std::string> waiting_for_acceptances{};
   std::optional<std::string> plan_refused{};  // "plan \"lesions\": approved, but refused by cohort_min = 4 (…)"
   std::optional<std::string> cut_off{};       // why the open run goes on without this site

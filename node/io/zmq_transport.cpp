@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/hash.h"
+
 namespace fovea::node::io {
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
@@ -71,6 +73,7 @@ void ZmqTransport::follow_connection() {
         wrong_peers_ = 0;
         ++connection_count_;
         flow_ = federation::io::ConnectionFlow();
+        drop_outbox();
         redial_at_.reset();
         redial_pause_ = federation::io::kRedialMin;
         break;
@@ -85,8 +88,7 @@ void ZmqTransport::follow_connection() {
         guard_.closed(monitor_->descriptor());
         if (state_ == ConnectionState::connected) state_ = ConnectionState::connecting;
         // ZMQ_IMMEDIATE dropped what was under way, and what waited here is of the same session.
-        outbox_.clear();
-        outbox_bytes_ = 0;
+        drop_outbox();
         break;
       case ConnectionEvent::connected: guard_.opened(monitor_->descriptor()); break;
       case ConnectionEvent::accepted:
@@ -112,7 +114,11 @@ std::optional<Bytes> ZmqTransport::receive() {
       const auto* data = message.data<std::uint8_t>();
       federation::io::ConnectionFlow left_behind;  // by the connection before: its messages are read, and not counted
       federation::io::ConnectionFlow& flow = of_this_connection ? flow_ : left_behind;
-      if (flow.hear({data, message.size()})) continue;
+      if (flow.hear({data, message.size()})) {
+        measure();
+        forget_what_was_taken();
+        continue;
+      }
       flow.took(message.size());
       return Bytes(data, data + message.size());
     }
@@ -132,6 +138,11 @@ Result<void> ZmqTransport::send(Bytes payload) {
     return failed_precondition("more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait to be sent");
   try {
     outbox_bytes_ += payload.size();
+    if (under_way_.empty()) {
+      busy_since_ = std::chrono::steady_clock::now();
+      taken_before_ = flow_.taken_there_bytes();
+    }
+    under_way_.push_back({.digest = crypto::sha256(payload), .size = payload.size()});
     outbox_.push_back(federation::io::message_of(std::make_shared<const Bytes>(std::move(payload))));
     flush();
     return {};
@@ -142,8 +153,7 @@ Result<void> ZmqTransport::send(Bytes payload) {
 
 Result<void> ZmqTransport::hang_up() {
   try {
-    outbox_.clear();
-    outbox_bytes_ = 0;
+    drop_outbox();
     redial_at_.reset();
     state_ = ConnectionState::connecting;
     dial();
@@ -151,6 +161,39 @@ Result<void> ZmqTransport::hang_up() {
   } catch (const zmq::error_t& error) {
     return federation::io::zmq_failure(error, "dialling " + options_.endpoint);
   }
+}
+
+void ZmqTransport::drop_outbox() {
+  outbox_.clear();
+  outbox_bytes_ = 0;
+  under_way_.clear();
+}
+
+void ZmqTransport::forget_what_was_taken() {
+  while (!under_way_.empty() && under_way_.front().end != 0 && under_way_.front().end <= flow_.taken_there_bytes())
+    under_way_.pop_front();
+}
+
+// Before what was taken is forgotten: the link was busy until now.
+void ZmqTransport::measure() {
+  const std::uint64_t taken = flow_.taken_there_bytes() - taken_before_;
+  if (under_way_.empty() || taken < kMeasuredBytes) return;
+  const auto busy =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - busy_since_);
+  upload_kbit_s_ = taken * 8 / static_cast<std::uint64_t>(std::max<std::int64_t>(busy.count(), 1));
+}
+
+std::size_t ZmqTransport::under_way_bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const UnderWay& each : under_way_) sum += each.size;
+  return sum;
+}
+
+bool ZmqTransport::is_under_way(ByteView payload) const {
+  const auto same_size = [&](const UnderWay& each) { return each.size == payload.size(); };
+  if (std::none_of(under_way_.begin(), under_way_.end(), same_size)) return false;
+  const Digest digest = crypto::sha256(payload);
+  return std::any_of(under_way_.begin(), under_way_.end(), [&](const UnderWay& each) { return each.digest == digest; });
 }
 
 bool ZmqTransport::may_send() const { return !outbox_.empty() && flow_.admits(outbox_.front().size()); }
@@ -168,6 +211,7 @@ void ZmqTransport::flush() {
     const std::size_t size = outbox_.front().size();
     if (!dealer_->send(outbox_.front(), zmq::send_flags::dontwait)) return;
     flow_.sent(size);
+    under_way_[under_way_.size() - outbox_.size()].end = flow_.sent_bytes();
     outbox_bytes_ -= size;
     outbox_.pop_front();
   }

@@ -27,6 +27,8 @@ struct TransportOptions {
   std::chrono::milliseconds silence_max = federation::io::kSilenceMax;
 };
 
+inline constexpr std::uint64_t kMeasuredBytes = 256 * 1024;
+
 enum class ConnectionState {
   connecting,  // not reached yet, or lost: libzmq keeps trying
   connected,
@@ -52,6 +54,14 @@ class ZmqTransport {
   Result<void> hang_up();
 
   std::size_t outbox_bytes() const noexcept { return outbox_bytes_; }  // queued here, not yet with libzmq
+  // Sent on this connection, and not taken by the coordinator as far as it has said: what waits here, with libzmq, with
+  // the kernel or on the way. None of it is lost while the connection lasts.
+  std::size_t under_way_bytes() const noexcept;
+  // Whether exactly these bytes are among it, so that to send them again would only fill the link.
+  bool is_under_way(ByteView payload) const;
+  // How fast this link takes what is sent, in kbit/s, as measured while at least kMeasuredBytes of it were on the way
+  // without a pause; nothing before.
+  std::optional<std::uint64_t> upload_kbit_s() const noexcept { return upload_kbit_s_; }
   ConnectionState state() const noexcept { return state_; }
   // Connections shut down because the coordinator sent more than is read of it: a message without an end.
   std::uint64_t cut_count() const noexcept { return guard_.cut_count(); }
@@ -68,6 +78,15 @@ class ZmqTransport {
   void flush();
   bool may_send() const;
   void send_due_beat();
+  void drop_outbox();
+  void forget_what_was_taken();
+  void measure();
+
+  struct UnderWay {
+    Digest digest{};
+    std::size_t size = 0;
+    std::uint64_t end = 0;  // of the flow's sent_bytes; zero: still in outbox_
+  };
 
   TransportOptions options_;
   crypto::AgreementKey key_;
@@ -84,6 +103,10 @@ class ZmqTransport {
   federation::io::ConnectionFlow flow_;
   std::deque<zmq::message_t> outbox_;
   std::size_t outbox_bytes_ = 0;
+  std::deque<UnderWay> under_way_;  // in the order of sending
+  std::chrono::steady_clock::time_point busy_since_{};
+  std::uint64_t taken_before_ = 0;  // of the flow, when the link became busy
+  std::optional<std::uint64_t> upload_kbit_s_{};
 };
 
 }  // namespace fovea::node::io

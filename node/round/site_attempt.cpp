@@ -473,7 +473,7 @@ void SiteMachine::Core::on_chunk_request(const federation::messages::SignedMessa
                    const federation::secagg::AttemptContext& context = p.masked.attempt.context;
                    if (auto broken = check_ref(decoded->ref, context)) return refuse(std::move(*broken));
                    const std::size_t chunks = federation::messages::chunk_count(context.parameters.dimension);
-                   if (decoded->chunks.size() > config.chunks_per_step ||
+                   if (decoded->chunks.size() > config.chunks_asked_max ||
                        (!decoded->chunks.empty() && decoded->chunks.back() >= chunks))
                      return refuse(RefusalReason::chunk_out_of_bounds,
                                    "chunks outside the vector, or too many at once");

@@ -81,7 +81,8 @@ struct SiteConfig {
   std::vector<federation::membership::Roster>
       rosters_past;                        // of earlier epochs, to check the sums of rounds that were missed
   std::uint32_t threads = 1;               // to check a published sum with
-  std::size_t chunks_per_step = 8;         // masked chunks in one batch of effects: bounds memory to this many MB
+  std::size_t chunks_per_step = 2;         // masked chunks in one batch of effects: bounds memory to this many MB
+  std::size_t chunks_asked_max = 8;        // in one request
   bool last_attempt_open = true;           // at the egress gate; if not, a restart brings none of it back
   std::int64_t hello_interval_ms = 5'000;  // say hello again when the coordinator was silent for this long
   std::int64_t hello_aside_ms = 600'000;   // the same while a greeting brings nothing: no plan, or no way to go on

@@ -1,5 +1,6 @@
 // The coordinator's machine: quorum and deadlines, drop-outs at each step, retries, restarts, bounded staging.
 #include "coordinator/round/round_marks.h"
+#include "federation/membership/plan.h"
 #include "tests/unit/round/scene.h"
 
 namespace fovea::test {
@@ -156,6 +157,54 @@ TEST(RoundMachine, AVectorThatStopsHalfwayIsNotInTheSum) {
   EXPECT_TRUE(world.violations().empty());
   EXPECT_EQ(world.results()[0].contributors.size(), 3U);
   EXPECT_EQ(world.results()[0].dropouts.at(0), world.federation().id(2));
+}
+
+// Site 2 has a slow link: its chunk takes several deadlines of a phase, and meanwhile bytes of it arrive.
+class SlowLink : public ::testing::Test {
+ protected:
+  static constexpr RosterIndex kSlow = 2;
+  static constexpr std::int64_t kPhaseMs = 2'000;  // World's
+  void SetUp() override {
+    scene_.world.intercept = [this](Delivery& delivery) {
+      if (delivery.site != kSlow || delivery.direction == Direction::to_site) return true;
+      const auto kind = federation::messages::claimed_kind(delivery.wire).value();
+      return kind != MessageKind::masked_chunk || scene_.world.now_ms() > chunk_from_ms_;
+    };
+  }
+  // Until there is a sum; `bytes` arrive at each step while the chunk has not come.
+  void run(std::uint64_t bytes) {
+    scene_.world.run([&] {
+      const std::int64_t now = scene_.world.now_ms();
+      if (scene_.world.coordinator().phase() == RoundPhase::collecting_masked && now < chunk_from_ms_)
+        scene_.world.coordinator().step(
+            coordinator::round::BytesArriving{scene_.world.federation().id(kSlow), bytes, MonotonicMs{now}});
+      return !scene_.world.results().empty();
+    });
+  }
+  Scene scene_{4, 1};
+  std::int64_t chunk_from_ms_ = 3 * kPhaseMs;
+};
+
+TEST_F(SlowLink, AVectorOfWhichBytesArriveIsWaitedFor) {
+  run(federation::membership::kVectorProgressBytes / 8);
+  ASSERT_EQ(scene_.world.results().size(), 1U);
+  EXPECT_EQ(scene_.world.results()[0].contributors.size(), 4U);
+  EXPECT_EQ(scene_.world.results()[0].attempt, 1U);
+  EXPECT_TRUE(scene_.world.violations().empty());
+}
+
+TEST_F(SlowLink, OneOfWhichNoneArriveIsNot) {
+  run(0);
+  ASSERT_EQ(scene_.world.results().size(), 1U);
+  EXPECT_EQ(scene_.world.results()[0].contributors.size(), 3U);
+}
+
+TEST_F(SlowLink, BytesWithoutEndAndWithoutAChunkHoldUpARoundOnlyForAsLongAsAVectorWould) {
+  chunk_from_ms_ = 1'000'000'000;
+  run(federation::membership::kVectorProgressBytes);
+  ASSERT_EQ(scene_.world.results().size(), 1U);
+  EXPECT_EQ(scene_.world.results()[0].contributors.size(), 3U);
+  EXPECT_LT(scene_.world.now_ms(), 100 * kPhaseMs);
 }
 
 TEST(RoundMachine, ASiteThatRestartsAfterItsSharesIsLeftOutAtOnceAndIsBackInTheNextRound) {

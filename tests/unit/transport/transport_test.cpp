@@ -170,6 +170,51 @@ TEST_F(TransportTest, ManyLargeMessagesArriveWholeAndInOrder) {
   }));
 }
 
+// A site on a slow link is asked again for what has yet to come: that need not be queued twice. What a connection took
+// along when it was lost must be.
+TEST_F(TransportTest, WhatIsStillUnderWayIsKnownUntilTheOtherEndHasItOrTheConnectionIsLost) {
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  const Bytes first(700'000, 1), second(700'000, 2);
+  ASSERT_TRUE(anna->send(first));
+  EXPECT_TRUE(anna->is_under_way(first));
+  EXPECT_FALSE(anna->is_under_way(second));
+  EXPECT_EQ(anna->under_way_bytes(), first.size());
+  ASSERT_TRUE(pump({anna.get()}, [&] {
+    static_cast<void>(anna->receive());  // beats
+    return anna->under_way_bytes() == 0;
+  }));
+  EXPECT_FALSE(anna->is_under_way(first));
+  EXPECT_EQ(inbox_.size(), 1U);
+
+  ASSERT_TRUE(anna->send(second));
+  EXPECT_TRUE(anna->is_under_way(second));
+  const std::uint64_t before = anna->connection_count();
+  ASSERT_TRUE(server_->cut_sessions());
+  ASSERT_TRUE(pump({anna.get()}, [&] { return anna->connection_count() > before; }));
+  EXPECT_FALSE(anna->is_under_way(second));
+  EXPECT_EQ(anna->under_way_bytes(), 0U);
+}
+
+// Over a slow link one chunk takes longer than a phase may be silent.
+TEST_F(TransportTest, WhatArrivesIsCountedBeforeItIsAWholeMessage) {
+  zmq::context_t context(1);
+  zmq::socket_t slow(context, zmq::socket_type::dealer);
+  slow.set(zmq::sockopt::linger, 0);
+  federation::io::set_curve_client(slow, anna_, server_key_.public_key());
+  slow.connect(server_->endpoint());
+  slow.send(zmq::str_buffer("hello"), zmq::send_flags::none);
+  ASSERT_TRUE(pump({}, [&] { return !inbox_.empty(); }));
+  EXPECT_EQ(server_->bytes_arrived(site_named("anna")), 0U);  // no session yet
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  const std::uint64_t before = server_->bytes_arrived(site_named("anna"));
+  EXPECT_GT(before, 0U);
+  slow.send(zmq::message_t(500'000), zmq::send_flags::sndmore);  // and the rest never comes
+  ASSERT_TRUE(pump({}, [&] { return server_->bytes_arrived(site_named("anna")) >= before + 500'000; }));
+  EXPECT_EQ(inbox_.size(), 1U);
+  EXPECT_EQ(server_->bytes_arrived(site_named("berta")), 0U);
+}
+
 TEST_F(TransportTest, ASlowSitesQueueIsBounded) {
   auto small = ZmqServer::start({.endpoint = "tcp://127.0.0.1:0", .outbox_bytes_max = 4'000'000}, server_key_,
                                 [this](const federation::io::CurvePublicKey& key) {
