@@ -267,7 +267,14 @@ SiteReconciliation reconcile_site(const std::string& site, const SiteLedgers& le
   }
   ListedReceipts listed;
   const SiteWitness witness(site, ledgers, coordinator, log_keys);
+  // It did send that, so that nobody made it up, and only its ledger shows more. A folder that does not say whose it is
+  // may be that ledger.
+  const bool not_given = !ledgers.given && coordinator.nameless.empty();
   for (const Transfer* receipt : matches.received_only) {
+    if (not_given && receipt->proof == ReceiptProof::site) {
+      add(out.not_looked_at, *receipt);
+      continue;
+    }
     UnloggedReceipt found = witness.judge(*receipt);
     add(out.unlogged, *receipt);
     if (found.culprit == Culprit::site) add(out.against_site, *receipt);
@@ -326,6 +333,13 @@ std::uint64_t Reconciliation::unlogged_bytes() const noexcept {
 bool Reconciliation::clean() const noexcept {
   return std::all_of(sites.begin(), sites.end(),
                      [](const auto& site) { return site.unlogged.messages == 0 && !site.forked; });
+}
+
+std::vector<std::string> Reconciliation::not_looked_at() const {
+  std::vector<std::string> out;
+  for (const SiteReconciliation& site : sites)
+    if (site.not_looked_at.messages > 0) out.push_back(site.site);
+  return out;
 }
 
 std::string federation_of(const AuditedLedger& ledger) { return ledger.origin.substr(0, ledger.origin.rfind('/')); }

@@ -39,6 +39,7 @@ struct SiteReconciliation {
   TransferCount against_site, against_coordinator;  // of the unlogged ones; the rest convicts nobody
   TransferCount undecided;                          // of these: what was not given may explain them
   std::vector<std::string> lacking;                 // what that is, each once; at most 20
+  TransferCount not_looked_at;  // received, and signed by this site, whose ledger was not given: nothing is said of it
   // At most 20: those that convict first, each in the order of the coordinator's ledger; `unlogged` counts them all.
   std::vector<UnloggedReceipt> unlogged_receipts;
   TransferCount unconfirmed_after;  // of the unconfirmed: announced after the coordinator's copy ends, by both clocks
@@ -54,18 +55,19 @@ struct Reconciliation {
   std::optional<UnixMs> coordinator_ends;         // the newest entry under its checkpoint
   std::uint64_t unlogged_bytes() const noexcept;  // of what was compared
   bool clean() const noexcept;                    // no unlogged message among those compared, no site with two ledgers
-  bool complete() const noexcept { return clean() && compared == Compared::everything; }
-  bool convicts() const noexcept;   // anybody
-  bool undecided() const noexcept;  // not clean, and what was not given may explain all of it
+  bool complete() const noexcept { return clean() && compared == Compared::everything && not_looked_at().empty(); }
+  std::vector<std::string> not_looked_at() const;  // names of sites whose ledgers were not given
+  bool convicts() const noexcept;                  // anybody
+  bool undecided() const noexcept;                 // not clean, and what was not given may explain all of it
 };
 
 std::string federation_of(const AuditedLedger& ledger);  // as its origin has it
 
-// Receipts for a site whose ledger is not among `sites` count as unlogged and convict nobody. Nor do those that it
-// signed under keys beside which the rosters name another log key than those of the ledgers given, or that the
-// coordinator received after the copy given ends. An entry convicts, whomever, only where its ledger covers() it. What
-// only a copy holds, or a ledger of another federation, explains
-// no receipt. Several ledgers of one site count together where each has a key of its own.
+// Receipts that a site signed whose ledger is not among `sites` are not looked at; others for such a site count as
+// unlogged and convict no site. Nor do those that a site signed under keys beside which the rosters name another log
+// key than those of the ledgers given, or that the coordinator received after the copy given ends. An entry convicts,
+// whomever, only where its ledger covers() it. What only a copy holds, or a ledger of another federation, explains no
+// receipt. Several ledgers of one site count together where each has a key of its own.
 Reconciliation reconcile(const std::vector<const AuditedLedger*>& sites, const AuditedLedger& coordinator);
 
 }  // namespace fovea::audit

@@ -216,6 +216,8 @@ std::string guarantees_section(const ReportInput& input) {
     not_in_force.push_back({"That the coordinator received only what is recorded.",
                             given && !input.reconciliation->clean()
                                 ? "It received what no site's ledger that was given knows of: see the comparison."
+                            : given && !input.reconciliation->not_looked_at().empty()
+                                ? "Not every site's ledger was given: see the comparison for which were."
                             : given ? "Not all of the coordinator's ledger could be read: see the exceptions."
                                     : "The coordinator's ledger was not given, or could not be verified.",
                             "A site alone."});
@@ -420,7 +422,9 @@ std::string reconciliation_section(const ReportInput& input) {
     return counted(c.messages, "message") + ", " + counted(c.bytes, "byte");
   };
   for (const SiteReconciliation& site : input.reconciliation->sites)
-    out += row({escaped(site.site), count(site.matched), count(site.unconfirmed), count(site.unlogged)});
+    out +=
+        row({escaped(site.site), count(site.matched), count(site.unconfirmed),
+             site.not_looked_at.messages > 0 && site.unlogged.messages == 0 ? "not looked at" : count(site.unlogged)});
   out += "</table>\n";
   for (const SiteReconciliation& site : input.reconciliation->sites)
     for (const UnloggedReceipt& receipt : site.unlogged_receipts)

@@ -175,6 +175,24 @@ std::string end_text(const Reconciliation& reconciliation) {
          (after > 0 ? ". A newer copy of the coordinator's ledger shows what became of those after it" : "");
 }
 
+// "what it received of dora (3 messages) was not looked at: …"; empty where every ledger was given.
+std::string not_looked_at_text(const Reconciliation& reconciliation) {
+  const std::vector<std::string> sites = reconciliation.not_looked_at();
+  if (sites.empty()) return "";
+  constexpr std::size_t kNamesMax = 10;
+  TransferCount all;
+  for (const SiteReconciliation& site : reconciliation.sites) {
+    all.messages += site.not_looked_at.messages;
+    all.bytes += site.not_looked_at.bytes;
+  }
+  std::string names;
+  for (std::size_t i = 0; i < std::min(sites.size(), kNamesMax); ++i) names += (i == 0 ? "" : ", ") + sites[i];
+  if (sites.size() > kNamesMax) names += " and " + std::to_string(sites.size() - kNamesMax) + " more";
+  return "what the coordinator received of " + on_one_line(names) + " (" + counted(all.messages, "message") + ", " +
+         byte_text(all.bytes) + ") was not looked at, because " +
+         (sites.size() == 1 ? "that ledger was" : "these ledgers were") + " not given";
+}
+
 // By the ledgers, and by what was compared.
 Verdict verdict_of_records(const std::vector<AuditedLedger>& ledgers, const Reconciliation* reconciliation) {
   Verdict worst = Verdict::pass;
@@ -271,11 +289,13 @@ ordered_json to_json(const Reconciliation& reconciliation) {
                         {"against_coordinator", count_json(site.against_coordinator)},
                         {"undecided", count_json(site.undecided)},
                         {"lacking", site.lacking},
+                        {"not_looked_at", count_json(site.not_looked_at)},
                         {"unconfirmed_after_end", count_json(site.unconfirmed_after)},
                         {"unlogged_receipts", receipts_json(site)},
                         {"not_listed", not_listed(site)}};
   const bool counted_any = reconciliation.compared != Compared::nothing;
-  return {{"verdict", reconciliation.complete()                              ? "pass"
+  const bool whole = reconciliation.compared == Compared::everything;
+  return {{"verdict", reconciliation.clean() && whole                        ? "pass"
                       : reconciliation.clean() || reconciliation.undecided() ? "unverified"
                                                                              : "fail"},
           {"compared", to_string(reconciliation.compared)},
@@ -333,6 +353,7 @@ std::vector<std::string> comparison_notes(const Reconciliation& reconciliation) 
   std::vector<std::string> out;
   for (const SiteReconciliation& site : reconciliation.sites)
     if (not_listed(site) > 0) out.push_back(site.site + ": " + not_listed_text(site));
+  if (std::string text = not_looked_at_text(reconciliation); !text.empty()) out.push_back(std::move(text));
   if (std::string text = end_text(reconciliation); !text.empty()) out.push_back(std::move(text));
   return out;
 }
@@ -345,7 +366,8 @@ std::string to_text(const Reconciliation& reconciliation) {
   std::vector<std::vector<std::string>> rows{{"site", "matched", "sent but unconfirmed", "unlogged"}};
   for (const SiteReconciliation& site : reconciliation.sites)
     rows.push_back(
-        {on_one_line(site.site), count_text(site.matched), count_text(site.unconfirmed), count_text(site.unlogged)});
+        {on_one_line(site.site), count_text(site.matched), count_text(site.unconfirmed),
+         site.not_looked_at.messages > 0 && site.unlogged.messages == 0 ? "not looked at" : count_text(site.unlogged)});
   std::string out = text_table(rows);
   while (!out.empty() && out.back() == '\n') out.pop_back();
   for (const SiteReconciliation& site : reconciliation.sites)
@@ -427,7 +449,11 @@ std::string verdict_sentence(const std::vector<AuditedLedger>& ledgers, const Re
     return "FAIL: the coordinator received " + byte_text(reconciliation->unlogged_bytes()) +
            " that no site's ledger knows of" +
            (convicted(*reconciliation).empty() ? "; they convict nobody" : convicted(*reconciliation)) + ".";
-  return "PASS: " + whole + "; the coordinator received nothing that the sites did not record.";
+  const std::string others = not_looked_at_text(*reconciliation);
+  if (reconciliation->not_looked_at().size() == reconciliation->sites.size() && !others.empty())
+    return "PASS: " + whole + "; nothing was compared: " + others + ".";
+  return "PASS: " + whole + "; the coordinator received nothing that the sites " +
+         (others.empty() ? "did not record." : "given did not record; " + others + ".");
 }
 
 }  // namespace fovea::audit

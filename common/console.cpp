@@ -6,16 +6,10 @@
 #include <cstddef>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace fovea {
 namespace {
-
-void print(std::FILE* stream, std::string_view raw) {
-  const std::string text = printable(raw);
-  std::fwrite(text.data(), 1, text.size(), stream);
-  std::fputc('\n', stream);
-  std::fflush(stream);
-}
 
 std::string dump(const nlohmann::ordered_json& value) {
   // Names typed by people may not be UTF-8; printing must not fail over them.
@@ -83,24 +77,32 @@ ExitCode exit_code_of(ErrorCode code) noexcept {
   return ExitCode::bug;
 }
 
+void Console::write(int descriptor, std::string text) const {
+  if (writer) return writer(descriptor, std::move(text));
+  std::FILE* const stream = descriptor == STDOUT_FILENO ? stdout : stderr;
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fflush(stream);
+}
+
+void Console::print(int descriptor, std::string_view raw) const { write(descriptor, printable(raw) + "\n"); }
+
 void Console::data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const {
   if (json) {
-    print(stdout, dump({{"fovea", 1}, {"command", command}, {"data", value}}));
+    print(STDOUT_FILENO, dump({{"fovea", 1}, {"command", command}, {"data", value}}));
     data_printed = true;
   } else if (!human.empty()) {
-    print(stdout, human);
+    print(STDOUT_FILENO, human);
   }
 }
 
 void Console::progress(std::string_view line) const {
-  if (!quiet) print(stderr, line);
+  if (!quiet) print(STDERR_FILENO, line);
 }
 
 void Console::progress_in_place(std::string_view line) const {
   if (quiet) return;
-  if (::isatty(STDERR_FILENO) == 0) return print(stderr, line);
-  std::fprintf(stderr, "\r\033[K%s", printable(line).c_str());
-  std::fflush(stderr);
+  if (::isatty(STDERR_FILENO) == 0) return print(STDERR_FILENO, line);
+  write(STDERR_FILENO, "\r\033[K" + printable(line));
 }
 
 bool Console::confirmed(std::string_view question) const {
@@ -119,10 +121,10 @@ void Console::fail(std::string_view command, const Error& error) {
 void Console::fail(std::string_view command, const Error& error, ExitCode code) {
   exit_code = code;
   if (json && !data_printed)
-    print(stdout, dump({{"fovea", 1},
-                        {"command", command},
-                        {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));
-  print(stderr, "error: " + error.message);
+    print(STDOUT_FILENO, dump({{"fovea", 1},
+                               {"command", command},
+                               {"error", {{"code", to_string(error.code)}, {"message", error.message}}}}));
+  print(STDERR_FILENO, "error: " + error.message);
 }
 
 void Console::run(std::string_view command, const std::function<Result<void>()>& body) {

@@ -39,6 +39,8 @@ struct Console {
   ExitCode exit_code = ExitCode::ok;  // what main() returns
   mutable bool data_printed = false;
   bool configuration_failed = false;  // set by whoever read the settings: the error that follows exits with 3
+  // Of a program that serves: takes what would be written to the descriptor here, and never waits for a terminal.
+  std::function<void(int, std::string)> writer{};
 
   // The result of a command: `human` without --json. A newline is added.
   void data(std::string_view command, const nlohmann::ordered_json& value, std::string_view human) const;
@@ -54,6 +56,10 @@ struct Console {
   void fail(std::string_view command, const Error& error, ExitCode code);
   // Runs a command's body; an error goes to fail(), an exception of a library is a bug (70).
   void run(std::string_view command, const std::function<Result<void>()>& body);
+
+ private:
+  void write(int descriptor, std::string text) const;
+  void print(int descriptor, std::string_view raw) const;  // a line
 };
 
 // "1 site", "3 sites", "2 studies", "0 entries": a number and the word for what it counts. `many`: where another ending

@@ -27,10 +27,18 @@ struct Choice {
 Result<store::RunStore> find_run(CommandContext& context, const std::string& prefix) {
   FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
   if (runs.empty()) return not_found("no run yet; start one with: fovea-coordinator run start PLAN");
+  for (const fs::path& path : runs)
+    if (const auto facts = store::read_run_facts(path); prefix.empty() && !facts)
+      context.console.progress(
+          "warning: when run " + path.filename().string() +
+          " began cannot be read, and it may be newer than the one that is exported: " + facts.error().message);
   for (auto path = runs.rbegin(); prefix.empty() && path != runs.rend(); ++path) {
     auto opened = store::RunStore::open(*path);
-    if (!opened && opened.error().code == ErrorCode::corruption) return opened;
-    if (!opened)  // of another version, or never made whole
+    // Where its record is whole it is newer than those before it, and may be the one whose model is asked for.
+    if (!opened && opened.error().code == ErrorCode::corruption && store::read_run_facts(*path))
+      return Error{opened.error().code, opened.error().message + "\n  fix: or name another run: --run, as " +
+                                            "fovea-coordinator run list has it"};
+    if (!opened && store::read_run_facts(*path))
       context.console.progress("run " + path->filename().string() + " is passed over: " + opened.error().message);
     if (opened && opened->sums() > 0) return opened;
   }
@@ -60,10 +68,12 @@ Result<void> run_export(CommandContext& context, const Choice& choice) {
   FOVEA_TRY(write_file_durably(choice.output, file));
   context.console.data("model export",
                        {{"output", choice.output},
+                        {"run", store.facts().run.text()},
                         {"model", to_hex(store.model_digest())},
                         {"bytes", file.size()},
                         {"rounds", store.sums()}},
-                       "wrote " + choice.output + ": the model after " + counted(store.sums(), "round") + ", " +
+                       "wrote " + choice.output + ": the model of run " + store.facts().run.text().substr(0, 12) +
+                           " after " + counted(store.sums(), "round") + ", " +
                            to_hex(store.model_digest()).substr(0, 16));
   return {};
 }

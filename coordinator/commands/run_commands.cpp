@@ -36,13 +36,16 @@ namespace fovea::coordinator::commands {
 
 namespace {
 
+std::string serving_text(const std::string& run = {}) {
+  return std::to_string(::getpid()) + "\n" + (run.empty() ? "" : run + "\n");
+}
+
 Result<pid_t> serving_process(const std::filesystem::path& home) {
   const std::filesystem::path path = serving_file(home);
   if (!FileLock::is_held(path)) return failed_precondition(home.string() + ": no run is being served");
   FOVEA_TRY_ASSIGN(const Bytes text, read_file(path, 64));
-  std::string_view digits = as_text(text);
-  if (digits.ends_with('\n')) digits.remove_suffix(1);
-  const auto process = read_whole<pid_t>(digits);
+  const std::string_view first = as_text(text);
+  const auto process = read_whole<pid_t>(first.substr(0, first.find('\n')));
   if (!process || *process <= 1) return corruption(path.string() + ": holds no process id");
   return *process;
 }
@@ -57,7 +60,7 @@ Result<FileLock> lock_serving(const std::filesystem::path& home) {
         home.string() + ": another fovea-coordinator" + (process ? " (process " + std::to_string(*process) + ")" : "") +
         " serves from this folder; stop it with: fovea-coordinator --home " + home.string() + " run stop");
   }
-  if (lock) FOVEA_TRY(lock->write(std::to_string(::getpid()) + "\n"));
+  if (lock) FOVEA_TRY(lock->write(serving_text()));
   return lock;
 }
 
@@ -71,6 +74,16 @@ struct Choice {
   std::string run;
   bool fresh = false;
 };
+
+// The id of the run that is being served; empty: none.
+std::string served_run(const fs::path& home) {
+  if (!FileLock::is_held(serving_file(home))) return {};
+  const auto text = read_file(serving_file(home), 128);
+  if (!text) return {};
+  std::string_view run = as_text(*text);
+  run.remove_prefix(std::min(run.find('\n'), run.size() - 1) + 1);
+  return std::string(run.substr(0, run.find('\n')));
+}
 
 struct OfferedPlan {
   ByteView bytes;
@@ -151,13 +164,13 @@ Result<ChosenRun> choose_run(CommandContext& context, ByteView plan_bytes, bool 
 
 Result<void> run_start(CommandContext& context, const Choice& choice) {
   FOVEA_TRY_ASSIGN(const registry::CoordinatorConfig config, context.config());
-  federation::io::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level);
+  federation::io::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level, context.console);
   FOVEA_TRY_ASSIGN(const Bytes plan_bytes, read_file(choice.plan, federation::membership::kPlanBytesMax));
   if (const auto plan = federation::membership::Plan::parse(plan_bytes); !plan) {
     context.console.configuration_failed = true;
     return plan.error().with_context(choice.plan);
   }
-  FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
+  FOVEA_TRY_ASSIGN(FileLock lock, lock_serving(context.home));
   FOVEA_TRY_ASSIGN(const federation::membership::Invite facts, context.folder().federation());
   if (const std::string warning = registry::endpoint_warning(facts, config); !warning.empty())
     context.console.progress("warning: " + warning);
@@ -165,6 +178,7 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
   const auto choose = [&]() -> Result<std::unique_ptr<store::RunStore>> {
     FOVEA_TRY_ASSIGN(ChosenRun run, choose_run(context, plan_bytes, choice.fresh));
     chosen = std::move(run.said);
+    FOVEA_TRY(lock.write(serving_text(run.store->facts().run.text())));
     return std::move(run.store);
   };
   io::block_stop_signals();
@@ -199,6 +213,7 @@ Result<void> run_start(CommandContext& context, const Choice& choice) {
 Result<void> run_list(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
   FOVEA_TRY_ASSIGN(const std::vector<fs::path> runs, store::list_runs(context.folder().runs()));
+  const std::string served = served_run(context.home);
   Json data = Json::array();
   std::vector<std::vector<std::string>> rows = {{"RUN", "PLAN", "ROUNDS", "STATE"}};
   for (const fs::path& path : runs) {
@@ -209,7 +224,7 @@ Result<void> run_list(CommandContext& context) {
       continue;
     }
     const store::RunStore& store = *opened;
-    const std::string state = store.complete() ? "complete" : "open";
+    const std::string state = store.complete() ? "complete" : store.facts().run.text() == served ? "open" : "stopped";
     const std::string rounds = std::to_string(store.sums()) + "/" + std::to_string(store.plan().rounds_total());
     data.push_back({{"run", store.facts().run.text()},
                     {"plan", to_hex(store.plan().hash)},
@@ -234,6 +249,30 @@ Result<void> run_stop(CommandContext& context) {
   return {};
 }
 
+// What the lines of events.jsonl say of the run that was served last.
+struct WatchedRun {
+  std::string run;  // that began; empty: none did
+  bool over = false;
+  std::string failed;  // why it ended, where that was no stop
+
+  void hear(const std::string& line) {
+    const Json event = Json::parse(line, nullptr, false);
+    const std::string name = event.is_object() ? event.value("event", "") : "";
+    if (name == "run_started") *this = {.run = event.value("run", ""), .over = false, .failed = {}};
+    if (name == "run_failed") failed = event.value("why", "");
+    over = over || name == "run_complete" || name == "run_stopped" || name == "run_failed";
+  }
+  // After its last line, once no process serves any more.
+  Result<void> how_it_ended() const {
+    const std::string name = "run " + run.substr(0, 12);
+    if (!failed.empty()) return failed_precondition(name + " ended: " + failed);
+    if (run.empty() || over) return {};
+    return failed_precondition("the process that served " + name +
+                               " is gone without having ended it (killed, or crashed); start it again with the same "
+                               "plan, and it resumes where it stopped");
+  }
+};
+
 // Prints each line of events.jsonl as it is written, until the run ends.
 Result<void> run_watch(CommandContext& context) {
   FOVEA_TRY(context.folder().federation());
@@ -246,26 +285,24 @@ Result<void> run_watch(CommandContext& context) {
   const Descriptor watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!watch || ::inotify_add_watch(watch.number(), path.c_str(), IN_MODIFY) < 0)
     return unavailable("cannot watch " + path.string());
-  bool over = !serving_process(context.home);
+  WatchedRun watched;
+  bool serves = serving_process(context.home).has_value();  // before what is there is read: all that it wrote is
   while (true) {
     std::string line;
     while (std::getline(events, line)) {
       std::cout << line << '\n' << std::flush;
-      if (line.find("\"event\":\"run_complete\"") != std::string::npos ||
-          line.find("\"event\":\"run_stopped\"") != std::string::npos)
-        over = true;
-      if (line.find("\"event\":\"run_started\"") != std::string::npos) over = !serving_process(context.home);
+      watched.hear(line);
     }
-    if (over) break;
+    const std::string served = served_run(context.home);  // another one may be about to begin
+    if (!serves || (watched.over && (served.empty() || served == watched.run))) return watched.how_it_ended();
     events.clear();
     pollfd waiting{watch.number(), POLLIN, 0};
     ::poll(&waiting, 1, 1'000);
     char drained[4096];
     while (::read(watch.number(), drained, sizeof drained) > 0) {
     }
-    over = !serving_process(context.home);
+    serves = serving_process(context.home).has_value();
   }
-  return {};
 }
 
 }  // namespace

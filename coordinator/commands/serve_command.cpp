@@ -47,7 +47,7 @@ Result<store::RunStore> find_finished(CommandContext& context, const std::string
 
 Result<void> run_serve(CommandContext& context, const ServeOptions& choice) {
   FOVEA_TRY_ASSIGN(const registry::CoordinatorConfig config, context.config());
-  federation::io::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level);
+  federation::io::set_up_log("fovea-coordinator", context.console.quiet ? "error" : config.log_level, context.console);
   FOVEA_TRY_ASSIGN(const FileLock lock, lock_serving(context.home));
   const auto choose = [&]() -> Result<std::unique_ptr<store::RunStore>> {
     FOVEA_TRY_ASSIGN(store::RunStore run, find_finished(context, choice.run));

@@ -20,6 +20,7 @@
 #include "common/console.h"
 #include "common/durable_file.h"
 #include "common/stop_signals.h"
+#include "coordinator/io/listen_address.h"
 #include "coordinator/io/run_driver_parts.h"
 #include "coordinator/store/round_record.h"
 
@@ -87,7 +88,7 @@ Result<std::unique_ptr<RunDriver>> RunDriver::open(RunDriverOptions options, con
                                                      .history = folder.ledger_history()}));
   FOVEA_TRY_ASSIGN(auto unmasker, UnmaskWorker::create());
   FOVEA_TRY_ASSIGN(Descriptor signals, open_signals({SIGINT, SIGTERM}));
-  const std::string endpoint = "tcp://" + options.config.listen_host + ":" + std::to_string(options.config.listen_port);
+  FOVEA_TRY_ASSIGN(const std::string endpoint, listen_endpoint(options.config.listen_host, options.config.listen_port));
   std::unique_ptr<Parts> parts(new Parts{.options = std::move(options),
                                          .clock = &clock,
                                          .keys = std::move(keys),

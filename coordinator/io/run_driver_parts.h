@@ -104,7 +104,8 @@ struct RunDriver::Parts {
   std::filesystem::file_time_type roster_time{};
   std::uint32_t cohort_largest = 0;  // of a round: the plan's, as far as the roster allows it
   std::optional<federation::membership::Roster>
-      next_roster{};                  // signed; waits while an unmasking cannot be interrupted
+      next_roster{};  // signed; waits for the end of a round that it does not concern
+  EpochNumber roster_said_to_wait = 0;
   std::uint32_t roster_warnings = 0;  // before this roster runs out: how many were given
   std::string roster_problem{};       // why no task may leave under this roster, while that lasts
   std::set<SiteId> doubters{};        // by their clocks it has run out, as they said in the newest round
@@ -131,6 +132,8 @@ struct RunDriver::Parts {
   Result<void> stop_round_for_roster();
   bool wait_for_doubters();  // whether a round that ended did so because of them
   bool may_repeat_under(const federation::membership::Roster& newer) const;
+  bool keeps_every_site(const federation::membership::Roster& newer) const;
+  bool waits_for_roster() const;
   Result<void> check_for_new_roster();
   Result<void> adopt_roster();
 

@@ -106,15 +106,35 @@ bool RunDriver::Parts::may_repeat_under(const federation::membership::Roster& ne
                                [&](RosterIndex site) { return newer.find(roster.sites[site].id) != nullptr; });
 }
 
+// Whether a roster only prolongs the one in force, or adds to it: nobody who is in the round is gone or has other keys.
+bool RunDriver::Parts::keeps_every_site(const federation::membership::Roster& newer) const {
+  return std::all_of(roster.sites.begin(), roster.sites.end(), [&](const federation::membership::RosterSite& site) {
+    const federation::membership::RosterSite* there = newer.find(site.id);
+    return there != nullptr && entry_digest(*there) == entry_digest(site);
+  });
+}
+
+// Whether a newer roster comes into force as soon as no round is in progress. The next one begins under it.
+bool RunDriver::Parts::waits_for_roster() const {
+  return next_roster && !releasing_at_start && !(roster_problem.empty() && may_repeat_under(*next_roster));
+}
+
 // A newer epoch: every session is cut, so that a removed site is gone at once, and the round in progress, which is
-// bound to the old roster, is tried again under the new one. Once shares were asked for, that round must end first,
+// bound to the old roster, is tried again under the new one. A roster under which everybody stays waits for the end of
+// that round, as long as the old one is valid. Once shares were asked for, that round must end first,
 // because sites release one sum per model, ever; a removed site is ignored until then. So must a sum that is repeated,
 // unless a site that it needs is removed, or the roster has run out, under which no site does anything more.
 Result<void> RunDriver::Parts::adopt_roster() {
   const round::RoundPhase phase = machine ? machine->phase() : round::RoundPhase::finished;
   if (releasing_at_start || phase == round::RoundPhase::collecting_unmask || phase == round::RoundPhase::unmasking)
     return {};
-  if (roster_problem.empty() && may_repeat_under(*next_roster)) return {};
+  if (!waits_for_roster()) return {};
+  if (machine && roster_problem.empty() && keeps_every_site(*next_roster)) {
+    if (std::exchange(roster_said_to_wait, next_roster->epoch) == next_roster->epoch) return {};
+    spdlog::info("the roster of epoch {} comes into force when round {} has ended", next_roster->epoch, round);
+    events.write("roster_waits", {{"epoch", next_roster->epoch}, {"round", round}});
+    return {};
+  }
   repeat.reset();
   if (machine)
     FOVEA_TRY(close_without_sum({.reason = federation::messages::RefusalReason::roster_differs,

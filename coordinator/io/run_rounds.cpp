@@ -111,6 +111,7 @@ RunDriver::Parts::Cohort RunDriver::Parts::cohort_to_repeat() const {
 Result<void> RunDriver::Parts::begin_round_when_ready() {
   store::RunStore& store = *run;
   if (store.complete() || clock->monotonic() < next_round_not_before) return {};
+  if (waits_for_roster()) return {};
   // A round that is past R4 can end under no other roster; its deadline ends it.
   if (!releasing_at_start && !roster.check_valid_at(clock->wall())) return {};
   const federation::membership::Plan& plan = store.plan();

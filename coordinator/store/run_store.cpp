@@ -207,16 +207,26 @@ Result<federation::model::ModelState> RunStore::load_model_file(std::uint32_t su
 
 Result<void> RunStore::load_model() {
   auto model = load_model_file(sums_);
+  const bool has_file = model.has_value();
   std::uint32_t from = sums_;
   while (!model && model.error().code == ErrorCode::not_found && from > 0) model = load_model_file(--from);
   if (!model) return model.error();
+  const std::uint32_t start = from;
   for (; from < sums_; ++from) {
     FOVEA_TRY_ASSIGN(model, replay(*model, from + 1));
   }
   model_ = std::move(model).value();
   model_digest_ = model_->digest();
   if (const RoundRecord* last = last_sum(); last != nullptr && last->model != model_digest_)
-    return corruption(model_file().string() + ": is not the model that the history names");
+    return corruption(has_file
+                          ? model_file().string() +
+                                ": is not the model that the history names; remove this file: "
+                                "the model is computed again from the sums that were published"
+                          : (folder_ / "publications").string() +
+                                ": do not give the model that the history names: a file of them, or the model in " +
+                                model_file(start).string() +
+                                " that they follow on, is another one; bring them back "
+                                "from a backup");
   return {};
 }
 
@@ -228,7 +238,11 @@ Result<federation::model::ModelState> RunStore::replay(const federation::model::
   FOVEA_CHECK(record != history_.end());
   FOVEA_TRY_ASSIGN(const std::optional<Publication> publication, publication_after(record->round - 1));
   FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, plan_.position(sums));
-  return apply_publication(before, publication->messages, plan_.stages[position.stage_index]);
+  auto model = apply_publication(before, publication->messages, plan_.stages[position.stage_index]);
+  if (!model)
+    return Error{model.error().code, numbered(folder_ / "publications", record->round, "").string() + ": " +
+                                         model.error().message + "; bring this file back from a backup"};
+  return model;
 }
 
 const RoundRecord* RunStore::last_sum() const noexcept {

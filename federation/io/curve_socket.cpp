@@ -42,6 +42,7 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_cnt, static_cast<int>(kUnreachableMax / kKeepaliveEvery) - 1);
   socket.set(zmq::sockopt::tcp_maxrt, ms(kUnreachableMax));  // the same for what was sent and not acknowledged
   socket.set(zmq::sockopt::linger, ms(kLinger));
+  socket.set(zmq::sockopt::connect_timeout, ms(kConnectMax));
   socket.set(zmq::sockopt::reconnect_ivl, ms(kReconnectMin));
   socket.set(zmq::sockopt::reconnect_ivl_max, ms(kReconnectMax));
   socket.set(zmq::sockopt::backlog, kBacklogMax);

@@ -26,7 +26,10 @@ inline constexpr std::chrono::seconds kKeepaliveEvery{5};        // asked of the
 inline constexpr std::chrono::seconds kUnreachableMax{15};       // then the kernel gives the connection up
 inline constexpr std::chrono::milliseconds kLinger{2'000};
 inline constexpr std::chrono::milliseconds kReconnectMin{100};
-inline constexpr std::chrono::milliseconds kReconnectMax{5'000};
+inline constexpr std::chrono::milliseconds kReconnectMax{2'000};
+// Of one attempt. The kernel asks again after ever longer pauses: in a network that was gone for six minutes, once a
+// minute. An attempt that is given up is followed by a new one.
+inline constexpr std::chrono::milliseconds kConnectMax{2'000};
 inline constexpr std::chrono::milliseconds kRedialMin{500};  // after a refusal, doubling
 inline constexpr std::chrono::milliseconds kRedialMax{15'000};
 inline constexpr int kBacklogMax = 1'024;  // connections that wait to be accepted: a roster of sites comes back at once

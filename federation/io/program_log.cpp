@@ -1,14 +1,16 @@
 #include "federation/io/program_log.h"
 
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
-#include "common/console.h"
+#include "federation/io/line_writer.h"
 
 namespace fovea::federation::io {
 namespace {
@@ -27,10 +29,28 @@ class OneLine final : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<OneLine>(); }
 };
 
+class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit LineSink(std::shared_ptr<LineWriter> lines) : lines_(std::move(lines)) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    lines_->write(STDERR_FILENO, std::string(text.data(), text.size()));
+  }
+  void flush_() override {}
+
+ private:
+  std::shared_ptr<LineWriter> lines_;
+};
+
 }  // namespace
 
-void set_up_log(const std::string& program, const std::string& level) {
-  auto logger = spdlog::stderr_logger_mt(program);
+void set_up_log(const std::string& program, const std::string& level, Console& console) {
+  auto lines = std::make_shared<LineWriter>();
+  console.writer = [lines](int descriptor, std::string text) { lines->write(descriptor, std::move(text)); };
+  auto logger = std::make_shared<spdlog::logger>(program, std::make_shared<LineSink>(std::move(lines)));
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<OneLine>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %*");
   logger->set_formatter(std::move(formatter));

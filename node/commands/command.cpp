@@ -14,8 +14,8 @@ Result<io::NodeConfig> CommandContext::config() {
   return config;
 }
 
-void CommandContext::set_up_log(const io::NodeConfig& config) const {
-  federation::io::set_up_log("fovea-node", console.quiet ? "error" : config.log_level);
+void CommandContext::set_up_log(const io::NodeConfig& config) {
+  federation::io::set_up_log("fovea-node", console.quiet ? "error" : config.log_level, console);
 }
 
 }  // namespace fovea::node::commands

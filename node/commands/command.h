@@ -42,7 +42,7 @@ struct CommandContext {
   // node.toml of the site; a mistake in it sets exit code 3.
   Result<io::NodeConfig> config();
   // Log lines go to stderr, from the settings' level on; only errors with --quiet. Once per process.
-  void set_up_log(const io::NodeConfig& config) const;
+  void set_up_log(const io::NodeConfig& config);
 };
 
 void add_site_commands(CLI::App& app, CommandContext& context);     // init, join, status

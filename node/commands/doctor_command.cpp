@@ -142,10 +142,20 @@ void check_link(Checkup& checkup, const io::SiteFolder& folder) {
 // What the running node found out about the run that it has open.
 void check_run(Checkup& checkup, const io::SiteFolder& folder) {
   const auto status = io::read_status(folder.root());
-  if (!status || !*status) return;
-  if ((*status)->cut_off) checkup.warn("run", *(*status)->cut_off);
-  if ((*status)->plan_refused && io::node_runs(folder.root())) checkup.warn("plan", *(*status)->plan_refused);
-  if ((*status)->not_admitted && io::node_runs(folder.root())) checkup.warn("session", *(*status)->not_admitted);
+  if (!status) return static_cast<void>(checkup.step("run", Result<void>(status.error())));
+  if (!*status) return checkup.skip("run", "no node ran here yet");
+  const io::SiteStatus& last = **status;
+  const std::string seen =
+      io::node_runs(folder.root()) ? "" : " (seen at " + utc_text(last.at) + ", when the node ran last)";
+  for (const std::string& why : io::kept_out(last)) checkup.warn("run", why + seen);
+  if (!io::kept_out(last).empty()) return;
+  if (last.waiting_for_approval || last.waiting_for_acceptances)
+    return checkup.warn("run",
+                        "a plan waits for a person here: fovea-node --site " + folder.root().string() + " status");
+  if (!last.run) return checkup.skip("run", "no plan is under way" + seen);
+  checkup.step("run", Result<void>(),
+               "plan \"" + last.run->plan + "\": " + std::to_string(last.run->sums_applied) + " of " +
+                   std::to_string(last.run->rounds_total) + " sums done" + seen);
 }
 
 // Whatever a start refuses of ledger, register and journals. A running node has read them at its start, and writes them

@@ -162,9 +162,11 @@ std::string running_text(const io::SiteStatus& now, const io::SiteFolder& folder
         std::to_string(now.run->sums_applied) + " of " + std::to_string(now.run->rounds_total) + " sums done";
     out += "\nplan \"" + now.run->plan + "\": ";
     if (now.run->complete()) out += "complete, " + done + "; the model is " + model_file(folder, *now.run);
-    else if (now.not_admitted || now.plan_refused || now.cut_off) out += "not taking part, " + done;
+    else if (!io::kept_out(now).empty()) out += "not taking part, " + done;
+    else if (now.run->phase == "idle") out += "waits for the coordinator's next task, " + done;
     else out += now.run->phase + ", round " + std::to_string(now.run->round) + ", " + done;
   }
+  if (now.shut_out) out += "\n" + *now.shut_out;
   if (now.sits_out) out += "\n" + *now.sits_out;
   if (now.plan_refused) out += "\n" + *now.plan_refused;
   if (now.cut_off) out += "\n" + *now.cut_off;

@@ -58,6 +58,9 @@ void SiteDriver::Parts::note_notice(const federation::messages::RefusalNotice& n
   if (second) second_process = kSecondProcess;
   const std::string kind(federation::messages::to_string(notice.refused));
   const std::string reason(federation::messages::to_string(notice.reason));
+  // A refused hello lasts until the coordinator asks this site for something; any other message may come late.
+  if (notice.refused == MessageKind::hello && !second)
+    shut_out = "the coordinator does not take this site's greeting: " + reason;
   const std::string said = kind + ": " + reason;
   if (std::exchange(notice_said, said) == said && second) return;  // asked for every few seconds
   if (!refusals_shown.admit(clock->monotonic())) return;

@@ -85,6 +85,11 @@ Result<void> SiteDriver::Parts::take_blame(const federation::messages::SignedMes
     FOVEA_TRY(write_file_durably(file, blame->encode()));
   }
   const bool self_blamed = blame->key == self.identity_key;
+  if (self_blamed)
+    shut_out = "the coordinator left this site out of the run in round " + std::to_string(blame->round) + ": " +
+               blame->reason +
+               "; an administrator who finds that it is not at fault lets it in again: " + "fovea-coordinator pardon " +
+               self.id.text();
   spdlog::warn("{} is left out of the run since round {}: {}", self_blamed ? "this site" : blame->site.text(),
                blame->round, blame->reason);
   events.write("site_blamed", {{"site", blame->site.text()},

@@ -249,9 +249,10 @@ void SiteDriver::Parts::show_connection() {
       break;
     case ConnectionState::wrong_peer:
       spdlog::warn(
-          "what answers at {} does not hold the key of the invite: check the address, or ask for a new invite; "
-          "trying again",
-          endpoint);
+          "no handshake with what answers at {}: it closes the connection (a firewall or proxy on the way), or does "
+          "not "
+          "hold the key of the invite; fovea-node --site {} doctor tells which; trying again",
+          endpoint, options.folder.root().string());
       events.write("wrong_peer");
       break;
   }
@@ -279,6 +280,7 @@ void SiteDriver::Parts::write_status() {
   status.plan_refused = refused_plan();
   if (!cut_off.empty()) status.cut_off = cut_off;
   if (!sits_out.empty() && run && !run->complete()) status.sits_out = sits_out;
+  if (!shut_out.empty() && !(run && run->complete())) status.shut_out = shut_out;
   if (offer && !offer->refused && untrainable.empty())
     (acceptances_asked == offer->run ? status.waiting_for_acceptances : status.waiting_for_approval) =
         to_hex(offer->plan.hash);

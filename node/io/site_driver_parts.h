@@ -82,6 +82,7 @@ struct SiteDriver::Parts {
   std::optional<federation::membership::Plan> ruled_out{};
   std::string cut_off{};      // why the open run goes on without this site, as it was said
   std::string sits_out{};     // why the open run's rounds do, as it was said
+  std::string shut_out{};     // why the coordinator asks nothing of this site, by its word, until it does
   std::string refused{};      // what the machine refused last, as it was said
   bool policy_due = false;    // the machine has yet to hear of an approval, a withdrawal or another policy
   bool attempt_ends = false;  // with it: an acceptance was taken back
@@ -196,9 +197,9 @@ struct SiteDriver::Parts {
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);
   void log(const round::SiteEffects& effects);
-  void note_cut_off(RoundNumber round);              // once
-  void note_sits_out(RoundNumber round);             // once, until a sum has this site again
-  void note_egress_refused(const std::string& why);  // at a bounded rate
+  void note_cut_off(RoundNumber round);                                  // once
+  void note_sits_out(RoundNumber round);                                 // once, until a sum has this site again
+  void note_egress_refused(const std::string& why);                      // at a bounded rate
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);
   void drop_what_is_withdrawn(std::vector<round::SiteOutbound>& batch) const;

@@ -188,6 +188,7 @@ Result<void> SiteDriver::Parts::send_own(MessageKind kind, const RunId& about, c
 }
 
 Result<void> SiteDriver::Parts::begin_training(const federation::messages::TrainTask& task) {
+  shut_out.clear();
   const federation::membership::Plan& plan = run->plan();
   if (task.stage_index >= plan.stages.size()) return feed(round::TrainingFailed{task.round});
   const federation::membership::PlanStage& stage = plan.stages[task.stage_index];
@@ -255,6 +256,7 @@ Result<std::optional<round::SiteEvent>> SiteDriver::Parts::apply(const round::Ve
                                {"weight_sum", sum.sum.weight_sum},
                                {"metric_sums", sum.sum.metric_sums},
                                {"model", to_hex(run->model_digest())}});
+  if (sum.in_sum) shut_out.clear();
   if (sum.in_sum && !std::exchange(sits_out, {}).empty()) spdlog::info("other hospitals have accepted this one");
   spdlog::info("round {} applied: {} sites{}, {} of {} sums done", sum.round, sites,
                sum.in_sum ? "" : ", this one not among them", run->sums_applied(), run->plan().rounds_total());

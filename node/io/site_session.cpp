@@ -47,7 +47,10 @@ Result<void> SiteDriver::Parts::handle_frame(Bytes frame) {
   }
   hear(opened->kind());
   if (opened->kind() == MessageKind::roster_offer) return take_roster(*opened);
-  if (opened->kind() == MessageKind::plan_offer) return take_plan(*opened);
+  if (opened->kind() == MessageKind::plan_offer) {
+    if (!run) shut_out.clear();  // it answers this site's greeting
+    return take_plan(*opened);
+  }
   if (opened->kind() == MessageKind::site_blame) return take_blame(*opened);
   FOVEA_TRY(hold_if_asked(*opened));
   if (stop) return {};
@@ -418,6 +421,7 @@ Result<void> SiteDriver::Parts::open_run(const Offer& accepted, std::unique_ptr<
   ruled_out.reset();
   cut_off.clear();
   sits_out.clear();
+  shut_out.clear();
   policy_due = attempt_ends = false;
   FOVEA_TRY_ASSIGN(worker, TrainingWorker::start(std::move(trainer)));
   trainer_failed = false;

@@ -73,6 +73,7 @@ std::string SiteStatus::text() const {
   put("plan_refused", plan_refused);
   put("cut_off", cut_off);
   put("sits_out", sits_out);
+  put("shut_out", shut_out);
   if (run) {
     out["run"] = run->run;
     out["plan"] = run->plan;
@@ -101,6 +102,7 @@ Result<SiteStatus> SiteStatus::parse(ByteView bytes) {
   FOVEA_TRY(text_into(fields, "plan_refused", out.plan_refused));
   FOVEA_TRY(text_into(fields, "cut_off", out.cut_off));
   FOVEA_TRY(text_into(fields, "sits_out", out.sits_out));
+  FOVEA_TRY(text_into(fields, "shut_out", out.shut_out));
   FOVEA_TRY(read_optional_numbers(fields, out));
   if (fields.has("run")) {
     FOVEA_TRY_ASSIGN(out.run, read_run(fields));
@@ -118,6 +120,13 @@ Result<std::optional<SiteStatus>> read_status(const std::filesystem::path& site_
     return corruption(file.string() + ": " + status.error().message +
                       "\n  fix: remove this file; a running node writes it again within a second");
   return std::optional(std::move(status).value());
+}
+
+std::vector<std::string> kept_out(const SiteStatus& status) {
+  std::vector<std::string> out;
+  for (const auto& why : {status.not_admitted, status.shut_out, status.plan_refused, status.cut_off, status.sits_out})
+    if (why) out.push_back(*why);
+  return out;
 }
 
 bool node_runs(const std::filesystem::path& site_folder) { return FileLock::is_held(site_folder / "lock"); }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/bytes.h"
 #include "common/clock.h"
@@ -42,6 +43,7 @@ struct SiteStatus {
   std::optional<std::string> plan_refused{};  // "plan \"lesions\": approved, but refused by cohort_min = 4 (…)"
   std::optional<std::string> cut_off{};       // why the open run goes on without this site
   std::optional<std::string> sits_out{};      // why its rounds do
+  std::optional<std::string> shut_out{};      // why the coordinator asks nothing of this site
   std::optional<Run> run{};
 
   std::string text() const;  // one line of JSON
@@ -52,6 +54,9 @@ struct SiteStatus {
 inline std::filesystem::path status_file(const std::filesystem::path& site_folder) {
   return site_folder / "status.json";
 }
+
+// Why the running node takes no part in what the coordinator does, each with what to do; empty: nothing keeps it out.
+std::vector<std::string> kept_out(const SiteStatus& status);
 
 // Nothing when no node ever ran here. corruption names the file and what to do.
 Result<std::optional<SiteStatus>> read_status(const std::filesystem::path& site_folder);

@@ -10,9 +10,24 @@
 #include "crypto/hash.h"
 
 namespace fovea::node::io {
+namespace {
+
+AddressLookup::Resolve resolver_of(const TransportOptions& options) {
+  if (options.resolve) return options.resolve;
+  const auto endpoint = federation::membership::Endpoint::parse(options.endpoint);
+  if (!endpoint) return [] { return std::vector<std::string>(); };  // libzmq says what is wrong with it
+  return [endpoint = *endpoint] { return addresses_of(endpoint); };
+}
+
+}  // namespace
 
 ZmqTransport::ZmqTransport(TransportOptions options, const crypto::AgreementKey& key)
-    : options_(std::move(options)), key_(key.copy()), context_(1), guard_({.silence_max = options_.silence_max}) {
+    : options_(std::move(options)),
+      key_(key.copy()),
+      context_(1),
+      guard_({.silence_max = options_.silence_max}),
+      lookup_(resolver_of(options_)),
+      dialled_(options_.endpoint) {
   dial();
 }
 
@@ -24,7 +39,7 @@ void ZmqTransport::dial() {
   monitor_.emplace(context_, *dealer_, "connection-" + std::to_string(++dial_count_));
   federation::io::set_limits(*dealer_);
   federation::io::set_curve_client(*dealer_, key_, options_.coordinator_key);
-  dealer_->connect(options_.endpoint);
+  dealer_->connect(dialled_);
 }
 
 // libzmq 4.3.4 gives a connection up for good when its handshake is refused; a site that is put on the roster later
@@ -32,8 +47,20 @@ void ZmqTransport::dial() {
 void ZmqTransport::redial_when_due() {
   if (!redial_at_ || std::chrono::steady_clock::now() < *redial_at_) return;
   redial_at_.reset();
-  redial_pause_ = std::min(2 * redial_pause_, federation::io::kRedialMax);
   dial();
+}
+
+// libzmq goes on with the address that it has; the one that is dialled next is another one of the name.
+void ZmqTransport::try_next_address() {
+  const std::vector<std::string> addresses = lookup_.addresses();
+  if (redial_at_ || addresses.empty()) return;
+  std::size_t next = address_count_ % addresses.size();
+  if (addresses[next] == dialled_) next = (next + 1) % addresses.size();
+  if (addresses[next] == dialled_ || (addresses.size() == 1 && dialled_ == options_.endpoint)) return;
+  address_count_ = next + 1;
+  dialled_ = addresses[next];
+  redial_at_ = std::chrono::steady_clock::now() + address_pause_;
+  address_pause_ = std::min(2 * address_pause_, federation::io::kReconnectMax);
 }
 
 Result<std::unique_ptr<ZmqTransport>> ZmqTransport::connect(const TransportOptions& options,
@@ -76,13 +103,16 @@ void ZmqTransport::follow_connection() {
         drop_outbox();
         redial_at_.reset();
         redial_pause_ = federation::io::kRedialMin;
+        address_pause_ = federation::io::kReconnectMin;
         break;
       case ConnectionEvent::refused:
       case ConnectionEvent::protocol_error:
         // A coordinator that is being stopped breaks a handshake off, which looks the same once.
         wrong_peers_ = *event == ConnectionEvent::refused ? 0 : wrong_peers_ + 1;
         if (wrong_peers_ != 1) state_ = wrong_peers_ == 0 ? ConnectionState::refused : ConnectionState::wrong_peer;
-        if (!redial_at_) redial_at_ = std::chrono::steady_clock::now() + redial_pause_;
+        if (redial_at_) break;
+        redial_at_ = std::chrono::steady_clock::now() + redial_pause_;
+        redial_pause_ = std::min(2 * redial_pause_, federation::io::kRedialMax);
         break;
       case ConnectionEvent::lost:
         guard_.closed(monitor_->descriptor());
@@ -91,8 +121,8 @@ void ZmqTransport::follow_connection() {
         drop_outbox();
         break;
       case ConnectionEvent::connected: guard_.opened(monitor_->descriptor()); break;
-      case ConnectionEvent::accepted:
-      case ConnectionEvent::retrying: break;
+      case ConnectionEvent::retrying: try_next_address(); break;
+      case ConnectionEvent::accepted: break;
     }
   }
 }

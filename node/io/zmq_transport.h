@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "federation/io/connection_flow.h"
 #include "federation/io/curve_socket.h"
 #include "federation/io/inbound_guard.h"
+#include "node/io/address_lookup.h"
 
 namespace fovea::node::io {
 
@@ -25,6 +27,7 @@ struct TransportOptions {
   std::size_t outbox_bytes_max = std::size_t{256} << 20U;
   std::chrono::milliseconds beat_every = federation::io::kBeatEvery;
   std::chrono::milliseconds silence_max = federation::io::kSilenceMax;
+  AddressLookup::Resolve resolve{};  // the addresses of the endpoint's host; addresses_of() when empty
 };
 
 inline constexpr std::uint64_t kMeasuredBytes = 256 * 1024;
@@ -74,6 +77,7 @@ class ZmqTransport {
   ZmqTransport(TransportOptions options, const crypto::AgreementKey& key);  // throws zmq::error_t
   void dial();                                                              // throws zmq::error_t
   void redial_when_due();
+  void try_next_address();
   void follow_connection();
   void flush();
   bool may_send() const;
@@ -97,6 +101,10 @@ class ZmqTransport {
   std::uint64_t dial_count_ = 0;
   std::chrono::milliseconds redial_pause_ = federation::io::kRedialMin;
   std::optional<std::chrono::steady_clock::time_point> redial_at_;
+  AddressLookup lookup_;
+  std::string dialled_;            // options_.endpoint, or one of its addresses
+  std::size_t address_count_ = 0;  // of those that were dialled
+  std::chrono::milliseconds address_pause_ = federation::io::kReconnectMin;
   ConnectionState state_ = ConnectionState::connecting;
   std::uint32_t wrong_peers_ = 0;  // in a row
   std::uint64_t connection_count_ = 0;

@@ -126,6 +126,22 @@ TEST_F(RunStoreTest, ADamagedModelIsNamedByItsFile) {
   EXPECT_EQ(refused.error().message.rfind(file + ": ", 0), 0U) << refused.error().message;
 }
 
+// The model is made again from what was published, where its file is gone.
+TEST_F(RunStoreTest, ADamagedPublicationIsNamedByItsFile) {
+  {
+    store::RunStore store = make();
+    ASSERT_TRUE(finish(store, 1, {Bytes{1}}).has_value());
+  }
+  const std::string file = (folder_.path() / "run/publications/000001").string();
+  for (const std::string& damaged : {std::string("x"), std::string("\0\0\0\1x", 5), std::string()}) {
+    std::ofstream(file, std::ios::trunc) << damaged;
+    const auto refused = reopen();
+    ASSERT_FALSE(refused) << damaged.size();
+    EXPECT_NE(refused.error().message.find(file + ": "), std::string::npos) << refused.error().message;
+    EXPECT_EQ(refused.error().message.find("safetensors"), std::string::npos) << refused.error().message;
+  }
+}
+
 TEST_F(RunStoreTest, ASumToRepeatIsKeptUntilARoundEndsWithoutOne) {
   store::RoundRecord lost = record(1);
   lost.aborted = "a dealer's fault";

@@ -210,6 +210,7 @@ TEST_F(SiteFilesTest, TheStatusIsReadAsItWasWritten) {
                          .waiting_for_acceptances = std::string(64, 'b'),
                          .plan_refused = "plan \"x\": refused by cohort_min = 4 (the plan has 3)",
                          .cut_off = "run 00 goes on without this site",
+                         .shut_out = "the coordinator left this site out",
                          .run = SiteStatus::Run{"run", "plan", "training", 4, 3, 9}};
   for (const SiteStatus& status : {whole, SiteStatus{.at = kNow}}) {
     const auto again = SiteStatus::parse(as_bytes(status.text()));
@@ -217,7 +218,10 @@ TEST_F(SiteFilesTest, TheStatusIsReadAsItWasWritten) {
     EXPECT_EQ(again->text(), status.text());
     EXPECT_EQ(again->clock_ahead_ms, status.clock_ahead_ms);
     EXPECT_EQ(again->run.has_value(), status.run.has_value());
+    EXPECT_EQ(node::io::kept_out(*again), node::io::kept_out(status));
   }
+  EXPECT_EQ(node::io::kept_out(whole).size(), 4U);
+  EXPECT_TRUE(node::io::kept_out(SiteStatus{.at = kNow}).empty());
 }
 
 TEST_F(SiteFilesTest, AStatusOfOtherKindsOrFieldsIsRefusedByTheFieldsName) {
