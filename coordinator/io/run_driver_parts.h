@@ -69,6 +69,7 @@ struct RunDriver::Parts {
     bool operator==(const FailureSaid&) const = default;
   };
   std::map<SiteId, FailureSaid> failures_said{};
+  std::map<SiteId, RoundNumber> ahead{};    // sites that say that they have applied a later sum than is known here
   std::map<SiteId, std::size_t> sat_out{};  // not accepted at so many sites, as it was said
   std::set<SiteId> failed_in_round{};
   std::set<SiteId> served{};  // sites that have the last sum of a run that has ended
@@ -155,6 +156,8 @@ struct RunDriver::Parts {
   void say_failure(const SiteId& site, const FailureSaid& failure);
   Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
   void note_cut_off(const SiteId& site, RoundNumber round);
+  // corruption: so many sites are ahead that one of them must be honest.
+  Result<void> note_ahead(const SiteId& site, RoundNumber last_round);
   void show_cut_off() const;  // to `sites`
 
   // run_handout.cpp: sums for sites that were away

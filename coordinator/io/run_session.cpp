@@ -157,6 +157,7 @@ Result<void> RunDriver::Parts::handle_hello(const InboundMessage& message,
     return offer_documents(message.site, !newest_roster);
   }
   const store::RoundRecord* last = run->last_sum();
+  FOVEA_TRY(note_ahead(message.site, hello->last_round));
   if (last != nullptr && hello->last_round == last->round && hello->model_hash != last->model &&
       hello->model_hash != Digest{}) {
     spdlog::warn("{}: computed another model than the coordinator", message.site.text());
@@ -277,6 +278,35 @@ void RunDriver::Parts::show_cut_off() const {
   for (const auto& [site, lost] : cut_off) sites.push_back({site, lost.round});
   if (const auto written = store::write_cut_off_sites(run->folder(), sites); !written)
     spdlog::debug("cut-off.json: {}", written.error().message);
+}
+
+// No sum leaves before the history has it, so a site that has a later one shows that this folder is an older copy. Any
+// m sites may lie, and must not end a run by it.
+Result<void> RunDriver::Parts::note_ahead(const SiteId& site, RoundNumber last_round) {
+  const store::RoundRecord* last = run->last_sum();
+  const RoundNumber known = last == nullptr ? 0 : last->round;
+  if (last_round <= known) {
+    ahead.erase(site);
+    return {};
+  }
+  const bool said = !ahead.insert_or_assign(site, last_round).second;
+  const std::string here = "the history here ends with that of round " + std::to_string(known);
+  if (!said) {
+    spdlog::warn("{}: says that it has applied the sum of round {}, and {}", site.text(), last_round, here);
+    events.write("site_ahead", {{"site", site.text()}, {"round", last_round}, {"known", known}});
+  }
+  if (ahead.size() <= run->plan().secure_aggregation.colluders_max) return {};
+  std::string names;
+  RoundNumber newest = 0;
+  for (const auto& [each, round_there] : ahead) {
+    names += (names.empty() ? "" : ", ") + each.text();
+    newest = std::max(newest, round_there);
+  }
+  return corruption(
+      run->folder().string() + ": was put back from an older copy: " + names + " have applied sums up to round " +
+      std::to_string(newest) + ", and " + here +
+      "; bring back the newest copy of the coordinator's folder. Without one this run cannot go on: begin "
+      "another with a plan of another seed");
 }
 
 // Its word alone: whoever says so without need keeps nobody out but itself.

@@ -104,6 +104,33 @@ TEST_F(OperatorTest, WhoListsAndWatchesIsToldWhatBecameOfTheProcessThatServes) {
   EXPECT_EQ(stopped.exit_code, 0) << stopped.err;
 }
 
+// No single site may say so: then any of them could end a run.
+TEST_F(OperatorTest, ACoordinatorsFolderThatWasPutBackFromAnOlderCopyHaltsByName) {
+  make_plan({.rounds = 400});
+  serve();
+  start_all_sites();
+  wait_for_coordinator("round_finished", everyone);
+  const auto stop = [&] {
+    server_->signal(SIGTERM);
+    EXPECT_EQ(server_->wait(kPatience), 0) << server_->standard_error();
+  };
+  stop();
+  const fs::path older = root() / "older";
+  fs::copy(home(), older, fs::copy_options::recursive);
+  serve();
+  const std::uint64_t sums = only_run()["rounds_done"];
+  wait_for_coordinator("round_finished",
+                       [&](const Json& event) { return everyone(event) && event["sums"] > sums + 2; });
+  stop();
+  fs::remove_all(home());
+  fs::rename(older, home());
+  serve();
+  EXPECT_EQ(server_->wait(kPatience), 7) << server_->standard_error();
+  const std::string said = server_->standard_error();
+  EXPECT_NE(said.find("was put back from an older copy"), std::string::npos) << said;
+  EXPECT_EQ(wait_for_coordinator("run_failed")["run"], only_run()["run"]);
+}
+
 TEST_F(OperatorTest, ADamagedJournalOfAnOldRunConcernsThatRunAlone) {
   const auto start_and_stop = [&](int seed) {
     fs::remove(home() / "events.jsonl");
