@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -98,18 +100,22 @@ Result<void> refuse_existing(const std::filesystem::path& file, std::string_view
 }
 
 int run_command_line(CLI::App& app, int argc, char** argv, const Console& console) {
+  Console asked = console;  // the parser may stop before it takes the options
+  asked.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help and --version
-    return app.exit(success);
+    if (!asked.json) return app.exit(success);
+    std::ostringstream text;
+    const int code = app.exit(success, text, text);
+    asked.data(typed_command(app), {{"text", text.str()}}, "");
+    return code;
   } catch (const CLI::ParseError& error) {
     std::string said = error.what();
     const std::string word = unexpected_word(app);
     if (!word.empty() && said.find(word) == std::string::npos) said = "\"" + word + "\" is no command: " + said;
     if (!word.empty()) said += hint_for(app, word);
-    Console out = console;  // the parser stopped before it took the options
-    out.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
-    out.fail(typed_command(app), invalid_argument(said), ExitCode::usage);
+    asked.fail(typed_command(app), invalid_argument(said), ExitCode::usage);
     std::cerr << "Run " << app.get_name() << " --help for the commands, and --help after a command for its options.\n";
     return static_cast<int>(ExitCode::usage);
   }

@@ -25,7 +25,8 @@ void keep_large_buffers(int bytes);
 // failed_precondition names the file, and the option that named it.
 Result<void> refuse_existing(const std::filesystem::path& file, std::string_view option = {});
 
-// Runs the callbacks of the chosen subcommand. The value is what main() returns.
+// Runs the callbacks of the chosen subcommand. The value is what main() returns. With --json, --help and --version too
+// print one line of JSON: {"text": …}.
 int run_command_line(CLI::App& app, int argc, char** argv, const Console& console);
 
 }  // namespace fovea

@@ -24,6 +24,7 @@ enum class ExitCode : int {
   time_out = 5,
   policy = 6,
   integrity = 7,
+  some_refused = 8,  // done, but for some of what was asked
   bug = 70
 };
 
@@ -36,7 +37,7 @@ std::string printable(std::string_view text);
 struct Console {
   bool json = false;
   bool quiet = false;
-  ExitCode exit_code = ExitCode::ok;  // what main() returns
+  mutable ExitCode exit_code = ExitCode::ok;  // what main() returns
   mutable bool data_printed = false;
   bool configuration_failed = false;  // set by whoever read the settings: the error that follows exits with 3
   // Of a program that serves: takes what would be written to the descriptor here, and never waits for a terminal.
@@ -51,6 +52,8 @@ struct Console {
   // Asks a person at a terminal before what cannot be undone; anything but "y" or "yes" is no. Without a terminal on
   // stdin and stderr nobody is asked, and the command itself counts as the answer.
   bool confirmed(std::string_view question) const;
+  // A command that is done, and yet has something to tell scripts.
+  void finish_with(ExitCode code) const { exit_code = code; }
   // Prints the error and remembers the exit code.
   void fail(std::string_view command, const Error& error);
   void fail(std::string_view command, const Error& error, ExitCode code);

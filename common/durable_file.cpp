@@ -32,8 +32,8 @@ Error errno_error(const fs::path& path, std::string_view action) {
   const int code = errno;
   std::string message = path.string() + ": cannot " + std::string(action) + ": " + std::strerror(code);
   if (code == ENOSPC || code == EDQUOT) return unavailable(message + "; free some space and start again");
-  if (code == EACCES || code == EPERM || code == EROFS)
-    return permission_denied(message + "; check the owner and mode of the folder");
+  if (code == EROFS) return permission_denied(message + "; mount the disk for writing, or choose another folder");
+  if (code == EACCES || code == EPERM) return permission_denied(message + "; check the owner and mode of the folder");
   if (code == ENOENT) return not_found(std::move(message));
   if (code == ELOOP || code == ENOTDIR || code == ENAMETOOLONG) return invalid_argument(std::move(message));
   return unavailable(std::move(message));

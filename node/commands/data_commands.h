@@ -45,6 +45,7 @@ Result<FileLock> wait_for_data(const Console& console, const std::filesystem::pa
 Result<std::uint64_t> memory_allowance(CommandContext& context);
 // invalid_argument names the option.
 Result<intake::IngestSettings> ingest_settings(const IngestRequest& request);
+// Exits with some_refused when some studies were taken and others refused; invalid_argument: none was taken.
 Result<void> run_data_ingest(const Console& console, const std::filesystem::path& data_folder,
                              const IngestRequest& request);
 
@@ -54,7 +55,7 @@ Result<void> run_data_listen(CommandContext& context, const std::string& split);
 // `with_identity` also prints what is sealed.
 Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder,
                            bool with_identity = false);
-// corruption: a study is damaged on disk. `deep` reads every voxel.
+// corruption: a study is damaged on disk. `deep` reads every voxel. Deletes what an ingest that was killed left behind.
 Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep);
 
 struct ShowRequest {

@@ -274,6 +274,7 @@ Result<void> run_data_ingest(const Console& console, const std::filesystem::path
     return invalid_argument(found.sources.empty()
                                 ? "data ingest: no scans found (expected .nii, .nii.gz, .nrrd, .mha or DICOM series)"
                                 : "data ingest: every study was refused; the reasons are above");
+  if (!report.refused.empty()) console.finish_with(ExitCode::some_refused);
   return {};
 }
 

@@ -48,6 +48,13 @@ std::size_t patients_across_splits(const std::vector<store::StudyRecord>& record
       std::count_if(splits.begin(), splits.end(), [](const auto& entry) { return entry.second.size() > 1; }));
 }
 
+std::string text_of(const store::StudyCatalogue::Leftovers& leftovers) {
+  if (leftovers.ingest_is_running) return "\nan ingest is running: what killed ones left behind was not looked for";
+  if (leftovers.removed == 0) return "";
+  return "\n" + counted(leftovers.removed, "file") +
+         " of studies that are in no row deleted: an ingest was killed before it was done; ingest those scans again";
+}
+
 }  // namespace
 
 Result<void> run_data_list(const Console& console, const std::filesystem::path& data_folder, bool with_identity) {
@@ -80,8 +87,9 @@ Result<void> run_data_list(const Console& console, const std::filesystem::path& 
 }
 
 Result<void> run_data_check(const Console& console, const std::filesystem::path& data_folder, bool deep) {
-  FOVEA_TRY_ASSIGN(const store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
+  FOVEA_TRY_ASSIGN(store::StudyCatalogue catalogue, store::StudyCatalogue::open(data_folder, false));
   FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> records, catalogue.list());
+  FOVEA_TRY_ASSIGN(const store::StudyCatalogue::Leftovers leftovers, catalogue.remove_leftovers());
   Json studies = Json::array();
   std::vector<std::vector<std::string>> table{{"study", "state", "remark"}};
   std::size_t damaged = 0;
@@ -99,7 +107,12 @@ Result<void> run_data_check(const Console& console, const std::filesystem::path&
   if (leaking > 0)
     human += "\nwarning: " + std::to_string(leaking) +
              " patients have studies in more than one split; test results will look better than they are";
-  console.data("data check", {{"studies", studies}, {"damaged", damaged}, {"patients_in_several_splits", leaking}},
+  human += text_of(leftovers);
+  console.data("data check",
+               {{"studies", studies},
+                {"damaged", damaged},
+                {"patients_in_several_splits", leaking},
+                {"leftovers_removed", leftovers.removed}},
                human);
   if (damaged > 0)
     return corruption("data check: " + std::to_string(damaged) + " studies are damaged on disk; ingest them again");

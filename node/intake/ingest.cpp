@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "crypto/hash.h"
 #include "crypto/secret_bytes.h"
 #include "node/intake/files_at_rest.h"
@@ -268,7 +269,7 @@ class IngestRun {
     if (!study && is_site_failure(study.error())) return study.error();
     if (!study) return refuse(number, code, study.error(), judgement.print);
     FOVEA_TRY_ASSIGN(const Kept kept,
-                     keep(number, judgement, std::move(study->record), {study->volume, contents->bytes}));
+                     keep(number, judgement, std::move(study->record), {study->volume, contents->bytes, study->note}));
     if (!kept.refusal.empty()) return refuse(number, code, invalid_argument(kept.refusal), judgement.print);
     return kept.is_time ? keep_waiting_rows() : Result<void>();
   }
@@ -321,6 +322,7 @@ class IngestRun {
   struct Read {
     crypto::GmacTag volume;
     std::uint64_t bytes = 0;
+    std::string note;
   };
   Result<Kept> keep(std::size_t number, Judgement& judgement, store::StudyRecord record, const Read& read) {
     const std::lock_guard lock(mutex_);
@@ -341,7 +343,8 @@ class IngestRun {
     std::string& remark = judgement.remark;
     if (judgement.before)
       if (const std::string changed = changes(*judgement.before, record); !changed.empty())
-        remark += (remark.empty() ? "" : "; ") + ("changed: " + changed);
+        add_note(remark, "changed: " + changed);
+    add_note(remark, read.note);
     if (!remark.empty()) remarks_[number] = {source.name, record.code, remark};
     source.origin.volume.assign(read.volume.begin(), read.volume.end());
     waiting_.push_back({std::move(record), source.identity, std::move(judgement.print), std::move(source.origin),
@@ -415,6 +418,11 @@ class IngestRun {
 Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings,
                             const std::function<void(const IngestProgress&)>& progress) {
+  // Files come before rows: whoever looks for files without rows must not take these for leftovers.
+  FOVEA_TRY_ASSIGN(const FileLock lock,
+                   FileLock::take(catalogue.volumes_folder(), catalogue.volumes_folder().string() +
+                                                                  ": another ingest is running (data ingest, or data "
+                                                                  "listen); try again when it is done"));
   IngestRun run(catalogue, sources, settings, progress);
   FOVEA_TRY(run.begin());
   const auto workers =

@@ -40,8 +40,9 @@ struct Refusal {
   std::string name, code, reason;
 };
 
-// What is worth saying of a study that is there: a copy, a change of what was said of it, a part that was replaced.
-// `name` is for the local terminal only; `text` names nobody and no file.
+// What is worth saying of a study that is there: a copy, a change of what was said of it, a part that was replaced,
+// what was taken otherwise than its files say or left out. `name` is for the local terminal only; `text` names nobody
+// and no file.
 struct Remark {
   std::string name, code, text;
 };

@@ -31,9 +31,17 @@ Result<std::optional<int>> parse_label(std::string_view text) {
   return invalid_argument("label: expected 0, 1 or nothing");
 }
 
-Result<StudySource> source_of(const std::array<std::string_view, kColumns>& cells,
-                              const std::filesystem::path& folder) {
+// Blanks around a name are padding, as in DICOM: "123 " is the patient "123".
+std::string_view unpadded(std::string_view text) {
+  constexpr std::string_view kPadding(" \t\0", 3);
+  const std::size_t begin = std::min(text.find_first_not_of(kPadding), text.size());
+  text.remove_prefix(begin);
+  return text.substr(0, text.find_last_not_of(kPadding) + 1);
+}
+
+Result<StudySource> source_of(std::array<std::string_view, kColumns> cells, const std::filesystem::path& folder) {
   StudySource out;
+  for (const Column name : {kStudy, kPatient}) cells[name] = unpadded(cells[name]);
   if (cells[kStudy].empty()) return invalid_argument("study: empty; every row needs a name of its own");
   if (cells[kPatient].empty()) return invalid_argument("patient: empty; studies of one patient must stay together");
   if (cells[kImage].empty()) return invalid_argument("image: empty; expected a path relative to the table");

@@ -4,12 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "crypto/hash.h"
@@ -32,6 +36,35 @@ struct Walked {
 
 bool is_readable_folder(const fs::path& folder) {
   return ::faccessat(AT_FDCWD, folder.c_str(), R_OK | X_OK, AT_EACCESS) == 0;
+}
+
+void sort_once(std::vector<fs::path>& paths) {
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+}
+
+// Sorts what was found, and takes a link to a file for that file, as a table does, unless it is there by itself. Links
+// to folders could lead round in a circle. What is not followed is returned.
+std::vector<NotAScan> follow_links(Walked& walked) {
+  sort_once(walked.files);
+  sort_once(walked.links);
+  std::vector<NotAScan> out;
+  std::error_code failed;
+  std::set<fs::path> targets;
+  if (!walked.links.empty())
+    for (const fs::path& file : walked.files) targets.insert(fs::canonical(file, failed));
+  for (const fs::path& link : walked.links) {
+    const fs::file_status target = fs::status(link, failed);
+    if (fs::is_directory(target))
+      out.push_back({link, "a symbolic link to a folder, which is not followed; name its target"});
+    else if (!fs::is_regular_file(target))
+      out.push_back({link, "a symbolic link that leads to no file (are its targets mounted, or fetched?)"});
+    else if (!targets.insert(fs::canonical(link, failed)).second)
+      out.push_back({link, "a symbolic link to a file that is here too"});
+    else walked.files.push_back(link);
+  }
+  sort_once(walked.files);
+  return out;
 }
 
 Result<void> walk(const fs::path& root, Walked& out) {
@@ -65,6 +98,25 @@ Result<void> walk(const fs::path& root, Walked& out) {
   }
   if (failed) return unavailable(root.string() + ": cannot be walked: " + failed.message());
   return {};
+}
+
+std::string lower_ending(const fs::path& file) {
+  std::string out = file.extension().string();
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// Raw voxels whose header lies beside them, which is refused by its own name; empty when this is something else.
+std::string header_of_voxels(const fs::path& file) {
+  const std::string ending = lower_ending(file);
+  std::error_code failed;
+  for (const auto& [voxels, header] :
+       {std::pair{".img", ".hdr"}, {".raw", ".nhdr"}, {".raw", ".mhd"}, {".zraw", ".mhd"}})
+    if (ending == voxels && fs::exists(fs::path(file).replace_extension(header), failed))
+      return std::string("the voxels of a header beside them (") + header +
+             "): one image in two files; save header and voxels as one file";
+  return "";
 }
 
 StudySource file_source(const fs::path& path, store::Split split) {
@@ -114,8 +166,8 @@ struct SeriesGroup {
   SeriesIdentity identity;
   std::vector<fs::path> images;
   std::map<std::string, std::string> instances;  // where each SOP instance lies
-  std::set<std::string> places;
-  bool may_be_several = false;  // two slices in one place, or a file of several slices
+  std::set<std::string> places, acquisitions;
+  bool may_be_several = false;  // two slices in one place or acquisitions, or a file of several slices
   bool lacks_instances = false;
   std::string fault;
 
@@ -166,7 +218,9 @@ bool Described::add(const fs::path& path, const DicomFile& file) {
   }
   group.lacks_instances = group.lacks_instances || file.instance.empty();
   // A file of several slices states no place: it is a volume of its own, or several.
-  if (file.position.empty() || !group.places.insert(file.position).second) group.may_be_several = true;
+  group.acquisitions.insert(file.acquisition);
+  if (file.position.empty() || !group.places.insert(file.position).second || group.acquisitions.size() > 1)
+    group.may_be_several = true;
   group.images.push_back(path);
   return true;
 }
@@ -347,6 +401,34 @@ std::string take_folder(const Walked& walked, const Described& described, StudyS
   return out.fault;
 }
 
+// The one file of a folder that marks structures, or is the only one there.
+std::optional<fs::path> only_mask(const fs::path& folder, ScanParser& parser) {
+  Walked walked;
+  if (!walk(folder, walked)) return std::nullopt;
+  follow_links(walked);
+  if (walked.files.size() == 1) return walked.files.front();
+  std::optional<fs::path> out;
+  for (const fs::path& file : walked.files) {
+    bool marks = format_of_name(file) || is_table_name(file);
+    if (!marks) {
+      const Result<std::vector<DicomFile>> described = parser.describe({&file, 1});
+      marks = described && described->front().is_label;
+    }
+    if (marks && out) return std::nullopt;
+    if (marks) out = file;
+  }
+  return out;
+}
+
+// A mask that is a folder becomes the one file of it that is a mask.
+void take_mask_folder(StudySource& source, ScanParser& parser) {
+  std::error_code failed;
+  if (!source.mask || !fs::is_directory(*source.mask, failed)) return;
+  if (const std::optional<fs::path> mask = only_mask(*source.mask, parser)) source.mask = mask;
+  else if (source.fault.empty())
+    source.fault = "mask: a folder that does not hold one file of labels (SEG, RTSTRUCT or a volume); name the file";
+}
+
 // How a path is compared with others.
 std::string place_of(const fs::path& path) {
   std::error_code failed;
@@ -413,20 +495,18 @@ Result<void> take_tables(const std::vector<fs::path>& paths, ScanParser& parser,
 Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Split split, ScanParser& parser) {
   Walked walked;
   for (const fs::path& path : paths) FOVEA_TRY(walk(path, walked));
-  for (std::vector<fs::path>* const each : {&walked.files, &walked.links}) {
-    std::sort(each->begin(), each->end());
-    each->erase(std::unique(each->begin(), each->end()), each->end());
-  }
   FoundStudies out;
+  const std::vector<NotAScan> not_followed = follow_links(walked);
   FOVEA_TRY(take_tables(paths, parser, walked, out));
   std::vector<fs::path> others;
   for (const fs::path& file : walked.files) {
     if (format_of_name(file)) out.sources.push_back(file_source(file, split));
     else if (is_table_name(file)) out.not_scans.push_back({file, "a table: give it with --labels or --points"});
+    else if (const std::string header = header_of_voxels(file); !header.empty())
+      out.not_scans.push_back({file, header});
     else others.push_back(file);
   }
-  for (const fs::path& link : walked.links)
-    out.not_scans.push_back({link, "a symbolic link, which is not followed; name its target"});
+  out.not_scans.insert(out.not_scans.end(), not_followed.begin(), not_followed.end());
   for (const fs::path& folder : walked.unreadable)
     out.not_scans.push_back({folder, "a folder that this user may not read; nothing in it was looked at"});
   FOVEA_TRY(group_series(others, split, parser, out));
@@ -436,15 +516,13 @@ Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Spl
 Result<void> expand_rows(std::vector<StudySource>& sources, ScanParser& parser, std::vector<NotAScan>& left_alone) {
   for (StudySource& source : sources) {
     std::error_code failed;
+    take_mask_folder(source, parser);
     if (source.images.size() != 1) continue;
     Walked walked;
     const bool is_folder = fs::is_directory(source.images.front(), failed);
     if (is_folder) {
       FOVEA_TRY(walk(source.images.front(), walked));
-      // Whoever names a folder means the files that its links lead to.
-      for (const fs::path& link : walked.links)
-        if (fs::is_regular_file(link, failed)) walked.files.push_back(link);
-      std::sort(walked.files.begin(), walked.files.end());
+      follow_links(walked);
     } else if (!format_of_name(source.images.front()) && fs::is_regular_file(source.images.front(), failed)) {
       walked.files = source.images;
     }
@@ -453,7 +531,7 @@ Result<void> expand_rows(std::vector<StudySource>& sources, ScanParser& parser, 
       if (!format_of_name(file)) others.push_back(file);
     FOVEA_TRY_ASSIGN(const Described described, describe_files(others, parser));
     if (is_folder) {
-      source.fault = take_folder(walked, described, source);
+      if (const std::string fault = take_folder(walked, described, source); !fault.empty()) source.fault = fault;
       left_alone.insert(left_alone.end(), described.not_scans.begin(), described.not_scans.end());
       for (const auto& [file, told] : described.damaged) left_alone.push_back({file, told.reason});
       for (const auto& [series, files] : described.labels)

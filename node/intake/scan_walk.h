@@ -24,11 +24,12 @@ struct FoundStudies {
 };
 
 // A label object (DICOM SEG or RTSTRUCT) that refers to one found series, as the only one to do so, becomes its mask.
-// Two files of one SOP instance are one slice. Walks folders (links are not followed, names starting with '.' are
-// skipped), takes volume files by their ending and groups everything else that is DICOM by series, asking `parser` what
-// each file is. Without a table the patient is DICOM's patient id, or the file's own name. A series whose files
-// contradict each other (two patients, say) becomes one source with a fault. A damaged file among the slices of a
-// series goes with that series, which is refused for it when it is read: it must not come out shorter.
+// Two files of one SOP instance are one slice. Walks folders (links to files stand for them, links to folders are not
+// followed, names starting with '.' are skipped), takes volume files by their ending and groups everything else that is
+// DICOM by series, asking `parser` what each file is. Without a table the patient is DICOM's patient id, or the file's
+// own name. A series whose files contradict each other (two patients, say) becomes one source with a fault. A damaged
+// file among the slices of a series goes with that series, which is refused for it when it is read: it must not come
+// out shorter.
 // A studies.csv anywhere below a path stands for the folder that it lies in: its rows are the studies, and nothing else
 // there is one. not_found: a path does not exist; invalid_argument: too many files; a table of studies under another
 // name, whose masks would pass for scans; a path within a table's folder; or what is wrong with a table.
@@ -36,8 +37,8 @@ Result<FoundStudies> find_studies(const std::vector<std::filesystem::path>& path
                                   ScanParser& parser);
 
 // The rows of a table as find_studies would have found their images: an image that is a folder becomes the slices of
-// the one DICOM series in it, links to files included, or the one volume file. `left_alone` gets the other files of
-// such folders.
+// the one DICOM series in it, links to files included, or the one volume file; a mask that is a folder its one file of
+// labels. `left_alone` gets the other files of such folders.
 Result<void> expand_rows(std::vector<StudySource>& sources, ScanParser& parser, std::vector<NotAScan>& left_alone);
 
 }  // namespace fovea::node::intake

@@ -21,6 +21,7 @@
 #include "node/intake/csv_reader.h"
 #include "node/intake/formats/scan_facts.h"
 #include "node/intake/label_tables.h"
+#include "node/intake/mask_checks.h"
 #include "node/intake/parser/memory_budget.h"
 #include "node/store/brick_volume.h"
 #include "node/store/findings.h"
@@ -100,12 +101,31 @@ Result<std::vector<store::Finding>> points_in(const StudySource& source, const v
   return std::move(*out);
 }
 
+struct Findings {
+  std::vector<store::Finding> all;
+  std::string note;
+};
+
+// Findings made of the scan's own voxels, or put elsewhere in it, would pass every check of numbers.
+Result<std::string> check_mask(const ParsedVolume& mask, const ParsedVolume& scan) {
+  FOVEA_TRY_ASSIGN(std::string note, check_mask_place(mask.geometry(), scan.geometry()));
+  if (mask.geometry().size == scan.geometry().size && same_values(mask.voxels(), scan.voxels()))
+    return invalid_argument("its voxels are those of the scan itself (give the mask made for this scan)");
+  return note;
+}
+
 // A mask, segmentation or structure set: structures that overlap come in separate layers.
-Result<std::vector<store::Finding>> structures_in(ScanParser& parser, const std::filesystem::path& file,
-                                                  const ParsedVolume& scan, const std::vector<std::int32_t>& labels) {
-  std::vector<store::Finding> out;
+Result<Findings> structures_in(ScanParser& parser, const std::filesystem::path& file, const ParsedVolume& scan,
+                               const std::vector<std::int32_t>& labels) {
+  Findings found;
+  std::vector<store::Finding>& out = found.all;
   for (std::uint32_t layer = 0, layers = 1; layer < layers; ++layer) {
-    FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_labels(file, {scan.geometry(), layer}));
+    FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parser.read_labels(file, {scan.geometry(), layer, labels}));
+    if (layer == 0) {
+      FOVEA_TRY_ASSIGN(const std::string place, check_mask(parsed, scan));
+      add_note(found.note, parsed.note());
+      add_note(found.note, place);
+    }
     layers = parsed.layers();
     if (!parsed.frame_of_reference().empty() && !scan.frame_of_reference().empty() &&
         parsed.frame_of_reference() != scan.frame_of_reference())
@@ -117,20 +137,41 @@ Result<std::vector<store::Finding>> structures_in(ScanParser& parser, const std:
       return invalid_argument("more than " + std::to_string(store::kFindingsMax) +
                               " separate findings; this is noise, not annotation");
   }
+  return found;
+}
+
+Result<Findings> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
+                             const std::vector<std::int32_t>& labels) {
+  Findings out;
+  const bool is_table = is_table_name(*source.mask);
+  if (is_table) {
+    FOVEA_TRY_ASSIGN(out.all, points_in(source, scan.geometry(), labels));
+  } else {
+    std::error_code failed;
+    for (const std::filesystem::path& image : source.images)
+      if (std::filesystem::equivalent(image, *source.mask, failed))
+        return invalid_argument("it is a file of the scan itself (give the mask made for this scan)");
+    FOVEA_TRY_ASSIGN(out, structures_in(parser, *source.mask, scan, labels));
+  }
+  for (const store::Finding& finding : out.all)
+    if (!inside(scan.geometry(), finding.center_mm))
+      return invalid_argument(is_table ? "a point lies outside the scan; coordinates are patient millimetres in LPS (x "
+                                         "to the left, y to the back): of RAS, the signs of x and y change"
+                                       : "a finding lies outside the scan: mask and scan are not in the same space "
+                                         "(give the mask made for this scan)");
   return out;
 }
 
-Result<std::vector<store::Finding>> findings_of(ScanParser& parser, const StudySource& source, const ParsedVolume& scan,
-                                                const std::vector<std::int32_t>& labels) {
-  const bool is_table = is_table_name(*source.mask);
-  FOVEA_TRY_ASSIGN(std::vector<store::Finding> out, is_table ? points_in(source, scan.geometry(), labels)
-                                                             : structures_in(parser, *source.mask, scan, labels));
-  for (const store::Finding& finding : out)
-    if (!inside(scan.geometry(), finding.center_mm))
-      return invalid_argument(
-          "a finding lies outside the scan: mask and scan are not in the same space (give the mask made for this "
-          "scan)");
-  return out;
+// A label of the table and the findings of the mask say one thing.
+Result<void> check_label(const store::StudyRecord& record) {
+  if (*record.label == 0 && !record.findings.empty())
+    return invalid_argument(
+        "label: 0, yet the mask holds findings of the chosen labels (correct the table or the labels)");
+  if (*record.label == 1 && record.findings.empty())
+    return invalid_argument(
+        "label: 1, yet the mask holds no finding of the chosen labels (correct the table or the labels, or leave the "
+        "mask out)");
+  return {};
 }
 
 Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool correct_bias) {
@@ -219,7 +260,8 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
 Result<IngestedStudy> ingest_study(ScanParser& parser, const store::StudyCatalogue& catalogue,
                                    const StudySource& source, const std::string& code, const IngestSettings& settings) {
   FOVEA_TRY_ASSIGN(const ParsedVolume parsed, parse(parser, source, settings.correct_bias));
-  store::StudyRecord record;
+  IngestedStudy out{.record = {}, .volume = {}, .note = parsed.note()};
+  store::StudyRecord& record = out.record;
   record.code = code;
   record.split = source.split;
   record.label = source.label;
@@ -229,20 +271,22 @@ Result<IngestedStudy> ingest_study(ScanParser& parser, const store::StudyCatalog
   FOVEA_TRY_ASSIGN(record.statistics, volume::intensity_statistics(parsed.voxels()));
   shift(record.statistics, settings.intensity_offset);
   if (source.mask) {
-    Result<std::vector<store::Finding>> findings = findings_of(parser, source, parsed, settings.finding_labels);
+    Result<Findings> findings = findings_of(parser, source, parsed, settings.finding_labels);
     if (!findings) return findings.error().with_context("mask");
-    record.findings = std::move(findings).value();
+    record.findings = std::move(findings->all);
+    add_note(out.note, findings->note.empty() ? "" : "mask: " + findings->note);
     if (!record.label) record.label = record.findings.empty() ? 0 : 1;
-    if (*record.label == 0 && !record.findings.empty())
-      return invalid_argument(
-          "label: 0, yet the mask holds findings of the chosen labels (correct the table or the labels)");
+    FOVEA_TRY(check_label(record));
   }
   record.has_mask = source.mask || record.label == 0;
 
   const ShiftedVoxels voxels = shifted(parsed.voxels(), settings.intensity_offset);
-  FOVEA_TRY(store_volumes(catalogue, code, record, voxels));
+  // Whatever keeps a volume from being written, a full disk or one mounted read-only, is the site's, not the study's.
+  if (const Result<void> stored = store_volumes(catalogue, code, record, voxels); !stored)
+    return unavailable(stored.error().message);
   record.usable = true;
-  return IngestedStudy{std::move(record), tag_volume(parsed, catalogue.content_key())};
+  out.volume = tag_volume(parsed, catalogue.content_key());
+  return out;
 }
 
 }  // namespace fovea::node::intake

@@ -27,6 +27,7 @@ Result<ContentTags> tag_contents(const StudySource& source, const ScanFiles& sca
 struct IngestedStudy {
   store::StudyRecord record;
   crypto::GmacTag volume{};  // of geometry and voxels as they were read: one scan has one, in whatever kind of file
+  std::string note;          // what was taken otherwise than its files say; see add_note
 };
 
 // The error is the reason of the study's refusal, or a failure of the site (disk, parser program): is_site_failure

@@ -13,6 +13,7 @@ namespace fovea::node::store {
 namespace {
 
 constexpr std::int32_t kLabelMax = 1'000'000;
+constexpr std::size_t kChosenLabelsMax = 512;  // as many as a parser's job carries (scan_facts.h)
 constexpr std::size_t kRunsMax = 64u * 1024 * 1024;
 
 // Consecutive voxels of one label along i.
@@ -33,10 +34,15 @@ bool chosen(std::int32_t label, std::span<const std::int32_t> labels) {
   return std::find(labels.begin(), labels.end(), label) != labels.end();
 }
 
+// A scaled label map (NIfTI scl_slope 1.0000153) holds 3.00005 for 3.
+constexpr float kLabelTolerance = 1e-3f, kLabelOffMax = 0.25f;  // relative, and between two labels
+
 Result<std::int32_t> label_of(float value) {
-  if (!(value == std::trunc(value) && std::abs(value) <= static_cast<float>(kLabelMax)))
+  const float whole = std::round(value);
+  const float tolerance = std::min(kLabelTolerance * std::max(1.0f, std::abs(whole)), kLabelOffMax);
+  if (!(std::abs(value - whole) <= tolerance && std::abs(whole) <= static_cast<float>(kLabelMax)))
     return invalid_argument("mask: holds values that are not whole labels; give a label map, not a probability map");
-  return static_cast<std::int32_t>(value);
+  return static_cast<std::int32_t>(whole);
 }
 Result<std::int32_t> label_of(std::int16_t value) { return std::int32_t{value}; }
 
@@ -54,7 +60,10 @@ Result<Runs> collect_runs(const volume::Index3& size, std::span<const T> mask, s
       while (end < size[0] && at[end] == value) ++end;
       if (value != 0) {
         FOVEA_TRY_ASSIGN(const std::int32_t label, label_of(value));
-        if (chosen(label, labels)) out.all.push_back({i, end, label, static_cast<std::uint32_t>(out.all.size())});
+        const bool goes_on = out.all.size() > out.row_begin.back() && out.all.back().end == i &&
+                             out.all.back().label == label;  // 2.9999 beside 3.0001
+        if (chosen(label, labels) && goes_on) out.all.back().end = end;
+        else if (chosen(label, labels)) out.all.push_back({i, end, label, static_cast<std::uint32_t>(out.all.size())});
         if (out.all.size() > kRunsMax) return invalid_argument("mask: too fragmented to be an annotation");
       }
       i = end;
@@ -149,6 +158,8 @@ Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text) {
     if (label < 1 || label > kLabelMax)
       return invalid_argument("finding labels: \"" + std::string(part.substr(0, 20)) +
                               "\"; expected whole numbers from 1 separated by commas, e.g. 3,4");
+    if (out.size() == kChosenLabelsMax)
+      return invalid_argument("finding labels: more than " + std::to_string(kChosenLabelsMax));
     out.push_back(label);
     text.remove_prefix(part.size());
     if (text.empty()) break;

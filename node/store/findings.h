@@ -23,12 +23,12 @@ struct Finding {
 
 constexpr std::size_t kFindingsMax = 4096;  // a mask with more is noise, not annotation
 
-// "1,3,4" → {1, 3, 4}; empty text means every label above zero. invalid_argument names the bad part.
+// "1,3,4" → {1, 3, 4}; empty text means every label above zero. invalid_argument names the bad part; at most 512.
 Result<std::vector<std::int32_t>> parse_finding_labels(std::string_view text);
 
 // The 26-connected components of the chosen labels (each label for itself; an empty list chooses every value
-// above zero), in order of their first voxel. invalid_argument: a mask that holds fractions, or more than
-// kFindingsMax components.
+// above zero), in order of their first voxel. A value within a thousandth of a whole number is that label.
+// invalid_argument: a mask that holds other fractions, or more than kFindingsMax components.
 Result<std::vector<Finding>> find_components(const volume::VolumeGeometry& geometry, const volume::VoxelSpan& mask,
                                              std::span<const std::int32_t> labels);
 

@@ -2,13 +2,17 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "common/clock.h"
 #include "common/codec.h"
 #include "common/durable_file.h"
+#include "common/file_lock.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"
@@ -48,10 +52,32 @@ Error database_error(const SQLite::Exception& error) {
     return unavailable("catalogue: cannot be written; is the disk full?" + number);
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
     return unavailable("catalogue: in use by another program for long; try again" + number);
+  if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_PERM)
+    return unavailable(
+        "catalogue: cannot be opened for writing; is the disk mounted read-only, or does another user own the folder?" +
+        number);
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
     return corruption("catalogue: the file is damaged; restore it from a backup, or remove it and ingest again" +
                       number);
   return internal_error("catalogue: unexpected failure" + number);
+}
+
+// "s-7kq2m9xa4d" of "s-7kq2m9xa4d.bricks"; empty when the file is not named after a study.
+std::string code_of(const std::filesystem::path& file) {
+  constexpr std::size_t kCodeBytes = 12;
+  const std::string name = file.filename().string();
+  const bool fits = name.size() > kCodeBytes && name.starts_with("s-") && name[kCodeBytes] == '.' &&
+                    name.find_first_not_of(kAlphabet, 2) == kCodeBytes;
+  return fits ? name.substr(0, kCodeBytes) : "";
+}
+
+// Before anything is written: a program that can write nothing says so at once, and where.
+Result<void> check_writable(const std::filesystem::path& folder) {
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  const int code = errno;
+  const std::string what = folder.string() + ": cannot be written: " + std::strerror(code);
+  return unavailable(what + (code == EROFS ? "; mount the disk for writing, or give another folder with --site"
+                                           : "; run as the user who owns the folder, or correct its owner and mode"));
 }
 
 std::string short_code(std::string_view prefix, const crypto::SecretKey& hash) {
@@ -224,12 +250,20 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
   const std::filesystem::path file = site_folder / kDatabase;
   const bool exists = std::filesystem::exists(file);
   if (!exists && !create) return not_found("catalogue: none in this site's folder yet (run: fovea-node data ingest)");
-  if (create) FOVEA_TRY(create_directories_durably(site_folder / kVolumes));
+  if (create) {
+    FOVEA_TRY(create_directories_durably(site_folder / kVolumes));
+    FOVEA_TRY(check_writable(site_folder));
+    FOVEA_TRY(check_writable(site_folder / kVolumes));
+  }
   FOVEA_TRY_ASSIGN(const crypto::SecretKey key, load_key(site_folder / kKeyFile, create && !exists));
   try {
     auto impl = std::make_unique<Impl>(site_folder, key, file, create);
     SQLite::Database& db = impl->database;
-    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    std::error_code failed;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                                 failed);
+    if (failed && (create || failed != std::errc::read_only_file_system))  // a list of studies changes nothing
+      return permission_denied("catalogue: its file permissions cannot be set; does another user own the folder?");
     // A rollback journal, not a write-ahead log: SQLite 3.40's log can be damaged by two connections.
     db.exec("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;");
     if (exists && db.execAndGet("PRAGMA quick_check").getString() != "ok")
@@ -248,8 +282,6 @@ Result<StudyCatalogue> StudyCatalogue::open(const std::filesystem::path& site_fo
     return StudyCatalogue(std::move(impl));
   } catch (const SQLite::Exception& error) {
     return database_error(error);
-  } catch (const std::filesystem::filesystem_error&) {
-    return permission_denied("catalogue: its file permissions cannot be set; does another user own the folder?");
   }
 }
 
@@ -418,6 +450,33 @@ Result<CatalogueCounts> StudyCatalogue::counts() const {
   } catch (const SQLite::Exception& error) {
     return database_error(error);
   }
+}
+
+Result<StudyCatalogue::Leftovers> StudyCatalogue::remove_leftovers() {
+  Leftovers out;
+  const Result<FileLock> lock = FileLock::take(volumes_folder(), "an ingest is running");
+  if (!lock && lock.error().code == ErrorCode::failed_precondition) {
+    out.ingest_is_running = true;
+    return out;
+  }
+  if (!lock) return lock.error();
+  FOVEA_TRY_ASSIGN(const std::set<std::string> known, codes());
+  std::error_code failed;
+  std::vector<std::filesystem::path> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(impl_->folder, failed)) {
+    const std::string code = code_of(entry.path());
+    const bool unfinished = entry.path().filename().string().find(".tmp") != std::string::npos;
+    if (!code.empty() && (unfinished || !known.contains(code)) && entry.is_regular_file(failed))
+      found.push_back(entry.path());
+  }
+  for (const std::filesystem::path& path : found) {
+    if (!std::filesystem::remove(path, failed) && failed)
+      return unavailable(path.string() + ": left by an ingest that was killed, and cannot be deleted: " +
+                         failed.message() + "; is the disk mounted read-only?");
+    ++out.removed;
+  }
+  if (failed) return unavailable(impl_->folder.string() + ": cannot be looked through: " + failed.message());
+  return out;
 }
 
 Result<void> StudyCatalogue::forget(std::string_view code, std::int64_t unix_ms) {

@@ -132,6 +132,15 @@ class StudyCatalogue {
   Result<std::set<std::string>> codes() const;  // of every study there is, refused ones too
   Result<CatalogueCounts> counts() const;
 
+  // What an ingest that was killed left behind: files below the site's data folder that are named after a code of no
+  // study, which nobody could forget, or that were not finished. They are deleted, unless an ingest is running, which
+  // has files before it has rows. unavailable: one cannot be deleted.
+  struct Leftovers {
+    std::size_t removed = 0;
+    bool ingest_is_running = false;
+  };
+  Result<Leftovers> remove_leftovers();
+
   // Deletes every file below the site's data folder that is named <code>.<anything> (volumes, level, embeddings),
   // then its row, and keeps an erasure record (code and time only).
   Result<void> forget(std::string_view code, std::int64_t unix_ms);

@@ -145,6 +145,16 @@ void fill_plane(const volume::VolumeGeometry& geometry, const Axes& axes, const 
 
 }  // namespace
 
+bool lie_within(const volume::VolumeGeometry& geometry, std::span<const Contour> contours) {
+  for (const Contour& contour : contours)
+    for (const volume::Point3& corner : contour) {
+      const volume::Point3 index = geometry.to_index(corner);
+      for (unsigned axis = 0; axis < 3; ++axis)
+        if (!(index[axis] >= -0.5 && index[axis] <= static_cast<double>(geometry.size[axis]) - 0.5)) return false;
+    }
+  return true;
+}
+
 Result<std::vector<std::uint32_t>> voxels_inside(const volume::VolumeGeometry& geometry,
                                                  std::span<const Contour> contours) {
   FOVEA_TRY_ASSIGN(const Axes axes, axes_of(geometry, contours));
@@ -158,7 +168,7 @@ Result<std::vector<std::uint32_t>> voxels_inside(const volume::VolumeGeometry& g
     for (double slice = begin; slice < end && slice <= last; ++slice)
       fill_plane(geometry, axes, planes[p], static_cast<std::int64_t>(slice), out);
   }
-  if (out.empty()) return invalid_argument("contour: encloses no voxel of this scan (drawn for another series?)");
+  if (out.empty()) return not_found("contour: encloses no voxel of this scan (drawn for another series?)");
   std::sort(out.begin(), out.end());
   return out;
 }

@@ -16,6 +16,7 @@
 #include "common/bytes.h"
 #include "node/intake/dicom/csa_header.h"
 #include "node/intake/dicom/dicom_fields.h"
+#include "node/intake/dicom/unreadable_file.h"
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
 
@@ -65,6 +66,7 @@ Result<DicomIdentity> identity_of(const DataSet& data) {
   out.instance = text_of(data, Tag(0x0008, 0x0018));
   const Result<std::optional<std::int64_t>> frames = integer_of(data, Tag(0x0028, 0x0008));
   if (!is_mosaic(data) && frames && frames->value_or(1) == 1) out.position = text_of(data, Tag(0x0020, 0x0032));
+  out.acquisition = text_of(data, Tag(0x0020, 0x0012));
   // A patient's number is one within who gave it (PS3.3 C.7.1.1): 123 of two hospitals are two people.
   const std::string name = text_of(data, Tag(0x0010, 0x0010)), issuer = text_of(data, Tag(0x0010, 0x0021));
   out.patient = text_of(data, Tag(0x0010, 0x0020));
@@ -264,11 +266,12 @@ Result<T> with_header(const std::filesystem::path& file, Use use) {
     gdcm::Reader reader;
     reader.SetFileName(file.c_str());
     const std::set<Tag> nothing_skipped;
-    if (!reader.ReadUpToTag(Tag(0x7fe0, 0x0010), nothing_skipped))
-      return invalid_argument("not DICOM, or damaged (copy the file again)");
+    if (!reader.ReadUpToTag(Tag(0x7fe0, 0x0010), nothing_skipped)) return unreadable_dicom(file);
+    if (const char* const syntax = reader.GetFile().GetHeader().GetDataSetTransferSyntax().GetString())
+      FOVEA_TRY(check_transfer_syntax(syntax));
     return use(reader.GetFile().GetDataSet());
   } catch (const std::exception&) {
-    return invalid_argument("not DICOM, or damaged (copy the file again)");
+    return unreadable_dicom(file);
   }
 }
 

@@ -19,7 +19,13 @@
 namespace fovea::node::intake {
 
 // What may tell the volumes of one series apart: echo, time point, diffusion weighting, image type, acquisition.
+<<<<<<< HEAD
 constexpr std::size_t kVolumeKeys = 7;
+||||||| parent of 128bd4c (node: labels, rare formats and links are read or refused by name)
+constexpr std::size_t kVolumeKeys = 6;
+=======
+constexpr std::size_t kVolumeKeys = 6, kAcquisitionKey = 5;
+>>>>>>> 128bd4c (node: labels, rare formats and links are read or refused by name)
 
 struct DicomFrame {
   SlicePlace place;
@@ -42,6 +48,7 @@ struct DicomHeader : SeriesIdentity {
 struct DicomIdentity : SeriesIdentity {
   std::string instance;
   std::string position;  // as it stands in a file of one slice; empty in one of several
+  std::string acquisition;
 };
 Result<DicomIdentity> read_dicom_identity(const std::filesystem::path& file);
 

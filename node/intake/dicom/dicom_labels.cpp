@@ -21,6 +21,7 @@
 #include "node/intake/dicom/contours.h"
 #include "node/intake/dicom/dicom_fields.h"
 #include "node/intake/dicom/label_layers.h"
+#include "node/intake/dicom/unreadable_file.h"
 #include "node/intake/dicom/whole_file.h"
 #include "node/intake/formats/stored_amount.h"
 #include "node/volume/canonical.h"
@@ -120,10 +121,24 @@ Result<Bytes> stored_voxels(const std::filesystem::path& file, const gdcm::File&
   return Bytes(at, at + bytes);
 }
 
+// Segments are declared and no frame is stored: somebody looked and marked nothing. It has to say so itself: an object
+// that lost its frames on the way still counts them.
+bool is_empty(const DataSet& data) {
+  const Result<std::optional<std::int64_t>> frames = integer_of(data, Tag(0x0028, 0x0008));
+  return frames && *frames == 0 && items_of(data, Tag(0x5200, 0x9230)).empty() &&
+         !items_of(data, Tag(0x0062, 0x0002)).empty() && !data.FindDataElement(Tag(0x7fe0, 0x0010));
+}
+
+// An empty list chooses every label.
+bool is_chosen(const LabelGrid& grid, int label) {
+  return grid.chosen.empty() || std::find(grid.chosen.begin(), grid.chosen.end(), label) != grid.chosen.end();
+}
+
 Result<Segmentation> segmentation_of(const std::filesystem::path& file, const gdcm::File& dicom, bool is_label_map) {
   const DataSet& data = dicom.GetDataSet();
   Segmentation out;
   out.is_label_map = is_label_map;
+  if (is_empty(data)) return out;
   FOVEA_TRY_ASSIGN(out.frames, frames_of(data, is_label_map, out.slice_distance_mm));
   out.bits = static_cast<unsigned>(short_of(data, Tag(0x0028, 0x0100)).value_or(0));
   const std::string kind = text_of(data, Tag(0x0062, 0x0001));
@@ -232,11 +247,11 @@ void each_marked(const Segmentation& from, std::size_t frame, std::size_t pixels
   }
 }
 
-Result<LabelLayers> draw_segments(const Segmentation& from, const SegmentGrid& grid, std::uint32_t layer) {
+Result<LabelLayers> draw_segments(const Segmentation& from, const SegmentGrid& grid, const LabelGrid& wanted) {
   const auto pixels = static_cast<std::size_t>(grid.geometry.size[0] * grid.geometry.size[1]);
   std::map<int, std::vector<std::size_t>> frames_of_segment;
   for (std::size_t f = 0; f < from.frames.size(); ++f) frames_of_segment[from.frames[f].segment].push_back(f);
-  LabelLayers out(grid.geometry.voxel_count(), layer);
+  LabelLayers out(grid.geometry.voxel_count(), wanted.layer);
   for (const auto& [segment, frames] : frames_of_segment) {
     std::map<int, std::vector<std::uint32_t>> marked;  // a label map names its segments voxel by voxel
     for (const std::size_t f : frames)
@@ -244,7 +259,8 @@ Result<LabelLayers> draw_segments(const Segmentation& from, const SegmentGrid& g
         marked[from.is_label_map ? value : number].push_back(
             static_cast<std::uint32_t>(grid.plane_of_frame[f] * pixels + p));
       });
-    for (const auto& [label, voxels] : marked) FOVEA_TRY(out.add(label, voxels));
+    for (const auto& [label, voxels] : marked)
+      if (is_chosen(wanted, label)) FOVEA_TRY(out.add(label, voxels));
   }
   return out;
 }
@@ -262,15 +278,18 @@ Result<LabelFacts> finish(const LabelLayers& layers, const volume::VolumeGeometr
                           std::string frame, const volume::VoxelAllocator& allocate) {
   if (grid.layer >= std::max(layers.count(), 1u)) return invalid_argument("labels: no such layer");
   FOVEA_TRY(deliver(geometry, layers.kept(), allocate));
-  return LabelFacts{std::max(layers.count(), 1u), std::move(frame)};
+  return LabelFacts{std::max(layers.count(), 1u), std::move(frame), {}};
 }
 
 Result<LabelFacts> read_segmentation(const std::filesystem::path& file, const gdcm::File& dicom, bool is_label_map,
                                      const LabelGrid& grid, const volume::VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(const Segmentation segmentation, segmentation_of(file, dicom, is_label_map));
+  std::string frame = text_of(dicom.GetDataSet(), Tag(0x0020, 0x0052));
+  if (segmentation.frames.empty())
+    return finish(LabelLayers(grid.image.voxel_count(), 0), grid.image, grid, std::move(frame), allocate);
   FOVEA_TRY_ASSIGN(const SegmentGrid own, segment_grid(segmentation, grid.image));
-  FOVEA_TRY_ASSIGN(const LabelLayers layers, draw_segments(segmentation, own, grid.layer));
-  return finish(layers, own.geometry, grid, text_of(dicom.GetDataSet(), Tag(0x0020, 0x0052)), allocate);
+  FOVEA_TRY_ASSIGN(const LabelLayers layers, draw_segments(segmentation, own, grid));
+  return finish(layers, own.geometry, grid, std::move(frame), allocate);
 }
 
 struct Region {
@@ -318,34 +337,73 @@ Result<std::vector<Contour>> contours_of(const DataSet& region, std::size_t& cor
   return out;
 }
 
+// The regions of a structure set, drawn one after the other.
+class RegionDrawing {
+ public:
+  RegionDrawing(Regions regions, const LabelGrid& grid)
+      : regions_(std::move(regions)), grid_(grid), layers_(grid.image.voxel_count(), grid.layer) {}
+
+  // One item of the ROI Contour Sequence. A region that nobody asked for cannot be at fault.
+  Result<void> add(const DataSet& item) {
+    FOVEA_TRY_ASSIGN(const std::optional<int> number, region_number(item, Tag(0x3006, 0x0084)));
+    if (!number || !regions_.contains(*number))
+      return invalid_argument("ROI Contour: Referenced ROI Number: missing, or names no region");
+    if (regions_[*number].is_no_finding) return {};
+    if (!is_chosen(grid_, *number)) {
+      ++not_asked_for_;
+      return {};
+    }
+    const Result<void> drawn = draw(item, *number);
+    return drawn ? drawn : drawn.error().with_context("region " + std::to_string(*number));
+  }
+
+  Result<LabelFacts> finished(const volume::VoxelAllocator& allocate) {
+    if (drawn_ == 0 && not_asked_for_ == 0)
+      return invalid_argument(too_small_ > 0 ? "structure set: no region encloses a voxel of this scan"
+                                             : "structure set: no region with a closed contour");
+    if (drawn_ == 0)
+      add_note(note_, "the structure set holds none of the chosen regions, but " + std::to_string(not_asked_for_) +
+                          " others: the study counts as one without findings");
+    FOVEA_TRY_ASSIGN(LabelFacts out, finish(layers_, grid_.image, grid_, frame_, allocate));
+    out.note = std::move(note_);
+    return out;
+  }
+
+ private:
+  Result<void> draw(const DataSet& item, int number) {
+    FOVEA_TRY_ASSIGN(const std::vector<Contour> contours, contours_of(item, corners_));
+    if (contours.empty()) return {};
+    const std::string& frame = regions_[number].frame_of_reference;
+    if (drawn_ > 0 && frame != frame_)
+      return invalid_argument(
+          "Referenced Frame of Reference: differs from another region's; keep one scan's regions in an object");
+    frame_ = frame;
+    const Result<std::vector<std::uint32_t>> voxels = voxels_inside(grid_.image, contours);
+    // A marker or a point of a plan, drawn as a tiny contour; one that was asked for by number is not left out.
+    const bool none_inside = !voxels && voxels.error().code == ErrorCode::not_found;
+    if (none_inside && grid_.chosen.empty() && lie_within(grid_.image, contours)) {
+      add_note(note_, "region " + std::to_string(number) + " is smaller than a voxel and was left out");
+      ++too_small_;
+      return {};
+    }
+    if (!voxels) return voxels.error();
+    ++drawn_;
+    return layers_.add(number, *voxels);
+  }
+
+  Regions regions_;
+  const LabelGrid& grid_;
+  LabelLayers layers_;
+  std::string frame_, note_;
+  std::size_t corners_ = 0, drawn_ = 0, too_small_ = 0, not_asked_for_ = 0;
+};
+
 Result<LabelFacts> read_structure_set(const DataSet& data, const LabelGrid& grid,
                                       const volume::VoxelAllocator& allocate) {
   FOVEA_TRY_ASSIGN(Regions regions, regions_of(data));
-  LabelLayers layers(grid.image.voxel_count(), grid.layer);
-  std::string frame;
-  std::size_t corners = 0, drawn = 0;
-  for (const DataSet& item : items_of(data, Tag(0x3006, 0x0039))) {
-    FOVEA_TRY_ASSIGN(const std::optional<int> number, region_number(item, Tag(0x3006, 0x0084)));
-    if (!number || !regions.contains(*number))
-      return invalid_argument("ROI Contour: Referenced ROI Number: missing, or names no region");
-    const Region& region = regions[*number];
-    if (region.is_no_finding) continue;
-    const std::string where = "region " + std::to_string(*number);
-    Result<std::vector<Contour>> contours = contours_of(item, corners);
-    if (!contours) return contours.error().with_context(where);
-    if (contours->empty()) continue;
-    if (drawn > 0 && region.frame_of_reference != frame)
-      return invalid_argument(
-          where +
-          ": Referenced Frame of Reference: differs from another region's; keep one scan's regions in an object");
-    frame = region.frame_of_reference;
-    Result<std::vector<std::uint32_t>> voxels = voxels_inside(grid.image, *contours);
-    if (!voxels) return voxels.error().with_context(where);
-    FOVEA_TRY(layers.add(*number, *voxels));
-    ++drawn;
-  }
-  if (drawn == 0) return invalid_argument("structure set: no region with a closed contour");
-  return finish(layers, grid.image, grid, frame, allocate);
+  RegionDrawing drawing(std::move(regions), grid);
+  for (const DataSet& item : items_of(data, Tag(0x3006, 0x0039))) FOVEA_TRY(drawing.add(item));
+  return drawing.finished(allocate);
 }
 
 // The one series that the object refers to.
@@ -382,7 +440,7 @@ Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const La
   FOVEA_TRY(check_whole_file(file));
   gdcm::Reader reader;
   reader.SetFileName(file.c_str());
-  if (!reader.Read()) return invalid_argument("not DICOM, or damaged (copy the file again)");
+  if (!reader.Read()) return unreadable_dicom(file);
   const DataSet& data = reader.GetFile().GetDataSet();
   const std::string kind = text_of(data, Tag(0x0008, 0x0016));
   if (kind == kStructureSet) return read_structure_set(data, grid, allocate);

@@ -17,6 +17,7 @@ namespace fovea::node::intake {
 struct LabelFacts {
   std::uint32_t layers = 1;        // label maps that the object's structures need, overlaps apart
   std::string frame_of_reference;  // UID; empty when not said
+  std::string note;                // what was left out; see add_note
 };
 
 // Whether the file is such an object, and the series it refers to ("" when it names none, or several).
@@ -28,9 +29,12 @@ bool is_label_class(std::string_view uid);  // a SOPClassUID
 LabelObject describe_labels(const std::filesystem::path& file);
 
 // One layer of label numbers (segment or ROI number; 0: nothing) through `allocate`, as int16. A segmentation keeps its
-// own grid, completed where planes without anything marked are left out; a structure set is drawn into `grid.image`.
+// own grid, completed where planes without anything marked are left out; one without any frame says that nothing is
+// marked, in `grid.image`; a structure set is drawn into `grid.image`. Structures that are not among `grid.chosen`, if
+// that names any, are not looked at.
 // Fractions count from one half of the object's maximum. Regions that describe no finding (EXTERNAL, SUPPORT, FIXATION,
-// BOLUS) and regions without a closed contour are left out.
+// BOLUS) and regions without a closed contour are left out, as are regions within the scan that are smaller than its
+// voxels, which the note names.
 // invalid_argument: everything wrong with the object, or a layer beyond the last.
 Result<LabelFacts> read_dicom_labels(const std::filesystem::path& file, const LabelGrid& grid,
                                      const volume::VoxelAllocator& allocate);

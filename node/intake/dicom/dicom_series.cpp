@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <gdcmImageReader.h>
+#include <Eigen/Geometry>
 
 #include "node/intake/dicom/dicom_header.h"
 #include "node/intake/dicom/dicom_labels.h"
@@ -33,6 +34,7 @@ struct Series {
   std::vector<DicomHeader> headers;
   std::vector<Slice> slices;  // as given
   StackedSlices stack;        // of the volume that is asked for
+  std::string note;
 };
 
 using SliceList = std::vector<std::size_t>;  // in Series::slices
@@ -124,13 +126,80 @@ std::vector<SliceList> split_by(const Series& series, Key key) {
   return out;
 }
 
+bool lie_alike(const SlicePlace& a, const SlicePlace& b) {
+  constexpr double kTolerance = 1e-2;
+  return (a.row_direction - b.row_direction).norm() <= kTolerance &&
+         (a.column_direction - b.column_direction).norm() <= kTolerance;
+}
+
+// A scout or two that the scanner filed among the slices of a volume: few, and across its slices. They are taken out of
+// `slices`, and what is left must be a sound volume; otherwise nothing is.
+std::size_t leave_scouts_out(const Series& series, SliceList& slices) {
+  constexpr std::size_t kSlicesForEachScout = 8, kScoutsMax = 4;
+  if (slices.empty()) return 0;
+  std::size_t most = 0;
+  SliceList main;
+  for (std::size_t first = 0; first <= std::min(kScoutsMax, slices.size() - 1); ++first) {
+    SliceList alike;
+    for (const std::size_t slice : slices)
+      if (lie_alike(frame_at(series, slices[first]).place, frame_at(series, slice).place)) alike.push_back(slice);
+    if (alike.size() > most) most = alike.size(), main = std::move(alike);
+  }
+  const std::size_t scouts = slices.size() - main.size();
+  if (scouts == 0 || scouts > kScoutsMax || main.size() < kSlicesForEachScout * scouts || !stack_of(series, main))
+    return 0;
+  slices = std::move(main);
+  return scouts;
+}
+
+// Acquisitions that each cover the same place without gaps are volumes of their own (phases of contrast), even where
+// their slices would fit between each other; so are two that overlap and cannot be one. Those that follow each other
+// along a scan, or leave each other's places open, are one volume.
+std::vector<SliceList> acquisitions_of(const Series& series, const SliceList& all) {
+  constexpr double kCovered = 1.25, kSamePlace = 0.5;
+  std::map<std::string, SliceList> by_number;
+  for (const std::size_t slice : all) by_number[frame_at(series, slice).keys[kAcquisitionKey]].push_back(slice);
+  if (by_number.size() < 2 || by_number.size() > kSeriesVolumesMax) return {};
+  std::vector<SliceList> out;
+  double low = -1e9, high = 1e9, longest = 0;  // what all of them cover
+  for (auto& [number, slices] : by_number) {
+    const Result<StackedSlices> stack = stack_of(series, slices);
+    const SlicePlace& any = frame_at(series, slices.front()).place;
+    if (number.empty() || !stack || stack->resampling ||
+        !(any.thickness_mm > 0 && stack->geometry.spacing_mm[2] <= kCovered * any.thickness_mm))
+      return {};
+    const SlicePlace& first = frame_at(series, all.front()).place;
+    const Eigen::Vector3d normal = first.row_direction.cross(first.column_direction);
+    const auto at = [&](std::size_t k) { return frame_at(series, stack->order[k]).place.position_mm.dot(normal); };
+    const double a = at(0), b = at(stack->order.size() - 1);
+    low = std::max(low, std::min(a, b)), high = std::min(high, std::max(a, b));
+    longest = std::max(longest, std::abs(b - a));
+    out.push_back(std::move(slices));
+  }
+  const double share = stack_of(series, all) ? kSamePlace : 1e-6;
+  if (!(high - low >= share * longest)) out.clear();
+  return out;
+}
+
+struct Volumes {
+  std::vector<SliceList> all;
+  std::size_t scouts = 0;  // slices that belong to none of them
+};
+
 // The volumes of a series: one, or as many as one of the keys tells apart.
-std::vector<SliceList> volumes_of(const Series& series) {
+Volumes volumes_of(const Series& series) {
   SliceList all(series.slices.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  if (stack_of(series, all)) return {all};
-  std::vector<SliceList> out =
-      split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
+  Volumes found;
+  if (!stack_of(series, all)) found.scouts = leave_scouts_out(series, all);
+  std::vector<SliceList>& out = found.all;
+  out = acquisitions_of(series, all);
+  if (!out.empty()) return found;
+  if (stack_of(series, all)) {
+    out.push_back(std::move(all));
+    return found;
+  }
+  out = split_by(series, [&](std::size_t slice) { return std::to_string(series.slices[slice].file); });
   for (std::size_t key = 0; key < kVolumeKeys && out.empty(); ++key)
     out = split_by(series, [&](std::size_t slice) { return frame_at(series, slice).keys[key]; });
   if (out.empty())
@@ -140,19 +209,22 @@ std::vector<SliceList> volumes_of(const Series& series) {
       return joined;
     });
   if (out.empty()) out.push_back(std::move(all));
-  return out;
+  return found;
 }
 
 Result<Series> collect(std::span<const std::filesystem::path> files, std::uint32_t part) {
   FOVEA_TRY_ASSIGN(Series out, gather(files));
-  const std::vector<SliceList> volumes = volumes_of(out);
+  const auto [volumes, scouts] = volumes_of(out);
   if (part == kOnlyVolume && volumes.size() > 1)
-    return invalid_argument(
-        "a series of " + std::to_string(volumes.size()) +
-        " volumes (echoes, time points, weightings): ingest its folder without a table, which ingests each of them");
+    return invalid_argument("a series of " + std::to_string(volumes.size()) +
+                            " volumes (echoes, time points, weightings, acquisitions): ingest its folder without a "
+                            "table, which ingests each of them");
   const std::size_t wanted = part == kOnlyVolume ? 0 : part;
   if (wanted >= volumes.size()) return invalid_argument("series: no such volume");
   FOVEA_TRY_ASSIGN(out.stack, stack_of(out, volumes[wanted]));
+  if (scouts > 0)
+    out.note = std::to_string(scouts) + (scouts == 1 ? " slice" : " slices") + " across the others (" +
+               (scouts == 1 ? "a localizer" : "localizers") + ") left out";
   return out;
 }
 
@@ -362,12 +434,13 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
   static_cast<SeriesIdentity&>(out) = *identity;
   out.instance = identity->instance;
   out.position = identity->position;
+  out.acquisition = identity->acquisition;
   return out;
 }
 
 Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files) {
   FOVEA_TRY_ASSIGN(const Series series, gather(files));
-  return static_cast<std::uint32_t>(volumes_of(series).size());
+  return static_cast<std::uint32_t>(volumes_of(series).all.size());
 }
 
 Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> files, std::uint32_t part,
@@ -378,7 +451,7 @@ Result<SeriesFacts> read_dicom_series(std::span<const std::filesystem::path> fil
   const DicomHeader& first = series.headers.front();
   FOVEA_TRY(fill_padding(voxels, first.modality == "CT"));
   FOVEA_TRY(deliver(series.stack.geometry, voxels, allocate));
-  return SeriesFacts{first.modality, first.patient, first.frame_of_reference};
+  return SeriesFacts{first.modality, first.patient, first.frame_of_reference, series.note};
 }
 
 }  // namespace fovea::node::intake

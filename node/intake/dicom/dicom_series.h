@@ -20,10 +20,11 @@ struct SeriesFacts {
   std::string modality;  // CT, MR or PT
   std::string patient;   // PatientID, or the name without one
   std::string frame_of_reference;
+  std::string note;  // what was left out; see add_note
 };
 
-// How many volumes the files of one series hold: echoes, time points or weightings that lie in the same places count
-// each.
+// How many volumes the files of one series hold: echoes, time points, weightings or acquisitions that lie in the same
+// places count each. A scout among the slices of a volume counts nothing.
 Result<std::uint32_t> count_dicom_volumes(std::span<const std::filesystem::path> files);
 
 // The slices of one series, classic, mosaic or enhanced multi-frame, in any order; files that are no images are left

@@ -42,7 +42,7 @@ Result<void> check_alike(std::span<const SlicePlace> slices) {
     if (slice.rows != first.rows || slice.columns != first.columns)
       return invalid_argument("slices of different sizes in one series (" + std::to_string(first.columns) + "×" +
                               std::to_string(first.rows) + " and " + std::to_string(slice.columns) + "×" +
-                              std::to_string(slice.rows) + "); send each stack as a series of its own");
+                              std::to_string(slice.rows) + ", a localizer?); send each stack as a series of its own");
     if (!(std::abs(slice.row_spacing_mm - first.row_spacing_mm) <= 1e-3 &&
           std::abs(slice.column_spacing_mm - first.column_spacing_mm) <= 1e-3))
       return invalid_argument(
@@ -80,9 +80,8 @@ Result<void> check_coverage(const std::vector<double>& gaps, const std::vector<d
     const double times = gaps[k] / usual;
     if (std::round(times) >= 2 && std::abs(times - std::round(times)) <= kGapTolerance &&
         *least >= (1 - kGapTolerance) * usual)
-      return invalid_argument(std::to_string(static_cast<long>(std::round(times)) - 1) + " slices are missing " +
-                              between(k, gaps.size() + 1) + ": " + mm(gaps[k]) + " instead of " + mm(usual) +
-                              "; send the whole series again");
+      return invalid_argument("a gap of " + mm(gaps[k]) + " instead of " + mm(usual) + " " +
+                              between(k, gaps.size() + 1) + ": slices are missing; send the whole series again");
     return invalid_argument("the distance between slices changes from " + mm(*least) + " to " + mm(*most) +
                             ", and slices " +
                             (thickness[k] > 0 ? mm(thickness[k]) + " thick" : std::string("of unknown thickness")) +

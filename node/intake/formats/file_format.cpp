@@ -9,8 +9,11 @@ namespace {
 
 static_assert(kFormatHeadBytes >= kNiftiHeaderBytesMax);
 
-// PS3.10 7.1: 128 bytes of preamble, then "DICM".
-bool looks_like_dicom(std::string_view head) noexcept { return head.size() >= 132 && head.substr(128, 4) == "DICM"; }
+// PS3.10 7.1: 128 bytes of preamble, then "DICM". Some exports lack these: the length of the meta group comes first.
+bool looks_like_dicom(std::string_view head) noexcept {
+  constexpr std::string_view kMetaGroup("\x02\0\0\0UL\x04\0", 8);
+  return head.starts_with(kMetaGroup) || (head.size() >= 132 && head.substr(128, 4) == "DICM");
+}
 
 bool looks_like_metaimage(std::string_view head) noexcept {
   return head.starts_with("ObjectType") && head.find("NDims") != std::string_view::npos;
@@ -19,7 +22,9 @@ bool looks_like_metaimage(std::string_view head) noexcept {
 }  // namespace
 
 std::optional<FileFormat> format_of_name(const std::filesystem::path& file) {
-  const std::string name = file.filename().string();
+  std::string name = file.filename().string();
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   const auto ends_in = [&name](std::string_view ending) {
     return name.size() > ending.size() && name.ends_with(ending);
   };

@@ -14,8 +14,8 @@ namespace fovea::node::intake {
 
 enum class FileFormat { nifti, nrrd, metaimage, dicom };
 
-// By ending: .nii, .nii.gz, .nrrd or .mha. None for any other name, those of DICOM files included, which follow no
-// rule.
+// By ending, in letters of either case: .nii, .nii.gz, .nrrd or .mha. None for any other name, those of DICOM files
+// included, which follow no rule.
 std::optional<FileFormat> format_of_name(const std::filesystem::path& file);
 
 // A volume file's own name without such an ending; any other name as it is. Not up to the first dot: "1.2.840.7.nii" is

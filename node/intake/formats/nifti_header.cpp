@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -124,8 +125,12 @@ Result<void> check_voxels(const RawHeader& h) {
     return invalid_argument("NIfTI bitpix: " + std::to_string(h.bits) + " contradicts datatype " +
                             std::to_string(h.datatype) + ", which has " + std::to_string(bits) +
                             " (is the header damaged?)");
-  if (!std::isfinite(h.slope) || !std::isfinite(h.intercept))
+  const bool scaled = h.slope != 0 && !std::isnan(h.slope);
+  if (scaled && (!std::isfinite(h.slope) || !std::isfinite(h.intercept)))
     return invalid_argument("NIfTI scl_slope or scl_inter: not a number (correct the header)");
+  if ((h.units & 7) > 3)
+    return invalid_argument("NIfTI xyzt_units: " + std::to_string(h.units & 7) +
+                            " is no unit of length; expected 1 (m), 2 (mm), 3 (µm) or 0 (correct the header)");
   if (!(h.voxel_offset >= 0 && h.voxel_offset <= 16.0 * 1024 * 1024))
     return invalid_argument("NIfTI vox_offset: outside 0–16777216 (is the header damaged?)");
   return {};
@@ -153,9 +158,8 @@ Eigen::Matrix3d rotation(Eigen::Vector3d q) {
   return out;
 }
 
-// Voxel index → RAS, in the header's unit of length.
-Result<Eigen::Affine3d> affine_of(const RawHeader& h) {
-  if (h.sform_code > 0) return h.sform;
+// Voxel index → RAS, in the header's unit of length, by the qform or, without one, by the plain spacing.
+Result<Eigen::Affine3d> second_affine_of(const RawHeader& h) {
   Eigen::Affine3d out = Eigen::Affine3d::Identity();
   if (h.qform_code > 0) {
     if (!(h.quaternion.squaredNorm() <= 1.001))
@@ -168,8 +172,7 @@ Result<Eigen::Affine3d> affine_of(const RawHeader& h) {
   return out;
 }
 
-Result<volume::VolumeGeometry> geometry_of(const RawHeader& h) {
-  FOVEA_TRY_ASSIGN(const Eigen::Affine3d affine, affine_of(h));
+Result<volume::VolumeGeometry> placed_by(const RawHeader& h, const Eigen::Affine3d& affine) {
   const Eigen::Vector3d to_lps(-1, -1, 1);  // from RAS
   const double scale = unit_scale(h.units);
   volume::VolumeGeometry out;
@@ -181,6 +184,48 @@ Result<volume::VolumeGeometry> geometry_of(const RawHeader& h) {
   }
   out.origin_mm = to_lps.cwiseProduct(affine.translation()) * scale;
   return volume::checked_geometry(out);
+}
+
+// The largest distance between the places that two transforms give one voxel, in mm.
+double apart_mm(const RawHeader& h, const Eigen::Affine3d& a, const Eigen::Affine3d& b) {
+  double out = 0;
+  for (unsigned corner = 0; corner < 8; ++corner) {
+    Eigen::Vector3d index = Eigen::Vector3d::Zero();
+    for (unsigned axis = 0; axis < 3; ++axis)
+      if ((corner >> axis & 1U) != 0) index[axis] = static_cast<double>(h.dim[axis + 1] - 1);
+    out = std::max(out, (a * index - b * index).norm() * unit_scale(h.units));
+  }
+  return out;
+}
+
+std::string mm(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f mm", value);
+  return text;
+}
+
+Result<volume::VolumeGeometry> geometry_of(const RawHeader& h, std::string& note) {
+  const Result<Eigen::Affine3d> second = second_affine_of(h);
+  if (h.sform_code <= 0) {
+    if (!second) return second.error();
+    if (h.qform_code <= 0)
+      note = "no sform and no qform: nothing says which way is left; placed by the order of the voxels alone";
+    return placed_by(h, *second);
+  }
+  Result<volume::VolumeGeometry> out = placed_by(h, h.sform);
+  if (!second || h.qform_code <= 0) return out;
+  const Result<volume::VolumeGeometry> by_qform = placed_by(h, *second);
+  if (!by_qform) return out;
+  const double apart = apart_mm(h, h.sform, *second), voxel = by_qform->spacing_mm.maxCoeff();
+  if (out) {
+    if (apart > voxel) note = "sform and qform lie up to " + mm(apart) + " apart; sform was taken";
+    return out;
+  }
+  if (apart <= voxel) {
+    note = "the sform is sheared by up to " + mm(apart) + "; the qform was taken";
+    return by_qform;
+  }
+  return out.error().with_context("NIfTI sform (the qform lies elsewhere)");
 }
 
 enum class Version { none, one, two };
@@ -225,12 +270,11 @@ Result<NiftiHeader> inspect_nifti(ByteView head) {
   FOVEA_TRY(check_dimensions(raw));
   FOVEA_TRY(check_voxels(raw));
   NiftiHeader out;
-  FOVEA_TRY_ASSIGN(out.geometry, geometry_of(raw));
+  FOVEA_TRY_ASSIGN(out.geometry, geometry_of(raw, out.note));
   out.voxel_offset = std::max<std::uint64_t>(static_cast<std::uint64_t>(raw.voxel_offset), size + 4);
   out.datatype = raw.datatype;
   out.swapped = signature.swapped;
-  out.slope = raw.slope;
-  out.intercept = raw.intercept;
+  if (raw.slope != 0 && !std::isnan(raw.slope)) out.slope = raw.slope, out.intercept = raw.intercept;
   out.voxel_bytes = out.geometry.voxel_count() * static_cast<std::uint64_t>(raw.bits) / 8;
   return out;
 }

@@ -185,6 +185,8 @@ Result<void> check_metaimage_header(ByteView head) {
     if (!seen.insert(name).second) return at_line(lines, "a field given twice");
     if (name == "ndims") FOVEA_TRY(check_dimensions(lines, value));
     if (is_one_of(kMetaNumbers, name)) FOVEA_TRY(check_numbers(lines, name, value, false));
+    if (name == "distanceunits" && value != "mm" && value != "?" && !value.empty())
+      return invalid_argument("DistanceUnits: not mm; save the scan in millimetres");
     if (name != "elementdatafile") continue;
     if (value != "local") return elsewhere();
     return {};

@@ -15,7 +15,7 @@ constexpr std::size_t kTextHeaderBytesMax = 1u << 20;
 // `head`: the file's first kTextHeaderBytesMax bytes, or all of a shorter one. invalid_argument names the field or
 // line, never its contents: no end of the header, a line that is not a field, a line that is too long, a field given
 // twice, voxels in another file, a number of dimensions other than 1–16, a size, distance, place or direction that is
-// not written as a number from end to end.
+// not written as a number from end to end, MetaImage in another unit than mm.
 Result<void> check_nrrd_header(ByteView head);
 Result<void> check_metaimage_header(ByteView head);
 

@@ -12,8 +12,8 @@
 namespace fovea::node::intake {
 
 // The voxels become int16 where that loses nothing, else float. The geometry of a NIfTI file comes from its own
-// header (nifti_header.h), since readers differ in which of its two transforms they believe; of the others, from
-// ITK. invalid_argument: anything the file does wrong.
+// header (nifti_header.h), since readers differ in which of its two transforms they believe; that of an NRRD likewise
+// (nrrd_geometry.h); of the others, from ITK. invalid_argument: anything the file does wrong.
 struct VolumeSource {
   std::filesystem::path path;
   FileFormat format = FileFormat::nifti;

@@ -16,7 +16,10 @@ Result<Descriptor> open_scan_file(const std::filesystem::path& file) {
     return not_found(std::string("cannot be opened: ") + std::strerror(errno) +
                      " (is the path right, may this user read it?)");
   struct stat info {};
-  if (::fstat(out.number(), &info) != 0 || !S_ISREG(info.st_mode)) return invalid_argument("not a regular file");
+  const bool known = ::fstat(out.number(), &info) == 0;
+  if (known && S_ISDIR(info.st_mode))
+    return invalid_argument("a folder where one file is expected (name the file in it that counts)");
+  if (!known || !S_ISREG(info.st_mode)) return invalid_argument("not a regular file");
   if (info.st_size == 0) return invalid_argument("the file is empty (copy it again)");
   return out;
 }

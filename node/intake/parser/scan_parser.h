@@ -38,6 +38,7 @@ class ParsedVolume {
   const std::string& patient() const noexcept { return answer_.patient; }  // sealed, never shown
   const std::string& frame_of_reference() const noexcept { return answer_.frame_of_reference; }
   std::uint32_t layers() const noexcept { return answer_.layers; }  // of labels
+  const std::string& note() const noexcept { return answer_.note; }
   volume::VoxelSpan voxels() const noexcept;
 
  private:

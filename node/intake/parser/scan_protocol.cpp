@@ -19,10 +19,11 @@
 namespace fovea::node::intake {
 namespace {
 
-constexpr std::size_t kMessageBytesMax = 256;
+constexpr std::size_t kMessageBytesMax = 256 + 4 * kChosenLabelsMax;
 constexpr std::size_t kReasonBytesMax = 4096;
 constexpr std::size_t kTextBytesMax = 1024;
-constexpr std::size_t kDescribedBytesMax = 120;  // of each text: 500 files' answers fit
+constexpr std::size_t kDescribedBytesMax = 120;   // of each text of a described file: kJobFilesMax answers must fit
+constexpr std::size_t kFileReasonBytesMax = 400;  // and of the reason
 constexpr std::uint32_t kOk = 0;
 
 std::string_view cut(std::string_view text, std::size_t size_max) { return text.substr(0, size_max); }
@@ -77,6 +78,9 @@ Bytes encode(const ParserJob& job) {
   out.u32(job.files);
   volume::put_geometry(out, job.grid.image);
   out.u32(job.grid.layer);
+  FOVEA_CHECK(job.grid.chosen.size() <= kChosenLabelsMax);
+  out.u32(static_cast<std::uint32_t>(job.grid.chosen.size()));
+  for (const std::int32_t label : job.grid.chosen) out.u32(static_cast<std::uint32_t>(label));
   out.u32(job.part);
   out.u8(job.correct_bias ? 1 : 0);
   return std::move(out).take();
@@ -94,6 +98,12 @@ Result<ParserJob> decode_job(ByteView bytes) {
   if (out.files > kJobFilesMax) return invalid_argument("job: more than " + std::to_string(kJobFilesMax) + " files");
   FOVEA_TRY_ASSIGN(out.grid.image, get_checked_geometry(in));
   FOVEA_TRY_ASSIGN(out.grid.layer, in.u32("layer"));
+  FOVEA_TRY_ASSIGN(const std::uint32_t chosen, in.u32("chosen labels"));
+  if (chosen > kChosenLabelsMax) return invalid_argument("job: too many chosen labels");
+  for (std::uint32_t n = 0; n < chosen; ++n) {
+    FOVEA_TRY_ASSIGN(const std::uint32_t label, in.u32("chosen label"));
+    out.grid.chosen.push_back(static_cast<std::int32_t>(label));
+  }
   FOVEA_TRY_ASSIGN(out.part, in.u32("part"));
   FOVEA_TRY_ASSIGN(const std::uint8_t correct_bias, in.u8("correct bias"));
   out.correct_bias = correct_bias == 1;
@@ -132,6 +142,7 @@ Bytes encode_answer(const Result<VolumeAnswer>& answer) {
   out.sized(cut(answer->patient, kTextBytesMax));
   out.sized(cut(answer->frame_of_reference, kTextBytesMax));
   out.u32(answer->layers);
+  out.sized(cut(answer->note, kTextBytesMax));
   return std::move(out).take();
 }
 
@@ -150,6 +161,7 @@ Result<VolumeAnswer> decode_volume_answer(ByteView bytes) {
   FOVEA_TRY_ASSIGN(out.frame_of_reference, in.text("frame of reference", kTextBytesMax));
   FOVEA_TRY_ASSIGN(out.layers, in.u32("layers"));
   if (out.layers < 1 || out.layers > kLabelLayersMax) return corruption("parser answer: layers out of bounds");
+  FOVEA_TRY_ASSIGN(out.note, in.text("note", kTextBytesMax));
   FOVEA_TRY(in.finish("parser answer"));
   return out;
 }
@@ -164,9 +176,10 @@ Bytes encode_answer(const Result<std::vector<DicomFile>>& answer) {
   out.u32(static_cast<std::uint32_t>(answer->size()));
   for (const DicomFile& file : *answer) {
     for (const bool told : {file.is_image, file.is_label, file.is_damaged, file.is_foreign}) out.u8(told ? 1 : 0);
-    for (const std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.person,
-                                    &file.study, &file.frame_of_reference, &file.instance, &file.position})
-      out.sized(cut(*text, kDescribedBytesMax));
+    for (const std::string* text :
+         {&file.reason, &file.series, &file.modality, &file.patient, &file.person, &file.study,
+          &file.frame_of_reference, &file.instance, &file.position, &file.acquisition})
+      out.sized(cut(*text, text == &file.reason ? kFileReasonBytesMax : kDescribedBytesMax));
   }
   return std::move(out).take();
 }
@@ -183,7 +196,7 @@ Result<std::vector<DicomFile>> decode_describe_answer(ByteView bytes) {
       *told = flag == 1;
     }
     for (std::string* text : {&file.reason, &file.series, &file.modality, &file.patient, &file.person, &file.study,
-                              &file.frame_of_reference, &file.instance, &file.position}) {
+                              &file.frame_of_reference, &file.instance, &file.position, &file.acquisition}) {
       FOVEA_TRY_ASSIGN(*text, in.text("text", kTextBytesMax));
     }
   }

@@ -85,6 +85,7 @@ struct VolumeAnswer {
   std::string patient;             // what identifies the patient in the file; to be sealed, never shown
   std::string frame_of_reference;  // DICOM's UID of the space that positions are in; empty when not said
   std::uint32_t layers = 1;        // of a labels job: how many label maps the object's structures need
+  std::string note;                // see add_note; empty when there is nothing to say
 };
 Bytes encode_answer(const Result<VolumeAnswer>& answer);
 Result<VolumeAnswer> decode_volume_answer(ByteView bytes);  // gives the child's own error, or corruption

@@ -355,6 +355,85 @@ TEST(DicomStructures, HalfACoordinateIsRefusedByTheNameOfItsField) {
   EXPECT_NE(why.find("Referenced ROI Number (3006,0084): not a whole number"), std::string::npos) << why;
 }
 
+TEST(DicomStructures, ARegionThatNobodyAskedForCannotRefuseTheOthers) {
+  const Roi good{1, "GTV", {rectangle(0, 4, 0, 4, 2)}};
+  const std::vector<Roi> others{{2, "ORGAN", {contour({{90, 90, 54}, {95, 90, 54}, {95, 95, 54}})}},
+                                {2, "ORGAN", {contour({{-10, 20, 50}, {-8, 20, 53}, {-8, 23, 58}, {-10, 22, 54}})}},
+                                {40'000, "ORGAN", {rectangle(0, 4, 0, 4, 2)}},
+                                {2, "ORGAN", {contour({{-8.9, 21.1, 54}, {-8.8, 21.1, 54}, {-8.8, 21.2, 54}})}}};
+  intake::ScanParser parser = started();
+  ScratchFolder folder;
+  const fs::path file = folder.path() / "rs";
+  put(file, structure_set({good}).file());
+  const Result<intake::ParsedVolume> alone = parser.read_labels(file, {scan_grid(), 0, {}});
+  ASSERT_TRUE(alone) << alone.error().message;
+  for (const Roi& other : others) {
+    put(file, structure_set({other, good}).file());
+    const Result<intake::ParsedVolume> chosen = parser.read_labels(file, {scan_grid(), 0, {1}});
+    ASSERT_TRUE(chosen) << other.number << ": " << chosen.error().message;
+    EXPECT_EQ(labels_of(chosen), labels_of(alone));
+    EXPECT_EQ(chosen->note(), "");
+    EXPECT_FALSE(parser.read_labels(file, {scan_grid(), 0, {1, other.number}}));
+  }
+  // Of all regions, one that is too small for a voxel is left out and named; the others above still count.
+  const Result<intake::ParsedVolume> all = parser.read_labels(file, {scan_grid(), 0, {}});
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(labels_of(all), labels_of(alone));
+  EXPECT_NE(all->note().find("region 2 is smaller than a voxel"), std::string::npos) << all->note();
+  put(file, structure_set({others[0], good}).file());
+  EXPECT_FALSE(parser.read_labels(file, {scan_grid(), 0, {}}));
+  put(file, structure_set({others[3]}).file());
+  EXPECT_FALSE(parser.read_labels(file, {scan_grid(), 0, {}}));
+}
+
+TEST(DicomStructures, WhereNoChosenRegionIsThereTheNoteSaysSo) {
+  intake::ScanParser parser = started();
+  ScratchFolder folder;
+  const fs::path file = folder.path() / "rs";
+  put(file, structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file());
+  const Result<intake::ParsedVolume> read = parser.read_labels(file, {scan_grid(), 0, {1, 2}});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(labels_of(read), std::vector<std::int16_t>(150));
+  EXPECT_NE(read->note().find("none of the chosen regions"), std::string::npos) << read->note();
+}
+
+TEST(DicomSegmentation, WithoutFramesNothingIsMarkedUnlessFramesWereLost) {
+  intake::ScanParser parser = started();
+  ScratchFolder folder;
+  const fs::path file = folder.path() / "seg";
+  DicomBytes segment;
+  segment.us({0x0062, 0x0004}, 1);
+  const auto written = [&](const char* frames, bool with_segment, bool with_pixels) {
+    DicomBytes empty = segmentation({{1, 52, voxels_at({0})}}, false);
+    empty.text({0x0028, 0x0008}, "IS", frames);
+    empty.erase({0x5200, 0x9230});
+    if (with_segment) empty.sequence({0x0062, 0x0002}, segment);
+    if (!with_pixels) empty.erase({0x7fe0, 0x0010});
+    put(file, empty.file());
+    return parser.read_labels(file, {scan_grid(), 0, {}});
+  };
+  const Result<intake::ParsedVolume> nothing = written("0", true, false);
+  ASSERT_TRUE(nothing) << nothing.error().message;
+  EXPECT_EQ(nothing->geometry(), scan_grid());
+  EXPECT_EQ(labels_of(nothing), std::vector<std::int16_t>(150));
+  EXPECT_FALSE(written("1", true, false));
+  EXPECT_FALSE(written("0", false, false));
+  EXPECT_FALSE(written("0", true, true));
+}
+
+TEST(DicomSegmentation, ASegmentThatNobodyAskedForDoesNotCount) {
+  intake::ScanParser parser = started();
+  ScratchFolder folder;
+  const fs::path file = folder.path() / "seg";
+  put(file, segmentation({{40'000, 52, voxels_at({0, 7})}, {1, 56, voxels_at({8})}}, false).file());
+  EXPECT_FALSE(parser.read_labels(file, {scan_grid(), 0, {}}));
+  const Result<intake::ParsedVolume> chosen = parser.read_labels(file, {scan_grid(), 0, {1}});
+  ASSERT_TRUE(chosen) << chosen.error().message;
+  std::vector<std::int16_t> expected(90);
+  expected[60 + 8] = 1;
+  EXPECT_EQ(labels_of(chosen), expected);
+}
+
 TEST(DicomLabels, TruncationsAndFlippedBytesNeverHarmTheNode) {
   const std::vector<Bytes> sound{segmentation({{1, 52, voxels_at({0})}, {2, 56, voxels_at({8})}}, false).file(),
                                  structure_set({{3, "GTV", {rectangle(0, 4, 0, 4, 2)}}}).file()};

@@ -13,8 +13,10 @@ TEST(FileFormat, TheEndingNamesAVolumeAndNothingElse) {
   EXPECT_EQ(intake::format_of_name("scan.nii.gz"), intake::FileFormat::nifti);
   EXPECT_EQ(intake::format_of_name("x.y.nrrd"), intake::FileFormat::nrrd);
   EXPECT_EQ(intake::format_of_name("scan.mha"), intake::FileFormat::metaimage);
-  for (const char* name : {".nii", ".nii.gz", ".nrrd", "nii", "scan.gz", "scan.mhd", "scan.NII", "IM0001", "slice.dcm",
-                           "scan.nii/", "scan.nii.txt"})
+  EXPECT_EQ(intake::format_of_name("SCAN.NII.GZ"), intake::FileFormat::nifti);
+  EXPECT_EQ(intake::format_of_name("Scan.Nrrd"), intake::FileFormat::nrrd);
+  for (const char* name :
+       {".nii", ".nii.gz", ".nrrd", "nii", "scan.gz", "scan.mhd", "IM0001", "slice.dcm", "scan.nii/", "scan.nii.txt"})
     EXPECT_FALSE(intake::format_of_name(name)) << name;
 }
 
@@ -33,6 +35,9 @@ TEST(FileFormat, TheFirstBytesDecideWhateverTheNameSays) {
   EXPECT_EQ(intake::format_of_contents(as_bytes("ObjectType = Image\nNDims = 3\n")), intake::FileFormat::metaimage);
   const std::string dicom = std::string(128, '\0') + "DICM";
   EXPECT_EQ(intake::format_of_contents(as_bytes(dicom)), intake::FileFormat::dicom);
+  // Some exports leave the preamble out: the file begins with the length of its meta group.
+  EXPECT_EQ(intake::format_of_contents(as_bytes(std::string("\2\0\0\0UL\4\0\xb0\0\0\0", 12))),
+            intake::FileFormat::dicom);
   // DICOM leaves its preamble to anybody, so another format may seem to begin there (PS3.10 7.1).
   EXPECT_EQ(intake::format_of_contents(as_bytes("NRRD0005" + dicom.substr(8))), intake::FileFormat::dicom);
   for (const std::string& other : {std::string(), std::string("NRRD"), std::string("ObjectType = Image\n"),

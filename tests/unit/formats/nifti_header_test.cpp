@@ -5,7 +5,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "node/intake/manifest.h"
 #include "tests/support/scans.h"
@@ -76,6 +78,63 @@ TEST(NiftiHeader, BothVersionsAndByteOrdersGiveTheSameHeader) {
     EXPECT_NEAR(header->geometry.direction(0, 1), 1, 1e-6);
     EXPECT_NEAR(header->geometry.direction(2, 2), 1, 1e-6);
   }
+}
+
+// version_1() with an sform too, of rows like its qform's: (0, −2, 0, 5), (2, 0, 0, −6), (0, 0, 2, 7).
+HeaderBytes with_sform(float shear, float shift_mm) {
+  HeaderBytes h(352, false);
+  const Bytes base = version_1(false);
+  for (std::size_t i = 0; i < base.size(); ++i) h.set<std::uint8_t>(i, base[i]);
+  h.set<std::int16_t>(254, 1);
+  const float rows[12] = {shear, -2, 0, 5 + shift_mm, 2, 0, 0, -6, 0, 0, 2, 7};
+  for (std::size_t i = 0; i < 12; ++i) h.set<float>(280 + 4 * i, rows[i]);
+  return h;
+}
+
+TEST(NiftiHeader, AShearedSformGivesWayToAQformNearIt) {
+  const Result<intake::NiftiHeader> sound = intake::inspect_nifti(with_sform(0, 0).bytes()),
+                                    sheared = intake::inspect_nifti(with_sform(0.01f, 0).bytes()),
+                                    elsewhere = intake::inspect_nifti(with_sform(0.01f, 40).bytes());
+  ASSERT_TRUE(sound) << sound.error().message;
+  EXPECT_EQ(sound->note, "");
+  ASSERT_TRUE(sheared) << sheared.error().message;
+  EXPECT_NE(sheared->note.find("qform was taken"), std::string::npos) << sheared->note;
+  EXPECT_EQ(sheared->geometry, sound->geometry);
+  ASSERT_FALSE(elsewhere);
+  EXPECT_NE(elsewhere.error().message.find("right angles"), std::string::npos) << elsewhere.error().message;
+}
+
+TEST(NiftiHeader, TransformsThatDisagreeOrAreMissingAreSaid) {
+  const Result<intake::NiftiHeader> apart = intake::inspect_nifti(with_sform(0, 20).bytes());
+  ASSERT_TRUE(apart) << apart.error().message;
+  EXPECT_NE(apart->note.find("20.0 mm apart; sform was taken"), std::string::npos) << apart->note;
+  EXPECT_EQ(apart->geometry.origin_mm[0], -25);
+  HeaderBytes none = with_sform(0, 0);
+  none.set<std::int16_t>(252, 0), none.set<std::int16_t>(254, 0);
+  const Result<intake::NiftiHeader> unplaced = intake::inspect_nifti(none.bytes());
+  ASSERT_TRUE(unplaced) << unplaced.error().message;
+  EXPECT_NE(unplaced->note.find("which way is left"), std::string::npos);
+}
+
+TEST(NiftiHeader, ASlopeOfZeroOrNaNMeansNoScalingAndAnInfiniteOneIsRefused) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  const auto scaled = [](float slope, float intercept) {
+    HeaderBytes h = with_sform(0, 0);
+    h.set<float>(112, slope), h.set<float>(116, intercept);
+    return intake::inspect_nifti(h.bytes());
+  };
+  for (const auto& [slope, intercept] : {std::pair{nan, nan}, {nan, 7.0f}, {0.0f, 7.0f}, {0.0f, nan}}) {
+    const Result<intake::NiftiHeader> header = scaled(slope, intercept);
+    ASSERT_TRUE(header) << header.error().message;
+    EXPECT_EQ(header->slope, 0);
+    EXPECT_EQ(header->intercept, 0);
+  }
+  for (const auto& [slope, intercept] : {std::pair{inf, 0.0f}, {1.0f, nan}, {2.0f, inf}})
+    EXPECT_FALSE(scaled(slope, intercept));
+  HeaderBytes unit = with_sform(0, 0);
+  unit.set<std::int8_t>(123, 5);
+  ASSERT_FALSE(intake::inspect_nifti(unit.bytes()));
+  EXPECT_NE(intake::inspect_nifti(unit.bytes()).error().message.find("xyzt_units"), std::string::npos);
 }
 
 TEST(NiftiHeader, RandomDamageIsRefusedOrGivesASaneGeometry) {

@@ -30,6 +30,13 @@ TEST(TextHeader, SoundHeadersAreAccepted) {
   EXPECT_EQ(meta("Comment = " + std::string(20'000, 'x') + "\n"), "taken");
 }
 
+TEST(TextHeader, AMetaImageInAnotherUnitThanMillimetresIsRefused) {
+  EXPECT_EQ(meta("DistanceUnits = mm\n"), "taken");
+  EXPECT_EQ(meta("DistanceUnits = ?\n"), "taken");
+  for (const char* unit : {"cm", "um", "m"})
+    EXPECT_NE(meta("DistanceUnits = " + std::string(unit) + "\n").find("DistanceUnits"), std::string::npos) << unit;
+}
+
 TEST(TextHeader, LinesTooLongForTheLibrariesAreRefused) {
   EXPECT_NE(nrrd("labels: " + std::string(2000, 'x') + "\n").find("line 10: longer than 900"), std::string::npos);
   EXPECT_NE(nrrd(std::string(300'000, ':') + "=\n").find("line 10: longer than"), std::string::npos);

@@ -151,7 +151,7 @@ TEST(ScanParser, EachHostileHeaderIsRefusedByName) {
       {"absurd dim[0]", [](Bytes& f) { set_field<std::int16_t>(f, 40, 1000); }, "dim[0]"},
       {"colour", [](Bytes& f) { set_field<std::int16_t>(f, 70, 128), set_field<std::int16_t>(f, 72, 24); }, "datatype"},
       {"bits that lie", [](Bytes& f) { set_field<std::int16_t>(f, 72, 8); }, "bitpix"},
-      {"slope not a number", [nan](Bytes& f) { set_field(f, 112, nan); }, "scl_slope"},
+      {"intercept not a number", [nan](Bytes& f) { set_field(f, 112, 1.0f), set_field(f, 116, nan); }, "scl_slope"},
       {"zero spacing",
        [](Bytes& f) {
          for (std::size_t a = 0; a < 12; ++a) set_field(f, 280 + 4 * a, 0.0f);

@@ -104,11 +104,35 @@ TEST(Findings, FractionsAndNoiseAreRefused) {
   EXPECT_FALSE(store::find_components(geometry, std::span<const std::int16_t>(noise), {}));
 }
 
+TEST(Findings, LabelsOfAScaledMapRoundAndOthersAreRefused) {
+  volume::VolumeGeometry geometry;
+  geometry.size = {8, 4, 4};
+  std::vector<float> mask(geometry.voxel_count());
+  for (const std::int64_t i : {2, 3, 4}) mask[geometry.offset(i, 1, 1)] = 3.0000459f;
+  mask[geometry.offset(3, 1, 1)] = 2.9999f;  // one region all the same
+  mask[geometry.offset(6, 3, 3)] = 301.0046f;
+  mask[geometry.offset(0, 0, 0)] = 0.0005f;  // background
+  const auto found = store::find_components(geometry, std::span<const float>(mask), {});
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_EQ(found->size(), 2u);
+  EXPECT_EQ((*found)[0].label, 3);
+  EXPECT_EQ((*found)[0].voxels, 3u);
+  EXPECT_EQ((*found)[1].label, 301);
+  for (const float wrong : {3.01f, 0.5f, 0.002f, 1000.3f, 32767.5f}) {
+    mask[geometry.offset(6, 3, 3)] = wrong;
+    EXPECT_FALSE(store::find_components(geometry, std::span<const float>(mask), {})) << wrong;
+  }
+}
+
 TEST(Findings, LabelsAreParsedStrictly) {
   EXPECT_EQ(*store::parse_finding_labels("3,4"), (std::vector<std::int32_t>{3, 4}));
   EXPECT_TRUE(store::parse_finding_labels("")->empty());
   for (const char* bad : {"0", "-1", "3,", ",3", "a", "3;4", "99999999999"})
     EXPECT_FALSE(store::parse_finding_labels(bad)) << bad;
+  std::string many = "1";
+  for (int n = 1; n < 512; ++n) many += ",1";
+  EXPECT_TRUE(store::parse_finding_labels(many));
+  EXPECT_FALSE(store::parse_finding_labels(many + ",1"));
 }
 
 TEST(Findings, GridsAreComparedInMillimetres) {

@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "node/intake/formats/foreign_file.h"
 #include "node/intake/formats/gzip_file.h"
 #include "node/intake/formats/nifti_header.h"
 #include "node/intake/formats/nifti_voxels.h"
@@ -43,6 +45,7 @@ Result<NiftiFile> inspect_file(int input) {
   NiftiFile out{.input = input, .packed = looks_like_gzip(head), .header = {}};
   if (out.packed) {
     FOVEA_TRY_ASSIGN(head, gzip_head(input, kNiftiHeaderBytesMax));
+    if (std::string foreign = foreign_in_gzip(head); !foreign.empty()) return invalid_argument(std::move(foreign));
   }
   FOVEA_TRY_ASSIGN(out.header, inspect_nifti(head));
   FOVEA_TRY_ASSIGN(const std::uint64_t size, file_size(input));
@@ -78,6 +81,7 @@ Result<VolumeAnswer> parse_in_place(const NiftiFile& file, int result) {
                                                                 file.lead_bytes() + bytes_in_place(file.header)));
   FOVEA_TRY(load_voxels(file, mapped.bytes()));
   VolumeAnswer answer;
+  answer.note = file.header.note;
   answer.geometry = volume::reordered(file.header.geometry, volume::canonical_order(file.header.geometry));
   FOVEA_TRY_ASSIGN(answer.storage, deliver_nifti_in_place(file.header, mapped.bytes().subspan(file.lead_bytes())));
   return answer;
@@ -90,6 +94,7 @@ Result<VolumeAnswer> parse_through_scratch(const NiftiFile& file, const JobDescr
   FOVEA_TRY_ASSIGN(const MappedMemory scratch, MappedMemory::map(descriptors.scratch, 0, bytes));
   FOVEA_TRY(load_voxels(file, scratch.bytes()));
   VolumeAnswer answer;
+  answer.note = file.header.note;
   VoxelMemory memory(descriptors.result);
   FOVEA_TRY(deliver_nifti(file.header, scratch.bytes().subspan(file.lead_bytes()), memory.into(answer)));
   return answer;

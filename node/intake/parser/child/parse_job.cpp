@@ -16,6 +16,7 @@
 #include "node/intake/dicom/dicom_series.h"
 #include "node/intake/formats/bias_field.h"
 #include "node/intake/formats/file_format.h"
+#include "node/intake/formats/nrrd_geometry.h"
 #include "node/intake/formats/scan_facts.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/formats/volume_reader.h"
@@ -51,6 +52,7 @@ Result<VolumeAnswer> parse_series(const JobDescriptors& descriptors, std::uint32
   VoxelMemory memory(descriptors.result);
   FOVEA_TRY_ASSIGN(SeriesFacts facts, read_dicom_series(dicom_paths(descriptors), part, memory.into(answer)));
   answer.modality = std::move(facts.modality);
+  answer.note = std::move(facts.note);
   answer.patient = std::move(facts.patient);
   answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
@@ -62,25 +64,48 @@ Result<std::vector<DicomFile>> describe_files(const JobDescriptors& descriptors)
   return out;
 }
 
+// DICOM may lack what a format is told by: a folder's files are asked one by one, and so is a file that a table names.
+Result<VolumeAnswer> parse_unmarked(const JobDescriptors& descriptors, std::uint32_t part) {
+  const DicomFile file = describe_dicom(path_of(descriptors, 0, FileFormat::dicom));
+  if (file.is_image) return parse_series(descriptors, part);
+  return invalid_argument("format: expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM; this is " + file.reason);
+}
+
+Result<VolumeAnswer> parse_nrrd(const JobDescriptors& descriptors, ByteView header) {
+  FOVEA_TRY(check_nrrd_header(header));
+  FOVEA_TRY_ASSIGN(NrrdGeometry nrrd, inspect_nrrd(header));
+  const volume::VolumeGeometry* const geometry = nrrd.geometry ? &*nrrd.geometry : nullptr;
+  FOVEA_TRY_ASSIGN(
+      VolumeAnswer answer,
+      read_into({path_of(descriptors, 0, FileFormat::nrrd), FileFormat::nrrd, geometry}, descriptors.result));
+  answer.note = std::move(nrrd.note);
+  return answer;
+}
+
 Result<VolumeAnswer> parse_volume(const JobDescriptors& descriptors, std::uint32_t part) {
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kFormatHeadBytes));
   const std::optional<FileFormat> format = format_of_contents(head);
-  if (!format) return invalid_argument("format: not recognised; expected NIfTI (.nii, .nii.gz), NRRD, MHA or DICOM");
+  if (!format) return parse_unmarked(descriptors, part);
   if (*format == FileFormat::nifti) return parse_nifti(descriptors);
   if (*format == FileFormat::dicom) return parse_series(descriptors, part);  // one enhanced object is a whole volume
   FOVEA_TRY_ASSIGN(const Bytes header, read_head(descriptors.inputs[0], kTextHeaderBytesMax));
-  FOVEA_TRY(*format == FileFormat::nrrd ? check_nrrd_header(header) : check_metaimage_header(header));
+  if (*format == FileFormat::nrrd) return parse_nrrd(descriptors, header);
+  FOVEA_TRY(check_metaimage_header(header));
   return read_into({path_of(descriptors, 0, *format), *format, nullptr}, descriptors.result);
 }
 
 Result<VolumeAnswer> parse_labels(const JobDescriptors& descriptors, const LabelGrid& grid) {
   FOVEA_TRY_ASSIGN(const Bytes head, read_head(descriptors.inputs[0], kFormatHeadBytes));
-  if (format_of_contents(head) != FileFormat::dicom) return parse_volume(descriptors, kOnlyVolume);
+  const std::optional<FileFormat> format = format_of_contents(head);
+  const bool is_dicom = format == FileFormat::dicom ||
+                        (!format && describe_labels(path_of(descriptors, 0, FileFormat::dicom)).is_label);
+  if (!is_dicom) return parse_volume(descriptors, kOnlyVolume);
   VolumeAnswer answer;
   VoxelMemory memory(descriptors.result);
   FOVEA_TRY_ASSIGN(LabelFacts facts,
                    read_dicom_labels(path_of(descriptors, 0, FileFormat::dicom), grid, memory.into(answer)));
   answer.layers = facts.layers;
+  answer.note = std::move(facts.note);
   answer.frame_of_reference = std::move(facts.frame_of_reference);
   return answer;
 }
