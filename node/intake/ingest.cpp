@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "common/durable_file.h"
-#include "common/file_lock.h"
 #include "crypto/hash.h"
 #include "crypto/secret_bytes.h"
 #include "node/intake/files_at_rest.h"
@@ -418,11 +417,6 @@ class IngestRun {
 Result<IngestReport> ingest(store::StudyCatalogue& catalogue, const std::vector<StudySource>& sources,
                             const IngestSettings& settings,
                             const std::function<void(const IngestProgress&)>& progress) {
-  // Files come before rows: whoever looks for files without rows must not take these for leftovers.
-  FOVEA_TRY_ASSIGN(const FileLock lock,
-                   FileLock::take(catalogue.volumes_folder(), catalogue.volumes_folder().string() +
-                                                                  ": another ingest is running (data ingest, or data "
-                                                                  "listen); try again when it is done"));
   IngestRun run(catalogue, sources, settings, progress);
   FOVEA_TRY(run.begin());
   const auto workers =

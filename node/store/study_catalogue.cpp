@@ -454,7 +454,9 @@ Result<CatalogueCounts> StudyCatalogue::counts() const {
 
 Result<StudyCatalogue::Leftovers> StudyCatalogue::remove_leftovers() {
   Leftovers out;
-  const Result<FileLock> lock = FileLock::take(volumes_folder(), "an ingest is running");
+  // An ingest, which holds the lock, writes files before their rows.
+  const Result<FileLock> lock =
+      FileLock::take_as(data_lock(impl_->folder), "fovea-node data check", impl_->folder.string());
   if (!lock && lock.error().code == ErrorCode::failed_precondition) {
     out.ingest_is_running = true;
     return out;

@@ -19,13 +19,7 @@
 namespace fovea::node::intake {
 
 // What may tell the volumes of one series apart: echo, time point, diffusion weighting, image type, acquisition.
-<<<<<<< HEAD
-constexpr std::size_t kVolumeKeys = 7;
-||||||| parent of 128bd4c (node: labels, rare formats and links are read or refused by name)
-constexpr std::size_t kVolumeKeys = 6;
-=======
-constexpr std::size_t kVolumeKeys = 6, kAcquisitionKey = 5;
->>>>>>> 128bd4c (node: labels, rare formats and links are read or refused by name)
+constexpr std::size_t kVolumeKeys = 7, kAcquisitionKey = 6;
 
 struct DicomFrame {
   SlicePlace place;

@@ -171,6 +171,41 @@ TEST_F(DataCommands, AnIngestSaysWhatItChangesWithoutNames) {
   EXPECT_EQ(moved.out.find("scan.nii"), std::string::npos) << moved.out;
 }
 
+TEST_F(DataCommands, AScriptSeesWhenSomeStudiesWereRefused) {
+  ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
+  EXPECT_EQ(console_.exit_code, ExitCode::some_refused);
+  console_.exit_code = ExitCode::ok;
+  const Printed good =
+      printed([&] { return commands::run_data_ingest(console_, site(), of(hospital_.path() / "scan.nii")); });
+  ASSERT_TRUE(good.result) << good.result.error().message;
+  EXPECT_EQ(console_.exit_code, ExitCode::ok);
+}
+
+TEST_F(DataCommands, WhatAStudyWasTakenForIsSaidAtTheTerminalAndInJson) {
+  Bytes bytes = *read_file(hospital_.path() / "scan.nii", 1 << 20);
+  bytes[252] = bytes[254] = 0;  // neither qform nor sform
+  ASSERT_TRUE(write_file_durably(hospital_.path() / "scan.nii", bytes));
+  const Printed json = printed([&] { return commands::run_data_ingest(console_, site(), request()); });
+  ASSERT_EQ(data_of(json)["remarks"].size(), 1u) << json.out;
+  EXPECT_NE(data_of(json)["remarks"][0]["text"].get<std::string>().find("which way is left"), std::string::npos);
+  console_.json = false;
+  const ScratchFolder other;
+  const Printed human = printed([&] { return commands::run_data_ingest(console_, other.path(), request()); });
+  EXPECT_NE(human.out.find("which way is left"), std::string::npos) << human.out;
+}
+
+TEST_F(DataCommands, LeftoversOfAKilledIngestAreDeletedByACheck) {
+  ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
+  const fs::path lost = site() / "volumes" / "s-abcdefghij.bricks";
+  ASSERT_TRUE(write_file_durably(lost, as_bytes("x")));
+  const Printed check = printed([&] { return commands::run_data_check(console_, site(), false); });
+  ASSERT_TRUE(check.result) << check.result.error().message;
+  EXPECT_EQ(data_of(check)["leftovers_removed"], 1);
+  EXPECT_FALSE(fs::exists(lost));
+  EXPECT_EQ(data_of(printed([&] { return commands::run_data_check(console_, site(), false); }))["leftovers_removed"],
+            0);
+}
+
 TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
   ASSERT_TRUE(printed([&] { return commands::run_data_ingest(console_, site(), request()); }).result);
   for (const auto& entry : fs::directory_iterator(site() / "volumes"))

@@ -1,5 +1,8 @@
 // Tables and folders that contradict themselves, or that people fill in as people do: each is refused by name or read
 // as it was meant, the same way by folder and by table.
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -199,9 +202,8 @@ TEST_F(Contradictions, WhatAKilledIngestLeftIsDeletedAndNothingElse) {
   for (const fs::path& file : leftovers) ASSERT_TRUE(write_file_durably(file, as_bytes("x")));
   for (const fs::path& file : {kept[1], kept[2]}) ASSERT_TRUE(write_file_durably(file, as_bytes("x")));
   {
-    const Result<FileLock> running = FileLock::take(volumes, "busy");
+    const Result<FileLock> running = FileLock::take(store::data_lock(site.path()), "busy");
     ASSERT_TRUE(running);
-    EXPECT_EQ(intake::ingest(*catalogue, *sources, settings(), {}).error().code, ErrorCode::failed_precondition);
     const auto nothing = catalogue->remove_leftovers();
     ASSERT_TRUE(nothing) << nothing.error().message;
     EXPECT_TRUE(nothing->ingest_is_running);
@@ -213,6 +215,33 @@ TEST_F(Contradictions, WhatAKilledIngestLeftIsDeletedAndNothingElse) {
   for (const fs::path& file : leftovers) EXPECT_FALSE(fs::exists(file)) << file;
   for (const fs::path& file : kept) EXPECT_TRUE(fs::exists(file)) << file;
   EXPECT_EQ(catalogue->remove_leftovers()->removed, 0u);
+}
+
+// Puts `folder` on a disk of its own that is mounted read-only, for this process alone. False: not allowed here.
+bool mount_read_only(const fs::path& folder) {
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
+  return ::mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+         ::mount(nullptr, folder.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) == 0;
+}
+
+TEST_F(Contradictions, ADiskThatIsMountedReadOnlyIsNamedAndRefusesNoStudy) {
+  ScratchFolder site;
+  auto sources =
+      intake::parse_manifest("study,patient,image,mask,split,label\na,p,scan.nii,,train,0\n", hospital_.path());
+  Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(site.path(), true);
+  ASSERT_TRUE(sources && catalogue);
+  if (!mount_read_only(site.path())) GTEST_SKIP() << "no mounts for this user";
+  const Result<intake::IngestReport> report = intake::ingest(*catalogue, *sources, settings(), {});
+  ASSERT_FALSE(report) << "the study was refused for the disk's sake";
+  EXPECT_EQ(report.error().code, ErrorCode::unavailable);
+  EXPECT_NE(report.error().message.find("Read-only file system"), std::string::npos) << report.error().message;
+  const Result<store::StudyCatalogue> again = store::StudyCatalogue::open(site.path(), true);
+  ASSERT_FALSE(again);
+  for (const std::string& named : {site.path().string(), std::string("Read-only"), std::string("mount the disk")})
+    EXPECT_NE(again.error().message.find(named), std::string::npos) << again.error().message;
+  const Result<store::StudyCatalogue> listed = store::StudyCatalogue::open(site.path(), false);
+  ASSERT_TRUE(listed) << listed.error().message;
+  EXPECT_TRUE(listed->list());
 }
 
 }  // namespace
