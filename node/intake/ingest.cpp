@@ -299,15 +299,13 @@ class IngestRun {
 
   // With the lock held: another study of the same voxels, kept or about to be.
   Result<std::optional<store::StudyRecord>> same_volume(const std::string& code, const Judgement& judgement,
-                                                        ByteView volume) const {
+                                                        const crypto::GmacTag& volume) const {
     const auto is_other = [&](const store::StudyRecord& record) {
       return record.code != code &&
              std::find(judgement.replaces.begin(), judgement.replaces.end(), record.code) == judgement.replaces.end();
     };
-    for (const store::CatalogueEntry& entry : waiting_)
-      if (entry.record.usable && is_other(entry.record) &&
-          std::equal(volume.begin(), volume.end(), entry.origin.volume.begin(), entry.origin.volume.end()))
-        return std::optional(entry.record);
+    if (const auto found = volumes_.find(volume); found != volumes_.end() && is_other(found->second))
+      return std::optional(found->second);
     FOVEA_TRY_ASSIGN(const std::vector<store::StudyRecord> studies, catalogue_.studies_of_volume(volume));
     for (const store::StudyRecord& record : studies)
       if (is_other(record)) return std::optional(record);
@@ -346,6 +344,7 @@ class IngestRun {
     add_note(remark, read.note);
     if (!remark.empty()) remarks_[number] = {source.name, record.code, remark};
     source.origin.volume.assign(read.volume.begin(), read.volume.end());
+    volumes_.insert_or_assign(read.volume, record);
     waiting_.push_back({std::move(record), source.identity, std::move(judgement.print), std::move(source.origin),
                         std::move(judgement.replaces)});
     ++report_.ingested;
@@ -404,6 +403,7 @@ class IngestRun {
   std::set<std::string> claimed_, known_;
   std::map<std::size_t, Refusal> refused_;
   std::map<std::size_t, Remark> remarks_;
+  std::map<crypto::GmacTag, store::StudyRecord> volumes_;  // of this run: on their way to the catalogue, or in it
   std::vector<store::CatalogueEntry> waiting_;
   std::uint64_t waiting_bytes_ = 0;
   IngestReport report_;

@@ -53,7 +53,10 @@ class OneScan : public testing::Test {
     for (int slice = from; slice < to; ++slice) {
       DicomBytes bytes = ct_slice(slice, 50 + 2.0 * slice);
       bytes.text({0x0020, 0x000d}, "UI", "1.2.3.4");
-      if (echo > 0) bytes.text({0x0008, 0x0018}, "UI", "1.2.9." + std::to_string(100 * echo + slice));
+      if (echo > 0) {
+        bytes.text({0x0008, 0x0018}, "UI", "1.2.9." + std::to_string(100 * echo + slice));
+        bytes.text({0x0028, 0x1052}, "DS", std::to_string(echo));  // its own values
+      }
       const Bytes file = bytes.file();
       std::ofstream(folder / ("f" + std::to_string(reversed ? kSlices - slice : slice)), std::ios::binary)
           .write(as_text(file).data(), static_cast<std::streamsize>(file.size()));
