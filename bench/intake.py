@@ -190,7 +190,7 @@ def ingest_folder(folder, site):
         done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     except subprocess.TimeoutExpired:
         return ["the node did not end"], {}, {}
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1, 8):
         return [f"the node ended with {done.returncode}"], {}, {}
     data = {}
     for line in done.stdout.splitlines():

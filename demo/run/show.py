@@ -41,13 +41,16 @@ def say(text=""):
         print(f"   {line}", flush=True)
 
 
+SOME_REFUSED = 8  # of `fovea-node data ingest`: the others were taken, and the caller lists what was not
+
+
 def run(command, log=None, check=True, **options):
     """Runs a command to its end and returns it with its output; StepFailed shows what it said."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
     if log:
         with open(log, "a", encoding="utf-8") as out:
             out.write(f"$ {' '.join(str(part) for part in command)}\n{done.stderr}{done.stdout}")
-    if check and done.returncode != 0:
+    if check and done.returncode not in (0, SOME_REFUSED):
         raise StepFailed(
             f"{' '.join(str(part) for part in command)}\nended with exit code {done.returncode}\n"
             f"{done.stderr.strip()[-2000:]}"

@@ -66,11 +66,13 @@ class PrivateFolder {
 
 // Parses the file in the sandbox, divides by the bias field if the model was trained so, and stores bricks and a coarse
 // level in the folder.
-Result<store::StudyRecord> store_scan(const PredictRequest& request, bool n4, const std::filesystem::path& folder) {
+Result<store::StudyRecord> store_scan(const Console& console, const PredictRequest& request, bool n4,
+                                      const std::filesystem::path& folder) {
   if (!(std::abs(request.intensity_offset) <= 1e6))
     return invalid_argument("--intensity-offset: expected a number within ±1e6");
   FOVEA_TRY_ASSIGN(intake::ScanParser parser, intake::ScanParser::start(intake::default_parser_program(), {}));
   FOVEA_TRY_ASSIGN(const intake::ParsedVolume parsed, parser.read_volume(request.file, intake::kOnlyVolume, n4));
+  if (!parsed.note().empty()) console.progress("remark: " + parsed.note());
   store::StudyRecord record;
   record.geometry = parsed.geometry();
   const store::StoredFiles files = store::stored_files(folder, "scan");
@@ -163,7 +165,7 @@ Result<void> run_predict(const Console& console, const PredictRequest& request) 
   if (!request.picture.empty()) FOVEA_TRY(refuse_existing(request.picture, "--picture"));
   FOVEA_TRY_ASSIGN(const evaluation::LoadedModel model, evaluation::load_model(request.model));
   FOVEA_TRY_ASSIGN(const PrivateFolder folder, PrivateFolder::create());
-  auto record = store_scan(request, model.use.n4, folder.path());
+  auto record = store_scan(console, request, model.use.n4, folder.path());
   if (!record) return record.error().with_context(request.file.string());
   if (volume::ct_window(model.settings.voxels.normalisation) && record->statistics.minimum >= 0)
     console.progress(

@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMax = 2'000'000;
 constexpr std::size_t kDescribeBatch = 500;
+constexpr std::size_t kMaskFolderFilesMax = 256;  // each is asked what it is
 constexpr std::uintmax_t kDescribeBatchBytes = 256u << 20;  // received scans are opened in memory
 
 struct Walked {
@@ -407,6 +408,7 @@ std::optional<fs::path> only_mask(const fs::path& folder, ScanParser& parser) {
   if (!walk(folder, walked)) return std::nullopt;
   follow_links(walked);
   if (walked.files.size() == 1) return walked.files.front();
+  if (walked.files.size() > kMaskFolderFilesMax) return std::nullopt;
   std::optional<fs::path> out;
   for (const fs::path& file : walked.files) {
     bool marks = format_of_name(file) || is_table_name(file);
