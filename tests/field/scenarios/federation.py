@@ -21,6 +21,10 @@ class Failed(Exception):
     """What a scenario found wrong, in a sentence."""
 
 
+class NotMeasured(Exception):
+    """What a scenario needs is not on this machine."""
+
+
 def call(*words, check=True):
     done = subprocess.run(
         [str(word) for word in words], input=PASSPHRASE, capture_output=True, text=True, errors="replace",

@@ -6,16 +6,12 @@ import shutil
 import signal
 import time
 
-from federation import FOUNDERS, NEWCOMER, UNLOCK, Failed
+from federation import FOUNDERS, NEWCOMER, UNLOCK, Failed, NotMeasured
 from proxy import Link
 
 SITE = "s3"
 LIMIT_S = 30
 FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-
-
-class NotMeasured(Exception):
-    """What a scenario needs is not on this machine."""
 
 
 def expect_back(federation, site, figures, began, node=None):
@@ -106,8 +102,11 @@ def rejected_then_approved(federation, figures, quick):
     federation.node(SITE, *UNLOCK, "plan", "reject", plan, "--by", "field")
     federation.serve()
     federation.start_all()
-    if not federation.finished_round(60):
+    first = federation.finished_round(60)
+    if not first:
         raise Failed(f"no round: {federation.server.last_words()}")
+    if SITE in first["contributors"]:
+        raise Failed(f"{SITE} took part in a plan that it had rejected")
     federation.node(SITE, *UNLOCK, "plan", "approve", plan, "--by", "field")
     expect_back(federation, SITE, figures, time.time())
 

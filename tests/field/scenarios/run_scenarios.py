@@ -14,14 +14,16 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 import attacks  # noqa: E402
 import kills  # noqa: E402
 import last_sum  # noqa: E402
 import links  # noqa: E402
 import returns  # noqa: E402
+import sites  # noqa: E402
 import stalls  # noqa: E402
-from federation import Failed, Federation, Founding  # noqa: E402
+from federation import Failed, Federation, Founding, NotMeasured  # noqa: E402
 
 # (scenario, plan, whether --quick has it)
 SCENARIOS = [
@@ -42,6 +44,9 @@ SCENARIOS = [
     (returns.clock_ahead, "long", False),
     (returns.black_hole, "long", False),
     (returns.stopped_node, "long", False),
+    (sites.two_ingests_at_once, "short", True),
+    (sites.archive_pauses_within_a_series, "short", True),
+    (sites.archive_sends_labels_late, "short", False),
 ]
 # Sums over the scenarios; null where none measured it.
 COUNTS = ("coordinator_kills", "lost_runs", "flood_aborts", "final_model_missing")
@@ -77,7 +82,7 @@ def run_scenario(founding, work, scenario, plan, quick):
     try:
         with Federation(founding, work / result["name"], plan) as federation:
             scenario(federation, figures, quick)
-    except returns.NotMeasured as reason:
+    except NotMeasured as reason:
         result["not_measured"] = str(reason)
     except Failed as reason:
         result["failed"] = str(reason)
