@@ -157,6 +157,15 @@ void add_who_decides(const ReportInput& input, std::vector<Guarantee>& in_force,
                       quorum + " of these administrators together."});
 }
 
+// Or what was compared and does not agree.
+std::string why_not_compared(const Reconciliation* reconciliation) {
+  if (reconciliation == nullptr) return "The coordinator's ledger was not given, or could not be verified.";
+  if (!reconciliation->clean()) return "It received what no site's ledger that was given knows of: see the comparison.";
+  if (!reconciliation->not_looked_at().empty())
+    return "Not every site's ledger was given: see the comparison for which were.";
+  return "Not all of the coordinator's ledger could be read: see the exceptions.";
+}
+
 std::string guarantees_section(const ReportInput& input) {
   std::optional<std::uint32_t> threshold;
   for (const AuditedLedger& ledger : input.ledgers)
@@ -214,13 +223,7 @@ std::string guarantees_section(const ReportInput& input) {
                         "Nobody without changing the site's program."});
   if (!compared)
     not_in_force.push_back({"That the coordinator received only what is recorded.",
-                            given && !input.reconciliation->clean()
-                                ? "It received what no site's ledger that was given knows of: see the comparison."
-                            : given && !input.reconciliation->not_looked_at().empty()
-                                ? "Not every site's ledger was given: see the comparison for which were."
-                            : given ? "Not all of the coordinator's ledger could be read: see the exceptions."
-                                    : "The coordinator's ledger was not given, or could not be verified.",
-                            "A site alone."});
+                            why_not_compared(input.reconciliation), "A site alone."});
   const bool sound = all_sound(input.ledgers, input.reconciliation, input.conflicts);
   return "<h2>Guarantees in force</h2>\n" +
          std::string(sound ? ""
