@@ -33,9 +33,11 @@ volume::Index3 sorted(volume::Index3 size) {
 Result<std::string> check_mask_place(const volume::VolumeGeometry& mask, const volume::VolumeGeometry& scan) {
   const double voxel = scan.spacing_mm.minCoeff();
   if (store::same_grid(mask, scan, voxel / 2) || sorted(mask.size) != sorted(scan.size)) return std::string();
-  if (is_unplaced(mask))
-    return invalid_argument(
-        "same size as the scan but another place: it was saved without the scan's affine (save it with that affine)");
+  if (is_unplaced(mask) || is_unplaced(scan))
+    return invalid_argument(std::string("same size as the scan but another place: ") +
+                            (is_unplaced(mask)
+                                 ? "it was saved without the scan's affine (save it with that affine)"
+                                 : "the scan was saved without the affine that its mask has (export the scan again)"));
   const bool alike = mask.size == scan.size && (mask.spacing_mm - scan.spacing_mm).isZero(1e-3);
   if (!alike) return std::string();
   char text[160];

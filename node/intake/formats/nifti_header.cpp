@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -188,6 +189,7 @@ Result<volume::VolumeGeometry> placed_by(const RawHeader& h, const Eigen::Affine
 
 // The largest distance between the places that two transforms give one voxel, in mm.
 double apart_mm(const RawHeader& h, const Eigen::Affine3d& a, const Eigen::Affine3d& b) {
+  if (!a.matrix().allFinite() || !b.matrix().allFinite()) return std::numeric_limits<double>::infinity();
   double out = 0;
   for (unsigned corner = 0; corner < 8; ++corner) {
     Eigen::Vector3d index = Eigen::Vector3d::Zero();
