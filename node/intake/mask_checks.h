@@ -10,9 +10,9 @@
 
 namespace fovea::node::intake {
 
-// A mask that was saved without the scan's affine, or the reverse: as many voxels along each axis, in any order, but one
-// of them placed from the origin of the axes, as a library does without an affine. invalid_argument says so. What is
-// returned is a note for a mask that has the scan's size and spacing and lies beside it, which may be right; else
+// A mask that was saved without the scan's affine, or the reverse: as many voxels along each axis, in any order, but
+// one of them placed from the origin of the axes, as a library does without an affine. invalid_argument says so. What
+// is returned is a note for a mask that has the scan's size and spacing and lies beside it, which may be right; else
 // nothing.
 Result<std::string> check_mask_place(const volume::VolumeGeometry& mask, const volume::VolumeGeometry& scan);
 
