@@ -125,6 +125,7 @@ class Federation:
         self.found()
         set_option(self.folder / "coordinator.toml", "listen", "host", '"127.0.0.1"')
         set_option(self.folder / "coordinator.toml", "rounds", "joining_s", "120")
+        set_option(self.folder / "coordinator.toml", "rounds", "last_sum_s", "30")
         invite = self.root / "invite.json"
         fingerprint = self.call("invite", "--output", invite)["fingerprint"]
         say(f"administrators {' and '.join(ADMINISTRATORS)} founded the federation, fingerprint {fingerprint}")

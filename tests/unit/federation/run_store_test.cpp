@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <fstream>
 #include <functional>
+#include <set>
 
 #include "coordinator/store/cut_off_sites.h"
 #include "coordinator/store/served_sites.h"
