@@ -156,8 +156,9 @@ class Outcome:
     exported: dict
 
 
-def ingest(node, folder):
-    code, answer, said = node.json("data", "ingest", *folder.arguments())
+def ingest_once(node, arguments):
+    """The exit code, what was said, and whether the catalogue has entries now."""
+    code, answer, said = node.json("data", "ingest", *arguments)
     data = answer.get("data", {})
     reasons = [row["reason"] for row in data.get("refused", []) + data.get("left_alone", [])]
     reasons.append(answer.get("error", {}).get("message", ""))
@@ -165,8 +166,14 @@ def ingest(node, folder):
     words = " | ".join(filter(None, [*reasons, *told]))
     if any(death in words for death in DEATHS):
         raise Crash(words)
+    return code, words, bool(data.get("taken", 0) or data.get("refused"))
+
+
+def ingest(node, folder):
+    steps = [ingest_once(node, arguments) for arguments in folder.ingests()]
+    code, words = steps[-1][0], " | ".join(step[1] for step in steps)
     studies, exported = [], {}
-    if data.get("taken", 0) or data.get("refused"):
+    if any(step[2] for step in steps):
         listed = node.json("data", "list", "--identity")[1]["data"]["studies"]
         studies = [study for study in listed if study["usable"]]
         missing = [word for word in folder.rule.words if word.lower() not in words.lower()]

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 import judge  # noqa: E402
 
 GROUPS = ("numbers", "suv_units", "suv_times", "hounsfield", "stacks", "identity", "cut_off", "exports", "nifti")
-GROUPS += ("nrrd", "masks", "contours", "tables")
+GROUPS += ("nrrd", "masks", "contours", "tables", "reruns")
 
 
 def rules_of(groups, quick=False):

@@ -57,6 +57,7 @@ class Rule:
     splits: typing.Optional[tuple] = None
     words: tuple = ()
     arguments: tuple = ("{in}",)
+    again: tuple = ()  # of a second ingest into the same site
 
     @property
     def id(self):
@@ -144,8 +145,10 @@ class Folder:
             for name in files:
                 os.utime(os.path.join(place, name), (LONG_AGO, LONG_AGO))
 
-    def arguments(self):
-        return [word.replace("{in}", str(self.given)) for word in self.rule.arguments]
+    def ingests(self):
+        """The arguments of each ingest."""
+        for words in filter(None, (self.rule.arguments, self.rule.again)):
+            yield [word.replace("{in}", str(self.given)) for word in words]
 
 
 def block(shape, low, high):
