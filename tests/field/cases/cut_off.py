@@ -3,7 +3,7 @@
 from kit.case import MANIFEST, Group, block, cut
 from kit.dicom import IMPLICIT, compress, write_axial_frames, write_pet, write_series
 from kit.files import PLAIN, SHAPE, meta_image, straight, write_nifti, write_nrrd
-from kit.labels import write_seg
+from kit.labels import squares, write_seg, write_structures
 
 case = Group("cut_off", item=1)
 LARGE = {"rows": 64, "columns": 64, "truth": False}
@@ -128,3 +128,18 @@ def last_slice_empty_in_table(folder):
 def last_slice_header(folder):
     path = write_series(folder, truth=False).files[9]
     path.write_bytes(path.read_bytes()[:700])
+
+
+@case.refuse("the same of a compressed NIfTI", words=("mask",), arguments=MANIFEST)
+def mask_nifti_compressed(folder):
+    def write(mask, grid):
+        write_nifti(folder, "m.nii.gz", data=mask.astype("u1"), truth=False)
+
+    write_positive(folder, "m.nii.gz", write)
+    cut(folder.path("m.nii.gz"), 20)
+
+
+@case.refuse("a structure set that is cut off within its contours", words=("cut off",))
+def structures(folder):
+    grid = write_series(folder, "ct", truth=False).grid
+    cut(write_structures(folder, "rt.dcm", {1: squares(grid)}), 120)

@@ -2,6 +2,7 @@
 
 from kit.case import Group, replace_bytes
 from kit.dicom import suv_per_activity, write_pet, write_series
+from kit.files import SHAPE, meta_image, straight, write_nrrd
 from kit.labels import squares, write_structures
 
 case = Group("numbers", item=3)
@@ -83,3 +84,43 @@ def points_in_ras(folder):
 @case.refuse("--intensity-offset=-1024,5 is refused", arguments=("{in}/ct", "--intensity-offset=-1024,5"))
 def offset_comma(folder):
     write_series(folder, "ct", truth=False)
+
+
+@case.refuse("a dose of 370000000,5: refused by name", words=("Dose",))
+def dose_comma(folder):
+    for file in write_pet(folder, tracer={"dose": "370000000.5"}).files:
+        replace_bytes(file, b"370000000.5", b"370000000,5")
+
+
+@case.refuse("a half-life of 6586,2: refused by name", words=("Half Life",))
+def half_life_comma(folder):
+    for file in write_pet(folder).files:
+        replace_bytes(file, b"6586.2", b"6586,2")
+
+
+@case.either("a Slice Thickness of 2,5: refused by name, or not needed", studies=1, words=("Thickness",))
+def thickness_comma(folder):
+    series = write_series(folder, edit=lambda dataset, k: setattr(dataset, "SliceThickness", "2.5"))
+    for file in series.files:
+        replace_bytes(file, b"2.5 ", b"2,5 ")
+
+
+@case.refuse("a MetaImage's spacing of 0,7: refused by name", words=("spacing",))
+def meta_image_comma(folder):
+    meta_image(folder, "b.mha")
+    replace_bytes(folder.path("b.mha"), b"0.7 0.8 2.5", b"0,7 0,8 2,5")
+
+
+@case.refuse("a NRRD's directions with decimal commas: refused by name", words=("space directions",))
+def nrrd_comma(folder):
+    data = folder.draw(SHAPE, -1000, 1000).astype("<i2")
+    write_nrrd(folder, "a.nrrd", data, straight((0.75, 0.875, 2.5), (-1, -2, 3)))
+    replace_bytes(folder.path("a.nrrd"), b"0.875", b"0,875")
+
+
+@case.refuse("a radius of 3mm in --points: an error with its line", words=("line 2",),
+             arguments=("{in}/ct", "--points", "{in}/p.csv"))
+def points_with_unit(folder):
+    write_series(folder, "ct", truth=False)
+    row = folder.uid("series", "one") + ",-6.5,-16,-90,3mm\n"
+    folder.path("p.csv").write_text("study,x_mm,y_mm,z_mm,radius_mm\n" + row)

@@ -134,3 +134,10 @@ def frames_of_two_orientations(folder):
 def other_byte_order(folder):
     for file in write_series(folder, truth=False).files:
         replace_bytes(file, b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0")
+
+
+@case.either("two acquisitions of one place in one series: two studies, or refused by a fitting reason", studies=2)
+def two_acquisitions(folder):
+    for number in (1, 2):
+        write_series(folder, names=f"a{number}-{{}}.dcm", instance=str(number),
+                     edit=lambda dataset, k, number=number: setattr(dataset, "AcquisitionNumber", number))

@@ -116,3 +116,8 @@ def dynamic_without_series_time(folder):
 @case.either("frames told apart by their reference time alone: two studies, or refused by a fitting reason", studies=2)
 def dynamic_by_reference_time(folder):
     write_dynamic(folder, positions=False)
+
+
+@case.refuse("Cu-64 given a minute after the scan, by clocks that disagree: never a day of decay", words=("Start",))
+def clocks_a_minute_apart(folder):
+    write_pet(folder, tracer={"start": "100100", "half_life": 45720})
