@@ -30,7 +30,9 @@
 #include "node/intake/dicom/csa_header.h"
 #include "node/intake/dicom/slice_geometry.h"
 #include "node/intake/dicom/suv.h"
+#include "node/intake/formats/foreign_file.h"
 #include "node/intake/formats/nifti_voxels.h"
+#include "node/intake/formats/nrrd_geometry.h"
 #include "node/intake/formats/scan_facts.h"
 #include "node/intake/formats/text_header.h"
 #include "node/intake/label_tables.h"
@@ -317,7 +319,10 @@ void text_headers(ByteView input) {
       FOVEA_CHECK(ended || !quoted || line.find_last_not_of(" \t\r") < 1000 || lines.tellg() < 0);
     }
     FOVEA_CHECK(ended);
+    const Result<node::intake::NrrdGeometry> nrrd = node::intake::inspect_nrrd(input);
+    FOVEA_CHECK(!nrrd || !nrrd->geometry || node::volume::checked_geometry(*nrrd->geometry));
   }
+  FOVEA_CHECK(node::intake::foreign_file(input).size() + node::intake::foreign_in_gzip(input).size() < 1000);
   if (!node::intake::check_metaimage_header(input)) return;
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -330,7 +335,8 @@ void text_headers(ByteView input) {
 
 Seeds text_header_seeds() {
   return {bytes_of("NRRD0005\n# by hand\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 4 3 "
-                   "2\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nkey:=value\n"
+                   "2\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace units: \"cm\" \"cm\" \"cm\"\n"
+                   "space origin: (1,-2,3)\nkey:=value\n"
                    "encoding: raw\nendian: little\n\nvoxels"),
           bytes_of("ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nDimSize = 4 3 "
                    "2\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\nvoxels")};
