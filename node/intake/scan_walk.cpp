@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMax = 2'000'000;
 constexpr std::size_t kDescribeBatch = 500;
-constexpr std::size_t kMaskFolderFilesMax = 256;  // each is asked what it is
+constexpr std::size_t kMaskFolderFilesMax = 256;            // each is asked what it is
 constexpr std::uintmax_t kDescribeBatchBytes = 256u << 20;  // received scans are opened in memory
 
 struct Walked {
@@ -106,18 +106,6 @@ std::string lower_ending(const fs::path& file) {
   for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return out;
-}
-
-// Raw voxels whose header lies beside them, which is refused by its own name; empty when this is something else.
-std::string header_of_voxels(const fs::path& file) {
-  const std::string ending = lower_ending(file);
-  std::error_code failed;
-  for (const auto& [voxels, header] :
-       {std::pair{".img", ".hdr"}, {".raw", ".nhdr"}, {".raw", ".mhd"}, {".zraw", ".mhd"}})
-    if (ending == voxels && fs::exists(fs::path(file).replace_extension(header), failed))
-      return std::string("the voxels of a header beside them (") + header +
-             "): one image in two files; save header and voxels as one file";
-  return "";
 }
 
 StudySource file_source(const fs::path& path, store::Split split) {
@@ -427,8 +415,6 @@ void take_mask_folder(StudySource& source, ScanParser& parser) {
   std::error_code failed;
   if (!source.mask || !fs::is_directory(*source.mask, failed)) return;
   if (const std::optional<fs::path> mask = only_mask(*source.mask, parser)) source.mask = mask;
-  else if (source.fault.empty())
-    source.fault = "mask: a folder that does not hold one file of labels (SEG, RTSTRUCT or a volume); name the file";
 }
 
 // How a path is compared with others.
@@ -493,6 +479,17 @@ Result<void> take_tables(const std::vector<fs::path>& paths, ScanParser& parser,
 }
 
 }  // namespace
+
+std::string header_of_voxels(const fs::path& file) {
+  const std::string ending = lower_ending(file);
+  std::error_code failed;
+  for (const auto& [voxels, header] :
+       {std::pair{".img", ".hdr"}, {".raw", ".nhdr"}, {".raw", ".mhd"}, {".zraw", ".mhd"}})
+    if (ending == voxels && fs::exists(fs::path(file).replace_extension(header), failed))
+      return std::string("the voxels of a header beside them (") + header +
+             "): one image in two files; save header and voxels as one file";
+  return "";
+}
 
 Result<FoundStudies> find_studies(const std::vector<fs::path>& paths, store::Split split, ScanParser& parser) {
   Walked walked;

@@ -23,6 +23,9 @@ struct FoundStudies {
   std::vector<NotAScan> not_scans;            // files that were named or found, and why they are left alone
 };
 
+// Why a file of raw voxels is no scan: its header lies beside it, .hdr, .nhdr or .mhd. Empty: it is something else.
+std::string header_of_voxels(const std::filesystem::path& file);
+
 // A label object (DICOM SEG or RTSTRUCT) that refers to one found series, as the only one to do so, becomes its mask.
 // Two files of one SOP instance are one slice. Walks folders (links to files stand for them, links to folders are not
 // followed, names starting with '.' are skipped), takes volume files by their ending and groups everything else that is

@@ -23,6 +23,7 @@
 #include "node/intake/label_tables.h"
 #include "node/intake/mask_checks.h"
 #include "node/intake/parser/memory_budget.h"
+#include "node/intake/scan_walk.h"
 #include "node/store/brick_volume.h"
 #include "node/store/findings.h"
 #include "node/store/pyramid.h"
@@ -117,6 +118,7 @@ Result<std::string> check_mask(const ParsedVolume& mask, const ParsedVolume& sca
 // A mask, segmentation or structure set: structures that overlap come in separate layers.
 Result<Findings> structures_in(ScanParser& parser, const std::filesystem::path& file, const ParsedVolume& scan,
                                const std::vector<std::int32_t>& labels) {
+  if (const std::string why = header_of_voxels(file); !why.empty()) return invalid_argument(why);
   Findings found;
   std::vector<store::Finding>& out = found.all;
   for (std::uint32_t layer = 0, layers = 1; layer < layers; ++layer) {
@@ -175,6 +177,7 @@ Result<void> check_label(const store::StudyRecord& record) {
 }
 
 Result<ParsedVolume> parse(ScanParser& parser, const StudySource& source, bool correct_bias) {
+  if (const std::string why = header_of_voxels(source.images.front()); !why.empty()) return invalid_argument(why);
   if (source.images.size() == 1) return parser.read_volume(source.images.front(), source.part, correct_bias);
   return parser.read_series(source.images, source.part, correct_bias);
 }

@@ -145,6 +145,13 @@ TEST_F(Contradictions, AFolderInTheMaskColumnStandsForItsOneFile) {
   EXPECT_NE(ingest("one").find("mask: a folder where one file is expected"), std::string::npos) << ingest("one");
 }
 
+TEST_F(Contradictions, RawVoxelsBesideTheirHeaderAreNamedByTable) {
+  ASSERT_TRUE(write_file_durably(at("m.img"), as_bytes(std::string(2000, 'v'))));
+  EXPECT_EQ(ingest("m.img").find("two files"), std::string::npos);
+  ASSERT_TRUE(write_file_durably(at("m.hdr"), as_bytes("a header")));
+  EXPECT_NE(ingest("m.img").find("one image in two files"), std::string::npos) << ingest("m.img");
+}
+
 TEST_F(Contradictions, BlanksAroundAPatientsNameArePadding) {
   const auto sources = intake::parse_manifest(
       "study,patient,image,mask,split,label\na,123,scan.nii,,train,0\nb ,\" 123 \",other.nii,,train,0\n", "/");
