@@ -256,6 +256,8 @@ class IngestRun {
     }
     const FileStamps stamps = stamps_of(files_of(source));
     Result<ContentTags> contents = tag_contents(source, settings_.scan_files, content_key_);
+    if (!source.damage.empty())
+      contents = invalid_argument(source.damage).with_context("a damaged or unreadable file of this series");
     if (is_still_changing(stamps)) contents = still_written();
     if (!contents && is_site_failure(contents.error())) return contents.error();
     const std::string code = code_of(source, contents);

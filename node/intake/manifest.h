@@ -25,6 +25,7 @@ struct StudySource {
   store::StudyIdentity identity;              // to be sealed
   std::vector<std::filesystem::path> images;  // one file, or the slices of a DICOM series
   std::uint32_t part = kOnlyVolume;           // which of the volumes that a DICOM series holds
+  std::string damage;  // of a file of this series that is not all there, last among `images`: the study is refused
   std::optional<std::filesystem::path> mask;
   store::Split split = store::Split::train;
   std::optional<int> label;

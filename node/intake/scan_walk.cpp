@@ -131,23 +131,17 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Slices of one export are called alike: by an ending of letters, or by a name that differs in its digits.
-bool are_called_alike(const fs::path& a, const fs::path& b) {
-  const auto ending = [](const fs::path& file) {
-    const std::string out = lower(file.extension().string());
-    return std::any_of(out.begin(), out.end(), [](char c) { return c >= 'a' && c <= 'z'; }) ? out : std::string();
-  };
-  const auto without_digits = [](const fs::path& file) {
-    std::string out;
-    for (const char c : lower(file.filename().string())) {
-      const bool is_digit = c >= '0' && c <= '9';
-      if (!is_digit) out.push_back(c);
-      else if (out.empty() || out.back() != '#') out.push_back('#');
-    }
-    return out;
-  };
-  const std::string first = ending(a), second = ending(b);
-  return first.empty() && second.empty() ? without_digits(a) == without_digits(b) : first == second;
+// What the names of one export's slices have in common: an ending of letters, or all but their digits.
+std::string kind_of_name(const fs::path& file) {
+  const std::string ending = lower(file.extension().string());
+  if (std::any_of(ending.begin(), ending.end(), [](char c) { return c >= 'a' && c <= 'z'; })) return ending;
+  std::string out;
+  for (const char c : lower(file.filename().string())) {
+    const bool is_digit = c >= '0' && c <= '9';
+    if (!is_digit) out.push_back(c);
+    else if (out.empty() || out.back() != '#') out.push_back('#');
+  }
+  return out;
 }
 
 // The files of one Series Instance UID.
@@ -214,38 +208,58 @@ bool Described::add(const fs::path& path, const DicomFile& file) {
   return true;
 }
 
-bool is_beside(const Damaged& damaged, const std::vector<fs::path>& slices) {
-  return std::any_of(slices.begin(), slices.end(), [&](const fs::path& slice) {
-    return slice.parent_path() == damaged.file.parent_path() &&
-           (damaged.told.is_damaged || are_called_alike(slice, damaged.file));
-  });
+// Which series have slices in a folder, by the kind of their names.
+using SeriesBeside = std::map<fs::path, std::map<std::string, std::set<std::size_t>>>;
+SeriesBeside series_by_folder(const Described& described, std::size_t first_source) {
+  SeriesBeside out;
+  for (std::size_t group = 0; group < described.groups.size(); ++group)
+    for (const fs::path& slice : described.groups[group].images)
+      out[slice.parent_path()][kind_of_name(slice)].insert(first_source + group);
+  return out;
 }
 
-// A series may lack the slice that a damaged file was: it gets the file, and is refused for it when it is read. The
-// file may say which series it belonged to; else any beside it may be meant.
+// Those that a damaged file may belong to, which does not name its own: any beside it, but if nothing of DICOM is in
+// it only those of names like its own.
+std::set<std::size_t> meant_by(const Damaged& damaged, const SeriesBeside& beside) {
+  std::set<std::size_t> out;
+  const auto folder = beside.find(damaged.file.parent_path());
+  if (folder == beside.end()) return out;
+  for (const auto& [kind, series] : folder->second)
+    if (damaged.told.is_damaged || kind == kind_of_name(damaged.file)) out.insert(series.begin(), series.end());
+  return out;
+}
+
+// A series may lack the slice that a damaged file was: it gets the file, and is refused for it. The file may say which
+// series it belonged to; else any beside it may be meant.
 void give_damaged(const Described& described, store::Split split, FoundStudies& out, std::size_t first_source) {
+  const SeriesBeside beside = series_by_folder(described, first_source);
   std::map<std::string, std::size_t> sources;  // by Series Instance UID
   for (const auto& [series, group] : described.group_of) sources.emplace(series, first_source + group);
   for (const Damaged& damaged : described.damaged) {
     const auto& [file, told] = damaged;
-    std::vector<std::size_t> meant;
+    std::set<std::size_t> meant;
     if (told.series.empty()) {
-      for (const auto& [series, group] : described.group_of)
-        if (is_beside(damaged, described.groups[group].images)) meant.push_back(first_source + group);
+      meant = meant_by(damaged, beside);
     } else if (const auto [known, fresh] = sources.emplace(told.series, out.sources.size()); !fresh) {
-      meant.push_back(known->second);
+      meant.insert(known->second);
     } else {
       out.sources.push_back(file_source(file, split));
       out.sources.back().identity.study = out.sources.back().identity.patient = told.series;
     }
     for (const std::size_t at : meant) {
-      if (told.is_label) out.sources[at].mask = file, out.sources[at].identity.mask = file.string();
-      else out.sources[at].images.push_back(file);
+      StudySource& source = out.sources[at];
+      if (told.is_label) {
+        source.mask = file;
+        source.identity.mask = file.string();
+      } else {
+        source.damage = told.reason;
+        source.images.push_back(file);
+      }
     }
     if (meant.empty() && !told.series.empty()) continue;
-    const std::string follows = meant.empty()   ? ""
-                                : told.is_label ? "; the scan beside it is refused"
-                                                : "; the series that it belongs to is refused";
+    const std::string follows = meant.empty()         ? ""
+                                : told.series.empty() ? "; what lies beside it is refused"
+                                                      : "; its series is refused";
     out.not_scans.push_back({file, told.reason + follows});
   }
 }
@@ -382,8 +396,9 @@ std::string take_folder(const Walked& walked, const Described& described, StudyS
     return "";
   }
   if (!walked.unreadable.empty()) return "a folder in it cannot be read by this user, so a slice may be missing";
+  const SeriesBeside beside = series_by_folder(described, 0);
   for (const Damaged& damaged : described.damaged)
-    if (damaged.told.series.empty() ? is_beside(damaged, described.groups.front().images)
+    if (damaged.told.series.empty() ? meant_by(damaged, beside).contains(0)
                                     : damaged.told.series == described.groups.front().identity.series)
       return "a file of its folder is damaged, so a slice may be missing: " + damaged.told.reason;
   fill_source(described.groups.front(), out);

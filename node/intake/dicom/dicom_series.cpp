@@ -14,6 +14,7 @@
 
 #include "node/intake/dicom/dicom_header.h"
 #include "node/intake/dicom/dicom_labels.h"
+#include "node/intake/dicom/unreadable_file.h"
 #include "node/intake/dicom/whole_file.h"
 #include "node/volume/canonical.h"
 #include "node/volume/volume.h"
@@ -43,7 +44,7 @@ using SliceList = std::vector<std::size_t>;  // in Series::slices
 struct Damage {
   std::string reason, series;
   bool is_label = false, is_other_kind = false;
-  bool is_foreign = false;  // nothing of DICOM is in it
+  bool is_foreign = false;  // nothing of DICOM is in it, as far as can be told without reading it
 };
 
 Damage damage_of(const std::filesystem::path& file) {
@@ -55,8 +56,10 @@ Damage damage_of(const std::filesystem::path& file) {
   const bool is_known = !extent->sop_class.empty() || !extent->series.empty();
   out.is_foreign = !extent->has_preamble && !is_known;
   if (!out.is_foreign) out.reason = extent->cut;
-  if (extent->has_preamble && !is_known && extent->cut.empty())
-    out.reason = "header: it cannot be read (damaged; copy the file again)";
+  // Behind a preamble comes something: what, a reader has to say.
+  if (extent->has_preamble && !is_known && out.reason.empty())
+    if (const auto identity = read_dicom_identity(file); !identity && identity.error().message == kUnreadable)
+      out.reason = "header: it cannot be read (damaged; copy the file again)";
   if (extent->is_blank) out.reason = "the file holds nothing but zeros (damaged, or still being copied; copy it again)";
   if (!out.is_label) out.series = extent->series;
   return out;
@@ -428,7 +431,7 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
     LabelObject labels = describe_labels(file);
     out.is_label = labels.is_label;
     out.series = std::move(labels.series);
-    out.is_foreign = damage.is_foreign && !out.is_label;
+    out.is_foreign = damage.is_foreign && identity.error().message == kUnreadable;
     return out;
   }
   static_cast<SeriesIdentity&>(out) = *identity;

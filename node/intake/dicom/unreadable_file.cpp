@@ -96,7 +96,7 @@ Error unreadable_dicom(const std::filesystem::path& file) {
   if (const Result<void> syntax = check_transfer_syntax(transfer_syntax_of(as_text(head))); !syntax)
     return syntax.error();
   const std::string foreign = foreign_at(input.number(), head);
-  return invalid_argument(foreign.empty() ? "not DICOM, or damaged (copy the file again)" : foreign);
+  return invalid_argument(foreign.empty() ? std::string(kUnreadable) : foreign);
 }
 
 }  // namespace fovea::node::intake

@@ -9,7 +9,9 @@
 
 namespace fovea::node::intake {
 
-// invalid_argument with the reason and what to do; "not DICOM, or damaged" where nothing tells.
+inline constexpr std::string_view kUnreadable = "not DICOM, or damaged (copy the file again)";
+
+// invalid_argument with the reason and what to do; kUnreadable where nothing tells.
 Error unreadable_dicom(const std::filesystem::path& file);
 
 // invalid_argument names a syntax that exists and is not decoded here; other text is left to the reader.

@@ -269,7 +269,7 @@ TEST(WholeFiles, CutLabelsBesideAScanAreNotForgotten) {
 // Without rights there is nothing to see for root, either.
 TEST(WholeFiles, AFolderThatMayNotBeReadIsNamed) {
   const ScratchFolder folder;
-  fs::permissions(folder.path(), fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+  fs::permissions(folder.path(), fs::perms::owner_all | fs::perms::group_all | fs::perms::others_all);
   fs::create_directory(folder.path() / "closed");
   write_series(folder.path(), unharmed);
   intake::ScanParser parser = started();

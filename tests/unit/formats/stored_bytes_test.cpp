@@ -88,9 +88,9 @@ TEST(StoredBytes, TextIsCountedInNumbersOrDigits) {
   EXPECT_EQ(nrrd("encoding: text\n", numbers), "whole");
   EXPECT_EQ(nrrd("encoding: hex\n", hex), "whole");
   EXPECT_EQ(mha("BinaryData = False\n", numbers), "whole");
-  EXPECT_TRUE(is_cut(nrrd("encoding: ascii\n", numbers.substr(0, 60))));
+  EXPECT_TRUE(is_cut(nrrd("encoding: ascii\n", numbers.substr(0, 40))));
   EXPECT_TRUE(is_cut(nrrd("encoding: hex\n", hex.substr(0, 94))));
-  EXPECT_TRUE(is_cut(mha("BinaryData = False\n", numbers.substr(0, 60))));
+  EXPECT_TRUE(is_cut(mha("BinaryData = False\n", numbers.substr(0, 40))));
 }
 
 TEST(StoredBytes, NumbersThatSayNothingAreRefused) {
