@@ -216,9 +216,13 @@ class Federation:
         self.started.append(program)
         return program
 
-    def serve(self):
+    def serve(self, wrap=()):
+        """wrap: a command that becomes the program, as prlimit does."""
         plan = self.root / f"{self.plan}.json"
-        words = (self.programs / "fovea-coordinator", "--home", self.home, "run", "start", plan)
+        return self.serve_by("run", "start", plan, wrap=wrap)
+
+    def serve_by(self, *words, wrap=()):
+        words = (*wrap, self.programs / "fovea-coordinator", "--home", self.home, *words)
         self.server = self._start(words, "coordinator.log")
         return self.server
 

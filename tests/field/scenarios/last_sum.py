@@ -1,6 +1,6 @@
 """A site that is away when the run ends gets the final model when it comes back."""
 
-from federation import FOUNDERS, Failed
+from federation import FOUNDERS, Failed, NotMeasured
 from proxy import Link
 
 AWAY = "s3"
@@ -20,9 +20,7 @@ def serve_again(federation):
     known = federation.coordinator("--help").stdout + federation.coordinator("run", "--help").stdout
     if "\n  serve " not in known:
         return federation.serve()
-    words = (federation.programs / "fovea-coordinator", "--home", federation.home, "serve")
-    federation.server = federation._start(words, "coordinator.log")
-    return federation.server
+    return federation.serve_by("serve")
 
 
 def expect_model(federation, figures):
@@ -43,8 +41,10 @@ def away_at_the_end(federation, figures, quick):
     figures["final_model_missing"] = 1
     federation.serve()
     federation.start_all("--until-complete")
-    federation.begun(at_least=2)
+    federation.begun()
     federation.nodes[AWAY].kill()
+    if federation.site_events(AWAY).all("run_complete"):
+        raise NotMeasured("the run was over before the site could leave")
     if not federation.events.wait("run_complete", 90):
         raise Failed(f"the run did not end without {AWAY}: {federation.server.last_words()}")
     for site in FOUNDERS[:3]:
@@ -62,7 +62,7 @@ def cut_off_at_the_end(federation, figures, quick):
         federation.set_node(AWAY, "port", link.port)
         federation.serve()
         federation.start_all("--until-complete")
-        federation.begun(at_least=2)
+        federation.begun()
         link.black = True
         if not federation.events.wait("run_complete", 120):
             raise Failed(f"the run did not end without {AWAY}: {federation.server.last_words()}")

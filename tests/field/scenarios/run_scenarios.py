@@ -30,6 +30,7 @@ SCENARIOS = [
     (kills.coordinator_killed, "kills", True),
     (kills.nodes_killed, "kills", True),
     (attacks.junk_flood, "long", True),
+    (attacks.idle_connections, "long", True),
     (last_sum.away_at_the_end, "short", True),
     (last_sum.cut_off_at_the_end, "short", False),
     (links.one_megabit, "link", True),
