@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "node/commands/command.h"
+#include "node/commands/study_text.h"
 
 namespace fovea::node::commands {
 namespace {
@@ -23,8 +24,10 @@ void add_ingest(CLI::App& data, CommandContext& context) {
   const CLI::Option* const split =
       ingest->add_option("--split", request->split, "For scans without a table: train, validation or test")
           ->capture_default_str();
-  ingest->add_option("--intensity-offset", request->intensity_offset,
-                     "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
+  ingest
+      ->add_option("--intensity-offset", request->intensity_offset,
+                   "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024")
+      ->check(decimal_option_fault);
   ingest->add_flag("--n4", request->correct_bias,
                    "Divide MR by its bias field (N4): for plans that say intake.n4 = true");
   ingest->add_option("--workers", request->workers, "Scans ingested at once (one per core when not given)");

@@ -215,8 +215,10 @@ void add_predict_command(CLI::App& app, CommandContext& context) {
   predict->add_option("--show", request->shown, "Rows of the table (JSON always has all)")
       ->capture_default_str()
       ->check(CLI::Range(1, 256));
-  predict->add_option("--intensity-offset", request->intensity_offset,
-                      "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024");
+  predict
+      ->add_option("--intensity-offset", request->intensity_offset,
+                   "Added to every voxel, e.g. -1024 for a CT stored as HU + 1024")
+      ->check(decimal_option_fault);
   predict->callback(
       [&context, request] { context.console.run("predict", [&] { return run_predict(context.console, *request); }); });
 }

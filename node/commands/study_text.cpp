@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/numbers.h"
+
 namespace fovea::node::commands {
 
 using Json = nlohmann::ordered_json;
@@ -24,6 +26,10 @@ std::string number(double value, const char* format) {
   char text[48];
   std::snprintf(text, sizeof text, format, value);
   return text;
+}
+
+std::string decimal_option_fault(const std::string& text) {
+  return read_decimal(text) ? "" : std::string(decimal_fault(text));
 }
 
 std::string triple(const volume::Index3& size) {

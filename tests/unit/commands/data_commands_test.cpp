@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/durable_file.h"
+#include "node/commands/study_text.h"
 #include "node/intake/parser/scan_parser.h"
 #include "node/volume_files/nifti_writer.h"
 #include "tests/support/parser_programs.h"
@@ -219,6 +220,13 @@ TEST_F(DataCommands, DamageOnDiskIsFoundByACheckAndNamed) {
   const Printed deep = printed([&] { return commands::run_data_check(console_, site(), true); });
   ASSERT_FALSE(deep.result);
   EXPECT_EQ(deep.result.error().code, ErrorCode::corruption);
+}
+
+TEST(NumbersOfOptions, AreReadWhole) {
+  for (const std::string text : {"0", "-1024", "+1.5", "1e3"})
+    EXPECT_EQ(commands::decimal_option_fault(text), "") << text;
+  for (const std::string text : {"-1024,5", "0x10", "nan", "inf", "1024 HU", ""})
+    EXPECT_NE(commands::decimal_option_fault(text), "") << text;
 }
 
 TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
