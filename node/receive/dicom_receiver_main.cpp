@@ -138,7 +138,9 @@ class Receiver final : public DcmSCP {
     }
   }
   void notifyAssociationAcknowledge() override {
-    if (!untaken_.empty()) tell("partly refused\tof what it offers to send, not taken: " + untaken_names());
+    // Who offers whatever there is says nothing about what will come.
+    if (!untaken_.empty() && untaken_.size() <= kShownMax)
+      tell("partly refused\tof what it offers to send, not taken: " + untaken_names());
   }
   void refuseAssociation(const DcmRefuseReasonType reason) override {
     const bool nothing_taken = reason == DCMSCP_NO_PRESENTATION_CONTEXTS;
@@ -213,7 +215,6 @@ class Receiver final : public DcmSCP {
   }
 
   std::string untaken_names() const {
-    constexpr std::size_t kShownMax = 8;
     std::string out;
     std::size_t shown = 0;
     for (const std::string& name : untaken_)
@@ -221,6 +222,7 @@ class Receiver final : public DcmSCP {
     return shown > kShownMax ? out + " and " + std::to_string(shown - kShownMax) + " more" : out;
   }
 
+  static constexpr std::size_t kShownMax = 8;
   Options options_;
   std::set<std::string> untaken_;  // kinds of objects
   std::uint64_t received_ = 0;
