@@ -51,7 +51,8 @@ def half_open_restart(federation, figures, quick):
 
 
 def copied_identity(federation, figures, quick):
-    """A copy of a site's folder runs beside the site; when the first one has ended, the copy takes part."""
+    """A copy of a site's folder runs beside the site. When the first one has ended, the copy takes part, or says that
+    its folder is an older one; then the first takes part again."""
     copy = SITE + "-copy"
     shutil.copytree(federation.root / SITE, federation.root / copy)
     running(federation)
@@ -66,6 +67,13 @@ def copied_identity(federation, figures, quick):
         raise Failed("the coordinator did not say that two processes use one identity")
     if not second.alive():
         second = federation.start(SITE, folder=copy)
+    if federation.finished_round(LIMIT_S / 2, with_site=SITE, after=began) is None:
+        words = second.log.read_text(errors="replace").lower()
+        if "older" not in words and "copy" not in words:
+            raise Failed(f"the copy takes no part, and does not say why: {second.last_words()}")
+        second.end()
+        began = time.time()
+        second = federation.start(SITE)
     expect_back(federation, SITE, figures, began, second)
 
 
