@@ -225,6 +225,18 @@ def judged(outcome, folder):
     return RIGHT, "refused: " + outcome.words
 
 
+def observed(node, folder):
+    """The verdict and why. What a program does not say or write as it should is wrong, and no reason to end the run."""
+    try:
+        return judged(ingest(node, folder), folder)
+    except Crash as crash:
+        return CRASH, str(crash)
+    except Fault as fault:
+        return WRONG, str(fault)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as fault:
+        return WRONG, f"an answer or a file of the program: {type(fault).__name__}: {fault}"
+
+
 def judge(rule, program, blank_site, place):
     """Makes the case below `place`, has it taken in by a copy of the blank site, and removes both."""
     place.mkdir()
@@ -233,11 +245,7 @@ def judge(rule, program, blank_site, place):
         rule.make(folder)
         folder.age()
         shutil.copytree(blank_site, place / "site")
-        verdict, why = judged(ingest(Node(program, place / "site"), folder), folder)
-    except Crash as crash:
-        verdict, why = CRASH, str(crash)
-    except Fault as fault:
-        verdict, why = WRONG, str(fault)
+        verdict, why = observed(Node(program, place / "site"), folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return Verdict(rule.id, rule.item, verdict, why.replace(str(place), ""))

@@ -106,6 +106,31 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(self.judged("take", found, studies=2, patients=1), judge.RIGHT)
 
 
+class Programs(unittest.TestCase):
+    def seen(self, script):
+        """The verdict on a program that is this shell script."""
+        with tempfile.TemporaryDirectory() as place:
+            program = pathlib.Path(place) / "node"
+            program.write_text("#!/bin/sh\n" + script)
+            program.chmod(0o755)
+            folder = Folder(Rule("numbers", "x", None, "refuse", "", 3), pathlib.Path(place) / "case")
+            return judge.observed(judge.Node(program, place), folder)
+
+    def test_a_signal_is_a_crash(self):
+        self.assertEqual(self.seen("kill -SEGV $$")[0], judge.CRASH)
+
+    def test_a_parser_that_died_is_a_crash(self):
+        answer = '{"data": {"taken": 0, "refused": [{"reason": "the parser died"}], "left_alone": []}}'
+        self.assertEqual(self.seen(f"echo '{answer}'; exit 1")[0], judge.CRASH)
+
+    def test_no_line_of_json_two_lines_and_no_json_are_wrong(self):
+        for script in ("exit 2", "echo '{}'; echo '{}'; exit 1", "echo error; exit 1", "echo '[]'; exit 1"):
+            self.assertEqual(self.seen(script)[0], judge.WRONG, script)
+
+    def test_a_refusal_is_right(self):
+        self.assertEqual(self.seen("""echo '{"error": {"message": "no"}}'; exit 1""")[0], judge.RIGHT)
+
+
 class List(unittest.TestCase):
     def test_only_what_is_listed_may_be_wrong(self):
         self.assertEqual(list(run_cases.complaints([verdict(judge.WRONG)], {"numbers/x": 3})), [])

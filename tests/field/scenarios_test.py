@@ -54,6 +54,16 @@ class Figures(unittest.TestCase):
         self.assertLessEqual({"coordinator_killed", "junk_flood", "away_at_the_end", "one_megabit"}, quick)
 
 
+class OneScenario(unittest.TestCase):
+    class Nothing:
+        root = pathlib.Path("/nonexistent")
+
+    def test_a_fault_of_the_machine_fails_its_scenario_alone(self):
+        found = run_scenarios.run_scenario(self.Nothing, HERE, run_scenarios.kills.nodes_killed, "kills", True)
+        self.assertIn("FileNotFoundError", found["failed"])
+        self.assertEqual(run_scenarios.summed([found])["scenarios_failed"], 1)
+
+
 class EventsOfAProgram(unittest.TestCase):
     def test_lines_are_read_once_and_half_lines_later(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -87,6 +87,8 @@ def run_scenario(founding, work, scenario, plan, quick):
         result["not_measured"] = str(reason)
     except Failed as reason:
         result["failed"] = str(reason)
+    except Exception as fault:  # the other scenarios are run all the same
+        result["failed"] = f"{type(fault).__name__}: {fault}"
     result["seconds"] = round(time.monotonic() - began, 1)
     return result
 
