@@ -45,8 +45,17 @@ def tell_scenario(result):
     say(f"{word}: {result['name']} ({result['seconds']:.0f} s) {reason}")
 
 
+def line_of(key, value):
+    if value is None:
+        return f"{key:24} not measured"
+    met = f"   bar <= {BARS[key]}   {'met' if value <= BARS[key] else 'MISSED'}" if key in BARS else ""
+    return f"{key:24} {value:8}{met}"
+
+
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        prog="scripts/bench field", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--quick", action="store_true")
     options.add_argument("--json", type=pathlib.Path)
     chosen = options.parse_args()
@@ -56,8 +65,7 @@ def main():
     results = run_scenarios.run_all(programs, chosen.quick, tell_scenario)
     figures = {**run_cases.figures(verdicts), **run_scenarios.summed(results)}
     for key, value in figures.items():
-        bar = f" (at most {BARS[key]})" if key in BARS else ""
-        print(f"{key}: {'not measured' if value is None else value}{bar}")
+        print(line_of(key, value))
     if chosen.json:
         details = {
             "not_right": {verdict.id: verdict.verdict for verdict in verdicts if verdict.verdict != "right"},

@@ -46,6 +46,9 @@ class Figures(unittest.TestCase):
     def test_every_bar_is_for_a_figure(self):
         cases = {"cases", "right", "wrong", "misleading", "safe_refusals", "crashes"}
         self.assertLessEqual(set(field.BARS), KEYS | cases)
+        self.assertIn("MISSED", field.line_of("wrong", 1))
+        self.assertIn(" met", field.line_of("wrong", 0))
+        self.assertIn("not measured", field.line_of("wrong", None))
 
     def test_scenarios_have_names_and_the_quick_form_has_every_figure(self):
         names = [run_scenarios.name_of(scenario) for scenario, _, _ in run_scenarios.SCENARIOS]
