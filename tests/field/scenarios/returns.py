@@ -107,6 +107,24 @@ def newcomer_in_a_run(federation, figures, quick):
     expect_back(federation, NEWCOMER, figures, began)
 
 
+def revoked_then_signed(federation, figures, quick):
+    """A site is taken off the roster, and put on it again by the same request; its node runs all the time."""
+    running(federation)
+    key = federation.root / "administrator.pem"
+    federation.coordinator(*UNLOCK, "revoke", SITE, "--key", key)
+    if not federation.finished_round(LIMIT_S, sites=len(FOUNDERS) - 1, after=time.time()):
+        raise Failed(f"no round without the revoked site: {federation.server.last_words()}")
+    federation.coordinator(*UNLOCK, "sign", federation.root / SITE / "join-request.json", "--key", key)
+    roster = federation.home / "roster.json"
+    for site in FOUNDERS:
+        accept = ("roster", "accept", "--all", "--by", "field", "--roster", roster)
+        federation.node(site, *UNLOCK, *accept, check=False)  # those that still accept it have nothing to do
+    began = time.time()
+    if not federation.nodes[SITE].alive():
+        raise Failed(f"{SITE}'s node ended when it was revoked: {federation.nodes[SITE].last_words()}")
+    expect_back(federation, SITE, figures, began)
+
+
 def rejected_then_approved(federation, figures, quick):
     plan = federation.founding.plans[federation.plan]
     federation.node(SITE, *UNLOCK, "plan", "reject", plan, "--by", "field")

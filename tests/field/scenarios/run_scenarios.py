@@ -40,6 +40,7 @@ SCENARIOS = [
     (returns.copied_identity, "long", True),
     (returns.missed_rosters, "long", True),
     (returns.newcomer_in_a_run, "long", False),
+    (returns.revoked_then_signed, "long", False),
     (returns.rejected_then_approved, "long", False),
     (returns.clock_behind, "long", False),
     (returns.clock_ahead, "long", False),
