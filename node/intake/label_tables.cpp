@@ -202,15 +202,28 @@ Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabel
                                                     std::vector<StudySource>& sources) {
   std::vector<std::size_t> unmatched;
   const Names names(sources);
+  std::map<std::size_t, std::size_t> line_of;  // of the row that a source was named in, by a file's one name or another
   for (std::size_t r = 0; r < rows.size(); ++r) {
     FOVEA_TRY_ASSIGN(const std::optional<std::size_t> at, names.find(rows[r].study, rows[r].line));
     if (!at) {
       unmatched.push_back(r);
       continue;
     }
-    sources[*at].label = rows[r].label;
-    if (rows[r].split) sources[*at].split = *rows[r].split;
-    sources[*at].split_is_stated = sources[*at].split_is_stated || rows[r].split;
+    StudySource& source = sources[*at];
+    const auto [named, is_first] = line_of.emplace(*at, rows[r].line);
+    const std::string where = !is_first            ? "line " + std::to_string(named->second)
+                              : source.is_of_table ? source.name + " of the table of studies"
+                                                   : std::string();
+    const auto wrong = [&](const char* column) {
+      return invalid_argument("line " + std::to_string(rows[r].line) + ", column " + column + ": differs from " +
+                              where + ", which names the same scan; correct one of them");
+    };
+    if (!where.empty() && rows[r].label && source.label && rows[r].label != source.label) return wrong("label");
+    if (!where.empty() && rows[r].split && source.split_is_stated && *rows[r].split != source.split)
+      return wrong("split");
+    if (rows[r].label) source.label = rows[r].label;
+    if (rows[r].split) source.split = *rows[r].split;
+    source.split_is_stated = source.split_is_stated || rows[r].split;
   }
   return unmatched;
 }

@@ -47,7 +47,7 @@ std::optional<std::vector<store::Finding>> points_of(const std::vector<PointRow>
                                                      double voxel_mm3);
 
 // Gives labels and splits to the sources that the rows name; returns the rows that name none, in order.
-// invalid_argument: a row that names several sources.
+// invalid_argument: a row that names several sources, or that contradicts another row or the table of studies.
 Result<std::vector<std::size_t>> apply_study_labels(const std::vector<StudyLabelRow>& rows,
                                                     std::vector<StudySource>& sources);
 

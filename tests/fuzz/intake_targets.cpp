@@ -135,19 +135,18 @@ Seeds protocol_seeds() {
   node::intake::VolumeAnswer volume;
   volume.geometry.size = {4, 3, 2};
   volume.modality = "CT";
+  node::intake::DicomFile file;
+  static_cast<node::intake::SeriesIdentity&>(file) = {"1.2", "MR", "p", "name", "1.3", "1.4"};
+  file.is_image = true;
+  file.instance = "1.2.3";
+  file.position = "0\\0\\1";
   return {node::intake::encode(node::intake::ParserJob{.kind = node::intake::JobKind::labels, .files = 2}),
           node::intake::encode(node::intake::JobFate{node::intake::Fate::signalled, 11}),
           node::intake::encode_answer(Result<node::intake::VolumeAnswer>(volume)),
           node::intake::encode_answer(Result<node::intake::VolumeAnswer>(invalid_argument("voxels: none"))),
           node::intake::encode_answer(Result<std::uint32_t>(3U)),
-          node::intake::encode_answer(Result<std::vector<node::intake::DicomFile>>(
-              std::vector<node::intake::DicomFile>(2, {.is_image = true,
-                                                       .reason = "",
-                                                       .series = "1.2",
-                                                       .modality = "MR",
-                                                       .patient = "p",
-                                                       .instance = "1.2.3",
-                                                       .position = "0\\0\\1"})))};
+          node::intake::encode_answer(
+              Result<std::vector<node::intake::DicomFile>>(std::vector<node::intake::DicomFile>(2, file)))};
 }
 
 void catalogue_rows(ByteView input) {
@@ -155,6 +154,10 @@ void catalogue_rows(ByteView input) {
     FOVEA_CHECK(node::store::decode_facts(node::store::encode_facts(*row)).has_value());
   if (const auto identity = node::store::decode_identity(input); identity) {
     const Bytes again = node::store::encode_identity(*identity);
+    FOVEA_CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
+  }
+  if (const auto origin = node::store::decode_origin(input); origin) {
+    const Bytes again = node::store::encode_origin(*origin);
     FOVEA_CHECK(std::equal(again.begin(), again.end(), input.begin(), input.end()));
   }
 }
@@ -165,7 +168,11 @@ Seeds row_seeds() {
   record.modality = "MR";
   record.geometry.size = {4, 3, 2};
   record.findings = {{{1, 2, 3}, 4, 1, 33}};
-  return {node::store::encode_facts(record), node::store::encode_identity({"study", "patient", "image", "mask"})};
+  node::store::StudyOrigin origin;
+  origin.instances = {1, 2};
+  origin.places = {3};
+  return {node::store::encode_facts(record), node::store::encode_identity({"study", "patient", "image", "mask"}),
+          node::store::encode_origin(origin)};
 }
 
 void csa_header(ByteView input) {

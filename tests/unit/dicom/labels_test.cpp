@@ -193,6 +193,27 @@ TEST(LabelTables, StudyLabelsReachTheirStudiesAndTheRestIsCounted) {
   EXPECT_NE(several.error().message.find("line 3, column study"), std::string::npos) << several.error().message;
 }
 
+TEST(LabelTables, RowsThatContradictEachOtherOrTheTableOfStudiesAreErrors) {
+  const auto error_of = [](const std::string& text, bool of_table) {
+    std::vector<intake::StudySource> sources{source_of("/d/b.nii.gz", "/d/b.nii.gz")};
+    sources[0].name = "line 7";
+    sources[0].is_of_table = of_table;
+    sources[0].split_is_stated = of_table;
+    if (of_table) sources[0].label = 1;
+    const auto applied = intake::apply_study_labels(*intake::parse_study_labels("study,label,split\n" + text), sources);
+    return applied ? std::string() : applied.error().message;
+  };
+  EXPECT_EQ(error_of("b,1,\nb.nii.gz,1,test\n", false), "");
+  EXPECT_EQ(error_of("b,1,\nb.nii.gz,0,\n", false),
+            "line 3, column label: differs from line 2, which names the same scan; correct one of them");
+  EXPECT_NE(error_of("b,,test\nb.nii.gz,,train\n", false).find("line 3, column split: differs from line 2"),
+            std::string::npos);
+  EXPECT_EQ(error_of("b,1,train\n", true), "");
+  EXPECT_NE(error_of("b,0,\n", true).find("line 2, column label: differs from line 7 of the table of studies"),
+            std::string::npos);
+  EXPECT_NE(error_of("b,,test\n", true).find("column split"), std::string::npos);
+}
+
 TEST(LabelTables, EachMistakeIsNamedWithLineAndColumn) {
   const std::string points = "study,x_mm,y_mm,z_mm,radius_mm,label\n", labels = "study,label,split\n";
   const std::vector<std::pair<std::string, std::string>> bad_points{
