@@ -108,34 +108,42 @@ Result<void> add_labels(const Console& console, const IngestRequest& request,
   return {};
 }
 
-// What copies in progress would change: the folders and files named, and those that a table names.
-intake::FileStamps look_at_files(const std::vector<std::filesystem::path>& paths,
-                                 const std::vector<intake::StudySource>& rows) {
-  std::vector<std::filesystem::path> roots = paths;
+// What copies in progress would change: the folders, files and tables named, and what a table names.
+std::vector<std::filesystem::path> files_to_watch(const IngestRequest& request,
+                                                  const std::vector<std::filesystem::path>& tables,
+                                                  const std::vector<intake::StudySource>& rows) {
+  std::vector<std::filesystem::path> out = tables;
+  if (rows.empty()) out.insert(out.end(), request.paths.begin(), request.paths.end());
   for (const intake::StudySource& row : rows) {
-    roots.insert(roots.end(), row.images.begin(), row.images.end());
-    if (row.mask) roots.push_back(*row.mask);
+    out.insert(out.end(), row.images.begin(), row.images.end());
+    if (row.mask) out.push_back(*row.mask);
   }
-  return intake::stamps_below(roots);
+  return out;
 }
 
-// Received files came whole, and under names that they have kept.
+// What still changes after a while; an error when half a table would be read. Received files came whole.
 Result<std::set<std::filesystem::path>> wait_for_copies(const Console& console, const IngestRequest& request) {
   if (request.received_for) return std::set<std::filesystem::path>();
+  std::vector<std::filesystem::path> tables{request.manifest, request.labels, request.points};
+  std::erase(tables, std::filesystem::path());
   std::vector<intake::StudySource> rows;
   if (!request.manifest.empty()) {
     FOVEA_TRY_ASSIGN(rows, intake::read_manifest(request.manifest));
   }
+  const std::vector<std::filesystem::path> watched = files_to_watch(request, tables, rows);
   const SystemClock clock;
   const auto tell = [&](std::size_t files) {
     console.progress("waiting: " + std::to_string(files) + (files == 1 ? " file was" : " files were") +
                      " changed in the last seconds (a copy in progress?)");
   };
-  return intake::wait_for_rest(
-      [&] { return look_at_files(request.paths, rows); },
+  std::set<std::filesystem::path> out = intake::wait_for_rest(
+      [&] { return intake::stamps_below(watched); },
       {.clock = clock,
        .wait = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); },
        .tell = tell});
+  for (const std::filesystem::path& table : tables)
+    if (out.contains(table)) return intake::still_written().with_context(table.string());
+  return out;
 }
 
 Result<intake::FoundStudies> find_sources(const Console& console, const IngestRequest& request,
@@ -153,7 +161,10 @@ Result<intake::FoundStudies> find_sources(const Console& console, const IngestRe
   intake::FoundStudies out;
   if (request.manifest.empty()) {
     FOVEA_TRY_ASSIGN(out, intake::find_studies(request.paths, split, parser));
-    for (const std::filesystem::path& table : out.tables) console.progress("using the table " + table.string());
+    for (const std::filesystem::path& table : out.tables) {
+      if (settings.still_changing.contains(table)) return intake::still_written().with_context(table.string());
+      console.progress("using the table " + table.string());
+    }
   } else {
     FOVEA_TRY_ASSIGN(out.sources, intake::read_manifest(request.manifest));
     FOVEA_TRY(intake::expand_rows(out.sources, parser, out.not_scans));
