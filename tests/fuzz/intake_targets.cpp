@@ -140,6 +140,7 @@ Seeds protocol_seeds() {
   file.is_image = true;
   file.instance = "1.2.3";
   file.position = "0\\0\\1";
+  file.acquisition = "1";
   return {node::intake::encode(node::intake::ParserJob{.kind = node::intake::JobKind::labels, .files = 2}),
           node::intake::encode(node::intake::JobFate{node::intake::Fate::signalled, 11}),
           node::intake::encode_answer(Result<node::intake::VolumeAnswer>(volume)),
