@@ -74,8 +74,16 @@ class JsonLines(unittest.TestCase):
             for path, is_group in commands((program,)):
                 first, rest = path[0], path[1:]
                 behind = len(typed) % 2 == 0
-                typed.append(((*path, "--no-such-option", "--json") if behind else (
-                    first, "--json", *rest, "--no-such-option"), {USAGE}))
+                typed.append(
+                    (
+                        (
+                            (*path, "--no-such-option", "--json")
+                            if behind
+                            else (first, "--json", *rest, "--no-such-option")
+                        ),
+                        {USAGE},
+                    )
+                )
                 typed.append(((first, "--json", *rest, "--help"), {0}))
                 typed.append(((first, "--json", *rest), {USAGE} if is_group else None))
                 if not is_group:
