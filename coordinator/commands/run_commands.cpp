@@ -116,7 +116,8 @@ Error refuse_complete(const CommandContext& context, const store::RunStore& done
   const std::string run = done.facts().run.text();
   return failed_precondition("run " + run + ", of this plan, is complete; its model: " + program +
                              " model export --run " + run.substr(0, 12) +
-                             "\n  fix: make a plan with another seed: " + program +
+                             "; sites that lack its last sum get it from: " + program + " serve --run " +
+                             run.substr(0, 12) + "\n  fix: make a plan with another seed: " + program +
                              " plan new. Another run of this one (--new) begins from the same model, and every site "
                              "that was in the first refuses it");
 }
