@@ -30,7 +30,7 @@ class ChangedPassphrase : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(crypto::write_protected_key_file(file(), key_, secret(kOld))); }
   fs::path file() const { return folder_.path() / "ada.pem"; }
-  fs::path unfinished() const { return file().string() + ".fovea-17-0.tmp"; }
+  fs::path unfinished() const { return folder_.path() / "ada.pem.fovea-17-0.tmp"; }
   // With these lines to read.
   static Result<crypto::SigningKey> change(const fs::path& file, const std::string& lines) {
     int ends[2] = {-1, -1};
