@@ -197,9 +197,9 @@ struct SiteDriver::Parts {
   // site_effects.cpp
   Result<void> feed(round::SiteEvent event);
   void log(const round::SiteEffects& effects);
-  void note_cut_off(RoundNumber round);                                  // once
-  void note_sits_out(RoundNumber round);                                 // once, until a sum has this site again
-  void note_egress_refused(const std::string& why);                      // at a bounded rate
+  void note_cut_off(RoundNumber round);              // once
+  void note_sits_out(RoundNumber round);             // once, until a sum has this site again
+  void note_egress_refused(const std::string& why);  // at a bounded rate
   Result<void> take_round_message(federation::messages::SignedMessage message);
   Result<void> open_round_at_gate(const federation::secagg::RoundParameters& joined);
   void drop_what_is_withdrawn(std::vector<round::SiteOutbound>& batch) const;
