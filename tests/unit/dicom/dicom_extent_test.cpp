@@ -53,7 +53,7 @@ TEST(DicomExtent, ACutWithinTheHeaderIsSeenButBetweenTwoElements) {
   const Bytes file = header_alone();
   std::size_t unseen = 0;
   for (std::size_t size = 140; size < file.size(); ++size)
-    unseen += dicom_extent(first(file, size)).cut.empty() ? 1 : 0;
+    unseen += dicom_extent(first(file, size)).cut.empty() ? 1u : 0u;
   EXPECT_LE(unseen, 2u * 20u);  // behind one of its elements, or one byte further
   EXPECT_EQ(dicom_extent(first(file, file.size() - 3)).series, "1.2.3.4.5");
   EXPECT_EQ(dicom_extent(first(file, 180)).series, "");

@@ -275,9 +275,9 @@ TEST(WholeFiles, AFolderThatMayNotBeReadIsNamed) {
   intake::ScanParser parser = started();
   fs::permissions(folder.path() / "closed", fs::perms::none);
   const bool is_root = ::geteuid() == 0;
-  if (is_root) ASSERT_EQ(::seteuid(65534), 0);
+  ASSERT_TRUE(!is_root || ::seteuid(65534) == 0);
   const Result<intake::FoundStudies> found = intake::find_studies({folder.path()}, store::Split::train, parser);
-  if (is_root) ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_TRUE(!is_root || ::seteuid(0) == 0);
   fs::permissions(folder.path() / "closed", fs::perms::owner_all);
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->sources.size(), 1u);

@@ -66,12 +66,12 @@ class Contradictions : public testing::Test {
     Result<store::StudyCatalogue> catalogue = store::StudyCatalogue::open(site.path(), true);
     Result<intake::ScanParser> parser = intake::ScanParser::start(settings().parser_program, settings().limits);
     if (!sources || !catalogue || !parser) return "no ingest";
-    if (!intake::expand_folders(*sources)) return "no folders";
-    intake::expand_mask_folders(*sources, *parser);
+    std::vector<intake::NotAScan> left_alone;
+    if (!intake::expand_rows(*sources, *parser, left_alone)) return "no folders";
     const Result<intake::IngestReport> report = intake::ingest(*catalogue, *sources, settings(), {});
     if (!report) return report.error().message;
     if (!report->refused.empty()) return report->refused.front().reason;
-    return report->remarks.empty() ? "taken" : "taken, but " + report->remarks.front().note;
+    return report->remarks.empty() ? "taken" : "taken, but " + report->remarks.front().text;
   }
 
   ScratchFolder hospital_;
@@ -181,7 +181,8 @@ TEST_F(Contradictions, LinksToFilesStandForThemByFolderAndByTable) {
       return reason.find(expected) != std::string::npos;
     })) << expected;
   auto rows = intake::parse_manifest("study,patient,image,mask,split,label\na,p,.,,train,0\n", linked.path());
-  ASSERT_TRUE(rows && intake::expand_folders(*rows));
+  std::vector<intake::NotAScan> left_alone;
+  ASSERT_TRUE(rows && intake::expand_rows(*rows, *parser, left_alone));
   ASSERT_EQ(rows->front().images.size(), 1u);
   EXPECT_EQ(rows->front().images.front().filename(), "l.nii");
 }
@@ -191,7 +192,9 @@ TEST_F(Contradictions, AFolderWithOneVolumeFileIsThatFile) {
   fs::copy_file(at("scan.nii"), at("bids/T1w.NII"));
   ASSERT_TRUE(write_file_durably(at("bids/T1w.json"), as_bytes("{}")));
   auto rows = intake::parse_manifest("study,patient,image,mask,split,label\na,p,bids,,train,0\n", hospital_.path());
-  ASSERT_TRUE(rows && intake::expand_folders(*rows));
+  Result<intake::ScanParser> parser = intake::ScanParser::start(settings().parser_program, settings().limits);
+  std::vector<intake::NotAScan> left_alone;
+  ASSERT_TRUE(rows && parser && intake::expand_rows(*rows, *parser, left_alone));
   EXPECT_EQ(rows->front().images, (std::vector<fs::path>{at("bids/T1w.NII")}));
 }
 

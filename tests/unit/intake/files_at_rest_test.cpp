@@ -26,7 +26,7 @@ class HandClock final : public Clock {
 // A disk whose looks are listed; the last one stays.
 struct Watched {
   std::vector<FileStamps> looks;
-  HandClock clock;
+  HandClock clock{};
   unsigned waits = 0;
   std::size_t told = 0;
 
