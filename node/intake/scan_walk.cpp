@@ -229,6 +229,19 @@ std::set<std::size_t> meant_by(const Damaged& damaged, const SeriesBeside& besid
   return out;
 }
 
+// Labels lie above the slices, or in a folder beside theirs.
+std::set<std::size_t> labelled_by(const Damaged& damaged, const SeriesBeside& beside) {
+  std::set<std::size_t> out;
+  const fs::path own = damaged.file.parent_path();
+  for (const fs::path& above : {own, own.parent_path()}) {
+    for (const auto& [folder, kinds] : beside)
+      if (folder == above || folder.string().starts_with((above / "").string()))
+        for (const auto& [kind, series] : kinds) out.insert(series.begin(), series.end());
+    if (!out.empty()) break;
+  }
+  return out;
+}
+
 // A series may lack the slice that a damaged file was: it gets the file, and is refused for it. The file may say which
 // series it belonged to; else any beside it may be meant.
 void give_damaged(const Described& described, store::Split split, FoundStudies& out, std::size_t first_source) {
@@ -239,7 +252,7 @@ void give_damaged(const Described& described, store::Split split, FoundStudies& 
     const auto& [file, told] = damaged;
     std::set<std::size_t> meant;
     if (told.series.empty()) {
-      meant = meant_by(damaged, beside);
+      meant = told.is_label ? labelled_by(damaged, beside) : meant_by(damaged, beside);
     } else if (const auto [known, fresh] = sources.emplace(told.series, out.sources.size()); !fresh) {
       meant.insert(known->second);
     } else {

@@ -422,6 +422,11 @@ DicomFile describe_dicom(const std::filesystem::path& file) {
     out.reason = damage.is_other_kind ? "a DICOM object of another kind, cut off" : std::move(damage.reason);
     out.is_label = damage.is_label;
     out.series = std::move(damage.series);
+    // Labels that are whole up to their pixels say which series is refused for them.
+    if (damage.is_label && out.reason.starts_with("pixels")) {
+      out.series = describe_labels(file).series;
+      out.is_damaged = out.series.empty();
+    }
     return out;
   }
   const Result<DicomIdentity> identity = read_dicom_identity(file);

@@ -257,13 +257,17 @@ TEST(WholeFiles, LabelsThatAreNotAllThereRefuseTheirScan) {
 }
 
 TEST(WholeFiles, CutLabelsBesideAScanAreNotForgotten) {
-  const ScratchFolder folder;
-  write_series(folder.path(), unharmed);
   Bytes labels = structure_set().file();
   labels.resize(labels.size() - 10);
-  put(folder.path() / "labels.dcm", labels);
-  const std::string fate = fate_of(folder.path());
-  EXPECT_EQ(fate.find("mask: "), 0u) << fate;
+  for (const fs::path place : {"ct/labels.dcm", "labels.dcm", "rt/labels.dcm"}) {
+    const ScratchFolder folder;
+    fs::create_directory(folder.path() / "ct");
+    fs::create_directory(folder.path() / "rt");
+    write_series(folder.path() / "ct", unharmed);
+    put(folder.path() / place, labels);
+    const std::string fate = fate_of(folder.path());
+    EXPECT_EQ(fate.find("mask: "), 0u) << fate;
+  }
 }
 
 // Without rights there is nothing to see for root, either.
