@@ -161,6 +161,7 @@ def ingest_once(node, arguments):
     code, answer, said = node.json("data", "ingest", *arguments)
     data = answer.get("data", {})
     reasons = [row["reason"] for row in data.get("refused", []) + data.get("left_alone", [])]
+    reasons += [row["text"] for row in data.get("remarks", [])]
     reasons.append(answer.get("error", {}).get("message", ""))
     told = [line for line in said.splitlines() if not line.startswith("ingest ")]
     words = " | ".join(filter(None, [*reasons, *told]))

@@ -48,7 +48,7 @@ def segments_head(count):
     return "".join(lines.format(number) for number in range(count))
 
 
-@case.either("a mask of two layers: both, or refused by a reason that helps", studies=1, words=("components",),
+@case.either("a mask of two layers: both, or refused by a reason that helps", studies=1, words=("layers",),
              arguments=MANIFEST)
 def mask_of_two_layers(folder):
     data, grid = write_nifti(folder, "im.nii.gz")
