@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -115,9 +116,10 @@ Result<Unfinished> create_unfinished(const fs::path& path, FileMode mode) {
   static std::atomic<std::uint64_t> next{0};
   remove_abandoned_in(path.parent_path());
   for (int tried = 0; tried < kNamesTriedMax; ++tried) {
-    Unfinished out{{}, path};
-    out.path += std::string(kUnfinishedMark) + std::to_string(::getpid()) + "-" + std::to_string(next++) +
-                std::string(kUnfinishedEnding);
+    const std::string mark = std::string(kUnfinishedMark) + std::to_string(::getpid()) + "-" + std::to_string(next++) +
+                             std::string(kUnfinishedEnding);
+    // A name may be as long as the disk allows, and then has no room for the mark.
+    Unfinished out{{}, path.parent_path() / (path.filename().string().substr(0, NAME_MAX - mark.size()) + mark)};
     out.file = open_file(out.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode_bits(mode));
     if (!out.file && errno == EEXIST) continue;
     if (!out.file) return errno_error(path, "write");

@@ -85,8 +85,8 @@ TEST_F(FaultsTest, ASecondProcessWithASitesKeysIsRefused) {
   start_site("dora-copy");
   const Json refused = wait_for_coordinator("second_process_refused");
   EXPECT_EQ(refused["site"], "dora");
-  expect_status("dora-copy", "another process with this site's keys is connected");
-  EXPECT_NE(node("dora-copy", {"doctor"}).out.find("another process with this site's keys"), std::string::npos);
+  expect_status("dora-copy", "another connection under this site's keys");
+  EXPECT_NE(node("dora-copy", {"doctor"}).out.find("another connection under this site's keys"), std::string::npos);
   wait_for_coordinator("round_finished",
                        [&](const Json& event) { return event["at_ms"] > refused["at_ms"] && everyone(event); });
   stop_run();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -36,6 +37,14 @@ TEST(DurableFile, ReplacesAFileWholeAndLeavesNoTemporary) {
   ASSERT_TRUE(write_file_durably(path, as_bytes("second")).has_value());
   EXPECT_EQ(as_text(*read_file(path, 100)), "second");
   EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"a"});
+}
+
+TEST(DurableFile, ANameMayBeAsLongAsTheDiskAllows) {
+  const test::TemporaryFolder folder;
+  const std::string name(NAME_MAX, 'n');
+  ASSERT_TRUE(write_file_durably(folder.path() / name, as_bytes("x")).has_value());
+  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{name});
+  EXPECT_FALSE(write_file_durably(folder.path() / (name + "n"), as_bytes("x")).has_value());
 }
 
 TEST(DurableFile, ReplacingAStatusLeavesNoTemporaryAndNamesAnAbsentFolder) {

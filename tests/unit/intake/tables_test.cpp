@@ -42,9 +42,9 @@ TEST(Tables, WhatSpreadsheetsWriteInPlaceOfCommasIsRead) {
     EXPECT_EQ(row.split, store::Split::test);
     EXPECT_EQ(row.label, 1);
   }
-  EXPECT_EQ(
-      (*intake::parse_manifest("study,patient,image,mask,split,label\n\" s\",p,a,,train,\n", "/"))[0].identity.study,
-      " s");  // within quotes a blank is meant
+  const auto quoted = intake::parse_manifest("study,patient,image,mask,split,label\n\" s\",p,\" a\",,train,\n", "/");
+  EXPECT_EQ(quoted->front().images.front(), fs::path("/ a"));  // within quotes a blank is meant
+  EXPECT_EQ(quoted->front().identity.study, "s");              // but not in what names a study or a patient
 }
 
 TEST(Tables, WhatCannotBeReadSaysWhatTheTableIs) {

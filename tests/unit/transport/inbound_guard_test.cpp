@@ -137,6 +137,18 @@ bool comes_to(const Done& done) {
   return done();
 }
 
+// Over a slow link one chunk takes longer than a phase may be silent, so what came of it counts before it is whole.
+TEST(InboundGuardOfAllPeers, CountsWhatArrivedOfMessagesThatAreNotWhole) {
+  federation::io::InboundGuard guard;
+  const Connection slow;
+  EXPECT_EQ(guard.bytes_arrived(slow.descriptor()), 0U);  // not known yet
+  guard.opened(slow.descriptor());
+  slow.hold(300'000);  // handed to nobody
+  EXPECT_EQ(guard.bytes_arrived(slow.descriptor()), 300'000U);
+  guard.closed(slow.descriptor());
+  EXPECT_EQ(guard.bytes_arrived(slow.descriptor()), 0U);
+}
+
 // Each is within the limit of one peer, and all of them together are not: 512 MiB in 35 connections, with the limits
 // in force.
 TEST(InboundGuardOfAllPeers, CutsTheOneThatHoldsMostWhenAllOfThemHoldTooMuch) {
