@@ -56,7 +56,7 @@ TEST_F(IntakePlanTest, ASiteWhoseMrDoesNotFitIsToldAtApprovalAndTakesNoPart) {
   serve();
   start_site("anna");
   const Json refused = wait_for_site("anna", "plan_refused");
-  EXPECT_EQ(refused["why"], expected);
+  EXPECT_NE(refused["why"].get<std::string>().find(expected), std::string::npos) << refused;
 }
 
 // The number that tensor of one number holds.
