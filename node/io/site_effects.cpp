@@ -150,9 +150,11 @@ Result<void> SiteDriver::Parts::send(std::vector<round::SiteOutbound> batch) {
   FOVEA_TRY(follow_decision());
   FOVEA_TRY(follow_acceptances());
   drop_what_is_withdrawn(batch);
-  // The coordinator asks again for what a slow link has yet to bring; to record and queue it once more would make the
-  // link slower still.
-  std::erase_if(batch, [this](const round::SiteOutbound& message) { return transport->is_under_way(message.wire); });
+  // The coordinator asks again for chunks that a slow link has yet to bring; to record and queue them once more would
+  // make the link slower still. What is small may be asked for again: a beat, by which this end knows, takes longer.
+  std::erase_if(batch, [this](const round::SiteOutbound& message) {
+    return message.kind == MessageKind::masked_chunk && transport->is_under_way(message.wire);
+  });
   // No intent is recorded for what cannot leave now: the machine sends it again after the next hello.
   if (batch.empty() || transport->state() != ConnectionState::connected) return {};
   std::vector<ByteView> wires;
