@@ -102,8 +102,8 @@ TEST_F(HospitalDisk, RefusalsOfTheGateAreOneIncidentAMinute) {
   scripted_->ignore_complaints(true);
   ASSERT_NO_FATAL_FAILURE(hold_round_at(MessageKind::consistency_request));
   const auto request = federation::messages::ConsistencyRequest::decode(scripted_->trapped().payload()).value();
-  const federation::messages::ChunkRequest chunk{.ref = request.ref, .chunks = {0}, .statement = false};
-  send_often(scripted_->seal(MessageKind::chunk_request, chunk.encode()), 1'000);
+  const federation::messages::ChunkRequest statement{.ref = request.ref, .chunks = {}, .statement = true};
+  send_often(scripted_->seal(MessageKind::chunk_request, statement.encode()), 1'000);
   expect_all_read();
   EXPECT_GE(count("egress_refused"), 1U);
   EXPECT_LE(count("egress_refused"), 40U);

@@ -81,7 +81,7 @@ std::vector<Attack> session_attacks() {
             return std::vector<Bytes>{
                 s.seal(MessageKind::beacon_request, federation::messages::BeaconRequest{.roster = Digest{1}}.encode())};
           }),
-      Attack{"a roster that was replaced", at, Timing::instead, {"roster_ignored"}, stale_roster},
+      Attack{"a roster that was replaced", at, Timing::instead, {"past_roster_taken"}, stale_roster},
       Attack{"a roster that no administrator signed",
              at,
              Timing::instead,
