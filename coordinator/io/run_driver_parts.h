@@ -82,9 +82,15 @@ struct RunDriver::Parts {
     store::RunStore run;
     std::map<SiteId, Handout> given;
   };
-  std::map<RunId, Finished> finished{};             // other runs, of which sites asked for sums
-  std::map<SiteId, BootId> second_processes{};      // refused, as it was said
-  std::map<SiteId, SiteLoad> loads{};               // of sites that ever spoke to this process
+  std::map<RunId, Finished> finished{};         // other runs, of which sites asked for sums
+  std::map<SiteId, BootId> second_processes{};  // refused, as it was said
+  std::map<SiteId, SiteLoad> loads{};           // of sites that ever spoke to this process
+  struct SumSent {
+    ZmqServer::Position position;  // of its end
+    RoundNumber after = 0;         // the last round of the model that it follows on
+  };
+  std::map<SiteId, SumSent> sums_sent{};            // to each, the newest
+  RoundNumber before_last_sum = 0;                  // the sum before it, 0: none
   std::map<SiteId, std::uint64_t> bytes_arrived{};  // on the connection of each session, at the last tick
   std::map<SiteId, Digest> left_out{};              // blamed, until an administrator decides: digests of the evidence
   std::optional<round::RoundMachine> machine{};
@@ -153,6 +159,9 @@ struct RunDriver::Parts {
   Result<void> offer_roster(const SiteId& site);
   Result<void> offer_documents(const SiteId& site, bool roster_too);
   Result<void> send_missed_sum(const SiteId& site, RoundNumber last_round);
+  // Over a slow link a sum takes longer than the site waits before it asks again.
+  void note_sum_sent(const SiteId& site, RoundNumber after);
+  bool is_sum_under_way(const SiteId& site, RoundNumber after) const;
   void say_failure(const SiteId& site, const FailureSaid& failure);
   Result<void> note_failure(const SiteId& site, const federation::messages::SignedMessage& message);
   void note_cut_off(const SiteId& site, RoundNumber round);
@@ -162,7 +171,7 @@ struct RunDriver::Parts {
 
   // run_handout.cpp: sums for sites that were away
   Result<void> offer_roster_of(const SiteId& site, const store::RunStore::Publication& sum);
-  Result<void> send_publication(const SiteId& site, store::RunStore::Publication sum);
+  Result<void> send_publication(const SiteId& site, store::RunStore::Publication sum, RoundNumber after);
   void note_served(const SiteId& site, const federation::messages::Hello& hello);
   void recall_served();  // at the start
   std::vector<SiteId> lacking() const;

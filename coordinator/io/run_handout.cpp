@@ -62,11 +62,22 @@ Result<void> RunDriver::Parts::offer_roster_of(const SiteId& site, const store::
   return {};
 }
 
-Result<void> RunDriver::Parts::send_publication(const SiteId& site, store::RunStore::Publication sum) {
+Result<void> RunDriver::Parts::send_publication(const SiteId& site, store::RunStore::Publication sum,
+                                                RoundNumber after) {
   FOVEA_TRY(offer_roster_of(site, sum));
   for (Bytes& message : sum.messages)
     if (server->send(site, std::make_shared<const Bytes>(std::move(message))) != SendVerdict::queued) break;
+  note_sum_sent(site, after);
   return {};
+}
+
+void RunDriver::Parts::note_sum_sent(const SiteId& site, RoundNumber after) {
+  if (auto sent = server->position(site)) sums_sent.insert_or_assign(site, SumSent{std::move(*sent), after});
+}
+
+bool RunDriver::Parts::is_sum_under_way(const SiteId& site, RoundNumber after) const {
+  const auto sent = sums_sent.find(site);
+  return sent != sums_sent.end() && sent->second.after == after && server->is_under_way(site, sent->second.position);
 }
 
 void RunDriver::Parts::note_served(const SiteId& site, const federation::messages::Hello& hello) {
@@ -149,6 +160,7 @@ Result<bool> RunDriver::Parts::hand_out_finished(const SiteId& site, const RunId
       events.write("site_has_last_sum", {{"site", site.text()}, {"run", id.text()}});
     return false;
   }
+  if (opened_there && is_sum_under_way(site, hello.last_round)) return true;
   const std::int64_t stands = opened_there ? std::int64_t{hello.last_round} : -1;
   given.times = stands == given.stands ? given.times + 1 : 1;
   given.stands = stands;
@@ -164,7 +176,7 @@ Result<bool> RunDriver::Parts::hand_out_finished(const SiteId& site, const RunId
     return false;
   }
   events.write("catching_up", {{"site", site.text()}, {"run", id.text()}, {"round", (*missed)->round}});
-  FOVEA_TRY(send_publication(site, std::move(**missed)));
+  FOVEA_TRY(send_publication(site, std::move(**missed), hello.last_round));
   return true;
 }
 

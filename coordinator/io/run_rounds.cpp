@@ -296,6 +296,7 @@ store::RoundRecord RunDriver::Parts::describe(RoundNumber number, AttemptNumber 
 
 Result<void> RunDriver::Parts::store_sum(const round::RoundResult& result) {
   store::RunStore& store = *run;
+  before_last_sum = store.last_sum() == nullptr ? 0 : store.last_sum()->round;
   FOVEA_TRY_ASSIGN(const federation::membership::PlanPosition position, store.plan().position(store.sums() + 1));
   const federation::membership::PlanStage& stage = store.plan().stages[position.stage_index];
   std::future<Result<void>> publication = store.begin_publication(result.round, result.publication);
@@ -334,6 +335,8 @@ Result<void> RunDriver::Parts::publish(round::RoundResult result) {
     for (const federation::membership::RosterSite& site : roster.sites)
       if (!cut_off.contains(site.id)) server->send(site.id, wire);
   }
+  for (const federation::membership::RosterSite& site : roster.sites)
+    if (!cut_off.contains(site.id)) note_sum_sent(site.id, before_last_sum);
   machine.reset();
   FOVEA_TRY(begin_round_when_ready());
   // While the sites apply the sum. A crash may cost it: it can be made again, or is durable already.

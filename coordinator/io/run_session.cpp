@@ -235,11 +235,11 @@ Result<void> RunDriver::Parts::offer_documents(const SiteId& site, bool roster_t
 Result<void> RunDriver::Parts::send_missed_sum(const SiteId& site, RoundNumber last_round) {
   const store::RoundRecord* last = run->last_sum();
   if (last == nullptr || last_round >= last->round || cut_off.contains(site)) return {};
-  if (!load_of(site).admit_publication(last_round, clock->monotonic())) return {};
+  if (is_sum_under_way(site, last_round) || !load_of(site).admit_publication(last_round, clock->monotonic())) return {};
   FOVEA_TRY_ASSIGN(std::optional<store::RunStore::Publication> missed, run->publication_after(last_round));
   if (!missed) return {};
   events.write("catching_up", {{"site", site.text()}, {"round", missed->round}});
-  return send_publication(site, std::move(*missed));
+  return send_publication(site, std::move(*missed), last_round);
 }
 
 void RunDriver::Parts::say_failure(const SiteId& site, const FailureSaid& failure) {

@@ -214,6 +214,22 @@ bool ZmqServer::is_session(const InboundMessage& message) const {
   return found != peers_.end() && found->second.session == message.session;
 }
 
+std::optional<ZmqServer::Position> ZmqServer::position(const SiteId& site) const {
+  const auto found = peers_.find(site);
+  const auto flow = found == peers_.end() ? flows_.end() : flows_.find(found->second.session);
+  if (flow == flows_.end()) return std::nullopt;
+  const Peer& peer = found->second;
+  return Position{peer.session, flow->second.sent_bytes() + peer.outbox_bytes +
+                                    peer.outbox.size() * federation::io::kCurveOverheadMax};
+}
+
+bool ZmqServer::is_under_way(const SiteId& site, const Position& sent) const {
+  const auto found = peers_.find(site);
+  if (found == peers_.end() || found->second.session != sent.session) return false;
+  const auto flow = flows_.find(sent.session);
+  return flow != flows_.end() && flow->second.taken_there_bytes() < sent.bytes;
+}
+
 SendVerdict ZmqServer::send(const SiteId& site, const std::shared_ptr<const Bytes>& payload) {
   const auto found = peers_.find(site);
   if (found == peers_.end()) return SendVerdict::no_session;

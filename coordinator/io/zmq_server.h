@@ -65,6 +65,15 @@ class ZmqServer {
   bool has_session(const SiteId& site) const { return peers_.contains(site); }
   // What has come on the connection of the site's session so far, unfinished messages too; zero without one.
   std::uint64_t bytes_arrived(const SiteId& site);
+  // How much was sent to a site's session so far, what waits here included.
+  struct Position {
+    std::string session;
+    std::uint64_t bytes = 0;
+  };
+  std::optional<Position> position(const SiteId& site) const;
+  // Whether what was sent up to there is still on its way: on the same session, and not taken by the site's program as
+  // far as it has said (of the last half a megabyte it says so within five seconds).
+  bool is_under_way(const SiteId& site, const Position& sent) const;
 
   // Queues for the site's session; the bytes are shared, not copied, between sites.
   SendVerdict send(const SiteId& site, const std::shared_ptr<const Bytes>& payload);

@@ -40,7 +40,8 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_idle, static_cast<int>(kKeepaliveEvery.count()));
   socket.set(zmq::sockopt::tcp_keepalive_intvl, static_cast<int>(kKeepaliveEvery.count()));
   socket.set(zmq::sockopt::tcp_keepalive_cnt, static_cast<int>(kUnreachableMax / kKeepaliveEvery) - 1);
-  socket.set(zmq::sockopt::tcp_maxrt, ms(kUnreachableMax));  // the same for what was sent and not acknowledged
+  // No TCP_USER_TIMEOUT (tcp_maxrt): it also ends a connection through a tunnel that is slow to pass a sum on, whose
+  // window is shut meanwhile. Who does not answer is silent, and the guard ends that.
   socket.set(zmq::sockopt::linger, ms(kLinger));
   socket.set(zmq::sockopt::connect_timeout, ms(kConnectMax));
   socket.set(zmq::sockopt::reconnect_ivl, ms(kReconnectMin));

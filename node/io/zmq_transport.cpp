@@ -168,11 +168,9 @@ Result<void> ZmqTransport::send(Bytes payload) {
     return failed_precondition("more than " + std::to_string(options_.outbox_bytes_max) + " bytes wait to be sent");
   try {
     outbox_bytes_ += payload.size();
-    if (under_way_.empty()) {
-      busy_since_ = std::chrono::steady_clock::now();
-      taken_before_ = flow_.taken_there_bytes();
-    }
+    const bool was_idle = under_way_bytes() < kMeasuredBytes;
     under_way_.push_back({.digest = crypto::sha256(payload), .size = payload.size()});
+    if (was_idle && under_way_bytes() >= kMeasuredBytes) begin_measure();
     outbox_.push_back(federation::io::message_of(std::make_shared<const Bytes>(std::move(payload))));
     flush();
     return {};
@@ -204,13 +202,19 @@ void ZmqTransport::forget_what_was_taken() {
     under_way_.pop_front();
 }
 
-// Before what was taken is forgotten: the link was busy until now.
+void ZmqTransport::begin_measure() {
+  busy_since_ = std::chrono::steady_clock::now();
+  taken_before_ = flow_.taken_there_bytes();
+}
+
+// Before what was taken is forgotten: the link was busy until now. What little is left at the end is said late.
 void ZmqTransport::measure() {
   const std::uint64_t taken = flow_.taken_there_bytes() - taken_before_;
-  if (under_way_.empty() || taken < kMeasuredBytes) return;
-  const auto busy =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - busy_since_);
-  upload_kbit_s_ = taken * 8 / static_cast<std::uint64_t>(std::max<std::int64_t>(busy.count(), 1));
+  if (under_way_bytes() < kMeasuredBytes || taken < kMeasuredBytes) return;
+  const auto busy = std::chrono::steady_clock::now() - busy_since_;
+  const std::int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(busy).count();
+  upload_kbit_s_ = taken * 8 / static_cast<std::uint64_t>(std::max<std::int64_t>(ms, 1));
+  begin_measure();
 }
 
 std::size_t ZmqTransport::under_way_bytes() const noexcept {

@@ -84,6 +84,7 @@ class ZmqTransport {
   void send_due_beat();
   void drop_outbox();
   void forget_what_was_taken();
+  void begin_measure();
   void measure();
 
   struct UnderWay {

@@ -196,6 +196,28 @@ TEST_F(TransportTest, WhatIsStillUnderWayIsKnownUntilTheOtherEndHasItOrTheConnec
   EXPECT_EQ(anna->under_way_bytes(), 0U);
 }
 
+// Nor is a sum sent again that a site has yet to take.
+TEST_F(TransportTest, WhatASiteHasYetToTakeIsKnown) {
+  const auto anna = dial(anna_);
+  ASSERT_TRUE(connect(*anna));
+  EXPECT_FALSE(server_->position(site_named("anna")));  // no session yet
+  ASSERT_TRUE(say(*anna, bytes_of("hello")));
+  ASSERT_TRUE(server_->open_session(inbox_[0], boot(1)));
+  const auto before = server_->position(site_named("anna"));
+  ASSERT_TRUE(before);
+  EXPECT_FALSE(server_->is_under_way(site_named("anna"), *before));
+  for (int i = 0; i < 30; ++i) server_->send(site_named("anna"), shared(Bytes(900'000)));
+  const auto after = server_->position(site_named("anna"));
+  EXPECT_TRUE(server_->is_under_way(site_named("anna"), *after));
+  EXPECT_FALSE(server_->is_under_way(site_named("anna"), *before));
+  EXPECT_FALSE(server_->is_under_way(site_named("berta"), *after));
+  std::size_t taken = 0;
+  ASSERT_TRUE(pump({anna.get()}, [&] {
+    while (anna->receive()) ++taken;
+    return taken == 30 && !server_->is_under_way(site_named("anna"), *after);
+  }));
+}
+
 TEST_F(TransportTest, WhatArrivedIsCountedForTheSiteWhoseSessionItIs) {
   const auto anna = dial(anna_);
   ASSERT_TRUE(connect(*anna));
