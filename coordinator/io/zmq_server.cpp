@@ -195,9 +195,11 @@ std::optional<InboundMessage> ZmqServer::receive() {
 bool ZmqServer::open_session(const InboundMessage& hello, const BootId& boot) {
   const auto found = peers_.find(hello.site);
   if (found != peers_.end() && found->second.session != hello.session && found->second.boot != boot) {
-    // A vanished connection answers EHOSTUNREACH.
-    if (const auto flow = flows_.find(found->second.session); flow != flows_.end() && send_beat(*flow) != Attempt::gone)
-      return false;
+    // A vanished connection answers EHOSTUNREACH. One whose other end is gone without a word misses its beats.
+    const auto flow = flows_.find(found->second.session);
+    const auto silence = guard_.silence(found->second.descriptor);
+    const bool is_there = !silence || *silence < 3 * options_.beat_every;
+    if (flow != flows_.end() && send_beat(*flow) != Attempt::gone && is_there) return false;
   }
   if (found != peers_.end() && found->second.session == hello.session) return true;
   peers_[hello.site] = Peer{hello.session, boot, hello.descriptor, {}, 0};

@@ -102,10 +102,19 @@ bool InboundGuard::delivered(const zmq::message_t& frame) {
 
 std::uint64_t InboundGuard::bytes_arrived(int descriptor) {
   const std::lock_guard lock(mutex_);
-  const auto found = connections_.find(descriptor);
-  if (found == connections_.end() || found->second.cut || cookie_of(descriptor) != found->second.cookie) return 0;
-  const auto inbound = inbound_of(descriptor);
+  const auto inbound = is_open(descriptor) ? inbound_of(descriptor) : std::nullopt;
   return inbound ? inbound->bytes_read : 0;
+}
+
+std::optional<std::chrono::milliseconds> InboundGuard::silence(int descriptor) {
+  const std::lock_guard lock(mutex_);
+  const auto inbound = is_open(descriptor) ? inbound_of(descriptor) : std::nullopt;
+  return inbound ? std::optional(inbound->silence) : std::nullopt;
+}
+
+bool InboundGuard::is_open(int descriptor) const {
+  const auto found = connections_.find(descriptor);
+  return found != connections_.end() && !found->second.cut && cookie_of(descriptor) == found->second.cookie;
 }
 
 void InboundGuard::keep_descriptors(const DescriptorShare& share) {

@@ -62,6 +62,8 @@ class InboundGuard {
   bool delivered(const zmq::message_t& frame);
   // What has come on an open connection so far, of whole messages and of one that is arriving; zero: it is not open.
   std::uint64_t bytes_arrived(int descriptor);
+  // For how long nothing has come on an open connection; nothing: it is not open.
+  std::optional<std::chrono::milliseconds> silence(int descriptor);
   // From now on. Once, before connections come.
   void keep_descriptors(const DescriptorShare& share);
 
@@ -78,6 +80,7 @@ class InboundGuard {
     bool cut = false;
   };
 
+  bool is_open(int descriptor) const;  // with the lock held
   void watch(const std::stop_token& stop);
   void look();
   void thin_out();
