@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/intake/formats/file_format.h"
+
 namespace fovea::node::intake {
 namespace {
 
 constexpr std::size_t kCellBytesMax = 4096;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
 
 // The separator of the first line: a comma where there is one outside quotes.
 char separator_of(std::string_view text) {
@@ -30,7 +25,7 @@ char separator_of(std::string_view text) {
 
 }  // namespace
 
-bool is_table_name(const std::filesystem::path& file) { return lower(file.extension().string()) == ".csv"; }
+bool is_table_name(const std::filesystem::path& file) { return lower_case(file.extension().string()) == ".csv"; }
 
 CsvReader::CsvReader(std::string_view text) : rest_(text) {
   // Half of the bytes of ASCII text in UTF-16 are zero; text that is none of ours has no zero byte.
@@ -100,7 +95,7 @@ Result<std::string> CsvReader::quoted() {
 
 std::optional<std::size_t> find_column(const CsvRow& header, std::string_view name) {
   for (std::size_t column = 0; column < header.cells.size(); ++column)
-    if (lower(header.cells[column]) == name) return column;
+    if (lower_case(header.cells[column]) == name) return column;
   return std::nullopt;
 }
 
@@ -114,7 +109,7 @@ Result<std::vector<std::size_t>> find_columns(const CsvRow& header, const std::v
       return invalid_argument("line 1: the column \"" + std::string(name) + "\" is missing; expected " + all +
                               (header.cells.size() == 1 ? ", separated by commas (or ; or tabs)" : ""));
     for (std::size_t other = *at + 1; other < header.cells.size(); ++other)
-      if (lower(header.cells[other]) == name)
+      if (lower_case(header.cells[other]) == name)
         return invalid_argument("line 1: the column \"" + std::string(name) + "\" stands twice; which one counts?");
     out.push_back(*at);
   }

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/durable_file.h"
 #include "node/intake/csv_reader.h"
+#include "node/intake/formats/file_format.h"
 
 namespace fovea::node::intake {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::size_t kHeadBytes = 4096;  // of a file that may be such a table
 
 enum Column : std::size_t { kStudy, kPatient, kImage, kMask, kSplit, kLabel, kColumns };
 constexpr std::array<std::string_view, kColumns> kNames{"study", "patient", "image", "mask", "split", "label"};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
 
 Result<std::optional<int>> parse_label(std::string_view text) {
   if (text.empty()) return std::optional<int>{};
@@ -92,10 +87,12 @@ Result<std::vector<StudySource>> read_manifest(const std::filesystem::path& file
   return out;
 }
 
-bool is_manifest_name(const std::filesystem::path& file) { return lower(file.filename().string()) == "studies.csv"; }
+bool is_manifest_name(const std::filesystem::path& file) {
+  return lower_case(file.filename().string()) == "studies.csv";
+}
 
 bool begins_like_manifest(const std::filesystem::path& file) {
-  const std::string ending = lower(file.extension().string());
+  const std::string ending = lower_case(file.extension().string());
   if (ending != ".csv" && ending != ".tsv" && ending != ".txt") return false;
   std::string head(kHeadBytes, '\0');
   std::ifstream in(file, std::ios::binary);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -12,7 +11,6 @@
 #include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -101,13 +99,6 @@ Result<void> walk(const fs::path& root, Walked& out) {
   return {};
 }
 
-std::string lower_ending(const fs::path& file) {
-  std::string out = file.extension().string();
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 StudySource file_source(const fs::path& path, store::Split split) {
   StudySource out;
   out.name = path.string();
@@ -125,18 +116,12 @@ struct Damaged {
   DicomFile told;
 };
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 // What the names of one export's slices have in common: an ending of letters, or all but their digits.
 std::string kind_of_name(const fs::path& file) {
-  const std::string ending = lower(file.extension().string());
+  const std::string ending = lower_case(file.extension().string());
   if (std::any_of(ending.begin(), ending.end(), [](char c) { return c >= 'a' && c <= 'z'; })) return ending;
   std::string out;
-  for (const char c : lower(file.filename().string())) {
+  for (const char c : lower_case(file.filename().string())) {
     const bool is_digit = c >= '0' && c <= '9';
     if (!is_digit) out.push_back(c);
     else if (out.empty() || out.back() != '#') out.push_back('#');
@@ -509,7 +494,7 @@ Result<void> take_tables(const std::vector<fs::path>& paths, ScanParser& parser,
 }  // namespace
 
 std::string header_of_voxels(const fs::path& file) {
-  const std::string ending = lower_ending(file);
+  const std::string ending = lower_case(file.extension().string());
   std::error_code failed;
   for (const auto& [voxels, header] :
        {std::pair{".img", ".hdr"}, {".raw", ".nhdr"}, {".raw", ".mhd"}, {".zraw", ".mhd"}})

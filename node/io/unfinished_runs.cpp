@@ -1,7 +1,6 @@
 #include "node/io/unfinished_runs.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 
 #include "common/durable_file.h"
 #include "common/json_fields.h"
+#include "common/numbers.h"
 #include "federation/membership/approval.h"
 #include "federation/membership/plan.h"
 #include "federation/model/safetensors.h"
@@ -36,11 +36,7 @@ std::optional<std::uint32_t> sums_in(const fs::path& model) {
   const auto stored = federation::model::read_safetensors(*file);
   if (!stored) return std::nullopt;
   const auto text = stored->metadata.find("fovea.sums");
-  std::uint32_t sums = 0;
-  if (text == stored->metadata.end() ||
-      std::from_chars(text->second.data(), text->second.data() + text->second.size(), sums).ec != std::errc())
-    return std::nullopt;
-  return sums;
+  return text == stored->metadata.end() ? std::nullopt : read_whole<std::uint32_t>(text->second);
 }
 
 UnixMs changed_at(const fs::path& run) {

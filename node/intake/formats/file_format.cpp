@@ -21,10 +21,15 @@ bool looks_like_metaimage(std::string_view head) noexcept {
 
 }  // namespace
 
-std::optional<FileFormat> format_of_name(const std::filesystem::path& file) {
-  std::string name = file.filename().string();
-  for (char& c : name)
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::optional<FileFormat> format_of_name(const std::filesystem::path& file) {
+  const std::string name = lower_case(file.filename().string());
   const auto ends_in = [&name](std::string_view ending) {
     return name.size() > ending.size() && name.ends_with(ending);
   };

@@ -14,6 +14,9 @@ namespace fovea::node::intake {
 
 enum class FileFormat { nifti, nrrd, metaimage, dicom };
 
+// For names of files, and of fields in text headers and tables, which count in either case. ASCII, in every locale.
+std::string lower_case(std::string_view text);
+
 // By ending, in letters of either case: .nii, .nii.gz, .nrrd or .mha. None for any other name, those of DICOM files
 // included, which follow no rule.
 std::optional<FileFormat> format_of_name(const std::filesystem::path& file);

@@ -1,7 +1,6 @@
 #include "node/intake/formats/nrrd_geometry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -9,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/numbers.h"
+#include "node/intake/formats/file_format.h"
 #include "node/intake/formats/scan_facts.h"
 #include "node/volume/canonical.h"
 
@@ -25,13 +26,6 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 // The "field: value" lines up to the empty one; comments and key/value pairs are not fields.
 Fields fields_of(std::string_view text) {
   Fields out;
@@ -41,7 +35,7 @@ Fields fields_of(std::string_view text) {
     if (line.empty()) break;
     const std::size_t colon = line.find(':');
     if (line.starts_with('#') || colon == std::string_view::npos || line.substr(colon).starts_with(":=")) continue;
-    out[lower(trimmed(line.substr(0, colon)))] = trimmed(line.substr(colon + 1));
+    out[lower_case(trimmed(line.substr(0, colon)))] = trimmed(line.substr(colon + 1));
   }
   return out;
 }
@@ -59,13 +53,7 @@ std::vector<std::string_view> words_of(std::string_view text) {
   return out;
 }
 
-std::optional<double> number_of(std::string_view text) {
-  text = trimmed(text);
-  double value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
+std::optional<double> number_of(std::string_view text) { return read_decimal(trimmed(text)); }
 
 std::optional<Eigen::Vector3d> vector_of(std::string_view text) {
   Eigen::Vector3d out;
@@ -87,7 +75,7 @@ Result<Eigen::Vector3d> signs_of(const Fields& fields, std::string& note) {
     note = "no space: nothing says which way is left; taken as left-posterior-superior";
     return Eigen::Vector3d(1, 1, 1);
   }
-  const std::string space = lower(found->second);
+  const std::string space = lower_case(found->second);
   if (space == "left-posterior-superior" || space == "lps") return Eigen::Vector3d(1, 1, 1);
   if (space == "right-anterior-superior" || space == "ras") return Eigen::Vector3d(-1, -1, 1);
   if (space == "left-anterior-superior" || space == "las") return Eigen::Vector3d(1, -1, 1);
@@ -107,7 +95,7 @@ Result<Eigen::Vector3d> units_of(const Fields& fields, std::string_view field) {
   const std::vector<std::string_view> words = words_of(found->second);
   for (std::size_t axis = 0; axis < words.size(); ++axis) {
     const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
-                                   [&](const auto& known) { return lower(words[axis]) == known.first; });
+                                   [&](const auto& known) { return lower_case(words[axis]) == known.first; });
     if (unit == std::end(kUnits) || (axis >= 3 && unit->second != 1))
       return invalid_argument(std::string(field) +
                               ": a unit that is not known; expected mm, cm, m or um for each axis");
@@ -146,7 +134,7 @@ Result<Axes> axes_of(const Fields& fields, std::string_view directions) {
   for (std::size_t n = 0; n < vectors.size(); ++n) {
     const std::optional<double> count = number_of(counts[n]);
     if (!count || !(*count >= 1 && *count <= 1e9)) return invalid_argument("sizes: not a number, or far too large");
-    if (lower(vectors[n]) == "none") {
+    if (lower_case(vectors[n]) == "none") {
       if (*count > 1)
         return invalid_argument("sizes: " + std::to_string(static_cast<std::int64_t>(*count)) +
                                 " values per voxel (layers of a segmentation, colours, time points); expected one "

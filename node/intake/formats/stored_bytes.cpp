@@ -3,12 +3,13 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "common/numbers.h"
+#include "node/intake/formats/file_format.h"
 #include "node/intake/formats/stored_amount.h"
 #include "node/intake/formats/text_header.h"
 
@@ -18,13 +19,10 @@ namespace {
 constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr std::uint64_t kSkipMax = 1ull << 40;
 
-std::string lower(std::string_view text) {
+std::string trimmed_lower(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
+  return lower_case(text);
 }
 
 struct Header {
@@ -40,11 +38,11 @@ Header header_of(FileFormat format, std::string_view text) {
     const std::size_t end = std::min(text.find('\n', out.bytes), text.size() - 1);
     const std::string_view line = text.substr(out.bytes, end - out.bytes);
     out.bytes = end + 1;
-    if (is_nrrd && lower(line).empty()) break;
+    if (is_nrrd && trimmed_lower(line).empty()) break;
     const std::size_t at = line.find(is_nrrd ? ':' : '=');
     if (at == std::string_view::npos || (is_nrrd && line.substr(at).starts_with(":="))) continue;
-    const std::string name = lower(line.substr(0, at));
-    out.fields.emplace(name, lower(line.substr(at + 1)));
+    const std::string name = trimmed_lower(line.substr(0, at));
+    out.fields.emplace(name, trimmed_lower(line.substr(at + 1)));
     if (!is_nrrd && name == "elementdatafile") break;
   }
   return out;
@@ -54,12 +52,8 @@ Header header_of(FileFormat format, std::string_view text) {
 std::optional<std::int64_t> number_in(const Header& header, const char* name) {
   const auto found = header.fields.find(name);
   if (found == header.fields.end()) return 0;
-  std::int64_t out = 0;
-  const std::string& text = found->second;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (failed != std::errc() || end != text.data() + text.size() || out > static_cast<std::int64_t>(kSkipMax))
-    return std::nullopt;
-  return out;
+  const std::optional<std::int64_t> out = read_integer(found->second);
+  return out && *out <= static_cast<std::int64_t>(kSkipMax) ? out : std::nullopt;
 }
 
 std::string text_in(const Header& header, const char* name) {

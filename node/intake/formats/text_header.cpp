@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/numbers.h"
+#include "node/intake/formats/file_format.h"
 
 namespace fovea::node::intake {
 namespace {
@@ -41,10 +42,7 @@ class Lines {
 std::string trimmed_lower(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
+  return lower_case(text);
 }
 
 Error at_line(const Lines& lines, std::string_view what) {
